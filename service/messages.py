@@ -1,0 +1,276 @@
+"""Wire protocol v1: every message between the service and its subscribers.
+
+Text frames are JSON; with the subprotocol ``mimamba.v1.msgpack`` every frame is msgpack of the same
+structures. Arrays are raw little-endian bytes (base64 in JSON). Each message is an object whose
+``type`` names it; unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+PROTOCOL = "mimamba.v1"
+MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
+
+Topic: TypeAlias = Literal["prediction", "signal", "marker", "link"]
+TOPICS: tuple[Topic, ...] = ("prediction", "signal", "marker", "link")
+
+
+# From a client -----------------------------------------------------------------------------------
+
+
+class Since(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a reader was: the last ``seq`` that it has of each topic, in this epoch."""
+
+    epoch: str
+    seq: dict[Topic, int] = {}
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", omit_defaults=True):
+    """Send these topics of a session: after ``since`` where it is given, else from now on."""
+
+    session: str
+    topics: list[Topic]
+    since: Since | None = None
+    id: str | int | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", omit_defaults=True):
+    """Send no more of these topics; of none of them where ``topics`` is absent."""
+
+    session: str
+    topics: list[Topic] | None = None
+    id: str | int | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping", omit_defaults=True):
+    """Answered by pong with the same ``t``."""
+
+    t: float
+    id: str | int | None = None
+
+
+ClientMessage: TypeAlias = Subscribe | Unsubscribe | Ping
+
+
+# From the service --------------------------------------------------------------------------------
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """The same instant on the LSL clock and in UNIX time, seconds."""
+
+    lsl: float
+    unix: float
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The first message on every connection."""
+
+    protocol: str
+    server: str
+    clock: Clock
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """The source's facts, as in drivers.base.StreamInfo."""
+
+    name: str
+    source_id: str
+    sfreq: float
+    ch_names: list[str]
+    uv_per_bit: float | None
+    range_uv: float | None
+    live: bool
+    simulated: bool
+    notices: list[str]
+
+
+class Model(msgspec.Struct, frozen=True):
+    """The checkpoint that speaks: ``notice`` must be shown wherever its predictions are."""
+
+    name: str
+    sha256: str
+    trained_on: str
+    licence: str
+    notice: str | None
+    window: float
+    hop: float
+    r: float
+
+
+class Electrode(msgspec.Struct, frozen=True):
+    """The channel that stands in for one electrode of the model's montage."""
+
+    electrode: str
+    channel: str
+    distance_mm: float
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=True):
+    """What a session sends from here on; sent again when the model or the epoch changes.
+
+    ``model`` and ``outputs`` are null where the session runs without a model. ``delay`` is the
+    signal path's, seconds. ``next`` is the ``seq`` that each topic's next entry will have.
+    """
+
+    session: str
+    epoch: str
+    info: Stream
+    model: Model | None
+    outputs: dict[str, list[str]] | None
+    montage: list[Electrode] | None
+    delay: float | None
+    next: dict[Topic, int]
+    id: str | int | None = None
+
+
+class Ok(msgspec.Struct, frozen=True, tag="ok"):
+    """The client's message ``id`` was carried out."""
+
+    id: str | int
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong", omit_defaults=True):
+    t: float
+    clock: Clock
+    id: str | int | None = None
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """Once a second: browsers don't see protocol pings."""
+
+    clock: Clock
+
+
+class SessionState(msgspec.Struct, frozen=True, tag="session"):
+    """Sent to every connection, and for each open session right after hello.
+
+    ``reason`` says why a session ended, where it did not end as asked.
+    """
+
+    session: str
+    state: Literal["opened", "ended", "closed"]
+    reason: str | None = None
+
+
+class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
+    """The entries ``from`` to ``to``, both included, had left the log before they could be sent."""
+
+    session: str
+    topic: Topic
+    first: int = msgspec.field(name="from")
+    last: int = msgspec.field(name="to")
+
+
+class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
+    """The client's message could not be carried out; the connection goes on."""
+
+    code: str
+    message: str
+    id: str | int | None = None
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """When the newest sample was received, the model was stepped, the entry was logged; LSL clock."""
+
+    received: float
+    stepped: float
+    published: float
+
+
+class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
+    """One hop's probabilities; ``outputs`` is null and ``reason`` says why when status is not ok."""
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    status: Literal["ok", "warming_up", "poor_signal"]
+    reason: str | None
+    outputs: dict[str, dict[str, float]] | None
+    timing: Timing
+
+
+class Signal(msgspec.Struct, frozen=True, tag="signal"):
+    """Raw µV of entries that are contiguous in ``first``; ``seq`` is the last entry's.
+
+    ``data`` is float32, time-major, n_times x n_channels; ``timestamps`` is float64, n_times: both
+    little-endian.
+    """
+
+    session: str
+    seq: int
+    first: int
+    timestamps: bytes
+    data: bytes
+
+
+class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
+    """A labelled instant; ``index`` is the sample that it belongs to."""
+
+    session: str
+    seq: int
+    timestamp: float
+    index: int
+    label: str
+    source: str
+
+
+class Link(msgspec.Struct, frozen=True, tag="link"):
+    """What befell the stream.
+
+    ``connected``, ``lost`` and ``retrying`` tell of the link to the device. A ``gap`` means that the
+    ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine was
+    too busy for some hops of a live source. ``restarted`` means that the model's state began anew at
+    sample ``first``.
+    """
+
+    session: str
+    seq: int
+    timestamp: float
+    event: Literal["connected", "lost", "retrying", "gap", "hops_skipped", "restarted"]
+    detail: str
+    first: int | None = None
+    lost: int | None = None
+
+
+TopicMessage: TypeAlias = PredictionMessage | Signal | MarkerMessage | Link
+ServerMessage: TypeAlias = (
+    Hello
+    | Subscribed
+    | Ok
+    | Pong
+    | Heartbeat
+    | SessionState
+    | Skipped
+    | Error
+    | TopicMessage
+)
+
+_json = msgspec.json.Encoder()
+_msgpack = msgspec.msgpack.Encoder()
+_client_json = msgspec.json.Decoder(ClientMessage)
+_client_msgpack = msgspec.msgpack.Decoder(ClientMessage)
+_server_json = msgspec.json.Decoder(ServerMessage)
+_server_msgpack = msgspec.msgpack.Decoder(ServerMessage)
+
+
+def encode(message: ServerMessage | ClientMessage, binary: bool) -> bytes:
+    """The frame's payload: msgpack where ``binary``, else JSON."""
+    return (_msgpack if binary else _json).encode(message)
+
+
+def decode_client(frame: bytes | str, binary: bool) -> ClientMessage:
+    """A client's message; raises msgspec.DecodeError or msgspec.ValidationError."""
+    if binary:
+        return _client_msgpack.decode(frame.encode() if isinstance(frame, str) else frame)
+    return _client_json.decode(frame)
+
+
+def decode_server(frame: bytes | str) -> ServerMessage:
+    """A service's message: text is JSON, bytes are msgpack; raises as ``decode_client``."""
+    if isinstance(frame, str):
+        return _server_json.decode(frame)
+    return _server_msgpack.decode(frame)
