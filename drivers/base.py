@@ -178,8 +178,9 @@ class Driver(Protocol):
     """A context manager that yields chunks until closed.
 
     Entering connects, or raises DriverError. Iterating blocks for the next samples, ends at the
-    end of a recording or when closed, and raises StreamLost when a live link is gone. Yielded arrays are
-    never written again. One thread iterates; ``close`` may be called from another, and twice.
+    end of a recording or when closed, and raises StreamLost when a live link is gone. Yielded
+    arrays are never written again. One thread iterates; ``close`` may be called from another, and
+    twice.
     """
 
     @property

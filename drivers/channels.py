@@ -22,7 +22,7 @@ class Picks:
 
 @dataclass(frozen=True)
 class ChannelChoice:
-    """The parameters ``channels=`` (names, or 1-based numbers) and ``names=`` (labels, or a layout)."""
+    """``channels=`` (names, or 1-based numbers) and ``names=`` (labels, or a layout)."""
 
     channels: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None

@@ -173,7 +173,7 @@ class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """When the newest sample was received, the model was stepped, the entry was logged; LSL clock."""
+    """On the LSL clock: newest sample received, model stepped, entry logged."""
 
     received: float
     stepped: float
@@ -181,7 +181,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
-    """One hop's probabilities; ``outputs`` is null and ``reason`` says why when status is not ok."""
+    """One hop's probabilities; where status is not ok, ``outputs`` is null and ``reason`` says why."""
 
     session: str
     seq: int
@@ -221,10 +221,10 @@ class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
 class Link(msgspec.Struct, frozen=True, tag="link"):
     """What befell the stream.
 
-    ``connected``, ``lost`` and ``retrying`` tell of the link to the device. A ``gap`` means that the
-    ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine was
-    too busy for some hops of a live source. ``restarted`` means that the model's state began anew at
-    sample ``first``.
+    ``connected``, ``lost`` and ``retrying`` tell of the link to the device. A ``gap`` means that
+    the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
+    was too busy for some hops of a live source. ``restarted`` means that the model's state began
+    anew at sample ``first``.
     """
 
     session: str
@@ -238,15 +238,7 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
 
 TopicMessage: TypeAlias = PredictionMessage | Signal | MarkerMessage | Link
 ServerMessage: TypeAlias = (
-    Hello
-    | Subscribed
-    | Ok
-    | Pong
-    | Heartbeat
-    | SessionState
-    | Skipped
-    | Error
-    | TopicMessage
+    Hello | Subscribed | Ok | Pong | Heartbeat | SessionState | Skipped | Error | TopicMessage
 )
 
 _json = msgspec.json.Encoder()
