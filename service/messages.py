@@ -181,7 +181,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
-    """One hop's probabilities; where status is not ok, ``outputs`` is null and ``reason`` says why."""
+    """One hop's probabilities; ``reason`` says why ``outputs`` is null when status is not ok."""
 
     session: str
     seq: int
