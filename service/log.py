@@ -93,8 +93,8 @@ class SignalLog:
         self._longest = max(1, min(self._capacity, round(2 * sfreq)))
         self._data = np.zeros((self._capacity, n_channels), np.float32)
         self._timestamps = np.zeros(self._capacity)
-        # One slot more than entries of one sample, as an entry starts where the one before it stops.
-        self._slots = self._capacity + 1
+        # While one is written: capacity + 1 entries of one sample, and the stop of the one before them.
+        self._slots = self._capacity + 2
         self._firsts = np.zeros(self._slots, np.int64)  # by seq: index of the first sample
         self._stops = np.zeros(self._slots, np.int64)  # by seq: samples written up to its end
         self._written = 0
