@@ -1,0 +1,255 @@
+"""A checkpoint: trained weights, and everything that is needed to use them on a stream.
+
+The file is safetensors; its metadata holds one key, ``mimamba``, a JSON header. Nothing in it is
+ever executed: no pickle is written or loaded. The same weights and header give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import msgspec
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from models.network import MSiMamba, MSiMambaConfig
+from models.prediction import Outputs
+from models.signal import SignalConfig
+
+VERSION = 1
+"""Of the header; a file of another version is refused."""
+PACKAGED = Path(__file__).parent / "checkpoints"
+SUFFIX = ".safetensors"
+MAX_BYTES = 64 << 20
+"""A file above this is refused unread; the reference configuration takes 1.1 MB."""
+MAX_SIZE = 4096
+"""No number of an architecture is above this, so that a header alone can't exhaust memory."""
+
+
+class CheckpointError(Exception):
+    """One clear line: what was wanted, what was found, what to do."""
+
+    def __init__(self, wanted: str, found: str, remedy: str) -> None:
+        super().__init__(wanted, found, remedy)
+        self.wanted = wanted
+        self.found = found
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"wanted {self.wanted}; found {self.found}; {self.remedy}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a checkpoint's file says of its weights.
+
+    Parameters
+    ----------
+    name
+        What a person calls it.
+    architecture
+        The network's.
+    montage
+        The electrodes that the channels are, in order.
+    signal
+        How the samples become windows.
+    r
+        The gate at each hop's start that it was trained with, 0 to 1.
+    outputs
+        The heads in the order of the logits, each with its labels.
+    temperature
+        Per output: the logits are divided by it before the softmax.
+    trained_on
+        The data, in words.
+    scores
+        By ``protocol/output/measure``.
+    licence
+        Of the weights.
+    notice
+        What a person must be told before they see a prediction; None for nothing.
+    """
+
+    name: str
+    architecture: MSiMambaConfig
+    montage: tuple[str, ...]
+    signal: SignalConfig
+    r: float
+    outputs: dict[str, tuple[str, ...]]
+    temperature: dict[str, float]
+    trained_on: str
+    scores: dict[str, float]
+    licence: str
+    notice: str | None = None
+
+    def __post_init__(self) -> None:
+        a = self.architecture
+        labels = sum(len(names) for names in self.outputs.values())
+        pairs = (
+            ("channels of the architecture", a.n_channels, "the montage's", len(self.montage)),
+            ("samples of the architecture", a.n_times, "the signal's window", self.signal.window),
+            ("outputs of the architecture", a.n_outputs, "the labels", labels),
+        )
+        for what, value, other, expected in pairs:
+            if value != expected:
+                raise ValueError(f"{what} ({value}) are not {other} ({expected})")
+        if not 0 <= self.r <= 1:
+            raise ValueError(f"r is 0 to 1, not {self.r}")
+        if list(self.temperature) != list(self.outputs):
+            raise ValueError("temperature names other outputs than outputs")
+        if not all(0 < t < math.inf for t in self.temperature.values()):
+            raise ValueError("a temperature is not a positive number")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(Header):
+    """A header with its weights.
+
+    Parameters
+    ----------
+    network
+        In eval mode, without gradients.
+    sha256
+        Of the file, in hexadecimal digits.
+    """
+
+    network: MSiMamba
+    sha256: str
+
+    def probabilities(self, logits: Tensor) -> list[Outputs]:
+        """Calibrated probabilities of each row of logits (B, n_outputs)."""
+        heads = torch.split(logits.double(), [len(v) for v in self.outputs.values()], dim=-1)
+        rows: list[Outputs] = [{} for _ in logits]
+        for (output, labels), head in zip(self.outputs.items(), heads, strict=True):
+            shares = (head / self.temperature[output]).softmax(-1).tolist()
+            for row, share in zip(rows, shares, strict=True):
+                row[output] = dict(zip(labels, share, strict=True))
+        return rows
+
+
+def list_checkpoints() -> list[str]:
+    """Names of the checkpoints that come with the package."""
+    return sorted(path.stem for path in PACKAGED.glob(f"*{SUFFIX}"))
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """Load a packaged checkpoint by its name, or any by its path.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not there, is no checkpoint, or contradicts itself.
+    """
+    path = _find(name_or_path)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise CheckpointError(
+                f"a checkpoint of at most {MAX_BYTES >> 20} MiB",
+                f"{size >> 20} MiB in {path}",
+                "pass another file",
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"to read {path}", error.strerror or str(error), "check the path and its permissions"
+        ) from error
+    return _decode(content, str(path))
+
+
+def save_checkpoint(path: Path, header: Header, network: MSiMamba) -> Checkpoint:
+    """Write the file, whole or not at all, and return what it holds."""
+    tensors = {name: t.detach().contiguous().cpu() for name, t in network.state_dict().items()}
+    entries = {f.name: getattr(header, f.name) for f in fields(Header)}
+    text = msgspec.json.encode({"version": VERSION, **entries}).decode()
+    content = safetensors.torch.save(tensors, metadata={"mimamba": text})
+    checkpoint = _decode(content, str(path))  # what cannot be loaded is never written
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+    return checkpoint
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if isinstance(name_or_path, Path) or path.suffix == SUFFIX or len(path.parts) != 1:
+        return path
+    packaged = PACKAGED / f"{name_or_path}{SUFFIX}"
+    if not packaged.is_file():
+        raise CheckpointError(
+            f"a checkpoint named {name_or_path}",
+            f"{', '.join(list_checkpoints()) or 'none'} with the package",
+            f"use one of these names, or the path of a {SUFFIX} file",
+        )
+    return packaged
+
+
+def _decode(content: bytes, source: str) -> Checkpoint:
+    try:
+        tensors = safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            "a safetensors file", f"another or a damaged one in {source}", "pass a checkpoint"
+        ) from error
+    header = _decode_header(content, source)
+    network = _build(header.architecture, tensors, source)
+    entries = {f.name: getattr(header, f.name) for f in fields(Header)}
+    return Checkpoint(**entries, network=network, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _decode_header(content: bytes, source: str) -> Header:
+    n_bytes = int.from_bytes(content[:8], "little")  # checked by safetensors before
+    metadata = json.loads(content[8 : 8 + n_bytes]).get("__metadata__") or {}
+    if "mimamba" not in metadata:
+        raise CheckpointError(
+            "weights with a mimamba header",
+            f"none in {source}",
+            "pass a file that mimamba has written",
+        )
+    try:
+        entries = msgspec.json.decode(metadata["mimamba"], type=dict[str, object])
+        if entries.pop("version", None) != VERSION:
+            raise CheckpointError(
+                f"a checkpoint of version {VERSION}",
+                f"another version in {source}",
+                "use the release of mimamba that wrote it, or train it again",
+            )
+        return msgspec.convert(entries, type=Header)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(
+            "a valid header", f"{error} in {source}", "the file is damaged: fetch it again"
+        ) from error
+
+
+def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> MSiMamba:
+    """Hold the weights against the architecture before any memory is taken for it."""
+    values = (getattr(config, f.name) for f in fields(config))
+    sizes = [*(v for v in values if isinstance(v, int)), *config.kernels]
+    if not all(1 <= v <= MAX_SIZE for v in sizes) or config.n_layers > len(tensors):
+        raise CheckpointError(
+            f"an architecture of sizes 1 to {MAX_SIZE}",
+            f"{config} in {source}",
+            "the file is damaged: fetch it again",
+        )
+    with torch.device("meta"):
+        network = MSiMamba(config)
+    expected = {name: (t.shape, t.dtype) for name, t in network.state_dict().items()}
+    found = {name: (t.shape, t.dtype) for name, t in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise CheckpointError(
+                f"the weights {name} {_describe(expected.get(name))}",
+                f"{_describe(found.get(name))} in {source}",
+                "the file does not fit its own header: fetch it again",
+            )
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _describe(entry: tuple[torch.Size, torch.dtype] | None) -> str:
+    return "none" if entry is None else f"{tuple(entry[0])} {str(entry[1]).removeprefix('torch.')}"
