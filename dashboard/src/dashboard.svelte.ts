@@ -1,0 +1,169 @@
+import { type Connection, type OpenSocket, StreamClient } from './client';
+import { ServiceClock, pageTime } from './clock';
+import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';
+import { type Listed, Session } from './session.svelte';
+
+const EVERYTHING: Topic[] = ['prediction', 'signal', 'marker', 'link'];
+const LINK_ONLY: Topic[] = ['link'];
+/** Ages and countdowns are shown in words; four times a second is as fast as they are read. */
+const TICK = 0.25;
+
+/** Where the service is, and how the page talks to it. */
+export interface Service {
+  streamUrl: string;
+  listSessions: () => Promise<Listed[]>;
+  open?: OpenSocket;
+}
+
+/** All that the page knows: one connection, its sessions, and the one in focus. */
+export class Dashboard {
+  connection: Connection = $state.raw({ phase: 'connecting' });
+  sessions: readonly Session[] = $state.raw([]);
+  focus: Session | null = $state.raw(null);
+  /** What the service last refused, in its words. */
+  problem: string | null = $state.raw(null);
+  /** Page time, seconds, renewed four times a second. */
+  time = $state(pageTime());
+  readonly clock = new ServiceClock();
+  private readonly client: StreamClient;
+  private readonly service: Service;
+  private wish: string | null = null;
+  private ticker: ReturnType<typeof setInterval> | undefined;
+  private listing = false;
+  private listAgain = false;
+
+  constructor(service: Service) {
+    this.service = service;
+    this.client = new StreamClient(
+      service.streamUrl,
+      { message: (message) => this.accept(message), connection: (state) => this.connect(state) },
+      service.open,
+    );
+  }
+
+  start(wish: string | null): void {
+    this.wish = wish;
+    this.ticker = setInterval(() => (this.time = pageTime()), TICK * 1000);
+    this.client.start();
+  }
+
+  stop(): void {
+    clearInterval(this.ticker);
+    this.client.stop();
+  }
+
+  /** Put a session in focus as soon as it is there. */
+  choose(id: string | null): void {
+    this.wish = id;
+    this.refocus();
+  }
+
+  /** Make what came since the last frame visible. */
+  publish(): void {
+    for (const session of this.sessions) session.publish();
+  }
+
+  /** How old, in seconds, what is shown is; null where nothing came yet. */
+  age(session: Session): number | null {
+    const { arrival, latestTimestamp, info } = session.view;
+    if (arrival === null || latestTimestamp === null) return null;
+    const sinceArrival = Math.max(0, this.time - arrival);
+    const lsl = this.clock.at(this.time);
+    // A replayed stamp tells of the past by design: there only the arrival counts.
+    if (!info?.live || lsl === null) return sinceArrival;
+    return Math.max(sinceArrival, lsl - latestTimestamp);
+  }
+
+  private connect(connection: Connection): void {
+    this.connection = connection;
+    if (connection.phase === 'connecting') this.clock.reset();
+    if (connection.phase === 'connected') void this.list();
+  }
+
+  /** One request at a time; what is asked for meanwhile is one more after it. */
+  private async list(): Promise<void> {
+    this.listAgain = this.listing;
+    if (this.listing) return;
+    this.listing = true;
+    try {
+      this.merge(await this.service.listSessions());
+    } catch (error) {
+      this.problem = `The list of sessions did not come: ${String(error)}`;
+    } finally {
+      this.listing = false;
+    }
+    if (this.listAgain) await this.list();
+  }
+
+  private merge(listed: Listed[]): void {
+    this.problem = null;
+    const kept = new Map(this.sessions.map((session) => [session.id, session]));
+    for (const id of kept.keys())
+      if (!listed.some((entry) => entry.id === id)) this.client.forget(id);
+    this.sessions = listed.map((entry) => {
+      const session = kept.get(entry.id) ?? new Session(entry.id, entry.source);
+      session.list(entry);
+      return session;
+    });
+    this.publish();
+    this.refocus();
+  }
+
+  private refocus(): void {
+    this.focus =
+      this.sessions.find((session) => session.id === this.wish) ??
+      this.sessions.find((session) => session === this.focus) ??
+      this.sessions.find((session) => !session.view.ended) ??
+      this.sessions[0] ??
+      null;
+    for (const session of this.sessions)
+      this.client.follow(session.id, session === this.focus ? EVERYTHING : LINK_ONLY);
+  }
+
+  private accept(message: ServerMessage): void {
+    const arrival = pageTime();
+    if (message.type === 'hello' || message.type === 'heartbeat')
+      this.clock.hear(message.clock, arrival);
+    else if (message.type === 'pong') this.clock.answer(message.t, message.clock, arrival);
+    else if (message.type === 'error') this.refused(message);
+    else if (message.type === 'session') this.changed(message);
+    else if (message.type !== 'ok') {
+      const session = this.sessions.find(({ id }) => id === message.session);
+      if (session) deliver(session, message, arrival);
+    }
+  }
+
+  /** A session that is gone can't be subscribed to: the list says so already. */
+  private refused({ id, message }: ServiceError): void {
+    if (id === undefined || this.sessions.some((session) => session.id === id))
+      this.problem = message;
+  }
+
+  private changed(message: SessionState): void {
+    const session = this.sessions.find(({ id }) => id === message.session);
+    if (message.state === 'closed' || !session) void this.list();
+    else session.change(message);
+  }
+}
+
+type SessionMessage = Exclude<
+  ServerMessage,
+  { type: 'hello' | 'heartbeat' | 'pong' | 'error' | 'session' | 'ok' }
+>;
+
+function deliver(session: Session, message: SessionMessage, arrival: number): void {
+  switch (message.type) {
+    case 'subscribed':
+      return session.subscribed(message);
+    case 'signal':
+      return session.signal(message, arrival);
+    case 'prediction':
+      return session.predict(message);
+    case 'marker':
+      return session.mark(message);
+    case 'link':
+      return session.link(message);
+    case 'skipped':
+      return session.skipped(message);
+  }
+}

@@ -1,0 +1,29 @@
+import type uPlot from 'uplot';
+
+/** A line that breaks at NaN, which uPlot's own builders don't know: they want nulls, thus no typed arrays. */
+export const brokenLine: uPlot.Series.PathBuilder = (u, series, from, to) => {
+  const xs = u.data[0];
+  const ys = u.data[series]!;
+  const x = u.scales['x']!;
+  const y = u.scales['y']!;
+  const { left, top, width, height } = u.bbox;
+  const xUnit = width / (x.max! - x.min!);
+  const yUnit = height / (y.max! - y.min!);
+  const stroke = new Path2D();
+  let down = false;
+  for (let i = from; i <= to; i++) {
+    const value = ys[i]!;
+    if (Number.isNaN(value)) {
+      down = false;
+      continue;
+    }
+    const px = left + (xs[i]! - x.min!) * xUnit;
+    const py = top + (y.max! - value) * yUnit;
+    if (down) stroke.lineTo(px, py);
+    else stroke.moveTo(px, py);
+    down = true;
+  }
+  return { stroke, fill: null, clip: null, flags: 0 };
+};
+
+export const FONT = '12px system-ui, sans-serif';

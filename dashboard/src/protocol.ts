@@ -1,0 +1,209 @@
+/**
+ * Wire protocol v1 as in service/messages.py, from the page's side.
+ *
+ * Frames are msgpack. Unknown fields and unknown messages are ignored.
+ */
+import { Decoder, encode } from '@msgpack/msgpack';
+
+export const PROTOCOL = 'mimamba.v1';
+export const SUBPROTOCOL = 'mimamba.v1.msgpack';
+
+export type Topic = 'prediction' | 'signal' | 'marker' | 'link';
+export type Status = 'ok' | 'warming_up' | 'poor_signal';
+export type Outputs = Record<string, Record<string, number>>;
+
+/** The last `seq` that the page has of each topic; an unknown epoch means from the oldest entry. */
+export interface Since {
+  epoch: string;
+  seq: Partial<Record<Topic, number>>;
+}
+
+export type ClientMessage =
+  | { type: 'subscribe'; session: string; topics: Topic[]; since?: Since; id?: string }
+  | { type: 'unsubscribe'; session: string; topics?: Topic[]; id?: string }
+  | { type: 'ping'; t: number };
+
+/** The same instant on the LSL clock and in UNIX time, seconds. */
+export interface Clock {
+  lsl: number;
+  unix: number;
+}
+
+export interface Stream {
+  name: string;
+  source_id: string;
+  sfreq: number;
+  ch_names: string[];
+  uv_per_bit: number | null;
+  range_uv: number | null;
+  live: boolean;
+  simulated: boolean;
+  notices: string[];
+}
+
+export interface Model {
+  name: string;
+  sha256: string;
+  trained_on: string;
+  licence: string;
+  notice: string | null;
+  window: number;
+  hop: number;
+  r: number;
+}
+
+export interface Electrode {
+  electrode: string;
+  channel: string;
+  distance_mm: number;
+}
+
+export interface Hello {
+  type: 'hello';
+  protocol: string;
+  server: string;
+  clock: Clock;
+}
+
+export interface Subscribed {
+  type: 'subscribed';
+  session: string;
+  epoch: string;
+  info: Stream;
+  model: Model | null;
+  outputs: Record<string, string[]> | null;
+  montage: Electrode[] | null;
+  delay: number | null;
+  next: Partial<Record<Topic, number>>;
+  id?: string | number;
+}
+
+export interface SessionState {
+  type: 'session';
+  session: string;
+  state: 'opened' | 'ended' | 'closed';
+  reason: string | null;
+}
+
+/** Entries `from` to `to`, both included, had left the log before they could be sent. */
+export interface Skipped {
+  type: 'skipped';
+  session: string;
+  topic: Topic;
+  from: number;
+  to: number;
+}
+
+export interface ServiceError {
+  type: 'error';
+  code: string;
+  message: string;
+  id?: string | number;
+}
+
+export interface Prediction {
+  type: 'prediction';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  status: Status;
+  reason: string | null;
+  outputs: Outputs | null;
+  timing: { received: number; stepped: number; published: number };
+}
+
+/** `data` is float32 µV, time-major; `timestamps` is float64 seconds; both little-endian bytes. */
+export interface Signal {
+  type: 'signal';
+  session: string;
+  seq: number;
+  first: number;
+  timestamps: Uint8Array;
+  data: Uint8Array;
+}
+
+export interface Marker {
+  type: 'marker';
+  session: string;
+  seq: number;
+  timestamp: number;
+  index: number;
+  label: string;
+  source: string;
+}
+
+export interface Link {
+  type: 'link';
+  session: string;
+  seq: number;
+  timestamp: number;
+  event: 'connected' | 'lost' | 'retrying' | 'gap' | 'hops_skipped' | 'restarted';
+  detail: string;
+  first: number | null;
+  lost: number | null;
+}
+
+export type TopicMessage = Prediction | Signal | Marker | Link;
+export type ServerMessage =
+  | Hello
+  | Subscribed
+  | { type: 'ok'; id: string | number }
+  | { type: 'pong'; t: number; clock: Clock }
+  | { type: 'heartbeat'; clock: Clock }
+  | SessionState
+  | Skipped
+  | ServiceError
+  | TopicMessage;
+
+const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
+  'hello',
+  'subscribed',
+  'ok',
+  'pong',
+  'heartbeat',
+  'session',
+  'skipped',
+  'error',
+  'prediction',
+  'signal',
+  'marker',
+  'link',
+]);
+
+/** The service said what this page cannot read. */
+export class ProtocolError extends Error {
+  override name = 'ProtocolError';
+}
+
+const decoder = new Decoder();
+
+/** One frame's message; null where its type is none that this page knows. */
+export function decodeFrame(frame: unknown): ServerMessage | null {
+  if (!(frame instanceof ArrayBuffer)) throw new ProtocolError('expected a msgpack frame');
+  let message: unknown;
+  try {
+    message = decoder.decode(new Uint8Array(frame));
+  } catch (error) {
+    throw new ProtocolError(`a frame is not msgpack: ${String(error)}`);
+  }
+  if (typeof message !== 'object' || message === null || !('type' in message))
+    throw new ProtocolError('a frame holds no message');
+  return TYPES.has(String(message.type)) ? (message as ServerMessage) : null;
+}
+
+export function encodeFrame(message: ClientMessage): Uint8Array<ArrayBuffer> {
+  return encode(message);
+}
+
+/** Float32 values of raw bytes: a view where they lie aligned, else a copy. */
+export function float32(bytes: Uint8Array): Float32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
+}
+
+/** Float64 values of raw bytes: a view where they lie aligned, else a copy. */
+export function float64(bytes: Uint8Array): Float64Array {
+  const aligned = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  return new Float64Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 3);
+}

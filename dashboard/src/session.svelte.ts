@@ -1,0 +1,199 @@
+import { History } from './history';
+import {
+  type Electrode,
+  type Link,
+  type Marker,
+  type Model,
+  type Prediction,
+  type Signal,
+  type SessionState,
+  type Skipped,
+  type Stream,
+  type Subscribed,
+  float32,
+  float64,
+} from './protocol';
+import { SampleRing } from './ring';
+
+/** Seconds of signal that are kept and drawn. */
+export const TRACE_SECONDS = 8;
+const MARKERS_KEPT = 64;
+
+/** The link between the source and the service; `since` is on the LSL clock. */
+export interface LinkState {
+  state: 'unknown' | 'connected' | 'lost' | 'retrying';
+  detail: string;
+  since: number | null;
+}
+
+/** One element of the answer to GET /v1/sessions. */
+export interface Listed {
+  id: string;
+  state: string;
+  source: string;
+  info: Stream | null;
+  model: Model | null;
+  outputs: Record<string, string[]> | null;
+  montage: Electrode[] | null;
+  link: { state: string; detail: string; timestamp: number } | null;
+}
+
+/** What the page shows of a session in words and numbers. */
+export interface View {
+  ended: boolean;
+  endReason: string | null;
+  info: Stream | null;
+  model: Model | null;
+  outputs: Record<string, string[]> | null;
+  montage: Electrode[] | null;
+  delay: number | null;
+  link: LinkState;
+  gaps: number;
+  lostSamples: number;
+  hopsSkipped: number;
+  /** Entries that left the service's logs before the page read them. */
+  missed: number;
+  prediction: Prediction | null;
+  latestIndex: number;
+  /** The newest sample's stamp, LSL clock. */
+  latestTimestamp: number | null;
+  /** When the newest sample reached the page, page clock. */
+  arrival: number | null;
+}
+
+/**
+ * One session as the page knows it.
+ *
+ * Messages change plain fields; `publish`, called once per animation frame, makes what changed
+ * visible to the components. So a burst of thousands of entries costs one update.
+ */
+export class Session {
+  view: View = $state.raw(blankView());
+  ring: SampleRing | null = null;
+  history = new History(2);
+  markers: Marker[] = [];
+  private readonly now: View = blankView();
+  private epoch = '';
+  private dirty = false;
+
+  constructor(
+    readonly id: string,
+    readonly source: string,
+  ) {}
+
+  list(listed: Listed): void {
+    const { info, model, outputs, montage, link } = listed;
+    const ended = listed.state === 'ended' || listed.state === 'closed';
+    Object.assign(this.now, { info, model, outputs, montage, ended });
+    if (link)
+      this.now.link = { state: known(link.state), detail: link.detail, since: link.timestamp };
+    this.dirty = true;
+  }
+
+  change(message: SessionState): void {
+    this.now.ended = message.state !== 'opened';
+    this.now.endReason = message.reason;
+    this.dirty = true;
+  }
+
+  subscribed(message: Subscribed): void {
+    const { info, model, outputs, montage, delay } = message;
+    if (message.epoch !== this.epoch) this.restart(message.epoch);
+    if (model?.sha256 !== this.now.model?.sha256) this.now.prediction = null;
+    if (model) this.history = sameModel(this.now.model, model) ? this.history : past(model);
+    Object.assign(this.now, { info, model, outputs, montage, delay });
+    const capacity = Math.ceil(TRACE_SECONDS * info.sfreq);
+    if (this.ring?.nChannels !== info.ch_names.length || this.ring.capacity !== capacity)
+      this.ring = new SampleRing(info.ch_names.length, capacity);
+    this.dirty = true;
+  }
+
+  signal(message: Signal, arrival: number): void {
+    const stamps = float64(message.timestamps);
+    if (!this.ring || stamps.length === 0) return;
+    this.ring.write(message.first, float32(message.data));
+    this.now.latestIndex = this.ring.newest;
+    this.now.latestTimestamp = stamps[stamps.length - 1]!;
+    this.now.arrival = arrival;
+    this.dirty = true;
+  }
+
+  predict(message: Prediction): void {
+    this.history.push(message);
+    this.now.prediction = message;
+    this.dirty = true;
+  }
+
+  mark(message: Marker): void {
+    this.markers.push(message);
+    if (this.markers.length > MARKERS_KEPT) this.markers.shift();
+    this.dirty = true;
+  }
+
+  link(message: Link): void {
+    const { event, detail, timestamp } = message;
+    if (event === 'gap') {
+      this.now.gaps += 1;
+      this.now.lostSamples += message.lost ?? 0;
+    } else if (event === 'hops_skipped') this.now.hopsSkipped += 1;
+    else if (event !== 'restarted') {
+      const { link } = this.now;
+      // Retrying goes on with the loss that began before it.
+      const since = event === 'retrying' && link.state !== 'connected' ? link.since : timestamp;
+      this.now.link = { state: event, detail, since: since ?? timestamp };
+    }
+    this.dirty = true;
+  }
+
+  skipped(message: Skipped): void {
+    this.now.missed += message.to - message.from + 1;
+    this.dirty = true;
+  }
+
+  publish(): void {
+    if (!this.dirty) return;
+    this.dirty = false;
+    this.view = { ...this.now };
+  }
+
+  /** Another epoch numbers its samples and entries anew. */
+  private restart(epoch: string): void {
+    const fresh = blankView();
+    const { info, model, outputs, montage, ended, endReason, link } = this.now;
+    Object.assign(this.now, fresh, { info, model, outputs, montage, ended, endReason, link });
+    this.epoch = epoch;
+    this.ring = null;
+    this.markers = [];
+    this.history = past(model);
+  }
+}
+
+/** Three hops without a prediction are a break in its history. */
+const past = (model: Model | null): History => new History(3 * (model?.hop ?? 1));
+
+const sameModel = (a: Model | null, b: Model): boolean => a?.sha256 === b.sha256 && a.hop === b.hop;
+
+function known(state: string): LinkState['state'] {
+  return state === 'connected' || state === 'lost' || state === 'retrying' ? state : 'unknown';
+}
+
+function blankView(): View {
+  return {
+    ended: false,
+    endReason: null,
+    info: null,
+    model: null,
+    outputs: null,
+    montage: null,
+    delay: null,
+    link: { state: 'unknown', detail: '', since: null },
+    gaps: 0,
+    lostSamples: 0,
+    hopsSkipped: 0,
+    missed: 0,
+    prediction: null,
+    latestIndex: -1,
+    latestTimestamp: null,
+    arrival: null,
+  };
+}

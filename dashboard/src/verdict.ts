@@ -1,0 +1,38 @@
+import type { Connection } from './client';
+import type { Outputs } from './protocol';
+import type { View } from './session.svelte';
+
+/** Seconds after which what is shown is called old. */
+export const OLD = 2;
+
+/** Probabilities that hold now, or why there are none. */
+export type Verdict =
+  { shown: true; outputs: Outputs } | { shown: false; title: string; reason: string };
+
+const none = (title: string, reason: string): Verdict => ({ shown: false, title, reason });
+
+/** What may be said of a session now; `age` as of Dashboard.age. */
+export function verdict(view: View, connection: Connection, age: number | null): Verdict {
+  const { prediction, link } = view;
+  if (connection.phase !== 'connected')
+    return none('Not connected', 'This page has no connection to the service.');
+  if (view.ended) return none('Session ended', view.endReason ?? 'No more samples will come.');
+  if (link.state === 'lost' || link.state === 'retrying')
+    return none('Link lost', link.detail || 'The headset sends no samples.');
+  if (age !== null && age > OLD)
+    return none('No new samples', `The last one came ${Math.round(age)} s ago.`);
+  if (view.info && !view.model) return none('No model', 'This session shows the signal only.');
+  if (!prediction) return none('No prediction yet', 'The first one comes within a few seconds.');
+  if (prediction.status === 'warming_up')
+    return none('Warming up', prediction.reason ?? 'The model has not heard enough yet.');
+  if (prediction.status === 'poor_signal')
+    return none('Poor signal', prediction.reason ?? 'The signal is not good enough to judge.');
+  const behind = view.info ? (view.latestIndex - prediction.index) / view.info.sfreq : 0;
+  if (behind > OLD + (view.model?.hop ?? 0))
+    return none(
+      'Predictions are late',
+      `The last one is ${Math.round(behind)} s behind the signal.`,
+    );
+  if (!prediction.outputs) return none('No prediction', 'The model said nothing.');
+  return { shown: true, outputs: prediction.outputs };
+}

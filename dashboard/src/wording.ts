@@ -1,0 +1,55 @@
+import type { Connection } from './client';
+import type { LinkState, View } from './session.svelte';
+import type { Verdict } from './verdict';
+
+/** "69 %": whole per cent, as the bars show. */
+export const percent = (probability: number): string => `${Math.round(probability * 100)} %`;
+
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** "0.3 s", "12 s", "2 min", "3 h". */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return `${Math.round(seconds / 3600)} h`;
+}
+
+export const plural = (count: number, one: string, many: string): string =>
+  `${count} ${count === 1 ? one : many}`;
+
+/** `time` is the page's, seconds. */
+export function connectionWords(connection: Connection, time: number): string {
+  if (connection.phase === 'connected') return 'Connected';
+  if (connection.phase === 'connecting') return 'Connecting …';
+  return `Reconnecting in ${Math.max(0, Math.ceil(connection.until - time))} s`;
+}
+
+/** `lsl` is the LSL clock's time now, null where unknown. */
+export function linkWords(link: LinkState, lsl: number | null): string {
+  if (link.state === 'connected') return 'Link connected';
+  if (link.state === 'unknown') return 'Link not known yet';
+  const lost =
+    lsl !== null && link.since !== null ? `Link lost for ${whole(lsl - link.since)}` : 'Link lost';
+  return link.state === 'retrying' ? `${lost}, trying again` : lost;
+}
+
+/** One session in a few words, for its tab. */
+export function sessionWords(view: View, lsl: number | null): string {
+  return view.ended ? 'Ended' : linkWords(view.link, lsl);
+}
+
+const whole = (seconds: number): string =>
+  seconds < 120 ? `${Math.max(0, Math.round(seconds))} s` : duration(seconds);
+
+/** What a screen reader hears when it changes: states, and no numbers that run. */
+export function announcement(
+  connection: Connection,
+  view: View | null,
+  said: Verdict | null,
+): string {
+  if (connection.phase !== 'connected') return 'Not connected to the service.';
+  if (!view || !said) return 'Connected. No session is open.';
+  if (said.shown) return 'Connected. Predictions are current.';
+  return `Connected. ${said.title}.`;
+}

@@ -1,0 +1,21 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+
+/** A running service, for `npm run dev`. */
+const service = process.env['MIMAMBA_URL'] ?? 'http://127.0.0.1:8000';
+
+export default defineConfig({
+  plugins: [svelte()],
+  // Svelte's own tests need its browser side; without this, Vitest takes the server's.
+  resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
+  build: {
+    // Inside the Python package, so that one rule finds it in every kind of installation.
+    outDir: '../service/dist',
+    emptyOutDir: true,
+    assetsInlineLimit: 0, // a data: URL would need more than 'self' in the page's policy
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+  },
+  server: { proxy: { '/v1': { target: service, ws: true } } },
+  test: { include: ['tests/**/*.test.ts'], restoreMocks: true },
+});
