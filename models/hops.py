@@ -1,13 +1,28 @@
-"""From chunks to hops: gaps, warm-up, signal quality, and the window that the model sees."""
+"""From chunks to hops: gaps, warm-up, signal quality, and the window that the model sees.
+
+What comes out is a function of the samples and their indices. Samples wait until a hop has all of
+its own; whatever is computed, is computed on those, so neither time nor the borders of chunks
+enter.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.base import Chunk, StreamInfo
 from models.prediction import Status
+from models.quality import Limits, describe_faults, find_faults
+from models.signal import PathState, SignalConfig, SignalPath
+
+BRIDGED = 0.1
+"""Seconds of lost samples up to which a gap is bridged by a straight line; longer ones restart."""
+HELD = 2.0
+"""Seconds of poor signal in a row after which the state is too old to go on from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +43,8 @@ class Hop:
         (n_channels, n_times) float32, C-contiguous, in montage order, µV after the band-pass;
         None where the status is not ok.
     restart
-        Whether the model's state must begin anew (r = 0) at this hop.
+        Whether the model's state must begin anew (r = 0) at this hop; never where it is not
+        stepped.
     epoch
         The ``Chunk.epoch`` that the index is counted in.
     """
@@ -40,3 +56,221 @@ class Hop:
     window: NDArray[np.float32] | None
     restart: bool
     epoch: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """What is kept of an unbroken run of samples. Its arrays are never written again.
+
+    Parameters
+    ----------
+    path
+        The filters' state after the last hop.
+    newest, last
+        Index and values (n_channels,) of the newest sample received.
+    values
+        (n_waiting, n_channels) samples of the unfinished hop up to ``newest``, gaps bridged.
+    known, stamps
+        (n_waiting,) index and time of the received sample by which each of them is known: itself,
+        or the first one after its gap.
+    recent
+        (up to window, n_channels) the newest model samples.
+    poor
+        Hops of poor signal in a row.
+    restart
+        Whether no hop was stepped yet.
+    """
+
+    path: PathState
+    newest: int
+    last: NDArray[np.float64]
+    values: NDArray[np.float64]
+    known: NDArray[np.int64]
+    stamps: NDArray[np.float64]
+    recent: NDArray[np.float64]
+    poor: int = 0
+    restart: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class CutterState:
+    """All that a cutter remembers; kept and set again, it takes the cutter back."""
+
+    epoch: int | None = None
+    end: int = 0
+    stretch: Stretch | None = None
+
+
+class HopCutter:
+    """Takes a source's chunks and gives the hops that they complete.
+
+    Parameters
+    ----------
+    config
+        The model's signal.
+    info
+        The source's facts.
+    rows
+        Its channels that stand for the model's electrodes, in montage order.
+    names
+        What these are called in reasons.
+
+    Raises
+    ------
+    SignalError
+        If the source's sfreq cannot serve the model.
+    ValueError
+        If rows and names do not fit each other or the source.
+    """
+
+    def __init__(
+        self, config: SignalConfig, info: StreamInfo, rows: Sequence[int], names: Sequence[str]
+    ) -> None:
+        if len(rows) != len(names) or not all(0 <= row < info.n_channels for row in rows):
+            raise ValueError(
+                f"wanted rows under {info.n_channels}, each with a name; "
+                f"found rows {list(rows)} and names {list(names)}"
+            )
+        self.state = CutterState()
+        self._config = config
+        self._path = SignalPath(config, info.sfreq)
+        self._limits = Limits.of(info)
+        self._rows = np.array(rows, dtype=np.intp)
+        self._names = tuple(names)
+        # The index grows by one more than what was lost; round-off must not cost a sample.
+        self._longest_step = int(BRIDGED * info.sfreq + 1e-6) + 1
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which a window shows the signal late, at 10 Hz."""
+        return self._path.delay
+
+    def feed(self, chunk: Chunk) -> list[Hop]:
+        """The hops that this chunk completes, oldest first.
+
+        Samples with a value that is not finite count as lost.
+
+        Raises
+        ------
+        ValueError
+            If the chunk goes back within its epoch.
+        """
+        same = chunk.epoch == self.state.epoch
+        if same and chunk.first < self.state.end:
+            raise ValueError(
+                f"wanted a chunk from sample {self.state.end} on; found one from {chunk.first}; "
+                "a driver's indices never go back within an epoch"
+            )
+        stretch = self.state.stretch if same else None
+        values = chunk.data[:, self._rows].astype(np.float64)
+        received = np.flatnonzero(np.isfinite(values).all(axis=1))
+        index, stamps, values = chunk.first + received, chunk.timestamps[received], values[received]
+        hops: list[Hop] = []
+        for run in self._runs(index):
+            if stretch is None or index[run.start] - stretch.newest > self._longest_step:
+                stretch = self._begin(int(index[run.start]), values[run.start])
+            stretch = _extend(stretch, index[run], stamps[run], values[run])
+            stretch = self._cut(stretch, chunk.epoch, hops)
+        self.state = CutterState(chunk.epoch, chunk.end, stretch)
+        return hops
+
+    def _runs(self, index: NDArray[np.int64]) -> list[slice]:
+        """Where the received samples lie without a gap too long to bridge."""
+        breaks = np.flatnonzero(np.diff(index) > self._longest_step) + 1
+        borders = [0, *breaks.tolist(), len(index)]
+        return [slice(start, stop) for start, stop in pairwise(borders) if start < stop]
+
+    def _begin(self, index: int, sample: NDArray[np.float64]) -> Stretch:
+        """A stretch that this sample will be the first of."""
+        none = np.empty(0)
+        rows = np.empty((0, sample.size))
+        path = self._path.start(sample)
+        return Stretch(path, index - 1, sample, rows, none.astype(np.int64), none, rows)
+
+    def _cut(self, stretch: Stretch, epoch: int, hops: list[Hop]) -> Stretch:
+        """Add the hops that are due; what is left waits."""
+        while len(stretch.values) >= self._path.needs(stretch.path.hops):
+            stretch, hop = self._step(stretch, epoch)
+            hops.append(hop)
+        # Copies, so that a few waiting samples do not keep a whole chunk in memory.
+        return replace(
+            stretch,
+            values=stretch.values.copy(),
+            known=stretch.known.copy(),
+            stamps=stretch.stamps.copy(),
+        )
+
+    def _step(self, stretch: Stretch, epoch: int) -> tuple[Stretch, Hop]:
+        """One hop: the stretch after it, and what it says."""
+        n = self._path.needs(stretch.path.hops)
+        path, made = self._path.step(stretch.path, stretch.values[:n])
+        recent = np.concatenate([stretch.recent, made])[-self._config.window :]
+        status, reason = self._judge(stretch, n)
+        ok = status == "ok"
+        too_old = stretch.poor * self._config.hop >= HELD * self._config.sfreq
+        hop = Hop(
+            index=int(stretch.known[n - 1]),
+            timestamp=float(stretch.stamps[n - 1]),
+            status=status,
+            reason=reason,
+            window=np.ascontiguousarray(recent.T, dtype=np.float32) if ok else None,
+            restart=ok and (stretch.restart or too_old),
+            epoch=epoch,
+        )
+        after = replace(
+            stretch,
+            path=path,
+            values=stretch.values[n:],
+            known=stretch.known[n:],
+            stamps=stretch.stamps[n:],
+            recent=recent,
+            poor=stretch.poor + 1 if status == "poor_signal" else 0,
+            restart=stretch.restart and not ok,
+        )
+        return after, hop
+
+    def _judge(self, stretch: Stretch, n: int) -> tuple[Status, str | None]:
+        """Status and reason of the hop that the next n samples complete.
+
+        Warming up goes before poor signal: until the first full window neither is stepped.
+        """
+        made = (stretch.path.hops + 1) * self._config.hop
+        full = self._config.window + self._config.settle
+        if made < full:
+            sfreq = self._config.sfreq
+            return "warming_up", f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
+        first = stretch.newest + 1 - len(stretch.values)
+        received = stretch.known[:n] == np.arange(first, first + n)
+        lost = n - int(np.count_nonzero(received))
+        if 2 * lost > n:
+            return "poor_signal", f"{lost} of {n} samples lost"
+        faults = find_faults(stretch.values[:n][received], self._limits)
+        reason = describe_faults(self._names, faults)
+        return ("poor_signal", reason) if reason else ("ok", None)
+
+
+def _extend(
+    stretch: Stretch,
+    index: NDArray[np.int64],
+    stamps: NDArray[np.float64],
+    values: NDArray[np.float64],
+) -> Stretch:
+    """Append received samples, at least one, with straight lines over what was lost between."""
+    every = np.arange(stretch.newest + 1, index[-1] + 1)
+    place = np.searchsorted(index, every)  # the received sample at or after each one
+    known, filled = index[place], values[place]
+    lost = known != every
+    if lost.any():
+        xs = np.concatenate([[stretch.newest], index])
+        ys = np.concatenate([stretch.last[np.newaxis], values])
+        left = place[lost]  # shifted by one: the sample before each gap
+        weight = (every[lost] - xs[left]) / (xs[left + 1] - xs[left])
+        filled[lost] = ys[left] + weight[:, np.newaxis] * (ys[left + 1] - ys[left])
+    return replace(
+        stretch,
+        newest=int(index[-1]),
+        last=values[-1].copy(),
+        values=np.concatenate([stretch.values, filled]),
+        known=np.concatenate([stretch.known, known]),
+        stamps=np.concatenate([stretch.stamps, stamps[place]]),
+    )

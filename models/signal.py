@@ -18,6 +18,8 @@ LEAST_OVERSAMPLING = 2.2
 """A source's sfreq over the band's upper edge, at least: below it the edge meets its own images."""
 MOST_OVERSAMPLING = 100.0
 """A source's sfreq over the model's, at most: above it the ratio's rounding would show."""
+LEAST_SAMPLES = 8
+"""A hop's source samples, at least: fewer say nothing of the signal's quality."""
 FINEST_RATIO = 1000
 """Largest denominator of the resampling ratio; every common rate fits (250 Hz: 64/125)."""
 ALPHA = 10.0
@@ -150,9 +152,9 @@ class SignalPath:
             )
         ratio = Fraction(config.sfreq / sfreq).limit_denominator(FINEST_RATIO)
         self.up, self.down = ratio.numerator, ratio.denominator
-        if config.hop * self.down < self.up:
+        if config.hop * self.down < LEAST_SAMPLES * self.up:
             raise SignalError(
-                "a hop of at least one source sample",
+                f"a hop of at least {LEAST_SAMPLES} source samples",
                 f"{config.hop / config.sfreq:g} s at {sfreq:g} Hz",
                 "choose a faster source, or a model with a longer hop",
             )
@@ -167,7 +169,7 @@ class SignalPath:
         return max(((hop + 1) * self.config.hop - 1) * self.down // self.up, -1)
 
     def needs(self, hop: int) -> int:
-        """How many source samples this hop adds; at 250 Hz and hops of 32: 61, 63, 62, 63, 62, ..."""
+        """How many source samples this hop adds; at 250 Hz and 32: 61, 63, 62, 63, ..."""
         return self.due(hop) - self.due(hop - 1)
 
     def start(self, first: NDArray[np.float64]) -> PathState:
