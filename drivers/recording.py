@@ -1,0 +1,207 @@
+"""A recording in memory, and the one way to read it from a file of any known format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import BadRecording, Chunk, Marker, Samples, Seconds, StreamInfo
+from drivers.channels import ChannelChoice
+from drivers.sampleclock import SampleClock
+
+LARGEST = 2**30
+"""Bytes. A file of this size holds 24 hours of a Muse as CSV."""
+HEAD = 4096
+"""Bytes by which a format is recognised."""
+LEAST_SHARE = 0.01
+"""With fewer of its samples present, a file's timestamps are not in seconds, or are broken."""
+
+Read = Callable[[Path, ChannelChoice, str | None], "Recording"]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A signal with its lost samples counted, and its markers.
+
+    Parameters
+    ----------
+    info
+        Its facts; ``live`` is false, ``source_id`` the file's path.
+    data
+        (n_times, n_channels) float32, µV, finite.
+    timestamps
+        (n_times,) float64, seconds on the file's own clock, evened out, strictly increasing.
+    index
+        (n_times,) int64, each sample's position from 0, lost samples counted.
+    markers
+        In the order of their indices, which may lie in a gap.
+    """
+
+    info: StreamInfo
+    data: Samples
+    timestamps: Seconds
+    index: NDArray[np.int64]
+    markers: tuple[Marker, ...] = ()
+
+    @property
+    def n_times(self) -> int:
+        return int(self.data.shape[0])
+
+    def chunks(self, n_times: int) -> Iterator[Chunk]:
+        """Views of up to ``n_times`` samples that never span a gap, with the file's timestamps."""
+        gaps = np.flatnonzero(np.diff(self.index) != 1) + 1
+        edges = [0, *gaps.tolist(), self.n_times]
+        told = 0
+        for begin, end in pairwise(edges):
+            for start in range(begin, end, n_times):
+                stop = min(start + n_times, end)
+                after = int(self.index[stop - 1]) + 1
+                due = told
+                while due < len(self.markers) and self.markers[due].index < after:
+                    due += 1
+                yield Chunk(
+                    data=self.data[start:stop],
+                    timestamps=self.timestamps[start:stop],
+                    first=int(self.index[start]),
+                    markers=self.markers[told:due],
+                )
+                told = due
+
+
+def read_recording(
+    path: str | Path, choice: ChannelChoice | None = None, stream: str | None = None
+) -> Recording:
+    """Read a file; its content tells the format.
+
+    Parameters
+    ----------
+    path
+        The file.
+    choice
+        Which channels, and what to call them; the EEG channels as the file names them otherwise.
+    stream
+        The signal's name, where a file holds several.
+
+    Raises
+    ------
+    BadRecording
+        If it is no file, has no known format, or holds no signal.
+    BadChannels
+        If the channels asked for are not there.
+    """
+    path = Path(path)
+    return _reader(path, _head(path))(path, choice or ChannelChoice(), stream)
+
+
+def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]:
+    """A file's stamps evened out, and each row's position with lost samples counted.
+
+    A stamp that is not finite keeps its row's place.
+
+    Raises
+    ------
+    BadRecording
+        If no stamp is a number.
+    """
+    finite = np.flatnonzero(np.isfinite(stamps))
+    if finite.size == 0:
+        raise BadRecording("timestamps in seconds", "none that is a number", "export it again")
+    start = int(finite[0])
+    stamps = stamps.copy()
+    stamps[:start] = stamps[start] - np.arange(start, 0, -1) / sfreq
+    clock = SampleClock(sfreq)
+    nothing = np.empty((len(stamps), 0), np.float32)
+    chunks = clock.push(stamps, nothing) + clock.flush()
+    index = np.concatenate([chunk.first + np.arange(chunk.n_times) for chunk in chunks])
+    return np.concatenate([chunk.timestamps for chunk in chunks]), index
+
+
+def complete(
+    info: StreamInfo,
+    data: Samples,
+    timestamps: Seconds,
+    index: NDArray[np.int64],
+    markers: Sequence[Marker] = (),
+) -> Recording:
+    """A recording of the rows whose cells are all finite; the others count as lost.
+
+    Raises
+    ------
+    BadRecording
+        If no row is left, or nearly all samples are lost.
+    """
+    finite = np.isfinite(data).all(axis=1)
+    if not finite.any():
+        raise BadRecording(
+            f"samples in {info.source_id}", "no row of numbers", "choose another file or channels"
+        )
+    bad = int(np.count_nonzero(~finite))
+    if bad:
+        notice = f"{bad} of {len(data)} samples hold no number in some channel: they count as lost."
+        info = replace(info, notices=(*info.notices, notice))
+    start = int(index[finite][0])
+    kept = index[finite] - start
+    if len(kept) < LEAST_SHARE * (int(kept[-1]) + 1):
+        raise BadRecording(
+            f"timestamps in seconds, {info.sfreq:g} Hz, in {info.source_id}",
+            f"{len(kept)} samples in the time of {int(kept[-1]) + 1}",
+            "check the file's timestamps",
+        )
+    moved = [replace(marker, index=max(0, marker.index - start)) for marker in markers]
+    return Recording(
+        info=info,
+        data=np.ascontiguousarray(data[finite], dtype=np.float32),
+        timestamps=timestamps[finite],
+        index=kept,
+        markers=tuple(sorted(moved, key=lambda marker: (marker.index, marker.timestamp))),
+    )
+
+
+def _readers() -> dict[str, ModuleType]:
+    # They import this module, and one of them a library that few runs need.
+    from drivers.readers import muselsl, xdf
+
+    return {"muse-lsl CSV": muselsl, "XDF": xdf}
+
+
+def _reader(path: Path, head: bytes) -> Read:
+    readers = _readers()
+    for module in readers.values():
+        if module.recognises(head):
+            read: Read = module.read
+            return read
+    kind = "binary data" if b"\0" in head else "text"
+    raise BadRecording(
+        f"a recording ({', '.join(readers)})", f"{kind} of no known format in {path}", "convert it"
+    )
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file that is there, is not empty, and not too large."""
+    try:
+        facts = path.stat()
+        size = facts.st_size
+        if not S_ISREG(facts.st_mode):  # opening a pipe would block
+            what = "the folder" if S_ISDIR(facts.st_mode) else "no regular file:"
+            raise BadRecording("a recording", f"{what} {path}", "name a file")
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadRecording(
+            f"a recording at {path}", f"{reason}", "check the path and its permissions"
+        ) from error
+    if not head:
+        raise BadRecording("a recording", f"an empty file: {path}", "record again")
+    if size > LARGEST:
+        raise BadRecording(
+            f"a recording of up to {LARGEST:,} bytes", f"{size:,} in {path}", "split the file"
+        )
+    return head
