@@ -108,8 +108,8 @@ class Script:
         before = targets[np.maximum(hold - 1, 0)]
         passed = np.clip((at - starts[hold]) / (RAMP * self._sfreq), 0.0, 1.0)
         glide = passed**2 * (3.0 - 2.0 * passed)
-        state = before + (targets[hold] - before) * glide[:, None]
-        return Truth(state[:, 0], state[:, 1])
+        state = before + (targets[hold] - before) * glide[..., None]
+        return Truth(state[..., 0], state[..., 1])
 
     def cues(self, first: int, stop: int) -> list[Cue]:
         """The targets that start in samples [first, stop) and whose label is a new one."""
