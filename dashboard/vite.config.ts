@@ -15,6 +15,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // a data: URL would need more than 'self' in the page's policy
     target: 'es2022',
     modulePreload: { polyfill: false },
+    license: { fileName: 'licenses.md' }, // the libraries' licences go where their code goes
   },
   server: { proxy: { '/v1': { target: service, ws: true } } },
   test: { include: ['tests/**/*.test.ts'], restoreMocks: true },
