@@ -189,6 +189,8 @@ class HopCutter:
 
     def _cut(self, stretch: Stretch, epoch: int, hops: list[Hop]) -> Stretch:
         """Add the hops that are due; what is left waits."""
+        if len(stretch.values) < self._path.needs(stretch.path.hops):
+            return stretch
         while len(stretch.values) >= self._path.needs(stretch.path.hops):
             stretch, hop = self._step(stretch, epoch)
             hops.append(hop)
