@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from drivers.base import Driver
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from drivers.base import BadSource, Driver, LinkChange
 from drivers.source import parse_source
+
+if TYPE_CHECKING:
+    from drivers.recording import Recording
 
 
 def open_driver(url: str) -> Driver:
@@ -36,3 +42,34 @@ def open_driver(url: str) -> Driver:
         driver = LSLDriver(source)
     source.finish()
     return driver
+
+
+def open_recording(url: str) -> Recording:
+    """The whole recording of a path or ``replay://`` URL, on the file's own clock.
+
+    Raises
+    ------
+    BadSource
+        If the URL is of another scheme or has parameters that only playing needs.
+    BadRecording, BadChannels
+        If the file cannot be read, or lacks the channels asked for.
+    """
+    from drivers.channels import ChannelChoice
+    from drivers.recording import read_recording
+
+    source = parse_source(url)
+    if source.scheme != "replay":
+        raise BadSource("a recording's path", url, "name a file")
+    choice, stream = ChannelChoice.of(source), source.text("stream")
+    source.finish()
+    return read_recording(source.place, choice, stream)
+
+
+def open_source(url: str, on_change: Callable[[LinkChange], None]) -> Driver:
+    """As ``open_driver``; a live source's link is kept by a supervisor, which tells its changes."""
+    driver = open_driver(url)
+    if parse_source(url).scheme == "replay":
+        return driver
+    from drivers.supervisor import Supervisor
+
+    return Supervisor(lambda: open_driver(url), on_change)

@@ -12,7 +12,8 @@ def _find_clock() -> Callable[[], float]:
         from pylsl import local_clock
     except (ImportError, RuntimeError, OSError):  # not installed, or liblsl does not load
         return time.perf_counter
-    return local_clock
+    clock: Callable[[], float] = local_clock
+    return clock
 
 
 _clock = _find_clock()
@@ -20,4 +21,4 @@ _clock = _find_clock()
 
 def local_clock() -> float:
     """Seconds on the LSL clock; never UNIX time."""
-    return float(_clock())
+    return _clock()

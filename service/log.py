@@ -65,10 +65,11 @@ class Log(Generic[Entry]):
 class Run:
     """Consecutive log entries merged: contiguous in ``first``, never across a gap.
 
-    ``data`` is (n_times, n_channels) µV, ``timestamps`` (n_times,) seconds; ``seq`` is the last
-    entry's.
+    ``data`` is (n_times, n_channels) µV, ``timestamps`` (n_times,) seconds; ``start`` is the first
+    entry's number, ``seq`` the last one's.
     """
 
+    start: int
     seq: int
     first: int
     timestamps: Seconds
@@ -93,7 +94,7 @@ class SignalLog:
         self._longest = max(1, min(self._capacity, round(2 * sfreq)))
         self._data = np.zeros((self._capacity, n_channels), np.float32)
         self._timestamps = np.zeros(self._capacity)
-        # While one is written: capacity + 1 entries of one sample, and the stop of the one before them.
+        # While a sample is written: capacity + 1 entries, and the stop of the one before them.
         self._slots = self._capacity + 2
         self._firsts = np.zeros(self._slots, np.int64)  # by seq: index of the first sample
         self._stops = np.zeros(self._slots, np.int64)  # by seq: samples written up to its end
@@ -168,6 +169,7 @@ class SignalLog:
     def _copy(self, seq: int, last: int) -> Run:
         rows = np.arange(self._start(seq), self._start(last + 1)) % self._capacity
         return Run(
+            seq,
             last,
             int(self._firsts[seq % self._slots]),
             self._timestamps[rows],

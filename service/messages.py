@@ -7,14 +7,20 @@ structures. Arrays are raw little-endian bytes (base64 in JSON). Each message is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
+
+from drivers.base import StreamInfo
+from models.montage import Electrode
+from models.prediction import Outputs, Status
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
 Topic: TypeAlias = Literal["prediction", "signal", "marker", "link"]
+LinkEvent: TypeAlias = Literal["connected", "lost", "retrying", "gap", "hops_skipped", "restarted"]
 TOPICS: tuple[Topic, ...] = ("prediction", "signal", "marker", "link")
 
 
@@ -58,7 +64,8 @@ ClientMessage: TypeAlias = Subscribe | Unsubscribe | Ping
 # From the service --------------------------------------------------------------------------------
 
 
-class Clock(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Clock:
     """The same instant on the LSL clock and in UNIX time, seconds."""
 
     lsl: float
@@ -73,22 +80,12 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     clock: Clock
 
 
-class Stream(msgspec.Struct, frozen=True):
-    """The source's facts, as in drivers.base.StreamInfo."""
+@dataclass(frozen=True)
+class Model:
+    """The checkpoint that speaks: ``notice`` must be shown wherever its predictions are.
 
-    name: str
-    source_id: str
-    sfreq: float
-    ch_names: list[str]
-    uv_per_bit: float | None
-    range_uv: float | None
-    live: bool
-    simulated: bool
-    notices: list[str]
-
-
-class Model(msgspec.Struct, frozen=True):
-    """The checkpoint that speaks: ``notice`` must be shown wherever its predictions are."""
+    ``window`` and ``hop`` are seconds; ``r`` is the gate at each hop's start.
+    """
 
     name: str
     sha256: str
@@ -100,14 +97,6 @@ class Model(msgspec.Struct, frozen=True):
     r: float
 
 
-class Electrode(msgspec.Struct, frozen=True):
-    """The channel that stands in for one electrode of the model's montage."""
-
-    electrode: str
-    channel: str
-    distance_mm: float
-
-
 class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=True):
     """What a session sends from here on; sent again when the model or the epoch changes.
 
@@ -117,7 +106,7 @@ class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=Tr
 
     session: str
     epoch: str
-    info: Stream
+    info: StreamInfo
     model: Model | None
     outputs: dict[str, list[str]] | None
     montage: list[Electrode] | None
@@ -172,7 +161,8 @@ class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
     id: str | int | None = None
 
 
-class Timing(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Timing:
     """On the LSL clock: newest sample received, model stepped, entry logged."""
 
     received: float
@@ -187,9 +177,9 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     seq: int
     index: int
     timestamp: float
-    status: Literal["ok", "warming_up", "poor_signal"]
+    status: Status
     reason: str | None
-    outputs: dict[str, dict[str, float]] | None
+    outputs: Outputs | None
     timing: Timing
 
 
@@ -230,7 +220,7 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     session: str
     seq: int
     timestamp: float
-    event: Literal["connected", "lost", "retrying", "gap", "hops_skipped", "restarted"]
+    event: LinkEvent
     detail: str
     first: int | None = None
     lost: int | None = None
@@ -243,10 +233,10 @@ ServerMessage: TypeAlias = (
 
 _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
-_client_json = msgspec.json.Decoder(ClientMessage)
-_client_msgpack = msgspec.msgpack.Decoder(ClientMessage)
-_server_json = msgspec.json.Decoder(ServerMessage)
-_server_msgpack = msgspec.msgpack.Decoder(ServerMessage)
+_client_json: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_client_msgpack: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
+_server_json: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_server_msgpack: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
 
 
 def encode(message: ServerMessage | ClientMessage, binary: bool) -> bytes:

@@ -1,0 +1,68 @@
+"""Who may talk to the service: the page's own origin, and programs on this machine.
+
+EEG is intimate, and any web page that a person has open can reach a loopback port. So a request's
+Host must be an IP literal, localhost or an allowed name (against DNS rebinding), and its Origin,
+where there is one, must equal its Host (against foreign pages). A refusal comes before a WebSocket
+is upgraded.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+def refusal(headers: Mapping[str, str], allowed: Collection[str]) -> str | None:
+    """Why a request with these headers is refused; None where it is not."""
+    host = headers.get("host", "")
+    if not _known(host, allowed):
+        return (
+            f"wanted an IP address, localhost or an allowed name as Host; found {host!r}; "
+            "start the service with --allowed-host"
+        )
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
+    return None
+
+
+def _known(host: str, allowed: Collection[str]) -> bool:
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name in allowed:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class AccessMiddleware:
+    """Refuses foreign hosts and origins with 403."""
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+        self._app = app
+        self._allowed = frozenset(name.lower() for name in allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        reason = refusal(Headers(scope=scope), self._allowed)
+        if reason is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
+        else:
+            problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
+            response = JSONResponse(problem, 403, media_type="application/problem+json")
+            await response(scope, receive, send)

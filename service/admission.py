@@ -1,0 +1,54 @@
+"""Which sources the API may open: a subscriber must not read the server's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drivers.source import parse_source
+
+FILE_PARAMETERS = frozenset({"file", "file_anc", "file_aux", "master_board", "other_info"})
+"""BrainFlow's parameters that name files, streamers or what a vendor's code makes of them."""
+
+
+class NotAdmitted(PermissionError):
+    """A source may be opened on the command line, but not over the API."""
+
+
+def admit(url: str, files: Path | None) -> str:
+    """The source to open for a request, its path made absolute.
+
+    Parameters
+    ----------
+    url
+        The source asked for.
+    files
+        The folder whose recordings the API may play; None plays none.
+
+    Raises
+    ------
+    BadSource
+        If the URL has no known scheme.
+    NotAdmitted
+        If it names a file outside of ``files``.
+    """
+    source = parse_source(url)
+    named = sorted(FILE_PARAMETERS & source.parameters.keys())
+    if source.scheme == "brainflow" and named:
+        raise NotAdmitted(
+            f"wanted parameters that name no file; found {', '.join(named)}; "
+            "open this source with mimamba serve --source"
+        )
+    if source.scheme != "replay":
+        return url
+    if files is None:
+        raise NotAdmitted(
+            f"wanted a live source; found the file {source.place!r}; "
+            "start the service with --files DIR to play recordings of that folder"
+        )
+    path = (files / source.place).resolve()
+    if not path.is_relative_to(files.resolve()):
+        raise NotAdmitted(
+            f"wanted a recording below the --files folder; found {source.place!r}; "
+            "move it there or name it relative to that folder"
+        )
+    return url.replace(source.place, str(path), 1)

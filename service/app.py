@@ -1,0 +1,190 @@
+"""The web service: REST under /v1, the stream, health, and the page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, WebSocket
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from drivers.scan import Sources, scan
+from service.access import AccessMiddleware
+from service.admission import admit
+from service.connection import Connection
+from service.hub import Hub
+from service.page import CONTENT_SECURITY_POLICY, find_page
+from service.problems import add_problem_handlers, problem
+from service.sessions import ModelChoice, Sessions, SessionView, view
+from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
+
+SCAN_SECONDS = 2.0
+SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+SessionId = Annotated[str, Path(pattern=SESSION_ID)]
+
+
+@dataclass
+class Running:
+    """What a running service consists of."""
+
+    settings: Settings
+    hub: Hub
+    sessions: Sessions
+
+
+def _running(connection: HTTPConnection) -> Running:
+    running: Running = connection.app.state.running
+    return running
+
+
+Service = Annotated[Running, Depends(_running)]
+
+
+class NewSession(BaseModel):
+    """A session to open."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = Field(max_length=2048, examples=["simulate://?scenario=tour"])
+    id: str | None = Field(default=None, pattern=SESSION_ID)
+    model: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="A checkpoint's name; 'none' watches the signal only; the default if absent.",
+    )
+    memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
+
+
+api = APIRouter(prefix="/v1")
+
+
+@api.get("/sources")
+def list_sources(timeout: float = SCAN_SECONDS) -> Sources:
+    """Boards known, LSL streams found on the network, and the Bluetooth adapter."""
+    return scan(min(max(timeout, 0.1), 10.0))
+
+
+@api.get("/sessions")
+async def list_sessions(service: Service) -> list[SessionView]:
+    """All sessions."""
+    return [view(session) for session in service.sessions.all().values()]
+
+
+@api.post("/sessions", status_code=201)
+async def open_session(service: Service, new: NewSession) -> SessionView:
+    """Open a session; answers when its source is there."""
+    source = admit(new.source, service.settings.files)
+    choice = choose_model(new.model or service.settings.model, new.memory)
+    return view(await service.sessions.open(source, new.id, choice))
+
+
+@api.get("/sessions/{session}")
+async def read_session(service: Service, session: SessionId) -> SessionView:
+    """One session."""
+    return view(service.sessions.get(session))
+
+
+@api.delete("/sessions/{session}", status_code=204)
+async def close_session(service: Service, session: SessionId) -> None:
+    """End a session and forget it."""
+    await service.sessions.close(session)
+
+
+@api.websocket("/stream")
+async def stream(socket: WebSocket, service: Service) -> None:
+    """Wire protocol v1."""
+    server = f"mimamba {version('mimamba')}"
+    await Connection(socket, service.hub, service.sessions.all, server).serve()
+
+
+health = APIRouter(include_in_schema=False)
+
+
+@health.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """200 where the service can predict; 503 while it starts or where an engine is dead."""
+    running: Running | None = getattr(request.app.state, "running", None)
+    if running is None:
+        return problem(503, "Not ready", "the service is starting")
+    if running.sessions.failure is not None:
+        return problem(503, "Not ready", f"the engine has failed: {running.sessions.failure}")
+    return JSONResponse({"status": "ok"})
+
+
+def choose_model(name: str | None, memory: bool) -> ModelChoice:
+    """A model by name: required where it was asked for, the default where it was not."""
+    if name == NO_MODEL:
+        return ModelChoice(None, required=False)
+    return ModelChoice(name or DEFAULT_MODEL, required=name is not None, memory=memory)
+
+
+def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]]) -> FastAPI:
+    """The application; ``on_start`` runs beside it once it can open sessions."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        hub = Hub()
+        sessions = Sessions(hub, choose_model(settings.model, settings.memory))
+        app.state.running = running = Running(settings, hub, sessions)
+        async with asyncio.TaskGroup() as tasks:
+            beats = tasks.create_task(hub.run())
+            start = tasks.create_task(_start(on_start, running))
+            try:
+                yield
+            finally:
+                start.cancel()
+                await sessions.close_all()
+                beats.cancel()
+
+    app = FastAPI(
+        title="mimamba",
+        version=version("mimamba"),
+        summary="Live emotion predictions from consumer EEG. Not a medical device.",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)
+    add_problem_handlers(app)
+    app.include_router(api)
+    app.include_router(health)
+    _mount_page(app)
+    return app
+
+
+def _mount_page(app: FastAPI) -> None:
+    """Serve the built page at /, under its policy."""
+    folder = find_page()
+    if folder is None:
+        raise RuntimeError("the page was not built; install mimamba again: pip install .")
+    app.mount("/", StaticFiles(directory=folder, html=True))
+
+    @app.middleware("http")
+    async def secure(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        response = await call_next(request)
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+async def _start(on_start: Callable[[Running], Awaitable[None]], running: Running) -> None:
+    await on_start(running)

@@ -1,0 +1,175 @@
+"""The command line: ``mimamba serve``, ``watch``, ``score``, ``sources``, ``train``.
+
+Each command imports what it needs when it runs, so that help and errors come at once. Errors that a
+person can mend are one line and exit status 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.base import DriverError
+from service.settings import DEFAULT_MODEL
+
+NOT_MEDICAL = "mimamba is not a medical device."
+
+app = typer.Typer(
+    help=f"Live emotion predictions from consumer EEG. {NOT_MEDICAL}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+train = typer.Typer(help="Train a checkpoint.", no_args_is_help=True)
+app.add_typer(train, name="train")
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="A checkpoint's name or path, or 'none' to watch the signal only. "
+        f"[default: {DEFAULT_MODEL}, where the source's channels can meet it]",
+        show_default=False,
+    ),
+]
+Memory = Annotated[
+    bool,
+    typer.Option(
+        "--memory/--no-memory",
+        help="Carry the model's state from hop to hop, or judge each window by itself.",
+    ),
+]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the errors that a person can mend into one line and exit status 2."""
+    from models.checkpoint import CheckpointError
+    from models.montage import MontageError
+    from models.signal import SignalError
+    from service.client import ServiceUnreachable
+    from service.serve import CannotServe
+
+    mendable = (
+        DriverError,
+        CheckpointError,
+        MontageError,
+        SignalError,
+        ServiceUnreachable,
+        CannotServe,
+    )
+    try:
+        yield
+    except mendable as error:
+        print(f"mimamba: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def serve(
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to watch; may be given several times: simulate://, "
+            "brainflow://muse_2, lsl://?type=EEG, or a recording's path. [default: simulate://]",
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = None,
+    memory: Memory = True,
+    host: Annotated[
+        str | None, typer.Option(help="A loopback address. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8765]")] = None,
+    files: Annotated[
+        Path | None, typer.Option(help="The folder whose recordings the API may play.")
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="A name besides localhost that browsers may use.")
+    ] = None,
+) -> None:
+    """Watch sources and serve the page, the stream and the API.
+
+    Every option can also be set in the environment: MIMAMBA_PORT=9000, and so on.
+    """
+    with one_line_errors():
+        from service.serve import make_settings
+        from service.serve import serve as run
+
+        flags = {
+            "source": source or None,
+            "model": model,
+            "memory": None if memory else False,
+            "host": host,
+            "port": port,
+            "files": files,
+            "allowed_host": allowed_host or None,
+        }
+        run(make_settings({name: value for name, value in flags.items() if value is not None}))
+
+
+@app.command()
+def watch(
+    url: Annotated[str, typer.Argument(help="The service's address.")] = "http://127.0.0.1:8765",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    session: Annotated[
+        list[str] | None, typer.Option(help="Only this session; may be given several times.")
+    ] = None,
+) -> None:
+    """Follow a running service in the terminal, through its public WebSocket."""
+    with one_line_errors():
+        from service.watch import watch as run
+
+        run(url, json, session or [])
+
+
+@app.command()
+def score(
+    recording: Annotated[str, typer.Argument(help="A recording's path, or a replay:// URL.")],
+    model: Annotated[str, typer.Option(help="A checkpoint's name or path.")] = DEFAULT_MODEL,
+    memory: Memory = True,
+) -> None:
+    """Run a recording through the same pipeline at full speed: one JSON line per prediction."""
+    with one_line_errors():
+        from service.score import score as run
+
+        run(recording, model, memory)
+
+
+@app.command()
+def sources(
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)
+    ] = 2.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """What can be watched: boards known, LSL streams found, the Bluetooth adapter."""
+    with one_line_errors():
+        from service.sources import show_sources
+
+        show_sources(timeout, json)
+
+
+@train.command("demo")
+def train_demo(
+    out: Annotated[Path, typer.Option(help="Where to write the checkpoint.")] = Path(
+        "demo.safetensors"
+    ),
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+) -> None:
+    """Train the demo checkpoint on simulated EEG; the shipped one was made so."""
+    with one_line_errors():
+        from service.train import train_demo as run
+
+        run(out, seed)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,207 @@
+"""One subscriber's WebSocket: what it asks, and what it is sent.
+
+Each connection has a sender of its own that waits for its own socket alone, so a subscriber that
+stops reading stops itself and nobody else. Whatever it asks is answered by that same sender, in
+order with the news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import anyio
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from drivers.clock import local_clock
+from service.hub import Hub
+from service.messages import (
+    MSGPACK_SUBPROTOCOL,
+    PROTOCOL,
+    ClientMessage,
+    Clock,
+    Error,
+    Heartbeat,
+    Hello,
+    Ok,
+    Ping,
+    Pong,
+    ServerMessage,
+    SessionState,
+    Subscribe,
+    Unsubscribe,
+    decode_client,
+    encode,
+)
+from service.reader import Reader
+from service.session import Session
+
+ASKED = 16
+"""A client's messages that may wait for an answer; more wait in its own socket."""
+
+
+def clock_now() -> Clock:
+    """The present instant on both clocks."""
+    return Clock(local_clock(), time.time())
+
+
+class Connection:
+    """A subscriber.
+
+    Parameters
+    ----------
+    socket
+        Not yet accepted.
+    hub
+        Wakes this connection.
+    sessions
+        The present sessions.
+    server
+        Name and version of the service, for hello.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        hub: Hub,
+        sessions: Callable[[], dict[str, Session]],
+        server: str,
+    ) -> None:
+        self._socket = socket
+        self._hub = hub
+        self._sessions = sessions
+        self._server = server
+        self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
+        self._readers: dict[Session, Reader] = {}
+        self._asked: asyncio.Queue[ClientMessage | Error] = asyncio.Queue(ASKED)
+        self._states = hub.states.next
+        self._woken = asyncio.Event()
+        self._beat = False
+
+    def follows(self, session: Session) -> bool:
+        """Whether it reads a topic of this session."""
+        return session in self._readers
+
+    def wake(self) -> None:
+        """There is something new to send."""
+        self._woken.set()
+
+    def beat(self) -> None:
+        """A heartbeat is due; one that is late is not sent twice."""
+        self._beat = True
+        self._woken.set()
+
+    async def serve(self) -> None:
+        """Talk until the client goes."""
+        await self._socket.accept(MSGPACK_SUBPROTOCOL if self._binary else None)
+        self._hub.join(self)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._speak)
+                await self._listen()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._hub.leave(self)
+
+    async def _listen(self) -> None:
+        while True:
+            frame = await self._socket.receive()
+            if frame["type"] == "websocket.disconnect":
+                return
+            payload = frame.get("bytes") if self._binary else frame.get("text")
+            await self._asked.put(self._decode(payload))
+            self._woken.set()
+
+    def _decode(self, payload: bytes | str | None) -> ClientMessage | Error:
+        wanted = "a msgpack message in a binary frame" if self._binary else "a JSON text frame"
+        if payload is None:
+            return Error("bad_frame", f"wanted {wanted}; found the other kind of frame")
+        try:
+            return decode_client(payload, self._binary)
+        except msgspec.MsgspecError as error:
+            return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
+        except (UnicodeDecodeError, RecursionError) as error:
+            return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
+
+    async def _speak(self) -> None:
+        try:
+            for frame in self._greeting():
+                await self._send(frame)
+            while True:
+                frames = self._due()
+                for frame in frames:
+                    await self._send(frame)
+                if not frames:
+                    self._woken.clear()
+                    await self._woken.wait()
+        except WebSocketDisconnect:
+            return  # the listener hears of it too
+
+    async def _send(self, frame: bytes) -> None:
+        if self._binary:
+            await self._socket.send_bytes(frame)
+        else:
+            await self._socket.send_text(frame.decode())
+
+    def _greeting(self) -> list[bytes]:
+        """Hello, and each session as it stands."""
+        self._states = self._hub.states.next
+        messages: list[ServerMessage] = [Hello(PROTOCOL, self._server, clock_now())]
+        for session in self._sessions().values():
+            if session.history is not None:
+                messages.append(SessionState(session.name, "opened"))
+            if session.state == "ended":
+                messages.append(SessionState(session.name, "ended", session.reason))
+        return [encode(message, self._binary) for message in messages]
+
+    def _due(self) -> list[bytes]:
+        """The frames to send next; empty where there is nothing to say."""
+        if not self._asked.empty():
+            return self._answer(self._asked.get_nowait())
+        if self._beat:
+            self._beat = False
+            return [encode(Heartbeat(clock_now()), self._binary)]
+        news = [frame for reader in self._readers.values() for frame in reader.take()]
+        return news or self._next_state()
+
+    def _next_state(self) -> list[bytes]:
+        """What became of a session; told when all that it said before is sent."""
+        states = self._hub.states.read(self._states, self._hub.states.next)
+        if not states:
+            return []
+        seq, state = states[0]
+        self._states = seq + 1
+        there = self._sessions()
+        for gone in [each for each in self._readers if there.get(each.name) is not each]:
+            del self._readers[gone]
+        return [encode(state, self._binary)]
+
+    def _answer(self, asked: ClientMessage | Error) -> list[bytes]:
+        if isinstance(asked, Error):
+            return [encode(asked, self._binary)]
+        if isinstance(asked, Ping):
+            return [encode(Pong(asked.t, clock_now(), asked.id), self._binary)]
+        session = self._sessions().get(asked.session)
+        if session is None or session.history is None:
+            there = ", ".join(sorted(self._sessions())) or "none"
+            text = f"wanted an open session; found {asked.session!r}; there are: {there}"
+            return [encode(Error("no_session", text, asked.id), self._binary)]
+        if isinstance(asked, Subscribe):
+            return [self._subscribe(session, asked)]
+        return self._unsubscribe(session, asked)
+
+    def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
+        if session not in self._readers:
+            self._readers[session] = Reader(session, self._hub.frames(session), self._binary)
+        reader = self._readers[session]
+        reader.subscribe(asked.topics, asked.since)
+        return reader.describe(asked.id)
+
+    def _unsubscribe(self, session: Session, asked: Unsubscribe) -> list[bytes]:
+        if session in self._readers:
+            self._readers[session].unsubscribe(asked.topics)
+            if self._readers[session].idle:
+                del self._readers[session]
+        return [] if asked.id is None else [encode(Ok(asked.id), self._binary)]

@@ -1,0 +1,69 @@
+"""What a session has said in one epoch: its logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from drivers.base import Marker, StreamInfo
+from models.prediction import Prediction
+from service.log import Log, SignalLog
+from service.messages import LinkEvent, Timing, Topic
+
+SIGNAL_SECONDS = 300.0
+HOUR = 3600.0
+EVENTS = 4096
+"""Markers and link events kept; more than one a second for an hour."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A prediction and when it was made."""
+
+    prediction: Prediction
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class LinkEntry:
+    """What befell the stream; ``first`` and ``lost`` are set where it is about samples."""
+
+    timestamp: float
+    event: LinkEvent
+    detail: str
+    first: int | None = None
+    lost: int | None = None
+
+
+Event: TypeAlias = Told | Marker | LinkEntry
+
+
+class History:
+    """The logs of one epoch: 5 minutes of signal, an hour of predictions, and events.
+
+    Parameters
+    ----------
+    epoch
+        An opaque name, unique across restarts.
+    info
+        The source.
+    hop
+        Seconds from one prediction to the next; None without a model.
+    """
+
+    def __init__(self, epoch: str, info: StreamInfo, hop: float | None) -> None:
+        self.epoch = epoch
+        self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
+        self.prediction: Log[Event] = Log(round(HOUR / hop) if hop else 1)
+        self.marker: Log[Event] = Log(EVENTS)
+        self.link: Log[Event] = Log(EVENTS)
+        self.signal_shown = 0
+        """Readers go up to here, so that all who keep up share the same merged messages."""
+
+    def events(self, topic: Topic) -> Log[Event]:
+        """The log of a topic other than the signal."""
+        return {"prediction": self.prediction, "marker": self.marker, "link": self.link}[topic]
+
+    def log(self, topic: Topic) -> SignalLog | Log[Event]:
+        """A topic's log."""
+        return self.signal if topic == "signal" else self.events(topic)

@@ -1,0 +1,147 @@
+"""The hub: who is told what became of sessions, and when each connection is woken.
+
+Sessions prompt it from their threads; it wakes the connections that follow them on the event loop.
+Predictions and events wake at once, signal at most 30 times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from service.log import Log
+from service.messages import SessionState
+from service.reader import Frames
+from service.session import Session
+
+SIGNAL_PERIOD = 1 / 30
+"""Seconds between two signal messages of a session: a screen shows no more."""
+HEARTBEAT_PERIOD = 1.0
+STATES = 1024
+"""States of sessions kept for connections that are slow to read."""
+
+
+class Listener(Protocol):
+    """A connection, as the hub sees it."""
+
+    def follows(self, session: Session) -> bool:
+        """Whether it reads a topic of this session."""
+        ...
+
+    def wake(self) -> None:
+        """There is something new."""
+        ...
+
+    def beat(self) -> None:
+        """A heartbeat is due."""
+        ...
+
+
+@dataclass(eq=False)
+class Feed:
+    """What the hub knows of a session."""
+
+    frames: Frames = field(default_factory=Frames)
+    state: str = "opening"
+    shown: float = 0.0
+    scheduled: bool = False
+
+
+class Hub:
+    """Wakes connections. All but ``prompt`` and ``signal`` are called on its event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listeners: set[Listener] = set()
+        self._feeds: dict[Session, Feed] = {}
+        self.states: Log[SessionState] = Log(STATES)
+        """What became of sessions; every connection reads it."""
+
+    # From any thread -----------------------------------------------------------------------------
+
+    def prompt(self, session: Session) -> None:
+        """Something of a session should be sent at once."""
+        self._soon(self._prompted, session)
+
+    def signal(self, session: Session) -> None:
+        """There is more signal."""
+        self._soon(self._signalled, session)
+
+    def _soon(self, call: Callable[[Session], None], session: Session) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(call, session)
+
+    # On the event loop ---------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Give the heartbeat until cancelled."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_PERIOD)
+            for listener in self._listeners:
+                listener.beat()
+
+    def add(self, session: Session) -> None:
+        """Begin to listen to a session."""
+        self._feeds[session] = Feed()
+
+    def remove(self, session: Session) -> None:
+        """A session is closed and gone."""
+        del self._feeds[session]
+        self._tell(SessionState(session.name, "closed"))
+
+    def join(self, listener: Listener) -> None:
+        """A connection has come."""
+        self._listeners.add(listener)
+
+    def leave(self, listener: Listener) -> None:
+        """A connection has gone."""
+        self._listeners.discard(listener)
+
+    def frames(self, session: Session) -> Frames:
+        """The frames of a session that its readers share."""
+        return self._feeds[session].frames
+
+    def _prompted(self, session: Session) -> None:
+        feed = self._feeds.get(session)
+        if feed is None:
+            return
+        if session.state != feed.state:
+            self._state_changed(session, feed)
+        self._wake(session)
+
+    def _state_changed(self, session: Session, feed: Feed) -> None:
+        before, feed.state = feed.state, session.state
+        if session.state == "ended":
+            self._show(session)
+        if before == "opening" and session.history is not None:
+            self._tell(SessionState(session.name, "opened"))
+        if session.state == "ended":
+            self._tell(SessionState(session.name, "ended", session.reason))
+
+    def _tell(self, state: SessionState) -> None:
+        self.states.append(state)
+        for listener in self._listeners:
+            listener.wake()
+
+    def _signalled(self, session: Session) -> None:
+        feed = self._feeds.get(session)
+        if feed is None or feed.scheduled:
+            return
+        feed.scheduled = True
+        self._loop.call_at(feed.shown + SIGNAL_PERIOD, self._show, session)
+
+    def _show(self, session: Session) -> None:
+        feed = self._feeds.get(session)
+        if feed is None or session.history is None:
+            return
+        feed.scheduled, feed.shown = False, self._loop.time()
+        session.history.signal_shown = session.history.signal.next
+        self._wake(session)
+
+    def _wake(self, session: Session) -> None:
+        for listener in self._listeners:
+            if listener.follows(session):
+                listener.wake()

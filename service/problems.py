@@ -1,0 +1,51 @@
+"""Errors of the REST API as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from drivers.base import DriverError
+from models.checkpoint import CheckpointError
+from service.admission import NotAdmitted
+from service.sessions import NoSession, SessionFailed, SessionTaken
+
+STATUSES: dict[type[Exception], tuple[int, str]] = {
+    DriverError: (422, "The source cannot be used"),
+    CheckpointError: (422, "The model cannot be used"),
+    NotAdmitted: (403, "The source is not open to the API"),
+    NoSession: (404, "No such session"),
+    SessionTaken: (409, "The id is taken"),
+    SessionFailed: (424, "The session could not be opened"),
+}
+"""The status and title of each error that a person can meet."""
+
+
+def problem(status: int, title: str, detail: str) -> JSONResponse:
+    """A problem details object."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of the API in one shape."""
+
+    async def known(_: Request, error: Exception) -> JSONResponse:
+        kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
+        return problem(*STATUSES[kind], str(error))
+
+    async def http(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return problem(error.status_code, "The request failed", error.detail)
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return problem(422, "The request is not valid", "; ".join(lines))
+
+    for kind in STATUSES:
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)

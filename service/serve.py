@@ -1,0 +1,138 @@
+"""``mimamba serve``: bind the port, open the sources, run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+
+from drivers.base import DriverError
+from models.checkpoint import CheckpointError
+from service.app import Running, make_app
+from service.sessions import SessionFailed, view
+from service.settings import Settings
+
+CLIENT_MESSAGE_BYTES = 1 << 20
+GRACE_SECONDS = 3
+
+
+class CannotServe(RuntimeError):
+    """The service cannot start as it was told to; one clear line."""
+
+
+def make_settings(flags: dict[str, Any]) -> Settings:
+    """Settings from flags over the environment.
+
+    Raises
+    ------
+    CannotServe
+        If a value is not valid.
+    """
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        lines = (
+            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        )
+        raise CannotServe("; ".join(lines)) from None
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises
+    ------
+    CannotServe
+        If the port is taken or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotServe(
+            f"wanted to listen on {host}:{port}; found: {error.strerror}; "
+            "stop the program that uses it, or choose another with --port (0 takes a free one)"
+        ) from None
+    return listener
+
+
+class Start:
+    """Opens the sources beside the running server, and stops it where none can be opened."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self.server: uvicorn.Server | None = None
+        self.failed = False
+
+    async def __call__(self, running: Running) -> None:
+        """Open all sources at once; each that fails is told in one line."""
+        sources = self._settings.source
+        opened = await asyncio.gather(*(self._open(running, source) for source in sources))
+        if sources and not any(opened):
+            self.failed = True
+            assert self.server is not None
+            self.server.should_exit = True
+
+    async def _open(self, running: Running, source: str) -> bool:
+        try:
+            session = await running.sessions.open(source)
+        except (DriverError, CheckpointError, SessionFailed) as error:
+            print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
+            return False
+        seen = view(session)
+        assert seen.info is not None
+        model = f"model {seen.model.name}" if seen.model else "signal only"
+        facts = f"{seen.info.sfreq:g} Hz, {', '.join(seen.info.ch_names)}, {model}"
+        self._console.print(f"[bold]{seen.id}[/]: {seen.info.name} ({facts})", highlight=False)
+        for electrode in seen.montage or []:
+            if electrode.distance_mm > 0:
+                self._console.print(
+                    f"  {electrode.electrode}: {electrode.channel} stands in, "
+                    f"{electrode.distance_mm:.0f} mm away",
+                    highlight=False,
+                )
+        for notice in (*seen.info.notices, seen.model.notice if seen.model else None):
+            if notice:
+                self._console.print(f"  [yellow]{notice}[/]", highlight=False)
+        return True
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until it is interrupted.
+
+    Raises
+    ------
+    CannotServe
+        If the port cannot be had, or none of the sources can be opened.
+    """
+    listener = bind(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    console = Console(stderr=True)
+    start = Start(settings, console)
+    config = uvicorn.Config(
+        make_app(settings, start),
+        log_level="warning",
+        ws="websockets-sansio",  # flow control on writes, no deprecated API
+        ws_max_size=CLIENT_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    start.server = uvicorn.Server(config)
+    name = f"[{host}]" if ":" in host else host
+    console.print(f"mimamba is at http://{name}:{port}/ (Ctrl+C stops it)", highlight=False)
+    console.print("This is not a medical device.", style="dim")
+    with contextlib.closing(listener):
+        start.server.run(sockets=[listener])
+    if start.failed:
+        raise CannotServe("wanted at least one source that opens; found none; see the lines above")

@@ -1,0 +1,255 @@
+"""A session: one source being watched. Its thread takes chunks, logs them and cuts hops."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import replace
+from typing import Literal, Protocol, TypeAlias
+
+from drivers import open_source
+from drivers.base import Chunk, Driver, DriverError, LinkChange, StreamInfo
+from drivers.clock import local_clock
+from models.checkpoint import Checkpoint
+from models.hops import Hop, HopCutter
+from models.montage import Electrode, MontageError, meet_montage
+from models.prediction import Prediction
+from models.signal import SignalError
+from service.engine import Engine, EngineStopped, Slot
+from service.history import History, LinkEntry, Told
+from service.messages import LinkEvent, Model, Timing
+
+State: TypeAlias = Literal["opening", "open", "ended"]
+
+
+class Watcher(Protocol):
+    """Who is told of a session, from any of its threads; the calls do not block."""
+
+    def prompt(self, session: Session) -> None:
+        """Something should be sent at once: a prediction, a marker, the link, the state."""
+        ...
+
+    def signal(self, session: Session) -> None:
+        """There is more signal."""
+        ...
+
+
+class Session:
+    """One source, one model (or none), and the logs that readers follow.
+
+    Parameters
+    ----------
+    name
+        Its id in the API.
+    url
+        The source.
+    engine
+        Steps the model; None watches the signal only.
+    required
+        Whether a montage that the source cannot meet is an error; else the session then goes on
+        without a model and says so.
+    r
+        The gate at each hop's start: the checkpoint's, or 0.
+    watcher
+        Told of everything new.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        engine: Engine | None,
+        required: bool,
+        r: float,
+        watcher: Watcher,
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.r = r
+        self.state: State = "opening"
+        self.reason: str | None = None
+        self.info: StreamInfo | None = None
+        self.montage: list[Electrode] | None = None
+        self.link: LinkEntry | None = None
+        self.history: History | None = None
+        self.opened = threading.Event()
+        """Set once the source is open, or has failed to."""
+        self._engine = engine
+        self._required = required
+        self._watcher = watcher
+        self._token = secrets.token_hex(4)
+        self._closing = threading.Lock()
+        self._closed = False
+        self._driver: Driver | None = None
+        self._cutter: HopCutter | None = None
+        self._slot: Slot | None = None
+        self._epoch = 0
+        self._expected: int | None = None
+        self._stepped = False
+        self._thread = threading.Thread(target=self._run, name=f"session {name}")
+
+    def start(self) -> None:
+        """Begin to connect; ``opened`` is set when that has succeeded or failed."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the session; returns when its thread has ended."""
+        with self._closing:
+            self._closed = True
+            if self._driver is not None:
+                self._driver.close()
+        self._thread.join()
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The model that speaks in this session."""
+        return self._engine.checkpoint if self._engine and self._slot else None
+
+    @property
+    def model(self) -> Model | None:
+        """The model's facts for people; None where the session watches the signal only."""
+        if self.checkpoint is None:
+            return None
+        card, signal = self.checkpoint, self.checkpoint.signal
+        return Model(
+            card.name,
+            card.sha256,
+            card.trained_on,
+            card.licence,
+            card.notice,
+            signal.window / signal.sfreq,
+            signal.hop / signal.sfreq,
+            self.r,
+        )
+
+    @property
+    def delay(self) -> float | None:
+        """The signal path's delay, seconds."""
+        return self._cutter.delay if self._cutter else None
+
+    # In the session's thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        reason: str | None = "an internal error; the service's log tells more"
+        try:
+            self._follow()
+            reason = None
+        except (DriverError, MontageError, SignalError, EngineStopped) as error:
+            reason = str(error)
+        finally:
+            if self._engine and self._slot:
+                self._engine.finish(self._slot)
+            self.state, self.reason = "ended", reason
+            self.opened.set()
+            self._watcher.prompt(self)
+
+    def _follow(self) -> None:
+        with self._connect() as driver:
+            self._open(driver.info)
+            for chunk in driver:
+                self._take(chunk, local_clock())
+
+    def _connect(self) -> Driver:
+        """The driver, not yet entered; ``close`` ends it from now on."""
+        driver = open_source(self.url, self._link_changed)
+        with self._closing:
+            self._driver = driver
+            if self._closed:
+                driver.close()
+        return driver
+
+    def _open(self, info: StreamInfo) -> None:
+        self.info = info
+        if self._engine is not None:
+            self._meet_montage(self._engine, info)
+        self._start_history(0)
+        self.state = "open"
+        self.opened.set()
+        self._watcher.prompt(self)
+
+    def _meet_montage(self, engine: Engine, info: StreamInfo) -> None:
+        """Give the model its electrodes, or go on without it."""
+        checkpoint = engine.checkpoint
+        try:
+            montage = meet_montage(checkpoint.montage, info.ch_names)
+            rows = [electrode.row for electrode in montage]
+            names = [electrode.channel for electrode in montage]
+            self._cutter = HopCutter(checkpoint.signal, info, rows, names)
+        except (MontageError, SignalError) as error:
+            if self._required:
+                raise
+            notice = f"No predictions, only the signal: {error}."
+            self.info = replace(info, notices=(*info.notices, notice))
+            return
+        self.montage = montage
+        self._slot = engine.open(self.r, self._publish)
+
+    def _start_history(self, epoch: int) -> None:
+        assert self.info is not None
+        self._epoch, self._expected, self._stepped = epoch, None, False
+        hop = self.model.hop if self.model else None
+        self.history = History(f"{self._token}-{epoch}", self.info, hop)
+
+    def _take(self, chunk: Chunk, received: float) -> None:
+        if chunk.epoch != self._epoch:
+            if self._engine and self._slot:
+                self._engine.drain(self._slot)  # what is still waiting belongs to the old epoch
+            self._start_history(chunk.epoch)
+        assert self.history is not None
+        self._note_gap(chunk)
+        self.history.signal.append(chunk)
+        for marker in chunk.markers:
+            self.history.marker.append(marker)
+        if chunk.markers:
+            self._watcher.prompt(self)
+        self._watcher.signal(self)
+        if self._cutter:
+            for hop in self._cutter.feed(chunk):
+                self._submit(hop, received)
+
+    def _note_gap(self, chunk: Chunk) -> None:
+        assert self.info is not None
+        if self._expected is not None and chunk.first > self._expected:
+            lost = chunk.first - self._expected
+            seconds = f"{lost / self.info.sfreq:.2f} s"
+            detail = f"{lost} samples never came ({seconds})"
+            self._tell("gap", detail, float(chunk.timestamps[0]), self._expected, lost)
+        self._expected = chunk.end
+
+    def _submit(self, hop: Hop, received: float) -> None:
+        assert self.info is not None
+        assert self._engine is not None
+        assert self._slot is not None
+        if hop.restart and self._stepped:
+            self._tell("restarted", "the model's memory began anew", hop.timestamp, hop.index)
+        self._stepped = self._stepped or hop.window is not None
+        if not self._engine.submit(self._slot, hop, received, wait=not self.info.live):
+            detail = "the engine is too busy: a hop was skipped, the model's memory begins anew"
+            self._tell("hops_skipped", detail, hop.timestamp, hop.index)
+
+    def _link_changed(self, change: LinkChange) -> None:
+        """From the supervisor, in this thread."""
+        self._tell(change.state, change.detail, change.timestamp)
+
+    def _tell(
+        self,
+        event: LinkEvent,
+        detail: str,
+        timestamp: float,
+        first: int | None = None,
+        lost: int | None = None,
+    ) -> None:
+        assert self.history is not None
+        entry = LinkEntry(timestamp, event, detail, first, lost)
+        if event in ("connected", "lost", "retrying"):
+            self.link = entry
+        self.history.link.append(entry)
+        self._watcher.prompt(self)
+
+    # In the engine's thread ----------------------------------------------------------------------
+
+    def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
+        assert self.history is not None
+        timing = Timing(received, stepped, local_clock())
+        self.history.prediction.append(Told(prediction, timing))
+        self._watcher.prompt(self)

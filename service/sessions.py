@@ -1,0 +1,172 @@
+"""The sessions of a running service, and the engines that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+
+from drivers.base import StreamInfo
+from drivers.source import parse_source
+from models.checkpoint import load_checkpoint
+from models.montage import Electrode
+from service.engine import Engine
+from service.history import LinkEntry
+from service.hub import Hub
+from service.messages import Model
+from service.session import Session, State
+
+
+class NoSession(LookupError):
+    """No session has this id."""
+
+
+class SessionTaken(ValueError):
+    """A session has this id already."""
+
+
+class SessionFailed(RuntimeError):
+    """A session's source or model could not be opened; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session as the API shows it."""
+
+    id: str
+    state: State
+    reason: str | None
+    source: str
+    epoch: str | None
+    info: StreamInfo | None
+    model: Model | None
+    outputs: dict[str, tuple[str, ...]] | None
+    montage: list[Electrode] | None
+    delay: float | None
+    link: LinkEntry | None
+
+
+def view(session: Session) -> SessionView:
+    """A session's present facts."""
+    checkpoint = session.checkpoint
+    return SessionView(
+        session.name,
+        session.state,
+        session.reason,
+        session.url,
+        session.history.epoch if session.history else None,
+        session.info,
+        session.model,
+        checkpoint.outputs if checkpoint else None,
+        session.montage,
+        session.delay,
+        session.link,
+    )
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model a session gets.
+
+    Parameters
+    ----------
+    name
+        A checkpoint's name or path; None watches the signal only.
+    required
+        Whether a montage that the source cannot meet is an error.
+    memory
+        Whether the state is carried from hop to hop (the checkpoint's r); else r = 0.
+    """
+
+    name: str | None
+    required: bool
+    memory: bool = True
+
+
+class Sessions:
+    """Opens, finds and closes sessions; lives on the event loop."""
+
+    def __init__(self, hub: Hub, default: ModelChoice) -> None:
+        self.default = default
+        self._hub = hub
+        self._sessions: dict[str, Session] = {}
+        self._engines: dict[str, Engine] = {}
+        self._engines_lock = threading.Lock()
+        self._opened = 0
+
+    def all(self) -> dict[str, Session]:
+        """The sessions by id."""
+        return self._sessions
+
+    def get(self, name: str) -> Session:
+        """One session; raises NoSession."""
+        if name not in self._sessions:
+            there = ", ".join(sorted(self._sessions)) or "none"
+            raise NoSession(f"wanted a session; found no {name!r}; there are: {there}")
+        return self._sessions[name]
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why an engine is dead, where one is."""
+        return next((e.failure for e in self._engines.values() if e.failure), None)
+
+    async def open(
+        self, url: str, name: str | None = None, choice: ModelChoice | None = None
+    ) -> Session:
+        """Open a session and wait until its source is there.
+
+        Raises
+        ------
+        DriverError
+            If the URL is wrong.
+        SessionTaken
+            If the id is taken.
+        CheckpointError
+            If there is no such model.
+        SessionFailed
+            If the source, or a required model on it, cannot be opened; no session is left then.
+        """
+        choice = choice or self.default
+        name = self._name(url, name)
+        engine = await asyncio.to_thread(self._engine, choice.name) if choice.name else None
+        r = engine.checkpoint.r if engine and choice.memory else 0.0
+        session = Session(name, url, engine, choice.required, r, self._hub)
+        if name in self._sessions:
+            raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
+        self._sessions[name] = session
+        self._hub.add(session)
+        session.start()
+        await asyncio.to_thread(session.opened.wait)
+        if session.history is None:
+            await self.close(name)
+            raise SessionFailed(session.reason or "the session was closed while it opened")
+        return session
+
+    def _name(self, url: str, name: str | None) -> str:
+        """The id asked for, or one made of the source's kind and a number."""
+        source = parse_source(url)
+        if name is not None:
+            return name
+        self._opened += 1
+        kind = source.place if source.scheme == "brainflow" else source.scheme
+        return f"{kind or source.scheme}-{self._opened}"
+
+    def _engine(self, model: str) -> Engine:
+        """The engine of a checkpoint, started at its first use."""
+        with self._engines_lock:
+            if model not in self._engines:
+                self._engines[model] = Engine(load_checkpoint(model))
+            return self._engines[model]
+
+    async def close(self, name: str) -> None:
+        """End a session and forget it; raises NoSession."""
+        session = self.get(name)
+        await asyncio.to_thread(session.close)
+        if self._sessions.pop(name, None) is not None:
+            self._hub.remove(session)
+
+    async def close_all(self) -> None:
+        """End everything, the engines last."""
+        await asyncio.gather(*(self.close(name) for name in list(self._sessions)))
+        for engine in self._engines.values():
+            await asyncio.to_thread(engine.close)

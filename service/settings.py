@@ -1,0 +1,49 @@
+"""What the service is told: flags first, then MIMAMBA_... in the environment, then defaults."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_SOURCE = "simulate://"
+DEFAULT_MODEL = "demo"
+NO_MODEL = "none"
+
+
+class Settings(BaseSettings):
+    """Settings of ``mimamba serve``."""
+
+    model_config = SettingsConfigDict(env_prefix="MIMAMBA_", extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8765, ge=0, le=65535)
+    source: list[str] = [DEFAULT_SOURCE]
+    model: str | None = None
+    memory: bool = True
+    files: Path | None = None
+    allowed_host: list[str] = []
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        """EEG stays on this machine: only loopback addresses are served."""
+        name = "127.0.0.1" if host == "localhost" else host
+        try:
+            if ipaddress.ip_address(name).is_loopback:
+                return name
+        except ValueError:
+            pass
+        raise ValueError(
+            f"wanted a loopback address (127.0.0.1, ::1, localhost); found {host!r}; "
+            "reach the service from elsewhere through an SSH tunnel"
+        )
+
+    @field_validator("files")
+    @classmethod
+    def _folder(cls, files: Path | None) -> Path | None:
+        if files is not None and not files.is_dir():
+            raise ValueError(f"wanted a folder of recordings; found {str(files)!r}; create it")
+        return files

@@ -1,0 +1,133 @@
+"""``mimamba watch``: a running service in the terminal, through its public WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from service.client import Client
+from service.messages import (
+    Link,
+    PredictionMessage,
+    ServerMessage,
+    SessionState,
+    Subscribed,
+    Topic,
+    encode,
+)
+
+TOPICS: list[Topic] = ["prediction", "marker", "link"]
+OLD = 2.0
+"""Seconds after which what is shown is called old."""
+
+
+@dataclass
+class Row:
+    """What the table shows of one session."""
+
+    subscribed: Subscribed | None = None
+    prediction: PredictionMessage | None = None
+    link: str = ""
+    state: str = "opened"
+    heard: float = field(default_factory=time.monotonic)
+    gaps: int = 0
+    lost: int = 0
+
+
+def watch(url: str, json: bool, only: list[str]) -> None:
+    """Follow all sessions, or ``only`` some, until interrupted.
+
+    Raises
+    ------
+    ServiceUnreachable
+        If no service answers.
+    """
+    asyncio.run(_print_json(url, only) if json else _show_table(url, only))
+
+
+async def _print_json(url: str, only: list[str]) -> None:
+    async with Client(url) as client:
+        async for message in client:
+            await _follow(client, message, only)
+            name = getattr(message, "session", None)
+            if name is not None and (not only or name in only):
+                sys.stdout.write(encode(message, binary=False).decode() + "\n")
+                sys.stdout.flush()
+
+
+async def _show_table(url: str, only: list[str]) -> None:
+    rows: dict[str, Row] = {}
+    console = Console()
+    async with Client(url) as client:
+        with Live(_table(rows), console=console, auto_refresh=False) as live:
+            async for message in client:
+                await _follow(client, message, only)
+                _note(rows, message)
+                live.update(_table(rows), refresh=True)
+
+
+async def _follow(client: Client, message: ServerMessage, only: list[str]) -> None:
+    """Subscribe to each session as it opens."""
+    if not isinstance(message, SessionState) or message.state != "opened":
+        return
+    if not only or message.session in only:
+        await client.subscribe(message.session, TOPICS)
+
+
+def _note(rows: dict[str, Row], message: ServerMessage) -> None:
+    """Take a message into the table."""
+    if not isinstance(message, SessionState | Subscribed | PredictionMessage | Link):
+        return
+    row = rows.setdefault(message.session, Row())
+    if isinstance(message, SessionState):
+        row.state = message.reason or message.state
+        if message.state == "closed":
+            del rows[message.session]
+    elif isinstance(message, Subscribed):
+        row.subscribed = message
+    elif isinstance(message, PredictionMessage):
+        row.prediction, row.heard = message, time.monotonic()
+    elif message.event == "gap":
+        row.gaps, row.lost = row.gaps + 1, row.lost + (message.lost or 0)
+    else:
+        row.link = f"{message.event.replace('_', ' ')}: {message.detail}"
+
+
+def _table(rows: dict[str, Row]) -> Table:
+    table = Table(caption="Ctrl+C leaves. mimamba is not a medical device.", expand=True)
+    for heading in ("session", "source", "prediction", "age", "gaps", "link"):
+        table.add_column(heading)
+    for name, row in sorted(rows.items()):
+        info = row.subscribed.info if row.subscribed else None
+        age = time.monotonic() - row.heard
+        table.add_row(
+            name,
+            f"{info.name}{' (simulated)' if info.simulated else ''}" if info else "",
+            _judgement(row),
+            f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now",
+            f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
+            row.link if row.state == "opened" else row.state,
+        )
+    return table
+
+
+def _judgement(row: Row) -> str:
+    """The last prediction in words, or why there is none."""
+    if row.subscribed is not None and row.subscribed.model is None:
+        return "no model: signal only"
+    if row.prediction is None:
+        return "waiting"
+    if row.prediction.outputs is None:
+        return f"[yellow]{row.prediction.reason}[/]"
+    best = (
+        f"{output} {max(shares, key=shares.__getitem__)} {max(shares.values()):.0%}"
+        for output, shares in row.prediction.outputs.items()
+    )
+    notice = row.subscribed.model.notice if row.subscribed and row.subscribed.model else None
+    return ", ".join(best) + (f"\n[yellow]{notice}[/]" if notice else "")
