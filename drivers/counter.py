@@ -34,8 +34,8 @@ MEMORY = 10.0
 START = 0.25
 """Weight of the nominal rate at the start, as a time over which it was seen, s."""
 OUTLIER = 0.05
-"""A reception further than this from the line counts as this far, s: a stall of 1 s that catches up,
-12 s after the start, then moves the line by 20 ms instead of 170 ms."""
+"""A reception further than this from the line counts as this far, s: a stall of 1 s that catches
+up, 12 s after the start, then moves the line by 20 ms instead of 170 ms."""
 DRIFT = 0.02
 """A device's rate is within this fraction of the nominal one."""
 
