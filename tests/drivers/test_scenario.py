@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,7 +57,7 @@ def test_tour_visits_the_corners_in_order_and_holds_each(seed: int) -> None:
 @given(seeds)
 def test_random_order_always_moves_on(seed: int) -> None:
     labels = [cue.label for cue in script("random", seed).cues(0, MINUTES)]
-    assert all(now != then for then, now in zip(labels, labels[1:], strict=False))
+    assert all(now != then for then, now in pairwise(labels))
     assert len(set(labels)) == 4
 
 
@@ -77,7 +79,7 @@ def test_truth_glides_to_what_the_cue_says(seed: int, name: str) -> None:
     played = script(name, seed)
     cues = played.cues(0, MINUTES)
     truth = played.truth(np.arange(MINUTES))
-    for cue, following in zip(cues, cues[1:], strict=False):
+    for cue, following in pairwise(cues):
         at = np.arange(cue.index + round(RAMP * SFREQ) + 1, following.index)
         valence, arousal = (word.split("=")[1] == "high" for word in cue.label.split())
         assert np.all((truth.valence[at] == 0.8) == valence)
@@ -106,11 +108,7 @@ def test_truth_of_no_samples() -> None:
 def test_cues_of_pieces_are_those_of_the_whole(seed: int, name: str, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), MINUTES]
     for player in (script(name, seed), faults(name, seed)):
-        pieces = [
-            cue
-            for first, stop in zip(edges, edges[1:], strict=False)
-            for cue in player.cues(first, stop)
-        ]
+        pieces = [cue for first, stop in pairwise(edges) for cue in player.cues(first, stop)]
         assert pieces == player.cues(0, MINUTES)
 
 
