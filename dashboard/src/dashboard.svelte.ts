@@ -117,7 +117,8 @@ export class Dashboard {
       this.sessions[0] ??
       null;
     for (const session of this.sessions)
-      this.client.follow(session.id, session === this.focus ? EVERYTHING : LINK_ONLY);
+      if (!session.view.opening)
+        this.client.follow(session.id, session === this.focus ? EVERYTHING : LINK_ONLY);
   }
 
   private accept(message: ServerMessage): void {
@@ -141,7 +142,7 @@ export class Dashboard {
 
   private changed(message: SessionState): void {
     const session = this.sessions.find(({ id }) => id === message.session);
-    if (message.state === 'closed' || !session) void this.list();
+    if (message.state === 'closed' || !session || session.view.opening) void this.list();
     else session.change(message);
   }
 }

@@ -29,17 +29,21 @@ export interface LinkState {
 /** One element of the answer to GET /v1/sessions. */
 export interface Listed {
   id: string;
-  state: string;
+  state: 'opening' | 'open' | 'ended';
+  reason: string | null;
   source: string;
   info: Stream | null;
   model: Model | null;
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
-  link: { state: string; detail: string; timestamp: number } | null;
+  delay: number | null;
+  link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
 }
 
 /** What the page shows of a session in words and numbers. */
 export interface View {
+  /** The source is still being opened: there is nothing to subscribe to yet. */
+  opening: boolean;
   ended: boolean;
   endReason: string | null;
   info: Stream | null;
@@ -82,11 +86,10 @@ export class Session {
   ) {}
 
   list(listed: Listed): void {
-    const { info, model, outputs, montage, link } = listed;
-    const ended = listed.state === 'ended' || listed.state === 'closed';
-    Object.assign(this.now, { info, model, outputs, montage, ended });
-    if (link)
-      this.now.link = { state: known(link.state), detail: link.detail, since: link.timestamp };
+    const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
+    const [opening, ended] = [state === 'opening', state === 'ended'];
+    Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
+    if (link) this.relink(link);
     this.dirty = true;
   }
 
@@ -131,18 +134,20 @@ export class Session {
   }
 
   link(message: Link): void {
-    const { event, detail, timestamp } = message;
-    if (event === 'gap') {
+    if (message.event === 'gap') {
       this.now.gaps += 1;
       this.now.lostSamples += message.lost ?? 0;
-    } else if (event === 'hops_skipped') this.now.hopsSkipped += 1;
-    else if (event !== 'restarted') {
-      const { link } = this.now;
-      // Retrying goes on with the loss that began before it.
-      const since = event === 'retrying' && link.state !== 'connected' ? link.since : timestamp;
-      this.now.link = { state: event, detail, since: since ?? timestamp };
-    }
+    } else if (message.event === 'hops_skipped') this.now.hopsSkipped += 1;
+    else this.relink(message);
     this.dirty = true;
+  }
+
+  private relink({ event, detail, timestamp }: NonNullable<Listed['link']>): void {
+    if (event !== 'connected' && event !== 'lost' && event !== 'retrying') return;
+    const { state, since } = this.now.link;
+    // Trying again goes on with the loss that began before it.
+    const goesOn = event === 'retrying' && state !== 'connected';
+    this.now.link = { state: event, detail, since: goesOn ? (since ?? timestamp) : timestamp };
   }
 
   skipped(message: Skipped): void {
@@ -158,9 +163,9 @@ export class Session {
 
   /** Another epoch numbers its samples and entries anew. */
   private restart(epoch: string): void {
-    const fresh = blankView();
-    const { info, model, outputs, montage, ended, endReason, link } = this.now;
-    Object.assign(this.now, fresh, { info, model, outputs, montage, ended, endReason, link });
+    const { info, model, outputs, montage, delay, ended, endReason, link } = this.now;
+    const kept = { info, model, outputs, montage, delay, ended, endReason, link };
+    Object.assign(this.now, blankView(), kept);
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
@@ -173,12 +178,9 @@ const past = (model: Model | null): History => new History(3 * (model?.hop ?? 1)
 
 const sameModel = (a: Model | null, b: Model): boolean => a?.sha256 === b.sha256 && a.hop === b.hop;
 
-function known(state: string): LinkState['state'] {
-  return state === 'connected' || state === 'lost' || state === 'retrying' ? state : 'unknown';
-}
-
 function blankView(): View {
   return {
+    opening: false,
     ended: false,
     endReason: null,
     info: null,

@@ -16,6 +16,7 @@ export function verdict(view: View, connection: Connection, age: number | null):
   const { prediction, link } = view;
   if (connection.phase !== 'connected')
     return none('Not connected', 'This page has no connection to the service.');
+  if (view.opening) return none('Opening', 'The source is being opened.');
   if (view.ended) return none('Session ended', view.endReason ?? 'No more samples will come.');
   if (link.state === 'lost' || link.state === 'retrying')
     return none('Link lost', link.detail || 'The headset sends no samples.');

@@ -36,6 +36,7 @@ export function linkWords(link: LinkState, lsl: number | null): string {
 
 /** One session in a few words, for its tab. */
 export function sessionWords(view: View, lsl: number | null): string {
+  if (view.opening) return 'Opening';
   return view.ended ? 'Ended' : linkWords(view.link, lsl);
 }
 
