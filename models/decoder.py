@@ -1,0 +1,114 @@
+"""From one source's chunks to predictions: what the engine does for many sessions, for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from drivers.base import Chunk, StreamInfo
+from models.checkpoint import Checkpoint
+from models.hops import CutterState, Hop, HopCutter
+from models.montage import meet_montage
+from models.prediction import Outputs, Prediction
+from models.ssm import States
+
+NOT_FINITE = "the model's answer was no number; its memory begins anew"
+
+
+def gate(hop: Hop, r: float) -> float:
+    """What an ok hop's state is multiplied by at its start."""
+    return 0.0 if hop.restart else r
+
+
+def prediction(hop: Hop, outputs: Outputs | None) -> Prediction:
+    """What is said of a hop; ``outputs`` is None where the model was not stepped, or failed."""
+    if outputs is not None:
+        return Prediction(hop.index, hop.timestamp, "ok", None, outputs)
+    if hop.status == "ok":
+        return Prediction(hop.index, hop.timestamp, "poor_signal", NOT_FINITE, None)
+    return Prediction(hop.index, hop.timestamp, hop.status, hop.reason, None)
+
+
+def choose_r(checkpoint: Checkpoint, r: float | None) -> float:
+    """The gate to run with: the checkpoint's, which None means, or 0.
+
+    Raises
+    ------
+    ValueError
+        For any other: the weights were not trained with it.
+    """
+    if r not in (None, 0, checkpoint.r):
+        raise ValueError(
+            f"wanted r = {checkpoint.r:g} or 0, which {checkpoint.name} was trained with; "
+            f"found {r:g}; choose one of these"
+        )
+    return checkpoint.r if r is None else r
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderState:
+    """All that a decoder remembers. Its arrays are never written again.
+
+    ``failed`` tells that the last answer was no number, so that the next hop begins anew.
+    """
+
+    cutter: CutterState
+    states: States
+    failed: bool
+
+
+class StreamingDecoder:
+    """Decodes one stream, hop by hop; the same samples give the same predictions in any chunks.
+
+    Parameters
+    ----------
+    checkpoint
+        The model.
+    info
+        Of the source.
+    r
+        The checkpoint's r carries the state over hops (None means that); 0 takes each window alone.
+
+    Raises
+    ------
+    MontageError
+        If the source's channels cannot stand in for the model's electrodes.
+    SignalError
+        If the source's rate does not serve.
+    ValueError
+        For an r that the checkpoint was not trained with.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, info: StreamInfo, r: float | None = None) -> None:
+        self.checkpoint = checkpoint
+        self.montage = meet_montage(checkpoint.montage, info.ch_names)
+        self.r = choose_r(checkpoint, r)
+        self._states = checkpoint.network.initial_states(1)
+        rows = [electrode.row for electrode in self.montage]
+        self._cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
+        self._failed = False
+
+    @property
+    def state(self) -> DecoderState:
+        """All that the past has left; set it again to go on from there."""
+        return DecoderState(self._cutter.state, self._states, self._failed)
+
+    @state.setter
+    def state(self, state: DecoderState) -> None:
+        self._cutter.state, self._states, self._failed = state.cutter, state.states, state.failed
+
+    def feed(self, chunk: Chunk) -> list[Prediction]:
+        """The predictions that this chunk makes due, in order."""
+        return [self.decode(hop) for hop in self._cutter.feed(chunk)]
+
+    @torch.inference_mode()
+    def decode(self, hop: Hop) -> Prediction:
+        """Step the network on an ok hop; hold the state on any other."""
+        if hop.window is None:
+            return prediction(hop, None)
+        r = torch.tensor([0.0 if self._failed else gate(hop, self.r)])
+        window = torch.from_numpy(hop.window)[None]
+        logits, self._states = self.checkpoint.network.step(window, r, self._states)
+        self._failed = not bool(logits.isfinite().all())
+        return prediction(hop, None if self._failed else self.checkpoint.probabilities(logits)[0])
