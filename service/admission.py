@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from drivers.source import parse_source
 
@@ -51,4 +52,5 @@ def admit(url: str, files: Path | None) -> str:
             f"wanted a recording below the --files folder; found {source.place!r}; "
             "move it there or name it relative to that folder"
         )
-    return url.replace(source.place, str(path), 1)
+    query = urlencode(source.parameters)
+    return f"replay://{quote(str(path))}" + (f"?{query}" if query else "")

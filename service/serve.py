@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -108,6 +109,18 @@ class Start:
         return True
 
 
+def make_config(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn runs the service."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        ws="websockets-sansio",  # flow control on writes, no deprecated API
+        ws_max_size=CLIENT_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
 def serve(settings: Settings) -> None:
     """Run the service until it is interrupted.
 
@@ -120,15 +133,7 @@ def serve(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     console = Console(stderr=True)
     start = Start(settings, console)
-    config = uvicorn.Config(
-        make_app(settings, start),
-        log_level="warning",
-        ws="websockets-sansio",  # flow control on writes, no deprecated API
-        ws_max_size=CLIENT_MESSAGE_BYTES,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    start.server = uvicorn.Server(config)
+    start.server = uvicorn.Server(make_config(make_app(settings, start)))
     name = f"[{host}]" if ":" in host else host
     console.print(f"mimamba is at http://{name}:{port}/ (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")

@@ -14,3 +14,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the recordings are not there: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asynchronous tests run on asyncio, as the service does."""
+    return "asyncio"

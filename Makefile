@@ -1,0 +1,53 @@
+# make serve   set up what is needed and watch a simulated headset
+# make test    set up what is needed, a browser included, and run every check
+# make bench   measure the latency from a sample to a subscriber
+# make clean   remove what was made here
+
+PYTHON ?= python3
+# An extra package index, e.g. https://download.pytorch.org/whl/cpu for PyTorch's CPU builds.
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX)
+SOURCES := pyproject.toml constraints.txt hatch_build.py
+PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
+
+.PHONY: serve test lint types page-test bench clean
+
+serve: $(VENV)/serve
+	$(BIN)/mimamba serve
+
+test: $(VENV)/test lint types page-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test
+	$(BIN)/mypy
+
+page-test: $(VENV)/test
+	$(BIN)/python hatch_build.py run check
+	$(BIN)/python hatch_build.py run test
+
+bench: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.latency
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mimamba needs Python 3.11 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/test: $(VENV)/serve
+	$(INSTALL) --editable '.[dev]'
+	$(BIN)/python -m tests.browser
+	touch $@
+
+clean:
+	rm -rf $(VENV) service/dist dashboard/node_modules build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

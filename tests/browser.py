@@ -1,0 +1,41 @@
+"""A Chromium for the page's tests: the machine's own, else one that is installed now.
+
+``python -m tests.browser`` sees to it that there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_browser() -> str | None:
+    """The machine's own Chromium; None where Playwright is to find its own."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def install_browser() -> None:
+    """Install Chromium: by apt where that may be used, else as Playwright does."""
+    as_root: list[str] | None = None
+    if shutil.which("apt-get"):
+        if os.geteuid() == 0:
+            as_root = []
+        elif shutil.which("sudo"):
+            as_root = ["sudo", "--non-interactive"]
+    if as_root is not None:
+        updated = subprocess.run([*as_root, "apt-get", "update", "-qq"], check=False)
+        command = [*as_root, "apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+        if (
+            updated.returncode == 0
+            and not subprocess.run([*command, "chromium"], check=False).returncode
+        ):
+            return
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+
+
+if __name__ == "__main__" and find_browser() is None:
+    install_browser()

@@ -1,0 +1,125 @@
+"""A real service in this process, on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import uvicorn
+from rich.console import Console
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from service.app import make_app
+from service.client import stream_url
+from service.messages import (
+    MSGPACK_SUBPROTOCOL,
+    ClientMessage,
+    ServerMessage,
+    decode_server,
+    encode,
+)
+from service.serve import Start, bind, make_config, make_settings
+
+PATIENCE = 30.0
+"""Seconds after which what should come is not awaited any more."""
+
+Message = TypeVar("Message", bound=ServerMessage)
+
+
+@dataclass
+class Live:
+    """A running service."""
+
+    url: str
+    http: httpx.Client
+
+    def sessions(self) -> dict[str, dict[str, Any]]:
+        """The sessions by id, as the API shows them."""
+        return {each["id"]: each for each in self.http.get("/v1/sessions").json()}
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition that must come true."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "it did not come true"
+            time.sleep(0.02)
+
+    def opened(self, *names: str) -> None:
+        """Wait until these sessions are there and no longer opening."""
+        self.until(
+            lambda: all(
+                self.sessions().get(name, {}).get("state", "opening") != "opening" for name in names
+            )
+        )
+
+
+@contextmanager
+def live(*sources: str, **settings: Any) -> Iterator[Live]:
+    """A service that watches these sources; it has ended on leaving, threads and all."""
+    before = set(threading.enumerate())
+    made = make_settings({"source": list(sources), "port": 0, **settings})
+    listener = bind(made.host, made.port)
+    start = Start(made, Console(quiet=True))
+    start.server = server = uvicorn.Server(make_config(make_app(made, start)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        with httpx.Client(base_url=url, timeout=PATIENCE) as http:
+            service = Live(url, http)
+            service.until(lambda: server.started or not thread.is_alive())
+            yield service
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+    left = {each for each in threading.enumerate() if each not in before and not each.daemon}
+    # The pool that asyncio.to_thread uses belongs to the loop and ends with it.
+    assert not left, f"threads that did not end: {left}"
+
+
+class Talk:
+    """A bare WebSocket client that keeps all that it hears."""
+
+    def __init__(self, socket: ClientConnection, binary: bool) -> None:
+        self.socket = socket
+        self.heard: list[ServerMessage] = []
+        self._binary = binary
+
+    async def say(self, message: ClientMessage) -> None:
+        """Send a message."""
+        payload = encode(message, self._binary)
+        await self.socket.send(payload if self._binary else payload.decode())
+
+    async def hear(self) -> ServerMessage:
+        """The next message."""
+        message = decode_server(await self.socket.recv())
+        self.heard.append(message)
+        return message
+
+    async def find(
+        self, kind: type[Message], which: Callable[[Message], bool] = lambda _: True
+    ) -> Message:
+        """The next message of a kind that meets a condition."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            message = await self.hear()
+            if isinstance(message, kind) and which(message):
+                return message
+            assert time.monotonic() < end, f"no such {kind.__name__} came"
+
+
+@asynccontextmanager
+async def talk(url: str, binary: bool = True, max_queue: int = 16) -> AsyncIterator[Talk]:
+    """Connect a bare client; ``max_queue`` frames are read before they are asked for."""
+    protocols = [Subprotocol(MSGPACK_SUBPROTOCOL)] if binary else None
+    async with connect(
+        stream_url(url), subprotocols=protocols, compression=None, max_queue=max_queue
+    ) as socket:
+        yield Talk(socket, binary)

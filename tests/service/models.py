@@ -1,0 +1,33 @@
+"""A checkpoint with random weights: small, untrained, and quick to step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from models.checkpoint import Checkpoint, Header, save_checkpoint
+from models.network import MSiMamba, MSiMambaConfig
+from models.signal import SignalConfig
+
+
+def random_checkpoint(folder: Path, name: str = "random") -> Checkpoint:
+    """Write and load a checkpoint; the same each time."""
+    config = MSiMambaConfig(
+        n_channels=4, n_times=64, n_outputs=4, hidden=4, d_model=16, d_ff=16, n_layers=1
+    )
+    torch.manual_seed(0)
+    header = Header(
+        name=name,
+        architecture=config,
+        montage=("TP9", "AF7", "AF8", "TP10"),
+        signal=SignalConfig(window=64, hop=32, settle=64),
+        r=1.0,
+        outputs={"valence": ("low", "high"), "arousal": ("low", "high")},
+        temperature={"valence": 1.0, "arousal": 1.0},
+        trained_on="nothing: its weights are random",
+        scores={},
+        licence="same as the project",
+        notice="Random weights.",
+    )
+    return save_checkpoint(folder / f"{name}.safetensors", header, MSiMamba(config))

@@ -1,0 +1,58 @@
+"""Foreign pages and rebound names are refused before anything is answered or upgraded."""
+
+from __future__ import annotations
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from service.access import refusal
+from service.client import stream_url
+from tests.service.live import live
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8765", None),
+        ("localhost:8765", "http://localhost:8765"),
+        ("[::1]:8765", "http://[::1]:8765"),
+        ("192.168.1.7", "https://192.168.1.7"),
+        ("lab.example:80", "http://lab.example:80"),
+    ],
+)
+def test_own_pages_and_programs_are_let_in(host: str, origin: str | None) -> None:
+    headers = {"host": host} | ({"origin": origin} if origin else {})
+    assert refusal(headers, {"lab.example"}) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("evil.example:8765", None),
+        ("localhost.evil.example", None),
+        ("127.0.0.1.nip.example", None),
+        ("", None),
+        ("[::1", None),
+        ("127.0.0.1:8765", "http://evil.example"),
+        ("127.0.0.1:8765", "http://127.0.0.1:9999"),
+        ("127.0.0.1:8765", "null"),
+    ],
+)
+def test_foreign_hosts_and_origins_are_refused(host: str, origin: str | None) -> None:
+    headers = {"host": host} | ({"origin": origin} if origin else {})
+    reason = refusal(headers, {"lab.example"})
+    assert reason is not None
+    assert "wanted" in reason
+
+
+@pytest.mark.anyio
+async def test_the_running_service_refuses_them_too() -> None:
+    with live(model="none") as service:
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+            answer = service.http.get("/v1/sessions", headers=headers)
+            assert answer.status_code == 403
+            assert answer.headers["content-type"] == "application/problem+json"
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(stream_url(service.url), origin="http://evil.example")  # type: ignore[arg-type]
+        assert refused.value.response.status_code == 403

@@ -1,0 +1,56 @@
+"""Over the API a source never reaches a file outside of the folder given for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drivers.base import BadSource
+from drivers.source import Source, parse_source
+from service.admission import NotAdmitted, admit
+
+
+@pytest.mark.parametrize("url", ["simulate://?seed=2", "lsl://?type=EEG", "brainflow://muse_2"])
+def test_live_sources_are_admitted_as_they_are(url: str) -> None:
+    assert admit(url, None) == url
+
+
+def test_recordings_need_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(NotAdmitted, match="--files"):
+        admit("muse.csv", None)
+    inside = tmp_path.resolve() / "day 1" / "muse.csv"
+    for url in ("day 1/muse.csv", "replay://day%201/muse.csv", f"replay://{inside}"):
+        assert parse_source(admit(url, tmp_path)) == Source("replay", str(inside), {})
+    fast = parse_source(admit("replay://day 1/muse.csv?speed=2&loop=1", tmp_path))
+    assert fast == Source("replay", str(inside), {"speed": "2", "loop": "1"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "../muse.csv",
+        "replay:///etc/passwd",
+        "replay://a/../../muse.csv",
+        "/etc/passwd",
+        "link/muse.csv",
+        "replay://%2e%2e/muse.csv",
+    ],
+)
+def test_no_path_leads_out_of_the_folder(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    with pytest.raises(NotAdmitted):
+        admit(url, folder)
+
+
+@pytest.mark.parametrize("parameter", ["file", "file_anc", "master_board", "other_info"])
+def test_vendor_parameters_that_name_files_are_refused(parameter: str) -> None:
+    with pytest.raises(NotAdmitted, match=parameter):
+        admit(f"brainflow://playback_file?{parameter}=/etc/passwd", None)
+
+
+def test_streamers_and_unknown_schemes_are_refused() -> None:
+    with pytest.raises(BadSource):
+        admit("ftp://somewhere", None)
