@@ -209,8 +209,9 @@ def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float6
     """A causal linear-phase low-pass at the Nyquist frequency of the slower rate.
 
     Kaiser-windowed; with the defaults, 250 to 128 Hz: flat to 40 Hz, -59 dB at 90 Hz, 47 ms late.
-    Each of its ``up`` phases is scaled to pass a constant exactly: else an offset of 100 mV, usual
-    on dry electrodes, would leave a pattern of hundreds of µV at the rate of the phases.
+    Each of its ``up`` phases is scaled to pass a constant exactly. Else they differ by 2e-4 (from
+    250 Hz) to 1e-3 (from 125 Hz), and an electrode that drifts by 100 mV, as dry ones do, would
+    leave a pattern of 20 to 130 µV at the rate of the phases.
     """
     if up == down:
         return np.ones(1)
