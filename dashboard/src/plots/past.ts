@@ -43,7 +43,7 @@ export class PastPlot {
       height: holder.clientHeight,
       legend: { show: false },
       cursor: { show: false },
-      padding: [6, 14, 0, 0],
+      padding: [6, 20, 0, 0],
       scales: { x: { time: false, range: [-HISTORY_SECONDS, 0] }, y: { range: [0, 1] } },
       axes: [
         {
@@ -53,7 +53,7 @@ export class PastPlot {
           font: FONT,
           size: 24,
           splits: () => [-120, -60, 0],
-          values: () => ['−2 min', '−1 min', 'now'],
+          values: () => ['−2 min', '−1 min', 'newest'],
         },
         {
           stroke,

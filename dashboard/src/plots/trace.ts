@@ -24,6 +24,7 @@ export class TracePlot {
   /** Half a lane's height now, µV. */
   step = 100;
   private readonly plot: uPlot;
+  private readonly data: uPlot.AlignedData;
   private readonly lanes: Float32Array[];
   private readonly rms: number[];
   private readonly raw: Float32Array;
@@ -43,7 +44,8 @@ export class TracePlot {
     this.lanes = info.ch_names.map(() => new Float32Array(length).fill(Number.NaN));
     this.rms = info.ch_names.map(() => 0);
     this.raw = new Float32Array(length);
-    this.plot = new uPlot(this.options(holder), [xs, ...this.lanes], holder);
+    this.data = [xs, ...this.lanes];
+    this.plot = new uPlot(this.options(holder), this.data, holder);
   }
 
   /** Draw what the ring holds, if it holds anything new. */
@@ -53,7 +55,8 @@ export class TracePlot {
     this.drawn = ring.newest;
     this.markers = markers;
     this.fill(ring, time);
-    this.plot.redraw(true, false);
+    this.plot.setData(this.data, false); // the same arrays: it forgets the paths built of them
+    this.plot.redraw(false, false);
   }
 
   /** Draw again although nothing came: the look or the size changed. */
