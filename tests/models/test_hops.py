@@ -1,0 +1,475 @@
+"""Hops are a function of the samples and their indices: never of chunks, never of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.signal import sosfilt, upfirdn
+
+from drivers.base import Chunk, Samples, Seconds, StreamInfo
+from models.hops import Hop, HopCutter
+from models.signal import SignalConfig, SignalError, SignalPath
+
+CONFIG = SignalConfig()
+SHORT = SignalConfig(window=48, hop=16, settle=16)
+NAMES = ("TP9", "AF7")
+ROWS = (2, 0)
+"""The channels picked of three; the one between is nobody's."""
+
+
+def source(sfreq: float = 256.0) -> StreamInfo:
+    return StreamInfo("test", "test", sfreq, ("a", "b", "c"), uv_per_bit=0.5, range_uv=1000.0)
+
+
+def cutter(sfreq: float = 256.0, config: SignalConfig = CONFIG) -> HopCutter:
+    return HopCutter(config, source(sfreq), ROWS, NAMES)
+
+
+@dataclass
+class Track:
+    """Samples with their indices, from which chunks can be cut anywhere."""
+
+    data: Samples
+    index: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    sfreq: float
+
+    @classmethod
+    def noise(cls, n_times: int, sfreq: float = 256.0, seed: int = 0) -> Track:
+        data = np.random.default_rng(seed).standard_normal((n_times, 3)) * 20 - 30
+        every = np.arange(n_times)
+        return cls(data.astype(np.float32), every, np.zeros_like(every), sfreq)
+
+    @property
+    def stamps(self) -> Seconds:
+        return np.asarray(100.0 + self.epoch * 1000.0 + self.index / self.sfreq)
+
+    def without(self, lost: Sequence[int] | NDArray[np.int64]) -> Track:
+        keep = ~np.isin(self.index, lost)
+        return Track(self.data[keep], self.index[keep], self.epoch[keep], self.sfreq)
+
+    def chunks(self, borders: Sequence[int] = ()) -> list[Chunk]:
+        """Cut at these borders, and where the indices or the epoch jump."""
+        jumps = (np.diff(self.index) != 1) | (np.diff(self.epoch) != 0)
+        cuts = sorted({0, len(self.data), *borders, *(np.flatnonzero(jumps) + 1).tolist()})
+        return [
+            Chunk(self.data[a:b], self.stamps[a:b], int(self.index[a]), epoch=int(self.epoch[a]))
+            for a, b in zip(cuts, cuts[1:], strict=False)
+            if b <= len(self.data)
+        ]
+
+    def hops(self, config: SignalConfig = CONFIG, borders: Sequence[int] = ()) -> list[Hop]:
+        cut = cutter(self.sfreq, config)
+        return [hop for chunk in self.chunks(borders) for hop in cut.feed(chunk)]
+
+
+def facts(hop: Hop) -> tuple[object, ...]:
+    """All of a hop, comparable bit for bit."""
+    window = None if hop.window is None else hop.window.tobytes()
+    return (hop.index, hop.timestamp, hop.status, hop.reason, window, hop.restart, hop.epoch)
+
+
+def same(one: Sequence[Hop], other: Sequence[Hop]) -> bool:
+    return [facts(hop) for hop in one] == [facts(hop) for hop in other]
+
+
+def plain_hops(track: Track, config: SignalConfig) -> list[Hop]:
+    """The rules once more, with the whole track in hand; quality left out."""
+    hops: list[Hop] = []
+    picked = track.data[:, list(ROWS)].astype(np.float64)
+    good = np.isfinite(picked).all(axis=1)
+    picked, index, epoch = picked[good], track.index[good], track.epoch[good]
+    stamps = track.stamps[good]
+    longest = int(np.floor(0.1 * track.sfreq + 1e-6))
+    apart = (np.diff(index) > longest + 1) | (np.diff(epoch) != 0)
+    for run in np.split(np.arange(len(index)), np.flatnonzero(apart) + 1):
+        if len(run):
+            hops += plain_stretch(
+                picked[run], index[run], stamps[run], int(epoch[run[0]]), track, config
+            )
+    return hops
+
+
+def plain_stretch(
+    picked: NDArray[np.float64],
+    index: NDArray[np.int64],
+    stamps: Seconds,
+    epoch: int,
+    track: Track,
+    config: SignalConfig,
+) -> list[Hop]:
+    path = SignalPath(config, track.sfreq)
+    every = np.arange(index[0], index[-1] + 1)
+    x = np.stack([np.interp(every, index, channel) for channel in picked.T], axis=1)
+    model = sosfilt(path.sos, upfirdn(path.fir, x - x[0], path.up, path.down, axis=0), axis=0)
+    hops: list[Hop] = []
+    stepped = False
+    for n in range(1, len(model) // config.hop + 1):
+        due = index[0] + (n * config.hop - 1) * path.down // path.up
+        if due > index[-1]:
+            break
+        begin = index[0] + max(((n - 1) * config.hop - 1) * path.down // path.up + 1, 0)
+        lost = int(due - begin + 1 - np.isin(np.arange(begin, due + 1), index).sum())
+        newest = np.flatnonzero(index >= due)[0]
+        warm = n * config.hop >= config.window + config.settle
+        ok = warm and 2 * lost <= due - begin + 1
+        window = model[n * config.hop - config.window : n * config.hop].T if ok else None
+        hops.append(
+            Hop(
+                int(index[newest]),
+                float(stamps[newest]),
+                "ok" if ok else "poor_signal" if warm else "warming_up",
+                None,
+                None if window is None else window.astype(np.float32),
+                ok and not stepped,
+                epoch,
+            )
+        )
+        stepped = stepped or ok
+    return hops
+
+
+def agree(made: Sequence[Hop], plain: Sequence[Hop]) -> None:
+    assert len(made) == len(plain)
+    for hop, expected in zip(made, plain, strict=True):
+        assert (hop.index, hop.timestamp, hop.status, hop.restart, hop.epoch) == (
+            expected.index,
+            expected.timestamp,
+            expected.status,
+            expected.restart,
+            expected.epoch,
+        )
+        assert (hop.reason is None) == (hop.status == "ok")
+        if expected.window is None:
+            assert hop.window is None
+        else:
+            assert hop.window is not None
+            np.testing.assert_allclose(hop.window, expected.window, rtol=1e-5, atol=1e-5)
+
+
+# The plain case ----------------------------------------------------------------------------------
+
+
+def test_hops_of_a_headset_at_250_hz() -> None:
+    hops = Track.noise(2000, 250.0).hops()
+    steps = np.diff([-1] + [hop.index for hop in hops])
+    assert steps[:6].tolist() == [61, 63, 62, 63, 62, 63]
+    assert [hop.status for hop in hops[:8]] == ["warming_up"] * 7 + ["ok"]
+    assert hops[4].reason == "warming up: 1.2 of 2.0 s"
+    assert [hop.restart for hop in hops] == [n == 7 for n in range(len(hops))]
+    assert all(hop.timestamp == 100.0 + hop.index / 250.0 for hop in hops)
+
+
+def test_a_window_is_what_the_model_takes() -> None:
+    hop = Track.noise(600).hops()[-1]
+    assert hop.window is not None
+    assert hop.window.shape == (2, 128)
+    assert hop.window.dtype == np.float32
+    assert hop.window.flags.c_contiguous
+    assert hop.window.flags.owndata
+
+
+def test_windows_hold_the_picked_channels_in_montage_order() -> None:
+    track = Track.noise(600)
+    track.data[:, 2] = 100 * np.sin(2 * np.pi * 10 * np.arange(600) / 256)
+    window = track.hops()[-1].window
+    assert window is not None
+    assert np.sqrt(2) * window[0].std() == pytest.approx(100, rel=0.05)
+    assert window[1].std() < 30
+
+
+def test_a_window_may_be_shorter_than_a_hop() -> None:
+    config = SignalConfig(window=32, hop=64, settle=0)
+    agree(Track.noise(1000).hops(config), plain_hops(Track.noise(1000), config))
+
+
+def test_the_delay_is_the_paths() -> None:
+    assert cutter(250.0).delay == SignalPath(CONFIG, 250.0).delay
+
+
+# Any chunking, any gaps --------------------------------------------------------------------------
+
+rates = st.sampled_from([256.0, 250.0, 200.0, 128.0, 100.0, 500.0, 125.0])
+
+
+@st.composite
+def tracks(draw: st.DrawFn) -> Track:
+    """Noise with gaps, rows that are not numbers, and new epochs."""
+    sfreq = draw(rates)
+    track = Track.noise(draw(st.integers(1, int(8 * sfreq))), sfreq, draw(st.integers(0, 99)))
+    n = len(track.data)
+    track.index = track.index + draw(st.integers(0, 10**9))
+    for at, lost in draw(st.lists(st.tuples(st.integers(0, n), st.integers(1, 200)), max_size=6)):
+        track.index[at:] += lost
+    for at, lost in draw(st.lists(st.tuples(st.integers(0, n), st.integers(1, 40)), max_size=4)):
+        track.data[at : at + lost, draw(st.integers(0, 2))] = draw(
+            st.sampled_from([np.nan, np.inf, -np.inf])
+        )
+    for at in draw(st.lists(st.integers(1, n), max_size=2)):
+        track.epoch[at:] += 1
+        track.index[at:] -= track.index[at:].min(initial=0, where=track.epoch[at:] >= 0)
+    return track
+
+
+@settings(max_examples=150, deadline=None)
+@given(track=tracks(), config=st.sampled_from([CONFIG, SHORT]), data=st.data())
+def test_hops_do_not_depend_on_chunks_and_follow_the_rules(
+    track: Track, config: SignalConfig, data: st.DataObject
+) -> None:
+    whole = track.hops(config)
+    n = len(track.data)
+    borders = data.draw(st.lists(st.integers(0, n), max_size=30))
+    assert same(whole, track.hops(config, borders))
+    size = data.draw(st.integers(1, 60))
+    assert same(whole, track.hops(config, range(0, n, size)))
+    agree(whole, plain_hops(track, config))
+
+
+def test_one_sample_at_a_time() -> None:
+    track = Track.noise(900, 250.0).without(range(600, 615))
+    assert same(track.hops(), track.hops(borders=range(900)))
+
+
+def test_ten_minutes_at_once_equal_packets_of_twelve() -> None:
+    track = Track.noise(600 * 256)
+    assert same(track.hops(), track.hops(borders=range(0, 600 * 256, 12)))
+
+
+def test_empty_chunks_change_nothing() -> None:
+    track, cut, hops = Track.noise(700), cutter(), []
+    for chunk in track.chunks([100, 300]):
+        hops += cut.feed(chunk)
+        hops += cut.feed(Chunk(chunk.data[:0], chunk.timestamps[:0], chunk.end))
+    assert same(hops, track.hops())
+
+
+def test_a_state_kept_and_set_again_takes_the_cutter_back() -> None:
+    first, second, third = Track.noise(1500).chunks([700, 1100])
+    cut = cutter()
+    cut.feed(first)
+    kept = cut.state
+    once = cut.feed(second)
+    cut.feed(third)
+    cut.state = kept
+    assert same(cut.feed(second), once)
+    other = cutter()
+    other.state = kept
+    assert same(other.feed(second), once)
+
+
+def test_what_waits_does_not_hold_the_chunk_it_came_in() -> None:
+    chunk = Track.noise(5000).chunks()[0]
+    cut = cutter()
+    cut.feed(chunk)
+    stretch = cut.state.stretch
+    assert stretch is not None
+    kept = (stretch.values, stretch.known, stretch.stamps, stretch.last, stretch.recent)
+    assert all(array.base is None or array.base.nbytes < 10_000 for array in kept)
+
+
+# Gaps --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sfreq", "most"), [(256, 25), (250, 25), (100, 10), (125, 12), (220, 22)])
+def test_a_gap_of_a_tenth_of_a_second_is_bridged_and_one_sample_more_restarts(
+    sfreq: float, most: int
+) -> None:
+    track = Track.noise(int(6 * sfreq), sfreq)
+    gap = int(3 * sfreq)
+    bridged = track.without(range(gap, gap + most)).hops()
+    assert {hop.status for hop in bridged[8:]} == {"ok"}
+    assert sum(hop.restart for hop in bridged) == 1
+    broken = track.without(range(gap, gap + most + 1)).hops()
+    after = [hop for hop in broken if hop.index > gap]
+    assert after[0].status == "warming_up"
+    assert sum(hop.restart for hop in broken) == 2
+
+
+def test_after_a_long_gap_all_is_as_at_the_start() -> None:
+    track = Track.noise(3000)
+    after = [hop for hop in track.without(range(1000, 1100)).hops() if hop.index >= 1100]
+    late = Track(track.data[1100:], track.index[1100:], track.epoch[1100:], 256.0)
+    assert same(after, late.hops())
+
+
+def test_samples_of_an_unfinished_hop_are_dropped_at_a_long_gap() -> None:
+    hops = Track.noise(3000).without(range(1000, 1100)).hops()
+    before = [hop.index for hop in hops if hop.index < 1100]
+    first = SignalPath(CONFIG, 256.0).due(0)
+    assert max(before) == 63 + 14 * 64 - 1  # the hop that would end at 1022 has no more samples
+    assert min(hop.index for hop in hops if hop.index >= 1100) == 1100 + first
+
+
+def test_a_hop_whose_due_sample_was_lost_bears_the_first_after_the_gap() -> None:
+    due = SignalPath(CONFIG, 256.0).due(9)
+    hops = Track.noise(1500).without(range(due - 3, due + 7)).hops()
+    assert hops[9].index == due + 7
+    assert hops[9].timestamp == 100.0 + (due + 7) / 256
+    assert hops[10].index == due + 64
+
+
+def test_a_bridge_is_a_straight_line() -> None:
+    track = Track.noise(1500)
+    gap = slice(1000, 1020)
+    drawn = Track(track.data.copy(), track.index, track.epoch, 256.0)
+    ends = drawn.data[[999, 1020]].astype(np.float64)
+    drawn.data[gap] = np.linspace(ends[0], ends[1], 22)[1:-1]
+    for hop, expected in zip(track.without(range(1000, 1020)).hops(), drawn.hops(), strict=True):
+        assert (hop.window is None) == (expected.window is None)
+        if hop.window is not None and expected.window is not None:
+            np.testing.assert_allclose(hop.window, expected.window, atol=1e-4)
+
+
+def test_rows_that_are_not_numbers_count_as_lost() -> None:
+    track = Track.noise(2500)
+    lost = [*range(700, 720), *range(1500, 1600)]
+    marked = Track(track.data.copy(), track.index, track.epoch, 256.0)
+    marked.data[lost, ROWS[1]] = np.nan
+    marked.data[1:3, 1] = np.nan  # the channel that is not picked
+    assert same(marked.hops(), track.without(lost).hops())
+
+
+def test_a_hop_mostly_lost_is_poor() -> None:
+    due = SignalPath(CONFIG, 256.0).due(9)  # the 64 samples after it are hop 10
+    lost = [*range(due + 2, due + 20), *range(due + 22, due + 40)]
+    hop = Track.noise(1500).without(lost).hops()[10]
+    assert (hop.status, hop.reason) == ("poor_signal", "36 of 64 samples lost")
+
+
+def test_a_new_epoch_starts_anew() -> None:
+    track = Track.noise(2000)
+    track.epoch[1000:] = 1
+    track.index[1000:] -= 1000
+    hops = track.hops()
+    second = [hop for hop in hops if hop.epoch == 1]
+    late = Track(track.data[1000:], track.index[1000:], track.epoch[1000:], 256.0)
+    assert same(second, late.hops())
+    assert [hop.restart for hop in second].index(True) == 7
+
+
+def test_going_back_within_an_epoch_is_refused_and_changes_nothing() -> None:
+    first, second = Track.noise(1500).chunks([800])
+    cut = cutter()
+    cut.feed(first)
+    with pytest.raises(ValueError, match="wanted a chunk from sample 800 on; found one from 0;"):
+        cut.feed(first)
+    assert same(cut.feed(second), Track.noise(1500).hops()[-len(cut_hops(800, 1500)) :])
+
+
+def cut_hops(after: int, before: int) -> list[int]:
+    """Which hops are due with samples of this range, at 256 Hz."""
+    path = SignalPath(CONFIG, 256.0)
+    return [hop for hop in range(before) if after <= path.due(hop) < before]
+
+
+# Poor signal -------------------------------------------------------------------------------------
+
+
+def flat(track: Track, first_hop: int, hops: int) -> Track:
+    """One picked channel holds its value for these hops, exactly."""
+    path = SignalPath(CONFIG, track.sfreq)
+    begin, end = path.due(first_hop - 1) + 1, path.due(first_hop + hops - 1) + 1
+    track.data[begin:end, ROWS[1]] = 7.0
+    return track
+
+
+def test_a_poor_hop_is_held_and_says_which_channel_and_why() -> None:
+    hops = flat(Track.noise(2000), 12, 1).hops()
+    assert [n for n, hop in enumerate(hops) if hop.status == "poor_signal"] == [12]
+    assert hops[12].reason == "AF7: flat"
+    assert hops[12].window is None
+    assert not hops[12].restart
+    assert not hops[13].restart
+
+
+def test_poor_channels_are_told_together() -> None:
+    track = flat(Track.noise(2000), 12, 1)
+    begin = SignalPath(CONFIG, 256.0).due(11) + 1
+    track.data[begin : begin + 64, ROWS[0]] = np.clip(
+        track.data[begin : begin + 64, 0] * 900, -999, 999
+    )
+    assert track.hops()[12].reason == "TP9: railed; AF7: flat"
+
+
+def test_a_channel_that_is_not_picked_may_be_poor() -> None:
+    track = Track.noise(2000)
+    track.data[:, 1] = 0.0
+    assert {hop.status for hop in track.hops()[7:]} == {"ok"}
+
+
+def test_the_window_moves_on_while_the_signal_is_poor() -> None:
+    track = flat(Track.noise(2000), 12, 2)
+    agree([track.hops()[14]], [plain_hops(track, CONFIG)[14]])
+
+
+@pytest.mark.parametrize(("poor", "restarts"), [(1, False), (7, False), (8, True), (20, True)])
+def test_two_seconds_of_poor_signal_start_the_state_anew(poor: int, restarts: bool) -> None:
+    hops = flat(Track.noise(3000), 12, poor).hops()
+    assert hops[12 + poor].status == "ok"
+    assert hops[12 + poor].restart is restarts
+    assert not hops[13 + poor].restart
+
+
+def test_a_good_hop_between_starts_the_two_seconds_again() -> None:
+    hops = flat(flat(Track.noise(4000), 12, 5), 18, 5).hops()
+    assert hops[17].status == hops[23].status == "ok"
+    assert not hops[17].restart
+    assert not hops[23].restart
+
+
+def test_poor_signal_while_warming_up_stays_warming_up() -> None:
+    hops = flat(Track.noise(2000), 0, 8).hops()
+    assert [hop.status for hop in hops[:9]] == ["warming_up"] * 7 + ["poor_signal", "ok"]
+    assert hops[8].restart
+
+
+def test_a_hop_whose_quality_is_of_received_samples_alone() -> None:
+    # The bridge over 25 samples repeats nothing and rails nothing: it is not looked at.
+    due = SignalPath(CONFIG, 256.0).due(11)
+    track = Track.noise(2000)
+    track.data[due + 10 : due + 35, ROWS[0]] = 1000.0
+    assert track.hops()[12].reason == "TP9: railed"
+    assert track.without(range(due + 10, due + 35)).hops()[12].status == "ok"
+
+
+# Wrong use and real recordings -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rows", "names"), [((0, 3), NAMES), ((-1, 0), NAMES), ((0,), NAMES)])
+def test_rows_that_do_not_fit_are_refused(rows: tuple[int, ...], names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="wanted rows under 3, each with a name"):
+        HopCutter(CONFIG, source(), rows, names)
+
+
+def test_a_source_too_slow_is_refused() -> None:
+    with pytest.raises(SignalError, match="found 80 Hz"):
+        cutter(80.0)
+
+
+def test_a_real_headset_with_large_artefacts(shared_data: Path) -> None:
+    file = shared_data / "formats" / "muselsl" / "p300_subject2_data_2017-02-09-18.12.53.csv"
+    table = np.genfromtxt(file, delimiter=",", skip_header=1)
+    data, stamps = table[:, 1:5].astype(np.float32), table[:, 0]
+    names = ("TP9", "AF7", "AF8", "TP10")
+    info = StreamInfo("Muse", str(file), 256.0, names, uv_per_bit=0.48828, range_uv=1000.0)
+    whole = HopCutter(CONFIG, info, range(4), names).feed(Chunk(data, stamps, 0))
+    cut = HopCutter(CONFIG, info, range(4), names)
+    parts = [
+        hop
+        for at in range(0, len(data), 12)
+        for hop in cut.feed(Chunk(data[at : at + 12], stamps[at : at + 12], at))
+    ]
+    assert same(whole, parts)
+    statuses = [hop.status for hop in whole]
+    assert statuses[:7] == ["warming_up"] * 7
+    assert 1 <= statuses.count("poor_signal") <= 0.02 * len(whole)
+    assert all(
+        "railed" in hop.reason for hop in whole if hop.status == "poor_signal" and hop.reason
+    )
