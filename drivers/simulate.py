@@ -107,9 +107,9 @@ class Pace:
         ``elapsed * sfreq`` have been taken. ``index`` is the one after the last handed out.
         """
         taken = math.floor(elapsed * self.sfreq) + 1
-        if taken - index > BUFFER_SECONDS * self.sfreq:
-            index = taken - self.packet
         first = self.drop_outs.resume(index)
+        if first is not None and taken - first > BUFFER_SECONDS * self.sfreq:
+            first = self.drop_outs.resume(taken - self.packet)
         if first is None:
             return None
         backlog = min(taken - first, int(BACKLOG_SECONDS * self.sfreq))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.base import BadChannels
@@ -45,6 +45,7 @@ def test_a_name_goes_before_a_number() -> None:
 
 
 @given(st.permutations(MUSE))
+@settings(deadline=None)
 def test_names_and_numbers_say_the_same(order: list[str]) -> None:
     numbers = ",".join(str(MUSE.index(name) + 1) for name in order)
     assert pick(f"channels={','.join(order)}") == pick(f"channels={numbers}")

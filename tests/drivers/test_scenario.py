@@ -39,6 +39,7 @@ def test_each_scenario_is_described(name: str) -> None:
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_tour_visits_the_corners_in_order_and_holds_each(seed: int) -> None:
     cues = script("tour", seed).cues(0, MINUTES)
     corners = [
@@ -55,6 +56,7 @@ def test_tour_visits_the_corners_in_order_and_holds_each(seed: int) -> None:
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_random_order_always_moves_on(seed: int) -> None:
     labels = [cue.label for cue in script("random", seed).cues(0, MINUTES)]
     assert all(now != then for then, now in pairwise(labels))
@@ -74,7 +76,7 @@ def test_calm_stays() -> None:
 
 
 @given(seeds, st.sampled_from(sorted(SCENARIOS)))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_truth_glides_to_what_the_cue_says(seed: int, name: str) -> None:
     played = script(name, seed)
     cues = played.cues(0, MINUTES)
@@ -91,6 +93,7 @@ def test_truth_glides_to_what_the_cue_says(seed: int, name: str) -> None:
 
 
 @given(seeds, st.lists(st.integers(0, MINUTES), min_size=1, max_size=20))
+@settings(deadline=None)
 def test_truth_does_not_depend_on_what_was_asked_before(seed: int, index: list[int]) -> None:
     whole = script("random", seed).truth(np.arange(MINUTES + 1))
     played = script("random", seed)
@@ -105,6 +108,7 @@ def test_truth_of_no_samples() -> None:
 
 
 @given(seeds, st.sampled_from(["random", "poor"]), st.lists(st.integers(0, MINUTES)))
+@settings(deadline=None)
 def test_cues_of_pieces_are_those_of_the_whole(seed: int, name: str, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), MINUTES]
     for player in (script(name, seed), faults(name, seed)):
@@ -113,6 +117,7 @@ def test_cues_of_pieces_are_those_of_the_whole(seed: int, name: str, cuts: list[
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_faults_take_turns_with_good_signal(seed: int) -> None:
     drawn = faults("poor", seed).within(0, MINUTES)
     assert [fault.kind for fault in drawn] == [FAULT_KINDS[k % 3] for k in range(len(drawn))]
@@ -126,6 +131,7 @@ def test_faults_take_turns_with_good_signal(seed: int) -> None:
 
 
 @given(seeds, st.integers(0, MINUTES), st.integers(1, 5000))
+@settings(deadline=None)
 def test_faults_within_are_those_that_overlap(seed: int, first: int, length: int) -> None:
     stop = first + length
     every = faults("poor", seed).within(0, 2 * MINUTES)

@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import open_driver
@@ -80,9 +80,9 @@ def test_drop_outs_that_make_no_sense(query: str) -> None:
 # Pace --------------------------------------------------------------------------------------------
 
 schedules = st.builds(
-    lambda period, part, dead: DropOuts(period, max(1, round(period * part)), dead),
-    st.integers(2, 400),
-    st.floats(0.01, 0.49),
+    lambda period, part, dead: DropOuts(period, max(1, int(period * part)), dead),
+    st.integers(2, 400) | st.integers(400, 4000),
+    st.floats(0.01, 0.49) | st.floats(0.49, 0.9),
     st.none() | st.integers(0, 3000),
 ) | st.builds(lambda dead: DropOuts(dead=dead), st.none() | st.integers(0, 3000))
 
@@ -95,6 +95,7 @@ def comes(drops: DropOuts, index: int) -> bool:
 
 
 @given(schedules, st.lists(st.floats(0.0, 4.9), max_size=15))
+@settings(deadline=None)
 def test_exactly_the_samples_that_come_are_handed_out(drops: DropOuts, waits: list[float]) -> None:
     """As long as nobody is late by more than the buffer, whenever the clock is looked at."""
     pace = Pace(SFREQ, drops)
@@ -134,6 +135,12 @@ def test_what_the_buffer_does_not_hold_is_one_visible_gap() -> None:
     following = pace.span(span.stop, late)
     assert following is not None
     assert following.start == span.stop
+
+
+def test_a_loss_longer_than_the_buffer_costs_no_sample_more() -> None:
+    pace = Pace(SFREQ, DropOuts(2560, 2000))
+    assert pace.span(2560, 4571 / SFREQ) == range(4560, 4572)
+    assert pace.span(2560, 4600 / SFREQ) == range(4560, 4596)
 
 
 def test_a_dead_link_stays_dead() -> None:

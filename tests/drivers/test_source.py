@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.base import BadSource
@@ -41,6 +41,7 @@ def test_a_parameter_that_stands_twice() -> None:
 
 
 @given(st.floats(-10.0, 10.0))
+@settings(deadline=None)
 def test_a_number_in_range_is_taken(value: float) -> None:
     assert source(f"x={value!r}").number("x", 0.0, -10.0, 10.0) == value
 

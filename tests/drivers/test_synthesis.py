@@ -42,7 +42,7 @@ def people() -> list[Stretch]:
 @given(
     st.sampled_from(sorted(SCENARIOS)),
     st.integers(0, 2**32 - 1),
-    st.lists(st.integers(0, 1500), max_size=8),
+    st.lists(st.integers(0, 30) | st.integers(0, 1500), max_size=8),
 )
 @settings(max_examples=40, deadline=None)
 def test_any_chunking_gives_the_same_bits(name: str, seed: int, sizes: list[int]) -> None:
@@ -52,6 +52,13 @@ def test_any_chunking_gives_the_same_bits(name: str, seed: int, sizes: list[int]
     assert cut.position == sum(sizes)
     together = np.concatenate([*pieces, cut.next(12)])
     assert np.array_equal(together, whole.next(sum(sizes) + 12))
+
+
+def test_no_seam_shows_where_blocks_meet() -> None:
+    steps = np.abs(np.diff(stretch("calm", 0, 1200.0).samples, axis=0))
+    seams = steps[WINDOW - 1 :: WINDOW]
+    assert len(seams) == 299
+    assert seams.mean() < 1.2 * steps.mean()
 
 
 def test_given_samples_are_not_written_again() -> None:
@@ -192,7 +199,7 @@ def test_poor_signal_is_as_poor_as_it_says() -> None:
 
 
 @given(st.integers(0, 20_000), st.integers(0, 5_000))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_faulty_of_a_part_is_part_of_the_whole(first: int, length: int) -> None:
     made = Synthesis("poor", 1)
     whole = made.faulty(0, 25_000)
