@@ -212,6 +212,8 @@ class MSiMamba(nn.Module):
         self.config = config
         self.mstb = MultiScaleTemporalBlock(config)
         self.embedding = nn.Linear(config.n_times, config.d_model)
+        # Small at the start beside a z-scored window's embedding, whose deviation is 0.58.
+        self.electrode = nn.Parameter(0.1 * torch.randn(config.n_channels, config.d_model))
         self.layers = nn.ModuleList(
             TemporalSpatialFusionBlock(config) for _ in range(config.n_layers)
         )
@@ -258,11 +260,15 @@ class MSiMamba(nn.Module):
         return self.head(self.dropout(e)), States(torch.stack(hs), torch.stack(convs))
 
     def embed(self, x: Tensor) -> Tensor:
-        """(B, C, L) to (B, C, d): each channel's whole window is one token."""
+        """(B, C, L) to (B, C, d): each channel's whole window is one token.
+
+        A learnt vector per electrode is added (ours). From an empty state a token's place tells
+        its electrode, but in an endless sequence nothing does: left and right would be one.
+        """
         x = x.double()  # for the choice of periods
         if self.config.normalisation == "zscore":
             x = zscore(x)
-        embedded: Tensor = self.embedding(self.mstb(x))
+        embedded: Tensor = self.embedding(self.mstb(x)) + self.electrode
         return embedded
 
     def initial_states(self, batch: int) -> States:

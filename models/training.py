@@ -60,7 +60,7 @@ class TrainingConfig:
     sequence
         Shortest and longest sequence, hops.
     learning_rate, weight_decay, clip
-        Of AdamW; the gradient's norm is clipped.
+        Of AdamW; the rate falls to 0 along a cosine, the gradient's norm is clipped.
     seed
         Of the weights, the dropout and the order.
     """
@@ -159,12 +159,14 @@ def train(
     sizes = [len(labels) for labels in outputs.values()]
     rng = np.random.default_rng(config.seed)
     optimiser = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
     best, best_epoch, weights = math.inf, 0, copy.deepcopy(network.state_dict())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         for epoch in range(1, config.epochs + 1):
             batches = _batches(streams, r, config, rng)
             loss = _run_epoch(network, optimiser, sizes, batches, config.clip)
+            decay.step()
             found = evaluate(network, validation, sizes, r)
             if found.loss < best:
                 best, best_epoch, weights = found.loss, epoch, copy.deepcopy(network.state_dict())
