@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
@@ -65,6 +67,8 @@ def live(*sources: str, **settings: Any) -> Iterator[Live]:
     before = set(threading.enumerate())
     made = make_settings({"source": list(sources), "port": 0, **settings})
     listener = bind(made.host, made.port)
+    # A small buffer, which accepted sockets inherit, so that a stall shows soon.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = Start(made, Console(quiet=True))
     start.server = server = uvicorn.Server(make_config(make_app(made, start)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -116,10 +120,19 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(url: str, binary: bool = True, max_queue: int = 16) -> AsyncIterator[Talk]:
-    """Connect a bare client; ``max_queue`` frames are read before they are asked for."""
+async def talk(url: str, binary: bool = True, narrow: bool = False) -> AsyncIterator[Talk]:
+    """Connect a bare client; a ``narrow`` one holds next to nothing that it has not asked for."""
+    parts = urlsplit(url)
+    plug = socket.socket()
+    if narrow:
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plug.connect((parts.hostname, parts.port))
     protocols = [Subprotocol(MSGPACK_SUBPROTOCOL)] if binary else None
     async with connect(
-        stream_url(url), subprotocols=protocols, compression=None, max_queue=max_queue
-    ) as socket:
-        yield Talk(socket, binary)
+        stream_url(url),
+        sock=plug,
+        subprotocols=protocols,
+        compression=None,
+        max_queue=1 if narrow else 16,
+    ) as connection:
+        yield Talk(connection, binary)

@@ -210,7 +210,7 @@ async def test_one_that_never_reads_changes_nothing_for_the_others(tmp_path: Pat
     path = write_muse(tmp_path / "long.csv", seconds=420)
     with live(f"replay://{path}?speed=64", model="none") as service:
         service.opened("replay-1")
-        async with talk(service.url, max_queue=1) as stalled, talk(service.url) as client:
+        async with talk(service.url, narrow=True) as stalled, talk(service.url) as client:
             await stalled.say(Subscribe("replay-1", ["signal"], Since("")))
             await client.say(Subscribe("replay-1", ["signal"], Since("")))
             await client.find(SessionState, lambda each: each.state == "ended")

@@ -1,0 +1,92 @@
+"""Added latency: from a chunk's reception to its prediction at a WebSocket client.
+
+``make bench``, or ``python -m tests.benchmarks.latency [seconds]``: a service in a process of its
+own watches the simulator with the demo model; a client in this process, on the same machine and so
+on the same clock, notes when each prediction arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from drivers.clock import local_clock
+from service.client import Client
+from service.messages import PredictionMessage
+
+MIMAMBA = Path(sys.executable).with_name("mimamba")
+STAGES = (
+    ("reception to step", lambda told, _: told.timing.stepped - told.timing.received),
+    ("step to log", lambda told, _: told.timing.published - told.timing.stepped),
+    ("log to client", lambda told, heard: heard - told.timing.published),
+    ("reception to client", lambda told, heard: heard - told.timing.received),
+)
+
+
+@contextmanager
+def service() -> Iterator[str]:
+    """A service on a free port; its address."""
+    command = [MIMAMBA, "serve", "--port", "0", "--source", "simulate://?seed=1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        found = None
+        while found is None:
+            found = re.search(r"http://\S+/", process.stderr.readline())
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+async def listen(url: str, count: int) -> list[tuple[PredictionMessage, float]]:
+    """Predictions that are ok, each with the time of its arrival."""
+    heard: list[tuple[PredictionMessage, float]] = []
+    bar = iter(track(range(count), "Listening", console=Console(stderr=True), transient=True))
+    next(bar)
+    async with Client(url) as client:
+        async for message in client:
+            now = local_clock()
+            if getattr(message, "state", None) == "opened":
+                await client.subscribe(message.session, ["prediction", "signal"])
+            elif isinstance(message, PredictionMessage) and message.status == "ok":
+                heard.append((message, now))
+                if next(bar, None) is None:
+                    return heard
+    return heard
+
+
+def main() -> None:
+    """Measure and print the table."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    with service() as url:
+        heard = asyncio.run(listen(url, round(4 * seconds)))
+    table = Table(
+        title=f"Added latency, ms: one session, {len(heard)} predictions, model demo",
+        caption=f"{platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, PyTorch {torch.__version__}",
+    )
+    table.add_column("stage")
+    for heading in ("p50", "p90", "p99", "max"):
+        table.add_column(heading, justify="right")
+    for name, stage in STAGES:
+        times = [1e3 * stage(told, at) for told, at in heard]
+        table.add_row(name, *(f"{x:.2f}" for x in np.percentile(times, [50, 90, 99, 100])))
+    Console(width=88).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The command line as a person meets it: real processes, one clear line for each mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+
+import pytest
+
+from tests.service.recordings import write_muse
+
+MIMAMBA = Path(sys.executable).with_name("mimamba")
+LONGEST = 60
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MIMAMBA, *arguments], capture_output=True, text=True, timeout=LONGEST, check=False
+    )
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A service process and its address."""
+    process = subprocess.Popen(
+        [MIMAMBA, "serve", "--port", "0", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://\S+/", line)
+        assert found, line
+        yield found[0], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Recordings that are none, in a folder."""
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 40)
+    (tmp_path / "letter.txt").write_text("Dear Sir,\nno EEG here.\n")
+    (tmp_path / "header.csv").write_text("timestamps,TP9,AF7,AF8,TP10,Right AUX\n")
+    (tmp_path / "short.xdf").write_bytes(b"XDF:\x04")
+    (tmp_path / "not-a-model.safetensors").write_bytes(b"{}")
+    write_muse(tmp_path / "muse.csv", seconds=3)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "serve --source ftp://somewhere",
+        "serve --source simulate://?colour=blue",
+        "serve --source simulate://?seed=many",
+        "serve --source brainflow://no_such_board",
+        "serve --source brainflow://muse_2",
+        "serve --source brainflow://cyton",
+        "serve --source lsl://?name=nobody&timeout=0.5",
+        "serve --source {files}/missing.csv",
+        "serve --source {files}/empty.csv",
+        "serve --source {files}/binary.csv",
+        "serve --source {files}/letter.txt",
+        "serve --source {files}/header.csv",
+        "serve --source {files}/short.xdf",
+        "serve --source {files}",
+        "serve --source replay://{files}/muse.csv?channels=Cz",
+        "serve --source replay://{files}/muse.csv?names=1,2,3,4 --model demo",
+        "serve --model no-such-model",
+        "serve --model {files}/not-a-model.safetensors",
+        "serve --host 192.0.2.1",
+        "serve --port 99999",
+        "serve --files {files}/missing",
+        "score {files}/missing.csv",
+        "score {files}/letter.txt",
+        "score replay://{files}/muse.csv?names=1,2,3,4",
+        "score simulate://",
+        "score {files}/muse.csv --model no-such-model",
+        "watch http://127.0.0.1:9",
+        "watch nonsense://",
+    ],
+)
+def test_each_mistake_is_one_line_and_status_2(arguments: str, files: Path) -> None:
+    where = [] if "--port" in arguments or not arguments.startswith("serve") else ["--port", "0"]
+    ended = run(*arguments.format(files=files).split(), *where)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("mimamba: ")]
+    assert lines, ended.stderr
+    # What was wanted, what was found, what to do.
+    assert re.search(r"wanted .+; found.+; .+", lines[0]), lines[0]
+    assert ended.stdout == ""
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run("serve", "--port", str(taken.getsockname()[1]))
+    assert ended.returncode == 2
+    assert "in use" in ended.stderr
+    assert "--port" in ended.stderr
+
+
+@pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
+def test_a_signal_ends_the_service_in_good_order(signal: int) -> None:
+    with serving() as (_, process):
+        assert process.stderr is not None
+        while "simulate-1" not in process.stderr.readline():
+            pass
+        process.send_signal(signal)
+        rest = process.communicate(timeout=LONGEST)[1]
+    assert "Traceback" not in rest
+    assert "Error" not in rest
+
+
+def test_one_source_that_fails_leaves_the_others(files: Path) -> None:
+    with serving("--source", str(files / "missing.csv"), "--source", "simulate://") as (
+        url,
+        process,
+    ):
+        assert process.stderr is not None
+        said = ""
+        while "missing.csv" not in said or "simulate" not in said:
+            said += process.stderr.readline()
+        watching = subprocess.Popen(
+            [MIMAMBA, "watch", url, "--json"], stdout=subprocess.PIPE, text=True
+        )
+        assert watching.stdout is not None
+        heard = [json.loads(watching.stdout.readline()) for _ in range(8)]
+        watching.send_signal(SIGINT)
+        watching.communicate(timeout=LONGEST)
+    kinds = [each["type"] for each in heard]
+    assert kinds[:2] == ["session", "subscribed"]
+    assert "prediction" in kinds
+
+
+def test_score_prints_one_object_per_prediction(files: Path) -> None:
+    ended = run("score", str(files / "muse.csv"))
+    assert ended.returncode == 0, ended.stderr
+    predictions = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [each["index"] for each in predictions] == list(range(63, 768, 64))
+    assert set(predictions[0]) == {"index", "timestamp", "status", "reason", "outputs"}
+    assert predictions[0]["status"] == "warming_up"
+    assert predictions[-1]["status"] == "ok"
+    assert predictions[-1]["outputs"].keys() == {"valence", "arousal"}
+    assert "simulated" in ended.stderr
+
+
+def test_sources_tells_boards_streams_and_bluetooth() -> None:
+    ended = run("sources", "--timeout", "0.2")
+    assert ended.returncode == 0, ended.stderr
+    for expected in ("muse_2", "ganglion", "LSL", "Bluetooth", "simulate://"):
+        assert expected in ended.stdout
+
+
+def test_help_says_that_this_is_no_medical_device() -> None:
+    assert "not a medical device" in run("--help").stdout

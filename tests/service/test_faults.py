@@ -1,0 +1,116 @@
+"""What goes wrong is seen, said, and stays where it is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from service.messages import Link, PredictionMessage, Signal, Since, Subscribe
+from tests.service.live import live, talk
+from tests.service.recordings import write_muse
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_dead_headset_is_noticed_and_goes_on_after_reconnection() -> None:
+    with live("simulate://?dead=4", model="none") as service:
+        service.opened("simulate-1")
+        async with talk(service.url) as client:
+            await client.say(Subscribe("simulate-1", ["signal", "link"], Since("")))
+            lost = await client.find(Link, lambda each: each.event == "lost")
+            last = [each for each in client.heard if isinstance(each, Signal)][-1]
+            silence = lost.timestamp - _times(last)[-1]
+            assert 1.9 < silence < 3.0  # by the clock of the samples, not by ours
+            shown = service.sessions()["simulate-1"]
+            assert shown["state"] == "open"
+            back = await client.find(Link, lambda each: each.event == "gap")
+            first = await client.find(Signal)
+            assert any(each.event == "connected" for each in _links(client.heard)[2:])
+            assert back.first == last.first + len(_times(last)) == 4 * 256
+            assert back.lost is not None
+            assert first.first == back.first + back.lost
+            elapsed = _times(first)[0] - _times(last)[-1]
+            assert back.lost + 1 == pytest.approx(elapsed * 256, abs=1)
+
+
+async def test_every_gap_is_told_to_the_sample() -> None:
+    with live("simulate://?loss=2,0.5", model="none") as service:
+        service.opened("simulate-1")
+        async with talk(service.url) as client:
+            await client.say(Subscribe("simulate-1", ["signal", "link"], Since("")))
+            gaps: list[Link] = []
+            while len(gaps) < 3:
+                gaps.append(await client.find(Link, lambda each: each.event == "gap"))
+            await client.find(Signal)
+        signals = [each for each in client.heard if isinstance(each, Signal)]
+        jumps = [
+            (one.first + len(_times(one)), other.first)
+            for one, other in pairwise(signals)
+            if other.first != one.first + len(_times(one))
+        ]
+        assert len(jumps) >= 3
+        for gap, jump in zip(gaps, jumps, strict=False):
+            assert (gap.first, gap.first + gap.lost) == jump  # type: ignore[operator]
+            assert gap.lost == 128
+
+
+async def test_what_cannot_be_opened_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    (tmp_path / "letter.csv").write_text("Dear Sir,\n")
+    write_muse(tmp_path / "muse.csv", seconds=60)
+    with live("simulate://", files=tmp_path) as service:
+        service.opened("simulate-1")
+        for source, status in (
+            ("letter.csv", 424),
+            ("nothing.csv", 424),
+            ("../muse.csv", 403),
+            ("ftp://x", 422),
+            ("brainflow://no_such_board", 422),
+            ("brainflow://muse_2", 424),
+            ("replay://muse.csv?speed=fast", 424),
+        ):
+            answer = service.http.post("/v1/sessions", json={"source": source})
+            assert answer.status_code == status, answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "wanted" in answer.json()["detail"]
+        assert service.http.post("/v1/sessions", json={"colour": 1}).status_code == 422
+        assert service.http.get("/v1/sessions/nobody").status_code == 404
+        assert service.http.delete("/v1/sessions/nobody").status_code == 404
+        new = {"source": "muse.csv", "id": "mine"}
+        assert service.http.post("/v1/sessions", json=new).status_code == 201
+        assert service.http.post("/v1/sessions", json=new).status_code == 409
+        assert set(service.sessions()) == {"simulate-1", "mine"}
+        async with talk(service.url) as client:
+            await client.say(Subscribe("simulate-1", ["prediction"]))
+            await client.find(PredictionMessage)
+        assert service.http.delete("/v1/sessions/mine").status_code == 204
+        assert set(service.sessions()) == {"simulate-1"}
+
+
+async def test_channels_that_no_model_can_use_are_watched_without_one(tmp_path: Path) -> None:
+    path = write_muse(tmp_path / "muse.csv", seconds=30)
+    with live(f"replay://{path}?names=a,b,c,d") as service:
+        service.opened("replay-1")
+        shown = service.sessions()["replay-1"]
+        assert shown["model"] is None
+        assert any("only the signal" in notice for notice in shown["info"]["notices"])
+        required = {"source": "simulate://?channels=1,2,3", "model": "demo"}
+        assert service.http.post("/v1/sessions", json=required).status_code == 424
+
+
+def test_health_is_told() -> None:
+    with live() as service:
+        assert service.http.get("/healthz").json() == {"status": "ok"}
+        assert service.http.get("/readyz").status_code == 200
+        assert "openapi" in service.http.get("/v1/openapi.json").json()
+
+
+def _times(message: Signal) -> list[float]:
+    import numpy as np
+
+    return [float(each) for each in np.frombuffer(message.timestamps, "<f8")]
+
+
+def _links(heard: list[object]) -> list[Link]:
+    return [each for each in heard if isinstance(each, Link)]

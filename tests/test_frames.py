@@ -1,0 +1,145 @@
+"""The frames that the page's tests decode are those that the service encodes.
+
+``python -m tests.test_frames`` writes them anew after a change of the protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from drivers.base import StreamInfo
+from models.montage import Electrode
+from service.messages import (
+    PROTOCOL,
+    Clock,
+    Error,
+    Heartbeat,
+    Hello,
+    Link,
+    MarkerMessage,
+    Model,
+    Ok,
+    Pong,
+    PredictionMessage,
+    ServerMessage,
+    SessionState,
+    Signal,
+    Skipped,
+    Subscribe,
+    Subscribed,
+    Timing,
+    Unsubscribe,
+    decode_client,
+    encode,
+)
+
+FRAMES = Path(__file__).resolve().parents[1] / "dashboard" / "tests" / "frames.json"
+CLOCK = Clock(812.5, 1_790_000_000.25)
+MICROVOLTS = [[-1.5, 0.25], [812.40625, -3.0], [0.0, 1e5]]
+STAMPS = [812.125, 812.12890625, 812.1328125]
+MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9)
+
+MESSAGES: tuple[ServerMessage, ...] = (
+    Hello(PROTOCOL, "mimamba 0.1.0", CLOCK),
+    Subscribed(
+        "muse-1",
+        "epoch-1",
+        StreamInfo("Muse 2", "00:55", 256.0, ("TP9", "AF7"), 0.48, 1000.0, notices=("A notice.",)),
+        MODEL,
+        {"valence": ["low", "high"]},
+        [Electrode("T7", "TP9", 0, 41.5)],
+        0.1,
+        {"prediction": 3, "signal": 70000, "marker": 0, "link": 1},
+        "muse-1",
+    ),
+    Subscribed(
+        "plain",
+        "epoch-2",
+        StreamInfo("EEG", "x", 250.0, ("C3",), live=False),
+        None,
+        None,
+        None,
+        None,
+        {},
+    ),
+    Ok("a"),
+    Pong(12.5, CLOCK),
+    Heartbeat(CLOCK),
+    SessionState("muse-1", "ended", "The recording is at its end."),
+    Skipped("muse-1", "signal", 17, 80000),
+    Error("no_session", "wanted an open session; found 'x'; there are: none", "x"),
+    PredictionMessage(
+        "muse-1",
+        41,
+        2687,
+        812.403,
+        "ok",
+        None,
+        {"valence": {"low": 0.31, "high": 0.69}},
+        Timing(812.405, 812.409, 812.41),
+    ),
+    PredictionMessage(
+        "muse-1",
+        42,
+        2751,
+        812.653,
+        "poor_signal",
+        "AF7 is flat.",
+        None,
+        Timing(812.655, 812.659, 812.66),
+    ),
+    Signal(
+        "muse-1",
+        70000,
+        5_000_000_000,
+        np.array(STAMPS, "<f8").tobytes(),
+        np.array(MICROVOLTS, "<f4").tobytes(),
+    ),
+    MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed – µ", "lsl"),
+    Link("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
+    Link("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
+)
+
+
+def golden(message: ServerMessage) -> dict[str, Any]:
+    """A message's frame, and what the page should find in it."""
+    fields = msgspec.to_builtins(message, builtin_types=(bytes,))
+    if isinstance(message, Signal):
+        fields["timestamps"] = np.frombuffer(message.timestamps, "<f8").tolist()
+        fields["data"] = np.frombuffer(message.data, "<f4").tolist()
+    return {"frame": encode(message, binary=True).hex(), "fields": fields}
+
+
+def written() -> str:
+    """The file's text."""
+    rows = (json.dumps(golden(message), ensure_ascii=False) for message in MESSAGES)
+    return "[\n  " + ",\n  ".join(rows) + "\n]\n"
+
+
+def test_the_page_decodes_what_the_service_encodes() -> None:
+    assert FRAMES.read_text(encoding="utf-8") == written()
+
+
+def test_the_service_decodes_what_the_page_encodes() -> None:
+    # Frames as @msgpack/msgpack makes them; dashboard/tests/protocol.test.ts makes the same.
+    subscribe = bytes.fromhex(
+        "84a474797065a9737562736372696265a773657373696f6ea66d7573652d31a6746f7069637392a67369676e616c"
+        "a46c696e6ba573696e636582a565706f6368a165a373657181a67369676e616cce00011170"
+    )
+    unsubscribe = bytes.fromhex(
+        "83a474797065ab756e737562736372696265a773657373696f6ea66d7573652d31a6746f7069637391a67369676e616c"
+    )
+    decoded = decode_client(subscribe, binary=True)
+    assert isinstance(decoded, Subscribe)
+    assert decoded.since is not None
+    assert (decoded.topics, decoded.since.seq) == (["signal", "link"], {"signal": 70000})
+    assert decode_client(unsubscribe, binary=True) == Unsubscribe("muse-1", ["signal"])
+
+
+if __name__ == "__main__":
+    FRAMES.write_text(written(), encoding="utf-8")

@@ -1,0 +1,68 @@
+"""What is installed: a wheel that holds the page and the model, and works on its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built as pip builds it."""
+    out = tmp_path_factory.mktemp("wheel")
+    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out)
+    run(*build, ".", cwd=ROOT)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_holds_all_that_runs_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    for needed in (
+        "drivers/base.py",
+        "models/checkpoints/demo.safetensors",
+        "service/cli.py",
+        "service/dist/index.html",
+    ):
+        assert needed in names
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not re.match(r"mimamba-.*\.dist-info", top)} == {
+        "drivers",
+        "models",
+        "service",
+    }
+    assert not [name for name in names if "node_modules" in name or name.endswith(".ts")]
+
+
+def test_the_installed_script_runs_from_anywhere(wheel: Path, tmp_path: Path) -> None:
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=False)
+    python = home / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--no-deps", "--no-index", "--quiet", wheel, cwd=tmp_path)
+    # What it needs, torch above all, is taken from this environment, by its path.
+    packages = run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path)
+    Path(packages.strip(), "here.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    place = run(python, "-c", "import service.page as p; print(p.find_page())", cwd=tmp_path)
+    assert place.startswith(str(home))
+    script = home / "bin" / "mimamba"
+    assert "serve" in run(script, "--help", cwd=tmp_path)
+    recording = tmp_path / "muse.csv"
+    rows = "\n".join(f"{n / 256:.4f},{n % 7},{n % 5},{n % 3},{n % 11},0" for n in range(1024))
+    recording.write_text(f"timestamps,TP9,AF7,AF8,TP10,Right AUX\n{rows}\n")
+    assert len(run(script, "score", recording, cwd=tmp_path).splitlines()) == 16

@@ -1,0 +1,163 @@
+"""The page in a real Chromium, against a real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from tests.browser import find_browser
+from tests.service.live import live
+from tests.service.recordings import write_muse
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+PATIENCE_MS = 30_000
+SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
+
+
+def words(text: str) -> re.Pattern[str]:
+    """The text in any case."""
+    return re.compile(text, re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_browser(),
+            # A container has no user namespaces for Chromium's sandbox, and little shared memory.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that may ask nothing of any other origin, and must log no error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def note(request: Request) -> None:
+        if not re.match(r"(http|ws)://127\.0\.0\.1:\d+/|data:", request.url):
+            foreign.append(request.url)
+
+    page.on("request", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda said: errors.append(said.text) if said.type in ("error", "warning") else None,
+    )
+    yield page
+    context.close()
+    assert foreign == []
+    assert [each for each in errors if "WebSocket" not in each] == []
+
+
+def picture(page: Page) -> bytes:
+    """The traces as they are drawn now."""
+    return page.get_by_test_id("trace").first.screenshot()
+
+
+def test_traces_move_and_predictions_change(page: Page) -> None:
+    with live("simulate://?seed=2") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("connection")).to_contain_text(words("connected"))
+        expect(page.get_by_test_id("session-simulate-1")).to_be_visible()
+        expect(page.get_by_test_id("notice")).to_contain_text(words("simulated"))
+        expect(page.get_by_text(words("not a medical device")).first).to_be_visible()
+        probability = page.get_by_test_id("probability-valence-high")
+        expect(probability).to_contain_text("%")
+        before, index = probability.inner_text(), page.get_by_test_id("latest-index").inner_text()
+        drawn = picture(page)
+        expect(page.get_by_test_id("latest-index")).not_to_have_text(index)
+        expect(probability).not_to_have_text(before)
+        page.wait_for_timeout(300)
+        assert picture(page) != drawn
+
+
+def test_an_abstention_pretends_nothing(page: Page, tmp_path: Path) -> None:
+    path = write_muse(tmp_path / "muse.csv", seconds=2.2)
+    with live(f"replay://{path}") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("status")).to_contain_text(words("warming up"))
+        expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")
+
+
+def test_a_lost_link_is_shown_and_mended(page: Page) -> None:
+    with live("simulate://?dead=4") as service:
+        page.goto(service.url)
+        link = page.get_by_test_id("link-state")
+        expect(link).to_contain_text(words("connected"))
+        expect(link).to_contain_text(words("lost"))
+        shots(page, "link-lost")
+        expect(link).to_contain_text(words("connected"))
+        expect(page.get_by_test_id("gaps")).to_contain_text(re.compile("[1-9]"))
+
+
+def test_the_page_outlives_the_service(page: Page) -> None:
+    with live("simulate://") as first:
+        page.goto(first.url)
+        expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+        port = int(first.url.rsplit(":", 1)[1])
+    expect(page.get_by_test_id("connection")).not_to_have_text(words("^connected"))
+    with live("simulate://", port=port):
+        expect(page.get_by_test_id("connection")).to_contain_text(words("connected"))
+        expect(page.get_by_test_id("probability-arousal-low")).to_contain_text("%")
+
+
+def test_several_sessions_are_there_to_choose_from(page: Page) -> None:
+    with live("simulate://?seed=1", "simulate://?seed=2&channels=1,2") as service:
+        service.opened("simulate-1", "simulate-2")
+        page.goto(service.url)
+        for name in ("simulate-1", "simulate-2"):
+            page.get_by_test_id(f"session-{name}").click()
+            expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+            assert name in page.url
+        expect(page.get_by_text(words("only the signal")).first).to_be_visible()
+
+
+def test_pictures(page: Page) -> None:
+    """Screenshots to look at, in a folder that git ignores."""
+    with live("simulate://?seed=2") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
+        page.wait_for_timeout(6000)
+        shots(page, "ok")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def shots(page: Page, name: str) -> None:
+    """Desktop and phone, light and dark."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.wait_for_timeout(200)
+            page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
+
+
+def test_one_viewer_that_stalls_does_not_stop_another(browser: Browser) -> None:
+    """A tab that is frozen wakes up and says what it missed, or goes on."""
+    with live("simulate://") as service:
+        frozen, lively = browser.new_page(), browser.new_page()
+        for each in (frozen, lively):
+            each.goto(service.url)
+            expect(each.get_by_test_id("latest-index")).not_to_have_text("none")
+        frozen.evaluate("const end = Date.now() + 4000; while (Date.now() < end) {}")
+        expect(frozen.get_by_test_id("connection")).to_contain_text(words("connected"))
+        index = int(lively.get_by_test_id("latest-index").inner_text())
+        frozen.wait_for_function(
+            "i => Number(document.querySelector('[data-testid=latest-index]').textContent) > i",
+            arg=index,
+        )
+        for each in (frozen, lively):
+            each.close()
