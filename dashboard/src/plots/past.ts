@@ -43,7 +43,7 @@ export class PastPlot {
       height: holder.clientHeight,
       legend: { show: false },
       cursor: { show: false },
-      padding: [6, 20, 0, 0],
+      padding: [6, 26, 0, 0],
       scales: { x: { time: false, range: [-HISTORY_SECONDS, 0] }, y: { range: [0, 1] } },
       axes: [
         {

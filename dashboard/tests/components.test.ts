@@ -1,0 +1,117 @@
+// @vitest-environment happy-dom
+import { type Component, flushSync, mount, unmount } from 'svelte';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import LinkPanel from '../src/components/LinkPanel.svelte';
+import Masthead from '../src/components/Masthead.svelte';
+import Notice from '../src/components/Notice.svelte';
+import Output from '../src/components/Output.svelte';
+import SessionTabs from '../src/components/SessionTabs.svelte';
+import type { Subscribed } from '../src/protocol';
+import { Session, type View } from '../src/session.svelte';
+import { info, model, subscribed } from './service';
+
+let shown: Record<string, unknown> | null = null;
+let session: Session;
+
+function render<Props extends Record<string, unknown>>(
+  component: Component<Props>,
+  props: Props,
+): void {
+  shown = mount(component, { target: document.body, props });
+  flushSync();
+}
+
+const text = (testid: string): string | undefined =>
+  document.querySelector(`[data-testid="${testid}"]`)?.textContent.replace(/\s+/g, ' ').trim();
+
+const view = (change: Partial<View>): View => ({ ...session.view, ...change });
+
+beforeEach(() => {
+  session = new Session('a', '');
+  session.subscribed(subscribed('a', 'e1') as Subscribed);
+  session.publish();
+});
+
+afterEach(async () => {
+  if (shown) await unmount(shown);
+  shown = null;
+  document.body.replaceChildren();
+});
+
+describe('Output', () => {
+  const labels = ['low', 'high'];
+
+  it('says each probability in words and as a bar', () => {
+    render(Output, { output: 'valence', labels, probabilities: { low: 0.31, high: 0.69 } });
+    expect(text('probability-valence-high')).toBe('69 %');
+    expect(text('probability-valence-low')).toBe('31 %');
+    expect(document.querySelector('h3')?.textContent).toBe('Valence: high');
+    const widths = [...document.querySelectorAll<HTMLElement>('.bar')].map(
+      (bar) => bar.style.width,
+    );
+    expect(widths).toEqual(['31%', '69%']);
+  });
+
+  it('shows neither bar nor number where the model abstains', () => {
+    render(Output, { output: 'valence', labels, probabilities: null });
+    expect(text('probability-valence-high')).toBe('–');
+    expect(document.querySelectorAll('.bar')).toHaveLength(0);
+    expect(document.querySelector('h3')?.textContent).toBe('Valence');
+  });
+});
+
+describe('Notice', () => {
+  it.each([
+    [{ info: { ...info, simulated: true } }, 'Simulated signal'],
+    [{ model: { ...model, notice: 'It means nothing.' } }, 'It means nothing.'],
+  ])('warns of what is only a demonstration', (change, words) => {
+    render(Notice, { view: view(change) });
+    expect(text('notice')).toContain(words);
+  });
+
+  it('is silent otherwise, but for what the source has to say', () => {
+    render(Notice, { view: view({ info: { ...info, notices: ['Four channels of eight.'] } }) });
+    expect(text('notice')).toBeUndefined();
+    expect(text('source-notices')).toBe('Four channels of eight.');
+  });
+});
+
+describe('LinkPanel', () => {
+  it('tells a loss, its time, the gaps and the age', () => {
+    const link = { state: 'lost', detail: 'Is the headset on?', since: 100 } as const;
+    const lost = view({ link, gaps: 2, lostSamples: 70, latestIndex: 4711, missed: 1 });
+    render(LinkPanel, { view: lost, lsl: 112, age: 12 });
+    expect(text('link-state')).toBe('Link lost for 12 s');
+    expect(text('gaps')).toBe('2 gaps, 70 samples lost');
+    expect(text('age')).toBe('old: 12 s');
+    expect(text('latest-index')).toBe('4711');
+    expect(text('missed')).toBe('1 entry: the page was too slow');
+    expect(text('link')).toContain('Is the headset on?');
+  });
+
+  it('claims nothing before the first sample', () => {
+    render(LinkPanel, { view: view({}), lsl: null, age: null });
+    expect(text('age')).toBe('no sample yet');
+    expect(text('gaps')).toBe('none');
+    expect(text('latest-index')).toBe('none');
+  });
+});
+
+describe('SessionTabs', () => {
+  it('links to each session by the hash and marks the one in focus', () => {
+    const other = new Session('b c', '');
+    render(SessionTabs, { sessions: [session, other], focus: other, lsl: null });
+    const links = [...document.querySelectorAll('a')];
+    expect(links.map((link) => link.getAttribute('href'))).toEqual(['#a', '#b%20c']);
+    expect(links.map((link) => link.getAttribute('aria-current'))).toEqual([null, 'true']);
+  });
+});
+
+describe('Masthead', () => {
+  it('counts down to the next try and says why', () => {
+    const connection = { phase: 'waiting', until: 14.2, why: 'the service fell silent' } as const;
+    render(Masthead, { connection, time: 12 });
+    expect(text('connection')).toBe('○ Reconnecting in 3 s: the service fell silent');
+    expect(document.body.textContent).toContain('Not a medical device.');
+  });
+});

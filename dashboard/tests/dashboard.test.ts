@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Dashboard } from '../src/dashboard.svelte';
+import type { Listed } from '../src/session.svelte';
+import { ScriptedService, info, model, openSocket, signal, subscribed } from './service';
+
+let service: ScriptedService;
+let dashboard: Dashboard;
+let listed: Listed[];
+
+const until = (condition: () => void): Promise<void> =>
+  vi.waitFor(condition, { timeout: 5000, interval: 5 });
+
+const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
+  id,
+  state: 'open',
+  reason: null,
+  source: 'simulate://',
+  info,
+  model,
+  outputs: { valence: ['low', 'high'] },
+  montage: null,
+  delay: 0.1,
+  link: { timestamp: 0, event: 'connected', detail: '' },
+  ...change,
+});
+
+beforeEach(async () => {
+  service = await ScriptedService.start();
+  listed = [listing('a'), listing('b')];
+  dashboard = new Dashboard({
+    streamUrl: service.url,
+    listSessions: () => Promise.resolve(listed),
+    open: openSocket,
+  });
+});
+
+afterEach(async () => {
+  dashboard.stop();
+  await service.stop();
+});
+
+async function start(wish: string | null): Promise<void> {
+  dashboard.start(wish);
+  await until(() => expect(service.connections).toBe(1));
+  service.hello();
+  await until(() => expect(dashboard.sessions).toHaveLength(listed.length));
+}
+
+const topics = (): [string, number][] =>
+  service.subscriptions().map(({ session, topics }) => [session, topics.length]);
+
+describe('Dashboard', () => {
+  it('follows all of the session in focus, and the link of the others', async () => {
+    await start('b');
+    expect(dashboard.focus?.id).toBe('b');
+    await until(() =>
+      expect(topics()).toEqual([
+        ['a', 1],
+        ['b', 4],
+      ]),
+    );
+    dashboard.choose('a');
+    await until(() => expect(topics().at(-1)).toEqual(['a', 4]));
+    expect(service.heard).toContainEqual({
+      type: 'unsubscribe',
+      session: 'b',
+      topics: ['prediction', 'signal', 'marker'],
+    });
+  });
+
+  it('takes the first open session where the wished one is not there', async () => {
+    listed = [listing('a', { state: 'ended' }), listing('b')];
+    await start('nobody');
+    expect(dashboard.focus?.id).toBe('b');
+  });
+
+  it('fetches the list when a session is opened or closed', async () => {
+    await start(null);
+    const kept = dashboard.sessions[0];
+    listed = [listing('a'), listing('c', { state: 'opening', info: null, link: null })];
+    service.send({ type: 'session', session: 'c', state: 'opened', reason: null });
+    await until(() => expect(dashboard.sessions.map(({ id }) => id)).toEqual(['a', 'c']));
+    expect(dashboard.sessions[0]).toBe(kept);
+    expect(topics().map(([session]) => session)).not.toContain('c');
+    listed = [listing('a'), listing('c')];
+    service.send({ type: 'session', session: 'c', state: 'opened', reason: null });
+    await until(() => expect(topics()).toContainEqual(['c', 1]));
+  });
+
+  it('tells how a session ended', async () => {
+    await start('a');
+    service.send({ type: 'session', session: 'a', state: 'ended', reason: 'The file is over.' });
+    await until(() => {
+      dashboard.publish();
+      expect(dashboard.focus?.view).toMatchObject({ ended: true, endReason: 'The file is over.' });
+    });
+  });
+
+  it('says what the service refused, but not of sessions that are gone', async () => {
+    await start('a');
+    service.send({ type: 'error', code: 'no_session', message: 'gone', id: 'z' });
+    service.send({ type: 'error', code: 'bad_message', message: 'what?' });
+    await until(() => expect(dashboard.problem).toBe('what?'));
+  });
+
+  it('knows how old a live sample is by its stamp, a replayed one by its arrival', async () => {
+    await start('a');
+    await until(() => expect(topics()).toContainEqual(['a', 4]));
+    service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
+    await until(() => {
+      dashboard.publish();
+      expect(dashboard.focus?.view.latestIndex).toBe(1);
+    });
+    const session = dashboard.focus!;
+    expect(dashboard.age(session)).toBeGreaterThan(99); // hello said that the clock was at 1 s
+    session.view = { ...session.view, info: { ...info, live: false } };
+    expect(dashboard.age(session)).toBeLessThan(90);
+  });
+});

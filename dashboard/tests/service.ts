@@ -1,0 +1,139 @@
+import { type AddressInfo } from 'node:net';
+import { Decoder, encode } from '@msgpack/msgpack';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { OpenSocket, Socket } from '../src/client';
+import { type ServerMessage, type ClientMessage, SUBPROTOCOL } from '../src/protocol';
+
+/** The bytes in a buffer of their own, as a browser hands them over. */
+export function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer;
+}
+
+export const openSocket: OpenSocket = (url, protocol) =>
+  new WebSocket(url, protocol) as unknown as Socket;
+
+/** One end of a real WebSocket that says what a test lets it say, and keeps what it hears. */
+export class ScriptedService {
+  readonly heard: ClientMessage[] = [];
+  connections = 0;
+  private readonly decoder = new Decoder();
+  private socket: WebSocket | null = null;
+
+  private constructor(private readonly server: WebSocketServer) {
+    server.on('connection', (socket) => {
+      this.connections += 1;
+      this.socket = socket;
+      socket.on('message', (frame: Buffer) =>
+        this.heard.push(this.decoder.decode(frame) as ClientMessage),
+      );
+    });
+  }
+
+  static async start(): Promise<ScriptedService> {
+    const server = new WebSocketServer({
+      port: 0,
+      host: '127.0.0.1',
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    });
+    await new Promise((resolve) => server.once('listening', resolve));
+    return new ScriptedService(server);
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  send(...messages: (ServerMessage | object)[]): void {
+    for (const message of messages) this.socket?.send(encode(message));
+  }
+
+  sendText(text: string): void {
+    this.socket?.send(text);
+  }
+
+  hello(protocol = 'mimamba.v1'): void {
+    this.send({ type: 'hello', protocol, server: 'test', clock: { lsl: 1, unix: 2 } });
+  }
+
+  /** The connection ends without a farewell. */
+  cut(): void {
+    this.socket?.terminate();
+  }
+
+  subscriptions(): (ClientMessage & { type: 'subscribe' })[] {
+    return this.heard.filter((message) => message.type === 'subscribe');
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.server.clients) client.terminate();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+export const info = {
+  name: 'Muse 2',
+  source_id: 'x',
+  sfreq: 256,
+  ch_names: ['TP9', 'AF7'],
+  uv_per_bit: null,
+  range_uv: null,
+  live: true,
+  simulated: false,
+  notices: [],
+};
+
+export const model = {
+  name: 'demo',
+  sha256: 'ab',
+  trained_on: 'synthetic data',
+  licence: 'MIT',
+  notice: null,
+  window: 2,
+  hop: 0.25,
+  r: 0.9,
+};
+
+export const subscribed = (session: string, epoch: string, next = {}): ServerMessage => ({
+  type: 'subscribed',
+  session,
+  epoch,
+  info,
+  model,
+  outputs: { valence: ['low', 'high'] },
+  montage: null,
+  delay: 0.1,
+  next,
+});
+
+/** `count` samples of zeros. */
+export const signal = (
+  session: string,
+  seq: number,
+  first: number,
+  count = 2,
+  stamp = 0,
+): ServerMessage => ({
+  type: 'signal',
+  session,
+  seq,
+  first,
+  timestamps: new Uint8Array(Float64Array.from({ length: count }, () => stamp).buffer),
+  data: new Uint8Array(4 * count * info.ch_names.length),
+});
+
+export const prediction = (
+  session: string,
+  seq: number,
+  timestamp: number,
+  high: number | null,
+): ServerMessage & { type: 'prediction' } => ({
+  type: 'prediction',
+  session,
+  seq,
+  index: Math.round(timestamp * 256),
+  timestamp,
+  status: high === null ? 'poor_signal' : 'ok',
+  reason: high === null ? 'AF7 is flat.' : null,
+  outputs: high === null ? null : { valence: { low: 1 - high, high } },
+  timing: { received: timestamp, stepped: timestamp, published: timestamp },
+});
