@@ -36,8 +36,9 @@ POLL = 0.01
 """Pause between two looks for samples, s."""
 BUFFER = 5
 """liblsl's own buffer, s. It hands out the oldest first, so a long one would hide a slow reader."""
-OTHERS = 0.5
-"""Once a stream is found, others that match have this long to be found too, s."""
+OTHERS = 0.7
+"""Once a stream is found, others that match have this long to be found too, s (liblsl asks the
+peers of its configuration after 0.5 s); none where a source_id names the stream."""
 FOREIGN = 86400.0
 """Stamps further than this from now, s, are not of the LSL clock."""
 _FORMATS = {1: np.float32, 2: np.float64, 4: np.int32, 5: np.int16, 6: np.int8, 7: np.int64}
@@ -87,6 +88,7 @@ class LSLDriver:
         if source.place:
             raise BadSource("lsl://?name=..", f"lsl://{source.place}", "put the name there")
         self._predicate = _predicate(source)
+        self._others = 0.0 if source.text("source_id") else OTHERS
         self._timeout = source.number("timeout", 5.0, 0.1, 600.0)
         self._sfreq = source.number("sfreq", 0.0, 0.0, 100_000.0)
         self._choice = ChannelChoice.of(source)
@@ -116,7 +118,7 @@ class LSLDriver:
         LibraryMissing
             If liblsl does not load.
         """
-        found = find_streams(self._predicate, self._timeout)
+        found = _find(self._predicate, self._timeout, self._others)
         if not found:
             raise _nothing(self._predicate)
         sfreq = self._rate(found[0])
@@ -238,12 +240,11 @@ class _Inlet:
         )
 
 
-def find_streams(predicate: str, timeout: float) -> list[Any]:
-    """The streams that match, by source_id and name: those found soon after the first one."""
-    lsl = liblsl()
-    if not lsl.resolve_bypred(predicate, 1, timeout):
-        return []
-    found = lsl.resolve_bypred(predicate, 1024, OTHERS)
+def _find(predicate: str, timeout: float, others: float) -> list[Any]:
+    """The streams that match, by source_id and name: the first, and those found soon after it."""
+    found = liblsl().resolve_bypred(predicate, 1, timeout)
+    if found and others:
+        found = liblsl().resolve_bypred(predicate, 1024, others)
     return sorted(found, key=lambda stream: (stream.source_id(), stream.name(), stream.uid()))
 
 

@@ -258,6 +258,10 @@ def test_the_supervisor_finds_a_sender_that_came_back() -> None:
     states: list[str] = []
     source_id = str(uuid4())
     quick = Patience(backoff=0.05)
+
+    def later(stamps: NDArray[np.float64]) -> None:
+        stamps += 1.0
+
     with (
         sending(50, source_id=source_id) as (sender, _, _),
         Supervisor(
@@ -271,7 +275,7 @@ def test_the_supervisor_finds_a_sender_that_came_back() -> None:
         for thread in sender.threads:
             thread.join()
         sender.outlet = None
-        with sending(50, source_id=source_id):
+        with sending(50, later, source_id=source_id):
             found = next(chunks)
     assert states[0] == "connected"
     assert states[1:3] == ["lost", "retrying"]
