@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Connection, StreamClient } from '../src/client';
+import { pageTime } from '../src/clock';
 import type { ServerMessage } from '../src/protocol';
 import { ScriptedService, openSocket, prediction, signal, subscribed } from './service';
 
@@ -7,6 +8,8 @@ let service: ScriptedService;
 let client: StreamClient;
 let messages: ServerMessage[];
 let connections: Connection[];
+/** Seconds from each loss to the next try. */
+let delays: number[];
 
 const until = (condition: () => void): Promise<void> =>
   vi.waitFor(condition, { timeout: 5000, interval: 5 });
@@ -19,11 +22,15 @@ beforeEach(async () => {
   service = await ScriptedService.start();
   messages = [];
   connections = [];
+  delays = [];
   client = new StreamClient(
     service.url,
     {
       message: (message) => messages.push(message),
-      connection: (connection) => connections.push(connection),
+      connection: (connection) => {
+        connections.push(connection);
+        if (connection.phase === 'waiting') delays.push(connection.until - pageTime());
+      },
     },
     openSocket,
     0.01,
@@ -31,6 +38,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.useRealTimers();
   client.stop();
   await service.stop();
 });
@@ -157,20 +165,21 @@ describe('StreamClient', () => {
     await connected(2);
   });
 
-  it('waits longer each time that nobody answers', async () => {
-    const { url } = service;
+  it('waits twice as long each time that nobody answers, up to ten seconds', async () => {
     await service.stop();
     client.start();
-    await until(() =>
-      expect(connections.filter(({ phase }) => phase === 'waiting').length).toBeGreaterThan(3),
-    );
-    expect(connections.slice(0, 4).map(({ phase }) => phase)).toEqual([
-      'connecting',
-      'waiting',
-      'connecting',
-      'waiting',
-    ]);
-    expect(url).toContain('127.0.0.1');
+    await until(() => expect(delays.length).toBeGreaterThan(3));
+    delays.slice(0, 4).forEach((delay, i) => expect(delay).toBeCloseTo(0.01 * 2 ** i, 2));
+  });
+
+  it('takes a service that falls silent for lost', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    await greet();
+    vi.advanceTimersByTime(4000);
+    expect(connections.at(-1)?.phase).toBe('connected');
+    await until(() => expect(service.heard.filter(({ type }) => type === 'ping')).toHaveLength(3));
+    vi.advanceTimersByTime(2000);
+    expect(connections.at(-1)).toMatchObject({ phase: 'waiting', why: 'the service fell silent' });
   });
 
   it('says nothing more once it is stopped', async () => {
