@@ -22,6 +22,8 @@ HEAD = 4096
 """Bytes by which a format is recognised."""
 LEAST_SHARE = 0.01
 """With fewer of its samples present, a file's timestamps are not in seconds, or are broken."""
+LATEST = 1e11
+"""Stamps beyond it are no seconds of any clock: UNIX time gets there in 3,000 years."""
 
 Read = Callable[[Path, ChannelChoice, str | None], "Recording"]
 
@@ -103,18 +105,18 @@ def read_recording(
 def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]:
     """A file's stamps evened out, and each row's position with lost samples counted.
 
-    A stamp that is not finite keeps its row's place.
+    A stamp that is not finite, or absurd, keeps its row's place.
 
     Raises
     ------
     BadRecording
         If no stamp is a number.
     """
+    stamps = np.where(np.abs(stamps) < LATEST, stamps, np.nan)
     finite = np.flatnonzero(np.isfinite(stamps))
     if finite.size == 0:
         raise BadRecording("timestamps in seconds", "none that is a number", "export it again")
     start = int(finite[0])
-    stamps = stamps.copy()
     stamps[:start] = stamps[start] - np.arange(start, 0, -1) / sfreq
     clock = SampleClock(sfreq)
     nothing = np.empty((len(stamps), 0), np.float32)

@@ -42,7 +42,9 @@ class ReplayDriver:
     """A driver that plays a file; it is read on entering.
 
     ``first`` is the position in the file, its lost samples counted; a loop starts a new epoch at
-    0. Timestamps tell when a sample is played: the start plus the file's time since its first
+    0. A driver is entered once.
+
+    Timestamps tell when a sample is played: the start plus the file's time since its first
     sample, divided by the speed. At ``speed=max`` they count as at speed 1. Gaps play as silence
     of their length.
 
@@ -77,7 +79,6 @@ class ReplayDriver:
     def __enter__(self) -> Self:
         """Read the file; raises BadRecording or BadChannels."""
         self._recording = read_recording(self._path, self._choice, self._stream)
-        self._closed.clear()
         return self
 
     def __exit__(
@@ -93,14 +94,14 @@ class ReplayDriver:
 
     def __iter__(self) -> Iterator[Chunk]:
         recording = self._entered()
+        zero = float(recording.timestamps[0])
         start = local_clock()
         for epoch in count() if self._loop else range(1):
             for chunk in recording.chunks(self._chunk_length(recording.info.sfreq)):
-                played = _played(chunk, recording, self._pace)
-                start = self._wait(start, played.timestamps[-1])
+                start = self._wait(start, (chunk.timestamps[-1] - zero) / self._pace)
                 if self._closed.is_set():
                     return
-                yield _shifted(played, start, epoch)
+                yield _played(chunk, zero, self._pace, start, epoch)
             start += self._length(recording)
 
     @property
@@ -140,15 +141,11 @@ def _speed(source: Source) -> float:
     return source.number("speed", 1.0, SLOWEST, FASTEST)
 
 
-def _played(chunk: Chunk, recording: Recording, pace: float) -> Chunk:
-    """With timestamps from the recording's first sample on, as played."""
-    zero = float(recording.timestamps[0])
+def _played(chunk: Chunk, zero: float, pace: float, start: float, epoch: int) -> Chunk:
+    """With timestamps that count from ``start`` where the file's count from ``zero``."""
     markers = tuple(
-        replace(marker, timestamp=(marker.timestamp - zero) / pace) for marker in chunk.markers
+        replace(marker, timestamp=start + (marker.timestamp - zero) / pace)
+        for marker in chunk.markers
     )
-    return replace(chunk, timestamps=(chunk.timestamps - zero) / pace, markers=markers)
-
-
-def _shifted(chunk: Chunk, start: float, epoch: int) -> Chunk:
-    markers = tuple(replace(marker, timestamp=marker.timestamp + start) for marker in chunk.markers)
-    return replace(chunk, timestamps=chunk.timestamps + start, epoch=epoch, markers=markers)
+    timestamps = start + (chunk.timestamps - zero) / pace
+    return replace(chunk, timestamps=timestamps, epoch=epoch, markers=markers)

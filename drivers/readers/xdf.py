@@ -10,11 +10,7 @@ Of a stream's ``desc`` this reader takes each channel's ``label``, ``unit`` and 
 
 from __future__ import annotations
 
-import logging
-import struct
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 from xml.etree.ElementTree import ParseError
@@ -25,21 +21,13 @@ from numpy.typing import NDArray
 
 from drivers.base import BadRecording, Marker, Seconds, StreamInfo
 from drivers.channels import ChannelChoice
+from drivers.readers.xdfchunks import MAGIC, whole_chunks
 from drivers.recording import Recording, complete, timeline
 
-BROKEN = (
-    struct.error,  # cut in a chunk's header or in a clock offset
-    ParseError,  # cut or overwritten in the XML of a header
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    OSError,
-    MemoryError,
-)
-"""What pyxdf raises on cut and overwritten files."""
-
+BROKEN = (ParseError, ValueError, KeyError, TypeError, IndexError)
+"""What pyxdf raises on damaged files."""
+SLOWEST, FASTEST = 10.0, 100_000.0
+"""Rates that a signal may have, Hz."""
 MICROVOLTS = {
     "microvolts": 1.0,
     "microvolt": 1.0,
@@ -64,7 +52,7 @@ Stream: TypeAlias = dict[str, Any]
 
 def recognises(head: bytes) -> bool:
     """Whether a file's first bytes are this format's."""
-    return head.startswith(b"XDF:")
+    return head.startswith(MAGIC)
 
 
 def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
@@ -94,36 +82,27 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
 
 def _load(path: Path) -> tuple[list[Stream], list[str]]:
     """All streams, their stamps on one clock, and a notice where the file is damaged."""
+    data = path.read_bytes()
+    chunks = whole_chunks(data)
+    whole = b"".join([MAGIC, *(data[chunk] for chunk in chunks)])
+    lost = len(data) - len(whole)
+    notices = [f"The file is cut or damaged: {lost} of {len(data)} bytes are left out."]
     try:
-        with _complaints() as complaints, path.open("rb") as file:
-            streams, _ = pyxdf.load_xdf(file, dejitter_timestamps=False)
+        with np.errstate(all="ignore"):
+            streams, _ = pyxdf.load_xdf(BytesIO(whole), dejitter_timestamps=False)
     except BROKEN as error:
         raise BadRecording(
             f"a whole XDF file at {path}",
-            f"it is cut or damaged ({type(error).__name__}: {error})",
+            f"it is damaged ({type(error).__name__}: {error})",
             "record again, or repair it",
         ) from error
-    return streams, [f"Cut or damaged, only partly read: {text}." for text in complaints[:1]]
-
-
-@contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """What pyxdf logs in this thread about a file's damage."""
-    thread = threading.get_ident()
-    told: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                told.append(record.getMessage())
-
-    listener = Listener(logging.ERROR)
-    logger = logging.getLogger(pyxdf.load_xdf.__module__)
-    logger.addHandler(listener)
-    try:
-        yield told
-    finally:
-        logger.removeHandler(listener)
+    if lost and not any(len(stream["time_stamps"]) for stream in streams):
+        raise BadRecording(
+            f"a whole XDF file at {path}",
+            f"it is cut or damaged: {lost} of {len(data)} bytes, and no sample before",
+            "record again, or repair it",
+        )
+    return streams, notices if lost else []
 
 
 def _choose(streams: list[Stream], name: str | None, path: Path, notices: list[str]) -> Stream:
@@ -150,7 +129,7 @@ def _is_signal(stream: Stream) -> bool:
     """Whether it holds samples of numbers at a nominal rate."""
     return (
         _text(stream, "channel_format") != "string"
-        and _rate(stream) > 0
+        and SLOWEST <= _rate(stream) <= FASTEST
         and len(stream["time_stamps"]) > 0
     )
 

@@ -1,0 +1,140 @@
+"""The chunks of an XDF file that are whole, told from those that are cut or overwritten.
+
+pyxdf trusts what a file says: one wrong byte in a count of samples makes it ask for all memory,
+and a wrong length makes it lose its place. So it is given only chunks that hold together
+(https://github.com/sccn/xdf/wiki/Specifications): the length fits into the file, the tag is known,
+the header is XML with a channel count, format and rate, and the samples fill their chunk exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+MAGIC: Final = b"XDF:"
+BOUNDARY: Final = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
+WIDTHS: Final = {
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "float32": 4,
+    "double64": 8,
+    "string": 0,
+}
+"""Bytes per value; a string brings its own length."""
+
+
+class _Damaged(Exception):
+    """A chunk that does not hold together."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a stream's samples consist of."""
+
+    n_channels: int
+    width: int
+
+
+def whole_chunks(data: bytes) -> list[slice]:
+    """Where the whole chunks stand in a file, in order.
+
+    After a damaged one the walk goes on behind the next boundary chunk. Together with the first
+    four bytes these stretches are a file that readers load; it is damaged if they leave any out.
+    """
+    found: list[slice] = []
+    layouts: dict[int, _Layout] = {}
+    at = len(MAGIC)
+    while at < len(data):
+        try:
+            stop = _walk_chunk(data, at, layouts)
+        except _Damaged:
+            boundary = data.find(BOUNDARY, at + 1)
+            if boundary < 0:
+                break
+            at = boundary + len(BOUNDARY)
+        else:
+            found.append(slice(at, stop))
+            at = stop
+    return found
+
+
+def _walk_chunk(data: bytes, at: int, layouts: dict[int, _Layout]) -> int:
+    """Where the chunk ends that begins here; raises _Damaged."""
+    length, start = _count(data, at, len(data))
+    stop = start + length
+    tag = int.from_bytes(data[start : start + 2], "little")
+    if length < 2 or stop > len(data) or not 1 <= tag <= 6:
+        raise _Damaged
+    if tag == 1:
+        _xml(data[start + 2 : stop])
+    if tag == 5:
+        _check(data[start + 2 : stop] == BOUNDARY)
+    if tag in {1, 5}:
+        return stop
+    stream = int.from_bytes(data[start + 2 : start + 6], "little")
+    content = start + 6
+    _check(content <= stop)
+    if tag == 2:
+        layouts[stream] = _layout(data[content:stop])
+    _check(stream in layouts)
+    if tag == 3:
+        _check(_walk_samples(data, content, stop, layouts[stream]) == stop)
+    if tag == 4:
+        _check(stop - content == 16)
+    return stop
+
+
+def _check(holds: bool) -> None:
+    if not holds:
+        raise _Damaged
+
+
+def _count(data: bytes, at: int, stop: int) -> tuple[int, int]:
+    """A number with its own width before it, and where it ends."""
+    width = data[at] if at < stop else 0
+    end = at + 1 + width
+    _check(width in {1, 4, 8} and end <= stop)
+    return int.from_bytes(data[at + 1 : end], "little"), end
+
+
+def _xml(text: bytes) -> Element:
+    try:
+        return fromstring(text.decode("utf-8", "replace"))
+    except ParseError as error:
+        raise _Damaged from error
+
+
+def _layout(text: bytes) -> _Layout:
+    header = _xml(text)
+    try:
+        n_channels = int(header.findtext("channel_count", ""))
+        float(header.findtext("nominal_srate", ""))
+    except ValueError as error:
+        raise _Damaged from error
+    width = WIDTHS.get(header.findtext("channel_format", ""))
+    if width is None or n_channels < 1 or header.find("name") is None:
+        raise _Damaged
+    return _Layout(n_channels, width)
+
+
+def _walk_samples(data: bytes, at: int, stop: int, layout: _Layout) -> int:
+    """Where the last sample of a chunk ends."""
+    n_samples, at = _count(data, at, stop)
+    for _ in range(n_samples):
+        _check(at < stop and data[at] in {0, 8})
+        at += 1 + data[at]  # a time stamp, or none
+        if layout.width:
+            at += layout.width * layout.n_channels
+        else:
+            at = _walk_strings(data, at, stop, layout.n_channels)
+    return at
+
+
+def _walk_strings(data: bytes, at: int, stop: int, n_values: int) -> int:
+    for _ in range(n_values):
+        length, at = _count(data, at, stop)
+        at += length
+    return at
