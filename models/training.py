@@ -263,10 +263,15 @@ def evaluate(
 ) -> Evaluation:
     """Score whole streams, each from a fresh state; the network is left in eval mode."""
     network.eval()
-    logits = torch.cat(stream_logits(network, streams, r))
+    return score(stream_logits(network, streams, r), streams, sizes)
+
+
+def score(logits: Sequence[Tensor], streams: Sequence[Stream], sizes: Sequence[int]) -> Evaluation:
+    """Score logits (n_hops, n_outputs) of each stream; sizes are the heads' numbers of labels."""
+    whole = torch.cat(list(logits))
     labels = np.concatenate([stream.labels for stream in streams])
-    loss = float(cross_entropy(logits, torch.from_numpy(labels), sizes))
-    heads = zip(labels.T, torch.split(logits, list(sizes), dim=-1), strict=True)
+    loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes))
+    heads = zip(labels.T, torch.split(whole, list(sizes), dim=-1), strict=True)
     return Evaluation(loss, tuple(balanced_accuracy(k, p.argmax(-1).numpy()) for k, p in heads))
 
 
