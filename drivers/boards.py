@@ -33,12 +33,15 @@ class Facts:
     numbering
         How its packets are numbered; None where that is not known to count EEG samples. Then gaps
         are found by the clock.
+    query
+        The parameters of its URL that choose the device, with ``..`` to fill in.
     """
 
     title: str | None = None
     uv_per_bit: float | None = None
     range_uv: float | None = None
     numbering: Numbering | None = None
+    query: str = ""
 
 
 SYNTHETIC, STREAMING, PLAYBACK = -1, -2, -3
@@ -50,20 +53,26 @@ _GANGLION_RANGE = 1.2e6 / (1.5 * 51)
 """µV, 24 bits (OpenBCI, Ganglion Data Format)."""
 _24_BIT = 2**23 - 1
 
+_MAC, _PORT = "?mac_address=..", "?serial_port=.."
+
 FACTS = {
+    PLAYBACK: Facts("a file of BrainFlow", query="?file=..&master_board=.."),
+    STREAMING: Facts(
+        "another program's BrainFlow", query="?ip_address=..&ip_port=..&master_board=.."
+    ),
     SYNTHETIC: Facts("BrainFlow's synthetic board", numbering=BYTE),
-    0: Facts("OpenBCI Cyton", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, BYTE),
-    1: Facts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION),
-    2: Facts("OpenBCI Cyton Daisy", _CYTON_RANGE / _24_BIT, _CYTON_RANGE),
-    21: Facts("Muse S", _MUSE_SCALE, 1000.0),
-    22: Facts("Muse 2", _MUSE_SCALE, 1000.0),
-    38: Facts("Muse 2", _MUSE_SCALE, 1000.0, MUSE),
-    39: Facts("Muse S", _MUSE_SCALE, 1000.0, MUSE),
-    41: Facts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE),
-    42: Facts("Muse 2016", _MUSE_SCALE, 1000.0),
-    46: Facts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION),
+    0: Facts("OpenBCI Cyton", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, BYTE, _PORT),
+    1: Facts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION, _PORT),
+    2: Facts("OpenBCI Cyton Daisy", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, query=_PORT),
+    21: Facts("Muse S", _MUSE_SCALE, 1000.0, query=_PORT),
+    22: Facts("Muse 2", _MUSE_SCALE, 1000.0, query=_PORT),
+    38: Facts("Muse 2", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    39: Facts("Muse S", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    41: Facts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    42: Facts("Muse 2016", _MUSE_SCALE, 1000.0, query=_PORT),
+    46: Facts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION, _MAC),
     # Its counter numbers the packets of all sensors together, so it does not count samples.
-    67: Facts("Muse S Athena", 0.0885),
+    67: Facts("Muse S Athena", 0.0885, query=_MAC),
 }
 
 
@@ -81,19 +90,19 @@ def brainflow() -> Any:
     try:
         from brainflow import board_shim
 
-        board_shim.BoardShim.disable_board_logger()
+        board_shim.BoardShim.disable_board_logger()  # loads the native library
     except (ImportError, OSError) as error:
         raise LibraryMissing(
             "BrainFlow",
             f"{type(error).__name__}: {error}",
-            "pip install --force-reinstall brainflow",
+            "install it: pip install --force-reinstall brainflow",
         ) from error
     return board_shim
 
 
 @cache
 def known_boards() -> tuple[Board, ...]:
-    """Every board of the installed BrainFlow, by number."""
+    """Every board of the installed BrainFlow, by number; raises LibraryMissing."""
     ids = brainflow().BoardIds
     boards = [
         Board(board.name.lower().removesuffix("_board"), int(board))

@@ -41,7 +41,7 @@ OTHERS = 0.7
 peers of its configuration after 0.5 s); none where a source_id names the stream."""
 FOREIGN = 86400.0
 """Stamps further than this from now, s, are not of the LSL clock."""
-_FORMATS = {1: np.float32, 2: np.float64, 4: np.int32, 5: np.int16, 6: np.int8, 7: np.int64}
+FORMATS = {1: np.float32, 2: np.float64, 4: np.int32, 5: np.int16, 6: np.int8, 7: np.int64}
 """numpy's types for liblsl's numeric channel formats."""
 
 
@@ -165,7 +165,7 @@ class LSLDriver:
     def _rate(self, stream: Any) -> float:
         """The sampling frequency, Hz; raises BadSource where the stream cannot be a signal."""
         name, rate = stream.name(), float(stream.nominal_srate())
-        if stream.channel_format() not in _FORMATS:
+        if stream.channel_format() not in FORMATS:
             raise BadSource("an LSL stream of numbers", f"{name}, of text", "choose another stream")
         if not rate and not self._sfreq:
             raise BadSource(
@@ -198,7 +198,7 @@ class _Inlet:
         self.description: Description = read_description(xml, stream.channel_count())
         self.notices = self.description.notices
         size = (round(BUFFER * sfreq) + 1, stream.channel_count())
-        self._buffer = np.empty(size, _FORMATS[stream.channel_format()])
+        self._buffer = np.empty(size, FORMATS[stream.channel_format()])
 
     def first(self, closed: threading.Event) -> tuple[Seconds, Samples]:
         """Wait for the first samples, and see which clock stamped them."""

@@ -1,0 +1,111 @@
+"""What is found from here: real outlets on loopback, and a sysfs laid out like Linux's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from drivers import open_driver
+from drivers.scan import find_bluetooth, list_boards, list_simulations, listen, scan
+
+pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux lists its adapters")
+
+
+def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
+    name, source_id = f"a & b {uuid4()}", f"id {uuid4()}"
+    eeg = pylsl.StreamOutlet(pylsl.StreamInfo(name, "EEG", 4, 256, "float32", source_id))
+    found = scan(1.0)
+    (stream,) = [stream for stream in found.streams if stream.source_id == source_id]
+    assert (stream.name, stream.type, stream.sfreq, stream.n_channels) == (name, "EEG", 256, 4)
+    assert stream.hostname
+    assert stream.url is not None
+    assert found.missing == ()
+    assert found.boards == list_boards()
+    assert found.bluetooth == find_bluetooth()
+    assert found.simulations == list_simulations()
+    eeg.push_sample([0.0] * 4)
+    with pytest.raises(Exception, match=f"samples of the LSL stream {name}"):
+        open_driver(f"{stream.url}&timeout=0.3").__enter__()  # found, though it does not send
+
+
+def test_a_library_that_does_not_load_leaves_the_rest(tmp_path: Path) -> None:
+    broken = tmp_path / "liblsl.so"
+    broken.write_text("no library")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from drivers.scan import scan\n"
+            "found = scan(0.1)\n"
+            "print(len(found.boards) > 20, found.streams, found.missing)",
+        ],
+        env={"PYLSL_LIB": str(broken), "PATH": ""},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("True ()")
+    assert "conda install" in done.stdout
+
+
+def test_streams_that_are_no_signal_have_no_url() -> None:
+    ids = [str(uuid4()) for _ in range(3)]
+    outlets = [
+        pylsl.StreamOutlet(pylsl.StreamInfo("words", "Markers", 1, 0, "string", ids[0])),
+        pylsl.StreamOutlet(pylsl.StreamInfo("events", "Markers", 1, 0, "int32", ids[1])),
+        pylsl.StreamOutlet(pylsl.StreamInfo("pulse", "PPG", 3, 64, "float32", ids[2])),
+    ]
+    urls = {stream.source_id: stream.url for stream in listen(1.0)}
+    assert urls[ids[0]] is None
+    assert urls[ids[1]] is None
+    assert urls[ids[2]] == f"lsl://?name=pulse&source_id={ids[2]}&type=PPG"
+    outlets.clear()
+
+
+def test_each_board_has_a_url_that_opens_it() -> None:
+    boards = list_boards()
+    urls = {board.name: board.url for board in boards}
+    assert urls["muse_2"] == "brainflow://muse_2?mac_address=.."
+    assert urls["cyton"] == "brainflow://cyton?serial_port=.."
+    assert boards[0].title is not None
+    for board in boards:
+        if board.title is not None and "master_board" not in board.url:
+            assert open_driver(board.url).info.name == board.title
+
+
+def test_each_scenario_has_a_url_that_opens_it() -> None:
+    for simulation in list_simulations():
+        assert open_driver(simulation.url).info.simulated
+        assert simulation.summary
+
+
+@linux
+def test_the_bluetooth_adapter_is_found_by_linux_own_list(tmp_path: Path) -> None:
+    assert find_bluetooth(tmp_path).present is False
+    (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
+    (tmp_path / "bluetooth" / "hci0:64").mkdir()
+    assert find_bluetooth(tmp_path).present is True
+    assert find_bluetooth(tmp_path).detail == "hci0"
+
+
+@linux
+@pytest.mark.parametrize(("soft", "hard", "blocked"), [(1, 0, True), (0, 1, True), (0, 0, False)])
+def test_a_kill_switch_is_told(tmp_path: Path, soft: int, hard: int, blocked: bool) -> None:
+    (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
+    for name, kind, values in [
+        ("rfkill0", "wlan", (1, 1)),
+        ("rfkill1", "bluetooth", (soft, hard)),
+    ]:
+        switch = tmp_path / "rfkill" / name
+        switch.mkdir(parents=True)
+        (switch / "type").write_text(f"{kind}\n")
+        (switch / "soft").write_text(f"{values[0]}\n")
+        (switch / "hard").write_text(f"{values[1]}\n")
+    assert ("rfkill unblock" in find_bluetooth(tmp_path).detail) is blocked
