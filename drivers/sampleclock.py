@@ -203,6 +203,7 @@ class _Line:
         """A sample whose stamp is far behind."""
         if error >= -SET_BACK:
             self._behind.clear()
+            self._n = self._least
             return self._advance(self.period / 2)
         self._behind.append(error)
         if len(self._behind) == self._least:
