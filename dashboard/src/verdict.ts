@@ -22,7 +22,7 @@ export function verdict(view: View, connection: Connection, age: number | null):
     return none('Link lost', link.detail || 'The headset sends no samples.');
   if (age !== null && age > OLD)
     return none('No new samples', `The last one came ${Math.round(age)} s ago.`);
-  if (view.info && !view.model) return none('No model', 'This session shows the signal only.');
+  if (view.info && !view.model) return none('No model', 'This session shows only the signal.');
   if (!prediction) return none('No prediction yet', 'The first one comes within a few seconds.');
   if (prediction.status === 'warming_up')
     return none('Warming up', prediction.reason ?? 'The model has not heard enough yet.');

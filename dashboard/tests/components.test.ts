@@ -62,7 +62,8 @@ describe('Output', () => {
 
 describe('Notice', () => {
   it.each([
-    [{ info: { ...info, simulated: true } }, 'Simulated signal'],
+    [{ info: { ...info, simulated: true } }, 'This signal is simulated.'],
+    [{ info: { ...info, simulated: true, notices: ['Nobody’s brain.'] } }, 'Nobody’s brain.'],
     [{ model: { ...model, notice: 'It means nothing.' } }, 'It means nothing.'],
   ])('warns of what is only a demonstration', (change, words) => {
     render(Notice, { view: view(change) });
