@@ -24,6 +24,9 @@ BRIDGED = 0.1
 HELD = 2.0
 """Seconds of poor signal in a row after which the state is too old to go on from."""
 
+IMPOSSIBLE_UV = 1e8
+"""µV from which a value is a broken file's or driver's: 100 V, far above any converter's range."""
+
 
 @dataclass(frozen=True, eq=False)
 class Hop:
@@ -148,7 +151,7 @@ class HopCutter:
     def feed(self, chunk: Chunk) -> list[Hop]:
         """The hops that this chunk completes, oldest first.
 
-        Samples with a value that is not finite count as lost.
+        Samples with a value that is not finite, or is ``IMPOSSIBLE_UV``, count as lost.
 
         Raises
         ------
@@ -163,7 +166,7 @@ class HopCutter:
             )
         stretch = self.state.stretch if same else None
         values = chunk.data[:, self._rows].astype(np.float64)
-        received = np.flatnonzero(np.isfinite(values).all(axis=1))
+        received = np.flatnonzero((np.abs(values) < IMPOSSIBLE_UV).all(axis=1))  # NaN is not
         index, stamps, values = chunk.first + received, chunk.timestamps[received], values[received]
         hops: list[Hop] = []
         for run in self._runs(index):
@@ -184,6 +187,7 @@ class HopCutter:
         """A stretch that this sample will be the first of."""
         none = np.empty(0)
         rows = np.empty((0, sample.size))
+        sample = sample.copy()  # not a view that keeps a whole chunk in memory
         path = self._path.start(sample)
         return Stretch(path, index - 1, sample, rows, none.astype(np.int64), none, rows)
 

@@ -70,7 +70,7 @@ def test_the_delay_is_the_paths() -> None:
 # Any chunking, any gaps --------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(track=tracks(), config=st.sampled_from([CONFIG, SHORT]), data=st.data())
 def test_hops_do_not_depend_on_chunks_and_follow_the_rules(
     track: Track, config: SignalConfig, data: st.DataObject
@@ -122,7 +122,7 @@ def test_what_waits_does_not_hold_the_chunk_it_came_in() -> None:
     cut.feed(chunk)
     stretch = cut.state.stretch
     assert stretch is not None
-    kept = (stretch.values, stretch.known, stretch.stamps, stretch.last, stretch.recent)
+    kept = (stretch.values, stretch.known, stretch.stamps, stretch.last, stretch.path.offset)
     assert all(array.base is None or array.base.nbytes < 10_000 for array in kept)
 
 
@@ -179,12 +179,13 @@ def test_a_bridge_is_a_straight_line() -> None:
             np.testing.assert_allclose(hop.window, expected.window, atol=1e-4)
 
 
-def test_rows_that_are_not_numbers_count_as_lost() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e8])
+def test_rows_with_an_impossible_value_count_as_lost(value: float) -> None:
     track = Track.noise(2500)
     lost = [*range(700, 720), *range(1500, 1600)]
     marked = Track(track.data.copy(), track.index, track.epoch, 256.0)
-    marked.data[lost, ROWS[1]] = np.nan
-    marked.data[1:3, 1] = np.nan  # the channel that is not picked
+    marked.data[lost, ROWS[1]] = value
+    marked.data[1:3, 1] = value  # the channel that is not picked
     assert same(marked.hops(), track.without(lost).hops())
 
 
