@@ -94,6 +94,9 @@ class Scripted:
             self.closed.wait(EVENTUALLY)
         if self.then == "hang":
             self.stuck.wait(EVENTUALLY)
+        while self.then == "ignore close":
+            time.sleep(0.001)
+            yield scripted_chunk(2 * self.n_chunks, start)
 
 
 def scripted_chunk(first: int, start: float) -> Chunk:
@@ -288,6 +291,12 @@ def test_close_ends_a_blocked_iteration(devices: list[Scripted]) -> None:
     for device in devices:
         device.stuck.set()
     assert eventually(lambda: not live_threads())
+
+
+def test_a_driver_that_ignores_its_close_is_left() -> None:
+    device = Scripted(1, "ignore close")
+    Bench([device]).take(1)
+    assert eventually(lambda: device.left)
 
 
 def test_close_ends_the_first_connection() -> None:
