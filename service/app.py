@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Request, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, WebSocket
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
@@ -26,7 +26,6 @@ from service.problems import add_problem_handlers, problem
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 
-SCAN_SECONDS = 2.0
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 SessionId = Annotated[str, Path(pattern=SESSION_ID)]
@@ -68,9 +67,11 @@ api = APIRouter(prefix="/v1")
 
 
 @api.get("/sources")
-def list_sources(timeout: float = SCAN_SECONDS) -> Sources:
+def list_sources(
+    timeout: Annotated[float, Query(ge=0.1, le=10.0, description="Seconds to listen.")] = 2.0,
+) -> Sources:
     """Boards known, LSL streams found on the network, and the Bluetooth adapter."""
-    return scan(min(max(timeout, 0.1), 10.0))
+    return scan(timeout)
 
 
 @api.get("/sessions")

@@ -21,7 +21,8 @@ MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
 Topic: TypeAlias = Literal["prediction", "signal", "marker", "link"]
 LinkEvent: TypeAlias = Literal["connected", "lost", "retrying", "gap", "hops_skipped", "restarted"]
-TOPICS: tuple[Topic, ...] = ("prediction", "signal", "marker", "link")
+TOPICS: tuple[Topic, ...] = ("prediction", "marker", "link", "signal")
+"""In the order in which a reader with a backlog is served: the bulky signal last."""
 
 
 # From a client -----------------------------------------------------------------------------------

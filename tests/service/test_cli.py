@@ -146,7 +146,7 @@ def test_score_prints_one_object_per_prediction(files: Path) -> None:
     ended = run("score", str(files / "muse.csv"))
     assert ended.returncode == 0, ended.stderr
     predictions = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert [each["index"] for each in predictions] == list(range(63, 768, 64))
+    assert [each["index"] for each in predictions] == list(range(62, 768, 64))
     assert set(predictions[0]) == {"index", "timestamp", "status", "reason", "outputs"}
     assert predictions[0]["status"] == "warming_up"
     assert predictions[-1]["status"] == "ok"
