@@ -189,11 +189,14 @@ def test_rows_with_an_impossible_value_count_as_lost(value: float) -> None:
     assert same(marked.hops(), track.without(lost).hops())
 
 
-def test_a_hop_mostly_lost_is_poor() -> None:
+@pytest.mark.parametrize(
+    ("lost", "reason"), [(32, None), (33, "33 of 64 samples lost"), (44, "44 of 64 samples lost")]
+)
+def test_a_hop_mostly_lost_is_poor(lost: int, reason: str | None) -> None:
     due = SignalPath(CONFIG, 256.0).due(9)  # the 64 samples after it are hop 10
-    lost = [*range(due + 2, due + 20), *range(due + 22, due + 40)]
-    hop = Track.noise(1500).without(lost).hops()[10]
-    assert (hop.status, hop.reason) == ("poor_signal", "36 of 64 samples lost")
+    gaps = [*range(due + 2, due + 24), *range(due + 26, due + 4 + lost)]
+    hop = Track.noise(1500).without(gaps).hops()[10]
+    assert (hop.status, hop.reason) == ("poor_signal" if reason else "ok", reason)
 
 
 def test_a_new_epoch_starts_anew() -> None:
@@ -283,13 +286,14 @@ def test_poor_signal_while_warming_up_stays_warming_up() -> None:
     assert hops[8].restart
 
 
-def test_a_hop_whose_quality_is_of_received_samples_alone() -> None:
-    # The bridge over 25 samples repeats nothing and rails nothing: it is not looked at.
+def test_a_bridge_is_not_looked_at_for_quality() -> None:
     due = SignalPath(CONFIG, 256.0).due(11)
+    first, second = range(due + 10, due + 35), range(due + 40, due + 47)
     track = Track.noise(2000)
-    track.data[due + 10 : due + 35, ROWS[0]] = 1000.0
-    assert track.hops()[12].reason == "TP9: railed"
-    assert track.without(range(due + 10, due + 35)).hops()[12].status == "ok"
+    for gap in (first, second):  # level bridges, which would make the hop stuck
+        track.data[gap.start - 1 : gap.stop + 1, ROWS[0]] = track.data[gap.start, ROWS[0]]
+    assert track.hops()[12].reason == "TP9: stuck"
+    assert track.without([*first, *second]).hops()[12].status == "ok"
 
 
 # Wrong use and real recordings -------------------------------------------------------------------
