@@ -100,7 +100,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
         np.array(STAMPS, "<f8").tobytes(),
         np.array(MICROVOLTS, "<f4").tobytes(),
     ),
-    MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed – µ", "lsl"),
+    MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed, 8 µV", "lsl"),
     Link("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
     Link("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
 )

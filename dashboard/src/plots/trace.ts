@@ -184,9 +184,17 @@ export class TracePlot {
       ctx.moveTo(x, u.bbox.top);
       ctx.lineTo(x, u.bbox.top + u.bbox.height);
       ctx.stroke();
-      const right = x + ctx.measureText(label).width + 8 > u.bbox.left + u.bbox.width;
-      ctx.textAlign = right ? 'right' : 'left';
-      ctx.fillText(label, x + (right ? -4 : 4) * devicePixelRatio, u.bbox.top + 2);
+      // The words stand on the side with more room, and are narrowed where even that is too little.
+      const before = x - u.bbox.left;
+      const after = u.bbox.width - before;
+      const gap = 4 * devicePixelRatio;
+      ctx.textAlign = before > after ? 'right' : 'left';
+      ctx.fillText(
+        label,
+        before > after ? x - gap : x + gap,
+        u.bbox.top + 2,
+        Math.max(before, after) - gap,
+      );
     }
     ctx.restore();
   }
