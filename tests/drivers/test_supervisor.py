@@ -28,9 +28,9 @@ from drivers.supervisor import Supervisor
 SFREQ = 100.0
 INFO = StreamInfo("Scripted", "scripted:1", SFREQ, ("TP9", "AF7"))
 SHORT = Patience(
-    silence=0.1,
-    first_sample=0.2,
-    connecting=0.3,
+    silence=0.25,
+    first_sample=0.4,
+    connecting=0.5,
     leaving=0.2,
     backoff=0.01,
     longest_backoff=0.05,
@@ -156,8 +156,8 @@ def test_passes_chunks_on_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("then", "said"),
     [
-        ("silence", "no sample within 0.1 s"),
-        ("hang", "no sample within 0.1 s"),
+        ("silence", "no sample within 0.25 s"),
+        ("hang", "no sample within 0.25 s"),
         ("end", "samples ended"),
         (GONE, "an empty battery"),
         (ValueError("a slip"), "ValueError: a slip (test_supervisor.py:"),
@@ -214,7 +214,7 @@ def test_each_failed_attempt_is_told_with_its_reason() -> None:
     details = [change.detail for change in bench.changes if change.state == "retrying"]
     for detail, said in zip(
         details,
-        ["battery", "switch it on", "ZeroDivisionError", "no sample within 0.2 s", "no connection"],
+        ["battery", "switch it on", "ZeroDivisionError", "no sample within 0.4 s", "no connection"],
         strict=True,
     ):
         assert said in detail
