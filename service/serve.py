@@ -58,6 +58,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # whoever comes before the service is up waits for it
     except OSError as error:
         listener.close()
         raise CannotServe(

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from drivers.clock import local_clock
 from service.client import Client
-from service.messages import PredictionMessage
+from service.messages import PredictionMessage, SessionState
 
 MIMAMBA = Path(sys.executable).with_name("mimamba")
 STAGES = (
@@ -55,17 +55,18 @@ def service() -> Iterator[str]:
 async def listen(url: str, count: int) -> list[tuple[PredictionMessage, float]]:
     """Predictions that are ok, each with the time of its arrival."""
     heard: list[tuple[PredictionMessage, float]] = []
-    bar = iter(track(range(count), "Listening", console=Console(stderr=True), transient=True))
-    next(bar)
-    async with Client(url) as client:
-        async for message in client:
-            now = local_clock()
-            if getattr(message, "state", None) == "opened":
-                await client.subscribe(message.session, ["prediction", "signal"])
-            elif isinstance(message, PredictionMessage) and message.status == "ok":
-                heard.append((message, now))
-                if next(bar, None) is None:
-                    return heard
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("Listening", total=count)
+        async with Client(url) as client:
+            async for message in client:
+                now = local_clock()
+                if isinstance(message, SessionState) and message.state == "opened":
+                    await client.subscribe(message.session, ["prediction", "signal"])
+                elif isinstance(message, PredictionMessage) and message.status == "ok":
+                    heard.append((message, now))
+                    progress.advance(bar)
+                if len(heard) == count:
+                    break
     return heard
 
 
