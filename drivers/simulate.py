@@ -8,12 +8,13 @@ sfreq       Hz, 100 to 1000 (default 256)
 mains       frequency of the hum: 50 (default), 60, or 0 for none
 channels    which of TP9, AF7, AF8, TP10, by name or by number from 1
 names       what to call them
-loss        ``loss=10,0.5``: every 10 s, the samples of 0.5 s never come
+loss        ``loss=10,0.5``: every 10 s, the samples of 0.5 s never come; a watchdog takes
+            a stretch over its patience (2 s) for a lost link
 dead        ``dead=30``: after 30 s of samples the link is dead, and nobody says so
 
 Samples come as a Muse sends them, 12 at a time at 256 Hz, when the clock reaches them. A process
-that was held up gets the backlog in chunks of up to 1 s; more than 5 s are lost, as in a headset's
-own buffer, and are a jump of ``first``. The script's targets and faults come as markers.
+that was held up gets the backlog in chunks of up to 1 s; a backlog over 5 s is lost but for its
+newest packet, and is a jump of ``first``. The script's targets and faults come as markers.
 """
 
 from __future__ import annotations

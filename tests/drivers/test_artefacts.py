@@ -41,6 +41,8 @@ def test_bursts_are_fast_and_strongest_at_the_temples() -> None:
     assert power[:, frequency > 15].sum() > 20 * power[:, frequency <= 15].sum()
     rms = np.sqrt(np.mean(wave**2, axis=1))
     assert min(rms[0], rms[3]) > 2 * max(rms[1], rms[2])
+    tense = wave[:, wave[0] != 0.0].std(axis=1)
+    assert np.all((tense[[0, 3]] > 12.0) & (tense[[0, 3]] < 45.0))
 
 
 def test_a_pop_is_a_step_at_one_electrode_that_decays() -> None:

@@ -139,6 +139,15 @@ def test_faults_within_are_those_that_overlap(seed: int, first: int, length: int
     assert faults("poor", seed).within(first, stop) == reaching
 
 
+def test_a_fault_reaches_from_its_first_sample_to_its_last() -> None:
+    made = faults("poor")
+    for fault in made.within(0, MINUTES):
+        assert made.within(fault.start - 1, fault.start) == []
+        assert made.within(fault.start, fault.start + 1) == [fault]
+        assert made.within(fault.stop - 1, fault.stop) == [fault]
+        assert made.within(fault.stop, fault.stop + 1) == []
+
+
 def test_only_poor_has_faults() -> None:
     for name in SCENARIOS:
         assert bool(faults(name).within(0, MINUTES)) == (name == "poor")

@@ -32,7 +32,7 @@ def until_dead(url: str, end: int) -> list[Chunk]:
     """All chunks of a driver whose link dies at sample ``end``; then it is closed."""
     chunks: list[Chunk] = []
     with open_driver(url) as driver:
-        reader = threading.Thread(target=lambda: chunks.extend(driver))
+        reader = threading.Thread(target=lambda: chunks.extend(driver), daemon=True)
         reader.start()
         while not chunks or chunks[-1].end < end:
             reader.join(0.05)
@@ -261,7 +261,7 @@ def test_reading_on_after_a_pause_goes_on() -> None:
 @pytest.mark.parametrize("query", ["", "?dead=0", "?loss=60,59"])
 def test_closing_ends_a_waiting_reader(query: str) -> None:
     with open_driver(f"simulate://{query}") as driver:
-        reader = threading.Thread(target=lambda: list(driver))
+        reader = threading.Thread(target=lambda: list(driver), daemon=True)
         reader.start()
         driver.close()
         driver.close()
