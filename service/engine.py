@@ -125,6 +125,9 @@ class Engine:
         self._free += range(self._pool.h.shape[1] - 1, size - 1, -1)
 
     def _run(self) -> None:
+        # One thread steps a small batch fastest, and leaves the other cores to acquisition. With
+        # two threads on two busy cores, a step had to wait for both: 500 ms instead of 5.
+        torch.set_num_threads(1)
         try:
             while batch := self._take():
                 self._step(batch)

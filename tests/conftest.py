@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,27 @@ def shared_data() -> Path:
 def anyio_backend() -> str:
     """Asynchronous tests run on asyncio, as the service does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lsl_on_loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """LSL stays on this machine, and among the tests of one run.
+
+    liblsl reads its configuration once, at the first use of the network.
+    """
+    path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
+    path.write_text(
+        "[ports]\nIPv6 = disable\n"
+        "[multicast]\nAddressesOverride = {127.0.0.1}\nListenAddress = 127.0.0.1\n"
+        # The address above reaches one outlet only; as a peer, it is asked on each outlet's port.
+        f"[lab]\nKnownPeers = {{127.0.0.1}}\nSessionID = mimamba-tests-{os.getpid()}\n"
+        # Clock offsets in 0.1 s instead of 0.6 s; peers asked after 0.1 s instead of 0.5 s.
+        "[tuning]\nTimeProbeInterval = 0.01\nTimeProbeMaxRTT = 0.02\nMulticastMinRTT = 0.1\n"
+        "[log]\nlevel = -3\n"
+    )
+    before = os.environ.get("LSLAPICFG")
+    os.environ["LSLAPICFG"] = str(path)
+    yield
+    os.environ.pop("LSLAPICFG")
+    if before is not None:
+        os.environ["LSLAPICFG"] = before
