@@ -28,18 +28,12 @@ from service.client import Client
 from service.messages import PredictionMessage, SessionState
 
 MIMAMBA = Path(sys.executable).with_name("mimamba")
-STAGES = (
-    ("reception to step", lambda told, _: told.timing.stepped - told.timing.received),
-    ("step to log", lambda told, _: told.timing.published - told.timing.stepped),
-    ("log to client", lambda told, heard: heard - told.timing.published),
-    ("reception to client", lambda told, heard: heard - told.timing.received),
-)
 
 
 @contextmanager
 def service() -> Iterator[str]:
     """A service on a free port; its address."""
-    command = [MIMAMBA, "serve", "--port", "0", "--source", "simulate://?seed=1"]
+    command = [str(MIMAMBA), "serve", "--port", "0", "--source", "simulate://?seed=1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -50,6 +44,17 @@ def service() -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate()
+
+
+def stages(told: PredictionMessage, heard: float) -> dict[str, float]:
+    """Where a prediction's time went, seconds."""
+    timing = told.timing
+    return {
+        "reception to step": timing.stepped - timing.received,
+        "step to log": timing.published - timing.stepped,
+        "log to client": heard - timing.published,
+        "reception to client": heard - timing.received,
+    }
 
 
 async def listen(url: str, count: int) -> list[tuple[PredictionMessage, float]]:
@@ -83,9 +88,10 @@ def main() -> None:
     table.add_column("stage")
     for heading in ("p50", "p90", "p99", "max"):
         table.add_column(heading, justify="right")
-    for name, stage in STAGES:
-        times = [1e3 * stage(told, at) for told, at in heard]
-        table.add_row(name, *(f"{x:.2f}" for x in np.percentile(times, [50, 90, 99, 100])))
+    rows = [stages(told, at) for told, at in heard]
+    for name in rows[0]:
+        times = 1e3 * np.percentile([row[name] for row in rows], [50, 90, 99, 100])
+        table.add_row(name, *(f"{time:.2f}" for time in times))
     Console(width=88).print(table)
 
 

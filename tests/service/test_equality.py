@@ -34,7 +34,7 @@ def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
 async def played(*sources: str, **settings: Any) -> list[list[PredictionMessage]]:
     """What live sessions of these sources say, all at once in one service."""
     heard: dict[str, list[PredictionMessage]] = {}
-    ended = set()
+    ended: set[str] = set()
     with live(*sources, **settings) as service:
         async with talk(service.url) as client:
             while len(ended) < len(sources):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.messages import Link, PredictionMessage, Signal, Since, Subscribe
@@ -107,10 +109,8 @@ def test_health_is_told() -> None:
 
 
 def _times(message: Signal) -> list[float]:
-    import numpy as np
-
     return [float(each) for each in np.frombuffer(message.timestamps, "<f8")]
 
 
-def _links(heard: list[object]) -> list[Link]:
+def _links(heard: Sequence[object]) -> list[Link]:
     return [each for each in heard if isinstance(each, Link)]
