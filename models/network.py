@@ -15,6 +15,7 @@ fades.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -212,7 +213,8 @@ class MSiMamba(nn.Module):
         self.config = config
         self.mstb = MultiScaleTemporalBlock(config)
         self.embedding = nn.Linear(config.n_times, config.d_model)
-        # Small at the start beside a z-scored window's embedding, whose deviation is 0.58.
+        self._initialise_embedding()
+        # Small at the start beside a z-scored window's embedding, whose deviation is 1.
         self.electrode = nn.Parameter(0.1 * torch.randn(config.n_channels, config.d_model))
         self.layers = nn.ModuleList(
             TemporalSpatialFusionBlock(config) for _ in range(config.n_layers)
@@ -220,6 +222,18 @@ class MSiMamba(nn.Module):
         self.norm = nn.LayerNorm(config.d_model)  # pre-norm layers end in one (ours)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.n_channels * config.d_model, config.n_outputs)
+
+    @torch.no_grad()
+    def _initialise_embedding(self) -> None:
+        """Rows of unit norm, sinusoids of random phase up to L / 3 cycles (ours).
+
+        EEG is rhythms whose phase says little; from white rows they take long to find.
+        """
+        weight = self.embedding.weight
+        f = torch.empty(len(weight), 1).uniform_(1.0, max(1.0, self.config.n_times / 3))
+        phase = torch.empty(len(weight), 1).uniform_(0.0, 2 * math.pi)
+        times = torch.arange(self.config.n_times) / self.config.n_times
+        weight.copy_(nn.functional.normalize(torch.cos(2 * math.pi * f * times + phase), dim=-1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, n_outputs) of independent windows (B, C, L)."""
