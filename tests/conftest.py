@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A deadline would be a hidden assertion about time.
+settings.register_profile("mimamba", deadline=None)
+settings.load_profile("mimamba")
 
 
 @pytest.fixture(scope="session")
