@@ -127,7 +127,7 @@ def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]
 
 def complete(
     info: StreamInfo,
-    data: Samples,
+    data: NDArray[np.float64],
     timestamps: Seconds,
     index: NDArray[np.int64],
     markers: Sequence[Marker] = (),
@@ -139,7 +139,9 @@ def complete(
     BadRecording
         If no row is left, or nearly all samples are lost.
     """
-    finite = np.isfinite(data).all(axis=1)
+    with np.errstate(over="ignore"):
+        samples = data.astype(np.float32, order="C")
+    finite = np.isfinite(samples).all(axis=1)
     if not finite.any():
         raise BadRecording(
             f"samples in {info.source_id}", "no row of numbers", "choose another file or channels"
@@ -159,7 +161,7 @@ def complete(
     moved = [replace(marker, index=max(0, marker.index - start)) for marker in markers]
     return Recording(
         info=info,
-        data=np.ascontiguousarray(data[finite], dtype=np.float32),
+        data=samples[finite],
         timestamps=timestamps[finite],
         index=kept,
         markers=tuple(sorted(moved, key=lambda marker: (marker.index, marker.timestamp))),

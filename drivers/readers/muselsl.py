@@ -67,7 +67,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         for column in marks
         for row in np.flatnonzero(np.nan_to_num(table[:, column]))
     ]
-    return complete(info, data.astype(np.float32), timestamps, index, markers)
+    return complete(info, data, timestamps, index, markers)
 
 
 def _lines(body: str, path: Path) -> tuple[list[str], list[str]]:

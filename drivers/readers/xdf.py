@@ -10,10 +10,12 @@ Of a stream's ``desc`` this reader takes each channel's ``label``, ``unit`` and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
-from xml.etree.ElementTree import ParseError
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError, tostring
 
 import numpy as np
 import pyxdf
@@ -21,33 +23,64 @@ from numpy.typing import NDArray
 
 from drivers.base import BadRecording, Marker, Seconds, StreamInfo
 from drivers.channels import ChannelChoice
+from drivers.lsldescription import Description, read_description
 from drivers.readers.xdfchunks import MAGIC, whole_chunks
 from drivers.recording import Recording, complete, timeline
 
-BROKEN = (ParseError, ValueError, KeyError, TypeError, IndexError)
-"""What pyxdf raises on damaged files."""
+BROKEN = (ParseError, ValueError, KeyError, IndexError)
+"""What pyxdf raises on chunks that are whole but hold nonsense, in footers and clock offsets."""
 SLOWEST, FASTEST = 10.0, 100_000.0
 """Rates that a signal may have, Hz."""
-MICROVOLTS = {
-    "microvolts": 1.0,
-    "microvolt": 1.0,
-    "uv": 1.0,
-    "µv": 1.0,  # the micro sign
-    "μv": 1.0,  # the Greek letter
-    "millivolts": 1e3,
-    "millivolt": 1e3,
-    "mv": 1e3,
-    "volts": 1e6,
-    "volt": 1e6,
-    "v": 1e6,
-    "nanovolts": 1e-3,
-    "nanovolt": 1e-3,
-    "nv": 1e-3,
-}
 SLACK = 1.0
 """A marker up to this far outside of the signal goes to its first or last sample, s."""
 
-Stream: TypeAlias = dict[str, Any]
+
+@dataclass(frozen=True, eq=False)
+class _Stream:
+    """One stream: its header, and its samples on the common clock."""
+
+    header: Element
+    stamps: Seconds
+    values: Any  # numbers (n_times, n_channels), or a list of lists of text
+
+    def fact(self, path: str) -> str:
+        return (self.header.findtext(path) or "").strip()
+
+    def number(self, path: str) -> float | None:
+        try:
+            return float(self.fact(path))
+        except ValueError:
+            return None
+
+    @property
+    def name(self) -> str:
+        return self.fact("name")
+
+    @property
+    def rate(self) -> float:
+        """Nominal sampling frequency, Hz; 0 where there is none."""
+        return self.number("nominal_srate") or 0.0
+
+    @property
+    def of_text(self) -> bool:
+        return self.fact("channel_format") == "string"
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether it holds samples of numbers at a nominal rate."""
+        return not self.of_text and SLOWEST <= self.rate <= FASTEST and len(self.stamps) > 0
+
+    @property
+    def is_eeg(self) -> bool:
+        return self.is_signal and self.fact("type").lower() == "eeg"
+
+    @property
+    def has_markers(self) -> bool:
+        return self.of_text or (self.fact("type") == "Markers" and self.rate == 0)
+
+    def __str__(self) -> str:
+        kind, form = self.fact("type"), self.fact("channel_format")
+        return f"{self.name} ({kind}, {form}, {self.rate:g} Hz, {len(self.stamps)} samples)"
 
 
 def recognises(head: bytes) -> bool:
@@ -59,156 +92,112 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     """Read a file; see ``drivers.recording.read_recording``."""
     streams, notices = _load(path)
     signal = _choose(streams, stream, path, notices)
-    sfreq = _rate(signal)
-    channels = _Channels(signal, notices)
-    picks = ChannelChoice(choice.channels or channels.eeg, choice.names).pick(channels.labels)
-    scale = np.array([channels.scales[row] for row in picks.rows])
-    data = (signal["time_series"][:, picks.rows] * scale).astype(np.float32)
-    timestamps, index = timeline(signal["time_stamps"], sfreq)
+    described = read_description(
+        tostring(signal.header, encoding="unicode"), signal.values.shape[1]
+    )
+    notices.extend(described.notices)
+    picks = ChannelChoice(choice.channels or _eeg(signal, described), choice.names).pick(
+        described.labels
+    )
+    factors = np.array([described.factors[row] for row in picks.rows])
+    data = signal.values[:, picks.rows].astype(np.float64) * factors
+    timestamps, index = timeline(signal.stamps, signal.rate)
     markers = _markers(streams, timestamps, index, notices)
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
-        sfreq=sfreq,
+        sfreq=signal.rate,
         ch_names=picks.names,
-        uv_per_bit=_fact(signal, "uv_per_bit"),
-        range_uv=_fact(signal, "range_uv"),
+        uv_per_bit=signal.number("desc/acquisition/uv_per_bit"),
+        range_uv=signal.number("desc/acquisition/range_uv"),
         live=False,
-        simulated=_fact(signal, "simulated") == 1.0,
+        simulated=signal.number("desc/acquisition/simulated") == 1.0,
         notices=tuple(notices),
     )
     return complete(info, data, timestamps, index, markers)
 
 
-def _load(path: Path) -> tuple[list[Stream], list[str]]:
+def _load(path: Path) -> tuple[list[_Stream], list[str]]:
     """All streams, their stamps on one clock, and a notice where the file is damaged."""
-    data = path.read_bytes()
-    chunks = whole_chunks(data)
-    whole = b"".join([MAGIC, *(data[chunk] for chunk in chunks)])
-    lost = len(data) - len(whole)
-    notices = [f"The file is cut or damaged: {lost} of {len(data)} bytes are left out."]
+    size = path.stat().st_size
+    whole = whole_chunks(path.read_bytes())
     try:
         with np.errstate(all="ignore"):
-            streams, _ = pyxdf.load_xdf(BytesIO(whole), dejitter_timestamps=False)
+            loaded, _ = pyxdf.load_xdf(BytesIO(whole.data), dejitter_timestamps=False)
     except BROKEN as error:
-        raise BadRecording(
-            f"a whole XDF file at {path}",
-            f"it is damaged ({type(error).__name__}: {error})",
-            "record again, or repair it",
-        ) from error
-    if lost and not any(len(stream["time_stamps"]) for stream in streams):
-        raise BadRecording(
-            f"a whole XDF file at {path}",
-            f"it is cut or damaged: {lost} of {len(data)} bytes, and no sample before",
-            "record again, or repair it",
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    streams = [
+        _Stream(
+            whole.headers[stream["info"]["stream_id"]], stream["time_stamps"], stream["time_series"]
         )
-    return streams, notices if lost else []
+        for stream in loaded
+    ]
+    lost = f"{whole.lost} of {size} bytes"
+    if whole.lost and not any(len(stream.stamps) for stream in streams):
+        raise _damaged(path, f"{lost}, and no whole sample")
+    notices = [f"The file is cut or damaged: {lost} are left out."]
+    return streams, notices if whole.lost else []
 
 
-def _choose(streams: list[Stream], name: str | None, path: Path, notices: list[str]) -> Stream:
+def _damaged(path: Path, how: str) -> BadRecording:
+    return BadRecording(
+        f"a whole XDF file at {path}", f"it is cut or damaged ({how})", "record again, or repair it"
+    )
+
+
+def _choose(
+    streams: Sequence[_Stream], name: str | None, path: Path, notices: list[str]
+) -> _Stream:
     """The stream of that name; else of type EEG; else the only regular one of numbers."""
-    named = [stream for stream in streams if name is None or _text(stream, "name") == name]
-    regular = [stream for stream in named if _is_signal(stream)]
-    eeg = [stream for stream in regular if _text(stream, "type").lower() == "eeg"]
-    if eeg or len(regular) == 1:
-        chosen = (eeg or regular)[0]
-        if not eeg:
-            notices.append(f"No stream is of type EEG; {_text(chosen, 'name')} is taken.")
-        if len(eeg) > 1:
-            names = ", ".join(_text(stream, "name") for stream in eeg)
-            notices.append(f"{len(eeg)} EEG streams ({names}); the first is taken.")
-        return chosen
-    raise BadRecording(
-        "an EEG stream of numbers at a nominal rate" + (f" named {name}" if name else ""),
-        f"{'; '.join(_describe(stream) for stream in streams) or 'no stream'} in {path}",
-        "choose a stream by name, or another file",
-    )
+    regular = [
+        stream for stream in streams if stream.is_signal and (name is None or stream.name == name)
+    ]
+    eeg = [stream for stream in regular if stream.is_eeg]
+    if not eeg and len(regular) != 1:
+        raise BadRecording(
+            "an EEG stream of numbers at a nominal rate" + (f" named {name}" if name else ""),
+            f"{'; '.join(map(str, streams)) or 'no stream'} in {path}",
+            "choose a stream by its name, or another file",
+        )
+    if not eeg and name is None:
+        notices.append(f"No stream is of type EEG; {regular[0].name} is taken.")
+    if len(eeg) > 1:
+        names = ", ".join(stream.name for stream in eeg)
+        notices.append(f"{len(eeg)} EEG streams ({names}); the first is taken.")
+    return (eeg or regular)[0]
 
 
-def _is_signal(stream: Stream) -> bool:
-    """Whether it holds samples of numbers at a nominal rate."""
-    return (
-        _text(stream, "channel_format") != "string"
-        and SLOWEST <= _rate(stream) <= FASTEST
-        and len(stream["time_stamps"]) > 0
-    )
-
-
-def _describe(stream: Stream) -> str:
-    return (
-        f"{_text(stream, 'name')} ({_text(stream, 'type')}, {_text(stream, 'channel_format')}, "
-        f"{_rate(stream):g} Hz, {len(stream['time_stamps'])} samples)"
-    )
-
-
-def _rate(stream: Stream) -> float:
-    """Nominal sampling frequency, Hz; 0 where there is none."""
-    return float(_text(stream, "nominal_srate") or 0)
-
-
-def _text(stream: Stream, key: str) -> str:
-    return str(_first(stream["info"], key) or "")
-
-
-def _fact(stream: Stream, key: str) -> float | None:
-    """A number under ``desc/acquisition``."""
-    try:
-        return float(_first(stream["info"], "desc", "acquisition", key))
-    except (TypeError, ValueError):  # absent, or no number
+def _eeg(signal: _Stream, described: Description) -> tuple[str, ...] | None:
+    """The labels of the channels of type EEG, where types are told."""
+    kinds = [
+        (channel.findtext("type") or "").strip().lower()
+        for channel in signal.header.iterfind("desc/channels/channel")
+    ]
+    if len(kinds) != len(described.labels):
         return None
-
-
-def _first(node: Any, *keys: str) -> Any:
-    """Down the first element of each name, as pyxdf turns XML into lists; None where absent."""
-    for key in keys:
-        found = node.get(key) if isinstance(node, dict) else None
-        if not found:
-            return None
-        node = found[0]
-    return node
-
-
-class _Channels:
-    """What ``desc`` tells about a signal's channels, with a notice for what it does not."""
-
-    def __init__(self, stream: Stream, notices: list[str]) -> None:
-        n_channels = stream["time_series"].shape[1]
-        listed = _first(stream["info"], "desc", "channels") or {}
-        described = listed.get("channel", [])
-        if len(described) != n_channels:
-            described = [{}] * n_channels
-        labels = [_first(channel, "label") for channel in described]
-        if None in labels or len(set(labels)) != n_channels:
-            labels = [f"ch{number}" for number in range(1, n_channels + 1)]
-            notices.append("The file names no channels: they are numbered.")
-        self.labels: tuple[str, ...] = tuple(labels)
-        units = [str(_first(channel, "unit") or "").strip() for channel in described]
-        unknown = sorted({unit for unit in units if unit.lower() not in MICROVOLTS})
-        if unknown:
-            notices.append(f"The file's unit is {' or '.join(unknown) or 'not told'}: taken as µV.")
-        self.scales = [MICROVOLTS.get(unit.lower(), 1.0) for unit in units]
-        types = [str(_first(channel, "type") or "").lower() for channel in described]
-        eeg = tuple(name for name, kind in zip(labels, types, strict=True) if kind == "eeg")
-        self.eeg = eeg or self.labels
+    eeg = (label for label, kind in zip(described.labels, kinds, strict=True) if kind == "eeg")
+    return tuple(eeg) or None
 
 
 def _markers(
-    streams: list[Stream], timestamps: Seconds, index: NDArray[np.int64], notices: list[str]
+    streams: Sequence[_Stream],
+    timestamps: Seconds,
+    index: NDArray[np.int64],
+    notices: list[str],
 ) -> list[Marker]:
     """The entries of text streams and of streams of type Markers, at the nearest sample."""
     markers = []
     outside = 0
     for stream in streams:
-        text = _text(stream, "channel_format") == "string"
-        if not text and not (_text(stream, "type") == "Markers" and _rate(stream) == 0):
+        if not stream.has_markers:
             continue
-        for stamp, entry in zip(stream["time_stamps"], stream["time_series"], strict=True):
+        for stamp, entry in zip(stream.stamps, stream.values, strict=True):
             if not timestamps[0] - SLACK <= stamp <= timestamps[-1] + SLACK:
                 outside += 1
                 continue
             at = int(np.rint(np.interp(stamp, timestamps, index)))  # in a gap: in proportion
-            label = "; ".join(part if text else f"{part:g}" for part in entry)
-            markers.append(Marker(float(stamp), at, label, _text(stream, "name")))
+            label = "; ".join(part if stream.of_text else f"{part:g}" for part in entry)
+            markers.append(Marker(float(stamp), at, label, stream.name))
     if outside:
         notices.append(f"{outside} markers lie outside of the signal: left out.")
     return markers

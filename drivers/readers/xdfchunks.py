@@ -34,17 +34,36 @@ class _Damaged(Exception):
 class _Layout:
     """What a stream's samples consist of."""
 
+    header: Element
     n_channels: int
     width: int
 
 
-def whole_chunks(data: bytes) -> list[slice]:
-    """Where the whole chunks stand in a file, in order.
+@dataclass(frozen=True)
+class Whole:
+    """The whole part of a file.
 
-    After a damaged one the walk goes on behind the next boundary chunk. Together with the first
-    four bytes these stretches are a file that readers load; it is damaged if they leave any out.
+    Parameters
+    ----------
+    data
+        The file without what is damaged.
+    lost
+        Number of bytes left out.
+    headers
+        Each stream's header, by the stream's number.
     """
-    found: list[slice] = []
+
+    data: bytes
+    lost: int
+    headers: dict[int, Element]
+
+
+def whole_chunks(data: bytes) -> Whole:
+    """A file that readers load, of the whole chunks of a file that may be damaged.
+
+    After a damaged chunk the walk goes on behind the next boundary chunk.
+    """
+    found = [slice(0, len(MAGIC))]
     layouts: dict[int, _Layout] = {}
     at = len(MAGIC)
     while at < len(data):
@@ -58,7 +77,9 @@ def whole_chunks(data: bytes) -> list[slice]:
         else:
             found.append(slice(at, stop))
             at = stop
-    return found
+    whole = b"".join(data[chunk] for chunk in found)
+    headers = {stream: layout.header for stream, layout in layouts.items()}
+    return Whole(whole, len(data) - len(whole), headers)
 
 
 def _walk_chunk(data: bytes, at: int, layouts: dict[int, _Layout]) -> int:
@@ -115,9 +136,9 @@ def _layout(text: bytes) -> _Layout:
     except ValueError as error:
         raise _Damaged from error
     width = WIDTHS.get(header.findtext("channel_format", ""))
-    if width is None or n_channels < 1 or header.find("name") is None:
+    if width is None or n_channels < 1 or header.tag != "info" or not header.findtext("name"):
         raise _Damaged
-    return _Layout(n_channels, width)
+    return _Layout(header, n_channels, width)
 
 
 def _walk_samples(data: bytes, at: int, stop: int, layout: _Layout) -> int:
