@@ -31,7 +31,7 @@ export function verdict(view: View, connection: Connection, age: number | null):
   const behind = view.info ? (view.latestIndex - prediction.index) / view.info.sfreq : 0;
   if (behind > OLD + (view.model?.hop ?? 0))
     return none(
-      'Predictions are late',
+      'Waiting for a prediction',
       `The last one is ${Math.round(behind)} s behind the signal.`,
     );
   if (!prediction.outputs) return none('No prediction', 'The model said nothing.');

@@ -33,7 +33,7 @@ describe('verdict', () => {
     ['No prediction yet', { prediction: null }, 0],
     ['Poor signal', { prediction: prediction('a', 1, 1, null) }, 0],
     ['Warming up', { prediction: { ...prediction('a', 1, 1, null), status: 'warming_up' } }, 0],
-    ['Predictions are late', { latestIndex: 256 * 5 }, 0],
+    ['Waiting for a prediction', { latestIndex: 256 * 5 }, 0],
   ])('says %s instead of a number', (title, change, age) => {
     expect(verdict({ ...view, ...change }, connected, age)).toMatchObject({ shown: false, title });
   });
