@@ -30,8 +30,7 @@ types: $(VENV)/test
 	$(BIN)/mypy
 
 page-test: $(VENV)/test
-	$(BIN)/python hatch_build.py run check
-	$(BIN)/python hatch_build.py run test
+	$(BIN)/python -m tests.npm check lint test
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.latency

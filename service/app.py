@@ -181,6 +181,10 @@ def _mount_page(app: FastAPI) -> None:
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         response = await call_next(request)
+        # The page's parts are named by their content; the page itself is asked for each time.
+        part = request.url.path.startswith("/assets/")
+        kept = "public, max-age=31536000, immutable" if part else "no-cache"
+        response.headers["Cache-Control"] = kept
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
