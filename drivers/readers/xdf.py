@@ -10,6 +10,7 @@ Of a stream's ``desc`` this reader takes each channel's ``label``, ``unit`` and 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -26,6 +27,9 @@ from drivers.channels import ChannelChoice
 from drivers.lsldescription import Description, read_description
 from drivers.readers.xdfchunks import MAGIC, whole_chunks
 from drivers.recording import Recording, complete, timeline
+
+# Without any handler its warnings go to stderr, such as that it evened no stamps out.
+logging.getLogger("pyxdf").addHandler(logging.NullHandler())
 
 BROKEN = (ParseError, ValueError, KeyError, IndexError)
 """What pyxdf raises on chunks that are whole but hold nonsense, in footers and clock offsets."""

@@ -208,11 +208,11 @@ def test_nonsense_in_a_whole_chunk(tmp_path: Path) -> None:
 def test_clock_resets(shared_data: Path) -> None:
     made = read_recording(shared_data / "formats" / "xdf" / "clock_resets.xdf")
     runs = list(made.chunks(10**6))
-    # The recorder says 100 Hz, and samples came at 93.1: no loss but the reset's.
+    # The recorder says 100 Hz, and samples came at 92.9: no loss but the reset's.
     assert [(chunk.first, chunk.n_times) for chunk in runs] == [(0, 12876), (40237, 14939)]
     for chunk in runs:
         rate = (chunk.n_times - 1) / (chunk.timestamps[-1] - chunk.timestamps[0])
-        assert rate == pytest.approx(93.1, abs=0.3)
+        assert rate == pytest.approx(92.9, abs=0.5)
     assert runs[1].timestamps[0] - runs[0].timestamps[-1] == pytest.approx(273.6, abs=0.1)
     assert made.info.sfreq == 100.0
     assert len(made.markers) == 175
