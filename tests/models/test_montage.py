@@ -94,6 +94,11 @@ def test_each_channel_is_used_once_and_the_sum_is_least() -> None:
     assert channels(met) == ["Fp1", "F7"]
 
 
+def test_all_within_reach_goes_before_the_least_sum() -> None:
+    # POO5 is 12 mm from O1, but then POz, 58 mm away, would be left for P3.
+    assert channels(meet_montage(("P3", "O1"), ("POO5", "POz"))) == ["POO5", "POz"]
+
+
 def test_a_named_channel_is_not_taken_for_another_electrode() -> None:
     met = meet_montage(("F7", "AF7"), ("F7", "Fp1"))
     assert channels(met) == ["F7", "Fp1"]
