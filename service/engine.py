@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -44,7 +44,8 @@ class Slot:
     publish: Publish
     waiting: deque[tuple[Hop, float]] = field(default_factory=deque)
     stepping: bool = False
-    restart: bool = True
+    anew: bool = True  # the next ok hop that is submitted follows nothing: a start, or a skip
+    failed: bool = False  # the last answer was no number: the next ok hop forgets it
 
 
 class Engine:
@@ -75,8 +76,8 @@ class Engine:
     def submit(self, slot: Slot, hop: Hop, received: float, wait: bool) -> bool:
         """Queue a hop; false where it was skipped because too many of the session's wait.
 
-        With ``wait`` the caller is held until there is room: a recording loses nothing. After a
-        skip the state begins anew, as it does after a gap.
+        With ``wait`` the caller is held until there is room: a recording loses nothing. At the
+        first ok hop after a skip the state begins anew, as it does after a gap.
 
         Raises
         ------
@@ -89,8 +90,10 @@ class Engine:
             if self._stopped:
                 raise EngineStopped(f"the engine has stopped: {self.failure or 'closed'}")
             if len(slot.waiting) >= WAITING:
-                slot.restart = True
+                slot.anew = True
                 return False
+            if slot.anew and hop.window is not None:
+                hop, slot.anew = replace(hop, restart=True), False
             slot.waiting.append((hop, received))
             self._changed.notify_all()
             return True
@@ -99,6 +102,23 @@ class Engine:
         """Wait until all hops of a slot are published."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or not (slot.waiting or slot.stepping))
+
+    def snapshot(self, slot: Slot) -> tuple[States, bool]:
+        """A drained slot's states, and whether its next ok hop must begin anew.
+
+        Nothing may be submitted to it meanwhile.
+
+        Raises
+        ------
+        EngineStopped
+            If the engine was closed or has failed.
+        """
+        self.drain(slot)
+        with self._changed, self._stepping:
+            if self._stopped:
+                raise EngineStopped(f"the engine has stopped: {self.failure or 'closed'}")
+            states = States(*(pool[:, slot.row : slot.row + 1].clone() for pool in self._pool))
+            return states, slot.anew or slot.failed
 
     def finish(self, slot: Slot) -> None:
         """Drain a slot and give its row back."""
@@ -183,9 +203,9 @@ class Engine:
                 pool.index_copy_(1, rows, new)
         finite = logits.isfinite().all(dim=1).tolist()
         for (slot, _, _), sound in zip(due, finite, strict=True):
-            slot.restart = not sound
+            slot.failed = not sound
         made = self.checkpoint.probabilities(logits)
         return [each if sound else None for each, sound in zip(made, finite, strict=True)]
 
     def _gate(self, slot: Slot, hop: Hop) -> float:
-        return 0.0 if slot.restart else gate(hop, slot.r)
+        return 0.0 if slot.failed else gate(hop, slot.r)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from drivers.base import Marker, StreamInfo
+from models.decoder import DecoderState
 from models.prediction import Prediction
 from service.log import Log, SignalLog
 from service.messages import LinkEvent, Timing, Topic
@@ -67,3 +68,25 @@ class History:
     def log(self, topic: Topic) -> SignalLog | Log[Event]:
         """A topic's log."""
         return self.signal if topic == "signal" else self.events(topic)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a session stands between two chunks.
+
+    Parameters
+    ----------
+    history
+        The logs of its present epoch.
+    first
+        Index of the next sample, if none is lost.
+    next
+        The ``seq`` that each topic's next entry will have.
+    state
+        All that its model remembers; None without a model.
+    """
+
+    history: History
+    first: int
+    next: dict[Topic, int]
+    state: DecoderState | None

@@ -20,7 +20,9 @@ PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
 Topic: TypeAlias = Literal["prediction", "signal", "marker", "link"]
-LinkEvent: TypeAlias = Literal["connected", "lost", "retrying", "gap", "hops_skipped", "restarted"]
+LinkEvent: TypeAlias = Literal[
+    "connected", "lost", "retrying", "gap", "hops_skipped", "restarted", "recording"
+]
 TOPICS: tuple[Topic, ...] = ("prediction", "marker", "link", "signal")
 """In the order in which a reader with a backlog is served: the bulky signal last."""
 
@@ -215,7 +217,8 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     ``connected``, ``lost`` and ``retrying`` tell of the link to the device. A ``gap`` means that
     the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
     was too busy for some hops of a live source. ``restarted`` means that the model's state began
-    anew at sample ``first``.
+    anew at sample ``first``. ``recording`` tells that this session is recorded, is not any more,
+    or may soon not be, because the disk is nearly full.
     """
 
     session: str

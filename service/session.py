@@ -11,13 +11,14 @@ from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, StreamInfo
 from drivers.clock import local_clock
 from models.checkpoint import Checkpoint
+from models.decoder import DecoderState
 from models.hops import Hop, HopCutter
 from models.montage import Electrode, MontageError, meet_montage
 from models.prediction import Prediction
 from models.signal import SignalError
 from service.engine import Engine, EngineStopped, Slot
-from service.history import History, LinkEntry, Told
-from service.messages import LinkEvent, Model, Timing
+from service.history import History, LinkEntry, Place, Told
+from service.messages import TOPICS, LinkEvent, Model, Timing
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 
@@ -32,6 +33,10 @@ class Watcher(Protocol):
     def signal(self, session: Session) -> None:
         """There is more signal."""
         ...
+
+
+class SessionOver(RuntimeError):
+    """A session is not open, or not any more."""
 
 
 class Session:
@@ -79,6 +84,8 @@ class Session:
         self._watcher = watcher
         self._token = secrets.token_hex(4)
         self._closing = threading.Lock()
+        self._between = threading.Lock()
+        """Held while a chunk is taken: who has it finds the session between two chunks."""
         self._closed = False
         self._driver: Driver | None = None
         self._cutter: HopCutter | None = None
@@ -99,6 +106,30 @@ class Session:
             if self._driver is not None:
                 self._driver.close()
         self._thread.join()
+
+    def place(self) -> Place:
+        """Where the session stands, all hops so far predicted; its thread waits meanwhile.
+
+        Raises
+        ------
+        SessionOver
+            If it is not open.
+        EngineStopped
+            If its model has failed.
+        """
+        with self._between:
+            if self.state != "open" or self.history is None:
+                raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
+            state = None
+            if self._engine and self._slot and self._cutter:
+                states, anew = self._engine.snapshot(self._slot)
+                state = DecoderState(self._cutter.state, states, anew)
+            following = {topic: self.history.log(topic).next for topic in TOPICS}
+            return Place(self.history, self._expected or 0, following, state)
+
+    def tell_recording(self, detail: str) -> None:
+        """Tell all who follow the link what became of a recording of this session."""
+        self._tell("recording", detail, local_clock())
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -137,9 +168,10 @@ class Session:
         except (DriverError, MontageError, SignalError, EngineStopped) as error:
             reason = str(error)
         finally:
-            if self._engine and self._slot:
-                self._engine.finish(self._slot)
-            self.state, self.reason = "ended", reason
+            with self._between:
+                if self._engine and self._slot:
+                    self._engine.finish(self._slot)
+                self.state, self.reason = "ended", reason
             self.opened.set()
             self._watcher.prompt(self)
 
@@ -147,7 +179,9 @@ class Session:
         with self._connect() as driver:
             self._open(driver.info)
             for chunk in driver:
-                self._take(chunk, local_clock())
+                received = local_clock()
+                with self._between:
+                    self._take(chunk, received)
 
     def _connect(self) -> Driver:
         """The driver, not yet entered; ``close`` ends it from now on."""

@@ -1,0 +1,138 @@
+"""What a decoder remembers, as bytes: kept beside its predictions, it lets them be made again.
+
+The bytes are safetensors: arrays by name, and a JSON object of the rest. Nothing in them is ever
+executed, and what does not fit the model that it is set into is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+import numpy as np
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from models.checkpoint import Checkpoint
+from models.decoder import DecoderState
+from models.hops import CutterState, Stretch
+from models.signal import PathState, SignalPath
+from models.ssm import States
+
+KEY = "mimamba"
+STRETCH = ("last", "values", "known", "stamps", "recent")
+"""The arrays of a stretch."""
+
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+Shapes: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
+
+
+class SnapshotError(Exception):
+    """A snapshot is damaged, or of another model; one clear line."""
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What is no array; without a stretch nothing of the signal is remembered."""
+
+    failed: bool
+    epoch: int | None
+    end: int
+    hops: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    newest: int = 0
+    poor: int = 0
+    restart: bool = True
+
+
+def pack_state(state: DecoderState) -> bytes:
+    """The bytes of a state; the same state gives the same bytes."""
+    cutter, stretch = state.cutter, state.cutter.stretch
+    arrays = {"h": state.states.h.numpy(force=True), "conv": state.states.conv.numpy(force=True)}
+    rest = _Rest(state.failed, cutter.epoch, cutter.end)
+    if stretch is not None:
+        path = stretch.path
+        rest = _Rest(
+            state.failed,
+            cutter.epoch,
+            cutter.end,
+            path.hops,
+            stretch.newest,
+            stretch.poor,
+            stretch.restart,
+        )
+        arrays |= {"offset": path.offset, "history": path.history, "zi": path.zi}
+        arrays |= {name: getattr(stretch, name) for name in STRETCH}
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return safetensors.numpy.save(whole, metadata={KEY: msgspec.json.encode(rest).decode()})
+
+
+def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> DecoderState:
+    """The state in a snapshot, for a decoder of this checkpoint and a source of this rate, Hz.
+
+    Raises
+    ------
+    SnapshotError
+        If it is damaged or does not fit.
+    SignalError
+        If the source's rate does not serve.
+    """
+    try:
+        arrays = safetensors.numpy.load(content)
+        size = int.from_bytes(content[:8], "little")  # checked by safetensors before
+        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+        rest = msgspec.json.decode(metadata.get(KEY, ""), type=_Rest)
+    except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
+        raise SnapshotError(f"wanted a snapshot of a decoder; found damage: {error}") from None
+    begun = rest.hops is not None
+    wanted = _state_shapes(checkpoint)
+    if begun:
+        wanted |= _signal_shapes(checkpoint, sfreq, arrays)
+    _check_shapes(arrays, wanted)
+    states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
+    cutter = CutterState(rest.epoch, rest.end, _stretch(arrays, rest) if begun else None)
+    return DecoderState(cutter, states, rest.failed)
+
+
+def _stretch(arrays: Arrays, rest: _Rest) -> Stretch:
+    assert rest.hops is not None
+    path = PathState(rest.hops, arrays["offset"], arrays["history"], arrays["zi"])
+    kept = {name: arrays[name] for name in STRETCH}
+    return Stretch(path, rest.newest, **kept, poor=rest.poor, restart=rest.restart)
+
+
+def _state_shapes(checkpoint: Checkpoint) -> Shapes:
+    fresh = checkpoint.network.initial_states(1)
+    return {"h": (tuple(fresh.h.shape), "float32"), "conv": (tuple(fresh.conv.shape), "float32")}
+
+
+def _signal_shapes(checkpoint: Checkpoint, sfreq: float, arrays: Arrays) -> Shapes:
+    n = len(checkpoint.montage)
+    fresh = SignalPath(checkpoint.signal, sfreq).start(np.zeros(n))
+    waiting = len(arrays.get("known", ()))
+    recent = min(len(arrays.get("recent", ())), checkpoint.signal.window)
+    return {
+        "offset": ((n,), "float64"),
+        "history": (fresh.history.shape, "float64"),
+        "zi": (fresh.zi.shape, "float64"),
+        "last": ((n,), "float64"),
+        "values": ((waiting, n), "float64"),
+        "known": ((waiting,), "int64"),
+        "stamps": ((waiting,), "float64"),
+        "recent": ((recent, n), "float64"),
+    }
+
+
+def _check_shapes(arrays: Arrays, wanted: Shapes) -> None:
+    for name, (shape, dtype) in wanted.items():
+        found = arrays.get(name)
+        if found is None or found.shape != shape or found.dtype != dtype:
+            what = "none" if found is None else f"{found.shape} {found.dtype}"
+            raise SnapshotError(
+                f"wanted {name} {shape} {dtype} in the snapshot; found {what}; "
+                "it is damaged, or of another model"
+            )
