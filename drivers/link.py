@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drivers.base import Chunk, Driver, DriverError, StreamInfo, StreamLost
+from drivers.stillness import Stillness
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Patience:
     connecting
         A reconnecting attempt that hangs is given up. (The first connection has no limit but the
         driver's own.)
+    still
+        The same sample, to the last bit in every channel, for this long is a lost link, too.
     leaving
         A new attempt, or the end, waits this long for the old driver to let its device go:
         BrainFlow sleeps about 4 s there for Bluetooth headsets.
@@ -41,9 +44,10 @@ class Patience:
     silence: float = 2.0
     first_sample: float = 5.0
     connecting: float = 60.0
+    still: float = 2.0
     leaving: float = 5.0
     backoff: float = 0.5
-    longest_backoff: float = 10.0
+    longest_backoff: float = 30.0
     held: float = 30.0
 
 
@@ -162,10 +166,17 @@ class Link:
         self._begin(driver)
         if self._abandoned.is_set():
             return
+        stillness = Stillness(driver.info, self._patience.still)
         for chunk in driver:
             if self._abandoned.is_set():
                 return
             self._put(chunk)
+            if stillness.feed(chunk.data):
+                raise StreamLost(
+                    f"samples of {driver.info.name} that change",
+                    f"the same sample for {self._patience.still:g} s",
+                    "switch it off and on again",
+                )
 
     def _begin(self, driver: Driver) -> None:
         info = driver.info

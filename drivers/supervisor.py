@@ -18,11 +18,11 @@ class Supervisor:
     """A driver that wraps a live driver and reconnects it when its link is lost.
 
     The wrapped driver is entered, iterated and left by a thread of its own, because a vendor's call
-    can hang or end in silence. Silence, an iteration that ends, and any exception are a lost link:
-    the driver is closed in the background and ``connect`` is asked for a new one until samples
-    flow again. ``first`` goes on by ``max(1, round(elapsed * sfreq))``, so the loss is a visible
-    jump; markers move with it. A device that comes back with another sampling frequency or other
-    channels is a failed attempt.
+    can hang or end in silence. Silence, one and the same sample again and again, an iteration that
+    ends, and any exception are a lost link: the driver is closed in the background and ``connect``
+    is asked for a new one until samples flow again. ``first`` goes on by
+    ``max(1, round(elapsed * sfreq))``, so the loss is a visible jump; markers move with it. A
+    device that comes back with another sampling frequency or other channels is a failed attempt.
 
     Parameters
     ----------

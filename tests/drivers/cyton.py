@@ -119,12 +119,12 @@ class Cyton:
         self._muted_until = time.monotonic() + seconds
 
     def freeze(self) -> None:
-        """The converter hangs: packets are numbered on, with the same counts in each."""
+        """The converter hangs until it is reset: each packet has the same counts."""
         self._frozen = self._index
 
     def resume(self) -> None:
-        """All is well again."""
-        self._muted_until, self._frozen = 0.0, None
+        """In range again."""
+        self._muted_until = 0.0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -177,7 +177,7 @@ class Cyton:
         elif command == "s":
             self._started = None
         elif command == "v":
-            self._started, self.gains = None, [24] * N_CHANNELS
+            self._started, self._frozen, self.gains = None, None, [24] * N_CHANNELS
             self._say(BANNER + EOT)
         else:
             answer = self._answer(command)
