@@ -115,7 +115,9 @@ def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]
     stamps = np.where(np.abs(stamps) < LATEST, stamps, np.nan)
     finite = np.flatnonzero(np.isfinite(stamps))
     if finite.size == 0:
-        raise BadRecording("timestamps in seconds", "none that is a number", "export it again")
+        raise BadRecording(
+            "timestamps in seconds", f"none that is a number up to {LATEST:g}", "export it again"
+        )
     start = int(finite[0])
     stamps[:start] = stamps[start] - np.arange(start, 0, -1) / sfreq
     clock = SampleClock(sfreq)
