@@ -142,6 +142,8 @@ class BrainFlowDriver:
         self._closed.set()
 
     def __iter__(self) -> Iterator[Chunk]:
+        if self._shim is None:
+            raise RuntimeError("enter the driver before iterating over it")
         numbering = self._facts.numbering
         clock: CounterClock | SampleClock
         if numbering is None:
