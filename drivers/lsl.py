@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator
 from math import ceil
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +19,6 @@ from drivers.base import (
     BadSource,
     Chunk,
     DeviceNotFound,
-    LibraryMissing,
     Samples,
     Seconds,
     StreamInfo,
@@ -29,6 +27,16 @@ from drivers.base import (
 from drivers.channels import ChannelChoice
 from drivers.clock import local_clock
 from drivers.lsldescription import Description, read_description
+from drivers.lslmarkers import MarkerStreams, Waiting
+from drivers.lslsearch import (
+    FOREIGN,
+    OTHERS,
+    find,
+    liblsl,
+    nothing_found,
+    read_predicate,
+    tell_others,
+)
 from drivers.sampleclock import SampleClock
 from drivers.source import Source
 
@@ -36,36 +44,8 @@ POLL = 0.01
 """Pause between two looks for samples, s."""
 BUFFER = 5
 """liblsl's own buffer, s. It hands out the oldest first, so a long one would hide a slow reader."""
-OTHERS = 0.7
-"""Once a stream is found, others that match have this long to be found too, s (liblsl asks the
-peers of its configuration after 0.5 s); none where a source_id names the stream."""
-FOREIGN = 86400.0
-"""Stamps further than this from now, s, are not of the LSL clock."""
 FORMATS = {1: np.float32, 2: np.float64, 4: np.int32, 5: np.int16, 6: np.int8, 7: np.int64}
 """numpy's types for liblsl's numeric channel formats."""
-
-
-@cache
-def liblsl() -> Any:
-    """The module pylsl.
-
-    Raises
-    ------
-    LibraryMissing
-        If pylsl is not installed, or finds no liblsl that loads.
-    """
-    try:
-        import pylsl
-        import pylsl.util
-    except (ImportError, OSError, RuntimeError) as error:
-        raise LibraryMissing(
-            "pylsl with the library liblsl",
-            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",
-            "install it: conda install -c conda-forge liblsl, on macOS brew install "
-            "labstreaminglayer/tap/lsl, else the package from github.com/sccn/liblsl/releases; "
-            "or set PYLSL_LIB to its path",
-        ) from error
-    return pylsl
 
 
 class LSLDriver:
@@ -76,7 +56,8 @@ class LSLDriver:
     source
         Parameters: ``type`` (EEG where neither it nor ``predicate`` is given; empty for any),
         ``name``, ``source_id``, ``predicate`` (XPath, as liblsl takes it), ``timeout`` (for
-        finding it, s), ``sfreq`` (where the stream does not say it), ``channels`` and ``names``.
+        finding it, s), ``sfreq`` (where the stream does not say it), ``markers`` (the name of a
+        marker stream, or 1 for all of type Markers), ``channels`` and ``names``.
 
     Raises
     ------
@@ -87,11 +68,13 @@ class LSLDriver:
     def __init__(self, source: Source) -> None:
         if source.place:
             raise BadSource("lsl://?name=..", f"lsl://{source.place}", "put the name there")
-        self._predicate = _predicate(source)
+        self._predicate = read_predicate(source)
+        # A source_id names one stream: others are not waited for.
         self._others = 0.0 if source.text("source_id") else OTHERS
         self._timeout = source.number("timeout", 5.0, 0.1, 600.0)
         self._sfreq = source.number("sfreq", 0.0, 0.0, 100_000.0)
         self._choice = ChannelChoice.of(source)
+        self._markers = MarkerStreams.of(source)
         self._closed = threading.Event()
         self._info: StreamInfo | None = None
         self._inlet: _Inlet | None = None
@@ -118,9 +101,9 @@ class LSLDriver:
         LibraryMissing
             If liblsl does not load.
         """
-        found = _find(self._predicate, self._timeout, self._others)
+        found = find(self._predicate, self._timeout, self._others)
         if not found:
-            raise _nothing(self._predicate)
+            raise nothing_found(self._predicate)
         sfreq = self._rate(found[0])
         inlet = _Inlet(found[0], sfreq, self._timeout)
         picks = self._choice.pick(inlet.description.labels)
@@ -130,11 +113,16 @@ class LSLDriver:
             source_id=f"lsl:{found[0].source_id() or inlet.name}",
             sfreq=sfreq,
             ch_names=picks.names,
-            notices=inlet.notices + _others(found),
+            notices=inlet.notices + tell_others(found) + self._open_markers(),
         )
         self._rows = list(picks.rows)
         self._inlet = inlet
         return self
+
+    def _open_markers(self) -> tuple[str, ...]:
+        if self._markers is None or self._markers.open(OTHERS):
+            return ()
+        return ("No marker stream is there yet; it is taken once it comes.",)
 
     def __exit__(
         self,
@@ -143,6 +131,8 @@ class LSLDriver:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        if self._markers is not None:
+            self._markers.close()
         self._inlet = None  # whose end disconnects
 
     def close(self) -> None:
@@ -150,17 +140,19 @@ class LSLDriver:
         self._closed.set()
 
     def __iter__(self) -> Iterator[Chunk]:
-        clock = SampleClock(self.info.sfreq)
+        clock, waiting = SampleClock(self.info.sfreq), Waiting(self.info.sfreq)
         try:
             while self._inlet is not None and not self._closed.wait(POLL):
                 stamps, data = self._first or self._inlet.pull()
                 self._first = None
+                if self._markers is not None:  # after the samples, that none of these come late
+                    waiting.add(self._markers.pull(self._inlet.offset))
                 if len(stamps):
-                    yield from clock.push(stamps, data[:, self._rows])
+                    yield from map(waiting.attach, clock.push(stamps, data[:, self._rows]))
         except StreamLost:
-            yield from clock.flush()
+            yield from map(waiting.attach, clock.flush())
             raise
-        yield from clock.flush()
+        yield from map(waiting.attach, clock.flush())
 
     def _rate(self, stream: Any) -> float:
         """The sampling frequency, Hz; raises BadSource where the stream cannot be a signal."""
@@ -182,7 +174,7 @@ class _Inlet:
     def __init__(self, stream: Any, sfreq: float, timeout: float) -> None:
         lsl = liblsl()
         self.name = stream.name() or "LSL stream"
-        self._offset = 0.0
+        self.offset = 0.0
         self._until = time.monotonic() + timeout
         seconds = BUFFER if stream.nominal_srate() else ceil(BUFFER * sfreq / 100)
         flags = lsl.proc_clocksync | lsl.proc_monotonize
@@ -222,7 +214,7 @@ class _Inlet:
             ) from error
         factors = np.array(self.description.factors)
         data = self._buffer[: len(stamps)] * factors
-        return np.array(stamps, dtype=np.float64) + self._offset, data.astype(np.float32)
+        return np.array(stamps, dtype=np.float64) + self.offset, data.astype(np.float32)
 
     def _see_clock(self, stamps: Seconds) -> Seconds:
         """Stamps of another clock are moved so that the newest sample is now."""
@@ -231,58 +223,10 @@ class _Inlet:
             unix = abs(float(stamps[-1]) - time.time()) < FOREIGN
             clock = "UNIX time" if unix else "another clock's"
             self.notices += (f"The stream's stamps are {clock}; they were moved to arrival.",)
-            self._offset = -ahead
-        return stamps + self._offset
+            self.offset = -ahead
+        return stamps + self.offset
 
     def _mute(self, found: str) -> DeviceNotFound:
         return DeviceNotFound(
             f"samples of the LSL stream {self.name}", found, "see that its sender is running"
         )
-
-
-def _find(predicate: str, timeout: float, others: float) -> list[Any]:
-    """The streams that match, by source_id and name: the first, and those found soon after it."""
-    found = liblsl().resolve_bypred(predicate, 1, timeout)
-    if found and others:
-        found = liblsl().resolve_bypred(predicate, 1024, others)
-    return sorted(found, key=lambda stream: (stream.source_id(), stream.name(), stream.uid()))
-
-
-def _others(found: Sequence[Any]) -> tuple[str, ...]:
-    if len(found) == 1:
-        return ()
-    others = ", ".join(f"{stream.name()} ({stream.source_id()})" for stream in found[1:])
-    return (f"Other streams match, too: {others}. Choose by name= or source_id=.",)
-
-
-def _nothing(predicate: str) -> DeviceNotFound:
-    seen = [f"{stream.name()} ({stream.type()})" for stream in liblsl().resolve_streams(1.0)]
-    return DeviceNotFound(
-        f"an LSL stream with {predicate}",
-        f"only {', '.join(sorted(seen))}" if seen else "no LSL stream on the network",
-        "start the sender in the same network, let UDP and TCP ports 16571 to 16604 through the "
-        "firewall, or wait longer with timeout=",
-    )
-
-
-def _predicate(source: Source) -> str:
-    """The parameters as an XPath 1.0 predicate."""
-    given = source.text("predicate")
-    kind = source.text("type")
-    parts = [f"({given})"] if given else []
-    wanted = {
-        "type": "EEG" if kind is None and given is None else kind,
-        "name": source.text("name"),
-        "source_id": source.text("source_id"),
-    }
-    parts += [f"{name}={_quoted(value)}" for name, value in wanted.items() if value]
-    return " and ".join(parts) or "count(desc)>=0"
-
-
-def _quoted(value: str) -> str:
-    """XPath 1.0 knows no escapes."""
-    if "'" not in value:
-        return f"'{value}'"
-    if '"' not in value:
-        return f'"{value}"'
-    raise BadSource("a name with one kind of quotes", value, "use predicate= with contains()")

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from drivers.base import LibraryMissing
 from drivers.boards import FACTS, Facts, known_boards
-from drivers.lsl import FORMATS, liblsl
+from drivers.lsl import FORMATS
+from drivers.lslsearch import liblsl
 from drivers.scenario import SCENARIOS
 
 

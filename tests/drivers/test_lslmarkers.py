@@ -1,0 +1,200 @@
+"""Markers on samples: by any chunking, and from real outlets on loopback."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers import open_driver
+from drivers.base import BadSource, Chunk, Marker
+from drivers.clock import local_clock
+from drivers.lslmarkers import OWN, Heard, Waiting
+
+pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
+
+SFREQ = 250.0
+EVENTUALLY = 20.0
+
+
+def chunks_of(lengths: list[int], lost: dict[int, int]) -> list[Chunk]:
+    """Chunks of these lengths; before the n-th, so many samples never came."""
+    chunks, first = [], 0
+    for n, length in enumerate(lengths):
+        first += lost.get(n, 0)
+        index = first + np.arange(length)
+        chunks.append(Chunk(np.zeros((length, 1), np.float32), 50 + index / SFREQ, first))
+        first += length
+    return chunks
+
+
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=10),
+    st.dictionaries(st.integers(1, 9), st.integers(1, 30)),
+    st.lists(st.integers(-1000, 200_000), max_size=10),
+)
+def test_each_marker_is_at_its_nearest_sample(
+    lengths: list[int], lost: dict[int, int], micros: list[int]
+) -> None:
+    chunks = chunks_of(lengths, lost)
+    waiting = Waiting(SFREQ)
+    waiting.add([Heard(50 + each / 1e6, str(each), "a program") for each in micros])
+    told: list[Marker] = []
+    end = 0
+    for chunk in chunks:
+        marked = waiting.attach(chunk)
+        assert [marker.index for marker in marked.markers] == sorted(
+            marker.index for marker in marked.markers
+        )
+        assert all(end <= marker.index < chunk.end for marker in marked.markers)
+        told += marked.markers
+        end = chunk.end
+    expected = [each for each in micros if 50 + each / 1e6 < 50 + (end - 0.5) / SFREQ]
+    assert sorted(int(marker.label) for marker in told) == sorted(expected)
+    for marker in told:
+        away = abs(marker.timestamp - (50 + marker.index / SFREQ))
+        assert away <= 0.5 / SFREQ + 1e-9 or marker.timestamp < 50
+
+
+def test_a_late_marker_keeps_its_index() -> None:
+    waiting = Waiting(SFREQ)
+    first, second = chunks_of([100, 100], {})
+    waiting.attach(first)
+    waiting.add([Heard(50 + 42.3 / SFREQ, "late", "a program")])
+    (marker,) = waiting.attach(second).markers
+    assert marker == Marker(50 + 42.3 / SFREQ, 42, "late", "a program")
+
+
+@contextmanager
+def streaming() -> Iterator[tuple[str, float]]:
+    """An EEG outlet that sends in real time; its source_id, and its first sample's stamp."""
+    source_id, stop = str(uuid4()), threading.Event()
+    outlet = pylsl.StreamOutlet(
+        pylsl.StreamInfo("eeg", "EEG", 2, SFREQ, "float32", source_id), max_buffered=5
+    )
+    start = local_clock()
+
+    def send() -> None:
+        n = 0
+        while not stop.wait(0.004):
+            while start + n / SFREQ < local_clock():
+                outlet.push_sample([float(n), 0.0], start + n / SFREQ)
+                n += 1
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield source_id, start
+    finally:
+        stop.set()
+        sender.join()
+
+
+def marker_outlet(name: str, kind: str = "string", source_id: str = "") -> Any:
+    info = pylsl.StreamInfo(name, "Markers", 1, 0.0, kind, source_id or str(uuid4()))
+    return pylsl.StreamOutlet(info)
+
+
+def collect(chunks: Iterator[Chunk], n_markers: int) -> list[tuple[Marker, float]]:
+    """Markers as they come, each with the number that its sample carries less its index."""
+    seen: list[Chunk] = []
+    until = time.monotonic() + EVENTUALLY
+    while sum(len(chunk.markers) for chunk in seen) < n_markers and time.monotonic() < until:
+        seen.append(next(chunks))
+    carried = {
+        chunk.first + row: float(chunk.data[row, 0])
+        for chunk in seen
+        for row in range(chunk.n_times)
+    }
+    markers = [marker for chunk in seen for marker in chunk.markers]
+    return [(marker, carried[marker.index]) for marker in markers if marker.index in carried]
+
+
+def soon(start: float) -> tuple[int, float]:
+    """A sample that comes in half a second, and its stamp."""
+    number = round((local_clock() - start + 0.5) * SFREQ)
+    return number, start + number / SFREQ
+
+
+def test_markers_come_with_the_samples_that_were_sent_with_them() -> None:
+    name = f"a & b {uuid4()}"
+    wanted, other = marker_outlet(name), marker_outlet(f"other {uuid4()}")
+    with (
+        streaming() as (source_id, start),
+        open_driver(f"lsl://?source_id={source_id}&markers={name.replace('&', '%26')}") as driver,
+    ):
+        assert not any("marker" in notice for notice in driver.info.notices)
+        chunks = iter(driver)
+        next(chunks)
+        assert wanted.wait_for_consumers(EVENTUALLY)
+        number, stamp = soon(start)
+        other.push_sample(["not this"], stamp)
+        wanted.push_sample(["go ö"], stamp + 0.0015)
+        wanted.push_sample([b"\xff"], stamp + 0.0985)
+        found = collect(chunks, 2)
+    assert [(m.label, m.source) for m, _ in found] == [
+        ("go ö", name),
+        ("\N{REPLACEMENT CHARACTER}", name),
+    ]
+    assert [carried for _, carried in found] == [number, number + 25]
+    assert found[0][0].timestamp == pytest.approx(stamp + 0.0015, abs=0.001)
+
+
+def test_streams_that_come_later_are_taken_but_never_our_own() -> None:
+    with (
+        streaming() as (source_id, start),
+        open_driver(f"lsl://?source_id={source_id}&markers=1") as driver,
+    ):
+        chunks = iter(driver)
+        next(chunks)
+        own = marker_outlet("own", source_id=OWN + "simulate-1")
+        late = marker_outlet("late", "int32")
+        assert late.wait_for_consumers(EVENTUALLY)
+        number, stamp = soon(start)
+        own.push_sample(["echo"], stamp - 0.1)
+        late.push_sample([7], stamp)
+        late.push_sample([8], stamp + time.time())  # UNIX time, or worse: its arrival counts
+        found = collect(chunks, 2)
+        assert not own.have_consumers()
+    labels = {marker.label: carried for marker, carried in found}
+    assert set(labels) == {"7", "8"}
+    assert labels["7"] == number
+
+
+def test_a_stream_that_goes_leaves_the_signal() -> None:
+    name = str(uuid4())
+    outlet = marker_outlet(name)
+    with (
+        streaming() as (source_id, _),
+        open_driver(f"lsl://?source_id={source_id}&markers={name}") as driver,
+    ):
+        chunks = iter(driver)
+        next(chunks)
+        del outlet
+        again = marker_outlet(name)
+        while not again.have_consumers():
+            next(chunks)
+        again.push_sample(["back"])
+        assert [marker.label for marker, _ in collect(chunks, 1)] == ["back"]
+
+
+def test_a_stream_that_is_not_there_is_told() -> None:
+    with (
+        streaming() as (source_id, _),
+        open_driver(f"lsl://?source_id={source_id}&markers=nobody") as driver,
+    ):
+        assert "No marker stream is there yet; it is taken once it comes." in driver.info.notices
+    assert "marker streams" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_name_with_both_quotes_is_refused() -> None:
+    with pytest.raises(BadSource):
+        open_driver("lsl://?markers=a'b\"c")
