@@ -74,11 +74,13 @@ class Recipe:
 
 
 DEMO = Recipe(
-    MSiMambaConfig(hidden=8, n_scales=2, d_model=64, d_ff=128, d_state=8, n_outputs=sum(SIZES)),
-    SignalConfig(hop=64),
+    MSiMambaConfig(
+        n_times=256, hidden=8, n_scales=2, d_model=64, d_ff=128, d_state=8, n_outputs=sum(SIZES)
+    ),
+    SignalConfig(window=256, hop=64),
     memory_seconds=6.0,
-    training=TrainingConfig(epochs=10, batch=8, learning_rate=4e-3),
-    learn=People(100_000, 200, 120.0),
+    training=TrainingConfig(epochs=4, batch=8, learning_rate=4e-3),
+    learn=People(100_000, 1000, 60.0),
     choose=People(200_000, 32, 120.0),
     test=People(300_000, 32, 240.0),
 )
@@ -201,27 +203,27 @@ def smooth(logits: Sequence[Tensor], keep: float) -> list[Tensor]:
 
 def card(checkpoint: Checkpoint, recipe: Recipe) -> str:
     """The model card: what the checkpoint says of itself, and how it was scored."""
-    rows = [
-        f"| {protocol} | {output} | {accuracy:.3f} |"
-        for (protocol, output, _), accuracy in (
-            (key.split("/"), value) for key, value in checkpoint.scores.items()
-        )
-    ]
+    rows = [(*key.split("/"), value) for key, value in checkpoint.scores.items()]
+    table = "\n".join(
+        f"| {protocol} | {output} | {value:.3f} |" for protocol, output, _, value in rows
+    )
     a, signal = checkpoint.architecture, checkpoint.signal
     return f"""# {checkpoint.name}
 
-MS-iMamba for {", ".join(checkpoint.montage)}: {", ".join(checkpoint.outputs)}, each low or high.
+MS-iMamba for {", ".join(checkpoint.montage)}: {" and ".join(checkpoint.outputs)}, low or high.
 
-**{checkpoint.notice}** Its labels are the simulator's script. It knows nothing of real people, is
-no measure of anybody's feelings, and is not a medical device. It is here so that drivers, engine,
-dashboard and recordings can be tried without training anything.
+**{checkpoint.notice}**
 
-- Trained on {checkpoint.trained_on}.
-- Windows of {signal.window / signal.sfreq:g} s every {signal.hop / signal.sfreq:g} s at
-  {signal.sfreq:g} Hz, {signal.band[0]:g} to {signal.band[1]:g} Hz; r = {checkpoint.r:.4f}.
-- k = {a.n_scales}, kernels {", ".join(map(str, a.kernels))}, hidden {a.hidden}, d = {a.d_model},
-  {a.n_layers} layers, n = {a.d_state}, ranking by {a.ranking}.
-- Licence: {checkpoint.licence}.
+Its labels are the simulator's script. It knows nothing of real people, measures nobody's feelings,
+and is not a medical device. It is here so that drivers, engine, dashboard and recordings can be
+tried without training anything.
+
+- Trained on: {checkpoint.trained_on}
+- Signal: {signal.sfreq:g} Hz, {signal.band[0]:g} to {signal.band[1]:g} Hz
+- Windows: {signal.window / signal.sfreq:g} s, one every {signal.hop / signal.sfreq:g} s
+- r: {checkpoint.r:.4f}, a memory of {recipe.memory_seconds:g} s
+- Network: k = {a.n_scales}, hidden = {a.hidden}, d = {a.d_model}, {a.n_layers} layers, n = {a.d_state}
+- Licence: {checkpoint.licence}
 - SHA-256: {checkpoint.sha256}
 
 Balanced accuracy over all hops of {recipe.test.number} simulated people whom it has never seen,
@@ -229,10 +231,23 @@ changes between states included; chance is 0.5:
 
 | protocol | output | balanced accuracy |
 |---|---|---|
-{chr(10).join(rows)}
+{table}
 
 `subject` carries the state with r, `r = 0` takes each window alone, `smoothed` is the latter with
-exponentially smoothed probabilities.
+exponentially smoothed probabilities. {_verdict(checkpoint)}
 
-Reproduce it with `mimamba train demo`.
+`mimamba train demo` makes it again.
 """
+
+
+def _verdict(checkpoint: Checkpoint) -> str:
+    """Whether the carried state is worth its while, said plainly."""
+    better = {
+        output: checkpoint.scores[f"subject/{output}/balanced_accuracy"]
+        > checkpoint.scores[f"subject (r = 0, smoothed)/{output}/balanced_accuracy"]
+        for output in checkpoint.outputs
+    }
+    return " ".join(
+        f"For {output}, the carried state {'beats' if wins else 'does not beat'} smoothing."
+        for output, wins in better.items()
+    )

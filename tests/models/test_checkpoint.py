@@ -160,7 +160,7 @@ ARCHITECTURE = {k: getattr(TINY, k) for k in TINY.__dataclass_fields__}
         ({"outputs": {"valence": ["low", "high"]}}, "labels"),
         ({"temperature": {"valence": 1.0}}, "temperature"),
         ({"temperature": {"valence": 1.0, "mood": 0.0}}, "temperature"),
-        ({"architecture": ARCHITECTURE | {"d_model": 16}}, "(16"),
+        ({"architecture": ARCHITECTURE | {"d_model": 16}}, "electrode (4, 16)"),
         ({"architecture": ARCHITECTURE | {"n_layers": 2}}, "layers.1"),
         ({"architecture": ARCHITECTURE | {"n_layers": 4000}}, "4000"),
         ({"architecture": ARCHITECTURE | {"d_ff": 10**9}}, "1000000000"),
