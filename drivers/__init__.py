@@ -36,6 +36,12 @@ def open_driver(url: str) -> Driver:
         from drivers.brainflow import BrainFlowDriver
 
         driver = BrainFlowDriver(source)
+    elif source.scheme == "push":
+        raise BadSource(
+            "a source that can be reached from here",
+            f"{url}, which comes by itself",
+            "send it from where the device is: mimamba acquire --source URL --to THIS SERVICE",
+        )
     else:
         from drivers.lsl import LSLDriver
 

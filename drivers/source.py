@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from drivers.base import BadSource
 
-SCHEMES = ("simulate", "replay", "brainflow", "lsl")
+SCHEMES = ("simulate", "replay", "brainflow", "lsl", "push")
 
 
 @dataclass
