@@ -36,6 +36,11 @@ class LinkEntry:
     lost: int | None = None
 
 
+def gap_detail(lost: int, sfreq: float) -> str:
+    """A gap in words."""
+    return f"{lost} samples never came ({lost / sfreq:.2f} s)"
+
+
 Event: TypeAlias = Told | Marker | LinkEntry
 
 

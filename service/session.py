@@ -17,7 +17,7 @@ from models.montage import Electrode, MontageError, meet_montage
 from models.prediction import Prediction
 from models.signal import SignalError
 from service.engine import Engine, EngineStopped, Slot
-from service.history import History, LinkEntry, Place, Told
+from service.history import History, LinkEntry, Place, Told, gap_detail
 from service.messages import TOPICS, LinkEvent, Model, Timing
 
 State: TypeAlias = Literal["opening", "open", "ended"]
@@ -245,8 +245,7 @@ class Session:
         assert self.info is not None
         if self._expected is not None and chunk.first > self._expected:
             lost = chunk.first - self._expected
-            seconds = f"{lost / self.info.sfreq:.2f} s"
-            detail = f"{lost} samples never came ({seconds})"
+            detail = gap_detail(lost, self.info.sfreq)
             self._tell("gap", detail, float(chunk.timestamps[0]), self._expected, lost)
         self._expected = chunk.end
 

@@ -101,27 +101,25 @@ def chunk(tag: int, content: bytes) -> bytes:
     return _sized(struct.pack("<H", tag) + content)
 
 
-def footer(stream: int, tally: Tally) -> bytes:
-    """A stream's footer chunk."""
-    facts = {"sample_count": str(tally.count)}
-    if tally.count:
-        facts |= {"first_timestamp": repr(tally.first), "last_timestamp": repr(tally.last)}
-    return chunk(FOOTER, struct.pack("<I", stream) + xml_of("info", facts))
-
-
-@dataclass
+@dataclass(frozen=True)
 class Tally:
-    """What a footer tells of a stream: samples, and the stamps of the first and the last, s."""
+    """What a footer tells of a stream: its samples, and the stamps of the first and last, s."""
 
     count: int = 0
-    first: float = 0.0
-    last: float = 0.0
+    first: float | None = None
+    last: float | None = None
 
-    def add(self, count: int, first: float, last: float) -> None:
-        """Take the samples of one chunk into account."""
-        self.first = self.first if self.count else first
-        self.last = last
-        self.count += count
+    def and_then(self, count: int, first: float, last: float) -> Tally:
+        """With one more chunk of samples."""
+        return Tally(self.count + count, first if self.first is None else self.first, last)
+
+
+def footer(stream: int, tally: Tally) -> bytes:
+    """A stream's footer chunk."""
+    facts = {"sample_count": tally.count}
+    stamps = {"first_timestamp": tally.first, "last_timestamp": tally.last}
+    told = {name: repr(fact) for name, fact in (facts | stamps).items() if fact is not None}
+    return chunk(FOOTER, struct.pack("<I", stream) + xml_of("info", told))
 
 
 class XDFWriter:
@@ -149,21 +147,23 @@ class XDFWriter:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)  # kept until the file is closed, or we are gone
         self._folder = path.parent
-        self._streams: dict[int, tuple[StreamHeader, Tally]] = {}
+        self._headers: dict[int, StreamHeader] = {}
+        self._tallies: dict[int, Tally] = {}
+        self._flushed: dict[int, Tally] = {}
         self._waiting = bytearray(MAGIC)
         self._written = 0
         self._add(FILE_HEADER, xml_of("info", {"version": "1.0", **about}))
 
     def declare(self, header: StreamHeader, created: float) -> int:
         """Add a stream; its samples may follow. Returns its number."""
-        stream = len(self._streams) + 1
-        self._streams[stream] = (header, Tally())
+        stream = len(self._headers) + 1
+        self._headers[stream], self._tallies[stream] = header, Tally()
         self._add(STREAM_HEADER, struct.pack("<I", stream) + header.xml(created))
         return stream
 
     def numbers(self, stream: int, timestamps: Seconds, values: NDArray[np.floating]) -> None:
         """Add samples: (n_times,) seconds and (n_times, n_channels) values."""
-        header, tally = self._streams[stream]
+        header = self._headers[stream]
         if not len(timestamps):
             return
         shape = (len(header.channels),)
@@ -175,7 +175,7 @@ class XDFWriter:
         rows = np.empty(len(timestamps), np.dtype(layout))
         rows["size"], rows["stamp"], rows["values"] = 8, timestamps, values
         self._samples(stream, len(rows), rows.tobytes())
-        tally.add(len(rows), float(timestamps[0]), float(timestamps[-1]))
+        self._add_up(stream, len(rows), float(timestamps[0]), float(timestamps[-1]))
 
     def texts(self, stream: int, entries: Sequence[tuple[float, str]]) -> None:
         """Add samples of one text each, with their stamps in seconds."""
@@ -186,11 +186,11 @@ class XDFWriter:
             for stamp, text in entries
         )
         self._samples(stream, len(entries), b"".join(rows))
-        self._streams[stream][1].add(len(entries), entries[0][0], entries[-1][0])
+        self._add_up(stream, len(entries), entries[0][0], entries[-1][0])
 
     def clock_offsets(self, now: float) -> None:
         """Say of all streams that their stamps are already on the clock that tells ``now``."""
-        for stream in self._streams:
+        for stream in self._tallies:
             self._add(CLOCK_OFFSET, struct.pack("<Idd", stream, now, 0.0))
 
     def boundary(self) -> None:
@@ -212,8 +212,10 @@ class XDFWriter:
                 at += os.write(self._file, waiting[at:])
         except OSError:
             os.ftruncate(self._file, self._written)
+            self._tallies = dict(self._flushed)
             raise
         self._written += len(waiting)
+        self._flushed = dict(self._tallies)
 
     def sync(self) -> None:
         """Have the system write to the disk all that was flushed; raises OSError."""
@@ -230,7 +232,7 @@ class XDFWriter:
     def finish(self) -> None:
         """Add what a whole file ends with, and have it written to the disk; raises OSError."""
         self.boundary()
-        for stream, (_, tally) in self._streams.items():
+        for stream, tally in self._tallies.items():
             self._waiting += footer(stream, tally)
         self.flush()
         self.sync()
@@ -241,6 +243,9 @@ class XDFWriter:
 
     def _add(self, tag: int, content: bytes) -> None:
         self._waiting += chunk(tag, content)
+
+    def _add_up(self, stream: int, count: int, first: float, last: float) -> None:
+        self._tallies[stream] = self._tallies[stream].and_then(count, first, last)
 
     def _samples(self, stream: int, count: int, rows: bytes) -> None:
         self._add(SAMPLES, struct.pack("<IBI", stream, 4, count) + rows)

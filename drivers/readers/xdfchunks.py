@@ -8,9 +8,13 @@ the header is XML with a channel count, format and rate, and the samples fill th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from mmap import mmap
+from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element, ParseError, fromstring
+
+import numpy as np
 
 MAGIC: Final = b"XDF:"
 BOUNDARY: Final = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
@@ -25,6 +29,9 @@ WIDTHS: Final = {
 }
 """Bytes per value; a string brings its own length."""
 
+Bytes: TypeAlias = bytes | mmap
+"""A file's content, in memory or mapped."""
+
 
 class _Damaged(Exception):
     """A chunk that does not hold together."""
@@ -37,6 +44,16 @@ class _Layout:
     header: Element
     n_channels: int
     width: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """A whole chunk's tag, its stream (0 where it has none), its samples, and where it ends."""
+
+    tag: int
+    stream: int
+    samples: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ def whole_chunks(data: bytes) -> Whole:
     at = len(MAGIC)
     while at < len(data):
         try:
-            stop = _walk_chunk(data, at, layouts)
+            stop = _walk_chunk(data, at, layouts).stop
         except _Damaged:
             boundary = data.find(BOUNDARY, at + 1)
             if boundary < 0:
@@ -82,8 +99,21 @@ def whole_chunks(data: bytes) -> Whole:
     return Whole(whole, len(data) - len(whole), headers)
 
 
-def _walk_chunk(data: bytes, at: int, layouts: dict[int, _Layout]) -> int:
-    """Where the chunk ends that begins here; raises _Damaged."""
+def leading_chunks(data: Bytes) -> Iterator[Span]:
+    """The chunks of a file up to the first that is damaged."""
+    layouts: dict[int, _Layout] = {}
+    at = len(MAGIC) if data[: len(MAGIC)] == MAGIC else len(data)
+    while at < len(data):
+        try:
+            chunk = _walk_chunk(data, at, layouts)
+        except _Damaged:
+            return
+        yield chunk
+        at = chunk.stop
+
+
+def _walk_chunk(data: Bytes, at: int, layouts: dict[int, _Layout]) -> Span:
+    """The chunk that begins here; raises _Damaged."""
     length, start = _count(data, at, len(data))
     stop = start + length
     tag = int.from_bytes(data[start : start + 2], "little")
@@ -94,18 +124,17 @@ def _walk_chunk(data: bytes, at: int, layouts: dict[int, _Layout]) -> int:
     if tag == 5:
         _check(data[start + 2 : stop] == BOUNDARY)
     if tag in {1, 5}:
-        return stop
+        return Span(tag, 0, 0, stop)
     stream = int.from_bytes(data[start + 2 : start + 6], "little")
     content = start + 6
     _check(content <= stop)
     if tag == 2:
         layouts[stream] = _layout(data[content:stop])
     _check(stream in layouts)
-    if tag == 3:
-        _check(_walk_samples(data, content, stop, layouts[stream]) == stop)
+    samples = _walk_samples(data, content, stop, layouts[stream]) if tag == 3 else 0
     if tag == 4:
         _check(stop - content == 16)
-    return stop
+    return Span(tag, stream, samples, stop)
 
 
 def _check(holds: bool) -> None:
@@ -113,7 +142,7 @@ def _check(holds: bool) -> None:
         raise _Damaged
 
 
-def _count(data: bytes, at: int, stop: int) -> tuple[int, int]:
+def _count(data: Bytes, at: int, stop: int) -> tuple[int, int]:
     """A number with its own width before it, and where it ends."""
     width = data[at] if at < stop else 0
     end = at + 1 + width
@@ -141,9 +170,14 @@ def _layout(text: bytes) -> _Layout:
     return _Layout(header, n_channels, width)
 
 
-def _walk_samples(data: bytes, at: int, stop: int, layout: _Layout) -> int:
-    """Where the last sample of a chunk ends."""
+def _walk_samples(data: Bytes, at: int, stop: int, layout: _Layout) -> int:
+    """How many samples fill a chunk; raises _Damaged where they do not fill it exactly."""
     n_samples, at = _count(data, at, stop)
+    size = 9 + layout.width * layout.n_channels  # a time stamp, and its own size before it
+    if layout.width and n_samples and at + n_samples * size == stop:
+        sizes = np.frombuffer(data, np.uint8, n_samples * size, at)[::size]
+        if (sizes == 8).all():
+            return n_samples
     for _ in range(n_samples):
         _check(at < stop and data[at] in {0, 8})
         at += 1 + data[at]  # a time stamp, or none
@@ -151,10 +185,11 @@ def _walk_samples(data: bytes, at: int, stop: int, layout: _Layout) -> int:
             at += layout.width * layout.n_channels
         else:
             at = _walk_strings(data, at, stop, layout.n_channels)
-    return at
+    _check(at == stop)
+    return n_samples
 
 
-def _walk_strings(data: bytes, at: int, stop: int, n_values: int) -> int:
+def _walk_strings(data: Bytes, at: int, stop: int, n_values: int) -> int:
     for _ in range(n_values):
         length, at = _count(data, at, stop)
         at += length

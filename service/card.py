@@ -1,0 +1,78 @@
+"""NAME.json: what people and the service say of the recording beside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+State: TypeAlias = Literal["recording", "finished", "recovered", "unfinished", "damaged", "unknown"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a recording beside its samples.
+
+    Parameters
+    ----------
+    name
+        The recording's.
+    state
+        ``recording``; ``finished``; ``recovered``, after it was cut off; ``unfinished``, cut off
+        and not yet recovered; ``damaged``, and cannot be recovered; ``unknown`` without a card.
+    reason
+        Why it ended, or what was wrong; None where it was stopped.
+    session, source
+        The session's id, and what its source is called.
+    person
+        A pseudonym.
+    notes
+        In a person's words.
+    model
+        Whose predictions it holds.
+    started, ended
+        ISO 8601, UTC.
+    """
+
+    name: str
+    state: State = "unknown"
+    reason: str | None = None
+    session: str | None = None
+    source: str | None = None
+    person: str | None = None
+    notes: str | None = None
+    model: str | None = None
+    started: str | None = None
+    ended: str | None = None
+
+
+def load_card(recording: Path) -> Card:
+    """The card of a NAME.xdf, or as much as is known without one."""
+    name = recording.stem
+    try:
+        card = msgspec.json.decode(_beside(recording).read_bytes(), type=Card)
+    except (OSError, msgspec.MsgspecError):
+        return Card(name)
+    return replace(card, name=name)
+
+
+def save_card(recording: Path, card: Card) -> None:
+    """Replace a card, whole or not at all; raises OSError."""
+    partial = recording.with_name(f"{recording.stem}.json.partial")
+    with partial.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(card)))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(_beside(recording))
+
+
+def delete_card(recording: Path) -> None:
+    """Remove a card, if there is one; raises OSError."""
+    _beside(recording).unlink(missing_ok=True)
+
+
+def _beside(recording: Path) -> Path:
+    return recording.with_name(f"{recording.stem}.json")

@@ -1,0 +1,289 @@
+"""A recording in the making: one more reader of a session's logs, which writes what it reads.
+
+It holds one integer per topic, wakes twice a second and adds what is new to an XDF file, so a slow
+disk harms nobody but the recording. Within a wake, events come before the signal and the signal
+before what was made of it: wherever the file is cut, what is left explains itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from drivers.base import Marker
+from drivers.clock import local_clock
+from service.history import Event, LinkEntry, Told, gap_detail
+from service.log import Run
+from service.messages import Topic
+from service.session import Session
+from service.xdf import XDFWriter
+from service.xdfstreams import (
+    event_text,
+    file_header,
+    link_header,
+    marker_header,
+    prediction_rows,
+    predictions_header,
+    signal_header,
+)
+
+WAKE = 0.5
+"""Seconds between two writes: what a kill may cost."""
+SYNC = 2.0
+"""Seconds between two fsyncs: with a wake, what a power cut may cost."""
+OFFSETS = 5.0
+BOUNDARIES = 10.0
+"""Seconds between two clock offsets, and between two boundaries, as LabRecorder has them."""
+LOW_BYTES = 256 << 20
+"""Free space below which a warning is given: 10 hours of four channels at 256 Hz, where nothing
+else writes."""
+LEAST_BYTES = 256 << 10
+"""Free space below which a recording ends, its end still written: half a minute of the same."""
+SOURCES = 16
+"""Programs whose markers have a stream of their own; those of all others share one."""
+OTHERS = "other markers"
+
+
+class DiskFull(OSError):
+    """There is no room for a recording; one clear line."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a recording ended.
+
+    ``reason`` is None where that was asked for; ``whole`` tells whether the file has its end.
+    """
+
+    reason: str | None
+    whole: bool
+
+
+class Recorder:
+    """Writes one session into one file, from the place where the session stands.
+
+    Parameters
+    ----------
+    path
+        The file to make.
+    session
+        An open one.
+    on_end
+        Called once, from the recorder's thread, when the file is closed.
+
+    Raises
+    ------
+    SessionOver, EngineStopped
+        If the session is not open.
+    FileExistsError
+        If the file is there.
+    DiskFull
+        If there is no room.
+    OSError
+        If it cannot be written; no file is left then.
+    """
+
+    def __init__(self, path: Path, session: Session, on_end: Callable[[Ending], None]) -> None:
+        _check_room(path.parent)
+        self._path = path
+        self._session = session
+        self._on_end = on_end
+        self._place = session.place()
+        assert session.info is not None  # as it is open
+        self._sfreq = session.info.sfreq
+        self._history = self._place.history
+        self._at = dict(self._place.next)
+        self._expected = self._place.first
+        self._sources: dict[str, int] = {}
+        self._warned = False
+        self._stopping = threading.Event()
+        self._synced = self._told_offsets = self._bounded = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"recorder {path.stem}")
+        self._writer = XDFWriter(path, file_header())
+        try:
+            self._begin()
+        except OSError:
+            self.abandon()
+            raise
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._session.tell_recording(f"the recording {self._path.stem} began")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the recording; returns when its file is closed."""
+        self._stopping.set()
+        self._thread.join()
+
+    def abandon(self) -> None:
+        """Take back a recording that was not started."""
+        self._writer.close()
+        self._path.unlink()
+
+    def _begin(self) -> None:
+        """The headers, on the disk before the first sample."""
+        session, place, created = self._session, self._place, local_clock()
+        self._signal = self._writer.declare(signal_header(session, place), created)
+        self._link = self._writer.declare(link_header(session), created)
+        self._predictions: int | None = None
+        if session.checkpoint is not None:
+            header = predictions_header(session, session.checkpoint, place)
+            self._predictions = self._writer.declare(header, created)
+        self._writer.clock_offsets(created)
+        self._writer.boundary()
+        self._writer.flush()
+        self._writer.sync()
+        self._writer.sync_folder()
+
+    # In the recorder's thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ending = Ending("an internal error; the service's log tells more", whole=False)
+        try:
+            ending = self._follow()
+        except OSError as error:
+            found = error.strerror or str(error)
+            ending = Ending(f"it could not be written any more: {found}", self._end_short())
+        finally:
+            self._writer.close()
+            self._on_end(ending)
+            why = f": {ending.reason}" if ending.reason else ""
+            self._session.tell_recording(f"the recording {self._path.stem} ended{why}")
+
+    def _follow(self) -> Ending:
+        """Write until there is a reason to end."""
+        while True:
+            stopped = self._stopping.wait(WAKE)
+            over = self._over()
+            self._write_news()
+            self._hand_over(time.monotonic())
+            over = over or self._check_disk()
+            if stopped or over:
+                self._writer.finish()
+                return Ending(None if stopped else over, whole=True)
+
+    def _end_short(self) -> bool:
+        """Whether a file that took no more takes at least its end."""
+        try:
+            self._writer.finish()
+        except OSError:
+            return False
+        return True
+
+    def _over(self) -> str | None:
+        """Why nothing more will come, if so; asked before the logs are read for the last time."""
+        if self._session.history is not self._history:
+            return "the source began a new numbering (a seek or a loop)"
+        if self._session.state == "ended":
+            return self._session.reason or "the session ended"
+        return None
+
+    def _write_news(self) -> None:
+        """All that is new: what was made of the signal is read before it, and written after it."""
+        events: list[tuple[float, str]] = []
+        predictions = self._news("prediction", events)
+        markers = self._news("marker", events)
+        links = self._news("link", events)
+        # The signal itself tells of gaps, with those that the recorder has made.
+        events += [
+            (entry.timestamp, event_text(entry))
+            for entry in links
+            if isinstance(entry, LinkEntry) and entry.event != "gap"
+        ]
+        runs = self._history.signal.read(self._at["signal"], self._history.signal.next)
+        for run in runs:
+            self._note_jump(run, events)
+        self._writer.texts(self._link, sorted(events))
+        for run in runs:
+            self._writer.numbers(self._signal, run.timestamps, run.data)
+        self._write_markers([each for each in markers if isinstance(each, Marker)])
+        self._write_predictions([each for each in predictions if isinstance(each, Told)])
+
+    def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:
+        """A topic's new entries; an event where some have left the log unread."""
+        log, at = self._history.events(topic), self._at[topic]
+        entries = log.read(at, log.next)
+        if entries:
+            self._at[topic] = entries[-1][0] + 1
+            gone = entries[0][0] - at
+            if gone:
+                detail = f"{gone} entries of the topic {topic} came too fast for the disk"
+                events.append((local_clock(), event_text(LinkEntry(0.0, "recording", detail))))
+        return [entry for _, entry in entries]
+
+    def _note_jump(self, run: Run, events: list[tuple[float, str]]) -> None:
+        """Tell of samples that are not in the file before this run."""
+        lost = run.first - self._expected
+        if lost:
+            stamp = float(run.timestamps[0])
+            detail = gap_detail(lost, self._sfreq)
+            if run.start > self._at["signal"]:
+                detail = f"{lost} samples came too fast for the disk"
+            gap = LinkEntry(stamp, "gap", detail, self._expected, lost)
+            events.append((stamp, event_text(gap)))
+        self._expected = run.first + len(run.timestamps)
+        self._at["signal"] = run.seq + 1
+
+    def _write_markers(self, markers: list[Marker]) -> None:
+        for marker in markers:
+            stream = self._source(marker.source)
+            self._writer.texts(stream, [(marker.timestamp, marker.label)])
+
+    def _source(self, source: str) -> int:
+        """The stream of a program's markers, declared at its first one."""
+        if len(self._sources) >= SOURCES and source not in self._sources:
+            source = OTHERS
+        if source not in self._sources:
+            header = marker_header(self._session, source)
+            now = local_clock()
+            self._sources[source] = self._writer.declare(header, now)
+            self._writer.clock_offsets(now)
+        return self._sources[source]
+
+    def _write_predictions(self, told: list[Told]) -> None:
+        checkpoint = self._session.checkpoint
+        if told and checkpoint is not None and self._predictions is not None:
+            made = [each.prediction for each in told]
+            stamps = np.array([each.timestamp for each in made])
+            rows = prediction_rows(made, checkpoint.outputs)
+            self._writer.numbers(self._predictions, stamps, rows)
+
+    def _hand_over(self, now: float) -> None:
+        """Write, with what is due at its own pace."""
+        if now - self._told_offsets >= OFFSETS:
+            self._writer.clock_offsets(local_clock())
+            self._told_offsets = now
+        if now - self._bounded >= BOUNDARIES:
+            self._writer.boundary()
+            self._bounded = now
+        self._writer.flush()
+        if now - self._synced >= SYNC:
+            self._writer.sync()
+            self._synced = now
+
+    def _check_disk(self) -> str | None:
+        """Why the disk can take no more, if so; a warning long before."""
+        free = shutil.disk_usage(self._path.parent).free
+        if free < LOW_BYTES and not self._warned:
+            self._warned = True
+            self._session.tell_recording(
+                f"the disk of {self._path.stem} is nearly full: {free / 1e6:.1f} MB left; "
+                f"the recording ends when there are {LEAST_BYTES / 1e6:.1f} MB"
+            )
+        return "the disk is full" if free < LEAST_BYTES else None
+
+
+def _check_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < 2 * LEAST_BYTES:
+        raise DiskFull(
+            f"wanted room for a recording in {folder}; found {free / 1e6:.1f} MB; "
+            "make room there, or choose another folder with --data-dir"
+        )
