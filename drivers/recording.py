@@ -172,9 +172,9 @@ def complete(
 
 def _readers() -> dict[str, ModuleType]:
     # They import this module, and one of them a library that few runs need.
-    from drivers.readers import muselsl, xdf
+    from drivers.readers import csv, muselsl, parquet, xdf
 
-    return {"muse-lsl CSV": muselsl, "XDF": xdf}
+    return {"muse-lsl CSV": muselsl, "XDF": xdf, "mimamba CSV": csv, "Parquet": parquet}
 
 
 def _reader(path: Path, head: bytes) -> Read:

@@ -1,0 +1,74 @@
+"""Parquet as ``drivers.writers.parquet`` writes it, which describes the columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import BadRecording, LibraryMissing, Marker
+from drivers.channels import ChannelChoice
+from drivers.facts import Facts, damaged, from_json
+from drivers.readers.table import recording_of
+from drivers.recording import Recording
+
+MAGIC = b"PAR1"
+LARGEST = 2**27
+"""Values that a file may say it has: 36 hours of four channels at 256 Hz. Some bytes can stand for
+very many."""
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file's first bytes are this format's."""
+    return head.startswith(MAGIC)
+
+
+def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
+    """Read a file; see ``drivers.recording.read_recording``."""
+    if stream is not None:
+        raise BadRecording("one signal, as Parquet holds", f"stream={stream}", "take stream out")
+    facts, markers, table = _load(path)
+    if table.num_rows == 0:
+        raise BadRecording("rows of samples", f"none in {path}", "convert it again")
+    columns = [_numbers(table.column(at), path) for at in range(2 + len(facts.ch_names))]
+    return recording_of(
+        path, facts, choice, columns[0], columns[1], np.column_stack(columns[2:]), markers
+    )
+
+
+def _load(path: Path) -> tuple[Facts, tuple[Marker, ...], Any]:
+    """What the file says, and its table."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise LibraryMissing(
+            "pyarrow, to read Parquet", "it is not installed", "pip install 'mimamba[files]'"
+        ) from error
+    from drivers.writers.parquet import FACTS, MARKERS
+
+    try:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            told = file.schema_arrow.metadata or {}
+            if FACTS not in told or MARKERS not in told:
+                raise BadRecording(
+                    "a Parquet file that mimamba wrote", f"another one at {path}", "convert it"
+                )
+            facts = from_json(told[FACTS], Facts, path)
+            markers = from_json(told[MARKERS], tuple[Marker, ...], path)
+            n_values = file.metadata.num_rows * (len(facts.ch_names) + 2)
+            if file.metadata.num_columns != len(facts.ch_names) + 3 or n_values > LARGEST:
+                raise damaged(path, f"{file.metadata.num_columns} columns, {n_values} values")
+            return facts, markers, file.read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, f"{error}".splitlines()[0][:200]) from error
+
+
+def _numbers(column: Any, path: Path) -> NDArray[Any]:
+    """A column as (n_times,) numbers, null as NaN."""
+    values: NDArray[Any] = column.to_numpy()
+    if values.dtype.kind not in "if":
+        raise damaged(path, f"a column of {column.type}")
+    return values
