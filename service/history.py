@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from drivers.base import Marker, StreamInfo
 from models.decoder import DecoderState
+from models.meter import RATE, Quality
 from models.prediction import Prediction
 from service.log import Log, SignalLog
 from service.messages import LinkEvent, Timing, Topic
@@ -41,11 +42,11 @@ def gap_detail(lost: int, sfreq: float) -> str:
     return f"{lost} samples never came ({lost / sfreq:.2f} s)"
 
 
-Event: TypeAlias = Told | Marker | LinkEntry
+Event: TypeAlias = Told | Quality | Marker | LinkEntry
 
 
 class History:
-    """The logs of one epoch: 5 minutes of signal, an hour of predictions, and events.
+    """The logs of one epoch: 5 minutes of signal, an hour of predictions and quality, and events.
 
     Parameters
     ----------
@@ -61,6 +62,7 @@ class History:
         self.epoch = epoch
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
         self.prediction: Log[Event] = Log(round(HOUR / hop) if hop else 1)
+        self.quality: Log[Event] = Log(round(HOUR * RATE))
         self.marker: Log[Event] = Log(EVENTS)
         self.link: Log[Event] = Log(EVENTS)
         self.signal_shown = 0
@@ -68,7 +70,12 @@ class History:
 
     def events(self, topic: Topic) -> Log[Event]:
         """The log of a topic other than the signal."""
-        return {"prediction": self.prediction, "marker": self.marker, "link": self.link}[topic]
+        return {
+            "prediction": self.prediction,
+            "quality": self.quality,
+            "marker": self.marker,
+            "link": self.link,
+        }[topic]
 
     def log(self, topic: Topic) -> SignalLog | Log[Event]:
         """A topic's log."""

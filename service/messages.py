@@ -8,22 +8,23 @@ structures. Arrays are raw little-endian bytes (base64 in JSON). Each message is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from drivers.base import StreamInfo
+from drivers.base import LinkChange, Marker, StreamInfo
+from models.meter import ChannelQuality
 from models.montage import Electrode
 from models.prediction import Outputs, Status
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
-Topic: TypeAlias = Literal["prediction", "signal", "marker", "link"]
+Topic: TypeAlias = Literal["prediction", "quality", "signal", "marker", "link"]
 LinkEvent: TypeAlias = Literal[
     "connected", "lost", "retrying", "gap", "hops_skipped", "restarted", "recording"
 ]
-TOPICS: tuple[Topic, ...] = ("prediction", "marker", "link", "signal")
+TOPICS: tuple[Topic, ...] = ("prediction", "quality", "marker", "link", "signal")
 """In the order in which a reader with a backlog is served: the bulky signal last."""
 
 
@@ -61,7 +62,51 @@ class Ping(msgspec.Struct, frozen=True, tag="ping", omit_defaults=True):
     id: str | int | None = None
 
 
-ClientMessage: TypeAlias = Subscribe | Unsubscribe | Ping
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+"""Browsers count in float64."""
+Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Push(msgspec.Struct, frozen=True, tag="push", omit_defaults=True):
+    """Open a session whose samples come over this connection, or go on with it; see pushing.
+
+    ``stream`` is the acquirer's own name for this run of its source, unique in the world: with the
+    same one it finds its session again. ``session`` is the id wished for, ``model`` a checkpoint's
+    name or ``none``; both are the service's choice where they are absent.
+    """
+
+    stream: Annotated[str, msgspec.Meta(min_length=16, max_length=64)]
+    info: StreamInfo
+    session: Name | None = None
+    model: Name | None = None
+    memory: bool = True
+    id: str | int | None = None
+
+
+class Samples(msgspec.Struct, frozen=True, tag="samples", omit_defaults=True):
+    """The next samples of a push session, acknowledged by ack; one seen before changes nothing.
+
+    ``seq`` grows by one with each message, by more where the acquirer dropped some. ``first``,
+    ``timestamps`` and ``data`` are as in signal, in the numbering of the acquirer's ``epoch``, but
+    ``timestamps``, like those of ``markers`` and ``changes``, are on the acquirer's clock;
+    ``offset`` is the service's clock less that one, as the acquirer estimates it from pongs.
+    ``changes`` is what befell the link to its device before these samples. ``ends`` is true in the
+    last message. One that is refused is answered by an error with ``seq`` as its id.
+    """
+
+    session: str
+    seq: Count
+    first: Count
+    timestamps: bytes
+    data: bytes
+    offset: float
+    epoch: Count = 0
+    markers: Annotated[list[Marker], msgspec.Meta(max_length=1024)] = []
+    changes: Annotated[list[LinkChange], msgspec.Meta(max_length=1024)] = []
+    ends: bool = False
+
+
+ClientMessage: TypeAlias = Subscribe | Unsubscribe | Ping | Push | Samples
 
 
 # From the service --------------------------------------------------------------------------------
@@ -122,6 +167,22 @@ class Ok(msgspec.Struct, frozen=True, tag="ok"):
     """The client's message ``id`` was carried out."""
 
     id: str | int
+
+
+class Pushing(msgspec.Struct, frozen=True, tag="pushing", omit_defaults=True):
+    """The push session ``session`` is open; send samples from ``next`` on."""
+
+    session: str
+    stream: str
+    next: int
+    id: str | int | None = None
+
+
+class Ack(msgspec.Struct, frozen=True, tag="ack"):
+    """All samples messages up to ``seq`` are here; the acquirer need not keep them."""
+
+    session: str
+    seq: int
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong", omit_defaults=True):
@@ -186,6 +247,20 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     timing: Timing
 
 
+class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
+    """Each channel's quality over the 2 s up to sample ``index``, four times a second.
+
+    ``channels`` holds all of the source's, by name: ``score`` from 0 (useless) to 1 (good), and the
+    ``reason``, null from 0.7 up.
+    """
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    channels: dict[str, ChannelQuality]
+
+
 class Signal(msgspec.Struct, frozen=True, tag="signal"):
     """Raw µV of entries that are contiguous in ``first``; ``seq`` is the last entry's.
 
@@ -230,9 +305,19 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     lost: int | None = None
 
 
-TopicMessage: TypeAlias = PredictionMessage | Signal | MarkerMessage | Link
+TopicMessage: TypeAlias = PredictionMessage | QualityMessage | Signal | MarkerMessage | Link
 ServerMessage: TypeAlias = (
-    Hello | Subscribed | Ok | Pong | Heartbeat | SessionState | Skipped | Error | TopicMessage
+    Hello
+    | Subscribed
+    | Ok
+    | Pushing
+    | Ack
+    | Pong
+    | Heartbeat
+    | SessionState
+    | Skipped
+    | Error
+    | TopicMessage
 )
 
 _json = msgspec.json.Encoder()

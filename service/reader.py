@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from drivers.base import Marker
+from models.meter import Quality
 from service.history import Event, Told
 from service.log import Run
 from service.messages import (
@@ -14,6 +15,7 @@ from service.messages import (
     Link,
     MarkerMessage,
     PredictionMessage,
+    QualityMessage,
     Signal,
     Since,
     Skipped,
@@ -182,6 +184,8 @@ def message(session: str, seq: int, entry: Event) -> TopicMessage:
             made.outputs,
             told.timing,
         )
+    if isinstance(entry, Quality):
+        return QualityMessage(session, seq, entry.index, entry.timestamp, entry.channels)
     if isinstance(entry, Marker):
         return MarkerMessage(session, seq, entry.timestamp, entry.index, entry.label, entry.source)
     return Link(session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost)

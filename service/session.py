@@ -13,6 +13,7 @@ from drivers.clock import local_clock
 from models.checkpoint import Checkpoint
 from models.decoder import DecoderState
 from models.hops import Hop, HopCutter
+from models.meter import QualityMeter
 from models.montage import Electrode, MontageError, meet_montage
 from models.prediction import Prediction
 from models.signal import SignalError
@@ -89,6 +90,7 @@ class Session:
         self._closed = False
         self._driver: Driver | None = None
         self._cutter: HopCutter | None = None
+        self._meter: QualityMeter | None = None
         self._slot: Slot | None = None
         self._epoch = 0
         self._expected: int | None = None
@@ -194,6 +196,7 @@ class Session:
 
     def _open(self, info: StreamInfo) -> None:
         self.info = info
+        self._meter = QualityMeter(info)
         if self._engine is not None:
             self._meet_montage(self._engine, info)
         self._start_history(0)
@@ -230,8 +233,11 @@ class Session:
                 self._engine.drain(self._slot)  # what is still waiting belongs to the old epoch
             self._start_history(chunk.epoch)
         assert self.history is not None
+        assert self._meter is not None
         self._note_gap(chunk)
         self.history.signal.append(chunk)
+        for quality in self._meter.feed(chunk):
+            self.history.quality.append(quality)
         for marker in chunk.markers:
             self.history.marker.append(marker)
         if chunk.markers:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from drivers.base import StreamInfo
+from models.meter import ChannelQuality
 from models.montage import Electrode
 from service.messages import (
     PROTOCOL,
@@ -26,6 +27,7 @@ from service.messages import (
     Ok,
     Pong,
     PredictionMessage,
+    QualityMessage,
     ServerMessage,
     SessionState,
     Signal,
@@ -54,7 +56,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
         {"valence": ["low", "high"]},
         [Electrode("T7", "TP9", 0, 41.5)],
         0.1,
-        {"prediction": 3, "signal": 70000, "marker": 0, "link": 1},
+        {"prediction": 3, "quality": 8, "signal": 70000, "marker": 0, "link": 1},
         "muse-1",
     ),
     Subscribed(
@@ -92,6 +94,13 @@ MESSAGES: tuple[ServerMessage, ...] = (
         "AF7 is flat.",
         None,
         Timing(812.655, 812.659, 812.66),
+    ),
+    QualityMessage(
+        "muse-1",
+        7,
+        2751,
+        812.653,
+        {"TP9": ChannelQuality(0.97, None), "AF7": ChannelQuality(0.0, "no contact")},
     ),
     Signal(
         "muse-1",
