@@ -2,7 +2,8 @@
 
 pyxdf maps each stream's stamps onto one clock. Its own evening out is not used: it draws one line
 through everything up to a break of 1 s and 500 samples, so that shorter losses are smeared over
-the run. ``drivers.sampleclock`` finds them from 0.1 s on.
+the run. ``drivers.sampleclock`` finds them from 0.1 s on. A file that mimamba has recorded tells of
+each lost sample itself (``drivers.readers.xdfindex``).
 
 Of a stream's ``desc`` this reader takes each channel's ``label``, ``unit`` and ``type``, and
 ``acquisition/uv_per_bit``, ``acquisition/range_uv`` and ``acquisition/simulated`` (1).
@@ -26,6 +27,7 @@ from drivers.base import BadRecording, Marker, Seconds, StreamInfo
 from drivers.channels import ChannelChoice
 from drivers.lsldescription import Description, read_description
 from drivers.readers.xdfchunks import MAGIC, whole_chunks
+from drivers.readers.xdfindex import FIRST, LINK, SIGNAL, TOPIC, exact_index
 from drivers.recording import Recording, complete, timeline
 
 # Without any handler its warnings go to stderr, such as that it evened no stamps out.
@@ -40,12 +42,15 @@ SLACK = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class _Stream:
-    """One stream: its header, and its samples on the common clock."""
+class Stream:
+    """One stream: its header, and its samples on the common clock.
+
+    ``values`` are numbers (n_times, n_channels), or a list of lists of text.
+    """
 
     header: Element
     stamps: Seconds
-    values: Any  # numbers (n_times, n_channels), or a list of lists of text
+    values: Any
 
     def fact(self, path: str) -> str:
         return (self.header.findtext(path) or "").strip()
@@ -79,8 +84,17 @@ class _Stream:
         return self.is_signal and self.fact("type").lower() == "eeg"
 
     @property
+    def topic(self) -> str:
+        """What mimamba has written it for; empty for markers, and in others' files."""
+        return self.fact(TOPIC)
+
+    @property
     def has_markers(self) -> bool:
-        return self.of_text or (self.fact("type") == "Markers" and self.rate == 0)
+        return not self.topic and (self.of_text or self._has_numbered_markers)
+
+    @property
+    def _has_numbered_markers(self) -> bool:
+        return self.fact("type") == "Markers" and self.rate == 0
 
     def __str__(self) -> str:
         kind, form = self.fact("type"), self.fact("channel_format")
@@ -94,7 +108,7 @@ def recognises(head: bytes) -> bool:
 
 def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     """Read a file; see ``drivers.recording.read_recording``."""
-    streams, notices = _load(path)
+    streams, notices = load_streams(path)
     signal = _choose(streams, stream, path, notices)
     described = read_description(
         tostring(signal.header, encoding="unicode"), signal.values.shape[1]
@@ -105,7 +119,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     )
     factors = np.array([described.factors[row] for row in picks.rows])
     data = signal.values[:, picks.rows].astype(np.float64) * factors
-    timestamps, index = timeline(signal.stamps, signal.rate)
+    timestamps, index = _timeline(signal, streams)
     markers = _markers(streams, timestamps, index, notices)
     info = StreamInfo(
         name=path.name,
@@ -121,8 +135,14 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     return complete(info, data, timestamps, index, markers)
 
 
-def _load(path: Path) -> tuple[list[_Stream], list[str]]:
-    """All streams, their stamps on one clock, and a notice where the file is damaged."""
+def load_streams(path: Path) -> tuple[list[Stream], list[str]]:
+    """All streams, their stamps on one clock, and a notice where the file is damaged.
+
+    Raises
+    ------
+    BadRecording
+        If the file holds no whole sample, or nonsense.
+    """
     size = path.stat().st_size
     whole = whole_chunks(path.read_bytes())
     try:
@@ -131,7 +151,7 @@ def _load(path: Path) -> tuple[list[_Stream], list[str]]:
     except BROKEN as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     streams = [
-        _Stream(
+        Stream(
             whole.headers[stream["info"]["stream_id"]], stream["time_stamps"], stream["time_series"]
         )
         for stream in loaded
@@ -149,9 +169,28 @@ def _damaged(path: Path, how: str) -> BadRecording:
     )
 
 
-def _choose(
-    streams: Sequence[_Stream], name: str | None, path: Path, notices: list[str]
-) -> _Stream:
+def first_indices(signal: Stream, streams: Sequence[Stream]) -> NDArray[np.int64] | None:
+    """The exact index of each sample in a file that mimamba has recorded; None in others."""
+    links = [stream for stream in streams if stream.topic == LINK and stream.of_text]
+    if signal.topic != SIGNAL or len(links) != 1:
+        return None
+    events = (entry[0] for entry in links[0].values)
+    return exact_index(len(signal.stamps), signal.fact(FIRST), events)
+
+
+def _timeline(signal: Stream, streams: Sequence[Stream]) -> tuple[Seconds, NDArray[np.int64]]:
+    """Each sample's time and position: as they are where they are exact, else evened out."""
+    index = first_indices(signal, streams)
+    if index is None or not _is_sound(signal.stamps):
+        return timeline(signal.stamps, signal.rate)
+    return signal.stamps, index
+
+
+def _is_sound(stamps: Seconds) -> bool:
+    return bool(np.isfinite(stamps).all() and (np.diff(stamps) > 0).all())
+
+
+def _choose(streams: Sequence[Stream], name: str | None, path: Path, notices: list[str]) -> Stream:
     """The stream of that name; else of type EEG; else the only regular one of numbers."""
     regular = [
         stream for stream in streams if stream.is_signal and (name is None or stream.name == name)
@@ -171,7 +210,7 @@ def _choose(
     return (eeg or regular)[0]
 
 
-def _eeg(signal: _Stream, described: Description) -> tuple[str, ...] | None:
+def _eeg(signal: Stream, described: Description) -> tuple[str, ...] | None:
     """The labels of the channels of type EEG, where types are told."""
     kinds = [
         (channel.findtext("type") or "").strip().lower()
@@ -184,7 +223,7 @@ def _eeg(signal: _Stream, described: Description) -> tuple[str, ...] | None:
 
 
 def _markers(
-    streams: Sequence[_Stream],
+    streams: Sequence[Stream],
     timestamps: Seconds,
     index: NDArray[np.int64],
     notices: list[str],

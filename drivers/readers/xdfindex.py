@@ -38,7 +38,7 @@ def exact_index(n_times: int, first: str, events: Iterable[str]) -> NDArray[np.i
         The entries of the stream ``link``, in order. Losses after the last sample are left out:
         the file is cut there.
     """
-    if not first.isdecimal() or int(first) > MOST:
+    if not first.isdecimal() or len(first) > len(str(MOST)):
         return None
     shifts = np.zeros(n_times + 1, np.int64)
     expected, lost_so_far = int(first), 0
