@@ -11,6 +11,7 @@ from scipy.signal import butter, sosfilt
 
 from drivers.base import StreamInfo
 from models.quality import Limits, describe_faults, find_faults
+from tests.models.edf import edf
 
 MUSE = StreamInfo("Muse", "test", 256.0, ("TP9", "AF7"), uv_per_bit=0.48828, range_uv=1000.0)
 CYTON = StreamInfo("Cyton", "test", 250.0, ("Fp1", "Fp2"), uv_per_bit=0.02235, range_uv=187_500.0)
@@ -114,14 +115,6 @@ def share_poor(x: NDArray[np.float64], info: StreamInfo) -> float:
     hops = x[: len(x) // HOP * HOP].reshape(-1, HOP, x.shape[1])
     poor = [any(find_faults(hop, Limits.of(info))) for hop in hops]
     return sum(poor) / len(poor)
-
-
-def edf(file: Path) -> NDArray[np.float64]:
-    """The first four channels, µV, without the second that pads the last record."""
-    from mne.io import read_raw_edf
-
-    raw = read_raw_edf(file, verbose="error")
-    return np.asarray(1e6 * raw.get_data()[:4].T)[: -int(2 * raw.info["sfreq"])]
 
 
 @pytest.mark.parametrize(
