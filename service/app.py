@@ -23,6 +23,8 @@ from service.connection import Connection
 from service.hub import Hub
 from service.page import CONTENT_SECURITY_POLICY, find_page
 from service.problems import add_problem_handlers, problem
+from service.recordings import Recordings, data_folder
+from service.recordings_api import recordings_api
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 
@@ -38,6 +40,7 @@ class Running:
     settings: Settings
     hub: Hub
     sessions: Sessions
+    recordings: Recordings
 
 
 def _running(connection: HTTPConnection) -> Running:
@@ -140,8 +143,10 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub()
+        recordings = Recordings(data_folder(settings.data_dir))
         sessions = Sessions(hub, choose_model(settings.model, settings.memory))
-        app.state.running = running = Running(settings, hub, sessions)
+        app.state.running = running = Running(settings, hub, sessions, recordings)
+        await asyncio.to_thread(recordings.recover)
         async with asyncio.TaskGroup() as tasks:
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
@@ -149,6 +154,7 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
                 yield
             finally:
                 start.cancel()
+                await asyncio.to_thread(recordings.close)
                 await sessions.close_all()
                 beats.cancel()
 
@@ -164,6 +170,7 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
     app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)
     add_problem_handlers(app)
     app.include_router(api)
+    app.include_router(recordings_api)
     app.include_router(health)
     _mount_page(app)
     return app

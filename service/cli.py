@@ -44,6 +44,15 @@ Memory = Annotated[
     ),
 ]
 
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MIMAMBA_DATA_DIR",
+        help="The folder of the recordings. [default: a place of your own]",
+        show_default=False,
+    ),
+]
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -90,6 +99,7 @@ def serve(
     files: Annotated[
         Path | None, typer.Option(help="The folder whose recordings the API may play.")
     ] = None,
+    data_dir: DataDir = None,
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A name besides localhost that browsers may use.")
     ] = None,
@@ -109,6 +119,7 @@ def serve(
             "host": host,
             "port": port,
             "files": files,
+            "data_dir": data_dir,
             "allowed_host": allowed_host or None,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
@@ -154,6 +165,32 @@ def sources(
         from service.sources import show_sources
 
         show_sources(timeout, json)
+
+
+@app.command()
+def recordings(
+    data_dir: DataDir = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """List the recordings."""
+    with one_line_errors():
+        from service.listing import show_recordings
+
+        show_recordings(data_dir, json)
+
+
+@app.command()
+def recover(
+    where: Annotated[
+        Path | None, typer.Argument(help="An XDF file, or a folder of them.", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make recordings whole that were cut off by a crash; the service does it at its start, too."""
+    with one_line_errors():
+        from service.listing import recover_recordings
+
+        recover_recordings(where, data_dir)
 
 
 @train.command("demo")

@@ -10,6 +10,10 @@ from starlette.exceptions import HTTPException
 from drivers.base import DriverError
 from models.checkpoint import CheckpointError
 from service.admission import NotAdmitted
+from service.engine import EngineStopped
+from service.recorder import CannotRecord
+from service.recordings import NoRecording, RecordingRefused, RecordingTaken
+from service.session import SessionOver
 from service.sessions import NoSession, SessionFailed, SessionTaken
 
 STATUSES: dict[type[Exception], tuple[int, str]] = {
@@ -19,6 +23,12 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NoSession: (404, "No such session"),
     SessionTaken: (409, "The id is taken"),
     SessionFailed: (424, "The session could not be opened"),
+    SessionOver: (409, "The session is not open"),
+    EngineStopped: (503, "The model has failed"),
+    NoRecording: (404, "No such recording"),
+    RecordingTaken: (409, "The recording is there already"),
+    RecordingRefused: (409, "Not with this session or recording"),
+    CannotRecord: (507, "The recording cannot be written"),
 }
 """The status and title of each error that a person can meet."""
 

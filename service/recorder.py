@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,8 @@ SOURCES = 16
 OTHERS = "other markers"
 
 
-class DiskFull(OSError):
-    """There is no room for a recording; one clear line."""
+class CannotRecord(RuntimeError):
+    """There is no room for a recording, or its folder takes no file; one clear line."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,7 @@ class Recorder:
         If the session is not open.
     FileExistsError
         If the file is there.
-    DiskFull
-        If there is no room.
-    OSError
+    CannotRecord
         If it cannot be written; no file is left then.
     """
 
@@ -105,12 +104,17 @@ class Recorder:
         self._stopping = threading.Event()
         self._synced = self._told_offsets = self._bounded = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"recorder {path.stem}")
-        self._writer = XDFWriter(path, file_header())
+        try:
+            self._writer = XDFWriter(path, file_header())
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise cannot_record(path.parent, error) from error
         try:
             self._begin()
-        except OSError:
+        except OSError as error:
             self.abandon()
-            raise
+            raise cannot_record(path.parent, error) from error
 
     def start(self) -> None:
         """Begin to write."""
@@ -280,10 +284,15 @@ class Recorder:
         return "the disk is full" if free < LEAST_BYTES else None
 
 
+def cannot_record(folder: Path, error: OSError) -> CannotRecord:
+    """What to tell of a folder that takes no recording."""
+    return CannotRecord(
+        f"wanted to write a recording to {folder}; found: {error.strerror or error}; "
+        "make room there, or choose another folder with --data-dir"
+    )
+
+
 def _check_room(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < 2 * LEAST_BYTES:
-        raise DiskFull(
-            f"wanted room for a recording in {folder}; found {free / 1e6:.1f} MB; "
-            "make room there, or choose another folder with --data-dir"
-        )
+        raise cannot_record(folder, OSError(ENOSPC, f"{free / 1e6:.1f} MB of free space"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,8 +19,8 @@ from platformdirs import user_data_path
 from drivers.base import BadRecording
 from drivers.source import parse_source
 from service.card import Card, delete_card, load_card, save_card
-from service.recorder import Ending, Recorder
-from service.recover import BeingWritten, is_being_written, recover
+from service.recorder import Ending, Recorder, cannot_record
+from service.recover import BeingWritten, Recovered, is_being_written, recover
 from service.session import Session
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
@@ -40,11 +40,10 @@ class RecordingRefused(ValueError):
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A recording as it is listed: its card, and its file's size."""
+class Listed(Card):
+    """A card, with the size of the recording's file."""
 
-    card: Card
-    bytes: int
+    bytes: int = 0
 
 
 class Recordings:
@@ -74,7 +73,7 @@ class Recordings:
             If the name is none, or the session is a replay at another speed than 1.
         SessionOver, EngineStopped
             If the session is not open.
-        OSError
+        CannotRecord
             If the disk does not take it.
         """
         check_speed(session.url)
@@ -82,7 +81,6 @@ class Recordings:
         name = _checked(name or f"{session.name}-{now:%Y%m%d-%H%M%S}")
         with self._changing:
             self._check_free(session)
-            self._folder.mkdir(parents=True, exist_ok=True)
             card = Card(
                 name=name,
                 state="recording",
@@ -117,7 +115,7 @@ class Recordings:
             path.stem for path in self._folder.glob("*.xdf") if re.fullmatch(NAME, path.stem)
         )
         listed = [self.get(name) for name in names]
-        return sorted(listed, key=lambda each: each.card.started or "", reverse=True)
+        return sorted(listed, key=lambda each: each.started or "", reverse=True)
 
     def get(self, name: str) -> Listed:
         """One recording.
@@ -135,7 +133,7 @@ class Recordings:
         card = load_card(path)
         if card.state == "recording" and name not in self._running and not is_being_written(path):
             card = replace(card, state="unfinished")
-        return Listed(card, size)
+        return Listed(**asdict(card), bytes=size)
 
     def file(self, name: str) -> Path:
         """The file of a recording that has ended.
@@ -169,29 +167,12 @@ class Recordings:
         self._path(name).unlink()
         delete_card(self._path(name))
 
-    def recover(self) -> list[Card]:
-        """Make recordings whole that were cut off; returns what became of each."""
-        return [
-            self.recover_one(each.card) for each in self.all() if each.card.state == "unfinished"
-        ]
-
-    def recover_one(self, card: Card) -> Card:
-        """Make a recording whole, and say on its card what became of it."""
-        try:
-            done = recover(self._path(card.name))
-        except BeingWritten:
-            return card
-        except BadRecording as error:
-            card = replace(card, state="damaged", reason=str(error))
-        else:
-            cut = f"it was cut off; {done.cut} bytes of its end are lost"
-            card = replace(
-                card,
-                state="finished" if done.whole else "recovered",
-                reason=card.reason if done.whole else cut,
-            )
-        self._try_to_save(card)
-        return card
+    def recover(self) -> None:
+        """Make recordings whole that were cut off; their cards say what became of them."""
+        for each in self.all():
+            if each.state == "unfinished":
+                with contextlib.suppress(BadRecording):  # its card says so
+                    recover_recording(self._path(each.name))
 
     def close(self) -> None:
         """End all recordings that are being made."""
@@ -202,30 +183,27 @@ class Recordings:
         """A recorder whose file and card are there."""
         path = self._path(card.name)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             recorder = Recorder(path, session, lambda ending: self._ended(card, ending))
         except FileExistsError:
             raise RecordingTaken(
                 f"wanted a new name; found that {card.name!r} is taken; choose another"
             ) from None
+        except OSError as error:
+            raise cannot_record(self._folder, error) from error
         try:
             save_card(path, card)
-        except OSError:
+        except OSError as error:
             recorder.abandon()
-            raise
+            raise cannot_record(self._folder, error) from error
         return recorder
 
     def _ended(self, card: Card, ending: Ending) -> None:
         """From the recorder's thread."""
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
         ended = replace(card, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
-        self._try_to_save(ended)
+        _try_to_save(self._path(card.name), ended)
         self._running.pop(card.name, None)
-
-    def _try_to_save(self, card: Card) -> None:
-        # Where the disk is full or may not be written, the old card stays: it says "recording",
-        # which every scan corrects.
-        with contextlib.suppress(OSError):
-            save_card(self._path(card.name), card)
 
     def _check_free(self, session: Session) -> None:
         for name, (recorded, _) in list(self._running.items()):
@@ -236,7 +214,7 @@ class Recordings:
                 )
 
     def _check_ended(self, name: str) -> None:
-        if self.get(name).card.state == "recording":
+        if self.get(name).state == "recording":
             raise RecordingRefused(
                 f"wanted a recording that has ended; found that {name} is being made; stop it first"
             )
@@ -245,9 +223,41 @@ class Recordings:
         return self._folder / f"{name}.xdf"
 
 
-def default_folder() -> Path:
-    """Where recordings lie unless a person says otherwise."""
-    return user_data_path("mimamba", appauthor=False) / "recordings"
+def recover_recording(path: Path) -> Recovered:
+    """Make a recording whole that was cut off, and have its card say so, where it has one.
+
+    Raises
+    ------
+    BadRecording
+        If it is being written, or cannot be recovered.
+    """
+    card = load_card(path)
+    noted = card.state in ("recording", "unfinished", "damaged")
+    try:
+        done = recover(path)
+    except BeingWritten:
+        raise
+    except BadRecording as error:
+        if noted:
+            _try_to_save(path, replace(card, state="damaged", reason=str(error)))
+        raise
+    if noted and done.whole:
+        _try_to_save(path, replace(card, state="finished"))
+    elif noted:
+        _try_to_save(path, replace(card, state="recovered", reason=f"it was cut off: {done}"))
+    return done
+
+
+def _try_to_save(path: Path, card: Card) -> None:
+    # Where the disk is full or may not be written, the old card stays: it says "recording", which
+    # every scan corrects.
+    with contextlib.suppress(OSError):
+        save_card(path, card)
+
+
+def data_folder(chosen: Path | None) -> Path:
+    """The folder of the recordings: the chosen one, or a place of the user's own."""
+    return chosen or user_data_path("mimamba", appauthor=False)
 
 
 def check_speed(url: str) -> None:

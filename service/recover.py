@@ -31,6 +31,11 @@ class Recovered:
         """Whether nothing had to be done."""
         return not self.cut and not self.ended
 
+    def __str__(self) -> str:
+        if self.whole:
+            return "whole"
+        return f"{self.cut} bytes of a last part were cut off" if self.cut else "its end was added"
+
 
 def recover(path: Path) -> Recovered:
     """Cut an XDF file after its last whole chunk and give each stream the footer that it lacks.

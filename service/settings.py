@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     model: str | None = None
     memory: bool = True
     files: Path | None = None
+    data_dir: Path | None = None
     allowed_host: list[str] = []
 
     @field_validator("host")
@@ -47,3 +48,12 @@ class Settings(BaseSettings):
         if files is not None and not files.is_dir():
             raise ValueError(f"wanted a folder of recordings; found {str(files)!r}; create it")
         return files
+
+    @field_validator("data_dir")
+    @classmethod
+    def _no_file(cls, data_dir: Path | None) -> Path | None:
+        if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
+            raise ValueError(
+                f"wanted a folder for recordings; found the file {str(data_dir)!r}; choose another"
+            )
+        return data_dir

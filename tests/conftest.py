@@ -30,6 +30,14 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _recordings_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the recordings of the person who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIMAMBA_DATA_DIR", str(tmp_path_factory.mktemp("recordings")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _lsl_on_loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """LSL stays on this machine, and among the tests of one run.
 

@@ -1,0 +1,92 @@
+"""The API's recordings: start, stop, list, download, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
+
+from service.recordings import NAME, Listed, Recordings
+from service.sessions import Sessions
+
+RecordingId = Annotated[str, Path(pattern=f"^{NAME}$")]
+
+
+def _recordings(connection: HTTPConnection) -> Recordings:
+    recordings: Recordings = connection.app.state.running.recordings
+    return recordings
+
+
+def _sessions(connection: HTTPConnection) -> Sessions:
+    sessions: Sessions = connection.app.state.running.sessions
+    return sessions
+
+
+Folder = Annotated[Recordings, Depends(_recordings)]
+
+
+class NewRecording(BaseModel):
+    """A recording to start."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session: str = Field(max_length=64)
+    name: str | None = Field(
+        default=None, pattern=f"^{NAME}$", description="The session's id and the time if absent."
+    )
+    person: str | None = Field(default=None, max_length=200, description="A pseudonym.")
+    notes: str | None = Field(default=None, max_length=10_000)
+
+
+recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
+
+
+# These block on the disk, so they are not coroutines: FastAPI gives each a thread.
+
+
+@recordings_api.get("")
+def list_recordings(recordings: Folder) -> list[Listed]:
+    """All recordings, the newest first."""
+    return recordings.all()
+
+
+@recordings_api.post("", status_code=201)
+def start_recording(
+    recordings: Folder, sessions: Annotated[Sessions, Depends(_sessions)], new: NewRecording
+) -> Listed:
+    """Record a session from now on; its headers are on the disk when this answers."""
+    session = sessions.get(new.session)
+    return recordings.start(session, new.name, new.person, new.notes)
+
+
+@recordings_api.get("/{recording}")
+def read_recording(recordings: Folder, recording: RecordingId) -> Listed:
+    """One recording."""
+    return recordings.get(recording)
+
+
+@recordings_api.post("/{recording}/stop")
+def stop_recording(recordings: Folder, recording: RecordingId) -> Listed:
+    """End a recording; its file is whole when this answers."""
+    return recordings.stop(recording)
+
+
+@recordings_api.get("/{recording}/file", response_class=FileResponse)
+def download_recording(recordings: Folder, recording: RecordingId) -> FileResponse:
+    """The file of a recording that has ended."""
+    return FileResponse(
+        recordings.file(recording), media_type="application/x-xdf", filename=f"{recording}.xdf"
+    )
+
+
+@recordings_api.delete("/{recording}", status_code=204)
+def delete_recording(
+    recordings: Folder,
+    recording: RecordingId,
+    confirm: Annotated[str, Query(description="The recording's name once more.")],
+) -> None:
+    """Delete a recording for good."""
+    recordings.delete(recording, confirm)
