@@ -192,9 +192,10 @@ class Inbox:
             raise BadSamples("times in seconds", "some that are none", "send the clock's own")
         if not np.isfinite(chunk.data).all():
             raise BadSamples("samples in µV", "some that are no numbers", "leave these samples out")
-        if not 0 <= chunk.first <= chunk.end < LARGEST:
+        indices = [chunk.first, chunk.end, *(each.index for each in chunk.markers)]
+        if not 0 <= min(indices) <= max(indices) < LARGEST:
             raise BadSamples(
-                f"indices from 0 to {LARGEST}", f"first={chunk.first}", "number from 0"
+                f"indices from 0 to {LARGEST}", f"{min(indices)}..{max(indices)}", "number from 0"
             )
         if chunk.n_times:
             self._check_order(chunk)

@@ -23,6 +23,7 @@ from service.connection import Connection
 from service.hub import Hub
 from service.page import CONTENT_SECURITY_POLICY, find_page
 from service.problems import add_problem_handlers, problem
+from service.push import Pushes
 from service.recordings import Recordings, data_folder
 from service.recordings_api import recordings_api
 from service.sessions import ModelChoice, Sessions, SessionView, view
@@ -41,6 +42,7 @@ class Running:
     hub: Hub
     sessions: Sessions
     recordings: Recordings
+    pushes: Pushes
 
 
 def _running(connection: HTTPConnection) -> Running:
@@ -107,7 +109,7 @@ async def close_session(service: Service, session: SessionId) -> None:
 async def stream(socket: WebSocket, service: Service) -> None:
     """Wire protocol v1."""
     server = f"mimamba {version('mimamba')}"
-    await Connection(socket, service.hub, service.sessions.all, server).serve()
+    await Connection(socket, service.hub, service.sessions.all, server, service.pushes).serve()
 
 
 health = APIRouter(include_in_schema=False)
@@ -145,7 +147,8 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
         hub = Hub()
         recordings = Recordings(data_folder(settings.data_dir))
         sessions = Sessions(hub, choose_model(settings.model, settings.memory))
-        app.state.running = running = Running(settings, hub, sessions, recordings)
+        pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
+        app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
         await asyncio.to_thread(recordings.recover)
         async with asyncio.TaskGroup() as tasks:
             beats = tasks.create_task(hub.run())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 import anyio
 import msgspec
@@ -35,9 +36,13 @@ from service.messages import (
     decode_client,
     encode,
 )
+from service.push import Intake, Pushes
+from service.pushmessages import Push, Pushing, Samples
 from service.reader import Reader
 from service.session import Session
 
+Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Error
+"""A client's message that the sender answers, or the answer itself."""
 ASKED = 16
 """A client's messages that may wait for an answer; more wait in its own socket."""
 
@@ -60,6 +65,8 @@ class Connection:
         The present sessions.
     server
         Name and version of the service, for hello.
+    pushes
+        The push sessions, for an acquirer.
     """
 
     def __init__(
@@ -68,14 +75,16 @@ class Connection:
         hub: Hub,
         sessions: Callable[[], dict[str, Session]],
         server: str,
+        pushes: Pushes,
     ) -> None:
         self._socket = socket
         self._hub = hub
         self._sessions = sessions
         self._server = server
         self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
+        self._intake = Intake(pushes)
         self._readers: dict[Session, Reader] = {}
-        self._asked: asyncio.Queue[ClientMessage | Error] = asyncio.Queue(ASKED)
+        self._asked: asyncio.Queue[Asked] = asyncio.Queue(ASKED)
         self._states = hub.states.next
         self._woken = asyncio.Event()
         self._beat = False
@@ -111,7 +120,14 @@ class Connection:
             if frame["type"] == "websocket.disconnect":
                 return
             payload = frame.get("bytes") if self._binary else frame.get("text")
-            await self._asked.put(self._decode(payload))
+            message = self._decode(payload)
+            self._intake.hear()
+            # What a busy session has no room for waits here, and so in the acquirer's socket.
+            heard = (
+                await self._intake.take(message) if isinstance(message, Push | Samples) else message
+            )
+            if heard is not None:
+                await self._asked.put(heard)
             self._woken.set()
 
     def _decode(self, payload: bytes | str | None) -> ClientMessage | Error:
@@ -160,6 +176,9 @@ class Connection:
         """The frames to send next; empty where there is nothing to say."""
         if not self._asked.empty():
             return self._answer(self._asked.get_nowait())
+        acks = self._intake.acks()
+        if acks:
+            return [encode(ack, self._binary) for ack in acks]
         if self._beat:
             self._beat = False
             return [encode(Heartbeat(clock_now()), self._binary)]
@@ -178,8 +197,8 @@ class Connection:
             del self._readers[gone]
         return [encode(state, self._binary)]
 
-    def _answer(self, asked: ClientMessage | Error) -> list[bytes]:
-        if isinstance(asked, Error):
+    def _answer(self, asked: Asked) -> list[bytes]:
+        if isinstance(asked, Error | Pushing):
             return [encode(asked, self._binary)]
         if isinstance(asked, Ping):
             return [encode(Pong(asked.t, clock_now(), asked.id), self._binary)]

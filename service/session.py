@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
@@ -22,6 +23,7 @@ from service.history import History, LinkEntry, Place, Told, gap_detail
 from service.messages import TOPICS, LinkEvent, Model, Timing
 
 State: TypeAlias = Literal["opening", "open", "ended"]
+Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
 
 
 class Watcher(Protocol):
@@ -58,6 +60,8 @@ class Session:
         The gate at each hop's start: the checkpoint's, or 0.
     watcher
         Told of everything new.
+    connect
+        Gives the driver of the URL, which is told to it with whom to tell the link's changes.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Session:
         required: bool,
         r: float,
         watcher: Watcher,
+        connect: Connect = open_source,
     ) -> None:
         self.name = name
         self.url = url
@@ -83,6 +88,7 @@ class Session:
         self._engine = engine
         self._required = required
         self._watcher = watcher
+        self._connect_to = connect
         self._token = secrets.token_hex(4)
         self._closing = threading.Lock()
         self._between = threading.Lock()
@@ -187,7 +193,7 @@ class Session:
 
     def _connect(self) -> Driver:
         """The driver, not yet entered; ``close`` ends it from now on."""
-        driver = open_source(self.url, self._link_changed)
+        driver = self._connect_to(self.url, self._link_changed)
         with self._closing:
             self._driver = driver
             if self._closed:

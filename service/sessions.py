@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 
+from drivers import open_source
 from drivers.base import StreamInfo
 from drivers.source import parse_source
 from models.checkpoint import load_checkpoint
@@ -14,7 +15,7 @@ from service.engine import Engine
 from service.history import LinkEntry
 from service.hub import Hub
 from service.messages import Model
-from service.session import Session, State
+from service.session import Connect, Session, State
 
 
 class NoSession(LookupError):
@@ -111,7 +112,11 @@ class Sessions:
         return next((e.failure for e in self._engines.values() if e.failure), None)
 
     async def open(
-        self, url: str, name: str | None = None, choice: ModelChoice | None = None
+        self,
+        url: str,
+        name: str | None = None,
+        choice: ModelChoice | None = None,
+        connect: Connect = open_source,
     ) -> Session:
         """Open a session and wait until its source is there.
 
@@ -130,7 +135,7 @@ class Sessions:
         name = self._name(url, name)
         engine = await asyncio.to_thread(self._engine, choice.name) if choice.name else None
         r = engine.checkpoint.r if engine and choice.memory else 0.0
-        session = Session(name, url, engine, choice.required, r, self._hub)
+        session = Session(name, url, engine, choice.required, r, self._hub, connect)
         if name in self._sessions:
             raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
         self._sessions[name] = session
@@ -147,9 +152,11 @@ class Sessions:
         source = parse_source(url)
         if name is not None:
             return name
-        self._opened += 1
-        kind = source.place if source.scheme == "brainflow" else source.scheme
-        return f"{kind or source.scheme}-{self._opened}"
+        kind = (source.place if source.scheme == "brainflow" else "") or source.scheme
+        while name is None or name in self._sessions:
+            self._opened += 1
+            name = f"{kind}-{self._opened}"
+        return name
 
     def _engine(self, model: str) -> Engine:
         """The engine of a checkpoint, started at its first use."""
