@@ -10,7 +10,7 @@ import msgspec
 
 from drivers.base import BadRecording, Marker, StreamInfo
 
-SLOWEST, FASTEST = 0.1, 1e6
+SLOWEST, FASTEST = 10.0, 100_000.0
 """Rates that a signal may have, Hz."""
 JOIN = "; "
 """Between the labels of markers at the same sample, in a column for people."""

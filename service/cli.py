@@ -154,6 +154,28 @@ def score(
 
 
 @app.command()
+def convert(
+    recording: Annotated[
+        str, typer.Argument(metavar="IN", help="A recording's path, or a replay:// URL.")
+    ],
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT",
+            help="A path that ends in .edf, .bdf, .csv, .parquet or .xdf; or "
+            "'bids:FOLDER?subject=01&task=rest' (session, run).",
+        ),
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Write a recording in another format; gaps, markers and µV come along."""
+    with one_line_errors():
+        from service.convert import convert as run
+
+        run(recording, out, force)
+
+
+@app.command()
 def sources(
     timeout: Annotated[
         float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drivers.base import BadRecording, Marker
 from drivers.channels import ChannelChoice
 from drivers.facts import Facts, damaged, from_json
-from drivers.readers.table import recording_of
+from drivers.readers.numbered import recording_of
 from drivers.recording import Recording
 from drivers.writers.csv import FACTS, MAGIC, MARKER
 

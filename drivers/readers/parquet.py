@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drivers.base import BadRecording, LibraryMissing, Marker
 from drivers.channels import ChannelChoice
 from drivers.facts import Facts, damaged, from_json
-from drivers.readers.table import recording_of
+from drivers.readers.numbered import recording_of
 from drivers.recording import Recording
 
 MAGIC = b"PAR1"

@@ -112,7 +112,7 @@ def _write(recording: Recording, path: Path, depth: _Depth) -> Written:
         )
         for name, column in zip(info.ch_names, data.T, strict=True)
     ]
-    date = _start(float(recording.timestamps[0]))
+    date = started(recording)
     file = (edfio.Edf if depth is _EDF else edfio.Bdf)(
         signals,  # type: ignore[arg-type]  # of the class that belongs to it
         recording=edfio.Recording(
@@ -188,8 +188,9 @@ def _rounded(value: float, direction: str) -> float:
     return float(Decimal(value).to_integral_value(direction))
 
 
-def _start(stamp: float) -> datetime | None:
-    """The date and time of a UNIX timestamp, else None."""
+def started(recording: Recording) -> datetime | None:
+    """When a recording began, if its timestamps are UNIX time; else None."""
+    stamp = float(recording.timestamps[0])
     if not FIRST_UNIX <= stamp <= LAST_UNIX:
         return None
     return datetime.fromtimestamp(stamp, UTC)
