@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 
 from drivers.base import DriverError
@@ -38,11 +39,16 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     try:
         return Settings(**flags)
     except ValidationError as error:
-        lines = (
-            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()
-        )
-        raise CannotServe("; ".join(lines)) from None
+        raise CannotServe("; ".join(_line(each) for each in error.errors())) from None
+
+
+def _line(error: ErrorDetails) -> str:
+    """What a setting wanted and found; our own validators say so themselves."""
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "value_error":
+        return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+    wanted = error["msg"].replace("Input should be ", "").replace("Input should ", "to ")
+    return f"{name}: wanted {wanted}; found {error['input']!r}; correct it"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -115,6 +121,7 @@ def make_config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_level="warning",
+        lifespan="on",  # a start that fails ends the process, instead of serving without sessions
         ws="websockets-sansio",  # flow control on writes, no deprecated API
         ws_max_size=CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,
