@@ -6,6 +6,7 @@ DriverError
 ├── BadSource        the source's URL is wrong: scheme, board, parameter
 ├── BadChannels      the channels asked for are not there
 ├── BadRecording     a file is unreadable, empty, truncated or of another format
+├── BadPlayback      a recording cannot be played so: no such position, marker or speed
 ├── DeviceNotFound   the headset, board or stream is not there
 ├── LibraryMissing   the library that reaches the device is not installed or not loadable
 └── StreamLost       a live link that worked is gone
@@ -13,10 +14,10 @@ DriverError
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,10 @@ class BadChannels(DriverError):
 
 class BadRecording(DriverError):
     """A file cannot be read as a recording."""
+
+
+class BadPlayback(DriverError):
+    """A recording has no such position or marker, or cannot be played at such a speed."""
 
 
 class DeviceNotFound(DriverError):
@@ -201,4 +206,82 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Disconnect; a blocked iteration ends within 0.5 s."""
+        ...
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How a recording is being played.
+
+    Parameters
+    ----------
+    position
+        The next sample's, s: its index divided by sfreq, lost samples counted. The
+        length where none is left.
+    length
+        The position after the last sample, s.
+    speed
+        Times the pace at which it was recorded; inf is as fast as its reader takes it.
+    paused
+        Whether nothing is played until ``resume``.
+    loop
+        Whether it starts anew at its end.
+    """
+
+    position: float
+    length: float
+    speed: float
+    paused: bool
+    loop: bool
+
+
+@runtime_checkable
+class Seekable(Protocol):
+    """What only a recording can do, and only once its driver is entered.
+
+    A caller asks ``isinstance(driver, Seekable)``, never for a class. All may be called from any
+    thread while another one iterates; a chunk that was already due then may still come.
+
+    A seek starts a new epoch, whose first chunk has the ``first`` of its position in the file;
+    seeks between which nothing was played count as one. A pause and a change of speed are neither
+    a gap nor a new epoch: what follows is only played, and stamped, later or at another pace.
+    """
+
+    def playback(self) -> Playback:
+        """How it is being played now."""
+        ...
+
+    def watch(self, on_change: Callable[[Playback], None]) -> None:
+        """Have every change told, but that of the position by playing itself.
+
+        The calls come in order, from whichever thread makes the change; they must not block, nor
+        call back.
+        """
+        ...
+
+    def markers(self) -> tuple[Marker, ...]:
+        """The recording's markers in order; ``timestamp`` is the position, s."""
+        ...
+
+    def pause(self) -> None:
+        """Play nothing more."""
+        ...
+
+    def resume(self) -> None:
+        """Play on; from the start where the end was reached."""
+        ...
+
+    def seek(self, position: float) -> None:
+        """Go on from the first sample at or after a position, s; paused where it was paused.
+
+        One beyond either end is that end.
+        """
+        ...
+
+    def set_speed(self, speed: float) -> None:
+        """Play at another speed, inf for as fast as possible; raises BadPlayback."""
+        ...
+
+    def set_loop(self, loop: bool) -> None:
+        """Start anew at the end, or do not."""
         ...

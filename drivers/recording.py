@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import ModuleType
@@ -56,25 +56,41 @@ class Recording:
     def n_times(self) -> int:
         return int(self.data.shape[0])
 
-    def chunks(self, n_times: int) -> Iterator[Chunk]:
-        """Views of up to ``n_times`` samples that never span a gap, with the file's timestamps."""
-        gaps = np.flatnonzero(np.diff(self.index) != 1) + 1
-        edges = [0, *gaps.tolist(), self.n_times]
-        told = 0
-        for begin, end in pairwise(edges):
-            for start in range(begin, end, n_times):
-                stop = min(start + n_times, end)
-                after = int(self.index[stop - 1]) + 1
-                due = told
-                while due < len(self.markers) and self.markers[due].index < after:
-                    due += 1
-                yield Chunk(
-                    data=self.data[start:stop],
-                    timestamps=self.timestamps[start:stop],
-                    first=int(self.index[start]),
-                    markers=self.markers[told:due],
-                )
-                told = due
+    @property
+    def end(self) -> int:
+        """The position after the last sample."""
+        return int(self.index[-1]) + 1
+
+    def chunks(self, n_times: int, start: int = 0) -> Iterator[Chunk]:
+        """Views of up to ``n_times`` samples that never span a gap, with the file's timestamps.
+
+        From position ``start`` on: samples and markers of that index and above.
+        """
+        while (chunk := self.chunk(start, n_times)) is not None:
+            yield chunk
+            start = chunk.end
+
+    def chunk(self, start: int, n_times: int) -> Chunk | None:
+        """The first chunk at or after position ``start``; None where none is left.
+
+        It has the markers from ``start`` up to its end.
+        """
+        row = int(np.searchsorted(self.index, start))
+        if row == self.n_times:
+            return None
+        index = self.index[row : row + n_times]
+        gaps = np.flatnonzero(np.diff(index) != 1)
+        rows = slice(row, row + (int(gaps[0]) + 1 if gaps.size else len(index)))
+        told, due = (
+            bisect_left(self.markers, at, key=lambda marker: marker.index)
+            for at in (start, int(self.index[rows.stop - 1]) + 1)
+        )
+        return Chunk(
+            data=self.data[rows],
+            timestamps=self.timestamps[rows],
+            first=int(index[0]),
+            markers=self.markers[told:due],
+        )
 
 
 def read_recording(

@@ -43,6 +43,19 @@ def test_chunks_hold_every_sample_and_marker_once(
     assert tuple(found) == markers
 
 
+@given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 20), st.integers(0, 70))
+def test_chunks_from_a_position_hold_what_is_at_or_after_it(
+    present: set[int], n_times: int, start: int
+) -> None:
+    index = sorted(present)
+    made = recording(index, tuple(Marker(at / 256, at, "m", "s") for at in index))
+    chunks = list(made.chunks(n_times, start))
+    after = [at for at in index if at >= start]
+    assert [at for chunk in chunks for at in range(chunk.first, chunk.end)] == after
+    assert [marker.index for chunk in chunks for marker in chunk.markers] == after
+    assert made.end == index[-1] + 1
+
+
 def test_chunks_break_only_at_gaps_and_at_full_length() -> None:
     chunks = recording([0, 1, 2, 3, 4, 8, 9]).chunks(3)
     assert [(chunk.first, chunk.n_times) for chunk in chunks] == [(0, 3), (3, 2), (8, 2)]
