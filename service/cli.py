@@ -1,4 +1,5 @@
-"""The command line: ``mimamba serve``, ``watch``, ``score``, ``sources``, ``train``.
+"""The command line: ``mimamba serve``, ``watch``, ``score``, ``sources``, ``replay``, ``simulate``,
+``train``.
 
 Each command imports what it needs when it runs, so that help and errors come at once. Errors that a
 person can mend are one line and exit status 2.
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +29,11 @@ app = typer.Typer(
 train = typer.Typer(help="Train a checkpoint.", no_args_is_help=True)
 app.add_typer(train, name="train")
 
+To = Annotated[Literal["lsl"], typer.Option(help="As streams of the lab streaming layer.")]
+Name = Annotated[
+    str | None,
+    typer.Option(help="The stream's name. [default: the source's]", show_default=False),
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -187,6 +193,35 @@ def sources(
         from service.sources import show_sources
 
         show_sources(timeout, json)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="A recording's path.")],
+    to: To,  # noqa: ARG001  its one value is checked
+    speed: Annotated[float, typer.Option(help="0.1 to 64 times its own pace.")] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin anew at its end.")] = False,
+    name: Name = None,
+) -> None:
+    """Play a recording for other programs, which take it for a headset."""
+    with one_line_errors():
+        from service.play import replay as run
+
+        run(recording, speed, loop, name)
+
+
+@app.command()
+def simulate(
+    to: To,  # noqa: ARG001  its one value is checked
+    scenario: Annotated[str, typer.Option(help="As in simulate://.")] = "tour",
+    seed: Annotated[int, typer.Option(help="The person and the moment.")] = 0,
+    name: Name = None,
+) -> None:
+    """Simulate a headset for other programs."""
+    with one_line_errors():
+        from service.play import simulate as run
+
+        run(scenario, seed, name)
 
 
 @app.command()
