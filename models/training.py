@@ -59,6 +59,8 @@ class TrainingConfig:
         Sequences in a batch.
     sequence
         Shortest and longest sequence, hops.
+    carried
+        Share of the sequences that run with r; the others run with r = 0.
     learning_rate, weight_decay, clip
         Of AdamW; the rate falls to 0 along a cosine, the gradient's norm is clipped.
     seed
@@ -69,6 +71,7 @@ class TrainingConfig:
     patience: int = 6
     batch: int = 64
     sequence: tuple[int, int] = (16, 64)
+    carried: float = 0.5
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     clip: float = 1.0
@@ -193,10 +196,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 def _batches(
     streams: Sequence[Stream], r: float, config: TrainingConfig, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """Cut every stream from a random start into sequences, mix them; r is drawn for each.
-
-    All sequences of an epoch have one length, drawn anew for each epoch.
-    """
+    """Cut every stream from a random start into sequences of one length, and mix them."""
     n_hops = int(rng.integers(config.sequence[0], config.sequence[1] + 1))
     places = [
         (stream, first)
@@ -209,8 +209,8 @@ def _batches(
         windows, gates, labels = _gather(
             [stream for stream, _ in chosen], [first for _, first in chosen], n_hops
         )
-        drawn = torch.from_numpy(rng.choice([0.0, r], (len(chosen), 1)).astype(np.float32))
-        yield windows, gates * drawn, labels
+        carried = torch.from_numpy(rng.random((len(chosen), 1)) < config.carried)
+        yield windows, torch.where(carried, r * gates, 0.0), labels
 
 
 def _gather(streams: Sequence[Stream], firsts: Sequence[int], n_hops: int) -> Batch:

@@ -97,6 +97,17 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert not first.equal(other)
 
 
+def test_a_share_of_the_sequences_is_carried() -> None:
+    streams, validation = [stream(1), stream(2)], [stream(3)]
+    nets = [network() for _ in range(3)]
+    for net, carried, r in zip(nets, (0.0, 0.5, 1.0), (0.9, 0.0, 0.9), strict=True):
+        config = TrainingConfig(epochs=1, batch=4, sequence=(16, 20), carried=carried)
+        train(net, OUTPUTS, streams, validation, r, config)
+    none, zero, whole = (torch.cat([p.flatten() for p in net.parameters()]) for net in nets)
+    assert none.equal(zero)
+    assert not none.equal(whole)
+
+
 def test_it_stops_early_when_there_is_nothing_to_learn() -> None:
     told: list[Progress] = []
     config = TrainingConfig(epochs=40, patience=2, batch=4, sequence=(16, 20), learning_rate=1e-2)
