@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import ModuleType
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from drivers.base import BadRecording, Chunk, Marker, Samples, Seconds, StreamInfo
 from drivers.channels import ChannelChoice
+from drivers.counter import CounterClock, Numbering
 from drivers.sampleclock import SampleClock
 
 LARGEST = 2**30
@@ -22,6 +24,8 @@ HEAD = 4096
 """Bytes by which a format is recognised."""
 LEAST_SHARE = 0.01
 """With fewer of its samples present, a file's timestamps are not in seconds, or are broken."""
+STRAY = 0.1
+"""Share of packet numbers that may repeat more or less often than a device's do, by losses."""
 LATEST = 1e11
 """Stamps beyond it are no seconds of any clock: UNIX time gets there in 3,000 years."""
 
@@ -94,7 +98,10 @@ class Recording:
 
 
 def read_recording(
-    path: str | Path, choice: ChannelChoice | None = None, stream: str | None = None
+    path: str | Path,
+    choice: ChannelChoice | None = None,
+    stream: str | None = None,
+    board: str | None = None,
 ) -> Recording:
     """Read a file; its content tells the format.
 
@@ -106,6 +113,8 @@ def read_recording(
         Which channels, and what to call them; the EEG channels as the file names them otherwise.
     stream
         The signal's name, where a file holds several.
+    board
+        BrainFlow's board by name or number, where a file of BrainFlow does not tell it.
 
     Raises
     ------
@@ -115,7 +124,35 @@ def read_recording(
         If the channels asked for are not there.
     """
     path = Path(path)
-    return _reader(path, _head(path))(path, choice or ChannelChoice(), stream)
+    return _reader(path, _head(path), board)(path, choice or ChannelChoice(), stream)
+
+
+def refuse_stream(stream: str | None, kind: str) -> None:
+    """Raises BadRecording if a stream was asked for in a format that holds one signal."""
+    if stream is not None:
+        raise BadRecording(f"one signal, as {kind} holds", f"stream={stream}", "take stream out")
+
+
+def counted(
+    numbers: NDArray[np.float64], stamps: Seconds, sfreq: float, numbering: Numbering
+) -> tuple[Seconds, NDArray[np.int64], NDArray[np.bool_]] | None:
+    """As ``timeline``, from the device's packet numbers; and which rows are samples.
+
+    None where the numbers do not follow the numbering: another program has written them.
+    """
+    if len(numbers) < 2 or not (np.abs(stamps) < LATEST).all():
+        return None
+    repeats = float((np.diff(numbers) == 0).mean())
+    if abs(repeats - (1 - 1 / numbering.n_times)) > STRAY or not (numbers >= 0).all():
+        return None
+    clock = CounterClock(numbering, sfreq)
+    nothing = np.empty((len(stamps), 0), np.float32)
+    chunks = clock.push(numbers, stamps, nothing) + clock.flush()
+    if not chunks:
+        return None
+    index = np.concatenate([chunk.first + np.arange(chunk.n_times) for chunk in chunks])
+    samples = numbers <= numbering.highest
+    return np.concatenate([chunk.timestamps for chunk in chunks]), index, samples
 
 
 def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]:
@@ -145,7 +182,7 @@ def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]
 
 def complete(
     info: StreamInfo,
-    data: NDArray[np.float64],
+    data: NDArray[np.floating],
     timestamps: Seconds,
     index: NDArray[np.int64],
     markers: Sequence[Marker] = (),
@@ -158,7 +195,7 @@ def complete(
         If no row is left, or nearly all samples are lost.
     """
     with np.errstate(over="ignore"):
-        samples = data.astype(np.float32, order="C")
+        samples = data.astype(np.float32, order="C", copy=False)
     finite = np.isfinite(samples).all(axis=1)
     if not finite.any():
         raise BadRecording(
@@ -187,18 +224,33 @@ def complete(
 
 
 def _readers() -> dict[str, ModuleType]:
-    # They import this module, and one of them a library that few runs need.
-    from drivers.readers import csv, muselsl, parquet, xdf
+    # They import this module, and some of them a library that few runs need.
+    from drivers.readers import brainflow, csv, edf, mindmonitor, muselsl, openbci, parquet, xdf
 
-    return {"muse-lsl CSV": muselsl, "XDF": xdf, "mimamba CSV": csv, "Parquet": parquet}
+    return {
+        "muse-lsl CSV": muselsl,
+        "XDF": xdf,
+        "Mind Monitor CSV": mindmonitor,
+        "BrainFlow CSV": brainflow,
+        "OpenBCI GUI text": openbci,
+        "EDF, EDF+ or BDF": edf,
+        "mimamba CSV": csv,
+        "Parquet": parquet,
+    }
 
 
-def _reader(path: Path, head: bytes) -> Read:
+def _reader(path: Path, head: bytes, board: str | None) -> Read:
     readers = _readers()
-    for module in readers.values():
+    for name, module in readers.items():
         if module.recognises(head):
             read: Read = module.read
-            return read
+            if board is None:
+                return read
+            if name == "BrainFlow CSV":
+                return partial(module.read, board=board)
+            raise BadRecording(
+                "a file of BrainFlow, to go with board=", f"{name} in {path}", "take board out"
+            )
     kind = "binary data" if b"\0" in head else "text"
     raise BadRecording(
         f"a recording ({', '.join(readers)})", f"{kind} of no known format in {path}", "convert it"
