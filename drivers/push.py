@@ -173,7 +173,13 @@ class Inbox:
         chunk = packet.chunk
         timestamps = self._translate(chunk.timestamps, offset)
         shift = float(timestamps[0] - chunk.timestamps[0]) if chunk.n_times else offset
-        markers = tuple(replace(each, timestamp=each.timestamp + shift) for each in chunk.markers)
+        # Markers of packets that the acquirer dropped come again, with the samples after these.
+        known = self._last.end if self._last and self._last.epoch == chunk.epoch else 0
+        markers = tuple(
+            replace(each, timestamp=each.timestamp + shift)
+            for each in chunk.markers
+            if each.index >= known
+        )
         changes = tuple(replace(each, timestamp=each.timestamp + shift) for each in packet.changes)
         translated = replace(chunk, timestamps=timestamps, markers=markers)
         self._packets.append(replace(packet, chunk=translated, changes=changes))

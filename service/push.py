@@ -174,7 +174,9 @@ def read_packet(asked: Samples, info: StreamInfo) -> Packet:
             f"texts of up to {LONGEST_TEXT} characters", f"{max(map(len, texts))}", "shorten it"
         )
     chunk = Chunk(
-        np.frombuffer(asked.data, "<f4").astype(np.float32, copy=False).reshape(n_times, -1),
+        np.frombuffer(asked.data, "<f4")
+        .astype(np.float32, copy=False)
+        .reshape(n_times, info.n_channels),
         np.frombuffer(asked.timestamps, "<f8").astype(np.float64, copy=False),
         asked.first,
         asked.epoch,

@@ -1,0 +1,217 @@
+"""The acquirer: runs a source here and sends its samples to a service elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
+
+from drivers import open_source
+from drivers.base import LinkChange, StreamLost
+from service.client import ServiceUnreachable, stream_url
+from service.delivery import Delivery
+from service.messages import MSGPACK_SUBPROTOCOL
+from service.outbox import SECONDS, Outbox
+from service.pushmessages import Push
+
+State: TypeAlias = Literal["connecting", "connected", "reconnecting"]
+
+OPENING = 5.0
+"""Seconds that an attempt to connect may take."""
+CLOSING = 1.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+GOODBYE = 5.0
+"""Seconds to deliver what is left when interrupted."""
+
+
+class PushRefused(RuntimeError):
+    """The service does not take this stream; one clear line."""
+
+
+class Acquirer:
+    """Sends a source's samples, and again what was not acknowledged, over every reconnection.
+
+    Parameters
+    ----------
+    source
+        Its URL, as ``drivers.open_source`` takes it.
+    to
+        The service's address, e.g. ``wss://host``.
+    session, model, memory
+        What to ask of the service, as in ``Push``.
+    buffer
+        Seconds of signal kept while it cannot be sent.
+    on_change
+        Told what a person should know, a line each; called on the event loop.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        to: str,
+        session: str | None = None,
+        model: str | None = None,
+        memory: bool = True,
+        buffer: float = SECONDS,
+        on_change: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.state: State = "connecting"
+        self.session: str | None = None
+        self.outbox: Outbox | None = None
+        self._driver = open_source(source, self._link_changed)
+        self._url = stream_url(to)
+        self._stream = secrets.token_hex(16)
+        self._wish, self._model, self._memory = session, model, memory
+        self._buffer = buffer
+        self._on_change = on_change
+        self._begun = asyncio.Event()
+        self._delivery: Delivery | None = None
+        self._refusal: str | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+    async def run(self) -> None:
+        """Send until the source ends; if cancelled, say so to the service and return.
+
+        Raises
+        ------
+        ServiceUnreachable
+            If no service answers at first; later it is tried again for ever.
+        DriverError
+            If the source cannot be opened or read.
+        PushRefused
+            If the service does not take the stream.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._greet()
+        reading = asyncio.create_task(asyncio.to_thread(self._read))
+        reading.add_done_callback(lambda _: self._begun.set())
+        delivering = asyncio.create_task(self._deliver())
+        try:
+            await asyncio.shield(delivering)
+        except asyncio.CancelledError:
+            await self._say_goodbye(reading, delivering)
+            return
+        finally:
+            self._stop()
+        await reading
+        if self._refusal is not None:
+            raise PushRefused(self._refusal)
+
+    async def _greet(self) -> None:
+        """Ask whether the service is there, before the headset is bothered."""
+        try:
+            socket = await self._dial()
+        except (OSError, InvalidHandshake, InvalidURI) as error:
+            raise ServiceUnreachable(
+                f"wanted a mimamba service at {self._url}; found: {error or type(error).__name__}; "
+                "start one with mimamba serve, or correct the address"
+            ) from error
+        await socket.close()
+
+    async def _say_goodbye(
+        self, reading: asyncio.Task[None], delivering: asyncio.Task[None]
+    ) -> None:
+        """Interrupted: deliver what is there for a bounded time."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
+        self._stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(delivering, GOODBYE)
+        with contextlib.suppress(StreamLost):  # closed while it was connecting
+            await reading
+        left = self.outbox.seconds if self.outbox else 0.0
+        if left:
+            self._on_change(f"{left:.1f} s of signal could not be delivered")
+
+    def _stop(self) -> None:
+        self._driver.close()
+        if self.outbox is not None:
+            self.outbox.end()
+
+    # In the source's thread ----------------------------------------------------------------------
+
+    def _read(self) -> None:
+        with self._driver as driver:
+            outbox = Outbox(driver.info, self._wake, self._buffer)
+            self.outbox = outbox
+            self._loop.call_soon_threadsafe(self._begun.set)
+            try:
+                for chunk in driver:
+                    outbox.put(chunk)
+            finally:
+                outbox.end()
+
+    def _link_changed(self, change: LinkChange) -> None:
+        """From the source's supervisor."""
+        assert self.outbox is not None
+        self.outbox.tell(change)
+        self._tell(f"{change.state}: {change.detail}")
+
+    # From any thread -----------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._woken)
+
+    def _tell(self, line: str) -> None:
+        self._loop.call_soon_threadsafe(self._on_change, line)
+
+    # On the event loop ---------------------------------------------------------------------------
+
+    def _woken(self) -> None:
+        if self._delivery is not None:
+            self._delivery.wake()
+
+    async def _deliver(self) -> None:
+        """Connect, and again with longer and longer pauses, until nothing is left to send."""
+        await self._begun.wait()
+        pause = SHORTEST_PAUSE
+        while self.outbox is not None:
+            try:
+                socket = await self._dial()
+            except (OSError, InvalidHandshake) as error:
+                self._lose(str(error) or type(error).__name__)
+            else:
+                if await self._converse(socket, self.outbox):
+                    return
+                if self.state == "connected":
+                    pause = SHORTEST_PAUSE
+                self._lose("the connection was lost")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _dial(self) -> ClientConnection:
+        return await connect(
+            self._url,
+            subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)],
+            compression=None,  # EEG hardly shrinks
+            open_timeout=OPENING,
+            close_timeout=CLOSING,
+        )
+
+    async def _converse(self, socket: ClientConnection, outbox: Outbox) -> bool:
+        """Deliver over one connection; whether all is delivered, or refused."""
+        push = Push(self._stream, outbox.info, self._wish, self._model, self._memory)
+        self._delivery = delivery = Delivery(socket, push, outbox, self._opened, self._on_change)
+        try:
+            await delivery.run()
+        finally:
+            await socket.close()
+            self._delivery = None
+        self._refusal = delivery.refusal
+        return outbox.delivered or self._refusal is not None
+
+    def _opened(self, session: str) -> None:
+        self.state, self.session = "connected", session
+        self._on_change(f"session {session} is open at {self._url}")
+
+    def _lose(self, reason: str) -> None:
+        if self.state != "reconnecting":
+            self._on_change(f"{reason}; samples are kept for {self._buffer:g} s")
+        self.state = "reconnecting"
