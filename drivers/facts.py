@@ -95,7 +95,7 @@ def check_markers(
         raise damaged(path, "a marker without a place")
     kept = tuple(marker for marker in markers if marker.index <= last)
     cut = len(markers) - len(kept)
-    return kept, (f"{cut} markers lie behind the last sample: left out.",) if cut else ()
+    return kept, (f"Markers behind the last sample are left out: {cut}.",) if cut else ()
 
 
 def labels_at(markers: tuple[Marker, ...]) -> dict[int, str]:

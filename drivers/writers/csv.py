@@ -79,9 +79,9 @@ def _rows(recording: Recording) -> Iterator[str]:
 
 
 def _quoted(name: str) -> str:
-    """A cell, in quotes where it needs them."""
-    plain = name.replace(" ", "_").replace("-", "_").isalnum()
-    return name if plain else f'"{_escaped(" ".join(name.split()))}"'
+    """A cell on one line, in quotes where it needs them."""
+    line = " ".join(name.split())
+    return line if set(line).isdisjoint(',"#') else f'"{_escaped(line)}"'
 
 
 def _escaped(text: str) -> str:
