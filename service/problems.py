@@ -7,8 +7,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from drivers.base import DriverError
+from drivers.base import BadChannels, BadRecording, BadSource, DriverError
 from models.checkpoint import CheckpointError
+from models.montage import MontageError
+from models.signal import SignalError
 from service.admission import NotAdmitted
 from service.engine import EngineStopped
 from service.recorder import CannotRecord
@@ -17,7 +19,12 @@ from service.session import SessionOver
 from service.sessions import NoSession, SessionFailed, SessionTaken
 
 STATUSES: dict[type[Exception], tuple[int, str]] = {
-    DriverError: (422, "The source cannot be used"),
+    DriverError: (424, "The source cannot be opened"),
+    BadSource: (422, "The source's URL is wrong"),
+    BadChannels: (422, "The source lacks these channels"),
+    BadRecording: (422, "The recording cannot be read"),
+    MontageError: (422, "The model cannot use the source"),
+    SignalError: (422, "The model cannot use the source"),
     CheckpointError: (422, "The model cannot be used"),
     NotAdmitted: (403, "The source is not open to the API"),
     NoSession: (404, "No such session"),

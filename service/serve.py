@@ -15,13 +15,20 @@ from pydantic_core import ErrorDetails
 from rich.console import Console
 
 from drivers.base import DriverError
+from drivers.lslsearch import liblsl
 from models.checkpoint import CheckpointError
+from models.montage import MontageError
+from models.signal import SignalError
 from service.app import Running, make_app
 from service.sessions import SessionFailed, view
 from service.settings import Settings
 
 CLIENT_MESSAGE_BYTES = 1 << 20
 GRACE_SECONDS = 3
+
+
+UNOPENED = (DriverError, CheckpointError, MontageError, SignalError, SessionFailed)
+"""Why a source may not open; each is one clear line."""
 
 
 class CannotServe(RuntimeError):
@@ -95,7 +102,7 @@ class Start:
     async def _open(self, running: Running, source: str) -> bool:
         try:
             session = await running.sessions.open(source)
-        except (DriverError, CheckpointError, SessionFailed) as error:
+        except UNOPENED as error:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
             return False
         seen = view(session)
@@ -136,7 +143,11 @@ def serve(settings: Settings) -> None:
     ------
     CannotServe
         If the port cannot be had, or none of the sources can be opened.
+    LibraryMissing
+        If streams are to go out and liblsl does not load.
     """
+    if settings.lsl_out:
+        liblsl()
     listener = bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     console = Console(stderr=True)

@@ -79,6 +79,7 @@ class Session:
         self.r = r
         self.state: State = "opening"
         self.reason: str | None = None
+        self.error: Exception | None = None
         self.info: StreamInfo | None = None
         self.montage: list[Electrode] | None = None
         self.link: LinkEntry | None = None
@@ -174,7 +175,7 @@ class Session:
             self._follow()
             reason = None
         except (DriverError, MontageError, SignalError, EngineStopped) as error:
-            reason = str(error)
+            self.error, reason = error, str(error)
         finally:
             with self._between:
                 if self._engine and self._slot:

@@ -123,13 +123,17 @@ class Sessions:
         Raises
         ------
         DriverError
-            If the URL is wrong.
+            If the URL is wrong, or the source cannot be opened.
+        MontageError, SignalError
+            If a required model cannot use the source.
         SessionTaken
             If the id is taken.
         CheckpointError
             If there is no such model.
         SessionFailed
-            If the source, or a required model on it, cannot be opened; no session is left then.
+            If it was closed while it opened, or ended by an error of ours.
+
+        No session is left then.
         """
         choice = choice or self.default
         name = self._name(url, name)
@@ -144,6 +148,8 @@ class Sessions:
         await asyncio.to_thread(session.opened.wait)
         if session.history is None:
             await self.close(name)
+            if session.error is not None:
+                raise session.error
             raise SessionFailed(session.reason or "the session was closed while it opened")
         return session
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoint import Checkpoint, Header, save_checkpoint
+from models.checkpoint import Checkpoint, Header, load_checkpoint, save_checkpoint
 from models.network import MSiMamba, MSiMambaConfig
 from models.signal import SignalConfig
 
@@ -31,3 +31,14 @@ def random_checkpoint(folder: Path, name: str = "random") -> Checkpoint:
         notice="Random weights.",
     )
     return save_checkpoint(folder / f"{name}.safetensors", header, MSiMamba(config))
+
+
+def demo_indices(n_times: int) -> list[int]:
+    """The samples at which the demo's hops are due in so many samples at 256 Hz."""
+    signal = load_checkpoint("demo").signal
+    step = round(256 / signal.sfreq)
+    return [
+        index
+        for newest in range(signal.hop - 1, n_times, signal.hop)
+        if (index := step * newest) < n_times
+    ]

@@ -29,6 +29,7 @@ from service.messages import (
     Unsubscribe,
 )
 from tests.service.live import Live, live, talk
+from tests.service.models import demo_indices
 from tests.service.recordings import write_muse
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +71,8 @@ async def test_a_subscriber_is_told_all_it_needs_and_then_the_news(
         one = await client.find(PredictionMessage)
         other = await client.find(PredictionMessage)
         assert other.seq == one.seq + 1
-        assert other.index == one.index + 64
+        here, there = demo_indices(1024)[:2]
+        assert other.index == one.index + there - here
         assert one.timing.received <= one.timing.stepped <= one.timing.published
         await client.find(Heartbeat)
 
@@ -170,7 +172,7 @@ async def test_a_cut_client_goes_on_where_it_was() -> None:
                         assert message.first == expected
                         expected += len(message.data) // 16
                         since.seq["signal"] = message.seq
-    assert indices == list(range(62, 62 + 64 * len(indices), 64))
+    assert indices == demo_indices(expected)[: len(indices)]
     assert expected > 256
 
 
@@ -186,9 +188,11 @@ async def test_a_loop_is_a_new_epoch(tmp_path: Path) -> None:
             assert second.next == {"prediction": 0, "signal": 0}
             before = [each for each in client.heard if isinstance(each, Signal)]
             assert sum(len(each.data) // 16 for each in before) == 4 * 256
-            assert sum(isinstance(each, PredictionMessage) for each in client.heard) == 16
+            assert sum(isinstance(each, PredictionMessage) for each in client.heard) == len(
+                demo_indices(1024)
+            )
             assert (await client.find(Signal)).first == 0
-            assert (await client.find(PredictionMessage)).index == 62
+            assert (await client.find(PredictionMessage)).index == demo_indices(1024)[0]
 
 
 async def test_an_ended_recording_is_told_after_its_last_sample(tmp_path: Path) -> None:
@@ -200,7 +204,9 @@ async def test_an_ended_recording_is_told_after_its_last_sample(tmp_path: Path) 
             ended = await client.find(SessionState, lambda each: each.state == "ended")
             assert ended.reason is None
             assert sum(len(m.data) // 16 for m in client.heard if isinstance(m, Signal)) == 768
-            assert sum(isinstance(m, PredictionMessage) for m in client.heard) == 12
+            assert sum(isinstance(m, PredictionMessage) for m in client.heard) == len(
+                demo_indices(768)
+            )
         assert service.http.delete("/v1/sessions/replay-1").status_code == 204
         assert service.sessions() == {}
 

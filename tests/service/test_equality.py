@@ -65,8 +65,8 @@ async def test_gaps_and_bad_signal_at_several_speeds_at_once(tmp_path: Path) -> 
     path = write_muse(tmp_path / "broken.csv", seconds=20, broken=True)
     offline = scored(path)
     statuses = [each["status"] for each in offline]
-    assert statuses.count("ok") > 20
-    assert statuses.count("poor_signal") >= 15  # flat for 1 s, railed for 3 s
+    assert statuses.count("ok") > 10
+    assert statuses.count("poor_signal") >= 7  # flat for 1 s, railed for 3 s
     # It warms up at the start and anew after the long gap, not after the short one.
     changes = [a for a, b in zip(statuses[1:], statuses, strict=False) if a != b]
     assert changes.count("warming_up") == 1
@@ -85,7 +85,7 @@ async def test_gaps_and_bad_signal_at_several_speeds_at_once(tmp_path: Path) -> 
 async def test_real_recordings(shared_data: Path, name: str) -> None:
     path = shared_data / name
     offline = scored(path)
-    assert len(offline) > 400
+    assert len(offline) > 200
     [online] = await played(f"replay://{path}?speed=64")
     assert_same(online, offline)
 

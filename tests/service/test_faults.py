@@ -64,13 +64,13 @@ async def test_what_cannot_be_opened_is_refused_and_the_others_go_on(tmp_path: P
     with live("simulate://", files=tmp_path) as service:
         service.opened("simulate-1")
         for source, status in (
-            ("letter.csv", 424),
-            ("nothing.csv", 424),
+            ("letter.csv", 422),
+            ("nothing.csv", 422),
             ("../muse.csv", 403),
             ("ftp://x", 422),
             ("brainflow://no_such_board", 422),
             ("brainflow://muse_2", 424),
-            ("replay://muse.csv?speed=fast", 424),
+            ("replay://muse.csv?speed=fast", 422),
         ):
             answer = service.http.post("/v1/sessions", json={"source": source})
             assert answer.status_code == status, answer.text
@@ -98,7 +98,7 @@ async def test_channels_that_no_model_can_use_are_watched_without_one(tmp_path: 
         assert shown["model"] is None
         assert any("only the signal" in notice for notice in shown["info"]["notices"])
         required = {"source": "simulate://?channels=1,2,3", "model": "demo"}
-        assert service.http.post("/v1/sessions", json=required).status_code == 424
+        assert service.http.post("/v1/sessions", json=required).status_code == 422
 
 
 def test_health_is_told() -> None:
