@@ -124,7 +124,15 @@ def read_recording(
         If the channels asked for are not there.
     """
     path = Path(path)
-    return _reader(path, _head(path), board)(path, choice or ChannelChoice(), stream)
+    read = _reader(path, _head(path), board)
+    try:
+        return read(path, choice or ChannelChoice(), stream)
+    except MemoryError as error:
+        raise BadRecording(f"memory to read {path}", "too little", "split the file") from error
+    except OSError as error:
+        raise BadRecording(
+            f"to read {path}", f"{error.strerror or error}", "check the file and its disk"
+        ) from error
 
 
 def refuse_stream(stream: str | None, kind: str) -> None:
@@ -225,7 +233,18 @@ def complete(
 
 def _readers() -> dict[str, ModuleType]:
     # They import this module, and some of them a library that few runs need.
-    from drivers.readers import brainflow, csv, edf, mindmonitor, muselsl, openbci, parquet, xdf
+    from drivers.readers import (
+        brainflow,
+        brainvision,
+        csv,
+        edf,
+        fif,
+        mindmonitor,
+        muselsl,
+        openbci,
+        parquet,
+        xdf,
+    )
 
     return {
         "muse-lsl CSV": muselsl,
@@ -234,6 +253,8 @@ def _readers() -> dict[str, ModuleType]:
         "BrainFlow CSV": brainflow,
         "OpenBCI GUI text": openbci,
         "EDF, EDF+ or BDF": edf,
+        "FIF": fif,
+        "BrainVision": brainvision,
         "mimamba CSV": csv,
         "Parquet": parquet,
     }
