@@ -66,6 +66,7 @@ def one_line_errors() -> Iterator[None]:
     from models.checkpoint import CheckpointError
     from models.montage import MontageError
     from models.signal import SignalError
+    from service.acquirer import PushRefused
     from service.client import ServiceUnreachable
     from service.serve import CannotServe
 
@@ -75,6 +76,7 @@ def one_line_errors() -> Iterator[None]:
         MontageError,
         SignalError,
         ServiceUnreachable,
+        PushRefused,
         CannotServe,
     )
     try:
@@ -129,6 +131,29 @@ def serve(
             "allowed_host": allowed_host or None,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
+
+
+@app.command()
+def acquire(
+    source: Annotated[str, typer.Option(help="What to send, as mimamba serve takes it.")],
+    to: Annotated[str, typer.Option(help="The service, e.g. wss://host or ws://127.0.0.1:8765.")],
+    session: Annotated[
+        str | None, typer.Option("--id", help="The session's id there. [default: push-1, ...]")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A checkpoint's name there, or 'none' to send signal only.")
+    ] = None,
+    memory: Memory = True,
+    buffer: Annotated[
+        float,
+        typer.Option(help="Seconds of signal kept while the connection is lost.", min=1, max=3600),
+    ] = 90.0,
+) -> None:
+    """Send a source of this machine to a service on another one, without losing a sample."""
+    with one_line_errors():
+        from service.acquire import acquire as run
+
+        run(source, to, session, model, memory, buffer)
 
 
 @app.command()
