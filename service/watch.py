@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from service.client import Client
 from service.messages import (
     Link,
     PredictionMessage,
+    QualityMessage,
     ServerMessage,
     SessionState,
     Subscribed,
@@ -22,7 +24,7 @@ from service.messages import (
     encode,
 )
 
-TOPICS: list[Topic] = ["prediction", "marker", "link"]
+TOPICS: list[Topic] = ["prediction", "quality", "marker", "link"]
 OLD = 2.0
 """Seconds after which what is shown is called old."""
 
@@ -33,6 +35,7 @@ class Row:
 
     subscribed: Subscribed | None = None
     prediction: PredictionMessage | None = None
+    quality: QualityMessage | None = None
     link: str = ""
     state: str = "opened"
     heard: float = field(default_factory=time.monotonic)
@@ -82,7 +85,9 @@ async def _follow(client: Client, message: ServerMessage, only: list[str]) -> No
 
 def _note(rows: dict[str, Row], message: ServerMessage) -> None:
     """Take a message into the table."""
-    if not isinstance(message, SessionState | Subscribed | PredictionMessage | Link):
+    if not isinstance(
+        message, SessionState | Subscribed | PredictionMessage | QualityMessage | Link
+    ):
         return
     row = rows.setdefault(message.session, Row())
     if isinstance(message, SessionState):
@@ -90,9 +95,13 @@ def _note(rows: dict[str, Row], message: ServerMessage) -> None:
         if message.state == "closed":
             del rows[message.session]
     elif isinstance(message, Subscribed):
-        row.subscribed = message
+        row.subscribed, row.quality = message, None
     elif isinstance(message, PredictionMessage):
         row.prediction, row.heard = message, time.monotonic()
+    elif isinstance(message, QualityMessage):
+        row.quality = message
+        if row.subscribed is None or row.subscribed.model is None:
+            row.heard = time.monotonic()
     elif message.event == "gap":
         row.gaps, row.lost = row.gaps + 1, row.lost + (message.lost or 0)
     else:
@@ -101,7 +110,7 @@ def _note(rows: dict[str, Row], message: ServerMessage) -> None:
 
 def _table(rows: dict[str, Row]) -> Table:
     table = Table(caption="Ctrl+C leaves. mimamba is not a medical device.", expand=True)
-    for heading in ("session", "source", "prediction", "age", "gaps", "link"):
+    for heading in ("session", "source", "prediction", "signal", "age", "gaps", "link"):
         table.add_column(heading)
     for name, row in sorted(rows.items()):
         info = row.subscribed.info if row.subscribed else None
@@ -110,6 +119,7 @@ def _table(rows: dict[str, Row]) -> Table:
             name,
             f"{info.name}{' (simulated)' if info.simulated else ''}" if info else "",
             _judgement(row),
+            describe_quality(row.quality),
             f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now",
             f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
             row.link if row.state == "opened" else row.state,
@@ -131,3 +141,13 @@ def _judgement(row: Row) -> str:
     )
     notice = row.subscribed.model.notice if row.subscribed and row.subscribed.model else None
     return ", ".join(best) + (f"\n[yellow]{notice}[/]" if notice else "")
+
+
+def describe_quality(message: QualityMessage | None) -> str:
+    """The worst channel and why, or that all are good; in rich's markup."""
+    if message is None:
+        return "waiting"
+    name, worst = min(message.channels.items(), key=lambda item: item[1].score)
+    if worst.reason is None:
+        return "good"
+    return f"[yellow]{escape(name)}: {worst.reason}[/] ({worst.score:.0%})"
