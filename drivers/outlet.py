@@ -79,10 +79,10 @@ class Outlet:
         channels = stream.desc().append_child("channels")
         for label in info.ch_names:
             facts = {"label": label, "unit": "microvolts", "type": "EEG"}
-            _append(channels.append_child("channel"), facts)
+            append_values(channels.append_child("channel"), facts)
         known = {"uv_per_bit": info.uv_per_bit, "range_uv": info.range_uv}
         facts = {name: repr(value) for name, value in known.items() if value is not None}
-        _append(
+        append_values(
             stream.desc().append_child("acquisition"),
             {"model": info.name, "simulated": str(int(info.simulated)), **facts},
         )
@@ -94,6 +94,7 @@ class Outlet:
         )
 
 
-def _append(element: Any, values: Mapping[str, str]) -> None:
+def append_values(element: Any, values: Mapping[str, str]) -> None:
+    """Add children with a text each to an element of a stream's description."""
     for name, value in values.items():
         element.append_child_value(name, value)

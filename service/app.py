@@ -21,6 +21,7 @@ from service.access import AccessMiddleware
 from service.admission import admit
 from service.connection import Connection
 from service.hub import Hub
+from service.lslout import LSLOut
 from service.page import CONTENT_SECURITY_POLICY, find_page
 from service.problems import add_problem_handlers, problem
 from service.push import Pushes
@@ -150,6 +151,9 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
         app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
         await asyncio.to_thread(recordings.recover)
+        out = LSLOut(sessions.all) if settings.lsl_out else None
+        if out is not None:
+            out.start()
         async with asyncio.TaskGroup() as tasks:
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
@@ -159,6 +163,8 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
                 start.cancel()
                 await asyncio.to_thread(recordings.close)
                 await sessions.close_all()
+                if out is not None:
+                    await asyncio.to_thread(out.close)
                 beats.cancel()
 
     app = FastAPI(

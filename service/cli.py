@@ -111,6 +111,14 @@ def serve(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A name besides localhost that browsers may use.")
     ] = None,
+    lsl_out: Annotated[
+        bool,
+        typer.Option(
+            "--lsl-out",
+            help="Send predictions, quality and markers out as LSL streams, which everyone on the "
+            "network can read.",
+        ),
+    ] = False,
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
@@ -129,6 +137,7 @@ def serve(
             "files": files,
             "data_dir": data_dir,
             "allowed_host": allowed_host or None,
+            "lsl_out": lsl_out or None,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
 

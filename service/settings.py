@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     memory: bool = True
     files: Path | None = None
     data_dir: Path | None = None
+    lsl_out: bool = False
     allowed_host: list[str] = []
 
     @field_validator("host")

@@ -1,0 +1,153 @@
+"""``--lsl-out`` as other programs see it: a real service, real inlets."""
+
+from __future__ import annotations
+
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from drivers import open_driver
+from drivers.clock import local_clock
+from drivers.outlet import Outlet
+from service.messages import PredictionMessage, Since, Subscribe
+from service.xdfstreams import STATUS
+from tests.service.live import Talk, live, talk
+from tests.service.models import random_checkpoint
+from tests.service.recordings import write_muse
+
+pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
+
+pytestmark = pytest.mark.anyio
+
+EVENTUALLY = 30.0
+
+
+def connect(name: str) -> Any:
+    (info,) = pylsl.resolve_byprop("name", name, 1, EVENTUALLY)
+    inlet = pylsl.StreamInlet(info, recover=False)
+    inlet.open_stream(EVENTUALLY)
+    return inlet
+
+
+def labels(inlet: Any) -> list[str | None]:
+    xml = ET.fromstring(inlet.info(EVENTUALLY).as_xml())
+    return [each.findtext("label") for each in xml.iterfind("desc/channels/channel")]
+
+
+def read(inlet: Any, enough: Callable[[list[Any]], bool]) -> tuple[list[Any], list[float]]:
+    rows: list[Any] = []
+    stamps: list[float] = []
+    until = time.monotonic() + EVENTUALLY
+    while not enough(rows) and time.monotonic() < until:
+        more, times = inlet.pull_chunk(0.05)
+        rows += more
+        stamps += times
+    return rows, stamps
+
+
+async def hear_all(client: Talk, stamps: list[float]) -> dict[float, PredictionMessage]:
+    """The service's own messages, by timestamp, until the last of these stamps."""
+    heard: dict[float, PredictionMessage] = {}
+    while max(heard, default=0.0) < max(stamps):
+        message = await client.find(PredictionMessage)
+        heard[message.timestamp] = message
+    return heard
+
+
+async def test_predictions_and_quality_go_out_through_epochs(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(tmp_path)
+    path = write_muse(tmp_path / "muse.csv", seconds=20, broken=True)
+    source, model = f"replay://{path}?speed=16&loop=1", str(tmp_path / "random.safetensors")
+    with live(source, model=model, lsl_out=True) as service:
+        service.opened("replay-1")
+        async with talk(service.url) as client:
+            await client.say(Subscribe("replay-1", ["prediction"], Since("")))
+            predictions, quality = connect("replay-1 predictions"), connect("replay-1 quality")
+            names = [f"{k}/{each}" for k, each_of in checkpoint.outputs.items() for each in each_of]
+            assert predictions.info().nominal_srate() == 0
+            assert labels(predictions) == [*names, "index", "status"]
+            assert labels(quality) == ["TP9", "AF7", "AF8", "TP10"]
+            rows, stamps = read(predictions, lambda rows: epochs(rows) == 3)
+            scores, _ = read(quality, lambda rows: len(rows) >= 8)
+            heard = await hear_all(client, stamps)
+    assert 0 <= np.min(scores) <= np.max(scores) <= 1
+    statuses = set()
+    for row, stamp in zip(rows, stamps, strict=True):
+        message = heard[stamp]
+        statuses.add(message.status)
+        assert row[-2:] == [message.index, STATUS[message.status]]
+        expected = [
+            message.outputs[output][label] if message.outputs else np.nan
+            for output, each_of in checkpoint.outputs.items()
+            for label in each_of
+        ]
+        np.testing.assert_array_equal(row[:-2], expected)
+    assert statuses == set(STATUS)
+
+
+def epochs(rows: list[list[float]]) -> int:
+    index: NDArray[np.float64] = np.array(rows).reshape(-1, 6)[:, 4] if rows else np.empty(0)
+    return 1 + int(np.count_nonzero(np.diff(index) < 0))
+
+
+@contextmanager
+def headset(name: str) -> Iterator[None]:
+    """A simulated headset on LSL, without markers of its own."""
+    stop = threading.Event()
+
+    def send() -> None:
+        with (
+            open_driver("simulate://?scenario=calm") as driver,
+            Outlet(driver.info, name) as outlet,
+        ):
+            for chunk in driver:
+                if stop.is_set():
+                    return
+                outlet.push(chunk)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        sender.join()
+
+
+async def test_markers_go_out_once_and_do_not_come_back() -> None:
+    name = str(uuid4())
+    program = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 1, 0, "string", name))
+    with (
+        headset(name),
+        live(f"lsl://?name={name}&markers=1", model="none", lsl_out=True) as service,
+    ):
+        service.opened("lsl-1")
+        inlet = connect("lsl-1 markers")
+        assert program.wait_for_consumers(EVENTUALLY)
+        stamps = []
+        seen: list[Any] = []
+        for label in ("one", "two", "three"):
+            time.sleep(1.2)  # the driver looks for new marker streams meanwhile
+            stamps.append(local_clock())
+            program.push_sample([label], stamps[-1])
+            seen += zip(*read(inlet, bool), strict=True)
+        assert not pylsl.resolve_byprop("name", "lsl-1 predictions", 1, 0.5)
+        service.http.delete("/v1/sessions/lsl-1")
+        service.until(lambda: not pylsl.resolve_byprop("name", "lsl-1 markers", 1, 0.3))
+    assert [row for row, _ in seen] == [["one"], ["two"], ["three"]]
+    np.testing.assert_allclose([stamp for _, stamp in seen], stamps, atol=0.001)
+
+
+async def test_nothing_goes_out_unless_asked_for() -> None:
+    with live("simulate://", model="none") as service:
+        service.opened("simulate-1")
+        assert not pylsl.resolve_byprop("name", "simulate-1 quality", 1, 0.7)
