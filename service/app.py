@@ -27,6 +27,7 @@ from service.problems import add_problem_handlers, problem
 from service.push import Pushes
 from service.recordings import Recordings, data_folder
 from service.recordings_api import recordings_api
+from service.replay_api import replay_api
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 
@@ -180,6 +181,7 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
     add_problem_handlers(app)
     app.include_router(api)
     app.include_router(recordings_api)
+    app.include_router(replay_api)
     app.include_router(health)
     _mount_page(app)
     return app

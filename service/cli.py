@@ -68,6 +68,7 @@ def one_line_errors() -> Iterator[None]:
     from models.signal import SignalError
     from service.acquirer import PushRefused
     from service.client import ServiceUnreachable
+    from service.control import ControlRefused
     from service.serve import CannotServe
 
     mendable = (
@@ -77,6 +78,7 @@ def one_line_errors() -> Iterator[None]:
         SignalError,
         ServiceUnreachable,
         PushRefused,
+        ControlRefused,
         CannotServe,
     )
     try:
@@ -178,6 +180,44 @@ def watch(
         from service.watch import watch as run
 
         run(url, json, session or [])
+
+
+@app.command()
+def control(
+    session: Annotated[str, typer.Argument(help="The session of a recording.")],
+    paused: Annotated[
+        bool | None, typer.Option("--pause/--resume", help="Play no more, or play on.")
+    ] = None,
+    seek: Annotated[
+        float | None, typer.Option(help="Go on from this position, s.", show_default=False)
+    ] = None,
+    marker: Annotated[
+        str | None, typer.Option(help="Go on from the marker with this label.")
+    ] = None,
+    nth: Annotated[
+        int | None, typer.Option(help="Which one of the markers with this label. [default: 1]")
+    ] = None,
+    speed: Annotated[
+        str | None, typer.Option(help="0.1 to 64 times the recorded pace, or max.")
+    ] = None,
+    loop: Annotated[
+        bool | None, typer.Option("--loop/--no-loop", help="Start anew at the end, or end there.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+) -> None:
+    """Pause, move and pace a recording that a running service plays, and say where it is."""
+    with one_line_errors():
+        from service.control import control as run
+
+        changes = {
+            "paused": paused,
+            "position": seek,
+            "marker": marker,
+            "nth": nth,
+            "speed": speed,
+            "loop": loop,
+        }
+        run(url, session, {name: value for name, value in changes.items() if value is not None})
 
 
 @app.command()

@@ -23,7 +23,15 @@ MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
 Topic: TypeAlias = Literal["prediction", "quality", "signal", "marker", "link"]
 LinkEvent: TypeAlias = Literal[
-    "connected", "lost", "retrying", "gap", "hops_skipped", "restarted", "recording"
+    "connected",
+    "lost",
+    "retrying",
+    "paused",
+    "playing",
+    "gap",
+    "hops_skipped",
+    "restarted",
+    "recording",
 ]
 TOPICS: tuple[Topic, ...] = ("prediction", "quality", "marker", "link", "signal")
 """In the order in which a reader with a backlog is served: the bulky signal last."""

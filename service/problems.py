@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from drivers.base import BadChannels, BadRecording, BadSource, DriverError
+from drivers.base import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
 from models.checkpoint import CheckpointError
 from models.montage import MontageError
 from models.signal import SignalError
@@ -15,6 +15,7 @@ from service.admission import NotAdmitted
 from service.engine import EngineStopped
 from service.recorder import CannotRecord
 from service.recordings import NoRecording, RecordingRefused, RecordingTaken
+from service.replay_api import NoReplay
 from service.session import SessionOver
 from service.sessions import NoSession, SessionFailed, SessionTaken
 
@@ -25,11 +26,13 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadRecording: (422, "The recording cannot be read"),
     MontageError: (422, "The model cannot use the source"),
     SignalError: (422, "The model cannot use the source"),
+    BadPlayback: (422, "The recording cannot be played so"),
     CheckpointError: (422, "The model cannot be used"),
     NotAdmitted: (403, "The source is not open to the API"),
     NoSession: (404, "No such session"),
     SessionTaken: (409, "The id is taken"),
     SessionFailed: (424, "The session could not be opened"),
+    NoReplay: (409, "The session is no recording that can be played"),
     SessionOver: (409, "The session is not open"),
     EngineStopped: (503, "The model has failed"),
     NoRecording: (404, "No such recording"),

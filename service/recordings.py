@@ -7,6 +7,7 @@ replaced as a whole, and no recording is ever overwritten.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import threading
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,6 @@ from typing import Literal
 from platformdirs import user_data_path
 
 from drivers.base import BadRecording
-from drivers.source import parse_source
 from service.card import Card, delete_card, load_card, save_card
 from service.recorder import Ending, Recorder, cannot_record
 from service.recover import BeingWritten, Recovered, is_being_written, recover
@@ -76,11 +76,11 @@ class Recordings:
         CannotRecord
             If the disk does not take it.
         """
-        check_speed(session.url)
+        check_speed(session)
         now = datetime.now(UTC)
         name = _checked(name or f"{session.name}-{now:%Y%m%d-%H%M%S}")
         with self._changing:
-            self._check_free(session)
+            self.check_free(session)
             card = Card(
                 name=name,
                 state="recording",
@@ -205,7 +205,8 @@ class Recordings:
         _try_to_save(self._path(card.name), ended)
         self._running.pop(card.name, None)
 
-    def _check_free(self, session: Session) -> None:
+    def check_free(self, session: Session) -> None:
+        """Raises RecordingTaken if a session is being recorded."""
         for name, (recorded, _) in list(self._running.items()):
             if recorded is session:
                 raise RecordingTaken(
@@ -260,7 +261,7 @@ def data_folder(chosen: Path | None) -> Path:
     return chosen or user_data_path("mimamba", appauthor=False)
 
 
-def check_speed(url: str) -> None:
+def check_speed(session: Session) -> None:
     """Refuse a replay at another speed than 1: its stamps would not be a second's apart.
 
     Raises
@@ -268,11 +269,11 @@ def check_speed(url: str) -> None:
     RecordingRefused
         For such a replay.
     """
-    source = parse_source(url)
-    speed = source.text("speed") or "1"
-    if source.scheme == "replay" and (speed == "max" or float(speed) != 1):
+    speed = session.seekable.playback().speed if session.seekable else 1.0
+    if speed != 1:
         raise RecordingRefused(
-            f"wanted a source that goes at its own pace; found a replay at speed {speed}, "
+            "wanted a source that goes at its own pace; found a replay at "
+            f"{'full speed' if speed == math.inf else f'speed {speed:g}'}, "
             "whose timestamps do not fit its rate; play it at speed 1"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Callable
@@ -9,7 +10,15 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from drivers import open_source
-from drivers.base import Chunk, Driver, DriverError, LinkChange, StreamInfo
+from drivers.base import (
+    Chunk,
+    Driver,
+    DriverError,
+    LinkChange,
+    Playback,
+    Seekable,
+    StreamInfo,
+)
 from drivers.clock import local_clock
 from models.checkpoint import Checkpoint
 from models.decoder import DecoderState
@@ -141,6 +150,14 @@ class Session:
         self._tell("recording", detail, local_clock())
 
     @property
+    def seekable(self) -> Seekable | None:
+        """What only a recording can do; None for a live source, and where it is not open."""
+        driver = self._driver
+        if driver is None or self.state != "open":
+            return None
+        return driver if isinstance(driver, Seekable) else None
+
+    @property
     def checkpoint(self) -> Checkpoint | None:
         """The model that speaks in this session."""
         return self._engine.checkpoint if self._engine and self._slot else None
@@ -186,7 +203,7 @@ class Session:
 
     def _follow(self) -> None:
         with self._connect() as driver:
-            self._open(driver.info)
+            self._open(driver)
             for chunk in driver:
                 received = local_clock()
                 with self._between:
@@ -201,12 +218,15 @@ class Session:
                 driver.close()
         return driver
 
-    def _open(self, info: StreamInfo) -> None:
-        self.info = info
+    def _open(self, driver: Driver) -> None:
+        self.info = info = driver.info
         self._meter = QualityMeter(info)
         if self._engine is not None:
             self._meet_montage(self._engine, info)
         self._start_history(0)
+        if isinstance(driver, Seekable):
+            self.link = playback_entry(driver.playback())
+            driver.watch(self._playback_changed)
         self.state = "open"
         self.opened.set()
         self._watcher.prompt(self)
@@ -277,6 +297,11 @@ class Session:
         """From the supervisor, in this thread."""
         self._tell(change.state, change.detail, change.timestamp)
 
+    def _playback_changed(self, playback: Playback) -> None:
+        """From whichever thread has changed it."""
+        entry = playback_entry(playback)
+        self._tell(entry.event, entry.detail, entry.timestamp)
+
     def _tell(
         self,
         event: LinkEvent,
@@ -287,7 +312,7 @@ class Session:
     ) -> None:
         assert self.history is not None
         entry = LinkEntry(timestamp, event, detail, first, lost)
-        if event in ("connected", "lost", "retrying"):
+        if event in ("connected", "lost", "retrying", "paused", "playing"):
             self.link = entry
         self.history.link.append(entry)
         self._watcher.prompt(self)
@@ -299,3 +324,13 @@ class Session:
         timing = Timing(received, stepped, local_clock())
         self.history.prediction.append(Told(prediction, timing))
         self._watcher.prompt(self)
+
+
+def playback_entry(playback: Playback) -> LinkEntry:
+    """What the link says of a recording that is paused, or is played from here on."""
+    place = f"{playback.position:.1f} of {playback.length:.1f} s"
+    if playback.paused:
+        return LinkEntry(local_clock(), "paused", f"at {place}")
+    loop = ", in a loop" if playback.loop else ""
+    speed = "full speed" if playback.speed == math.inf else f"speed {playback.speed:g}"
+    return LinkEntry(local_clock(), "playing", f"from {place} at {speed}{loop}")

@@ -45,6 +45,7 @@ class SessionView:
     montage: list[Electrode] | None
     delay: float | None
     link: LinkEntry | None
+    seekable: bool
 
 
 def view(session: Session) -> SessionView:
@@ -62,6 +63,7 @@ def view(session: Session) -> SessionView:
         session.montage,
         session.delay,
         session.link,
+        session.seekable is not None,
     )
 
 
