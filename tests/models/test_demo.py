@@ -83,10 +83,10 @@ def test_permuted_labels_come_out_at_chance(demo: Checkpoint, people: list[Strea
 def test_minute_60_is_as_minute_2(demo: Checkpoint, people: list[Stream]) -> None:
     """The same minute of the same people, an hour long: only the carried state can differ."""
     n_hops = round(60 * demo.signal.sfreq / demo.signal.hop)
-    minute = [replace(s, windows=s.windows[:n_hops], labels=s.labels[:n_hops]) for s in people]
+    minute = [replace(s, windows=s.windows[:n_hops], labels=s.labels[:n_hops]) for s in people[:4]]
     x = torch.from_numpy(np.stack([s.windows for s in minute]))
     r = torch.full(x.shape[:2], demo.r)
-    states, found, largest = demo.network.initial_states(len(people)), [], []
+    states, found, largest = demo.network.initial_states(len(minute)), [], []
     for _ in range(60):
         logits, states = demo.network.scan(x, r, states)
         found.append(logits)
