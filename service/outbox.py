@@ -128,6 +128,8 @@ class Outbox:
             self.ended = ends
             while self.info.live and self._full and len(self._packets) > 1:
                 self._drop()
+            if ends:
+                self._changed.notify_all()  # a recording that waits for room need not
         self._on_news()
 
     @property
