@@ -223,14 +223,33 @@ def control(
 @app.command()
 def score(
     recording: Annotated[str, typer.Argument(help="A recording's path, or a replay:// URL.")],
-    model: Annotated[str, typer.Option(help="A checkpoint's name or path.")] = DEFAULT_MODEL,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"A checkpoint's name or path. [default: {DEFAULT_MODEL}]", show_default=False
+        ),
+    ] = None,
     memory: Memory = True,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Make the predictions that mimamba recorded again, and say whether they are the "
+            "same; status 1 where they are not.",
+        ),
+    ] = False,
 ) -> None:
     """Run a recording through the same pipeline at full speed: one JSON line per prediction."""
     with one_line_errors():
+        if verify:
+            from service.verify import verify as check
+
+            if not check(recording, model):
+                raise typer.Exit(1)
+            return
         from service.score import score as run
 
-        run(recording, model, memory)
+        run(recording, model or DEFAULT_MODEL, memory)
 
 
 @app.command()

@@ -52,15 +52,20 @@ def exact_index(n_times: int, first: str, events: Iterable[str]) -> NDArray[np.i
     return index
 
 
-def _losses(events: Iterable[str]) -> Iterable[tuple[int, int]]:
-    """``first`` and ``lost`` of the events that have both."""
-    for text in events:
+def read_events(texts: Iterable[str]) -> Iterable[dict[str, object]]:
+    """The objects among the entries of the stream ``link``."""
+    for text in texts:
         try:
             event = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if not isinstance(event, dict):
-            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def _losses(texts: Iterable[str]) -> Iterable[tuple[int, int]]:
+    """``first`` and ``lost`` of the events that have both."""
+    for event in read_events(texts):
         first, lost = event.get("first"), event.get("lost")
         if type(first) is int and type(lost) is int:
             yield first, lost

@@ -1,0 +1,190 @@
+"""``mimamba score --verify``: make a recording's predictions again, and hold them against it.
+
+The pipeline starts from what it remembered when the recording began, which the file holds, and runs
+over the file's signal. A recording that began in mid-session is confirmed like any other.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from xml.etree.ElementTree import tostring
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from drivers.base import BadRecording, BadSource, Chunk, StreamInfo
+from drivers.lsldescription import read_description
+from drivers.readers.xdf import Stream, first_indices, load_streams
+from drivers.readers.xdfindex import LINK, PREDICTIONS, SIGNAL, read_events
+from drivers.source import parse_source
+from models.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
+from models.decoder import StreamingDecoder
+from models.hops import HopCutter
+from models.prediction import Prediction
+from models.snapshot import SnapshotError, unpack_state
+from service.settings import DEFAULT_MODEL
+from service.xdfstreams import prediction_rows
+
+TOLERANCE = 1e-5
+"""Of a probability: batches of other sizes round differently."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What a file that mimamba has recorded holds.
+
+    ``index`` is (n_times,) of the signal's samples; ``skipped`` the indices of hops that the
+    engine had no time for.
+    """
+
+    path: Path
+    signal: Stream
+    index: NDArray[np.int64]
+    predictions: Stream
+    skipped: frozenset[object]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many predictions are confirmed, and the first difference, where there is one."""
+
+    confirmed: int
+    recorded: int
+    difference: str | None
+    largest: float
+
+    def __str__(self) -> str:
+        counts = f"{self.confirmed} of {self.recorded} recorded predictions confirmed"
+        if self.difference:
+            return f"{counts}; {self.difference}"
+        return f"{counts}; largest difference {self.largest:.1e}"
+
+
+def verify(recording: str, model: str | None) -> bool:
+    """Print the verdict; whether all is confirmed.
+
+    Raises
+    ------
+    DriverError, CheckpointError, MontageError, SignalError
+        If the file is none of ours or has no predictions, or the model is another.
+    """
+    source = parse_source(recording)
+    if source.scheme != "replay" or source.parameters:
+        raise BadSource("a recording's path", recording, "name a file that mimamba has recorded")
+    recorded = _load(Path(source.place))
+    verdict = compare(recorded, _checkpoint(recorded.predictions, model))
+    style = "red" if verdict.difference else "green"
+    Console(stderr=True).print(str(verdict), style=style, highlight=False)
+    return verdict.difference is None
+
+
+def compare(recorded: Recorded, checkpoint: Checkpoint) -> Verdict:
+    """Make the predictions of a recording again and hold them against it."""
+    again = list(_again(recorded, checkpoint))
+    wanted, stamps = recorded.predictions.values, recorded.predictions.stamps
+    made = prediction_rows(again, checkpoint.outputs)
+    largest = 0.0
+    for n, (row, stamp) in enumerate(zip(wanted, stamps, strict=True)):
+        if n == len(made):
+            return Verdict(n, len(wanted), f"the signal ends before hop {n}", largest)
+        error = float(np.nanmax(np.abs(made[n] - row), initial=0.0))
+        alike = np.array_equal(np.isnan(made[n]), np.isnan(row))
+        if not alike or error > TOLERANCE or again[n].timestamp != stamp:
+            found = f"hop {n} is {_text(row, stamp)}, and was {_text(made[n], again[n].timestamp)}"
+            return Verdict(n, len(wanted), found, max(largest, error))
+        largest = max(largest, error)
+    return Verdict(len(wanted), len(wanted), None, largest)
+
+
+def _text(row: NDArray[np.float64], stamp: float) -> str:
+    return f"{np.array2string(row, precision=6, separator=', ', max_line_width=200)} at {stamp:.3f}"
+
+
+def _again(recorded: Recorded, checkpoint: Checkpoint) -> Iterator[Prediction]:
+    """The predictions, made from the file's snapshot and signal."""
+    signal, header = recorded.signal, recorded.predictions
+    info = _info(signal)
+    r = header.number("desc/mimamba/model/r")
+    try:
+        decoder = StreamingDecoder(checkpoint, info, r)
+        content = b64decode(header.fact("desc/mimamba/snapshot"), validate=True)
+        state = unpack_state(content, checkpoint, info.sfreq)
+    except (SnapshotError, ValueError) as error:
+        raise BadRecording(
+            f"a snapshot of the pipeline in {recorded.path}", str(error), "it is damaged"
+        ) from error
+    rows = [electrode.row for electrode in decoder.montage]
+    cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
+    cutter.state, decoder.state = state.cutter, state
+    for chunk in _chunks(recorded, state.cutter.epoch or 0):
+        for hop in cutter.feed(chunk):
+            if hop.index in recorded.skipped:
+                decoder.state = replace(decoder.state, failed=True)
+            else:
+                yield decoder.decode(hop)
+
+
+def _chunks(recorded: Recorded, epoch: int) -> Iterator[Chunk]:
+    """The signal in stretches of up to 1 s without a gap."""
+    index, signal = recorded.index, recorded.signal
+    longest = max(1, round(signal.rate))
+    edges = [0, *(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), len(index)]
+    for begin, end in pairwise(edges):
+        for start in range(begin, end, longest):
+            part = slice(start, min(start + longest, end))
+            data = signal.values[part]
+            yield Chunk(data, signal.stamps[part], int(index[start]), epoch)
+
+
+def _load(path: Path) -> Recorded:
+    """A file's streams; raises BadRecording where it is none of ours."""
+    try:
+        streams, _ = load_streams(path)
+    except OSError as error:
+        raise BadRecording(
+            f"a recording at {path}", error.strerror or str(error), "check the path"
+        ) from error
+    by_topic = {stream.topic: stream for stream in streams if stream.topic}
+    missing = [topic for topic in (SIGNAL, LINK, PREDICTIONS) if topic not in by_topic]
+    index = None if missing else first_indices(by_topic[SIGNAL], streams)
+    if index is None:
+        what = f"no stream {' and no '.join(missing)}" if missing else "indices that contradict"
+        raise BadRecording(
+            f"a recording of mimamba with predictions at {path}", what, "record with a model"
+        )
+    events = read_events(entry[0] for entry in by_topic[LINK].values)
+    skipped = {each.get("first") for each in events if each.get("event") == "hops_skipped"}
+    return Recorded(path, by_topic[SIGNAL], index, by_topic[PREDICTIONS], frozenset(skipped))
+
+
+def _checkpoint(predictions: Stream, model: str | None) -> Checkpoint:
+    """The model that was asked for, or the packaged one that the file names; of the same bytes."""
+    name = predictions.fact("desc/mimamba/model/name")
+    wanted = predictions.fact("desc/mimamba/model/sha256")
+    checkpoint = load_checkpoint(model or (name if name in list_checkpoints() else DEFAULT_MODEL))
+    if checkpoint.sha256 != wanted:
+        raise CheckpointError(
+            f"the checkpoint {name} with SHA-256 {wanted}",
+            f"{checkpoint.name} with {checkpoint.sha256}",
+            "pass the file that was used with --model",
+        )
+    return checkpoint
+
+
+def _info(signal: Stream) -> StreamInfo:
+    """The source as the session knew it."""
+    xml = tostring(signal.header, encoding="unicode")
+    described = read_description(xml, signal.values.shape[1])
+    return StreamInfo(
+        signal.name,
+        signal.fact("source_id"),
+        signal.rate,
+        described.labels,
+        signal.number("desc/acquisition/uv_per_bit"),
+        signal.number("desc/acquisition/range_uv"),
+    )
