@@ -13,6 +13,7 @@ from service.log import Log, SignalLog
 from service.messages import LinkEvent, Timing, Topic
 
 SIGNAL_SECONDS = 300.0
+"""Of the signal and its quality: a new page waits for all that is there, and shows 8 s."""
 HOUR = 3600.0
 EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
@@ -46,7 +47,7 @@ Event: TypeAlias = Told | Quality | Marker | LinkEntry
 
 
 class History:
-    """The logs of one epoch: 5 minutes of signal, an hour of predictions and quality, and events.
+    """The logs of one epoch: 5 minutes of signal and of its quality, an hour of predictions, and events.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class History:
         self.epoch = epoch
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
         self.prediction: Log[Event] = Log(round(HOUR / hop) if hop else 1)
-        self.quality: Log[Event] = Log(round(HOUR * RATE))
+        self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
         self.marker: Log[Event] = Log(EVENTS)
         self.link: Log[Event] = Log(EVENTS)
         self.signal_shown = 0

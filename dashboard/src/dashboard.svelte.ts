@@ -3,7 +3,7 @@ import { ServiceClock, pageTime } from './clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';
 import { type Listed, Session } from './session.svelte';
 
-const EVERYTHING: Topic[] = ['prediction', 'signal', 'marker', 'link'];
+const EVERYTHING: Topic[] = ['prediction', 'quality', 'signal', 'marker', 'link'];
 const LINK_ONLY: Topic[] = ['link'];
 /** Ages and countdowns are shown in words; four times a second is as fast as they are read. */
 const TICK = 0.25;
@@ -160,6 +160,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.signal(message, arrival);
     case 'prediction':
       return session.predict(message);
+    case 'quality':
+      return session.measure(message);
     case 'marker':
       return session.mark(message);
     case 'link':

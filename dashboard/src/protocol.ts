@@ -8,7 +8,7 @@ import { Decoder, encode } from '@msgpack/msgpack';
 export const PROTOCOL = 'mimamba.v1';
 export const SUBPROTOCOL = 'mimamba.v1.msgpack';
 
-export type Topic = 'prediction' | 'signal' | 'marker' | 'link';
+export type Topic = 'prediction' | 'quality' | 'signal' | 'marker' | 'link';
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
@@ -113,6 +113,23 @@ export interface Prediction {
   timing: { received: number; stepped: number; published: number };
 }
 
+export interface ChannelQuality {
+  /** From 0 (useless) to 1 (good). */
+  score: number;
+  /** What lowers the score most, where it is under 0.7. */
+  reason: 'railed' | 'flat' | 'no contact' | 'mains hum' | 'muscle' | 'drift' | null;
+}
+
+/** Every channel's quality over the 2 s up to sample `index`. */
+export interface Quality {
+  type: 'quality';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  channels: Record<string, ChannelQuality>;
+}
+
 /** `data` is float32 µV, time-major; `timestamps` is float64 seconds; both little-endian bytes. */
 export interface Signal {
   type: 'signal';
@@ -144,7 +161,7 @@ export interface Link {
   lost: number | null;
 }
 
-export type TopicMessage = Prediction | Signal | Marker | Link;
+export type TopicMessage = Prediction | Quality | Signal | Marker | Link;
 export type ServerMessage =
   | Hello
   | Subscribed
@@ -166,6 +183,7 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'skipped',
   'error',
   'prediction',
+  'quality',
   'signal',
   'marker',
   'link',

@@ -5,6 +5,7 @@ import {
   type Marker,
   type Model,
   type Prediction,
+  type Quality,
   type Signal,
   type SessionState,
   type Skipped,
@@ -58,6 +59,7 @@ export interface View {
   /** Entries that left the service's logs before the page read them. */
   missed: number;
   prediction: Prediction | null;
+  quality: Quality | null;
   latestIndex: number;
   /** The newest sample's stamp, LSL clock. */
   latestTimestamp: number | null;
@@ -124,6 +126,11 @@ export class Session {
   predict(message: Prediction): void {
     this.history.push(message);
     this.now.prediction = message;
+    this.dirty = true;
+  }
+
+  measure(message: Quality): void {
+    this.now.quality = message;
     this.dirty = true;
   }
 
@@ -194,6 +201,7 @@ function blankView(): View {
     hopsSkipped: 0,
     missed: 0,
     prediction: null,
+    quality: null,
     latestIndex: -1,
     latestTimestamp: null,
     arrival: null,

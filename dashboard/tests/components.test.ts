@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { type Component, flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import Contact from '../src/components/Contact.svelte';
 import LinkPanel from '../src/components/LinkPanel.svelte';
 import Masthead from '../src/components/Masthead.svelte';
 import Notice from '../src/components/Notice.svelte';
@@ -8,7 +9,7 @@ import Output from '../src/components/Output.svelte';
 import SessionTabs from '../src/components/SessionTabs.svelte';
 import type { Subscribed } from '../src/protocol';
 import { Session, type View } from '../src/session.svelte';
-import { info, model, subscribed } from './service';
+import { info, model, quality, subscribed } from './service';
 
 let shown: Record<string, unknown> | null = null;
 let session: Session;
@@ -95,6 +96,35 @@ describe('LinkPanel', () => {
     expect(text('age')).toBe('no sample yet');
     expect(text('gaps')).toBe('none');
     expect(text('latest-index')).toBe('none');
+  });
+});
+
+describe('Contact', () => {
+  const told = quality('a', 0, 511, {
+    TP9: { score: 0.97, reason: null },
+    AF7: { score: 0.2, reason: 'mains hum' },
+  });
+  const bars = (): string[] =>
+    [...document.querySelectorAll<HTMLElement>('.bar')].map((bar) => bar.style.width);
+
+  it('says of each channel how good it is, and why not', () => {
+    render(Contact, { view: view({ quality: told, latestIndex: 600 }), age: 0.1 });
+    expect(text('contact-TP9')).toBe('97 %, good');
+    expect(text('contact-AF7')).toBe('20 %, mains hum');
+    expect(bars()).toEqual(['97%', '20%']);
+    expect(text('contact-none')).toBeUndefined();
+  });
+
+  it.each([
+    ['nothing is measured yet', { quality: null }, 0.1],
+    ['the measurement is behind the signal', { latestIndex: 511 + info.sfreq + 1 }, 0.1],
+    ['no sample came for long', {}, 2.5],
+    ['no sample came at all', {}, null],
+    ['the session has ended', { ended: true }, 0.1],
+  ])('claims nothing where %s', (_, change, age) => {
+    render(Contact, { view: view({ quality: told, latestIndex: 600, ...change }), age });
+    expect(text('contact-TP9')).toBe('–');
+    expect(bars()).toEqual([]);
   });
 });
 

@@ -56,15 +56,15 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 4],
+        ['b', 5],
       ]),
     );
     dashboard.choose('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 4]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 5]));
     expect(service.heard).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
-      topics: ['prediction', 'signal', 'marker'],
+      topics: ['prediction', 'quality', 'signal', 'marker'],
     });
   });
 
@@ -105,7 +105,7 @@ describe('Dashboard', () => {
 
   it('knows how old a live sample is by its stamp, a replayed one by its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 4]));
+    await until(() => expect(topics()).toContainEqual(['a', 5]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();

@@ -30,7 +30,7 @@ describe('decodeFrame', () => {
 
   it('knows every message of the service', () => {
     const types = new Set(frames.map(({ fields }) => fields.type));
-    expect(types.size).toBe(12);
+    expect(types.size).toBe(13);
   });
 
   it('ignores a message that it does not know', () => {

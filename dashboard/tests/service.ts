@@ -2,7 +2,7 @@ import { type AddressInfo } from 'node:net';
 import { Decoder, encode } from '@msgpack/msgpack';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { OpenSocket, Socket } from '../src/client';
-import { type ServerMessage, type ClientMessage, SUBPROTOCOL } from '../src/protocol';
+import { type ClientMessage, type Quality, type ServerMessage, SUBPROTOCOL } from '../src/protocol';
 
 /** The bytes in a buffer of their own, as a browser hands them over. */
 export function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
@@ -120,6 +120,13 @@ export const signal = (
   timestamps: new Uint8Array(Float64Array.from({ length: count }, () => stamp).buffer),
   data: new Uint8Array(4 * count * info.ch_names.length),
 });
+
+export const quality = (
+  session: string,
+  seq: number,
+  index: number,
+  channels: Quality['channels'],
+): Quality => ({ type: 'quality', session, seq, index, timestamp: index / info.sfreq, channels });
 
 export const prediction = (
   session: string,

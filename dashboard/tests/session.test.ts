@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Link, Signal, Subscribed } from '../src/protocol';
 import { Session, TRACE_SECONDS } from '../src/session.svelte';
-import { info, prediction, signal, subscribed } from './service';
+import { info, prediction, quality, signal, subscribed } from './service';
 
 let session: Session;
 const link = (seq: number, event: Link['event'], timestamp = 0, more = {}): Link => ({
@@ -33,12 +33,14 @@ describe('Session', () => {
   it('begins anew in another epoch, and goes on in the same', () => {
     write(0, 0, 10);
     session.predict(prediction('a', 0, 1, 0.7));
+    session.measure(quality('a', 0, 511, { TP9: { score: 1, reason: null } }));
     session.link(link(0, 'gap', 0, { first: 3, lost: 7 }));
     const { ring } = session;
     place('e1');
     session.publish();
     expect(session.ring).toBe(ring);
     expect(session.view).toMatchObject({ gaps: 1, lostSamples: 7, latestIndex: 9 });
+    expect(session.view.quality?.channels['TP9']?.score).toBe(1);
     place('e2');
     session.publish();
     expect(session.ring?.newest).toBe(-1);
@@ -47,6 +49,7 @@ describe('Session', () => {
       lostSamples: 0,
       latestIndex: -1,
       prediction: null,
+      quality: null,
     });
   });
 
