@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,12 +21,8 @@ from websockets.typing import Subprotocol
 
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
-    Link,
-    MarkerMessage,
-    PredictionMessage,
     ServerMessage,
     SessionState,
-    Signal,
     Since,
     Skipped,
     Subscribe,
@@ -54,16 +50,8 @@ def stream_url(url: str) -> str:
 
 
 def topic_of(message: TopicMessage) -> Topic:
-    """The topic that a message belongs to."""
-    match message:
-        case PredictionMessage():
-            return "prediction"
-        case Signal():
-            return "signal"
-        case MarkerMessage():
-            return "marker"
-        case Link():
-            return "link"
+    """The topic that a message belongs to, which is its type's name."""
+    return cast(Topic, message.__struct_config__.tag)
 
 
 class Client:
@@ -172,7 +160,7 @@ class Client:
             self._places[message.session] = Since(message.epoch, seq)
         elif isinstance(message, Skipped):
             self._places[message.session].seq[message.topic] = message.last
-        elif isinstance(message, PredictionMessage | Signal | MarkerMessage | Link):
+        elif isinstance(message, TopicMessage):
             self._places[message.session].seq[topic_of(message)] = message.seq
         elif (
             isinstance(message, SessionState)
