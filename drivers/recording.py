@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from drivers.base import BadRecording, Chunk, Marker, Samples, Seconds, StreamInfo
 from drivers.channels import ChannelChoice
-from drivers.counter import CounterClock, Numbering
-from drivers.sampleclock import SampleClock
 
 LARGEST = 2**30
 """Bytes. A file of this size holds 24 hours of a Muse as CSV."""
@@ -24,10 +22,6 @@ HEAD = 4096
 """Bytes by which a format is recognised."""
 LEAST_SHARE = 0.01
 """With fewer of its samples present, a file's timestamps are not in seconds, or are broken."""
-STRAY = 0.1
-"""Share of packet numbers that may repeat more or less often than a device's do, by losses."""
-LATEST = 1e11
-"""Stamps beyond it are no seconds of any clock: UNIX time gets there in 3,000 years."""
 
 Read = Callable[[Path, ChannelChoice, str | None], "Recording"]
 
@@ -139,53 +133,6 @@ def refuse_stream(stream: str | None, kind: str) -> None:
     """Raises BadRecording if a stream was asked for in a format that holds one signal."""
     if stream is not None:
         raise BadRecording(f"one signal, as {kind} holds", f"stream={stream}", "take stream out")
-
-
-def counted(
-    numbers: NDArray[np.float64], stamps: Seconds, sfreq: float, numbering: Numbering
-) -> tuple[Seconds, NDArray[np.int64], NDArray[np.bool_]] | None:
-    """As ``timeline``, from the device's packet numbers; and which rows are samples.
-
-    None where the numbers do not follow the numbering: another program has written them.
-    """
-    if len(numbers) < 2 or not (np.abs(stamps) < LATEST).all():
-        return None
-    repeats = float((np.diff(numbers) == 0).mean())
-    if abs(repeats - (1 - 1 / numbering.n_times)) > STRAY or not (numbers >= 0).all():
-        return None
-    clock = CounterClock(numbering, sfreq)
-    nothing = np.empty((len(stamps), 0), np.float32)
-    chunks = clock.push(numbers, stamps, nothing) + clock.flush()
-    if not chunks:
-        return None
-    index = np.concatenate([chunk.first + np.arange(chunk.n_times) for chunk in chunks])
-    samples = numbers <= numbering.highest
-    return np.concatenate([chunk.timestamps for chunk in chunks]), index, samples
-
-
-def timeline(stamps: Seconds, sfreq: float) -> tuple[Seconds, NDArray[np.int64]]:
-    """A file's stamps evened out, and each row's position with lost samples counted.
-
-    A stamp that is not finite, or absurd, keeps its row's place.
-
-    Raises
-    ------
-    BadRecording
-        If no stamp is a number.
-    """
-    stamps = np.where(np.abs(stamps) < LATEST, stamps, np.nan)
-    finite = np.flatnonzero(np.isfinite(stamps))
-    if finite.size == 0:
-        raise BadRecording(
-            "timestamps in seconds", f"none that is a number up to {LATEST:g}", "export it again"
-        )
-    start = int(finite[0])
-    stamps[:start] = stamps[start] - np.arange(start, 0, -1) / sfreq
-    clock = SampleClock(sfreq)
-    nothing = np.empty((len(stamps), 0), np.float32)
-    chunks = clock.push(stamps, nothing) + clock.flush()
-    index = np.concatenate([chunk.first + np.arange(chunk.n_times) for chunk in chunks])
-    return np.concatenate([chunk.timestamps for chunk in chunks]), index
 
 
 def complete(

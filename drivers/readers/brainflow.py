@@ -20,7 +20,8 @@ from drivers.base import BadRecording, BadSource, Marker, Seconds, StreamInfo
 from drivers.boards import FACTS, SYNTHETIC, Board, Facts, describe_board, find_board, known_boards
 from drivers.channels import ChannelChoice, Picks
 from drivers.readers.rows import Table, read_table, whole_lines
-from drivers.recording import Recording, complete, counted, refuse_stream, timeline
+from drivers.recording import Recording, complete, refuse_stream
+from drivers.timeline import counted, timeline
 
 FEWEST_COLUMNS = 5
 FIRST_UNIX, LAST_UNIX = 1e9, 4.1e9

@@ -20,7 +20,8 @@ import numpy as np
 from drivers.base import BadRecording, Marker, Seconds, StreamInfo
 from drivers.channels import ChannelChoice, Picks
 from drivers.readers.rows import read_table, whole_lines
-from drivers.recording import Recording, complete, refuse_stream, timeline
+from drivers.recording import Recording, complete, refuse_stream
+from drivers.timeline import timeline
 
 RATES = (256.0, 220.0)
 """Hz: Muse of 2016 and later, Muse of 2014 (MU-01)."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from drivers.base import BadRecording, Marker, StreamInfo
 from drivers.channels import LAYOUTS, ChannelChoice
-from drivers.recording import Recording, complete, timeline
+from drivers.recording import Recording, complete
+from drivers.timeline import timeline
 
 SFREQ = 256.0
 UV_PER_BIT = 0.48828

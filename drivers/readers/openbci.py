@@ -26,7 +26,8 @@ from drivers.base import BadRecording, Marker, StreamInfo
 from drivers.boards import FACTS, Facts
 from drivers.channels import ChannelChoice
 from drivers.readers.rows import read_table, whole_lines
-from drivers.recording import Recording, complete, counted, refuse_stream, timeline
+from drivers.recording import Recording, complete, refuse_stream
+from drivers.timeline import counted, timeline
 
 MAGIC = b"%OpenBCI Raw E"
 MILLISECONDS = 1e11

@@ -28,7 +28,8 @@ from drivers.channels import ChannelChoice
 from drivers.lsldescription import Description, read_description
 from drivers.readers.xdfchunks import MAGIC, whole_chunks
 from drivers.readers.xdfindex import FIRST, LINK, SIGNAL, TOPIC, exact_index
-from drivers.recording import Recording, complete, timeline
+from drivers.recording import Recording, complete
+from drivers.timeline import timeline
 
 # Without any handler its warnings go to stderr, such as that it evened no stamps out.
 logging.getLogger("pyxdf").addHandler(logging.NullHandler())

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.base import BadRecording, Marker, StreamInfo
-from drivers.recording import LARGEST, Recording, complete, read_recording, timeline
+from drivers.recording import LARGEST, Recording, complete, read_recording
+from drivers.timeline import timeline
 
 INFO = StreamInfo("some.csv", "/some.csv", 256.0, ("A", "B"), live=False)
 
