@@ -47,7 +47,7 @@ Event: TypeAlias = Told | Quality | Marker | LinkEntry
 
 
 class History:
-    """The logs of one epoch: 5 minutes of signal and of its quality, an hour of predictions, and events.
+    """The logs of one epoch: 5 minutes of signal and its quality, an hour of predictions, events.
 
     Parameters
     ----------

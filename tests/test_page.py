@@ -75,6 +75,7 @@ def test_traces_move_and_predictions_change(page: Page) -> None:
         expect(page.get_by_text(words("not a medical device")).first).to_be_visible()
         probability = page.get_by_test_id("probability-valence-high")
         expect(probability).to_contain_text("%")
+        expect(page.get_by_test_id("contact-TP9")).to_contain_text("%, good")
         before, index = probability.inner_text(), page.get_by_test_id("latest-index").inner_text()
         drawn = picture(page)
         expect(page.get_by_test_id("latest-index")).not_to_have_text(index)
