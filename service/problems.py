@@ -13,9 +13,9 @@ from models.montage import MontageError
 from models.signal import SignalError
 from service.admission import NotAdmitted
 from service.engine import EngineStopped
-from service.recorder import CannotRecord
 from service.recordings import NoRecording, RecordingRefused, RecordingTaken
 from service.replay_api import NoReplay
+from service.room import CannotRecord
 from service.session import SessionOver
 from service.sessions import NoSession, SessionFailed, SessionTaken
 

@@ -7,21 +7,21 @@ before what was made of it: wherever the file is cut, what is left explains itse
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
 
 from drivers.base import Marker
 from drivers.clock import local_clock
+from models.meter import Quality
 from service.history import Event, LinkEntry, Told, gap_detail
 from service.log import Run
 from service.messages import Topic
+from service.room import LEAST_BYTES, LOW_BYTES, cannot_record, check_room, free_space
 from service.session import Session
 from service.xdf import XDFWriter
 from service.xdfstreams import (
@@ -31,6 +31,8 @@ from service.xdfstreams import (
     marker_header,
     prediction_rows,
     predictions_header,
+    quality_header,
+    quality_rows,
     signal_header,
 )
 
@@ -41,18 +43,9 @@ SYNC = 2.0
 OFFSETS = 5.0
 BOUNDARIES = 10.0
 """Seconds between two clock offsets, and between two boundaries, as LabRecorder has them."""
-LOW_BYTES = 256 << 20
-"""Free space below which a warning is given: 10 hours of four channels at 256 Hz, where nothing
-else writes."""
-LEAST_BYTES = 256 << 10
-"""Free space below which a recording ends, its end still written: half a minute of the same."""
 SOURCES = 16
 """Programs whose markers have a stream of their own; those of all others share one."""
 OTHERS = "other markers"
-
-
-class CannotRecord(RuntimeError):
-    """There is no room for a recording, or its folder takes no file; one clear line."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,7 @@ class Recorder:
     """
 
     def __init__(self, path: Path, session: Session, on_end: Callable[[Ending], None]) -> None:
-        _check_room(path.parent)
+        check_room(path.parent)
         self._path = path
         self._session = session
         self._on_end = on_end
@@ -136,6 +129,7 @@ class Recorder:
         session, place, created = self._session, self._place, local_clock()
         self._signal = self._writer.declare(signal_header(session, place), created)
         self._link = self._writer.declare(link_header(session), created)
+        self._quality = self._writer.declare(quality_header(session), created)
         self._predictions: int | None = None
         if session.checkpoint is not None:
             header = predictions_header(session, session.checkpoint, place)
@@ -185,6 +179,8 @@ class Recorder:
         """Why nothing more will come, if so; asked before the logs are read for the last time."""
         if self._session.history is not self._history:
             return "the source began a new numbering (a seek or a loop)"
+        if speed_of(self._session) != 1:
+            return "the replay's speed was changed"
         if self._session.state == "ended":
             return self._session.reason or "the session ended"
         return None
@@ -193,6 +189,7 @@ class Recorder:
         """All that is new: what was made of the signal is read before it, and written after it."""
         events: list[tuple[float, str]] = []
         predictions = self._news("prediction", events)
+        qualities = self._news("quality", events)
         markers = self._news("marker", events)
         links = self._news("link", events)
         # The signal itself tells of gaps, with those that the recorder has made.
@@ -207,8 +204,9 @@ class Recorder:
         self._writer.texts(self._link, sorted(events))
         for run in runs:
             self._writer.numbers(self._signal, run.timestamps, run.data)
-        self._write_markers([each for each in markers if isinstance(each, Marker)])
-        self._write_predictions([each for each in predictions if isinstance(each, Told)])
+        self._write_markers(markers)
+        self._write_quality(qualities)
+        self._write_predictions(predictions)
 
     def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:
         """A topic's new entries; an event where some have left the log unread."""
@@ -235,10 +233,10 @@ class Recorder:
         self._expected = run.first + len(run.timestamps)
         self._at["signal"] = run.seq + 1
 
-    def _write_markers(self, markers: list[Marker]) -> None:
-        for marker in markers:
-            stream = self._source(marker.source)
-            self._writer.texts(stream, [(marker.timestamp, marker.label)])
+    def _write_markers(self, told: list[Event]) -> None:
+        for each in told:
+            if isinstance(each, Marker):
+                self._writer.texts(self._source(each.source), [(each.timestamp, each.label)])
 
     def _source(self, source: str) -> int:
         """The stream of a program's markers, declared at its first one."""
@@ -251,13 +249,19 @@ class Recorder:
             self._writer.clock_offsets(now)
         return self._sources[source]
 
-    def _write_predictions(self, told: list[Told]) -> None:
+    def _write_predictions(self, told: list[Event]) -> None:
         checkpoint = self._session.checkpoint
-        if told and checkpoint is not None and self._predictions is not None:
-            made = [each.prediction for each in told]
+        made = [each.prediction for each in told if isinstance(each, Told)]
+        if made and checkpoint is not None and self._predictions is not None:
             stamps = np.array([each.timestamp for each in made])
             rows = prediction_rows(made, checkpoint.outputs)
             self._writer.numbers(self._predictions, stamps, rows)
+
+    def _write_quality(self, told: list[Event]) -> None:
+        made = [each for each in told if isinstance(each, Quality)]
+        if made:
+            stamps = np.array([each.timestamp for each in made])
+            self._writer.numbers(self._quality, stamps, quality_rows(made))
 
     def _hand_over(self, now: float) -> None:
         """Write, with what is due at its own pace."""
@@ -274,7 +278,7 @@ class Recorder:
 
     def _check_disk(self) -> str | None:
         """Why the disk can take no more, if so; a warning long before."""
-        free = shutil.disk_usage(self._path.parent).free
+        free = free_space(self._path.parent)
         if free < LOW_BYTES and not self._warned:
             self._warned = True
             self._session.tell_recording(
@@ -284,15 +288,6 @@ class Recorder:
         return "the disk is full" if free < LEAST_BYTES else None
 
 
-def cannot_record(folder: Path, error: OSError) -> CannotRecord:
-    """What to tell of a folder that takes no recording."""
-    return CannotRecord(
-        f"wanted to write a recording to {folder}; found: {error.strerror or error}; "
-        "make room there, or choose another folder with --data-dir"
-    )
-
-
-def _check_room(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < 2 * LEAST_BYTES:
-        raise cannot_record(folder, OSError(ENOSPC, f"{free / 1e6:.1f} MB of free space"))
+def speed_of(session: Session) -> float:
+    """How fast the source is played: 1 for all that is live, inf for as fast as possible."""
+    return session.seekable.playback().speed if session.seekable else 1.0

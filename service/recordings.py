@@ -19,8 +19,9 @@ from platformdirs import user_data_path
 
 from drivers.base import BadRecording
 from service.card import Card, delete_card, load_card, save_card
-from service.recorder import Ending, Recorder, cannot_record
+from service.recorder import Ending, Recorder, speed_of
 from service.recover import BeingWritten, Recovered, is_being_written, recover
+from service.room import cannot_record
 from service.session import Session
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
@@ -269,7 +270,7 @@ def check_speed(session: Session) -> None:
     RecordingRefused
         For such a replay.
     """
-    speed = session.seekable.playback().speed if session.seekable else 1.0
+    speed = speed_of(session)
     if speed != 1:
         raise RecordingRefused(
             "wanted a source that goes at its own pace; found a replay at "

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from drivers.base import StreamInfo
 from drivers.clock import local_clock
-from drivers.readers.xdfindex import LINK, PREDICTIONS, SIGNAL
+from drivers.readers.xdfindex import LINK, PREDICTIONS, QUALITY, SIGNAL
 from models.checkpoint import Checkpoint
+from models.meter import REASONS, Quality
 from models.prediction import Prediction
 from models.snapshot import pack_state
 from service.history import LinkEntry, Place
@@ -30,6 +31,8 @@ from service.xdf import StreamHeader, Tree
 
 STATUS = {"ok": 0.0, "warming_up": 1.0, "poor_signal": 2.0}
 """The values of the predictions' channel ``status``."""
+REASON_CODES = {reason: code for code, reason in enumerate(REASONS, 1)}
+"""The values of the quality's channels ``reason``; 0 for none."""
 
 
 def file_header() -> Mapping[str, Tree]:
@@ -134,6 +137,43 @@ def prediction_rows(
                 STATUS[each.status],
             ]
             for each in predictions
+        ]
+    )
+
+
+def quality_header(session: Session) -> StreamHeader:
+    """The signal quality's: a score per channel, what lowers it, and the sample index."""
+    info = _info(session)
+    channels = [
+        *({"label": f"{name}/score", "unit": "share", "type": "Quality"} for name in info.ch_names),
+        *({"label": f"{name}/reason", "unit": "code", "type": "Quality"} for name in info.ch_names),
+        {"label": "index", "unit": "sample", "type": "Index"},
+    ]
+    codes = {reason.replace(" ", "_"): str(code) for reason, code in REASON_CODES.items()}
+    return StreamHeader(
+        name=f"{info.name} quality",
+        kind="Quality",
+        channel_format="double64",
+        sfreq=0.0,
+        source_id=_source_id(info),
+        channels=channels,
+        desc={"mimamba": {"topic": QUALITY, "reason": codes}},
+    )
+
+
+def quality_rows(told: Sequence[Quality]) -> NDArray[np.float64]:
+    """(n_times, 2 n_channels + 1): scores, codes of the reasons (0 for none), index."""
+    return np.array(
+        [
+            [
+                *(channel.score for channel in each.channels.values()),
+                *(
+                    REASON_CODES[channel.reason] if channel.reason else 0
+                    for channel in each.channels.values()
+                ),
+                each.index,
+            ]
+            for each in told
         ]
     )
 

@@ -1,0 +1,37 @@
+"""Room on the disk for recordings."""
+
+from __future__ import annotations
+
+import shutil
+from errno import ENOSPC
+from pathlib import Path
+
+LOW_BYTES = 256 << 20
+"""Free space below which a warning is given: 8 hours of four channels at 256 Hz, where nothing
+else writes."""
+LEAST_BYTES = 256 << 10
+"""Free space below which a recording ends, its end still written: half a minute of the same."""
+
+
+class CannotRecord(RuntimeError):
+    """There is no room for a recording, or its folder takes no file; one clear line."""
+
+
+def free_space(folder: Path) -> int:
+    """Bytes that can be written there; raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
+def check_room(folder: Path) -> None:
+    """Raise CannotRecord where a recording would end as soon as it began."""
+    free = free_space(folder)
+    if free < 2 * LEAST_BYTES:
+        raise cannot_record(folder, OSError(ENOSPC, f"{free / 1e6:.1f} MB of free space"))
+
+
+def cannot_record(folder: Path, error: OSError) -> CannotRecord:
+    """What to tell of a folder that takes no recording."""
+    return CannotRecord(
+        f"wanted to write a recording to {folder}; found: {error.strerror or error}; "
+        "make room there, or choose another folder with --data-dir"
+    )
