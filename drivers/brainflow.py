@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from drivers.base import BadSource, Chunk, DeviceNotFound, DriverError, StreamInfo, StreamLost
+from drivers.battery import BatteryRow
 from drivers.boards import (
     FACTS,
     PLAYBACK,
@@ -93,12 +94,20 @@ class BrainFlowDriver:
             simulated=simulated,
             notices=notices,
         )
+        played = number != self._board.number
+        self._battery_row = None if played else BatteryRow.of(number)
+        self._battery: float | None = None
         self._shim: Any = None
         self._closed = threading.Event()
 
     @property
     def info(self) -> StreamInfo:
         return self._info
+
+    @property
+    def battery(self) -> float | None:
+        """Charge as the device told it last, percent; None where it has not."""
+        return self._battery
 
     def __enter__(self) -> Self:
         """Connect; finding a Bluetooth headset takes about 6 s.
@@ -165,11 +174,14 @@ class BrainFlowDriver:
     def _read(self) -> Any:
         """What came since the last call, (rows, n_times) float64."""
         try:
-            return self._shim.get_board_data()
+            rows = self._shim.get_board_data()
+            if rows.shape[1] and self._battery_row is not None:
+                self._battery = self._battery_row.read(self._shim, rows) or self._battery
         except brainflow().BrainFlowError as error:
             raise StreamLost(f"samples from {self._info.name}", str(error), "reconnect it") from (
                 error
             )
+        return rows
 
     def _input(self) -> Any:
         parameters = brainflow().BrainFlowInputParams()

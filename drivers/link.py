@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drivers.base import Chunk, Driver, DriverError, StreamInfo, StreamLost
+from drivers.battery import Powered
 from drivers.stillness import Stillness
 
 
@@ -98,6 +99,11 @@ class Link:
         self._overdue = f"no connection within {patience.connecting:g} s"
         self._threads = [threading.Thread(target=self._run, name="live driver", daemon=True)]
         self._threads[0].start()
+
+    @property
+    def battery(self) -> float | None:
+        """The driver's, where it has one."""
+        return self._driver.battery if isinstance(self._driver, Powered) else None
 
     def connected(self) -> StreamInfo:
         """Wait for the connection; raises what the driver raised."""

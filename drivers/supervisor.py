@@ -66,6 +66,11 @@ class Supervisor:
             raise RuntimeError("a supervisor has no info before it is entered")
         return self._info
 
+    @property
+    def battery(self) -> float | None:
+        """The charge that the device told last, percent; None where it has not."""
+        return None if self._link is None else self._link.battery
+
     def __enter__(self) -> Self:
         link = self._open()
         try:

@@ -19,6 +19,7 @@ from drivers.base import (
     Seekable,
     StreamInfo,
 )
+from drivers.battery import Powered
 from drivers.clock import local_clock
 from models.checkpoint import Checkpoint
 from models.decoder import DecoderState
@@ -178,6 +179,11 @@ class Session:
             signal.hop / signal.sfreq,
             self.r,
         )
+
+    @property
+    def battery(self) -> float | None:
+        """The device's charge, percent; None where it does not tell."""
+        return self._driver.battery if isinstance(self._driver, Powered) else None
 
     @property
     def delay(self) -> float | None:

@@ -46,6 +46,7 @@ class SessionView:
     delay: float | None
     link: LinkEntry | None
     seekable: bool
+    battery: float | None
 
 
 def view(session: Session) -> SessionView:
@@ -64,6 +65,7 @@ def view(session: Session) -> SessionView:
         session.delay,
         session.link,
         session.seekable is not None,
+        session.battery,
     )
 
 
