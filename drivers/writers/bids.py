@@ -160,7 +160,5 @@ def _move(staging: Path, root: Path, new_person: bool) -> None:
         shared = source.parent == staging and target.exists()
         if source.is_dir() or (shared and not (source.name == PEOPLE and new_person)):
             continue
-        if source.name == PEOPLE and not new_person:
-            continue
         target.parent.mkdir(parents=True, exist_ok=True)
         source.replace(target)

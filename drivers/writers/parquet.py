@@ -40,5 +40,5 @@ def write_parquet(recording: Recording, path: Path) -> Written:
     }
     fields = [pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata))
-    parquet.write_table(table, path, compression="zstd")
+    parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
     return Written()

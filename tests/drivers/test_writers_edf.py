@@ -125,7 +125,14 @@ def test_the_resolution_decides_between_edf_and_bdf(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sfreq", "n_channels", "seconds"),
-    [(256.0, 4, 1.0), (220.5, 4, 2.0), (250.25, 4, 4.0), (1000.0, 64, 0.25), (2048.0, 64, 0.125)],
+    [
+        (256.0, 4, 1.0),
+        (220.5, 4, 2.0),
+        (250.25, 4, 4.0),
+        (1000.0, 64, 0.25),
+        (2048.0, 64, 0.125),
+        (8001.0, 64, 1.0),
+    ],
 )
 def test_records_hold_whole_samples_in_few_bytes(
     tmp_path: Path, sfreq: float, n_channels: int, seconds: float

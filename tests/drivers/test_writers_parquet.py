@@ -93,6 +93,28 @@ def test_mutated_files_give_a_recording_or_one_clear_line(tmp_path: Path) -> Non
     assert all("\n" not in each for each in refused)
 
 
+def test_one_flipped_bit_of_a_value_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "made.parquet"
+    write_parquet(recording(), path)
+    whole = bytearray(path.read_bytes())
+    column = parquet.ParquetFile(path).metadata.row_group(0).column(3)
+    whole[column.data_page_offset + column.total_compressed_size - 50] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(BadRecording, match="whole file"):
+        read_recording(path)
+
+
+def test_more_rows_than_bytes_are_not_read(tmp_path: Path) -> None:
+    write_parquet(recording(), tmp_path / "made.parquet")
+    metadata = parquet.read_table(tmp_path / "made.parquet").schema.metadata
+    names = ["index", "timestamp", "TP9", "AF7", "AF8", "TP10", "marker"]
+    zeros = pa.array(np.zeros(200_000))
+    table = pa.table([zeros] * 7, names).replace_schema_metadata(metadata)
+    parquet.write_table(table, tmp_path / "bomb.parquet")
+    with pytest.raises(BadRecording, match="200000 rows"):
+        read_recording(tmp_path / "bomb.parquet")
+
+
 def test_without_pyarrow_one_line_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

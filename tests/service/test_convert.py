@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ import pyxdf
 from hypothesis import given, settings
 from typer.testing import CliRunner
 
-from drivers.base import BadRecording, LibraryMissing
+from drivers.base import BadRecording, LibraryMissing, Marker
 from drivers.gaps import gaps_of
 from drivers.recording import Recording, read_recording
 from drivers.writers import CannotWrite
@@ -80,6 +81,11 @@ def test_pyxdf_reads_what_we_write(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["some.csv"]["time_stamps"], made.timestamps)
     assert found["keys"]["time_series"] == [["Ton ä"], ["in a gap"]]
     assert found["link"]["footer"]["info"]["sample_count"] == ["1"]
+
+
+def test_a_marker_whose_stamp_leads_elsewhere_keeps_its_sample(tmp_path: Path) -> None:
+    made = replace(recording(), markers=(Marker(1000.5, 77, "late", "keys"),))
+    assert places(through(made, tmp_path, ".xdf")[0]) == [(77, "late")]
 
 
 def test_one_line_tells_what_was_written(tmp_path: Path) -> None:
