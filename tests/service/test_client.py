@@ -1,0 +1,127 @@
+"""The client over cuts and restarts: everything once, in order, by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from service.client import Client, ServiceUnreachable, stream_url, topic_of
+from service.messages import (
+    Link,
+    PredictionMessage,
+    SessionState,
+    Signal,
+    Since,
+    Skipped,
+    Subscribed,
+)
+from tests.service.live import live
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def cuttable(port: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A way to a port through which every connection ends when the event is set."""
+    cut = asyncio.Event()
+    ways: set[asyncio.Task[None]] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(500):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        pair = {asyncio.create_task(carry(reader, back)), asyncio.create_task(carry(there, writer))}
+        ways.update(pair)
+        await cut.wait()
+        cut.clear()
+        for each in (writer, back):
+            each.transport.abort()
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], cut
+    finally:
+        cut.set()
+        server.close()
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def test_cuts_lose_and_repeat_nothing() -> None:
+    with live("simulate://?seed=7") as service:
+        service.opened("simulate-1")
+        port = int(service.url.rsplit(":", 1)[1])
+        async with cuttable(port) as (way, cut), Client(f"127.0.0.1:{way}", pause=0.05) as client:
+            await client.subscribe("simulate-1", ["prediction", "signal"], Since(""))
+            expected, predictions, cuts = 0, [], 0
+            async for message in client:
+                assert not isinstance(message, Skipped)
+                if isinstance(message, Signal):
+                    assert message.first == expected
+                    expected += len(message.data) // 16
+                    if expected > 256 * (cuts + 1):
+                        cuts += 1
+                        cut.set()
+                elif isinstance(message, PredictionMessage):
+                    predictions.append(message.seq)
+                if cuts == 6:
+                    break
+        assert len(predictions) >= 4
+        assert predictions == list(range(len(predictions)))
+
+
+async def test_a_service_that_comes_back_is_followed_in_its_new_epoch() -> None:
+    with live("simulate://") as first:
+        port = int(first.url.rsplit(":", 1)[1])
+        client = Client(first.url, pause=0.05)
+        await client.__aenter__()
+        epochs: list[str] = []
+        async for message in client:
+            if isinstance(message, SessionState) and message.state == "opened":
+                await client.subscribe(message.session, ["signal", "link"])
+            elif isinstance(message, Subscribed):
+                epochs.append(message.epoch)
+            elif isinstance(message, Signal):
+                break
+    with live("simulate://", port=port):
+        async for message in client:
+            if isinstance(message, Subscribed):
+                epochs.append(message.epoch)
+            if isinstance(message, Signal) and len(epochs) == 2:
+                assert message.first == 0  # all of the new epoch, from its start
+                break
+        await client.__aexit__(None, None, None)
+    assert len(set(epochs)) == 2
+
+
+async def test_nobody_there_is_told_in_one_line() -> None:
+    with pytest.raises(ServiceUnreachable, match=r"wanted .+; found.+; start one"):
+        async with Client("http://127.0.0.1:9"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8765", "ws://127.0.0.1:8765/v1/stream"),
+        ("https://lab.example/", "wss://lab.example/v1/stream"),
+        ("localhost:9000", "ws://localhost:9000/v1/stream"),
+    ],
+)
+def test_a_services_address_leads_to_its_stream(url: str, expected: str) -> None:
+    assert stream_url(url) == expected
+
+
+def test_a_messages_topic_is_its_types_name() -> None:
+    assert topic_of(Signal("s", 0, 0, b"", b"")) == "signal"
+    assert topic_of(Link("s", 0, 0.0, "lost", "")) == "link"
