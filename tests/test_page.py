@@ -125,6 +125,36 @@ def test_several_sessions_are_there_to_choose_from(page: Page) -> None:
         expect(page.get_by_text(words("only the signal")).first).to_be_visible()
 
 
+def test_a_recording_is_paused_moved_and_paced(page: Page, tmp_path: Path) -> None:
+    path = write_muse(tmp_path / "muse.csv", seconds=90)
+    with live(f"replay://{path}?hold=1", "simulate://") as service:
+        service.opened("replay-1", "simulate-2")
+        page.goto(f"{service.url}#replay-1")
+        index = page.get_by_test_id("latest-index")
+        expect(index).not_to_have_text("none")
+        page.get_by_test_id("play").click()
+        expect(page.get_by_test_id("play")).to_have_text(words("play"))
+        expect(page.get_by_test_id("link-state")).to_have_text("Paused")
+        page.get_by_test_id("position").focus()
+        page.keyboard.press("End")
+        expect(page.get_by_test_id("time")).to_have_text("1:30 / 1:30")
+        page.keyboard.press("Home")
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_test_id("time")).to_have_text("0:01 / 1:30")
+        page.get_by_test_id("loop").check()
+        page.get_by_test_id("speed").select_option("4")
+        page.get_by_test_id("position").fill("60")
+        page.get_by_test_id("play").click()
+        page.wait_for_function(
+            "() => Number(document.querySelector('[data-testid=latest-index]').textContent) > 15700"
+        )
+        played = service.http.get("/v1/sessions/replay-1/replay").json()
+        assert played["position"] > 61
+        assert (played["speed"], played["loop"], played["paused"]) == (4.0, True, False)
+        page.get_by_test_id("session-simulate-2").click()
+        expect(page.get_by_test_id("transport")).to_have_count(0)
+
+
 def test_pictures(page: Page) -> None:
     """Screenshots to look at, in a folder that git ignores."""
     with live("simulate://?seed=2") as service:

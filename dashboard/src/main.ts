@@ -4,6 +4,7 @@ import { mount } from 'svelte';
 import App from './App.svelte';
 import { Dashboard } from './dashboard.svelte';
 import { Frames } from './frames';
+import { replays } from './replay';
 import type { Listed } from './session.svelte';
 
 async function listSessions(): Promise<Listed[]> {
@@ -20,4 +21,4 @@ const dashboard = new Dashboard({
 const frames = new Frames();
 frames.add(() => dashboard.publish());
 frames.start();
-mount(App, { target: document.getElementById('page')!, props: { dashboard, frames } });
+mount(App, { target: document.getElementById('page')!, props: { dashboard, frames, replays } });

@@ -155,7 +155,8 @@ export interface Link {
   session: string;
   seq: number;
   timestamp: number;
-  event: 'connected' | 'lost' | 'retrying' | 'gap' | 'hops_skipped' | 'restarted';
+  event:
+    'connected' | 'lost' | 'retrying' | 'paused' | 'playing' | 'gap' | 'hops_skipped' | 'restarted';
   detail: string;
   first: number | null;
   lost: number | null;

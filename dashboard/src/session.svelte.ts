@@ -22,7 +22,7 @@ const MARKERS_KEPT = 64;
 
 /** The link between the source and the service; `since` is on the LSL clock. */
 export interface LinkState {
-  state: 'unknown' | 'connected' | 'lost' | 'retrying';
+  state: 'unknown' | 'connected' | 'lost' | 'retrying' | 'paused' | 'playing';
   detail: string;
   since: number | null;
 }
@@ -39,6 +39,7 @@ export interface Listed {
   montage: Electrode[] | null;
   delay: number | null;
   link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
+  seekable: boolean;
 }
 
 /** What the page shows of a session in words and numbers. */
@@ -47,6 +48,8 @@ export interface View {
   opening: boolean;
   ended: boolean;
   endReason: string | null;
+  /** A recording that can be paused and moved. */
+  seekable: boolean;
   info: Stream | null;
   model: Model | null;
   outputs: Record<string, string[]> | null;
@@ -89,6 +92,7 @@ export class Session {
 
   list(listed: Listed): void {
     const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
+    this.now.seekable = listed.seekable;
     const [opening, ended] = [state === 'opening', state === 'ended'];
     Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
     if (link) this.relink(link);
@@ -150,7 +154,7 @@ export class Session {
   }
 
   private relink({ event, detail, timestamp }: NonNullable<Listed['link']>): void {
-    if (event !== 'connected' && event !== 'lost' && event !== 'retrying') return;
+    if (!isState(event)) return;
     const { state, since } = this.now.link;
     // Trying again goes on with the loss that began before it.
     const goesOn = event === 'retrying' && state !== 'connected';
@@ -170,8 +174,8 @@ export class Session {
 
   /** Another epoch numbers its samples and entries anew. */
   private restart(epoch: string): void {
-    const { info, model, outputs, montage, delay, ended, endReason, link } = this.now;
-    const kept = { info, model, outputs, montage, delay, ended, endReason, link };
+    const { info, model, outputs, montage, delay, ended, endReason, seekable, link } = this.now;
+    const kept = { info, model, outputs, montage, delay, ended, endReason, seekable, link };
     Object.assign(this.now, blankView(), kept);
     this.epoch = epoch;
     this.ring = null;
@@ -183,6 +187,10 @@ export class Session {
 /** Three hops without a prediction are a break in its history. */
 const past = (model: Model | null): History => new History(3 * (model?.hop ?? 1));
 
+type State = Exclude<LinkState['state'], 'unknown'>;
+const STATES: readonly Link['event'][] = ['connected', 'lost', 'retrying', 'paused', 'playing'];
+const isState = (event: Link['event']): event is State => STATES.includes(event);
+
 const sameModel = (a: Model | null, b: Model): boolean => a?.sha256 === b.sha256 && a.hop === b.hop;
 
 function blankView(): View {
@@ -190,6 +198,7 @@ function blankView(): View {
     opening: false,
     ended: false,
     endReason: null,
+    seekable: false,
     info: null,
     model: null,
     outputs: null,

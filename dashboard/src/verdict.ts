@@ -20,6 +20,7 @@ export function verdict(view: View, connection: Connection, age: number | null):
   if (view.ended) return none('Session ended', view.endReason ?? 'No more samples will come.');
   if (link.state === 'lost' || link.state === 'retrying')
     return none('Link lost', link.detail || 'The headset sends no samples.');
+  if (link.state === 'paused') return none('Paused', `The recording is paused ${link.detail}.`);
   if (age !== null && age > OLD)
     return none('No new samples', `The last one came ${Math.round(age)} s ago.`);
   if (view.info && !view.model) return none('No model', 'This session shows only the signal.');

@@ -15,6 +15,14 @@ export function duration(seconds: number): string {
   return `${Math.round(seconds / 3600)} h`;
 }
 
+/** "1:03", "2:00:03": a place in a recording. */
+export function clockTime(seconds: number): string {
+  const whole = Math.floor(seconds + 1e-6);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const rest = String(whole % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
+}
+
 export const plural = (count: number, one: string, many: string): string =>
   `${count} ${count === 1 ? one : many}`;
 
@@ -28,6 +36,8 @@ export function connectionWords(connection: Connection, time: number): string {
 /** `lsl` is the LSL clock's time now, null where unknown. */
 export function linkWords(link: LinkState, lsl: number | null): string {
   if (link.state === 'connected') return 'Link connected';
+  if (link.state === 'playing') return 'Playing';
+  if (link.state === 'paused') return 'Paused';
   if (link.state === 'unknown') return 'Link not known yet';
   const lost =
     lsl !== null && link.since !== null ? `Link lost for ${whole(lsl - link.since)}` : 'Link lost';

@@ -21,6 +21,7 @@ const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
   montage: null,
   delay: 0.1,
   link: { timestamp: 0, event: 'connected', detail: '' },
+  seekable: false,
   ...change,
 });
 
