@@ -66,12 +66,16 @@ def summary(recording: Recording, path: Path, written: Written) -> str:
     gaps = gaps_of(recording.index)
     lost = sum(gap.count for gap in gaps)
     parts = [
-        f"{recording.n_times} samples of {recording.info.n_channels} channels",
-        f"{len(gaps)} gaps ({lost} samples lost)",
-        f"{len(recording.markers)} markers",
+        f"{_count(recording.n_times, 'sample')} of {_count(recording.info.n_channels, 'channel')}",
+        f"{_count(len(gaps), 'gap')} ({_count(lost, 'sample')} lost)",
+        _count(len(recording.markers), "marker"),
         "values as they are" if written.lsb is None else f"LSB {written.lsb:.4g} µV",
     ]
     return f"{path}: {', '.join(parts)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _to_file(recording: Recording, path: Path, force: bool) -> tuple[Path, Written]:

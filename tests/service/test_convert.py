@@ -92,7 +92,7 @@ def test_one_line_tells_what_was_written(tmp_path: Path) -> None:
     made = recording(lost=((300, 100), (500, 1)), labels=((3, "x"),))
     path, written = export(made, str(tmp_path / "made.csv"))
     assert summary(made, path, written) == (
-        f"{path}: 600 samples of 4 channels, 2 gaps (101 samples lost), 1 markers, "
+        f"{path}: 600 samples of 4 channels, 2 gaps (101 samples lost), 1 marker, "
         "values as they are"
     )
     path, written = export(made, str(tmp_path / "made.edf"))
