@@ -148,7 +148,8 @@ class Chunk:
     epoch
         Grows by one when the numbering starts anew: a seek or a loop of a recording.
     markers
-        Those whose index lies in this chunk, or between the previous chunk and this one.
+        Those whose index lies in this chunk, or between it and the previous one; after a seek,
+        between it and the position sought.
     """
 
     data: Samples

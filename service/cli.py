@@ -1,5 +1,5 @@
 """The command line: ``mimamba serve``, ``watch``, ``score``, ``convert``, ``sources``,
-``replay``, ``simulate``, ``train``.
+``control``, ``replay``, ``simulate``, ``train``.
 
 Each command imports what it needs when it runs, so that help and errors come at once. Errors that a
 person can mend are one line and exit status 2.

@@ -238,7 +238,8 @@ class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
 class Link(msgspec.Struct, frozen=True, tag="link"):
     """What befell the stream.
 
-    ``connected``, ``lost`` and ``retrying`` tell of the link to the device. A ``gap`` means that
+    ``connected``, ``lost`` and ``retrying`` tell of the link to the device; ``paused`` and
+    ``playing`` of a recording, at each change of how it is played. A ``gap`` means that
     the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
     was too busy for some hops of a live source. ``restarted`` means that the model's state began
     anew at sample ``first``. ``recording`` tells that this session is recorded, is not any more,
