@@ -186,7 +186,7 @@ class XDFWriter:
             for stamp, text in entries
         )
         self._samples(stream, len(entries), b"".join(rows))
-        self._add_up(stream, len(entries), entries[0][0], entries[-1][0])
+        self._add_up(stream, len(entries), float(entries[0][0]), float(entries[-1][0]))
 
     def clock_offsets(self, now: float) -> None:
         """Say of all streams that their stamps are already on the clock that tells ``now``."""
@@ -212,6 +212,7 @@ class XDFWriter:
                 at += os.write(self._file, waiting[at:])
         except OSError:
             os.ftruncate(self._file, self._written)
+            os.lseek(self._file, self._written, os.SEEK_SET)
             self._tallies = dict(self._flushed)
             raise
         self._written += len(waiting)

@@ -49,7 +49,7 @@ def signal_header(session: Session, place: Place) -> StreamHeader:
     """The EEG's: its channels, the device's facts, and the index that it begins with."""
     info = _info(session)
     known = {"uv_per_bit": info.uv_per_bit, "range_uv": info.range_uv}
-    facts = {name: repr(value) for name, value in known.items() if value is not None}
+    facts = {name: repr(float(value)) for name, value in known.items() if value is not None}
     return StreamHeader(
         name=info.name,
         kind="EEG",
@@ -90,7 +90,7 @@ def predictions_header(session: Session, checkpoint: Checkpoint, place: Place) -
     model: Mapping[str, Tree] = {
         "name": checkpoint.name,
         "sha256": checkpoint.sha256,
-        "r": repr(session.r),
+        "r": repr(float(session.r)),
         "trained_on": checkpoint.trained_on,
         "licence": checkpoint.licence,
         "notice": checkpoint.notice or "",
@@ -111,7 +111,11 @@ def predictions_header(session: Session, checkpoint: Checkpoint, place: Place) -
                 "topic": PREDICTIONS,
                 "model": model,
                 "electrode": [
-                    {"label": e.electrode, "channel": e.channel, "distance_mm": repr(e.distance_mm)}
+                    {
+                        "label": e.electrode,
+                        "channel": e.channel,
+                        "distance_mm": repr(float(e.distance_mm)),
+                    }
                     for e in session.montage or ()
                 ],
                 "status": {name: f"{value:g}" for name, value in STATUS.items()},

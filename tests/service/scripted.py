@@ -1,0 +1,93 @@
+"""A session whose source says what a test tells it to, chunk by chunk."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from drivers.base import Chunk, StreamInfo
+from service.engine import Engine
+from service.session import Session
+
+INFO = StreamInfo(
+    "Scripted headset", "00:11:22", 256.0, ("TP9", "AF7", "AF8", "TP10"), 1000 / 2048, 1000.0
+)
+PATIENCE = 30.0
+
+
+class Script:
+    """A driver whose chunks a test gives."""
+
+    def __init__(self, info: StreamInfo) -> None:
+        self.info = info
+        self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return iter(self._chunks.get, None)
+
+    def give(self, chunk: Chunk) -> None:
+        self._chunks.put(chunk)
+
+    def close(self) -> None:
+        self._chunks.put(None)
+
+
+class Stage:
+    """A session that follows a script."""
+
+    def __init__(self, engine: Engine | None, info: StreamInfo) -> None:
+        self.script = Script(info)
+        self.session = Session("scripted", "simulate://", engine, True, 1.0, self, self._connect)
+        self.session.start()
+        assert self.session.opened.wait(PATIENCE)
+
+    def _connect(self, *_: object) -> Script:
+        return self.script
+
+    def prompt(self, session: Session) -> None:
+        """As a hub is told."""
+
+    def signal(self, session: Session) -> None:
+        """As a hub is told."""
+
+    def play(self, *chunks: Chunk) -> None:
+        """Give chunks, and wait until the session has taken them and predicted."""
+        for chunk in chunks:
+            self.script.give(chunk)
+        if chunks:
+            self.until(lambda: self.session.place().first == chunks[-1].end)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition that must come true."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "it did not come true"
+            time.sleep(0.005)
+
+
+@contextmanager
+def staged(engine: Engine | None, info: StreamInfo = INFO) -> Iterator[Stage]:
+    """A session on a script; ended, threads and all, on leaving."""
+    before = set(threading.enumerate())
+    stage = Stage(engine, info)
+    try:
+        yield stage
+    finally:
+        stage.session.close()
+    assert set(threading.enumerate()) <= before
