@@ -101,6 +101,16 @@ def brainflow() -> Any:
 
 
 @cache
+def board_class() -> Any:
+    """BrainFlow's ``BoardShim`` without its ``__del__``; raises LibraryMissing.
+
+    BrainFlow knows sessions by board and parameters. So an object that failed to connect, when it
+    is collected at last, would release the session of another that has connected since.
+    """
+    return type("Board", (brainflow().BoardShim,), {"__del__": lambda _: None})
+
+
+@cache
 def known_boards() -> tuple[Board, ...]:
     """Every board of the installed BrainFlow, by number; raises LibraryMissing."""
     ids = brainflow().BoardIds

@@ -28,14 +28,16 @@ from drivers.boards import (
     SYNTHETIC,
     Board,
     Facts,
+    board_class,
     brainflow,
     describe_board,
     find_board,
 )
 from drivers.channels import LAYOUTS, ChannelChoice
 from drivers.clock import local_clock
-from drivers.counter import CounterClock
+from drivers.counter import BYTE, CounterClock, Numbering
 from drivers.sampleclock import SampleClock
+from drivers.sieve import Rows, Sieve
 from drivers.source import Source
 
 POLL = 0.01
@@ -120,18 +122,21 @@ class BrainFlowDriver:
             If the board needs a parameter that was not given.
         """
         shim = brainflow()
-        board = shim.BoardShim(self._board.number, self._input())
+        board = board_class()(self._board.number, self._input())
         try:
-            board.prepare_session()
-            board.start_stream(round(RING * self._info.sfreq))
-        except BaseException as error:
-            if board.is_prepared():
-                board.release_session()
-            if isinstance(error, shim.BrainFlowError):
-                raise self._explain(shim.BrainFlowExitCodes(error.exit_code).name) from error
-            raise
+            board.prepare_session()  # where this fails, a session of that name is another's
+            self._start(board)
+        except shim.BrainFlowError as error:
+            raise self._explain(shim.BrainFlowExitCodes(error.exit_code).name) from error
         self._shim = board
         return self
+
+    def _start(self, board: Any) -> None:
+        try:
+            board.start_stream(round(RING * self._info.sfreq))
+        except BaseException:
+            board.release_session()
+            raise
 
     def __exit__(
         self,
@@ -141,7 +146,6 @@ class BrainFlowDriver:
     ) -> None:
         """Let the device go; for a Bluetooth headset this takes about 4 s."""
         self.close()
-        # Dropped, or its __del__ runs when the interpreter is half gone.
         board, self._shim = self._shim, None
         if board is not None and board.is_prepared():
             board.release_session()  # stops the stream, too
@@ -154,22 +158,36 @@ class BrainFlowDriver:
         if self._shim is None:
             raise RuntimeError("enter the driver before iterating over it")
         numbering = self._facts.numbering
-        clock: CounterClock | SampleClock
         if numbering is None:
-            clock = SampleClock(self._info.sfreq)
+            yield from self._stamped()
         else:
-            clock = CounterClock(numbering, self._info.sfreq)
+            yield from self._numbered(numbering)
+
+    def _stamped(self) -> Iterator[Chunk]:
+        """Chunks of a board whose numbers do not count samples."""
+        clock = SampleClock(self._info.sfreq)
+        for _, stamps, data in self._poll():
+            yield from clock.push(stamps, data.astype(np.float32))
+        yield from clock.flush()
+
+    def _numbered(self, numbering: Numbering) -> Iterator[Chunk]:
+        clock = CounterClock(numbering, self._info.sfreq)
+        sieve = Sieve() if numbering is BYTE else None
+        for rows in self._poll():
+            yield from clock.push(*(sieve.feed(rows) if sieve else rows))
+        held = sieve.flush() if sieve else None
+        if held is not None:
+            yield from clock.push(*held)
+        yield from clock.flush()
+
+    def _poll(self) -> Iterator[Rows]:
+        """What comes, until closed; stamps are times of reception on the LSL clock."""
         while not self._closed.wait(POLL):
             rows = self._read()
-            if rows.shape[1] == 0:
-                continue
-            stamps = _on_lsl_clock(rows[self._rows["timestamp_channel"]])
-            data = rows[self._eeg].T
-            if isinstance(clock, SampleClock):
-                yield from clock.push(stamps, data.astype(np.float32))
-            else:
-                yield from clock.push(rows[self._rows["package_num_channel"]], stamps, data)
-        yield from clock.flush()
+            if rows.shape[1]:
+                numbers = rows[self._rows["package_num_channel"]]
+                stamps = _on_lsl_clock(rows[self._rows["timestamp_channel"]])
+                yield numbers, stamps, rows[self._eeg].T
 
     def _read(self) -> Any:
         """What came since the last call, (rows, n_times) float64."""

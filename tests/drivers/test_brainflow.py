@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,6 +112,18 @@ def test_a_board_is_free_again_after_it_was_left() -> None:
         open_driver("brainflow://synthetic").__enter__()
     with opened("brainflow://synthetic") as driver:
         assert take(driver, 1)
+
+
+def test_one_that_failed_leaves_the_session_of_another_alone() -> None:
+    with opened("brainflow://synthetic") as driver:
+        chunks = iter(driver)
+        next(chunks)
+        with pytest.raises(DeviceNotFound, match="in this program") as caught:
+            open_driver("brainflow://synthetic").__enter__()
+        assert next(chunks).n_times
+        del caught
+        gc.collect()
+        assert next(chunks).n_times
 
 
 def test_a_start_that_fails_lets_the_board_go(monkeypatch: pytest.MonkeyPatch) -> None:

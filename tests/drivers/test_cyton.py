@@ -62,7 +62,12 @@ def without_start_inside(index: int) -> int:
 def test_lost_packets_are_counted_exactly_and_microvolts_come_back() -> None:
     beheaded = without_start_inside(320)
     lost = {7, *range(40, 45), *range(200, 300), *range(400, 700)}  # the last beyond a wrap
-    edits = {120: with_byte(32, 0x00), beheaded: with_byte(0, 0x00), 350: lambda _: b""}
+    edits = {
+        120: with_byte(32, 0x00),
+        beheaded: with_byte(0, 0x00),
+        370: with_byte(1, 17),  # another number
+        380: with_byte(1, 379 % 256),  # the one before it
+    }
     with Cyton(lost=lost, edits=edits) as cyton, open_driver(url(cyton)) as driver:
         chunks = take(driver, 850)
     found = indices(chunks)
