@@ -86,6 +86,19 @@ def counted(
     return np.concatenate([chunk.timestamps for chunk in chunks]), index, samples
 
 
+def rate_of(stamps: Seconds, n_times: int) -> float | None:
+    """The median rate over so many samples, Hz, which few losses do not move.
+
+    None where the stamps do not grow, or there are no two that are numbers.
+    """
+    stamps = stamps[np.isfinite(stamps)]
+    n_times = min(len(stamps) - 1, n_times)
+    if n_times < 1:
+        return None
+    span = float(np.median(stamps[n_times:] - stamps[:-n_times]))
+    return n_times / span if span > 0 else None
+
+
 def _lines(stamps: Seconds, index: Index, sfreq: float, close: float) -> Seconds | None:
     """Timestamps on lines through the stamps' means; None where stamps are further off."""
     length = round(STRETCH * sfreq)

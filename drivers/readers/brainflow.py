@@ -21,7 +21,7 @@ from drivers.boards import FACTS, SYNTHETIC, Board, Facts, describe_board, find_
 from drivers.channels import ChannelChoice, Picks
 from drivers.readers.rows import Table, read_table, whole_lines
 from drivers.recording import Recording, complete, refuse_stream
-from drivers.timeline import counted, timeline
+from drivers.timeline import counted, rate_of, timeline
 
 FEWEST_COLUMNS = 5
 FIRST_UNIX, LAST_UNIX = 1e9, 4.1e9
@@ -199,13 +199,11 @@ def _fitting(table: Table) -> list[_Candidate]:
 
 def _rate(stamps: Seconds, sfreq: float) -> float | None:
     """The rate of growing UNIX times, Hz; None if they are none."""
-    stamps = stamps[np.isfinite(stamps)]
-    n = min(len(stamps) - 1, round(RATE_SECONDS * sfreq))
-    unix = (stamps > FIRST_UNIX) & (stamps < LAST_UNIX)
-    if n < 1 or unix.mean() < ORDERED or (np.diff(stamps) >= 0).mean() < ORDERED:
+    known = stamps[np.isfinite(stamps)]
+    unix = (known > FIRST_UNIX) & (known < LAST_UNIX)
+    if len(known) < 2 or unix.mean() < ORDERED or (np.diff(known) >= 0).mean() < ORDERED:
         return None
-    span = float(np.median(stamps[n:] - stamps[:-n]))
-    return n / span if span > 0 else None
+    return rate_of(known, round(RATE_SECONDS * sfreq))
 
 
 def _pick(layout: _Layout, choice: ChannelChoice, board: Board, notices: list[str]) -> Picks:

@@ -21,7 +21,7 @@ from drivers.base import BadRecording, Marker, Seconds, StreamInfo
 from drivers.channels import ChannelChoice, Picks
 from drivers.readers.rows import read_table, whole_lines
 from drivers.recording import Recording, complete, refuse_stream
-from drivers.timeline import timeline
+from drivers.timeline import rate_of, timeline
 
 RATES = (256.0, 220.0)
 """Hz: Muse of 2016 and later, Muse of 2014 (MU-01)."""
@@ -123,12 +123,9 @@ def _rate(stamps: Seconds, path: Path) -> float:
     BadRecording
         If the app was set to write fewer rows than samples.
     """
-    finite = stamps[np.isfinite(stamps)]
-    steps = np.diff(finite)
-    span = float(steps[(steps > 0) & (steps < 1)].sum())  # without losses of a second or more
-    if span < 1:  # too short to tell
+    rate = rate_of(stamps, round(RATES[0]))
+    if rate is None or len(stamps) < RATES[0]:  # too short to tell
         return RATES[0]
-    rate = len(finite) / span
     nearest = min(RATES, key=lambda known: abs(known - rate))
     if abs(rate / nearest - 1) > RATE_OFF:
         raise BadRecording(

@@ -118,10 +118,8 @@ def _microvolts(raw: Any, rows: Sequence[int], notices: list[str]) -> Samples:
 def _annotations(raw: Any) -> list[Event]:
     """Annotations; their onsets counted from the first sample."""
     noted = raw.annotations
-    origin = noted.orig_time
-    first = raw.first_time if origin is not None else 0.0
     return [
-        Event(float(onset) - first, str(text), "annotations", float(duration))
+        Event(float(onset) - raw.first_time, str(text), "annotations", float(duration))
         for onset, duration, text in zip(
             noted.onset, noted.duration, noted.description, strict=True
         )
