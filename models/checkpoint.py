@@ -236,7 +236,14 @@ def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> M
             f"{config} in {source}",
             "the file is damaged: fetch it again",
         )
-    with torch.device("meta"):
+    if _most_weights(config) > MAX_BYTES // 4:
+        raise CheckpointError(
+            f"an architecture whose weights fit {MAX_BYTES >> 20} MiB",
+            f"{config} in {source}",
+            "the file is damaged: fetch it again",
+        )
+    # Not on the device "meta": its arithmetic loads torch's compiler, 1.4 s.
+    with torch.random.fork_rng(devices=[]):
         network = MSiMamba(config)
     expected = {name: (t.shape, t.dtype) for name, t in network.state_dict().items()}
     found = {name: (t.shape, t.dtype) for name, t in tensors.items()}
@@ -249,6 +256,15 @@ def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> M
             )
     network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _most_weights(config: MSiMambaConfig) -> int:
+    """The large weights alone, so never far below the number of all."""
+    d, inner = config.d_model, config.expand * config.d_model
+    layer = 3 * d * inner + 3 * inner * config.d_state + 2 * d * config.d_ff + inner * config.d_conv
+    blocks = sum(k * k for k in config.kernels) * config.n_channels * config.hidden
+    ends = d * (config.n_times + config.n_channels * config.n_outputs)
+    return config.n_layers * layer + 2 * blocks + ends
 
 
 def _describe(entry: tuple[torch.Size, torch.dtype] | None) -> str:

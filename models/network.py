@@ -230,8 +230,6 @@ class MSiMamba(nn.Module):
         EEG is rhythms whose phase says little; from white rows they take long to find.
         """
         weight = self.embedding.weight
-        if weight.is_meta:  # only shapes are wanted; torch would load its compiler for this, 1.4 s
-            return
         f = torch.empty(len(weight), 1).uniform_(1.0, max(1.0, self.config.n_times / 3))
         phase = torch.empty(len(weight), 1).uniform_(0.0, 2 * math.pi)
         times = torch.arange(self.config.n_times) / self.config.n_times
