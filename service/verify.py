@@ -19,7 +19,7 @@ from rich.console import Console
 
 from drivers.base import BadRecording, BadSource, Chunk, StreamInfo
 from drivers.lsldescription import read_description
-from drivers.readers.xdf import Stream, first_indices, load_streams
+from drivers.readers.xdf import Stream, first_indices, load_streams, recognises
 from drivers.readers.xdfindex import LINK, PREDICTIONS, SIGNAL, read_events
 from drivers.source import parse_source
 from models.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
@@ -76,7 +76,7 @@ def verify(recording: str, model: str | None) -> bool:
     source = parse_source(recording)
     if source.scheme != "replay" or source.parameters:
         raise BadSource("a recording's path", recording, "name a file that mimamba has recorded")
-    recorded = _load(Path(source.place))
+    recorded = load_recorded(Path(source.place))
     verdict = compare(recorded, _checkpoint(recorded.predictions, model))
     style = "red" if verdict.difference else "green"
     Console(stderr=True).print(str(verdict), style=style, highlight=False)
@@ -85,6 +85,13 @@ def verify(recording: str, model: str | None) -> bool:
 
 def compare(recorded: Recorded, checkpoint: Checkpoint) -> Verdict:
     """Make the predictions of a recording again and hold them against it."""
+    labels = sum(len(names) for names in checkpoint.outputs.values())
+    if recorded.predictions.values.shape[1] != labels + 2:
+        raise BadRecording(
+            f"predictions of {checkpoint.name} in {recorded.path}",
+            f"{recorded.predictions.values.shape[1]} channels",
+            "the file is damaged",
+        )
     again = list(_again(recorded, checkpoint))
     wanted, stamps = recorded.predictions.values, recorded.predictions.stamps
     made = prediction_rows(again, checkpoint.outputs)
@@ -141,14 +148,24 @@ def _chunks(recorded: Recorded, epoch: int) -> Iterator[Chunk]:
             yield Chunk(data, signal.stamps[part], int(index[start]), epoch)
 
 
-def _load(path: Path) -> Recorded:
-    """A file's streams; raises BadRecording where it is none of ours."""
+def load_recorded(path: Path) -> Recorded:
+    """A file's streams.
+
+    Raises
+    ------
+    BadRecording
+        If it is none of ours, or holds no predictions.
+    """
     try:
-        streams, _ = load_streams(path)
+        with path.open("rb") as file:
+            ours = recognises(file.read(8))
     except OSError as error:
         raise BadRecording(
             f"a recording at {path}", error.strerror or str(error), "check the path"
         ) from error
+    if not ours:
+        raise BadRecording(f"an XDF file at {path}", "another format", "name one of mimamba's")
+    streams, _ = load_streams(path)
     by_topic = {stream.topic: stream for stream in streams if stream.topic}
     missing = [topic for topic in (SIGNAL, LINK, PREDICTIONS) if topic not in by_topic]
     index = None if missing else first_indices(by_topic[SIGNAL], streams)

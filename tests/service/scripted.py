@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -82,10 +83,10 @@ class Stage:
 
 
 @contextmanager
-def staged(engine: Engine | None, info: StreamInfo = INFO) -> Iterator[Stage]:
-    """A session on a script; ended, threads and all, on leaving."""
+def staged(engine: Engine | None, live: bool = False) -> Iterator[Stage]:
+    """A session on a script; ended, threads and all, on leaving. A live one may skip hops."""
     before = set(threading.enumerate())
-    stage = Stage(engine, info)
+    stage = Stage(engine, replace(INFO, live=live))
     try:
         yield stage
     finally:

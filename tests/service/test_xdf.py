@@ -128,7 +128,7 @@ def check_cut(whole: list[dict[str, Any]], path: Path, content: bytes) -> None:
     for cut, all_of_it in zip(streams, whole, strict=True):
         assert_prefix(cut, all_of_it)
     eeg = streams[0]["time_stamps"]
-    assert len(eeg) >= 25 * ((content.count(b"word ") - 1))  # the words come after the signal
+    assert len(eeg) >= 25 * (content.count(b"word ") - 1)  # the words come after the signal
     assert sum(1 for _ in leading_chunks(recovered)) >= before
     assert recover(path).whole
     assert path.read_bytes() == recovered
