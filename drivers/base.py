@@ -28,7 +28,11 @@ Seconds: TypeAlias = NDArray[np.float64]
 """(n_times,), seconds."""
 
 
-class DriverError(Exception):
+class Mendable(Exception):
+    """An error that a person can mend: one clear line, no traceback."""
+
+
+class DriverError(Mendable):
     """One clear line: what was wanted, what was found, what to do."""
 
     def __init__(self, wanted: str, found: str, remedy: str) -> None:

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from drivers.base import Mendable
 from models.network import MSiMamba, MSiMambaConfig
 from models.prediction import Outputs
 from models.signal import SignalConfig
@@ -32,7 +33,7 @@ MAX_SIZE = 4096
 """No number of an architecture is above this, so that a header alone can't exhaust memory."""
 
 
-class CheckpointError(Exception):
+class CheckpointError(Mendable):
     """One clear line: what was wanted, what was found, what to do."""
 
     def __init__(self, wanted: str, found: str, remedy: str) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from drivers.base import Mendable
+
 FARTHEST = 55.0
 """Millimetres up to which a channel may stand in for an electrode.
 
@@ -25,7 +27,7 @@ _DECORATED = re.compile(
 """A label as EDF files write it: the kind of signal before, the reference after."""
 
 
-class MontageError(ValueError):
+class MontageError(Mendable, ValueError):
     """A source's channels cannot stand in for the model's electrodes; one clear line."""
 
     def __init__(self, wanted: str, found: str, remedy: str) -> None:

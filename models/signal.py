@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, firwin, group_delay, sosfilt, upfirdn
 
+from drivers.base import Mendable
+
 LEAST_OVERSAMPLING = 2.2
 """A source's sfreq over the band's upper edge, at least: below it the edge meets its own images."""
 MOST_OVERSAMPLING = 100.0
@@ -26,7 +28,7 @@ ALPHA = 10.0
 """Hz at which the path's delay is stated: the rhythm that a person sees first."""
 
 
-class SignalError(ValueError):
+class SignalError(Mendable, ValueError):
     """A signal setting is impossible, or a source cannot serve the model's; one clear line."""
 
     def __init__(self, wanted: str, found: str, remedy: str) -> None:

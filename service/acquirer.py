@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from drivers import open_source
-from drivers.base import LinkChange, StreamLost
+from drivers.base import LinkChange, Mendable, StreamLost
 from service.client import ServiceUnreachable, stream_url
 from service.delivery import Delivery
 from service.messages import MSGPACK_SUBPROTOCOL
@@ -30,7 +30,7 @@ GOODBYE = 5.0
 """Seconds to deliver what is left when interrupted."""
 
 
-class PushRefused(RuntimeError):
+class PushRefused(Mendable):
     """The service does not take this stream; one clear line."""
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from drivers.base import DriverError
+from drivers.base import Mendable
 from service.settings import DEFAULT_MODEL
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -63,27 +63,9 @@ DataDir = Annotated[
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn the errors that a person can mend into one line and exit status 2."""
-    from models.checkpoint import CheckpointError
-    from models.montage import MontageError
-    from models.signal import SignalError
-    from service.acquirer import PushRefused
-    from service.client import ServiceUnreachable
-    from service.control import ControlRefused
-    from service.serve import CannotServe
-
-    mendable = (
-        DriverError,
-        CheckpointError,
-        MontageError,
-        SignalError,
-        ServiceUnreachable,
-        PushRefused,
-        ControlRefused,
-        CannotServe,
-    )
     try:
         yield
-    except mendable as error:
+    except Mendable as error:
         print(f"mimamba: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     except KeyboardInterrupt:

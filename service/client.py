@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
+from drivers.base import Mendable
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     ServerMessage,
@@ -38,7 +39,7 @@ SILENCE = 5.0
 LONGEST_PAUSE = 10.0
 
 
-class ServiceUnreachable(ConnectionError):
+class ServiceUnreachable(Mendable):
     """No service answers at this address; one clear line."""
 
 

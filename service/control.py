@@ -9,12 +9,13 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
+from drivers.base import Mendable
 from service.client import ServiceUnreachable
 
 TIMEOUT = 10.0
 
 
-class ControlRefused(RuntimeError):
+class ControlRefused(Mendable):
     """The service does not do what was asked; one clear line, its own."""
 
 

@@ -14,24 +14,17 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.console import Console
 
-from drivers.base import DriverError
+from drivers.base import Mendable
 from drivers.lslsearch import liblsl
-from models.checkpoint import CheckpointError
-from models.montage import MontageError
-from models.signal import SignalError
 from service.app import Running, make_app
-from service.sessions import SessionFailed, view
+from service.sessions import view
 from service.settings import Settings
 
 CLIENT_MESSAGE_BYTES = 1 << 20
 GRACE_SECONDS = 3
 
 
-UNOPENED = (DriverError, CheckpointError, MontageError, SignalError, SessionFailed)
-"""Why a source may not open; each is one clear line."""
-
-
-class CannotServe(RuntimeError):
+class CannotServe(Mendable):
     """The service cannot start as it was told to; one clear line."""
 
 
@@ -102,7 +95,7 @@ class Start:
     async def _open(self, running: Running, source: str) -> bool:
         try:
             session = await running.sessions.open(source)
-        except UNOPENED as error:
+        except Mendable as error:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
             return False
         seen = view(session)

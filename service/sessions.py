@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from drivers import open_source
-from drivers.base import StreamInfo
+from drivers.base import Mendable, StreamInfo
 from drivers.source import parse_source
 from models.checkpoint import load_checkpoint
 from models.montage import Electrode
@@ -26,7 +26,7 @@ class SessionTaken(ValueError):
     """A session has this id already."""
 
 
-class SessionFailed(RuntimeError):
+class SessionFailed(Mendable):
     """A session's source or model could not be opened; the message is the reason."""
 
 
