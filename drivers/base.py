@@ -9,7 +9,9 @@ DriverError
 ├── BadPlayback      a recording cannot be played so: no such position, marker or speed
 ├── DeviceNotFound   the headset, board or stream is not there
 ├── LibraryMissing   the library that reaches the device is not installed or not loadable
-└── StreamLost       a live link that worked is gone
+├── StreamLost       a live link that worked is gone
+├── BadSamples       a remote acquirer sent what cannot be samples (drivers/push.py)
+└── CannotWrite      a recording cannot be written in this format (drivers/writers)
 """
 
 from __future__ import annotations
@@ -153,7 +155,8 @@ class Chunk:
         Grows by one when the numbering starts anew: a seek or a loop of a recording.
     markers
         Those whose index lies in this chunk, or between it and the previous one; after a seek,
-        between it and the position sought.
+        between it and the position sought. A live source's marker that arrives late comes with
+        the next chunk, at its earlier index.
     """
 
     data: Samples

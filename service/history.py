@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from drivers.base import Marker, StreamInfo
+from drivers.base import Marker, Playback, StreamInfo
+from drivers.clock import local_clock
 from models.decoder import DecoderState
 from models.meter import RATE, Quality
 from models.prediction import Prediction
@@ -103,3 +105,13 @@ class Place:
     first: int
     next: dict[Topic, int]
     state: DecoderState | None
+
+
+def playback_entry(playback: Playback) -> LinkEntry:
+    """What the link says of a recording that is paused, or is played from here on."""
+    place = f"{playback.position:.1f} of {playback.length:.1f} s"
+    if playback.paused:
+        return LinkEntry(local_clock(), "paused", f"at {place}")
+    loop = ", in a loop" if playback.loop else ""
+    speed = "full speed" if playback.speed == math.inf else f"speed {playback.speed:g}"
+    return LinkEntry(local_clock(), "playing", f"from {place} at {speed}{loop}")

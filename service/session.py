@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from collections.abc import Callable
@@ -22,14 +21,14 @@ from drivers.base import (
 from drivers.battery import Powered
 from drivers.clock import local_clock
 from models.checkpoint import Checkpoint
-from models.decoder import DecoderState
-from models.hops import Hop, HopCutter
+from models.hops import Hop
 from models.meter import QualityMeter
-from models.montage import Electrode, MontageError, meet_montage
+from models.montage import Electrode, MontageError
 from models.prediction import Prediction
 from models.signal import SignalError
-from service.engine import Engine, EngineStopped, Slot
-from service.history import History, LinkEntry, Place, Told, gap_detail
+from service.decoding import Decoding
+from service.engine import Engine, EngineStopped
+from service.history import History, LinkEntry, Place, Told, gap_detail, playback_entry
 from service.messages import TOPICS, LinkEvent, Model, Timing
 
 State: TypeAlias = Literal["opening", "open", "ended"]
@@ -91,7 +90,6 @@ class Session:
         self.reason: str | None = None
         self.error: Exception | None = None
         self.info: StreamInfo | None = None
-        self.montage: list[Electrode] | None = None
         self.link: LinkEntry | None = None
         self.history: History | None = None
         self.opened = threading.Event()
@@ -106,12 +104,10 @@ class Session:
         """Held while a chunk is taken: who has it finds the session between two chunks."""
         self._closed = False
         self._driver: Driver | None = None
-        self._cutter: HopCutter | None = None
+        self._decoding: Decoding | None = None
         self._meter: QualityMeter | None = None
-        self._slot: Slot | None = None
         self._epoch = 0
         self._expected: int | None = None
-        self._stepped = False
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
@@ -139,10 +135,7 @@ class Session:
         with self._between:
             if self.state != "open" or self.history is None:
                 raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
-            state = None
-            if self._engine and self._slot and self._cutter:
-                states, anew = self._engine.snapshot(self._slot)
-                state = DecoderState(self._cutter.state, states, anew)
+            state = self._decoding.state() if self._decoding else None
             following = {topic: self.history.log(topic).next for topic in TOPICS}
             return Place(self.history, self._expected or 0, following, state)
 
@@ -161,24 +154,17 @@ class Session:
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The model that speaks in this session."""
-        return self._engine.checkpoint if self._engine and self._slot else None
+        return self._decoding.checkpoint if self._decoding else None
 
     @property
     def model(self) -> Model | None:
         """The model's facts for people; None where the session watches the signal only."""
-        if self.checkpoint is None:
-            return None
-        card, signal = self.checkpoint, self.checkpoint.signal
-        return Model(
-            card.name,
-            card.sha256,
-            card.trained_on,
-            card.licence,
-            card.notice,
-            signal.window / signal.sfreq,
-            signal.hop / signal.sfreq,
-            self.r,
-        )
+        return self._decoding.model if self._decoding else None
+
+    @property
+    def montage(self) -> list[Electrode] | None:
+        """Which channels stand for the model's electrodes."""
+        return self._decoding.montage if self._decoding else None
 
     @property
     def battery(self) -> float | None:
@@ -188,7 +174,7 @@ class Session:
     @property
     def delay(self) -> float | None:
         """The signal path's delay, seconds."""
-        return self._cutter.delay if self._cutter else None
+        return self._decoding.delay if self._decoding else None
 
     # In the session's thread ---------------------------------------------------------------------
 
@@ -201,8 +187,8 @@ class Session:
             self.error, reason = error, str(error)
         finally:
             with self._between:
-                if self._engine and self._slot:
-                    self._engine.finish(self._slot)
+                if self._decoding:
+                    self._decoding.finish()
                 self.state, self.reason = "ended", reason
             self.opened.set()
             self._watcher.prompt(self)
@@ -228,7 +214,7 @@ class Session:
         self.info = info = driver.info
         self._meter = QualityMeter(info)
         if self._engine is not None:
-            self._meet_montage(self._engine, info)
+            self._decode(self._engine, info)
         self._start_history(0)
         if isinstance(driver, Seekable):
             self.link = playback_entry(driver.playback())
@@ -237,33 +223,26 @@ class Session:
         self.opened.set()
         self._watcher.prompt(self)
 
-    def _meet_montage(self, engine: Engine, info: StreamInfo) -> None:
+    def _decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
-        checkpoint = engine.checkpoint
         try:
-            montage = meet_montage(checkpoint.montage, info.ch_names)
-            rows = [electrode.row for electrode in montage]
-            names = [electrode.channel for electrode in montage]
-            self._cutter = HopCutter(checkpoint.signal, info, rows, names)
+            self._decoding = Decoding(engine, info, self.r, self._publish, self._hop_noted)
         except (MontageError, SignalError) as error:
             if self._required:
                 raise
             notice = f"No predictions, only the signal: {error}."
             self.info = replace(info, notices=(*info.notices, notice))
-            return
-        self.montage = montage
-        self._slot = engine.open(self.r, self._publish)
 
     def _start_history(self, epoch: int) -> None:
         assert self.info is not None
-        self._epoch, self._expected, self._stepped = epoch, None, False
+        self._epoch, self._expected = epoch, None
         hop = self.model.hop if self.model else None
         self.history = History(f"{self._token}-{epoch}", self.info, hop)
 
     def _take(self, chunk: Chunk, received: float) -> None:
         if chunk.epoch != self._epoch:
-            if self._engine and self._slot:
-                self._engine.drain(self._slot)  # what is still waiting belongs to the old epoch
+            if self._decoding:
+                self._decoding.drain()  # what is still waiting belongs to the old epoch
             self._start_history(chunk.epoch)
         assert self.history is not None
         assert self._meter is not None
@@ -276,9 +255,8 @@ class Session:
         if chunk.markers:
             self._watcher.prompt(self)
         self._watcher.signal(self)
-        if self._cutter:
-            for hop in self._cutter.feed(chunk):
-                self._submit(hop, received)
+        if self._decoding:
+            self._decoding.feed(chunk, received)
 
     def _note_gap(self, chunk: Chunk) -> None:
         assert self.info is not None
@@ -288,16 +266,8 @@ class Session:
             self._tell("gap", detail, float(chunk.timestamps[0]), self._expected, lost)
         self._expected = chunk.end
 
-    def _submit(self, hop: Hop, received: float) -> None:
-        assert self.info is not None
-        assert self._engine is not None
-        assert self._slot is not None
-        if hop.restart and self._stepped:
-            self._tell("restarted", "the model's memory began anew", hop.timestamp, hop.index)
-        self._stepped = self._stepped or hop.window is not None
-        if not self._engine.submit(self._slot, hop, received, wait=not self.info.live):
-            detail = "the engine is too busy: a hop was skipped, the model's memory begins anew"
-            self._tell("hops_skipped", detail, hop.timestamp, hop.index)
+    def _hop_noted(self, event: LinkEvent, detail: str, hop: Hop) -> None:
+        self._tell(event, detail, hop.timestamp, hop.index)
 
     def _link_changed(self, change: LinkChange) -> None:
         """From the supervisor, in this thread."""
@@ -330,13 +300,3 @@ class Session:
         timing = Timing(received, stepped, local_clock())
         self.history.prediction.append(Told(prediction, timing))
         self._watcher.prompt(self)
-
-
-def playback_entry(playback: Playback) -> LinkEntry:
-    """What the link says of a recording that is paused, or is played from here on."""
-    place = f"{playback.position:.1f} of {playback.length:.1f} s"
-    if playback.paused:
-        return LinkEntry(local_clock(), "paused", f"at {place}")
-    loop = ", in a loop" if playback.loop else ""
-    speed = "full speed" if playback.speed == math.inf else f"speed {playback.speed:g}"
-    return LinkEntry(local_clock(), "playing", f"from {place} at {speed}{loop}")
