@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
+import time
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_from_each_seek_on_every_sample_comes_once_and_in_order(
 ) -> None:
     chunks: list[Chunk] = []
     expected = Expected(recording.index.tolist())
-    with open_driver(f"replay://{file}?speed=max&hold=1") as driver:
+    with open_driver(f"replay://{file}?speed=max") as driver:
         control, chunk_of = seekable(driver), iter(driver)
         for name, value in [*steps, ("take", math.inf)]:
             if name != "take":
@@ -283,6 +284,24 @@ def test_a_pause_is_no_gap_and_shifts_the_stamps(file: Path) -> None:
     assert after.timestamps[0] > resumed - 0.05
     steps = np.diff(after.timestamps)
     np.testing.assert_allclose(steps, 1 / 256 / 8, atol=1e-6)
+
+
+def test_a_chunk_that_is_not_due_yet_does_not_come_after_a_seek(file: Path) -> None:
+    with open_driver(f"replay://{file}?speed=0.1") as driver:
+        control, chunk_of = seekable(driver), iter(driver)
+
+        def turn() -> None:
+            time.sleep(0.1)  # a chunk of 12 samples takes 0.47 s at this speed
+            control.pause()
+            control.seek(2.0)
+            control.set_speed(64.0)
+            control.resume()
+
+        turner = threading.Thread(target=turn)
+        turner.start()
+        chunk = next(chunk_of)
+        turner.join()
+    assert (chunk.first, chunk.epoch) == (512, 0)
 
 
 def test_stamps_follow_the_speed_and_the_epoch_stays(file: Path) -> None:
