@@ -1,5 +1,4 @@
-"""The command line: ``mimamba serve``, ``watch``, ``score``, ``convert``, ``sources``,
-``control``, ``replay``, ``simulate``, ``train``.
+"""The command line. Here: what runs, or talks to, a service; ``cli_files.py`` has the rest.
 
 Each command imports what it needs when it runs, so that help and errors come at once. Errors that a
 person can mend are one line and exit status 2.
@@ -7,16 +6,13 @@ person can mend are one line and exit status 2.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from drivers.base import Mendable
-from service.settings import DEFAULT_MODEL
+from service import cli_files
+from service.terminal import DataDir, Memory, Model, Name, To, one_line_errors
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
@@ -26,50 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-train = typer.Typer(help="Train a checkpoint.", no_args_is_help=True)
-app.add_typer(train, name="train")
-
-To = Annotated[Literal["lsl"], typer.Option(help="As streams of the lab streaming layer.")]
-Name = Annotated[
-    str | None,
-    typer.Option(help="The stream's name. [default: the source's]", show_default=False),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        help="A checkpoint's name or path, or 'none' to watch the signal only. "
-        f"[default: {DEFAULT_MODEL}, where the source's channels can meet it]",
-        show_default=False,
-    ),
-]
-Memory = Annotated[
-    bool,
-    typer.Option(
-        "--memory/--no-memory",
-        help="Carry the model's state from hop to hop, or judge each window by itself.",
-    ),
-]
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MIMAMBA_DATA_DIR",
-        help="The folder of the recordings. [default: a place of your own]",
-        show_default=False,
-    ),
-]
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and exit status 2."""
-    try:
-        yield
-    except Mendable as error:
-        print(f"mimamba: {error}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -203,60 +155,6 @@ def control(
 
 
 @app.command()
-def score(
-    recording: Annotated[str, typer.Argument(help="A recording's path, or a replay:// URL.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help=f"A checkpoint's name or path. [default: {DEFAULT_MODEL}]", show_default=False
-        ),
-    ] = None,
-    memory: Memory = True,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Make the predictions that mimamba recorded again, and say whether they are the "
-            "same; status 1 where they are not.",
-        ),
-    ] = False,
-) -> None:
-    """Run a recording through the same pipeline at full speed: one JSON line per prediction."""
-    with one_line_errors():
-        if verify:
-            from service.verify import verify as check
-
-            if not check(recording, model):
-                raise typer.Exit(1)
-            return
-        from service.score import score as run
-
-        run(recording, model or DEFAULT_MODEL, memory)
-
-
-@app.command()
-def convert(
-    recording: Annotated[
-        str, typer.Argument(metavar="IN", help="A recording's path, or a replay:// URL.")
-    ],
-    out: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUT",
-            help="A path that ends in .edf, .bdf, .csv, .parquet or .xdf; or "
-            "'bids:FOLDER?subject=01&task=rest' (session, run).",
-        ),
-    ],
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
-) -> None:
-    """Write a recording in another format; gaps, markers and µV come along."""
-    with one_line_errors():
-        from service.convert import convert as run
-
-        run(recording, out, force)
-
-
-@app.command()
 def sources(
     timeout: Annotated[
         float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)
@@ -299,44 +197,7 @@ def simulate(
         run(scenario, seed, name)
 
 
-@app.command()
-def recordings(
-    data_dir: DataDir = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-) -> None:
-    """List the recordings."""
-    with one_line_errors():
-        from service.listing import show_recordings
-
-        show_recordings(data_dir, json)
-
-
-@app.command()
-def recover(
-    where: Annotated[
-        Path | None, typer.Argument(help="An XDF file, or a folder of them.", show_default=False)
-    ] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Make recordings whole that were cut off by a crash; the service does it at its start, too."""
-    with one_line_errors():
-        from service.listing import recover_recordings
-
-        recover_recordings(where, data_dir)
-
-
-@train.command("demo")
-def train_demo(
-    out: Annotated[Path, typer.Option(help="Where to write the checkpoint.")] = Path(
-        "demo.safetensors"
-    ),
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
-) -> None:
-    """Train the demo checkpoint on simulated EEG; the shipped one was made so."""
-    with one_line_errors():
-        from service.train import train_demo as run
-
-        run(out, seed)
+app.add_typer(cli_files.app)
 
 
 def main() -> None:

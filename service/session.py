@@ -9,15 +9,7 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from drivers import open_source
-from drivers.base import (
-    Chunk,
-    Driver,
-    DriverError,
-    LinkChange,
-    Playback,
-    Seekable,
-    StreamInfo,
-)
+from drivers.base import Chunk, Driver, DriverError, LinkChange, Playback, Seekable, StreamInfo
 from drivers.battery import Powered
 from drivers.clock import local_clock
 from models.checkpoint import Checkpoint

@@ -1,0 +1,56 @@
+"""What the commands share: options, and errors as one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from drivers.base import Mendable
+from service.settings import DEFAULT_MODEL
+
+To = Annotated[Literal["lsl"], typer.Option(help="As streams of the lab streaming layer.")]
+Name = Annotated[
+    str | None,
+    typer.Option(help="The stream's name. [default: the source's]", show_default=False),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="A checkpoint's name or path, or 'none' to watch the signal only. "
+        f"[default: {DEFAULT_MODEL}, where the source's channels can meet it]",
+        show_default=False,
+    ),
+]
+Memory = Annotated[
+    bool,
+    typer.Option(
+        "--memory/--no-memory",
+        help="Carry the model's state from hop to hop, or judge each window by itself.",
+    ),
+]
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MIMAMBA_DATA_DIR",
+        help="The folder of the recordings. [default: a place of your own]",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the errors that a person can mend into one line and exit status 2."""
+    try:
+        yield
+    except Mendable as error:
+        print(f"mimamba: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
