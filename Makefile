@@ -1,5 +1,6 @@
 # make serve   set up what is needed and watch a simulated headset
 # make test    set up what is needed, a browser included, and run every check
+# make fuzz    read 200 damaged files of each format instead of make test's 20
 # make bench   measure the latency from a sample to a subscriber
 # make clean   remove what was made here
 
@@ -14,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 SOURCES := pyproject.toml constraints.txt hatch_build.py
 PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
-.PHONY: serve test lint types page-test bench clean
+.PHONY: serve test lint types page-test fuzz bench clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
@@ -31,6 +32,9 @@ types: $(VENV)/test
 
 page-test: $(VENV)/test
 	$(BIN)/python -m tests.npm check lint test
+
+fuzz: $(VENV)/test
+	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/test_hostile.py
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.latency

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import BadRecording, Chunk, Marker, Samples, Seconds, StreamInfo
+from drivers.base import BadRecording, Chunk, DriverError, Marker, Samples, Seconds, StreamInfo
 from drivers.channels import ChannelChoice
 
 LARGEST = 2**30
@@ -120,19 +120,29 @@ def read_recording(
     path = Path(path)
     read = _reader(path, _head(path), board)
     try:
-        return read(path, choice or ChannelChoice(), stream)
+        recording = read(path, choice or ChannelChoice(), stream)
     except MemoryError as error:
         raise BadRecording(f"memory to read {path}", "too little", "split the file") from error
     except OSError as error:
         raise BadRecording(
             f"to read {path}", f"{error.strerror or error}", "check the file and its disk"
         ) from error
+    except DriverError as error:  # may cite the file, and so have several lines
+        raise type(error)(*map(one_line, (error.wanted, error.found, error.remedy))) from error
+    info = recording.info
+    names, notices = (tuple(map(one_line, texts)) for texts in (info.ch_names, info.notices))
+    return replace(recording, info=replace(info, ch_names=names, notices=notices))
 
 
 def refuse_stream(stream: str | None, kind: str) -> None:
     """Raises BadRecording if a stream was asked for in a format that holds one signal."""
     if stream is not None:
         raise BadRecording(f"one signal, as {kind} holds", f"stream={stream}", "take stream out")
+
+
+def one_line(text: str) -> str:
+    """A text from a file without line ends and other characters that cannot be printed."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def complete(
@@ -149,7 +159,7 @@ def complete(
     BadRecording
         If no row is left, or nearly all samples are lost.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         samples = data.astype(np.float32, order="C", copy=False)
     finite = np.isfinite(samples).all(axis=1)
     if not finite.any():

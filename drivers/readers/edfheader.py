@@ -15,6 +15,7 @@ from typing import Final
 
 from drivers.base import BadRecording
 from drivers.lsldescription import MICROVOLTS
+from drivers.recording import one_line
 
 EDF_VERSION: Final = b"0       "
 BDF_VERSION: Final = b"\xffBIOSEMI"
@@ -109,9 +110,9 @@ class _Fields:
         if len(data) < width:
             raise self.broken("its end", f"{self._file.tell()} bytes")
         try:
-            return data.decode("utf-8").strip(" \0")
+            return one_line(data.decode("utf-8"))
         except UnicodeDecodeError:
-            return data.decode("latin-1").strip(" \0")
+            return one_line(data.decode("latin-1"))
 
     def number(self, what: str, width: int = 8) -> float:
         text = self.text(width)

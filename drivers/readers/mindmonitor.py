@@ -11,6 +11,7 @@ off.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ FULL_UV = 1682.815
 RAW = "RAW_"
 STAMP = 23
 """Characters of ``2017-09-14 21:20:11.783``."""
+TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,3})?", re.ASCII)
 
 
 @dataclass
@@ -100,10 +102,11 @@ def _pick(columns: list[str], choice: ChannelChoice) -> tuple[Picks, list[int]]:
 
 def _seconds(stamps: list[str]) -> Seconds:
     """UNIX time as if the local time were UTC; NaN for what is no time."""
+    known = [stamp if TIME.fullmatch(stamp) else "NaT" for stamp in stamps]
     try:
-        times = np.array(stamps, "datetime64[ms]")
-    except ValueError:
-        times = np.array([_time(stamp) for stamp in stamps])
+        times = np.array(known, "datetime64[ms]")
+    except ValueError:  # a month 13
+        times = np.array([_time(stamp) for stamp in known])
     seconds = times.astype(np.int64) / 1e3
     return np.where(np.isnat(times), np.nan, seconds)
 

@@ -29,14 +29,16 @@ def open_raw(opener: Callable[[], Any], kind: str, path: Path) -> Any:
     """What MNE's opener gives; raises BadRecording where it fails."""
     try:
         with np.errstate(all="ignore"):
-            return opener()
+            raw = opener()
+            raw.get_channel_types()  # fails late where the types are nonsense
+            return raw
     except Exception as error:  # MNE raises what nonsense led to, a bare Exception among it
         raise damaged(kind, path, error) from error
 
 
 def damaged(kind: str, path: Path, error: Exception) -> BadRecording:
     """One line for an error of MNE."""
-    found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    found = f"{type(error).__name__}: {error}"[:200]
     return BadRecording(
         f"a whole {kind} file at {path}", f"it is cut or damaged ({found})", "record again"
     )

@@ -59,7 +59,7 @@ def _load(path: Path) -> tuple[Facts, tuple[Marker, ...], Any]:
             markers = from_json(told[MARKERS], tuple[Marker, ...], path)
             _check_size(file.metadata, len(facts.ch_names), path)
             return facts, markers, file.read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # names, too, are damaged
         raise damaged(path, f"{error}".splitlines()[0][:200]) from error
 
 

@@ -119,7 +119,8 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         described.labels
     )
     factors = np.array([described.factors[row] for row in picks.rows])
-    data = signal.values[:, picks.rows].astype(np.float64) * factors
+    with np.errstate(all="ignore"):  # damaged values
+        data = signal.values[:, picks.rows].astype(np.float64) * factors
     timestamps, index = _timeline(signal, streams)
     markers = _markers(streams, timestamps, index, notices)
     info = StreamInfo(
