@@ -61,13 +61,13 @@ def accuracy(folder: Path, shift: float) -> float:
         scores.append(more_at_30_hz(cut))
         kinds.append(np.array(labels) == "30Hz")
     right = []
-    for run in range(len(RUNS)):
-        other = [number for number in range(len(RUNS)) if number != run]
+    for held_out in range(len(RUNS)):
+        other = [number for number in range(len(RUNS)) if number != held_out]
         means = [
             np.concatenate([scores[n][kinds[n] == kind] for n in other]).mean()
             for kind in (True, False)
         ]
-        right.extend((scores[run] > np.mean(means)) == kinds[run])
+        right.extend((scores[held_out] > np.mean(means)) == kinds[held_out])
     return float(np.mean(right))
 
 
