@@ -47,7 +47,7 @@ class Running:
     pushes: Pushes
 
 
-def _running(connection: HTTPConnection) -> Running:
+async def _running(connection: HTTPConnection) -> Running:
     running: Running = connection.app.state.running
     return running
 
@@ -118,9 +118,10 @@ health = APIRouter(include_in_schema=False)
 
 
 @health.get("/healthz")
-async def healthz() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "ok"}
+async def healthz(service: Service) -> dict[str, str | int]:
+    """The process answers, and says how busy it is."""
+    sessions, subscribers = len(service.sessions.all()), service.hub.subscribers
+    return {"status": "ok", "sessions": sessions, "subscribers": subscribers}
 
 
 @health.get("/readyz")
@@ -163,6 +164,7 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
             finally:
                 start.cancel()
                 await asyncio.to_thread(recordings.close)
+                await pushes.close()
                 await sessions.close_all()
                 if out is not None:
                     await asyncio.to_thread(out.close)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import anyio
@@ -108,9 +108,9 @@ class Connection:
         self._hub.join(self)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._speak)
-                await self._listen()
-                tasks.cancel_scope.cancel()
+                # Either may be waiting for the other when the client goes.
+                for half in (self._speak, self._listen):
+                    tasks.start_soon(_then, half, tasks.cancel_scope.cancel)
         finally:
             self._hub.leave(self)
 
@@ -153,7 +153,7 @@ class Connection:
                     self._woken.clear()
                     await self._woken.wait()
         except WebSocketDisconnect:
-            return  # the listener hears of it too
+            return
 
     async def _send(self, frame: bytes) -> None:
         if self._binary:
@@ -224,3 +224,9 @@ class Connection:
             if self._readers[session].idle:
                 del self._readers[session]
         return [] if asked.id is None else [encode(Ok(asked.id), self._binary)]
+
+
+async def _then(run: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:
+    """Run one half of a connection; then end both."""
+    await run()
+    end()

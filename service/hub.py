@@ -100,6 +100,11 @@ class Hub:
         """A connection has gone."""
         self._listeners.discard(listener)
 
+    @property
+    def subscribers(self) -> int:
+        """How many connections there are."""
+        return len(self._listeners)
+
     def frames(self, session: Session) -> Frames:
         """The frames of a session that its readers share."""
         return self._feeds[session].frames

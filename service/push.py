@@ -53,10 +53,13 @@ class Pushes:
         self._sessions = sessions
         self._choose = choose
         self._pushed: dict[str, Pushed] = {}
-        self._opening = asyncio.Lock()
+        self._one_by_one = asyncio.Lock()
+        self._openings: set[asyncio.Task[Pushed]] = set()
 
     async def open(self, asked: Push) -> Pushed:
         """The session of a stream; a new one where the stream is new.
+
+        It opens even if its connection is lost meanwhile: the next one finds it.
 
         Raises
         ------
@@ -66,16 +69,32 @@ class Pushes:
             As ``Sessions.open`` does; an id whose acquirer has ended or is away is not taken.
         """
         check_info(asked.info)
-        async with self._opening:  # a stream that comes twice at once is one session
-            self._forget_closed()
-            if asked.stream not in self._pushed:
-                await self._free(asked.session)
-                self._pushed[asked.stream] = await self._open(asked)
-            pushed = self._pushed[asked.stream]
+        opening = asyncio.create_task(self._find(asked))
+        self._openings.add(opening)
+        opening.add_done_callback(self._opened)
+        pushed = await asyncio.shield(opening)
         if pushed.inbox.info != asked.info:
             raise BadSource("the stream's facts as before", "others", "start another stream")
         pushed.inbox.hear()
         return pushed
+
+    async def close(self) -> None:
+        """Wait for the sessions that are being opened, so that they can be closed."""
+        if self._openings:
+            await asyncio.wait(self._openings)
+
+    def _opened(self, opening: asyncio.Task[Pushed]) -> None:
+        self._openings.discard(opening)
+        if not opening.cancelled():
+            opening.exception()  # told to whoever waits; perhaps nobody does any more
+
+    async def _find(self, asked: Push) -> Pushed:
+        async with self._one_by_one:  # a stream that comes twice at once is one session
+            self._forget_closed()
+            if asked.stream not in self._pushed:
+                await self._free(asked.session)
+                self._pushed[asked.stream] = await self._open(asked)
+            return self._pushed[asked.stream]
 
     async def _open(self, asked: Push) -> Pushed:
         inbox = Inbox(asked.info)

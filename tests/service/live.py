@@ -83,9 +83,15 @@ def live(*sources: str, **settings: Any) -> Iterator[Live]:
         server.should_exit = True
         thread.join()
         listener.close()
-    left = {each for each in threading.enumerate() if each not in before and not each.daemon}
     # Those of an event loop's own pool are the test's: the service's loop has joined its own.
-    left = {each for each in left if not each.name.startswith("asyncio_")}
+    left = {
+        each
+        for each in set(threading.enumerate()) - before
+        if not each.daemon and not each.name.startswith("asyncio_")
+    }
+    for each in left:
+        each.join(PATIENCE)
+    left = {each for each in left if each.is_alive()}
     assert not left, f"threads that did not end: {left}"
 
 

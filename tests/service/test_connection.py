@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from itertools import pairwise
@@ -142,6 +144,25 @@ async def test_nonsense_is_answered_and_the_conversation_goes_on(
         assert "wanted" in error.message
         await client.say(Ping(3))
         assert (await client.find(Pong)).t == 3
+
+
+async def test_a_flood_from_one_that_never_reads_ends_with_it() -> None:
+    """Whether its questions wait for it or it has gone, nothing of it is left."""
+    with live() as service:
+
+        def connected() -> int:
+            count: int = service.http.get("/healthz").json()["subscribers"]
+            return count
+
+        async with talk(service.url, narrow=True) as client:
+            await client.find(Hello)
+            assert connected() == 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(3):  # until even its own socket takes no more
+                    while True:
+                        await client.say(Ping(0, id="x" * 10_000))
+            client.socket.transport.abort()
+        service.until(lambda: connected() == 0)
 
 
 async def test_unknown_fields_are_ignored(service: Live) -> None:

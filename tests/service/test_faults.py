@@ -103,7 +103,11 @@ async def test_channels_that_no_model_can_use_are_watched_without_one(tmp_path: 
 
 def test_health_is_told() -> None:
     with live() as service:
-        assert service.http.get("/healthz").json() == {"status": "ok"}
+        assert service.http.get("/healthz").json() == {
+            "status": "ok",
+            "sessions": 0,
+            "subscribers": 0,
+        }
         assert service.http.get("/readyz").status_code == 200
         assert "openapi" in service.http.get("/v1/openapi.json").json()
 
