@@ -311,6 +311,17 @@ async def test_a_conversation_by_hand(binary: bool) -> None:
         assert service.sessions()["far"]["state"] == "open"
 
 
+async def test_a_push_whose_answer_is_lost_is_found_again() -> None:
+    with live() as service:  # its model takes a while to load
+        async with talk(service.url) as far:
+            await far.say(Push(STREAM, INFO))
+            far.socket.transport.abort()
+        async with talk(service.url) as far:
+            await far.say(Push(STREAM, INFO))
+            assert (await far.find(Pushing)).session == "push-1"
+        assert list(service.sessions()) == ["push-1"]
+
+
 @pytest.mark.parametrize(
     "info",
     [
