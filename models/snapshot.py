@@ -89,6 +89,11 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
         raise SnapshotError(f"wanted a snapshot of a decoder; found damage: {error}") from None
     begun = rest.hops is not None
+    if begun and rest.newest >= rest.end:
+        raise SnapshotError(
+            f"wanted a newest sample before {rest.end} in the snapshot; found {rest.newest}; "
+            "it is damaged"
+        )
     wanted = _state_shapes(checkpoint)
     if begun:
         wanted |= _signal_shapes(checkpoint, sfreq, arrays)

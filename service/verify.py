@@ -125,6 +125,12 @@ def _again(recorded: Recorded, checkpoint: Checkpoint) -> Iterator[Prediction]:
         raise BadRecording(
             f"a snapshot of the pipeline in {recorded.path}", str(error), "it is damaged"
         ) from error
+    if len(recorded.index) and recorded.index[0] < state.cutter.end:
+        raise BadRecording(
+            f"a snapshot from before sample {recorded.index[0]} in {recorded.path}",
+            f"one from sample {state.cutter.end}",
+            "it is damaged",
+        )
     rows = [electrode.row for electrode in decoder.montage]
     cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
     cutter.state, decoder.state = state.cutter, state

@@ -200,6 +200,16 @@ def test_what_cannot_be_verified(tmp_path: Path, engine: Engine, checkpoint: Che
         path = record(stage, tmp_path / "a.xdf", *chunks_of(0, 300))
     with pytest.raises(CheckpointError, match=checkpoint.sha256):
         verify(str(path), "demo")
+    for old, new, what in (
+        (b'\\"end\\":300', b'\\"end\\":999', "sample 999"),
+        (b'\\"newest\\":299', b'\\"newest\\":999', "newest sample"),
+    ):
+        with staged(engine) as stage:
+            stage.play(*chunks_of(0, 300))
+            other = record(stage, tmp_path / f"{what}.xdf", *chunks_of(300, 600))
+        change_snapshot(other, lambda content, old=old, new=new: content.replace(old, new))  # type: ignore[misc]
+        with pytest.raises(BadRecording, match=what):
+            check(other, checkpoint)
     change_snapshot(path, lambda content: b"\xff" * len(content))
     with pytest.raises(BadRecording, match="damage"):
         check(path, checkpoint)
