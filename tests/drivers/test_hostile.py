@@ -17,6 +17,7 @@ from threading import Timer
 
 import pytest
 
+from tests.drivers.edffile import File, Signal
 from tests.drivers.files import FORMATS
 from tests.drivers.mutations import mutate
 
@@ -110,3 +111,13 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
                 break
     assert wrong == {}
     assert errors.read_text() == ""
+
+
+def test_a_sound_file_that_is_larger_than_the_memory_there_is(tmp_path: Path) -> None:
+    small = File([Signal("Fp1", [0] * 256, 256)]).write(tmp_path / "small.edf")
+    large = File([Signal("Fp1", [0] * 256, 256)], fields={"records": "-1"})
+    path = large.write(tmp_path / "large.edf")
+    with path.open("r+b") as file:
+        file.truncate(2**30)  # as zeros that take no place on the disk
+    with reader(small, tmp_path / "errors") as process:
+        assert process.read(path, False) == {"wrong": None, "how": "refused"}

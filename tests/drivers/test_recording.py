@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers import recording as recording_module
 from drivers.base import BadRecording, Marker, StreamInfo
-from drivers.recording import LARGEST, Recording, complete, read_recording
+from drivers.recording import LARGEST, Recording, complete, one_line, read_recording
 from drivers.timeline import timeline
 
 INFO = StreamInfo("some.csv", "/some.csv", 256.0, ("A", "B"), live=False)
@@ -133,6 +134,30 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_recording(tmp_path)
     with pytest.raises(BadRecording, match="null"):
         read_recording("a\0b")
+
+
+def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = recording_module._head
+
+    def head_then_unlink(path: Path) -> bytes:
+        found = head(path)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(recording_module, "_head", head_then_unlink)
+    path = tmp_path / "some.csv"
+    path.write_text("timestamps,TP9,AF7,AF8,TP10\n1,2,3,4,5\n")
+    with pytest.raises(BadRecording, match="No such file"):
+        read_recording(path)
+
+
+def test_what_a_file_says_is_told_on_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text("timestamps,TP\x1b9,A\x00F7\n1,2,3\n")
+    with pytest.raises(BadRecording, match="TP 9, A F7") as caught:
+        read_recording(path)
+    assert str(caught.value).isprintable()
+    assert one_line(" a\nb\x1b[2J c ") == "a b [2J c"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
