@@ -1,4 +1,4 @@
-"""The command line as a person meets it: real processes, one clear line for each mistake."""
+"""The command line as a person meets it: one clear line for each mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 import pytest
+from typer.testing import CliRunner
 
+from service.cli import app
 from tests.service.models import demo_indices
 from tests.service.recordings import write_muse
 
@@ -92,14 +94,26 @@ def files(tmp_path: Path) -> Path:
 )
 def test_each_mistake_is_one_line_and_status_2(arguments: str, files: Path) -> None:
     where = [] if "--port" in arguments or not arguments.startswith("serve") else ["--port", "0"]
-    ended = run(*arguments.format(files=files).split(), *where)
-    assert ended.returncode == 2, ended.stderr
-    assert "Traceback" not in ended.stderr
-    lines = [line for line in ended.stderr.splitlines() if line.startswith("mimamba: ")]
-    assert lines, ended.stderr
-    # What was wanted, what was found, what to do.
+    # In this process: to start one costs seconds, and there are many mistakes.
+    ended = CliRunner().invoke(app, [*arguments.format(files=files).split(), *where])
+    assert ended.exit_code == 2, ended.stderr
+    assert isinstance(ended.exception, SystemExit)
+    assert_one_line(ended.stdout, ended.stderr)
+
+
+def test_a_mistake_in_a_process_of_its_own(files: Path) -> None:
+    ended = run("serve", "--port", "0", "--source", str(files / "letter.txt"))
+    assert ended.returncode == 2
+    assert_one_line(ended.stdout, ended.stderr)
+
+
+def assert_one_line(stdout: str, stderr: str) -> None:
+    """What was wanted, what was found, what to do; and nothing that only we understand."""
+    assert "Traceback" not in stderr
+    lines = [line for line in stderr.splitlines() if line.startswith("mimamba: ")]
+    assert lines, stderr
     assert re.search(r"wanted .+; found.+; .+", lines[0]), lines[0]
-    assert ended.stdout == ""
+    assert stdout == ""
 
 
 def test_a_port_in_use_is_told() -> None:
