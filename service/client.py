@@ -163,9 +163,8 @@ class Client:
             self._places[message.session].seq[message.topic] = message.last
         elif isinstance(message, TopicMessage):
             self._places[message.session].seq[topic_of(message)] = message.seq
-        elif (
-            isinstance(message, SessionState)
-            and message.state == "opened"
-            and message.session in self._wanted.keys() - self._asked
-        ):
-            await self._ask(message.session)
+        elif isinstance(message, SessionState):
+            if message.state == "closed":
+                self._asked.discard(message.session)
+            elif message.state == "opened" and message.session in self._wanted.keys() - self._asked:
+                await self._ask(message.session)

@@ -19,7 +19,7 @@ from service.messages import (
     Skipped,
     Subscribed,
 )
-from tests.service.live import live
+from tests.service.live import PATIENCE, live
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +102,24 @@ async def test_a_service_that_comes_back_is_followed_in_its_new_epoch() -> None:
                 break
         await client.__aexit__(None, None, None)
     assert len(set(epochs)) == 2
+
+
+async def test_a_session_that_is_opened_again_is_followed_again() -> None:
+    with live("simulate://") as service:
+        service.opened("simulate-1")
+        epochs: list[str] = []
+        async with asyncio.timeout(PATIENCE), Client(service.url) as client:
+            await client.subscribe("simulate-1", ["signal"])
+            async for message in client:
+                if isinstance(message, Subscribed):
+                    epochs.append(message.epoch)
+                elif isinstance(message, Signal) and len(epochs) == 1:
+                    if service.http.delete("/v1/sessions/simulate-1").status_code == 204:
+                        new = {"source": "simulate://", "id": "simulate-1", "model": "none"}
+                        service.http.post("/v1/sessions", json=new)
+                elif isinstance(message, Signal) and len(epochs) == 2:
+                    break
+        assert len(set(epochs)) == 2
 
 
 async def test_nobody_there_is_told_in_one_line() -> None:
