@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.models import demo_indices
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -65,4 +67,5 @@ def test_the_installed_script_runs_from_anywhere(wheel: Path, tmp_path: Path) ->
     recording = tmp_path / "muse.csv"
     rows = "\n".join(f"{n / 256:.4f},{n % 7},{n % 5},{n % 3},{n % 11},0" for n in range(1024))
     recording.write_text(f"timestamps,TP9,AF7,AF8,TP10,Right AUX\n{rows}\n")
-    assert len(run(script, "score", recording, cwd=tmp_path).splitlines()) == 16
+    scored = run(script, "score", recording, cwd=tmp_path).splitlines()
+    assert len(scored) == len(demo_indices(1024))
