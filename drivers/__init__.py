@@ -66,9 +66,9 @@ def open_recording(url: str) -> Recording:
     source = parse_source(url)
     if source.scheme != "replay":
         raise BadSource("a recording's path", url, "name a file")
-    choice, stream = ChannelChoice.of(source), source.text("stream")
+    choice, stream, board = ChannelChoice.of(source), source.text("stream"), source.text("board")
     source.finish()
-    return read_recording(source.place, choice, stream)
+    return read_recording(source.place, choice, stream, board)
 
 
 def open_source(url: str, on_change: Callable[[LinkChange], None]) -> Driver:

@@ -151,8 +151,12 @@ def complete(
     timestamps: Seconds,
     index: NDArray[np.int64],
     markers: Sequence[Marker] = (),
+    exact: bool = False,
 ) -> Recording:
     """A recording of the rows whose cells are all finite; the others count as lost.
+
+    ``exact`` tells that the index was counted, not concluded from stamps: then even an outage that
+    is most of the recording is believed.
 
     Raises
     ------
@@ -172,7 +176,7 @@ def complete(
         info = replace(info, notices=(*info.notices, notice))
     start = int(index[finite][0])
     kept = index[finite] - start
-    if len(kept) < LEAST_SHARE * (int(kept[-1]) + 1):
+    if not exact and len(kept) < LEAST_SHARE * (int(kept[-1]) + 1):
         raise BadRecording(
             f"timestamps in seconds, {info.sfreq:g} Hz, in {info.source_id}",
             f"{len(kept)} samples in the time of {int(kept[-1]) + 1}",

@@ -12,6 +12,7 @@ hold        1 pauses at the end, so that one can seek from there; 0 ends there (
 channels    which channels, by name or by number from 1
 names       what to call them
 stream      the signal's name, where a file holds several
+board       the BrainFlow board that wrote a file, where its columns do not tell
 
 A recording waits for its reader: where the reader is late, all that follows is played later.
 """
@@ -70,6 +71,7 @@ class ReplayDriver:
         self._hold = source.flag("hold")
         self._choice = ChannelChoice.of(source)
         self._stream = source.text("stream")
+        self._board = source.text("board")
         self._recording: Recording | None = None
         self._told: list[Callable[[Playback], None]] = []
         self._changed = threading.Condition(threading.RLock())
@@ -95,7 +97,7 @@ class ReplayDriver:
 
     def __enter__(self) -> Self:
         """Read the file; raises BadRecording, BadChannels, or BadPlayback for the start."""
-        recording = read_recording(self._path, self._choice, self._stream)
+        recording = read_recording(self._path, self._choice, self._stream, self._board)
         self._next = self._beginning.position(recording)
         self._pace = Pace(file_time(recording, self._next), self._speed)
         self._recording = recording

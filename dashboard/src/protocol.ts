@@ -156,7 +156,15 @@ export interface Link {
   seq: number;
   timestamp: number;
   event:
-    'connected' | 'lost' | 'retrying' | 'paused' | 'playing' | 'gap' | 'hops_skipped' | 'restarted';
+    | 'connected'
+    | 'lost'
+    | 'retrying'
+    | 'paused'
+    | 'playing'
+    | 'gap'
+    | 'hops_skipped'
+    | 'restarted'
+    | 'recording';
   detail: string;
   first: number | null;
   lost: number | null;

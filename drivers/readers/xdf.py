@@ -121,7 +121,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     factors = np.array([described.factors[row] for row in picks.rows])
     with np.errstate(all="ignore"):  # damaged values
         data = signal.values[:, picks.rows].astype(np.float64) * factors
-    timestamps, index = _timeline(signal, streams)
+    timestamps, index, exact = _timeline(signal, streams)
     markers = _markers(streams, timestamps, index, notices)
     info = StreamInfo(
         name=path.name,
@@ -134,7 +134,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         simulated=signal.number("desc/acquisition/simulated") == 1.0,
         notices=tuple(notices),
     )
-    return complete(info, data, timestamps, index, markers)
+    return complete(info, data, timestamps, index, markers, exact)
 
 
 def load_streams(path: Path) -> tuple[list[Stream], list[str]]:
@@ -180,12 +180,12 @@ def first_indices(signal: Stream, streams: Sequence[Stream]) -> NDArray[np.int64
     return exact_index(len(signal.stamps), signal.fact(FIRST), events)
 
 
-def _timeline(signal: Stream, streams: Sequence[Stream]) -> tuple[Seconds, NDArray[np.int64]]:
+def _timeline(signal: Stream, streams: Sequence[Stream]) -> tuple[Seconds, NDArray[np.int64], bool]:
     """Each sample's time and position: as they are where they are exact, else evened out."""
     index = first_indices(signal, streams)
     if index is None or not _is_sound(signal.stamps):
-        return timeline(signal.stamps, signal.rate)
-    return signal.stamps, index
+        return *timeline(signal.stamps, signal.rate), False
+    return signal.stamps, index, True
 
 
 def _is_sound(stamps: Seconds) -> bool:

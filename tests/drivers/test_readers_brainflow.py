@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers import open_driver, open_recording
 from drivers.base import BadRecording
 from drivers.readers.brainflow import recognises
 from drivers.recording import read_recording
@@ -70,6 +71,14 @@ def test_a_board_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
         read_recording(path, board="cyton")
     with pytest.raises(BadRecording, match="a board of BrainFlow, by name or number"):
         read_recording(path, board="toaster")
+
+
+def test_the_board_may_stand_in_the_url(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text("\n".join(rows(24, 22, 250.0)) + "\n")
+    with open_driver(f"replay://{path}?board=cyton&speed=max") as driver:
+        assert driver.info.sfreq == 250.0
+    assert open_recording(f"replay://{path}?board=cyton").info.sfreq == 250.0
 
 
 def test_board_goes_with_brainflow_alone(tmp_path: Path) -> None:

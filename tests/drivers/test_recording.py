@@ -90,6 +90,12 @@ def test_timestamps_in_milliseconds_are_refused() -> None:
         complete(INFO, np.ones((2000, 2)), timestamps, index)
 
 
+def test_an_outage_that_was_counted_is_believed_however_long() -> None:
+    index = np.r_[np.arange(500), 10**6 + np.arange(500)]
+    made = complete(INFO, np.ones((1000, 2)), index / 256, index, exact=True)
+    np.testing.assert_array_equal(made.index, index)
+
+
 def test_timeline_keeps_the_place_of_rows_without_a_stamp() -> None:
     stamps = 50 + np.arange(1000) / 256
     broken = stamps.copy()
