@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
@@ -16,6 +18,8 @@ from drivers import open_driver
 from drivers.base import BadChannels, BadSource, Chunk, Driver, DriverError
 from drivers.clock import local_clock
 from tests.drivers import xdffile
+from tests.drivers.cyton import Cyton
+from tests.drivers.files import FORMATS
 
 SFREQ = 256.0
 EVENTUALLY = 20.0
@@ -26,7 +30,9 @@ SOURCES = (
     "replay of an XDF",
     "replay of an XDF with losses",
     "replay as fast as taken",
+    *(f"format: {name}" for name in FORMATS),
     "brainflow",
+    "a Cyton on a pseudo-terminal",
     "lsl",
 )
 
@@ -76,6 +82,14 @@ def source(name: str, folder: Path) -> Iterator[str]:
     if name == "lsl":
         with outlet() as url:
             yield url
+    elif "Cyton" in name:
+        if sys.platform == "win32":
+            pytest.skip("pseudo-terminals are a thing of Unix")
+        with Cyton() as cyton:
+            yield f"brainflow://cyton?serial_port={cyton.port}"
+    elif name.startswith("format: "):
+        path = FORMATS[name.removeprefix("format: ")](folder, 1500)
+        yield f"replay://{quote(str(path))}?speed=max"
     elif name == "brainflow":
         pytest.importorskip("brainflow")
         yield "brainflow://synthetic?"
