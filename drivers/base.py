@@ -34,8 +34,8 @@ class Mendable(Exception):
     """An error that a person can mend: one clear line, no traceback."""
 
 
-class DriverError(Mendable):
-    """One clear line: what was wanted, what was found, what to do."""
+class Mismatch(Mendable):
+    """What was wanted, what was found, what to do."""
 
     def __init__(self, wanted: str, found: str, remedy: str) -> None:
         super().__init__(wanted, found, remedy)
@@ -45,6 +45,10 @@ class DriverError(Mendable):
 
     def __str__(self) -> str:
         return f"wanted {self.wanted}; found {self.found}; {self.remedy}"
+
+
+class DriverError(Mismatch):
+    """A source cannot be used, or not any more."""
 
 
 class BadSource(DriverError):

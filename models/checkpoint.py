@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from drivers.base import Mendable
+from drivers.base import Mismatch
 from models.network import MSiMamba, MSiMambaConfig
 from models.prediction import Outputs
 from models.signal import SignalConfig
@@ -33,17 +33,8 @@ MAX_SIZE = 4096
 """No number of an architecture is above this, so that a header alone can't exhaust memory."""
 
 
-class CheckpointError(Mendable):
-    """One clear line: what was wanted, what was found, what to do."""
-
-    def __init__(self, wanted: str, found: str, remedy: str) -> None:
-        super().__init__(wanted, found, remedy)
-        self.wanted = wanted
-        self.found = found
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"wanted {self.wanted}; found {self.found}; {self.remedy}"
+class CheckpointError(Mismatch):
+    """A file is no checkpoint, or not the one that was wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)

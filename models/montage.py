@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from drivers.base import Mendable
+from drivers.base import Mismatch
 
 FARTHEST = 55.0
 """Millimetres up to which a channel may stand in for an electrode.
@@ -27,11 +27,8 @@ _DECORATED = re.compile(
 """A label as EDF files write it: the kind of signal before, the reference after."""
 
 
-class MontageError(Mendable, ValueError):
+class MontageError(Mismatch, ValueError):
     """A source's channels cannot stand in for the model's electrodes; one clear line."""
-
-    def __init__(self, wanted: str, found: str, remedy: str) -> None:
-        super().__init__(f"wanted {wanted}; found {found}; {remedy}")
 
 
 @dataclass(frozen=True)

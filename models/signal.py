@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, firwin, group_delay, sosfilt, upfirdn
 
-from drivers.base import Mendable
+from drivers.base import Mismatch
 
 LEAST_OVERSAMPLING = 2.2
 """A source's sfreq over the band's upper edge, at least: below it the edge meets its own images."""
@@ -28,11 +28,8 @@ ALPHA = 10.0
 """Hz at which the path's delay is stated: the rhythm that a person sees first."""
 
 
-class SignalError(Mendable, ValueError):
+class SignalError(Mismatch, ValueError):
     """A signal setting is impossible, or a source cannot serve the model's; one clear line."""
-
-    def __init__(self, wanted: str, found: str, remedy: str) -> None:
-        super().__init__(f"wanted {wanted}; found {found}; {remedy}")
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from drivers.readers.edfrecords import (
     starts_of,
     texts_of,
 )
-from drivers.readers.events import markers, recorded
-from drivers.recording import Recording, complete, refuse_stream
+from drivers.readers.events import with_events
+from drivers.recording import Recording, refuse_stream
 
 LARGEST_HEADER = 256 * 10_000
 KINDS = {
@@ -68,8 +68,6 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     starts = starts_of(header, len(records), texts, notices)
     index = positions(starts, chosen[0].signal.n_times, sfreq, notices)
     noted = events_of(texts, float(starts[0]))
-    keep = recorded(noted, index, sfreq)
-    events = noted if tables.events is None else tables.events
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
@@ -78,8 +76,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         live=False,
         notices=tuple(notices),
     )
-    marks = markers(events, index, sfreq)
-    return complete(info, data[keep], index[keep] / sfreq, index[keep], marks)
+    return with_events(info, data, index, noted, tables.events)
 
 
 @dataclass(frozen=True)

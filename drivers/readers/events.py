@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Marker
+from drivers.base import Marker, StreamInfo
 from drivers.gaps import read_gap
+from drivers.recording import Recording, complete
 
 SKIPPED = "BAD_ACQ_SKIP"
 """MNE's label for values that fill a place where nothing was recorded; ours are of
@@ -24,6 +25,28 @@ class Event:
     label: str
     source: str
     duration: float = 0.0
+
+
+def with_events(
+    info: StreamInfo,
+    data: NDArray[np.floating],
+    index: NDArray[np.int64],
+    noted: Sequence[Event],
+    told: Sequence[Event] | None,
+) -> Recording:
+    """An evenly sampled file's recording, without the samples that only fill a gap.
+
+    ``noted`` are the file's own events; the markers are those that a table beside it has ``told``,
+    where there is one.
+    """
+    keep, marks = recorded(noted, index, info.sfreq), noted if told is None else told
+    return complete(
+        info,
+        data[keep],
+        index[keep] / info.sfreq,
+        index[keep],
+        markers(marks, index, info.sfreq),
+    )
 
 
 def markers(events: Iterable[Event], index: NDArray[np.int64], sfreq: float) -> list[Marker]:

@@ -14,8 +14,8 @@ import numpy as np
 from drivers.base import BadRecording, Samples, StreamInfo
 from drivers.channels import ChannelChoice, Picks
 from drivers.readers.bids import Beside, beside
-from drivers.readers.events import Event, markers, recorded
-from drivers.recording import Recording, complete
+from drivers.readers.events import Event, with_events
+from drivers.recording import Recording
 
 BLOCK = 2**20
 """Values per block."""
@@ -69,8 +69,6 @@ def recording_of(raw: Any, kind: str, path: Path, choice: ChannelChoice) -> Reco
     except Exception as error:  # as above
         raise damaged(kind, path, error) from error
     index = np.arange(raw.n_times, dtype=np.int64)
-    keep = recorded(noted, index, sfreq)
-    events = noted if tables.events is None else tables.events
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
@@ -79,8 +77,7 @@ def recording_of(raw: Any, kind: str, path: Path, choice: ChannelChoice) -> Reco
         live=False,
         notices=tuple(notices),
     )
-    marks = markers(events, index, sfreq)
-    return complete(info, data[keep], index[keep] / sfreq, index[keep], marks)
+    return with_events(info, data, index, noted, tables.events)
 
 
 def _pick(raw: Any, tables: Beside, choice: ChannelChoice, path: Path, notices: list[str]) -> Picks:
