@@ -94,7 +94,7 @@ class Place:
     history
         The logs of its present epoch.
     first
-        Index of the next sample, if none is lost.
+        Index of the next sample, if none is lost; None before the first one.
     next
         The ``seq`` that each topic's next entry will have.
     state
@@ -102,7 +102,7 @@ class Place:
     """
 
     history: History
-    first: int
+    first: int | None
     next: dict[Topic, int]
     state: DecoderState | None
 

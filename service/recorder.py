@@ -83,15 +83,13 @@ class Recorder:
 
     def __init__(self, path: Path, session: Session, on_end: Callable[[Ending], None]) -> None:
         check_room(path.parent)
-        self._path = path
-        self._session = session
-        self._on_end = on_end
+        self._path, self._session, self._on_end = path, session, on_end
         self._place = session.place()
         assert session.info is not None  # as it is open
         self._sfreq = session.info.sfreq
-        self._history = self._place.history
         self._at = dict(self._place.next)
-        self._expected = self._place.first
+        self._history, self._expected = self._place.history, self._place.first
+        self._signal: int | None = None
         self._sources: dict[str, int] = {}
         self._warned = False
         self._stopping = threading.Event()
@@ -127,7 +125,8 @@ class Recorder:
     def _begin(self) -> None:
         """The headers, on the disk before the first sample."""
         session, place, created = self._session, self._place, local_clock()
-        self._signal = self._writer.declare(signal_header(session, place), created)
+        if place.first is not None:
+            self._signal_stream(place.first)
         self._link = self._writer.declare(link_header(session), created)
         self._quality = self._writer.declare(quality_header(session), created)
         self._predictions: int | None = None
@@ -139,6 +138,13 @@ class Recorder:
         self._writer.flush()
         self._writer.sync()
         self._writer.sync_folder()
+
+    def _signal_stream(self, first: int) -> int:
+        """The signal's stream; as its header tells the first index, it waits for a sample."""
+        if self._signal is None:
+            header = signal_header(self._session, self._history.epoch, first)
+            self._signal = self._writer.declare_late(header, local_clock())
+        return self._signal
 
     # In the recorder's thread --------------------------------------------------------------------
 
@@ -164,6 +170,7 @@ class Recorder:
             self._hand_over(time.monotonic())
             over = over or self._check_disk()
             if stopped or over:
+                self._signal_stream(0)  # also where no sample has come
                 self._writer.finish()
                 return Ending(None if stopped else over, whole=True)
 
@@ -203,7 +210,7 @@ class Recorder:
             self._note_jump(run, events)
         self._writer.texts(self._link, sorted(events))
         for run in runs:
-            self._writer.numbers(self._signal, run.timestamps, run.data)
+            self._writer.numbers(self._signal_stream(run.first), run.timestamps, run.data)
         self._write_markers(markers)
         self._write_quality(qualities)
         self._write_predictions(predictions)
@@ -222,7 +229,7 @@ class Recorder:
 
     def _note_jump(self, run: Run, events: list[tuple[float, str]]) -> None:
         """Tell of samples that are not in the file before this run."""
-        lost = run.first - self._expected
+        lost = 0 if self._expected is None else run.first - self._expected
         if lost:
             stamp = float(run.timestamps[0])
             detail = gap_detail(lost, self._sfreq)
@@ -244,9 +251,7 @@ class Recorder:
             source = OTHERS
         if source not in self._sources:
             header = marker_header(self._session, source)
-            now = local_clock()
-            self._sources[source] = self._writer.declare(header, now)
-            self._writer.clock_offsets(now)
+            self._sources[source] = self._writer.declare_late(header, local_clock())
         return self._sources[source]
 
     def _write_predictions(self, told: list[Event]) -> None:

@@ -129,7 +129,7 @@ class Session:
                 raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
             state = self._decoding.state() if self._decoding else None
             following = {topic: self.history.log(topic).next for topic in TOPICS}
-            return Place(self.history, self._expected or 0, following, state)
+            return Place(self.history, self._expected, following, state)
 
     def tell_recording(self, detail: str) -> None:
         """Tell all who follow the link what became of a recording of this session."""

@@ -161,6 +161,12 @@ class XDFWriter:
         self._add(STREAM_HEADER, struct.pack("<I", stream) + header.xml(created))
         return stream
 
+    def declare_late(self, header: StreamHeader, created: float) -> int:
+        """Add a stream in the midst of a file, where the others have clock offsets already."""
+        stream = self.declare(header, created)
+        self.clock_offsets(created)
+        return stream
+
     def numbers(self, stream: int, timestamps: Seconds, values: NDArray[np.floating]) -> None:
         """Add samples: (n_times,) seconds and (n_times, n_channels) values."""
         header = self._headers[stream]

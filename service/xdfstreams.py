@@ -45,7 +45,7 @@ def file_header() -> Mapping[str, Tree]:
     }
 
 
-def signal_header(session: Session, place: Place) -> StreamHeader:
+def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
     """The EEG's: its channels, the device's facts, and the index that it begins with."""
     info = _info(session)
     known = {"uv_per_bit": info.uv_per_bit, "range_uv": info.range_uv}
@@ -61,9 +61,9 @@ def signal_header(session: Session, place: Place) -> StreamHeader:
             "acquisition": {**facts, "simulated": str(int(info.simulated))},
             "mimamba": {
                 "topic": SIGNAL,
-                "first": str(place.first),
+                "first": str(first),
                 "session": session.name,
-                "epoch": place.history.epoch,
+                "epoch": epoch,
                 "notice": info.notices,
             },
         },

@@ -129,6 +129,27 @@ def test_a_recording_from_mid_session(tmp_path: Path, engine: Engine) -> None:
     assert [each["label"][0] for each in labels][:2] == ["valence/low", "valence/high"]
 
 
+def test_a_recording_from_before_the_first_sample_begins_with_it(
+    tmp_path: Path, engine: Engine
+) -> None:
+    with staged(engine) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(5120, 5600), *chunks_of(5610, 5800))
+        streams = tape.stop()
+    gaps = [each for each in events(streams) if each["event"] == "gap"]
+    assert [(each["first"], each["lost"]) for each in gaps] == [(5600, 10)]
+    assert streams["EEG"]["info"]["desc"][0]["mimamba"][0]["first"] == ["5120"]
+    index = read_recording(tape.path).index
+    np.testing.assert_array_equal(index, [*range(480), *range(490, 680)])
+
+
+def test_a_recording_without_a_sample_has_its_streams(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        streams = Taped(tmp_path / "a.xdf", stage.session).stop()
+    assert set(streams) == {"EEG", "Link", "Quality"}
+    assert len(streams["EEG"]["time_stamps"]) == 0
+
+
 def test_abstentions_are_nan_and_quality_is_told(tmp_path: Path, engine: Engine) -> None:
     with staged(engine) as stage:
         tape = Taped(tmp_path / "a.xdf", stage.session)
@@ -207,7 +228,8 @@ def test_any_gaps_in_any_chunks_come_back_exactly_also_from_a_cut_file(
     content = path.read_bytes()
     path.write_bytes(content[: headers + int(kept * (len(content) - headers))])
     recover(path)
-    if len(load(path)["EEG"]["time_stamps"]):
+    eeg = load(path).get("EEG")  # whose header waits for the first sample
+    if eeg and len(eeg["time_stamps"]):
         cut = read_recording(path)
         np.testing.assert_array_equal(cut.index, whole.index[: cut.n_times])
         np.testing.assert_array_equal(cut.data, whole.data[: cut.n_times])
@@ -215,6 +237,7 @@ def test_any_gaps_in_any_chunks_come_back_exactly_also_from_a_cut_file(
 
 def test_headers_are_on_the_disk_before_the_recording_starts(tmp_path: Path) -> None:
     with staged(None) as stage:
+        stage.play(chunk_of(0, 10))
         tape = Taped(tmp_path / "a.xdf", stage.session)
         assert set(load(tape.path)) == {"EEG", "Link", "Quality"}
         tape.stop()
@@ -222,10 +245,11 @@ def test_headers_are_on_the_disk_before_the_recording_starts(tmp_path: Path) -> 
 
 def test_it_writes_by_itself(tmp_path: Path) -> None:
     with staged(None) as stage:
+        stage.play(chunk_of(0, 10))
         tape = Taped(tmp_path / "a.xdf", stage.session)
-        stage.play(*chunks_of(0, 100))
+        stage.play(*chunks_of(10, 110))
         stage.until(lambda: len(load(tape.path)["EEG"]["time_stamps"]) == 100)
-        stage.play(*chunks_of(100, 150))
+        stage.play(*chunks_of(110, 160))
         stage.until(lambda: len(load(tape.path)["EEG"]["time_stamps"]) == 150)
         tape.stop()
 
