@@ -96,6 +96,8 @@ def parse_source(text: str) -> Source:
     BadSource
         If the scheme is unknown or a parameter stands twice.
     """
+    if "\0" in text or "%00" in text:
+        raise BadSource("a source's URL or path", f"a null character in {text!r}", "take it out")
     # One letter before the colon is a Windows drive, not a scheme.
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
     if match is None:

@@ -26,9 +26,16 @@ def refusal(headers: Mapping[str, str], allowed: Collection[str]) -> str | None:
             "start the service with --allowed-host"
         )
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and not _same(origin, host):
         return f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
     return None
+
+
+def _same(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def _known(host: str, allowed: Collection[str]) -> bool:

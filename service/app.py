@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from drivers.base import Mismatch
 from drivers.scan import Sources, scan
 from service.access import AccessMiddleware
 from service.admission import admit
@@ -193,7 +194,7 @@ def _mount_page(app: FastAPI) -> None:
     """Serve the built page at /, under its policy."""
     folder = find_page()
     if folder is None:
-        raise RuntimeError("the page was not built; install mimamba again: pip install .")
+        raise Mismatch("the built page", "none", "install mimamba again: pip install .")
     app.mount("/", StaticFiles(directory=folder, html=True))
 
     @app.middleware("http")

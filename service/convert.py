@@ -46,7 +46,7 @@ def convert(source: str, out: str, force: bool = False) -> None:
     with console.status("Writing"):
         path, written = export(recording, out, force)
     for notice in (*recording.info.notices, *written.notices):
-        console.print(notice, style="yellow", highlight=False)
+        console.print(notice, style="yellow", highlight=False, markup=False)
     Console(soft_wrap=True).print(summary(recording, path, written), highlight=False, markup=False)
 
 

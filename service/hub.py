@@ -48,6 +48,7 @@ class Feed:
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Hub:
@@ -87,6 +88,10 @@ class Hub:
         """Begin to listen to a session."""
         self._feeds[session] = Feed()
 
+    async def opened(self, session: Session) -> None:
+        """Wait until a session is open, or has failed to; no thread waits for it."""
+        await self._feeds[session].opened.wait()
+
     def remove(self, session: Session) -> None:
         """A session is closed and gone."""
         del self._feeds[session]
@@ -113,6 +118,8 @@ class Hub:
         feed = self._feeds.get(session)
         if feed is None:
             return
+        if session.opened.is_set():
+            feed.opened.set()
         if session.state != feed.state:
             self._state_changed(session, feed)
         self._wake(session)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import BadRecording
@@ -20,13 +21,16 @@ def show_recordings(folder: Path | None, json: bool) -> None:
         for each in listed:
             sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
         return
-    table = Table(caption=f"in {data_folder(folder)}", caption_justify="left")
+    table = Table(caption=escape(f"in {data_folder(folder)}"), caption_justify="left")
     for heading in ("name", "state", "started", "source", "model", "person", "MB"):
         table.add_column(heading)
     for each in listed:
         facts = (each.started, each.source, each.model, each.person)
         table.add_row(
-            each.name, each.state, *(fact or "" for fact in facts), f"{each.bytes / 1e6:.1f}"
+            each.name,
+            each.state,
+            *(escape(fact or "") for fact in facts),
+            f"{each.bytes / 1e6:.1f}",
         )
     Console().print(table)
 

@@ -31,7 +31,7 @@ def score(recording: str, model: str, memory: bool) -> None:
     console = Console(stderr=True)
     for notice in (*signal.info.notices, checkpoint.notice):
         if notice:
-            console.print(notice, style="yellow", highlight=False)
+            console.print(notice, style="yellow", highlight=False, markup=False)
     decoder = StreamingDecoder(checkpoint, signal.info, None if memory else 0.0)
     encoder = msgspec.json.Encoder()
     with Progress(console=console, transient=True) as progress:

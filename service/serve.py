@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.console import Console
+from rich.markup import escape
 
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
@@ -102,17 +103,18 @@ class Start:
         assert seen.info is not None
         model = f"model {seen.model.name}" if seen.model else "signal only"
         facts = f"{seen.info.sfreq:g} Hz, {', '.join(seen.info.ch_names)}, {model}"
-        self._console.print(f"[bold]{seen.id}[/]: {seen.info.name} ({facts})", highlight=False)
+        said = escape(f"{seen.info.name} ({facts})")
+        self._console.print(f"[bold]{seen.id}[/]: {said}", highlight=False)
         for electrode in seen.montage or []:
             if electrode.distance_mm > 0:
                 self._console.print(
-                    f"  {electrode.electrode}: {electrode.channel} stands in, "
+                    f"  {electrode.electrode}: {escape(electrode.channel)} stands in, "
                     f"{electrode.distance_mm:.0f} mm away",
                     highlight=False,
                 )
         for notice in (*seen.info.notices, seen.model.notice if seen.model else None):
             if notice:
-                self._console.print(f"  [yellow]{notice}[/]", highlight=False)
+                self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)
         return True
 
 

@@ -97,6 +97,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
+        self._closed = False
         self._opened = 0
 
     def all(self) -> dict[str, Session]:
@@ -149,9 +150,9 @@ class Sessions:
         self._sessions[name] = session
         self._hub.add(session)
         session.start()
-        await asyncio.to_thread(session.opened.wait)
+        await self._hub.opened(session)
         if session.history is None:
-            await self.close(name)
+            await self._end(session)
             if session.error is not None:
                 raise session.error
             raise SessionFailed(session.reason or "the session was closed while it opened")
@@ -171,19 +172,31 @@ class Sessions:
     def _engine(self, model: str) -> Engine:
         """The engine of a checkpoint, started at its first use."""
         with self._engines_lock:
+            if self._closed:
+                raise SessionFailed("wanted a running service; found that it ends; start it again")
             if model not in self._engines:
                 self._engines[model] = Engine(load_checkpoint(model))
             return self._engines[model]
 
     async def close(self, name: str) -> None:
         """End a session and forget it; raises NoSession."""
-        session = self.get(name)
+        await self._end(self.get(name))
+
+    async def _end(self, session: Session) -> None:
+        """End a session; whoever of several is the first to have ended it forgets it."""
         await asyncio.to_thread(session.close)
-        if self._sessions.pop(name, None) is not None:
+        if self._sessions.get(session.name) is session:
+            del self._sessions[session.name]
             self._hub.remove(session)
 
     async def close_all(self) -> None:
         """End everything, the engines last."""
-        await asyncio.gather(*(self.close(name) for name in list(self._sessions)))
-        for engine in self._engines.values():
-            await asyncio.to_thread(engine.close)
+        await asyncio.gather(*(self._end(each) for each in list(self._sessions.values())))
+        await asyncio.to_thread(self._close_engines)
+
+    def _close_engines(self) -> None:
+        """Also one that is only being loaded now: whoever loads it holds the lock."""
+        with self._engines_lock:
+            self._closed = True
+            for engine in self._engines.values():
+                engine.close()

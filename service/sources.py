@@ -6,6 +6,7 @@ import sys
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from drivers.scan import Sources, scan
@@ -23,9 +24,11 @@ def show_sources(timeout: float, json: bool) -> None:
     for table in _tables(found):
         console.print(table)
     sign = {True: "yes", False: "none", None: "unknown"}[found.bluetooth.present]
-    console.print(f"[bold]Bluetooth adapter:[/] {sign}: {found.bluetooth.detail}", highlight=False)
+    console.print(
+        f"[bold]Bluetooth adapter:[/] {sign}: {escape(found.bluetooth.detail)}", highlight=False
+    )
     for line in found.missing:
-        console.print(f"[yellow]{line}[/]", highlight=False)
+        console.print(f"[yellow]{escape(line)}[/]", highlight=False)
     console.print("Watch one with: mimamba serve --source URL", highlight=False)
 
 
@@ -40,7 +43,7 @@ def _tables(found: Sources) -> list[Table]:
     for stream in found.streams:
         facts = f"{stream.type}, {stream.n_channels} channels, {stream.sfreq:g} Hz"
         url = stream.url or "not a signal of an even rate"
-        streams.add_row(url, f"{stream.name} on {stream.hostname} ({facts})")
+        streams.add_row(escape(url), escape(f"{stream.name} on {stream.hostname} ({facts})"))
     if not found.streams:
         streams.add_row("none found", "")
     return [simulations, boards, streams]

@@ -79,7 +79,7 @@ def verify(recording: str, model: str | None) -> bool:
     recorded = load_recorded(Path(source.place))
     verdict = compare(recorded, _checkpoint(recorded.predictions, model))
     style = "red" if verdict.difference else "green"
-    Console(stderr=True).print(str(verdict), style=style, highlight=False)
+    Console(stderr=True).print(str(verdict), style=style, highlight=False, markup=False)
     return verdict.difference is None
 
 

@@ -117,12 +117,12 @@ def _table(rows: dict[str, Row]) -> Table:
         age = time.monotonic() - row.heard
         table.add_row(
             name,
-            f"{info.name}{' (simulated)' if info.simulated else ''}" if info else "",
+            escape(f"{info.name}{' (simulated)' if info.simulated else ''}") if info else "",
             _judgement(row),
             describe_quality(row.quality),
             f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now",
             f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
-            row.link if row.state == "opened" else row.state,
+            escape(row.link if row.state == "opened" else row.state),
         )
     return table
 
@@ -134,13 +134,13 @@ def _judgement(row: Row) -> str:
     if row.prediction is None:
         return "waiting"
     if row.prediction.outputs is None:
-        return f"[yellow]{row.prediction.reason}[/]"
+        return f"[yellow]{escape(str(row.prediction.reason))}[/]"
     best = (
         f"{output} {max(shares, key=shares.__getitem__)} {max(shares.values()):.0%}"
         for output, shares in row.prediction.outputs.items()
     )
     notice = row.subscribed.model.notice if row.subscribed and row.subscribed.model else None
-    return ", ".join(best) + (f"\n[yellow]{notice}[/]" if notice else "")
+    return escape(", ".join(best)) + (f"\n[yellow]{escape(notice)}[/]" if notice else "")
 
 
 def describe_quality(message: QualityMessage | None) -> str:

@@ -37,6 +37,7 @@ def test_own_pages_and_programs_are_let_in(host: str, origin: str | None) -> Non
         ("127.0.0.1:8765", "http://evil.example"),
         ("127.0.0.1:8765", "http://127.0.0.1:9999"),
         ("127.0.0.1:8765", "null"),
+        ("127.0.0.1:8765", "http://["),
     ],
 )
 def test_foreign_hosts_and_origins_are_refused(host: str, origin: str | None) -> None:

@@ -77,6 +77,7 @@ def files(tmp_path: Path) -> Path:
         "serve --source {files}/short.xdf",
         "serve --source {files}",
         "serve --source replay://{files}/muse.csv?channels=Cz",
+        "serve --source replay://{files}/muse%00.csv",
         "serve --source replay://{files}/muse.csv?names=1,2,3,4 --model demo",
         "serve --model no-such-model",
         "serve --model {files}/not-a-model.safetensors",
@@ -155,6 +156,17 @@ def test_one_source_that_fails_leaves_the_others(files: Path) -> None:
         watching.send_signal(SIGINT)
         watching.communicate(timeout=LONGEST)
     assert [each["type"] for each in heard[:2]] == ["session", "subscribed"]
+
+
+def test_names_are_shown_as_they_are_whatever_they_hold(files: Path) -> None:
+    names = "names=[/a],[red],c,d"
+    source = f"replay://{files}/muse.csv?{names}&hold=1"
+    with serving("--source", source, "--model", "none") as (_, process):
+        assert process.stderr is not None
+        line = ""
+        while "replay-1" not in line:
+            line = process.stderr.readline()
+        assert "[/a], [red], c, d" in line
 
 
 def test_score_prints_one_object_per_prediction(files: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
 from service.messages import Link, PredictionMessage, Signal, Since, Subscribe
-from tests.service.live import live, talk
+from tests.service.live import Live, live, talk
 from tests.service.recordings import write_muse
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +101,41 @@ async def test_channels_that_no_model_can_use_are_watched_without_one(tmp_path: 
         assert any("only the signal" in notice for notice in shown["info"]["notices"])
         required = {"source": "simulate://?channels=1,2,3", "model": "demo"}
         assert service.http.post("/v1/sessions", json=required).status_code == 422
+
+
+async def test_sources_that_take_long_to_open_hold_up_nothing_else() -> None:
+    with live(model="none") as service:
+        url = "lsl://?name=nothing&timeout=20"
+        posts = [
+            asyncio.create_task(_post(service, {"source": url, "id": f"slow-{n}"}))
+            for n in range(12)
+        ]
+        while len(service.sessions()) < len(posts):
+            await asyncio.sleep(0.05)
+        for name in list(service.sessions()):
+            answer = await asyncio.to_thread(service.http.delete, f"/v1/sessions/{name}")
+            assert answer.status_code == 204
+        answers = await asyncio.gather(*posts)
+        # Closed while they opened: none of them waited for its 20 s.
+        assert {answer.status_code for answer in answers} == {424}
+
+
+async def test_a_session_ended_twice_leaves_the_next_of_its_name_alone() -> None:
+    with live(model="none") as service:
+        new = {"source": "simulate://", "id": "mine"}
+        for _ in range(5):
+            assert (await _post(service, new)).status_code == 201
+            ends = [asyncio.to_thread(service.http.delete, "/v1/sessions/mine") for _ in range(3)]
+            again = _post(service, new)
+            statuses = [each.status_code for each in await asyncio.gather(*ends, again)]
+            assert set(statuses) <= {201, 204, 404, 409}
+            service.http.delete("/v1/sessions/mine")
+            assert service.sessions() == {}
+
+
+async def _post(service: Live, new: dict[str, str]) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
+        return await http.post("/v1/sessions", json=new)
 
 
 def test_health_is_told() -> None:
