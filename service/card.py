@@ -60,9 +60,10 @@ def load_card(recording: Path) -> Card:
 
 
 def save_card(recording: Path, card: Card) -> None:
-    """Replace a card, whole or not at all; raises OSError."""
+    """Replace a card, whole or not at all; raises OSError. Only its owner may read it."""
     partial = recording.with_name(f"{recording.stem}.json.partial")
-    with partial.open("wb") as file:
+    partial.unlink(missing_ok=True)  # one that was left by a crash may be open to all
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(card)))
         file.flush()
         os.fsync(file.fileno())

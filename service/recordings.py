@@ -53,7 +53,7 @@ class Recordings:
     Parameters
     ----------
     folder
-        Made when the first recording is.
+        Made when the first recording is, for its owner alone.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -184,7 +184,7 @@ class Recordings:
         """A recorder whose file and card are there."""
         path = self._path(card.name)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             recorder = Recorder(path, session, lambda ending: self._ended(card, ending))
         except FileExistsError:
             raise RecordingTaken(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 import time
@@ -286,3 +287,22 @@ def test_the_environment_names_the_folder(tmp_path: Path) -> None:
         env={"MIMAMBA_DATA_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)},
     )
     assert "here" in done.stdout
+
+
+def test_only_its_owner_reads_the_folder_and_what_people_say(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    with live("simulate://", data_dir=data) as service:
+        service.opened("simulate-1")
+        start(service, name="own", person="P-07", notes="eyes closed")
+        service.http.post(f"{API}/own/stop")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (data, *data.iterdir())}
+    assert modes == {"data": 0o700, "own.xdf": 0o600, "own.json": 0o600}
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(0o755)
+    with live("simulate://", data_dir=data) as service:
+        service.opened("simulate-1")
+        start(service)
+    assert stat.S_IMODE(data.stat().st_mode) == 0o755
