@@ -115,7 +115,10 @@ class Recordings:
         names = sorted(
             path.stem for path in self._folder.glob("*.xdf") if re.fullmatch(NAME, path.stem)
         )
-        listed = [self.get(name) for name in names]
+        listed = []
+        for name in names:
+            with contextlib.suppress(NoRecording):  # deleted meanwhile
+                listed.append(self.get(name))
         return sorted(listed, key=lambda each: each.started or "", reverse=True)
 
     def get(self, name: str) -> Listed:

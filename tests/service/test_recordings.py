@@ -306,3 +306,11 @@ def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
         service.opened("simulate-1")
         start(service)
     assert stat.S_IMODE(data.stat().st_mode) == 0o755
+
+
+def test_a_recording_that_goes_while_they_are_listed_is_left_out(tmp_path: Path) -> None:
+    for name in ("kept", "gone"):
+        (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
+    (tmp_path / "gone.xdf").unlink()
+    (tmp_path / "gone.xdf").symlink_to(tmp_path / "nothing")  # listed, and not there
+    assert [each.name for each in Recordings(tmp_path).all()] == ["kept"]
