@@ -58,7 +58,9 @@ def serve(
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
-    Every option can also be set in the environment: MIMAMBA_PORT=9000, and so on.
+    Every option can also be set in the environment: MIMAMBA_PORT=9000, and so on. Several values
+    have spaces between them: MIMAMBA_SOURCE="simulate:// lsl://?type=EEG"; a JSON list may hold
+    values with spaces.
     """
     with one_line_errors():
         from service.serve import make_settings

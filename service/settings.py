@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_SOURCE = "simulate://"
 DEFAULT_MODEL = "demo"
 NO_MODEL = "none"
+
+
+def _listed(given: object) -> object:
+    """A list as the environment has it: words, or JSON where one of them holds a space."""
+    if not isinstance(given, str):
+        return given
+    if not given.lstrip().startswith("["):
+        return given.split()
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise ValueError(
+            f"wanted entries with spaces between them, or a JSON list; found {given!r}; correct it"
+        ) from None
+
+
+Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -20,13 +39,13 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
-    source: list[str] = [DEFAULT_SOURCE]
+    source: Texts = [DEFAULT_SOURCE]
     model: str | None = None
     memory: bool = True
     files: Path | None = None
     data_dir: Path | None = None
     lsl_out: bool = False
-    allowed_host: list[str] = []
+    allowed_host: Texts = []
 
     @field_validator("host")
     @classmethod
