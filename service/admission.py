@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -9,6 +10,8 @@ from drivers.source import parse_source
 
 FILE_PARAMETERS = frozenset({"file", "file_anc", "file_aux", "master_board", "other_info"})
 """BrainFlow's parameters that name files, streamers or what a vendor's code makes of them."""
+SERIAL_PORT = r"/dev/(tty|cu\.)[\w.-]+|/dev/serial/[\w.:/+@-]+|COM[0-9]+"
+"""What serial ports are called; another path would tell whether its file is there."""
 
 
 class NotAdmitted(PermissionError):
@@ -30,7 +33,7 @@ def admit(url: str, files: Path | None) -> str:
     BadSource
         If the URL has no known scheme.
     NotAdmitted
-        If it names a file outside of ``files``.
+        If it names a file outside of ``files``, or as a serial port what is none.
     """
     source = parse_source(url)
     named = sorted(FILE_PARAMETERS & source.parameters.keys())
@@ -39,6 +42,8 @@ def admit(url: str, files: Path | None) -> str:
             f"wanted parameters that name no file; found {', '.join(named)}; "
             "open this source with mimamba serve --source"
         )
+    if source.scheme == "brainflow":
+        _check_port(source.parameters.get("serial_port"))
     if source.scheme != "replay":
         return url
     if files is None:
@@ -54,3 +59,11 @@ def admit(url: str, files: Path | None) -> str:
         )
     query = urlencode(source.parameters)
     return f"replay://{quote(str(path))}" + (f"?{query}" if query else "")
+
+
+def _check_port(port: str | None) -> None:
+    if port is not None and (".." in port or not re.fullmatch(SERIAL_PORT, port)):
+        raise NotAdmitted(
+            "wanted a serial port (/dev/tty.., /dev/cu..., /dev/serial/.. or COM and a number); "
+            "found another name; correct it, or open this source with mimamba serve --source"
+        )

@@ -54,3 +54,22 @@ def test_vendor_parameters_that_name_files_are_refused(parameter: str) -> None:
 def test_streamers_and_unknown_schemes_are_refused() -> None:
     with pytest.raises(BadSource):
         admit("ftp://somewhere", None)
+
+
+@pytest.mark.parametrize(
+    "port", ["/dev/ttyUSB0", "/dev/cu.usbserial-DM00", "/dev/serial/by-id/usb-FTDI_1-if00", "COM3"]
+)
+def test_serial_ports_are_admitted(port: str) -> None:
+    url = f"brainflow://cyton?serial_port={port}"
+    assert admit(url, None) == url
+
+
+@pytest.mark.parametrize(
+    "port",
+    ["/etc/shadow", "/dev/tty../../etc/shadow", "/dev/serial/../sda", "/dev/sda", "ttyUSB0", "COM",
+     "", "/dev/serial/%2e%2e/sda", "/dev/ttyUSB0%0A", "/dev/tty/a"],
+)  # fmt: skip
+def test_no_serial_port_is_another_file(port: str) -> None:
+    with pytest.raises(NotAdmitted, match="a serial port") as caught:
+        admit(f"brainflow://cyton?serial_port={port}", None)
+    assert "etc" not in str(caught.value)  # the same for all, there or not
