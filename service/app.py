@@ -91,7 +91,7 @@ async def list_sessions(service: Service) -> list[SessionView]:
 @api.post("/sessions", status_code=201)
 async def open_session(service: Service, new: NewSession) -> SessionView:
     """Open a session; answers when its source is there."""
-    source = admit(new.source, service.settings.files)
+    source = admit(new.source, service.settings.files, service.recordings)
     choice = choose_model(new.model or service.settings.model, new.memory)
     return view(await service.sessions.open(source, new.id, choice))
 

@@ -9,6 +9,8 @@ import pytest
 from drivers.base import BadSource
 from drivers.source import Source, parse_source
 from service.admission import NotAdmitted, admit
+from service.recordings import Recordings
+from tests.service.live import live
 
 
 @pytest.mark.parametrize("url", ["simulate://?seed=2", "lsl://?type=EEG", "brainflow://muse_2"])
@@ -73,3 +75,32 @@ def test_no_serial_port_is_another_file(port: str) -> None:
     with pytest.raises(NotAdmitted, match="a serial port") as caught:
         admit(f"brainflow://cyton?serial_port={port}", None)
     assert "etc" not in str(caught.value)  # the same for all, there or not
+
+
+def test_a_recording_is_opened_by_its_id(tmp_path: Path) -> None:
+    (tmp_path / "kept.xdf").write_bytes(b"XDF:")
+    (tmp_path / "other.csv").write_bytes(b"")
+    recordings = Recordings(tmp_path)
+    path = str(tmp_path.resolve() / "kept.xdf")
+    assert parse_source(admit("replay://kept", None, recordings)) == Source("replay", path, {})
+    fast = parse_source(admit("replay://kept?speed=2", tmp_path / "files", recordings))
+    assert fast == Source("replay", path, {"speed": "2"})
+    for place in ("other.csv", "none", "../kept", "kept.xdf", str(tmp_path / "kept.xdf")):
+        with pytest.raises(NotAdmitted):
+            admit(f"replay://{place}", None, recordings)
+
+
+def test_the_api_plays_a_recording_once_it_has_ended(tmp_path: Path) -> None:
+    with live("simulate://", data_dir=tmp_path) as service:
+        service.opened("simulate-1")
+        service.until(lambda: service.sessions()["simulate-1"]["state"] == "open")
+        made = service.http.post("/v1/recordings", json={"session": "simulate-1", "name": "own"})
+        begun = made.json()["bytes"]
+        asked = {"source": "replay://own?hold=1", "model": "none"}
+        refused = service.http.post("/v1/sessions", json=asked)
+        assert refused.status_code == 409
+        assert "stop it first" in refused.json()["detail"]
+        service.until(lambda: service.http.get("/v1/recordings/own").json()["bytes"] > begun + 5000)
+        service.http.post("/v1/recordings/own/stop")
+        opened = service.http.post("/v1/sessions", json=asked)
+        assert opened.status_code == 201, opened.text
