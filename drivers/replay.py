@@ -73,6 +73,7 @@ class ReplayDriver:
         self._stream = source.text("stream")
         self._board = source.text("board")
         self._recording: Recording | None = None
+        self._markers: tuple[Marker, ...] = ()
         self._told: list[Callable[[Playback], None]] = []
         self._changed = threading.Condition(threading.RLock())
         """Held by whoever reads or changes what follows."""
@@ -100,7 +101,7 @@ class ReplayDriver:
         recording = read_recording(self._path, self._choice, self._stream, self._board)
         self._next = self._beginning.position(recording)
         self._pace = Pace(file_time(recording, self._next), self._speed)
-        self._recording = recording
+        self._recording, self._markers = recording, place_markers(recording)
         return self
 
     def __exit__(
@@ -134,7 +135,8 @@ class ReplayDriver:
         self._told.append(on_change)
 
     def markers(self) -> tuple[Marker, ...]:
-        return place_markers(self._entered())
+        self._entered()
+        return self._markers
 
     def pause(self) -> None:
         with self._change() as recording:

@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from drivers.base import BadPlayback, Playback, Seekable
 from drivers.position import find_marker
@@ -132,18 +134,22 @@ def seekable_of(session: Session) -> Seekable:
     raise NoReplay(f"wanted an open session of a recording; found that {session.name} is {what}")
 
 
-@replay_api.get("/{session}/replay")
-async def read_replay(session: Played) -> Replay:
+# These take the longer, the more markers there are, so they are not coroutines: FastAPI gives each
+# a thread, in which the JSON is made, too.
+
+
+@replay_api.get("/{session}/replay", response_model=Replay)
+def read_replay(session: Played) -> Response:
     """How a session's recording is played."""
-    return replay(seekable_of(session))
+    return _answer(seekable_of(session))
 
 
-@replay_api.post("/{session}/replay")
-async def control_replay(
+@replay_api.post("/{session}/replay", response_model=Replay)
+def control_replay(
     session: Played,
     change: ReplayChange,
     recordings: Annotated[Recordings, Depends(_recordings)],
-) -> Replay:
+) -> Response:
     """Pause it, play on, seek, change its speed, or let it loop; answers how it is played then.
 
     While the session is recorded its pace stays, or the recording's timestamps would jump.
@@ -152,4 +158,8 @@ async def control_replay(
     if change.paused or change.speed is not None:
         recordings.check_free(session)
     change_replay(seekable, change)
-    return replay(seekable)
+    return _answer(seekable)
+
+
+def _answer(seekable: Seekable) -> Response:
+    return Response(msgspec.json.encode(replay(seekable)), media_type="application/json")

@@ -212,6 +212,7 @@ def test_markers_are_places_to_go_to(file: Path) -> None:
     with open_driver(f"replay://{file}?speed=max") as driver:
         control = seekable(driver)
         markers = control.markers()
+        assert control.markers() is markers  # placed once, however many there are
         assert [(each.label, each.index) for each in markers] == [
             ("go", 0), ("stop", 430), ("go", 700),
         ]  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 from typer.testing import CliRunner
 
 from drivers.recording import read_recording
@@ -15,6 +17,7 @@ from models.decoder import StreamingDecoder
 from models.prediction import Prediction
 from service.cli import app
 from service.messages import Link, PredictionMessage, Since, Subscribe, Subscribed
+from service.replay_api import control_replay, read_replay
 from service.settings import DEFAULT_MODEL
 from tests.drivers import xdffile
 from tests.service.live import Live, live, talk
@@ -239,3 +242,10 @@ def test_from_the_terminal(marked: Path) -> None:
     code, said = control("replay-2")
     assert code == 2
     assert "wanted a service" in said
+
+
+def test_many_markers_do_not_hold_up_the_event_loop() -> None:
+    """What takes longer the more markers there are runs in a thread, its JSON included."""
+    for endpoint in (read_replay, control_replay):
+        assert not inspect.iscoroutinefunction(endpoint)
+        assert inspect.signature(endpoint, eval_str=True).return_annotation is Response
