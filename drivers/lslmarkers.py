@@ -23,6 +23,10 @@ CONNECTING = 2.0
 """A stream has this long to answer, s; then it is tried again."""
 AT_ONCE = 256
 """Markers pulled from a stream at a time."""
+AHEAD = 5.0
+"""A program may stamp a marker this long before its moment, s; no sample is waited for longer."""
+MOST = 4096
+"""Markers that wait for their samples at most."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class MarkerStreams:
         """What came since the last call.
 
         Stamps of another clock are moved by ``offset``, s, as those of the signal were; if that
-        makes no sense of them either, it is the time of arrival.
+        makes no sense of them either, or they lie more than ``AHEAD`` s ahead, it is the time of
+        arrival.
         """
         now = local_clock()
         heard: list[Heard] = []
@@ -87,7 +92,7 @@ class MarkerStreams:
                 self._inlets.pop(uid)  # one that comes back has another uid
                 continue
             for row, stamp in zip(rows.tolist(), stamps.tolist(), strict=True):
-                heard.append(Heard(_believed(stamp, offset, now), _label(row), name))
+                heard.append(Heard(believed(stamp, offset, now), _label(row), name))
         return heard
 
     def _look(self) -> None:
@@ -116,7 +121,7 @@ class Waiting:
 
     A marker goes with the chunk that holds the sample nearest to it, or with the next one where
     that sample never came. One that comes too late goes with the next chunk, too; its index is
-    right all the same.
+    right all the same. Where more than ``MOST`` wait, those that came first count as arrived.
     """
 
     def __init__(self, sfreq: float) -> None:
@@ -129,11 +134,15 @@ class Waiting:
 
     def attach(self, chunk: Chunk) -> Chunk:
         """The next chunk with the markers that are due."""
-        edge = float(chunk.timestamps[-1]) + 0.5 / self._sfreq
+        last = float(chunk.timestamps[-1])
+        edge = last + 0.5 / self._sfreq
         due = [marker for marker in self._waiting if marker.timestamp < edge]
+        later = [marker for marker in self._waiting if marker.timestamp >= edge]
+        many = max(0, len(later) - MOST)
+        due += [replace(marker, timestamp=last) for marker in later[:many]]
+        self._waiting = later[many:]
         if not due:
             return chunk
-        self._waiting = [marker for marker in self._waiting if marker.timestamp >= edge]
         markers = [
             Marker(each.timestamp, self._index(chunk, each.timestamp), each.label, each.source)
             for each in due
@@ -149,9 +158,10 @@ class Waiting:
         return chunk.first + int(np.argmin(np.abs(chunk.timestamps - timestamp)))
 
 
-def _believed(stamp: float, offset: float, now: float) -> float:
+def believed(stamp: float, offset: float, now: float) -> float:
+    """When a marker was, s: its stamp, that moved by ``offset``, or else ``now``."""
     for each in (stamp, stamp + offset):
-        if abs(each - now) < FOREIGN:
+        if -FOREIGN < each - now <= AHEAD:
             return each
     return now
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from drivers import open_driver
 from drivers.base import BadSource, Chunk, Marker
 from drivers.clock import local_clock
-from drivers.lslmarkers import OWN, Heard, Waiting
+from drivers.lslmarkers import AHEAD, MOST, OWN, Heard, Waiting, believed
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
@@ -71,6 +71,27 @@ def test_a_late_marker_keeps_its_index() -> None:
     waiting.add([Heard(50 + 42.3 / SFREQ, "late", "a program")])
     (marker,) = waiting.attach(second).markers
     assert marker == Marker(50 + 42.3 / SFREQ, 42, "late", "a program")
+
+
+def test_stamps_far_ahead_or_of_no_clock_count_as_arrival() -> None:
+    assert believed(1000.0 + AHEAD / 2, 0.0, 1000.0) == 1000.0 + AHEAD / 2
+    assert believed(1000.0 - 3600, 0.0, 1000.0) == 1000.0 - 3600
+    assert believed(5000.0, -4001.0, 1000.0) == 999.0
+    for stamp in (1000.0 + 2 * AHEAD, 1000.0 + 80_000, 1e9, -1e9, float("nan")):
+        assert believed(stamp, 0.0, 1000.0) == 1000.0
+
+
+def test_no_more_markers_wait_than_a_cap_and_the_oldest_go_with_the_next_chunk() -> None:
+    waiting = Waiting(SFREQ)
+    first, second = chunks_of([100, 100], {})
+    ahead = 50 + 150 / SFREQ
+    waiting.add([Heard(ahead, str(n), "a program") for n in range(MOST + 3)])
+    told = waiting.attach(first).markers
+    assert [marker.label for marker in told] == ["0", "1", "2"]
+    assert {(marker.index, marker.timestamp) for marker in told} == {
+        (99, float(first.timestamps[-1]))
+    }
+    assert len(waiting.attach(second).markers) == MOST
 
 
 @contextmanager
