@@ -120,7 +120,7 @@ class Connection:
             if frame["type"] == "websocket.disconnect":
                 return
             payload = frame.get("bytes") if self._binary else frame.get("text")
-            message = self._decode(payload)
+            message = read_frame(payload, self._binary)
             self._intake.hear()
             # What a busy session has no room for waits here, and so in the acquirer's socket.
             heard = (
@@ -129,17 +129,6 @@ class Connection:
             if heard is not None:
                 await self._asked.put(heard)
             self._woken.set()
-
-    def _decode(self, payload: bytes | str | None) -> ClientMessage | Error:
-        wanted = "a msgpack message in a binary frame" if self._binary else "a JSON text frame"
-        if payload is None:
-            return Error("bad_frame", f"wanted {wanted}; found the other kind of frame")
-        try:
-            return decode_client(payload, self._binary)
-        except msgspec.MsgspecError as error:
-            return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
-        except (UnicodeDecodeError, RecursionError) as error:
-            return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
 
     async def _speak(self) -> None:
         try:
@@ -224,6 +213,19 @@ class Connection:
             if self._readers[session].idle:
                 del self._readers[session]
         return [] if asked.id is None else [encode(Ok(asked.id), self._binary)]
+
+
+def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:
+    """A frame's message, or what is answered where it has none; None is the other kind of frame."""
+    wanted = "a msgpack message in a binary frame" if binary else "a JSON text frame"
+    if payload is None:
+        return Error("bad_frame", f"wanted {wanted}; found the other kind of frame")
+    try:
+        return decode_client(payload, binary)
+    except msgspec.MsgspecError as error:
+        return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
+    except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
+        return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
 
 
 async def _then(run: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:

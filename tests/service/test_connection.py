@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.connection import read_frame
 from service.messages import (
     Error,
     Heartbeat,
@@ -144,6 +145,24 @@ async def test_nonsense_is_answered_and_the_conversation_goes_on(
         assert "wanted" in error.message
         await client.say(Ping(3))
         assert (await client.find(Pong)).t == 3
+
+
+@pytest.mark.parametrize(
+    ("payload", "binary"),
+    [
+        ('{"type": "subscribe", "session": "\ud800", "topics": []}', False),
+        ("\udfff", False),
+        ("[" * 100_000, False),
+        (b"\x81\xa4type\xa1\xff", True),
+        (b"", True),
+    ],
+    ids=["half a character", "the other half", "deep", "no text", "nothing"],
+)
+def test_what_is_no_text_is_answered(payload: bytes | str, binary: bool) -> None:
+    found = read_frame(payload, binary)
+    assert isinstance(found, Error)
+    assert found.code == "bad_message"
+    assert found.message.isprintable()
 
 
 async def test_a_flood_from_one_that_never_reads_ends_with_it() -> None:
