@@ -196,8 +196,6 @@ class Inbox:
         stamps = np.concatenate([chunk.timestamps, events, [offset]])
         if not np.all(np.abs(stamps) < LATEST):
             raise BadSamples("times in seconds", "some that are none", "send the clock's own")
-        if not np.isfinite(chunk.data).all():
-            raise BadSamples("samples in µV", "some that are no numbers", "leave these samples out")
         indices = [chunk.first, chunk.end, *(each.index for each in chunk.markers)]
         if not 0 <= min(indices) <= max(indices) < LARGEST:
             raise BadSamples(

@@ -27,6 +27,7 @@ from service.messages import (
     Ping,
     Pong,
     PredictionMessage,
+    QualityMessage,
     SessionState,
     Signal,
     Since,
@@ -366,19 +367,38 @@ async def test_an_id_that_is_taken_stays_its_acquirers(service: Live) -> None:
         assert (await far.find(Ack)).seq == 0
 
 
-NAN = np.full((12, 4), np.nan, "<f4").tobytes()
 SPOILT: list[dict[str, Any]] = [
     {"data": b""},
     {"data": b"x" * 191},
     {"timestamps": b""},
     {"timestamps": b"1234567"},
-    {"data": NAN},
     {"offset": float("inf")},
     {"timestamps": np.full(12, np.nan, "<f8").tobytes()},
     {"timestamps": np.zeros(12, "<f8").tobytes()},
     {"epoch": 3, "first": 2**53 - 1},
     {"markers": [Marker(1.0, 12, "x" * 2000, "")]},
 ]
+
+
+async def test_a_channel_without_numbers_is_bad_and_the_others_go_on(service: Live) -> None:
+    data = np.random.default_rng(3).normal(0, 10, (256, 4)).astype("<f4")
+    data[:, 1], data[5, 2] = np.nan, np.inf
+    async with talk(service.url) as far, talk(service.url) as client:
+        await far.say(Push(STREAM + "nan", INFO, "nan"))
+        await far.find(Pushing)
+        await client.say(Subscribe("nan", ["signal", "quality", "link"], Since("")))
+        for seq in range(4):
+            stamps = 100 + seq + np.arange(256) / 256
+            raw = {"timestamps": stamps.astype("<f8").tobytes(), "data": data.tobytes()}
+            await far.say(samples("nan", seq, 256 * seq, **raw))
+            assert (await far.find(Ack)).seq == seq
+        signal = await client.find(Signal)
+        quality = await client.find(QualityMessage, lambda each: each.index > 512)
+    rows = np.frombuffer(signal.data, "<f4").reshape(-1, 4)
+    np.testing.assert_array_equal(rows, data[: len(rows)])
+    assert quality.channels["AF7"].reason is not None
+    assert quality.channels["AF7"].score < quality.channels["TP9"].score
+    assert not any(isinstance(each, Link) and each.event == "gap" for each in client.heard)
 
 
 @pytest.mark.parametrize("spoilt", SPOILT, ids="-".join)
