@@ -31,6 +31,8 @@ LEAP = 1.0
 """Seconds of offset that are corrected at once: the acquirer's machine has slept."""
 LATEST = 1e11
 """Seconds beyond which a stamp is of no clock."""
+LONGEST_TEXT = 1000
+"""Characters of a label, a source's name, or a detail."""
 LARGEST = 2**53
 """No index goes beyond it: browsers count in float64."""
 

@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 
 from drivers.base import Chunk, LinkChange, Marker, StreamInfo
-from drivers.push import Packet
+from drivers.push import LONGEST_TEXT, Packet
 
 SECONDS = 90.0
 """Samples kept: a loss of 60 s, the pause and the attempt that it ends in, and the sending."""
@@ -20,8 +22,30 @@ LARGEST_CHUNK = 128 << 10
 """Bytes of samples in a packet; the service takes messages of 1 MiB."""
 MOST_EVENTS = 512
 """Markers, and changes of the link, in a packet; of more, the newest."""
+LARGEST_EVENTS = 384 << 10
+"""Bytes of markers in a packet, and as many of changes: with the samples below 1 MiB."""
 OVERHEAD = 256
 """Bytes that a packet takes besides its arrays, about."""
+
+
+Event = TypeVar("Event", Marker, LinkChange)
+
+
+def fitting(text: str) -> str:
+    """A text as the service takes it: in UTF-8, and cut where it is too long."""
+    text = text.encode(errors="replace").decode()  # half a character cannot be sent
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The last of these events, as many as a packet holds; their texts are fitting."""
+    room, kept = LARGEST_EVENTS, 0
+    for event in reversed(events[-MOST_EVENTS:]):
+        room -= len(msgspec.msgpack.encode(event))
+        if room < 0:
+            break
+        kept += 1
+    return events[len(events) - kept :]
 
 
 class Outbox:
@@ -79,9 +103,13 @@ class Outbox:
 
     def put(self, chunk: Chunk) -> None:
         """Add samples; a recording's wait for room."""
+        came = tuple(
+            replace(each, label=fitting(each.label), source=fitting(each.source))
+            for each in chunk.markers
+        )
         for start in range(0, chunk.n_times, self._longest):
             part = slice(start, start + self._longest)
-            markers = chunk.markers if start == 0 else ()
+            markers = came if start == 0 else ()
             self._append(
                 Chunk(
                     chunk.data[part],
@@ -93,11 +121,11 @@ class Outbox:
             )
         if chunk.n_times == 0:
             with self._changed:
-                self._markers = (self._markers + chunk.markers)[-MOST_EVENTS:]
+                self._markers = newest(self._markers + came)
 
     def tell(self, change: LinkChange) -> None:
         """Add a change of the link to the device."""
-        self._append(self._nothing(), (change,))
+        self._append(self._nothing(), (replace(change, detail=fitting(change.detail)),))
 
     def end(self) -> None:
         """Nothing comes after this; a second call changes nothing."""
@@ -118,7 +146,7 @@ class Outbox:
             if self.ended:
                 return
             if chunk.n_times:
-                chunk = replace(chunk, markers=(self._markers + chunk.markers)[-MOST_EVENTS:])
+                chunk = replace(chunk, markers=newest(self._markers + chunk.markers))
                 self._markers = ()
                 self._end = (chunk.epoch, chunk.end)
             self._packets.append(Packet(self._next, chunk, changes, ends))
@@ -142,7 +170,7 @@ class Outbox:
         self._count(oldest.chunk, -1)
         self.lost += oldest.chunk.n_times
         following = self._packets[0]
-        changes = (oldest.changes + following.changes)[-MOST_EVENTS:]
+        changes = newest(oldest.changes + following.changes)
         self._packets[0] = replace(following, changes=changes)
         self._carry(oldest.chunk.markers)
 
@@ -150,11 +178,11 @@ class Outbox:
         """Give markers to the oldest packet with samples."""
         for place, packet in enumerate(self._packets):
             if packet.chunk.n_times:
-                together = (markers + packet.chunk.markers)[-MOST_EVENTS:]
+                together = newest(markers + packet.chunk.markers)
                 chunk = replace(packet.chunk, markers=together)
                 self._packets[place] = replace(packet, chunk=chunk)
                 return
-        self._markers = (markers + self._markers)[-MOST_EVENTS:]
+        self._markers = newest(markers + self._markers)
 
     def _count(self, chunk: Chunk, sign: int) -> None:
         self._held += sign * chunk.n_times

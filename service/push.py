@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivers.base import BadSource, Chunk, Driver, DriverError, LinkChange, StreamInfo
-from drivers.push import BadSamples, Inbox, Packet, PushDriver
+from drivers.push import LONGEST_TEXT, BadSamples, Inbox, Packet, PushDriver
 from models.checkpoint import CheckpointError
 from service.messages import Error
 from service.pushmessages import Ack, Push, Pushing, Samples
@@ -19,7 +19,6 @@ from service.sessions import ModelChoice, SessionFailed, Sessions, SessionTaken
 
 MOST_CHANNELS = 64
 HIGHEST_SFREQ = 2000.0
-LONGEST_TEXT = 1000
 MOST_NOTICES = 16
 AWAY = 90.0
 """Seconds without a word, after which an acquirer's id is free: as long as it keeps samples."""

@@ -6,12 +6,17 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.base import Chunk, LinkChange, Marker, StreamInfo
-from drivers.push import Inbox, PushDriver
-from service.outbox import LARGEST_CHUNK, Outbox
+from drivers.push import LONGEST_TEXT, Inbox, Packet, PushDriver
+from service.messages import decode_client, encode
+from service.outbox import LARGEST_CHUNK, MOST_EVENTS, Outbox
+from service.push import read_packet
+from service.pushmessages import Samples
+from service.serve import CLIENT_MESSAGE_BYTES
 
 SFREQ = 100.0
 INFO = StreamInfo("Here", "here-1", SFREQ, ("A", "B"))
@@ -118,6 +123,64 @@ def test_a_long_chunk_is_sent_in_parts() -> None:
     index = np.concatenate([np.arange(each.chunk.first, each.chunk.end) for each in packets])
     np.testing.assert_array_equal(index, 7 + np.arange(n_times))
     assert [len(each.chunk.markers) for each in packets] == [1] + [0] * (len(packets) - 1)
+
+
+def sent(packet: Packet) -> tuple[int, Packet]:
+    """The bytes of a packet's message, and what the service reads from it."""
+    chunk = packet.chunk
+    message = Samples(
+        "far",
+        packet.seq,
+        chunk.first,
+        chunk.timestamps.tobytes(),
+        chunk.data.tobytes(),
+        0.0,
+        chunk.epoch,
+        list(chunk.markers),
+        list(packet.changes),
+        packet.ends,
+    )
+    frame = encode(message, binary=True)
+    decoded = decode_client(frame, binary=True)
+    assert isinstance(decoded, Samples)
+    return len(frame), read_packet(decoded, INFO)
+
+
+@pytest.mark.parametrize("letter", ["x", "\N{BRAIN}", "\ud800"], ids=ascii)
+def test_long_texts_are_cut_and_their_samples_are_taken(letter: str) -> None:
+    outbox = Outbox(INFO, ignore)
+    long = Marker(5.0, 0, letter * 5000, letter * 5000)
+    outbox.tell(LinkChange("lost", 5.0, letter * 5000))
+    outbox.put(replace(chunk(0, 0), markers=(long,)))
+    outbox.put(replace(chunk(0), markers=(long, replace(long, label="short", source="x"))))
+    change, packet = (sent(each)[1] for each in outbox.read(0, 10))
+    texts = [packet.chunk.markers[0].label, packet.chunk.markers[0].source]
+    texts += [packet.chunk.markers[1].label, change.changes[0].detail]
+    assert [len(each) for each in texts] == [LONGEST_TEXT] * 4
+    assert all(each.endswith("…") for each in texts)
+    assert (packet.chunk.markers[2].label, packet.chunk.markers[2].source) == ("short", "x")
+    assert packet.chunk.n_times == 10
+
+
+@pytest.mark.parametrize("length", [0, 20, 1000])
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_packet_never_exceeds_what_the_service_takes(length: int, dropped: bool) -> None:
+    """However long and many its events are, of whatever letters, also those of lost samples."""
+    text = "\N{BRAIN}" * length
+    outbox, n_times = Outbox(INFO, ignore, seconds=90.0), LARGEST_CHUNK // 16
+    many = tuple(Marker(5.0, k, text, text) for k in range(2000))
+    for part in range(3 if dropped else 1):
+        for _ in range(600):
+            outbox.tell(LinkChange("retrying", 5.0, text))
+        outbox.put(replace(chunk(part * n_times, n_times), markers=many))
+    outbox.end()
+    packets = outbox.read(0, 10_000)
+    assert max(sent(each)[0] for each in packets) < CLIENT_MESSAGE_BYTES
+    (full,) = (each for each in packets if each.chunk.n_times)
+    assert full.chunk.markers[-1] == many[-1]  # of too many, the newest stay
+    assert len(full.chunk.markers) >= 30
+    if length <= 20:
+        assert full.chunk.markers == many[-MOST_EVENTS:]
 
 
 def test_a_refused_packet_is_forgotten_and_counted() -> None:
