@@ -49,6 +49,11 @@ class Acquirer:
         Seconds of signal kept while it cannot be sent.
     on_change
         Told what a person should know, a line each; called on the event loop.
+
+    Raises
+    ------
+    ServiceUnreachable
+        If ``to`` is no address.
     """
 
     def __init__(

@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 from drivers.base import Mendable
 from service.messages import (
@@ -44,10 +46,24 @@ class ServiceUnreachable(Mendable):
 
 
 def stream_url(url: str) -> str:
-    """The stream's WebSocket address for a service's address, with or without scheme."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    return urlunsplit((scheme, parts.netloc, "/v1/stream", "", ""))
+    """The stream's WebSocket address for a service's address, with or without scheme.
+
+    Raises
+    ------
+    ServiceUnreachable
+        If it is no address.
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+        made = urlunsplit((scheme, parts.netloc, "/v1/stream", "", ""))
+        parse_uri(made).host.encode("idna")  # a port that is none, a host that has no name
+    except (ValueError, InvalidURI) as error:
+        raise ServiceUnreachable(
+            f"wanted the address of a mimamba service; found {url!r}: {error}; "
+            "give one such as http://127.0.0.1:8765"
+        ) from error
+    return made
 
 
 def topic_of(message: TopicMessage) -> Topic:
@@ -68,7 +84,7 @@ class Client:
     Raises
     ------
     ServiceUnreachable
-        On entering, where no service answers.
+        If ``url`` is no address; on entering, where no service answers.
     """
 
     def __init__(self, url: str, pause: float = 0.5) -> None:
@@ -110,7 +126,13 @@ class Client:
         await self._ask(session)
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
-        """All messages, over every reconnection; it ends only when the client is left."""
+        """All messages, over every reconnection; it ends only when the client is left.
+
+        Raises
+        ------
+        ServiceUnreachable
+            If what is there says something else than a service does.
+        """
         while True:
             assert self._socket is not None
             try:
@@ -119,9 +141,18 @@ class Client:
             except (ConnectionClosed, TimeoutError):
                 await self._reconnect()
                 continue
-            message = decode_server(frame)
+            message = self._read(frame)
             await self._remember(message)
             yield message
+
+    def _read(self, frame: bytes | str) -> ServerMessage:
+        try:
+            return decode_server(frame)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise ServiceUnreachable(
+                f"wanted a mimamba service of protocol v1 at {self.url}; found: "
+                f"{type(error).__name__}: {error}; correct the address, or update one of the two"
+            ) from error
 
     async def _connect(self) -> ClientConnection:
         # Frames are small and local: compression would only cost time.

@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from typer.testing import CliRunner
+from websockets.asyncio.server import ServerConnection, serve
 
+from service.cli import app
 from service.client import Client, ServiceUnreachable, stream_url, topic_of
 from service.messages import (
     Link,
@@ -126,6 +129,37 @@ async def test_nobody_there_is_told_in_one_line() -> None:
     with pytest.raises(ServiceUnreachable, match=r"wanted .+; found.+; start one"):
         async with Client("http://127.0.0.1:9"):
             pass
+
+
+NO_ADDRESSES = ["http://[", "localhost:abc", "localhost:99999", "http://", "", "a..b", "ftp://here"]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
+def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
+    with pytest.raises(ServiceUnreachable, match=r"wanted .+; found .+; give"):
+        stream_url(url)
+    for command in (["watch", url], ["acquire", "--source", "simulate://", "--to", url]):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 2
+        assert done.output.startswith("mimamba: wanted the address")
+        assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "frame", ["{}", "hello", "\N{BRAIN}", b"\x00", b"", b"\x81\xa4type\xa1\xff"], ids=ascii
+)
+async def test_a_server_of_another_kind_is_told_in_one_line(frame: str | bytes) -> None:
+    async def greet(socket: ServerConnection) -> None:
+        await socket.send(frame)
+        await socket.wait_closed()
+
+    async with serve(greet, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with asyncio.timeout(PATIENCE), Client(f"127.0.0.1:{port}") as client:
+            with pytest.raises(ServiceUnreachable, match="wanted a mimamba service") as caught:
+                async for _ in client:
+                    pass
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
