@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from drivers.base import Mendable
 from service.client import ServiceUnreachable
 
 TIMEOUT = 10.0
+FOREIGN = (HTTPException, OSError, ValueError, LookupError, TypeError)
+"""What comes of an address that is none, and of a server of another kind."""
 
 
 class ControlRefused(Mendable):
@@ -36,28 +39,33 @@ def control(url: str, session: str, changes: dict[str, object]) -> None:
     ServiceUnreachable
         If no service answers there.
     ControlRefused
-        If it refuses.
+        If it refuses, ``url`` is no address, or what answers there is no service.
     """
     base = url if "://" in url else f"http://{url}"
     address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/replay"
     body = json.dumps(changes).encode() if changes else None
-    sys.stdout.write(_words(_ask(Request(address, body, {"Content-Type": "application/json"}))))
+    sys.stdout.write(_ask(address, body))
 
 
-def _ask(request: Request) -> dict[str, Any]:
+def _ask(address: str, body: bytes | None) -> str:
+    """How it plays, in words."""
     # A service is on this machine or near; a proxy that the environment names cannot reach it.
     opener = build_opener(ProxyHandler({}))
     try:
+        request = Request(address, body, {"Content-Type": "application/json"})
         with opener.open(request, timeout=TIMEOUT) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+            return _words(json.load(answer))
     except HTTPError as error:
         with error:
             raise ControlRefused(_reason(error)) from error
-    except (URLError, TimeoutError, ValueError) as error:
+    except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise ServiceUnreachable(
-            f"wanted a service at {request.full_url}; found: {reason}; start one with mimamba serve"
+            f"wanted a service at {address}; found: {reason}; start one with mimamba serve"
+        ) from error
+    except FOREIGN as error:
+        raise ControlRefused(
+            f"wanted a service of mimamba at {address}; found {error!r}; correct the address"
         ) from error
 
 
@@ -65,7 +73,7 @@ def _reason(error: HTTPError) -> str:
     """The service's own words, where they are a problem's."""
     try:
         return str(json.load(error)["detail"])
-    except (ValueError, KeyError, TypeError):
+    except FOREIGN:
         return f"wanted a service of mimamba; found one that answers {error.code} {error.reason}"
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,8 @@ from models.checkpoint import load_checkpoint
 from models.decoder import StreamingDecoder
 from models.prediction import Prediction
 from service.cli import app
+from service.control import ControlRefused
+from service.control import control as play
 from service.messages import Link, PredictionMessage, Since, Subscribe, Subscribed
 from service.replay_api import control_replay, read_replay
 from service.settings import DEFAULT_MODEL
@@ -249,3 +255,63 @@ def test_many_markers_do_not_hold_up_the_event_loop() -> None:
     for endpoint in (read_replay, control_replay):
         assert not inspect.iscoroutinefunction(endpoint)
         assert inspect.signature(endpoint, eval_str=True).return_annotation is Response
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of a port that says this to all who come, whatever they ask."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def http(body: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    length = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}".encode()
+
+
+FOREIGN = {
+    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "nothing": b"",
+    "other JSON": http('{"hello": "world"}'),
+    "a list": http("[]"),
+    "text for a number": http(
+        '{"paused": true, "speed": "fast", "loop": false, "position": "x", "length": 1}'
+    ),
+    "no JSON": http("<html>"),
+    "no UTF-8": http("x").replace(b"\r\n\r\nx", b"\r\n\r\n\xff"),
+    "half": http("{", length=100),
+    "a refusal": http("<html>", "403 Forbidden"),
+    "half a refusal": http("{", "403 Forbidden", length=100),
+}
+
+
+@pytest.mark.parametrize("answer", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_service_is_told_in_one_line(answer: bytes) -> None:
+    with answering(answer) as url:
+        assert_one_line(url)
+
+
+@pytest.mark.parametrize("url", ["localhost:abc", "http://[", "://", "a..b"])
+def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
+    assert_one_line(url)
+
+
+def assert_one_line(url: str) -> None:
+    with pytest.raises(ControlRefused, match=r"wanted .+; found .+"):
+        play(url, "replay-1", {})
+    done = CliRunner().invoke(app, ["control", "replay-1", "--url", url])
+    assert done.exit_code == 2
+    assert done.output.startswith("mimamba: wanted ")
+    assert done.output.count("\n") == 1
