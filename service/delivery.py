@@ -94,7 +94,7 @@ class Delivery:
                     frame = await self._socket.recv()
                 try:
                     self._hear(decode_server(frame))
-                except msgspec.MsgspecError as error:
+                except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
                     self.refusal = f"wanted a service of protocol v1; found: {error}"
 
     def _hear(self, message: ServerMessage) -> None:
