@@ -216,6 +216,8 @@ def streams(draw: st.DrawFn) -> Stamps:
             stamps[at] += rng.choice([-10.0, 10.0])
         elif at > 0:
             stamps[at] = np.nan
+    if np.isnan(stamps[0]):  # a stall that repeats a missing one; the first must be there
+        stamps[0] = 1000.0
     return stamps + rng.uniform(-1, 1, len(stamps)) * draw(st.sampled_from([0.0, 0.005, 0.3]))
 
 
