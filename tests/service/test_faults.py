@@ -103,23 +103,6 @@ async def test_channels_that_no_model_can_use_are_watched_without_one(tmp_path: 
         assert service.http.post("/v1/sessions", json=required).status_code == 422
 
 
-async def test_sources_that_take_long_to_open_hold_up_nothing_else() -> None:
-    with live(model="none") as service:
-        url = "lsl://?name=nothing&timeout=20"
-        posts = [
-            asyncio.create_task(_post(service, {"source": url, "id": f"slow-{n}"}))
-            for n in range(12)
-        ]
-        while len(service.sessions()) < len(posts):
-            await asyncio.sleep(0.05)
-        for name in list(service.sessions()):
-            answer = await asyncio.to_thread(service.http.delete, f"/v1/sessions/{name}")
-            assert answer.status_code == 204
-        answers = await asyncio.gather(*posts)
-        # Closed while they opened: none of them waited for its 20 s.
-        assert {answer.status_code for answer in answers} == {424}
-
-
 async def test_a_session_ended_twice_leaves_the_next_of_its_name_alone() -> None:
     with live(model="none") as service:
         new = {"source": "simulate://", "id": "mine"}

@@ -4,17 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 import service.sessions
+from drivers.base import Chunk, DeviceNotFound, StreamInfo
 from models.checkpoint import Checkpoint, load_checkpoint
 from service.hub import Hub
 from service.sessions import ModelChoice, SessionFailed, Sessions
 from tests.service.models import random_checkpoint
 
 pytestmark = pytest.mark.anyio
+
+
+class Slow:
+    """A device that answers nobody until it is given up."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    @property
+    def info(self) -> StreamInfo:
+        raise AssertionError("it never opens")
+
+    def __enter__(self) -> Self:
+        self._closed.wait()
+        raise DeviceNotFound("a device", "none", "switch it on")
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return iter(())
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+async def test_sources_that_take_long_to_open_hold_up_no_end() -> None:
+    sessions = Sessions(Hub(), ModelChoice(None, required=False))
+    names = [f"slow-{n}" for n in range(20)]  # more than the event loop's pool has threads
+    opening = [
+        asyncio.create_task(sessions.open("simulate://", name, connect=lambda *_: Slow()))
+        for name in names
+    ]
+    await asyncio.sleep(0.2)
+    assert set(sessions.all()) == set(names)
+    for name in names:
+        await sessions.close(name)
+    ends = await asyncio.gather(*opening, return_exceptions=True)
+    assert {type(end) for end in ends} == {DeviceNotFound}
+    assert sessions.all() == {}
 
 
 async def test_a_model_that_is_still_loading_at_the_end_is_not_left_behind(
