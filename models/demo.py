@@ -21,15 +21,8 @@ from models.checkpoint import Checkpoint, Header, save_checkpoint
 from models.hops import Hop, HopCutter
 from models.network import MSiMamba, MSiMambaConfig
 from models.signal import SignalConfig
-from models.training import (
-    OnProgress,
-    Stream,
-    TrainingConfig,
-    evaluate,
-    score,
-    stream_logits,
-    train,
-)
+from models.streams import Stream
+from models.training import OnProgress, TrainingConfig, evaluate, score, stream_logits, train
 
 INFO = StreamInfo(
     "Simulator", "simulate", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, live=False, simulated=True

@@ -21,30 +21,12 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from models.network import MSiMamba
+from models.streams import Stream
 
 CHUNK_HOPS = 64
 """Hops that are scanned at once when scoring; it bounds the memory and changes nothing else."""
 PADDING = -1
 """The label of a hop past a stream's end: not learnt from."""
-
-
-@dataclass(frozen=True, eq=False)
-class Stream:
-    """The good hops of one recording or trial, in order, and what they mean.
-
-    Parameters
-    ----------
-    windows
-        (n_hops, n_channels, n_times) float32, µV after the band-pass.
-    restart
-        (n_hops,) bool, where the state begins anew; the first hop always does.
-    labels
-        (n_hops, n_heads) int64, one label's index per head.
-    """
-
-    windows: NDArray[np.float32]
-    restart: NDArray[np.bool_]
-    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

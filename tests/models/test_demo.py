@@ -26,7 +26,8 @@ from models.demo import (
 )
 from models.network import MSiMambaConfig
 from models.signal import SignalConfig
-from models.training import Progress, Stream, TrainingConfig, evaluate, score, stream_logits
+from models.streams import Stream
+from models.training import Progress, TrainingConfig, evaluate, score, stream_logits
 
 NEW = People(900_000, 8, 90.0)
 """Nobody of the demo's own splits."""

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.network import MSiMamba, MSiMambaConfig
+from models.streams import Stream
 from models.training import (
     PADDING,
     Progress,
-    Stream,
     TrainingConfig,
     balanced_accuracy,
     cross_entropy,
