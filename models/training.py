@@ -17,16 +17,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
+from models.loss import PADDING, cross_entropy, fit_temperature, label_weights
 from models.network import MSiMamba
 from models.streams import Stream
 
 CHUNK_HOPS = 64
 """Hops that are scanned at once when scoring; it bounds the memory and changes nothing else."""
-PADDING = -1
-"""The label of a hop past a stream's end: not learnt from."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,8 @@ class TrainingConfig:
         Of AdamW; the rate falls to 0 along a cosine, the gradient's norm is clipped.
     seed
         Of the weights, the dropout and the order.
+    balanced
+        Whether all labels of an output weigh the same in the loss, however rare; else all hops do.
     """
 
     epochs: int = 30
@@ -58,6 +58,7 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     clip: float = 1.0
     seed: int = 0
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def train(
     The temperature of each output, fitted on the validation streams with carried state.
     """
     sizes = [len(labels) for labels in outputs.values()]
+    label_weight = label_weights(streams, sizes) if config.balanced else None
     rng = np.random.default_rng(config.seed)
     optimiser = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
@@ -150,9 +152,9 @@ def train(
         torch.manual_seed(config.seed)
         for epoch in range(1, config.epochs + 1):
             batches = _batches(streams, r, config, rng)
-            loss = _run_epoch(network, optimiser, sizes, batches, config.clip)
+            loss = _run_epoch(network, optimiser, sizes, batches, config.clip, label_weight)
             decay.step()
-            found = evaluate(network, validation, sizes, r)
+            found = evaluate(network, validation, sizes, r, label_weight)
             if found.loss < best:
                 best, best_epoch, weights = found.loss, epoch, copy.deepcopy(network.state_dict())
             if on_progress is not None:
@@ -216,12 +218,13 @@ def _run_epoch(
     sizes: Sequence[int],
     batches: Iterator[Batch],
     clip: float,
+    weights: Sequence[Tensor] | None,
 ) -> float:
     """Return the mean loss of the batches as they were learnt from."""
     network.train()
     losses = []
     for windows, gates, labels in batches:
-        loss = cross_entropy(network.scan(windows, gates, None)[0], labels, sizes)
+        loss = cross_entropy(network.scan(windows, gates, None)[0], labels, sizes, weights)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), clip)
@@ -230,29 +233,28 @@ def _run_epoch(
     return float(np.mean(losses))
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Mean over hops and heads: logits (..., n_outputs), labels (..., n_heads)."""
-    heads = zip(torch.split(logits, list(sizes), dim=-1), labels.unbind(-1), strict=True)
-    losses = [
-        nn.functional.cross_entropy(head.flatten(0, -2), label.flatten(), ignore_index=PADDING)
-        for head, label in heads
-    ]
-    return torch.stack(losses).mean()
-
-
 def evaluate(
-    network: MSiMamba, streams: Sequence[Stream], sizes: Sequence[int], r: float
+    network: MSiMamba,
+    streams: Sequence[Stream],
+    sizes: Sequence[int],
+    r: float,
+    weights: Sequence[Tensor] | None = None,
 ) -> Evaluation:
     """Score whole streams, each from a fresh state; the network is left in eval mode."""
     network.eval()
-    return score(stream_logits(network, streams, r), streams, sizes)
+    return score(stream_logits(network, streams, r), streams, sizes, weights)
 
 
-def score(logits: Sequence[Tensor], streams: Sequence[Stream], sizes: Sequence[int]) -> Evaluation:
+def score(
+    logits: Sequence[Tensor],
+    streams: Sequence[Stream],
+    sizes: Sequence[int],
+    weights: Sequence[Tensor] | None = None,
+) -> Evaluation:
     """Score logits (n_hops, n_outputs) of each stream; sizes are the heads' numbers of labels."""
     whole = torch.cat(list(logits))
     labels = np.concatenate([stream.labels for stream in streams])
-    loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes))
+    loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes, weights))
     heads = zip(labels.T, torch.split(whole, list(sizes), dim=-1), strict=True)
     return Evaluation(loss, tuple(balanced_accuracy(k, p.argmax(-1).numpy()) for k, p in heads))
 
@@ -260,20 +262,9 @@ def score(logits: Sequence[Tensor], streams: Sequence[Stream], sizes: Sequence[i
 def fit_temperatures(
     network: MSiMamba, outputs: Mapping[str, Sequence[str]], streams: Sequence[Stream], r: float
 ) -> dict[str, float]:
-    """The temperature of each output that makes its probabilities likeliest on these streams.
-
-    After Guo et al., "On Calibration of Modern Neural Networks" (arXiv 1706.04599).
-    """
+    """The temperature of each output that makes its probabilities likeliest on these streams."""
     logits = torch.cat(stream_logits(network, streams, r)).double()
     labels = torch.from_numpy(np.concatenate([stream.labels for stream in streams]))
     sizes = [len(names) for names in outputs.values()]
-    temperatures = {}
-    for name, head, label in zip(
-        outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True
-    ):
-
-        def loss(log_t: float, head: Tensor = head, label: Tensor = label) -> float:
-            return float(nn.functional.cross_entropy(head / math.exp(log_t), label))
-
-        temperatures[name] = math.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x)
-    return temperatures
+    heads = zip(outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True)
+    return {name: fit_temperature(head, label) for name, head, label in heads}

@@ -10,14 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.loss import PADDING, cross_entropy, label_weights
 from models.network import MSiMamba, MSiMambaConfig
 from models.streams import Stream
 from models.training import (
-    PADDING,
     Progress,
     TrainingConfig,
     balanced_accuracy,
-    cross_entropy,
     evaluate,
     fit_temperatures,
     stream_logits,
@@ -164,3 +163,26 @@ def test_temperatures_undo_a_known_overconfidence() -> None:
     found = fit_temperatures(net, OUTPUTS, drawn, 1.0)
     assert found["pitch"] == pytest.approx(3.0, rel=0.5)
     assert found["side"] == pytest.approx(0.5, rel=0.5)
+
+
+def test_balanced_weights_make_a_rare_label_count_as_much() -> None:
+    logits = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 3.0]])
+    labels = torch.tensor([[0], [0], [0], [1]])
+    rare = Stream(np.zeros((4, 1, 1), np.float32), np.zeros(4, np.bool_), labels.numpy())
+    weights = label_weights([rare], [2])
+    common, seldom = np.log(2), np.log(1 + np.exp(-3))
+    balanced = cross_entropy(logits, labels, [2], weights)
+    assert float(balanced) == pytest.approx((common + seldom) / 2, rel=1e-6)
+    assert float(cross_entropy(logits, labels, [2])) == pytest.approx((3 * common + seldom) / 4)
+
+
+def test_balanced_training_differs_where_labels_are_not_even() -> None:
+    streams = [stream(1, 60), stream(2, 60)]
+    for s in streams:
+        s.labels[:50] = 0
+    nets = [network() for _ in range(2)]
+    for net, balanced in zip(nets, (False, True), strict=True):
+        config = TrainingConfig(epochs=1, batch=4, sequence=(16, 20), balanced=balanced)
+        train(net, OUTPUTS, streams, [stream(3)], 0.9, config)
+    plain, other = (torch.cat([p.flatten() for p in net.parameters()]) for net in nets)
+    assert not plain.equal(other)
