@@ -1,0 +1,28 @@
+"""Temperatures of probabilities, whoever says them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.loss import fit_temperature
+
+LEAST = 1e-12
+"""A probability counts as at least so much; a forest's are often 0."""
+
+
+def temper(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Divide one output's logarithms (n, n_labels) by the temperature, and sum to 1 again."""
+    logits = _logits(probabilities) / temperature
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(shares / shares.sum(1, keepdims=True))
+
+
+def temperature_of(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """Find the temperature that makes one output's labels (n,) likeliest."""
+    return fit_temperature(torch.from_numpy(_logits(probabilities)), torch.from_numpy(labels))
+
+
+def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(np.maximum(probabilities, LEAST))

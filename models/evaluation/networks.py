@@ -1,0 +1,114 @@
+"""Published networks as contenders: one way of training for all, the one that ours has.
+
+Imported where it is used: it needs the extras ``train`` and ``rivals``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
+from torch import Tensor, nn
+
+from models.evaluation.architectures import build
+from models.evaluation.contenders import Task, Unlabelled, split_heads
+from models.loss import cross_entropy, label_weights
+from models.streams import Stream
+from models.training import TrainingConfig
+
+
+class Loss(nn.Module):
+    """Ours, over windows: logits (B, n_outputs), labels (B, n_heads)."""
+
+    def __init__(self, sizes: Sequence[int], weights: Sequence[Tensor] | None) -> None:
+        super().__init__()
+        self._sizes, self._weights = sizes, weights
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels, self._sizes, self._weights)
+
+
+class Network:
+    """A network of braindecode, window by window.
+
+    Trained with the loss, the weights of labels, AdamW, the cosine, the clipping and the early
+    stopping on the validation that ``models.training`` has; ``batch`` counts windows. Windows are
+    divided by each channel's median deviation over the training, so that amplitudes stay; left
+    electrodes come first, as TSception wants them.
+    """
+
+    carries = False
+
+    def __init__(self, name: str, task: Task, config: TrainingConfig) -> None:
+        self.name = name
+        self._task, self._config = task, config
+        self._order = left_first(task.montage)
+        self._scale = np.ones((len(task.montage), 1), np.float32)
+        self._net: NeuralNet | None = None
+
+    def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
+        config, sizes = self._config, self._task.sizes
+        windows = np.concatenate([stream.windows for stream in streams])
+        self._scale = np.maximum(np.median(windows.std(-1), axis=0), 1e-3)[:, None]
+        weights = label_weights(streams, sizes) if config.balanced else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self._net = NeuralNet(
+                build(self.name, self._task),
+                Loss(sizes, weights),
+                optimizer=torch.optim.AdamW,
+                optimizer__weight_decay=config.weight_decay,
+                lr=config.learning_rate,
+                max_epochs=config.epochs,
+                batch_size=config.batch,
+                iterator_train__shuffle=True,
+                train_split=predefined_split(self._dataset(validation)),
+                callbacks=[
+                    EarlyStopping(
+                        patience=config.patience, threshold=0, load_best=True, sink=_hush
+                    ),
+                    LRScheduler("CosineAnnealingLR", T_max=config.epochs),
+                    GradientNormClipping(config.clip),
+                ],
+                verbose=0,
+            )
+            self._net.fit(self._dataset(streams))
+
+    def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
+        if self._net is None:
+            raise RuntimeError("fit comes before probabilities")
+        x = np.concatenate([self._prepared(stream.windows) for stream in streams])
+        logits = np.asarray(self._net.forward(x), np.float64)
+        heads = split_heads(np.exp(logits), self._task.sizes)
+        whole = np.concatenate([head / head.sum(1, keepdims=True) for head in heads], axis=1)
+        return np.split(whole, np.cumsum([len(s.windows) for s in streams])[:-1])
+
+    def _prepared(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (windows / self._scale)[:, self._order].astype(np.float32)
+
+    def _dataset(self, streams: Sequence[Stream]) -> Dataset:
+        x = np.concatenate([self._prepared(stream.windows) for stream in streams])
+        return Dataset(x, np.concatenate([stream.labels for stream in streams]))
+
+
+def left_first(montage: Sequence[str]) -> list[int]:
+    """The channels' places, left ones (odd) first, then the midline, then right ones (even)."""
+
+    def side(name: str) -> int:
+        number = re.search(r"\d+$", name)
+        if number is None:
+            return 1
+        return 0 if int(number[0]) % 2 else 2
+
+    return sorted(range(len(montage)), key=lambda i: side(montage[i]))
+
+
+def _hush(_text: str) -> None:
+    """Early stopping is not news."""

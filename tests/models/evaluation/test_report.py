@@ -1,0 +1,93 @@
+"""Reports: the warning is in all three forms, and nothing is lost in JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.evaluation.contenders import Majority, Task
+from models.evaluation.evaluate import run
+from models.evaluation.report import (
+    above,
+    draw_confusions,
+    from_json,
+    save_report,
+    to_json,
+    to_text,
+)
+from models.evaluation.results import Report
+from tests.models.evaluation.people import TASK, people, silent
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    missing = ["wanted braindecode; found nothing"]
+    return run("nobody", people(5, 6, 3, silent), TASK, [Majority(TASK)], missing=missing)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_text_warns_before_the_numbers_and_shows_calibration(report: Report) -> None:
+    text = to_text(report)
+    assert flat(text).index("WARNING: protocol paper leaks") < flat(text).index("majority label")
+    assert "57.7 %" in flat(text)
+    assert "paper (leaks)" in text
+    for column in ("accuracy", "balanced accuracy", "macro-F1", "ECE raw", "ECE", "Brier"):
+        assert column in text
+    assert "0.500 ± 0.000" in text
+    assert "majority label, smoothed" in text
+    assert "left out: wanted braindecode; found nothing" in text
+    assert "subject: 90 hops of 30 trials of 5 people tested in 5 folds" in text
+    assert max(map(len, text.splitlines())) <= 140
+
+
+def test_without_paper_there_is_no_warning(report: Report) -> None:
+    honest = replace(report, evaluations=report.evaluations[1:])
+    assert above(honest) == []
+    assert "leak" not in to_text(honest)
+
+
+def test_permuted_labels_and_refusals_are_told(report: Report) -> None:
+    text = to_text(replace(report, permuted=True, refused={"trial": "wanted more"}))
+    assert "labels are permuted" in text
+    assert "nobody (permuted labels)" in text
+    assert "trial: refused: wanted more" in text
+
+
+def test_json_comes_back_whole(report: Report) -> None:
+    content = to_json(report)
+    assert from_json(content) == report
+    assert b"protocol paper leaks" in content
+
+
+def test_all_three_are_saved_and_the_picture_holds_the_warning(
+    report: Report, tmp_path: Path
+) -> None:
+    image = pytest.importorskip("matplotlib.image", reason="the extra train is not installed")
+    paths = save_report(report, tmp_path / "new")
+    assert [path.name for path in paths] == [f"evaluation.{end}" for end in ("txt", "json", "png")]
+    assert paths[0].read_text(encoding="utf-8") == to_text(report)
+    honest = tmp_path / "honest.png"
+    draw_confusions(replace(report, evaluations=report.evaluations[1:]), honest)
+    red = [reddish(image.imread(path)) for path in (paths[2], honest)]
+    assert red[0] > 500
+    assert red[1] == 0
+
+
+def reddish(pixels: np.ndarray) -> int:
+    """How many pixels are of the warning's ink."""
+    r, g, b = (pixels[..., i] for i in range(3))
+    return int(((r > 0.4) & (g < 0.25) & (b < 0.25)).sum())
+
+
+def test_two_outputs_have_their_own_sections() -> None:
+    task = Task({"a": ("x", "y"), "b": ("u", "v")}, TASK.montage, TASK.signal)
+    streams = [replace(s, labels=np.repeat(s.labels, 2, 1)) for s in people(4, 4, 2, silent)]
+    text = to_text(run("two", streams, task, [Majority(task)], protocols=["subject"]))
+    rows = [line.split("│")[2].strip() for line in text.splitlines() if "majority" in line]
+    assert rows == ["a", "a", "b", "b"]
