@@ -211,7 +211,7 @@ class MSiMamba(nn.Module):
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         self.config = config
-        self.mstb = MultiScaleTemporalBlock(config)
+        self.mstb: nn.Module = MultiScaleTemporalBlock(config)
         self.embedding = nn.Linear(config.n_times, config.d_model)
         self._initialise_embedding()
         # Small at the start beside a z-scored window's embedding, whose deviation is 1.
