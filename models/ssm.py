@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.cuda import kernels_for, scannable
+
 DT_MIN, DT_MAX = 1e-3, 1e-1
 """Initial range of the step size delta, as in Mamba."""
 
@@ -84,7 +86,8 @@ class SelectiveSSM(nn.Module):
         u
             (B, S C, d), the tokens in the order of the stream.
         r
-            (B, S), the gate at each hop's start: 0 forgets everything, 1 keeps it.
+            (B, S), the gate at each hop's start: 0 forgets everything, 1 keeps it. A negative one
+            marks padding: nothing that comes out for it means anything.
         h
             (B, E, n), the state before the first token.
         history
@@ -98,7 +101,7 @@ class SelectiveSSM(nn.Module):
         a, history = self._convolve(a, r, history)
         delta, B, C = self.x_proj(a).split(self.sizes, dim=-1)  # (B, T, R), (B, T, n) twice
         delta = nn.functional.softplus(self.dt_proj(delta))  # (B, T, E)
-        y, h = self._recur(delta, delta * a, B, C, r, h)
+        y, h = self._recur(delta, a, B, C, r, h)
         return self.out_proj((y + self.D * a) * nn.functional.silu(z)), h, history
 
     def _convolve(self, a: Tensor, r: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,22 +126,39 @@ class SelectiveSSM(nn.Module):
         return nn.functional.silu(out), torch.stack(lasting, dim=-1) if lasting else history
 
     def _recur(
-        self, delta: Tensor, x: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
+        self, delta: Tensor, a: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """h = exp(delta A) h + x B^T and y = h C, one token after the other."""
-        n_hops = r.shape[1]
+        """h = exp(delta A) h + (delta a) B^T and y = h C, one token after the other."""
         A = -self.A_log.exp()  # (E, n)
+        kernels = kernels_for(h)
+        learning = any(t.requires_grad for t in (delta, a, A, B, C, h))
+        if kernels is not None and learning:
+            if scannable(r, h):
+                return kernels.scan(delta, a, A, B, C, r)
+            kernels = None
         hops = (
-            t.reshape(len(t), n_hops, -1, t.shape[-1]).unbind(1) for t in (delta, x, B, C)
+            t.reshape(len(t), r.shape[1], -1, t.shape[-1]).unbind(1) for t in (delta, a, B, C)
         )  # (B, C, ...)
         ys = []
-        for delta_s, x_s, B_s, C_s, r_s in zip(*hops, r.unbind(1), strict=True):
-            decays = (delta_s[..., None] * A).exp().unbind(1)  # C of (B, E, n)
-            inputs = (x_s[..., None] * B_s[:, :, None]).unbind(1)
+        for delta_s, a_s, B_s, C_s, r_s in zip(*hops, r.unbind(1), strict=True):
             h = keep(h, r_s[:, None, None])
-            hs = []
-            for decay, entering in zip(decays, inputs, strict=True):
-                h = torch.addcmul(entering, decay, h)
-                hs.append(h)
-            ys.append((torch.stack(hs, dim=1) @ C_s[..., None])[..., 0])  # (B, C, E)
+            if kernels is not None:
+                rows = torch.arange(len(h), device=h.device).where(r_s >= 0, -1)
+                y = kernels.step(delta_s, a_s, A, B_s, C_s, h, rows)  # into the h that keep made
+            else:
+                y, h = _recur_hop(delta_s, a_s, A, B_s, C_s, h)
+            ys.append(y)
         return torch.cat(ys, dim=1), h
+
+
+def _recur_hop(
+    delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The recurrence over the tokens of one hop: y (B, C, E), and h after them."""
+    decays = (delta[..., None] * A).exp().unbind(1)  # C of (B, E, n)
+    inputs = ((delta * a)[..., None] * B[:, :, None]).unbind(1)
+    hs = []
+    for decay, entering in zip(decays, inputs, strict=True):
+        h = torch.addcmul(entering, decay, h)
+        hs.append(h)
+    return (torch.stack(hs, dim=1) @ C[..., None])[..., 0], h
