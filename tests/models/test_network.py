@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -86,13 +87,16 @@ def test_r_0_equals_independent_windows() -> None:
     close(logits.flatten(0, 1), network(x.flatten(0, 1)))
 
 
-def test_random_resets_equal_independent_segments() -> None:
-    network, x = make(), eeg(1, 10, 4, 64)
+@given(starts=st.sets(st.integers(1, 9)), seed=st.integers(0, 99))
+@settings(max_examples=15)
+def test_random_resets_equal_independent_segments(starts: set[int], seed: int) -> None:
+    network, x = make(), eeg(1, 10, 4, 64, seed=seed)
     r = torch.ones(1, 10)
-    r[0, [3, 4, 8]] = 0.0
+    r[0, list(starts)] = 0.0
     whole, _ = network.scan(x, r, None)
-    parts = [network.scan(x[:, a:b], r[:, a:b], None)[0] for a, b in ((0, 3), (3, 4), (4, 8))]
-    close(whole[:, :8], torch.cat(parts, dim=1))
+    borders = [0, *sorted(starts), 10]
+    parts = [network.scan(x[:, a:b], torch.ones(1, b - a), None)[0] for a, b in pairwise(borders)]
+    close(whole, torch.cat(parts, dim=1))
 
 
 @given(cut=st.integers(0, 8), seed=st.integers(0, 99))
@@ -163,6 +167,13 @@ def test_states_are_what_they_say() -> None:
     states = make(SMALL, torch.float32).initial_states(3)
     assert states.h.shape == (2, 3, 16, 4)
     assert states.conv.shape == (2, 3, 16, 3)
+    assert states.h.dtype == states.conv.dtype == torch.float32
+
+
+def test_the_state_stays_in_single_precision() -> None:
+    network = make(SMALL, torch.float32)
+    _, states = steps(network, eeg(2, 3, 4, 64), torch.ones(2, 3, dtype=torch.float64), None)
+    assert states is not None
     assert states.h.dtype == states.conv.dtype == torch.float32
 
 
@@ -288,3 +299,30 @@ def test_all_weights_learn() -> None:
     for name, weights in network.named_parameters():
         assert weights.grad is not None, name
         assert weights.grad.abs().max() > 0, name
+
+
+def test_it_is_a_module_for_skorch() -> None:
+    """As braindecode's models are: windows in, logits out, cloned and fitted by scikit-learn."""
+    skorch = pytest.importorskip("skorch", reason="skorch is not installed")
+    base = pytest.importorskip("sklearn.base", reason="scikit-learn is not installed")
+    config = replace(SMALL, n_outputs=2)
+    classifier = skorch.NeuralNetClassifier(
+        MSiMamba,
+        module__config=config,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.AdamW,
+        max_epochs=1,
+        batch_size=8,
+        train_split=None,
+        verbose=0,
+    )
+    x, y = eeg(20, 4, 64, dtype=torch.float32).numpy(), np.arange(20) % 2
+    classifier = base.clone(classifier).fit(x, y)
+    found = classifier.predict_proba(x)
+    assert math.isfinite(classifier.history[0, "train_loss"])
+    assert found.shape == (20, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+    assert classifier.predict(x).tolist() == found.argmax(axis=1).tolist()
+    with torch.no_grad():
+        expected = classifier.module_.eval()(torch.from_numpy(x)).softmax(-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
