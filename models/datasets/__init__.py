@@ -1,0 +1,1 @@
+"""Labelled EEG of people, as trials that a model is trained and judged on."""

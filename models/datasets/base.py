@@ -1,0 +1,113 @@
+"""What a data set is: people, their trials, and a label per trial and output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.base import Chunk, Mismatch, StreamInfo
+from models.montage import Electrode
+
+
+class DatasetError(Mismatch):
+    """A data set is absent, damaged, or does not hold what was asked for; one clear line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One stretch with one label per output: a stimulus, a recording, or an event's span.
+
+    Parameters
+    ----------
+    person
+        Who, as in ``s01`` or ``sub-01``.
+    name
+        Unique within the person, as in ``trial-07`` or ``task-rest_run-1``.
+    data
+        (n_times, n_channels) float32, µV, finite, channels in montage order; may be a read-only
+        memory map.
+    index
+        (n_times,) each sample's position from 0, lost samples counted: a jump is a gap.
+    labels
+        One label index per output; empty for rest that is no trial.
+    """
+
+    person: str
+    name: str
+    data: NDArray[np.float32]
+    index: NDArray[np.int64]
+    labels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 2 or self.index.shape != self.data.shape[:1]:
+            raise ValueError(
+                f"wanted data (n_times, n_channels) and an index (n_times,); "
+                f"found {self.data.shape} and {self.index.shape}"
+            )
+
+    @property
+    def n_times(self) -> int:
+        return int(self.data.shape[0])
+
+    def chunks(self, n_times: int, sfreq: float) -> Iterator[Chunk]:
+        """Views of up to ``n_times`` samples that never span a gap.
+
+        Their timestamps are the samples' positions over ``sfreq``, Hz: ``Dataset.info`` has it.
+        """
+        borders = [0, *(np.flatnonzero(np.diff(self.index) != 1) + 1).tolist(), self.n_times]
+        for start, stop in zip(borders, borders[1:], strict=False):
+            for first in range(start, stop, n_times):
+                rows = slice(first, min(first + n_times, stop))
+                stamps = self.index[rows] / sfreq
+                yield Chunk(self.data[rows], stamps, int(self.index[first]))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The trials of several people, with the same channels, rate and outputs.
+
+    Parameters
+    ----------
+    name
+        As in ``deap`` or ``arith``.
+    source
+        In words, for a model's card: what, by whom, and the licence as the data set states it.
+    info
+        The facts of every trial's samples. ``ch_names`` are in montage order, as the data set calls
+        them.
+    montage
+        The electrodes that were wanted, in order. ``row`` is the column of ``Trial.data``.
+    outputs
+        The labels' names by output.
+    trials
+        Those of one person stand together.
+    rest
+        By person, a stretch of rest without a label, where the set has one. May be one of
+        ``trials``, the same object: its first minute then serves as the baseline, and is not
+        judged.
+    """
+
+    name: str
+    source: str
+    info: StreamInfo
+    montage: tuple[Electrode, ...]
+    outputs: dict[str, tuple[str, ...]]
+    trials: tuple[Trial, ...]
+    rest: Mapping[str, Trial]
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who has a trial, in the trials' order."""
+        return tuple(dict.fromkeys(trial.person for trial in self.trials))
+
+    def relabelled(self, labels: Sequence[tuple[int, ...]]) -> Dataset:
+        """The same trials with these labels, one tuple per trial; rest that is a trial stays it."""
+        made = {
+            id(trial): replace(trial, labels=new)
+            for trial, new in zip(self.trials, labels, strict=True)
+        }
+        rest = {person: made.get(id(trial), trial) for person, trial in self.rest.items()}
+        return replace(self, trials=tuple(made[id(trial)] for trial in self.trials), rest=rest)
