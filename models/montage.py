@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from drivers.base import Mismatch
+from drivers.channels import LAYOUTS
 
 FARTHEST = 55.0
 """Millimetres up to which a channel may stand in for an electrode.
@@ -18,6 +19,12 @@ FARTHEST = 55.0
 Measured on the standard 10-05 positions: P7 (the old T5) is 52.6 mm from TP9 and P8 is 52.2 mm from
 TP10. They are the nearest that OpenBCI's default names have, so a limit of 50 mm would refuse them.
 F3 for AF7, 55.2 mm, is refused.
+"""
+NAMED = {"muse": LAYOUTS["muse"], "ganglion": ("Fp1", "Fp2", "C3", "C4")}
+"""Montages by a headset's name.
+
+A Ganglion's electrodes go anywhere. OpenBCI's default places of channels 1 to 4, in its program's
+head plot and in the guide to its Mark IV headset, are taken.
 """
 _OLD_NAMES = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}
 """The 10-20 system's names for electrodes that the 10-10 system renamed."""
@@ -51,6 +58,27 @@ class Electrode:
     channel: str
     row: int
     distance_mm: float
+
+
+def parse_montage(text: str) -> tuple[str, ...]:
+    """The electrodes of a named montage, in any case, or of a list such as ``Fp1,Fp2,AF3,AF4``.
+
+    Raises
+    ------
+    MontageError
+        If a name in the list is empty, or an electrode stands twice.
+    """
+    named = NAMED.get(text.strip().lower())
+    if named is not None:
+        return named
+    electrodes = tuple(part.strip() for part in text.split(","))
+    if not all(electrodes) or len({_plain(name) for name in electrodes}) != len(electrodes):
+        raise MontageError(
+            f"a montage ({', '.join(NAMED)}) or different electrodes with commas between",
+            f"{text!r}",
+            "write it as Fp1,Fp2,AF3,AF4",
+        )
+    return electrodes
 
 
 def meet_montage(wanted: Sequence[str], ch_names: Sequence[str]) -> list[Electrode]:

@@ -43,8 +43,8 @@ def beside(path: Path) -> Beside:
     stem, is_eeg, _ = path.name.rpartition("_eeg.")
     if not is_eeg:
         return Beside({}, (), None)
-    channels = _rows(path.with_name(f"{stem}_channels.tsv"))
-    events = _rows(path.with_name(f"{stem}_events.tsv"))
+    channels = table(path.with_name(f"{stem}_channels.tsv"))
+    events = table(path.with_name(f"{stem}_events.tsv"))
     named = [row for row in channels or () if row.get("name")]
     return Beside(
         {row["name"]: row.get("type", "").upper() for row in named if row.get("type")},
@@ -53,8 +53,8 @@ def beside(path: Path) -> Beside:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]] | None:
-    """Each row by its columns' names; cells that are missing are empty."""
+def table(path: Path) -> list[dict[str, str]] | None:
+    """Each row by its columns' names; cells that are missing are empty. None without the file."""
     try:
         if path.stat().st_size > LARGEST:
             return None

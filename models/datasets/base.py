@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +60,43 @@ class Trial:
         Their timestamps are the samples' positions over ``sfreq``, Hz: ``Dataset.info`` has it.
         """
         borders = [0, *(np.flatnonzero(np.diff(self.index) != 1) + 1).tolist(), self.n_times]
-        for start, stop in zip(borders, borders[1:], strict=False):
+        for start, stop in pairwise(borders):
             for first in range(start, stop, n_times):
                 rows = slice(first, min(first + n_times, stop))
                 stamps = self.index[rows] / sfreq
                 yield Chunk(self.data[rows], stamps, int(self.index[first]))
+
+
+def unbroken(
+    path: Path, person: str, name: str, samples: NDArray[np.floating], labels: tuple[int, ...]
+) -> Trial:
+    """A trial without gaps of samples (n_times, n_channels), µV, from a file.
+
+    Raises
+    ------
+    DatasetError
+        If there are none, or one of them is no number.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = np.ascontiguousarray(samples, np.float32)
+    if not len(data) or not np.isfinite(data).all():
+        found = "one that is no number" if len(data) else "none"
+        raise damaged(path, "samples that are numbers", f"{found} in {name} of {person}")
+    return Trial(person, name, data, np.arange(len(data)), labels)
+
+
+def facts(
+    name: str, root: Path, sfreq: float, met: Sequence[Electrode]
+) -> tuple[StreamInfo, tuple[Electrode, ...]]:
+    """A set's facts, and its montage, once only the channels that were met are left, in order."""
+    ch_names = tuple(electrode.channel for electrode in met)
+    montage = tuple(replace(electrode, row=row) for row, electrode in enumerate(met))
+    return StreamInfo(name, str(root), sfreq, ch_names, live=False), montage
+
+
+def damaged(path: Path, wanted: str, found: str) -> DatasetError:
+    """The error for a file that is not as its data set's description says."""
+    return DatasetError(f"{wanted} in {path}", found, "copy the file anew from the data set")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,126 @@
+"""DREAMER: one file, ``DREAMER.mat``.
+
+Source: Katsigiannis and Ramzan, "DREAMER: A Database for Emotion Recognition Through EEG and ECG
+Signals From Wireless Low-cost Off-the-Shelf Devices", 2018. 23 people, 18 film clips each, an
+Emotiv EPOC with 14 channels at 128 Hz. Before each clip they saw a neutral one of 61 s: the first
+of these is a person's rest.
+
+As a Muse's electrodes serve T7 for TP9 (47.5 mm), F7 for AF7 (30.3 mm), F8 for AF8 (30.6 mm), T8
+for TP10 (48.5 mm). It has no Fp1 and Fp2: AF3 and AF4 can stand in for them (29.4 and 30.5 mm), but
+then not for themselves, so Fp1,Fp2,AF3,AF4 is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from models.datasets.matlab import load_matlab, numbers
+from models.datasets.ratings import LABELS, low_or_high
+from models.montage import meet_montage
+
+FILE = "DREAMER.mat"
+SFREQ = 128.0
+N_CLIPS = 18
+SCALE = (1.0, 5.0)
+CHANNELS = (
+    *("AF3", "F7", "F3", "FC5", "T7", "P7", "O1"),
+    *("O2", "P8", "T8", "FC6", "F4", "F8", "AF4"),
+)
+OUTPUTS = {
+    "valence": "ScoreValence",
+    "arousal": "ScoreArousal",
+    "dominance": "ScoreDominance",
+}
+"""The struct's fields by output."""
+SOURCE = (
+    "DREAMER (Katsigiannis and Ramzan 2018), EEG of people who watched film clips; under its end "
+    "user licence agreement, for research"
+)
+
+
+@dataclass(frozen=True)
+class Dreamer:
+    """A copy of DREAMER: its file, or the folder that has it."""
+
+    root: Path
+    name: str = "dreamer"
+
+    def files(self) -> list[Path]:
+        """The one file; raises DatasetError if it is not there."""
+        path = self.root if self.root.is_file() else self.root / FILE
+        if not path.is_file():
+            raise DatasetError(FILE, f"no such file in {self.root}", "correct the root")
+        return [path]
+
+    def read(self, montage: Sequence[str]) -> Dataset:
+        """Every person of the file; raises DatasetError or MontageError."""
+        met = meet_montage(montage, CHANNELS)
+        columns = [electrode.row for electrode in met]
+        (path,) = self.files()
+        people = [
+            _Person(path, f"s{n:02d}", columns, data) for n, data in enumerate(_data(path), 1)
+        ]
+        info, chosen = facts(self.name, self.root, SFREQ, met)
+        return Dataset(
+            self.name,
+            SOURCE,
+            info,
+            chosen,
+            dict.fromkeys(OUTPUTS, LABELS),
+            tuple(trial for person in people for trial in person.trials()),
+            {person.name: person.rest() for person in people},
+        )
+
+
+def _data(path: Path) -> list[Any]:
+    """The structs of people: a cell array or an array of structs."""
+    found = getattr(load_matlab(path, ["DREAMER"]).get("DREAMER"), "Data", None)
+    if found is None:
+        raise damaged(path, "the struct DREAMER with the field Data", "no such")
+    return list(np.atleast_1d(np.asarray(found, object)))
+
+
+@dataclass(frozen=True)
+class _Person:
+    path: Path
+    name: str
+    columns: Sequence[int]
+    data: Any  # MATLAB's struct
+
+    def trials(self) -> Iterator[Trial]:
+        scores = [self._scores(field) for field in OUTPUTS.values()]
+        labels = low_or_high(self.path, np.stack(scores, axis=-1), SCALE)
+        for n, cell in enumerate(self._cells("stimuli"), 1):
+            yield self._trial(f"trial-{n:02d}", cell, labels[n - 1])
+
+    def rest(self) -> Trial:
+        return self._trial("baseline-01", self._cells("baseline")[0], ())
+
+    def _scores(self, field: str) -> NDArray[Any]:
+        scores = numbers(self.path, f"{field} of {self.name}", getattr(self.data, field, None))
+        if scores.shape != (N_CLIPS,):
+            raise damaged(
+                self.path, f"{N_CLIPS} numbers as {field} of {self.name}", f"{scores.shape}"
+            )
+        return scores
+
+    def _cells(self, field: str) -> NDArray[Any]:
+        cells = np.asarray(getattr(getattr(self.data, "EEG", None), field, None), object)
+        if cells.shape != (N_CLIPS,):
+            wanted = f"{N_CLIPS} cells as EEG.{field} of {self.name}"
+            raise damaged(self.path, wanted, f"shape {cells.shape}")
+        return cells
+
+    def _trial(self, name: str, cell: object, labels: tuple[int, ...]) -> Trial:
+        samples = numbers(self.path, f"{name} of {self.name}", cell)
+        if samples.ndim != 2 or samples.shape[1] != len(CHANNELS):
+            wanted = f"samples x {len(CHANNELS)} as {name} of {self.name}"
+            raise damaged(self.path, wanted, f"shape {samples.shape}")
+        return unbroken(self.path, self.name, name, samples[:, self.columns], labels)

@@ -1,0 +1,129 @@
+"""Arrays of numbers from a pickle, and nothing else: a pickle can ask for any program to be run.
+
+Python 2 wrote DEAP's files, so text is latin1. Not even numpy sees what the file says: the four
+names that a pickled array consists of lead to stand-ins, which check each value.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.datasets.base import damaged
+
+LARGEST = 2**30
+"""Bytes. One person of DEAP has 103 MB."""
+NUMBERS = re.compile(r"[fiu][1248]")
+"""numpy's names for types of numbers, without the order of bytes."""
+BROKEN = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError),
+    *(IndexError, ImportError, OverflowError, MemoryError, RecursionError, OSError),
+)
+"""What unpickling raises where the bytes are no pickle (documentation of ``pickle``), or unread."""
+
+
+def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a pickled dict, by key.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged, too large, or asks for anything but arrays of numbers.
+    """
+    if path.stat().st_size > LARGEST:
+        raise damaged(path, f"up to {LARGEST:,} bytes", f"{path.stat().st_size:,}")
+    try:
+        with path.open("rb") as file:
+            made = _Unpickler(file, encoding="latin1").load()
+    except BROKEN as error:
+        raise damaged(
+            path, "a pickle of arrays of numbers", f"{type(error).__name__}: {error}"[:200]
+        ) from error
+    if not isinstance(made, dict) or not all(isinstance(key, str) for key in made):
+        raise damaged(path, "a dict of arrays", f"a {type(made).__name__}")
+    return {key: _taken(path, key, value) for key, value in made.items()}
+
+
+def _taken(path: Path, key: str, value: object) -> NDArray[Any]:
+    if not isinstance(value, _Array) or value.values is None:
+        raise damaged(path, f"an array as {key}", f"a {type(value).__name__.strip('_')}")
+    return value.values
+
+
+class _Array:
+    """Stands for ``numpy.ndarray``: first empty, then filled by the state that follows."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values: NDArray[Any] | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, by_column, content = state
+        if not isinstance(kind, _Kind):
+            raise pickle.UnpicklingError("an array without a type")
+        if not all(isinstance(n, int) and n >= 0 for n in shape):
+            raise pickle.UnpicklingError("a shape that is none")
+        if not isinstance(content, (bytes, str)):
+            raise pickle.UnpicklingError("an array of objects")
+        raw = content.encode("latin1") if isinstance(content, str) else content
+        if math.prod(shape) * kind.dtype.itemsize != len(raw):
+            raise pickle.UnpicklingError(f"{len(raw)} bytes for an array {shape}")
+        flat = np.frombuffer(raw, kind.dtype)
+        self.values = flat.reshape(shape, order="F" if by_column else "C")
+
+
+class _Kind:
+    """Stands for ``numpy.dtype``; the order of bytes comes with the state that follows."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, name: str, *_flags: object) -> None:
+        if not NUMBERS.fullmatch(name):
+            raise pickle.UnpicklingError(f"an array of {name}, not of numbers")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("an array of records")
+        if state[1] in {"<", ">"}:
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Name:
+    """One of the admitted names. It can be called; being given a state, it refuses."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., object]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: object) -> object:
+        return self._make(*arguments)
+
+    def __setstate__(self, _: object) -> None:
+        raise pickle.UnpicklingError("a state for a name")
+
+
+ADMITTED: dict[tuple[str, str], Callable[..., object]] = {
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy", "ndarray"): lambda *_: _Array(),
+    ("numpy", "dtype"): _Kind,
+    # How Python 3 writes bytes for Python 2: the text that they are in latin1.
+    ("_codecs", "encode"): lambda text, *_: text,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        make = ADMITTED.get((module.replace("numpy._core", "numpy.core"), name))
+        if make is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array")
+        return _Name(make)
