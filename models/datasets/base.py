@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Chunk, Mismatch, StreamInfo
+from drivers.recording import one_line
 from models.montage import Electrode
 
 
@@ -96,7 +97,8 @@ def facts(
 
 def damaged(path: Path, wanted: str, found: str) -> DatasetError:
     """The error for a file that is not as its data set's description says."""
-    return DatasetError(f"{wanted} in {path}", found, "copy the file anew from the data set")
+    remedy = "copy the file anew from the data set"
+    return DatasetError(f"{wanted} in {path}", one_line(found), remedy)
 
 
 @dataclass(frozen=True, eq=False)

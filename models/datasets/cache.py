@@ -127,7 +127,7 @@ def _stamp(path: Path) -> Stamp:
 
 def _key(source: Source, montage: Sequence[str]) -> str:
     """The entry's name; a source's repr tells its kind, root and options."""
-    text = repr((source, [electrode.lower() for electrode in montage]))
+    text = repr((source, list(montage)))
     return f"{source.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

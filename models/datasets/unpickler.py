@@ -6,8 +6,10 @@ names that a pickled array consists of lead to stand-ins, which check each value
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,9 @@ from models.datasets.base import damaged
 
 LARGEST = 2**30
 """Bytes. One person of DEAP has 103 MB."""
+MOST_REMEMBERED = 1000
+"""A pickle numbers what it refers to again, and memory is taken up to the highest number; two arrays
+need a few dozen."""
 NUMBERS = re.compile(r"[fiu][1248]")
 """numpy's names for types of numbers, without the order of bytes."""
 BROKEN = (
@@ -37,11 +42,12 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
     DatasetError
         If the file is damaged, too large, or asks for anything but arrays of numbers.
     """
-    if path.stat().st_size > LARGEST:
-        raise damaged(path, f"up to {LARGEST:,} bytes", f"{path.stat().st_size:,}")
     try:
-        with path.open("rb") as file:
-            made = _Unpickler(file, encoding="latin1").load()
+        if path.stat().st_size > LARGEST:
+            raise damaged(path, f"up to {LARGEST:,} bytes", f"{path.stat().st_size:,}")
+        content = path.read_bytes()
+        _check_numbers(content)
+        made = _Unpickler(io.BytesIO(content), encoding="latin1").load()
     except BROKEN as error:
         raise damaged(
             path, "a pickle of arrays of numbers", f"{type(error).__name__}: {error}"[:200]
@@ -49,6 +55,13 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not isinstance(made, dict) or not all(isinstance(key, str) for key in made):
         raise damaged(path, "a dict of arrays", f"a {type(made).__name__}")
     return {key: _taken(path, key, value) for key, value in made.items()}
+
+
+def _check_numbers(content: bytes) -> None:
+    """Raises UnpicklingError if a pickle numbers more than it can have, ValueError if it is none."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and argument > MOST_REMEMBERED:
+            raise pickle.UnpicklingError(f"it numbers {argument:,} values")
 
 
 def _taken(path: Path, key: str, value: object) -> NDArray[Any]:
