@@ -11,6 +11,7 @@ import math
 import pickle
 import pickletools
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from models.datasets.base import damaged
 LARGEST = 2**30
 """Bytes. One person of DEAP has 103 MB."""
 MOST_REMEMBERED = 1000
-"""A pickle numbers what it refers to again, and memory is taken up to the highest number; two arrays
-need a few dozen."""
+"""A pickle numbers what it refers to again, and memory is taken up to the highest number. Two
+arrays need a few dozen."""
 NUMBERS = re.compile(r"[fiu][1248]")
 """numpy's names for types of numbers, without the order of bytes."""
 BROKEN = (
@@ -46,8 +47,10 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
         if path.stat().st_size > LARGEST:
             raise damaged(path, f"up to {LARGEST:,} bytes", f"{path.stat().st_size:,}")
         content = path.read_bytes()
-        _check_numbers(content)
-        made = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of text with odd escapes
+            _check_numbers(content)
+            made = _Unpickler(io.BytesIO(content), encoding="latin1").load()
     except BROKEN as error:
         raise damaged(
             path, "a pickle of arrays of numbers", f"{type(error).__name__}: {error}"[:200]
@@ -58,10 +61,10 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _check_numbers(content: bytes) -> None:
-    """Raises UnpicklingError if a pickle numbers more than it can have, ValueError if it is none."""
-    for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and argument > MOST_REMEMBERED:
-            raise pickle.UnpicklingError(f"it numbers {argument:,} values")
+    """Raises UnpicklingError if a pickle numbers too much, ValueError if it is none."""
+    for opcode, number, _ in pickletools.genops(content):
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(number or 0) > MOST_REMEMBERED:
+            raise pickle.UnpicklingError(f"it numbers {number:,} values")
 
 
 def _taken(path: Path, key: str, value: object) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.montage import FARTHEST, Electrode, MontageError, meet_montage
+from models.montage import FARTHEST, Electrode, MontageError, meet_montage, parse_montage
 
 MUSE = ("TP9", "AF7", "AF8", "TP10")
 
@@ -128,3 +128,22 @@ def test_an_electrode_without_a_position_needs_its_name() -> None:
     assert channels(meet_montage(["custom"], ["CUSTOM"])) == ["CUSTOM"]
     with pytest.raises(MontageError, match="of custom;"):
         meet_montage(["custom", "Fp1"], ["Fp1", "Fp2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "electrodes"),
+    [
+        ("muse", MUSE),
+        (" Ganglion", ("Fp1", "Fp2", "C3", "C4")),
+        ("Fp1, Fp2,AF3,AF4", ("Fp1", "Fp2", "AF3", "AF4")),
+        ("Cz", ("Cz",)),
+    ],
+)
+def test_a_montage_by_name_or_as_a_list(text: str, electrodes: tuple[str, ...]) -> None:
+    assert parse_montage(text) == electrodes
+
+
+@pytest.mark.parametrize("text", ["", "Fp1,,Fp2", "Fp1,fp1", "T5,P7"])
+def test_a_list_that_is_no_montage(text: str) -> None:
+    with pytest.raises(MontageError, match="muse, ganglion"):
+        parse_montage(text)

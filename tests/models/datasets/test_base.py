@@ -59,8 +59,9 @@ def test_relabelled_keeps_rest_the_very_trial() -> None:
     trials = (trial(), trial("s01", "b", (1,)), trial("s02", "a", (1,)))
     apart = trial("s02", "rest", ())
     info = StreamInfo("x", "x", 256.0, ("a", "b"), live=False)
-    outputs = {"o": ("no", "yes")}
-    dataset = Dataset("x", "x", info, (), outputs, trials, {"s01": trials[1], "s02": apart})
+    dataset = Dataset(
+        "x", "x", info, (), {"o": ("no", "yes")}, trials, {"s01": trials[1], "s02": apart}
+    )
     assert dataset.people == ("s01", "s02")
     made = dataset.relabelled([(1,), (0,), (0,)])
     assert [each.labels for each in made.trials] == [(1,), (0,), (0,)]

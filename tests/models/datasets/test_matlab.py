@@ -45,11 +45,11 @@ def test_a_file_that_is_cut(
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     try:
-        found = load_matlab(path)
+        told, found = str(path), load_matlab(path)
     except DatasetError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
-        return
+        told, found = str(error), {}
+    assert str(path) in told
+    assert "\n" not in told
     assert len(found) < 2  # cut between two variables, or after the header
 
 

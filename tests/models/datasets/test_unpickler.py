@@ -102,11 +102,10 @@ def test_what_is_no_dict_of_arrays(tmp_path: Path, value: object) -> None:
     refused(tmp_path, pickle.dumps(value, 2))
 
 
-def test_the_names_themselves_cannot_be_changed(tmp_path: Path) -> None:
-    for name in (b"cnumpy\nndarray\n", b"cnumpy.core.multiarray\n_reconstruct\n"):
-        refused(tmp_path, b"\x80\x02" + name + b"N}U\x05_makeU\x01xs\x86b.")
-        assert "a str" in refused(tmp_path, b"\x80\x02}U\x04dataU\x01xs.")
-    np.testing.assert_array_equal(read(tmp_path, python2_pickle({"data": ARRAY}))["data"], ARRAY)
+@pytest.mark.parametrize("name", ["numpy\nndarray", "numpy.core.multiarray\n_reconstruct"])
+def test_the_names_themselves_cannot_be_changed(tmp_path: Path, name: str) -> None:
+    content = b"\x80\x02c" + name.encode() + b"\nN}U\x05_makeU\x01xs\x86b."
+    assert "a state for a name" in refused(tmp_path, content)
 
 
 def test_an_array_without_its_values(tmp_path: Path) -> None:
@@ -161,8 +160,8 @@ def test_a_file_that_is_damaged_harms_nothing(
         content[place : place + len(new)] = new
     folder = tmp_path_factory.mktemp("damaged")
     try:
-        made = read(folder, bytes(content))
+        told, made = "", read(folder, bytes(content))
     except DatasetError as error:
-        assert "\n" not in str(error)
-        return
+        told, made = str(error), {}
+    assert "\n" not in told
     assert all(array.dtype.kind in "iuf" for array in made.values())
