@@ -40,8 +40,8 @@ def open_dataset(
     root: str | Path,
     montage: str | Sequence[str] = "muse",
     outputs: str | Sequence[str] | None = None,
-    people: str | Sequence[str] | None = None,
     options: BidsOptions | None = None,
+    people: str | Sequence[str] | None = None,
     cache: Path | None = None,
 ) -> Dataset:
     """A data set of a kind, its signals mapped from the cache.
@@ -57,11 +57,11 @@ def open_dataset(
     outputs
         Which of its outputs, in this order; text has commas. All where it is None. For BIDS, what
         the one output is called; its column's name where it is None.
+    options
+        How a BIDS data set is labelled; of another kind there are none.
     people
         Whose trials, as ``s01`` or ``sub-01``; text has commas. Everybody who is there where it is
         None.
-    options
-        How a BIDS data set is labelled; of another kind there are none.
     cache
         Where it is kept once read; the person's cache folder where it is None.
 
@@ -71,6 +71,8 @@ def open_dataset(
         If it is not there, is damaged, or does not hold what was asked for.
     MontageError
         If its channels cannot stand in for the electrodes.
+    LibraryMissing
+        If mne-bids is not installed, for BIDS.
     """
     source = _source(kind, Path(root).absolute(), options)
     wanted = parse_montage(montage) if isinstance(montage, str) else tuple(montage)

@@ -39,8 +39,9 @@ def _short(text: str) -> bytes:
 def deap_arrays() -> dict[str, NDArray[Any]]:
     """Sample n of a channel c in trial t is a number that tells c and t, and n's sign by parity."""
     n_trials, n_channels, n_times = SHAPES["data"]
-    data = np.arange(n_channels)[:, None] + np.arange(n_trials)[:, None, None]
-    data = (data * np.where(np.arange(n_times) % 2, -1, 1)).astype(np.int8)
+    signs = np.where(np.arange(n_times) % 2, -1, 1).astype(np.int8)
+    channels, trials = np.arange(n_channels, dtype=np.int8), np.arange(n_trials, dtype=np.int8)
+    data = (trials[:, None, None] + channels[:, None]) * signs
     data[..., :384] = 127  # the baseline
     labels = np.tile([1.0, 5.0, 5.04, 9.0], (n_trials, 1))
     labels[::2, :2] = (9.0, 6.0)
