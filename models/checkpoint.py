@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from drivers.base import Mismatch
-from models.network import MSiMamba, MSiMambaConfig
+from models.architecture import MSiMambaConfig
+from models.network import MSiMamba
 from models.prediction import Outputs
 from models.signal import SignalConfig
 

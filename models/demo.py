@@ -17,9 +17,10 @@ from torch import Tensor
 
 from drivers.base import Chunk, StreamInfo
 from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from models.architecture import MSiMambaConfig
 from models.checkpoint import Checkpoint, Header, save_checkpoint
 from models.hops import Hop, HopCutter
-from models.network import MSiMamba, MSiMambaConfig
+from models.network import MSiMamba
 from models.signal import SignalConfig
 from models.streams import Stream
 from models.training import OnProgress, TrainingConfig, evaluate, score, stream_logits, train

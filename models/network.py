@@ -15,79 +15,18 @@ fades.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, pad
 
+from models.architecture import MSiMambaConfig, Ranking
+from models.embedding import LinearEmbedding, SpectralEmbedding
 from models.ssm import SelectiveSSM, States
-
-Normalisation: TypeAlias = Literal["zscore", "none"]
-Ranking: TypeAlias = Literal["amplitude", "whitened"]
 
 FLAT_UV = 1e-3
 """A channel with a smaller standard deviation, µV, is flat: its z-score is 0 (ours).
 
 Headsets resolve 0.002 µV (Ganglion) to 0.5 µV (Muse); below this there is only rounding."""
-
-
-@dataclass(frozen=True)
-class MSiMambaConfig:
-    """The architecture; the defaults are ``REFERENCE`` (ours: the paper's values are not public).
-
-    Parameters
-    ----------
-    n_channels, n_times
-        C and L of a window.
-    n_outputs
-        Labels in total, over all heads.
-    n_scales
-        k, how many of the strongest frequencies give a patch size.
-    kernels
-        Odd sizes of the parallel square convolutions.
-    hidden
-        Channels between the two convolutions.
-    d_model, d_ff, n_layers
-        Width of a token, of the feed-forward network within, and the number of TSFB layers.
-    d_state, d_conv, expand
-        Of the selective SSM.
-    dropout
-        After each residual branch and before the head.
-    normalisation
-        ``zscore`` per window and channel, or ``none``.
-    ranking
-        ``amplitude`` picks the k strongest A_f, as TimesNet; ``whitened`` the k strongest f A_f
-        (ours): EEG falls with f, and plain picks are at or below 4 Hz in every third window.
-    """
-
-    n_channels: int = 4
-    n_times: int = 128
-    n_outputs: int = 4
-    n_scales: int = 3
-    kernels: tuple[int, ...] = (1, 3, 5)
-    hidden: int = 16
-    d_model: int = 128
-    d_ff: int = 256
-    n_layers: int = 2
-    d_state: int = 16
-    d_conv: int = 4
-    expand: int = 1
-    dropout: float = 0.1
-    normalisation: Normalisation = "zscore"
-    ranking: Ranking = "amplitude"
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n_scales <= self.n_times // 2:
-            raise ValueError(f"n_scales is 1 to n_times // 2, not {self.n_scales}")
-        if not self.kernels or any(size < 1 or size % 2 == 0 for size in self.kernels):
-            raise ValueError(f"kernels are odd and positive, not {self.kernels}")
-
-
-REFERENCE = MSiMambaConfig()
-"""The configuration that speed figures are for, with windows at 128 Hz and a hop of 32 samples."""
 
 
 def zscore(x: Tensor) -> Tensor:
@@ -186,8 +125,16 @@ class TemporalSpatialFusionBlock(nn.Module):
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         d = config.d_model
+        self.mixer = config.mixer
         self.norm1 = nn.LayerNorm(d)
-        self.ssm = SelectiveSSM(d, config.d_state, config.d_conv, config.expand)
+        self.ssm = SelectiveSSM(
+            d,
+            config.d_state,
+            config.d_conv,
+            config.expand,
+            config.dt,
+            direct=config.mixer != "memory",
+        )
         self.norm2 = nn.LayerNorm(d)
         self.ffn = nn.Sequential(nn.Linear(d, config.d_ff), nn.GELU(), nn.Linear(config.d_ff, d))
         self.dropout = nn.Dropout(config.dropout)
@@ -196,8 +143,10 @@ class TemporalSpatialFusionBlock(nn.Module):
         self, e: Tensor, r: Tensor, h: Tensor, history: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As SelectiveSSM.forward: e (B, S C, d), r (B, S)."""
-        y, h, history = self.ssm(self.norm1(e), r, h, history)
-        e = e + self.dropout(y)
+        if self.mixer != "none":
+            y, h, history = self.ssm(self.norm1(e), r, h, history)
+            y = self.dropout(y)
+            e = y if self.mixer == "memory" else e + y
         return e + self.dropout(self.ffn(self.norm2(e))), h, history
 
 
@@ -211,9 +160,9 @@ class MSiMamba(nn.Module):
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         self.config = config
-        self.mstb: nn.Module = MultiScaleTemporalBlock(config)
-        self.embedding = nn.Linear(config.n_times, config.d_model)
-        self._initialise_embedding()
+        self.mstb: nn.Module = MultiScaleTemporalBlock(config) if config.mstb else nn.Identity()
+        spectral = config.embedding == "spectral"
+        self.embedding = SpectralEmbedding(config) if spectral else LinearEmbedding(config)
         # Small at the start beside a z-scored window's embedding, whose deviation is 1.
         self.electrode = nn.Parameter(0.1 * torch.randn(config.n_channels, config.d_model))
         self.layers = nn.ModuleList(
@@ -222,18 +171,6 @@ class MSiMamba(nn.Module):
         self.norm = nn.LayerNorm(config.d_model)  # pre-norm layers end in one (ours)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.n_channels * config.d_model, config.n_outputs)
-
-    @torch.no_grad()
-    def _initialise_embedding(self) -> None:
-        """Rows of unit norm, sinusoids of random phase up to L / 3 cycles (ours).
-
-        EEG is rhythms whose phase says little; from white rows they take long to find.
-        """
-        weight = self.embedding.weight
-        f = torch.empty(len(weight), 1).uniform_(1.0, max(1.0, self.config.n_times / 3))
-        phase = torch.empty(len(weight), 1).uniform_(0.0, 2 * math.pi)
-        times = torch.arange(self.config.n_times) / self.config.n_times
-        weight.copy_(nn.functional.normalize(torch.cos(2 * math.pi * f * times + phase), dim=-1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, n_outputs) of independent windows (B, C, L)."""
@@ -279,11 +216,22 @@ class MSiMamba(nn.Module):
         A learnt vector per electrode is added (ours). From an empty state a token's place tells
         its electrode, but in an endless sequence nothing does: left and right would be one.
         """
+        embedded: Tensor = self.embedding(self._seen(x)) + self.electrode
+        return embedded
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor) -> None:
+        """Set the scale of what is embedded by windows (B, C, L) to learn from, µV."""
+        if isinstance(self.embedding, SpectralEmbedding):
+            self.embedding.standardise(self._seen(x))
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """(B, C, L), µV, to what is embedded of it, the same shape in the weights' type."""
         x = x.double()  # for the choice of periods
         if self.config.normalisation == "zscore":
             x = zscore(x)
-        embedded: Tensor = self.embedding(self.mstb(x)) + self.electrode
-        return embedded
+        seen: Tensor = self.mstb(x).to(self.head.weight.dtype)
+        return seen
 
     def initial_states(self, batch: int) -> States:
         """Return zeros, for `batch` fresh streams."""

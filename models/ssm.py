@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from models.cuda import kernels_for, scannable
+from models.scan import recur
 
-DT_MIN, DT_MAX = 1e-3, 1e-1
+DT = (1e-3, 1e-1)
 """Initial range of the step size delta, as in Mamba."""
 
 
@@ -52,9 +53,20 @@ class SelectiveSSM(nn.Module):
     Per token u: [a, z] = W_in u; a~ = silu(causal depthwise convolution of a);
     [delta, B, C] = W_x a~; Delta = softplus(W_d delta + b_d); A = -exp(A_log);
     h = exp(Delta A) h + (Delta a~) B^T; y = h C + D a~; out = W_out (y silu(z)).
+
+    ``dt`` is delta's initial range. Without ``direct`` D is 0 and stays so: nothing comes out that
+    did not go through h (ours).
     """
 
-    def __init__(self, d_model: int, d_state: int, d_conv: int, expand: int) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        d_state: int,
+        d_conv: int,
+        expand: int,
+        dt: tuple[float, float] = DT,
+        direct: bool = True,
+    ) -> None:
         super().__init__()
         d_inner, rank = expand * d_model, math.ceil(d_model / 16)
         self.sizes = [rank, d_state, d_state]
@@ -63,17 +75,17 @@ class SelectiveSSM(nn.Module):
         self.x_proj = nn.Linear(d_inner, sum(self.sizes), bias=False)
         self.dt_proj = nn.Linear(rank, d_inner)
         self.A_log = nn.Parameter(torch.arange(1.0, d_state + 1).log().repeat(d_inner, 1))
-        self.D = nn.Parameter(torch.ones(d_inner))
+        self.D = nn.Parameter(torch.full((d_inner,), float(direct)), requires_grad=direct)
         self.out_proj = nn.Linear(d_inner, d_model, bias=False)
-        self._initialise_delta()
+        self._initialise_delta(dt)
 
     @torch.no_grad()
-    def _initialise_delta(self) -> None:
-        """Draw delta log-uniformly from DT_MIN to DT_MAX; the bias is softplus's inverse of it."""
+    def _initialise_delta(self, dt: tuple[float, float]) -> None:
+        """Draw delta log-uniformly from that range; the bias is softplus's inverse of it."""
         scale = self.dt_proj.in_features**-0.5
         nn.init.uniform_(self.dt_proj.weight, -scale, scale)
         delta = torch.empty_like(self.dt_proj.bias)
-        delta.uniform_(math.log(DT_MIN), math.log(DT_MAX)).exp_()
+        delta.uniform_(math.log(dt[0]), math.log(dt[1])).exp_()
         self.dt_proj.bias.copy_(delta + torch.log(-torch.expm1(-delta)))
 
     def forward(
@@ -136,6 +148,8 @@ class SelectiveSSM(nn.Module):
             if scannable(r, h):
                 return kernels.scan(delta, a, A, B, C, r)
             kernels = None
+        if kernels is None and r.shape[1] > 1:
+            return _recur_whole(delta, a, A, B, C, r, h)
         hops = (
             t.reshape(len(t), r.shape[1], -1, t.shape[-1]).unbind(1) for t in (delta, a, B, C)
         )  # (B, C, ...)
@@ -149,6 +163,17 @@ class SelectiveSSM(nn.Module):
                 y, h = _recur_hop(delta_s, a_s, A, B_s, C_s, h)
             ys.append(y)
         return torch.cat(ys, dim=1), h
+
+
+def _recur_whole(
+    delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The recurrence over all hops: y (B, T, E), and h after them."""
+    delta, a, B, C = (t.transpose(0, 1) for t in (delta, a, B, C))  # (T, B, ...)
+    decay = (delta[..., None] * A).exp()  # (T, B, E, n)
+    entering = (delta * a)[..., None] * B[:, :, None]
+    hs = recur(decay, entering, r.T, h)
+    return (hs @ C[..., None])[..., 0].transpose(0, 1), hs[-1]
 
 
 def _recur_hop(

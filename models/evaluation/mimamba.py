@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.architecture import MSiMambaConfig
 from models.evaluation.contenders import Contender, Task, Unlabelled
-from models.network import MSiMamba, MSiMambaConfig
+from models.network import MSiMamba
 from models.streams import Stream
 from models.training import TrainingConfig, stream_logits, train
 

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from models.network import REFERENCE, MSiMamba
+from models.architecture import REFERENCE
+from models.network import MSiMamba
 from models.static import static_form
 
 BATCHES = (1, 8, 64)

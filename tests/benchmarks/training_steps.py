@@ -17,8 +17,9 @@ from rich.table import Table
 from torch.nn.functional import cross_entropy
 
 from models import ssm
+from models.architecture import REFERENCE
 from models.cuda import Kernels, describe, load_kernels
-from models.network import REFERENCE, MSiMamba
+from models.network import MSiMamba
 
 SEQUENCES, HOPS = 16, 16
 

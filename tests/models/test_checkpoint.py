@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from models.architecture import MSiMambaConfig
 from models.checkpoint import (
     MAX_BYTES,
     Checkpoint,
@@ -23,7 +24,7 @@ from models.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from models.network import MSiMamba, MSiMambaConfig
+from models.network import MSiMamba
 from models.signal import SignalConfig
 
 TINY = MSiMambaConfig(n_times=32, d_model=8, d_ff=8, hidden=2, n_layers=1, d_state=2, n_outputs=5)

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from models import ssm
+from models.architecture import REFERENCE
 from models.cuda import Kernels, describe, kernels_for, load_kernels, scannable
-from models.network import REFERENCE, MSiMamba
+from models.network import MSiMamba
 from models.ssm import States
 from models.static import static_form, step_slots
 from tests.models.test_network import SMALL, close, eeg, make

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from drivers.base import Chunk, Samples, StreamInfo
 from drivers.synthesis import Synthesis
+from models.architecture import MSiMambaConfig
 from models.checkpoint import Checkpoint, Header, save_checkpoint
 from models.decoder import NOT_FINITE, StreamingDecoder, choose_r, gate, prediction
 from models.hops import Hop, HopCutter
 from models.montage import MontageError
-from models.network import MSiMamba, MSiMambaConfig
+from models.network import MSiMamba
 from models.prediction import Prediction
 from models.signal import SignalConfig
 from models.ssm import SelectiveSSM

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from drivers.synthesis import Synthesis
+from models.architecture import MSiMambaConfig
 from models.checkpoint import PACKAGED, Checkpoint, list_checkpoints, load_checkpoint
 from models.decoder import StreamingDecoder
 from models.demo import (
@@ -24,7 +25,6 @@ from models.demo import (
     smooth,
     train_demo,
 )
-from models.network import MSiMambaConfig
 from models.signal import SignalConfig
 from models.streams import Stream
 from models.training import Progress, TrainingConfig, evaluate, score, stream_logits

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 
+from models.architecture import REFERENCE, MSiMambaConfig
 from models.network import (
     FLAT_UV,
-    REFERENCE,
     Inception,
     MSiMamba,
-    MSiMambaConfig,
     MultiScaleTemporalBlock,
     dominant_periods,
     fold,

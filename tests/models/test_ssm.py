@@ -9,7 +9,7 @@ import torch
 from mambapy.mamba import MambaBlock, MambaConfig
 from torch import Tensor, nn
 
-from models.ssm import DT_MAX, DT_MIN, SelectiveSSM, keep
+from models.ssm import DT, SelectiveSSM, keep
 
 D_MODEL, D_STATE, D_CONV, EXPAND, CHANNELS = 24, 5, 4, 2, 4
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -148,8 +148,8 @@ def test_nothing_of_nan_is_kept_by_a_zero_gate() -> None:
 def test_initialisation_is_mambas() -> None:
     ssm = SelectiveSSM(64, 16, 4, 2)
     delta = nn.functional.softplus(ssm.dt_proj.bias)
-    assert delta.min() >= DT_MIN * 0.99
-    assert delta.max() <= DT_MAX * 1.01
+    assert delta.min() >= DT[0] * 0.99
+    assert delta.max() <= DT[1] * 1.01
     torch.testing.assert_close(ssm.A_log[5].exp(), torch.arange(1.0, 17.0))
     assert ssm.D.eq(1).all()
     assert {name: tuple(p.shape) for name, p in ssm.named_parameters()} == {

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.network import MSiMamba, MSiMambaConfig, MultiScaleTemporalBlock
+from models.architecture import MSiMambaConfig
+from models.network import MSiMamba, MultiScaleTemporalBlock
 from models.ssm import States
 from models.static import StaticTemporalBlock, static_form, step_slots
 from tests.models.test_network import SMALL, close, eeg, make, steps

@@ -10,8 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.architecture import MSiMambaConfig
 from models.loss import PADDING, cross_entropy, label_weights
-from models.network import MSiMamba, MSiMambaConfig
+from models.network import MSiMamba
 from models.streams import Stream
 from models.training import (
     Progress,

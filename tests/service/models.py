@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
+from models.architecture import MSiMambaConfig
 from models.checkpoint import Checkpoint, Header, load_checkpoint, save_checkpoint
-from models.network import MSiMamba, MSiMambaConfig
+from models.network import MSiMamba
 from models.signal import SignalConfig
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.architecture import MSiMambaConfig
 from models.evaluation.contenders import Unlabelled, unlabelled
 from models.evaluation.mimamba import Recipe, fit_sequences, readings
-from models.network import MSiMambaConfig
 from models.training import TrainingConfig
 from tests.models.evaluation.people import TASK, people, telling
 
