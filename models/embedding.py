@@ -61,8 +61,8 @@ class SpectralEmbedding(nn.Module):
     def log_power(self, x: Tensor) -> Tensor:
         """(..., L) to (..., F), the logarithm of each band's mean power."""
         power = torch.fft.rfft(x * self.window).abs().square()[..., self.first : self.stop]
-        bands = power.reshape(*power.shape[:-1], -1, self.width).mean(-1)
-        return (bands + FLOOR).log()
+        bands: Tensor = power.reshape(*power.shape[:-1], -1, self.width).mean(-1) + FLOOR
+        return bands.log()
 
     def standardise(self, x: Tensor) -> None:
         """Take mean and deviation from windows (B, C, L) as ``forward`` gets them."""

@@ -72,7 +72,7 @@ def load_models() -> ModuleType:
         try:
             try:
                 importlib.import_module("torchaudio")
-            except (ImportError, OSError):
+            except (ImportError, OSError, RuntimeError):  # the last: made for another CUDA
                 with _without_audio():
                     return importlib.import_module("braindecode.models")
             return importlib.import_module("braindecode.models")

@@ -97,7 +97,15 @@ def run(
         What to say of contenders that could not be had.
     on_step
         Called before each fit.
+
+    Raises
+    ------
+    ValueError
+        If two contenders have one name.
     """
+    names = [contender.name for contender in contenders]
+    if len(set(names)) < len(names):
+        raise ValueError(f"each contender has a name of its own; found {', '.join(names)}")
     evaluations, refused = [], {}
     for protocol in protocols:
         chosen = permuted(protocol, streams, seed) if permute else streams

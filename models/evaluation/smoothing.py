@@ -20,6 +20,8 @@ def smooth(
     probabilities: NDArray[np.float64], restart: NDArray[np.bool_], keep: float
 ) -> NDArray[np.float64]:
     """Smooth (n_hops, n_outputs) over hops, anew from each restart (n_hops,)."""
+    if keep == 0:
+        return probabilities
     pieces = np.split(probabilities, np.flatnonzero(restart[1:]) + 1)
     return np.concatenate(
         [lfilter([1 - keep], [1, -keep], x, axis=0, zi=keep * x[:1])[0] for x in pieces]

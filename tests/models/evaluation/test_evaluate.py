@@ -160,6 +160,11 @@ def test_mean_and_spread_are_of_the_folds() -> None:
     assert result.spread.balanced_accuracy == pytest.approx(np.std(accuracies, ddof=1))
 
 
+def test_two_contenders_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="spy, spy"):
+        run("twice", people(5, 6, 3, silent), TASK, [Spy(), Spy()])
+
+
 def test_a_protocol_that_does_not_fit_is_refused_and_the_others_run() -> None:
     report = run("one each", people(6, 2, 4, silent), TASK, [Majority(TASK)])
     assert [e.protocol for e in report.evaluations] == ["paper", "subject"]
@@ -167,12 +172,12 @@ def test_a_protocol_that_does_not_fit_is_refused_and_the_others_run() -> None:
 
 
 STUDY = Task(
-    {"state": ("confused", "control", "understanding")}, TASK.montage, SignalConfig(hop=256)
+    {"state": ("confused", "control", "understanding")}, TASK.montage, SignalConfig(hop=384)
 )
 
 
 def recording(file: Path) -> Stream:
-    """The good hops of a recording of the study, one every two seconds."""
+    """The good hops of a recording of the study, one every three seconds."""
     info = StreamInfo("Study", "file", 256.0, ("TP9", "AF7", "AF8", "TP10"), None, None, live=False)
     values = edf(file).astype(np.float32)
     cutter = HopCutter(STUDY.signal, info, range(4), info.ch_names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -50,6 +50,7 @@ def test_certain_and_right_is_perfect() -> None:
     assert brier(labels, np.roll(shares, 1, axis=1)) == 2.0
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**16), st.integers(1, 40), st.integers(2, 5))
 def test_as_scikit_learn(seed: int, n: int, n_labels: int) -> None:
     sklearn = pytest.importorskip("sklearn.metrics")
