@@ -60,7 +60,7 @@ class Spy:
 
 
 def test_what_a_signal_tells_is_found_under_every_protocol() -> None:
-    streams = people(6, 10, 6, telling)
+    streams = people(6, 10, 4, telling)
     report = run("waves", streams, TASK, [logistic_regression(TASK), Majority(TASK)])
     found = balanced(report, "band power, logistic regression")
     assert list(found) == list(PROTOCOLS)
@@ -79,7 +79,7 @@ def test_paper_finds_trials_by_their_spectrum_and_the_others_do_not() -> None:
 
 
 def test_permuted_labels_come_out_at_chance_under_every_protocol() -> None:
-    streams = people(8, 12, 8, telling, seed=1)
+    streams = people(8, 12, 4, telling, seed=1)
     contender = logistic_regression(TASK)
     report = run("permuted", streams, TASK, [contender], permute=True)
     assert report.permuted
