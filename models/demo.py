@@ -21,9 +21,10 @@ from models.architecture import MSiMambaConfig
 from models.checkpoint import Checkpoint, Header, save_checkpoint
 from models.hops import Hop, HopCutter
 from models.network import MSiMamba
+from models.scoring import evaluate, score, stream_logits
 from models.signal import SignalConfig
 from models.streams import Stream
-from models.training import OnProgress, TrainingConfig, evaluate, score, stream_logits, train
+from models.training import OnProgress, TrainingConfig, train
 
 INFO = StreamInfo(
     "Simulator", "simulate", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, live=False, simulated=True

@@ -165,3 +165,21 @@ def _positions() -> dict[str, NDArray[np.float64]]:
     name = new_name if new_name in get_builtin_montages() else "standard_1005"
     positions = make_standard_montage(name).get_positions()["ch_pos"]
     return {electrode.lower(): 1000.0 * place for electrode, place in positions.items()}
+
+
+def mirrored(montage: Sequence[str]) -> tuple[int, ...]:
+    """Each electrode's place when left and right are swapped; its own on the midline.
+
+    Odd numbers are left, and the even one after each is its mirror. An electrode whose mirror the
+    montage lacks keeps its place.
+    """
+    places = {_plain(name): place for place, name in enumerate(montage)}
+    return tuple(places.get(_mirror(_plain(name)), place) for place, name in enumerate(montage))
+
+
+def _mirror(name: str) -> str:
+    number = re.search(r"\d+$", name)
+    if number is None:
+        return name
+    n = int(number[0])
+    return f"{name[: number.start()]}{n + 1 if n % 2 else n - 1}"

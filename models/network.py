@@ -233,6 +233,11 @@ class MSiMamba(nn.Module):
         seen: Tensor = self.mstb(x).to(self.head.weight.dtype)
         return seen
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
     def initial_states(self, batch: int) -> States:
         """Return zeros, for `batch` fresh streams."""
         c, weight = self.config, self.head.weight

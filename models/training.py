@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.loss import PADDING, cross_entropy, fit_temperature, label_weights
+from models.augmentation import AS_IT_IS, Augmentation, Augmenter
+from models.batches import Batch, shuffled
+from models.loss import cross_entropy, label_weights
 from models.network import MSiMamba
+from models.scoring import Evaluation, evaluate, fit_temperatures
 from models.streams import Stream
 
-CHUNK_HOPS = 64
-"""Hops that are scanned at once when scoring; it bounds the memory and changes nothing else."""
+SCALED_BY = 4096
+"""Windows at most that the scale of the network's input is taken from."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class TrainingConfig:
         Of the weights, the dropout and the order.
     balanced
         Whether all labels of an output weigh the same in the loss, however rare; else all hops do.
+    averaging
+        What each step keeps of the running mean of the weights, which is what is then used; 0 uses
+        the weights themselves.
+    augmentation
+        What is changed about the windows.
     """
 
     epochs: int = 30
@@ -59,19 +66,8 @@ class TrainingConfig:
     clip: float = 1.0
     seed: int = 0
     balanced: bool = False
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Mean cross-entropy, nats, and the balanced accuracy of each head, in the outputs' order."""
-
-    loss: float
-    accuracies: tuple[float, ...]
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """The mean over the heads."""
-        return float(np.mean(self.accuracies))
+    averaging: float = 0.0
+    augmentation: Augmentation = AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -92,24 +88,84 @@ class Progress:
 OnProgress: TypeAlias = Callable[[Progress], None]
 
 
-def balanced_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Mean over the labels that occur of the share that is found; 0.5 is chance for two."""
-    return float(np.mean([(predicted[labels == k] == k).mean() for k in np.unique(labels)]))
+class Training:
+    """A network in training: its weights, and all that the next epoch hangs on.
 
+    Parameters
+    ----------
+    network
+        Trained in place. Its ``n_outputs`` is the number of labels over all outputs.
+    sizes
+        How many labels each output has.
+    streams
+        To learn from.
+    r
+        The gate of the carried state, trained beside r = 0.
+    config
+        The rest.
+    """
 
-@torch.inference_mode()
-def stream_logits(network: MSiMamba, streams: Sequence[Stream], r: float) -> list[Tensor]:
-    """Logits (n_hops, n_outputs) of each whole stream, all of them side by side."""
-    lengths = [len(stream.windows) for stream in streams]
-    states = network.initial_states(len(streams))
-    parts = []
-    for first in range(0, max(lengths), CHUNK_HOPS):
-        n_hops = min(CHUNK_HOPS, max(lengths) - first)
-        x, gates, _ = _gather(streams, [first] * len(streams), n_hops)
-        logits, states = network.scan(x, gates * r, states)
-        parts.append(logits)
-    whole = torch.cat(parts, dim=1)
-    return [logits[:n] for logits, n in zip(whole, lengths, strict=True)]
+    def __init__(
+        self,
+        network: MSiMamba,
+        sizes: Sequence[int],
+        streams: Sequence[Stream],
+        r: float,
+        config: TrainingConfig,
+    ) -> None:
+        self.network, self.config = network, config
+        self.epoch = 0
+        self._sizes, self._streams, self._r = sizes, streams, r
+        self.label_weights = label_weights(streams, sizes) if config.balanced else None
+        self.rng = np.random.default_rng(config.seed)
+        self.generator_state = torch.Generator().manual_seed(config.seed).get_state()
+        self._augmenter = Augmenter(config.augmentation, streams, self.rng)
+        network.standardise(_some_windows(streams).to(network.device))
+        groups = _groups(network, config.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
+        self.averaged = copy.deepcopy(network) if config.averaging else None
+
+    @property
+    def result(self) -> MSiMamba:
+        """The network with the weights to be used: the running mean, where there is one."""
+        return self.averaged if self.averaged is not None else self.network
+
+    def run_epoch(self) -> float:
+        """Learn from all streams once; the mean loss of the batches as they were learnt from."""
+        config = self.config
+        self.epoch += 1
+        rate = config.learning_rate * (1 + math.cos(math.pi * (self.epoch - 1) / config.epochs)) / 2
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        n_hops = int(self.rng.integers(config.sequence[0], config.sequence[1] + 1))
+        batches = shuffled(self._streams, n_hops, config.batch, self._augmenter, self.rng)
+        self.network.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.random.set_rng_state(self.generator_state)
+            losses = [self._learn(batch) for batch in batches]
+            self.generator_state = torch.random.get_rng_state()
+        return float(np.mean(losses))
+
+    def _learn(self, batch: Batch) -> float:
+        windows, gates, labels = (t.to(self.network.device) for t in batch)
+        carried = torch.from_numpy(self.rng.random((len(gates), 1)) < self.config.carried)
+        gates = torch.where(carried.to(gates.device), self._r * gates, 0.0)
+        logits = self.network.scan(windows, gates, None)[0]
+        loss = cross_entropy(logits, labels, self._sizes, self.label_weights)
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.optimiser.step()
+        self._average()
+        return loss.item()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.averaged is None:
+            return
+        pairs = zip(self.averaged.parameters(), self.network.parameters(), strict=True)
+        for mean, now in pairs:
+            mean.lerp_(now, 1 - self.config.averaging)
 
 
 def train(
@@ -125,16 +181,12 @@ def train(
 
     Parameters
     ----------
-    network
-        Its ``n_outputs`` is the number of labels over all outputs.
+    network, streams, r, config
+        See ``Training``.
     outputs
         The heads in order, each with its labels.
-    streams, validation
-        To learn from, and to choose the best epoch and the temperatures by.
-    r
-        The gate of the carried state, trained beside r = 0.
-    config
-        The rest.
+    validation
+        To choose the best epoch and the temperatures by.
     on_progress
         Called after each epoch.
 
@@ -143,128 +195,49 @@ def train(
     The temperature of each output, fitted on the validation streams with carried state.
     """
     sizes = [len(labels) for labels in outputs.values()]
-    label_weight = label_weights(streams, sizes) if config.balanced else None
-    rng = np.random.default_rng(config.seed)
-    optimiser = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
+    training = Training(network, sizes, streams, r, config)
     best, best_epoch, weights = math.inf, 0, copy.deepcopy(network.state_dict())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        for epoch in range(1, config.epochs + 1):
-            batches = _batches(streams, r, config, rng)
-            loss = _run_epoch(network, optimiser, sizes, batches, config.clip, label_weight)
-            decay.step()
-            found = evaluate(network, validation, sizes, r, label_weight)
-            if found.loss < best:
-                best, best_epoch, weights = found.loss, epoch, copy.deepcopy(network.state_dict())
-            if on_progress is not None:
-                on_progress(Progress(epoch, config.epochs, loss, found, epoch == best_epoch))
-            if epoch - best_epoch >= config.patience:
-                break
+    for epoch in range(1, config.epochs + 1):
+        loss = training.run_epoch()
+        found = evaluate(training.result, validation, sizes, r, training.label_weights)
+        if found.loss < best:
+            best, best_epoch = found.loss, epoch
+            weights = copy.deepcopy(training.result.state_dict())
+        if on_progress is not None:
+            on_progress(Progress(epoch, config.epochs, loss, found, epoch == best_epoch))
+        if epoch - best_epoch >= config.patience:
+            break
     network.load_state_dict(weights)
     return fit_temperatures(network, outputs, validation, r)
 
 
+def train_whole(
+    network: MSiMamba,
+    outputs: Mapping[str, Sequence[str]],
+    streams: Sequence[Stream],
+    epochs: int,
+    r: float,
+    config: TrainingConfig,
+) -> None:
+    """Train for so many epochs of the same schedule, with nothing left to choose by."""
+    sizes = [len(labels) for labels in outputs.values()]
+    training = Training(network, sizes, streams, r, config)
+    for _ in range(epochs):
+        training.run_epoch()
+    network.load_state_dict(training.result.state_dict())
+    network.eval()
+
+
+def _some_windows(streams: Sequence[Stream]) -> Tensor:
+    """Windows to take a scale from, every one or evenly spread."""
+    step = -(-sum(len(stream.windows) for stream in streams) // SCALED_BY)
+    windows = np.concatenate([stream.windows[::step] for stream in streams])
+    return torch.from_numpy(windows)
+
+
 def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay; vectors and the recurrence's A do not, as in Mamba."""
-    named = list(network.named_parameters())
+    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     free = [p for name, p in named if p.ndim < 2 or name.endswith("A_log")]
     matrices = [p for name, p in named if not (p.ndim < 2 or name.endswith("A_log"))]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0}]
-
-
-Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""Windows (B, S, C, L), gates (B, S), labels (B, S, n_heads) that are -1 where padded."""
-
-
-def _batches(
-    streams: Sequence[Stream], r: float, config: TrainingConfig, rng: np.random.Generator
-) -> Iterator[Batch]:
-    """Cut every stream from a random start into sequences of one length, and mix them."""
-    n_hops = int(rng.integers(config.sequence[0], config.sequence[1] + 1))
-    places = [
-        (stream, first)
-        for stream in streams
-        for first in range(int(rng.integers(n_hops)), len(stream.windows), n_hops)
-    ]
-    order = rng.permutation(len(places))
-    for at in range(0, len(places), config.batch):
-        chosen = [places[i] for i in order[at : at + config.batch]]
-        windows, gates, labels = _gather(
-            [stream for stream, _ in chosen], [first for _, first in chosen], n_hops
-        )
-        carried = torch.from_numpy(rng.random((len(chosen), 1)) < config.carried)
-        yield windows, torch.where(carried, r * gates, 0.0), labels
-
-
-def _gather(streams: Sequence[Stream], firsts: Sequence[int], n_hops: int) -> Batch:
-    """Stack the same number of hops of each stream; what lies past a stream's end is padding."""
-    n_channels, n_times = streams[0].windows.shape[1:]
-    windows = torch.zeros(len(streams), n_hops, n_channels, n_times)
-    gates = torch.zeros(len(streams), n_hops)
-    labels = torch.full((len(streams), n_hops, streams[0].labels.shape[1]), PADDING)
-    for row, (stream, first) in enumerate(zip(streams, firsts, strict=True)):
-        span = slice(first, first + n_hops)
-        n = len(stream.windows[span])
-        windows[row, :n] = torch.from_numpy(stream.windows[span])
-        gates[row, :n] = torch.from_numpy(~stream.restart[span])
-        labels[row, :n] = torch.from_numpy(stream.labels[span])
-    return windows, gates, labels
-
-
-def _run_epoch(
-    network: MSiMamba,
-    optimiser: torch.optim.Optimizer,
-    sizes: Sequence[int],
-    batches: Iterator[Batch],
-    clip: float,
-    weights: Sequence[Tensor] | None,
-) -> float:
-    """Return the mean loss of the batches as they were learnt from."""
-    network.train()
-    losses = []
-    for windows, gates, labels in batches:
-        loss = cross_entropy(network.scan(windows, gates, None)[0], labels, sizes, weights)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimiser.step()
-        losses.append(loss.item())
-    return float(np.mean(losses))
-
-
-def evaluate(
-    network: MSiMamba,
-    streams: Sequence[Stream],
-    sizes: Sequence[int],
-    r: float,
-    weights: Sequence[Tensor] | None = None,
-) -> Evaluation:
-    """Score whole streams, each from a fresh state; the network is left in eval mode."""
-    network.eval()
-    return score(stream_logits(network, streams, r), streams, sizes, weights)
-
-
-def score(
-    logits: Sequence[Tensor],
-    streams: Sequence[Stream],
-    sizes: Sequence[int],
-    weights: Sequence[Tensor] | None = None,
-) -> Evaluation:
-    """Score logits (n_hops, n_outputs) of each stream; sizes are the heads' numbers of labels."""
-    whole = torch.cat(list(logits))
-    labels = np.concatenate([stream.labels for stream in streams])
-    loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes, weights))
-    heads = zip(labels.T, torch.split(whole, list(sizes), dim=-1), strict=True)
-    return Evaluation(loss, tuple(balanced_accuracy(k, p.argmax(-1).numpy()) for k, p in heads))
-
-
-def fit_temperatures(
-    network: MSiMamba, outputs: Mapping[str, Sequence[str]], streams: Sequence[Stream], r: float
-) -> dict[str, float]:
-    """The temperature of each output that makes its probabilities likeliest on these streams."""
-    logits = torch.cat(stream_logits(network, streams, r)).double()
-    labels = torch.from_numpy(np.concatenate([stream.labels for stream in streams]))
-    sizes = [len(names) for names in outputs.values()]
-    heads = zip(outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True)
-    return {name: fit_temperature(head, label) for name, head, label in heads}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import welch
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -73,6 +74,10 @@ class BandPower:
                 for model in fitted
             ]
             self._chosen.append(fitted[int(np.argmax(scores))])
+
+    def refit(self, streams: Sequence[Stream]) -> None:
+        x, y = self._features(streams), np.concatenate([s.labels for s in streams])
+        self._chosen = [clone(model).fit(x, y[:, k]) for k, model in enumerate(self._chosen)]
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
         x = self._features(streams)

@@ -50,7 +50,10 @@ class Contender(Protocol):
         """Whether an answer hangs on earlier hops of the stream."""
 
     def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
-        """Begin anew and learn."""
+        """Begin anew, learn, and choose by the validation."""
+
+    def refit(self, streams: Sequence[Stream]) -> None:
+        """Begin anew and learn from all of these, which ``fit`` had in two parts, as it chose."""
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
         """(n_hops, n_outputs) of each stream: a softmax per output, side by side."""
@@ -82,6 +85,9 @@ class Majority:
         labels = np.concatenate([stream.labels for stream in streams])
         counts = [np.bincount(k, minlength=n) for k, n in zip(labels.T, self._sizes, strict=True)]
         self._shares = np.concatenate(counts) / len(labels)
+
+    def refit(self, streams: Sequence[Stream]) -> None:
+        self.fit(streams, ())
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
         return [np.tile(self._shares, (len(stream.windows), 1)) for stream in streams]

@@ -143,7 +143,6 @@ def evaluate(
                 n_folds, n = len(plan.folds), len(contenders)
                 done = number * n + place
                 on_step(Step(protocol, contender.name, number + 1, n_folds, done, n_folds * n))
-            contender.fit(parts[0], parts[1])
             for way, scored in zip(ways, _score(contender, parts, task, ways), strict=True):
                 found.setdefault((contender.name, way), []).append(scored)
     tested = [plan.streams[i] for fold in plan.folds for i in fold.test]
@@ -163,23 +162,36 @@ def evaluate(
     )
 
 
-Parts: TypeAlias = tuple[list[Stream], list[Stream], list[Stream]]
-"""Training, validation and test of a fold."""
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A fold's streams; ``whole`` is training and validation together."""
+
+    train: list[Stream]
+    validation: list[Stream]
+    test: list[Stream]
+    whole: list[Stream]
 
 
 def _parts(plan: Plan, fold: Fold) -> Parts:
     train, validation, test = (
         [plan.streams[i] for i in part] for part in (fold.train, fold.validation, fold.test)
     )
-    return train, validation, test
+    return Parts(train, validation, test, train + validation)
 
 
 def _score(
     contender: Contender, parts: Parts, task: Task, ways: Sequence[Smoothing]
 ) -> list[list[Scored]]:
-    """By way, then by output."""
-    _, validation, test = parts
-    known, said = (contender.probabilities(unlabelled(part)) for part in (validation, test))
+    """By way, then by output.
+
+    What is chosen on the validation is chosen by answers of a contender that has not learnt from
+    it; then it learns from all that is not tested.
+    """
+    validation, test = parts.validation, parts.test
+    contender.fit(parts.train, validation)
+    known = contender.probabilities(unlabelled(validation))
+    contender.refit(parts.whole)
+    said = contender.probabilities(unlabelled(test))
     known_labels, labels = (np.concatenate([s.labels for s in part]) for part in (validation, test))
     found = []
     for way in ways:

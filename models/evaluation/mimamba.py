@@ -3,91 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.architecture import MSiMambaConfig
 from models.evaluation.contenders import Contender, Task, Unlabelled
 from models.network import MSiMamba
+from models.recipes import Recipe
+from models.scoring import stream_logits
 from models.streams import Stream
-from models.training import TrainingConfig, stream_logits, train
+from models.training import Progress, TrainingConfig, train, train_whole
 
 GROUP = 64
 """Streams that are scored side by side; it bounds the memory and changes nothing else."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A named network: the sizes of input and output are the task's, whatever is written here."""
-
-    name: str
-    architecture: MSiMambaConfig
-    training: TrainingConfig
-    r: float
-
-
 class Weights:
-    """A recipe's weights, trained once for all that read them."""
+    """A recipe's weights, trained once for all that read them.
+
+    There are two: those that the validation chose by, and those that learnt from it as well.
+    """
 
     def __init__(self, recipe: Recipe, task: Task) -> None:
         self._recipe, self._task = recipe, task
-        self._network: MSiMamba | None = None
-        self._learnt: tuple[object, object] | None = None
+        self._learnt: Sequence[Stream] = ()
+        self._relearnt: Sequence[Stream] = ()
+        self._chosen: MSiMamba | None = None
+        self._whole: MSiMamba | None = None
+        self._epochs = 0
 
-    def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
-        """Train anew, unless these very sequences were the last that it was trained on."""
-        if self._learnt is not None and all(
-            a is b for a, b in zip(self._learnt, (streams, validation), strict=True)
-        ):
-            return
-        config, task = self._recipe.training, self._task
-        n_channels, n_times = streams[0].windows.shape[1:]
-        architecture = replace(
-            self._recipe.architecture,
-            n_channels=n_channels,
-            n_times=n_times,
-            n_outputs=sum(task.sizes),
-        )
+    def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> MSiMamba:
+        """Train anew, unless these very streams were the last that it was trained on."""
+        if self._chosen is None or self._learnt is not streams:
+            network, config = self._make(streams)
+            found: list[Progress] = []
+            r, outputs = self._recipe.r, self._task.outputs
+            train(network, outputs, streams, validation, r, config, found.append)
+            self._epochs = max(progress.epoch for progress in found if progress.best)
+            self._learnt, self._chosen = streams, network
+        return self._chosen
+
+    def refit(self, streams: Sequence[Stream]) -> MSiMamba:
+        """Train anew on all, for as many epochs as ``fit`` chose."""
+        if self._whole is None or self._relearnt is not streams:
+            network, config = self._make(streams)
+            outputs, r = self._task.outputs, self._recipe.r
+            train_whole(network, outputs, streams, self._epochs, r, config)
+            self._relearnt, self._whole = streams, network
+        return self._whole
+
+    def _make(self, streams: Sequence[Stream]) -> tuple[MSiMamba, TrainingConfig]:
+        recipe = self._recipe.fitted(self._task.montage, sum(self._task.sizes))
+        config = recipe.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self._network = MSiMamba(architecture)
-        fitting = fit_sequences(config, max(len(stream.windows) for stream in streams))
-        train(self._network, task.outputs, streams, validation, self._recipe.r, fitting)
-        self._learnt = (streams, validation)
+            network = MSiMamba(recipe.architecture)
+        return network, fit_sequences(config, max(len(stream.windows) for stream in streams))
 
-    def probabilities(self, streams: Sequence[Unlabelled], r: float) -> list[NDArray[np.float64]]:
+    def probabilities(
+        self, network: MSiMamba, streams: Sequence[Unlabelled], r: float
+    ) -> list[NDArray[np.float64]]:
         """Softmax of each output, side by side, of whole streams."""
-        if self._network is None:
-            raise RuntimeError("fit comes before probabilities")
         blank = [
             Stream(s.windows, s.restart, np.zeros((len(s.windows), 0), np.int64)) for s in streams
         ]
         groups = [blank[i : i + GROUP] for i in range(0, len(blank), GROUP)]
-        logits = [whole for group in groups for whole in stream_logits(self._network, group, r)]
+        logits = [whole for group in groups for whole in stream_logits(network, group, r)]
         heads = (torch.split(whole.double(), self._task.sizes, -1) for whole in logits)
         return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
 
 
-@dataclass(frozen=True, eq=False)
 class Reading:
     """Weights read with one r."""
 
-    name: str
-    weights: Weights
-    r: float
+    def __init__(self, name: str, weights: Weights, r: float) -> None:
+        self.name = name
+        self._weights, self._r = weights, r
+        self._network: MSiMamba | None = None
 
     @property
     def carries(self) -> bool:
-        return self.r > 0
+        return self._r > 0
 
     def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
-        self.weights.fit(streams, validation)
+        self._network = self._weights.fit(streams, validation)
+
+    def refit(self, streams: Sequence[Stream]) -> None:
+        self._network = self._weights.refit(streams)
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
-        return self.weights.probabilities(streams, self.r)
+        if self._network is None:
+            raise RuntimeError("fit comes before probabilities")
+        return self._weights.probabilities(self._network, streams, self._r)
 
 
 def readings(recipe: Recipe, task: Task) -> list[Contender]:

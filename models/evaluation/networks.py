@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,34 +53,60 @@ class Network:
         self._order = left_first(task.montage)
         self._scale = np.ones((len(task.montage), 1), np.float32)
         self._net: NeuralNet | None = None
+        self._epochs = config.epochs
 
     def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
-        config, sizes = self._config, self._task.sizes
+        self._rescale(streams)
+        patience = EarlyStopping(
+            patience=self._config.patience, threshold=0, load_best=True, sink=_hush
+        )
+        net = self._make(
+            streams, self._config.epochs, predefined_split(self._dataset(validation)), [patience]
+        )
+        self._train(net, streams)
+        losses = [epoch["valid_loss"] for epoch in net.history]
+        self._epochs = 1 + int(np.argmin(losses))
+
+    def refit(self, streams: Sequence[Stream]) -> None:
+        self._rescale(streams)
+        self._train(self._make(streams, self._epochs, None, []), streams)
+
+    def _rescale(self, streams: Sequence[Stream]) -> None:
         windows = np.concatenate([stream.windows for stream in streams])
         self._scale = np.maximum(np.median(windows.std(-1), axis=0), 1e-3)[:, None]
+
+    def _make(
+        self, streams: Sequence[Stream], epochs: int, split: Any, callbacks: Sequence[Any]
+    ) -> NeuralNet:
+        """An untrained one; the schedule is that of all epochs, however many of them are run."""
+        config, sizes = self._config, self._task.sizes
         weights = label_weights(streams, sizes) if config.balanced else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self._net = NeuralNet(
-                build(self.name, self._task),
-                Loss(sizes, weights),
-                optimizer=torch.optim.AdamW,
-                optimizer__weight_decay=config.weight_decay,
-                lr=config.learning_rate,
-                max_epochs=config.epochs,
-                batch_size=config.batch,
-                iterator_train__shuffle=True,
-                train_split=predefined_split(self._dataset(validation)),
-                callbacks=[
-                    EarlyStopping(
-                        patience=config.patience, threshold=0, load_best=True, sink=_hush
-                    ),
-                    LRScheduler("CosineAnnealingLR", T_max=config.epochs),
-                    GradientNormClipping(config.clip),
-                ],
-                verbose=0,
-            )
-            self._net.fit(self._dataset(streams))
+            module = build(self.name, self._task)
+        return NeuralNet(
+            module,
+            Loss(sizes, weights),
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=config.weight_decay,
+            lr=config.learning_rate,
+            max_epochs=epochs,
+            batch_size=config.batch,
+            iterator_train__shuffle=True,
+            train_split=split,
+            callbacks=[
+                *callbacks,
+                LRScheduler("CosineAnnealingLR", T_max=config.epochs),
+                GradientNormClipping(config.clip),
+            ],
+            verbose=0,
+        )
+
+    def _train(self, net: NeuralNet, streams: Sequence[Stream]) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._config.seed)
+            net.fit(self._dataset(streams))
+        self._net = net
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
         if self._net is None:

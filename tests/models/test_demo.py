@@ -25,9 +25,10 @@ from models.demo import (
     smooth,
     train_demo,
 )
+from models.scoring import evaluate, score, stream_logits
 from models.signal import SignalConfig
 from models.streams import Stream
-from models.training import Progress, TrainingConfig, evaluate, score, stream_logits
+from models.training import Progress, TrainingConfig
 
 NEW = People(900_000, 8, 90.0)
 """Nobody of the demo's own splits."""

@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 from models.architecture import MSiMambaConfig
 from models.loss import PADDING, cross_entropy, label_weights
 from models.network import MSiMamba
+from models.scoring import balanced_accuracy, evaluate, fit_temperatures, stream_logits
 from models.streams import Stream
-from models.training import (
-    Progress,
-    TrainingConfig,
-    balanced_accuracy,
-    evaluate,
-    fit_temperatures,
-    stream_logits,
-    train,
-)
+from models.training import Progress, TrainingConfig, train
 
 TINY = MSiMambaConfig(
     n_times=32, n_scales=1, kernels=(1,), hidden=2, d_model=16, d_ff=16, n_layers=1, d_state=4

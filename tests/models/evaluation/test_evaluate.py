@@ -48,10 +48,14 @@ class Spy:
     def __init__(self, carries: bool = False) -> None:
         self.carries = carries
         self.fitted: list[tuple[Sequence[Stream], Sequence[Stream]]] = []
+        self.refitted: list[Sequence[Stream]] = []
         self.asked: list[Sequence[Unlabelled]] = []
 
     def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
         self.fitted.append((streams, validation))
+
+    def refit(self, streams: Sequence[Stream]) -> None:
+        self.refitted.append(streams)
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
         self.asked.append(streams)

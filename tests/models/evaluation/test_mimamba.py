@@ -7,16 +7,16 @@ import pytest
 
 from models.architecture import MSiMambaConfig
 from models.evaluation.contenders import Unlabelled, unlabelled
-from models.evaluation.mimamba import Recipe, fit_sequences, readings
+from models.evaluation.mimamba import fit_sequences, readings
+from models.recipes import Recipe
 from models.training import TrainingConfig
 from tests.models.evaluation.people import TASK, people, telling
 
 TINY = MSiMambaConfig(
     n_scales=1, kernels=(1,), hidden=2, d_model=64, d_ff=16, n_layers=1, d_state=4
 )
-RECIPE = Recipe("tiny", TINY, TrainingConfig(6, 6, 2, (4, 4), learning_rate=1e-2), 0.9)
-
-ONCE = Recipe("tiny", TINY, TrainingConfig(1, 1, 4, (4, 6)), 0.9)
+RECIPE = Recipe("tiny", TINY, TASK.signal, TrainingConfig(6, 6, 2, (4, 4), learning_rate=1e-2), 0.9)
+ONCE = Recipe("tiny", TINY, TASK.signal, TrainingConfig(1, 1, 4, (4, 6)), 0.9)
 
 
 def test_both_readings_share_weights_and_learn() -> None:
@@ -43,10 +43,27 @@ def test_other_streams_are_learnt_anew_and_the_same_are_not() -> None:
     carried, alone = readings(ONCE, TASK)
     carried.fit(learn, streams[3:])
     first = carried.probabilities(asked)[0]
+    learn[0].windows[:] = 0.0  # would be seen if they were learnt once more
     alone.fit(learn, streams[3:])
+    carried.fit(learn, streams[3:])
     assert (carried.probabilities(asked)[0] == first).all()
-    alone.fit(learn[:1], streams[3:])
+    carried.fit(learn[:1], streams[3:])
     assert (carried.probabilities(asked)[0] != first).any()
+
+
+def test_refitted_it_has_learnt_from_the_validation_too() -> None:
+    streams = people(2, 3, 4, telling)
+    asked = unlabelled(streams[4:5])
+    carried, alone = readings(ONCE, TASK)
+    for contender in (carried, alone):
+        contender.fit(streams[:3], streams[3:4])
+    chosen = [contender.probabilities(asked)[0] for contender in (carried, alone)]
+    whole = streams[:4]
+    carried.refit(whole)
+    assert (carried.probabilities(asked)[0] != chosen[0]).any()
+    assert (alone.probabilities(asked)[0] == chosen[1]).all()  # it was not asked to yet
+    alone.refit(whole)
+    assert (alone.probabilities(asked)[0] != chosen[1]).any()
 
 
 def test_a_restart_in_the_stream_begins_anew() -> None:
@@ -62,7 +79,7 @@ def test_a_restart_in_the_stream_begins_anew() -> None:
 
 
 def test_r_of_0_has_one_reading() -> None:
-    plain = readings(Recipe("plain", TINY, TrainingConfig(), 0.0), TASK)
+    plain = readings(Recipe("plain", TINY, TASK.signal, TrainingConfig(), 0.0), TASK)
     assert [contender.name for contender in plain] == ["plain, r = 0"]
 
 

@@ -1,0 +1,102 @@
+"""Recipes: an architecture, its signal and its training under one name.
+
+``paper`` is the network as the paper has it, as far as that is public. ``spectral`` is ours: it
+embeds log power instead of samples, and its head sees only what the recurrence has gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from models.architecture import REFERENCE, MSiMambaConfig
+from models.augmentation import Augmentation
+from models.montage import mirrored
+from models.signal import SignalConfig
+from models.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a network is made of but the data.
+
+    The number of channels and of outputs, and which channels are each other's mirror, are the
+    data's: ``fitted`` fills them in.
+    """
+
+    name: str
+    architecture: MSiMambaConfig
+    signal: SignalConfig
+    training: TrainingConfig
+    r: float
+
+    def fitted(self, montage: Sequence[str], n_outputs: int) -> Recipe:
+        """The same recipe for a montage and so many labels over all outputs."""
+        training = self.training
+        if training.augmentation.mirror:
+            augmentation = replace(training.augmentation, mirror=mirrored(montage))
+            training = replace(training, augmentation=augmentation)
+        architecture = replace(
+            self.architecture,
+            n_channels=len(montage),
+            n_times=self.signal.window,
+            n_outputs=n_outputs,
+        )
+        return replace(self, architecture=architecture, training=training)
+
+
+PAPER = Recipe(
+    "paper",
+    REFERENCE,
+    SignalConfig(),
+    TrainingConfig(balanced=True),
+    r=1.0,
+)
+SPECTRAL = Recipe(
+    "spectral",
+    MSiMambaConfig(
+        n_times=512,
+        n_scales=2,
+        kernels=(1, 3),
+        hidden=8,
+        d_model=32,
+        d_ff=32,
+        n_layers=1,
+        d_state=1,
+        dropout=0.5,
+        embedding="spectral",
+        bins=(4, 160),
+        bands=39,
+        mixer="memory",
+        dt=(1e-3, 2e-2),
+        blanking=0.5,
+    ),
+    SignalConfig(window=512, hop=128),
+    TrainingConfig(
+        epochs=25,
+        patience=25,
+        batch=16,
+        sequence=(64, 64),
+        carried=0.9,
+        learning_rate=2e-3,
+        weight_decay=0.1,
+        balanced=True,
+        averaging=0.98,
+        augmentation=Augmentation(mixing=1.0, mirror=(3, 2, 1, 0)),
+    ),
+    r=1.0,
+)
+RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
+
+
+def ablations(recipe: Recipe) -> list[Recipe]:
+    """The recipe without its multi-scale block, and without its recurrence."""
+    a = recipe.architecture
+    found = []
+    if a.mstb:
+        found.append(replace(recipe, name="no MSTB", architecture=replace(a, mstb=False)))
+    if a.mixer != "none":
+        found.append(
+            replace(recipe, name="no iMamba", architecture=replace(a, mixer="none"), r=0.0)
+        )
+    return found
