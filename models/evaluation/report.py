@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,24 @@ def to_table(report: Report) -> Table:
     return table
 
 
+def to_markdown(report: Report) -> str:
+    """The table with its warnings and notes, for a card."""
+    heads = ("protocol", "output", "contender", "accuracy", "balanced accuracy", "macro-F1")
+    table = [
+        _cells((*heads, "ECE raw", "ECE", "Brier")),
+        _cells(("---",) * 9),
+        *(
+            _cells(_row(evaluation, result))
+            for evaluation in report.evaluations
+            for output in report.outputs
+            for result in evaluation.results
+            if result.output == output
+        ),
+    ]
+    parts = [*above(report), "\n".join(table), "\n".join(f"- {line}" for line in below(report))]
+    return "\n\n".join(parts)
+
+
 def save_report(report: Report, folder: Path) -> list[Path]:
     """Write ``evaluation.txt``, ``.json`` and ``.png``, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,6 +168,10 @@ def _row(evaluation: Evaluation, result: Result) -> list[str]:
     first, *others = (f"{number:.3f}" for number in numbers)
     balanced = f"{mean.balanced_accuracy:.3f} ± {spread.balanced_accuracy:.3f}"
     return [_marked(evaluation), result.output, _who(result), first, balanced, *others]
+
+
+def _cells(row: Sequence[str]) -> str:
+    return f"| {' | '.join(row)} |"
 
 
 def _draw(axes: Axes, result: Result, labels: tuple[str, ...]) -> None:
