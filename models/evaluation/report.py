@@ -13,6 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from drivers.base import Mismatch
+from drivers.recording import one_line
 from models.evaluation.results import Evaluation, Report, Result
 
 if TYPE_CHECKING:
@@ -31,6 +33,17 @@ def to_json(report: Report) -> bytes:
 def from_json(content: bytes) -> Report:
     """Raise msgspec.ValidationError where it is no report."""
     return msgspec.json.decode(content, type=Report)
+
+
+def load_report(path: Path) -> Report:
+    """A report from the file that ``save_report`` wrote; raises Mismatch in one line."""
+    try:
+        return from_json(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        found = one_line(str(error))
+        raise Mismatch(
+            f"an evaluation.json of mimamba evaluate at {path}", found, "name the file"
+        ) from error
 
 
 def to_text(report: Report) -> str:
