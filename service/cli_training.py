@@ -102,10 +102,10 @@ def train_demo(
         run(out, seed)
 
 
-@train.command("deap")
-@train.command("dreamer")
-@train.command("seed")
-@train.command("bids")
+@train.command("bids", short_help="On any BIDS-EEG data set.")  # the last one is listed first
+@train.command("seed", short_help="On SEED: Preprocessed_EEG.")
+@train.command("dreamer", short_help="On DREAMER: DREAMER.mat.")
+@train.command("deap", short_help="On DEAP, preprocessed: s01.dat .. s32.dat, or .mat.")
 def train_on(
     context: typer.Context,
     root: Root,
@@ -142,8 +142,12 @@ def train_on(
         ),
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="Of the weights; the data set's own terms may say.")
-    ] = "not stated; the data set's own terms hold",
+        str | None,
+        typer.Option(
+            help="Of the weights. [default: not stated; the data set's own terms hold]",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         Literal["cpu", "cuda"], typer.Option(help="What computes; cuda is an NVIDIA GPU.")
     ] = "cpu",

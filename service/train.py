@@ -14,7 +14,6 @@ from models import demo
 from models.checkpoint import SUFFIX, Checkpoint
 from models.datasets import Dataset
 from models.evaluation.report import load_report
-from models.evaluation.scores import check_same
 from models.fitting import Epoch as FitEpoch
 from models.fitting import FittingError, fit
 from models.order import About, Order
@@ -24,6 +23,7 @@ from service.dataset import DataFlags
 from service.shelf import ModelNameError, check_name, models_folder
 
 PHASES = {"choosing": "Choosing the epochs", "learning": "Learning from everybody"}
+UNSTATED = "not stated; the data set's own terms hold"
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
 
 
@@ -55,7 +55,7 @@ class TrainFlags:
     seed: int
     resume: bool
     scores: Path | None
-    licence: str
+    licence: str | None
     device: str
     data_dir: Path | None
 
@@ -83,7 +83,7 @@ class TrainFlags:
         epochs = [f"--epochs {self.epochs}"] if self.epochs else []
         device = [f"--device {self.device}"] if self.device != "cpu" else []
         scores = ["--scores evaluation.json"] if self.scores else []
-        licence = [f"--licence {shlex.quote(self.licence)}"]
+        licence = [f"--licence {shlex.quote(self.licence)}"] if self.licence else []
         chosen = [f"--recipe {self.recipe}", f"--seed {self.seed}", *epochs]
         return [f"--name {name}", *chosen, *device, *licence, *scores]
 
@@ -113,9 +113,7 @@ def train_on(data: DataFlags, asked: TrainFlags) -> None:
     console = Console(stderr=True)
     dataset = data.open(console)
     order = Order.of(dataset, recipe, data.baseline, asked.device)
-    if report is not None:
-        check_same(report, order.setting, order.recipe)
-    about = About(name, asked.licence, *_commands(data, asked, name), report)
+    about = About(name, asked.licence or UNSTATED, *_commands(data, asked, name), report)
     checkpoint = _fit(path, dataset, order, about, asked.resume, console)
     _print(path, checkpoint)
     console.print(f"Its card: {path.with_suffix('.md')}", highlight=False, markup=False)
@@ -164,4 +162,5 @@ def _fit(
 def _print(path: Path, checkpoint: Checkpoint) -> None:
     Console().print(f"{path}: SHA-256 {checkpoint.sha256}", highlight=False, markup=False)
     for name, value in checkpoint.scores.items():
-        Console().print(f"  {name}: {value:.3f}", highlight=False, markup=False)
+        if name.endswith("/balanced_accuracy"):
+            Console().print(f"  {name}: {value:.3f}", highlight=False, markup=False)
