@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 
 from service import cli_files
-from service.terminal import DataDir, Memory, Model, Name, To, one_line_errors
+from service.terminal import (
+    CaFile,
+    DataDir,
+    Memory,
+    Model,
+    Name,
+    To,
+    TokenFile,
+    credentials,
+    one_line_errors,
+)
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
@@ -37,7 +47,11 @@ def serve(
     model: Model = None,
     memory: Memory = True,
     host: Annotated[
-        str | None, typer.Option(help="A loopback address. [default: 127.0.0.1]")
+        str | None,
+        typer.Option(
+            help="The address to listen on. Any but loopback needs tokens, and TLS or "
+            "--insecure-http. [default: 127.0.0.1]"
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8765]")] = None,
     files: Annotated[
@@ -47,6 +61,25 @@ def serve(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A name besides localhost that browsers may use.")
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the token to control and, on a second line, that to view; else "
+            "MIMAMBA_TOKEN and MIMAMBA_VIEW_TOKEN hold them. [default: made where one is needed]",
+            show_default=False,
+        ),
+    ] = None,
+    ssl_certfile: Annotated[
+        Path | None, typer.Option(help="The certificate for TLS (PEM).", show_default=False)
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None,
+        typer.Option(help="Its key. [default: in the certificate's file]", show_default=False),
+    ] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option("--insecure-http", help="Listen beyond this machine without TLS."),
+    ] = False,
     lsl_out: Annotated[
         bool,
         typer.Option(
@@ -75,6 +108,10 @@ def serve(
             "files": files,
             "data_dir": data_dir,
             "allowed_host": allowed_host or None,
+            "token_file": token_file,
+            "ssl_certfile": ssl_certfile,
+            "ssl_keyfile": ssl_keyfile,
+            "insecure_http": insecure_http or None,
             "lsl_out": lsl_out or None,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
@@ -95,12 +132,14 @@ def acquire(
         float,
         typer.Option(help="Seconds of signal kept while the connection is lost.", min=1, max=3600),
     ] = 90.0,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
     """Send a source of this machine to a service on another one, without losing a sample."""
     with one_line_errors():
         from service.acquire import acquire as run
 
-        run(source, to, session, model, memory, buffer)
+        run(source, to, session, model, memory, buffer, credentials(token_file, cafile))
 
 
 @app.command()
@@ -110,12 +149,14 @@ def watch(
     session: Annotated[
         list[str] | None, typer.Option(help="Only this session; may be given several times.")
     ] = None,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
     """Follow a running service in the terminal, through its public WebSocket."""
     with one_line_errors():
         from service.watch import watch as run
 
-        run(url, json, session or [])
+        run(url, json, session or [], credentials(token_file, cafile))
 
 
 @app.command()
@@ -140,12 +181,14 @@ def control(
         bool | None, typer.Option("--loop/--no-loop", help="Start anew at the end, or end there.")
     ] = None,
     url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
     """Pause, move and pace a recording that a running service plays, and say where it is."""
     with one_line_errors():
         from service.control import control as run
 
-        changes = {
+        changes: dict[str, object] = {
             "paused": paused,
             "position": seek,
             "marker": marker,
@@ -153,7 +196,8 @@ def control(
             "speed": speed,
             "loop": loop,
         }
-        run(url, session, {name: value for name, value in changes.items() if value is not None})
+        changes = {name: value for name, value in changes.items() if value is not None}
+        run(url, session, changes, credentials(token_file, cafile))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from service.hub import Hub
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
+    Auth,
     ClientMessage,
     Clock,
     Error,
@@ -39,12 +40,15 @@ from service.messages import (
 from service.push import Intake, Pushes
 from service.pushmessages import Push, Pushing, Samples
 from service.reader import Reader
+from service.rights import Rights
 from service.session import Session
 
-Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Error
+Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Hello | Error
 """A client's message that the sender answers, or the answer itself."""
 ASKED = 16
 """A client's messages that may wait for an answer; more wait in its own socket."""
+LOGIN_OVER = 4401
+"""The close code that says: show a token."""
 
 
 def clock_now() -> Clock:
@@ -58,7 +62,9 @@ class Connection:
     Parameters
     ----------
     socket
-        Not yet accepted.
+        Accepted.
+    rights
+        What it may say.
     hub
         Wakes this connection.
     sessions
@@ -72,12 +78,14 @@ class Connection:
     def __init__(
         self,
         socket: WebSocket,
+        rights: Rights,
         hub: Hub,
         sessions: Callable[[], dict[str, Session]],
         server: str,
         pushes: Pushes,
     ) -> None:
         self._socket = socket
+        self._rights = rights
         self._hub = hub
         self._sessions = sessions
         self._server = server
@@ -103,8 +111,7 @@ class Connection:
         self._woken.set()
 
     async def serve(self) -> None:
-        """Talk until the client goes."""
-        await self._socket.accept(MSGPACK_SUBPROTOCOL if self._binary else None)
+        """Talk until the client goes, or its login ends."""
         self._hub.join(self)
         try:
             async with anyio.create_task_group() as tasks:
@@ -122,25 +129,38 @@ class Connection:
             payload = frame.get("bytes") if self._binary else frame.get("text")
             message = read_frame(payload, self._binary)
             self._intake.hear()
-            # What a busy session has no room for waits here, and so in the acquirer's socket.
-            heard = (
-                await self._intake.take(message) if isinstance(message, Push | Samples) else message
-            )
+            heard = message if isinstance(message, Error) else await self._take(message)
             if heard is not None:
                 await self._asked.put(heard)
             self._woken.set()
+
+    async def _take(self, message: ClientMessage) -> Asked | None:
+        """What is to be answered, or the answer."""
+        if isinstance(message, Auth):
+            refusal = self._rights.show(message)
+            if refusal is not None:
+                return Error("unauthenticated", refusal.reason, message.id)
+            return self._hello()
+        refused = self._rights.refusal(message)
+        if refused is not None:
+            return refused
+        if isinstance(message, Push | Samples):
+            # What a busy session has no room for waits here, and so in the acquirer's socket.
+            return await self._intake.take(message)
+        return message
 
     async def _speak(self) -> None:
         try:
             for frame in self._greeting():
                 await self._send(frame)
-            while True:
+            while self._rights.scope is not None:
                 frames = self._due()
                 for frame in frames:
                     await self._send(frame)
                 if not frames:
                     self._woken.clear()
                     await self._woken.wait()
+            await self._socket.close(LOGIN_OVER, "the login has ended; log in again")
         except WebSocketDisconnect:
             return
 
@@ -153,13 +173,17 @@ class Connection:
     def _greeting(self) -> list[bytes]:
         """Hello, and each session as it stands."""
         self._states = self._hub.states.next
-        messages: list[ServerMessage] = [Hello(PROTOCOL, self._server, clock_now())]
+        messages: list[ServerMessage] = [self._hello()]
         for session in self._sessions().values():
             if session.history is not None:
                 messages.append(SessionState(session.name, "opened"))
             if session.state == "ended":
                 messages.append(SessionState(session.name, "ended", session.reason))
         return [encode(message, self._binary) for message in messages]
+
+    def _hello(self) -> Hello:
+        rights = self._rights
+        return Hello(PROTOCOL, self._server, clock_now(), rights.scope, rights.shown)
 
     def _due(self) -> list[bytes]:
         """The frames to send next; empty where there is nothing to say."""
@@ -187,7 +211,7 @@ class Connection:
         return [encode(state, self._binary)]
 
     def _answer(self, asked: Asked) -> list[bytes]:
-        if isinstance(asked, Error | Pushing):
+        if isinstance(asked, Error | Pushing | Hello):
             return [encode(asked, self._binary)]
         if isinstance(asked, Ping):
             return [encode(Pong(asked.t, clock_now(), asked.id), self._binary)]

@@ -8,10 +8,17 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import (
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 from drivers.base import Mendable
 from service.client import ServiceUnreachable
+from service.credentials import MEND, Credentials, NotLetIn
 
 TIMEOUT = 10.0
 FOREIGN = (HTTPException, OSError, ValueError, LookupError, TypeError)
@@ -22,7 +29,14 @@ class ControlRefused(Mendable):
     """The service does not do what was asked; one clear line, its own."""
 
 
-def control(url: str, session: str, changes: dict[str, object]) -> None:
+class _Stay(HTTPRedirectHandler):
+    """Follows no redirection: it would take the token along."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """None refuses."""
+
+
+def control(url: str, session: str, changes: dict[str, object], credentials: Credentials = NOTHING) -> None:
     """Change how a session's recording is played, where there is something to change, and tell it.
 
     Parameters
@@ -33,30 +47,38 @@ def control(url: str, session: str, changes: dict[str, object]) -> None:
         The session's id.
     changes
         Fields of ``POST /v1/sessions/{session}/replay``.
+    credentials
+        The token to show, and the certificates to trust.
 
     Raises
     ------
     ServiceUnreachable
         If no service answers there.
+    NotLetIn
+        If it wants a token, or another one.
     ControlRefused
         If it refuses, ``url`` is no address, or what answers there is no service.
     """
     base = url if "://" in url else f"http://{url}"
     address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/replay"
     body = json.dumps(changes).encode() if changes else None
-    sys.stdout.write(_ask(address, body))
+    sys.stdout.write(_ask(address, body, credentials))
 
 
-def _ask(address: str, body: bytes | None) -> str:
+def _ask(address: str, body: bytes | None, credentials: Credentials = NOTHING) -> str:
     """How it plays, in words."""
     # A service is on this machine or near; a proxy that the environment names cannot reach it.
-    opener = build_opener(ProxyHandler({}))
+    secure = HTTPSHandler(context=credentials.context(address))
+    opener = build_opener(ProxyHandler({}), _Stay(), secure)
     try:
-        request = Request(address, body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **credentials.headers}
+        request = Request(address, body, headers)
         with opener.open(request, timeout=TIMEOUT) as answer:
             return _words(json.load(answer))
     except HTTPError as error:
         with error:
+            if error.code == 401:
+                raise NotLetIn(f"{_reason(error).rpartition('; ')[0]}; {MEND}") from error
             raise ControlRefused(_reason(error)) from error
     except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error

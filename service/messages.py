@@ -17,6 +17,7 @@ from models.meter import ChannelQuality
 from models.montage import Electrode
 from models.prediction import Outputs, Status
 from service.pushmessages import Ack, Push, Pushing, Samples
+from service.tokens import Scope
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
@@ -47,6 +48,17 @@ class Since(msgspec.Struct, frozen=True, omit_defaults=True):
     seq: dict[Topic, int] = {}
 
 
+class Auth(msgspec.Struct, frozen=True, tag="auth", omit_defaults=True):
+    """Show a token; answered by another hello. Whoever cannot send headers says it first."""
+
+    token: str
+    id: str | int | None = None
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return "Auth()"
+
+
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", omit_defaults=True):
     """Send these topics of a session: after ``since`` where it is given, else from now on."""
 
@@ -71,7 +83,7 @@ class Ping(msgspec.Struct, frozen=True, tag="ping", omit_defaults=True):
     id: str | int | None = None
 
 
-ClientMessage: TypeAlias = Subscribe | Unsubscribe | Ping | Push | Samples
+ClientMessage: TypeAlias = Auth | Subscribe | Unsubscribe | Ping | Push | Samples
 
 
 # From the service --------------------------------------------------------------------------------
@@ -85,12 +97,18 @@ class Clock:
     unix: float
 
 
-class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The first message on every connection."""
+class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
+    """The first message on every connection, and the answer to ``auth``.
+
+    ``scope`` is what the connection may do: ``view``, or ``control`` as well. It is null for a
+    stranger, who must say ``auth`` within 5 s and is told neither version nor clock.
+    """
 
     protocol: str
     server: str
-    clock: Clock
+    clock: Clock | None
+    scope: Scope | None
+    id: str | int | None = None
 
 
 @dataclass(frozen=True)

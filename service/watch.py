@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.client import Client
+from service.credentials import Credentials
 from service.messages import (
     Link,
     PredictionMessage,
@@ -43,19 +44,22 @@ class Row:
     lost: int = 0
 
 
-def watch(url: str, json: bool, only: list[str]) -> None:
+def watch(url: str, json: bool, only: list[str], credentials: Credentials) -> None:
     """Follow all sessions, or ``only`` some, until interrupted.
 
     Raises
     ------
     ServiceUnreachable
         If no service answers.
+    NotLetIn
+        If it wants a token, or another one.
     """
-    asyncio.run(_print_json(url, only) if json else _show_table(url, only))
+    client = Client(url, credentials=credentials)
+    asyncio.run(_print_json(client, only) if json else _show_table(client, only))
 
 
-async def _print_json(url: str, only: list[str]) -> None:
-    async with Client(url) as client:
+async def _print_json(client: Client, only: list[str]) -> None:
+    async with client:
         async for message in client:
             await _follow(client, message, only)
             name = getattr(message, "session", None)
@@ -64,10 +68,10 @@ async def _print_json(url: str, only: list[str]) -> None:
                 sys.stdout.flush()
 
 
-async def _show_table(url: str, only: list[str]) -> None:
+async def _show_table(client: Client, only: list[str]) -> None:
     rows: dict[str, Row] = {}
     console = Console()
-    async with Client(url) as client:
+    async with client:
         with Live(_table(rows), console=console, auto_refresh=False) as live:
             async for message in client:
                 await _follow(client, message, only)

@@ -47,7 +47,8 @@ STAMPS = [812.125, 812.12890625, 812.1328125]
 MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9)
 
 MESSAGES: tuple[ServerMessage, ...] = (
-    Hello(PROTOCOL, "mimamba 0.1.0", CLOCK),
+    Hello(PROTOCOL, "mimamba 0.1.0", CLOCK, "control"),
+    Hello(PROTOCOL, "mimamba", None, None),
     Subscribed(
         "muse-1",
         "epoch-1",

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 
 from service.app import make_app
 from service.client import stream_url
+from service.gate import GRACE
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     ClientMessage,
@@ -62,7 +63,7 @@ class Live:
 
 
 @contextmanager
-def live(*sources: str, **settings: Any) -> Iterator[Live]:
+def live(*sources: str, grace: float = GRACE, **settings: Any) -> Iterator[Live]:
     """A service that watches these sources; it has ended on leaving, threads and all."""
     before = set(threading.enumerate())
     made = make_settings({"source": list(sources), "port": 0, **settings})
@@ -70,7 +71,7 @@ def live(*sources: str, **settings: Any) -> Iterator[Live]:
     # A small buffer, which accepted sockets inherit, so that a stall shows soon.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = Start(made, Console(quiet=True))
-    start.server = server = uvicorn.Server(make_config(make_app(made, start)))
+    start.server = server = uvicorn.Server(make_config(make_app(made, start, grace=grace), made))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
