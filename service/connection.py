@@ -183,7 +183,8 @@ class Connection:
 
     def _hello(self) -> Hello:
         rights = self._rights
-        return Hello(PROTOCOL, self._server, clock_now(), rights.scope, rights.shown)
+        clock, scope = clock_now(), rights.scope
+        return Hello(PROTOCOL, self._server, clock, scope, rights.login, rights.shown)
 
     def _due(self) -> list[bytes]:
         """The frames to send next; empty where there is nothing to say."""

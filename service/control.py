@@ -36,7 +36,9 @@ class _Stay(HTTPRedirectHandler):
         """None refuses."""
 
 
-def control(url: str, session: str, changes: dict[str, object], credentials: Credentials = NOTHING) -> None:
+def control(
+    url: str, session: str, changes: dict[str, object], credentials: Credentials = NOTHING
+) -> None:
     """Change how a session's recording is played, where there is something to change, and tell it.
 
     Parameters

@@ -101,13 +101,15 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
     """The first message on every connection, and the answer to ``auth``.
 
     ``scope`` is what the connection may do: ``view``, or ``control`` as well. It is null for a
-    stranger, who must say ``auth`` within 5 s and is told neither version nor clock.
+    stranger, who must say ``auth`` within 5 s and is told neither version nor clock. ``login`` is
+    true where it came by a login's cookie, which ``POST /v1/logout`` ends.
     """
 
     protocol: str
     server: str
     clock: Clock | None
     scope: Scope | None
+    login: bool = False
     id: str | int | None = None
 
 

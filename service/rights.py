@@ -38,6 +38,11 @@ class Rights:
         """What it may do; None as long as it is a stranger's, or once its login has ended."""
         return self._grant.scope if self._grant and self._door.holds(self._grant) else None
 
+    @property
+    def login(self) -> bool:
+        """Whether they come from a login's cookie."""
+        return self._grant is not None and self._grant.login is not None
+
     def show(self, asked: Auth) -> Refusal | None:
         """Show a token: a right one is what counts from here on, another changes nothing."""
         judged = self._door.present(asked.token, self._address)

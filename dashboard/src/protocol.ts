@@ -62,7 +62,12 @@ export interface Hello {
   type: 'hello';
   protocol: string;
   server: string;
-  clock: Clock;
+  /** Null for a stranger. */
+  clock: Clock | null;
+  /** What this page may do; null for a stranger, who must log in. */
+  scope: 'view' | 'control' | null;
+  /** Whether it came by a login, which can be ended. */
+  login?: boolean;
 }
 
 export interface Subscribed {
