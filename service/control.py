@@ -18,7 +18,7 @@ from urllib.request import (
 
 from drivers.base import Mendable
 from service.client import ServiceUnreachable
-from service.credentials import MEND, Credentials, NotLetIn
+from service.credentials import MEND, NOTHING, Credentials, NotLetIn
 
 TIMEOUT = 10.0
 FOREIGN = (HTTPException, OSError, ValueError, LookupError, TypeError)
@@ -67,7 +67,7 @@ def control(
     sys.stdout.write(_ask(address, body, credentials))
 
 
-def _ask(address: str, body: bytes | None, credentials: Credentials = NOTHING) -> str:
+def _ask(address: str, body: bytes | None, credentials: Credentials) -> str:
     """How it plays, in words."""
     # A service is on this machine or near; a proxy that the environment names cannot reach it.
     secure = HTTPSHandler(context=credentials.context(address))

@@ -64,8 +64,12 @@ export class Dashboard {
   }
 
   async logOut(): Promise<void> {
-    await this.service.logOut();
-    this.client.lock('');
+    try {
+      await this.service.logOut();
+      this.client.lock('');
+    } catch (error) {
+      this.problem = `The login did not end: ${String(error)}`;
+    }
   }
 
   /** Put a session in focus as soon as it is there. */

@@ -176,7 +176,8 @@ describe('Masthead', () => {
 
   it('ends a login where there is one', () => {
     const logOut = vi.fn();
-    render(Masthead, { connection: { phase: 'connected' }, time: 0, logOut });
+    const connection = { phase: 'connected' } as const;
+    render(Masthead, { connection, time: 0, logOut: () => void logOut() });
     document.querySelector<HTMLButtonElement>('[data-testid="log-out"]')?.click();
     expect(logOut).toHaveBeenCalledOnce();
   });
