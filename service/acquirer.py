@@ -28,8 +28,11 @@ OPENING = 5.0
 """Seconds that an attempt to connect may take."""
 CLOSING = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-FOREIGN = (OSError, InvalidHandshake, InvalidURI, msgspec.MsgspecError, UnicodeError)
-"""What comes of an address where no service is."""
+FOREIGN = (
+    *(OSError, ConnectionClosed, InvalidHandshake, InvalidURI),
+    *(msgspec.MsgspecError, UnicodeError, RecursionError),
+)
+"""What comes of an address where no service is, or one that will not talk to us."""
 GOODBYE = 5.0
 """Seconds to deliver what is left when interrupted."""
 
@@ -120,17 +123,14 @@ class Acquirer:
 
     async def _greet(self) -> None:
         """Ask whether the service is there and lets us in, before the headset is bothered."""
-        told: Hello | ConnectionClosed
         try:
-            told = await self._hear_hello()
-        except ConnectionClosed as closed:
-            told = closed
+            refused = refusal_of(await self._hear_hello(), need="control")
         except FOREIGN as error:
-            raise ServiceUnreachable(
+            refused = refusal_of(error) if isinstance(error, ConnectionClosed) else None
+            raise refused or ServiceUnreachable(
                 f"wanted a mimamba service at {self._url}; found: {error or type(error).__name__}; "
                 "start one with mimamba serve, or correct the address"
             ) from error
-        refused = refusal_of(told, need="control")
         if refused:
             raise refused
 

@@ -21,6 +21,7 @@ from service.hub import Hub
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
+    TOKEN_WANTED,
     Auth,
     ClientMessage,
     Clock,
@@ -47,8 +48,6 @@ Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Hello | Error
 """A client's message that the sender answers, or the answer itself."""
 ASKED = 16
 """A client's messages that may wait for an answer; more wait in its own socket."""
-LOGIN_OVER = 4401
-"""The close code that says: show a token."""
 
 
 def clock_now() -> Clock:
@@ -160,7 +159,7 @@ class Connection:
                 if not frames:
                     self._woken.clear()
                     await self._woken.wait()
-            await self._socket.close(LOGIN_OVER, "the login has ended; log in again")
+            await self._socket.close(TOKEN_WANTED, "the login has ended; log in again")
         except WebSocketDisconnect:
             return
 

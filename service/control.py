@@ -18,7 +18,7 @@ from urllib.request import (
 
 from drivers.base import Mendable
 from service.client import ServiceUnreachable
-from service.credentials import MEND, NOTHING, Credentials, NotLetIn
+from service.credentials import ASKED, NOTHING, REFUSED, Credentials, NotLetIn
 
 TIMEOUT = 10.0
 FOREIGN = (HTTPException, OSError, ValueError, LookupError, TypeError)
@@ -80,7 +80,7 @@ def _ask(address: str, body: bytes | None, credentials: Credentials) -> str:
     except HTTPError as error:
         with error:
             if error.code == 401:
-                raise NotLetIn(f"{_reason(error).rpartition('; ')[0]}; {MEND}") from error
+                raise NotLetIn(REFUSED if credentials.token else ASKED) from error
             raise ControlRefused(_reason(error)) from error
     except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error

@@ -10,15 +10,21 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 from drivers.base import Mendable
-from service.messages import Hello
+from service.messages import TOKEN_WANTED, Hello
 from service.tokens import Scope, check_token, read_tokens
 
-WRONG_TOKEN = 4401
-MEND = "give the right one with --token-file or MIMAMBA_TOKEN"
+ASKED = "a service that asks for a token"
+REFUSED = "that this token is refused"
 
 
 class NotLetIn(Mendable):
     """The service wants a token, or another one; one clear line."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"wanted to be let in; found {found}; "
+            "give the right token with --token-file or MIMAMBA_TOKEN"
+        )
 
 
 class BadCertificate(Mendable):
@@ -92,11 +98,10 @@ def find_credentials(token_file: Path | None, trusted: Path | None) -> Credentia
 def refusal_of(told: Hello | ConnectionClosed, need: Scope = "view") -> NotLetIn | None:
     """Why we are not let in, by a service's hello or by its farewell; None where that is not so."""
     if isinstance(told, ConnectionClosed):
-        if told.rcvd is None or told.rcvd.code != WRONG_TOKEN:
-            return None
-        return NotLetIn(f"wanted to be let in; found that the token is refused; {MEND}")
+        refused = told.rcvd is not None and told.rcvd.code == TOKEN_WANTED
+        return NotLetIn(REFUSED) if refused else None
     if told.scope is None:
-        return NotLetIn(f"wanted to be let in; found a service that asks for a token; {MEND}")
-    if told.scope != need and need == "control":
-        return NotLetIn(f"wanted to control; found that the token only lets us view; {MEND}")
+        return NotLetIn(ASKED)
+    if need == "control" != told.scope:
+        return NotLetIn("that this token only lets us view")
     return None

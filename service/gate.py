@@ -7,19 +7,27 @@ nor its clock, which would tell how long the machine has been up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.connection import read_frame
 from service.door import Door, Grant, Refusal, address_of
-from service.messages import MSGPACK_SUBPROTOCOL, PROTOCOL, Auth, Error, Hello, encode
+from service.messages import (
+    MSGPACK_SUBPROTOCOL,
+    PROTOCOL,
+    TOKEN_WANTED,
+    TOO_MANY,
+    Auth,
+    Error,
+    Hello,
+    encode,
+)
 from service.rights import Rights
 from service.scopes import judgement_of
 
 GRACE = 5.0
 """Seconds to show a token."""
-CLOSE = 4000
-"""Close codes are HTTP's status after it: 4401 wants a token, 4429 saw too many wrong ones."""
 NO_TOKEN = Refusal(401, "wanted a token of this service; found none in time; say auth first")
 
 
@@ -31,24 +39,25 @@ async def let_in(socket: WebSocket, door: Door, grace: float) -> Rights | None:
     if isinstance(judged, Grant):
         return Rights(door, address_of(socket), judged)
     rights = Rights(door, address_of(socket), None)
-    if judged is None:
-        try:
-            async with asyncio.timeout(grace):
-                asked = await _hear_auth(socket, rights, binary)
-        except TimeoutError:
-            judged = NO_TOKEN
-        else:
-            if asked is None:
-                return None
-            judged = rights.show(asked)
-    if judged is None:
-        return rights
-    await socket.close(CLOSE + judged.status, judged.reason)
+    with contextlib.suppress(WebSocketDisconnect):
+        refusal = judged or await _ask(socket, rights, grace, binary)
+        if refusal is None:
+            return rights
+        await socket.close(TOO_MANY if refusal.wait else TOKEN_WANTED, refusal.reason)
     return None
 
 
-async def _hear_auth(socket: WebSocket, rights: Rights, binary: bool) -> Auth | None:
-    """Greet a stranger and wait for a token; None where it goes before that."""
+async def _ask(socket: WebSocket, rights: Rights, grace: float, binary: bool) -> Refusal | None:
+    """Why a stranger must go; None where its token is right. Raises WebSocketDisconnect."""
+    try:
+        async with asyncio.timeout(grace):
+            return rights.show(await _hear_auth(socket, rights, binary))
+    except TimeoutError:
+        return NO_TOKEN
+
+
+async def _hear_auth(socket: WebSocket, rights: Rights, binary: bool) -> Auth:
+    """Greet a stranger and wait for a token; raises WebSocketDisconnect where it goes."""
     said: Hello | Error | None = Hello(PROTOCOL, "mimamba", None, None)
     while True:
         if said is not None:
@@ -56,7 +65,7 @@ async def _hear_auth(socket: WebSocket, rights: Rights, binary: bool) -> Auth | 
             await (socket.send_bytes(frame) if binary else socket.send_text(frame.decode()))
         heard = await socket.receive()
         if heard["type"] == "websocket.disconnect":
-            return None
+            raise WebSocketDisconnect(heard["code"])
         message = read_frame(heard.get("bytes") if binary else heard.get("text"), binary)
         if isinstance(message, Auth):
             return message

@@ -21,6 +21,10 @@ from service.tokens import Scope
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
+TOKEN_WANTED = 4401
+"""The close code of a connection that has shown no token, or a wrong one, or whose login ended."""
+TOO_MANY = 4429
+"""The close code where too many wrong tokens came from this address; a right one must wait."""
 
 Topic: TypeAlias = Literal["prediction", "quality", "signal", "marker", "link"]
 LinkEvent: TypeAlias = Literal[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
@@ -157,7 +158,10 @@ def test_a_recording_is_paused_moved_and_paced(page: Page, tmp_path: Path) -> No
 
 
 def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page) -> None:
-    tokens = {"token": "a-token-that-controls", "view_token": "a-token-that-only-views"}
+    tokens: dict[str, Any] = {
+        "token": "a-token-that-controls",
+        "view_token": "a-token-that-only-views",
+    }
     login, problem = page.get_by_test_id("login"), page.get_by_test_id("login-problem")
     index = page.get_by_test_id("latest-index")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from service.messages import Hello
 from tests.service.live import Live, live, talk
@@ -78,6 +79,25 @@ async def test_a_logout_ends_the_login_and_its_streams(browser: httpx.Client) ->
     assert browser.get("/v1/sessions", headers=cookie).status_code == 401
     async with talk(url, headers=cookie) as client:
         assert (await client.find(Hello)).scope is None
+
+
+async def test_a_cookie_opens_no_stream_for_a_foreign_page(browser: httpx.Client) -> None:
+    log_in(browser, CONTROL)
+    [(name, secret)] = browser.cookies.items()
+    headers = {"Cookie": f"{name}={secret}", "Origin": "http://evil.example"}
+    with pytest.raises(InvalidStatus) as refused:
+        async with talk(str(browser.base_url), headers=headers):
+            pass
+    assert refused.value.response.status_code == 403
+    for host in ("evil.example", "localhost.evil.example"):
+        assert browser.get("/v1/sessions", headers={"Host": host}).status_code == 403
+
+
+def test_what_is_no_text_is_no_token(browser: httpx.Client) -> None:
+    answer = browser.post(
+        "/v1/login", content=b'{"token": "\\ud800"}', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
 
 
 def test_no_token_in_a_url_counts(browser: httpx.Client) -> None:
