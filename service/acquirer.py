@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from drivers import open_source
 from drivers.base import LinkChange, Mendable, StreamLost
 from service.client import ServiceUnreachable, stream_url
-from service.credentials import NOTHING, Credentials, refusal_of
+from service.credentials import NOTHING, Credentials, mend_of, refusal_of
 from service.delivery import Delivery
 from service.messages import MSGPACK_SUBPROTOCOL, Hello, decode_server
 from service.outbox import SECONDS, Outbox
@@ -129,7 +129,7 @@ class Acquirer:
             refused = refusal_of(error) if isinstance(error, ConnectionClosed) else None
             raise refused or ServiceUnreachable(
                 f"wanted a mimamba service at {self._url}; found: {error or type(error).__name__}; "
-                "start one with mimamba serve, or correct the address"
+                f"{mend_of(error)}"
             ) from error
         if refused:
             raise refused

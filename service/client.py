@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from drivers.base import Mendable
-from service.credentials import NOTHING, Credentials, refusal_of
+from service.credentials import NOTHING, Credentials, mend_of, refusal_of
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     Hello,
@@ -106,7 +106,7 @@ class Client:
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise ServiceUnreachable(
                 f"wanted a mimamba service at {self.url}; found: {error or type(error).__name__}; "
-                "start one with mimamba serve, or correct the address"
+                f"{mend_of(error)}"
             ) from error
         return self
 

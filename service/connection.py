@@ -17,12 +17,11 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from drivers.clock import local_clock
+from service.authmessages import TOKEN_WANTED, Auth
 from service.hub import Hub
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
-    TOKEN_WANTED,
-    Auth,
     ClientMessage,
     Clock,
     Error,

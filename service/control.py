@@ -18,7 +18,7 @@ from urllib.request import (
 
 from drivers.base import Mendable
 from service.client import ServiceUnreachable
-from service.credentials import ASKED, NOTHING, REFUSED, Credentials, NotLetIn
+from service.credentials import ASKED, NOTHING, REFUSED, Credentials, NotLetIn, mend_of
 
 TIMEOUT = 10.0
 FOREIGN = (HTTPException, OSError, ValueError, LookupError, TypeError)
@@ -85,7 +85,7 @@ def _ask(address: str, body: bytes | None, credentials: Credentials) -> str:
     except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise ServiceUnreachable(
-            f"wanted a service at {address}; found: {reason}; start one with mimamba serve"
+            f"wanted a service at {address}; found: {reason}; {mend_of(reason)}"
         ) from error
     except FOREIGN as error:
         raise ControlRefused(

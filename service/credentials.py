@@ -10,7 +10,8 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 from drivers.base import Mendable
-from service.messages import TOKEN_WANTED, Hello
+from service.authmessages import TOKEN_WANTED
+from service.messages import Hello
 from service.tokens import Scope, check_token, read_tokens
 
 ASKED = "a service that asks for a token"
@@ -93,6 +94,13 @@ def find_credentials(token_file: Path | None, trusted: Path | None) -> Credentia
     """
     token = read_tokens(token_file).control if token_file else os.environ.get("MIMAMBA_TOKEN")
     return Credentials(token or None, trusted)
+
+
+def mend_of(error: object) -> str:
+    """What to do where a service cannot be reached."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "name the certificate to trust with --cafile, if it is the right service"
+    return "start one with mimamba serve, or correct the address"
 
 
 def refusal_of(told: Hello | ConnectionClosed, need: Scope = "view") -> NotLetIn | None:

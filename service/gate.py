@@ -11,14 +11,12 @@ import contextlib
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from service.authmessages import TOKEN_WANTED, TOO_MANY, Auth
 from service.connection import read_frame
 from service.door import Door, Grant, Refusal, address_of
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
-    TOKEN_WANTED,
-    TOO_MANY,
-    Auth,
     Error,
     Hello,
     encode,

@@ -16,15 +16,12 @@ from drivers.base import StreamInfo
 from models.meter import ChannelQuality
 from models.montage import Electrode
 from models.prediction import Outputs, Status
+from service.authmessages import Auth
 from service.pushmessages import Ack, Push, Pushing, Samples
 from service.tokens import Scope
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
-TOKEN_WANTED = 4401
-"""The close code of a connection that has shown no token, or a wrong one, or whose login ended."""
-TOO_MANY = 4429
-"""The close code where too many wrong tokens came from this address; a right one must wait."""
 
 Topic: TypeAlias = Literal["prediction", "quality", "signal", "marker", "link"]
 LinkEvent: TypeAlias = Literal[
@@ -50,17 +47,6 @@ class Since(msgspec.Struct, frozen=True, omit_defaults=True):
 
     epoch: str
     seq: dict[Topic, int] = {}
-
-
-class Auth(msgspec.Struct, frozen=True, tag="auth", omit_defaults=True):
-    """Show a token; answered by another hello. Whoever cannot send headers says it first."""
-
-    token: str
-    id: str | int | None = None
-
-    def __repr__(self) -> str:
-        """Without the token."""
-        return "Auth()"
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", omit_defaults=True):
@@ -104,9 +90,8 @@ class Clock:
 class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
     """The first message on every connection, and the answer to ``auth``.
 
-    ``scope`` is what the connection may do: ``view``, or ``control`` as well. It is null for a
-    stranger, who must say ``auth`` within 5 s and is told neither version nor clock. ``login`` is
-    true where it came by a login's cookie, which ``POST /v1/logout`` ends.
+    ``scope`` is what the connection may do: ``view``, or ``control`` as well; ``login`` tells that
+    it came by a login. A stranger has no scope, must say ``auth`` within 5 s, and hears no clock.
     """
 
     protocol: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from service.authmessages import Auth
 from service.door import Door, Grant, Refusal
-from service.messages import Auth, ClientMessage, Error
+from service.messages import ClientMessage, Error
 from service.pushmessages import Samples
 from service.scopes import allows, need_of_message
 from service.tokens import Scope

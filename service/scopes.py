@@ -10,8 +10,9 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
+from service.authmessages import Auth
 from service.door import Door, Grant, Judgement, Refusal
-from service.messages import Auth, ClientMessage, Ping, Subscribe, Unsubscribe
+from service.messages import ClientMessage, Ping, Subscribe, Unsubscribe
 from service.problems import problem
 from service.pushmessages import Push, Samples
 from service.tokens import Scope

@@ -165,8 +165,11 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
     """Tell where the service is, and once the tokens that were made for it."""
     scheme = "https" if settings.ssl_certfile else "http"
     host = settings.allowed_host[0] if settings.allowed_host else settings.host
+    everywhere = ", and at every address of this machine" if host in ("0.0.0.0", "::") else ""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     name = f"[{host}]" if ":" in host else host
-    console.print(f"mimamba is at {scheme}://{name}:{port}/ (Ctrl+C stops it)", highlight=False)
+    url = f"{scheme}://{name}:{port}/"
+    console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
     if tokens != settings.given_tokens():
         for line in _made(settings, tokens, port):
