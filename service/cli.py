@@ -51,8 +51,8 @@ def serve(
         bool,
         typer.Option(
             "--lsl-out",
-            help="Send predictions, quality and markers out as LSL streams, which everyone on the "
-            "network can read.",
+            help="Send predictions, quality, bands and markers out as LSL streams, which everyone "
+            "on the network can read.",
         ),
     ] = False,
 ) -> None:

@@ -41,7 +41,7 @@ class SessionView:
     epoch: str | None
     info: StreamInfo | None
     model: Model | None
-    outputs: dict[str, tuple[str, ...]] | None
+    outputs: dict[str, list[str]] | None
     montage: list[Electrode] | None
     delay: float | None
     link: LinkEntry | None
@@ -51,7 +51,7 @@ class SessionView:
 
 def view(session: Session) -> SessionView:
     """A session's present facts."""
-    checkpoint = session.checkpoint
+    speaker = session.speaker
     return SessionView(
         session.name,
         session.state,
@@ -59,10 +59,10 @@ def view(session: Session) -> SessionView:
         session.url,
         session.history.epoch if session.history else None,
         session.info,
-        session.model,
-        checkpoint.outputs if checkpoint else None,
-        session.montage,
-        session.delay,
+        speaker.model,
+        speaker.outputs,
+        speaker.montage,
+        speaker.delay,
         session.link,
         session.seekable is not None,
         session.battery,

@@ -15,6 +15,7 @@ import numpy as np
 from drivers.base import StreamInfo
 from models.meter import ChannelQuality
 from models.montage import Electrode
+from service.measures import QualityMessage
 from service.messages import (
     PROTOCOL,
     Clock,
@@ -27,7 +28,6 @@ from service.messages import (
     Ok,
     Pong,
     PredictionMessage,
-    QualityMessage,
     ServerMessage,
     SessionState,
     Signal,
