@@ -55,6 +55,20 @@ def serve(
             "on the network can read.",
         ),
     ] = False,
+    osc_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Send predictions, quality and bands to HOST:PORT as OSC messages.",
+            show_default=False,
+        ),
+    ] = None,
+    udp_markers: Annotated[
+        int | None,
+        typer.Option(
+            help="Take each datagram to this port of the loopback interface for a marker.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
@@ -76,6 +90,8 @@ def serve(
             "data_dir": data_dir,
             "allowed_host": allowed_host or None,
             "lsl_out": lsl_out or None,
+            "osc_out": osc_out,
+            "udp_markers": udp_markers,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
 
@@ -119,8 +135,25 @@ def watch(
 
 
 @app.command()
+def mark(
+    session: Annotated[str, typer.Argument(help="The session's id.")],
+    label: Annotated[str, typer.Argument(help="What happens now.")],
+    timestamp: Annotated[
+        float | None,
+        typer.Option(help="When it was, s on the LSL clock. [default: now]", show_default=False),
+    ] = None,
+    url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+) -> None:
+    """Set a marker in a session of a running service."""
+    with one_line_errors():
+        from service.control import mark as run
+
+        run(url, session, label, timestamp)
+
+
+@app.command()
 def control(
-    session: Annotated[str, typer.Argument(help="The session of a recording.")],
+    session: Annotated[str, typer.Argument(help="The session's id.")],
     paused: Annotated[
         bool | None, typer.Option("--pause/--resume", help="Play no more, or play on.")
     ] = None,
@@ -139,10 +172,15 @@ def control(
     loop: Annotated[
         bool | None, typer.Option("--loop/--no-loop", help="Start anew at the end, or end there.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Let this checkpoint speak, or 'none'; any session.", show_default=False),
+    ] = None,
     url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
 ) -> None:
-    """Pause, move and pace a recording that a running service plays, and say where it is."""
+    """Change a session's model, or pause, move and pace the recording that it plays."""
     with one_line_errors():
+        from service.control import change_model
         from service.control import control as run
 
         changes = {
@@ -153,7 +191,11 @@ def control(
             "speed": speed,
             "loop": loop,
         }
-        run(url, session, {name: value for name, value in changes.items() if value is not None})
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if model is not None:
+            change_model(url, session, model)
+        if changes or model is None:
+            run(url, session, changes)
 
 
 @app.command()

@@ -18,8 +18,10 @@ from rich.markup import escape
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
 from service.app import Running, make_app
+from service.oscout import find_address
 from service.sessions import view
 from service.settings import Settings
+from service.udpmarkers import bind_datagrams
 
 CLIENT_MESSAGE_BYTES = 1 << 20
 GRACE_SECONDS = 3
@@ -140,9 +142,17 @@ def serve(settings: Settings) -> None:
         If the port cannot be had, or none of the sources can be opened.
     LibraryMissing
         If streams are to go out and liblsl does not load.
+    CannotSend
+        If OSC messages are to go where there is no place.
+    CannotListen
+        If the port for markers cannot be had.
     """
     if settings.lsl_out:
         liblsl()
+    if settings.osc_out is not None:
+        find_address(settings.osc_out)
+    if settings.udp_markers is not None:
+        bind_datagrams(settings.udp_markers).close()
     listener = bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     console = Console(stderr=True)

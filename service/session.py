@@ -266,8 +266,7 @@ class Session:
                 self._decoding.drain()  # what is still waiting belongs to the old epoch
             self._start_history(chunk.epoch)
         assert self.history is not None
-        gap = self.history.gap_before(chunk)
-        if gap is not None:
+        if gap := self.history.gap_before(chunk):
             self._tell(gap)
         self.history.take(chunk)
         if chunk.markers:
