@@ -132,7 +132,7 @@ def test_another_epoch_starts_anew() -> None:
 noise = np.random.default_rng(5).normal(0, 20, (1600, 4)).astype(np.float32)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     cuts=st.lists(st.integers(0, 1600), max_size=30),
     lost=st.lists(
