@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -26,7 +27,7 @@ from service.messages import (
     decode_server,
 )
 from service.reader import Frames, Reader
-from tests.service.live import PATIENCE, Talk, live, talk
+from tests.service.live import PATIENCE, Live, Talk, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.proxy import Line, bad_line
 from tests.service.recordings import write_muse
@@ -63,7 +64,7 @@ class Ledger:
             self.expected += 1
 
 
-KEPT = 6
+KEPT, PREDICTIONS = 6, 24
 """Entries in the logs of these sessions."""
 
 steps = st.one_of(
@@ -132,27 +133,28 @@ def test_any_course_of_cuts_and_epochs(course: list[tuple[str, int]]) -> None:
 
 @pytest.mark.anyio
 async def test_a_client_cut_at_random_misses_only_what_it_is_told_of(tmp_path: Path) -> None:
-    """Predictions are kept for a quarter of a second here, and the recording loops."""
     random_checkpoint(tmp_path)
-    path = write_muse(tmp_path / "muse.csv", seconds=24)
-    source, model = f"replay://{path}?speed=16&loop=1", str(tmp_path / "random.safetensors")
-    rng, ledger, witness = random.Random(0), Ledger(), Ledger()
-    with patch("service.history.HOUR", 4.0), live(source, model=model) as service:
+    path = write_muse(tmp_path / "muse.csv", seconds=120)
+    source, model = f"replay://{path}?speed=32&loop=1", str(tmp_path / "random.safetensors")
+    ledger, witness = Ledger(), Ledger()
+    with patch("service.history.HOUR", 0.25 * PREDICTIONS), live(source, model=model) as service:
         service.opened("replay-1")
         async with bad_line(service.url) as line, talk(service.url) as other:
             await other.say(Subscribe("replay-1", ["prediction"]))
             watching = asyncio.create_task(watch(other, witness))
-            cutting = asyncio.create_task(cut_at_random(line, rng))
+            course = asyncio.create_task(disturb(service, line, ledger, witness))
             async with asyncio.timeout(PATIENCE), Client(line.url, pause=0.02) as client:
                 await client.subscribe("replay-1", ["prediction"])
                 async for message in client:
                     ledger.note(message)
-                    if len(ledger.epochs) > 1 and ledger.missed and ledger.resumed > 2:
+                    if course.done():
                         break
-            for task in (watching, cutting):
-                task.cancel()
-            await asyncio.gather(watching, cutting, return_exceptions=True)
-    assert witness.missed == 0
+            await course
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    assert ledger.missed > 0
+    assert ledger.resumed > 2
+    assert len(ledger.epochs) > 1
     common = ledger.got.keys() & witness.got.keys()
     assert len(common) > 20
     assert all(ledger.got[each] == witness.got[each] for each in common)
@@ -164,12 +166,25 @@ async def watch(other: Talk, witness: Ledger) -> None:
         witness.note(await other.hear())
 
 
-async def cut_at_random(line: Line, rng: random.Random) -> None:
-    """Cut, now and then for so long that the log goes on without the client."""
-    while True:
-        await asyncio.sleep(rng.uniform(0.05, 0.3))
-        line.up = rng.random() < 0.6
-        line.cut()
+async def disturb(service: Live, line: Line, ledger: Ledger, witness: Ledger) -> None:
+    """Cut the line at random places; for longer than the log lasts, and with a seek meanwhile."""
+    rng = random.Random(0)
+    for what in ("cut", "away", "cut", "seek", "cut", "away", "seek away", "cut", "away"):
+        await more(ledger, rng.randint(1, 12))
+        if "seek" in what:
+            change = partial(service.http.post, json={"position": 0})
+            await asyncio.to_thread(change, "/v1/sessions/replay-1/replay")
+        line.up = "away" not in what
+        if what != "seek":
+            line.cut()
         if not line.up:
-            await asyncio.sleep(rng.uniform(0.1, 0.8))
+            await more(witness, 2 * PREDICTIONS)
             line.up = True
+    await more(ledger, 5)
+
+
+async def more(ledger: Ledger, count: int) -> None:
+    """Wait for so many more entries."""
+    enough = len(ledger.got) + count
+    while len(ledger.got) < enough:
+        await asyncio.sleep(0.002)
