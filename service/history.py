@@ -96,10 +96,9 @@ class History:
     """
 
     def __init__(self, epoch: str, info: StreamInfo, speaker: Speaker) -> None:
-        self.epoch = epoch
+        self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.speakers = [replace(speaker, since=0)]
-        self._sfreq = info.sfreq
         self._meter, self._bands = QualityMeter(info), BandMeter(info)
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
         self.prediction: Log[Event] = Log(speaker.hour)
@@ -126,7 +125,7 @@ class History:
         lost = 0 if self.expected is None else chunk.first - self.expected
         if lost <= 0:
             return None
-        detail = gap_detail(lost, self._sfreq)
+        detail = gap_detail(lost, self.info.sfreq)
         return LinkEntry(float(chunk.timestamps[0]), "gap", detail, self.expected, lost)
 
     def change_speaker(self, speaker: Speaker) -> None:

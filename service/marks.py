@@ -22,15 +22,20 @@ class Marks:
     One whose sample does not come in time is placed all the same: in a live stream where its
     sample would be at the nominal rate, in a recording at the newest sample. So is the first one
     where more than ``MOST`` wait. All may be called from any thread.
+
+    Attributes
+    ----------
+    lock
+        Who holds it keeps any from being added or given.
     """
 
     def __init__(self) -> None:
         self._waiting: list[Heard] = []
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def add(self, heard: Heard) -> None:
         """One more, of any time."""
-        with self._lock:
+        with self.lock:
             self._waiting.append(heard)
 
     def place(self, log: SignalLog, info: StreamInfo) -> list[Marker]:
@@ -38,6 +43,8 @@ class Marks:
         if not self._waiting:
             return []
         due = self._take_due(log, info.sfreq)
+        if not due:
+            return []
         if log.newest is None:
             indices = [0] * len(due)
         else:
@@ -55,7 +62,7 @@ class Marks:
     def _take_due(self, log: SignalLog, sfreq: float) -> list[Heard]:
         there = log.newest[1] + 0.5 / sfreq if log.newest else -math.inf
         there = max(there, local_clock() - PATIENCE)
-        with self._lock:
+        with self.lock:
             waiting = sorted(self._waiting, key=lambda each: each.timestamp)
             many = max(0, len(waiting) - MOST)
             due = [each for n, each in enumerate(waiting) if each.timestamp <= there or n < many]

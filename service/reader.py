@@ -131,13 +131,13 @@ class Reader:
         if self._another_speaks():
             self._speaker += 1
             return [self.describe()]
+        present = self._session.history  # read first: the logs of one that is over are complete
         for topic, at in self._positions.items():
             stop = min(self._stop(topic), at + BATCH)
             if at < stop:
                 self._positions[topic] = stop
                 key = (self._history.epoch, topic, at, stop, self._binary)
                 return self._frames.get(key, partial(self._make, topic, at, stop))
-        present = self._session.history
         assert present is not None
         if present is self._history:
             return []

@@ -155,12 +155,12 @@ class Session:
 
     def place_marks(self) -> None:
         """Log the markers that need not wait any more; from any thread."""
-        history = self.history
-        if history is None or self.info is None:
-            return
-        placed = self.marks.place(history.signal, self.info)
-        for marker in placed:
-            history.marker.append(marker)
+        with self.marks.lock:  # no new epoch begins meanwhile
+            if (history := self.history) is None:
+                return
+            placed = self.marks.place(history.signal, history.info)
+            for marker in placed:
+                history.marker.append(marker)
         if placed:
             self._watcher.prompt(self)
 
@@ -177,8 +177,7 @@ class Session:
     @property
     def seekable(self) -> Seekable | None:
         """What only a recording can do; None for a live source, and where it is not open."""
-        driver = self._driver
-        return driver if self.state == "open" and isinstance(driver, Seekable) else None
+        return self._driver if self.state == "open" and isinstance(self._driver, Seekable) else None
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -258,7 +257,8 @@ class Session:
         assert self.info is not None
         self._epoch = epoch
         speaker = self._decoding.speaker if self._decoding else Speaker()
-        self.history = History(f"{self._token}-{epoch}", self.info, speaker)
+        with self.marks.lock:
+            self.history = History(f"{self._token}-{epoch}", self.info, speaker)
 
     def _take(self, chunk: Chunk, received: float) -> None:
         if chunk.epoch != self._epoch:
