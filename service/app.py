@@ -26,16 +26,22 @@ from service.gate import GRACE, let_in
 from service.hub import Hub
 from service.login_api import login_api
 from service.lslout import LSLOut
+from service.markers_api import markers_api
+from service.model_api import model_api
+from service.oscout import OSCOut
 from service.page import CONTENT_SECURITY_POLICY, find_page
 from service.problems import add_problem_handlers, problem
 from service.push import Pushes
-from service.recordings import Recordings, data_folder
+from service.recordings import Recordings
 from service.recordings_api import recordings_api
 from service.replay_api import replay_api
+from service.room import data_folder
+from service.schema_api import schema_api
 from service.scopes import ScopeMiddleware, allows, judgement_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.tokens import Tokens
+from service.udpmarkers import UDPMarkers
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -182,9 +188,12 @@ def make_app(
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
         app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
         await asyncio.to_thread(recordings.recover)
-        out = LSLOut(sessions.all) if settings.lsl_out else None
-        if out is not None:
+        outs = make_outs(settings, sessions)
+        for out in outs:
             out.start()
+        udp = None
+        if settings.udp_markers is not None:
+            udp = await UDPMarkers(sessions.all).listen(settings.udp_markers)
         async with asyncio.TaskGroup() as tasks:
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
@@ -192,10 +201,12 @@ def make_app(
                 yield
             finally:
                 start.cancel()
+                if udp is not None:
+                    udp.close()
                 await asyncio.to_thread(recordings.close)
                 await pushes.close()
                 await sessions.close_all()
-                if out is not None:
+                for out in outs:
                     await asyncio.to_thread(out.close)
                 beats.cancel()
 
@@ -217,9 +228,20 @@ def make_app(
     app.include_router(recordings_api)
     app.include_router(replay_api)
     app.include_router(login_api)
+    app.include_router(markers_api)
+    app.include_router(model_api)
+    app.include_router(schema_api)
     app.include_router(health)
     _mount_page(app)
     return app
+
+
+def make_outs(settings: Settings, sessions: Sessions) -> list[LSLOut | OSCOut]:
+    """What carries results out beside the stream, not yet started."""
+    outs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
+    if settings.osc_out is not None:
+        outs.append(OSCOut(sessions.all, settings.osc_out))
+    return outs
 
 
 def _mount_page(app: FastAPI) -> None:

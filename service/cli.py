@@ -84,10 +84,24 @@ def serve(
         bool,
         typer.Option(
             "--lsl-out",
-            help="Send predictions, quality and markers out as LSL streams, which everyone on the "
-            "network can read.",
+            help="Send predictions, quality, bands and markers out as LSL streams, which everyone "
+            "on the network can read.",
         ),
     ] = False,
+    osc_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Send predictions, quality and bands to HOST:PORT as OSC messages.",
+            show_default=False,
+        ),
+    ] = None,
+    udp_markers: Annotated[
+        int | None,
+        typer.Option(
+            help="Take each datagram to this port of the loopback interface for a marker.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
@@ -113,6 +127,8 @@ def serve(
             "ssl_keyfile": ssl_keyfile,
             "insecure_http": insecure_http or None,
             "lsl_out": lsl_out or None,
+            "osc_out": osc_out,
+            "udp_markers": udp_markers,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
 
@@ -160,8 +176,27 @@ def watch(
 
 
 @app.command()
+def mark(
+    session: Annotated[str, typer.Argument(help="The session's id.")],
+    label: Annotated[str, typer.Argument(help="What happens now.")],
+    timestamp: Annotated[
+        float | None,
+        typer.Option(help="When it was, s on the LSL clock. [default: now]", show_default=False),
+    ] = None,
+    url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Set a marker in a session of a running service."""
+    with one_line_errors():
+        from service.control import mark as run
+
+        run(url, session, label, timestamp, credentials(token_file, cafile))
+
+
+@app.command()
 def control(
-    session: Annotated[str, typer.Argument(help="The session of a recording.")],
+    session: Annotated[str, typer.Argument(help="The session's id.")],
     paused: Annotated[
         bool | None, typer.Option("--pause/--resume", help="Play no more, or play on.")
     ] = None,
@@ -180,12 +215,17 @@ def control(
     loop: Annotated[
         bool | None, typer.Option("--loop/--no-loop", help="Start anew at the end, or end there.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Let this checkpoint speak, or 'none'; any session.", show_default=False),
+    ] = None,
     url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
     token_file: TokenFile = None,
     cafile: CaFile = None,
 ) -> None:
-    """Pause, move and pace a recording that a running service plays, and say where it is."""
+    """Change a session's model, or pause, move and pace the recording that it plays."""
     with one_line_errors():
+        from service.control import change_model
         from service.control import control as run
 
         changes: dict[str, object] = {
@@ -197,7 +237,11 @@ def control(
             "loop": loop,
         }
         changes = {name: value for name, value in changes.items() if value is not None}
-        run(url, session, changes, credentials(token_file, cafile))
+        shown = credentials(token_file, cafile)
+        if model is not None:
+            change_model(url, session, model, shown)
+        if changes or model is None:
+            run(url, session, changes, shown)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from drivers.clock import local_clock
 from service.authmessages import TOKEN_WANTED, Auth
 from service.hub import Hub
+from service.markers import BadLabel, BadTimestamp, set_marker
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
@@ -27,6 +28,7 @@ from service.messages import (
     Error,
     Heartbeat,
     Hello,
+    Mark,
     Ok,
     Ping,
     Pong,
@@ -41,9 +43,9 @@ from service.push import Intake, Pushes
 from service.pushmessages import Push, Pushing, Samples
 from service.reader import Reader
 from service.rights import Rights
-from service.session import Session
+from service.session import Session, SessionOver
 
-Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Hello | Error
+Asked: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
 """A client's message that the sender answers, or the answer itself."""
 ASKED = 16
 """A client's messages that may wait for an answer; more wait in its own socket."""
@@ -221,6 +223,8 @@ class Connection:
             return [encode(Error("no_session", text, asked.id), self._binary)]
         if isinstance(asked, Subscribe):
             return [self._subscribe(session, asked)]
+        if isinstance(asked, Mark):
+            return [encode(each, self._binary) for each in mark(session, asked)]
         return self._unsubscribe(session, asked)
 
     def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
@@ -249,6 +253,19 @@ def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Err
         return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
     except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
         return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
+
+
+def mark(session: Session, asked: Mark) -> list[Ok | Error]:
+    """Set a marker; what is answered."""
+    try:
+        set_marker(session, asked.label, asked.timestamp, "websocket")
+    except BadLabel as error:
+        return [Error("bad_label", str(error), asked.id)]
+    except BadTimestamp as error:
+        return [Error("bad_timestamp", str(error), asked.id)]
+    except SessionOver as error:
+        return [Error("session_over", str(error), asked.id)]
+    return [] if asked.id is None else [Ok(asked.id)]
 
 
 async def _then(run: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:

@@ -1,9 +1,10 @@
-"""``mimamba control``: how a running service plays a recording, from the terminal."""
+"""``mimamba control`` and ``mimamba mark``: what a person asks of a running service's session."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -37,7 +38,7 @@ class _Stay(HTTPRedirectHandler):
 
 
 def control(
-    url: str, session: str, changes: dict[str, object], credentials: Credentials = NOTHING
+    url: str, session: str, changes: Mapping[str, object], credentials: Credentials = NOTHING
 ) -> None:
     """Change how a session's recording is played, where there is something to change, and tell it.
 
@@ -61,22 +62,48 @@ def control(
     ControlRefused
         If it refuses, ``url`` is no address, or what answers there is no service.
     """
+    sys.stdout.write(_ask(url, session, "replay", changes or None, _words, credentials))
+
+
+def change_model(url: str, session: str, model: str, credentials: Credentials = NOTHING) -> None:
+    """Let a model speak in a session, and tell it; raises as ``control``."""
+    body = {"model": model}
+    sys.stdout.write(_ask(url, session, "model", body, _speaker, credentials, method="PUT"))
+
+
+def mark(
+    url: str,
+    session: str,
+    label: str,
+    timestamp: float | None,
+    credentials: Credentials = NOTHING,
+) -> None:
+    """Set a marker in a session, now or at a time on the LSL clock; raises as ``control``."""
+    body = {"label": label} | ({} if timestamp is None else {"timestamp": timestamp})
+    sys.stdout.write(_ask(url, session, "markers", body, _marked, credentials))
+
+
+def _ask(
+    url: str,
+    session: str,
+    what: str,
+    changes: Mapping[str, object] | None,
+    tell: Callable[[dict[str, Any]], str],
+    credentials: Credentials,
+    method: str | None = None,
+) -> str:
+    """The answer, in words."""
     base = url if "://" in url else f"http://{url}"
-    address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/replay"
-    body = json.dumps(changes).encode() if changes else None
-    sys.stdout.write(_ask(address, body, credentials))
-
-
-def _ask(address: str, body: bytes | None, credentials: Credentials) -> str:
-    """How it plays, in words."""
+    address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/{what}"
+    body = None if changes is None else json.dumps(changes).encode()
     # A service is on this machine or near; a proxy that the environment names cannot reach it.
     secure = HTTPSHandler(context=credentials.context(address))
     opener = build_opener(ProxyHandler({}), _Stay(), secure)
     try:
         headers = {"Content-Type": "application/json", **credentials.headers}
-        request = Request(address, body, headers)
+        request = Request(address, body, headers, method=method)
         with opener.open(request, timeout=TIMEOUT) as answer:
-            return _words(json.load(answer))
+            return tell(json.load(answer))
     except HTTPError as error:
         with error:
             if error.code == 401:
@@ -107,3 +134,12 @@ def _words(replay: dict[str, Any]) -> str:
     loop = ", in a loop" if replay["loop"] else ""
     place = f"{replay['position']:.1f} of {replay['length']:.1f} s"
     return f"{state} at {place}, speed {speed}{loop}\n"
+
+
+def _speaker(session: dict[str, Any]) -> str:
+    model = session["model"]
+    return f"{model['name']} speaks\n" if model else "no model speaks: signal only\n"
+
+
+def _marked(marker: dict[str, Any]) -> str:
+    return f"{marker['label']} at {marker['timestamp']:.3f}\n"

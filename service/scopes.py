@@ -12,7 +12,7 @@ from starlette.types import Scope as ASGIScope
 
 from service.authmessages import Auth
 from service.door import Door, Grant, Judgement, Refusal
-from service.messages import ClientMessage, Ping, Subscribe, Unsubscribe
+from service.messages import ClientMessage, Mark, Ping, Subscribe, Unsubscribe
 from service.problems import problem
 from service.pushmessages import Push, Samples
 from service.tokens import Scope
@@ -33,6 +33,8 @@ ROUTES: dict[str, Need] = {
     "GET /metrics": "view",
     "WS /v1/stream": "open",  # it is let in by itself, see gate.py
     "GET /v1/openapi.json": "view",
+    "GET /v1/asyncapi.json": "view",
+    "GET /v1/schema.json": "view",
     "GET /v1/sources": "view",
     "GET /v1/sessions": "view",
     "POST /v1/sessions": "control",
@@ -40,6 +42,8 @@ ROUTES: dict[str, Need] = {
     "DELETE /v1/sessions/{session}": "control",
     "GET /v1/sessions/{session}/replay": "view",
     "POST /v1/sessions/{session}/replay": "control",
+    "PUT /v1/sessions/{session}/model": "control",
+    "POST /v1/sessions/{session}/markers": "control",
     "GET /v1/recordings": "view",
     "POST /v1/recordings": "control",
     "GET /v1/recordings/{recording}": "view",
@@ -54,6 +58,7 @@ MESSAGES: dict[type[ClientMessage], Need] = {
     Subscribe: "view",
     Unsubscribe: "view",
     Ping: "view",
+    Mark: "control",
     Push: "control",
     Samples: "control",
 }

@@ -21,10 +21,12 @@ from rich.markup import escape
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
 from service.app import Running, make_app
-from service.recordings import data_folder
+from service.oscout import find_address
+from service.room import data_folder
 from service.sessions import view
 from service.settings import Settings
 from service.tokens import Tokens, write_tokens
+from service.udpmarkers import bind_datagrams
 
 CLIENT_MESSAGE_BYTES = 1 << 20
 GRACE_SECONDS = 3
@@ -203,11 +205,19 @@ def serve(settings: Settings) -> None:
         If a token that was given is none.
     LibraryMissing
         If streams are to go out and liblsl does not load.
+    CannotSend
+        If OSC messages are to go where there is no place.
+    CannotListen
+        If the port for markers cannot be had.
     """
     if settings.lsl_out:
         liblsl()
     check_certificate(settings)
     tokens = settings.tokens()
+    if settings.osc_out is not None:
+        find_address(settings.osc_out)
+    if settings.udp_markers is not None:
+        bind_datagrams(settings.udp_markers).close()
     listener = bind(settings.host, settings.port)
     console = Console(stderr=True)
     start = Start(settings, console)

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     files: Path | None = None
     data_dir: Path | None = None
     lsl_out: bool = False
+    osc_out: str | None = None
+    udp_markers: int | None = Field(default=None, ge=1, le=65535)
     allowed_host: Texts = []
     token: SecretStr | None = None
     view_token: SecretStr | None = None

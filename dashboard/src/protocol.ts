@@ -8,7 +8,7 @@ import { Decoder, encode } from '@msgpack/msgpack';
 export const PROTOCOL = 'mimamba.v1';
 export const SUBPROTOCOL = 'mimamba.v1.msgpack';
 
-export type Topic = 'prediction' | 'quality' | 'signal' | 'marker' | 'link';
+export type Topic = 'prediction' | 'quality' | 'bands' | 'signal' | 'marker' | 'link';
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
@@ -21,6 +21,7 @@ export interface Since {
 export type ClientMessage =
   | { type: 'subscribe'; session: string; topics: Topic[]; since?: Since; id?: string }
   | { type: 'unsubscribe'; session: string; topics?: Topic[]; id?: string }
+  | { type: 'mark'; session: string; label: string; timestamp?: number; id?: string }
   | { type: 'ping'; t: number };
 
 /** The same instant on the LSL clock and in UNIX time, seconds. */
@@ -135,6 +136,25 @@ export interface Quality {
   channels: Record<string, ChannelQuality>;
 }
 
+/** Power in µV² of 1-4, 4-8, 8-13, 13-30 and 30-40 Hz; null where a gap leaves too little. */
+export interface ChannelBands {
+  delta: number | null;
+  theta: number | null;
+  alpha: number | null;
+  beta: number | null;
+  gamma: number | null;
+}
+
+/** Every channel's band power over the 2 s up to sample `index`. */
+export interface Bands {
+  type: 'bands';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  channels: Record<string, ChannelBands>;
+}
+
 /** `data` is float32 µV, time-major; `timestamps` is float64 seconds; both little-endian bytes. */
 export interface Signal {
   type: 'signal';
@@ -169,13 +189,14 @@ export interface Link {
     | 'gap'
     | 'hops_skipped'
     | 'restarted'
-    | 'recording';
+    | 'recording'
+    | 'model';
   detail: string;
   first: number | null;
   lost: number | null;
 }
 
-export type TopicMessage = Prediction | Quality | Signal | Marker | Link;
+export type TopicMessage = Prediction | Quality | Bands | Signal | Marker | Link;
 export type ServerMessage =
   | Hello
   | Subscribed
@@ -198,6 +219,7 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'error',
   'prediction',
   'quality',
+  'bands',
   'signal',
   'marker',
   'link',

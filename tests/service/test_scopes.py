@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 
 from service.app import make_app
-from service.messages import ClientMessage, Error, Ping, Pong, Subscribe, Unsubscribe
+from service.messages import ClientMessage, Error, Mark, Ping, Pong, Subscribe, Unsubscribe
 from service.page import find_page
 from service.pushmessages import Push, Samples
 from service.scopes import MESSAGES, ROUTES, need_of_route
@@ -24,6 +24,7 @@ from tests.service.test_tokens import CONTROL, VIEW
 pytestmark = pytest.mark.anyio
 
 CONTROLS: dict[type[ClientMessage], ClientMessage] = {
+    Mark: Mark("simulate-1", "blink", id=7),
     Push: Push("a-stream-of-the-tests", INFO, "far", id=7),
     Samples: Samples("far", 7, 0, b"", b"", 0.0),
 }
