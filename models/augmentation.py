@@ -22,8 +22,8 @@ class Augmentation:
     ----------
     mixing
         Share of the sequences that are mixed with another one of the same labels, so that it seems
-        to come from a person who does not exist. Powers add up as those of two sources do. Only
-        trials whose labels never change are mixed.
+        to come from a person who does not exist. Powers add up as those of two sources do, of which
+        none is louder over its whole trial. Only trials whose labels never change are mixed.
     mirror
         The channels' places when left and right are swapped, as half of the sequences then are;
         empty for never.
@@ -44,6 +44,7 @@ class Augmenter:
     ) -> None:
         self._config, self._rng = config, rng
         self._alike: dict[Labels, list[Stream]] = {}
+        self._loud: dict[int, Windows] = {}
         for stream in streams if config.mixing else ():
             labels = _constant(stream)
             if labels is not None:
@@ -53,23 +54,32 @@ class Augmenter:
         """Some windows of a stream, (n_hops, n_channels, n_times) µV, as they are shown now."""
         windows = stream.windows[hops]
         if self._config.mixing and self._rng.random() < self._config.mixing:
-            windows = self._mixed(windows, _constant(stream))
+            windows = self._mixed(windows, stream)
         if self._config.mirror and self._rng.random() < 0.5:
             windows = windows[:, list(self._config.mirror)]
         return windows
 
-    def _mixed(self, windows: Windows, labels: Labels | None) -> Windows:
+    def _mixed(self, windows: Windows, stream: Stream) -> Windows:
+        labels = _constant(stream)
         alike = self._alike.get(labels, []) if labels is not None else []
         if not alike:
             return windows
-        other = alike[self._rng.integers(len(alike))].windows
-        if len(other) < len(windows):
+        other = alike[self._rng.integers(len(alike))]
+        if len(other.windows) < len(windows):
             return windows
-        first = int(self._rng.integers(len(other) - len(windows) + 1))
+        first = int(self._rng.integers(len(other.windows) - len(windows) + 1))
         share = self._rng.uniform(0.5, 1.0)
+        loud = self._loudness(stream) / self._loudness(other) * np.float32((1 - share) ** 0.5)
         mixed: Windows = windows * np.float32(share**0.5)
-        mixed += other[first : first + len(windows)] * np.float32((1 - share) ** 0.5)
+        mixed += other.windows[first : first + len(windows)] * loud
         return mixed
+
+    def _loudness(self, stream: Stream) -> Windows:
+        """(n_channels, 1), the deviation over the whole stream, µV."""
+        if id(stream) not in self._loud:
+            square = np.square(stream.windows).mean((0, 2), dtype=np.float64)
+            self._loud[id(stream)] = np.sqrt(square)[:, None].clip(1e-3).astype(np.float32)
+        return self._loud[id(stream)]
 
 
 def _constant(stream: Stream) -> Labels | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from drivers.base import Chunk, StreamInfo
+from models.baseline import UNALIGNED, Aligner, AlignerState, Baseline
 from models.checkpoint import Checkpoint
 from models.hops import CutterState, Hop, HopCutter
 from models.montage import meet_montage
@@ -56,6 +57,7 @@ class DecoderState:
     cutter: CutterState
     states: States
     failed: bool
+    aligner: AlignerState = UNALIGNED
 
 
 class StreamingDecoder:
@@ -87,24 +89,43 @@ class StreamingDecoder:
         self._states = checkpoint.network.initial_states(1)
         rows = [electrode.row for electrode in self.montage]
         self._cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
+        self._aligner = Aligner(checkpoint.signal)
         self._failed = False
 
     @property
     def state(self) -> DecoderState:
         """All that the past has left; set it again to go on from there."""
-        return DecoderState(self._cutter.state, self._states, self._failed)
+        return DecoderState(self._cutter.state, self._states, self._failed, self._aligner.state)
 
     @state.setter
     def state(self, state: DecoderState) -> None:
         self._cutter.state, self._states, self._failed = state.cutter, state.states, state.failed
+        self._aligner.state = state.aligner
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What windows are aligned by."""
+        return self._aligner.state.baseline
+
+    def begin_baseline(self, seconds: float) -> None:
+        """Take the person's baseline from the next so many seconds of good signal."""
+        self._aligner.begin(seconds)
+
+    def use_baseline(self, baseline: Baseline | None) -> None:
+        """Align by this one from the next hop on."""
+        self._aligner.use(baseline)
 
     def feed(self, chunk: Chunk) -> list[Prediction]:
         """The predictions that this chunk makes due, in order."""
-        return [self.decode(hop) for hop in self._cutter.feed(chunk)]
+        return [self.predict(hop) for hop in self._cutter.feed(chunk)]
+
+    def predict(self, hop: Hop) -> Prediction:
+        """The prediction of a hop as the cutter gives it."""
+        return self.decode(self._aligner.feed(hop))
 
     @torch.inference_mode()
     def decode(self, hop: Hop) -> Prediction:
-        """Step the network on an ok hop; hold the state on any other."""
+        """Step the network on an ok hop, aligned already; hold the state on any other."""
         if hop.window is None:
             return prediction(hop, None)
         r = torch.tensor([0.0 if self._failed else gate(hop, self.r)])

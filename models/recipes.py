@@ -102,13 +102,21 @@ def find_recipe(name: str) -> Recipe:
 
 
 def ablations(recipe: Recipe) -> list[Recipe]:
-    """The recipe without its multi-scale block, and without its recurrence."""
-    a = recipe.architecture
+    """The recipe without one part each: the multi-scale block, the recurrence, the carried state.
+
+    The last is trained window by window alone, so that it is as good at that as it can be.
+    """
+    a, training = recipe.architecture, recipe.training
     found = []
     if a.mstb:
         found.append(replace(recipe, name="no MSTB", architecture=replace(a, mstb=False)))
     if a.mixer != "none":
+        bare = replace(a, mixer="none")
+        found.append(replace(recipe, name="no iMamba", architecture=bare, r=0.0))
+    if recipe.r > 0:
+        plain = replace(a, mixer="mamba") if a.mixer == "memory" else a
+        alone = replace(training, carried=0.0)
         found.append(
-            replace(recipe, name="no iMamba", architecture=replace(a, mixer="none"), r=0.0)
+            replace(recipe, name="never carried", architecture=plain, training=alone, r=0.0)
         )
     return found

@@ -7,7 +7,7 @@ executed, and what does not fit the model that it is set into is refused.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from models.baseline import CENTRES, LONGEST, AlignerState, Baseline
 from models.checkpoint import Checkpoint
 from models.decoder import DecoderState
 from models.hops import CutterState, Stretch
@@ -47,23 +48,38 @@ class _Rest:
     newest: int = 0
     poor: int = 0
     restart: bool = True
+    wanted: Annotated[float, msgspec.Meta(ge=0, le=LONGEST)] = 0.0
+    taken: Annotated[int, msgspec.Meta(ge=0)] = 0
+    anew: bool = False
+    seconds: float = 0.0
 
 
 def pack_state(state: DecoderState) -> bytes:
     """The bytes of a state; the same state gives the same bytes."""
     cutter, stretch = state.cutter, state.cutter.stretch
     arrays = {"h": state.states.h.numpy(force=True), "conv": state.states.conv.numpy(force=True)}
-    rest = _Rest(state.failed, cutter.epoch, cutter.end)
+    aligner, baseline = state.aligner, state.aligner.baseline
+    rest = _Rest(
+        state.failed,
+        cutter.epoch,
+        cutter.end,
+        wanted=aligner.wanted,
+        taken=aligner.taken,
+        anew=aligner.anew,
+        seconds=baseline.seconds if baseline else 0.0,
+    )
+    if baseline is not None:
+        arrays["baseline"] = baseline.log_power
+    if aligner.total is not None:
+        arrays["total"] = aligner.total
     if stretch is not None:
         path = stretch.path
-        rest = _Rest(
-            state.failed,
-            cutter.epoch,
-            cutter.end,
-            path.hops,
-            stretch.newest,
-            stretch.poor,
-            stretch.restart,
+        rest = replace(
+            rest,
+            hops=path.hops,
+            newest=stretch.newest,
+            poor=stretch.poor,
+            restart=stretch.restart,
         )
         arrays |= {"offset": path.offset, "history": path.history, "zi": path.zi}
         arrays |= {name: getattr(stretch, name) for name in STRETCH}
@@ -94,13 +110,13 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
             f"wanted a newest sample before {rest.end} in the snapshot; found {rest.newest}; "
             "it is damaged"
         )
-    wanted = _state_shapes(checkpoint)
+    wanted = _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays)
     if begun:
         wanted |= _signal_shapes(checkpoint, sfreq, arrays)
     _check_shapes(arrays, wanted)
     states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
     cutter = CutterState(rest.epoch, rest.end, _stretch(arrays, rest) if begun else None)
-    return DecoderState(cutter, states, rest.failed)
+    return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
 
 
 def _stretch(arrays: Arrays, rest: _Rest) -> Stretch:
@@ -108,6 +124,19 @@ def _stretch(arrays: Arrays, rest: _Rest) -> Stretch:
     path = PathState(rest.hops, arrays["offset"], arrays["history"], arrays["zi"])
     kept = {name: arrays[name] for name in STRETCH}
     return Stretch(path, rest.newest, **kept, poor=rest.poor, restart=rest.restart)
+
+
+def _aligner(arrays: Arrays, rest: _Rest) -> AlignerState:
+    known = arrays.get("baseline")
+    baseline = None if known is None else Baseline(known, rest.seconds)
+    return AlignerState(baseline, rest.wanted, rest.taken, arrays.get("total"), rest.anew)
+
+
+def _aligner_shapes(checkpoint: Checkpoint, rest: _Rest, arrays: Arrays) -> Shapes:
+    """A baseline, where there is one, and the sum of what is in the next one so far."""
+    shape = ((len(checkpoint.montage), len(CENTRES)), "float64")
+    names = ["baseline"] if "baseline" in arrays else []
+    return dict.fromkeys([*names, *(["total"] if rest.taken else [])], shape)
 
 
 def _state_shapes(checkpoint: Checkpoint) -> Shapes:

@@ -1,9 +1,10 @@
-"""Who may talk to the service: the page's own origin, and programs on this machine.
+"""From where the service may be asked: by programs, and by its own page.
 
 EEG is intimate, and any web page that a person has open can reach a loopback port. So a request's
 Host must be an IP literal, localhost or an allowed name (against DNS rebinding), and its Origin,
-where there is one, must equal its Host (against foreign pages). A refusal comes before a WebSocket
-is upgraded.
+where there is one, must equal its Host (against foreign pages). Under TLS that page must have come
+by TLS, too; without, a page that has come by TLS is taken for our own behind a proxy that ends it.
+A refusal comes before a WebSocket is upgraded. Who asks is looked at after that, by scopes.py.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-def refusal(headers: Mapping[str, str], allowed: Collection[str]) -> str | None:
-    """Why a request with these headers is refused; None where it is not."""
+def refusal(
+    headers: Mapping[str, str], allowed: Collection[str], secure: bool = False
+) -> str | None:
+    """Why a request with these headers is refused; None where it is not.
+
+    ``secure`` tells whether it came by TLS.
+    """
     host = headers.get("host", "")
     if not _known(host, allowed):
         return (
@@ -26,16 +32,18 @@ def refusal(headers: Mapping[str, str], allowed: Collection[str]) -> str | None:
             "start the service with --allowed-host"
         )
     origin = headers.get("origin")
-    if origin is not None and not _same(origin, host):
+    if origin is not None and not _same(origin, host, secure):
         return f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
     return None
 
 
-def _same(origin: str, host: str) -> bool:
+def _same(origin: str, host: str, secure: bool) -> bool:
     try:
-        return urlsplit(origin).netloc.lower() == host.lower()
+        parts = urlsplit(origin)
     except ValueError:
         return False
+    schemes = {"https"} if secure else {"http", "https"}
+    return parts.scheme in schemes and parts.netloc.lower() == host.lower()
 
 
 def _known(host: str, allowed: Collection[str]) -> bool:
@@ -64,7 +72,8 @@ class AccessMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        reason = refusal(Headers(scope=scope), self._allowed)
+        secure = scope["scheme"] in ("https", "wss")
+        reason = refusal(Headers(scope=scope), self._allowed, secure)
         if reason is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from service.acquirer import Acquirer
+from service.credentials import Credentials
 
 PERIOD = 0.5
 """Seconds between two looks."""
@@ -33,27 +34,39 @@ class Rate:
 
 
 def acquire(
-    source: str, to: str, session: str | None, model: str | None, memory: bool, buffer: float
+    source: str,
+    to: str,
+    session: str | None,
+    model: str | None,
+    memory: bool,
+    buffer: float,
+    credentials: Credentials,
 ) -> None:
     """Send a source's samples to a service until the source ends or a person interrupts.
 
     Raises
     ------
-    DriverError, ServiceUnreachable, PushRefused
+    DriverError, ServiceUnreachable, NotLetIn, PushRefused
         If the source, or the service, cannot be used.
     """
-    asyncio.run(_acquire(source, to, session, model, memory, buffer))
+    asyncio.run(_acquire(source, to, session, model, memory, buffer, credentials))
 
 
 async def _acquire(
-    source: str, to: str, session: str | None, model: str | None, memory: bool, buffer: float
+    source: str,
+    to: str,
+    session: str | None,
+    model: str | None,
+    memory: bool,
+    buffer: float,
+    credentials: Credentials,
 ) -> None:
     console = Console(stderr=True)
 
     def tell(line: str) -> None:
         console.print(f"{time.strftime('%H:%M:%S')} {line}", highlight=False, markup=False)
 
-    acquirer = Acquirer(source, to, session, model, memory, buffer, tell)
+    acquirer = Acquirer(source, to, session, model, memory, buffer, tell, credentials)
     sending = asyncio.create_task(acquirer.run())
     task = asyncio.current_task()
     assert task is not None

@@ -8,15 +8,17 @@ import secrets
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from drivers import open_source
 from drivers.base import LinkChange, Mendable, StreamLost
 from service.client import ServiceUnreachable, stream_url
+from service.credentials import NOTHING, Credentials, mend_of, refusal_of
 from service.delivery import Delivery
-from service.messages import MSGPACK_SUBPROTOCOL
+from service.messages import MSGPACK_SUBPROTOCOL, Hello, decode_server
 from service.outbox import SECONDS, Outbox
 from service.pushmessages import Push
 
@@ -26,6 +28,11 @@ OPENING = 5.0
 """Seconds that an attempt to connect may take."""
 CLOSING = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+FOREIGN = (
+    *(OSError, ConnectionClosed, InvalidHandshake, InvalidURI),
+    *(msgspec.MsgspecError, UnicodeError, RecursionError),
+)
+"""What comes of an address where no service is, or one that will not talk to us."""
 GOODBYE = 5.0
 """Seconds to deliver what is left when interrupted."""
 
@@ -49,6 +56,8 @@ class Acquirer:
         Seconds of signal kept while it cannot be sent.
     on_change
         Told what a person should know, a line each; called on the event loop.
+    credentials
+        The token to show, and the certificates to trust.
 
     Raises
     ------
@@ -65,6 +74,7 @@ class Acquirer:
         memory: bool = True,
         buffer: float = SECONDS,
         on_change: Callable[[str], None] = lambda _: None,
+        credentials: Credentials = NOTHING,
     ) -> None:
         self.state: State = "connecting"
         self.session: str | None = None
@@ -75,6 +85,7 @@ class Acquirer:
         self._wish, self._model, self._memory = session, model, memory
         self._buffer = buffer
         self._on_change = on_change
+        self._credentials = credentials
         self._begun = asyncio.Event()
         self._delivery: Delivery | None = None
         self._refusal: str | None = None
@@ -87,6 +98,8 @@ class Acquirer:
         ------
         ServiceUnreachable
             If no service answers at first; later it is tried again for ever.
+        NotLetIn
+            If it wants a token for control.
         DriverError
             If the source cannot be opened or read.
         PushRefused
@@ -109,15 +122,22 @@ class Acquirer:
             raise PushRefused(self._refusal)
 
     async def _greet(self) -> None:
-        """Ask whether the service is there, before the headset is bothered."""
+        """Ask whether the service is there and lets us in, before the headset is bothered."""
         try:
-            socket = await self._dial()
-        except (OSError, InvalidHandshake, InvalidURI) as error:
-            raise ServiceUnreachable(
+            refused = refusal_of(await self._hear_hello(), need="control")
+        except FOREIGN as error:
+            refused = refusal_of(error) if isinstance(error, ConnectionClosed) else None
+            raise refused or ServiceUnreachable(
                 f"wanted a mimamba service at {self._url}; found: {error or type(error).__name__}; "
-                "start one with mimamba serve, or correct the address"
+                f"{mend_of(error)}"
             ) from error
-        await socket.close()
+        if refused:
+            raise refused
+
+    async def _hear_hello(self) -> Hello:
+        """What a service says first."""
+        async with await self._dial() as socket, asyncio.timeout(OPENING):
+            return msgspec.convert(decode_server(await socket.recv()), Hello)
 
     async def _say_goodbye(
         self, reading: asyncio.Task[None], delivering: asyncio.Task[None]
@@ -196,6 +216,8 @@ class Acquirer:
             self._url,
             subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)],
             compression=None,  # EEG hardly shrinks
+            additional_headers=self._credentials.headers,
+            ssl=self._credentials.context(self._url),
             open_timeout=OPENING,
             close_timeout=CLOSING,
         )

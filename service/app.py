@@ -22,17 +22,28 @@ from models.catalogue import Listed, list_all
 from service.access import AccessMiddleware
 from service.admission import admit
 from service.connection import Connection
+from service.door import Door
+from service.gate import GRACE, let_in
 from service.hub import Hub
+from service.login_api import login_api
 from service.lslout import LSLOut
+from service.markers_api import markers_api
+from service.model_api import model_api
+from service.oscout import OSCOut
 from service.page import CONTENT_SECURITY_POLICY, find_page
 from service.problems import add_problem_handlers, problem
 from service.push import Pushes
-from service.recordings import Recordings, data_folder
+from service.recordings import Recordings
 from service.recordings_api import recordings_api
 from service.replay_api import replay_api
+from service.room import data_folder
+from service.schema_api import schema_api
+from service.scopes import ScopeMiddleware, allows, judgement_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.shelf import MODEL_NAME, models_folder
+from service.tokens import Tokens
+from service.udpmarkers import UDPMarkers
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -120,15 +131,20 @@ async def close_session(service: Service, session: SessionId) -> None:
 async def stream(socket: WebSocket, service: Service) -> None:
     """Wire protocol v1."""
     server = f"mimamba {version('mimamba')}"
-    await Connection(socket, service.hub, service.sessions.all, server, service.pushes).serve()
+    rights = await let_in(socket, socket.app.state.door, socket.app.state.grace)
+    if rights is not None:
+        hub, sessions = service.hub, service.sessions.all
+        await Connection(socket, rights, hub, sessions, server, service.pushes).serve()
 
 
 health = APIRouter(include_in_schema=False)
 
 
 @health.get("/healthz")
-async def healthz(service: Service) -> dict[str, str | int]:
-    """The process answers, and says how busy it is."""
+async def healthz(request: Request, service: Service) -> dict[str, str | int]:
+    """The process answers, and says how busy it is to whom that concerns."""
+    if not allows(judgement_of(request), "view"):
+        return {"status": "ok"}
     sessions, subscribers = len(service.sessions.all()), service.hub.subscribers
     return {"status": "ok", "sessions": sessions, "subscribers": subscribers}
 
@@ -140,7 +156,8 @@ async def readyz(request: Request) -> JSONResponse:
     if running is None:
         return problem(503, "Not ready", "the service is starting")
     if running.sessions.failure is not None:
-        return problem(503, "Not ready", f"the engine has failed: {running.sessions.failure}")
+        why = f": {running.sessions.failure}" if allows(judgement_of(request), "view") else ""
+        return problem(503, "Not ready", f"the engine has failed{why}")
     return JSONResponse({"status": "ok"})
 
 
@@ -151,8 +168,25 @@ def choose_model(name: str | None, memory: bool) -> ModelChoice:
     return ModelChoice(name or DEFAULT_MODEL, required=name is not None, memory=memory)
 
 
-def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]]) -> FastAPI:
-    """The application; ``on_start`` runs beside it once it can open sessions."""
+def make_app(
+    settings: Settings,
+    on_start: Callable[[Running], Awaitable[None]],
+    tokens: Tokens | None = None,
+    grace: float = GRACE,
+) -> FastAPI:
+    """The application.
+
+    Parameters
+    ----------
+    settings
+        What the service is told.
+    on_start
+        Runs beside the application once it can open sessions.
+    tokens
+        What must be shown, as ``Settings.tokens`` where absent.
+    grace
+        Seconds that a WebSocket has to show a token.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -163,9 +197,12 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
         app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
         await asyncio.to_thread(recordings.recover)
-        out = LSLOut(sessions.all) if settings.lsl_out else None
-        if out is not None:
+        outs = make_outs(settings, sessions)
+        for out in outs:
             out.start()
+        udp = None
+        if settings.udp_markers is not None:
+            udp = await UDPMarkers(sessions.all).listen(settings.udp_markers)
         async with asyncio.TaskGroup() as tasks:
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
@@ -173,10 +210,12 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
                 yield
             finally:
                 start.cancel()
+                if udp is not None:
+                    udp.close()
                 await asyncio.to_thread(recordings.close)
                 await pushes.close()
                 await sessions.close_all()
-                if out is not None:
+                for out in outs:
                     await asyncio.to_thread(out.close)
                 beats.cancel()
 
@@ -189,14 +228,29 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
-    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)
+    app.state.door = Door(tokens or settings.tokens())
+    app.state.grace = grace
+    app.add_middleware(ScopeMiddleware, door=app.state.door)
+    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)  # before the other
     add_problem_handlers(app)
     app.include_router(api)
     app.include_router(recordings_api)
     app.include_router(replay_api)
+    app.include_router(login_api)
+    app.include_router(markers_api)
+    app.include_router(model_api)
+    app.include_router(schema_api)
     app.include_router(health)
     _mount_page(app)
     return app
+
+
+def make_outs(settings: Settings, sessions: Sessions) -> list[LSLOut | OSCOut]:
+    """What carries results out beside the stream, not yet started."""
+    outs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
+    if settings.osc_out is not None:
+        outs.append(OSCOut(sessions.all, settings.osc_out))
+    return outs
 
 
 def _mount_page(app: FastAPI) -> None:

@@ -14,7 +14,17 @@ from typing import Annotated
 import typer
 
 from service import cli_files, cli_training
-from service.terminal import DataDir, Memory, Model, Name, To, one_line_errors
+from service.terminal import (
+    CaFile,
+    DataDir,
+    Memory,
+    Model,
+    Name,
+    To,
+    TokenFile,
+    credentials,
+    one_line_errors,
+)
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
@@ -40,7 +50,11 @@ def serve(
     model: Model = None,
     memory: Memory = True,
     host: Annotated[
-        str | None, typer.Option(help="A loopback address. [default: 127.0.0.1]")
+        str | None,
+        typer.Option(
+            help="The address to listen on. Any but loopback needs tokens, and TLS or "
+            "--insecure-http. [default: 127.0.0.1]"
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(help="0 takes a free one. [default: 8765]")] = None,
     files: Annotated[
@@ -50,14 +64,47 @@ def serve(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A name besides localhost that browsers may use.")
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the token to control and, on a second line, that to view; else "
+            "MIMAMBA_TOKEN and MIMAMBA_VIEW_TOKEN hold them. [default: made where one is needed]",
+            show_default=False,
+        ),
+    ] = None,
+    ssl_certfile: Annotated[
+        Path | None, typer.Option(help="The certificate for TLS (PEM).", show_default=False)
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None,
+        typer.Option(help="Its key. [default: in the certificate's file]", show_default=False),
+    ] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option("--insecure-http", help="Listen beyond this machine without TLS."),
+    ] = False,
     lsl_out: Annotated[
         bool,
         typer.Option(
             "--lsl-out",
-            help="Send predictions, quality and markers out as LSL streams, which everyone on the "
-            "network can read.",
+            help="Send predictions, quality, bands and markers out as LSL streams, which everyone "
+            "on the network can read.",
         ),
     ] = False,
+    osc_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Send predictions, quality and bands to HOST:PORT as OSC messages.",
+            show_default=False,
+        ),
+    ] = None,
+    udp_markers: Annotated[
+        int | None,
+        typer.Option(
+            help="Take each datagram to this port of the loopback interface for a marker.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
@@ -78,7 +125,13 @@ def serve(
             "files": files,
             "data_dir": data_dir,
             "allowed_host": allowed_host or None,
+            "token_file": token_file,
+            "ssl_certfile": ssl_certfile,
+            "ssl_keyfile": ssl_keyfile,
+            "insecure_http": insecure_http or None,
             "lsl_out": lsl_out or None,
+            "osc_out": osc_out,
+            "udp_markers": udp_markers,
         }
         run(make_settings({name: value for name, value in flags.items() if value is not None}))
 
@@ -98,12 +151,14 @@ def acquire(
         float,
         typer.Option(help="Seconds of signal kept while the connection is lost.", min=1, max=3600),
     ] = 90.0,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
     """Send a source of this machine to a service on another one, without losing a sample."""
     with one_line_errors():
         from service.acquire import acquire as run
 
-        run(source, to, session, model, memory, buffer)
+        run(source, to, session, model, memory, buffer, credentials(token_file, cafile))
 
 
 @app.command()
@@ -113,17 +168,38 @@ def watch(
     session: Annotated[
         list[str] | None, typer.Option(help="Only this session; may be given several times.")
     ] = None,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
     """Follow a running service in the terminal, through its public WebSocket."""
     with one_line_errors():
         from service.watch import watch as run
 
-        run(url, json, session or [])
+        run(url, json, session or [], credentials(token_file, cafile))
+
+
+@app.command()
+def mark(
+    session: Annotated[str, typer.Argument(help="The session's id.")],
+    label: Annotated[str, typer.Argument(help="What happens now.")],
+    timestamp: Annotated[
+        float | None,
+        typer.Option(help="When it was, s on the LSL clock. [default: now]", show_default=False),
+    ] = None,
+    url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Set a marker in a session of a running service."""
+    with one_line_errors():
+        from service.control import mark as run
+
+        run(url, session, label, timestamp, credentials(token_file, cafile))
 
 
 @app.command()
 def control(
-    session: Annotated[str, typer.Argument(help="The session of a recording.")],
+    session: Annotated[str, typer.Argument(help="The session's id.")],
     paused: Annotated[
         bool | None, typer.Option("--pause/--resume", help="Play no more, or play on.")
     ] = None,
@@ -142,13 +218,20 @@ def control(
     loop: Annotated[
         bool | None, typer.Option("--loop/--no-loop", help="Start anew at the end, or end there.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Let this checkpoint speak, or 'none'; any session.", show_default=False),
+    ] = None,
     url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
-    """Pause, move and pace a recording that a running service plays, and say where it is."""
+    """Change a session's model, or pause, move and pace the recording that it plays."""
     with one_line_errors():
+        from service.control import change_model
         from service.control import control as run
 
-        changes = {
+        changes: dict[str, object] = {
             "paused": paused,
             "position": seek,
             "marker": marker,
@@ -156,7 +239,12 @@ def control(
             "speed": speed,
             "loop": loop,
         }
-        run(url, session, {name: value for name, value in changes.items() if value is not None})
+        changes = {name: value for name, value in changes.items() if value is not None}
+        shown = credentials(token_file, cafile)
+        if model is not None:
+            change_model(url, session, model, shown)
+        if changes or model is None:
+            run(url, session, changes, shown)
 
 
 @app.command()

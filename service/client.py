@@ -22,8 +22,10 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from drivers.base import Mendable
+from service.credentials import NOTHING, Credentials, mend_of, refusal_of
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
+    Hello,
     ServerMessage,
     SessionState,
     Since,
@@ -80,6 +82,8 @@ class Client:
         The service, e.g. ``http://127.0.0.1:8765``.
     pause
         Seconds before the first try to reconnect; it doubles up to 10 s.
+    credentials
+        The token to show, and the certificates to trust.
 
     Raises
     ------
@@ -87,9 +91,10 @@ class Client:
         If ``url`` is no address; on entering, where no service answers.
     """
 
-    def __init__(self, url: str, pause: float = 0.5) -> None:
+    def __init__(self, url: str, pause: float = 0.5, credentials: Credentials = NOTHING) -> None:
         self.url = stream_url(url)
         self._pause = pause
+        self._credentials = credentials
         self._socket: ClientConnection | None = None
         self._wanted: dict[str, list[Topic]] = {}
         self._places: dict[str, Since] = {}
@@ -101,7 +106,7 @@ class Client:
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise ServiceUnreachable(
                 f"wanted a mimamba service at {self.url}; found: {error or type(error).__name__}; "
-                "start one with mimamba serve, or correct the address"
+                f"{mend_of(error)}"
             ) from error
         return self
 
@@ -132,16 +137,27 @@ class Client:
         ------
         ServiceUnreachable
             If what is there says something else than a service does.
+        NotLetIn
+            If the service wants a token, or another one.
         """
         while True:
             assert self._socket is not None
             try:
                 async with asyncio.timeout(SILENCE):
                     frame = await self._socket.recv()
-            except (ConnectionClosed, TimeoutError):
+            except ConnectionClosed as closed:
+                refused = refusal_of(closed)
+                if refused:
+                    raise refused from closed
+                await self._reconnect()
+                continue
+            except TimeoutError:
                 await self._reconnect()
                 continue
             message = self._read(frame)
+            refused = refusal_of(message) if isinstance(message, Hello) else None
+            if refused:
+                raise refused
             await self._remember(message)
             yield message
 
@@ -161,6 +177,8 @@ class Client:
             subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)],
             compression=None,
             open_timeout=SILENCE,
+            additional_headers=self._credentials.headers,
+            ssl=self._credentials.context(self.url),
         )
 
     async def _reconnect(self) -> None:

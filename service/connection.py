@@ -17,7 +17,9 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from drivers.clock import local_clock
+from service.authmessages import TOKEN_WANTED, Auth
 from service.hub import Hub
+from service.markers import BadLabel, BadTimestamp, set_marker
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
@@ -26,6 +28,7 @@ from service.messages import (
     Error,
     Heartbeat,
     Hello,
+    Mark,
     Ok,
     Ping,
     Pong,
@@ -39,9 +42,10 @@ from service.messages import (
 from service.push import Intake, Pushes
 from service.pushmessages import Push, Pushing, Samples
 from service.reader import Reader
-from service.session import Session
+from service.rights import Rights
+from service.session import Session, SessionOver
 
-Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Error
+Asked: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
 """A client's message that the sender answers, or the answer itself."""
 ASKED = 16
 """A client's messages that may wait for an answer; more wait in its own socket."""
@@ -58,7 +62,9 @@ class Connection:
     Parameters
     ----------
     socket
-        Not yet accepted.
+        Accepted.
+    rights
+        What it may say.
     hub
         Wakes this connection.
     sessions
@@ -72,12 +78,14 @@ class Connection:
     def __init__(
         self,
         socket: WebSocket,
+        rights: Rights,
         hub: Hub,
         sessions: Callable[[], dict[str, Session]],
         server: str,
         pushes: Pushes,
     ) -> None:
         self._socket = socket
+        self._rights = rights
         self._hub = hub
         self._sessions = sessions
         self._server = server
@@ -103,8 +111,7 @@ class Connection:
         self._woken.set()
 
     async def serve(self) -> None:
-        """Talk until the client goes."""
-        await self._socket.accept(MSGPACK_SUBPROTOCOL if self._binary else None)
+        """Talk until the client goes, or its login ends."""
         self._hub.join(self)
         try:
             async with anyio.create_task_group() as tasks:
@@ -122,25 +129,38 @@ class Connection:
             payload = frame.get("bytes") if self._binary else frame.get("text")
             message = read_frame(payload, self._binary)
             self._intake.hear()
-            # What a busy session has no room for waits here, and so in the acquirer's socket.
-            heard = (
-                await self._intake.take(message) if isinstance(message, Push | Samples) else message
-            )
+            heard = message if isinstance(message, Error) else await self._take(message)
             if heard is not None:
                 await self._asked.put(heard)
             self._woken.set()
+
+    async def _take(self, message: ClientMessage) -> Asked | None:
+        """What is to be answered, or the answer."""
+        if isinstance(message, Auth):
+            refusal = self._rights.show(message)
+            if refusal is not None:
+                return Error("unauthenticated", refusal.reason, message.id)
+            return self._hello()
+        refused = self._rights.refusal(message)
+        if refused is not None:
+            return refused
+        if isinstance(message, Push | Samples):
+            # What a busy session has no room for waits here, and so in the acquirer's socket.
+            return await self._intake.take(message)
+        return message
 
     async def _speak(self) -> None:
         try:
             for frame in self._greeting():
                 await self._send(frame)
-            while True:
+            while self._rights.scope is not None:
                 frames = self._due()
                 for frame in frames:
                     await self._send(frame)
                 if not frames:
                     self._woken.clear()
                     await self._woken.wait()
+            await self._socket.close(TOKEN_WANTED, "the login has ended; log in again")
         except WebSocketDisconnect:
             return
 
@@ -153,13 +173,18 @@ class Connection:
     def _greeting(self) -> list[bytes]:
         """Hello, and each session as it stands."""
         self._states = self._hub.states.next
-        messages: list[ServerMessage] = [Hello(PROTOCOL, self._server, clock_now())]
+        messages: list[ServerMessage] = [self._hello()]
         for session in self._sessions().values():
             if session.history is not None:
                 messages.append(SessionState(session.name, "opened"))
             if session.state == "ended":
                 messages.append(SessionState(session.name, "ended", session.reason))
         return [encode(message, self._binary) for message in messages]
+
+    def _hello(self) -> Hello:
+        rights = self._rights
+        clock, scope = clock_now(), rights.scope
+        return Hello(PROTOCOL, self._server, clock, scope, rights.login, rights.shown)
 
     def _due(self) -> list[bytes]:
         """The frames to send next; empty where there is nothing to say."""
@@ -187,7 +212,7 @@ class Connection:
         return [encode(state, self._binary)]
 
     def _answer(self, asked: Asked) -> list[bytes]:
-        if isinstance(asked, Error | Pushing):
+        if isinstance(asked, Error | Pushing | Hello):
             return [encode(asked, self._binary)]
         if isinstance(asked, Ping):
             return [encode(Pong(asked.t, clock_now(), asked.id), self._binary)]
@@ -198,6 +223,8 @@ class Connection:
             return [encode(Error("no_session", text, asked.id), self._binary)]
         if isinstance(asked, Subscribe):
             return [self._subscribe(session, asked)]
+        if isinstance(asked, Mark):
+            return [encode(each, self._binary) for each in mark(session, asked)]
         return self._unsubscribe(session, asked)
 
     def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
@@ -226,6 +253,19 @@ def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Err
         return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
     except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
         return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
+
+
+def mark(session: Session, asked: Mark) -> list[Ok | Error]:
+    """Set a marker; what is answered."""
+    try:
+        set_marker(session, asked.label, asked.timestamp, "websocket")
+    except BadLabel as error:
+        return [Error("bad_label", str(error), asked.id)]
+    except BadTimestamp as error:
+        return [Error("bad_timestamp", str(error), asked.id)]
+    except SessionOver as error:
+        return [Error("session_over", str(error), asked.id)]
+    return [] if asked.id is None else [Ok(asked.id)]
 
 
 async def _then(run: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:

@@ -1,17 +1,25 @@
-"""``mimamba control``: how a running service plays a recording, from the terminal."""
+"""``mimamba control`` and ``mimamba mark``: what a person asks of a running service's session."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import (
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 from drivers.base import Mendable
 from service.client import ServiceUnreachable
+from service.credentials import ASKED, NOTHING, REFUSED, Credentials, NotLetIn, mend_of
 
 TIMEOUT = 10.0
 FOREIGN = (HTTPException, OSError, ValueError, LookupError, TypeError)
@@ -22,7 +30,16 @@ class ControlRefused(Mendable):
     """The service does not do what was asked; one clear line, its own."""
 
 
-def control(url: str, session: str, changes: dict[str, object]) -> None:
+class _Stay(HTTPRedirectHandler):
+    """Follows no redirection: it would take the token along."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """None refuses."""
+
+
+def control(
+    url: str, session: str, changes: Mapping[str, object], credentials: Credentials = NOTHING
+) -> None:
     """Change how a session's recording is played, where there is something to change, and tell it.
 
     Parameters
@@ -33,35 +50,69 @@ def control(url: str, session: str, changes: dict[str, object]) -> None:
         The session's id.
     changes
         Fields of ``POST /v1/sessions/{session}/replay``.
+    credentials
+        The token to show, and the certificates to trust.
 
     Raises
     ------
     ServiceUnreachable
         If no service answers there.
+    NotLetIn
+        If it wants a token, or another one.
     ControlRefused
         If it refuses, ``url`` is no address, or what answers there is no service.
     """
+    sys.stdout.write(_ask(url, session, "replay", changes or None, _words, credentials))
+
+
+def change_model(url: str, session: str, model: str, credentials: Credentials = NOTHING) -> None:
+    """Let a model speak in a session, and tell it; raises as ``control``."""
+    body = {"model": model}
+    sys.stdout.write(_ask(url, session, "model", body, _speaker, credentials, method="PUT"))
+
+
+def mark(
+    url: str,
+    session: str,
+    label: str,
+    timestamp: float | None,
+    credentials: Credentials = NOTHING,
+) -> None:
+    """Set a marker in a session, now or at a time on the LSL clock; raises as ``control``."""
+    body = {"label": label} | ({} if timestamp is None else {"timestamp": timestamp})
+    sys.stdout.write(_ask(url, session, "markers", body, _marked, credentials))
+
+
+def _ask(
+    url: str,
+    session: str,
+    what: str,
+    changes: Mapping[str, object] | None,
+    tell: Callable[[dict[str, Any]], str],
+    credentials: Credentials,
+    method: str | None = None,
+) -> str:
+    """The answer, in words."""
     base = url if "://" in url else f"http://{url}"
-    address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/replay"
-    body = json.dumps(changes).encode() if changes else None
-    sys.stdout.write(_ask(address, body))
-
-
-def _ask(address: str, body: bytes | None) -> str:
-    """How it plays, in words."""
+    address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/{what}"
+    body = None if changes is None else json.dumps(changes).encode()
     # A service is on this machine or near; a proxy that the environment names cannot reach it.
-    opener = build_opener(ProxyHandler({}))
+    secure = HTTPSHandler(context=credentials.context(address))
+    opener = build_opener(ProxyHandler({}), _Stay(), secure)
     try:
-        request = Request(address, body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **credentials.headers}
+        request = Request(address, body, headers, method=method)
         with opener.open(request, timeout=TIMEOUT) as answer:
-            return _words(json.load(answer))
+            return tell(json.load(answer))
     except HTTPError as error:
         with error:
+            if error.code == 401:
+                raise NotLetIn(REFUSED if credentials.token else ASKED) from error
             raise ControlRefused(_reason(error)) from error
     except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise ServiceUnreachable(
-            f"wanted a service at {address}; found: {reason}; start one with mimamba serve"
+            f"wanted a service at {address}; found: {reason}; {mend_of(reason)}"
         ) from error
     except FOREIGN as error:
         raise ControlRefused(
@@ -83,3 +134,12 @@ def _words(replay: dict[str, Any]) -> str:
     loop = ", in a loop" if replay["loop"] else ""
     place = f"{replay['position']:.1f} of {replay['length']:.1f} s"
     return f"{state} at {place}, speed {speed}{loop}\n"
+
+
+def _speaker(session: dict[str, Any]) -> str:
+    model = session["model"]
+    return f"{model['name']} speaks\n" if model else "no model speaks: signal only\n"
+
+
+def _marked(marker: dict[str, Any]) -> str:
+    return f"{marker['label']} at {marker['timestamp']:.3f}\n"

@@ -8,8 +8,9 @@ from typing import TypeAlias
 from drivers.base import Chunk, StreamInfo
 from models.decoder import DecoderState
 from models.hops import Hop, HopCutter
-from models.montage import Electrode, meet_montage
+from models.montage import meet_montage
 from service.engine import Engine, Publish
+from service.history import Speaker
 from service.messages import LinkEvent, Model
 
 Note: TypeAlias = Callable[[LinkEvent, str, Hop], None]
@@ -44,10 +45,10 @@ class Decoding:
         self, engine: Engine, info: StreamInfo, r: float, publish: Publish, note: Note
     ) -> None:
         self.checkpoint = engine.checkpoint
-        self.montage: list[Electrode] = meet_montage(self.checkpoint.montage, info.ch_names)
+        self._montage = meet_montage(self.checkpoint.montage, info.ch_names)
         self.r = r
-        rows = [electrode.row for electrode in self.montage]
-        names = [electrode.channel for electrode in self.montage]
+        rows = [electrode.row for electrode in self._montage]
+        names = [electrode.channel for electrode in self._montage]
         self._cutter = HopCutter(self.checkpoint.signal, info, rows, names)
         self._engine = engine
         self._note = note
@@ -56,15 +57,10 @@ class Decoding:
         self._slot = engine.open(r, publish)
 
     @property
-    def delay(self) -> float:
-        """The signal path's delay, seconds."""
-        return self._cutter.delay
-
-    @property
-    def model(self) -> Model:
+    def speaker(self) -> Speaker:
         """The model's facts for people."""
         card, signal = self.checkpoint, self.checkpoint.signal
-        return Model(
+        model = Model(
             card.name,
             card.sha256,
             card.trained_on,
@@ -74,6 +70,8 @@ class Decoding:
             signal.hop / signal.sfreq,
             self.r,
         )
+        outputs = {output: list(labels) for output, labels in card.outputs.items()}
+        return Speaker(0, model, outputs, self._montage, self._cutter.delay)
 
     def feed(self, chunk: Chunk, received: float) -> None:
         """Hand the hops that a chunk completes to the engine; a recording waits for room there."""

@@ -13,7 +13,17 @@ from websockets.exceptions import ConnectionClosed
 
 from drivers.clock import local_clock
 from drivers.push import Packet
-from service.messages import ClientMessage, Error, Ping, Pong, ServerMessage, decode_server, encode
+from service.credentials import refusal_of
+from service.messages import (
+    ClientMessage,
+    Error,
+    Hello,
+    Ping,
+    Pong,
+    ServerMessage,
+    decode_server,
+    encode,
+)
 from service.offset import OffsetEstimate
 from service.outbox import Outbox
 from service.pushmessages import Ack, Push, Pushing, Samples
@@ -88,7 +98,7 @@ class Delivery:
             send.cancel()
 
     async def _listen(self) -> None:
-        with contextlib.suppress(ConnectionClosed, TimeoutError):
+        try:
             while not (self._outbox.delivered or self.refusal):
                 async with asyncio.timeout(SILENCE):
                     frame = await self._socket.recv()
@@ -96,9 +106,21 @@ class Delivery:
                     self._hear(decode_server(frame))
                 except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
                     self.refusal = f"wanted a service of protocol v1; found: {error}"
+        except ConnectionClosed as closed:
+            self._leave(closed)
+        except TimeoutError:
+            pass  # the same as a lost connection
+
+    def _leave(self, told: Hello | ConnectionClosed) -> None:
+        """Give up where we are not let in."""
+        refused = refusal_of(told, need="control")
+        if refused:
+            self.refusal = str(refused)
 
     def _hear(self, message: ServerMessage) -> None:
         match message:
+            case Hello():
+                self._leave(message)
             case Pong():
                 self._estimate.note(message.t, local_clock(), message.clock.lsl)
                 self._answered.set()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from drivers.base import Marker, Playback, StreamInfo
+from drivers.base import Chunk, Marker, Playback, StreamInfo
 from drivers.clock import local_clock
+from models.bands import BandMeter, BandPower
 from models.decoder import DecoderState
-from models.meter import RATE, Quality
+from models.meter import RATE, Quality, QualityMeter
+from models.montage import Electrode
 from models.prediction import Prediction
 from service.log import Log, SignalLog
-from service.messages import LinkEvent, Timing, Topic
+from service.messages import LinkEvent, Model, Timing, Topic
 
 SIGNAL_SECONDS = 300.0
-"""Of the signal and its quality: a new page waits for all that is there, and shows 8 s."""
+"""Of the signal, its quality and bands: a new page waits for all that is there, and shows 8 s."""
 HOUR = 3600.0
 EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
@@ -40,16 +42,41 @@ class LinkEntry:
     lost: int | None = None
 
 
+@dataclass(frozen=True)
+class Speaker:
+    """Who makes a session's predictions, from one entry of their log on.
+
+    Parameters
+    ----------
+    since
+        The ``seq`` of the first prediction that is its own.
+    model, outputs, montage, delay
+        As ``subscribed`` tells them; None where nobody speaks, and only the signal is watched.
+    """
+
+    since: int = 0
+    model: Model | None = None
+    outputs: dict[str, list[str]] | None = None
+    montage: list[Electrode] | None = None
+    delay: float | None = None
+
+    @property
+    def hour(self) -> int:
+        """Its predictions in an hour; 1 where there are none."""
+        return round(HOUR / self.model.hop) if self.model else 1
+
+
 def gap_detail(lost: int, sfreq: float) -> str:
     """A gap in words."""
     return f"{lost} samples never came ({lost / sfreq:.2f} s)"
 
 
-Event: TypeAlias = Told | Quality | Marker | LinkEntry
+Event: TypeAlias = Told | Quality | BandPower | Marker | LinkEntry
 
 
 class History:
-    """The logs of one epoch: 5 minutes of signal and its quality, an hour of predictions, events.
+    """The logs of one epoch: 5 minutes of signal, quality and bands, an hour of
+    predictions, events.
 
     Parameters
     ----------
@@ -57,25 +84,61 @@ class History:
         An opaque name, unique across restarts.
     info
         The source.
-    hop
-        Seconds from one prediction to the next; None without a model.
+    speaker
+        Who makes the first predictions.
+
+    Attributes
+    ----------
+    expected
+        Index of the next sample, if none is lost; None before the first one.
+    speakers
+        Who made the predictions, in order.
     """
 
-    def __init__(self, epoch: str, info: StreamInfo, hop: float | None) -> None:
-        self.epoch = epoch
+    def __init__(self, epoch: str, info: StreamInfo, speaker: Speaker) -> None:
+        self.epoch, self.info = epoch, info
+        self.expected: int | None = None
+        self.speakers = [replace(speaker, since=0)]
+        self._meter, self._bands = QualityMeter(info), BandMeter(info)
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
-        self.prediction: Log[Event] = Log(round(HOUR / hop) if hop else 1)
+        self.prediction: Log[Event] = Log(speaker.hour)
         self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
+        self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
         self.marker: Log[Event] = Log(EVENTS)
         self.link: Log[Event] = Log(EVENTS)
         self.signal_shown = 0
         """Readers go up to here, so that all who keep up share the same merged messages."""
+
+    def take(self, chunk: Chunk) -> None:
+        """Log a chunk and what is measured of it."""
+        self.signal.append(chunk)
+        for quality in self._meter.feed(chunk):
+            self.quality.append(quality)
+        for bands in self._bands.feed(chunk):
+            self.bands.append(bands)
+        for marker in chunk.markers:
+            self.marker.append(marker)
+        self.expected = chunk.end
+
+    def gap_before(self, chunk: Chunk) -> LinkEntry | None:
+        """What the link says of the samples that never came before this chunk, if any."""
+        lost = 0 if self.expected is None else chunk.first - self.expected
+        if lost <= 0:
+            return None
+        detail = gap_detail(lost, self.info.sfreq)
+        return LinkEntry(float(chunk.timestamps[0]), "gap", detail, self.expected, lost)
+
+    def change_speaker(self, speaker: Speaker) -> None:
+        """Another one makes the predictions to come."""
+        self.prediction.widen(speaker.hour)
+        self.speakers.append(replace(speaker, since=self.prediction.next))
 
     def events(self, topic: Topic) -> Log[Event]:
         """The log of a topic other than the signal."""
         return {
             "prediction": self.prediction,
             "quality": self.quality,
+            "bands": self.bands,
             "marker": self.marker,
             "link": self.link,
         }[topic]

@@ -78,11 +78,13 @@ class Hub:
     # On the event loop ---------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Give the heartbeat until cancelled."""
+        """Give the heartbeat until cancelled, and see after markers that wait."""
         while True:
             await asyncio.sleep(HEARTBEAT_PERIOD)
             for listener in self._listeners:
                 listener.beat()
+            for session in self._feeds:
+                session.place_marks()  # also those whose sample does not come
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""

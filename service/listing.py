@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import BadRecording
-from service.recordings import Recordings, data_folder, recover_recording
+from service.recordings import Recordings, recover_recording
+from service.room import data_folder
 
 
 def show_recordings(folder: Path | None, json: bool) -> None:

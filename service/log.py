@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.base import Chunk, Samples, Seconds
 
@@ -30,6 +31,7 @@ class Log(Generic[Entry]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._entries: list[Entry] = []
+        self._base = 0  # seq of the first in this list, from where the ring is counted
         self._next = 0
         self._lock = threading.Lock()
 
@@ -41,7 +43,7 @@ class Log(Generic[Entry]):
     @property
     def oldest(self) -> int:
         """The ``seq`` of the oldest entry kept; ``next`` where the log is empty."""
-        return max(0, self._next - self._capacity)
+        return max(self._base, self._next - self._capacity)
 
     def append(self, entry: Entry) -> int:
         """Add an entry and return its ``seq``."""
@@ -50,7 +52,7 @@ class Log(Generic[Entry]):
             if len(self._entries) < self._capacity:
                 self._entries.append(entry)
             else:
-                self._entries[seq % self._capacity] = entry
+                self._entries[(seq - self._base) % self._capacity] = entry
             self._next = seq + 1
         return seq
 
@@ -58,7 +60,15 @@ class Log(Generic[Entry]):
         """The entries from ``seq`` to before ``stop`` that are still there, with their numbers."""
         with self._lock:
             kept = range(max(seq, self.oldest), min(stop, self._next))
-            return [(n, self._entries[n % self._capacity]) for n in kept]
+            return [(n, self._entries[(n - self._base) % self._capacity]) for n in kept]
+
+    def widen(self, capacity: int) -> None:
+        """Keep so many entries from now on, at least."""
+        with self._lock:
+            if capacity > self._capacity:
+                kept, oldest = range(self.oldest, self._next), self.oldest
+                self._entries = [self._entries[(n - self._base) % self._capacity] for n in kept]
+                self._base, self._capacity = oldest, capacity
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +111,8 @@ class SignalLog:
         self._written = 0
         self._oldest = 0
         self._next = 0
+        self.newest: tuple[int, float] | None = None
+        """Index and timestamp of the newest sample."""
         self._lock = threading.Lock()
 
     @property
@@ -131,6 +143,7 @@ class SignalLog:
         self._firsts[self._next % self._slots] = first
         self._stops[self._next % self._slots] = self._written
         self._next += 1
+        self.newest = first + n_times - 1, float(timestamps[-1])
         while self._start(self._oldest) < self._written - self._capacity:
             self._oldest += 1
 
@@ -151,6 +164,22 @@ class SignalLog:
                 runs.append(self._copy(seq, last))
                 seq = last + 1
             return runs
+
+    def index_at(self, times: Seconds) -> NDArray[np.int64]:
+        """The samples that (n,) times belong to: the nearest, or where in a gap it would have been.
+
+        A time beyond either end belongs to the oldest or the newest sample kept; there must be one.
+        """
+        with self._lock:
+            entries = np.arange(self._oldest, self._next)
+            stops = self._stops[entries % self._slots]
+            starts = np.concatenate([[self._start(self._oldest)], stops[:-1]])
+            samples = np.arange(starts[0], self._written)
+            stamps = self._timestamps[samples % self._capacity]
+            firsts = self._firsts[entries % self._slots]
+        index = samples + np.repeat(firsts - starts, stops - starts)
+        nearest: NDArray[np.int64] = np.rint(np.interp(times, stamps, index)).astype(np.int64)
+        return nearest
 
     def _last_of_run(self, seq: int, stop: int) -> int:
         """The last entry that continues ``seq`` without a gap and within two seconds."""

@@ -1,4 +1,4 @@
-"""Predictions, quality and markers of all sessions as streams of the lab streaming layer.
+"""Predictions, quality, bands and markers of all sessions as streams of the lab streaming layer.
 
 One more reader of the sessions' logs, in a thread of its own: no call to liblsl holds up a session
 or the event loop.
@@ -17,9 +17,10 @@ from drivers.lslmarkers import OWN
 from drivers.lslmarkers import TYPE as MARKERS
 from drivers.lslsearch import liblsl
 from drivers.outlet import append_values
+from models.bands import BANDS, BandPower
 from models.meter import Quality
 from service.history import Event, History, Told
-from service.messages import Topic
+from service.messages import TOPICS, Topic
 from service.session import Session
 from service.xdfstreams import STATUS, prediction_rows
 
@@ -33,8 +34,10 @@ class LSLOut:
 
     ``SESSION predictions``: a channel per output's label, as ``valence/low``, NaN where the model
     abstained; then the sample's index and the status. ``SESSION quality``: a channel per
-    electrode, 0 to 1. ``SESSION markers``: text. All are of irregular rate, double64 where they
-    are numbers; stamps are those of the samples that they are about.
+    electrode, 0 to 1. ``SESSION bands``: a channel per electrode and band, as ``TP9/alpha``, µV²,
+    NaN where there is no value. ``SESSION markers``: text. All are of irregular rate, double64
+    where they are numbers; stamps are those of the samples that they are about. Where another
+    model speaks, ``SESSION predictions`` is a new stream.
 
     Parameters
     ----------
@@ -95,23 +98,43 @@ class _Streams:
         assert session.info is not None
         self._session = session
         self._history: History = session.history
+        self._speaker = len(session.history.speakers) - 1
         self._outputs: Mapping[str, Sequence[str]] = {}
         self._positions: dict[Topic, _Position] = {}
-        if session.checkpoint is not None:
-            self._outputs = session.checkpoint.outputs
-            self._open("prediction", "Predictions", _prediction_channels(self._outputs))
+        self._open_predictions(session.history.prediction.next)
         self._open("quality", "Quality", dict.fromkeys(session.info.ch_names, "score"))
+        bands = (f"{name}/{band}" for name in session.info.ch_names for band in BANDS)
+        self._open("bands", "Bands", dict.fromkeys(bands, "microvolts^2"))
         self._open("marker", MARKERS, {"marker": "text"})
 
     def send_news(self) -> None:
         """Send what is new in the logs, on into the next epoch where there is one."""
         present = self._session.history
-        self._send(self._history)
+        self._catch_up()
         if present is not None and present is not self._history:
-            self._history = present
+            self._history, self._speaker = present, 0
             for position in self._positions.values():
                 position.at = 0
-            self._send(present)
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Send all; where another model speaks, its predictions are another stream."""
+        history = self._history
+        stops = {topic: history.log(topic).next for topic in TOPICS}
+        for speaker in history.speakers[self._speaker + 1 :]:
+            self._send(stops | {"prediction": speaker.since})
+            self._speaker += 1
+            self._open_predictions(speaker.since)
+        self._send(stops)
+
+    def _open_predictions(self, at: int) -> None:
+        """The present speaker's stream, which sends from this entry on."""
+        speaker = self._history.speakers[self._speaker]
+        self._positions.pop("prediction", None)
+        self._outputs = speaker.outputs or {}
+        if speaker.outputs is not None:
+            self._open("prediction", "Predictions", _prediction_channels(self._outputs))
+            self._positions["prediction"].at = at
 
     def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
         """A new stream of channels, each with its unit; it sends what comes from now on."""
@@ -135,15 +158,14 @@ class _Streams:
 
     def _facts(self) -> dict[str, str]:
         """Who speaks, and what has to be said with it."""
-        model = self._session.model
+        model = self._history.speakers[self._speaker].model
         if model is None:
             return {}
         return {"model": model.name, "sha256": model.sha256, "notice": model.notice or ""}
 
-    def _send(self, history: History) -> None:
+    def _send(self, stops: Mapping[Topic, int]) -> None:
         for topic, position in self._positions.items():
-            log = history.events(topic)
-            for seq, entry in log.read(position.at, log.next):
+            for seq, entry in self._history.events(topic).read(position.at, stops[topic]):
                 values, timestamp = self._sample(entry)
                 position.outlet.push_sample(values, timestamp)
                 position.at = seq + 1
@@ -155,6 +177,8 @@ class _Streams:
             return row, entry.prediction.timestamp
         if isinstance(entry, Quality):
             return [each.score for each in entry.channels.values()], entry.timestamp
+        if isinstance(entry, BandPower):
+            return entry.power.flatten().tolist(), entry.timestamp
         assert isinstance(entry, Marker)
         return [entry.label], entry.timestamp
 

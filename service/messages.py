@@ -13,15 +13,17 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from drivers.base import StreamInfo
-from models.meter import ChannelQuality
 from models.montage import Electrode
 from models.prediction import Outputs, Status
-from service.pushmessages import Ack, Push, Pushing, Samples
+from service.authmessages import Auth
+from service.measures import BandsMessage, QualityMessage
+from service.pushmessages import Ack, Float32s, Float64s, Push, Pushing, Samples
+from service.tokens import Scope
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
-Topic: TypeAlias = Literal["prediction", "quality", "signal", "marker", "link"]
+Topic: TypeAlias = Literal["prediction", "quality", "bands", "signal", "marker", "link"]
 LinkEvent: TypeAlias = Literal[
     "connected",
     "lost",
@@ -32,8 +34,9 @@ LinkEvent: TypeAlias = Literal[
     "hops_skipped",
     "restarted",
     "recording",
+    "model",
 ]
-TOPICS: tuple[Topic, ...] = ("prediction", "quality", "marker", "link", "signal")
+TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
 """In the order in which a reader with a backlog is served: the bulky signal last."""
 
 
@@ -64,6 +67,18 @@ class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", omit_defaults=
     id: str | int | None = None
 
 
+class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
+    """Set a marker in a session: at ``timestamp`` on the LSL clock, or at this message's arrival.
+
+    It is answered by ok, and by an error where the label is none or the time makes no sense.
+    """
+
+    session: str
+    label: str
+    timestamp: float | None = None
+    id: str | int | None = None
+
+
 class Ping(msgspec.Struct, frozen=True, tag="ping", omit_defaults=True):
     """Answered by pong with the same ``t``."""
 
@@ -71,7 +86,7 @@ class Ping(msgspec.Struct, frozen=True, tag="ping", omit_defaults=True):
     id: str | int | None = None
 
 
-ClientMessage: TypeAlias = Subscribe | Unsubscribe | Ping | Push | Samples
+ClientMessage: TypeAlias = Auth | Subscribe | Unsubscribe | Mark | Ping | Push | Samples
 
 
 # From the service --------------------------------------------------------------------------------
@@ -85,12 +100,19 @@ class Clock:
     unix: float
 
 
-class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The first message on every connection."""
+class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
+    """The first message on every connection, and the answer to ``auth``.
+
+    ``scope`` is what the connection may do: ``view``, or ``control`` as well; ``login`` tells that
+    it came by a login. A stranger has no scope, must say ``auth`` within 5 s, and hears no clock.
+    """
 
     protocol: str
     server: str
-    clock: Clock
+    clock: Clock | None
+    scope: Scope | None
+    login: bool = False
+    id: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -196,20 +218,6 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     timing: Timing
 
 
-class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
-    """Each channel's quality over the 2 s up to sample ``index``, four times a second.
-
-    ``channels`` holds all of the source's, by name: ``score`` from 0 (useless) to 1 (good), and the
-    ``reason``, null from 0.7 up.
-    """
-
-    session: str
-    seq: int
-    index: int
-    timestamp: float
-    channels: dict[str, ChannelQuality]
-
-
 class Signal(msgspec.Struct, frozen=True, tag="signal"):
     """Raw µV of entries that are contiguous in ``first``; ``seq`` is the last entry's.
 
@@ -220,8 +228,8 @@ class Signal(msgspec.Struct, frozen=True, tag="signal"):
     session: str
     seq: int
     first: int
-    timestamps: bytes
-    data: bytes
+    timestamps: Float64s
+    data: Float32s
 
 
 class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
@@ -242,7 +250,8 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     ``playing`` of a recording, at each change of how it is played. A ``gap`` means that
     the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
     was too busy for some hops of a live source. ``restarted`` means that the model's state began
-    anew at sample ``first``. ``recording`` tells that this session is recorded, is not any more,
+    anew at sample ``first``; ``model`` that another one, or none, speaks from the first hop after
+    that sample on. ``recording`` tells that this session is recorded, is not any more,
     or may soon not be, because the disk is nearly full.
     """
 
@@ -255,7 +264,9 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     lost: int | None = None
 
 
-TopicMessage: TypeAlias = PredictionMessage | QualityMessage | Signal | MarkerMessage | Link
+TopicMessage: TypeAlias = (
+    PredictionMessage | QualityMessage | BandsMessage | Signal | MarkerMessage | Link
+)
 ServerMessage: TypeAlias = (
     Hello
     | Subscribed

@@ -13,6 +13,7 @@ from models.montage import MontageError
 from models.signal import SignalError
 from service.admission import NotAdmitted
 from service.engine import EngineStopped
+from service.markers import BadLabel, BadTimestamp
 from service.recordings import NoRecording, RecordingRefused, RecordingTaken
 from service.replay_api import NoReplay
 from service.room import CannotRecord
@@ -29,6 +30,8 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadPlayback: (422, "The recording cannot be played so"),
     CheckpointError: (422, "The model cannot be used"),
     NotAdmitted: (403, "The source is not open to the API"),
+    BadLabel: (422, "The label is not valid"),
+    BadTimestamp: (422, "The timestamp is not valid"),
     NoSession: (404, "No such session"),
     SessionTaken: (409, "The id is taken"),
     SessionFailed: (424, "The session could not be opened"),

@@ -14,6 +14,12 @@ from drivers.base import LinkChange, Marker, StreamInfo
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 """Browsers count in float64."""
+Float32s: TypeAlias = Annotated[
+    bytes, msgspec.Meta(description="float32, little-endian: base64 in JSON, bin in msgpack.")
+]
+Float64s: TypeAlias = Annotated[
+    bytes, msgspec.Meta(description="float64, little-endian: base64 in JSON, bin in msgpack.")
+]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 
 
@@ -47,8 +53,8 @@ class Samples(msgspec.Struct, frozen=True, tag="samples", omit_defaults=True):
     session: str
     seq: Count
     first: Count
-    timestamps: bytes
-    data: bytes
+    timestamps: Float64s
+    data: Float32s
     offset: float
     epoch: Count = 0
     markers: Annotated[list[Marker], msgspec.Meta(max_length=1024)] = []

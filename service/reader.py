@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 from drivers.base import Marker
+from models.bands import BandPower
 from models.meter import Quality
 from service.history import Event, Told
 from service.log import Run
+from service.measures import BandsMessage, QualityMessage
 from service.messages import (
     TOPICS,
     Link,
     MarkerMessage,
     PredictionMessage,
-    QualityMessage,
     Signal,
     Since,
     Skipped,
@@ -67,6 +69,7 @@ class Reader:
         self._binary = binary
         self._history = session.history
         self._positions: dict[Topic, int] = {}
+        self._speaker = 0  # which of the history's was told last
 
     def subscribe(self, topics: list[Topic], since: Since | None) -> None:
         """Follow topics: from now on, or after ``since``.
@@ -87,6 +90,9 @@ class Reader:
         self._positions = {
             each: self._positions[each] for each in TOPICS if each in self._positions
         }
+        self._speaker = 0
+        while self._another_speaks():
+            self._speaker += 1
 
     def unsubscribe(self, topics: list[Topic] | None) -> None:
         """Follow these topics no longer; none where ``topics`` is None."""
@@ -102,16 +108,15 @@ class Reader:
         """The ``subscribed`` message for the reader's present place."""
         session, history = self._session, self._history
         assert session.info is not None
-        checkpoint = session.checkpoint
-        outputs = {k: list(v) for k, v in checkpoint.outputs.items()} if checkpoint else None
+        speaker = history.speakers[self._speaker]
         message = Subscribed(
             session.name,
             history.epoch,
             session.info,
-            session.model,
-            outputs,
-            session.montage,
-            session.delay,
+            speaker.model,
+            speaker.outputs,
+            speaker.montage,
+            speaker.delay,
             dict(self._positions),
             answer,
         )
@@ -120,19 +125,23 @@ class Reader:
     def take(self) -> list[bytes]:
         """The next frames, on into the next epoch where there is one; empty where all is told.
 
-        At most one batch, and predictions first: a backlog of signal holds up nothing else.
+        At most one batch, and predictions first: a backlog of signal holds up nothing else. Between
+        the predictions of two models comes ``subscribed``.
         """
+        if self._another_speaks():
+            self._speaker += 1
+            return [self.describe()]
+        present = self._session.history  # read first: the logs of one that is over are complete
         for topic, at in self._positions.items():
             stop = min(self._stop(topic), at + BATCH)
             if at < stop:
                 self._positions[topic] = stop
                 key = (self._history.epoch, topic, at, stop, self._binary)
                 return self._frames.get(key, partial(self._make, topic, at, stop))
-        present = self._session.history
         assert present is not None
         if present is self._history:
             return []
-        self._history = present
+        self._history, self._speaker = present, 0
         self._positions = dict.fromkeys(self._positions, 0)
         return [self.describe()]
 
@@ -140,7 +149,14 @@ class Reader:
         """How far the topic may be read now."""
         if topic == "signal" and self._history is self._session.history:
             return self._history.signal_shown
-        return self._history.log(topic).next
+        stop = self._history.log(topic).next  # who made what is before it is known by now
+        following = self._history.speakers[self._speaker + 1 :]
+        return min(stop, following[0].since) if topic == "prediction" and following else stop
+
+    def _another_speaks(self) -> bool:
+        """Whether the next prediction is of another speaker than the one told last."""
+        following = self._history.speakers[self._speaker + 1 :]
+        return bool(following) and self._positions.get("prediction", inf) >= following[0].since
 
     def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
         """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""
@@ -186,6 +202,8 @@ def message(session: str, seq: int, entry: Event) -> TopicMessage:
         )
     if isinstance(entry, Quality):
         return QualityMessage(session, seq, entry.index, entry.timestamp, entry.channels)
+    if isinstance(entry, BandPower):
+        return BandsMessage(session, seq, entry.index, entry.timestamp, entry.channels)
     if isinstance(entry, Marker):
         return MarkerMessage(session, seq, entry.timestamp, entry.index, entry.label, entry.source)
     return Link(session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost)

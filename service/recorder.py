@@ -13,28 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from drivers.base import Marker
 from drivers.clock import local_clock
-from models.meter import Quality
-from service.history import Event, LinkEntry, Told, gap_detail
+from service.history import Event, LinkEntry, gap_detail
 from service.log import Run
+from service.madestreams import MadeStreams
 from service.messages import Topic
 from service.room import LEAST_BYTES, LOW_BYTES, cannot_record, check_room, free_space
 from service.session import Session
 from service.xdf import XDFWriter
-from service.xdfstreams import (
-    event_text,
-    file_header,
-    link_header,
-    marker_header,
-    prediction_rows,
-    predictions_header,
-    quality_header,
-    quality_rows,
-    signal_header,
-)
+from service.xdfstreams import event_text, file_header, link_header, marker_header, signal_header
 
 WAKE = 0.5
 """Seconds between two writes: what a kill may cost."""
@@ -128,11 +116,7 @@ class Recorder:
         if place.first is not None:
             self._signal_stream(place.first)
         self._link = self._writer.declare(link_header(session), created)
-        self._quality = self._writer.declare(quality_header(session), created)
-        self._predictions: int | None = None
-        if session.checkpoint is not None:
-            header = predictions_header(session, session.checkpoint, place)
-            self._predictions = self._writer.declare(header, created)
+        self._made = MadeStreams(self._writer, session, place, created)
         self._writer.clock_offsets(created)
         self._writer.boundary()
         self._writer.flush()
@@ -195,8 +179,11 @@ class Recorder:
     def _write_news(self) -> None:
         """All that is new: what was made of the signal is read before it, and written after it."""
         events: list[tuple[float, str]] = []
-        predictions = self._news("prediction", events)
-        qualities = self._news("quality", events)
+        made = [
+            entry
+            for topic in ("prediction", "quality", "bands")
+            for entry in self._news(topic, events)
+        ]
         markers = self._news("marker", events)
         links = self._news("link", events)
         # The signal itself tells of gaps, with those that the recorder has made.
@@ -212,8 +199,7 @@ class Recorder:
         for run in runs:
             self._writer.numbers(self._signal_stream(run.first), run.timestamps, run.data)
         self._write_markers(markers)
-        self._write_quality(qualities)
-        self._write_predictions(predictions)
+        self._made.write(made)
 
     def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:
         """A topic's new entries; an event where some have left the log unread."""
@@ -253,20 +239,6 @@ class Recorder:
             header = marker_header(self._session, source)
             self._sources[source] = self._writer.declare_late(header, local_clock())
         return self._sources[source]
-
-    def _write_predictions(self, told: list[Event]) -> None:
-        checkpoint = self._session.checkpoint
-        made = [each.prediction for each in told if isinstance(each, Told)]
-        if made and checkpoint is not None and self._predictions is not None:
-            stamps = np.array([each.timestamp for each in made])
-            rows = prediction_rows(made, checkpoint.outputs)
-            self._writer.numbers(self._predictions, stamps, rows)
-
-    def _write_quality(self, told: list[Event]) -> None:
-        made = [each for each in told if isinstance(each, Quality)]
-        if made:
-            stamps = np.array([each.timestamp for each in made])
-            self._writer.numbers(self._quality, stamps, quality_rows(made))
 
     def _hand_over(self, now: float) -> None:
         """Write, with what is due at its own pace."""

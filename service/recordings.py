@@ -10,12 +10,11 @@ import contextlib
 import math
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
-
-from platformdirs import user_data_path
 
 from drivers.base import BadRecording
 from service.card import Card, delete_card, load_card, save_card
@@ -218,6 +217,13 @@ class Recordings:
                     f"{name}; stop that first"
                 )
 
+    @contextlib.contextmanager
+    def held_off(self, session: Session) -> Iterator[None]:
+        """Let no recording of a session begin meanwhile; raises RecordingTaken if one runs."""
+        with self._changing:
+            self.check_free(session)
+            yield
+
     def _check_ended(self, name: str) -> None:
         if self.get(name).state == "recording":
             raise RecordingRefused(
@@ -258,11 +264,6 @@ def _try_to_save(path: Path, card: Card) -> None:
     # every scan corrects.
     with contextlib.suppress(OSError):
         save_card(path, card)
-
-
-def data_folder(chosen: Path | None) -> Path:
-    """The folder of the recordings: the chosen one, or a place of the user's own."""
-    return chosen or user_data_path("mimamba", appauthor=False)
 
 
 def check_speed(session: Session) -> None:

@@ -1,10 +1,12 @@
-"""Room on the disk for recordings."""
+"""Where recordings lie, and the room for them there."""
 
 from __future__ import annotations
 
 import shutil
 from errno import ENOSPC
 from pathlib import Path
+
+from platformdirs import user_data_path
 
 LOW_BYTES = 256 << 20
 """Free space below which a warning is given: 8 hours of four channels at 256 Hz, where nothing
@@ -35,3 +37,8 @@ def cannot_record(folder: Path, error: OSError) -> CannotRecord:
         f"wanted to write a recording to {folder}; found: {error.strerror or error}; "
         "make room there, or choose another folder with --data-dir"
     )
+
+
+def data_folder(chosen: Path | None) -> Path:
+    """The folder of the recordings: the chosen one, or a place of the user's own."""
+    return chosen or user_data_path("mimamba", appauthor=False)

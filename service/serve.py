@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
+import ssl
 import sys
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -18,9 +21,13 @@ from rich.markup import escape
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
 from service.app import Running, make_app
+from service.oscout import find_address
+from service.room import data_folder
 from service.sessions import view
 from service.settings import Settings
 from service.terminal import print_montage
+from service.tokens import Tokens, write_tokens
+from service.udpmarkers import bind_datagrams
 
 CLIENT_MESSAGE_BYTES = 1 << 20
 GRACE_SECONDS = 3
@@ -48,7 +55,8 @@ def _line(error: ErrorDetails) -> str:
     """What a setting wanted and found; our own validators say so themselves."""
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "value_error":
-        return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+        said = error["msg"].removeprefix("Value error, ")
+        return f"{name}: {said}" if name else said
     wanted = error["msg"].replace("Input should be ", "").replace("Input should ", "to ")
     return f"{name}: wanted {wanted}; found {error['input']!r}; correct it"
 
@@ -113,10 +121,12 @@ class Start:
         return True
 
 
-def make_config(app: FastAPI) -> uvicorn.Config:
+def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the service."""
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
+        ssl_certfile=settings.ssl_certfile,
+        ssl_keyfile=settings.ssl_keyfile,
         log_level="warning",
         lifespan="on",  # a start that fails ends the process, instead of serving without sessions
         ws="websockets-sansio",  # flow control on writes, no deprecated API
@@ -124,6 +134,59 @@ def make_config(app: FastAPI) -> uvicorn.Config:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    logging.getLogger("uvicorn.error").addFilter(_hide_frames)
+    return config
+
+
+def _hide_frames(record: logging.LogRecord) -> bool:
+    """The WebSocket library's debug lines hold headers and frames, and so tokens."""
+    return record.levelno > logging.DEBUG or "websockets" not in Path(record.pathname).parts
+
+
+def check_certificate(settings: Settings) -> None:
+    """Raise CannotServe where TLS is asked for and cannot be had."""
+    certificate, key = settings.ssl_certfile, settings.ssl_keyfile
+    if certificate is None:
+        return
+    try:
+        # Without a password of ours, OpenSSL would ask for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: "")
+    except OSError as error:  # an ssl.SSLError is one
+        raise CannotServe(
+            f"wanted a certificate in {certificate} and its key, without a password, in "
+            f"{key or 'the same file'}; found: {error.strerror or error}; correct the paths"
+        ) from error
+
+
+def announce(settings: Settings, tokens: Tokens, port: int, console: Console) -> None:
+    """Tell where the service is, and once the tokens that were made for it."""
+    scheme = "https" if settings.ssl_certfile else "http"
+    host = settings.allowed_host[0] if settings.allowed_host else settings.host
+    everywhere = ", and at every address of this machine" if host in ("0.0.0.0", "::") else ""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    name = f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{name}:{port}/"
+    console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
+    console.print("This is not a medical device.", style="dim")
+    if tokens != settings.given_tokens():
+        for line in _made(settings, tokens, port):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
+    """Made tokens: in the clear for whoever watches, else where to find them."""
+    if sys.stderr.isatty():
+        view = [f"Token to view:    {tokens.view}"] if tokens.view else []
+        return [f"Token to control: {tokens.control}", *view]
+    path = data_folder(settings.data_dir) / f"tokens-{port}"
+    try:
+        write_tokens(path, tokens)
+    except OSError as error:
+        raise CannotServe(
+            f"wanted to write the tokens made to {path}; found: {error.strerror}; "
+            "give tokens with --token-file, or another --data-dir"
+        ) from error
+    return [f"Tokens to control and to view, a line each, are in {path}"]
 
 
 def serve(settings: Settings) -> None:
@@ -132,21 +195,30 @@ def serve(settings: Settings) -> None:
     Raises
     ------
     CannotServe
-        If the port cannot be had, or none of the sources can be opened.
+        If the port or the certificate cannot be had, or none of the sources can be opened.
+    BadToken
+        If a token that was given is none.
     LibraryMissing
         If streams are to go out and liblsl does not load.
+    CannotSend
+        If OSC messages are to go where there is no place.
+    CannotListen
+        If the port for markers cannot be had.
     """
     if settings.lsl_out:
         liblsl()
+    check_certificate(settings)
+    tokens = settings.tokens()
+    if settings.osc_out is not None:
+        find_address(settings.osc_out)
+    if settings.udp_markers is not None:
+        bind_datagrams(settings.udp_markers).close()
     listener = bind(settings.host, settings.port)
-    host, port = listener.getsockname()[:2]
     console = Console(stderr=True)
     start = Start(settings, console)
-    start.server = uvicorn.Server(make_config(make_app(settings, start)))
-    name = f"[{host}]" if ":" in host else host
-    console.print(f"mimamba is at http://{name}:{port}/ (Ctrl+C stops it)", highlight=False)
-    console.print("This is not a medical device.", style="dim")
+    start.server = uvicorn.Server(make_config(make_app(settings, start, tokens), settings))
     with contextlib.closing(listener):
+        announce(settings, tokens, listener.getsockname()[1], console)
         start.server.run(sockets=[listener])
     if start.failed:
         raise CannotServe("wanted at least one source that opens; found none; see the lines above")

@@ -9,19 +9,19 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from drivers import open_source
-from drivers.base import Chunk, Driver, DriverError, LinkChange, Playback, Seekable, StreamInfo
+from drivers.base import Chunk, Driver, DriverError, LinkChange, Seekable, StreamInfo
 from drivers.battery import Powered
 from drivers.clock import local_clock
 from models.checkpoint import Checkpoint
 from models.hops import Hop
-from models.meter import QualityMeter
-from models.montage import Electrode, MontageError
+from models.montage import MontageError
 from models.prediction import Prediction
 from models.signal import SignalError
 from service.decoding import Decoding
 from service.engine import Engine, EngineStopped
-from service.history import History, LinkEntry, Place, Told, gap_detail, playback_entry
-from service.messages import TOPICS, LinkEvent, Model, Timing
+from service.history import History, LinkEntry, Place, Speaker, Told, playback_entry
+from service.marks import Marks
+from service.messages import TOPICS, LinkEvent, Timing
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
@@ -97,9 +97,9 @@ class Session:
         self._closed = False
         self._driver: Driver | None = None
         self._decoding: Decoding | None = None
-        self._meter: QualityMeter | None = None
+        self.marks = Marks()
+        """Markers that wait for their sample."""
         self._epoch = 0
-        self._expected: int | None = None
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
@@ -125,23 +125,59 @@ class Session:
             If its model has failed.
         """
         with self._between:
-            if self.state != "open" or self.history is None:
-                raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
+            history = self.check_open()
             state = self._decoding.state() if self._decoding else None
-            following = {topic: self.history.log(topic).next for topic in TOPICS}
-            return Place(self.history, self._expected, following, state)
+            following = {topic: history.log(topic).next for topic in TOPICS}
+            return Place(history, history.expected, following, state)
+
+    def change_model(self, engine: Engine | None, r: float) -> None:
+        """Let another model speak, or none; the epoch goes on, and so do the predictions' numbers.
+
+        Its hops begin with the next sample. All that the old one had to say is logged before.
+
+        Raises
+        ------
+        SessionOver
+            If it is not open.
+        MontageError, SignalError
+            If the model cannot use the source; the old one goes on then.
+        """
+        with self._between:
+            history, driver = self.check_open(), self._driver
+            assert driver is not None
+            decoding = self._decode(engine, driver.info, r) if engine else None
+            if self._decoding:
+                self._decoding.finish()
+            self._decoding, self.r, self.info = decoding, r, driver.info
+            history.change_speaker(decoding.speaker if decoding else Speaker())
+            detail = f"{decoding.checkpoint.name if decoding else 'no model'} speaks from here on"
+            self._tell(LinkEntry(local_clock(), "model", detail, history.expected))
+
+    def place_marks(self) -> None:
+        """Log the markers that need not wait any more; from any thread."""
+        with self.marks.lock:  # no new epoch begins meanwhile
+            if (history := self.history) is None:
+                return
+            placed = self.marks.place(history.signal, history.info)
+            for marker in placed:
+                history.marker.append(marker)
+        if placed:
+            self._watcher.prompt(self)
 
     def tell_recording(self, detail: str) -> None:
         """Tell all who follow the link what became of a recording of this session."""
-        self._tell("recording", detail, local_clock())
+        self._tell(LinkEntry(local_clock(), "recording", detail))
+
+    def check_open(self) -> History:
+        """Its present logs; raises SessionOver where it is not open."""
+        if self.state != "open" or self.history is None:
+            raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
+        return self.history
 
     @property
     def seekable(self) -> Seekable | None:
         """What only a recording can do; None for a live source, and where it is not open."""
-        driver = self._driver
-        if driver is None or self.state != "open":
-            return None
-        return driver if isinstance(driver, Seekable) else None
+        return self._driver if self.state == "open" and isinstance(self._driver, Seekable) else None
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -149,24 +185,14 @@ class Session:
         return self._decoding.checkpoint if self._decoding else None
 
     @property
-    def model(self) -> Model | None:
-        """The model's facts for people; None where the session watches the signal only."""
-        return self._decoding.model if self._decoding else None
-
-    @property
-    def montage(self) -> list[Electrode] | None:
-        """Which channels stand for the model's electrodes."""
-        return self._decoding.montage if self._decoding else None
+    def speaker(self) -> Speaker:
+        """Who speaks now."""
+        return self.history.speakers[-1] if self.history else Speaker()
 
     @property
     def battery(self) -> float | None:
         """The device's charge, percent; None where it does not tell."""
         return self._driver.battery if isinstance(self._driver, Powered) else None
-
-    @property
-    def delay(self) -> float | None:
-        """The signal path's delay, seconds."""
-        return self._decoding.delay if self._decoding else None
 
     # In the session's thread ---------------------------------------------------------------------
 
@@ -204,21 +230,23 @@ class Session:
 
     def _open(self, driver: Driver) -> None:
         self.info = info = driver.info
-        self._meter = QualityMeter(info)
         if self._engine is not None:
-            self._decode(self._engine, info)
+            self._try_to_decode(self._engine, info)
         self._start_history(0)
         if isinstance(driver, Seekable):
             self.link = playback_entry(driver.playback())
-            driver.watch(self._playback_changed)
+            driver.watch(lambda playback: self._tell(playback_entry(playback)))
         self.state = "open"
         self.opened.set()
         self._watcher.prompt(self)
 
-    def _decode(self, engine: Engine, info: StreamInfo) -> None:
+    def _decode(self, engine: Engine, info: StreamInfo, r: float) -> Decoding:
+        return Decoding(engine, info, r, self._publish, self._hop_noted)
+
+    def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
         try:
-            self._decoding = Decoding(engine, info, self.r, self._publish, self._hop_noted)
+            self._decoding = self._decode(engine, info, self.r)
         except (MontageError, SignalError) as error:
             if self._required:
                 raise
@@ -227,9 +255,10 @@ class Session:
 
     def _start_history(self, epoch: int) -> None:
         assert self.info is not None
-        self._epoch, self._expected = epoch, None
-        hop = self.model.hop if self.model else None
-        self.history = History(f"{self._token}-{epoch}", self.info, hop)
+        self._epoch = epoch
+        speaker = self._decoding.speaker if self._decoding else Speaker()
+        with self.marks.lock:
+            self.history = History(f"{self._token}-{epoch}", self.info, speaker)
 
     def _take(self, chunk: Chunk, received: float) -> None:
         if chunk.epoch != self._epoch:
@@ -237,50 +266,26 @@ class Session:
                 self._decoding.drain()  # what is still waiting belongs to the old epoch
             self._start_history(chunk.epoch)
         assert self.history is not None
-        assert self._meter is not None
-        self._note_gap(chunk)
-        self.history.signal.append(chunk)
-        for quality in self._meter.feed(chunk):
-            self.history.quality.append(quality)
-        for marker in chunk.markers:
-            self.history.marker.append(marker)
+        if gap := self.history.gap_before(chunk):
+            self._tell(gap)
+        self.history.take(chunk)
         if chunk.markers:
             self._watcher.prompt(self)
+        self.place_marks()
         self._watcher.signal(self)
         if self._decoding:
             self._decoding.feed(chunk, received)
 
-    def _note_gap(self, chunk: Chunk) -> None:
-        assert self.info is not None
-        if self._expected is not None and chunk.first > self._expected:
-            lost = chunk.first - self._expected
-            detail = gap_detail(lost, self.info.sfreq)
-            self._tell("gap", detail, float(chunk.timestamps[0]), self._expected, lost)
-        self._expected = chunk.end
-
     def _hop_noted(self, event: LinkEvent, detail: str, hop: Hop) -> None:
-        self._tell(event, detail, hop.timestamp, hop.index)
+        self._tell(LinkEntry(hop.timestamp, event, detail, hop.index))
 
     def _link_changed(self, change: LinkChange) -> None:
         """From the supervisor, in this thread."""
-        self._tell(change.state, change.detail, change.timestamp)
+        self._tell(LinkEntry(change.timestamp, change.state, change.detail))
 
-    def _playback_changed(self, playback: Playback) -> None:
-        """From whichever thread has changed it."""
-        entry = playback_entry(playback)
-        self._tell(entry.event, entry.detail, entry.timestamp)
-
-    def _tell(
-        self,
-        event: LinkEvent,
-        detail: str,
-        timestamp: float,
-        first: int | None = None,
-        lost: int | None = None,
-    ) -> None:
+    def _tell(self, entry: LinkEntry) -> None:
         assert self.history is not None
-        entry = LinkEntry(timestamp, event, detail, first, lost)
-        if event in ("connected", "lost", "retrying", "paused", "playing"):
+        if entry.event in ("connected", "lost", "retrying", "paused", "playing"):
             self.link = entry
         self.history.link.append(entry)
         self._watcher.prompt(self)

@@ -42,7 +42,7 @@ class SessionView:
     epoch: str | None
     info: StreamInfo | None
     model: Model | None
-    outputs: dict[str, tuple[str, ...]] | None
+    outputs: dict[str, list[str]] | None
     montage: list[Electrode] | None
     delay: float | None
     link: LinkEntry | None
@@ -52,7 +52,7 @@ class SessionView:
 
 def view(session: Session) -> SessionView:
     """A session's present facts."""
-    checkpoint = session.checkpoint
+    speaker = session.speaker
     return SessionView(
         session.name,
         session.state,
@@ -60,10 +60,10 @@ def view(session: Session) -> SessionView:
         session.url,
         session.history.epoch if session.history else None,
         session.info,
-        session.model,
-        checkpoint.outputs if checkpoint else None,
-        session.montage,
-        session.delay,
+        speaker.model,
+        speaker.outputs,
+        speaker.montage,
+        speaker.delay,
         session.link,
         session.seekable is not None,
         session.battery,
@@ -154,8 +154,7 @@ class Sessions:
         """
         choice = choice or self.default
         name = self._name(url, name)
-        engine = await asyncio.to_thread(self._engine, choice.name) if choice.name else None
-        r = engine.checkpoint.r if engine and choice.memory else 0.0
+        engine, r = await self.engine_of(choice)
         session = Session(name, url, engine, choice.required, r, self._hub, connect)
         if name in self._sessions:
             raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
@@ -169,6 +168,19 @@ class Sessions:
                 raise session.error
             raise SessionFailed(session.reason or "the session was closed while it opened")
         return session
+
+    async def engine_of(self, choice: ModelChoice) -> tuple[Engine | None, float]:
+        """The engine of a choice, where it has a model, and the gate at each hop's start.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such model.
+        SessionFailed
+            If the service ends.
+        """
+        engine = await asyncio.to_thread(self._engine, choice.name) if choice.name else None
+        return engine, engine.checkpoint.r if engine and choice.memory else 0.0
 
     def _name(self, url: str, name: str | None) -> str:
         """The id asked for, or one made of the source's kind and a number."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.tokens import Tokens, read_tokens
 
 DEFAULT_SOURCE = "simulate://"
 DEFAULT_MODEL = "demo"
@@ -45,22 +47,68 @@ class Settings(BaseSettings):
     files: Path | None = None
     data_dir: Path | None = None
     lsl_out: bool = False
+    osc_out: str | None = None
+    udp_markers: int | None = Field(default=None, ge=1, le=65535)
     allowed_host: Texts = []
+    token: SecretStr | None = None
+    view_token: SecretStr | None = None
+    token_file: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    insecure_http: bool = False
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+    def given_tokens(self) -> Tokens:
+        """What was given: a file goes before the environment.
+
+        Raises
+        ------
+        BadToken
+            If one of them is none.
+        """
+        if self.token_file is not None:
+            return read_tokens(self.token_file)
+        control, view = (each and each.get_secret_value() for each in (self.token, self.view_token))
+        return Tokens(control or None, view or None)
+
+    def tokens(self) -> Tokens:
+        """What must be shown: nothing on loopback, unless tokens were given; made where they lack.
+
+        Raises
+        ------
+        BadToken
+            If one that was given is none.
+        """
+        given = self.given_tokens()
+        return given if self.on_loopback and not given.any else given.complete()
 
     @field_validator("host")
     @classmethod
-    def _loopback(cls, host: str) -> str:
-        """EEG stays on this machine: only loopback addresses are served."""
+    def _address(cls, host: str) -> str:
         name = "127.0.0.1" if host == "localhost" else host
         try:
-            if ipaddress.ip_address(name).is_loopback:
-                return name
+            return str(ipaddress.ip_address(name))
         except ValueError:
-            pass
-        raise ValueError(
-            f"wanted a loopback address (127.0.0.1, ::1, localhost); found {host!r}; "
-            "reach the service from elsewhere through an SSH tunnel"
-        )
+            raise ValueError(
+                f"wanted an IP address of this machine, or localhost; found {host!r}; "
+                "0.0.0.0 listens on all of them; a name goes to --allowed-host"
+            ) from None
+
+    @model_validator(mode="after")
+    def _secure(self) -> Self:
+        """EEG leaves this machine by TLS, unless a person says otherwise."""
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise ValueError("wanted a certificate with the key; found none; add --ssl-certfile")
+        if not (self.on_loopback or self.ssl_certfile or self.insecure_http):
+            raise ValueError(
+                "wanted TLS beyond this machine; found no --ssl-certfile; give one, or take "
+                "--insecure-http where the network itself is private"
+            )
+        return self
 
     @field_validator("files")
     @classmethod

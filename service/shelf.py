@@ -14,7 +14,7 @@ from rich.table import Table
 from drivers.base import Mismatch
 from models.catalogue import Listed, list_all
 from models.checkpoint import SUFFIX, list_checkpoints
-from service.recordings import data_folder
+from service.room import data_folder
 from service.settings import NO_MODEL
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from models.montage import Electrode
+    from service.credentials import Credentials
 
 To = Annotated[Literal["lsl"], typer.Option(help="As streams of the lab streaming layer.")]
 Name = Annotated[
@@ -47,6 +48,29 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MIMAMBA_TOKEN_FILE",
+        help="A file with the service's token on its first line. [default: MIMAMBA_TOKEN]",
+        show_default=False,
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="The certificates to trust (PEM), for a service that signed its own. "
+        "[default: the system's]",
+        show_default=False,
+    ),
+]
+
+
+def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
+    """What to show a service; raises BadToken, BadCertificate."""
+    from service.credentials import find_credentials
+
+    return find_credentials(token_file, cafile)
 
 
 def print_montage(console: Console, montage: Sequence[Electrode]) -> None:

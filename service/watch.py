@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.live import Live
@@ -13,10 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.client import Client
+from service.credentials import Credentials
+from service.measures import BandsMessage, QualityMessage
 from service.messages import (
     Link,
     PredictionMessage,
-    QualityMessage,
     ServerMessage,
     SessionState,
     Subscribed,
@@ -24,7 +27,11 @@ from service.messages import (
     encode,
 )
 
-TOPICS: list[Topic] = ["prediction", "quality", "marker", "link"]
+TOPICS: list[Topic] = ["prediction", "quality", "bands", "marker", "link"]
+Noted: TypeAlias = (
+    SessionState | Subscribed | PredictionMessage | QualityMessage | BandsMessage | Link
+)
+HEADINGS = ("session", "source", "prediction", "signal", "bands, µV²", "age", "gaps", "link")
 OLD = 2.0
 """Seconds after which what is shown is called old."""
 
@@ -36,6 +43,7 @@ class Row:
     subscribed: Subscribed | None = None
     prediction: PredictionMessage | None = None
     quality: QualityMessage | None = None
+    bands: BandsMessage | None = None
     link: str = ""
     state: str = "opened"
     heard: float = field(default_factory=time.monotonic)
@@ -43,19 +51,22 @@ class Row:
     lost: int = 0
 
 
-def watch(url: str, json: bool, only: list[str]) -> None:
+def watch(url: str, json: bool, only: list[str], credentials: Credentials) -> None:
     """Follow all sessions, or ``only`` some, until interrupted.
 
     Raises
     ------
     ServiceUnreachable
         If no service answers.
+    NotLetIn
+        If it wants a token, or another one.
     """
-    asyncio.run(_print_json(url, only) if json else _show_table(url, only))
+    client = Client(url, credentials=credentials)
+    asyncio.run(_print_json(client, only) if json else _show_table(client, only))
 
 
-async def _print_json(url: str, only: list[str]) -> None:
-    async with Client(url) as client:
+async def _print_json(client: Client, only: list[str]) -> None:
+    async with client:
         async for message in client:
             await _follow(client, message, only)
             name = getattr(message, "session", None)
@@ -64,10 +75,10 @@ async def _print_json(url: str, only: list[str]) -> None:
                 sys.stdout.flush()
 
 
-async def _show_table(url: str, only: list[str]) -> None:
+async def _show_table(client: Client, only: list[str]) -> None:
     rows: dict[str, Row] = {}
     console = Console()
-    async with Client(url) as client:
+    async with client:
         with Live(_table(rows), console=console, auto_refresh=False) as live:
             async for message in client:
                 await _follow(client, message, only)
@@ -85,9 +96,7 @@ async def _follow(client: Client, message: ServerMessage, only: list[str]) -> No
 
 def _note(rows: dict[str, Row], message: ServerMessage) -> None:
     """Take a message into the table."""
-    if not isinstance(
-        message, SessionState | Subscribed | PredictionMessage | QualityMessage | Link
-    ):
+    if not isinstance(message, Noted):
         return
     row = rows.setdefault(message.session, Row())
     if isinstance(message, SessionState):
@@ -95,13 +104,15 @@ def _note(rows: dict[str, Row], message: ServerMessage) -> None:
         if message.state == "closed":
             del rows[message.session]
     elif isinstance(message, Subscribed):
-        row.subscribed, row.quality = message, None
+        row.subscribed, row.quality, row.bands = message, None, None
     elif isinstance(message, PredictionMessage):
         row.prediction, row.heard = message, time.monotonic()
     elif isinstance(message, QualityMessage):
         row.quality = message
         if row.subscribed is None or row.subscribed.model is None:
             row.heard = time.monotonic()
+    elif isinstance(message, BandsMessage):
+        row.bands = message
     elif message.event == "gap":
         row.gaps, row.lost = row.gaps + 1, row.lost + (message.lost or 0)
     else:
@@ -110,7 +121,7 @@ def _note(rows: dict[str, Row], message: ServerMessage) -> None:
 
 def _table(rows: dict[str, Row]) -> Table:
     table = Table(caption="Ctrl+C leaves. mimamba is not a medical device.", expand=True)
-    for heading in ("session", "source", "prediction", "signal", "age", "gaps", "link"):
+    for heading in HEADINGS:
         table.add_column(heading)
     for name, row in sorted(rows.items()):
         info = row.subscribed.info if row.subscribed else None
@@ -120,6 +131,7 @@ def _table(rows: dict[str, Row]) -> Table:
             escape(f"{info.name}{' (simulated)' if info.simulated else ''}") if info else "",
             _judgement(row),
             describe_quality(row.quality),
+            describe_bands(row.bands),
             f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now",
             f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
             escape(row.link if row.state == "opened" else row.state),
@@ -151,3 +163,16 @@ def describe_quality(message: QualityMessage | None) -> str:
     if worst.reason is None:
         return "good"
     return f"[yellow]{escape(name)}: {worst.reason}[/] ({worst.score:.0%})"
+
+
+def describe_bands(message: BandsMessage | None) -> str:
+    """Each band's median over the channels that have a value."""
+    if message is None:
+        return "waiting"
+    channels = [asdict(each) for each in message.channels.values()]
+    values = {
+        band: [each[band] for each in channels if each[band] is not None] for band in channels[0]
+    }
+    return "\n".join(
+        f"{band} {median(values[band]):.3g}" if values[band] else f"{band} none" for band in values
+    )

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from drivers.base import StreamInfo
 from drivers.clock import local_clock
-from drivers.readers.xdfindex import LINK, PREDICTIONS, QUALITY, SIGNAL
+from drivers.readers.xdfindex import BANDS, LINK, PREDICTIONS, QUALITY, SIGNAL
+from models.bands import BANDS as EDGES
+from models.bands import BandPower
 from models.checkpoint import Checkpoint
 from models.meter import REASONS, Quality
 from models.prediction import Prediction
@@ -116,7 +118,7 @@ def predictions_header(session: Session, checkpoint: Checkpoint, place: Place) -
                         "channel": e.channel,
                         "distance_mm": repr(float(e.distance_mm)),
                     }
-                    for e in session.montage or ()
+                    for e in session.speaker.montage or ()
                 ],
                 "status": {name: f"{value:g}" for name, value in STATUS.items()},
                 "snapshot": b64encode(pack_state(place.state)).decode(),
@@ -180,6 +182,34 @@ def quality_rows(told: Sequence[Quality]) -> NDArray[np.float64]:
             for each in told
         ]
     )
+
+
+def bands_header(session: Session) -> StreamHeader:
+    """The band power's: a channel per electrode and band, and the sample index."""
+    info = _info(session)
+    channels = [
+        *(
+            {"label": f"{name}/{band}", "unit": "microvolts^2", "type": "Bands"}
+            for name in info.ch_names
+            for band in EDGES
+        ),
+        {"label": "index", "unit": "sample", "type": "Index"},
+    ]
+    edges: Mapping[str, Tree] = {band: f"{low:g} {high:g}" for band, (low, high) in EDGES.items()}
+    return StreamHeader(
+        name=f"{info.name} bands",
+        kind="Bands",
+        channel_format="double64",
+        sfreq=0.0,
+        source_id=_source_id(info),
+        channels=channels,
+        desc={"mimamba": {"topic": BANDS, "hertz": edges}},
+    )
+
+
+def bands_rows(told: Sequence[BandPower]) -> NDArray[np.float64]:
+    """(n_times, 5 n_channels + 1): µV², NaN where there is no value; index."""
+    return np.array([[*each.power.flat, each.index] for each in told])
 
 
 def event_text(entry: LinkEntry) -> str:

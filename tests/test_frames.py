@@ -11,10 +11,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from drivers.base import StreamInfo
+from models.bands import ChannelBands
 from models.meter import ChannelQuality
 from models.montage import Electrode
+from service.measures import BandsMessage, QualityMessage
 from service.messages import (
     PROTOCOL,
     Clock,
@@ -27,7 +30,6 @@ from service.messages import (
     Ok,
     Pong,
     PredictionMessage,
-    QualityMessage,
     ServerMessage,
     SessionState,
     Signal,
@@ -37,6 +39,7 @@ from service.messages import (
     Timing,
     Unsubscribe,
     decode_client,
+    decode_server,
     encode,
 )
 
@@ -47,7 +50,8 @@ STAMPS = [812.125, 812.12890625, 812.1328125]
 MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9)
 
 MESSAGES: tuple[ServerMessage, ...] = (
-    Hello(PROTOCOL, "mimamba 0.1.0", CLOCK),
+    Hello(PROTOCOL, "mimamba 0.1.0", CLOCK, "control"),
+    Hello(PROTOCOL, "mimamba", None, None),
     Subscribed(
         "muse-1",
         "epoch-1",
@@ -56,7 +60,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
         {"valence": ["low", "high"]},
         [Electrode("T7", "TP9", 0, 41.5)],
         0.1,
-        {"prediction": 3, "quality": 8, "signal": 70000, "marker": 0, "link": 1},
+        {"prediction": 3, "quality": 8, "bands": 9, "signal": 70000, "marker": 0, "link": 1},
         "muse-1",
     ),
     Subscribed(
@@ -102,6 +106,16 @@ MESSAGES: tuple[ServerMessage, ...] = (
         812.653,
         {"TP9": ChannelQuality(0.97, None), "AF7": ChannelQuality(0.0, "no contact")},
     ),
+    BandsMessage(
+        "muse-1",
+        9,
+        2751,
+        812.653,
+        {
+            "TP9": ChannelBands(12.5, 4.0, 20.25, 3.5, 0.75),
+            "AF7": ChannelBands(None, None, None, None, None),
+        },
+    ),
     Signal(
         "muse-1",
         70000,
@@ -112,16 +126,18 @@ MESSAGES: tuple[ServerMessage, ...] = (
     MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed, 8 µV", "lsl"),
     Link("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
     Link("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
+    Link("muse-1", 3, 814.5, "model", "no model speaks from here on", 2712),
 )
 
 
 def golden(message: ServerMessage) -> dict[str, Any]:
-    """A message's frame, and what the page should find in it."""
+    """A message's frame in msgpack and in JSON, and what is to be found in both."""
     fields = msgspec.to_builtins(message, builtin_types=(bytes,))
     if isinstance(message, Signal):
         fields["timestamps"] = np.frombuffer(message.timestamps, "<f8").tolist()
         fields["data"] = np.frombuffer(message.data, "<f4").tolist()
-    return {"frame": encode(message, binary=True).hex(), "fields": fields}
+    frame, text = encode(message, binary=True).hex(), encode(message, binary=False).decode()
+    return {"frame": frame, "json": text, "fields": fields}
 
 
 def written() -> str:
@@ -132,6 +148,16 @@ def written() -> str:
 
 def test_the_page_decodes_what_the_service_encodes() -> None:
     assert FRAMES.read_text(encoding="utf-8") == written()
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda each: type(each).__name__)
+def test_the_client_decodes_what_the_service_encodes(message: ServerMessage) -> None:
+    for row in json.loads(FRAMES.read_text(encoding="utf-8")):
+        if row == json.loads(json.dumps(golden(message))):
+            assert decode_server(bytes.fromhex(row["frame"])) == message
+            assert decode_server(row["json"]) == message
+            return
+    pytest.fail("the message is not in the file")
 
 
 def test_the_service_decodes_what_the_page_encodes() -> None:

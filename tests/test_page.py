@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
@@ -58,7 +59,8 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert foreign == []
-    assert [each for each in errors if "WebSocket" not in each] == []
+    # A connection that is lost and a token that is refused are told by the browser, too.
+    assert [each for each in errors if "WebSocket" not in each and " 401 " not in each] == []
 
 
 def picture(page: Page) -> bytes:
@@ -153,6 +155,44 @@ def test_a_recording_is_paused_moved_and_paced(page: Page, tmp_path: Path) -> No
         assert (played["speed"], played["loop"], played["paused"]) == (4.0, True, False)
         page.get_by_test_id("session-simulate-2").click()
         expect(page.get_by_test_id("transport")).to_have_count(0)
+
+
+def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page) -> None:
+    tokens: dict[str, Any] = {
+        "token": "a-token-that-controls",
+        "view_token": "a-token-that-only-views",
+    }
+    login, problem = page.get_by_test_id("login"), page.get_by_test_id("login-problem")
+    index = page.get_by_test_id("latest-index")
+
+    def log_in(token: str) -> None:
+        page.get_by_test_id("token").fill(token)
+        page.get_by_test_id("log-in").click()
+
+    with live("simulate://", model="none", **tokens) as service:
+        page.goto(service.url)
+        expect(login).to_be_visible()
+        expect(problem).to_have_count(0)
+        expect(index).to_have_count(0)
+        shots(page, "login")
+        log_in("a-token-that-is-wrong")
+        expect(problem).to_contain_text(words("wanted a token of this service; found another"))
+        log_in(tokens["view_token"])
+        expect(index).not_to_have_text("none")
+        expect(login).to_have_count(0)
+        page.reload()  # the cookie is enough
+        expect(index).not_to_have_text("none")
+        page.get_by_test_id("log-out").click()
+        expect(login).to_be_visible()
+        expect(index).to_have_count(0)
+        log_in(tokens["token"])
+        expect(index).not_to_have_text("none")
+        port = int(service.url.rsplit(":", 1)[1])
+    with live("simulate://", model="none", port=port, **tokens):  # it knows of no login
+        expect(problem).to_contain_text(words("the login has ended"))
+        expect(index).to_have_count(0)
+        log_in(tokens["token"])
+        expect(index).not_to_have_text("none")
 
 
 def test_pictures(page: Page) -> None:

@@ -3,6 +3,7 @@ import {
   PROTOCOL,
   SUBPROTOCOL,
   type ClientMessage,
+  type Hello,
   type ServerMessage,
   type Since,
   type Subscribed,
@@ -12,11 +13,15 @@ import {
   encodeFrame,
 } from './protocol';
 
-/** `until` is a page time, seconds; `why` says what ended the last connection. */
+/**
+ * `until` is a page time, seconds; `why` says what ended the last connection. `locked` lasts until
+ * somebody logs in.
+ */
 export type Connection =
   | { phase: 'connecting' }
   | { phase: 'connected' }
-  | { phase: 'waiting'; until: number; why: string };
+  | { phase: 'waiting'; until: number; why: string }
+  | { phase: 'locked'; why: string };
 
 /** What a WebSocket has to offer; the browser's and that of `ws` both do. */
 export type Socket = Pick<
@@ -39,6 +44,8 @@ interface Position {
   asked: Set<Topic>;
 }
 
+/** The close code with which the service asks for a token. */
+const TOKEN_WANTED = 4401;
 const FIRST_DELAY = 0.5;
 const LONGEST_DELAY = 10;
 /** Heartbeats come once a second; four missed ones mean that nobody is there. */
@@ -55,6 +62,8 @@ export class StreamClient {
   private socket: Socket | null = null;
   private attempts = 0;
   private greeted = false;
+  /** Whether the service has ever let this page in. */
+  private known = false;
   private lastFrame = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private pulse: ReturnType<typeof setInterval> | undefined;
@@ -77,6 +86,21 @@ export class StreamClient {
     clearInterval(this.pulse);
     clearTimeout(this.retry);
     this.drop();
+  }
+
+  /** Try again at once: somebody has logged in. */
+  unlock(): void {
+    clearTimeout(this.retry);
+    this.drop();
+    this.attempts = 0;
+    this.connect();
+  }
+
+  /** Try no more until somebody logs in. */
+  lock(why = this.known ? 'the login has ended' : ''): void {
+    clearTimeout(this.retry);
+    this.drop();
+    this.listener.connection({ phase: 'locked', why });
   }
 
   /** Follow these topics of a session and no others; none at all where the list is empty. */
@@ -103,7 +127,7 @@ export class StreamClient {
     this.socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.onmessage = (event: MessageEvent) => this.receive(event.data);
-    socket.onclose = (event: CloseEvent) => this.lose(event.reason || closeReason(event.code));
+    socket.onclose = (event: CloseEvent) => this.closed(event.code, event.reason);
     socket.onerror = () => undefined; // onclose follows and says more
   }
 
@@ -117,22 +141,29 @@ export class StreamClient {
       return;
     }
     if (message === null) return;
-    if (message.type === 'hello') this.greet(message.protocol);
-    else if (message.type === 'subscribed') this.place(message);
+    if (message.type === 'hello' && !this.greet(message)) return;
+    if (message.type === 'subscribed') this.place(message);
     else if ('seq' in message && !this.advance(message)) return;
     this.listener.message(message);
   }
 
-  private greet(protocol: string): void {
+  /** Whether the service talks to us. */
+  private greet({ protocol, scope }: Hello): boolean {
     if (protocol !== PROTOCOL) {
       this.lose(`the service speaks ${protocol}, this page ${PROTOCOL}: reload the page`);
-      return;
+      return false;
     }
+    if (scope === null) {
+      this.lock();
+      return false;
+    }
+    this.known = true;
     this.greeted = true;
     this.attempts = 0;
     this.listener.connection({ phase: 'connected' });
     this.send({ type: 'ping', t: pageTime() });
     for (const [session, topics] of this.wanted) this.subscribe(session, topics);
+    return true;
   }
 
   private subscribe(session: string, topics: Topic[]): void {
@@ -180,6 +211,11 @@ export class StreamClient {
     else if (this.greeted) this.send({ type: 'ping', t: pageTime() });
   }
 
+  private closed(code: number, reason: string): void {
+    if (code === TOKEN_WANTED) this.lock(reason);
+    else this.lose(reason || closeReason(code));
+  }
+
   private lose(why: string): void {
     this.drop();
     const delay = Math.min(LONGEST_DELAY, this.firstDelay * 2 ** this.attempts++);
@@ -203,7 +239,6 @@ export class StreamClient {
 }
 
 function closeReason(code: number): string {
-  if (code === 4401) return 'the service asks for a token';
   if (code === 1001 || code === 1012) return 'the service is shutting down';
   return 'no connection to the service';
 }

@@ -1,3 +1,4 @@
+import { LoginNeeded } from './access';
 import { type Connection, type OpenSocket, StreamClient } from './client';
 import { ServiceClock, pageTime } from './clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';
@@ -12,6 +13,8 @@ const TICK = 0.25;
 export interface Service {
   streamUrl: string;
   listSessions: () => Promise<Listed[]>;
+  logIn: (token: string) => Promise<void>;
+  logOut: () => Promise<void>;
   open?: OpenSocket;
 }
 
@@ -22,6 +25,8 @@ export class Dashboard {
   focus: Session | null = $state.raw(null);
   /** What the service last refused, in its words. */
   problem: string | null = $state.raw(null);
+  /** Whether there is a login to end. */
+  loggedIn = $state(false);
   /** Page time, seconds, renewed four times a second. */
   time = $state(pageTime());
   readonly clock = new ServiceClock();
@@ -50,6 +55,21 @@ export class Dashboard {
   stop(): void {
     clearInterval(this.ticker);
     this.client.stop();
+  }
+
+  /** Show the token; a refusal is an Error in the service's words. */
+  async logIn(token: string): Promise<void> {
+    await this.service.logIn(token);
+    this.client.unlock();
+  }
+
+  async logOut(): Promise<void> {
+    try {
+      await this.service.logOut();
+      this.client.lock('');
+    } catch (error) {
+      this.problem = `The login did not end: ${String(error)}`;
+    }
   }
 
   /** Put a session in focus as soon as it is there. */
@@ -88,7 +108,8 @@ export class Dashboard {
     try {
       this.merge(await this.service.listSessions());
     } catch (error) {
-      this.problem = `The list of sessions did not come: ${String(error)}`;
+      if (error instanceof LoginNeeded) this.client.lock();
+      else this.problem = `The list of sessions did not come: ${String(error)}`;
     } finally {
       this.listing = false;
     }
@@ -123,9 +144,10 @@ export class Dashboard {
 
   private accept(message: ServerMessage): void {
     const arrival = pageTime();
-    if (message.type === 'hello' || message.type === 'heartbeat')
-      this.clock.hear(message.clock, arrival);
-    else if (message.type === 'pong') this.clock.answer(message.t, message.clock, arrival);
+    if (message.type === 'hello') this.loggedIn = message.login ?? false;
+    if (message.type === 'hello' || message.type === 'heartbeat') {
+      if (message.clock) this.clock.hear(message.clock, arrival);
+    } else if (message.type === 'pong') this.clock.answer(message.t, message.clock, arrival);
     else if (message.type === 'error') this.refused(message);
     else if (message.type === 'session') this.changed(message);
     else if (message.type !== 'ok') {

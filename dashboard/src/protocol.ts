@@ -8,7 +8,7 @@ import { Decoder, encode } from '@msgpack/msgpack';
 export const PROTOCOL = 'mimamba.v1';
 export const SUBPROTOCOL = 'mimamba.v1.msgpack';
 
-export type Topic = 'prediction' | 'quality' | 'signal' | 'marker' | 'link';
+export type Topic = 'prediction' | 'quality' | 'bands' | 'signal' | 'marker' | 'link';
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
@@ -21,6 +21,7 @@ export interface Since {
 export type ClientMessage =
   | { type: 'subscribe'; session: string; topics: Topic[]; since?: Since; id?: string }
   | { type: 'unsubscribe'; session: string; topics?: Topic[]; id?: string }
+  | { type: 'mark'; session: string; label: string; timestamp?: number; id?: string }
   | { type: 'ping'; t: number };
 
 /** The same instant on the LSL clock and in UNIX time, seconds. */
@@ -62,7 +63,12 @@ export interface Hello {
   type: 'hello';
   protocol: string;
   server: string;
-  clock: Clock;
+  /** Null for a stranger. */
+  clock: Clock | null;
+  /** What this page may do; null for a stranger, who must log in. */
+  scope: 'view' | 'control' | null;
+  /** Whether it came by a login, which can be ended. */
+  login?: boolean;
 }
 
 export interface Subscribed {
@@ -130,6 +136,25 @@ export interface Quality {
   channels: Record<string, ChannelQuality>;
 }
 
+/** Power in µV² of 1-4, 4-8, 8-13, 13-30 and 30-40 Hz; null where a gap leaves too little. */
+export interface ChannelBands {
+  delta: number | null;
+  theta: number | null;
+  alpha: number | null;
+  beta: number | null;
+  gamma: number | null;
+}
+
+/** Every channel's band power over the 2 s up to sample `index`. */
+export interface Bands {
+  type: 'bands';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  channels: Record<string, ChannelBands>;
+}
+
 /** `data` is float32 µV, time-major; `timestamps` is float64 seconds; both little-endian bytes. */
 export interface Signal {
   type: 'signal';
@@ -164,13 +189,14 @@ export interface Link {
     | 'gap'
     | 'hops_skipped'
     | 'restarted'
-    | 'recording';
+    | 'recording'
+    | 'model';
   detail: string;
   first: number | null;
   lost: number | null;
 }
 
-export type TopicMessage = Prediction | Quality | Signal | Marker | Link;
+export type TopicMessage = Prediction | Quality | Bands | Signal | Marker | Link;
 export type ServerMessage =
   | Hello
   | Subscribed
@@ -193,6 +219,7 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'error',
   'prediction',
   'quality',
+  'bands',
   'signal',
   'marker',
   'link',

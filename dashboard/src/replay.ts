@@ -1,3 +1,5 @@
+import { refusal } from './access';
+
 /** How a session's recording is played, as in service/replay_api.py. */
 export interface Replay {
   /** Of the next sample, seconds: its index divided by sfreq. */
@@ -20,16 +22,6 @@ async function ask(session: string, request: RequestInit): Promise<Replay> {
   const answer = await fetch(`/v1/sessions/${encodeURIComponent(session)}/replay`, request);
   if (answer.ok) return (await answer.json()) as Replay;
   throw new Error(await refusal(answer));
-}
-
-async function refusal(answer: Response): Promise<string> {
-  try {
-    const { detail } = (await answer.json()) as { detail?: unknown };
-    if (typeof detail === 'string') return detail;
-  } catch {
-    // no problem details: what answers is not the service
-  }
-  return `the service answered ${answer.status}`;
 }
 
 export const replays: Replays = {

@@ -30,6 +30,7 @@ export const plural = (count: number, one: string, many: string): string =>
 export function connectionWords(connection: Connection, time: number): string {
   if (connection.phase === 'connected') return 'Connected';
   if (connection.phase === 'connecting') return 'Connecting …';
+  if (connection.phase === 'locked') return 'Not logged in';
   return `Reconnecting in ${Math.max(0, Math.ceil(connection.until - time))} s`;
 }
 
@@ -59,6 +60,7 @@ export function announcement(
   view: View | null,
   said: Verdict | null,
 ): string {
+  if (connection.phase === 'locked') return 'The service asks for a token.';
   if (connection.phase !== 'connected') return 'Not connected to the service.';
   if (!view || !said) return 'Connected. No session is open.';
   if (said.shown) return 'Connected. Predictions are current.';

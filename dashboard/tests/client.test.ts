@@ -182,6 +182,36 @@ describe('StreamClient', () => {
     expect(connections.at(-1)).toMatchObject({ phase: 'waiting', why: 'the service fell silent' });
   });
 
+  it('tries no more where a token is asked for, until somebody logs in', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    client.follow('a', ['link']);
+    client.start();
+    await connected(1);
+    service.ask();
+    await until(() => expect(connections.at(-1)).toEqual({ phase: 'locked', why: '' }));
+    vi.advanceTimersByTime(60_000);
+    expect(connections).toHaveLength(2);
+    expect(service.heard).toEqual([]);
+    client.unlock();
+    await connected(2);
+    service.hello();
+    await heard(1);
+    expect(connections.at(-1)?.phase).toBe('connected');
+  });
+
+  it('says so when a login ends while it is open', async () => {
+    await greet();
+    service.close(4401, 'the login has ended; log in again');
+    const why = 'the login has ended; log in again';
+    await until(() => expect(connections.at(-1)).toEqual({ phase: 'locked', why }));
+    client.unlock();
+    await connected(2);
+    service.ask(); // as a service that was started anew does
+    await until(() =>
+      expect(connections.at(-1)).toEqual({ phase: 'locked', why: 'the login has ended' }),
+    );
+  });
+
   it('says nothing more once it is stopped', async () => {
     await greet();
     client.stop();

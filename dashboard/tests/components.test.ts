@@ -1,8 +1,9 @@
 // @vitest-environment happy-dom
 import { type Component, flushSync, mount, unmount } from 'svelte';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import Contact from '../src/components/Contact.svelte';
 import LinkPanel from '../src/components/LinkPanel.svelte';
+import Login from '../src/components/Login.svelte';
 import Masthead from '../src/components/Masthead.svelte';
 import Notice from '../src/components/Notice.svelte';
 import Output from '../src/components/Output.svelte';
@@ -128,6 +129,33 @@ describe('Contact', () => {
   });
 });
 
+describe('Login', () => {
+  function enter(token: string): void {
+    const field = document.querySelector<HTMLInputElement>('[data-testid="token"]')!;
+    field.value = token;
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    document.querySelector('form')?.dispatchEvent(new SubmitEvent('submit', { cancelable: true }));
+  }
+
+  it('shows the token, and a refusal in the service’s words', async () => {
+    const logIn = vi.fn(() => Promise.reject(new Error('wanted a token; found another')));
+    render(Login, { why: 'the login has ended', logIn });
+    expect(text('login-problem')).toBe('The login has ended.');
+    enter(' a token ');
+    await vi.waitFor(() => {
+      flushSync();
+      expect(text('login-problem')).toBe('Wanted a token; found another.');
+    });
+    expect(logIn).toHaveBeenCalledExactlyOnceWith('a token');
+    expect(document.querySelector<HTMLInputElement>('[data-testid="token"]')?.value).toBe('');
+  });
+
+  it('reproaches nobody at first', () => {
+    render(Login, { why: '', logIn: () => Promise.resolve() });
+    expect(text('login-problem')).toBeUndefined();
+  });
+});
+
 describe('SessionTabs', () => {
   it('links to each session by the hash and marks the one in focus', () => {
     const other = new Session('b c', '');
@@ -141,8 +169,16 @@ describe('SessionTabs', () => {
 describe('Masthead', () => {
   it('counts down to the next try and says why', () => {
     const connection = { phase: 'waiting', until: 14.2, why: 'the service fell silent' } as const;
-    render(Masthead, { connection, time: 12 });
+    render(Masthead, { connection, time: 12, logOut: null });
     expect(text('connection')).toBe('○ Reconnecting in 3 s: the service fell silent');
     expect(document.body.textContent).toContain('Not a medical device.');
+  });
+
+  it('ends a login where there is one', () => {
+    const logOut = vi.fn();
+    const connection = { phase: 'connected' } as const;
+    render(Masthead, { connection, time: 0, logOut: () => void logOut() });
+    document.querySelector<HTMLButtonElement>('[data-testid="log-out"]')?.click();
+    expect(logOut).toHaveBeenCalledOnce();
   });
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LoginNeeded } from '../src/access';
 import { Dashboard } from '../src/dashboard.svelte';
 import type { Listed } from '../src/session.svelte';
 import { ScriptedService, info, model, openSocket, signal, subscribed } from './service';
@@ -6,6 +7,8 @@ import { ScriptedService, info, model, openSocket, signal, subscribed } from './
 let service: ScriptedService;
 let dashboard: Dashboard;
 let listed: Listed[];
+let refused: Error | null;
+let shown: string[];
 
 const until = (condition: () => void): Promise<void> =>
   vi.waitFor(condition, { timeout: 5000, interval: 5 });
@@ -28,9 +31,16 @@ const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
 beforeEach(async () => {
   service = await ScriptedService.start();
   listed = [listing('a'), listing('b')];
+  refused = null;
+  shown = [];
   dashboard = new Dashboard({
     streamUrl: service.url,
-    listSessions: () => Promise.resolve(listed),
+    listSessions: () => (refused ? Promise.reject(refused) : Promise.resolve(listed)),
+    logIn: (token) => {
+      shown.push(token);
+      return token === 'right' ? Promise.resolve() : Promise.reject(new Error('another token'));
+    },
+    logOut: () => Promise.resolve(void shown.push('out')),
     open: openSocket,
   });
 });
@@ -95,6 +105,34 @@ describe('Dashboard', () => {
       dashboard.publish();
       expect(dashboard.focus?.view).toMatchObject({ ended: true, endReason: 'The file is over.' });
     });
+  });
+
+  it('is locked until a right token is shown', async () => {
+    dashboard.start(null);
+    await until(() => expect(service.connections).toBe(1));
+    service.ask();
+    await until(() => expect(dashboard.connection).toEqual({ phase: 'locked', why: '' }));
+    await expect(dashboard.logIn('wrong')).rejects.toThrow('another token');
+    expect(dashboard.connection.phase).toBe('locked');
+    await dashboard.logIn('right');
+    await until(() => expect(service.connections).toBe(2));
+    service.hello();
+    await until(() => expect(dashboard.sessions).toHaveLength(2));
+    expect(dashboard.loggedIn).toBe(true);
+    await dashboard.logOut();
+    expect(shown).toEqual(['wrong', 'right', 'out']);
+    expect(dashboard.connection).toEqual({ phase: 'locked', why: '' });
+  });
+
+  it('is locked where the list of sessions asks for a token', async () => {
+    refused = new LoginNeeded('wanted a token');
+    dashboard.start(null);
+    await until(() => expect(service.connections).toBe(1));
+    service.hello();
+    await until(() =>
+      expect(dashboard.connection).toEqual({ phase: 'locked', why: 'the login has ended' }),
+    );
+    expect(dashboard.problem).toBeNull();
   });
 
   it('says what the service refused, but not of sessions that are gone', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   ProtocolError,
+  type ServerMessage,
   type Signal,
   decodeFrame,
   encodeFrame,
@@ -28,13 +29,27 @@ describe('decodeFrame', () => {
     expect([...float64(timestamps)]).toEqual(seconds);
   });
 
+  it.each(frames)('finds the same in the JSON of $fields.type', ({ json, fields }) => {
+    const message = JSON.parse(json) as ServerMessage;
+    if (message.type !== 'signal') {
+      expect(message).toEqual(fields);
+      return;
+    }
+    // In JSON, arrays are base64.
+    const bytesOf = (text: unknown): Uint8Array =>
+      new Uint8Array(Buffer.from(String(text), 'base64'));
+    const { data, timestamps } = fields as unknown as Signal;
+    expect([...float32(bytesOf(message.data))]).toEqual(data);
+    expect([...float64(bytesOf(message.timestamps))]).toEqual(timestamps);
+  });
+
   it('knows every message of the service', () => {
     const types = new Set(frames.map(({ fields }) => fields.type));
-    expect(types.size).toBe(13);
+    expect(types.size).toBe(14);
   });
 
   it('ignores a message that it does not know', () => {
-    expect(decodeFrame(arrayBuffer(encode({ type: 'bands', alpha: 1 })))).toBeNull();
+    expect(decodeFrame(arrayBuffer(encode({ type: 'weather', rain: 1 })))).toBeNull();
   });
 
   it('says what it cannot read', () => {

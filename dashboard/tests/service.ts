@@ -52,7 +52,18 @@ export class ScriptedService {
   }
 
   hello(protocol = 'mimamba.v1'): void {
-    this.send({ type: 'hello', protocol, server: 'test', clock: { lsl: 1, unix: 2 } });
+    const clock = { lsl: 1, unix: 2 };
+    this.send({ type: 'hello', protocol, server: 'test', clock, scope: 'control', login: true });
+  }
+
+  /** Hello as a stranger hears it. */
+  ask(): void {
+    this.send({ type: 'hello', protocol: 'mimamba.v1', server: 'test', clock: null, scope: null });
+  }
+
+  /** The connection is closed with this code. */
+  close(code: number, reason: string): void {
+    this.socket?.close(code, reason);
   }
 
   /** The connection ends without a farewell. */

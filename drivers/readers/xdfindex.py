@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 SIGNAL: Final = "signal"
 PREDICTIONS: Final = "predictions"
 QUALITY: Final = "quality"
+BANDS: Final = "bands"
 LINK: Final = "link"
 """What ``desc/mimamba/topic`` says of a stream that mimamba has written."""
 TOPIC: Final = "desc/mimamba/topic"

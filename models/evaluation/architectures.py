@@ -54,6 +54,16 @@ def _without_audio() -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep to themselves what libraries say about each other; MNE says it on stdout, too."""
+    from mne.utils import use_log_level
+
+    with warnings.catch_warnings(), use_log_level("error"):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def load_models() -> ModuleType:
     """Import ``braindecode.models``.
 
@@ -67,8 +77,7 @@ def load_models() -> ModuleType:
     Unavailable
         If braindecode is not installed, or not importable all the same.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its dependencies, about each other
+    with _quietly():
         try:
             try:
                 importlib.import_module("torchaudio")
@@ -94,8 +103,7 @@ def build(name: str, task: Task) -> nn.Module:
     """
     network: Any = getattr(load_models(), name)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             made: nn.Module = network(
                 n_chans=len(task.montage),
                 n_outputs=sum(task.sizes),

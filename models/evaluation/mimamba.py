@@ -40,7 +40,8 @@ class Weights:
             network, config = self._make(streams)
             found: list[Progress] = []
             r, outputs = self._recipe.r, self._task.outputs
-            train(network, outputs, streams, validation, r, config, found.append)
+            learn, choose = self._cropped(streams), self._cropped(validation)
+            train(network, outputs, learn, choose, r, config, found.append)
             self._epochs = max(progress.epoch for progress in found if progress.best)
             self._learnt, self._chosen = streams, network
         return self._chosen
@@ -50,7 +51,7 @@ class Weights:
         if self._whole is None or self._relearnt is not streams:
             network, config = self._make(streams)
             outputs, r = self._task.outputs, self._recipe.r
-            train_whole(network, outputs, streams, self._epochs, r, config)
+            train_whole(network, outputs, self._cropped(streams), self._epochs, r, config)
             self._relearnt, self._whole = streams, network
         return self._whole
 
@@ -62,12 +63,20 @@ class Weights:
             network = MSiMamba(recipe.architecture)
         return network, fit_sequences(config, max(len(stream.windows) for stream in streams))
 
+    def _cropped(self, streams: Sequence[Stream]) -> list[Stream]:
+        return [replace(stream, windows=self._newest(stream.windows)) for stream in streams]
+
+    def _newest(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The end of each window: a recipe may see less than the task shows, at the same hops."""
+        return windows[..., -self._recipe.signal.window :]
+
     def probabilities(
         self, network: MSiMamba, streams: Sequence[Unlabelled], r: float
     ) -> list[NDArray[np.float64]]:
         """Softmax of each output, side by side, of whole streams."""
         blank = [
-            Stream(s.windows, s.restart, np.zeros((len(s.windows), 0), np.int64)) for s in streams
+            Stream(self._newest(s.windows), s.restart, np.zeros((len(s.windows), 0), np.int64))
+            for s in streams
         ]
         groups = [blank[i : i + GROUP] for i in range(0, len(blank), GROUP)]
         logits = [whole for group in groups for whole in stream_logits(network, group, r)]

@@ -23,6 +23,7 @@ from models.montage import MontageError
 from models.network import MSiMamba
 from models.prediction import Prediction
 from models.signal import SignalConfig
+from models.snapshot import pack_state, unpack_state
 from models.ssm import SelectiveSSM
 
 SIGNAL = SignalConfig(window=64, hop=32, settle=32)
@@ -63,6 +64,10 @@ def chunks(samples: Samples, cuts: Iterable[int], first: int = 0) -> list[Chunk]
     stamps = (first + np.arange(len(samples))) / 256.0
     borders = [0, *sorted(cuts), len(samples)]
     return [Chunk(samples[a:b], stamps[a:b], first + a) for a, b in pairwise(borders)]
+
+
+def cut(samples: Samples) -> list[Hop]:
+    return HopCutter(SIGNAL, INFO, range(4), MONTAGE).feed(chunks(samples, [])[0])
 
 
 def decode(decoder: StreamingDecoder, parts: Iterable[Chunk]) -> list[Prediction]:
@@ -118,6 +123,50 @@ def test_a_state_that_is_set_again_goes_on_from_there(
     other.state = state
     assert other.feed(after) == expected
     assert other.feed(chunks(samples, [], first=len(samples))[0])
+
+
+@settings(max_examples=10)
+@given(st.sets(st.integers(1, SECONDS * 256 - 1), max_size=8))
+def test_a_baseline_is_the_same_in_any_chunks(
+    checkpoint: Checkpoint, samples: Samples, cuts: set[int]
+) -> None:
+    whole, parted = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
+    for decoder in (whole, parted):
+        decoder.begin_baseline(2.0)
+    same(decode(parted, chunks(samples, cuts)), decode(whole, chunks(samples, [])))
+    assert parted.baseline is not None
+    assert whole.baseline is not None
+    assert parted.baseline.log_power == pytest.approx(whole.baseline.log_power)
+
+
+def test_after_a_baseline_it_says_other_things_and_begins_anew(
+    checkpoint: Checkpoint, samples: Samples
+) -> None:
+    plain, aligned = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
+    aligned.begin_baseline(2.0)
+    before, after = decode(plain, chunks(samples, [])), decode(aligned, chunks(samples, []))
+    reasons = [said.reason for said in after if said.reason and said.reason.startswith("baseline")]
+    assert reasons[-1] == "baseline 2 of 2 s"
+    assert len(reasons) == 8
+    told = [(p, q) for p, q in zip(before, after, strict=True) if q.outputs is not None]
+    assert told
+    assert all(p.outputs != q.outputs for p, q in told)
+    alone = StreamingDecoder(checkpoint, INFO)
+    alone.use_baseline(aligned.baseline)
+    hops = [hop for hop in cut(samples) if hop.index >= told[0][0].index]
+    same([alone.predict(hop) for hop in hops], [q for _, q in told])
+
+
+@pytest.mark.parametrize("at", [1.0, 2.5, 4.5])
+def test_a_snapshot_holds_the_baseline_and_what_is_in_it_so_far(
+    checkpoint: Checkpoint, samples: Samples, at: float
+) -> None:
+    first, second = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
+    parts = chunks(samples, [round(at * 256)])
+    first.begin_baseline(2.0)
+    first.feed(parts[0])
+    second.state = unpack_state(pack_state(first.state), checkpoint, INFO.sfreq)
+    same(second.feed(parts[1]), first.feed(parts[1]))
 
 
 def test_a_gap_begins_anew(checkpoint: Checkpoint, samples: Samples) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,10 +16,13 @@ import httpx
 import uvicorn
 from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
 from websockets.typing import Subprotocol
 
 from service.app import make_app
 from service.client import stream_url
+from service.gate import GRACE
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     ClientMessage,
@@ -61,21 +65,35 @@ class Live:
         )
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 @contextmanager
-def live(*sources: str, **settings: Any) -> Iterator[Live]:
-    """A service that watches these sources; it has ended on leaving, threads and all."""
+def live(
+    *sources: str, grace: float = GRACE, trust: ssl.SSLContext | None = None, **settings: Any
+) -> Iterator[Live]:
+    """A service that watches these sources; it has ended on leaving, threads and all.
+
+    Its ``http`` shows the token for control, and trusts as ``trust`` does.
+    """
     before = set(threading.enumerate())
     made = make_settings({"source": list(sources), "port": 0, **settings})
     listener = bind(made.host, made.port)
     # A small buffer, which accepted sockets inherit, so that a stall shows soon.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = Start(made, Console(quiet=True))
-    start.server = server = uvicorn.Server(make_config(make_app(made, start)))
+    start.server = server = uvicorn.Server(make_config(make_app(made, start, grace=grace), made))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    scheme = "https" if made.ssl_certfile else "http"
+    url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+    shown = bearer(made.token.get_secret_value()) if made.token else None
     try:
-        with httpx.Client(base_url=url, timeout=PATIENCE) as http:
+        with httpx.Client(
+            base_url=url, timeout=PATIENCE, headers=shown, verify=trust or False
+        ) as http:
             service = Live(url, http)
             service.until(lambda: server.started or not thread.is_alive())
             yield service
@@ -125,9 +143,20 @@ class Talk:
                 return message
             assert time.monotonic() < end, f"no such {kind.__name__} came"
 
+    async def farewell(self) -> Close:
+        """How the service closes the connection, after whatever comes before."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.hear()
+        close = self.socket.protocol.close_rcvd
+        assert close is not None
+        return close
+
 
 @asynccontextmanager
-async def talk(url: str, binary: bool = True, narrow: bool = False) -> AsyncIterator[Talk]:
+async def talk(
+    url: str, binary: bool = True, narrow: bool = False, headers: dict[str, str] | None = None
+) -> AsyncIterator[Talk]:
     """Connect a bare client; a ``narrow`` one holds next to nothing that it has not asked for."""
     parts = urlsplit(url)
     plug = socket.socket()
@@ -140,6 +169,7 @@ async def talk(url: str, binary: bool = True, narrow: bool = False) -> AsyncIter
         sock=plug,
         subprotocols=protocols,
         compression=None,
+        additional_headers=headers,
         max_queue=1 if narrow else 16,
     ) as connection:
         yield Talk(connection, binary)

@@ -47,6 +47,21 @@ def test_foreign_hosts_and_origins_are_refused(host: str, origin: str | None) ->
     assert "wanted" in reason
 
 
+@pytest.mark.parametrize(
+    ("origin", "secure", "own"),
+    [
+        ("https://lab.example", True, True),
+        ("http://lab.example", True, False),  # a page that somebody on the way may have written
+        ("http://lab.example", False, True),
+        ("https://lab.example", False, True),  # a proxy that ends TLS stands before us
+        ("ftp://lab.example", False, False),
+    ],
+)
+def test_under_tls_a_page_must_have_come_by_it(origin: str, secure: bool, own: bool) -> None:
+    headers = {"host": "lab.example", "origin": origin}
+    assert (refusal(headers, {"lab.example"}, secure) is None) == own
+
+
 @pytest.mark.anyio
 async def test_the_running_service_refuses_them_too() -> None:
     with live(model="none") as service:

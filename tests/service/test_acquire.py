@@ -21,13 +21,13 @@ from drivers.base import Marker, StreamInfo
 from drivers.synthesis import Synthesis
 from service.acquirer import Acquirer, PushRefused
 from service.client import ServiceUnreachable
+from service.measures import QualityMessage
 from service.messages import (
     Error,
     Link,
     Ping,
     Pong,
     PredictionMessage,
-    QualityMessage,
     SessionState,
     Signal,
     Since,
@@ -395,7 +395,7 @@ async def test_a_channel_without_numbers_is_bad_and_the_others_go_on(service: Li
         signal = await client.find(Signal)
         quality = await client.find(QualityMessage, lambda each: each.index > 512)
     rows = np.frombuffer(signal.data, "<f4").reshape(-1, 4)
-    np.testing.assert_array_equal(rows, data[: len(rows)])
+    np.testing.assert_array_equal(rows, np.resize(data, rows.shape))  # a slow reader gets several
     assert quality.channels["AF7"].reason is not None
     assert quality.channels["AF7"].score < quality.channels["TP9"].score
     assert not any(isinstance(each, Link) and each.event == "gap" for each in client.heard)

@@ -123,6 +123,10 @@ def test_evaluated_trained_listed_and_used_by_name(
     said = objects(run("score", tmp_path / "muse.csv", "--model", "mine"))
     assert isinstance(said[-1]["outputs"], dict)
     assert set(said[-1]["outputs"]) == {"mood"}
+    rested = objects(run("score", tmp_path / "muse.csv", "--model", "mine", "--baseline", "1"))
+    assert "baseline 1 of 1 s" in [each["reason"] for each in rested]
+    assert [each["index"] for each in rested] == [each["index"] for each in said]
+    assert rested[-1]["outputs"] != said[-1]["outputs"]
     with live("simulate://", data_dir=data_dir, model="mine") as service:
         service.opened("simulate-1")
         assert service.sessions()["simulate-1"]["outputs"] == {"mood": ["calm", "tense"]}

@@ -52,6 +52,8 @@ async def test_a_subscriber_is_told_all_it_needs_and_then_the_news(
     async with talk(service.url, binary) as client:
         hello = await client.find(Hello)
         assert hello.protocol == "mimamba.v1"
+        assert hello.clock is not None
+        assert hello.scope == "control"
         assert abs(hello.clock.unix - hello.clock.lsl) > 1e6
         assert (await client.find(SessionState)).state == "opened"
         await client.say(Subscribe("simulate-1", ["prediction", "signal"], id=7))

@@ -16,13 +16,17 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers import open_driver
+from drivers.base import Chunk
 from drivers.clock import local_clock
 from drivers.outlet import Outlet
+from service.engine import Engine
+from service.lslout import LSLOut
 from service.messages import PredictionMessage, Since, Subscribe
 from service.xdfstreams import STATUS
 from tests.service.live import Talk, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.recordings import write_muse
+from tests.service.scripted import staged
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
@@ -145,6 +149,32 @@ async def test_markers_go_out_once_and_do_not_come_back() -> None:
         service.until(lambda: not pylsl.resolve_byprop("name", "lsl-1 markers", 1, 0.3))
     assert [row for row, _ in seen] == [["one"], ["two"], ["three"]]
     np.testing.assert_allclose([stamp for _, stamp in seen], stamps, atol=0.001)
+
+
+def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:
+    engine = Engine(random_checkpoint(tmp_path))
+    data = np.random.default_rng(0).normal(0, 20, (1024, 4)).astype(np.float32)
+    chunks = [
+        Chunk(data[at : at + 256], 500 + np.arange(at, at + 256) / 256, at)
+        for at in range(0, 1024, 256)
+    ]
+    with staged(None) as stage:
+        out = LSLOut(lambda: {"scripted": stage.session})
+        out.start()
+        try:
+            quality = connect("scripted quality")
+            stage.session.change_model(engine, 1.0)
+            inlet = connect("scripted predictions")
+            stage.play(*chunks)
+            rows, _ = read(inlet, lambda rows: len(rows) == 16)
+            stage.session.change_model(None, 1.0)
+            stage.until(lambda: not pylsl.resolve_byprop("name", "scripted predictions", 1, 0.2))
+            scores, _ = read(quality, bool)
+        finally:
+            out.close()
+    engine.close()
+    assert [row[-2] for row in rows] == [64 * n + 62 for n in range(16)]
+    assert scores
 
 
 async def test_nothing_goes_out_unless_asked_for() -> None:

@@ -10,7 +10,8 @@ import pytest
 from drivers.base import Chunk
 from drivers.recording import read_recording
 from models.meter import ChannelQuality, QualityMeter
-from service.messages import QualityMessage, Signal, Since, Subscribe, Subscribed
+from service.measures import QualityMessage
+from service.messages import Signal, Since, Subscribe, Subscribed
 from service.watch import describe_quality
 from tests.service.live import live, talk
 from tests.service.recordings import write_muse

@@ -146,7 +146,7 @@ def test_a_recording_from_before_the_first_sample_begins_with_it(
 def test_a_recording_without_a_sample_has_its_streams(tmp_path: Path) -> None:
     with staged(None) as stage:
         streams = Taped(tmp_path / "a.xdf", stage.session).stop()
-    assert set(streams) == {"EEG", "Link", "Quality"}
+    assert set(streams) == {"EEG", "Link", "Quality", "Bands"}
     assert len(streams["EEG"]["time_stamps"]) == 0
 
 
@@ -239,7 +239,7 @@ def test_headers_are_on_the_disk_before_the_recording_starts(tmp_path: Path) -> 
     with staged(None) as stage:
         stage.play(chunk_of(0, 10))
         tape = Taped(tmp_path / "a.xdf", stage.session)
-        assert set(load(tape.path)) == {"EEG", "Link", "Quality"}
+        assert set(load(tape.path)) == {"EEG", "Link", "Quality", "Bands"}
         tape.stop()
 
 
@@ -283,7 +283,7 @@ def test_a_crowd_of_marker_programs_shares_streams(tmp_path: Path) -> None:
         tape = Taped(tmp_path / "a.xdf", stage.session)
         stage.play(chunk_of(0, 100, markers=markers))
         streams = tape.stop()
-    assert len(streams) == 3 + 17
+    assert len(streams) == 4 + 17
     assert len(streams["other markers"]["time_series"]) == 24
     assert streams["program 3"]["time_series"] == [["label 3"]]
 

@@ -1,0 +1,61 @@
+"""The API's login: a browser shows the token once, and has a cookie from then on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.door import Door, Refusal, address_of, cookie_name
+from service.scopes import refused
+from service.tokens import Scope
+
+login_api = APIRouter(prefix="/v1", tags=["login"])
+
+
+class Shown(BaseModel):
+    """A token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(max_length=1024)
+
+
+@dataclass(frozen=True)
+class LoggedIn:
+    """What the cookie is good for."""
+
+    scope: Scope
+
+
+@login_api.post("/login", response_model=LoggedIn, responses={401: {}, 429: {}})
+async def log_in(request: Request, shown: Shown) -> Response:
+    """Get a cookie for a token; it ends with the browser, after seven days, or at the logout."""
+    door: Door = request.app.state.door
+    judged = door.present(shown.token, address_of(request))
+    if isinstance(judged, Refusal):
+        return refused(judged)
+    answer = JSONResponse({"scope": judged.scope})
+    answer.set_cookie(
+        cookie_name(request),
+        door.log_in(judged),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@login_api.post("/logout", status_code=204)
+async def log_out(request: Request, response: Response) -> None:
+    """End the login that the cookie stands for, with all its streams."""
+    door: Door = request.app.state.door
+    door.log_out(request)
+    response.delete_cookie(
+        cookie_name(request),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )

@@ -1,0 +1,64 @@
+"""The API's models: another one for a session that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
+
+from service.engine import Engine
+from service.recordings import Recordings
+from service.session import Session
+from service.sessions import ModelChoice, Sessions, SessionView, view
+from service.settings import NO_MODEL
+
+model_api = APIRouter(prefix="/v1/sessions", tags=["models"])
+
+
+class NewModel(BaseModel):
+    """Who shall speak."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="A checkpoint's name; null, or 'none', watches the signal only.",
+    )
+    memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
+
+
+def _sessions(connection: HTTPConnection) -> Sessions:
+    sessions: Sessions = connection.app.state.running.sessions
+    return sessions
+
+
+def _recordings(connection: HTTPConnection) -> Recordings:
+    recordings: Recordings = connection.app.state.running.recordings
+    return recordings
+
+
+@model_api.put("/{session}/model")
+async def change_model(
+    session: str,
+    new: NewModel,
+    sessions: Annotated[Sessions, Depends(_sessions)],
+    recordings: Annotated[Recordings, Depends(_recordings)],
+) -> SessionView:
+    """Let another model speak in a session, or none; its signal and its epoch go on.
+
+    The new one warms up first. Not while the session is recorded: a recording's predictions are
+    those of one model.
+    """
+    found = sessions.get(session)
+    name = None if new.model in (None, NO_MODEL) else new.model
+    engine, r = await sessions.engine_of(ModelChoice(name, required=True, memory=new.memory))
+    await asyncio.to_thread(_change, found, engine, r, recordings)
+    return view(found)
+
+
+def _change(session: Session, engine: Engine | None, r: float, recordings: Recordings) -> None:
+    with recordings.held_off(session):
+        session.change_model(engine, r)

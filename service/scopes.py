@@ -1,0 +1,132 @@
+"""What each route and each message asks for. What is not named here asks for ``control``."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
+
+from service.authmessages import Auth
+from service.door import Door, Grant, Judgement, Refusal
+from service.messages import ClientMessage, Mark, Ping, Subscribe, Unsubscribe
+from service.problems import problem
+from service.pushmessages import Push, Samples
+from service.tokens import Scope
+
+Need: TypeAlias = Literal["open"] | Scope
+
+ROUTES: dict[str, Need] = {
+    # The page holds nothing of anybody, and must be there to ask for the token.
+    "GET /": "open",
+    "GET /index.html": "open",
+    "GET /assets/{file}": "open",
+    "GET /icon.svg": "open",
+    "GET /licenses.md": "open",
+    "POST /v1/login": "open",
+    "POST /v1/logout": "open",
+    "GET /healthz": "open",
+    "GET /readyz": "open",
+    "GET /metrics": "view",
+    "WS /v1/stream": "open",  # it is let in by itself, see gate.py
+    "GET /v1/openapi.json": "view",
+    "GET /v1/asyncapi.json": "view",
+    "GET /v1/schema.json": "view",
+    "GET /v1/models": "view",
+    "GET /v1/sources": "view",
+    "GET /v1/sessions": "view",
+    "POST /v1/sessions": "control",
+    "GET /v1/sessions/{session}": "view",
+    "DELETE /v1/sessions/{session}": "control",
+    "GET /v1/sessions/{session}/replay": "view",
+    "POST /v1/sessions/{session}/replay": "control",
+    "PUT /v1/sessions/{session}/model": "control",
+    "POST /v1/sessions/{session}/markers": "control",
+    "GET /v1/recordings": "view",
+    "POST /v1/recordings": "control",
+    "GET /v1/recordings/{recording}": "view",
+    "DELETE /v1/recordings/{recording}": "control",
+    "GET /v1/recordings/{recording}/file": "view",
+    "POST /v1/recordings/{recording}/stop": "control",
+}
+"""By method and path; HEAD is GET, WS a WebSocket."""
+
+MESSAGES: dict[type[ClientMessage], Need] = {
+    Auth: "open",
+    Subscribe: "view",
+    Unsubscribe: "view",
+    Ping: "view",
+    Mark: "control",
+    Push: "control",
+    Samples: "control",
+}
+"""By the type of a WebSocket's message."""
+
+_PATTERNS = [
+    (key.split(" ")[0], compile_path(key.split(" ")[1])[0], need) for key, need in ROUTES.items()
+]
+
+
+def need_of_route(scope: ASGIScope) -> Need:
+    """What a request asks for."""
+    method = "WS" if scope["type"] == "websocket" else scope["method"].replace("HEAD", "GET")
+    for declared, path, need in _PATTERNS:
+        if declared == method and path.match(scope["path"]):
+            return need
+    return "control"
+
+
+def need_of_message(message: ClientMessage) -> Need:
+    """What a message asks for."""
+    return MESSAGES.get(type(message), "control")
+
+
+def allows(judged: Judgement, need: Need) -> bool:
+    """Whether what was granted is enough."""
+    return need == "open" or (isinstance(judged, Grant) and judged.scope in (need, "control"))
+
+
+def judgement_of(asking: HTTPConnection) -> Judgement:
+    """What the middleware found out about a request."""
+    judged: Judgement = asking.scope["mimamba.judgement"]
+    return judged
+
+
+class ScopeMiddleware:
+    """Refuses what the token shown does not allow, before a byte of a body is read."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app = app
+        self._door = door
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        judged = scope["mimamba.judgement"] = self._door.judge(HTTPConnection(scope))
+        if allows(judged, need_of_route(scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
+        else:
+            await refused(judged)(scope, receive, send)
+
+
+def refused(judged: Judgement) -> JSONResponse:
+    """The answer to a request that is not allowed."""
+    if isinstance(judged, Grant):
+        detail = f"wanted the token for control; found the one for {judged.scope}; use the other"
+        return problem(403, "The token does not allow this", detail)
+    if isinstance(judged, Refusal) and judged.wait:
+        answer = problem(judged.status, "Too many wrong tokens", judged.reason)
+        answer.headers["Retry-After"] = str(judged.wait)
+        return answer
+    detail = "wanted a token of this service; found none; send it as Authorization: Bearer"
+    answer = problem(401, "A token is needed", judged.reason if judged else detail)
+    error = ', error="invalid_token"' if judged else ""
+    answer.headers["WWW-Authenticate"] = f'Bearer realm="mimamba"{error}'
+    return answer

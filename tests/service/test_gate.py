@@ -1,0 +1,112 @@
+"""A WebSocket before and after it has shown a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from service.attempts import MOST
+from service.authmessages import Auth
+from service.messages import (
+    PROTOCOL,
+    Error,
+    Heartbeat,
+    Hello,
+    Ping,
+    SessionState,
+    Subscribe,
+    Subscribed,
+)
+from tests.service.live import Live, bearer, live, talk
+from tests.service.test_tokens import CONTROL, VIEW
+
+pytestmark = pytest.mark.anyio
+
+GRACE = 0.3
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Live]:
+    with live("simulate://", model="none", token=CONTROL, view_token=VIEW, grace=GRACE) as service:
+        service.opened("simulate-1")
+        yield service
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_a_stranger_hears_nothing_but_hello_and_errors_and_must_go(
+    service: Live, binary: bool
+) -> None:
+    async with talk(service.url, binary) as client:
+        await client.say(Subscribe("simulate-1", ["signal"], id=5))
+        await client.say(Ping(1.0))
+        close = await client.farewell()
+    assert close.code == 4401
+    assert "token" in close.reason
+    hello, *errors = client.heard
+    assert hello == Hello(PROTOCOL, "mimamba", None, None)
+    assert [each.code for each in errors if isinstance(each, Error)] == ["unauthenticated"] * 2
+    assert len(errors) == 2
+
+
+async def test_a_frame_that_is_none_is_answered_and_a_token_may_still_follow(service: Live) -> None:
+    async with talk(service.url, binary=False) as client:
+        await client.socket.send("{")
+        assert (await client.find(Error)).code == "bad_message"
+        await client.say(Auth(VIEW, id="a"))
+        hello = await client.find(Hello)
+        assert (hello.scope, hello.id) == ("view", "a")
+
+
+@pytest.mark.parametrize(("token", "scope"), [(CONTROL, "control"), (VIEW, "view")])
+async def test_auth_lets_in(service: Live, token: str, scope: str) -> None:
+    async with talk(service.url) as client:
+        assert (await client.find(Hello)).scope is None
+        await client.say(Auth(token, id=9))
+        hello = await client.find(Hello)
+        assert (hello.scope, hello.id, hello.login) == (scope, 9, False)
+        assert hello.clock is not None
+        assert (await client.find(SessionState)).session == "simulate-1"
+        await client.say(Subscribe("simulate-1", ["link"]))
+        await client.find(Subscribed)
+        if scope == "view":
+            await client.find(Heartbeat)  # for longer than a stranger may stay
+
+
+async def test_a_header_lets_in_at_once(service: Live) -> None:
+    async with talk(service.url, headers=bearer(VIEW)) as client:
+        assert (await client.find(Hello)).scope == "view"
+
+
+@pytest.mark.parametrize("way", ["header", "auth"])
+async def test_a_wrong_token_is_sent_away_and_too_many_are_told_so(way: str) -> None:
+    with live(token=CONTROL, source=[], grace=30.0) as service:
+        for number in range(MOST + 1):
+            headers = bearer("wrong") if way == "header" else None
+            async with talk(service.url, headers=headers) as client:
+                if way == "auth":
+                    await client.say(Auth("wrong"))
+                close = await client.farewell()
+            assert close.code == (4401 if number < MOST else 4429)
+            assert ("another" if number < MOST else "too many wrong tokens") in close.reason
+        refused = service.http.get("/v1/sessions")
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+
+
+async def test_a_viewer_may_show_a_better_token_later(service: Live) -> None:
+    async with talk(service.url, headers=bearer(VIEW)) as client:
+        await client.find(Hello)
+        await client.say(Auth("wrong", id=1))
+        assert (await client.find(Error)).code == "unauthenticated"
+        await client.say(Auth(CONTROL, id=2))
+        hello = await client.find(Hello)
+        assert (hello.scope, hello.id) == ("control", 2)
+
+
+async def test_where_no_token_is_needed_any_is_taken() -> None:
+    with live(source=[]) as service:
+        async with talk(service.url) as client:
+            assert (await client.find(Hello)).scope == "control"
+            await client.say(Auth("whatever", id=1))
+            assert (await client.find(Hello)).id == 1
