@@ -67,7 +67,7 @@ def card(checkpoint: Checkpoint, order: Order, about: About, chosen: Chosen) -> 
         checkpoint,
         f"Electrodes: {met}",
         f"Baseline: {rest}",
-        f"Recipe: {order.recipe.name}, seed {training.seed}, {chosen.epochs} epochs of at most "
+        f"Recipe: {order.recipe.name}, seed {training.seed}, epochs {chosen.epochs} of at most "
         f"{training.epochs}, on {order.device}",
         f"Temperature: {temperature}",
     )

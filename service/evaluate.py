@@ -73,7 +73,7 @@ def evaluate(data: DataFlags, asked: EvaluateFlags) -> None:
         raise CannotEvaluate("; ".join(refused))
     _print(report)
     for path in save_report(report, asked.out):
-        console.print(str(path), highlight=False, markup=False)
+        console.print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print(report: Report) -> None:

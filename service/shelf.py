@@ -52,7 +52,7 @@ def show_models(data_dir: Path | None, json: bool) -> None:
     console = Console()
     for each in listed:
         console.print(_table(each))
-    console.print(f"Your own are in {folder}", highlight=False, markup=False)
+    console.print(f"Your own are in {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(listed: Listed) -> Table:

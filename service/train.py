@@ -116,7 +116,8 @@ def train_on(data: DataFlags, asked: TrainFlags) -> None:
     about = About(name, asked.licence or UNSTATED, *_commands(data, asked, name), report)
     checkpoint = _fit(path, dataset, order, about, asked.resume, console)
     _print(path, checkpoint)
-    console.print(f"Its card: {path.with_suffix('.md')}", highlight=False, markup=False)
+    card = path.with_suffix(".md")
+    console.print(f"Its card: {card}", highlight=False, markup=False, soft_wrap=True)
     if asked.out is None:
         console.print(f"Use it: mimamba serve --model {name}", highlight=False, markup=False)
 
@@ -160,7 +161,9 @@ def _fit(
 
 
 def _print(path: Path, checkpoint: Checkpoint) -> None:
-    Console().print(f"{path}: SHA-256 {checkpoint.sha256}", highlight=False, markup=False)
+    Console().print(
+        f"{path}: SHA-256 {checkpoint.sha256}", highlight=False, markup=False, soft_wrap=True
+    )
     for name, value in checkpoint.scores.items():
         if name.endswith("/balanced_accuracy"):
             Console().print(f"  {name}: {value:.3f}", highlight=False, markup=False)

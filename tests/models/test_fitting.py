@@ -43,7 +43,7 @@ def interrupt(phase: str, epoch: int) -> OnEpoch:
 
 @pytest.fixture(scope="module")
 def waves() -> Dataset:
-    return labelled()
+    return labelled(n_trials=2)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,8 @@ def whole(waves: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Checkpoin
     return fit(path, waves, Order.of(waves, FULL, 0.0), ABOUT)
 
 
-def test_both_phases_are_told_and_it_learns(waves: Dataset, tmp_path: Path) -> None:
+def test_both_phases_are_told_and_it_learns(tmp_path: Path) -> None:
+    waves = labelled()
     told: list[Epoch] = []
     training = replace(TINY.training, epochs=6, batch=2, learning_rate=3e-2)
     recipe = replace(TINY, training=training)
@@ -81,7 +82,7 @@ def test_both_phases_are_told_and_it_learns(waves: Dataset, tmp_path: Path) -> N
 
 def test_the_header_and_the_card_say_all(whole: Checkpoint, waves: Dataset, tmp_path: Path) -> None:
     assert (whole.name, whole.montage, whole.outputs) == ("mine", MUSE, waves.outputs)
-    assert whole.trained_on == "waves by nobody (16 trials of 4 people)"
+    assert whole.trained_on == "waves by nobody (8 trials of 4 people)"
     assert (whole.scores, whole.licence, whole.baseline) == ({}, "nobody's", 0.0)
     path = tmp_path / "rested.safetensors"
     rested = fit(path, waves, Order.of(waves, TINY, 4.0), ABOUT)
@@ -171,7 +172,7 @@ def _same(recipe: Recipe) -> Recipe:
 def test_another_order_does_not_go_on(
     begun: Path, change: Callable[[Recipe], Recipe], data: int, baseline: float, word: str
 ) -> None:
-    other = labelled(seed=data)
+    other = labelled(n_trials=2, seed=data)
     order = Order.of(other, change(TINY), baseline)
     with pytest.raises(UnfinishedError, match=word):
         fit(begun, other, order, ABOUT, resume=True)
@@ -241,7 +242,7 @@ def test_scores_come_along_with_their_table(waves: Dataset, report: Report, tmp_
 def test_scores_of_something_else_are_refused(
     report: Report, tmp_path: Path, recipe: Recipe, baseline: float, data: int, word: str
 ) -> None:
-    other = labelled(seed=data)
+    other = labelled(n_trials=2, seed=data)
     about = replace(ABOUT, report=report)
     with pytest.raises(Mismatch, match=word):
         fit(tmp_path / "x.safetensors", other, Order.of(other, recipe, baseline), about)

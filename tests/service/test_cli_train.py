@@ -98,7 +98,7 @@ def test_evaluated_trained_listed_and_used_by_name(
     assert made.exit_code == 0, made.stderr
     path = data_dir / "models" / "mine.safetensors"
     assert "16 trials of 4 people; mood: calm, tense" in made.stderr
-    assert str(path) in made.stdout.replace("\n", "")
+    assert f"{path}: SHA-256" in made.stdout
     assert path.parent.stat().st_mode & 0o77 == data_dir.stat().st_mode & 0o77 == 0
     checkpoint = load_checkpoint("mine", models_folder(data_dir))
     assert (checkpoint.licence, checkpoint.baseline) == ("CC0", 2.0)
