@@ -20,6 +20,7 @@ from torch import Tensor
 
 from drivers.base import Mismatch
 from models.architecture import MSiMambaConfig
+from models.baseline import LONGEST
 from models.network import MSiMamba
 from models.prediction import Outputs
 from models.signal import SignalConfig
@@ -66,6 +67,8 @@ class Header:
         Of the weights.
     notice
         What a person must be told before they see a prediction; None for nothing.
+    baseline
+        Seconds of the person's rest by which windows were aligned in training; 0 for none.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Header:
     scores: dict[str, float]
     licence: str
     notice: str | None = None
+    baseline: float = 0.0
 
     def __post_init__(self) -> None:
         a = self.architecture
@@ -93,6 +97,8 @@ class Header:
                 raise ValueError(f"{what} ({value}) are not {other} ({expected})")
         if not 0 <= self.r <= 1:
             raise ValueError(f"r is 0 to 1, not {self.r}")
+        if not 0 <= self.baseline <= LONGEST:
+            raise ValueError(f"baseline is 0 to {LONGEST:g} s, not {self.baseline}")
         if list(self.temperature) != list(self.outputs):
             raise ValueError("temperature names other outputs than outputs")
         if not all(0 < t < math.inf for t in self.temperature.values()):
@@ -130,15 +136,22 @@ def list_checkpoints() -> list[str]:
     return sorted(path.stem for path in PACKAGED.glob(f"*{SUFFIX}"))
 
 
-def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
-    """Load a packaged checkpoint by its name, or any by its path.
+def list_own(folder: Path) -> list[str]:
+    """Names of a person's own checkpoints in a folder, which may be absent."""
+    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}"))
+
+
+def load_checkpoint(name_or_path: str | Path, folder: Path | None = None) -> Checkpoint:
+    """Load a checkpoint by its name, or any by its path.
+
+    A name is a packaged one's, or else that of a file in ``folder``, where a person's own are.
 
     Raises
     ------
     CheckpointError
         If it is not there, is no checkpoint, or contradicts itself.
     """
-    path = _find(name_or_path)
+    path = _find(name_or_path, folder)
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -168,18 +181,21 @@ def save_checkpoint(path: Path, header: Header, network: MSiMamba) -> Checkpoint
     return checkpoint
 
 
-def _find(name_or_path: str | Path) -> Path:
+def _find(name_or_path: str | Path, folder: Path | None) -> Path:
     path = Path(name_or_path)
     if isinstance(name_or_path, Path) or path.suffix == SUFFIX or len(path.parts) != 1:
         return path
-    packaged = PACKAGED / f"{name_or_path}{SUFFIX}"
-    if not packaged.is_file():
-        raise CheckpointError(
-            f"a checkpoint named {name_or_path}",
-            f"{', '.join(list_checkpoints()) or 'none'} with the package",
-            f"use one of these names, or the path of a {SUFFIX} file",
-        )
-    return packaged
+    places = [PACKAGED, folder] if folder else [PACKAGED]
+    for place in places:
+        if (found := place / f"{name_or_path}{SUFFIX}").is_file():
+            return found
+    own = ", ".join(list_own(folder)) if folder else ""
+    raise CheckpointError(
+        f"a checkpoint named {name_or_path}",
+        f"{', '.join(list_checkpoints()) or 'none'} with the package"
+        + (f", and your own {own}" if own else ""),
+        f"use one of these names, or the path of a {SUFFIX} file",
+    )
 
 
 def _decode(content: bytes, source: str) -> Checkpoint:
@@ -222,7 +238,7 @@ def _decode_header(content: bytes, source: str) -> Header:
 def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> MSiMamba:
     """Hold the weights against the architecture before any memory is taken for it."""
     values = (getattr(config, f.name) for f in fields(config))
-    sizes = [*(v for v in values if isinstance(v, int)), *config.kernels]
+    sizes = [*(v for v in values if type(v) is int), *config.kernels]  # no bool
     if not all(1 <= v <= MAX_SIZE for v in sizes) or config.n_layers > len(tensors):
         raise CheckpointError(
             f"an architecture of sizes 1 to {MAX_SIZE}",

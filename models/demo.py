@@ -18,6 +18,7 @@ from torch import Tensor
 from drivers.base import Chunk, StreamInfo
 from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
 from models.architecture import MSiMambaConfig
+from models.card import facts
 from models.checkpoint import Checkpoint, Header, save_checkpoint
 from models.hops import Hop, HopCutter
 from models.network import MSiMamba
@@ -211,7 +212,6 @@ def card(checkpoint: Checkpoint, recipe: Recipe) -> str:
     table = "\n".join(
         f"| {protocol} | {output} | {value:.3f} |" for protocol, output, _, value in rows
     )
-    a, signal = checkpoint.architecture, checkpoint.signal
     return f"""# {checkpoint.name}
 
 MS-iMamba for {", ".join(checkpoint.montage)}: {" and ".join(checkpoint.outputs)}, low or high.
@@ -222,14 +222,7 @@ Its labels are the simulator's script. It knows nothing of real people, measures
 and is not a medical device. It is here so that drivers, engine, dashboard and recordings can be
 tried without training anything.
 
-- Trained on: {checkpoint.trained_on}
-- Signal: {signal.sfreq:g} Hz, {signal.band[0]:g} to {signal.band[1]:g} Hz
-- Windows: {signal.window / signal.sfreq:g} s, one every {signal.hop / signal.sfreq:g} s
-- r: {checkpoint.r:.4f}, a memory of {recipe.memory_seconds:g} s
-- Network: k = {a.n_scales}, hidden = {a.hidden}, d = {a.d_model}, n = {a.d_state},
-  layers = {a.n_layers}
-- Licence: {checkpoint.licence}
-- SHA-256: {checkpoint.sha256}
+{facts(checkpoint)}
 
 Balanced accuracy over all hops of {recipe.test.number} simulated people whom it has never seen,
 changes between states included; chance is 0.5:

@@ -33,7 +33,7 @@ def cross_entropy(
 
     With weights, one per label of each head, the mean over hops is weighed by their labels'.
     """
-    each: Sequence[Tensor | None] = weights or [None] * len(sizes)
+    each = [w.to(logits.device) for w in weights] if weights else [None] * len(sizes)
     heads = zip(torch.split(logits, list(sizes), dim=-1), labels.unbind(-1), each, strict=True)
     losses = [
         nn.functional.cross_entropy(k.flatten(0, -2), label.flatten(), w, ignore_index=PADDING)

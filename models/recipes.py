@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from drivers.base import Mismatch
 from models.architecture import REFERENCE, MSiMambaConfig
 from models.augmentation import Augmentation
 from models.montage import mirrored
@@ -87,6 +88,17 @@ SPECTRAL = Recipe(
     r=1.0,
 )
 RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
+
+
+class RecipeError(Mismatch):
+    """There is no such recipe."""
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by its name; raises RecipeError."""
+    if name not in RECIPES:
+        raise RecipeError("a recipe", name, f"choose among {', '.join(RECIPES)}")
+    return RECIPES[name]
 
 
 def ablations(recipe: Recipe) -> list[Recipe]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -115,10 +116,11 @@ class Training:
     ) -> None:
         self.network, self.config = network, config
         self.epoch = 0
-        self._sizes, self._streams, self._r = sizes, streams, r
+        self.sizes, self.r, self._streams = sizes, r, streams
         self.label_weights = label_weights(streams, sizes) if config.balanced else None
         self.rng = np.random.default_rng(config.seed)
-        self.generator_state = torch.Generator().manual_seed(config.seed).get_state()
+        generator = torch.Generator(network.device).manual_seed(config.seed)
+        self.generator_state = generator.get_state()
         self._augmenter = Augmenter(config.augmentation, streams, self.rng)
         network.standardise(_some_windows(streams).to(network.device))
         groups = _groups(network, config.weight_decay)
@@ -140,18 +142,31 @@ class Training:
         n_hops = int(self.rng.integers(config.sequence[0], config.sequence[1] + 1))
         batches = shuffled(self._streams, n_hops, config.batch, self._augmenter, self.rng)
         self.network.train()
-        with torch.random.fork_rng(devices=[]):
-            torch.random.set_rng_state(self.generator_state)
+        with self._own_generator():
             losses = [self._learn(batch) for batch in batches]
-            self.generator_state = torch.random.get_rng_state()
         return float(np.mean(losses))
+
+    @contextmanager
+    def _own_generator(self) -> Iterator[None]:
+        """Let dropout draw from this training's own generator, which is on the network's device."""
+        device = self.network.device
+        if device.type == "cuda":
+            with torch.random.fork_rng(devices=[device]):
+                torch.cuda.set_rng_state(self.generator_state, device)
+                yield
+                self.generator_state = torch.cuda.get_rng_state(device)
+        else:
+            with torch.random.fork_rng(devices=[]):
+                torch.random.set_rng_state(self.generator_state)
+                yield
+                self.generator_state = torch.random.get_rng_state()
 
     def _learn(self, batch: Batch) -> float:
         windows, gates, labels = (t.to(self.network.device) for t in batch)
         carried = torch.from_numpy(self.rng.random((len(gates), 1)) < self.config.carried)
-        gates = torch.where(carried.to(gates.device), self._r * gates, 0.0)
+        gates = torch.where(carried.to(gates.device), self.r * gates, 0.0)
         logits = self.network.scan(windows, gates, None)[0]
-        loss = cross_entropy(logits, labels, self._sizes, self.label_weights)
+        loss = cross_entropy(logits, labels, self.sizes, self.label_weights)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
@@ -166,6 +181,37 @@ class Training:
         pairs = zip(self.averaged.parameters(), self.network.parameters(), strict=True)
         for mean, now in pairs:
             mean.lerp_(now, 1 - self.config.averaging)
+
+
+class Choice:
+    """A training whose epochs are judged on validation streams; the best one is remembered.
+
+    ``best`` is the lowest validation loss yet, of the epoch ``best_epoch`` (0 for none), whose
+    weights are kept.
+    """
+
+    def __init__(self, training: Training, validation: Sequence[Stream]) -> None:
+        self.training, self._validation = training, validation
+        self.best, self.best_epoch = math.inf, 0
+        self.weights = copy.deepcopy(training.network.state_dict())
+
+    @property
+    def done(self) -> bool:
+        """Whether there are no more epochs, or none was better for long enough."""
+        epoch, config = self.training.epoch, self.training.config
+        return epoch >= config.epochs or epoch - self.best_epoch >= config.patience
+
+    def run_epoch(self) -> Progress:
+        """Learn from all streams once, and judge."""
+        training = self.training
+        loss = training.run_epoch()
+        weights = training.label_weights
+        found = evaluate(training.result, self._validation, training.sizes, training.r, weights)
+        if found.loss < self.best:
+            self.best, self.best_epoch = found.loss, training.epoch
+            self.weights = copy.deepcopy(training.result.state_dict())
+        best = training.epoch == self.best_epoch
+        return Progress(training.epoch, training.config.epochs, loss, found, best)
 
 
 def train(
@@ -195,19 +241,12 @@ def train(
     The temperature of each output, fitted on the validation streams with carried state.
     """
     sizes = [len(labels) for labels in outputs.values()]
-    training = Training(network, sizes, streams, r, config)
-    best, best_epoch, weights = math.inf, 0, copy.deepcopy(network.state_dict())
-    for epoch in range(1, config.epochs + 1):
-        loss = training.run_epoch()
-        found = evaluate(training.result, validation, sizes, r, training.label_weights)
-        if found.loss < best:
-            best, best_epoch = found.loss, epoch
-            weights = copy.deepcopy(training.result.state_dict())
+    choice = Choice(Training(network, sizes, streams, r, config), validation)
+    while not choice.done:
+        progress = choice.run_epoch()
         if on_progress is not None:
-            on_progress(Progress(epoch, config.epochs, loss, found, epoch == best_epoch))
-        if epoch - best_epoch >= config.patience:
-            break
-    network.load_state_dict(weights)
+            on_progress(progress)
+    network.load_state_dict(choice.weights)
     return fit_temperatures(network, outputs, validation, r)
 
 

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from drivers.base import Mismatch
 from drivers.scan import Sources, scan
+from models.catalogue import Listed, list_all
 from service.access import AccessMiddleware
 from service.admission import admit
 from service.connection import Connection
@@ -40,6 +41,7 @@ from service.schema_api import schema_api
 from service.scopes import ScopeMiddleware, allows, judgement_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
+from service.shelf import MODEL_NAME, models_folder
 from service.tokens import Tokens
 from service.udpmarkers import UDPMarkers
 
@@ -76,7 +78,7 @@ class NewSession(BaseModel):
     id: str | None = Field(default=None, pattern=SESSION_ID)
     model: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        pattern=f"^{MODEL_NAME}$",
         description="A checkpoint's name; 'none' watches the signal only; the default if absent.",
     )
     memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
@@ -91,6 +93,12 @@ def list_sources(
 ) -> Sources:
     """Boards known, LSL streams found on the network, and the Bluetooth adapter."""
     return scan(timeout)
+
+
+@api.get("/models")
+def list_models(service: Service) -> list[Listed]:
+    """The package's checkpoints and the person's own; each tells how good it is."""
+    return list_all(models_folder(service.settings.data_dir))
 
 
 @api.get("/sessions")
@@ -184,7 +192,8 @@ def make_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub()
         recordings = Recordings(data_folder(settings.data_dir))
-        sessions = Sessions(hub, choose_model(settings.model, settings.memory))
+        models = models_folder(settings.data_dir)
+        sessions = Sessions(hub, choose_model(settings.model, settings.memory), models)
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
         app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
         await asyncio.to_thread(recordings.recover)

@@ -1,4 +1,6 @@
-"""The command line. Here: what runs, or talks to, a service; ``cli_files.py`` has the rest.
+"""The command line. Here: what runs, or talks to, a service.
+
+``cli_files.py`` has the commands over files, ``cli_training.py`` those that train and evaluate.
 
 Each command imports what it needs when it runs, so that help and errors come at once. Errors that a
 person can mend are one line and exit status 2.
@@ -11,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from service import cli_files
+from service import cli_files, cli_training
 from service.terminal import (
     CaFile,
     DataDir,
@@ -31,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 
 
@@ -288,6 +291,7 @@ def simulate(
 
 
 app.add_typer(cli_files.app)
+app.add_typer(cli_training.app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands over recordings: ``score``, ``convert``, ``recordings``, ``recover``, ``train``.
+"""Commands over files: ``score``, ``convert``, ``recordings``, ``recover``, ``models``.
 
 They need no running service. Each imports what it needs when it runs.
 """
@@ -14,8 +14,6 @@ from service.settings import DEFAULT_MODEL
 from service.terminal import DataDir, Memory, one_line_errors
 
 app = typer.Typer()
-train = typer.Typer(help="Train a checkpoint.", no_args_is_help=True)
-app.add_typer(train, name="train")
 
 
 @app.command()
@@ -28,6 +26,16 @@ def score(
         ),
     ] = None,
     memory: Memory = True,
+    baseline: Annotated[
+        float,
+        typer.Option(
+            help="The first so many seconds of good signal are the person's rest, which what "
+            "follows is aligned by. [default: none]",
+            show_default=False,
+            min=0.0,
+            max=600.0,
+        ),
+    ] = 0.0,
     verify: Annotated[
         bool,
         typer.Option(
@@ -36,18 +44,22 @@ def score(
             "same; status 1 where they are not.",
         ),
     ] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Run a recording through the same pipeline at full speed: one JSON line per prediction."""
     with one_line_errors():
+        from service.shelf import models_folder
+
+        models = models_folder(data_dir)
         if verify:
             from service.verify import verify as check
 
-            if not check(recording, model):
+            if not check(recording, model, models):
                 raise typer.Exit(1)
             return
         from service.score import score as run
 
-        run(recording, model or DEFAULT_MODEL, memory)
+        run(recording, model or DEFAULT_MODEL, memory, baseline, models)
 
 
 @app.command()
@@ -98,15 +110,13 @@ def recover(
         recover_recordings(where, data_dir)
 
 
-@train.command("demo")
-def train_demo(
-    out: Annotated[Path, typer.Option(help="Where to write the checkpoint.")] = Path(
-        "demo.safetensors"
-    ),
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+@app.command()
+def models(
+    data_dir: DataDir = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Train the demo checkpoint on simulated EEG; the shipped one was made so."""
+    """List the checkpoints: what they say, what they were trained on, and how good they are."""
     with one_line_errors():
-        from service.train import train_demo as run
+        from service.shelf import show_models
 
-        run(out, seed)
+        show_models(data_dir, json)

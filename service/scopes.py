@@ -35,6 +35,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/openapi.json": "view",
     "GET /v1/asyncapi.json": "view",
     "GET /v1/schema.json": "view",
+    "GET /v1/models": "view",
     "GET /v1/sources": "view",
     "GET /v1/sessions": "view",
     "POST /v1/sessions": "control",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import msgspec
 import torch
@@ -17,8 +18,13 @@ CHUNK = 1.0
 """Seconds of signal between two moves of the progress bar."""
 
 
-def score(recording: str, model: str, memory: bool) -> None:
+def score(
+    recording: str, model: str, memory: bool, baseline: float = 0.0, models: Path | None = None
+) -> None:
     """Print one JSON object per prediction, timestamps on the recording's own clock.
+
+    The first ``baseline`` seconds of good signal are the person's rest, which what follows is
+    aligned by; ``models`` is the folder of the person's own checkpoints.
 
     Raises
     ------
@@ -26,13 +32,15 @@ def score(recording: str, model: str, memory: bool) -> None:
         If the recording or the model cannot be used, or do not fit.
     """
     torch.set_num_threads(1)  # a hop is little work: 0.6 s for 311 hops, with two threads up to 14
-    checkpoint = load_checkpoint(model)
+    checkpoint = load_checkpoint(model, models)
     signal = open_recording(recording)
     console = Console(stderr=True)
     for notice in (*signal.info.notices, checkpoint.notice):
         if notice:
             console.print(notice, style="yellow", highlight=False, markup=False)
     decoder = StreamingDecoder(checkpoint, signal.info, None if memory else 0.0)
+    if baseline:
+        decoder.begin_baseline(baseline)
     encoder = msgspec.json.Encoder()
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("Scoring", total=signal.n_times)

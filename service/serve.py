@@ -25,6 +25,7 @@ from service.oscout import find_address
 from service.room import data_folder
 from service.sessions import view
 from service.settings import Settings
+from service.terminal import print_montage
 from service.tokens import Tokens, write_tokens
 from service.udpmarkers import bind_datagrams
 
@@ -113,13 +114,7 @@ class Start:
         facts = f"{seen.info.sfreq:g} Hz, {', '.join(seen.info.ch_names)}, {model}"
         said = escape(f"{seen.info.name} ({facts})")
         self._console.print(f"[bold]{seen.id}[/]: {said}", highlight=False)
-        for electrode in seen.montage or []:
-            if electrode.distance_mm > 0:
-                self._console.print(
-                    f"  {electrode.electrode}: {escape(electrode.channel)} stands in, "
-                    f"{electrode.distance_mm:.0f} mm away",
-                    highlight=False,
-                )
+        print_montage(self._console, seen.montage or [])
         for notice in (*seen.info.notices, seen.model.notice if seen.model else None):
             if notice:
                 self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from drivers import open_source
 from drivers.base import Mendable, StreamInfo
@@ -89,10 +90,21 @@ class ModelChoice:
 
 
 class Sessions:
-    """Opens, finds and closes sessions; lives on the event loop."""
+    """Opens, finds and closes sessions; lives on the event loop.
 
-    def __init__(self, hub: Hub, default: ModelChoice) -> None:
+    Parameters
+    ----------
+    hub
+        Wakes connections.
+    default
+        The model of a session that asks for none.
+    models
+        The folder of the person's own checkpoints, found by their names.
+    """
+
+    def __init__(self, hub: Hub, default: ModelChoice, models: Path | None = None) -> None:
         self.default = default
+        self._models = models
         self._hub = hub
         self._sessions: dict[str, Session] = {}
         self._engines: dict[str, Engine] = {}
@@ -187,7 +199,7 @@ class Sessions:
             if self._closed:
                 raise SessionFailed("wanted a running service; found that it ends; start it again")
             if model not in self._engines:
-                self._engines[model] = Engine(load_checkpoint(model))
+                self._engines[model] = Engine(load_checkpoint(model, self._models))
             return self._engines[model]
 
     async def close(self, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +14,9 @@ from drivers.base import Mendable
 from service.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from models.montage import Electrode
     from service.credentials import Credentials
 
 To = Annotated[Literal["lsl"], typer.Option(help="As streams of the lab streaming layer.")]
@@ -41,7 +44,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="MIMAMBA_DATA_DIR",
-        help="The folder of the recordings. [default: a place of your own]",
+        help="The folder of recordings and of your own models. [default: a place of your own]",
         show_default=False,
     ),
 ]
@@ -68,6 +71,18 @@ def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
     from service.credentials import find_credentials
 
     return find_credentials(token_file, cafile)
+
+
+def print_montage(console: Console, montage: Sequence[Electrode]) -> None:
+    """Say which channels stand in for a model's electrodes, and how far away they are."""
+    for electrode in montage:
+        if electrode.distance_mm > 0:
+            console.print(
+                f"  {electrode.electrode}: {electrode.channel} stands in, "
+                f"{electrode.distance_mm:.0f} mm away",
+                highlight=False,
+                markup=False,
+            )
 
 
 @contextmanager

@@ -22,7 +22,13 @@ from drivers.lsldescription import read_description
 from drivers.readers.xdf import Stream, first_indices, load_streams, recognises
 from drivers.readers.xdfindex import LINK, PREDICTIONS, SIGNAL, read_events
 from drivers.source import parse_source
-from models.checkpoint import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
+from models.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    list_checkpoints,
+    list_own,
+    load_checkpoint,
+)
 from models.decoder import StreamingDecoder
 from models.hops import HopCutter
 from models.prediction import Prediction
@@ -65,8 +71,8 @@ class Verdict:
         return f"{counts}; largest difference {self.largest:.1e}"
 
 
-def verify(recording: str, model: str | None) -> bool:
-    """Print the verdict; whether all is confirmed.
+def verify(recording: str, model: str | None, models: Path | None = None) -> bool:
+    """Print the verdict; whether all is confirmed. ``models`` holds the person's own checkpoints.
 
     Raises
     ------
@@ -77,7 +83,7 @@ def verify(recording: str, model: str | None) -> bool:
     if source.scheme != "replay" or source.parameters:
         raise BadSource("a recording's path", recording, "name a file that mimamba has recorded")
     recorded = load_recorded(Path(source.place))
-    verdict = compare(recorded, _checkpoint(recorded.predictions, model))
+    verdict = compare(recorded, _checkpoint(recorded.predictions, model, models))
     style = "red" if verdict.difference else "green"
     Console(stderr=True).print(str(verdict), style=style, highlight=False, markup=False)
     return verdict.difference is None
@@ -185,11 +191,12 @@ def load_recorded(path: Path) -> Recorded:
     return Recorded(path, by_topic[SIGNAL], index, by_topic[PREDICTIONS], frozenset(skipped))
 
 
-def _checkpoint(predictions: Stream, model: str | None) -> Checkpoint:
-    """The model that was asked for, or the packaged one that the file names; of the same bytes."""
+def _checkpoint(predictions: Stream, model: str | None, models: Path | None) -> Checkpoint:
+    """The model that was asked for, or the one that the file names; of the same bytes."""
     name = predictions.fact("desc/mimamba/model/name")
     wanted = predictions.fact("desc/mimamba/model/sha256")
-    checkpoint = load_checkpoint(model or (name if name in list_checkpoints() else DEFAULT_MODEL))
+    known = [*list_checkpoints(), *(list_own(models) if models else ())]
+    checkpoint = load_checkpoint(model or (name if name in known else DEFAULT_MODEL), models)
     if checkpoint.sha256 != wanted:
         raise CheckpointError(
             f"the checkpoint {name} with SHA-256 {wanted}",

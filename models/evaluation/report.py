@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from drivers.base import Mismatch
+from drivers.recording import one_line
 from models.evaluation.results import Evaluation, Report, Result
 
 if TYPE_CHECKING:
@@ -30,6 +33,17 @@ def to_json(report: Report) -> bytes:
 def from_json(content: bytes) -> Report:
     """Raise msgspec.ValidationError where it is no report."""
     return msgspec.json.decode(content, type=Report)
+
+
+def load_report(path: Path) -> Report:
+    """A report from the file that ``save_report`` wrote; raises Mismatch in one line."""
+    try:
+        return from_json(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        found = one_line(str(error))
+        raise Mismatch(
+            f"an evaluation.json of mimamba evaluate at {path}", found, "name the file"
+        ) from error
 
 
 def to_text(report: Report) -> str:
@@ -78,6 +92,24 @@ def to_table(report: Report) -> Table:
                     table.add_row(*_row(evaluation, result))
             table.add_section()
     return table
+
+
+def to_markdown(report: Report) -> str:
+    """The table with its warnings and notes, for a card."""
+    heads = ("protocol", "output", "contender", "accuracy", "balanced accuracy", "macro-F1")
+    table = [
+        _cells((*heads, "ECE raw", "ECE", "Brier")),
+        _cells(("---",) * 9),
+        *(
+            _cells(_row(evaluation, result))
+            for evaluation in report.evaluations
+            for output in report.outputs
+            for result in evaluation.results
+            if result.output == output
+        ),
+    ]
+    parts = [*above(report), "\n".join(table), "\n".join(f"- {line}" for line in below(report))]
+    return "\n\n".join(parts)
 
 
 def save_report(report: Report, folder: Path) -> list[Path]:
@@ -149,6 +181,10 @@ def _row(evaluation: Evaluation, result: Result) -> list[str]:
     first, *others = (f"{number:.3f}" for number in numbers)
     balanced = f"{mean.balanced_accuracy:.3f} ± {spread.balanced_accuracy:.3f}"
     return [_marked(evaluation), result.output, _who(result), first, balanced, *others]
+
+
+def _cells(row: Sequence[str]) -> str:
+    return f"| {' | '.join(row)} |"
 
 
 def _draw(axes: Axes, result: Result, labels: tuple[str, ...]) -> None:

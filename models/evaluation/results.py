@@ -9,6 +9,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from models.evaluation.protocols import ProtocolName
+from models.recipes import Recipe
+from models.setting import Setting
+from models.signal import SignalConfig
 
 Smoothing: TypeAlias = Literal["plain", "smoothed"]
 
@@ -73,6 +76,28 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What was evaluated on what, so that a checkpoint's scores can be told to be its own.
+
+    Parameters
+    ----------
+    setting
+        The data.
+    signal
+        The windows that all contenders saw.
+    recipes
+        Those that were asked for, with the seed of their training.
+    n_folds
+        As asked for; each protocol says how many it had.
+    """
+
+    setting: Setting
+    signal: SignalConfig
+    recipes: tuple[Recipe, ...]
+    n_folds: int
+
+
+@dataclass(frozen=True)
 class Report:
     """All protocols, side by side.
 
@@ -92,6 +117,8 @@ class Report:
         Protocols that would say nothing true of this set, and why.
     missing
         Contenders that could not be had, a line each.
+    conditions
+        Where it is known what the streams were cut from.
     """
 
     data: str
@@ -101,6 +128,7 @@ class Report:
     evaluations: tuple[Evaluation, ...]
     refused: dict[ProtocolName, str]
     missing: tuple[str, ...]
+    conditions: Conditions | None = None
 
 
 def mean_and_spread(folds: Sequence[Scores]) -> tuple[Scores, Scores]:

@@ -156,6 +156,8 @@ ARCHITECTURE = {k: getattr(TINY, k) for k in TINY.__dataclass_fields__}
         ({"montage": ["TP9"]}, "montage"),
         ({"r": 1.5}, "r is 0 to 1"),
         ({"r": "1"}, "float"),
+        ({"baseline": -1.0}, "baseline is 0 to 600 s"),
+        ({"baseline": 601.0}, "baseline is 0 to 600 s"),
         ({"signal": {"window": 64}}, "window"),
         ({"signal": {"window": 32, "band": [40, 1]}}, "band"),
         ({"outputs": {"valence": ["low", "high"]}}, "labels"),
@@ -175,6 +177,23 @@ def test_a_header_that_does_not_fit(tmp_path: Path, changes: dict[str, Any], wor
     path = tmp_path / "tiny.safetensors"
     rewrite(path, **changes)
     refused(path, word, str(path))
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_file_from_before_baselines_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    rewrite(path, baseline=None)
+    assert load_checkpoint(path).baseline == 0.0
+
+
+def test_a_name_is_the_packages_first_then_one_of_the_folder(tmp_path: Path) -> None:
+    saved = save_checkpoint(tmp_path / "own.safetensors", HEADER, network())
+    save_checkpoint(tmp_path / "demo.safetensors", HEADER, network())
+    assert load_checkpoint("own", tmp_path).sha256 == saved.sha256
+    assert load_checkpoint("demo", tmp_path).sha256 == load_checkpoint("demo").sha256
+    with pytest.raises(CheckpointError, match="your own demo, own;"):
+        load_checkpoint("none", tmp_path)
+    refused("own", "own")
 
 
 def test_a_header_that_is_no_json(tmp_path: Path) -> None:

@@ -65,10 +65,10 @@ async def test_a_model_that_is_still_loading_at_the_end_is_not_left_behind(
     random_checkpoint(tmp_path)
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(name: str | Path) -> Checkpoint:
+    def slow(name: str | Path, folder: Path | None) -> Checkpoint:
         begun.set()
         go_on.wait()
-        return load_checkpoint(name)
+        return load_checkpoint(name, folder)
 
     monkeypatch.setattr(service.sessions, "load_checkpoint", slow)
     model = ModelChoice(str(tmp_path / "random.safetensors"), required=True)

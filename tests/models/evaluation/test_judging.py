@@ -1,0 +1,37 @@
+"""Judging: every contender has a name of its own, and a report says of what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from models.evaluation.contenders import Task
+from models.evaluation.judging import Field, judge
+from models.evaluation.report import from_json, to_json
+from models.evaluation.results import Conditions
+from models.recipes import RECIPES
+from models.setting import Setting
+from tests.models.labelled import MUSE, TINY, labelled
+
+
+def test_ablations_of_several_recipes_say_of_which() -> None:
+    task = Task({"pitch": ("low", "high")}, MUSE, RECIPES["spectral"].signal)
+    both = Field(tuple(RECIPES.values()), rivals=False).contenders(task, 0)[0]
+    names = [contender.name for contender in both]
+    assert len(set(names)) == len(names)
+    assert {"spectral, r = 0", "spectral no MSTB, r = 0", "paper no iMamba, r = 0"} <= set(names)
+    one = Field((RECIPES["spectral"],), rivals=False).contenders(task, 0)[0]
+    assert "no MSTB, r = 0" in [contender.name for contender in one]
+    alone = Field((TINY,), ablations=False, rivals=False).contenders(task, 0)[0]
+    assert [c.name for c in alone] == ["tiny, carried, r = 0.9", "tiny, r = 0", "majority label"]
+
+
+def test_the_report_says_what_it_is_of_and_so_does_its_json() -> None:
+    waves = labelled(n_trials=2)
+    field = Field((TINY,), ablations=False, rivals=False)
+    report = judge(waves, field, 2.0, protocols=["trial"], n_folds=2, seed=4)  # refused at once
+    assert report.evaluations == ()
+    seeded = replace(TINY, training=replace(TINY.training, seed=4))
+    expected = Conditions(Setting.of(waves, 2.0), TINY.signal, (seeded,), 2)
+    assert report.conditions == expected
+    assert report.data == "waves: 8 trials of 4 people, T7, Fp1, Fp2, T8, baseline 2 s"
+    assert from_json(to_json(report)) == report
