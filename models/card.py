@@ -40,11 +40,9 @@ def _memory(checkpoint: Checkpoint) -> str:
 
 
 def _network(a: MSiMambaConfig) -> str:
-    text = (
-        f"k = {a.n_scales}, hidden = {a.hidden}, d = {a.d_model}, n = {a.d_state},\n"
-        f"  layers = {a.n_layers}"
-    )
+    block = f"k = {a.n_scales}, hidden = {a.hidden}" if a.mstb else "no MSTB"
+    text = f"{block}, d = {a.d_model}, n = {a.d_state},\n  layers = {a.n_layers}"
     plain = MSiMambaConfig()
     if (a.embedding, a.mixer) != (plain.embedding, plain.mixer):
         text += f", embedding = {a.embedding}, mixer = {a.mixer}"
-    return text if a.mstb else f"{text}, without MSTB"
+    return text

@@ -6,6 +6,7 @@ embeds log power instead of samples, and its head sees only what the recurrence 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -50,16 +51,17 @@ PAPER = Recipe(
     "paper",
     REFERENCE,
     SignalConfig(),
-    TrainingConfig(balanced=True),
+    TrainingConfig(epochs=10, patience=3, balanced=True),
     r=1.0,
 )
 SPECTRAL = Recipe(
     "spectral",
     MSiMambaConfig(
         n_times=512,
-        n_scales=2,
+        n_scales=2,  # of the multi-scale block, for the ablation that puts it in
         kernels=(1, 3),
         hidden=8,
+        mstb=False,
         d_model=32,
         d_ff=32,
         n_layers=1,
@@ -85,7 +87,7 @@ SPECTRAL = Recipe(
         averaging=0.98,
         augmentation=Augmentation(mixing=1.0, mirror=(3, 2, 1, 0)),
     ),
-    r=1.0,
+    r=math.exp(-1 / 120),  # 1/e of the state is left after two minutes
 )
 RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
 
@@ -102,18 +104,18 @@ def find_recipe(name: str) -> Recipe:
 
 
 def ablations(recipe: Recipe) -> list[Recipe]:
-    """The recipe without one part each: the multi-scale block, the recurrence, the carried state.
+    """The recipe with one part left out: the multi-scale block (or put in, where it has none),
+    the recurrence, the carried state.
 
     The last is trained window by window alone, so that it is as good at that as it can be.
     """
     a, training = recipe.architecture, recipe.training
-    found = []
-    if a.mstb:
-        found.append(replace(recipe, name="no MSTB", architecture=replace(a, mstb=False)))
+    other = replace(a, mstb=not a.mstb)
+    found = [replace(recipe, name="no MSTB" if a.mstb else "with MSTB", architecture=other)]
     if a.mixer != "none":
         bare = replace(a, mixer="none")
         found.append(replace(recipe, name="no iMamba", architecture=bare, r=0.0))
-    if recipe.r > 0:
+    if recipe.r > 0:  # what sees only its memory needs a way past it to judge a single window
         plain = replace(a, mixer="mamba") if a.mixer == "memory" else a
         alone = replace(training, carried=0.0)
         found.append(
