@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, WebSocket
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -21,10 +20,13 @@ from drivers.scan import Sources, scan
 from service.access import AccessMiddleware
 from service.admission import admit
 from service.connection import Connection
+from service.ending import End
+from service.health import health
 from service.hub import Hub
 from service.lslout import LSLOut
+from service.metrics import make_registry
 from service.page import CONTENT_SECURITY_POLICY, find_page
-from service.problems import add_problem_handlers, problem
+from service.problems import add_problem_handlers
 from service.push import Pushes
 from service.recordings import Recordings, data_folder
 from service.recordings_api import recordings_api
@@ -46,6 +48,7 @@ class Running:
     sessions: Sessions
     recordings: Recordings
     pushes: Pushes
+    end: End
 
 
 async def _running(connection: HTTPConnection) -> Running:
@@ -115,27 +118,6 @@ async def stream(socket: WebSocket, service: Service) -> None:
     await Connection(socket, service.hub, service.sessions.all, server, service.pushes).serve()
 
 
-health = APIRouter(include_in_schema=False)
-
-
-@health.get("/healthz")
-async def healthz(service: Service) -> dict[str, str | int]:
-    """The process answers, and says how busy it is."""
-    sessions, subscribers = len(service.sessions.all()), service.hub.subscribers
-    return {"status": "ok", "sessions": sessions, "subscribers": subscribers}
-
-
-@health.get("/readyz")
-async def readyz(request: Request) -> JSONResponse:
-    """200 where the service can predict; 503 while it starts or where an engine is dead."""
-    running: Running | None = getattr(request.app.state, "running", None)
-    if running is None:
-        return problem(503, "Not ready", "the service is starting")
-    if running.sessions.failure is not None:
-        return problem(503, "Not ready", f"the engine has failed: {running.sessions.failure}")
-    return JSONResponse({"status": "ok"})
-
-
 def choose_model(name: str | None, memory: bool) -> ModelChoice:
     """A model by name: required where it was asked for, the default where it was not."""
     if name == NO_MODEL:
@@ -152,7 +134,9 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
         recordings = Recordings(data_folder(settings.data_dir))
         sessions = Sessions(hub, choose_model(settings.model, settings.memory))
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
-        app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
+        end = End(recordings, pushes, sessions)
+        app.state.running = running = Running(settings, hub, sessions, recordings, pushes, end)
+        app.state.registry = make_registry(hub, sessions, recordings)
         await asyncio.to_thread(recordings.recover)
         out = LSLOut(sessions.all) if settings.lsl_out else None
         if out is not None:
@@ -163,10 +147,8 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
             try:
                 yield
             finally:
+                await end()
                 start.cancel()
-                await asyncio.to_thread(recordings.close)
-                await pushes.close()
-                await sessions.close_all()
                 if out is not None:
                     await asyncio.to_thread(out.close)
                 beats.cancel()

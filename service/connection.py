@@ -8,6 +8,7 @@ order with the news.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -40,6 +41,8 @@ from service.push import Intake, Pushes
 from service.pushmessages import Push, Pushing, Samples
 from service.reader import Reader
 from service.session import Session
+
+log = logging.getLogger(__name__)
 
 Asked: TypeAlias = Subscribe | Unsubscribe | Ping | Pushing | Error
 """A client's message that the sender answers, or the answer itself."""
@@ -88,6 +91,8 @@ class Connection:
         self._states = hub.states.next
         self._woken = asyncio.Event()
         self._beat = False
+        self._id: str | None = None
+        self._errors: set[str] = set()
 
     def follows(self, session: Session) -> bool:
         """Whether it reads a topic of this session."""
@@ -105,7 +110,9 @@ class Connection:
     async def serve(self) -> None:
         """Talk until the client goes."""
         await self._socket.accept(MSGPACK_SUBPROTOCOL if self._binary else None)
-        self._hub.join(self)
+        self._id = self._hub.join(self)
+        peer = self._socket.client.host if self._socket.client else None
+        log.info("client came", extra={"client": self._id, "peer": peer})
         try:
             async with anyio.create_task_group() as tasks:
                 # Either may be waiting for the other when the client goes.
@@ -113,6 +120,7 @@ class Connection:
                     tasks.start_soon(_then, half, tasks.cancel_scope.cancel)
         finally:
             self._hub.leave(self)
+            log.info("client left", extra={"client": self._id})
 
     async def _listen(self) -> None:
         while True:
@@ -126,6 +134,8 @@ class Connection:
             heard = (
                 await self._intake.take(message) if isinstance(message, Push | Samples) else message
             )
+            if isinstance(heard, Error):
+                self._erred(heard.code)
             if heard is not None:
                 await self._asked.put(heard)
             self._woken.set()
@@ -144,11 +154,19 @@ class Connection:
         except WebSocketDisconnect:
             return
 
+    def _erred(self, code: str) -> None:
+        """Count a client's error; told once, or a flood of them would fill the log."""
+        self._hub.tally.errors[code] += 1
+        if code not in self._errors:
+            self._errors.add(code)
+            log.warning("client erred", extra={"client": self._id, "code": code})
+
     async def _send(self, frame: bytes) -> None:
         if self._binary:
             await self._socket.send_bytes(frame)
         else:
             await self._socket.send_text(frame.decode())
+        self._hub.tally.sent(frame)
 
     def _greeting(self) -> list[bytes]:
         """Hello, and each session as it stands."""
@@ -195,6 +213,7 @@ class Connection:
         if session is None or session.history is None:
             there = ", ".join(sorted(self._sessions())) or "none"
             text = f"wanted an open session; found {asked.session!r}; there are: {there}"
+            self._erred("no_session")
             return [encode(Error("no_session", text, asked.id), self._binary)]
         if isinstance(asked, Subscribe):
             return [self._subscribe(session, asked)]

@@ -25,6 +25,7 @@ from service.messages import (
     encode,
 )
 from service.session import Session
+from service.tally import Tally
 
 BATCH = 64
 """Entries read at a time by one who catches up."""
@@ -33,7 +34,8 @@ BATCH = 64
 class Frames:
     """Encoded frames of one session, made once per format and shared by all who keep up."""
 
-    def __init__(self, keep: int = 64) -> None:
+    def __init__(self, tally: Tally, keep: int = 64) -> None:
+        self.tally = tally
         self._keep = keep
         self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
@@ -126,6 +128,7 @@ class Reader:
             stop = min(self._stop(topic), at + BATCH)
             if at < stop:
                 self._positions[topic] = stop
+                self._count(topic, at, stop)
                 key = (self._history.epoch, topic, at, stop, self._binary)
                 return self._frames.get(key, partial(self._make, topic, at, stop))
         present = self._session.history
@@ -141,6 +144,14 @@ class Reader:
         if topic == "signal" and self._history is self._session.history:
             return self._history.signal_shown
         return self._history.log(topic).next
+
+    def _count(self, topic: Topic, at: int, stop: int) -> None:
+        """What this reader misses, and how old the newest prediction is that it gets."""
+        tally, oldest = self._frames.tally, self._history.log(topic).oldest
+        tally.skipped += max(0, min(oldest, stop) - at)
+        if topic == "prediction":
+            for _, newest in self._history.prediction.read(stop - 1, stop):
+                tally.told(newest)
 
     def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
         """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""

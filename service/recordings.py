@@ -7,9 +7,11 @@ replaced as a whole, and no recording is ever overwritten.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 import threading
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,8 @@ from service.recorder import Ending, Recorder, speed_of
 from service.recover import BeingWritten, Recovered, is_being_written, recover
 from service.room import cannot_record
 from service.session import Session
+
+log = logging.getLogger(__name__)
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 """A recording's name: a file's name on every system, without a folder."""
@@ -59,7 +63,15 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, tuple[Session, Recorder]] = {}
+        self._closed = False
+        self.endings: Counter[str] = Counter()
+        """How many ended ``finished``, and how many ``unfinished``."""
         self._changing = threading.Lock()
+
+    @property
+    def running(self) -> int:
+        """How many are being made."""
+        return len(self._running)
 
     def start(
         self, session: Session, name: str | None, person: str | None, notes: str | None
@@ -71,7 +83,8 @@ class Recordings:
         RecordingTaken
             If the name is taken, or the session is recorded already.
         RecordingRefused
-            If the name is none, or the session is a replay at another speed than 1.
+            If the name is none, the session is a replay at another speed than 1, or the service
+            ends.
         SessionOver, EngineStopped
             If the session is not open.
         CannotRecord
@@ -81,6 +94,10 @@ class Recordings:
         now = datetime.now(UTC)
         name = _checked(name or f"{session.name}-{now:%Y%m%d-%H%M%S}")
         with self._changing:
+            if self._closed:
+                raise RecordingRefused(
+                    "wanted a running service; found that it ends; start it again"
+                )
             self.check_free(session)
             card = Card(
                 name=name,
@@ -95,6 +112,7 @@ class Recordings:
             recorder = self._recorder(card, session)
             self._running[name] = (session, recorder)
             recorder.start()
+        log.info("recording began", extra={"recording": name, "session": session.name})
         return self.get(name)
 
     def stop(self, name: str) -> Listed:
@@ -179,7 +197,9 @@ class Recordings:
                     recover_recording(self._path(each.name))
 
     def close(self) -> None:
-        """End all recordings that are being made."""
+        """End all recordings that are being made; no other is begun."""
+        with self._changing:
+            self._closed = True
         for name in list(self._running):
             self.stop(name)
 
@@ -208,6 +228,11 @@ class Recordings:
         ended = replace(card, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
         _try_to_save(self._path(card.name), ended)
         self._running.pop(card.name, None)
+        self.endings[state] += 1
+        told = {"recording": card.name, "session": card.session, "reason": ending.reason}
+        log.log(
+            logging.WARNING if ending.reason else logging.INFO, f"recording {state}", extra=told
+        )
 
     def check_free(self, session: Session) -> None:
         """Raises RecordingTaken if a session is being recorded."""

@@ -22,6 +22,7 @@ from service.decoding import Decoding
 from service.engine import Engine, EngineStopped
 from service.history import History, LinkEntry, Place, Told, gap_detail, playback_entry
 from service.messages import TOPICS, LinkEvent, Model, Timing
+from service.tally import Counts
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
@@ -84,6 +85,7 @@ class Session:
         self.info: StreamInfo | None = None
         self.link: LinkEntry | None = None
         self.history: History | None = None
+        self.counts = Counts()
         self.opened = threading.Event()
         """Set once the source is open, or has failed to."""
         self._engine = engine
@@ -98,6 +100,8 @@ class Session:
         self._driver: Driver | None = None
         self._decoding: Decoding | None = None
         self._meter: QualityMeter | None = None
+        self._late_after: float | None = None
+        """Seconds from one hop to the next; None where nobody waits: a recording's come at will."""
         self._epoch = 0
         self._expected: int | None = None
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
@@ -108,11 +112,15 @@ class Session:
 
     def close(self) -> None:
         """End the session; returns when its thread has ended."""
+        self.stop()
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Have the session end, without waiting for it."""
         with self._closing:
             self._closed = True
             if self._driver is not None:
                 self._driver.close()
-        self._thread.join()
 
     def place(self) -> Place:
         """Where the session stands, all hops so far predicted; its thread waits meanwhile.
@@ -217,6 +225,8 @@ class Session:
 
     def _decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
+        signal = engine.checkpoint.signal
+        self._late_after = signal.hop / signal.sfreq if info.live else None
         try:
             self._decoding = Decoding(engine, info, self.r, self._publish, self._hop_noted)
         except (MontageError, SignalError) as error:
@@ -239,6 +249,7 @@ class Session:
         assert self.history is not None
         assert self._meter is not None
         self._note_gap(chunk)
+        self.counts.samples += chunk.n_times
         self.history.signal.append(chunk)
         for quality in self._meter.feed(chunk):
             self.history.quality.append(quality)
@@ -254,11 +265,13 @@ class Session:
         assert self.info is not None
         if self._expected is not None and chunk.first > self._expected:
             lost = chunk.first - self._expected
+            self.counts.lost += lost
             detail = gap_detail(lost, self.info.sfreq)
             self._tell("gap", detail, float(chunk.timestamps[0]), self._expected, lost)
         self._expected = chunk.end
 
     def _hop_noted(self, event: LinkEvent, detail: str, hop: Hop) -> None:
+        self.counts.skipped += event == "hops_skipped"
         self._tell(event, detail, hop.timestamp, hop.index)
 
     def _link_changed(self, change: LinkChange) -> None:
@@ -290,5 +303,7 @@ class Session:
     def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
         assert self.history is not None
         timing = Timing(received, stepped, local_clock())
+        late = self._late_after is not None and timing.published - received > self._late_after
+        self.counts.predicted(prediction.outputs is None, late)
         self.history.prediction.append(Told(prediction, timing))
         self._watcher.prompt(self)
