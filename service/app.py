@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, WebSocket
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -21,12 +22,12 @@ from service.access import AccessMiddleware
 from service.admission import admit
 from service.connection import Connection
 from service.ending import End
-from service.health import health
+from service.health import metrics, unready
 from service.hub import Hub
 from service.lslout import LSLOut
 from service.metrics import make_registry
 from service.page import CONTENT_SECURITY_POLICY, find_page
-from service.problems import add_problem_handlers
+from service.problems import add_problem_handlers, problem
 from service.push import Pushes
 from service.recordings import Recordings, data_folder
 from service.recordings_api import recordings_api
@@ -118,6 +119,24 @@ async def stream(socket: WebSocket, service: Service) -> None:
     await Connection(socket, service.hub, service.sessions.all, server, service.pushes).serve()
 
 
+health = APIRouter(include_in_schema=False)
+
+
+@health.get("/healthz")
+async def healthz(service: Service) -> dict[str, str | int]:
+    """The process answers, and says how busy it is."""
+    sessions, subscribers = len(service.sessions.all()), service.hub.subscribers
+    return {"status": "ok", "sessions": sessions, "subscribers": subscribers}
+
+
+@health.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """200 where the service can predict; 503 while it starts or where an engine is dead."""
+    running: Running | None = getattr(request.app.state, "running", None)
+    reason = "the service is starting" if running is None else unready(running.sessions)
+    return problem(503, "Not ready", reason) if reason else JSONResponse({"status": "ok"})
+
+
 def choose_model(name: str | None, memory: bool) -> ModelChoice:
     """A model by name: required where it was asked for, the default where it was not."""
     if name == NO_MODEL:
@@ -168,6 +187,7 @@ def make_app(settings: Settings, on_start: Callable[[Running], Awaitable[None]])
     app.include_router(recordings_api)
     app.include_router(replay_api)
     app.include_router(health)
+    app.include_router(metrics)
     _mount_page(app)
     return app
 

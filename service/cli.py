@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from service import cli_files
-from service.terminal import DataDir, Memory, Model, Name, To, one_line_errors
+from service import cli_files, cli_operate
+from service.terminal import Config, DataDir, Memory, Model, Name, To, one_line_errors
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
@@ -55,14 +55,25 @@ def serve(
             "network can read.",
         ),
     ] = False,
+    log_format: Annotated[
+        str | None, typer.Option(help="'json' for one object a line. [default: text]")
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            help="debug, info, warning or error. [default: warning for text, info for json]"
+        ),
+    ] = None,
+    config: Config = None,
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
     Every option can also be set in the environment: MIMAMBA_PORT=9000, and so on. Several values
     have spaces between them: MIMAMBA_SOURCE="simulate:// lsl://?type=EEG"; a JSON list may hold
-    values with spaces.
+    values with spaces. Or in a file: port = 9000. Flags win over the environment, it over the file.
     """
     with one_line_errors():
+        from service.config import find_config
         from service.serve import make_settings
         from service.serve import serve as run
 
@@ -76,8 +87,11 @@ def serve(
             "data_dir": data_dir,
             "allowed_host": allowed_host or None,
             "lsl_out": lsl_out or None,
+            "log_format": log_format,
+            "log_level": log_level,
         }
-        run(make_settings({name: value for name, value in flags.items() if value is not None}))
+        given = {name: value for name, value in flags.items() if value is not None}
+        run(make_settings(given, find_config(config)))
 
 
 @app.command()
@@ -200,6 +214,7 @@ def simulate(
 
 
 app.add_typer(cli_files.app)
+app.add_typer(cli_operate.app)
 
 
 def main() -> None:

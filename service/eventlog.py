@@ -22,7 +22,7 @@ FIELDS = (
     "peer",
     "recording",
     "model",
-    "thread",
+    "worker",
     "address",
     "source",
     "code",
@@ -47,10 +47,9 @@ def configure(form: LogFormat, level: LogLevel | None) -> None:
     """
     level = level or ("info" if form == "json" else "warning")
     stream = logging.StreamHandler(sys.stderr)
+    stream.setLevel(level.upper())  # of all events, also of loggers that have a level of their own
     stream.setFormatter(JSONLine() if form == "json" else TextLine())
     logging.basicConfig(handlers=[stream], level=level.upper(), force=True)
-    # Below a warning uvicorn tells of each request, with its URL.
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     logging.captureWarnings(True)
     threading.excepthook = thread_died
 
@@ -60,7 +59,7 @@ def thread_died(died: threading.ExceptHookArgs) -> None:
     if died.exc_value is not None:
         name = died.thread.name if died.thread else None
         error = (died.exc_type, died.exc_value, died.exc_traceback)
-        log.error("a thread died", exc_info=error, extra={"thread": name})
+        log.error("a thread died", exc_info=error, extra={"worker": name})
 
 
 class JSONLine(logging.Formatter):

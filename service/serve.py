@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -17,35 +19,45 @@ from rich.markup import escape
 
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
+from service import config, eventlog
 from service.app import Running, make_app
+from service.server import Server
 from service.sessions import view
 from service.settings import Settings
 
+log = logging.getLogger(__name__)
+
 CLIENT_MESSAGE_BYTES = 1 << 20
-GRACE_SECONDS = 3
+GRACE_SECONDS = 1
+"""For clients to take their close; their sessions have ended before, and they were told."""
 
 
 class CannotServe(Mendable):
     """The service cannot start as it was told to; one clear line."""
 
 
-def make_settings(flags: dict[str, Any]) -> Settings:
-    """Settings from flags over the environment.
+def make_settings(flags: dict[str, Any], file: Path | None = None) -> Settings:
+    """Settings from flags over the environment over a file.
 
     Raises
     ------
     CannotServe
         If a value is not valid.
+    BadConfig
+        If the file is none, or has a key that is no setting.
     """
     try:
-        return Settings(**flags)
+        return config.load(flags, file)
     except ValidationError as error:
-        raise CannotServe("; ".join(_line(each) for each in error.errors())) from None
+        filed = {name for name, came in config.origins(flags, file).items() if came == str(file)}
+        raise CannotServe("; ".join(_line(each, filed, file) for each in error.errors())) from None
 
 
-def _line(error: ErrorDetails) -> str:
+def _line(error: ErrorDetails, filed: set[str], file: Path | None) -> str:
     """What a setting wanted and found; our own validators say so themselves."""
     name = ".".join(map(str, error["loc"]))
+    if name in filed:
+        name = f"{file}: {name}"
     if error["type"] == "value_error":
         return f"{name}: {error['msg'].removeprefix('Value error, ')}"
     wanted = error["msg"].replace("Input should be ", "").replace("Input should ", "to ")
@@ -81,14 +93,14 @@ class Start:
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings = settings
         self._console = console
-        self.server: uvicorn.Server | None = None
+        self.server: Server | None = None
         self.failed = False
 
     async def __call__(self, running: Running) -> None:
         """Open all sources at once; each that fails is told in one line."""
         sources = self._settings.source
         opened = await asyncio.gather(*(self._open(running, source) for source in sources))
-        if sources and not any(opened):
+        if sources and not any(opened) and not running.sessions.ending:
             self.failed = True
             assert self.server is not None
             self.server.should_exit = True
@@ -97,7 +109,8 @@ class Start:
         try:
             session = await running.sessions.open(source)
         except Mendable as error:
-            print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
+            if not running.sessions.ending:
+                self._tell_failure(source, error)
             return False
         seen = view(session)
         assert seen.info is not None
@@ -117,12 +130,20 @@ class Start:
                 self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)
         return True
 
+    def _tell_failure(self, source: str, error: Mendable) -> None:
+        if self._settings.log_format == "json":
+            log.error("source failed", extra={"source": source, "reason": str(error)})
+        else:
+            print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
+
 
 def make_config(app: FastAPI) -> uvicorn.Config:
     """How uvicorn runs the service."""
     return uvicorn.Config(
         app,
+        log_config=None,  # its events go where ours go
         log_level="warning",
+        access_log=False,
         lifespan="on",  # a start that fails ends the process, instead of serving without sessions
         ws="websockets-sansio",  # flow control on writes, no deprecated API
         ws_max_size=CLIENT_MESSAGE_BYTES,
@@ -141,16 +162,18 @@ def serve(settings: Settings) -> None:
     LibraryMissing
         If streams are to go out and liblsl does not load.
     """
+    eventlog.configure(settings.log_format, settings.log_level)
     if settings.lsl_out:
         liblsl()
     listener = bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=settings.log_format == "json")
     start = Start(settings, console)
-    start.server = uvicorn.Server(make_config(make_app(settings, start)))
+    start.server = Server(make_config(app := make_app(settings, start)), app)
     name = f"[{host}]" if ":" in host else host
     console.print(f"mimamba is at http://{name}:{port}/ (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
+    log.info("serving", extra={"address": f"http://{name}:{port}/"})
     with contextlib.closing(listener):
         start.server.run(sockets=[listener])
     if start.failed:

@@ -1,4 +1,4 @@
-"""What the service is told: flags first, then MIMAMBA_... in the environment, then defaults."""
+"""What the service is told: config.py tells from where."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.eventlog import LogFormat, LogLevel
 
 DEFAULT_SOURCE = "simulate://"
 DEFAULT_MODEL = "demo"
@@ -46,6 +48,8 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     lsl_out: bool = False
     allowed_host: Texts = []
+    log_format: LogFormat = "text"
+    log_level: LogLevel | None = None
 
     @field_validator("host")
     @classmethod

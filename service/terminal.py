@@ -43,6 +43,15 @@ DataDir = Annotated[
     ),
 ]
 
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MIMAMBA_CONFIG",
+        help="A TOML file of settings. [default: mimamba.toml in your configuration folder]",
+        show_default=False,
+    ),
+]
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
