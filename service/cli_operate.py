@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from service.terminal import one_line_errors
+from service.terminal import Config, DataDir, one_line_errors
 
 app = typer.Typer()
 
@@ -25,6 +25,28 @@ def config(context: typer.Context) -> None:
         flags = _flags_of_serve(context)
         file = find_config(flags.pop("config", None))
         show_config(make_settings(flags, file), origins(flags, file))
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not measure the latency, which takes 15 s.")
+    ] = False,
+) -> None:
+    """Look whether all is there that mimamba needs; status 1 where something fails."""
+    with one_line_errors():
+        from service.config import find_config
+        from service.doctor import doctor as run
+        from service.recordings import data_folder
+        from service.serve import make_settings
+
+        flags = {"data_dir": data_dir} if data_dir else {}
+        folder = data_folder(make_settings(flags, find_config(config)).data_dir)
+        if not run(folder, json, quick):
+            raise typer.Exit(1)
 
 
 def _flags_of_serve(context: typer.Context) -> dict[str, Any]:
