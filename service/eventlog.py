@@ -10,6 +10,8 @@ import json
 import logging
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
@@ -34,8 +36,9 @@ FIELDS = (
 log = logging.getLogger(__name__)
 
 
-def configure(form: LogFormat, level: LogLevel | None) -> None:
-    """Send every event of this process to stderr, those of its libraries too.
+@contextmanager
+def told(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
+    """Send every event of this process to stderr, those of its libraries and dying threads too.
 
     Parameters
     ----------
@@ -45,13 +48,23 @@ def configure(form: LogFormat, level: LogLevel | None) -> None:
         The least important level told; None takes ``warning`` for text, as a terminal shows the
         rest in another way, and ``info`` for JSON.
     """
-    level = level or ("info" if form == "json" else "warning")
+    least = (level or ("info" if form == "json" else "warning")).upper()
     stream = logging.StreamHandler(sys.stderr)
-    stream.setLevel(level.upper())  # of all events, also of loggers that have a level of their own
     stream.setFormatter(JSONLine() if form == "json" else TextLine())
-    logging.basicConfig(handlers=[stream], level=level.upper(), force=True)
+    stream.setLevel(least)  # of all events, also of loggers that have a level of their own
+    root, hook = logging.getLogger(), threading.excepthook
+    before = root.level
+    root.addHandler(stream)
+    root.setLevel(least)
     logging.captureWarnings(True)
     threading.excepthook = thread_died
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
+        logging.captureWarnings(False)
+        root.setLevel(before)
+        root.removeHandler(stream)
 
 
 def thread_died(died: threading.ExceptHookArgs) -> None:

@@ -162,7 +162,6 @@ def serve(settings: Settings) -> None:
     LibraryMissing
         If streams are to go out and liblsl does not load.
     """
-    eventlog.configure(settings.log_format, settings.log_level)
     if settings.lsl_out:
         liblsl()
     listener = bind(settings.host, settings.port)
@@ -173,8 +172,9 @@ def serve(settings: Settings) -> None:
     name = f"[{host}]" if ":" in host else host
     console.print(f"mimamba is at http://{name}:{port}/ (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
-    log.info("serving", extra={"address": f"http://{name}:{port}/"})
-    with contextlib.closing(listener):
+    events = eventlog.told(settings.log_format, settings.log_level)
+    with contextlib.closing(listener), events:
+        log.info("serving", extra={"address": f"http://{name}:{port}/"})
         start.server.run(sockets=[listener])
     if start.failed:
         raise CannotServe("wanted at least one source that opens; found none; see the lines above")

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from service import checks, devices
 from service.cli import app
+from service.finding import LINUX, ok
 from service.room import LEAST_BYTES
 
-pytestmark = pytest.mark.skipif(not devices.LINUX, reason="these are files of Linux")
+pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 
 
 def test_every_check_is_a_line_and_all_is_well_here(tmp_path: Path) -> None:
@@ -33,7 +34,7 @@ def test_every_check_is_a_line_and_all_is_well_here(tmp_path: Path) -> None:
 
 def test_a_failure_is_status_1_and_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.checks.find_page", lambda: None)
-    monkeypatch.setattr("service.doctor.check_lsl", lambda: checks.ok("LSL", "left out"))
+    monkeypatch.setattr("service.doctor.check_lsl", lambda: ok("LSL", "left out"))
     ended = CliRunner().invoke(app, ["doctor", "--quick"])
     assert ended.exit_code == 1
     (line,) = [each for each in ended.stdout.splitlines() if each.startswith("fail  page")]

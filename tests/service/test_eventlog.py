@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from service.eventlog import JSONLine, TextLine, thread_died
+from service.eventlog import JSONLine, TextLine, thread_died, told
 
 
 def record(event: str, **extra: object) -> logging.LogRecord:
@@ -20,9 +20,9 @@ def record(event: str, **extra: object) -> logging.LogRecord:
 def test_an_event_is_one_json_object() -> None:
     line = JSONLine().format(record("session ended", session="muse-1", reason="lost\nfor good"))
     assert "\n" not in line
-    told = json.loads(line)
-    assert told.pop("time").endswith("+00:00")
-    assert told == {
+    event = json.loads(line)
+    assert event.pop("time").endswith("+00:00")
+    assert event == {
         "level": "warning",
         "logger": "mimamba",
         "event": "session ended",
@@ -43,6 +43,17 @@ def test_only_known_fields_are_told(formatter: logging.Formatter) -> None:
         assert secret not in line
 
 
+def test_what_was_before_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    log, hook = logging.getLogger("mimamba"), threading.excepthook
+    with told("json", None):
+        log.info("heard", extra={"session": "muse-1"})
+        log.debug("too small")
+    log.info("over")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["session"] == "muse-1"
+    assert threading.excepthook is hook
+
+
 def test_a_thread_that_dies_is_told_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -55,6 +66,6 @@ def test_a_thread_that_dies_is_told_with_its_traceback(
     thread.start()
     thread.join()
     (died,) = caplog.records
-    told = json.loads(JSONLine().format(died))
-    assert told["worker"] == "session muse-1"
-    assert "on purpose" in told["traceback"]
+    event = json.loads(JSONLine().format(died))
+    assert event["worker"] == "session muse-1"
+    assert "on purpose" in event["traceback"]
