@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.terminal import Config, DataDir, one_line_errors
+from service.terminal import Config, DataDir, one_line_errors, recordings_folder
 
 app = typer.Typer()
 
@@ -38,14 +38,9 @@ def doctor(
 ) -> None:
     """Look whether all is there that mimamba needs; status 1 where something fails."""
     with one_line_errors():
-        from service.config import find_config
         from service.doctor import doctor as run
-        from service.recordings import data_folder
-        from service.serve import make_settings
 
-        flags = {"data_dir": data_dir} if data_dir else {}
-        folder = data_folder(make_settings(flags, find_config(config)).data_dir)
-        if not run(folder, json, quick):
+        if not run(recordings_folder(data_dir, config), json, quick):
             raise typer.Exit(1)
 
 

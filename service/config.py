@@ -33,7 +33,7 @@ class BadConfig(Mismatch):
 
 def find_config(given: Path | None) -> Path | None:
     """The file of settings: the given one, else the user's own where it is there."""
-    own = user_config_path("mimamba.toml", appauthor=False)
+    own = user_config_path("mimamba", appauthor=False) / "mimamba.toml"
     return given or (own if own.is_file() else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,17 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+
+
+def recordings_folder(given: Path | None, config: Path | None = None) -> Path:
+    """Where the recordings are: as the service has it, whose file of settings counts here, too."""
+    from service.config import find_config
+    from service.recordings import data_folder
+    from service.serve import make_settings
+
+    named = os.environ.get("MIMAMBA_CONFIG")
+    file = find_config(config or (Path(named) if named else None))
+    return data_folder(make_settings({"data_dir": given} if given else {}, file).data_dir)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.config import BadConfig, find_config, origins, shown
 from service.serve import CannotServe, make_settings
+from service.terminal import recordings_folder
 
 
 @pytest.fixture
@@ -68,12 +69,22 @@ def test_a_value_that_is_none_names_the_file(file: Path) -> None:
 def test_a_file_that_is_not_there_matters_only_where_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.config.user_config_path", lambda *_, **__: tmp_path / "own.toml")
+    monkeypatch.setattr("service.config.user_config_path", lambda *_, **__: tmp_path)
     assert find_config(None) is None
-    (tmp_path / "own.toml").touch()
-    assert find_config(None) == tmp_path / "own.toml"
+    (tmp_path / "mimamba.toml").touch()
+    assert find_config(None) == tmp_path / "mimamba.toml"
     with pytest.raises(BadConfig, match="No such file"):
         make_settings({}, find_config(tmp_path / "other.toml"))
+
+
+def test_the_file_also_tells_where_recordings_are_listed(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MIMAMBA_DATA_DIR")
+    monkeypatch.setenv("MIMAMBA_CONFIG", str(file))
+    file.write_text(f"data_dir = '{tmp_path}/data'\n")
+    assert recordings_folder(None) == tmp_path / "data"
+    assert recordings_folder(tmp_path) == tmp_path
 
 
 def test_the_command_shows_what_is_in_force(file: Path) -> None:

@@ -74,9 +74,18 @@ async def test_a_running_service_in_numbers(tmp_path: Path) -> None:
     assert ended["mimamba_recordings_ended_total", "finished"] == 1
 
 
-async def test_two_services_in_one_process_count_apart() -> None:
+async def test_two_services_in_one_process_count_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
     with live("simulate://", model="none") as one, live(model="none") as other:
         one.opened("simulate-1")
+        monkeypatch.setattr("service.app.view", fail)
+        answer = one.http.get("/v1/sessions")
+        assert answer.status_code == answer.json()["status"] == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert numbers(one)["mimamba_errors_total", "InternalError"] == 1
+        assert ("mimamba_errors_total", "InternalError") not in numbers(other)
         assert ("mimamba_samples_received_total", "simulate-1") in numbers(one)
         assert numbers(other)["mimamba_sessions", "open"] == 0
 
