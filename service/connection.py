@@ -156,7 +156,7 @@ class Connection:
 
     def _erred(self, code: str) -> None:
         """Count a client's error; told once, or a flood of them would fill the log."""
-        self._hub.tally.errors[code] += 1
+        self._hub.totals.errors[code] += 1
         if code not in self._errors:
             self._errors.add(code)
             log.warning("client erred", extra={"client": self._id, "code": code})
@@ -166,7 +166,7 @@ class Connection:
             await self._socket.send_bytes(frame)
         else:
             await self._socket.send_text(frame.decode())
-        self._hub.tally.sent(frame)
+        self._hub.totals.sent(frame)
 
     def _greeting(self) -> list[bytes]:
         """Hello, and each session as it stands."""

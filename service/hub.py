@@ -17,7 +17,7 @@ from service.log import Log
 from service.messages import SessionState
 from service.reader import Frames
 from service.session import Session
-from service.tally import Tally
+from service.tally import Totals
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._feeds: dict[Session, Feed] = {}
         self._joined = 0
-        self.tally = Tally()
+        self.totals = Totals()
         self.states: Log[SessionState] = Log(STATES)
         """What became of sessions; every connection reads it."""
 
@@ -92,7 +92,7 @@ class Hub:
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""
-        self._feeds[session] = Feed(Frames(self.tally))
+        self._feeds[session] = Feed(Frames(self.totals))
 
     async def opened(self, session: Session) -> None:
         """Wait until a session is open, or has failed to; no thread waits for it."""
@@ -141,7 +141,7 @@ class Hub:
         if session.state == "ended":
             if session.reason is not None:
                 kind = type(session.error).__name__ if session.error else "InternalError"
-                self.tally.errors[kind] += 1
+                self.totals.errors[kind] += 1
             self._tell(SessionState(session.name, "ended", session.reason))
 
     def _tell(self, state: SessionState) -> None:

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import BadRecording
-from service.recordings import Recordings, recover_recording
+from service.recordings import Recordings
+from service.recover import recover_recording
 
 
 def show_recordings(folder: Path, json: bool) -> None:

@@ -57,7 +57,7 @@ class ServiceCollector(Collector):
         yield from self._of_engines()
         yield from self._of_subscribers()
         yield from self._of_recordings()
-        yield _counter("errors", "Errors by kind.", "kind", self._hub.tally.errors)
+        yield _counter("errors", "Errors by kind.", "kind", self._hub.totals.errors)
 
     def _of_sessions(self, sessions: list[Session]) -> Iterator[Metric]:
         states = Counter(dict.fromkeys(get_args(State), 0))
@@ -95,21 +95,21 @@ class ServiceCollector(Collector):
         yield steps
 
     def _of_subscribers(self) -> Iterator[Metric]:
-        hub, tally = self._hub, self._hub.tally
+        hub, totals = self._hub, self._hub.totals
         yield GaugeMetricFamily(
             f"{PREFIX}subscribers", "WebSocket connections, acquirers included.", hub.subscribers
         )
         for name, what, value in (
-            ("messages_sent", "Messages sent to subscribers.", tally.messages),
-            ("sent_bytes", "The size of these messages.", tally.message_bytes),
-            ("entries_skipped", "Entries gone before a slow subscriber read them.", tally.skipped),
+            ("messages_sent", "Messages sent to subscribers.", totals.messages),
+            ("sent_bytes", "The size of these messages.", totals.message_bytes),
+            ("entries_skipped", "Entries gone before a slow subscriber read them.", totals.skipped),
         ):
             yield CounterMetricFamily(f"{PREFIX}{name}", what, value)
         ages = HistogramMetricFamily(
             f"{PREFIX}prediction_age_seconds",
             "From the reception of a prediction's newest samples to its sending.",
         )
-        ages.add_metric((), *_buckets(tally.ages))
+        ages.add_metric((), *_buckets(totals.ages))
         yield ages
 
     def _of_recordings(self) -> Iterator[Metric]:

@@ -25,7 +25,7 @@ from service.messages import (
     encode,
 )
 from service.session import Session
-from service.tally import Tally
+from service.tally import Totals
 
 BATCH = 64
 """Entries read at a time by one who catches up."""
@@ -34,8 +34,8 @@ BATCH = 64
 class Frames:
     """Encoded frames of one session, made once per format and shared by all who keep up."""
 
-    def __init__(self, tally: Tally, keep: int = 64) -> None:
-        self.tally = tally
+    def __init__(self, totals: Totals, keep: int = 64) -> None:
+        self.totals = totals
         self._keep = keep
         self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
@@ -147,11 +147,11 @@ class Reader:
 
     def _count(self, topic: Topic, at: int, stop: int) -> None:
         """What this reader misses, and how old the newest prediction is that it gets."""
-        tally, oldest = self._frames.tally, self._history.log(topic).oldest
-        tally.skipped += max(0, min(oldest, stop) - at)
+        totals, oldest = self._frames.totals, self._history.log(topic).oldest
+        totals.skipped += max(0, min(oldest, stop) - at)
         if topic == "prediction":
             for _, newest in self._history.prediction.read(stop - 1, stop):
-                tally.told(newest)
+                totals.told(newest)
 
     def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
         """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""

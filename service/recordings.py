@@ -20,9 +20,9 @@ from typing import Literal
 from platformdirs import user_data_path
 
 from drivers.base import BadRecording
-from service.card import Card, delete_card, load_card, save_card
+from service.card import Card, delete_card, load_card, save_card, save_if_possible
 from service.recorder import Ending, Recorder, speed_of
-from service.recover import BeingWritten, Recovered, is_being_written, recover
+from service.recover import is_being_written, recover_recording
 from service.room import cannot_record
 from service.session import Session
 
@@ -226,7 +226,7 @@ class Recordings:
         """From the recorder's thread."""
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
         ended = replace(card, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
-        _try_to_save(self._path(card.name), ended)
+        save_if_possible(self._path(card.name), ended)
         self._running.pop(card.name, None)
         self.endings[state] += 1
         told = {"recording": card.name, "session": card.session, "reason": ending.reason}
@@ -251,38 +251,6 @@ class Recordings:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.xdf"
-
-
-def recover_recording(path: Path) -> Recovered:
-    """Make a recording whole that was cut off, and have its card say so, where it has one.
-
-    Raises
-    ------
-    BadRecording
-        If it is being written, or cannot be recovered.
-    """
-    card = load_card(path)
-    noted = card.state in ("recording", "unfinished", "damaged")
-    try:
-        done = recover(path)
-    except BeingWritten:
-        raise
-    except BadRecording as error:
-        if noted:
-            _try_to_save(path, replace(card, state="damaged", reason=str(error)))
-        raise
-    if noted and done.whole:
-        _try_to_save(path, replace(card, state="finished"))
-    elif noted:
-        _try_to_save(path, replace(card, state="recovered", reason=f"it was cut off: {done}"))
-    return done
-
-
-def _try_to_save(path: Path, card: Card) -> None:
-    # Where the disk is full or may not be written, the old card stays: it says "recording", which
-    # every scan corrects.
-    with contextlib.suppress(OSError):
-        save_card(path, card)
 
 
 def data_folder(chosen: Path | None) -> Path:

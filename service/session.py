@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, Playback, Seekable, StreamInfo
@@ -23,21 +23,10 @@ from service.engine import Engine, EngineStopped
 from service.history import History, LinkEntry, Place, Told, gap_detail, playback_entry
 from service.messages import TOPICS, LinkEvent, Model, Timing
 from service.tally import Counts
+from service.watcher import Watcher
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
-
-
-class Watcher(Protocol):
-    """Who is told of a session, from any of its threads; the calls do not block."""
-
-    def prompt(self, session: Session) -> None:
-        """Something should be sent at once: a prediction, a marker, the link, the state."""
-        ...
-
-    def signal(self, session: Session) -> None:
-        """There is more signal."""
-        ...
 
 
 class SessionOver(RuntimeError):
@@ -100,8 +89,6 @@ class Session:
         self._driver: Driver | None = None
         self._decoding: Decoding | None = None
         self._meter: QualityMeter | None = None
-        self._late_after: float | None = None
-        """Seconds from one hop to the next; None where nobody waits: a recording's come at will."""
         self._epoch = 0
         self._expected: int | None = None
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
@@ -225,8 +212,8 @@ class Session:
 
     def _decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
-        signal = engine.checkpoint.signal
-        self._late_after = signal.hop / signal.sfreq if info.live else None
+        if info.live:  # nobody waits for a recording's hops
+            self.counts.period = engine.checkpoint.signal.hop / engine.checkpoint.signal.sfreq
         try:
             self._decoding = Decoding(engine, info, self.r, self._publish, self._hop_noted)
         except (MontageError, SignalError) as error:
@@ -303,7 +290,6 @@ class Session:
     def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
         assert self.history is not None
         timing = Timing(received, stepped, local_clock())
-        late = self._late_after is not None and timing.published - received > self._late_after
-        self.counts.predicted(prediction.outputs is None, late)
+        self.counts.predicted(prediction.outputs is None, timing.published - received)
         self.history.prediction.append(Told(prediction, timing))
         self._watcher.prompt(self)

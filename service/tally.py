@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -34,6 +35,8 @@ class Counts:
         Hops of a live source that a busy engine did not take.
     late
         Predictions of a live source that came when the next hop was due already.
+    period
+        Seconds from one hop to the next.
     """
 
     samples: int = 0
@@ -42,12 +45,13 @@ class Counts:
     abstained: int = 0
     skipped: int = 0
     late: int = 0
+    period: float = math.inf
 
-    def predicted(self, abstained: bool, late: bool) -> None:
-        """A prediction was published."""
+    def predicted(self, abstained: bool, seconds: float) -> None:
+        """A prediction was published, so long after its samples came."""
         self.stepped += not abstained
         self.abstained += abstained
-        self.late += late
+        self.late += seconds > self.period
 
 
 def step_times() -> Histogram:
@@ -56,7 +60,7 @@ def step_times() -> Histogram:
 
 
 @dataclass
-class Tally:
+class Totals:
     """What one service has sent, and what went wrong in it. All is counted on its event loop."""
 
     messages: int = 0

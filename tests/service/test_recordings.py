@@ -21,8 +21,8 @@ from drivers.base import BadRecording
 from drivers.recording import read_recording
 from service.card import Card, load_card, save_card
 from service.listing import recover_recordings, show_recordings
-from service.recordings import NoRecording, RecordingRefused, Recordings, recover_recording
-from service.recover import BeingWritten
+from service.recordings import NoRecording, RecordingRefused, Recordings
+from service.recover import BeingWritten, recover_recording
 from tests.service.live import Live, live
 from tests.service.recordings import write_muse
 from tests.service.test_cli import LONGEST, MIMAMBA, run, serving
