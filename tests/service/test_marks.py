@@ -19,10 +19,11 @@ from drivers.clock import local_clock
 from drivers.lslmarkers import MOST, Heard
 from drivers.recording import read_recording
 from service.cli import app
+from service.eventmessages import MarkerMessage
 from service.log import SignalLog
 from service.markers import BadLabel, BadTimestamp, set_marker
 from service.marks import PATIENCE, Marks
-from service.messages import Error, Mark, MarkerMessage, Ok, Signal, Subscribe
+from service.messages import Error, Mark, Ok, Signal, Subscribe
 from service.session import SessionOver
 from service.udpmarkers import CannotListen, UDPMarkers, bind_datagrams
 from tests.service.live import Live, live, talk
