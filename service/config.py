@@ -110,11 +110,16 @@ def show_config(settings: Settings, came: Mapping[str, str]) -> None:
     Console().print(table)
 
 
+def is_secret(name: str, value: object) -> bool:
+    """Whether a setting's value may be told to nobody."""
+    named = not isinstance(value, Path) and not SECRETS.isdisjoint(name.split("_"))
+    return named or isinstance(value, SecretStr)
+
+
 def shown(name: str, value: object) -> str:
     """A setting as it may be shown."""
     if value is None or value == []:
         return "(none)"
-    secret = not isinstance(value, Path) and not SECRETS.isdisjoint(name.split("_"))
-    if secret or isinstance(value, SecretStr):
+    if is_secret(name, value):
         return "********"
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -67,7 +67,10 @@ def _line(error: ErrorDetails, filed: set[str], file: Path | None) -> str:
         said = error["msg"].removeprefix("Value error, ")
         return f"{name}: {said}" if name else said
     wanted = error["msg"].replace("Input should be ", "").replace("Input should ", "to ")
-    return f"{name}: wanted {wanted}; found {error['input']!r}; correct it"
+    setting = str(error["loc"][0]) if error["loc"] else ""
+    secret = config.is_secret(setting, error["input"])
+    found = "something else" if secret else repr(error["input"])
+    return f"{name}: wanted {wanted}; found {found}; correct it"
 
 
 def bind(host: str, port: int) -> socket.socket:

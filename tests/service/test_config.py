@@ -12,6 +12,7 @@ from service.cli import app
 from service.config import BadConfig, find_config, origins, shown
 from service.serve import CannotServe, make_settings
 from service.terminal import recordings_folder
+from tests.service.test_tokens import CONTROL, VIEW
 
 
 @pytest.fixture
@@ -66,6 +67,13 @@ def test_a_value_that_is_none_names_the_file(file: Path) -> None:
         make_settings({}, file)
 
 
+def test_a_token_that_is_no_text_is_not_told(file: Path) -> None:
+    file.write_text("token = 1234567890123456\n")
+    with pytest.raises(CannotServe, match="token: wanted") as caught:
+        make_settings({}, file)
+    assert "1234" not in str(caught.value)
+
+
 def test_a_file_that_is_not_there_matters_only_where_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,15 +96,20 @@ def test_the_file_also_tells_where_recordings_are_listed(
 
 
 def test_the_command_shows_what_is_in_force(file: Path) -> None:
+    file.write_text(f"{file.read_text()}view_token = '{VIEW}'\n")
     line = ["config", "--config", str(file), "--no-memory", "--port", "0"]
-    ended = CliRunner().invoke(app, line, env={"COLUMNS": "300"})
+    ended = CliRunner().invoke(app, line, env={"COLUMNS": "300", "MIMAMBA_TOKEN": CONTROL})
     assert ended.exit_code == 0, ended.stderr
+    assert CONTROL not in ended.output
+    assert VIEW not in ended.output
     rows = {row[0]: row[1:] for each in ended.stdout.splitlines() if (row := each.split("│")[1:-1])}
     told = {name.strip(): [cell.strip() for cell in cells] for name, cells in rows.items()}
     assert told["port"] == ["0", "flag --port"]
     assert told["memory"] == ["False", "flag --memory"]
     assert told["source"] == ["simulate:// day 1.csv", str(file)]
     assert told["host"] == ["127.0.0.1", "default"]
+    assert told["token"] == ["********", "environment MIMAMBA_TOKEN"]
+    assert told["view_token"] == ["********", str(file)]
 
 
 def test_secrets_are_masked() -> None:
