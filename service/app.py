@@ -23,11 +23,14 @@ from service.access import AccessMiddleware
 from service.admission import admit
 from service.connection import Connection
 from service.door import Door
+from service.ending import End
 from service.gate import GRACE, let_in
+from service.health import metrics, unready
 from service.hub import Hub
 from service.login_api import login_api
 from service.lslout import LSLOut
 from service.markers_api import markers_api
+from service.metrics import make_registry
 from service.model_api import model_api
 from service.oscout import OSCOut
 from service.page import CONTENT_SECURITY_POLICY, find_page
@@ -59,6 +62,7 @@ class Running:
     sessions: Sessions
     recordings: Recordings
     pushes: Pushes
+    end: End
 
 
 async def _running(connection: HTTPConnection) -> Running:
@@ -153,12 +157,11 @@ async def healthz(request: Request, service: Service) -> dict[str, str | int]:
 async def readyz(request: Request) -> JSONResponse:
     """200 where the service can predict; 503 while it starts or where an engine is dead."""
     running: Running | None = getattr(request.app.state, "running", None)
-    if running is None:
-        return problem(503, "Not ready", "the service is starting")
-    if running.sessions.failure is not None:
-        why = f": {running.sessions.failure}" if allows(judgement_of(request), "view") else ""
-        return problem(503, "Not ready", f"the engine has failed{why}")
-    return JSONResponse({"status": "ok"})
+    reason = "the service is starting" if running is None else unready(running.sessions)
+    if reason is None:
+        return JSONResponse({"status": "ok"})
+    told = reason if allows(judgement_of(request), "view") else "ask with a token for the reason"
+    return problem(503, "Not ready", told)
 
 
 def choose_model(name: str | None, memory: bool) -> ModelChoice:
@@ -195,26 +198,26 @@ def make_app(
         models = models_folder(settings.data_dir)
         sessions = Sessions(hub, choose_model(settings.model, settings.memory), models)
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
-        app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
+        end = End(recordings, pushes, sessions)
+        app.state.running = running = Running(settings, hub, sessions, recordings, pushes, end)
+        udp = UDPMarkers(sessions.all)
+        app.state.registry = make_registry(hub, sessions, recordings, udp)
         await asyncio.to_thread(recordings.recover)
         outs = make_outs(settings, sessions)
         for out in outs:
             out.start()
-        udp = None
-        if settings.udp_markers is not None:
-            udp = await UDPMarkers(sessions.all).listen(settings.udp_markers)
+        port = settings.udp_markers
+        heard = await udp.listen(port) if port is not None else None
         async with asyncio.TaskGroup() as tasks:
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield
             finally:
+                await end()
                 start.cancel()
-                if udp is not None:
-                    udp.close()
-                await asyncio.to_thread(recordings.close)
-                await pushes.close()
-                await sessions.close_all()
+                if heard is not None:
+                    heard.close()
                 for out in outs:
                     await asyncio.to_thread(out.close)
                 beats.cancel()
@@ -241,6 +244,7 @@ def make_app(
     app.include_router(model_api)
     app.include_router(schema_api)
     app.include_router(health)
+    app.include_router(metrics)
     _mount_page(app)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,3 +78,11 @@ def delete_card(recording: Path) -> None:
 
 def _beside(recording: Path) -> Path:
     return recording.with_name(f"{recording.stem}.json")
+
+
+def save_if_possible(recording: Path, card: Card) -> None:
+    """Replace the card of a recording where the disk lets one."""
+    # Where the disk is full or may not be written, the old card stays: it says "recording", which
+    # every scan corrects.
+    with contextlib.suppress(OSError):
+        save_card(recording, card)

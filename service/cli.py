@@ -1,6 +1,4 @@
-"""The command line. Here: what runs, or talks to, a service.
-
-``cli_files.py`` has the commands over files, ``cli_training.py`` those that train and evaluate.
+"""The command line. Here: what runs, or talks to, a service; ``cli_*.py`` have the rest.
 
 Each command imports what it needs when it runs, so that help and errors come at once. Errors that a
 person can mend are one line and exit status 2.
@@ -13,14 +11,13 @@ from typing import Annotated
 
 import typer
 
-from service import cli_files, cli_training
+from service import cli_files, cli_operate, cli_play, cli_training
 from service.terminal import (
     CaFile,
+    Config,
     DataDir,
     Memory,
     Model,
-    Name,
-    To,
     TokenFile,
     credentials,
     one_line_errors,
@@ -105,14 +102,25 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="'json' for one object a line. [default: text]")
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            help="debug, info, warning or error. [default: warning for text, info for json]"
+        ),
+    ] = None,
+    config: Config = None,
 ) -> None:
     """Watch sources and serve the page, the stream and the API.
 
     Every option can also be set in the environment: MIMAMBA_PORT=9000, and so on. Several values
     have spaces between them: MIMAMBA_SOURCE="simulate:// lsl://?type=EEG"; a JSON list may hold
-    values with spaces.
+    values with spaces. Or in a file: port = 9000. Flags win over the environment, it over the file.
     """
     with one_line_errors():
+        from service.config import find_config
         from service.serve import make_settings
         from service.serve import serve as run
 
@@ -132,8 +140,11 @@ def serve(
             "lsl_out": lsl_out or None,
             "osc_out": osc_out,
             "udp_markers": udp_markers,
+            "log_format": log_format,
+            "log_level": log_level,
         }
-        run(make_settings({name: value for name, value in flags.items() if value is not None}))
+        given = {name: value for name, value in flags.items() if value is not None}
+        run(make_settings(given, find_config(config)))
 
 
 @app.command()
@@ -261,37 +272,10 @@ def sources(
         show_sources(timeout, json)
 
 
-@app.command()
-def replay(
-    recording: Annotated[Path, typer.Argument(help="A recording's path.")],
-    to: To,  # noqa: ARG001  its one value is checked
-    speed: Annotated[float, typer.Option(help="0.1 to 64 times its own pace.")] = 1.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin anew at its end.")] = False,
-    name: Name = None,
-) -> None:
-    """Play a recording for other programs, which take it for a headset."""
-    with one_line_errors():
-        from service.play import replay as run
-
-        run(recording, speed, loop, name)
-
-
-@app.command()
-def simulate(
-    to: To,  # noqa: ARG001  its one value is checked
-    scenario: Annotated[str, typer.Option(help="As in simulate://.")] = "tour",
-    seed: Annotated[int, typer.Option(help="The person and the moment.")] = 0,
-    name: Name = None,
-) -> None:
-    """Simulate a headset for other programs."""
-    with one_line_errors():
-        from service.play import simulate as run
-
-        run(scenario, seed, name)
-
-
 app.add_typer(cli_files.app)
 app.add_typer(cli_training.app)
+app.add_typer(cli_operate.app)
+app.add_typer(cli_play.app)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service.settings import DEFAULT_MODEL
-from service.terminal import DataDir, Memory, one_line_errors
+from service.terminal import DataDir, Memory, one_line_errors, recordings_folder
 
 app = typer.Typer()
 
@@ -93,7 +93,7 @@ def recordings(
     with one_line_errors():
         from service.listing import show_recordings
 
-        show_recordings(data_dir, json)
+        show_recordings(recordings_folder(data_dir), json)
 
 
 @app.command()
@@ -107,7 +107,7 @@ def recover(
     with one_line_errors():
         from service.listing import recover_recordings
 
-        recover_recordings(where, data_dir)
+        recover_recordings(where or recordings_folder(data_dir))
 
 
 @app.command()

@@ -8,6 +8,7 @@ order with the news.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -44,6 +45,8 @@ from service.pushmessages import Push, Pushing, Samples
 from service.reader import Reader
 from service.rights import Rights
 from service.session import Session, SessionOver
+
+log = logging.getLogger(__name__)
 
 Asked: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
 """A client's message that the sender answers, or the answer itself."""
@@ -96,6 +99,8 @@ class Connection:
         self._states = hub.states.next
         self._woken = asyncio.Event()
         self._beat = False
+        self._id: str | None = None
+        self._errors: set[str] = set()
 
     def follows(self, session: Session) -> bool:
         """Whether it reads a topic of this session."""
@@ -112,7 +117,9 @@ class Connection:
 
     async def serve(self) -> None:
         """Talk until the client goes, or its login ends."""
-        self._hub.join(self)
+        self._id = self._hub.join(self)
+        peer = self._socket.client.host if self._socket.client else None
+        log.info("client came", extra={"client": self._id, "peer": peer})
         try:
             async with anyio.create_task_group() as tasks:
                 # Either may be waiting for the other when the client goes.
@@ -120,6 +127,7 @@ class Connection:
                     tasks.start_soon(_then, half, tasks.cancel_scope.cancel)
         finally:
             self._hub.leave(self)
+            log.info("client left", extra={"client": self._id})
 
     async def _listen(self) -> None:
         while True:
@@ -169,6 +177,7 @@ class Connection:
             await self._socket.send_bytes(frame)
         else:
             await self._socket.send_text(frame.decode())
+        self._hub.totals.sent(frame)
 
     def _greeting(self) -> list[bytes]:
         """Hello, and each session as it stands."""
@@ -213,19 +222,32 @@ class Connection:
 
     def _answer(self, asked: Asked) -> list[bytes]:
         if isinstance(asked, Error | Pushing | Hello):
-            return [encode(asked, self._binary)]
+            return self._say(asked)
         if isinstance(asked, Ping):
-            return [encode(Pong(asked.t, clock_now(), asked.id), self._binary)]
+            return self._say(Pong(asked.t, clock_now(), asked.id))
         session = self._sessions().get(asked.session)
         if session is None or session.history is None:
             there = ", ".join(sorted(self._sessions())) or "none"
             text = f"wanted an open session; found {asked.session!r}; there are: {there}"
-            return [encode(Error("no_session", text, asked.id), self._binary)]
+            return self._say(Error("no_session", text, asked.id))
         if isinstance(asked, Subscribe):
             return [self._subscribe(session, asked)]
         if isinstance(asked, Mark):
-            return [encode(each, self._binary) for each in mark(session, asked)]
+            return self._say(*mark(session, asked))
         return self._unsubscribe(session, asked)
+
+    def _say(self, *answers: ServerMessage) -> list[bytes]:
+        for each in answers:
+            if isinstance(each, Error):
+                self._erred(each.code)
+        return [encode(each, self._binary) for each in answers]
+
+    def _erred(self, code: str) -> None:
+        """Count a client's error; told once, or a flood of them would fill the log."""
+        self._hub.totals.errors[code] += 1
+        if code not in self._errors:
+            self._errors.add(code)
+            log.warning("client erred", extra={"client": self._id, "code": code})
 
     def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
         if session not in self._readers:

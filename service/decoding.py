@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -10,8 +11,9 @@ from models.decoder import DecoderState
 from models.hops import Hop, HopCutter
 from models.montage import meet_montage
 from service.engine import Engine, Publish
+from service.eventmessages import LinkEvent
 from service.history import Speaker
-from service.messages import LinkEvent, Model
+from service.messages import Model
 
 Note: TypeAlias = Callable[[LinkEvent, str, Hop], None]
 """Told what befell the model at a hop."""
@@ -72,6 +74,12 @@ class Decoding:
         )
         outputs = {output: list(labels) for output, labels in card.outputs.items()}
         return Speaker(0, model, outputs, self._montage, self._cutter.delay)
+
+    @property
+    def period(self) -> float:
+        """Seconds from hop to hop of a live source; inf for a recording, whose hops can wait."""
+        signal = self.checkpoint.signal
+        return signal.hop / signal.sfreq if self._live else math.inf
 
     def feed(self, chunk: Chunk, received: float) -> None:
         """Hand the hops that a chunk completes to the engine; a recording waits for room there."""

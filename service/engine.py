@@ -8,6 +8,7 @@ hops stay in order, those that abstain included, and outputs never depend on bat
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from models.decoder import gate, prediction
 from models.hops import Hop
 from models.prediction import Outputs, Prediction
 from models.ssm import States
+from service.tally import step_times
 
 WAITING = 8
 """Hops of one session that may wait (2 s at 4 hops/s) before a live source skips."""
@@ -54,6 +56,8 @@ class Engine:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.failure: BaseException | None = None
+        self.steps = step_times()
+        """How long the steps took."""
         self._pool = checkpoint.network.initial_states(0)
         self._free: list[int] = []
         self._slots: list[Slot] = []
@@ -194,6 +198,7 @@ class Engine:
         if not due:
             return []
         windows = torch.from_numpy(np.stack([window for _, _, window in due]))
+        start = time.perf_counter()
         rows = torch.tensor([slot.row for slot, _, _ in due])
         r = torch.tensor([self._gate(slot, hop) for slot, hop, _ in due])
         with self._stepping:
@@ -205,6 +210,7 @@ class Engine:
         for (slot, _, _), sound in zip(due, finite, strict=True):
             slot.failed = not sound
         made = self.checkpoint.probabilities(logits)
+        self.steps.observe(time.perf_counter() - start)
         return [each if sound else None for each, sound in zip(made, finite, strict=True)]
 
     def _gate(self, slot: Slot, hop: Hop) -> float:

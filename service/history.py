@@ -13,8 +13,9 @@ from models.decoder import DecoderState
 from models.meter import RATE, Quality, QualityMeter
 from models.montage import Electrode
 from models.prediction import Prediction
+from service.eventmessages import LinkEvent
 from service.log import Log, SignalLog
-from service.messages import LinkEvent, Model, Timing, Topic
+from service.messages import TOPICS, Model, Timing, Topic
 
 SIGNAL_SECONDS = 300.0
 """Of the signal, its quality and bands: a new page waits for all that is there, and shows 8 s."""
@@ -128,10 +129,12 @@ class History:
         detail = gap_detail(lost, self.info.sfreq)
         return LinkEntry(float(chunk.timestamps[0]), "gap", detail, self.expected, lost)
 
-    def change_speaker(self, speaker: Speaker) -> None:
-        """Another one makes the predictions to come."""
+    def change_speaker(self, speaker: Speaker) -> LinkEntry:
+        """Another one makes the predictions to come; what the link says of it."""
         self.prediction.widen(speaker.hour)
         self.speakers.append(replace(speaker, since=self.prediction.next))
+        detail = f"{speaker.model.name if speaker.model else 'no model'} speaks from here on"
+        return LinkEntry(local_clock(), "model", detail, self.expected)
 
     def events(self, topic: Topic) -> Log[Event]:
         """The log of a topic other than the signal."""
@@ -146,6 +149,10 @@ class History:
     def log(self, topic: Topic) -> SignalLog | Log[Event]:
         """A topic's log."""
         return self.signal if topic == "signal" else self.events(topic)
+
+    def place(self, state: DecoderState | None) -> Place:
+        """Where all stands now, with what the model remembers."""
+        return Place(self, self.expected, {topic: self.log(topic).next for topic in TOPICS}, state)
 
 
 @dataclass(frozen=True)

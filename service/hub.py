@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +17,9 @@ from service.log import Log
 from service.messages import SessionState
 from service.reader import Frames
 from service.session import Session
+from service.tally import Totals
+
+log = logging.getLogger(__name__)
 
 SIGNAL_PERIOD = 1 / 30
 """Seconds between two signal messages of a session: a screen shows no more."""
@@ -44,7 +48,7 @@ class Listener(Protocol):
 class Feed:
     """What the hub knows of a session."""
 
-    frames: Frames = field(default_factory=Frames)
+    frames: Frames
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
@@ -58,6 +62,8 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._listeners: set[Listener] = set()
         self._feeds: dict[Session, Feed] = {}
+        self._joined = 0
+        self.totals = Totals()
         self.states: Log[SessionState] = Log(STATES)
         """What became of sessions; every connection reads it."""
 
@@ -88,7 +94,7 @@ class Hub:
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""
-        self._feeds[session] = Feed()
+        self._feeds[session] = Feed(Frames(self.totals))
 
     async def opened(self, session: Session) -> None:
         """Wait until a session is open, or has failed to; no thread waits for it."""
@@ -99,9 +105,11 @@ class Hub:
         del self._feeds[session]
         self._tell(SessionState(session.name, "closed"))
 
-    def join(self, listener: Listener) -> None:
-        """A connection has come."""
+    def join(self, listener: Listener) -> str:
+        """A connection has come; its id, for the log."""
         self._listeners.add(listener)
+        self._joined += 1
+        return f"client-{self._joined}"
 
     def leave(self, listener: Listener) -> None:
         """A connection has gone."""
@@ -133,9 +141,16 @@ class Hub:
         if before == "opening" and session.history is not None:
             self._tell(SessionState(session.name, "opened"))
         if session.state == "ended":
+            if session.reason is not None:
+                kind = type(session.error).__name__ if session.error else "InternalError"
+                self.totals.errors[kind] += 1
             self._tell(SessionState(session.name, "ended", session.reason))
 
     def _tell(self, state: SessionState) -> None:
+        told = {"session": state.session, "reason": state.reason}
+        log.log(
+            logging.WARNING if state.reason else logging.INFO, f"session {state.state}", extra=told
+        )
         self.states.append(state)
         for listener in self._listeners:
             listener.wake()

@@ -11,18 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import BadRecording
-from service.recordings import Recordings, recover_recording
-from service.room import data_folder
+from service.recordings import Recordings
+from service.recover import recover_recording
 
 
-def show_recordings(folder: Path | None, json: bool) -> None:
+def show_recordings(folder: Path, json: bool) -> None:
     """Print a table, or one JSON object a line."""
-    listed = Recordings(data_folder(folder)).all()
+    listed = Recordings(folder).all()
     if json:
         for each in listed:
             sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
         return
-    table = Table(caption=escape(f"in {data_folder(folder)}"), caption_justify="left")
+    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
     for heading in ("name", "state", "started", "source", "model", "person", "MB"):
         table.add_column(heading)
     for each in listed:
@@ -36,7 +36,7 @@ def show_recordings(folder: Path | None, json: bool) -> None:
     Console().print(table)
 
 
-def recover_recordings(where: Path | None, folder: Path | None) -> None:
+def recover_recordings(where: Path) -> None:
     """Recover a file, or what is not whole in a folder; one line each.
 
     Raises
@@ -44,7 +44,6 @@ def recover_recordings(where: Path | None, folder: Path | None) -> None:
     BadRecording
         If the file, or one of the folder's, cannot be recovered; the others are nevertheless.
     """
-    where = where or data_folder(folder)
     if not where.is_dir():
         sys.stdout.write(f"{where}: {recover_recording(where)}\n")
         return

@@ -16,6 +16,7 @@ from drivers.base import StreamInfo
 from models.montage import Electrode
 from models.prediction import Outputs, Status
 from service.authmessages import Auth
+from service.eventmessages import Link, MarkerMessage
 from service.measures import BandsMessage, QualityMessage
 from service.pushmessages import Ack, Float32s, Float64s, Push, Pushing, Samples
 from service.tokens import Scope
@@ -24,18 +25,6 @@ PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
 Topic: TypeAlias = Literal["prediction", "quality", "bands", "signal", "marker", "link"]
-LinkEvent: TypeAlias = Literal[
-    "connected",
-    "lost",
-    "retrying",
-    "paused",
-    "playing",
-    "gap",
-    "hops_skipped",
-    "restarted",
-    "recording",
-    "model",
-]
 TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
 """In the order in which a reader with a backlog is served: the bulky signal last."""
 
@@ -230,38 +219,6 @@ class Signal(msgspec.Struct, frozen=True, tag="signal"):
     first: int
     timestamps: Float64s
     data: Float32s
-
-
-class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
-    """A labelled instant; ``index`` is the sample that it belongs to."""
-
-    session: str
-    seq: int
-    timestamp: float
-    index: int
-    label: str
-    source: str
-
-
-class Link(msgspec.Struct, frozen=True, tag="link"):
-    """What befell the stream.
-
-    ``connected``, ``lost`` and ``retrying`` tell of the link to the device; ``paused`` and
-    ``playing`` of a recording, at each change of how it is played. A ``gap`` means that
-    the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
-    was too busy for some hops of a live source. ``restarted`` means that the model's state began
-    anew at sample ``first``; ``model`` that another one, or none, speaks from the first hop after
-    that sample on. ``recording`` tells that this session is recorded, is not any more,
-    or may soon not be, because the disk is nearly full.
-    """
-
-    session: str
-    seq: int
-    timestamp: float
-    event: LinkEvent
-    detail: str
-    first: int | None = None
-    lost: int | None = None
 
 
 TopicMessage: TypeAlias = (

@@ -55,8 +55,9 @@ def problem(status: int, title: str, detail: str) -> JSONResponse:
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error of the API in one shape."""
 
-    async def known(_: Request, error: Exception) -> JSONResponse:
+    async def known(request: Request, error: Exception) -> JSONResponse:
         kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
+        request.app.state.running.hub.totals.errors[type(error).__name__] += 1
         return problem(*STATUSES[kind], str(error))
 
     async def http(_: Request, error: Exception) -> JSONResponse:
@@ -68,6 +69,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         return problem(422, "The request is not valid", "; ".join(lines))
 
+    async def unknown(request: Request, _: Exception) -> JSONResponse:
+        request.app.state.running.hub.totals.errors["InternalError"] += 1
+        return problem(500, "An internal error", "the service's log tells more")
+
+    app.add_exception_handler(Exception, unknown)
     for kind in STATUSES:
         app.add_exception_handler(kind, known)
     app.add_exception_handler(HTTPException, http)

@@ -10,13 +10,12 @@ from math import inf
 from drivers.base import Marker
 from models.bands import BandPower
 from models.meter import Quality
+from service.eventmessages import Link, MarkerMessage
 from service.history import Event, Told
 from service.log import Run
 from service.measures import BandsMessage, QualityMessage
 from service.messages import (
     TOPICS,
-    Link,
-    MarkerMessage,
     PredictionMessage,
     Signal,
     Since,
@@ -27,6 +26,7 @@ from service.messages import (
     encode,
 )
 from service.session import Session
+from service.tally import Totals
 
 BATCH = 64
 """Entries read at a time by one who catches up."""
@@ -35,7 +35,8 @@ BATCH = 64
 class Frames:
     """Encoded frames of one session, made once per format and shared by all who keep up."""
 
-    def __init__(self, keep: int = 64) -> None:
+    def __init__(self, totals: Totals, keep: int = 64) -> None:
+        self.totals = totals
         self._keep = keep
         self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
@@ -136,6 +137,7 @@ class Reader:
             stop = min(self._stop(topic), at + BATCH)
             if at < stop:
                 self._positions[topic] = stop
+                self._count(topic, at, stop)
                 key = (self._history.epoch, topic, at, stop, self._binary)
                 return self._frames.get(key, partial(self._make, topic, at, stop))
         assert present is not None
@@ -157,6 +159,14 @@ class Reader:
         """Whether the next prediction is of another speaker than the one told last."""
         following = self._history.speakers[self._speaker + 1 :]
         return bool(following) and self._positions.get("prediction", inf) >= following[0].since
+
+    def _count(self, topic: Topic, at: int, stop: int) -> None:
+        """What this reader misses, and how old the newest prediction is that it gets."""
+        totals, oldest = self._frames.totals, self._history.log(topic).oldest
+        totals.skipped += max(0, min(oldest, stop) - at)
+        if topic == "prediction":
+            for _, newest in self._history.prediction.read(stop - 1, stop):
+                totals.told(newest)
 
     def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
         """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""

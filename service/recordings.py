@@ -7,9 +7,11 @@ replaced as a whole, and no recording is ever overwritten.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,11 +19,13 @@ from pathlib import Path
 from typing import Literal
 
 from drivers.base import BadRecording
-from service.card import Card, delete_card, load_card, save_card
+from service.card import Card, delete_card, load_card, save_card, save_if_possible
 from service.recorder import Ending, Recorder, speed_of
-from service.recover import BeingWritten, Recovered, is_being_written, recover
+from service.recover import is_being_written, recover_recording
 from service.room import cannot_record
 from service.session import Session
+
+log = logging.getLogger(__name__)
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 """A recording's name: a file's name on every system, without a folder."""
@@ -58,7 +62,15 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, tuple[Session, Recorder]] = {}
+        self._closed = False
+        self.endings: Counter[str] = Counter()
+        """How many ended ``finished``, and how many ``unfinished``."""
         self._changing = threading.Lock()
+
+    @property
+    def running(self) -> int:
+        """How many are being made."""
+        return len(self._running)
 
     def start(
         self, session: Session, name: str | None, person: str | None, notes: str | None
@@ -70,7 +82,8 @@ class Recordings:
         RecordingTaken
             If the name is taken, or the session is recorded already.
         RecordingRefused
-            If the name is none, or the session is a replay at another speed than 1.
+            If the name is none, the session is a replay at another speed than 1, or the service
+            ends.
         SessionOver, EngineStopped
             If the session is not open.
         CannotRecord
@@ -80,6 +93,10 @@ class Recordings:
         now = datetime.now(UTC)
         name = _checked(name or f"{session.name}-{now:%Y%m%d-%H%M%S}")
         with self._changing:
+            if self._closed:
+                raise RecordingRefused(
+                    "wanted a running service; found that it ends; start it again"
+                )
             self.check_free(session)
             card = Card(
                 name=name,
@@ -94,6 +111,7 @@ class Recordings:
             recorder = self._recorder(card, session)
             self._running[name] = (session, recorder)
             recorder.start()
+        log.info("recording began", extra={"recording": name, "session": session.name})
         return self.get(name)
 
     def stop(self, name: str) -> Listed:
@@ -178,7 +196,9 @@ class Recordings:
                     recover_recording(self._path(each.name))
 
     def close(self) -> None:
-        """End all recordings that are being made."""
+        """End all recordings that are being made; no other is begun."""
+        with self._changing:
+            self._closed = True
         for name in list(self._running):
             self.stop(name)
 
@@ -205,8 +225,13 @@ class Recordings:
         """From the recorder's thread."""
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
         ended = replace(card, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
-        _try_to_save(self._path(card.name), ended)
+        save_if_possible(self._path(card.name), ended)
         self._running.pop(card.name, None)
+        self.endings[state] += 1
+        told = {"recording": card.name, "session": card.session, "reason": ending.reason}
+        log.log(
+            logging.WARNING if ending.reason else logging.INFO, f"recording {state}", extra=told
+        )
 
     def check_free(self, session: Session) -> None:
         """Raises RecordingTaken if a session is being recorded."""
@@ -232,38 +257,6 @@ class Recordings:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.xdf"
-
-
-def recover_recording(path: Path) -> Recovered:
-    """Make a recording whole that was cut off, and have its card say so, where it has one.
-
-    Raises
-    ------
-    BadRecording
-        If it is being written, or cannot be recovered.
-    """
-    card = load_card(path)
-    noted = card.state in ("recording", "unfinished", "damaged")
-    try:
-        done = recover(path)
-    except BeingWritten:
-        raise
-    except BadRecording as error:
-        if noted:
-            _try_to_save(path, replace(card, state="damaged", reason=str(error)))
-        raise
-    if noted and done.whole:
-        _try_to_save(path, replace(card, state="finished"))
-    elif noted:
-        _try_to_save(path, replace(card, state="recovered", reason=f"it was cut off: {done}"))
-    return done
-
-
-def _try_to_save(path: Path, card: Card) -> None:
-    # Where the disk is full or may not be written, the old card stays: it says "recording", which
-    # every scan corrects.
-    with contextlib.suppress(OSError):
-        save_card(path, card)
 
 
 def check_speed(session: Session) -> None:

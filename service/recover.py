@@ -6,12 +6,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from drivers.base import BadRecording
 from drivers.readers.xdfchunks import BOUNDARY, MAGIC, Bytes, leading_chunks
+from service.card import load_card, save_if_possible
 from service.xdf import FOOTER, STREAM_HEADER, Tally, footer
 
 
@@ -127,3 +128,28 @@ def _survey(data: Bytes) -> tuple[int, dict[int, Tally | None]]:
         elif tally is not None:
             streams[chunk.stream] = Tally(tally.count + chunk.samples)
     return end, streams
+
+
+def recover_recording(path: Path) -> Recovered:
+    """Make a recording whole that was cut off, and have its card say so, where it has one.
+
+    Raises
+    ------
+    BadRecording
+        If it is being written, or cannot be recovered.
+    """
+    card = load_card(path)
+    noted = card.state in ("recording", "unfinished", "damaged")
+    try:
+        done = recover(path)
+    except BeingWritten:
+        raise
+    except BadRecording as error:
+        if noted:
+            save_if_possible(path, replace(card, state="damaged", reason=str(error)))
+        raise
+    if noted and done.whole:
+        save_if_possible(path, replace(card, state="finished"))
+    elif noted:
+        save_if_possible(path, replace(card, state="recovered", reason=f"it was cut off: {done}"))
+    return done

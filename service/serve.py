@@ -20,45 +20,58 @@ from rich.markup import escape
 
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
+from service import config, eventlog
 from service.app import Running, make_app
 from service.oscout import find_address
 from service.room import data_folder
+from service.server import Server
 from service.sessions import view
 from service.settings import Settings
 from service.terminal import print_montage
 from service.tokens import Tokens, write_tokens
 from service.udpmarkers import bind_datagrams
 
+log = logging.getLogger(__name__)
+
 CLIENT_MESSAGE_BYTES = 1 << 20
-GRACE_SECONDS = 3
+GRACE_SECONDS = 1
+"""For clients to take their close; their sessions have ended before, and they were told."""
 
 
 class CannotServe(Mendable):
     """The service cannot start as it was told to; one clear line."""
 
 
-def make_settings(flags: dict[str, Any]) -> Settings:
-    """Settings from flags over the environment.
+def make_settings(flags: dict[str, Any], file: Path | None = None) -> Settings:
+    """Settings from flags over the environment over a file.
 
     Raises
     ------
     CannotServe
         If a value is not valid.
+    BadConfig
+        If the file is none, or has a key that is no setting.
     """
     try:
-        return Settings(**flags)
+        return config.load(flags, file)
     except ValidationError as error:
-        raise CannotServe("; ".join(_line(each) for each in error.errors())) from None
+        filed = {name for name, came in config.origins(flags, file).items() if came == str(file)}
+        raise CannotServe("; ".join(_line(each, filed, file) for each in error.errors())) from None
 
 
-def _line(error: ErrorDetails) -> str:
+def _line(error: ErrorDetails, filed: set[str], file: Path | None) -> str:
     """What a setting wanted and found; our own validators say so themselves."""
     name = ".".join(map(str, error["loc"]))
+    if name in filed:
+        name = f"{file}: {name}"
     if error["type"] == "value_error":
         said = error["msg"].removeprefix("Value error, ")
         return f"{name}: {said}" if name else said
     wanted = error["msg"].replace("Input should be ", "").replace("Input should ", "to ")
-    return f"{name}: wanted {wanted}; found {error['input']!r}; correct it"
+    setting = str(error["loc"][0]) if error["loc"] else ""
+    secret = config.is_secret(setting, error["input"])
+    found = "something else" if secret else repr(error["input"])
+    return f"{name}: wanted {wanted}; found {found}; correct it"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -90,14 +103,14 @@ class Start:
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings = settings
         self._console = console
-        self.server: uvicorn.Server | None = None
+        self.server: Server | None = None
         self.failed = False
 
     async def __call__(self, running: Running) -> None:
         """Open all sources at once; each that fails is told in one line."""
         sources = self._settings.source
         opened = await asyncio.gather(*(self._open(running, source) for source in sources))
-        if sources and not any(opened):
+        if sources and not any(opened) and not running.sessions.ending:
             self.failed = True
             assert self.server is not None
             self.server.should_exit = True
@@ -106,7 +119,8 @@ class Start:
         try:
             session = await running.sessions.open(source)
         except Mendable as error:
-            print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
+            if not running.sessions.ending:
+                self._tell_failure(source, error)
             return False
         seen = view(session)
         assert seen.info is not None
@@ -120,6 +134,12 @@ class Start:
                 self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)
         return True
 
+    def _tell_failure(self, source: str, error: Mendable) -> None:
+        if self._settings.log_format == "json":
+            log.error("source failed", extra={"source": source, "reason": str(error)})
+        else:
+            print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
+
 
 def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the service."""
@@ -127,7 +147,9 @@ def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         ssl_certfile=settings.ssl_certfile,
         ssl_keyfile=settings.ssl_keyfile,
+        log_config=None,  # its events go where ours go
         log_level="warning",
+        access_log=False,
         lifespan="on",  # a start that fails ends the process, instead of serving without sessions
         ws="websockets-sansio",  # flow control on writes, no deprecated API
         ws_max_size=CLIENT_MESSAGE_BYTES,
@@ -168,14 +190,15 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
     url = f"{scheme}://{name}:{port}/"
     console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
+    log.info("serving", extra={"address": url})
     if tokens != settings.given_tokens():
         for line in _made(settings, tokens, port):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
-    """Made tokens: in the clear for whoever watches, else where to find them."""
-    if sys.stderr.isatty():
+    """Made tokens: in the clear for whoever watches, never in a log; else where to find them."""
+    if sys.stderr.isatty() and settings.log_format == "text":
         view = [f"Token to view:    {tokens.view}"] if tokens.view else []
         return [f"Token to control: {tokens.control}", *view]
     path = data_folder(settings.data_dir) / f"tokens-{port}"
@@ -186,6 +209,7 @@ def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
             f"wanted to write the tokens made to {path}; found: {error.strerror}; "
             "give tokens with --token-file, or another --data-dir"
         ) from error
+    log.info("tokens were made", extra={"file": str(path)})
     return [f"Tokens to control and to view, a line each, are in {path}"]
 
 
@@ -214,10 +238,12 @@ def serve(settings: Settings) -> None:
     if settings.udp_markers is not None:
         bind_datagrams(settings.udp_markers).close()
     listener = bind(settings.host, settings.port)
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=settings.log_format == "json")
     start = Start(settings, console)
-    start.server = uvicorn.Server(make_config(make_app(settings, start, tokens), settings))
-    with contextlib.closing(listener):
+    app = make_app(settings, start, tokens)
+    start.server = Server(make_config(app, settings), app)
+    events = eventlog.told(settings.log_format, settings.log_level)
+    with contextlib.closing(listener), events:
         announce(settings, tokens, listener.getsockname()[1], console)
         start.server.run(sockets=[listener])
     if start.failed:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, Seekable, StreamInfo
@@ -19,24 +20,15 @@ from models.prediction import Prediction
 from models.signal import SignalError
 from service.decoding import Decoding
 from service.engine import Engine, EngineStopped
+from service.eventmessages import LinkEvent
 from service.history import History, LinkEntry, Place, Speaker, Told, playback_entry
 from service.marks import Marks
-from service.messages import TOPICS, LinkEvent, Timing
+from service.messages import Timing
+from service.tally import Counts
+from service.watcher import Watcher
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
-
-
-class Watcher(Protocol):
-    """Who is told of a session, from any of its threads; the calls do not block."""
-
-    def prompt(self, session: Session) -> None:
-        """Something should be sent at once: a prediction, a marker, the link, the state."""
-        ...
-
-    def signal(self, session: Session) -> None:
-        """There is more signal."""
-        ...
 
 
 class SessionOver(RuntimeError):
@@ -84,6 +76,7 @@ class Session:
         self.info: StreamInfo | None = None
         self.link: LinkEntry | None = None
         self.history: History | None = None
+        self.counts = Counts()
         self.opened = threading.Event()
         """Set once the source is open, or has failed to."""
         self._engine = engine
@@ -108,11 +101,15 @@ class Session:
 
     def close(self) -> None:
         """End the session; returns when its thread has ended."""
+        self.stop()
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Have the session end, without waiting for it."""
         with self._closing:
             self._closed = True
             if self._driver is not None:
                 self._driver.close()
-        self._thread.join()
 
     def place(self) -> Place:
         """Where the session stands, all hops so far predicted; its thread waits meanwhile.
@@ -127,8 +124,7 @@ class Session:
         with self._between:
             history = self.check_open()
             state = self._decoding.state() if self._decoding else None
-            following = {topic: history.log(topic).next for topic in TOPICS}
-            return Place(history, history.expected, following, state)
+            return history.place(state)
 
     def change_model(self, engine: Engine | None, r: float) -> None:
         """Let another model speak, or none; the epoch goes on, and so do the predictions' numbers.
@@ -149,9 +145,8 @@ class Session:
             if self._decoding:
                 self._decoding.finish()
             self._decoding, self.r, self.info = decoding, r, driver.info
-            history.change_speaker(decoding.speaker if decoding else Speaker())
-            detail = f"{decoding.checkpoint.name if decoding else 'no model'} speaks from here on"
-            self._tell(LinkEntry(local_clock(), "model", detail, history.expected))
+            self.counts.period = decoding.period if decoding else math.inf
+            self._tell(history.change_speaker(decoding.speaker if decoding else Speaker()))
 
     def place_marks(self) -> None:
         """Log the markers that need not wait any more; from any thread."""
@@ -247,6 +242,7 @@ class Session:
         """Give the model its electrodes, or go on without it."""
         try:
             self._decoding = self._decode(engine, info, self.r)
+            self.counts.period = self._decoding.period
         except (MontageError, SignalError) as error:
             if self._required:
                 raise
@@ -268,6 +264,7 @@ class Session:
         assert self.history is not None
         if gap := self.history.gap_before(chunk):
             self._tell(gap)
+        self.counts.samples += chunk.n_times
         self.history.take(chunk)
         if chunk.markers:
             self._watcher.prompt(self)
@@ -285,6 +282,7 @@ class Session:
 
     def _tell(self, entry: LinkEntry) -> None:
         assert self.history is not None
+        self.counts.befell(entry)
         if entry.event in ("connected", "lost", "retrying", "paused", "playing"):
             self.link = entry
         self.history.link.append(entry)
@@ -295,5 +293,6 @@ class Session:
     def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
         assert self.history is not None
         timing = Timing(received, stepped, local_clock())
+        self.counts.predicted(prediction.outputs is None, timing.published - received)
         self.history.prediction.append(Told(prediction, timing))
         self._watcher.prompt(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,10 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
-        self._closed = False
+        self.ending = False
+        """Whether the service ends: no session is opened any more."""
+        self.loading: Counter[str] = Counter()
+        """The models that sessions wait for."""
         self._opened = 0
 
     def all(self) -> dict[str, Session]:
@@ -122,6 +126,10 @@ class Sessions:
             there = ", ".join(sorted(self._sessions)) or "none"
             raise NoSession(f"wanted a session; found no {name!r}; there are: {there}")
         return self._sessions[name]
+
+    def engines(self) -> dict[str, Engine]:
+        """The engines by the names or paths of their checkpoints."""
+        return dict(self._engines)
 
     @property
     def failure(self) -> BaseException | None:
@@ -156,6 +164,7 @@ class Sessions:
         name = self._name(url, name)
         engine, r = await self.engine_of(choice)
         session = Session(name, url, engine, choice.required, r, self._hub, connect)
+        self._check_running()
         if name in self._sessions:
             raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
         self._sessions[name] = session
@@ -179,7 +188,7 @@ class Sessions:
         SessionFailed
             If the service ends.
         """
-        engine = await asyncio.to_thread(self._engine, choice.name) if choice.name else None
+        engine = await self._load(choice.name) if choice.name else None
         return engine, engine.checkpoint.r if engine and choice.memory else 0.0
 
     def _name(self, url: str, name: str | None) -> str:
@@ -193,11 +202,23 @@ class Sessions:
             name = f"{kind}-{self._opened}"
         return name
 
+    async def _load(self, model: str) -> Engine:
+        """The engine of a checkpoint; ``loading`` names the model meanwhile."""
+        self.loading[model] += 1
+        try:
+            return await asyncio.to_thread(self._engine, model)
+        finally:
+            self.loading -= Counter([model])  # which drops the name with the last one
+
+    def _check_running(self) -> None:
+        """Raises SessionFailed where the service ends."""
+        if self.ending:
+            raise SessionFailed("wanted a running service; found that it ends; start it again")
+
     def _engine(self, model: str) -> Engine:
         """The engine of a checkpoint, started at its first use."""
         with self._engines_lock:
-            if self._closed:
-                raise SessionFailed("wanted a running service; found that it ends; start it again")
+            self._check_running()
             if model not in self._engines:
                 self._engines[model] = Engine(load_checkpoint(model, self._models))
             return self._engines[model]
@@ -213,14 +234,31 @@ class Sessions:
             del self._sessions[session.name]
             self._hub.remove(session)
 
-    async def close_all(self) -> None:
-        """End everything, the engines last."""
-        await asyncio.gather(*(self._end(each) for each in list(self._sessions.values())))
-        await asyncio.to_thread(self._close_engines)
+    async def close_all(self, within: float | None = None) -> list[str]:
+        """End everything, the engines last.
+
+        Parameters
+        ----------
+        within
+            Seconds for the sessions; None waits for as long as it takes.
+
+        Returns
+        -------
+        list of str
+            The sessions that had not ended by then.
+        """
+        self.ending = True
+        sessions = list(self._sessions.values())
+        for each in sessions:  # all at once: the threads that wait for their ends are few
+            await asyncio.to_thread(each.stop)
+        ends = {asyncio.create_task(self._end(each), name=each.name) for each in sessions}
+        hanging = (await asyncio.wait(ends, timeout=within))[1] if ends else set()
+        if not hanging:
+            await asyncio.to_thread(self._close_engines)
+        return sorted(each.get_name() for each in hanging)
 
     def _close_engines(self) -> None:
         """Also one that is only being loaded now: whoever loads it holds the lock."""
         with self._engines_lock:
-            self._closed = True
             for engine in self._engines.values():
                 engine.close()

@@ -1,4 +1,4 @@
-"""What the service is told: flags first, then MIMAMBA_... in the environment, then defaults."""
+"""What the service is told: config.py tells from where."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.eventlog import LogFormat, LogLevel
 from service.tokens import Tokens, read_tokens
 
 DEFAULT_SOURCE = "simulate://"
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
     insecure_http: bool = False
+    log_format: LogFormat = "text"
+    log_level: LogLevel | None = None
 
     @property
     def on_loopback(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,14 @@ CaFile = Annotated[
         show_default=False,
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MIMAMBA_CONFIG",
+        help="A TOML file of settings. [default: mimamba.toml in your configuration folder]",
+        show_default=False,
+    ),
+]
 
 
 def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
@@ -83,6 +92,17 @@ def print_montage(console: Console, montage: Sequence[Electrode]) -> None:
                 highlight=False,
                 markup=False,
             )
+
+
+def recordings_folder(given: Path | None, config: Path | None = None) -> Path:
+    """Where the recordings are: as the service has it, whose file of settings counts here, too."""
+    from service.config import find_config
+    from service.room import data_folder
+    from service.serve import make_settings
+
+    named = os.environ.get("MIMAMBA_CONFIG")
+    file = find_config(config or (Path(named) if named else None))
+    return data_folder(make_settings({"data_dir": given} if given else {}, file).data_dir)
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from service.client import Client
 from service.credentials import Credentials
+from service.eventmessages import Link
 from service.measures import BandsMessage, QualityMessage
 from service.messages import (
-    Link,
     PredictionMessage,
     ServerMessage,
     SessionState,

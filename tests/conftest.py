@@ -32,8 +32,11 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _recordings_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the recordings of the person who runs it."""
+    """No test reads or writes the recordings or settings of the person who runs it."""
+    settings = tmp_path_factory.mktemp("settings") / "mimamba.toml"
+    settings.touch()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIMAMBA_CONFIG", str(settings))
         patch.setenv("MIMAMBA_DATA_DIR", str(tmp_path_factory.mktemp("recordings")))
         yield
 

@@ -17,6 +17,7 @@ from drivers.base import StreamInfo
 from models.bands import ChannelBands
 from models.meter import ChannelQuality
 from models.montage import Electrode
+from service.eventmessages import Link, MarkerMessage
 from service.measures import BandsMessage, QualityMessage
 from service.messages import (
     PROTOCOL,
@@ -24,8 +25,6 @@ from service.messages import (
     Error,
     Heartbeat,
     Hello,
-    Link,
-    MarkerMessage,
     Model,
     Ok,
     Pong,

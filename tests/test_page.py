@@ -59,8 +59,10 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert foreign == []
-    # A connection that is lost and a token that is refused are told by the browser, too.
-    assert [each for each in errors if "WebSocket" not in each and " 401 " not in each] == []
+    # A connection that is lost and a token that is refused are told by the browser, too; so is a
+    # request that a service which ends, and says so of its sessions, does not answer any more.
+    told = re.compile(r"WebSocket| 401 |net::ERR_(CONNECTION|EMPTY_RESPONSE)")
+    assert [each for each in errors if not told.search(each)] == []
 
 
 def picture(page: Page) -> bytes:

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-import uvicorn
 from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -31,6 +30,7 @@ from service.messages import (
     encode,
 )
 from service.serve import Start, bind, make_config, make_settings
+from service.server import Server
 
 PATIENCE = 30.0
 """Seconds after which what should come is not awaited any more."""
@@ -84,7 +84,8 @@ def live(
     # A small buffer, which accepted sockets inherit, so that a stall shows soon.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = Start(made, Console(quiet=True))
-    start.server = server = uvicorn.Server(make_config(make_app(made, start, grace=grace), made))
+    app = make_app(made, start, grace=grace)
+    start.server = server = Server(make_config(app, made), app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     scheme = "https" if made.ssl_certfile else "http"

@@ -21,10 +21,10 @@ from drivers.base import Marker, StreamInfo
 from drivers.synthesis import Synthesis
 from service.acquirer import Acquirer, PushRefused
 from service.client import ServiceUnreachable
+from service.eventmessages import Link
 from service.measures import QualityMessage
 from service.messages import (
     Error,
-    Link,
     Ping,
     Pong,
     PredictionMessage,

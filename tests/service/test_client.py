@@ -13,15 +13,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from service.cli import app
 from service.client import Client, ServiceUnreachable, stream_url, topic_of
-from service.messages import (
-    Link,
-    PredictionMessage,
-    SessionState,
-    Signal,
-    Since,
-    Skipped,
-    Subscribed,
-)
+from service.eventmessages import Link
+from service.messages import PredictionMessage, SessionState, Signal, Since, Skipped, Subscribed
 from tests.service.live import PATIENCE, live
 
 pytestmark = pytest.mark.anyio

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 from service.connection import read_frame
+from service.eventmessages import Link, MarkerMessage
 from service.messages import (
     Error,
     Heartbeat,
     Hello,
-    Link,
-    MarkerMessage,
     Ok,
     Ping,
     Pong,

@@ -11,7 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from service.messages import Link, PredictionMessage, Signal, Since, Subscribe
+from service.eventmessages import Link
+from service.messages import PredictionMessage, Signal, Since, Subscribe
 from tests.service.live import Live, live, talk
 from tests.service.recordings import write_muse
 

@@ -13,12 +13,14 @@ from service.messages import (
     Error,
     Heartbeat,
     Hello,
+    Mark,
     Ping,
     SessionState,
     Subscribe,
     Subscribed,
 )
 from tests.service.live import Live, bearer, live, talk
+from tests.service.test_metrics import numbers
 from tests.service.test_tokens import CONTROL, VIEW
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,18 @@ async def test_a_wrong_token_is_sent_away_and_too_many_are_told_so(way: str) -> 
         refused = service.http.get("/v1/sessions")
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 60
+
+
+async def test_what_a_viewer_may_not_say_is_counted_where_a_viewer_may_look() -> None:
+    with live(source=[], model="none", token=CONTROL, view_token=VIEW) as service:
+        async with talk(service.url, headers=bearer(VIEW)) as client:
+            await client.say(Mark("simulate-1", "x", id=1))
+            assert (await client.find(Error)).code == "forbidden"
+        assert numbers(service)["mimamba_errors_total", "forbidden"] == 1
+        service.http.headers["Authorization"] = f"Bearer {VIEW}"
+        assert service.http.get("/metrics").status_code == 200
+        del service.http.headers["Authorization"]
+        assert service.http.get("/metrics").status_code == 401
 
 
 async def test_a_viewer_may_show_a_better_token_later(service: Live) -> None:

@@ -19,14 +19,16 @@ from drivers.clock import local_clock
 from drivers.lslmarkers import MOST, Heard
 from drivers.recording import read_recording
 from service.cli import app
+from service.eventmessages import MarkerMessage
 from service.log import SignalLog
 from service.markers import BadLabel, BadTimestamp, set_marker
 from service.marks import PATIENCE, Marks
-from service.messages import Error, Mark, MarkerMessage, Ok, Signal, Subscribe
+from service.messages import Error, Mark, Ok, Signal, Subscribe
 from service.session import SessionOver
 from service.udpmarkers import CannotListen, UDPMarkers, bind_datagrams
 from tests.service.live import Live, live, talk
 from tests.service.scripted import INFO, Stage, staged
+from tests.service.test_metrics import numbers
 
 pytestmark = pytest.mark.anyio
 
@@ -210,6 +212,7 @@ async def say_all(service: Live, client: Any, udp_port: int) -> None:
         await arrives("to all")
         program.sendto("simulate-1\tä to one\r\n".encode(), ("127.0.0.1", udp_port))
     await arrives("ä to one")
+    assert numbers(service)["mimamba_datagrams_refused_total", ""] == 4
 
 
 async def test_what_is_refused_is_told() -> None:
@@ -225,6 +228,10 @@ async def test_what_is_refused_is_told() -> None:
                 await client.say(asked)
                 error = await client.find(Error)
                 assert (error.code, error.id) == (code, asked.id)
+        told = numbers(service)
+        assert {code: told["mimamba_errors_total", code] for code in refused} == dict.fromkeys(
+            refused, 1
+        )
         for new, status in (
             ({"label": "a\tb"}, 422),
             ({"label": "x", "timestamp": 1e9}, 422),

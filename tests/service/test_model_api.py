@@ -15,9 +15,9 @@ from models.decoder import StreamingDecoder
 from models.prediction import Prediction
 from service.cli import app
 from service.engine import Engine
+from service.eventmessages import Link
 from service.history import Told
 from service.messages import (
-    Link,
     Ok,
     PredictionMessage,
     Since,
@@ -28,6 +28,7 @@ from service.messages import (
 )
 from service.reader import Frames, Reader
 from service.session import SessionOver
+from service.tally import Totals
 from tests.service.live import Live, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, Stage, staged
@@ -99,12 +100,12 @@ def test_a_reader_is_told_who_speaks_between_their_predictions(engines: list[Eng
     one, other = engines
     with staged(one) as stage:
         stage.play(*chunks_of(0, 512))
-        now = Reader(stage.session, Frames(), binary=True)
+        now = Reader(stage.session, Frames(Totals()), binary=True)
         now.subscribe(["link"], None)
         stage.session.change_model(other, 0.0)
         stage.play(*chunks_of(512, 1024))
         stage.session.change_model(None, 0.0)
-        late = Reader(stage.session, Frames(), binary=True)
+        late = Reader(stage.session, Frames(Totals()), binary=True)
         late.subscribe(["prediction"], Since(""))
         heard = [decode_server(late.describe())]
         while frames := late.take():
@@ -124,7 +125,7 @@ def test_a_reader_is_told_who_speaks_between_their_predictions(engines: list[Eng
         assert isinstance(second, Subscribed)
         assert second.next == {"prediction": 8}
         # Who comes back in the second one's time is told of that one, and goes on.
-        back = Reader(stage.session, Frames(), binary=True)
+        back = Reader(stage.session, Frames(Totals()), binary=True)
         back.subscribe(["prediction"], Since(second.epoch, {"prediction": 9}))
         described = decode_server(back.describe())
         assert isinstance(described, Subscribed)

@@ -21,8 +21,8 @@ from drivers.base import BadRecording
 from drivers.recording import read_recording
 from service.card import Card, load_card, save_card
 from service.listing import recover_recordings, show_recordings
-from service.recordings import NoRecording, RecordingRefused, Recordings, recover_recording
-from service.recover import BeingWritten
+from service.recordings import NoRecording, RecordingRefused, Recordings
+from service.recover import BeingWritten, recover_recording
 from tests.service.live import Live, live
 from tests.service.recordings import write_muse
 from tests.service.test_cli import LONGEST, MIMAMBA, run, serving
@@ -249,12 +249,12 @@ def test_the_terminal_lists_and_recovers(
     assert "it holds nothing" in done.stderr
     assert (load_card(path).state, load_card(path).person) == ("recovered", "P-07")
     assert load_card(tmp_path / "bad.xdf").state == "damaged"
-    recover_recordings(path, None)
+    recover_recordings(path)
     assert "whole" in capsys.readouterr().out
     show_recordings(tmp_path, json=False)
     assert "P-07" in capsys.readouterr().out
     with pytest.raises(BadRecording, match="No such file"):
-        recover_recordings(tmp_path / "missing.xdf", None)
+        recover_recordings(tmp_path / "missing.xdf")
 
 
 def test_a_card_is_replaced_whole(tmp_path: Path) -> None:

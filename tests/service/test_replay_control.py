@@ -22,7 +22,8 @@ from models.prediction import Prediction
 from service.cli import app
 from service.control import ControlRefused
 from service.control import control as play
-from service.messages import Link, PredictionMessage, Since, Subscribe, Subscribed
+from service.eventmessages import Link
+from service.messages import PredictionMessage, Since, Subscribe, Subscribed
 from service.replay_api import control_replay, read_replay
 from service.settings import DEFAULT_MODEL
 from tests.drivers import xdffile

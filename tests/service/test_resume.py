@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from drivers.base import Chunk, Marker
 from service.client import Client
+from service.eventmessages import MarkerMessage
 from service.messages import (
-    MarkerMessage,
     PredictionMessage,
     ServerMessage,
     Since,
@@ -27,6 +27,7 @@ from service.messages import (
     decode_server,
 )
 from service.reader import Frames, Reader
+from service.tally import Totals
 from tests.service.live import PATIENCE, Live, Talk, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.proxy import Line, bad_line
@@ -95,7 +96,7 @@ class Played:
 
 def connect(stage: Stage, ledger: Ledger) -> Reader:
     """A new connection, which goes on where the ledger ends."""
-    reader = Reader(stage.session, Frames(), binary=True)
+    reader = Reader(stage.session, Frames(Totals()), binary=True)
     epoch = ledger.epochs[-1] if ledger.epochs else ""
     since = {"marker": ledger.expected - 1} if ledger.epochs else {}
     reader.subscribe(["marker"], Since(epoch, since))  # type: ignore[arg-type]

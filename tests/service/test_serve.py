@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from service.authmessages import Auth
+from service.eventlog import JSONLine, told
 from service.messages import Hello, Ping, Pong
 from service.serve import announce, make_settings
 from service.tokens import Tokens, read_tokens
@@ -64,6 +66,17 @@ def test_given_tokens_are_not_told_again(tmp_path: Path, flags: dict[str, object
     with terminal():
         assert "oken" not in announced(tmp_path, flags)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_made_tokens_are_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with terminal(), caplog.at_level(logging.INFO, "service.serve"):
+        announced(tmp_path, {**BEYOND, "log_format": "json"}, Tokens(CONTROL, VIEW))
+    lines = [JSONLine().format(each) for each in caplog.records]
+    path = tmp_path / "tokens-8765"
+    assert [json.loads(each).get("file") for each in lines] == [None, str(path)]
+    assert json.loads(lines[0])["address"] == "http://127.0.0.1:8765/"
+    assert CONTROL not in "".join(lines)
+    assert read_tokens(path) == Tokens(CONTROL, VIEW)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +138,11 @@ def debugging() -> Iterator[list[str]]:
 
 @pytest.mark.anyio
 async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
-    with live(source=[], token=CONTROL, view_token=VIEW) as service, debugging() as lines:
+    with (
+        told("json", "info"),
+        live(source=[], token=CONTROL, view_token=VIEW) as service,
+        debugging() as lines,
+    ):
         secrets = [CONTROL, VIEW, "a-wrong-token-of-the-tests"]
         for token in secrets[::-1]:
             service.http.get("/v1/sessions", headers=bearer(token))
@@ -144,6 +161,7 @@ async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(secrets) == 4
     text = "\n".join(lines) + "".join(capfd.readouterr())
     assert '"POST /v1/login HTTP/1.1" 200' in text
+    assert '"client came"' in text
     assert '"WebSocket /v1/stream" [accepted]' in text
     for secret in secrets:
         assert secret not in text

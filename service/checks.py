@@ -1,0 +1,123 @@
+"""What ``mimamba doctor`` looks at: software, the disk, and the service itself."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from service.finding import Finding, fail, note, ok
+from service.latency import Heard, NoService, listen, simulated_service, summary
+from service.page import find_page
+from service.room import LEAST_BYTES, LOW_BYTES, free_space
+
+OLDEST_PYTHON = (3, 11)
+SLOW_SYNC = 0.1
+"""Seconds of one fsync; a recorder makes one every 2 s, and writes nothing meanwhile."""
+SECONDS = 10.0
+"""How long the latency is measured."""
+PREDICTIONS = 2
+"""A second, of the shipped model."""
+PATIENCE = 45.0
+"""Seconds for the service to start, its model to warm up, and the measurement."""
+SLOW = 100.0
+"""ms at the 99th percentile: what a person begins to see."""
+
+
+def check_python() -> Finding:
+    """The interpreter's version."""
+    found = f"{platform.python_version()} on {platform.platform(terse=True)}"
+    if sys.version_info < OLDEST_PYTHON:
+        return fail("Python", found, "install Python 3.11 or newer")
+    return ok("Python", found)
+
+
+def check_torch() -> Finding:
+    """PyTorch, and where it computes."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return fail("PyTorch", str(error), "install mimamba again: pip install .")
+    found = f"{torch.__version__}, {torch.get_num_threads()} threads"
+    if not torch.cuda.is_available():
+        return ok("PyTorch", f"{found}, no CUDA device: models run on the CPU")
+    return ok("PyTorch", f"{found}, {torch.cuda.get_device_name()}")
+
+
+def check_mamba_ssm() -> Finding:
+    """The kernels for CUDA devices, which nobody needs without one."""
+    name = "mamba-ssm"
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        need = "not installed; only CUDA devices use it"
+        return note(name, need, "where there is one: pip install 'mimamba[cuda]'")
+    import torch
+
+    if not torch.cuda.is_available():
+        return note(name, f"{found}, unused: PyTorch sees no CUDA device")
+    try:
+        importlib.import_module("mamba_ssm")
+    except (ImportError, OSError) as error:
+        return note(name, f"{found}, which does not load: {error}", "build it for this PyTorch")
+    return ok(name, found)
+
+
+def check_page() -> Finding:
+    """Whether the page is built."""
+    folder = find_page()
+    if folder is None:
+        return fail("page", "not built", "install mimamba again: pip install .")
+    return ok("page", str(folder))
+
+
+def check_disk(folder: Path) -> Finding:
+    """Free space, and how long it takes to make a file safe, in the folder of the recordings."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    remedy = "choose another folder with --data-dir"
+    try:
+        free, seconds = free_space(there), _sync(there)
+    except OSError as error:
+        return fail("disk", f"{there}: {error.strerror or error}", remedy)
+    found = f"{there}: {free / 1e9:.1f} GB free, fsync in {1e3 * seconds:.1f} ms"
+    if free < 2 * LEAST_BYTES:
+        return fail("disk", found, f"make room, or {remedy}")
+    if free < LOW_BYTES:
+        return note("disk", found, f"make room, or {remedy}")
+    return note("disk", found, remedy) if seconds > SLOW_SYNC else ok("disk", found)
+
+
+def _sync(folder: Path) -> float:
+    """Seconds to write 8 kB, as a recorder does, and have them on the disk."""
+    with NamedTemporaryFile(dir=folder, prefix=".mimamba-doctor-") as file:
+        start = time.perf_counter()
+        file.write(bytes(8192))
+        file.flush()
+        os.fsync(file.fileno())
+        return time.perf_counter() - start
+
+
+def check_latency(seconds: float = SECONDS) -> Finding:
+    """From a sample's reception to its prediction at a client, through a service of its own."""
+    name, remedy = "latency", "stop other programs, or let the machine run at its full clock"
+    try:
+        with simulated_service() as url:
+            times = summary(asyncio.run(_measure(url, round(PREDICTIONS * seconds))))
+    except NoService as error:
+        return fail(name, error.found, error.remedy)
+    except TimeoutError:
+        return fail(name, f"not {seconds:g} s of predictions within {PATIENCE:g} s", remedy)
+    middle, _, late, worst = times["reception to client"]
+    found = f"{middle:.1f} ms at the median, {late:.1f} ms at the 99th percentile, {worst:.1f} most"
+    return note(name, found, remedy) if late > SLOW else ok(name, found)
+
+
+async def _measure(url: str, count: int) -> Heard:
+    async with asyncio.timeout(PATIENCE):
+        return await listen(url, count, lambda: None)

@@ -1,0 +1,59 @@
+"""Commands for who runs a service: ``config``, ``doctor``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from service.terminal import Config, DataDir, one_line_errors, recordings_folder
+
+app = typer.Typer()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def config(context: typer.Context) -> None:
+    """What mimamba serve would run with, and where each setting came from.
+
+    Takes the flags of mimamba serve.
+    """
+    with one_line_errors():
+        from service.config import find_config, origins, show_config
+        from service.serve import make_settings
+
+        flags = _flags_of_serve(context)
+        file = find_config(flags.pop("config", None))
+        show_config(make_settings(flags, file), origins(flags, file))
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not measure the latency, which takes 15 s.")
+    ] = False,
+) -> None:
+    """Look whether all is there that mimamba needs; status 1 where something fails."""
+    with one_line_errors():
+        from service.doctor import doctor as run
+
+        if not run(recordings_folder(data_dir, config), json, quick):
+            raise typer.Exit(1)
+
+
+def _flags_of_serve(context: typer.Context) -> dict[str, Any]:
+    """The flags of ``mimamba serve`` on this command's line, and those alone."""
+    assert context.parent is not None
+    group = context.parent.command
+    assert isinstance(group, TyperGroup)
+    with group.commands["serve"].make_context("serve", list(context.args)) as serve:
+        return {name: value for name, value in serve.params.items() if _given(serve, name)}
+
+
+def _given(context: Any, name: str) -> bool:
+    """Whether a parameter is on the command line, and not from elsewhere."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

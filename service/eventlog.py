@@ -1,0 +1,117 @@
+"""What the service tells its operator: one event a line, as text or as JSON.
+
+Only the fields named here ever get into a line. None of them can hold samples, predictions, a
+person's name or notes, or a token.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+LogFormat: TypeAlias = Literal["text", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+FIELDS = (
+    "session",
+    "client",
+    "peer",
+    "recording",
+    "model",
+    "worker",
+    "address",
+    "source",
+    "file",
+    "code",
+    "count",
+    "reason",
+)
+"""What an event may be about; given as ``extra``."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def told(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
+    """Send every event of this process to stderr, those of its libraries and dying threads too.
+
+    Parameters
+    ----------
+    form
+        Text for people, JSON for programs.
+    level
+        The least important level told; None takes ``warning`` for text, as a terminal shows the
+        rest in another way, and ``info`` for JSON.
+    """
+    least = (level or ("info" if form == "json" else "warning")).upper()
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JSONLine() if form == "json" else TextLine())
+    stream.setLevel(least)  # of all events, also of loggers that have a level of their own
+    root, hook = logging.getLogger(), threading.excepthook
+    before = root.level
+    root.addHandler(stream)
+    root.setLevel(least)
+    logging.captureWarnings(True)
+    threading.excepthook = thread_died
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
+        logging.captureWarnings(False)
+        root.setLevel(before)
+        root.removeHandler(stream)
+
+
+def thread_died(died: threading.ExceptHookArgs) -> None:
+    """Tell of a thread that ended by an error of ours; for ``threading.excepthook``."""
+    if died.exc_value is not None:
+        name = died.thread.name if died.thread else None
+        error = (died.exc_type, died.exc_value, died.exc_traceback)
+        log.error("a thread died", exc_info=error, extra={"worker": name})
+
+
+class JSONLine(logging.Formatter):
+    """An event as one JSON object in one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """``time`` (UTC), ``level``, ``logger``, ``event``, and the fields that it has."""
+        line = {
+            "time": _time(record).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class TextLine(logging.Formatter):
+    """An event as a line for people; a traceback follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level and event, then the fields."""
+        time = _time(record).astimezone().strftime("%H:%M:%S")
+        told = [f"{name}={value}" for name, value in fields(record).items()]
+        line = " ".join([time, record.levelname.lower(), record.getMessage(), *told])
+        line = " ".join(line.splitlines())
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return line
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """What an event is about, in the order of ``FIELDS``."""
+    there = record.__dict__
+    return {name: there[name] for name in FIELDS if there.get(name) is not None}
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)

@@ -1,0 +1,101 @@
+"""Added latency, measured: from a chunk's reception to its prediction at a WebSocket client.
+
+A service in a process of its own watches the simulator with the shipped model; the client is in
+this process, on the same machine and so on the same clock.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import numpy as np
+
+from drivers.base import Mismatch
+from drivers.clock import local_clock
+from service.client import Client
+from service.messages import PredictionMessage, SessionState
+
+SOURCE = "simulate://?seed=1"
+PERCENTILES = (50, 90, 99, 100)
+
+Heard: TypeAlias = list[tuple[PredictionMessage, float]]
+"""Predictions, each with the time of its arrival."""
+
+
+class NoService(Mismatch):
+    """The service that was to be measured did not start."""
+
+
+@contextmanager
+def simulated_service() -> Iterator[str]:
+    """A service on a free port, whose address it gives; nobody's settings and recordings matter.
+
+    Raises
+    ------
+    NoService
+        If it does not start.
+    """
+    with TemporaryDirectory() as folder:
+        kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("MIMAMBA_")}
+        code = "from service.cli import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "serve", "--port", "0", "--source", SOURCE],
+            env={**kept, "MIMAMBA_CONFIG": os.devnull, "MIMAMBA_DATA_DIR": folder},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        try:
+            said = ""
+            while not (found := re.search(r"http://\S+/", said)):
+                last, said = said, process.stderr.readline()
+                if not said:
+                    raise NoService("a service that starts", repr(last), "run: mimamba serve")
+            yield found[0]
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+async def listen(url: str, count: int, heard_one: Callable[[], object]) -> Heard:
+    """So many predictions that are ok."""
+    heard: Heard = []
+    async with Client(url) as client:
+        async for message in client:
+            now = local_clock()
+            if isinstance(message, SessionState) and message.state == "opened":
+                await client.subscribe(message.session, ["prediction", "signal"])
+            elif isinstance(message, PredictionMessage) and message.status == "ok":
+                heard.append((message, now))
+                heard_one()
+            if len(heard) == count:
+                break
+    return heard
+
+
+def stages(told: PredictionMessage, heard: float) -> dict[str, float]:
+    """Where a prediction's time went, seconds."""
+    timing = told.timing
+    return {
+        "reception to step": timing.stepped - timing.received,
+        "step to log": timing.published - timing.stepped,
+        "log to client": heard - timing.published,
+        "reception to client": heard - timing.received,
+    }
+
+
+def summary(heard: Heard) -> dict[str, list[float]]:
+    """The stages' ``PERCENTILES``, ms."""
+    rows = [stages(told, at) for told, at in heard]
+    return {
+        name: list(1e3 * np.percentile([row[name] for row in rows], PERCENTILES))
+        for name in rows[0]
+    }

@@ -1,0 +1,96 @@
+"""The doctor's checks, on systems made for them, and its lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service import checks, devices
+from service.cli import app
+from service.finding import LINUX, ok
+from service.room import LEAST_BYTES
+
+pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
+
+
+def test_every_check_is_a_line_and_all_is_well_here(tmp_path: Path) -> None:
+    line = ["doctor", "--quick", "--json", "--data-dir", str(tmp_path / "recordings")]
+    ended = CliRunner().invoke(app, line)
+    told = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
+    assert told.keys() == {
+        *("Python", "PyTorch", "mamba-ssm", "BrainFlow", "LSL", "Bluetooth", "serial ports"),
+        *("FTDI latency", "disk", "page"),
+    }
+    failed = {name for name, each in told.items() if each["verdict"] == "fail"}
+    assert failed <= {"Bluetooth", "serial ports"}  # of this machine's own
+    assert ended.exit_code == (1 if failed else 0)
+    assert all(told[name]["remedy"] for name in failed)
+    assert not (tmp_path / "recordings").exists()
+
+
+def test_a_failure_is_status_1_and_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.checks.find_page", lambda: None)
+    monkeypatch.setattr("service.doctor.check_lsl", lambda: ok("LSL", "left out"))
+    ended = CliRunner().invoke(app, ["doctor", "--quick"])
+    assert ended.exit_code == 1
+    (line,) = [each for each in ended.stdout.splitlines() if each.startswith("fail  page")]
+    assert "pip install ." in line
+
+
+def test_an_ftdi_chip_that_waits_is_noted(tmp_path: Path) -> None:
+    assert devices.check_ftdi(tmp_path).verdict == "ok"
+    for port, time in (("ttyUSB0", 1), ("ttyUSB1", 16)):
+        (tmp_path / port).mkdir()
+        (tmp_path / port / "latency_timer").write_text(f"{time}\n")
+    found = devices.check_ftdi(tmp_path)
+    assert (found.verdict, found.found) == ("note", "ttyUSB0: 1 ms, ttyUSB1: 16 ms")
+    assert found.remedy == f"echo 1 | sudo tee {tmp_path}/ttyUSB1/latency_timer"
+
+
+def test_a_serial_port_must_be_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.check_serial(tmp_path).verdict == "note"
+    (tmp_path / "ttyUSB0").touch()
+    assert devices.check_serial(tmp_path).verdict == "ok"
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
+    found = devices.check_serial(tmp_path)
+    assert found.verdict == "fail"
+    assert "usermod -aG" in (found.remedy or "")
+
+
+def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
+    assert devices.check_bluetooth(tmp_path).verdict == "note"
+    (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
+    assert devices.check_bluetooth(tmp_path).verdict == "ok"
+    switch = tmp_path / "rfkill" / "rfkill0"
+    switch.mkdir(parents=True)
+    for name, value in (("type", "bluetooth"), ("soft", "1"), ("hard", "0")):
+        (switch / name).write_text(value)
+    found = devices.check_bluetooth(tmp_path)
+    assert (found.verdict, found.remedy) == ("fail", "run: rfkill unblock bluetooth")
+
+
+def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "find", lambda *_: [])
+    found = devices.check_lsl()
+    assert found.verdict == "fail"
+    assert "KnownPeers" in (found.remedy or "")
+
+
+def test_a_full_or_slow_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.check_disk(tmp_path / "not" / "yet").found.startswith(f"{tmp_path}: ")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(checks, "SLOW_SYNC", -1.0)
+    assert checks.check_disk(tmp_path).verdict == "note"
+    monkeypatch.setattr(checks, "free_space", lambda _: LEAST_BYTES)
+    assert checks.check_disk(tmp_path).verdict == "fail"
+
+
+def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.latency.SOURCE", "simulate://?colour=blue")
+    monkeypatch.setattr("service.latency.sys.executable", "/bin/false")
+    found = checks.check_latency()
+    assert (found.verdict, found.remedy) == ("fail", "run: mimamba serve")

@@ -1,0 +1,75 @@
+"""The images' small parts; the images themselves need a builder (docker/README.md)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.serve import make_settings
+from service.tokens import Tokens
+from tests.service.certificates import make_certificate
+from tests.service.live import live
+from tests.service.test_tokens import CONTROL, VIEW
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def healthcheck(port: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "docker" / "healthcheck.py"],
+        env={**os.environ, "MIMAMBA_PORT": str(port)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_health_check_tells_a_living_service_from_none() -> None:
+    with live(model="none") as service:
+        port = urlsplit(service.url).port
+        assert port
+        assert healthcheck(port).returncode == 0
+    ended = healthcheck(port)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_health_check_asks_a_guarded_service_over_tls(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    settings = {"host": "0.0.0.0", "token": CONTROL, **certificate.settings()}
+    with live(source=[], trust=certificate.trust(), **settings) as service:
+        port = urlsplit(service.url).port
+        assert port
+        assert healthcheck(port).returncode == 0
+
+
+def test_compose_starts_a_service_that_asks_for_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docker" / "compose.yaml").read_text()
+    (line,) = re.findall(r"^ +command: \[serve, (.+)\]$", text, re.MULTILINE)
+    named = re.findall(r"^ +(MIMAMBA_\w+):", text, re.MULTILINE)
+    assert named == ["MIMAMBA_TOKEN", "MIMAMBA_VIEW_TOKEN", "MIMAMBA_SOURCE"]
+    for name, value in zip(named, (CONTROL, VIEW, "simulate://"), strict=True):
+        monkeypatch.setenv(name, value)
+    told = CliRunner().invoke(app, ["config", *line.split(", ")], env={"COLUMNS": "300"})
+    assert told.exit_code == 0, told.output
+    assert len(re.findall("environment MIMAMBA_(?:VIEW_)?TOKEN", told.output)) == 2
+    settings = make_settings({"host": "0.0.0.0", "insecure_http": True})
+    assert settings.tokens() == Tokens(CONTROL, VIEW)
+
+
+def test_the_dependencies_layer_is_what_the_project_needs() -> None:
+    script = ROOT / "docker" / "requirements.py"
+    told = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert told.splitlines() == project["dependencies"]
