@@ -20,6 +20,7 @@ from torch import Tensor
 
 from drivers.base import Mismatch
 from models.architecture import MSiMambaConfig
+from models.baseline import LONGEST
 from models.network import MSiMamba
 from models.prediction import Outputs
 from models.signal import SignalConfig
@@ -66,6 +67,8 @@ class Header:
         Of the weights.
     notice
         What a person must be told before they see a prediction; None for nothing.
+    baseline
+        Seconds of the person's rest by which windows were aligned in training; 0 for none.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Header:
     scores: dict[str, float]
     licence: str
     notice: str | None = None
+    baseline: float = 0.0
 
     def __post_init__(self) -> None:
         a = self.architecture
@@ -93,6 +97,8 @@ class Header:
                 raise ValueError(f"{what} ({value}) are not {other} ({expected})")
         if not 0 <= self.r <= 1:
             raise ValueError(f"r is 0 to 1, not {self.r}")
+        if not 0 <= self.baseline <= LONGEST:
+            raise ValueError(f"baseline is 0 to {LONGEST:g} s, not {self.baseline}")
         if list(self.temperature) != list(self.outputs):
             raise ValueError("temperature names other outputs than outputs")
         if not all(0 < t < math.inf for t in self.temperature.values()):

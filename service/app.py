@@ -20,6 +20,7 @@ from drivers.base import Mismatch
 from drivers.scan import Sources, scan
 from service.access import AccessMiddleware
 from service.admission import admit
+from service.baseline_api import baseline_api
 from service.connection import Connection
 from service.door import Door
 from service.gate import GRACE, let_in
@@ -29,7 +30,10 @@ from service.lslout import LSLOut
 from service.markers_api import markers_api
 from service.model_api import model_api
 from service.oscout import OSCOut
+from service.ownfile import NAME
 from service.page import CONTENT_SECURITY_POLICY, find_page
+from service.people import People, people_folder
+from service.people_api import people_api
 from service.problems import add_problem_handlers, problem
 from service.push import Pushes
 from service.recordings import Recordings
@@ -56,6 +60,7 @@ class Running:
     hub: Hub
     sessions: Sessions
     recordings: Recordings
+    people: People
     pushes: Pushes
 
 
@@ -80,6 +85,7 @@ class NewSession(BaseModel):
         description="A checkpoint's name; 'none' watches the signal only; the default if absent.",
     )
     memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
+    person: str | None = Field(default=None, pattern=f"^{NAME}$", description="A pseudonym.")
 
 
 api = APIRouter(prefix="/v1")
@@ -104,7 +110,7 @@ async def open_session(service: Service, new: NewSession) -> SessionView:
     """Open a session; answers when its source is there."""
     source = admit(new.source, service.settings.files, service.recordings)
     choice = choose_model(new.model or service.settings.model, new.memory)
-    return view(await service.sessions.open(source, new.id, choice))
+    return view(await service.sessions.open(source, new.id, choice, person=new.person))
 
 
 @api.get("/sessions/{session}")
@@ -184,9 +190,10 @@ def make_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub()
         recordings = Recordings(data_folder(settings.data_dir))
-        sessions = Sessions(hub, choose_model(settings.model, settings.memory))
+        people = People(people_folder(data_folder(settings.data_dir)))
+        sessions = Sessions(hub, choose_model(settings.model, settings.memory), people)
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
-        app.state.running = running = Running(settings, hub, sessions, recordings, pushes)
+        app.state.running = running = Running(settings, hub, sessions, recordings, people, pushes)
         await asyncio.to_thread(recordings.recover)
         outs = make_outs(settings, sessions)
         for out in outs:
@@ -230,6 +237,8 @@ def make_app(
     app.include_router(login_api)
     app.include_router(markers_api)
     app.include_router(model_api)
+    app.include_router(baseline_api)
+    app.include_router(people_api)
     app.include_router(schema_api)
     app.include_router(health)
     _mount_page(app)

@@ -28,6 +28,16 @@ def score(
         ),
     ] = None,
     memory: Memory = True,
+    baseline: Annotated[
+        float | None,
+        typer.Option(
+            help="Take the first so many seconds of good signal for the person's rest. "
+            "[default: as many as the model was trained with]",
+            min=10,
+            max=600,
+            show_default=False,
+        ),
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option(
@@ -47,7 +57,7 @@ def score(
             return
         from service.score import score as run
 
-        run(recording, model or DEFAULT_MODEL, memory)
+        run(recording, model or DEFAULT_MODEL, memory, baseline)
 
 
 @app.command()

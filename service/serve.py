@@ -103,7 +103,7 @@ class Start:
 
     async def _open(self, running: Running, source: str) -> bool:
         try:
-            session = await running.sessions.open(source)
+            session = await running.sessions.open(source, person=self._settings.person)
         except Mendable as error:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
             return False

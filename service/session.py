@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
@@ -12,6 +13,7 @@ from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, Seekable, StreamInfo
 from drivers.battery import Powered
 from drivers.clock import local_clock
+from models.baseline import UNALIGNED, AlignerState
 from models.checkpoint import Checkpoint
 from models.hops import Hop
 from models.montage import MontageError
@@ -22,6 +24,7 @@ from service.engine import Engine, EngineStopped
 from service.history import History, LinkEntry, Place, Speaker, Told, playback_entry
 from service.marks import Marks
 from service.messages import TOPICS, LinkEvent, Timing
+from service.whose import Whose
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
@@ -63,6 +66,8 @@ class Session:
         Told of everything new.
     connect
         Gives the driver of the URL, which is told to it with whom to tell the link's changes.
+    whose
+        Whose session it is; nobody's if absent.
     """
 
     def __init__(
@@ -74,10 +79,12 @@ class Session:
         r: float,
         watcher: Watcher,
         connect: Connect = open_source,
+        whose: Whose | None = None,
     ) -> None:
         self.name = name
         self.url = url
         self.r = r
+        self.whose = whose or Whose()
         self.state: State = "opening"
         self.reason: str | None = None
         self.error: Exception | None = None
@@ -151,7 +158,16 @@ class Session:
             self._decoding, self.r, self.info = decoding, r, driver.info
             history.change_speaker(decoding.speaker if decoding else Speaker())
             detail = f"{decoding.checkpoint.name if decoding else 'no model'} speaks from here on"
-            self._tell(LinkEntry(local_clock(), "model", detail, history.expected))
+            self._note("model", detail)
+            if decoding:
+                decoding.begin()
+
+    @contextmanager
+    def between_chunks(self) -> Iterator[Decoding | None]:
+        """Its model, which takes nothing meanwhile; raises SessionOver where it is not open."""
+        with self._between:
+            self.check_open()
+            yield self._decoding
 
     def place_marks(self) -> None:
         """Log the markers that need not wait any more; from any thread."""
@@ -183,6 +199,11 @@ class Session:
     def checkpoint(self) -> Checkpoint | None:
         """The model that speaks in this session."""
         return self._decoding.checkpoint if self._decoding else None
+
+    @property
+    def aligner(self) -> AlignerState:
+        """What its model's windows are aligned by, and what is being taken for it."""
+        return self._decoding.aligner if self._decoding else UNALIGNED
 
     @property
     def speaker(self) -> Speaker:
@@ -236,12 +257,14 @@ class Session:
         if isinstance(driver, Seekable):
             self.link = playback_entry(driver.playback())
             driver.watch(lambda playback: self._tell(playback_entry(playback)))
+        if self._decoding:
+            self._decoding.begin()
         self.state = "open"
         self.opened.set()
         self._watcher.prompt(self)
 
     def _decode(self, engine: Engine, info: StreamInfo, r: float) -> Decoding:
-        return Decoding(engine, info, r, self._publish, self._hop_noted)
+        return Decoding(engine, info, r, self._publish, self._note, self.whose)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
@@ -276,8 +299,13 @@ class Session:
         if self._decoding:
             self._decoding.feed(chunk, received)
 
-    def _hop_noted(self, event: LinkEvent, detail: str, hop: Hop) -> None:
-        self._tell(LinkEntry(hop.timestamp, event, detail, hop.index))
+    def _note(self, event: LinkEvent, detail: str, hop: Hop | None = None) -> None:
+        """Tell what befell the model at a hop, or from the next sample on."""
+        assert self.history is not None
+        if hop is None:
+            self._tell(LinkEntry(local_clock(), event, detail, self.history.expected))
+        else:
+            self._tell(LinkEntry(hop.timestamp, event, detail, hop.index))
 
     def _link_changed(self, change: LinkChange) -> None:
         """From the supervisor, in this thread."""

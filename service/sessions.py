@@ -15,7 +15,9 @@ from service.engine import Engine
 from service.history import LinkEntry
 from service.hub import Hub
 from service.messages import Model
+from service.people import People
 from service.session import Connect, Session, State
+from service.whose import Whose
 
 
 class NoSession(LookupError):
@@ -47,6 +49,7 @@ class SessionView:
     link: LinkEntry | None
     seekable: bool
     battery: float | None
+    person: str | None
 
 
 def view(session: Session) -> SessionView:
@@ -66,6 +69,7 @@ def view(session: Session) -> SessionView:
         session.link,
         session.seekable is not None,
         session.battery,
+        session.whose.person,
     )
 
 
@@ -91,9 +95,10 @@ class ModelChoice:
 class Sessions:
     """Opens, finds and closes sessions; lives on the event loop."""
 
-    def __init__(self, hub: Hub, default: ModelChoice) -> None:
+    def __init__(self, hub: Hub, default: ModelChoice, people: People | None = None) -> None:
         self.default = default
         self._hub = hub
+        self._people = people
         self._sessions: dict[str, Session] = {}
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
@@ -122,8 +127,9 @@ class Sessions:
         name: str | None = None,
         choice: ModelChoice | None = None,
         connect: Connect = open_source,
+        person: str | None = None,
     ) -> Session:
-        """Open a session and wait until its source is there.
+        """Open a session, a person's where one is named, and wait until its source is there.
 
         Raises
         ------
@@ -135,6 +141,8 @@ class Sessions:
             If the id is taken.
         CheckpointError
             If there is no such model.
+        PersonRefused, DamagedPerson, CannotKeep
+            If that person cannot be named so, or their file not be read or written.
         SessionFailed
             If it was closed while it opened, or ended by an error of ours.
 
@@ -143,7 +151,10 @@ class Sessions:
         choice = choice or self.default
         name = self._name(url, name)
         engine, r = await self.engine_of(choice)
-        session = Session(name, url, engine, choice.required, r, self._hub, connect)
+        if self._people and person is not None:
+            await asyncio.to_thread(self._people.name, person)
+        whose = Whose(self._people, person)
+        session = Session(name, url, engine, choice.required, r, self._hub, connect, whose)
         if name in self._sessions:
             raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
         self._sessions[name] = session
