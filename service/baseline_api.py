@@ -115,11 +115,14 @@ def read_baseline(session: Asked) -> SessionBaseline:
 
 
 @baseline_api.post("/{session}/baseline")
-def begin_baseline(session: Asked, people: Known, new: NewBaseline) -> SessionBaseline:
+def begin_baseline(
+    session: Asked, people: Known, asked: NewBaseline | None = None
+) -> SessionBaseline:
     """Take the person's rest from now on; the model abstains meanwhile and then begins anew.
 
     It is kept for the person, where the session is one's.
     """
+    new = asked or NewBaseline()
     with session.between_chunks() as model:
         decoding = aligned(model)
         if new.person is not None:

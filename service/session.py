@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, Seekable, StreamInfo
@@ -24,22 +24,11 @@ from service.engine import Engine, EngineStopped
 from service.history import History, LinkEntry, Place, Speaker, Told, playback_entry
 from service.marks import Marks
 from service.messages import TOPICS, LinkEvent, Timing
+from service.watcher import Watcher
 from service.whose import Whose
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
-
-
-class Watcher(Protocol):
-    """Who is told of a session, from any of its threads; the calls do not block."""
-
-    def prompt(self, session: Session) -> None:
-        """Something should be sent at once: a prediction, a marker, the link, the state."""
-        ...
-
-    def signal(self, session: Session) -> None:
-        """There is more signal."""
-        ...
 
 
 class SessionOver(RuntimeError):

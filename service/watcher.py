@@ -1,0 +1,20 @@
+"""Who is told of a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from service.session import Session
+
+
+class Watcher(Protocol):
+    """Who is told of a session, from any of its threads; the calls do not block."""
+
+    def prompt(self, session: Session) -> None:
+        """Something should be sent at once: a prediction, a marker, the link, the state."""
+        ...
+
+    def signal(self, session: Session) -> None:
+        """There is more signal."""
+        ...
