@@ -142,7 +142,7 @@ class People:
         path = self._path(name)
         try:
             return msgspec.json.decode(path.read_bytes(), type=Person)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise NoPerson(f"wanted a person; found nobody named {name!r}") from None
         except (OSError, msgspec.MsgspecError, RecursionError) as error:
             found = getattr(error, "strerror", None) or str(error)
