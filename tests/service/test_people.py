@@ -166,13 +166,13 @@ def test_a_crash_leaves_the_old_file_and_a_deletion_nothing(people: People, tmp_
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Live]:
-    with live("simulate://", model="none", data_dir=tmp_path / "data") as service:
-        service.opened("simulate-1")
+    with live(*["simulate://"] * 2, model="none", data_dir=tmp_path / "data") as service:
+        service.opened("simulate-1", "simulate-2")
         yield service
 
 
 def record(service: Live, name: str, **facts: str) -> dict[str, Any]:
-    new = {"session": "simulate-1", "name": name, **facts}
+    new = {"session": "simulate-1", "name": name} | facts
     answer = service.http.post("/v1/recordings", json=new)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -186,15 +186,16 @@ def stop(service: Live, name: str) -> None:
 def test_a_deletion_takes_the_file_and_the_recordings_of_that_person_alone(
     service: Live, tmp_path: Path
 ) -> None:
+    record(service, "d", person="P01", session="simulate-2")
     for name, facts in (("a", {"person": "P01"}), ("b", {"person": "P02"}), ("c", {})):
         record(service, name, **facts)
         stop(service, name)
-    record(service, "d", person="P01")
     url = "/v1/people"
     assert [each["person"] for each in service.http.get(url).json()] == ["P01", "P02"]
     assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
     refused = service.http.delete(f"{url}/P01?confirm=P01")
     assert (refused.status_code, "d is being made" in refused.json()["detail"]) == (409, True)
+    assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
     stop(service, "d")
     before = sorted(path.name for path in (tmp_path / "data").rglob("*.*"))
     for confirm, status in (("?confirm=P02", 409), ("?confirm=p01", 409), ("", 422)):
