@@ -48,6 +48,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List the people who were named, their baselines and their recordings."""
+    context.obj = data_dir
     if context.invoked_subcommand is not None:
         return
     with one_line_errors():
@@ -58,6 +59,7 @@ def show(
 
 @people.command()
 def delete(
+    context: typer.Context,
     person: Annotated[str, typer.Argument(help="The pseudonym.")],
     confirm: Annotated[
         str | None,
@@ -71,4 +73,4 @@ def delete(
 
         if confirm is None:
             confirm = typer.prompt(f"This deletes all recordings of {person}. Type the name again")
-        delete_person(person, confirm, data_dir)
+        delete_person(person, confirm, data_dir or context.obj)

@@ -116,8 +116,7 @@ class Decoding:
     def use_baseline(self, kept: KeptBaseline) -> None:
         """Go on by one of the person's that was taken before."""
         self._aligner.use(kept.baseline)
-        detail = f"{self._whose.person}: {kept.seconds:g} s of rest, taken {kept.taken}"
-        self._note("baseline_used", detail, None)
+        self._note("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
 
     @property
     def aligner(self) -> AlignerState:

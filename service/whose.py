@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from drivers.base import Mendable
 from models.baseline import Baseline
 from models.checkpoint import Checkpoint
-from service.people import DamagedPerson, KeptBaseline, NoPerson, People, keepsake
+from service.people import CannotKeep, DamagedPerson, KeptBaseline, NoPerson, People, keepsake
 
 
 class Whose:
@@ -34,12 +33,19 @@ class Whose:
         return None
 
     def keep(self, checkpoint: Checkpoint, baseline: Baseline) -> str:
-        """Keep a baseline that was taken; what is to be told of it."""
+        """Keep a baseline that was taken; what is to be told of it, which names nobody.
+
+        It goes to the link, and so into recordings, which can be given away.
+        """
         taken = f"{baseline.seconds:g} s of rest are taken"
         if self._people is None or self.person is None:
             return f"{taken}, for this session"
         try:
             self._people.keep(self.person, keepsake(checkpoint, baseline))
-        except Mendable as error:
-            return f"{taken}, for this session; they are not kept: {error}"
-        return f"{taken}, and kept for {self.person}"
+        except NoPerson:
+            return f"{taken}, for this session; not kept: the person was deleted"
+        except DamagedPerson:
+            return f"{taken}, for this session; not kept: the person's file cannot be read"
+        except CannotKeep:
+            return f"{taken}, for this session; not kept: the person's file cannot be written"
+        return f"{taken}, and kept"

@@ -24,6 +24,7 @@ from service.decoding import begun_seconds, begun_text
 from service.engine import Engine
 from service.history import LinkEntry, Told
 from service.messages import PredictionMessage, Since, Subscribe
+from service.ownfile import partial_of
 from service.people import NoPerson, People
 from service.score import score
 from service.whose import Whose
@@ -162,7 +163,7 @@ def test_it_is_kept_and_used_again_by_models_alike(
     whose = persons(tmp_path, "P01")
     with staged(engines[0], whose=whose) as stage:
         stage.play(*chunks_of(0, 1500))
-        assert events(stage)[-1].detail == "2 s of rest are taken, and kept for P01"
+        assert events(stage)[-1].detail == "2 s of rest are taken, and kept"
         first = stage.session.aligner.baseline
     assert first is not None
     again = persons(tmp_path, "P01")
@@ -173,7 +174,7 @@ def test_it_is_kept_and_used_again_by_models_alike(
         stage.play(*chunks_of(2000, 4000))
         assert_same(told(stage), expected)
         assert [each.event for each in events(stage)] == ["baseline_used"]
-        assert events(stage)[0].detail.startswith("P01: 2 s of rest, taken 20")
+        assert events(stage)[0].detail.startswith("2 s of rest, taken 20")
         # Another model, and back: what is kept is used anew.
         stage.session.change_model(engines[1], 1.0)
         with (
@@ -198,14 +199,23 @@ def test_what_cannot_be_kept_is_used_and_says_why(
     path.write_text('{"notes": 3}')
     with staged(engines[0], whose=whose) as stage:
         stage.play(*chunks_of(0, 1500))
-        assert "not kept: wanted what is known of P01" in events(stage)[-1].detail
+        why = "2 s of rest are taken, for this session; not kept: the person"
+        assert events(stage)[-1].detail == f"{why}'s file cannot be read"
         assert stage.session.aligner.baseline is not None
         assert path.read_text() == '{"notes": 3}'
         path.unlink()  # deleted meanwhile
         begin(stage, 2.0)
         stage.play(*chunks_of(1500, 3000))
         taken = [each for each in events(stage) if each.event == "baseline_taken"]
-        assert "nobody named 'P01'" in taken[-1].detail
+        assert taken[-1].detail == f"{why} was deleted"
+        people = People(tmp_path / "people")
+        people.name("P01")
+        partial_of(path).mkdir()  # as a folder that takes no file
+        begin(stage, 2.0)
+        stage.play(*chunks_of(3000, 4500))
+        taken = [each for each in events(stage) if each.event == "baseline_taken"]
+        assert taken[-1].detail == f"{why}'s file cannot be written"
+        path.unlink()
     with pytest.raises(NoPerson):
         People(tmp_path / "people").get("P01")
 

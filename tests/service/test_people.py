@@ -295,6 +295,9 @@ def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
         code, said = ask("delete", *arguments, said=typed)
         assert (code, "found 'P02'" in said) == (2, True)
     assert ask("delete", "P02", "--confirm", "P02")[0] == 2
+    people.name("P02")
+    before = ["people", "--data-dir", str(tmp_path), "delete", "P02", "--confirm", "P02"]
+    assert CliRunner().invoke(app, before).output == "deleted: person P02\n"
     code, said = ask("delete", "P01", said="P01\n")
     assert code == 0
     assert "deleted: recording one\ndeleted: recording two\ndeleted: person P01\n" in said
