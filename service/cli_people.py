@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,7 +66,9 @@ def delete(
         str | None,
         typer.Option(help="The pseudonym once more. [default: it is asked]", show_default=False),
     ] = None,
-    data_dir: DataDir = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="As for mimamba people.", show_default=False)
+    ] = None,
 ) -> None:
     """Delete a person's file and all of their recordings, for good."""
     with one_line_errors():
