@@ -27,6 +27,8 @@ peak. Measured in 24 people at rest, median over four electrodes: 2.7 at 3 Hz, w
 and 0.31 at 21 Hz, where this has 0.25."""
 FLOOR = 1e-6
 """µV²/Hz below which there is only rounding."""
+SHORTEST = 10.0
+"""Seconds of a baseline that a person may ask for, at least: below, each blink counts."""
 LONGEST = 600.0
 """Seconds of a baseline, at most."""
 

@@ -123,6 +123,11 @@ class StreamingDecoder:
         """The prediction of a hop as the cutter gives it."""
         return self.decode(self._aligner.feed(hop))
 
+    def skip(self, hop: Hop) -> None:
+        """A hop that nobody had time to predict; the memory begins anew at the next ok one."""
+        self._aligner.feed(hop)
+        self._failed = True
+
     @torch.inference_mode()
     def decode(self, hop: Hop) -> Prediction:
         """Step the network on an ok hop, aligned already; hold the state on any other."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from drivers.source import parse_source
-from service.recordings import NAME, NoRecording, Recordings
+from service.ownfile import NAME
+from service.recordings import NoRecording, Recordings
 
 FILE_PARAMETERS = frozenset({"file", "file_anc", "file_aux", "master_board", "other_info"})
 """BrainFlow's parameters that name files, streamers or what a vendor's code makes of them."""

@@ -21,6 +21,7 @@ from drivers.scan import Sources, scan
 from models.catalogue import Listed, list_all
 from service.access import AccessMiddleware
 from service.admission import admit
+from service.baseline_api import baseline_api
 from service.connection import Connection
 from service.door import Door
 from service.ending import End
@@ -33,7 +34,10 @@ from service.markers_api import markers_api
 from service.metrics import make_registry
 from service.model_api import model_api
 from service.oscout import OSCOut
+from service.ownfile import NAME
 from service.page import CONTENT_SECURITY_POLICY, find_page
+from service.people import People, people_folder
+from service.people_api import people_api
 from service.problems import add_problem_handlers, problem
 from service.push import Pushes
 from service.recordings import Recordings
@@ -61,6 +65,7 @@ class Running:
     hub: Hub
     sessions: Sessions
     recordings: Recordings
+    people: People
     pushes: Pushes
     end: End
 
@@ -86,6 +91,7 @@ class NewSession(BaseModel):
         description="A checkpoint's name; 'none' watches the signal only; the default if absent.",
     )
     memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
+    person: str | None = Field(default=None, pattern=f"^{NAME}$", description="A pseudonym.")
 
 
 api = APIRouter(prefix="/v1")
@@ -116,7 +122,7 @@ async def open_session(service: Service, new: NewSession) -> SessionView:
     """Open a session; answers when its source is there."""
     source = admit(new.source, service.settings.files, service.recordings)
     choice = choose_model(new.model or service.settings.model, new.memory)
-    return view(await service.sessions.open(source, new.id, choice))
+    return view(await service.sessions.open(source, new.id, choice, person=new.person))
 
 
 @api.get("/sessions/{session}")
@@ -195,11 +201,15 @@ def make_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub()
         recordings = Recordings(data_folder(settings.data_dir))
+        people = People(people_folder(data_folder(settings.data_dir)))
         models = models_folder(settings.data_dir)
-        sessions = Sessions(hub, choose_model(settings.model, settings.memory), models)
+        default = choose_model(settings.model, settings.memory)
+        sessions = Sessions(hub, default, models, people)
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
         end = End(recordings, pushes, sessions)
-        app.state.running = running = Running(settings, hub, sessions, recordings, pushes, end)
+        app.state.running = running = Running(
+            settings, hub, sessions, recordings, people, pushes, end
+        )
         udp = UDPMarkers(sessions.all)
         app.state.registry = make_registry(hub, sessions, recordings, udp)
         await asyncio.to_thread(recordings.recover)
@@ -242,6 +252,8 @@ def make_app(
     app.include_router(login_api)
     app.include_router(markers_api)
     app.include_router(model_api)
+    app.include_router(baseline_api)
+    app.include_router(people_api)
     app.include_router(schema_api)
     app.include_router(health)
     app.include_router(metrics)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
+
+from service.ownfile import delete_file, replace_file
 
 State: TypeAlias = Literal["recording", "finished", "recovered", "unfinished", "damaged", "unknown"]
 
@@ -62,18 +63,12 @@ def load_card(recording: Path) -> Card:
 
 def save_card(recording: Path, card: Card) -> None:
     """Replace a card, whole or not at all; raises OSError. Only its owner may read it."""
-    partial = recording.with_name(f"{recording.stem}.json.partial")
-    partial.unlink(missing_ok=True)  # one that was left by a crash may be open to all
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(card)))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(_beside(recording))
+    replace_file(_beside(recording), msgspec.json.format(msgspec.json.encode(card)))
 
 
 def delete_card(recording: Path) -> None:
     """Remove a card, if there is one; raises OSError."""
-    _beside(recording).unlink(missing_ok=True)
+    delete_file(_beside(recording))
 
 
 def _beside(recording: Path) -> Path:

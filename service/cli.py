@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service import cli_files, cli_operate, cli_play, cli_training
+from service import cli_files, cli_operate, cli_people, cli_play, cli_training
 from service.terminal import (
     CaFile,
     Config,
@@ -46,6 +46,13 @@ def serve(
     ] = None,
     model: Model = None,
     memory: Memory = True,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -128,6 +135,7 @@ def serve(
             "source": source or None,
             "model": model,
             "memory": None if memory else False,
+            "person": person,
             "host": host,
             "port": port,
             "files": files,
@@ -276,6 +284,7 @@ app.add_typer(cli_files.app)
 app.add_typer(cli_training.app)
 app.add_typer(cli_operate.app)
 app.add_typer(cli_play.app)
+app.add_typer(cli_people.app)
 
 
 def main() -> None:

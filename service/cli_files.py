@@ -27,15 +27,15 @@ def score(
     ] = None,
     memory: Memory = True,
     baseline: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="The first so many seconds of good signal are the person's rest, which what "
-            "follows is aligned by. [default: none]",
+            help="Take the first so many seconds of good signal for the person's rest. "
+            "[default: as many as the model was trained with]",
+            min=10,
+            max=600,
             show_default=False,
-            min=0.0,
-            max=600.0,
         ),
-    ] = 0.0,
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option(

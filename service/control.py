@@ -83,6 +83,21 @@ def mark(
     sys.stdout.write(_ask(url, session, "markers", body, _marked, credentials))
 
 
+def baseline(
+    url: str,
+    session: str,
+    seconds: float | None,
+    person: str | None,
+    kept: bool,
+    credentials: Credentials = NOTHING,
+) -> None:
+    """Take a baseline in a session, or use the one ``kept``; raises as ``control``."""
+    asked = {"seconds": seconds, "person": person}
+    body = {name: value for name, value in asked.items() if value is not None}
+    method = "PUT" if kept else "POST"
+    sys.stdout.write(_ask(url, session, "baseline", body, _rest, credentials, method))
+
+
 def _ask(
     url: str,
     session: str,
@@ -139,6 +154,13 @@ def _words(replay: dict[str, Any]) -> str:
 def _speaker(session: dict[str, Any]) -> str:
     model = session["model"]
     return f"{model['name']} speaks\n" if model else "no model speaks: signal only\n"
+
+
+def _rest(baseline: dict[str, Any]) -> str:
+    whose = f"{baseline['person']}: " if baseline["person"] else ""
+    if baseline["wanted"]:
+        return f"{whose}{baseline['wanted']:g} s of rest are being taken\n"
+    return f"{whose}{baseline['seconds']:g} s of rest are used\n"
 
 
 def _marked(marker: dict[str, Any]) -> str:

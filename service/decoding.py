@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
+
 from drivers.base import Chunk, StreamInfo
+from models.baseline import LONGEST, Aligner, AlignerState
 from models.decoder import DecoderState
 from models.hops import Hop, HopCutter
 from models.montage import meet_montage
@@ -14,9 +17,11 @@ from service.engine import Engine, Publish
 from service.eventmessages import LinkEvent
 from service.history import Speaker
 from service.messages import Model
+from service.people import KeptBaseline
+from service.whose import Whose
 
-Note: TypeAlias = Callable[[LinkEvent, str, Hop], None]
-"""Told what befell the model at a hop."""
+Note: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
+"""Told what befell the model at a hop, or from the next one on."""
 
 
 class Decoding:
@@ -33,7 +38,9 @@ class Decoding:
     publish
         Takes predictions, in the engine's thread.
     note
-        Told of restarts and skipped hops.
+        Told of restarts, skipped hops and baselines.
+    whose
+        Whose baseline is used and kept.
 
     Raises
     ------
@@ -44,7 +51,13 @@ class Decoding:
     """
 
     def __init__(
-        self, engine: Engine, info: StreamInfo, r: float, publish: Publish, note: Note
+        self,
+        engine: Engine,
+        info: StreamInfo,
+        r: float,
+        publish: Publish,
+        note: Note,
+        whose: Whose,
     ) -> None:
         self.checkpoint = engine.checkpoint
         self._montage = meet_montage(self.checkpoint.montage, info.ch_names)
@@ -52,6 +65,8 @@ class Decoding:
         rows = [electrode.row for electrode in self._montage]
         names = [electrode.channel for electrode in self._montage]
         self._cutter = HopCutter(self.checkpoint.signal, info, rows, names)
+        self._aligner = Aligner(self.checkpoint.signal)
+        self._whose = whose
         self._engine = engine
         self._note = note
         self._live = info.live
@@ -83,13 +98,38 @@ class Decoding:
 
     def feed(self, chunk: Chunk, received: float) -> None:
         """Hand the hops that a chunk completes to the engine; a recording waits for room there."""
-        for hop in self._cutter.feed(chunk):
+        for hop in map(self._align, self._cutter.feed(chunk)):
             if hop.restart and self._stepped:
                 self._note("restarted", "the model's memory began anew", hop)
             self._stepped = self._stepped or hop.window is not None
             if not self._engine.submit(self._slot, hop, received, wait=not self._live):
                 detail = "the engine is too busy: a hop was skipped, the model's memory begins anew"
                 self._note("hops_skipped", detail, hop)
+
+    def begin(self) -> None:
+        """Align as the model was trained, by what is kept of the person or is taken now."""
+        if not self.checkpoint.baseline:
+            return
+        kept = self._whose.find(self.checkpoint)
+        if kept is None:
+            self.begin_baseline(self.checkpoint.baseline)
+        else:
+            self.use_baseline(kept)
+
+    def begin_baseline(self, seconds: float) -> None:
+        """Take the person's rest from the next so many seconds of good signal."""
+        self._aligner.begin(seconds)
+        self._note("baseline_begun", begun_text(seconds), None)
+
+    def use_baseline(self, kept: KeptBaseline) -> None:
+        """Go on by one of the person's that was taken before."""
+        self._aligner.use(kept.baseline)
+        self._note("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
+
+    @property
+    def aligner(self) -> AlignerState:
+        """What windows are aligned by, and what is being taken."""
+        return self._aligner.state
 
     def drain(self) -> None:
         """Wait until all hops are predicted; what comes next is of another epoch."""
@@ -99,8 +139,31 @@ class Decoding:
     def state(self) -> DecoderState:
         """All that the predictions to come hang on, once all hops so far are predicted."""
         states, anew = self._engine.snapshot(self._slot)
-        return DecoderState(self._cutter.state, states, anew)
+        return DecoderState(self._cutter.state, states, anew, self._aligner.state)
 
     def finish(self) -> None:
         """Wait until all hops are predicted and give the slot back."""
         self._engine.finish(self._slot)
+
+    def _align(self, hop: Hop) -> Hop:
+        """The hop as the model gets it; tells where a baseline is complete with it."""
+        wanted = self._aligner.state.wanted
+        aligned = self._aligner.feed(hop)
+        state = self._aligner.state
+        if wanted and not state.wanted and state.baseline is not None:
+            detail = self._whose.keep(self.checkpoint, state.baseline)
+            self._note("baseline_taken", detail, hop)
+        return aligned
+
+
+def begun_text(seconds: float) -> str:
+    """What the link says where a baseline begins, its seconds to the last digit."""
+    return f"{np.format_float_positional(seconds, trim='-')} s of rest are being taken"
+
+
+def begun_seconds(text: str) -> float:
+    """The seconds in such a text; raises ValueError where it is none."""
+    seconds = float(text.split(" ", maxsplit=1)[0])
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"wanted up to {LONGEST:g} s of rest; found {text!r}")
+    return seconds

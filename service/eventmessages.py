@@ -17,6 +17,9 @@ LinkEvent: TypeAlias = Literal[
     "restarted",
     "recording",
     "model",
+    "baseline_begun",
+    "baseline_taken",
+    "baseline_used",
 ]
 
 
@@ -39,7 +42,10 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
     was too busy for some hops of a live source. ``restarted`` means that the model's state began
     anew at sample ``first``; ``model`` that another one, or none, speaks from the first hop after
-    that sample on. ``recording`` tells that this session is recorded, is not any more,
+    that sample on. ``baseline_begun`` means that the person's rest is taken from the first hop
+    after sample ``first`` on, for as many seconds of good signal as ``detail`` begins with, and
+    ``baseline_taken`` that it is complete; ``baseline_used`` that an earlier one of a person is
+    used from there on. ``recording`` tells that this session is recorded, is not any more,
     or may soon not be, because the disk is nearly full.
     """
 

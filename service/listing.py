@@ -1,4 +1,4 @@
-"""``mimamba recordings`` and ``mimamba recover``: recordings in the terminal."""
+"""``mimamba recordings``, ``recover`` and ``people``: what a folder holds, in the terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import BadRecording
+from service.people import People, people_folder
 from service.recordings import Recordings
 from service.recover import recover_recording
+from service.register import Register
 
 
 def show_recordings(folder: Path, json: bool) -> None:
@@ -34,6 +36,39 @@ def show_recordings(folder: Path, json: bool) -> None:
             f"{each.bytes / 1e6:.1f}",
         )
     Console().print(table)
+
+
+def show_people(folder: Path, json: bool) -> None:
+    """Print a table, or one JSON object a line."""
+    everybody = register_of(folder).all()
+    if json:
+        for each in everybody:
+            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+        return
+    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
+    for heading in ("person", "baselines", "recordings", "notes"):
+        table.add_column(heading)
+    for each in everybody:
+        rests = "; ".join(
+            f"{', '.join(rest.montage)}: {rest.seconds:g} s, {rest.taken}"
+            for rest in each.baselines
+        )
+        told = (rests, ", ".join(each.recordings), each.damaged or each.notes or "")
+        table.add_row(each.person, *(escape(text) for text in told))
+    Console().print(table)
+
+
+def delete_person(person: str, confirm: str, folder: Path) -> None:
+    """Delete a person's file and recordings, and tell which; raises as ``Register.delete``."""
+    deleted = register_of(folder).delete(person, confirm)
+    for each in (f"recording {name}" for name in deleted.recordings):
+        sys.stdout.write(f"deleted: {each}\n")
+    sys.stdout.write(f"deleted: person {deleted.person}\n")
+
+
+def register_of(folder: Path) -> Register:
+    """Everybody in a data folder."""
+    return Register(People(people_folder(folder)), Recordings(folder))
 
 
 def recover_recordings(where: Path) -> None:

@@ -12,8 +12,10 @@ from models.checkpoint import CheckpointError
 from models.montage import MontageError
 from models.signal import SignalError
 from service.admission import NotAdmitted
+from service.baseline_api import NoBaseline
 from service.engine import EngineStopped
 from service.markers import BadLabel, BadTimestamp
+from service.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
 from service.recordings import NoRecording, RecordingRefused, RecordingTaken
 from service.replay_api import NoReplay
 from service.room import CannotRecord
@@ -42,6 +44,11 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     RecordingTaken: (409, "The recording is there already"),
     RecordingRefused: (409, "Not with this session or recording"),
     CannotRecord: (507, "The recording cannot be written"),
+    NoBaseline: (409, "Not with this session"),
+    NoPerson: (404, "No such person"),
+    PersonRefused: (409, "Not with this person"),
+    DamagedPerson: (409, "The person's file cannot be read"),
+    CannotKeep: (507, "The person's file cannot be written"),
 }
 """The status and title of each error that a person can meet."""
 

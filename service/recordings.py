@@ -18,17 +18,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from drivers.base import BadRecording
+from drivers.base import BadRecording, Mendable
 from service.card import Card, delete_card, load_card, save_card, save_if_possible
+from service.ownfile import NAME
 from service.recorder import Ending, Recorder, speed_of
 from service.recover import is_being_written, recover_recording
 from service.room import cannot_record
 from service.session import Session
 
 log = logging.getLogger(__name__)
-
-NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
-"""A recording's name: a file's name on every system, without a folder."""
 
 
 class NoRecording(LookupError):
@@ -39,7 +37,7 @@ class RecordingTaken(ValueError):
     """The name is taken, or the session is recorded already."""
 
 
-class RecordingRefused(ValueError):
+class RecordingRefused(Mendable, ValueError):
     """What was asked cannot be done with this session or recording."""
 
 
@@ -187,6 +185,23 @@ class Recordings:
             )
         self._path(name).unlink()
         delete_card(self._path(name))
+
+    def of(self, person: str) -> list[str]:
+        """The names of a person's recordings."""
+        return [each.name for each in self.all() if each.person == person]
+
+    def delete_of(self, person: str) -> list[str]:
+        """Delete a person's recordings for good, or none where one is being made.
+
+        Raises RecordingRefused then; answers their names.
+        """
+        with self._changing:
+            theirs = self.of(person)
+            for name in theirs:
+                self._check_ended(name)
+            for name in theirs:
+                self.delete(name, name)
+        return theirs
 
     def recover(self) -> None:
         """Make recordings whole that were cut off; their cards say what became of them."""

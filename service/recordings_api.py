@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -9,7 +10,9 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
-from service.recordings import NAME, Listed, Recordings
+from service.ownfile import NAME
+from service.people import DamagedPerson, People
+from service.recordings import Listed, Recordings
 from service.sessions import Sessions
 
 RecordingId = Annotated[str, Path(pattern=f"^{NAME}$")]
@@ -25,6 +28,11 @@ def _sessions(connection: HTTPConnection) -> Sessions:
     return sessions
 
 
+def _people(connection: HTTPConnection) -> People:
+    people: People = connection.app.state.running.people
+    return people
+
+
 Folder = Annotated[Recordings, Depends(_recordings)]
 
 
@@ -37,7 +45,9 @@ class NewRecording(BaseModel):
     name: str | None = Field(
         default=None, pattern=f"^{NAME}$", description="The session's id and the time if absent."
     )
-    person: str | None = Field(default=None, max_length=200, description="A pseudonym.")
+    person: str | None = Field(
+        default=None, pattern=f"^{NAME}$", description="A pseudonym; the session's if absent."
+    )
     notes: str | None = Field(default=None, max_length=10_000)
 
 
@@ -55,11 +65,18 @@ def list_recordings(recordings: Folder) -> list[Listed]:
 
 @recordings_api.post("", status_code=201)
 def start_recording(
-    recordings: Folder, sessions: Annotated[Sessions, Depends(_sessions)], new: NewRecording
+    recordings: Folder,
+    sessions: Annotated[Sessions, Depends(_sessions)],
+    people: Annotated[People, Depends(_people)],
+    new: NewRecording,
 ) -> Listed:
     """Record a session from now on; its headers are on the disk when this answers."""
     session = sessions.get(new.session)
-    return recordings.start(session, new.name, new.person, new.notes)
+    person = new.person or session.whose.person
+    if person is not None:
+        with suppress(DamagedPerson):  # who is there, too
+            people.name(person)
+    return recordings.start(session, new.name, person, new.notes)
 
 
 @recordings_api.get("/{recording}")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from drivers import open_recording
-from models.checkpoint import load_checkpoint
+from models.checkpoint import CheckpointError, load_checkpoint
 from models.decoder import StreamingDecoder
 
 CHUNK = 1.0
@@ -19,28 +19,40 @@ CHUNK = 1.0
 
 
 def score(
-    recording: str, model: str, memory: bool, baseline: float = 0.0, models: Path | None = None
+    recording: str,
+    model: str,
+    memory: bool,
+    baseline: float | None = None,
+    models: Path | None = None,
 ) -> None:
     """Print one JSON object per prediction, timestamps on the recording's own clock.
 
-    The first ``baseline`` seconds of good signal are the person's rest, which what follows is
-    aligned by; ``models`` is the folder of the person's own checkpoints.
+    The first ``baseline`` seconds of good signal are the person's rest, by which what follows is
+    aligned; None takes as many as the model was trained with. ``models`` is the folder of the
+    person's own checkpoints.
 
     Raises
     ------
     DriverError, CheckpointError, MontageError, SignalError
-        If the recording or the model cannot be used, or do not fit.
+        If the recording or the model cannot be used, or do not fit, or the model was trained
+        without a baseline and one is asked for.
     """
     torch.set_num_threads(1)  # a hop is little work: 0.6 s for 311 hops, with two threads up to 14
     checkpoint = load_checkpoint(model, models)
+    if baseline and not checkpoint.baseline:
+        raise CheckpointError(
+            "a model that was trained with baselines",
+            f"{checkpoint.name}, which was not",
+            "leave --baseline out, or pass another --model",
+        )
     signal = open_recording(recording)
     console = Console(stderr=True)
     for notice in (*signal.info.notices, checkpoint.notice):
         if notice:
             console.print(notice, style="yellow", highlight=False, markup=False)
     decoder = StreamingDecoder(checkpoint, signal.info, None if memory else 0.0)
-    if baseline:
-        decoder.begin_baseline(baseline)
+    if seconds := baseline or checkpoint.baseline:
+        decoder.begin_baseline(seconds)
     encoder = msgspec.json.Encoder()
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("Scoring", total=signal.n_times)

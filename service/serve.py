@@ -117,7 +117,7 @@ class Start:
 
     async def _open(self, running: Running, source: str) -> bool:
         try:
-            session = await running.sessions.open(source)
+            session = await running.sessions.open(source, person=self._settings.person)
         except Mendable as error:
             if not running.sessions.ending:
                 self._tell_failure(source, error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, Seekable, StreamInfo
 from drivers.battery import Powered
 from drivers.clock import local_clock
+from models.baseline import UNALIGNED, AlignerState
 from models.checkpoint import Checkpoint
 from models.hops import Hop
 from models.montage import MontageError
@@ -26,6 +28,7 @@ from service.marks import Marks
 from service.messages import Timing
 from service.tally import Counts
 from service.watcher import Watcher
+from service.whose import Whose
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
@@ -55,6 +58,8 @@ class Session:
         Told of everything new.
     connect
         Gives the driver of the URL, which is told to it with whom to tell the link's changes.
+    whose
+        Whose session it is; nobody's if absent.
     """
 
     def __init__(
@@ -66,10 +71,12 @@ class Session:
         r: float,
         watcher: Watcher,
         connect: Connect = open_source,
+        whose: Whose | None = None,
     ) -> None:
         self.name = name
         self.url = url
         self.r = r
+        self.whose = whose or Whose()
         self.state: State = "opening"
         self.reason: str | None = None
         self.error: Exception | None = None
@@ -147,6 +154,15 @@ class Session:
             self._decoding, self.r, self.info = decoding, r, driver.info
             self.counts.period = decoding.period if decoding else math.inf
             self._tell(history.change_speaker(decoding.speaker if decoding else Speaker()))
+            if decoding:
+                decoding.begin()
+
+    @contextmanager
+    def between_chunks(self) -> Iterator[Decoding | None]:
+        """Its model, which takes nothing meanwhile; raises SessionOver where it is not open."""
+        with self._between:
+            self.check_open()
+            yield self._decoding
 
     def place_marks(self) -> None:
         """Log the markers that need not wait any more; from any thread."""
@@ -178,6 +194,11 @@ class Session:
     def checkpoint(self) -> Checkpoint | None:
         """The model that speaks in this session."""
         return self._decoding.checkpoint if self._decoding else None
+
+    @property
+    def aligner(self) -> AlignerState:
+        """What its model's windows are aligned by, and what is being taken for it."""
+        return self._decoding.aligner if self._decoding else UNALIGNED
 
     @property
     def speaker(self) -> Speaker:
@@ -231,12 +252,14 @@ class Session:
         if isinstance(driver, Seekable):
             self.link = playback_entry(driver.playback())
             driver.watch(lambda playback: self._tell(playback_entry(playback)))
+        if self._decoding:
+            self._decoding.begin()
         self.state = "open"
         self.opened.set()
         self._watcher.prompt(self)
 
     def _decode(self, engine: Engine, info: StreamInfo, r: float) -> Decoding:
-        return Decoding(engine, info, r, self._publish, self._hop_noted)
+        return Decoding(engine, info, r, self._publish, self._note, self.whose)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
@@ -273,8 +296,13 @@ class Session:
         if self._decoding:
             self._decoding.feed(chunk, received)
 
-    def _hop_noted(self, event: LinkEvent, detail: str, hop: Hop) -> None:
-        self._tell(LinkEntry(hop.timestamp, event, detail, hop.index))
+    def _note(self, event: LinkEvent, detail: str, hop: Hop | None = None) -> None:
+        """Tell what befell the model at a hop, or from the next sample on."""
+        assert self.history is not None
+        if hop is None:
+            self._tell(LinkEntry(local_clock(), event, detail, self.history.expected))
+        else:
+            self._tell(LinkEntry(hop.timestamp, event, detail, hop.index))
 
     def _link_changed(self, change: LinkChange) -> None:
         """From the supervisor, in this thread."""

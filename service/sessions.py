@@ -17,7 +17,9 @@ from service.engine import Engine
 from service.history import LinkEntry
 from service.hub import Hub
 from service.messages import Model
+from service.people import People
 from service.session import Connect, Session, State
+from service.whose import Whose
 
 
 class NoSession(LookupError):
@@ -49,6 +51,7 @@ class SessionView:
     link: LinkEntry | None
     seekable: bool
     battery: float | None
+    person: str | None
 
 
 def view(session: Session) -> SessionView:
@@ -68,6 +71,7 @@ def view(session: Session) -> SessionView:
         session.link,
         session.seekable is not None,
         session.battery,
+        session.whose.person,
     )
 
 
@@ -101,12 +105,21 @@ class Sessions:
         The model of a session that asks for none.
     models
         The folder of the person's own checkpoints, found by their names.
+    people
+        Where people are kept; None keeps nobody.
     """
 
-    def __init__(self, hub: Hub, default: ModelChoice, models: Path | None = None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        default: ModelChoice,
+        models: Path | None = None,
+        people: People | None = None,
+    ) -> None:
         self.default = default
         self._models = models
         self._hub = hub
+        self._people = people
         self._sessions: dict[str, Session] = {}
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
@@ -142,8 +155,9 @@ class Sessions:
         name: str | None = None,
         choice: ModelChoice | None = None,
         connect: Connect = open_source,
+        person: str | None = None,
     ) -> Session:
-        """Open a session and wait until its source is there.
+        """Open a session, a person's where one is named, and wait until its source is there.
 
         Raises
         ------
@@ -155,6 +169,8 @@ class Sessions:
             If the id is taken.
         CheckpointError
             If there is no such model.
+        PersonRefused, DamagedPerson, CannotKeep
+            If that person cannot be named so, or their file not be read or written.
         SessionFailed
             If it was closed while it opened, or ended by an error of ours.
 
@@ -163,7 +179,10 @@ class Sessions:
         choice = choice or self.default
         name = self._name(url, name)
         engine, r = await self.engine_of(choice)
-        session = Session(name, url, engine, choice.required, r, self._hub, connect)
+        if self._people and person is not None:
+            await asyncio.to_thread(self._people.name, person)
+        whose = Whose(self._people, person)
+        session = Session(name, url, engine, choice.required, r, self._hub, connect, whose)
         self._check_running()
         if name in self._sessions:
             raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     source: Texts = [DEFAULT_SOURCE]
     model: str | None = None
     memory: bool = True
+    person: str | None = None
     files: Path | None = None
     data_dir: Path | None = None
     lsl_out: bool = False

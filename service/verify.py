@@ -7,8 +7,9 @@ over the file's signal. A recording that began in mid-session is confirmed like 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import tostring
@@ -33,6 +34,7 @@ from models.decoder import StreamingDecoder
 from models.hops import HopCutter
 from models.prediction import Prediction
 from models.snapshot import SnapshotError, unpack_state
+from service.decoding import begun_seconds
 from service.settings import DEFAULT_MODEL
 from service.xdfstreams import prediction_rows
 
@@ -45,7 +47,8 @@ class Recorded:
     """What a file that mimamba has recorded holds.
 
     ``index`` is (n_times,) of the signal's samples; ``skipped`` the indices of hops that the
-    engine had no time for.
+    engine had no time for; ``begun`` has, for each baseline that was begun, the sample from which
+    on and the seconds.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Recorded:
     index: NDArray[np.int64]
     predictions: Stream
     skipped: frozenset[object]
+    begun: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,15 @@ def _again(recorded: Recorded, checkpoint: Checkpoint) -> Iterator[Prediction]:
     rows = [electrode.row for electrode in decoder.montage]
     cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
     cutter.state, decoder.state = state.cutter, state
+    begun = deque(recorded.begun)
     for chunk in _chunks(recorded, state.cutter.epoch or 0):
         for hop in cutter.feed(chunk):
+            while begun and begun[0][0] <= hop.index:
+                decoder.begin_baseline(begun.popleft()[1])
             if hop.index in recorded.skipped:
-                decoder.state = replace(decoder.state, failed=True)
+                decoder.skip(hop)
             else:
-                yield decoder.decode(hop)
+                yield decoder.predict(hop)
 
 
 def _chunks(recorded: Recorded, epoch: int) -> Iterator[Chunk]:
@@ -186,9 +193,24 @@ def load_recorded(path: Path) -> Recorded:
         raise BadRecording(
             f"a recording of mimamba with predictions at {path}", what, "record with a model"
         )
-    events = read_events(entry[0] for entry in by_topic[LINK].values)
+    events = list(read_events(entry[0] for entry in by_topic[LINK].values))
     skipped = {each.get("first") for each in events if each.get("event") == "hops_skipped"}
-    return Recorded(path, by_topic[SIGNAL], index, by_topic[PREDICTIONS], frozenset(skipped))
+    try:
+        begun = sorted(_begun(events), key=lambda each: each[0])
+    except ValueError as error:
+        raise BadRecording(f"baselines in {path}", str(error), "it is damaged") from error
+    made = by_topic[PREDICTIONS]
+    return Recorded(path, by_topic[SIGNAL], index, made, frozenset(skipped), tuple(begun))
+
+
+def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float]]:
+    """The baselines that were begun; one from before the first sample has no index."""
+    for each in events:
+        if each.get("event") == "baseline_begun":
+            first = each.get("first", 0)
+            if type(first) is not int:
+                raise ValueError(f"wanted a sample's index; found {first!r}")
+            yield first, begun_seconds(str(each.get("detail")))
 
 
 def _checkpoint(predictions: Stream, model: str | None, models: Path | None) -> Checkpoint:

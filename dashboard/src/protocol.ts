@@ -190,7 +190,10 @@ export interface Link {
     | 'hops_skipped'
     | 'restarted'
     | 'recording'
-    | 'model';
+    | 'model'
+    | 'baseline_begun'
+    | 'baseline_taken'
+    | 'baseline_used';
   detail: string;
   first: number | null;
   lost: number | null;

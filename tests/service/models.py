@@ -12,7 +12,7 @@ from models.network import MSiMamba
 from models.signal import SignalConfig
 
 
-def random_checkpoint(folder: Path, name: str = "random") -> Checkpoint:
+def random_checkpoint(folder: Path, name: str = "random", baseline: float = 0.0) -> Checkpoint:
     """Write and load a checkpoint; the same each time."""
     config = MSiMambaConfig(
         n_channels=4, n_times=64, n_outputs=4, hidden=4, d_model=16, d_ff=16, n_layers=1
@@ -30,6 +30,7 @@ def random_checkpoint(folder: Path, name: str = "random") -> Checkpoint:
         scores={},
         licence="same as the project",
         notice="Random weights.",
+        baseline=baseline,
     )
     return save_checkpoint(folder / f"{name}.safetensors", header, MSiMamba(config))
 

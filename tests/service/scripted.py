@@ -14,6 +14,7 @@ from typing import Self
 from drivers.base import Chunk, StreamInfo
 from service.engine import Engine
 from service.session import Session
+from service.whose import Whose
 
 INFO = StreamInfo(
     "Scripted headset", "00:11:22", 256.0, ("TP9", "AF7", "AF8", "TP10"), 1000 / 2048, 1000.0
@@ -52,9 +53,11 @@ class Script:
 class Stage:
     """A session that follows a script."""
 
-    def __init__(self, engine: Engine | None, info: StreamInfo) -> None:
+    def __init__(self, engine: Engine | None, info: StreamInfo, whose: Whose | None = None) -> None:
         self.script = Script(info)
-        self.session = Session("scripted", "simulate://", engine, True, 1.0, self, self._connect)
+        self.session = Session(
+            "scripted", "simulate://", engine, True, 1.0, self, self._connect, whose
+        )
         self.session.start()
         assert self.session.opened.wait(PATIENCE)
 
@@ -83,10 +86,12 @@ class Stage:
 
 
 @contextmanager
-def staged(engine: Engine | None, live: bool = False) -> Iterator[Stage]:
+def staged(
+    engine: Engine | None, live: bool = False, whose: Whose | None = None
+) -> Iterator[Stage]:
     """A session on a script; ended, threads and all, on leaving. A live one may skip hops."""
     before = set(threading.enumerate())
-    stage = Stage(engine, replace(INFO, live=live))
+    stage = Stage(engine, replace(INFO, live=live), whose)
     try:
         yield stage
     finally:

@@ -148,6 +148,104 @@ def test_a_hop_that_was_skipped(
     assert compare(replace(recorded, skipped=frozenset()), checkpoint).difference is not None
 
 
+@pytest.fixture
+def aligned(tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose model takes 2 s of the person's rest first."""
+    engine = Engine(random_checkpoint(tmp_path, "aligned", baseline=2.0))
+    yield engine
+    engine.close()
+
+
+def begin(stage: Stage, seconds: float) -> None:
+    with stage.session.between_chunks() as model:
+        assert model is not None
+        model.begin_baseline(seconds)
+
+
+@pytest.mark.parametrize("before", [0, 517, 1100])
+def test_baselines_that_are_begun_in_a_recording(
+    tmp_path: Path, aligned: Engine, before: int
+) -> None:
+    """Wherever the recording begins: before the first sample, within a baseline, after it."""
+    with staged(aligned) as stage:
+        stage.play(*chunks_of(0, before, 37))
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        if before == 1100:
+            begin(stage, 9.0)  # at its very start, and at once another one
+            begin(stage, 1 / 3)
+        stage.play(*chunks_of(before, 2000, 101))
+        begin(stage, 1.5)
+        stage.play(*flat(chunks_of(2000, 2100, 37)), *chunks_of(2100, 2301, 101))
+        begin(stage, 2.0)  # anew, before it is complete; then a gap
+        stage.play(*chunks_of(2306, 4100, 101))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert recorded.begun[-2:] == ((2000, 1.5), (2301, 2.0))
+    verdict = compare(recorded, aligned.checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed > 30
+    for others in (recorded.begun[:-1], ((2500, 2.0),)):
+        assert compare(replace(recorded, begun=others), aligned.checkpoint).difference is not None
+
+
+def test_hops_that_were_skipped_while_a_baseline_was_taken(
+    tmp_path: Path, aligned: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are part of it, although nothing was said of them."""
+    step = aligned.checkpoint.network.step
+    with staged(aligned, live=True) as stage:
+        stage.play(*chunks_of(0, 1472))
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        assert stage.session.history is not None
+        link = stage.session.history.link
+
+        def skipped() -> int:
+            events = [entry for _, entry in link.read(0, link.next)]
+            return sum(getattr(each, "event", "") == "hops_skipped" for each in events)
+
+        def held_up(*arguments: object) -> object:
+            stage.until(lambda: skipped() >= 3)
+            return step(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(aligned.checkpoint.network, "step", held_up)
+        stage.script.give(*chunks_of(1472, 1536, 64))
+        stage.until(lambda: stage.session.history.expected == 1536)  # type: ignore[union-attr]
+        begin(stage, 4.0)
+        for chunk in chunks_of(1536, 1536 + 64 * (WAITING + 4), 64):
+            stage.script.give(chunk)
+        stage.until(lambda: skipped() >= 3)
+        monkeypatch.undo()
+        stage.play(*chunks_of(1536 + 64 * (WAITING + 4), 4000))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert len(recorded.skipped) >= 3
+    verdict = compare(recorded, aligned.checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == verdict.recorded > 20
+
+
+def test_a_baseline_that_is_none_is_damage(tmp_path: Path, aligned: Engine) -> None:
+    with staged(aligned) as stage:
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        stage.play(*chunks_of(0, 300))
+        begin(stage, 2.0)
+        stage.play(*chunks_of(300, 600))
+        recorder.stop()
+    content = (tmp_path / "a.xdf").read_bytes()
+    for old, new in (
+        (b"2 s of rest are", b"x s of rest are"),
+        (b'"first":300', b'"first":3.0'),
+        (b"2 s of rest are", b"0 s of rest are"),
+    ):
+        assert content.count(old) == 1
+        (tmp_path / "b.xdf").write_bytes(content.replace(old, new))
+        with pytest.raises(BadRecording, match="baselines"):
+            load_recorded(tmp_path / "b.xdf")
+
+
 def test_a_changed_sample_or_prediction_is_found(
     tmp_path: Path, engine: Engine, checkpoint: Checkpoint
 ) -> None:

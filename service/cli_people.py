@@ -1,0 +1,86 @@
+"""Commands about people: ``baseline``, which talks to a service, and ``people``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.terminal import (
+    CaFile,
+    DataDir,
+    TokenFile,
+    credentials,
+    one_line_errors,
+    recordings_folder,
+)
+
+app = typer.Typer()
+people = typer.Typer(help="The people who were named, and what is kept of them.")
+app.add_typer(people, name="people")
+
+
+@app.command()
+def baseline(
+    session: Annotated[str, typer.Argument(help="The session's id.")],
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Of good signal, 10 to 600. [default: as many as the model was trained with]",
+            show_default=False,
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Whose it is, a pseudonym, for whom it is kept.", show_default=False),
+    ] = None,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Use the one that is kept of that person instead.")
+    ] = False,
+    url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Take a person's baseline in a session: a minute of rest, to which what follows is held."""
+    with one_line_errors():
+        from service.control import baseline as run
+
+        run(url, session, seconds, person, kept, credentials(token_file, cafile))
+
+
+@people.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    data_dir: DataDir = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """List the people who were named, their baselines and their recordings."""
+    context.obj = data_dir
+    if context.invoked_subcommand is not None:
+        return
+    with one_line_errors():
+        from service.listing import show_people
+
+        show_people(recordings_folder(data_dir), json)
+
+
+@people.command()
+def delete(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(help="The pseudonym.")],
+    confirm: Annotated[
+        str | None,
+        typer.Option(help="The pseudonym once more. [default: it is asked]", show_default=False),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="As for mimamba people.", show_default=False)
+    ] = None,
+) -> None:
+    """Delete a person's file and all of their recordings, for good."""
+    with one_line_errors():
+        from service.listing import delete_person
+
+        if confirm is None:
+            confirm = typer.prompt(f"This deletes all recordings of {person}. Type the name again")
+        delete_person(person, confirm, recordings_folder(data_dir or context.obj))

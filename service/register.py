@@ -1,0 +1,96 @@
+"""The register of people: their files, and the recordings whose cards name them, together."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from service.ownfile import NAME
+from service.people import DamagedPerson, NoPerson, People, Person, PersonRefused
+from service.recordings import Recordings
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A baseline that is kept: of which electrodes, how many seconds, and when it was taken."""
+
+    montage: list[str]
+    seconds: float
+    taken: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A person, as far as is known; ``damaged`` says what is wrong with a file that has no more."""
+
+    person: str
+    notes: str | None
+    baselines: list[Rest]
+    recordings: list[str]
+    damaged: str | None = None
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What is gone for good."""
+
+    person: str
+    recordings: list[str]
+
+
+class Register:
+    """Its calls block on the disk.
+
+    Parameters
+    ----------
+    people, recordings
+        Of the same folder.
+    """
+
+    def __init__(self, people: People, recordings: Recordings) -> None:
+        self._people = people
+        self._recordings = recordings
+
+    def all(self) -> list[Registered]:
+        """Everybody who has a file, or whom a recording names."""
+        named = {each.person for each in self._recordings.all() if each.person}
+        names = {*self._people.names(), *(each for each in named if re.fullmatch(NAME, each))}
+        return [self.get(name) for name in sorted(names)]
+
+    def get(self, name: str) -> Registered:
+        """One person; raises NoPerson, and PersonRefused if the name is none."""
+        recordings = self._recordings.of(name)
+        try:
+            person = self._people.get(name)
+        except DamagedPerson as error:
+            return Registered(name, None, [], recordings, str(error))
+        except NoPerson:
+            if not recordings:
+                raise
+            person = Person()
+        kept = [Rest(list(each.montage), each.seconds, each.taken) for each in person.baselines]
+        return Registered(name, person.notes, kept, recordings)
+
+    def delete(self, name: str, confirm: str) -> Deleted:
+        """Delete a person's file and all recordings of theirs, for good.
+
+        Raises
+        ------
+        PersonRefused
+            If ``confirm`` is not the name, or the name is none.
+        NoPerson
+            If there is neither a file nor a recording.
+        RecordingRefused
+            If the person is being recorded; nothing is deleted then.
+        CannotKeep
+            If the folder may not be changed.
+        """
+        if confirm != name:
+            raise PersonRefused(
+                f"wanted the person's name as confirmation; found {confirm!r}; "
+                f"ask with confirm={name}"
+            )
+        recordings = self._recordings.delete_of(name)
+        if not self._people.delete(name) and not recordings:
+            raise NoPerson(f"wanted a person; found nobody named {name!r}")
+        return Deleted(name, recordings)
