@@ -108,7 +108,7 @@ async def test_a_service_is_ready_when_its_model_is_loaded_and_lives(
     loading = threading.Event()
     checkpoint = random_checkpoint(tmp_path)
 
-    def slow(_: str | Path) -> Checkpoint:
+    def slow(*_: object) -> Checkpoint:
         loading.wait()
         return checkpoint
 
