@@ -20,8 +20,10 @@ PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
 
-test: $(VENV)/test lint types page-test
-	$(BIN)/python -m pytest
+# Two at a time; what one prints stays together where make can do that.
+test: $(VENV)/test
+	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types page-test
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
