@@ -24,6 +24,7 @@ from service.admission import admit
 from service.connection import Connection
 from service.door import Door
 from service.ending import End
+from service.export_api import export_api
 from service.gate import GRACE, let_in
 from service.health import metrics, unready
 from service.hub import Hub
@@ -233,11 +234,13 @@ def make_app(
     )
     app.state.door = Door(tokens or settings.tokens())
     app.state.grace = grace
+    app.state.exporting = asyncio.Lock()
     app.add_middleware(ScopeMiddleware, door=app.state.door)
     app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)  # before the other
     add_problem_handlers(app)
     app.include_router(api)
     app.include_router(recordings_api)
+    app.include_router(export_api)
     app.include_router(replay_api)
     app.include_router(login_api)
     app.include_router(markers_api)

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from drivers.base import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
+from drivers.writers import CannotWrite
 from models.checkpoint import CheckpointError
 from models.montage import MontageError
 from models.signal import SignalError
@@ -25,6 +26,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadSource: (422, "The source's URL is wrong"),
     BadChannels: (422, "The source lacks these channels"),
     BadRecording: (422, "The recording cannot be read"),
+    CannotWrite: (422, "The recording cannot be written so"),
     MontageError: (422, "The model cannot use the source"),
     SignalError: (422, "The model cannot use the source"),
     BadPlayback: (422, "The recording cannot be played so"),

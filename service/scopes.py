@@ -50,6 +50,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/recordings/{recording}": "view",
     "DELETE /v1/recordings/{recording}": "control",
     "GET /v1/recordings/{recording}/file": "view",
+    "GET /v1/recordings/{recording}/export": "view",
     "POST /v1/recordings/{recording}/stop": "control",
 }
 """By method and path; HEAD is GET, WS a WebSocket."""
