@@ -21,6 +21,7 @@ from drivers.scan import Sources, scan
 from models.catalogue import Listed, list_all
 from service.access import AccessMiddleware
 from service.admission import admit
+from service.body import BodyMiddleware
 from service.connection import Connection
 from service.door import Door
 from service.ending import End
@@ -35,14 +36,14 @@ from service.metrics import make_registry
 from service.model_api import model_api
 from service.oscout import OSCOut
 from service.page import CONTENT_SECURITY_POLICY, find_page
-from service.problems import add_problem_handlers, problem
+from service.problems import PROBLEMS, add_problem_handlers, problem
 from service.push import Pushes
 from service.recordings import Recordings
 from service.recordings_api import recordings_api
 from service.replay_api import replay_api
 from service.room import data_folder
 from service.schema_api import schema_api
-from service.scopes import ScopeMiddleware, allows, judgement_of
+from service.scopes import ScopeMiddleware, allows, judgement_of, methods_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.shelf import MODEL_NAME, models_folder
@@ -228,6 +229,7 @@ def make_app(
         version=version("mimamba"),
         summary="Live emotion predictions from consumer EEG. Not a medical device.",
         lifespan=lifespan,
+        responses=PROBLEMS,
         openapi_url="/v1/openapi.json",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
@@ -235,9 +237,10 @@ def make_app(
     app.state.door = Door(tokens or settings.tokens())
     app.state.grace = grace
     app.state.exporting = asyncio.Lock()
+    app.add_middleware(BodyMiddleware)
     app.add_middleware(ScopeMiddleware, door=app.state.door)
     app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)  # before the other
-    add_problem_handlers(app)
+    add_problem_handlers(app, methods_of)
     app.include_router(api)
     app.include_router(recordings_api)
     app.include_router(export_api)

@@ -80,6 +80,11 @@ def need_of_route(scope: ASGIScope) -> Need:
     return "control"
 
 
+def methods_of(path: str) -> set[str]:
+    """The methods that are declared for a path."""
+    return {method for method, each, _ in _PATTERNS if method != "WS" and each.match(path)}
+
+
 def need_of_message(message: ClientMessage) -> Need:
     """What a message asks for."""
     return MESSAGES.get(type(message), "control")
