@@ -22,9 +22,11 @@ from models.catalogue import Listed, list_all
 from service.access import AccessMiddleware
 from service.admission import admit
 from service.baseline_api import baseline_api
+from service.body import BodyMiddleware
 from service.connection import Connection
 from service.door import Door
 from service.ending import End
+from service.export_api import export_api
 from service.gate import GRACE, let_in
 from service.health import metrics, unready
 from service.hub import Hub
@@ -38,14 +40,14 @@ from service.ownfile import NAME
 from service.page import CONTENT_SECURITY_POLICY, find_page
 from service.people import People, people_folder
 from service.people_api import people_api
-from service.problems import add_problem_handlers, problem
+from service.problems import PROBLEMS, add_problem_handlers, problem
 from service.push import Pushes
 from service.recordings import Recordings
 from service.recordings_api import recordings_api
 from service.replay_api import replay_api
 from service.room import data_folder
 from service.schema_api import schema_api
-from service.scopes import ScopeMiddleware, allows, judgement_of
+from service.scopes import ScopeMiddleware, allows, judgement_of, methods_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.shelf import MODEL_NAME, models_folder
@@ -237,17 +239,21 @@ def make_app(
         version=version("mimamba"),
         summary="Live emotion predictions from consumer EEG. Not a medical device.",
         lifespan=lifespan,
+        responses=PROBLEMS,
         openapi_url="/v1/openapi.json",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
     app.state.door = Door(tokens or settings.tokens())
     app.state.grace = grace
+    app.state.exporting = asyncio.Lock()
+    app.add_middleware(BodyMiddleware)
     app.add_middleware(ScopeMiddleware, door=app.state.door)
     app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)  # before the other
-    add_problem_handlers(app)
+    add_problem_handlers(app, methods_of)
     app.include_router(api)
     app.include_router(recordings_api)
+    app.include_router(export_api)
     app.include_router(replay_api)
     app.include_router(login_api)
     app.include_router(markers_api)

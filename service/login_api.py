@@ -30,7 +30,7 @@ class LoggedIn:
     scope: Scope
 
 
-@login_api.post("/login", response_model=LoggedIn, responses={401: {}, 429: {}})
+@login_api.post("/login", response_model=LoggedIn)
 async def log_in(request: Request, shown: Shown) -> Response:
     """Get a cookie for a token; it ends with the browser, after seven days, or at the logout."""
     door: Door = request.app.state.door

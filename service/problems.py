@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from drivers.base import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
+from drivers.writers import CannotWrite
 from models.checkpoint import CheckpointError
 from models.montage import MontageError
 from models.signal import SignalError
@@ -27,6 +31,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadSource: (422, "The source's URL is wrong"),
     BadChannels: (422, "The source lacks these channels"),
     BadRecording: (422, "The recording cannot be read"),
+    CannotWrite: (422, "The recording cannot be written so"),
     MontageError: (422, "The model cannot use the source"),
     SignalError: (422, "The model cannot use the source"),
     BadPlayback: (422, "The recording cannot be played so"),
@@ -52,6 +57,23 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
 }
 """The status and title of each error that a person can meet."""
 
+_PROBLEM = {
+    "type": "object",
+    "properties": {
+        "type": {"const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_DECLARED: dict[str, Any] = {
+    "description": "Problem details, RFC 9457",
+    "content": {"application/problem+json": {"schema": _PROBLEM}},
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _DECLARED, "5XX": _DECLARED}
+"""How every route declares its errors in the OpenAPI document."""
+
 
 def problem(status: int, title: str, detail: str) -> JSONResponse:
     """A problem details object."""
@@ -59,16 +81,30 @@ def problem(status: int, title: str, detail: str) -> JSONResponse:
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of the API in one shape."""
+def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) -> None:
+    """Answer every error of the API in one shape.
+
+    Parameters
+    ----------
+    app
+        The application.
+    methods_of
+        The methods that a path has, if any: the page, which lies below all paths, knows of none.
+    """
 
     async def known(request: Request, error: Exception) -> JSONResponse:
         kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
         request.app.state.running.hub.totals.errors[type(error).__name__] += 1
         return problem(*STATUSES[kind], str(error))
 
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        methods = methods_of(request.url.path)
+        if methods and request.method not in methods:
+            detail = f"wanted {' or '.join(sorted(methods))}; found {request.method}"
+            answer = problem(405, "Not with this method", detail)
+            answer.headers["Allow"] = ", ".join(sorted(methods))
+            return answer
         return problem(error.status_code, "The request failed", error.detail)
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:

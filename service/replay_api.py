@@ -55,7 +55,9 @@ class ReplayChange(BaseModel):
     position: float | None = Field(
         default=None, ge=0, description="Go on from here, s. This starts a new epoch."
     )
-    marker: str | None = Field(default=None, description="Go on from the marker with this label.")
+    marker: str | None = Field(
+        default=None, max_length=1024, description="Go on from the marker with this label."
+    )
     nth: int = Field(default=1, ge=1, description="Which one of the markers with this label.")
     speed: Speed | None = Field(default=None, description="Times the recorded pace, or 'max'.")
     loop: bool | None = None

@@ -57,6 +57,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/recordings/{recording}": "view",
     "DELETE /v1/recordings/{recording}": "control",
     "GET /v1/recordings/{recording}/file": "view",
+    "GET /v1/recordings/{recording}/export": "view",
     "POST /v1/recordings/{recording}/stop": "control",
 }
 """By method and path; HEAD is GET, WS a WebSocket."""
@@ -84,6 +85,11 @@ def need_of_route(scope: ASGIScope) -> Need:
         if declared == method and path.match(scope["path"]):
             return need
     return "control"
+
+
+def methods_of(path: str) -> set[str]:
+    """The methods that are declared for a path."""
+    return {method for method, each, _ in _PATTERNS if method != "WS" and each.match(path)}
 
 
 def need_of_message(message: ClientMessage) -> Need:

@@ -14,9 +14,9 @@ from hypothesis import settings
 settings.register_profile("mimamba", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("mimamba")
 
-# One thread for torch and numpy, here and in the processes that tests start: the tests' networks are
-# too small to be worth sharing out, and pytest-xdist's workers would take the processors from each
-# other.
+# One thread for torch and numpy, here and in the processes that tests start: the tests' networks
+# are too small to be worth sharing out, and pytest-xdist's workers would take the processors from
+# each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -1,0 +1,38 @@
+"""How long a request's body may be: it is read before a token is asked for, at the login."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.problems import problem
+
+MOST_BYTES = 1 << 20
+"""As of a WebSocket's message; a recording's notes, the longest field, take 60 kB at most."""
+REASON = f"wanted a body of at most {MOST_BYTES >> 20} MiB; found a longer one; send less"
+
+
+class BodyMiddleware:
+    """Refuses longer bodies with 413, whether or not they tell their length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        length = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if length.isdecimal() and int(length) > MOST_BYTES:
+            await problem(413, "The body is too long", REASON)(scope, receive, send)
+            return
+        room = MOST_BYTES
+
+        async def counted() -> Message:
+            nonlocal room
+            message = await receive()
+            room -= len(message.get("body", b""))
+            if room < 0:
+                raise HTTPException(413, REASON)
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)
