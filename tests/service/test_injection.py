@@ -118,7 +118,7 @@ async def test_a_model_that_answers_no_number(
 
     bad.network.step = no_number  # type: ignore[method-assign, assignment]
     made: dict[str, Checkpoint] = {"good": good, "bad": bad}
-    monkeypatch.setattr(service.sessions, "load_checkpoint", lambda name: made[str(name)])
+    monkeypatch.setattr(service.sessions, "load_checkpoint", lambda name, _: made[str(name)])
     with live(HEALTHY, model="good") as running:
         running.opened("simulate-1")
         new = {"source": HEALTHY, "id": "mad", "model": "bad"}
