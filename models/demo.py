@@ -235,7 +235,7 @@ changes between states included; chance is 0.5:
 exponentially smoothed probabilities.
 {_verdict(checkpoint)}
 
-`mimamba train demo` makes it again.
+`mimamba train demo` makes one by the same recipe.
 """
 
 
