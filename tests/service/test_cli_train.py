@@ -123,8 +123,8 @@ def test_evaluated_trained_listed_and_used_by_name(
     said = objects(run("score", tmp_path / "muse.csv", "--model", "mine"))
     assert isinstance(said[-1]["outputs"], dict)
     assert set(said[-1]["outputs"]) == {"mood"}
-    rested = objects(run("score", tmp_path / "muse.csv", "--model", "mine", "--baseline", "1"))
-    assert "baseline 1 of 1 s" in [each["reason"] for each in rested]
+    rested = objects(run("score", tmp_path / "muse.csv", "--model", "mine"))
+    assert "baseline 2 of 2 s" in [each["reason"] for each in rested]  # as it was trained
     assert [each["index"] for each in rested] == [each["index"] for each in said]
     assert rested[-1]["outputs"] != said[-1]["outputs"]
     with live("simulate://", data_dir=data_dir, model="mine") as service:
@@ -219,16 +219,16 @@ def test_each_mistake_is_one_line_and_status_2(
 
 def test_what_is_damaged_or_takes_a_name_is_listed_with_its_error(data_dir: Path) -> None:
     folder = models_folder(data_dir)
-    assert [each["name"] for each in objects(run("models", "--json"))] == ["demo"]
+    assert [each["name"] for each in objects(run("models", "--json"))] == ["demo", "workload"]
     folder.mkdir(parents=True)
     (folder / "broken.safetensors").write_bytes(b"{}")
     demo = load_checkpoint("demo")
     for name in ("demo", "mine"):
         shutil.copy(PACKAGED / "demo.safetensors", folder / f"{name}.safetensors")
     listed = objects(run("models", "--json"))
-    assert [each["name"] for each in listed] == ["demo", "broken", "demo", "mine"]
-    assert [each["packaged"] for each in listed] == [True, *[False] * 3]
-    errors = [each["error"] for each in listed]
+    assert [each["name"] for each in listed] == ["demo", "workload", "broken", "demo", "mine"]
+    assert [each["packaged"] for each in listed] == [True, True, *[False] * 3]
+    errors = [each["error"] for each in listed[1:]]
     assert (errors[0], errors[3]) == (None, None)
     assert "a safetensors file" in str(errors[1])
     assert "rename the file" in str(errors[2])
