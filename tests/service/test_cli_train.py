@@ -109,7 +109,7 @@ def test_evaluated_trained_listed_and_used_by_name(
     ) in card
     assert str(root) not in card
 
-    demo, mine = objects(run("models", "--json"))
+    demo, _, mine = objects(run("models", "--json"))
     assert (demo["name"], demo["packaged"], mine["name"]) == ("demo", True, "mine")
     assert (mine["outputs"], mine["montage"]) == ({"mood": ["calm", "tense"]}, list(MUSE))
     assert isinstance(mine["scores"], dict)
