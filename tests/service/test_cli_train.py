@@ -128,8 +128,8 @@ def test_evaluated_trained_listed_and_used_by_name(
         service.opened("simulate-1")
         assert service.sessions()["simulate-1"]["outputs"] == {"mood": ["calm", "tense"]}
         shown = service.http.get("/v1/models").json()
-        assert [each["name"] for each in shown] == ["demo", "mine"]
-        assert shown[1]["sha256"] == checkpoint.sha256
+        assert [each["name"] for each in shown] == ["demo", "workload", "mine"]
+        assert shown[2]["sha256"] == checkpoint.sha256
         asked = {"source": "simulate://", "id": "other", "model": "mine"}
         assert service.http.post("/v1/sessions", json=asked).status_code == 201
 
