@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import HTTPConnection
 
 from drivers.base import Mismatch
 from models.baseline import LONGEST, SHORTEST
 from service.decoding import Decoding
+from service.dependencies import AllPeople, AllRecordings, OneSession
 from service.ownfile import NAME
-from service.people import People
-from service.recordings import Recordings
 from service.session import Session
 
 baseline_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
@@ -73,25 +70,6 @@ class SessionBaseline:
     person: str | None
 
 
-def _session(connection: HTTPConnection, session: str) -> Session:
-    found: Session = connection.app.state.running.sessions.get(session)
-    return found
-
-
-def _people(connection: HTTPConnection) -> People:
-    people: People = connection.app.state.running.people
-    return people
-
-
-def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings: Recordings = connection.app.state.running.recordings
-    return recordings
-
-
-Asked = Annotated[Session, Depends(_session)]
-Known = Annotated[People, Depends(_people)]
-
-
 def baseline_of(session: Session) -> SessionBaseline:
     """How it stands now."""
     checkpoint, state = session.checkpoint, session.aligner
@@ -109,14 +87,14 @@ def baseline_of(session: Session) -> SessionBaseline:
 
 
 @baseline_api.get("/{session}/baseline")
-def read_baseline(session: Asked) -> SessionBaseline:
+def read_baseline(session: OneSession) -> SessionBaseline:
     """How a session stands with its person's baseline."""
     return baseline_of(session)
 
 
 @baseline_api.post("/{session}/baseline")
 def begin_baseline(
-    session: Asked, people: Known, asked: NewBaseline | None = None
+    session: OneSession, people: AllPeople, asked: NewBaseline | None = None
 ) -> SessionBaseline:
     """Take the person's rest from now on; the model abstains meanwhile and then begins anew.
 
@@ -134,9 +112,9 @@ def begin_baseline(
 
 @baseline_api.put("/{session}/baseline")
 def use_baseline(
-    session: Asked,
-    people: Known,
-    recordings: Annotated[Recordings, Depends(_recordings)],
+    session: OneSession,
+    people: AllPeople,
+    recordings: AllRecordings,
     known: KnownPerson,
 ) -> SessionBaseline:
     """Use what is kept of a person, whose session it is from now on.

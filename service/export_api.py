@@ -18,7 +18,8 @@ from drivers.base import LibraryMissing
 from drivers.recording import read_recording
 from drivers.writers import CannotWrite
 from service.convert import export
-from service.recordings_api import Folder, RecordingId
+from service.dependencies import AllRecordings
+from service.recordings_api import RecordingId
 from service.room import CannotRecord
 
 Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet"]
@@ -47,7 +48,7 @@ export_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
     responses={200: {"content": {each: {} for each in MEDIA_TYPES.values()}}},
 )
 async def export_recording(
-    recordings: Folder,
+    recordings: AllRecordings,
     recording: RecordingId,
     form: Annotated[Format, Query(alias="format")],
     exporting: Annotated[asyncio.Lock, Depends(_exporting)],

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import HTTPConnection
 
+from service.dependencies import OneSession
 from service.markers import LONGEST_LABEL, set_marker
-from service.session import Session
 
 markers_api = APIRouter(prefix="/v1/sessions", tags=["markers"])
 
@@ -36,13 +34,8 @@ class SetMarker:
     source: str
 
 
-def _session(connection: HTTPConnection, session: str) -> Session:
-    found: Session = connection.app.state.running.sessions.get(session)
-    return found
-
-
 @markers_api.post("/{session}/markers", status_code=202)
-async def post_marker(session: Annotated[Session, Depends(_session)], new: NewMarker) -> SetMarker:
+async def post_marker(session: OneSession, new: NewMarker) -> SetMarker:
     """Set a marker; it is in the session's log once its sample is there, within seconds."""
     heard = set_marker(session, new.label, new.timestamp, "api")
     return SetMarker(session.name, heard.timestamp, heard.label, heard.source)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import HTTPConnection
 
+from service.dependencies import AllRecordings, AllSessions
 from service.engine import Engine
 from service.recordings import Recordings
 from service.session import Session
-from service.sessions import ModelChoice, Sessions, SessionView, view
+from service.sessions import ModelChoice, SessionView, view
 from service.settings import NO_MODEL
 
 model_api = APIRouter(prefix="/v1/sessions", tags=["models"])
@@ -30,22 +29,12 @@ class NewModel(BaseModel):
     memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
 
 
-def _sessions(connection: HTTPConnection) -> Sessions:
-    sessions: Sessions = connection.app.state.running.sessions
-    return sessions
-
-
-def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings: Recordings = connection.app.state.running.recordings
-    return recordings
-
-
 @model_api.put("/{session}/model")
 async def change_model(
     session: str,
     new: NewModel,
-    sessions: Annotated[Sessions, Depends(_sessions)],
-    recordings: Annotated[Recordings, Depends(_recordings)],
+    sessions: AllSessions,
+    recordings: AllRecordings,
 ) -> SessionView:
     """Let another model speak in a session, or none; its signal and its epoch go on.
 

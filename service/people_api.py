@@ -6,28 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import HTTPConnection
 
+from service.dependencies import AllPeople, AllRecordings, AllSessions
 from service.ownfile import NAME
-from service.people import LONGEST_NOTES, People
+from service.people import LONGEST_NOTES
 from service.register import Deleted, Register, Registered
-from service.sessions import Sessions
 
 Pseudonym = Annotated[str, Path(pattern=f"^{NAME}$")]
 
 
-def _people(connection: HTTPConnection) -> People:
-    people: People = connection.app.state.running.people
-    return people
-
-
-def _sessions(connection: HTTPConnection) -> Sessions:
-    sessions: Sessions = connection.app.state.running.sessions
-    return sessions
-
-
-def _register(connection: HTTPConnection) -> Register:
-    return Register(_people(connection), connection.app.state.running.recordings)
+def _register(people: AllPeople, recordings: AllRecordings) -> Register:
+    return Register(people, recordings)
 
 
 Everybody = Annotated[Register, Depends(_register)]
@@ -62,7 +51,7 @@ def read_person(register: Everybody, person: Pseudonym) -> Registered:
 @people_api.put("/{person}")
 def change_person(
     register: Everybody,
-    people: Annotated[People, Depends(_people)],
+    people: AllPeople,
     person: Pseudonym,
     change: PersonChange,
 ) -> Registered:
@@ -74,7 +63,7 @@ def change_person(
 @people_api.delete("/{person}")
 def delete_person(
     register: Everybody,
-    sessions: Annotated[Sessions, Depends(_sessions)],
+    sessions: AllSessions,
     person: Pseudonym,
     confirm: Annotated[str, Query(max_length=100, description="The pseudonym once more.")],
 ) -> Deleted:

@@ -5,35 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import HTTPConnection
 
+from service.dependencies import AllPeople, AllRecordings, AllSessions
 from service.ownfile import NAME
-from service.people import DamagedPerson, People
-from service.recordings import Listed, Recordings
-from service.sessions import Sessions
+from service.people import DamagedPerson
+from service.recordings import Listed
 
 RecordingId = Annotated[str, Path(pattern=f"^{NAME}$")]
-
-
-def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings: Recordings = connection.app.state.running.recordings
-    return recordings
-
-
-def _sessions(connection: HTTPConnection) -> Sessions:
-    sessions: Sessions = connection.app.state.running.sessions
-    return sessions
-
-
-def _people(connection: HTTPConnection) -> People:
-    people: People = connection.app.state.running.people
-    return people
-
-
-Folder = Annotated[Recordings, Depends(_recordings)]
 
 
 class NewRecording(BaseModel):
@@ -58,16 +39,16 @@ recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
 @recordings_api.get("")
-def list_recordings(recordings: Folder) -> list[Listed]:
+def list_recordings(recordings: AllRecordings) -> list[Listed]:
     """All recordings, the newest first."""
     return recordings.all()
 
 
 @recordings_api.post("", status_code=201)
 def start_recording(
-    recordings: Folder,
-    sessions: Annotated[Sessions, Depends(_sessions)],
-    people: Annotated[People, Depends(_people)],
+    recordings: AllRecordings,
+    sessions: AllSessions,
+    people: AllPeople,
     new: NewRecording,
 ) -> Listed:
     """Record a session from now on; its headers are on the disk when this answers."""
@@ -80,19 +61,19 @@ def start_recording(
 
 
 @recordings_api.get("/{recording}")
-def read_recording(recordings: Folder, recording: RecordingId) -> Listed:
+def read_recording(recordings: AllRecordings, recording: RecordingId) -> Listed:
     """One recording."""
     return recordings.get(recording)
 
 
 @recordings_api.post("/{recording}/stop")
-def stop_recording(recordings: Folder, recording: RecordingId) -> Listed:
+def stop_recording(recordings: AllRecordings, recording: RecordingId) -> Listed:
     """End a recording; its file is whole when this answers."""
     return recordings.stop(recording)
 
 
 @recordings_api.get("/{recording}/file", response_class=FileResponse)
-def download_recording(recordings: Folder, recording: RecordingId) -> FileResponse:
+def download_recording(recordings: AllRecordings, recording: RecordingId) -> FileResponse:
     """The file of a recording that has ended."""
     return FileResponse(
         recordings.file(recording), media_type="application/x-xdf", filename=f"{recording}.xdf"
@@ -101,7 +82,7 @@ def download_recording(recordings: Folder, recording: RecordingId) -> FileRespon
 
 @recordings_api.delete("/{recording}", status_code=204)
 def delete_recording(
-    recordings: Folder,
+    recordings: AllRecordings,
     recording: RecordingId,
     confirm: Annotated[str, Query(description="The recording's name once more.")],
 ) -> None:

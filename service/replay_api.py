@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from drivers.base import BadPlayback, Playback, Seekable
 from drivers.position import find_marker
 from drivers.replay import FASTEST, SLOWEST
-from service.recordings import Recordings
+from service.dependencies import AllRecordings, OneSession
 from service.session import Session
 
 Speed = Annotated[float, Field(ge=SLOWEST, le=FASTEST)] | Literal["max"]
@@ -113,19 +112,6 @@ def _place(seekable: Seekable, change: ReplayChange) -> float | None:
 replay_api = APIRouter(prefix="/v1/sessions", tags=["replay"])
 
 
-def _session(connection: HTTPConnection, session: str) -> Session:
-    found: Session = connection.app.state.running.sessions.get(session)
-    return found
-
-
-def _recordings(connection: HTTPConnection) -> Recordings:
-    recordings: Recordings = connection.app.state.running.recordings
-    return recordings
-
-
-Played = Annotated[Session, Depends(_session)]
-
-
 def seekable_of(session: Session) -> Seekable:
     """What can be done with a session's recording; raises NoReplay."""
     if session.seekable is not None:
@@ -141,16 +127,16 @@ def seekable_of(session: Session) -> Seekable:
 
 
 @replay_api.get("/{session}/replay", response_model=Replay)
-def read_replay(session: Played) -> Response:
+def read_replay(session: OneSession) -> Response:
     """How a session's recording is played."""
     return _answer(seekable_of(session))
 
 
 @replay_api.post("/{session}/replay", response_model=Replay)
 def control_replay(
-    session: Played,
+    session: OneSession,
     change: ReplayChange,
-    recordings: Annotated[Recordings, Depends(_recordings)],
+    recordings: AllRecordings,
 ) -> Response:
     """Pause it, play on, seek, change its speed, or let it loop; answers how it is played then.
 

@@ -16,12 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.bands import BANDS
 from models.evaluation.contenders import Task, Unlabelled
 from models.evaluation.metrics import balanced_accuracy, confusion
 from models.streams import Stream
 
-BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 40)}
-"""Hz, the upper edge not included."""
 FLOOR = 1e-6
 """µV²/Hz below which power is rounding: that of a flat channel."""
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -32,7 +31,7 @@ def log_band_power(windows: NDArray[np.float32], sfreq: float) -> NDArray[np.flo
     """(n_hops, n_channels, n_times) µV to (n_hops, n_channels * n_bands), log µV²/Hz.
 
     Welch's method with segments of a second, zero-padded where the window is shorter, so that the
-    narrowest band has bins.
+    narrowest band has bins; a band has those from its lower edge up to below its upper one.
     """
     second = round(sfreq)
     n = min(second, windows.shape[-1])

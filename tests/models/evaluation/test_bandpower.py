@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the extra train is not installed")
 
-from models.evaluation.bandpower import BANDS, log_band_power, logistic_regression, random_forest
+from models.bands import BANDS
+from models.evaluation.bandpower import log_band_power, logistic_regression, random_forest
 from models.evaluation.contenders import Task, unlabelled
 from tests.models.evaluation.people import TASK, people, telling
 

@@ -1,0 +1,39 @@
+"""What the API's routes are given of the running service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from service.people import People
+from service.recordings import Recordings
+from service.session import Session
+from service.sessions import Sessions
+
+
+def _sessions(connection: HTTPConnection) -> Sessions:
+    sessions: Sessions = connection.app.state.running.sessions
+    return sessions
+
+
+def _session(connection: HTTPConnection, session: str) -> Session:
+    return _sessions(connection).get(session)
+
+
+def _recordings(connection: HTTPConnection) -> Recordings:
+    recordings: Recordings = connection.app.state.running.recordings
+    return recordings
+
+
+def _people(connection: HTTPConnection) -> People:
+    people: People = connection.app.state.running.people
+    return people
+
+
+AllSessions = Annotated[Sessions, Depends(_sessions)]
+OneSession = Annotated[Session, Depends(_session)]
+"""The one that the path names; NoSession where there is none."""
+AllRecordings = Annotated[Recordings, Depends(_recordings)]
+AllPeople = Annotated[People, Depends(_people)]
