@@ -25,7 +25,7 @@ from models.network import MSiMamba
 from models.scoring import evaluate, score, stream_logits
 from models.signal import SignalConfig
 from models.streams import Stream
-from models.training import OnProgress, TrainingConfig, train
+from models.training import OnProgress, TrainingConfig, new_network, train
 
 INFO = StreamInfo(
     "Simulator", "simulate", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, live=False, simulated=True
@@ -132,9 +132,7 @@ def train_demo(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = MSiMamba(recipe.architecture)
+        network = new_network(recipe.architecture, seed)
         choose = recipe.choose.streams(recipe.signal)
         config = replace(recipe.training, seed=seed)
         temperature = train(

@@ -16,7 +16,6 @@ from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
-import torch
 
 from drivers.base import Mismatch
 from models.checkpoint import Checkpoint, save_checkpoint
@@ -30,7 +29,7 @@ from models.network import MSiMamba
 from models.order import About, Order
 from models.scoring import fit_temperatures
 from models.streams import Stream
-from models.training import Choice, Training
+from models.training import Choice, Training, new_network
 from models.unfinished import Chosen, Kept, Unfinished
 
 FEWEST_PEOPLE = 4
@@ -175,9 +174,7 @@ class Fitting:
 
     def _training(self, streams: Sequence[Stream]) -> Training:
         recipe = self._order.recipe
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.training.seed)
-            network = MSiMamba(recipe.architecture)
+        network = new_network(recipe.architecture, recipe.training.seed)
         sizes = [len(labels) for labels in self._outputs.values()]
         config = fit_sequences(recipe.training, max(len(stream.windows) for stream in streams))
         return Training(network.to(self._order.device), sizes, streams, recipe.r, config)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.architecture import MSiMambaConfig
 from models.augmentation import AS_IT_IS, Augmentation, Augmenter
 from models.batches import Batch, shuffled
 from models.loss import cross_entropy, label_weights
@@ -87,6 +88,13 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+def new_network(architecture: MSiMambaConfig, seed: int) -> MSiMamba:
+    """An untrained network, whose weights follow from the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MSiMamba(architecture)
 
 
 class Training:

@@ -14,7 +14,7 @@ from models.network import MSiMamba
 from models.recipes import Recipe
 from models.scoring import stream_logits
 from models.streams import Stream
-from models.training import Progress, TrainingConfig, train, train_whole
+from models.training import Progress, TrainingConfig, new_network, train, train_whole
 
 GROUP = 64
 """Streams that are scored side by side; it bounds the memory and changes nothing else."""
@@ -58,9 +58,7 @@ class Weights:
     def _make(self, streams: Sequence[Stream]) -> tuple[MSiMamba, TrainingConfig]:
         recipe = self._recipe.fitted(self._task.montage, sum(self._task.sizes))
         config = recipe.training
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            network = MSiMamba(recipe.architecture)
+        network = new_network(recipe.architecture, config.seed)
         return network, fit_sequences(config, max(len(stream.windows) for stream in streams))
 
     def _cropped(self, streams: Sequence[Stream]) -> list[Stream]:
