@@ -1,27 +1,7 @@
+import { ask, refusal } from './rest';
 import type { Listed } from './session.svelte';
 
-/** The service asks for a token, or for another one. */
-export class LoginNeeded extends Error {
-  override name = 'LoginNeeded';
-}
-
-/** Why the service refused, in its own words where it has some. */
-export async function refusal(answer: Response): Promise<string> {
-  try {
-    const { detail } = (await answer.json()) as { detail?: unknown };
-    if (typeof detail === 'string') return detail;
-  } catch {
-    // no problem details: what answers is not the service
-  }
-  return `the service answered ${answer.status}`;
-}
-
-export async function listSessions(): Promise<Listed[]> {
-  const answer = await fetch('/v1/sessions', { headers: { Accept: 'application/json' } });
-  if (answer.ok) return (await answer.json()) as Listed[];
-  const why = await refusal(answer);
-  throw answer.status === 401 ? new LoginNeeded(why) : new Error(why);
-}
+export const listSessions = (): Promise<Listed[]> => ask('GET', '/v1/sessions');
 
 /** Show the token once; the browser has a cookie from then on, which no script can read. */
 export async function logIn(token: string): Promise<void> {

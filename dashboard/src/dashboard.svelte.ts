@@ -1,4 +1,4 @@
-import { LoginNeeded } from './access';
+import { LoginNeeded } from './rest';
 import { type Connection, type OpenSocket, StreamClient } from './client';
 import { ServiceClock, pageTime } from './clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';

@@ -1,4 +1,4 @@
-import { refusal } from './access';
+import { ask } from './rest';
 
 /** How a session's recording is played, as in service/replay_api.py. */
 export interface Replay {
@@ -18,18 +18,9 @@ export interface Replays {
   change(session: string, change: ReplayChange): Promise<Replay>;
 }
 
-async function ask(session: string, request: RequestInit): Promise<Replay> {
-  const answer = await fetch(`/v1/sessions/${encodeURIComponent(session)}/replay`, request);
-  if (answer.ok) return (await answer.json()) as Replay;
-  throw new Error(await refusal(answer));
-}
+const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}/replay`;
 
 export const replays: Replays = {
-  read: (session) => ask(session, {}),
-  change: (session, change) =>
-    ask(session, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(change),
-    }),
+  read: (session) => ask('GET', pathOf(session)),
+  change: (session, change) => ask('POST', pathOf(session), change),
 };

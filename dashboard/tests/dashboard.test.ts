@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LoginNeeded } from '../src/access';
+import { LoginNeeded } from '../src/rest';
 import { Dashboard } from '../src/dashboard.svelte';
 import type { Listed } from '../src/session.svelte';
 import { ScriptedService, info, model, openSocket, signal, subscribed } from './service';

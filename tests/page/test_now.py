@@ -1,68 +1,21 @@
-"""The page in a real Chromium, against a real service."""
+"""What a page shows of sessions that run, in a real Chromium, against a real service."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import find_browser
+from tests.page.pictures import shots
 from tests.service.live import live
 from tests.service.recordings import write_muse
-
-SCREENSHOTS = Path(__file__).parent / "screenshots"
-PATIENCE_MS = 30_000
-SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
 
 
 def words(text: str) -> re.Pattern[str]:
     """The text in any case."""
     return re.compile(text, re.IGNORECASE)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_browser(),
-            # A container has no user namespaces for Chromium's sandbox, and little shared memory.
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that may ask nothing of any other origin, and must log no error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    foreign: list[str] = []
-    errors: list[str] = []
-
-    def note(request: Request) -> None:
-        if not re.match(r"(http|ws)://127\.0\.0\.1:\d+/|data:", request.url):
-            foreign.append(request.url)
-
-    page.on("request", note)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda said: errors.append(said.text) if said.type in ("error", "warning") else None,
-    )
-    yield page
-    context.close()
-    assert foreign == []
-    # A connection that is lost and a token that is refused are told by the browser, too; so is a
-    # request that a service which ends, and says so of its sessions, does not answer any more.
-    told = re.compile(r"WebSocket| 401 |net::ERR_(CONNECTION|EMPTY_RESPONSE)")
-    assert [each for each in errors if not told.search(each)] == []
 
 
 def picture(page: Page) -> bytes:
@@ -205,17 +158,6 @@ def test_pictures(page: Page) -> None:
         page.wait_for_timeout(6000)
         shots(page, "ok")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def shots(page: Page, name: str) -> None:
-    """Desktop and phone, light and dark."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    for size, (width, height) in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(200)
-            page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
 
 
 def test_one_viewer_that_stalls_does_not_stop_another(browser: Browser) -> None:

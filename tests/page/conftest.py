@@ -1,0 +1,54 @@
+"""A real Chromium, and pages in it that watch what they ask for and what they log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from tests.browser import find_browser
+
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_browser(),
+            # A container has no user namespaces for Chromium's sandbox, and little shared memory.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that may ask nothing of any other origin, and must log no error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def note(request: Request) -> None:
+        if not re.match(r"(http|ws)://127\.0\.0\.1:\d+/|data:", request.url):
+            foreign.append(request.url)
+
+    page.on("request", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda said: errors.append(said.text) if said.type in ("error", "warning") else None,
+    )
+    yield page
+    context.close()
+    assert foreign == []
+    # A connection that is lost and a token that is refused are told by the browser, too; so is a
+    # request that a service which ends, and says so of its sessions, does not answer any more.
+    told = re.compile(r"WebSocket| 401 |net::ERR_(CONNECTION|EMPTY_RESPONSE)")
+    assert [each for each in errors if not told.search(each)] == []
