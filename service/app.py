@@ -51,6 +51,7 @@ from service.scopes import ScopeMiddleware, allows, judgement_of, methods_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.shelf import MODEL_NAME, models_folder
+from service.tally import Totals
 from service.tokens import Tokens
 from service.udpmarkers import UDPMarkers
 
@@ -200,7 +201,7 @@ def make_app(
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Totals]]:
         hub = Hub()
         recordings = Recordings(data_folder(settings.data_dir))
         people = People(people_folder(data_folder(settings.data_dir)))
@@ -224,7 +225,7 @@ def make_app(
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
             try:
-                yield
+                yield {"totals": hub.totals}
             finally:
                 await end()
                 start.cancel()

@@ -22,6 +22,7 @@ from drivers.base import Mendable
 from drivers.lslsearch import liblsl
 from service import config, eventlog
 from service.app import Running, make_app
+from service.keepalive import PATIENCE, KeptAlive
 from service.oscout import find_address
 from service.room import data_folder
 from service.server import Server
@@ -141,8 +142,8 @@ class Start:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
 
 
-def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """How uvicorn runs the service."""
+def make_config(app: FastAPI, settings: Settings, patience: float = PATIENCE) -> uvicorn.Config:
+    """How uvicorn runs the service; ``patience`` is for clients that do not read, seconds."""
     config = uvicorn.Config(
         app,
         ssl_certfile=settings.ssl_certfile,
@@ -151,7 +152,9 @@ def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         lifespan="on",  # a start that fails ends the process, instead of serving without sessions
-        ws="websockets-sansio",  # flow control on writes, no deprecated API
+        ws=KeptAlive,  # flow control on writes, no deprecated API
+        ws_ping_interval=patience / 2,
+        ws_ping_timeout=patience / 2,
         ws_max_size=CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
