@@ -27,7 +27,7 @@ from service.oscout import find_address
 from service.room import data_folder
 from service.server import Server
 from service.sessions import view
-from service.settings import Settings
+from service.settings import Place, Settings
 from service.terminal import print_montage
 from service.tokens import Tokens, write_tokens
 from service.udpmarkers import bind_datagrams
@@ -53,8 +53,18 @@ def make_settings(flags: dict[str, Any], file: Path | None = None) -> Settings:
     BadConfig
         If the file is none, or has a key that is no setting.
     """
+    return _made_of(Settings, flags, file)
+
+
+def find_folder(given: Path | None, file: Path | None) -> Path:
+    """The data folder, from the same places; raises as ``make_settings``."""
+    place = _made_of(Place, {"data_dir": given} if given else {}, file)
+    return data_folder(place.data_dir)
+
+
+def _made_of(kind: type[config.Given], flags: dict[str, Any], file: Path | None) -> config.Given:
     try:
-        return config.load(flags, file)
+        return config.load(kind, flags, file)
     except ValidationError as error:
         filed = {name for name, came in config.origins(flags, file).items() if came == str(file)}
         raise CannotServe("; ".join(_line(each, filed, file) for each in error.errors())) from None
