@@ -135,6 +135,30 @@ describe('Dashboard', () => {
     expect(dashboard.problem).toBeNull();
   });
 
+  it('raises no alarm over a list that did not come because the service ends', async () => {
+    await start('a');
+    refused = new TypeError('Failed to fetch');
+    service.send({ type: 'session', session: 'b', state: 'closed', reason: null });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(dashboard.problem).toBeNull();
+    service.close(1012, '');
+    await until(() => expect(dashboard.connection.phase).toBe('waiting'));
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(dashboard.problem).toBeNull();
+  });
+
+  it('says so where the list does not come though the service is there', async () => {
+    refused = new Error('the disk is full');
+    dashboard.start(null);
+    await until(() => expect(service.connections).toBe(1));
+    service.hello();
+    await until(() =>
+      expect(dashboard.problem).toBe('The list of sessions did not come: the disk is full'),
+    );
+    service.cut();
+    await until(() => expect(dashboard.problem).toBeNull());
+  });
+
   it('says what the service refused, but not of sessions that are gone', async () => {
     await start('a');
     service.send({ type: 'error', code: 'no_session', message: 'gone', id: 'z' });
