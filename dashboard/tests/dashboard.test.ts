@@ -25,6 +25,7 @@ const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
   delay: 0.1,
   link: { timestamp: 0, event: 'connected', detail: '' },
   seekable: false,
+  person: null,
   ...change,
 });
 
