@@ -168,6 +168,8 @@ export class Dashboard {
     else if (message.type === 'session') this.changed(message);
     else if (message.type !== 'ok') {
       const session = this.sessions.find(({ id }) => id === message.session);
+      // A baseline can make it another person's session, which only the list says.
+      if (message.type === 'link' && message.event.startsWith('baseline_')) void this.list();
       if (session) deliver(session, message, arrival);
     }
   }

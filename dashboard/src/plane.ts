@@ -45,7 +45,7 @@ export function planeOf(history: History): Plane | null {
   const trail: Step[] = [];
   for (let i = 1; i <= newest; i++)
     if (known(i - 1) && known(i) && seconds[i - 1]! >= -TRAIL_SECONDS)
-      trail.push({ from: at(i - 1), to: at(i), age: -seconds[i]! });
+      trail.push({ from: at(i - 1), to: at(i), age: 0 - seconds[i]! });
 
   // Only since the last abstention: before it the model heard something else.
   let first = newest;

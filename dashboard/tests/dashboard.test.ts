@@ -99,6 +99,20 @@ describe('Dashboard', () => {
     await until(() => expect(topics()).toContainEqual(['c', 1]));
   });
 
+  it('fetches the list when a baseline may have made it another person’s session', async () => {
+    await start('a');
+    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    listed = [listing('a', { person: 'P01' })];
+    service.send(subscribed('a', 'e1'), {
+      ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
+      ...{ detail: '60 s of rest are being taken', first: 0, lost: null },
+    });
+    await until(() => {
+      dashboard.publish();
+      expect(dashboard.focus?.view.person).toBe('P01');
+    });
+  });
+
   it('tells how a session ended', async () => {
     await start('a');
     service.send({ type: 'session', session: 'a', state: 'ended', reason: 'The file is over.' });
