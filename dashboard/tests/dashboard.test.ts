@@ -67,15 +67,15 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 5],
+        ['b', 6],
       ]),
     );
     dashboard.choose('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 5]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 6]));
     expect(service.heard).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
-      topics: ['prediction', 'quality', 'signal', 'marker'],
+      topics: ['prediction', 'quality', 'bands', 'signal', 'marker'],
     });
   });
 
@@ -144,7 +144,7 @@ describe('Dashboard', () => {
 
   it('knows how old a live sample is by its stamp, a replayed one by its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();

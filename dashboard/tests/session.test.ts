@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Link, Signal, Subscribed } from '../src/protocol';
-import { Session, TRACE_SECONDS } from '../src/session.svelte';
+import { Session, KEPT_SECONDS } from '../src/session.svelte';
 import { info, prediction, quality, signal, subscribed } from './service';
 
 let session: Session;
@@ -24,7 +24,7 @@ describe('Session', () => {
     expect(session.view).toBe(before);
     session.publish();
     expect(session.view).toMatchObject({ latestIndex: 31999, latestTimestamp: 999, arrival: 50 });
-    expect(session.ring?.capacity).toBe(TRACE_SECONDS * info.sfreq);
+    expect(session.ring?.capacity).toBe(KEPT_SECONDS * info.sfreq);
     const after = session.view;
     session.publish();
     expect(session.view).toBe(after);
