@@ -83,7 +83,7 @@ describe('LinkPanel', () => {
   it('tells a loss, its time, the gaps and the age', () => {
     const link = { state: 'lost', detail: 'Is the headset on?', since: 100 } as const;
     const lost = view({ link, gaps: 2, lostSamples: 70, latestIndex: 4711, missed: 1 });
-    render(LinkPanel, { view: lost, lsl: 112, age: 12 });
+    render(LinkPanel, { view: lost, lsl: 112, age: 12, latency: null });
     expect(text('link-state')).toBe('Link lost for 12 s');
     expect(text('gaps')).toBe('2 gaps, 70 samples lost');
     expect(text('age')).toBe('old: 12 s');
@@ -93,7 +93,7 @@ describe('LinkPanel', () => {
   });
 
   it('claims nothing before the first sample', () => {
-    render(LinkPanel, { view: view({}), lsl: null, age: null });
+    render(LinkPanel, { view: view({}), lsl: null, age: null, latency: null });
     expect(text('age')).toBe('no sample yet');
     expect(text('gaps')).toBe('none');
     expect(text('latest-index')).toBe('none');
