@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { pageTime } from '../src/clock';
 import { LoginNeeded } from '../src/rest';
 import { Dashboard } from '../src/dashboard.svelte';
 import type { Listed } from '../src/session.svelte';
@@ -152,6 +153,12 @@ describe('Dashboard', () => {
     });
     const session = dashboard.focus!;
     expect(dashboard.age(session)).toBeGreaterThan(99); // hello said that the clock was at 1 s
+    dashboard.drawn(session);
+    dashboard.time = pageTime();
+    expect(dashboard.latency(session)).toBeGreaterThan(99);
+    dashboard.time += 3;
+    expect(dashboard.latency(session)).toBeNull(); // nothing was drawn lately
+    dashboard.time -= 3;
     session.view = { ...session.view, info: { ...info, live: false } };
     expect(dashboard.age(session)).toBeLessThan(90);
   });

@@ -64,7 +64,13 @@ export class SpectrumPlot {
           splits: () => [1, 4, 8, 13, 30, 40],
           values: (_, splits) => splits.map((hz) => (hz === 40 ? '40 Hz' : String(hz))),
         },
-        { ...axis, ticks, size: 48, incrs: [GRID_DB, 2 * GRID_DB, 4 * GRID_DB] },
+        {
+          ...axis,
+          ticks,
+          size: 52,
+          incrs: [GRID_DB, 2 * GRID_DB, 4 * GRID_DB],
+          values: (_, splits) => splits.map((db) => `${String(db).replace('-', '−')} dB`),
+        },
       ],
       series: [
         {},
