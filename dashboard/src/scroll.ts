@@ -11,3 +11,10 @@ export const room = (ring: SampleRing, length: number, sfreq: number): number =>
 /** `end`, moved so that a view of `length` samples lies in what the ring keeps, if that is enough. */
 export const within = (ring: SampleRing, end: number, length: number): number =>
   Math.min(ring.newest, Math.max(end, ring.kept + length - 1));
+
+/**
+ * `end` of a view that is held, now that more has come: it stands still until the ring's oldest
+ * samples have left it.
+ */
+export const still = (ring: SampleRing, end: number, length: number): number =>
+  ring.kept > ring.oldest ? within(ring, end, length) : end;

@@ -229,6 +229,17 @@ describe('Head', () => {
     expect(text('electrode-words')).toBe('Point at an electrode to read why.');
   });
 
+  it('goes back to the electrode in focus when the pointer leaves another', () => {
+    render(Head, { names, montage: null, channels });
+    electrode('AF7').dispatchEvent(new Event('focus'));
+    electrode('TP9').dispatchEvent(new Event('pointerenter'));
+    flushSync();
+    expect(text('electrode-words')).toBe('TP9: 97 %, good');
+    electrode('TP9').dispatchEvent(new Event('pointerleave'));
+    flushSync();
+    expect(text('electrode-words')).toBe('AF7: 50 %, mains hum');
+  });
+
   it('puts a channel without a place where it stands in', () => {
     const stands = [{ electrode: 'AF7', channel: 'AUX', distance_mm: 0 }];
     render(Head, { names: ['AUX'], montage: stands, channels: null });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SampleRing } from '../src/ring';
-import { behind, room, within } from '../src/scroll';
+import { behind, room, still, within } from '../src/scroll';
 
 const ringOf = (samples: number): SampleRing => {
   const ring = new SampleRing(1, 1000);
@@ -26,5 +26,16 @@ describe('scrolling back', () => {
     expect(within(ring, 599, 100)).toBe(1099);
     expect(within(ring, 1500, 100)).toBe(1500);
     expect(within(ring, 9999, 100)).toBe(1999);
+  });
+
+  it('holds a view still, though it is not full, until its samples leave the ring', () => {
+    const ring = ringOf(80);
+    const end = ring.newest;
+    ring.write(580, new Float32Array(900));
+    expect(still(ring, end, 100)).toBe(end);
+    ring.write(1480, new Float32Array(200));
+    expect([ring.oldest, ring.kept]).toEqual([500, 680]);
+    expect(still(ring, end, 100)).toBe(779);
+    expect(still(ring, 1000, 100)).toBe(1000);
   });
 });

@@ -30,7 +30,7 @@ from tests.browser import find_browser
 SFREQ = 256
 CH_NAMES = ("TP9", "AF7", "AF8", "TP10", "Fp1", "Fp2", "O1", "O2")
 SETTLING = 60.0
-"""Seconds after which the heap should grow no more: a ring of five minutes is there from the start."""
+"""Seconds after which the heap should grow no more: the rings are there from the start."""
 MARGIN = 60.0
 """Seconds by which the recording is longer than what is measured."""
 COUNT_FRAMES = """() => {
@@ -83,7 +83,9 @@ def measure(url: str, seconds: float, show: int, filtering: bool) -> Figures:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(url)
-        page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
+        page.wait_for_function(
+            "() => performance.getEntriesByName('first-contentful-paint').length"
+        )
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
         page.get_by_test_id("seconds").select_option(f"{show} s")
         page.get_by_test_id("filter").select_option(index=int(filtering))
