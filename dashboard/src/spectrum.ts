@@ -9,8 +9,8 @@ export const SPECTRUM_HZ = [1, 45] as const;
 const WINDOW_SECONDS = 2;
 /** Below, noise of 1/f is always greatest. */
 const PEAK_FROM_HZ = 4;
-/** A power of nothing: a flat channel is drawn as a line at the bottom. */
-const LEAST = 1e-6;
+/** µV²/Hz, below any amplifier's noise: a flat channel is a line at -30 dB. */
+const LEAST = 1e-3;
 
 /**
  * Power spectral density after Welch (1967): periodic Hann windows of 2 s that overlap by half,

@@ -53,6 +53,18 @@ describe('Session', () => {
     });
   });
 
+  it('shows the newest bands, and the rate once it is known, of this epoch alone', () => {
+    const bands = { type: 'bands', session: 'a', seq: 0, index: 511, timestamp: 2 } as const;
+    session.weigh({ ...bands, channels: {} });
+    for (let second = 0; second <= 3; second++) write(second, second * 256, 256, second);
+    session.publish();
+    expect(session.view).toMatchObject({ bands: { index: 511 }, rate: 256 });
+    place('e2');
+    write(0, 0, 256, 9);
+    session.publish();
+    expect(session.view).toMatchObject({ bands: null, rate: null });
+  });
+
   it('counts the time of a loss from its begin', () => {
     session.link(link(0, 'connected', 10));
     session.link(link(1, 'lost', 20));

@@ -26,7 +26,7 @@ def write_flat(path: Path, seconds: float) -> Path:
     lines = write_muse(path, seconds).read_text().splitlines()
     rows = (line.split(",") for line in lines[1:])
     flat = [",".join([time, tp9, "12.5", *rest]) for time, tp9, _, *rest in rows]
-    path.write_text("\n".join([lines[0], *flat]))
+    path.write_text("\n".join([lines[0], *flat, ""]))
     return path
 
 
