@@ -125,7 +125,7 @@ export class TracePlot {
     // Without a GPU, a hairline is drawn in a fifth of the time of a line of 1.25 pixels: the
     // page's main thread was busy 17 % of the time, not 74 (4 channels, 8 s at 256 Hz, headless).
     ctx.lineWidth = 1;
-    ctx.lineJoin = 'round';
+
     for (let c = 0; c < lanes.heights.length; c++) {
       ctx.beginPath();
       lanes.trace(ctx, c, bbox);
