@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,17 @@ def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("baseline-left")).to_be_visible()
         page.get_by_test_id("use-baseline").click()
         expect(page.get_by_test_id("baseline-said")).to_contain_text("10 s of rest, taken 20")
+
+
+def test_a_poor_electrode_is_named_and_nothing_is_pretended(page: Page) -> None:
+    with live("simulate://?scenario=poor&seed=1") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("plane-point")).to_be_visible()
+        poor = re.compile(r"Poor signal\. .*(TP9|AF7|AF8|TP10): ")
+        expect(page.get_by_test_id("status")).to_contain_text(poor)
+        expect(page.get_by_test_id("plane-why")).to_have_text("Poor signal")
+        expect(page.get_by_test_id("plane-point")).to_have_count(0)
+        shots(page, "poor")
 
 
 def test_who_may_only_look_starts_nothing(page: Page) -> None:
