@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import service.sessions
 from models.checkpoint import Checkpoint, load_checkpoint
+from models.processor import ProcessorForm
 from service.latency import listen, summary
 from service.messages import Error, PredictionMessage, Signal, Subscribe
 from tests.service.live import Live, live, talk
@@ -127,7 +128,7 @@ async def test_a_service_is_ready_when_its_model_is_loaded_and_lives(
         finally:
             loading.set()
         running.until(lambda: running.http.get("/readyz").status_code == 200)
-        checkpoint.network.step = fail  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(ProcessorForm, "step", fail)
         running.until(lambda: _unready(running.http.get("/readyz")))
         running.until(lambda: running.sessions()["simulate-1"]["state"] == "ended")
         assert "weights have gone" in running.sessions()["simulate-1"]["reason"]
