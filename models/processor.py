@@ -133,7 +133,9 @@ class Maps:
         periods, weights = self._pick(x)
         n_scales, weights = self.config.n_scales, weights.to(self._wide.dtype)
         flat = periods.flatten().tolist()
-        out = x.transpose(1, 2).to(self._wide.dtype).contiguous()  # (B, L, C)
+        out = x.transpose(1, 2).to(  # (B, L, C); a copy also where nothing changes
+            self._wide.dtype, copy=True, memory_format=torch.contiguous_format
+        )
         if len(x) == 1:  # nothing to be sorted
             maps = [self._map(out, period) for period in flat]
             return (
