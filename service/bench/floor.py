@@ -24,8 +24,8 @@ def multiply_adds(config: MSiMambaConfig, periods: list[int]) -> float:
     """Of one hop whose window has these patch sizes."""
     c, d_inner = config, config.expand * config.d_model
     rank = math.ceil(c.d_model / 16)
-    taps = sum(_taps(math.ceil(c.n_times / p), max(c.kernels)) * _taps(p, max(c.kernels))
-               for p in periods)  # fmt: skip
+    size = max(c.kernels)
+    taps = sum(_taps(math.ceil(c.n_times / p), size) * _taps(p, size) for p in periods)
     mstb = 2 * c.n_channels * c.hidden * taps if c.mstb else 0
     token = 3 * c.d_model * d_inner + d_inner * (rank + 2 * c.d_state) + rank * d_inner
     token += d_inner * (c.d_conv + 4 * c.d_state) + 2 * c.d_model * c.d_ff
@@ -46,13 +46,21 @@ def moved_bytes(network: MSiMamba, batch: int) -> float:
     return 4 * (2 * state + c.n_channels * c.n_times + c.n_outputs + weights / batch)
 
 
-def product() -> float:
-    """Seconds of a multiply-add in a large matrix product."""
-    a, b = torch.ones(SIDE, SIDE), torch.ones(SIDE, SIDE)
-    return _seconds(lambda: torch.mm(a, b, out=c)) / SIDE**3 if (c := torch.empty_like(a)) is not None else 0.0
+class Machine:
+    """What a large product and a large copy take; the operands are made once."""
 
+    def __init__(self) -> None:
+        self._a, self._b, self._c = (torch.ones(SIDE, SIDE) for _ in range(3))
+        self._from, self._to = (torch.ones(COPIED // 4) for _ in range(2))
 
-def _seconds(call: object) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    def multiply(self) -> float:
+        """Seconds of a multiply-add."""
+        start = time.perf_counter()
+        torch.mm(self._a, self._b, out=self._c)
+        return (time.perf_counter() - start) / SIDE**3
+
+    def copy(self) -> float:
+        """Seconds of a byte that is read or written."""
+        start = time.perf_counter()
+        self._to.copy_(self._from)
+        return (time.perf_counter() - start) / (2 * COPIED)

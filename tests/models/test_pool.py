@@ -45,7 +45,8 @@ def fresh() -> ProcessorStepper:
 @settings(max_examples=25)
 def test_rows_are_one_stream_s_alone(choices: list[int]) -> None:
     """Opened, marked, closed at random, the pool growing meanwhile."""
-    pool, held = Pool(make(dtype=torch.float32), rows=3), {}
+    pool = Pool(make(dtype=torch.float32), rows=3)
+    held: dict[int, tuple[int, int]] = {}
     for mark, choice in enumerate(choices, start=1):
         if choice in held:
             row = held.pop(choice)[0]

@@ -122,8 +122,8 @@ def test_batch_mates_never_matter(order: list[int], cuts: list[int]) -> None:
     before = network.step(x.flip(-1), torch.zeros(9), None)[1]
     logits, after = torch.empty(9, 5), States(*(torch.empty_like(t) for t in before))
     edges = [0, *sorted(cuts), 9]
-    for begin, end in pairwise(edges):
-        rows = order[begin:end]
+    for first, last in pairwise(edges):
+        rows = order[first:last]
         own = States(*(t[:, rows] for t in before))
         logits[rows], states = stepped(form, x[rows], r[rows], own)
         for whole, part in zip(after, states, strict=True):
