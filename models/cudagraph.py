@@ -28,7 +28,7 @@ from models.static import static_form, step_slots
 
 LARGEST = 4096
 """The largest prepared batch size; all are powers of two."""
-ROWS = 4096 + 2
+ROWS = LARGEST + 1
 """Rows of the pool at the start: when it grows, every graph is captured anew."""
 WARM_UP = 3
 """Steps before a capture, in which libraries choose and allocate."""
@@ -102,7 +102,7 @@ class GraphStepper:
     precision
         Of products and convolutions.
     rows
-        Of the pool at the start; two are no stream's.
+        Of the pool at the start; one is no stream's.
     """
 
     largest = LARGEST

@@ -14,8 +14,8 @@ from models.network import MSiMamba
 from models.snapshot import SnapshotError
 from models.ssm import States
 
-EMPTY, SPARE = 0, 1
-"""Rows of no stream: one that is always zero, and one that padding may write."""
+EMPTY = 0
+"""A row that is no stream's, and always zero."""
 FIRST_ROWS = 16
 """Rows at the start; the number doubles when they are used up."""
 
@@ -30,7 +30,7 @@ class Pool:
     def __init__(self, network: MSiMamba, rows: int = FIRST_ROWS) -> None:
         fresh = network.initial_states(rows)
         self.h, self.history = (t.transpose(-1, -2).contiguous() for t in fresh)
-        self._free = list(range(rows - 1, SPARE, -1))
+        self._free = list(range(rows - 1, EMPTY, -1))
 
     @property
     def states(self) -> States:

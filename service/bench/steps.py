@@ -31,6 +31,8 @@ RIVALS = ("EEGNet", "EEGConformer")
 MONTAGE = ("TP9", "AF7", "AF8", "TP10")
 GATE = 0.9
 """Of every hop: the state is carried and fades, which costs most."""
+AIMED = 64
+"""The batch size that the aims are for."""
 SLICE = 64
 """Windows that a rival sees at once: more of them are no faster each."""
 NAIVE, RISE, LATENCY_MS, FLOOR = 8, 10.0, 1.5, 25.0
@@ -87,36 +89,44 @@ def latency(network: MSiMamba, seconds: float) -> list[Figure]:
 
 def throughput(network: MSiMamba, batch: int, seconds: float) -> list[Figure]:
     """Hops per second of one batch size, and what it is held against."""
-    x = windows(batch)
-    machine, parts = Machine(), {"product": 1, "copy": 1}
+    x, machine = windows(batch), Machine()
+    calls, hops = contenders(network, x)
+    machines = {"product": machine.multiply, "copy": machine.copy}
+    spent = in_turn({**calls, **machines}, seconds, least=1)
+    each = {name: np.array(spent[name]) / count for name, count in hops.items()}
+    own = float(np.median(each["step"]))
+    rise = float(np.median(each["naive"] / each["step"]))
+    share = 100 * floor(network, x, spent) / own
+    return [
+        *(
+            Figure(f"{n}, batch {batch}", 1 / float(np.median(t)), "hops/s")
+            for n, t in each.items()
+        ),
+        judged("step over naive", batch, rise, "times", RISE),
+        judged("floor over step", batch, share, "%", FLOOR),
+    ]
+
+
+def judged(what: str, batch: int, value: float, unit: str, least: float) -> Figure:
+    """A figure, with its aim at the batch size that aims are for."""
+    what = f"{what}, batch {batch}"
+    if batch != AIMED:
+        return Figure(what, value, unit)
+    return Figure(what, value, unit, f">= {least:g} {unit}", value >= least)
+
+
+def contenders(
+    network: MSiMamba, x: Windows
+) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
+    """What is compared, and the hops of one call."""
     step = ours(network, x)
     calls: dict[str, Callable[[], object]] = {"step": step, "naive": naive(network, x)}
-    hops = {"step": batch, "naive": NAIVE}
+    hops = {"step": len(x), "naive": NAIVE}
     for name, rival in rivals(x[:SLICE]).items():
-        calls[name], hops[name] = rival, min(batch, SLICE)
-    calls["two threads"], hops["two threads"] = partial(on_two_threads, step), batch
-    calls |= {"product": machine.multiply, "copy": machine.copy}
-    spent = in_turn(calls, seconds, least=1)
-    each = {name: np.array(spent[name]) / count for name, count in (hops | parts).items()}
-    figures = [
-        Figure(f"{name}, batch {batch}", 1 / float(np.median(each[name])), "hops/s")
-        for name in hops
-    ]
-    rise = float(np.median(each["naive"] / each["step"]))
-    aimed = batch == SLICE
-    figures.append(
-        Figure(
-            f"step over naive, batch {batch}",
-            rise,
-            "times",
-            f">= {RISE:g} times" if aimed else None,
-            rise >= RISE if aimed else None,
-        )
-    )
-    share = 100 * floor(network, x, spent) / float(np.median(each["step"]))
-    met = share >= FLOOR if aimed else None
-    aim = f">= {FLOOR:g} %" if aimed else None
-    return [*figures, Figure(f"floor over step, batch {batch}", share, "%", aim, met)]
+        calls[name], hops[name] = rival, min(len(x), SLICE)
+    if len(x) == AIMED:
+        calls["two threads"], hops["two threads"] = partial(on_two_threads, step), len(x)
+    return calls, hops
 
 
 def in_turn(
