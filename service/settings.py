@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     person: str | None = None
     files: Path | None = None
     data_dir: Path | None = None
+    upload_mib: int = Field(default=1024, ge=1, le=1024)
     lsl_out: bool = False
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
