@@ -5,6 +5,7 @@ import App from './App.svelte';
 import { listSessions, logIn, logOut } from './access';
 import { Dashboard } from './dashboard.svelte';
 import { Frames } from './frames';
+import { recordings } from './recordings';
 import { replays } from './replay';
 
 const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -17,4 +18,7 @@ const dashboard = new Dashboard({
 const frames = new Frames();
 frames.add(() => dashboard.publish());
 frames.start();
-mount(App, { target: document.getElementById('page')!, props: { dashboard, frames, replays } });
+mount(App, {
+  target: document.getElementById('page')!,
+  props: { dashboard, frames, replays, recordings },
+});
