@@ -56,7 +56,8 @@ export function linesOf({ position, outputs }: Recorded): Lines {
 export class Played {
   readonly lines: Lines;
   private readonly drawn: [string, string][];
-  private last = -1;
+  /** The place of the prediction before; none is behind this one. */
+  private last = Infinity;
 
   constructor(
     private readonly length: number,

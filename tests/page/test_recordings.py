@@ -13,10 +13,11 @@ from tests.service.live import live
 from tests.service.recordings import write_muse
 
 
-def fits(page: Page) -> bool:
-    """Whether nothing stands out to the side."""
-    width: bool = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    return width
+def look(page: Page, name: str) -> None:
+    """Take pictures from the page's top down; nothing may stand out to the side."""
+    page.evaluate("scrollTo(0, 0)")
+    shots(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: Path) -> None:
@@ -36,13 +37,12 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         page.locator("h1").click()
         page.keyboard.press("3")
         page.get_by_test_id("mark-1").click()
-        last = page.get_by_test_id("last-markers").locator("li")
+        last = page.get_by_test_id("last-markers").locator("li").filter(has_text="(api)")
         expect(last).to_have_count(2)
         expect(last.nth(0)).to_contain_text("Mark 1")
         expect(last.nth(1)).to_contain_text("eyes open 3")
         page.keyboard.press("Control+3")
-        shots(page, "recording")
-        assert fits(page)
+        look(page, "recording")
         page.reload()  # it is found again, and so are the labels
         expect(page.get_by_test_id("recorder-state")).to_contain_text("Recording day1")
         expect(page.get_by_test_id("mark-3")).to_contain_text("eyes open 3")
@@ -63,8 +63,7 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         assert download.value.suggested_filename == "day1.csv"
         assert read_recording(download.value.path()).n_times == recorded.n_times
         expect(item.get_by_test_id("recording-problem")).to_have_count(0)
-        shots(page, "recordings")
-        assert fits(page)
+        look(page, "recordings")
 
         item.get_by_test_id("replay").click()
         expect(page.get_by_test_id("timeline-source")).to_contain_text("In the recording")
@@ -82,8 +81,7 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
                 == told["markers"][0]["position"]
             )
         )
-        shots(page, "timeline")
-        assert fits(page)
+        look(page, "timeline")
         service.http.delete(f"/v1/sessions/{played}")
 
         page.get_by_test_id("to-recordings").click()
@@ -114,8 +112,7 @@ def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_told(page: Page, tmp_p
         page.get_by_test_id("upload-send").click()
         expect(problem).to_contain_text("Wanted a recording (muse-lsl CSV")
         expect(problem).to_contain_text("found text of no known format in letter.csv")
-        shots(page, "upload-refused")
-        assert fits(page)
+        look(page, "upload-refused")
         page.get_by_test_id("upload-file").set_input_files(tmp_path / "long.csv")
         page.get_by_test_id("upload-send").click()
         expect(problem).to_contain_text("at most 1 MiB")
@@ -131,4 +128,4 @@ def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_told(page: Page, tmp_p
         page.get_by_test_id("speed").select_option("4")
         expect(page.get_by_test_id("time")).to_have_text("0:20 / 0:20")
         expect(page.get_by_test_id("play")).to_have_text(re.compile("Play"))
-        shots(page, "timeline-so-far")
+        look(page, "timeline-so-far")
