@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from fastapi import APIRouter
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from drivers.base import BadRecording
 from service.dependencies import OneSession, WholeRecording
 from service.replay_api import seekable_of
-from service.verify import Recorded, load_recorded
+
+if TYPE_CHECKING:
+    from service.verify import Recorded
 
 CHANNELS = "desc/channels/channel/label"
 MOST = 1000
@@ -54,6 +57,8 @@ async def read_timeline(session: OneSession, reading: WholeRecording) -> Timelin
 
 def timeline(path: Path) -> Timeline:
     """The predictions in a file; none where it is not ours or cannot be read."""
+    from service.verify import load_recorded  # it needs pyxdf, which a service may not need
+
     try:
         recorded = load_recorded(path)
         return _thinned(recorded)

@@ -179,13 +179,16 @@ async def check(place: Path, name: str) -> Checked:
     BadRecording
         If it cannot be read as a recording, or not within the limits.
     """
+    # It needs no token of ours.
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MIMAMBA_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service.uploadcheck", str(place), name, str(MOST_MEMORY)),
+        # -P: a folder here may be called service, too.
+        *(sys.executable, "-P", "-m", "service.uploadcheck", str(place), name, str(MOST_MEMORY)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         # Threads take address space each.
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        env={**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )
     try:
         async with asyncio.timeout(LONGEST):

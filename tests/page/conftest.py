@@ -50,5 +50,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert foreign == []
     # A connection that is lost and a request that is refused are told by the browser, too; so is a
     # request that a service which ends, and says so of its sessions, does not answer any more.
-    told = re.compile(r"WebSocket| status of (401|409|413|422) |net::ERR_(CONNECTION|EMPTY_RESPONSE)")
+    told = re.compile(
+        r"WebSocket| status of (401|409|413|422) |net::ERR_(CONNECTION|EMPTY_RESPONSE)"
+    )
     assert [each for each in errors if not told.search(each)] == []

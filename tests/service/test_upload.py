@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +25,7 @@ MADE = recording(lost=((300, 100),), labels=((20, "Ton ä"), (350, "in a gap")))
 KINDS: list[Callable[[Path, int], Path]] = [
     *(files.muselsl, files.mindmonitor, files.brainflow, files.openbci_6),
     *(files.edf, files.bdf, files.own_csv, files.parquet, files.xdf),
-    pytest.param(
-        files.fif, marks=pytest.mark.skipif(not find_spec("mne"), reason="MNE is not there")
-    ),
+    files.fif,
 ]
 
 
@@ -67,6 +64,8 @@ def refused(service: Live, name: str, content: bytes, status: int = 422) -> str:
 def test_every_format_is_kept_as_it_reads(
     service: Live, data: Path, tmp_path: Path, make: Callable[[Path, int], Path]
 ) -> None:
+    if make is files.fif:
+        pytest.importorskip("mne")
     file = make(tmp_path, 600)
     content = file.read_bytes()
     answer = service.http.post(UPLOADS, params={"name": file.name}, content=content)
@@ -236,3 +235,14 @@ def test_what_a_killed_service_left_goes_and_what_another_receives_stays(tmp_pat
             first.until(lambda: any(tmp_path.glob(f"{PREFIX}*/given/a.csv")))
             with live("simulate://", model="none", data_dir=tmp_path):
                 assert list(tmp_path.glob(f"{PREFIX}*/given/a.csv"))
+
+
+def test_a_service_that_ends_leaves_nothing_of_an_upload(tmp_path: Path) -> None:
+    with socket.socket() as plug:
+        with live("simulate://", model="none", data_dir=tmp_path) as service:
+            parts = urlsplit(service.url)
+            plug.connect((parts.hostname, parts.port))
+            head = f"POST {UPLOADS}?name=a.csv HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            plug.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + b"0" * 10)
+            service.until(lambda: any(tmp_path.glob(f"{PREFIX}*/given/a.csv")))
+        assert not list(tmp_path.iterdir())

@@ -105,6 +105,7 @@ export class TimelinePlot {
       ctx.stroke();
     };
     ctx.save();
+    ctx.setLineDash([]);
     ctx.lineWidth = 1.5 * devicePixelRatio;
     ctx.strokeStyle = this.look.palette.marker;
     for (const second of this.look.markers) line(second, bbox.height / 3);
