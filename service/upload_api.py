@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 
+from service.card import Listed
 from service.dependencies import AllPeople, AllRecordings
 from service.ownfile import NAME
 from service.people import DamagedPerson
-from service.recordings import Listed
 from service.upload import Upload, Uploads
 
 FILE_NAME = r"^[^/\\\x00-\x1f\x7f]{1,255}$"

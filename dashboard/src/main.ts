@@ -1,4 +1,5 @@
 import './app.css';
+import './forms.css';
 import 'uplot/dist/uPlot.min.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
@@ -6,7 +7,9 @@ import { listSessions, logIn, logOut } from './access';
 import { Dashboard } from './dashboard.svelte';
 import { Frames } from './frames';
 import { recordings } from './recordings';
+import { offers } from './offers';
 import { replays } from './replay';
+import { steering } from './steering';
 
 const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const dashboard = new Dashboard({
@@ -20,5 +23,5 @@ frames.add(() => dashboard.publish());
 frames.start();
 mount(App, {
   target: document.getElementById('page')!,
-  props: { dashboard, frames, replays, recordings },
+  props: { dashboard, frames, replays, recordings, offers, steering },
 });

@@ -40,6 +40,7 @@ export interface Listed {
   delay: number | null;
   link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
   seekable: boolean;
+  person: string | null;
 }
 
 /** What the page shows of a session in words and numbers. */
@@ -55,6 +56,10 @@ export interface View {
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
   delay: number | null;
+  /** A pseudonym; null where it is nobody's session. */
+  person: string | null;
+  /** What became of the person's baseline last. */
+  baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
   gaps: number;
   lostSamples: number;
@@ -92,7 +97,7 @@ export class Session {
 
   list(listed: Listed): void {
     const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
-    this.now.seekable = listed.seekable;
+    [this.now.seekable, this.now.person] = [listed.seekable, listed.person];
     const [opening, ended] = [state === 'opening', state === 'ended'];
     Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
     if (link) this.relink(link);
@@ -149,6 +154,7 @@ export class Session {
       this.now.gaps += 1;
       this.now.lostSamples += message.lost ?? 0;
     } else if (message.event === 'hops_skipped') this.now.hopsSkipped += 1;
+    else if (message.event.startsWith('baseline_')) this.now.baseline = message;
     else this.relink(message);
     this.dirty = true;
   }
@@ -174,9 +180,10 @@ export class Session {
 
   /** Another epoch numbers its samples and entries anew. */
   private restart(epoch: string): void {
-    const { info, model, outputs, montage, delay, ended, endReason, seekable, link } = this.now;
-    const kept = { info, model, outputs, montage, delay, ended, endReason, seekable, link };
-    Object.assign(this.now, blankView(), kept);
+    const { info, model, outputs, montage, delay, person, baseline } = this.now;
+    const { ended, endReason, seekable, link } = this.now;
+    const known = { info, model, outputs, montage, delay, person, baseline };
+    Object.assign(this.now, blankView(), known, { ended, endReason, seekable, link });
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
@@ -204,6 +211,8 @@ function blankView(): View {
     outputs: null,
     montage: null,
     delay: null,
+    person: null,
+    baseline: null,
     link: { state: 'unknown', detail: '', since: null },
     gaps: 0,
     lostSamples: 0,

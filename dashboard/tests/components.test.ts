@@ -7,10 +7,12 @@ import Login from '../src/components/Login.svelte';
 import Masthead from '../src/components/Masthead.svelte';
 import Notice from '../src/components/Notice.svelte';
 import Output from '../src/components/Output.svelte';
+import Plane from '../src/components/Plane.svelte';
 import SessionTabs from '../src/components/SessionTabs.svelte';
 import type { Subscribed } from '../src/protocol';
+import type { Verdict } from '../src/verdict';
 import { Session, type View } from '../src/session.svelte';
-import { info, model, quality, subscribed } from './service';
+import { info, model, prediction, quality, subscribed } from './service';
 
 let shown: Record<string, unknown> | null = null;
 let session: Session;
@@ -62,6 +64,38 @@ describe('Output', () => {
   });
 });
 
+describe('Plane', () => {
+  function say(seq: number, valence: number, arousal: number): void {
+    const said = prediction('a', seq, seq * model.hop, valence);
+    said.outputs!['arousal'] = { low: 1 - arousal, high: arousal };
+    session.predict(said);
+    session.publish();
+  }
+  const said: Verdict = { shown: true, outputs: {} };
+  const silent: Verdict = { shown: false, title: 'Link lost', reason: '' };
+  const circle = (): SVGElement | null => document.querySelector('[data-testid="plane-point"]');
+
+  it('has a point, its spread, and both in words', () => {
+    say(0, 0.5, 0.25);
+    say(1, 0.7, 0.25);
+    render(Plane, { session, verdict: said });
+    expect(['cx', 'cy'].map((name) => Number(circle()?.getAttribute(name)))).toEqual([70, 75]);
+    const words = 'Probability of high valence 70 % ± 10, of high arousal 25 % ± 0';
+    expect(text('plane-words')).toBe(`${words}.`);
+    const label = document.querySelector('[data-testid="plane"]')?.getAttribute('aria-label');
+    expect(label?.replaceAll('\u00a0', ' ')).toBe(words);
+  });
+
+  it('has no point where nothing may be said, but says why', () => {
+    say(0, 0.5, 0.25);
+    render(Plane, { session, verdict: silent });
+    expect(circle()).toBeNull();
+    expect(document.querySelector('[data-testid="plane-spread"]')).toBeNull();
+    expect(text('plane-why')).toBe('Link lost');
+    expect(text('plane-words')).toBe('No point: Link lost.');
+  });
+});
+
 describe('Notice', () => {
   it.each([
     [{ info: { ...info, simulated: true } }, 'This signal is simulated.'],
@@ -70,6 +104,13 @@ describe('Notice', () => {
   ])('warns of what is only a demonstration', (change, words) => {
     render(Notice, { view: view(change) });
     expect(text('notice')).toContain(words);
+  });
+
+  it('calls no demonstration what is none', () => {
+    render(Notice, {
+      view: view({ model: { ...model, name: 'own', notice: '0.80 (chance 0.50).' } }),
+    });
+    expect(text('notice')).toBe('▲ Note 0.80 (chance 0.50).');
   });
 
   it('is silent otherwise, but for what the source has to say', () => {

@@ -25,6 +25,7 @@ const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
   delay: 0.1,
   link: { timestamp: 0, event: 'connected', detail: '' },
   seekable: false,
+  person: null,
   ...change,
 });
 
@@ -98,6 +99,20 @@ describe('Dashboard', () => {
     await until(() => expect(topics()).toContainEqual(['c', 1]));
   });
 
+  it('fetches the list when a baseline may have made it another person’s session', async () => {
+    await start('a');
+    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    listed = [listing('a', { person: 'P01' })];
+    service.send(subscribed('a', 'e1'), {
+      ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
+      ...{ detail: '60 s of rest are being taken', first: 0, lost: null },
+    });
+    await until(() => {
+      dashboard.publish();
+      expect(dashboard.focus?.view.person).toBe('P01');
+    });
+  });
+
   it('tells how a session ended', async () => {
     await start('a');
     service.send({ type: 'session', session: 'a', state: 'ended', reason: 'The file is over.' });
@@ -133,6 +148,30 @@ describe('Dashboard', () => {
       expect(dashboard.connection).toEqual({ phase: 'locked', why: 'the login has ended' }),
     );
     expect(dashboard.problem).toBeNull();
+  });
+
+  it('raises no alarm over a list that did not come because the service ends', async () => {
+    await start('a');
+    refused = new TypeError('Failed to fetch');
+    service.send({ type: 'session', session: 'b', state: 'closed', reason: null });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(dashboard.problem).toBeNull();
+    service.close(1012, '');
+    await until(() => expect(dashboard.connection.phase).toBe('waiting'));
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(dashboard.problem).toBeNull();
+  });
+
+  it('says so where the list does not come though the service is there', async () => {
+    refused = new Error('the disk is full');
+    dashboard.start(null);
+    await until(() => expect(service.connections).toBe(1));
+    service.hello();
+    await until(() =>
+      expect(dashboard.problem).toBe('The list of sessions did not come: the disk is full'),
+    );
+    service.cut();
+    await until(() => expect(dashboard.problem).toBeNull());
   });
 
   it('says what the service refused, but not of sessions that are gone', async () => {

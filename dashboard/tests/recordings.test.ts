@@ -178,10 +178,15 @@ describe('Markers', () => {
 describe('Recordings', () => {
   let closed: number;
   let watched: string[];
-  const open = (): Promise<void> => {
+  const open = (mayControl = true): Promise<void> => {
     [closed, watched] = [0, []];
     const close = (): void => void (closed += 1);
-    return render(RecordingList, { recordings, close, watch: (id: string) => watched.push(id) });
+    return render(RecordingList, {
+      recordings,
+      mayControl,
+      close,
+      watch: (id: string) => watched.push(id),
+    });
   };
 
   it('say what each is', async () => {
@@ -219,6 +224,13 @@ describe('Recordings', () => {
     await open();
     for (const testid of ['replay', 'delete', 'export', 'download'])
       expect(there(testid)).toBe(false);
+  });
+
+  it('can only be looked at and fetched without the right to control', async () => {
+    list = [recording({})];
+    await open(false);
+    for (const testid of ['replay', 'delete', 'upload']) expect(there(testid)).toBe(false);
+    for (const testid of ['download', 'export']) expect(there(testid)).toBe(true);
   });
 
   it('say why something was refused', async () => {

@@ -72,6 +72,14 @@ describe('Session', () => {
     expect(session.view).toMatchObject({ missed: 7, hopsSkipped: 1 });
   });
 
+  it('remembers what became of a baseline, also in another epoch', () => {
+    session.link(link(0, 'baseline_begun'));
+    session.link(link(1, 'baseline_taken'));
+    place('e2');
+    session.publish();
+    expect(session.view.baseline?.event).toBe('baseline_taken');
+  });
+
   it('drops a prediction of another model', () => {
     session.predict(prediction('a', 0, 1, 0.7));
     const other = subscribed('a', 'e1') as Subscribed;
