@@ -4,7 +4,7 @@ import { ServiceClock, pageTime } from './clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';
 import { type Listed, Session } from './session.svelte';
 
-const EVERYTHING: Topic[] = ['prediction', 'quality', 'signal', 'marker', 'link'];
+const EVERYTHING: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'link'];
 const LINK_ONLY: Topic[] = ['link'];
 /** Ages and countdowns are shown in words; four times a second is as fast as they are read. */
 const TICK = 0.25;
@@ -96,6 +96,19 @@ export class Dashboard {
     // A replayed stamp tells of the past by design: there only the arrival counts.
     if (!info?.live || lsl === null) return sinceArrival;
     return Math.max(sinceArrival, lsl - latestTimestamp);
+  }
+
+  /** A session's newest sample is on the screen. A replayed one has no way there to measure. */
+  drawn({ view, delays }: Session): void {
+    const time = pageTime();
+    const lsl = this.clock.at(time);
+    if (view.info?.live && lsl !== null && view.latestTimestamp !== null)
+      delays.push(time, lsl - view.latestTimestamp);
+  }
+
+  /** Seconds from a sample to the frame that drew it, lately; null where none was drawn. */
+  latency(session: Session): number | null {
+    return session.delays.median(this.time);
   }
 
   private connect(connection: Connection): void {
@@ -202,6 +215,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.predict(message);
     case 'quality':
       return session.measure(message);
+    case 'bands':
+      return session.weigh(message);
     case 'marker':
       return session.mark(message);
     case 'link':

@@ -1,5 +1,7 @@
 import { History } from './history';
+import { Delays, Rate } from './pace';
 import {
+  type Bands,
   type Electrode,
   type Link,
   type Marker,
@@ -16,9 +18,9 @@ import {
 } from './protocol';
 import { SampleRing } from './ring';
 
-/** Seconds of signal that are kept and drawn. */
-export const TRACE_SECONDS = 8;
-const MARKERS_KEPT = 64;
+/** Seconds of signal that are kept: as many as the service's log holds. */
+export const KEPT_SECONDS = 300;
+const MARKERS_KEPT = 256;
 
 /** The link between the source and the service; `since` is on the LSL clock. */
 export interface LinkState {
@@ -68,6 +70,9 @@ export interface View {
   missed: number;
   prediction: Prediction | null;
   quality: Quality | null;
+  bands: Bands | null;
+  /** Samples per second, as they came; null where that is not known yet. */
+  rate: number | null;
   latestIndex: number;
   /** The newest sample's stamp, LSL clock. */
   latestTimestamp: number | null;
@@ -86,6 +91,9 @@ export class Session {
   ring: SampleRing | null = null;
   history = new History(2);
   markers: Marker[] = [];
+  /** From the newest samples' stamps to the frames that drew them. */
+  readonly delays = new Delays();
+  private pace = new Rate();
   private readonly now: View = blankView();
   private epoch = '';
   private dirty = false;
@@ -116,7 +124,7 @@ export class Session {
     if (model?.sha256 !== this.now.model?.sha256) this.now.prediction = null;
     if (model) this.history = sameModel(this.now.model, model) ? this.history : past(model);
     Object.assign(this.now, { info, model, outputs, montage, delay });
-    const capacity = Math.ceil(TRACE_SECONDS * info.sfreq);
+    const capacity = Math.ceil(KEPT_SECONDS * info.sfreq);
     if (this.ring?.nChannels !== info.ch_names.length || this.ring.capacity !== capacity)
       this.ring = new SampleRing(info.ch_names.length, capacity);
     this.dirty = true;
@@ -129,6 +137,8 @@ export class Session {
     this.now.latestIndex = this.ring.newest;
     this.now.latestTimestamp = stamps[stamps.length - 1]!;
     this.now.arrival = arrival;
+    this.pace.push(this.now.latestTimestamp, stamps.length);
+    this.now.rate = this.pace.hz;
     this.dirty = true;
   }
 
@@ -140,6 +150,11 @@ export class Session {
 
   measure(message: Quality): void {
     this.now.quality = message;
+    this.dirty = true;
+  }
+
+  weigh(message: Bands): void {
+    this.now.bands = message;
     this.dirty = true;
   }
 
@@ -187,6 +202,7 @@ export class Session {
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
+    this.pace = new Rate();
     this.history = past(model);
   }
 }
@@ -220,6 +236,8 @@ function blankView(): View {
     missed: 0,
     prediction: null,
     quality: null,
+    bands: null,
+    rate: null,
     latestIndex: -1,
     latestTimestamp: null,
     arrival: null,

@@ -7,6 +7,19 @@ import { wholeDuration } from './wording';
 /** Seconds after which what is shown is called old. */
 export const OLD = 2;
 
+/** Seconds of signal since a measurement after which it is no longer shown. */
+const PATIENCE = 1;
+
+/** What was last measured of the signal, while it still tells of the newest. */
+export function current<Measured extends { index: number }>(
+  { info, ended, latestIndex }: View,
+  measured: Measured | null,
+  age: number | null,
+): Measured | null {
+  if (!measured || !info || ended || age === null || age > OLD) return null;
+  return (latestIndex - measured.index) / info.sfreq > PATIENCE ? null : measured;
+}
+
 /** Probabilities that hold now, or why there are none. */
 export type Verdict =
   | { shown: true; outputs: Outputs }

@@ -1,9 +1,14 @@
 import type { Connection } from './client';
+import type { ChannelQuality } from './protocol';
 import type { LinkState, View } from './session.svelte';
 import type { Verdict } from './verdict';
 
 /** "69 %": whole per cent, as the bars show. */
 export const percent = (probability: number): string => `${Math.round(probability * 100)} %`;
+
+/** "20 %, mains hum"; a dash where nothing is measured. */
+export const contactWords = (quality: ChannelQuality | undefined): string =>
+  quality ? `${percent(quality.score)}, ${quality.reason ?? 'good'}` : '–';
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { pageTime } from '../src/clock';
 import { LoginNeeded } from '../src/rest';
 import { Dashboard } from '../src/dashboard.svelte';
 import type { Listed } from '../src/session.svelte';
@@ -68,15 +69,15 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 5],
+        ['b', 6],
       ]),
     );
     dashboard.choose('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 5]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 6]));
     expect(service.heard).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
-      topics: ['prediction', 'quality', 'signal', 'marker'],
+      topics: ['prediction', 'quality', 'bands', 'signal', 'marker'],
     });
   });
 
@@ -101,7 +102,7 @@ describe('Dashboard', () => {
 
   it('fetches the list when a baseline may have made it another person’s session', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
     listed = [listing('a', { person: 'P01' })];
     service.send(subscribed('a', 'e1'), {
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
@@ -183,7 +184,7 @@ describe('Dashboard', () => {
 
   it('knows how old a live sample is by its stamp, a replayed one by its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();
@@ -191,6 +192,12 @@ describe('Dashboard', () => {
     });
     const session = dashboard.focus!;
     expect(dashboard.age(session)).toBeGreaterThan(99); // hello said that the clock was at 1 s
+    dashboard.drawn(session);
+    dashboard.time = pageTime();
+    expect(dashboard.latency(session)).toBeGreaterThan(99);
+    dashboard.time += 3;
+    expect(dashboard.latency(session)).toBeNull(); // nothing was drawn lately
+    dashboard.time -= 3;
     session.view = { ...session.view, info: { ...info, live: false } };
     expect(dashboard.age(session)).toBeLessThan(90);
   });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Link, Signal, Subscribed } from '../src/protocol';
-import { Session, TRACE_SECONDS } from '../src/session.svelte';
+import { Session, KEPT_SECONDS } from '../src/session.svelte';
 import { info, prediction, quality, signal, subscribed } from './service';
 
 let session: Session;
@@ -24,7 +24,7 @@ describe('Session', () => {
     expect(session.view).toBe(before);
     session.publish();
     expect(session.view).toMatchObject({ latestIndex: 31999, latestTimestamp: 999, arrival: 50 });
-    expect(session.ring?.capacity).toBe(TRACE_SECONDS * info.sfreq);
+    expect(session.ring?.capacity).toBe(KEPT_SECONDS * info.sfreq);
     const after = session.view;
     session.publish();
     expect(session.view).toBe(after);
@@ -51,6 +51,18 @@ describe('Session', () => {
       prediction: null,
       quality: null,
     });
+  });
+
+  it('shows the newest bands, and the rate once it is known, of this epoch alone', () => {
+    const bands = { type: 'bands', session: 'a', seq: 0, index: 511, timestamp: 2 } as const;
+    session.weigh({ ...bands, channels: {} });
+    for (let second = 0; second <= 3; second++) write(second, second * 256, 256, second);
+    session.publish();
+    expect(session.view).toMatchObject({ bands: { index: 511 }, rate: 256 });
+    place('e2');
+    write(0, 0, 256, 9);
+    session.publish();
+    expect(session.view).toMatchObject({ bands: null, rate: null });
   });
 
   it('counts the time of a loss from its begin', () => {
