@@ -6,6 +6,7 @@ import App from './App.svelte';
 import { listSessions, logIn, logOut } from './access';
 import { Dashboard } from './dashboard.svelte';
 import { Frames } from './frames';
+import { recordings } from './recordings';
 import { offers } from './offers';
 import { replays } from './replay';
 import { steering } from './steering';
@@ -22,5 +23,5 @@ frames.add(() => dashboard.publish());
 frames.start();
 mount(App, {
   target: document.getElementById('page')!,
-  props: { dashboard, frames, replays, offers, steering },
+  props: { dashboard, frames, replays, recordings, offers, steering },
 });

@@ -61,7 +61,7 @@ export interface Person {
   damaged: string | null;
 }
 
-const PLAYABLE = ['finished', 'recovered'];
+const PLAYABLE = ['finished', 'recovered', 'uploaded'];
 
 export const offers: Offers = {
   sources: (seconds) => ask('GET', `/v1/sources?timeout=${seconds}`),
