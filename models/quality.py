@@ -61,6 +61,33 @@ class Limits:
         return cls(flat, None if info.range_uv is None else AT_RANGE * info.range_uv)
 
 
+@dataclass(frozen=True, eq=False)
+class Faults:
+    """What is wrong with each channel, (..., n_channels): one of four at most; ``rms`` in µV."""
+
+    railed: NDArray[np.bool_]
+    flat: NDArray[np.bool_]
+    stuck: NDArray[np.bool_]
+    wild: NDArray[np.bool_]
+    rms: NDArray[np.float64]
+
+
+def judge(samples: NDArray[np.float64], limits: Limits) -> Faults:
+    """The faults of stretches of signal, (..., n_times, n_channels) raw µV, n_times at least 1."""
+    n_times = samples.shape[-2]
+    low, high = samples.min(axis=-2), samples.max(axis=-2)
+    repeats = (samples[..., 1:, :] == samples[..., :-1, :]).sum(axis=-2)
+    rms = samples.std(axis=-2)
+    if limits.railed is None:
+        railed = np.zeros(rms.shape, np.bool_)
+    else:
+        railed = (np.abs(samples) >= limits.railed).sum(axis=-2) > RAILED_SHARE * n_times
+    flat = ~railed & (high - low <= limits.flat)
+    stuck = ~railed & ~flat & (repeats > STUCK_SHARE * n_times)
+    wild = ~railed & ~flat & ~stuck & (rms > WILD_UV)
+    return Faults(railed, flat, stuck, wild, rms)
+
+
 def find_faults(samples: NDArray[np.float64], limits: Limits) -> list[str | None]:
     """Why each channel is poor, in words; None where it is good.
 
@@ -71,22 +98,13 @@ def find_faults(samples: NDArray[np.float64], limits: Limits) -> list[str | None
     limits
         The device's.
     """
-    n_times = len(samples)
-    swing = np.ptp(samples, axis=0)
-    repeats = np.count_nonzero(samples[1:] == samples[:-1], axis=0)
-    rms = samples.std(axis=0)
-    beyond = np.inf if limits.railed is None else limits.railed
-    at_range = np.count_nonzero(np.abs(samples) >= beyond, axis=0)
-    faults: list[str | None] = [None] * len(swing)
-    for k in range(len(swing)):
-        if at_range[k] > RAILED_SHARE * n_times:
-            faults[k] = "railed"
-        elif swing[k] <= limits.flat:
-            faults[k] = "flat"
-        elif repeats[k] > STUCK_SHARE * n_times:
-            faults[k] = "stuck"
-        elif rms[k] > WILD_UV:
-            faults[k] = f"{rms[k]:.0f} µV RMS"
+    found = judge(samples, limits)
+    faults: list[str | None] = [None] * len(found.rms)
+    for name in ("railed", "flat", "stuck"):
+        for k in np.flatnonzero(getattr(found, name)):
+            faults[k] = name
+    for k in np.flatnonzero(found.wild):
+        faults[k] = f"{found.rms[k]:.0f} µV RMS"
     return faults
 
 
