@@ -88,8 +88,8 @@ class BandMeter:
         taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
         self._line = np.linspace(-1.0, 1.0, n_times)
         self._squared = float(self._line @ self._line)
-        self._taper = taper[:, np.newaxis]
-        self._weights = _weights(n_times, info.sfreq) * (2 / (n_times * np.sum(taper**2)))
+        self._taper = taper
+        self._weights = _weights(n_times, info.sfreq).T * (2 / (n_times * np.sum(taper**2)))
 
     def measure(self, newest: Newest) -> BandPower:
         """The band power of the 2 s up to a quarter's end."""
@@ -100,12 +100,13 @@ class BandMeter:
             power[~newest.there] = np.nan
         return BandPower(newest.index, newest.timestamp, self._ch_names, power)
 
-    def _integrate(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _integrate(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_channels, n_bands) µV²."""
-        rows = rows - rows.mean(axis=0)
-        rows -= np.outer(self._line, self._line @ rows / self._squared)
-        density = np.abs(np.fft.rfft(rows * self._taper, axis=0)) ** 2
-        power: NDArray[np.float64] = (self._weights @ density).T
+        samples = samples - samples.mean(axis=1, keepdims=True)
+        slope = samples @ self._line / self._squared
+        samples -= slope[:, np.newaxis] * self._line
+        density = np.abs(np.fft.rfft(samples * self._taper)) ** 2
+        power: NDArray[np.float64] = density @ self._weights
         return power
 
 

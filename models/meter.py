@@ -77,11 +77,6 @@ class Scale:
     bad: float
     least: float = 0.0
 
-    def score(self, amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        over = np.log(np.maximum(amplitude, self.good) / self.good)
-        score: NDArray[np.float64] = np.maximum(1 - over / np.log(self.bad / self.good), self.least)
-        return score
-
 
 # RMS in µV over 2 s with a Hann window, as measured; what the model's band-pass or the model itself
 # copes with never scores 0.
@@ -114,6 +109,18 @@ Measured: at most 57 in 99 % of a Muse's windows; medians of 29 to 123 on an Ope
 of tens of mV settle.
 """
 
+SCALES = (SWAY, NOISE, HUM, MUSCLE, DRIFT)
+GOOD, BAD, LEAST = (
+    np.array([[getattr(scale, end)] for scale in SCALES]) for end in ("good", "bad", "least")
+)
+
+
+def _score(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_scales, n_channels) scores of what was measured on each of the ``SCALES``, µV."""
+    over = np.log(np.maximum(amplitudes, GOOD) / GOOD)
+    scores: NDArray[np.float64] = np.maximum(1 - over / np.log(BAD / GOOD), LEAST)
+    return scores
+
 
 class QualityMeter:
     """The quality of all channels of a source, from its newest 2 s.
@@ -133,8 +140,8 @@ class QualityMeter:
         self._limits = Limits.of(info)
         n_times = QUARTERS * quarter_length(info.sfreq)
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
-        self._taper = hann[:, np.newaxis]
-        self._bands = _bands(n_times, info.sfreq) * (2 / (n_times * np.sum(hann**2)))
+        self._taper = hann
+        self._bands = _bands(n_times, info.sfreq).T * (2 / (n_times * np.sum(hann**2)))
 
     def measure(self, newest: Newest) -> Quality | None:
         """The quality of the 2 s up to a quarter's end; None where there is nothing to tell."""
@@ -148,32 +155,44 @@ class QualityMeter:
 
     def _scores(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_reasons, n_channels): what each reason alone would leave of the score."""
-        quarters = samples.reshape(QUARTERS, -1, samples.shape[1])
+        quarters = samples.reshape(len(samples), QUARTERS, -1)
         faults = judge(quarters, self._limits)
         # One quarter at fault leaves half, two leave nothing.
-        faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.wild]).sum(axis=1)
+        faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.wild]).sum(axis=-1)
         railed, flat, wild = np.maximum(1.0 - faulty / 2, 0.0)
         if self._limits.railed is None:
-            low, high = samples.min(axis=0), samples.max(axis=0)
-            held = np.mean((samples == low) | (samples == high), axis=0) > HELD_SHARE
-            railed = np.where(held & (high - low > HELD_UV), 0.0, railed)
-        centred = (samples - samples.mean(axis=0)) * self._taper
-        power = np.abs(np.fft.rfft(centred, axis=0)) ** 2
-        sway, fast, *hum = np.sqrt(np.maximum(self._bands @ power, 0.0))
-        medians = np.sort(np.median(quarters, axis=1), axis=0)
+            railed = np.minimum(railed, _off_rails(samples))
+        medians = np.sort(_medians(quarters))
         # Without the two lowest and the two highest: a blink reaches into two quarters.
-        wander = medians[-3] - medians[2]
-        contact = np.minimum(wild, np.minimum(SWAY.score(sway), NOISE.score(fast)))
-        return np.stack(
-            [
-                railed,
-                flat,
-                contact,
-                HUM.score(np.maximum.reduce(hum)),
-                MUSCLE.score(fast),
-                DRIFT.score(wander),
-            ]
-        )
+        wander = medians[:, -3] - medians[:, 2]
+        sway, fast, *hum = self._amplitudes(samples)
+        scores = _score(np.stack([sway, fast, np.maximum.reduce(hum), fast, wander]))
+        contact = np.minimum(wild, np.minimum(scores[0], scores[1]))
+        return np.stack([railed, flat, contact, *scores[2:]])
+
+    def _amplitudes(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(2 + n_mains, n_channels) RMS of what ``_bands`` weighs, µV."""
+        centred = samples - samples.mean(axis=1, keepdims=True)
+        power = np.abs(np.fft.rfft(centred * self._taper)) ** 2
+        rms: NDArray[np.float64] = np.sqrt(np.maximum(power @ self._bands, 0.0)).T
+        return rms
+
+
+def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., n_times) to (...); as `np.median`, in a quarter of its time."""
+    ordered, n_times = np.sort(samples), samples.shape[-1]
+    median: NDArray[np.float64] = (
+        ordered[..., n_times // 2] + ordered[..., (n_times - 1) // 2]
+    ) / 2
+    return median
+
+
+def _off_rails(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_channels,) 0 where a swing is held at its ends, as by an unknown range; else 1."""
+    low, high = samples.min(axis=1, keepdims=True), samples.max(axis=1, keepdims=True)
+    held = np.mean((samples == low) | (samples == high), axis=1) > HELD_SHARE
+    wide = (high - low)[:, 0] > HELD_UV
+    return np.where(held & wide, 0.0, 1.0)
 
 
 def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:

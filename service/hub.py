@@ -31,12 +31,8 @@ STATES = 1024
 class Listener(Protocol):
     """A connection, as the hub sees it."""
 
-    def follows(self, session: Session) -> bool:
-        """Whether it reads a topic of this session."""
-        ...
-
-    def wake(self) -> None:
-        """There is something new."""
+    def wake(self, session: Session | None = None) -> None:
+        """There is something new, of a session where one is named."""
         ...
 
     def beat(self) -> None:
@@ -49,6 +45,7 @@ class Feed:
     """What the hub knows of a session."""
 
     frames: Frames
+    followers: set[Listener] = field(default_factory=set)
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
@@ -74,8 +71,10 @@ class Hub:
         self._soon(self._prompted, session)
 
     def signal(self, session: Session) -> None:
-        """There is more signal."""
-        self._soon(self._signalled, session)
+        """There is more signal; the event loop is not troubled where nobody follows it."""
+        feed = self._feeds.get(session)
+        if feed is not None and feed.followers and not feed.scheduled:
+            self._soon(self._signalled, session)
 
     def _soon(self, call: Callable[[Session], None], session: Session) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -114,6 +113,21 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         """A connection has gone."""
         self._listeners.discard(listener)
+        for feed in self._feeds.values():
+            feed.followers.discard(listener)
+
+    def follow(self, session: Session, listener: Listener) -> None:
+        """A connection is to be woken for a session; its signal so far is shown."""
+        feed = self._feeds[session]
+        first = not feed.followers
+        feed.followers.add(listener)  # first, so that no later signal is missed
+        if first and session.history is not None:
+            session.history.signal_shown = session.history.signal.next
+
+    def unfollow(self, session: Session, listener: Listener) -> None:
+        """It need not be woken for that session any more."""
+        if session in self._feeds:
+            self._feeds[session].followers.discard(listener)
 
     @property
     def subscribers(self) -> int:
@@ -132,7 +146,7 @@ class Hub:
             feed.opened.set()
         if session.state != feed.state:
             self._state_changed(session, feed)
-        self._wake(session)
+        _wake(feed, session)
 
     def _state_changed(self, session: Session, feed: Feed) -> None:
         before, feed.state = feed.state, session.state
@@ -168,9 +182,9 @@ class Hub:
             return
         feed.scheduled, feed.shown = False, self._loop.time()
         session.history.signal_shown = session.history.signal.next
-        self._wake(session)
+        _wake(feed, session)
 
-    def _wake(self, session: Session) -> None:
-        for listener in self._listeners:
-            if listener.follows(session):
-                listener.wake()
+
+def _wake(feed: Feed, session: Session) -> None:
+    for listener in feed.followers:
+        listener.wake(session)

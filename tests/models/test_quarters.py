@@ -72,7 +72,7 @@ def test_chunks_never_matter(
         assert each.there.tolist() == [len(rows) == 512 and holds(column) for column in rows.T]
         if each.samples is not None:
             known = ~np.isnan(rows)
-            np.testing.assert_array_equal(each.samples[known], rows[known])
+            np.testing.assert_array_equal(each.samples.T[known], rows[known])
             assert np.isfinite(each.samples).all()
 
 
@@ -96,7 +96,7 @@ def test_a_short_gap_lies_on_a_straight_line(gap: slice) -> None:
     start = newest.index - 511
     ends = NOISE[[gap.start - 1, gap.stop]].astype(np.float64)
     line = np.linspace(ends[0], ends[1], gap.stop - gap.start + 2)[1:-1]
-    np.testing.assert_allclose(newest.samples[gap.start - start : gap.stop - start], line)
+    np.testing.assert_allclose(newest.samples[:, gap.start - start : gap.stop - start], line.T)
 
 
 def test_a_channel_that_is_dead_holds_a_value() -> None:
@@ -106,8 +106,8 @@ def test_a_channel_that_is_dead_holds_a_value() -> None:
     newest = follow(cut(values, without(), []))[-1]
     assert newest.samples is not None
     assert newest.there.tolist() == [True, False, False]
-    assert (newest.samples[:, 1] == np.float64(values[699, 1])).all()
-    assert (newest.samples[:, 2] == 0).all()
+    assert (newest.samples[1] == np.float64(values[699, 1])).all()
+    assert (newest.samples[2] == 0).all()
 
 
 def test_what_a_quarter_lost_is_counted_in_its_time() -> None:
