@@ -64,4 +64,4 @@ class Stillness:
 
 def _differ(rows: Samples) -> bool:
     """Whether two rows are not the same to the last bit."""
-    return rows[0].tobytes() != rows[1].tobytes()
+    return bool(rows[0].tobytes() != rows[1].tobytes())

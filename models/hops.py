@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from drivers.base import Chunk, StreamInfo
 from models.prediction import Status
 from models.quality import Limits, describe_faults, find_faults
-from models.signal import PathState, SignalConfig, SignalPath
+from models.signal import SignalConfig, SignalPath
+from models.stretch import Stretch, extend
 from models.waiting import Waiting
 
 BRIDGED = 0.1
@@ -60,40 +61,6 @@ class Hop:
     window: NDArray[np.float32] | None
     restart: bool
     epoch: int
-
-
-@dataclass(frozen=True, eq=False)
-class Stretch:
-    """What is kept of an unbroken run of samples. Its arrays are never written again.
-
-    Parameters
-    ----------
-    path
-        The filters' state after the last hop.
-    newest, last
-        Index and values (n_channels,) of the newest sample received.
-    values
-        (n_waiting, n_channels) samples of the unfinished hop up to ``newest``, gaps bridged.
-    known, stamps
-        (n_waiting,) index and time of the received sample by which each of them is known: itself,
-        or the first one after its gap.
-    recent
-        (up to window, n_channels) the newest model samples.
-    poor
-        Hops of poor signal in a row.
-    restart
-        Whether no hop was stepped yet.
-    """
-
-    path: PathState
-    newest: int
-    last: NDArray[np.float64]
-    values: NDArray[np.float64]
-    known: NDArray[np.int64]
-    stamps: NDArray[np.float64]
-    recent: NDArray[np.float64]
-    poor: int = 0
-    restart: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +167,7 @@ class HopCutter:
         for run in self._runs(index):
             if stretch is None or index[run.start] - stretch.newest > self._longest_step:
                 stretch = self._begin(int(index[run.start]), values[run.start])
-            stretch = _extend(stretch, index[run], stamps[run], values[run])
+            stretch = extend(stretch, index[run], stamps[run], values[run])
             stretch = self._cut(stretch, epoch, hops)
         self._stretch = stretch
 
@@ -280,30 +247,3 @@ class HopCutter:
         faults = find_faults(stretch.values[:n][received], self._limits)
         reason = describe_faults(self._names, faults)
         return ("poor_signal", reason) if reason else ("ok", None)
-
-
-def _extend(
-    stretch: Stretch,
-    index: NDArray[np.int64],
-    stamps: NDArray[np.float64],
-    values: NDArray[np.float64],
-) -> Stretch:
-    """Append received samples, at least one, with straight lines over what was lost between."""
-    every = np.arange(stretch.newest + 1, index[-1] + 1)
-    place = np.searchsorted(index, every)  # the received sample at or after each one
-    known, filled = index[place], values[place]
-    lost = known != every
-    if lost.any():
-        xs = np.concatenate([[stretch.newest], index])
-        ys = np.concatenate([stretch.last[np.newaxis], values])
-        left = place[lost]  # shifted by one: the sample before each gap
-        weight = (every[lost] - xs[left]) / (xs[left + 1] - xs[left])
-        filled[lost] = ys[left] + weight[:, np.newaxis] * (ys[left + 1] - ys[left])
-    return replace(
-        stretch,
-        newest=int(index[-1]),
-        last=values[-1].copy(),
-        values=np.concatenate([stretch.values, filled]),
-        known=np.concatenate([stretch.known, known]),
-        stamps=np.concatenate([stretch.stamps, stamps[place]]),
-    )

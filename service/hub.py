@@ -89,7 +89,7 @@ class Hub:
             for listener in self._listeners:
                 listener.beat()
             for session in self._feeds:
-                session.place_marks()  # also those whose sample does not come
+                session.chronicle.place_marks()  # also those whose sample does not come
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""
