@@ -45,7 +45,7 @@ def measure(seconds: float) -> list[Figure]:
     try:
         held, late = 0, 0.0
         for sessions in (1 << nth for nth in count(3)):
-            p99 = lateness(engine, sessions, max(4 * PERIOD, seconds / TRIALS))
+            p99 = lateness(engine, sessions, max(2 * PERIOD, seconds / TRIALS))
             if p99 > LATENESS or sessions > MOST:
                 break
             held, late = sessions, p99

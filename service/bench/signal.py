@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.signal import sosfilt, upfirdn
@@ -29,7 +30,7 @@ def measure(seconds: float) -> list[Figure]:
     share = seconds / 6
     figures = [Figure("ring: a chunk into the log", _each(_ring, share), "µs a chunk")]
     for sfreq in (256.0, 250.0):
-        hops = _each(lambda sfreq=sfreq: _hops(sfreq), share, sfreq)
+        hops = _each(partial(_hops, sfreq), share, sfreq)
         whole = _whole(sfreq, share)
         rate = f"{sfreq:g} to 128 Hz"
         figures += [
