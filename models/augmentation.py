@@ -44,9 +44,10 @@ class Augmenter:
     ) -> None:
         self._config, self._rng = config, rng
         self._alike: dict[Labels, list[Stream]] = {}
+        self._labels: dict[int, Labels | None] = {}
         self._loud: dict[int, Windows] = {}
         for stream in streams if config.mixing else ():
-            labels = _constant(stream)
+            labels = self._constant(stream)
             if labels is not None:
                 self._alike.setdefault(labels, []).append(stream)
 
@@ -60,7 +61,7 @@ class Augmenter:
         return windows
 
     def _mixed(self, windows: Windows, stream: Stream) -> Windows:
-        labels = _constant(stream)
+        labels = self._constant(stream)
         alike = self._alike.get(labels, []) if labels is not None else []
         if not alike:
             return windows
@@ -74,15 +75,17 @@ class Augmenter:
         mixed += other.windows[first : first + len(windows)] * loud
         return mixed
 
+    def _constant(self, stream: Stream) -> Labels | None:
+        """The labels of a stream where they never change."""
+        if id(stream) not in self._labels:
+            first = stream.labels[0]
+            constant = (stream.labels == first).all()
+            self._labels[id(stream)] = tuple(first.tolist()) if constant else None
+        return self._labels[id(stream)]
+
     def _loudness(self, stream: Stream) -> Windows:
         """(n_channels, 1), the deviation over the whole stream, µV."""
         if id(stream) not in self._loud:
             square = np.square(stream.windows).mean((0, 2), dtype=np.float64)
             self._loud[id(stream)] = np.sqrt(square)[:, None].clip(1e-3).astype(np.float32)
         return self._loud[id(stream)]
-
-
-def _constant(stream: Stream) -> Labels | None:
-    """The labels of a stream where they never change."""
-    first = stream.labels[0]
-    return tuple(first.tolist()) if (stream.labels == first).all() else None

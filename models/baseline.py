@@ -128,6 +128,7 @@ class Spectrum:
         f = np.fft.rfftfreq(self._n, 1 / signal.sfreq)
         self._within = (f >= EDGES[:-1, None]) & (f < EDGES[1:, None])  # (bands, bins)
         self._f = np.fft.rfftfreq(signal.window, 1 / signal.sfreq)
+        self._held: tuple[Baseline, NDArray[np.float64]] | None = None  # the last one's gains
 
     def log_power(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n_channels, n_times) µV to (n_channels, n_bands), log µV²/Hz, under a Hann window."""
@@ -137,7 +138,12 @@ class Spectrum:
 
     def align(self, window: NDArray[np.float32], baseline: Baseline) -> NDArray[np.float32]:
         """(n_channels, n_times) µV, filtered by what brings the baseline to the reference."""
-        gain = (REFERENCE - baseline.log_power) / 2
-        gains = np.exp([np.interp(self._f, CENTRES, channel) for channel in gain])
-        aligned = np.fft.irfft(np.fft.rfft(window) * gains, window.shape[-1])
+        if self._held is None or self._held[0] is not baseline:
+            self._held = baseline, self._gains(baseline)
+        aligned = np.fft.irfft(np.fft.rfft(window) * self._held[1], window.shape[-1])
         return np.ascontiguousarray(aligned, dtype=np.float32)
+
+    def _gains(self, baseline: Baseline) -> NDArray[np.float64]:
+        """(n_channels, n_bins), of amplitudes."""
+        gain = (REFERENCE - baseline.log_power) / 2
+        return np.exp([np.interp(self._f, CENTRES, channel) for channel in gain])

@@ -29,7 +29,7 @@ from models.network import MSiMamba
 from models.order import About, Order
 from models.scoring import fit_temperatures
 from models.streams import Stream
-from models.training import Choice, Training, new_network
+from models.training import Choice, Progress, Training, new_network
 from models.unfinished import Chosen, Kept, Unfinished
 
 FEWEST_PEOPLE = 4
@@ -147,17 +147,17 @@ class Fitting:
         choice = Choice(self._training(learn), validation)
         if kept is not None:
             kept.restore_choice(choice)
-        while not choice.done:
-            progress = choice.run_epoch()
+
+        def keep(progress: Progress) -> None:
             self._unfinished.keep_choice(choice)
             accuracy = progress.validation.balanced_accuracy
             self._tell("choosing", progress.epoch, progress.epochs, progress.loss, accuracy)
+
+        choice.run(keep)
         if not choice.best_epoch:
             raise _diverged()
         network, r = choice.training.network, self._order.recipe.r
-        network.load_state_dict(choice.weights)
-        temperature = fit_temperatures(network, self._outputs, validation, r)
-        return Chosen(choice.best_epoch, temperature)
+        return Chosen(choice.best_epoch, fit_temperatures(network, self._outputs, validation, r))
 
     def learn(self, streams: Sequence[Stream], chosen: Chosen, kept: Kept | None) -> MSiMamba:
         """Train a new network for as many epochs as were chosen."""

@@ -221,6 +221,14 @@ class Choice:
         best = training.epoch == self.best_epoch
         return Progress(training.epoch, training.config.epochs, loss, found, best)
 
+    def run(self, on_progress: OnProgress | None) -> None:
+        """Run all epochs that are left, and leave the best one's weights in the network."""
+        while not self.done:
+            progress = self.run_epoch()
+            if on_progress is not None:
+                on_progress(progress)
+        self.training.network.load_state_dict(self.weights)
+
 
 def train(
     network: MSiMamba,
@@ -250,11 +258,7 @@ def train(
     """
     sizes = [len(labels) for labels in outputs.values()]
     choice = Choice(Training(network, sizes, streams, r, config), validation)
-    while not choice.done:
-        progress = choice.run_epoch()
-        if on_progress is not None:
-            on_progress(progress)
-    network.load_state_dict(choice.weights)
+    choice.run(on_progress)
     return fit_temperatures(network, outputs, validation, r)
 
 

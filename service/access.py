@@ -14,26 +14,31 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.dependencies import totals_of
+from service.problems import problem
+from service.tally import Reason
 
 
 def refusal(
     headers: Mapping[str, str], allowed: Collection[str], secure: bool = False
-) -> str | None:
-    """Why a request with these headers is refused; None where it is not.
+) -> tuple[Reason, str] | None:
+    """Why a request with these headers is refused, for a count and in words; None where it is not.
 
     ``secure`` tells whether it came by TLS.
     """
     host = headers.get("host", "")
     if not _known(host, allowed):
-        return (
+        return "host", (
             f"wanted an IP address, localhost or an allowed name as Host; found {host!r}; "
             "start the service with --allowed-host"
         )
     origin = headers.get("origin")
     if origin is not None and not _same(origin, host, secure):
-        return f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
+        return "origin", (
+            f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
+        )
     return None
 
 
@@ -73,12 +78,12 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         secure = scope["scheme"] in ("https", "wss")
-        reason = refusal(Headers(scope=scope), self._allowed, secure)
-        if reason is None:
+        refused = refusal(Headers(scope=scope), self._allowed, secure)
+        if refused is None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return
+        totals_of(scope).refused[refused[0]] += 1
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
         else:
-            problem = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": reason}
-            response = JSONResponse(problem, 403, media_type="application/problem+json")
-            await response(scope, receive, send)
+            await problem(403, "Forbidden", refused[1])(scope, receive, send)

@@ -13,10 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, WebSocket
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
-from drivers.base import Mismatch
 from drivers.scan import Sources, scan
 from models.catalogue import Listed, list_all
 from service.access import AccessMiddleware
@@ -37,7 +34,7 @@ from service.metrics import make_registry
 from service.model_api import model_api
 from service.oscout import OSCOut
 from service.ownfile import NAME
-from service.page import CONTENT_SECURITY_POLICY, find_page
+from service.page import mount_page
 from service.people import People, people_folder
 from service.people_api import people_api
 from service.problems import PROBLEMS, add_problem_handlers, problem
@@ -51,6 +48,7 @@ from service.scopes import ScopeMiddleware, allows, judgement_of, methods_of
 from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.shelf import MODEL_NAME, models_folder
+from service.tally import Totals
 from service.tokens import Tokens
 from service.udpmarkers import UDPMarkers
 
@@ -200,7 +198,7 @@ def make_app(
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Totals]]:
         hub = Hub()
         recordings = Recordings(data_folder(settings.data_dir))
         people = People(people_folder(data_folder(settings.data_dir)))
@@ -224,7 +222,7 @@ def make_app(
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
             try:
-                yield
+                yield {"totals": hub.totals}
             finally:
                 await end()
                 start.cancel()
@@ -263,7 +261,7 @@ def make_app(
     app.include_router(schema_api)
     app.include_router(health)
     app.include_router(metrics)
-    _mount_page(app)
+    mount_page(app)
     return app
 
 
@@ -273,28 +271,6 @@ def make_outs(settings: Settings, sessions: Sessions) -> list[LSLOut | OSCOut]:
     if settings.osc_out is not None:
         outs.append(OSCOut(sessions.all, settings.osc_out))
     return outs
-
-
-def _mount_page(app: FastAPI) -> None:
-    """Serve the built page at /, under its policy."""
-    folder = find_page()
-    if folder is None:
-        raise Mismatch("the built page", "none", "install mimamba again: pip install .")
-    app.mount("/", StaticFiles(directory=folder, html=True))
-
-    @app.middleware("http")
-    async def secure(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        # The page's parts are named by their content; the page itself is asked for each time.
-        part = request.url.path.startswith("/assets/")
-        kept = "public, max-age=31536000, immutable" if part else "no-cache"
-        response.headers["Cache-Control"] = kept
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
 
 
 async def _start(on_start: Callable[[Running], Awaitable[None]], running: Running) -> None:

@@ -51,6 +51,13 @@ class Card:
     ended: str | None = None
 
 
+@dataclass(frozen=True)
+class Listed(Card):
+    """A card, with the size of the recording's file."""
+
+    bytes: int = 0
+
+
 def load_card(recording: Path) -> Card:
     """The card of a NAME.xdf, or as much as is known without one."""
     name = recording.stem

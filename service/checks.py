@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -51,22 +49,20 @@ def check_torch() -> Finding:
 
 
 def check_mamba_ssm() -> Finding:
-    """The kernels for CUDA devices, which nobody needs without one."""
+    """The kernels for CUDA devices, which nobody needs without one; as the models tell of them."""
     name = "mamba-ssm"
     try:
-        found = version(name)
-    except PackageNotFoundError:
-        need = "not installed; only CUDA devices use it"
-        return note(name, need, "where there is one: pip install 'mimamba[cuda]'")
-    import torch
+        import torch
 
+        from models.cuda import Kernels, describe, load_kernels
+    except (ImportError, OSError):
+        return note(name, "cannot be asked where PyTorch does not load")
     if not torch.cuda.is_available():
-        return note(name, f"{found}, unused: PyTorch sees no CUDA device")
-    try:
-        importlib.import_module("mamba_ssm")
-    except (ImportError, OSError) as error:
-        return note(name, f"{found}, which does not load: {error}", "build it for this PyTorch")
-    return ok(name, found)
+        return ok(name, describe(torch.device("cpu")))
+    found = describe(torch.device("cuda"))
+    if isinstance(load_kernels(), Kernels):
+        return ok(name, found)
+    return note(name, found, "build it for this PyTorch and card: pip install 'mimamba[cuda]'")
 
 
 def check_page() -> Finding:

@@ -10,18 +10,19 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_config_path
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
-from pydantic_settings.sources import InitSettingsSource
+from pydantic_settings import EnvSettingsSource
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import Mismatch
-from service.settings import Settings
+from service.settings import Place, Settings
+
+Given = TypeVar("Given", bound=Place)
 
 SECRETS = {"token", "tokens", "password", "secret"}
 """A setting with one of these words in its name is never shown."""
@@ -61,31 +62,19 @@ def read_config(path: Path | None) -> dict[str, Any]:
     return given
 
 
-def load(flags: Mapping[str, Any], path: Path | None) -> Settings:
-    """The settings in force.
+def load(kind: type[Given], flags: Mapping[str, Any], path: Path | None) -> Given:
+    """The settings in force, all or those of the place alone.
 
     Raises
     ------
     BadConfig
         As ``read_config`` does.
     pydantic.ValidationError
-        If a value is not valid.
+        If one of these values is not valid.
     """
-    filed = read_config(path)
-
-    class Filed(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  there is none
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  there is none
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, filed)
-
-    return Filed(**flags)
+    filed, environment = read_config(path), EnvSettingsSource(kind)()
+    left = {name: filed[name] for name in filed.keys() & kind.model_fields - environment.keys()}
+    return kind(**left | dict(flags))  # which looks into the environment itself
 
 
 def origins(flags: Mapping[str, Any], path: Path | None) -> dict[str, str]:

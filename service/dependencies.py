@@ -6,11 +6,19 @@ from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from service.people import People
 from service.recordings import Recordings
 from service.session import Session
 from service.sessions import Sessions
+from service.tally import Totals
+
+
+def totals_of(scope: Scope) -> Totals:
+    """Where a request's fate is counted."""
+    totals: Totals = scope["app"].state.running.hub.totals
+    return totals
 
 
 def _sessions(connection: HTTPConnection) -> Sessions:

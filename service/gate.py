@@ -22,7 +22,7 @@ from service.messages import (
     encode,
 )
 from service.rights import Rights
-from service.scopes import judgement_of
+from service.scopes import count_refusal, judgement_of
 
 GRACE = 5.0
 """Seconds to show a token."""
@@ -41,6 +41,7 @@ async def let_in(socket: WebSocket, door: Door, grace: float) -> Rights | None:
         refusal = judged or await _ask(socket, rights, grace, binary)
         if refusal is None:
             return rights
+        count_refusal(socket.scope, None if refusal is NO_TOKEN else refusal)
         await socket.close(TOO_MANY if refusal.wait else TOKEN_WANTED, refusal.reason)
     return None
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.door import Door, Refusal, address_of, cookie_name
-from service.scopes import refused
+from service.scopes import count_refusal, refused
 from service.tokens import Scope
 
 login_api = APIRouter(prefix="/v1", tags=["login"])
@@ -36,6 +36,7 @@ async def log_in(request: Request, shown: Shown) -> Response:
     door: Door = request.app.state.door
     judged = door.present(shown.token, address_of(request))
     if isinstance(judged, Refusal):
+        count_refusal(request.scope, judged)
         return refused(judged)
     answer = JSONResponse({"scope": judged.scope})
     answer.set_cookie(

@@ -6,9 +6,9 @@ Nothing is kept in prometheus_client's own registry: each application has one of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from typing import get_args
+from typing import TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import (
@@ -28,6 +28,8 @@ from service.sessions import Sessions
 from service.udpmarkers import UDPMarkers
 
 PREFIX = "mimamba_"
+
+Label = TypeVar("Label", bound=str)
 
 
 def make_registry(
@@ -64,6 +66,9 @@ class ServiceCollector(Collector):
         yield from self._of_subscribers()
         yield from self._of_recordings()
         yield _counter("errors", "Errors by kind.", "kind", self._hub.totals.errors)
+        yield _counter(
+            "refusals", "Who was not let in, by why.", "reason", self._hub.totals.refused
+        )
         yield CounterMetricFamily(
             f"{PREFIX}datagrams_refused", "Datagrams that were no markers.", self._udp.refused
         )
@@ -137,7 +142,7 @@ def _gauge(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
     return family
 
 
-def _counter(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
+def _counter(name: str, what: str, label: str, values: Mapping[Label, int]) -> Metric:
     family = CounterMetricFamily(PREFIX + name, what, labels=(label,))
     for key, value in list(values.items()):
         family.add_metric((key,), value)

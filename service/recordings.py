@@ -13,13 +13,13 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from drivers.base import BadRecording, Mendable
-from service.card import Card, delete_card, load_card, save_card, save_if_possible
+from service.card import Card, Listed, delete_card, load_card, save_card, save_if_possible
 from service.ownfile import NAME
 from service.recorder import Ending, Recorder, speed_of
 from service.recover import is_being_written, recover_recording
@@ -39,13 +39,6 @@ class RecordingTaken(ValueError):
 
 class RecordingRefused(Mendable, ValueError):
     """What was asked cannot be done with this session or recording."""
-
-
-@dataclass(frozen=True)
-class Listed(Card):
-    """A card, with the size of the recording's file."""
-
-    bytes: int = 0
 
 
 class Recordings:

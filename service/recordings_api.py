@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.card import Listed
 from service.dependencies import AllPeople, AllRecordings, AllSessions
 from service.ownfile import NAME
 from service.people import DamagedPerson
-from service.recordings import Listed
 
 RecordingId = Annotated[str, Path(pattern=f"^{NAME}$")]
 

@@ -11,10 +11,12 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from service.authmessages import Auth
+from service.dependencies import totals_of
 from service.door import Door, Grant, Judgement, Refusal
 from service.messages import ClientMessage, Mark, Ping, Subscribe, Unsubscribe
 from service.problems import problem
 from service.pushmessages import Push, Samples
+from service.tally import Reason
 from service.tokens import Scope
 
 Need: TypeAlias = Literal["open"] | Scope
@@ -123,10 +125,22 @@ class ScopeMiddleware:
         judged = scope["mimamba.judgement"] = self._door.judge(HTTPConnection(scope))
         if allows(judged, need_of_route(scope)):
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return
+        count_refusal(scope, judged)
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
         else:
             await refused(judged)(scope, receive, send)
+
+
+def count_refusal(scope: ASGIScope, judged: Judgement) -> None:
+    """Somebody of whom this was found out is refused."""
+    reason: Reason = "no_token"
+    if isinstance(judged, Grant):
+        reason = "scope"
+    elif judged is not None:
+        reason = "too_many" if judged.wait else "wrong_token"
+    totals_of(scope).refused[reason] += 1
 
 
 def refused(judged: Judgement) -> JSONResponse:

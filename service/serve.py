@@ -22,11 +22,12 @@ from drivers.base import Mendable
 from drivers.lslsearch import liblsl
 from service import config, eventlog
 from service.app import Running, make_app
+from service.keepalive import PATIENCE, KeptAlive
 from service.oscout import find_address
 from service.room import data_folder
 from service.server import Server
 from service.sessions import view
-from service.settings import Settings
+from service.settings import Place, Settings
 from service.terminal import print_montage
 from service.tokens import Tokens, write_tokens
 from service.udpmarkers import bind_datagrams
@@ -52,8 +53,18 @@ def make_settings(flags: dict[str, Any], file: Path | None = None) -> Settings:
     BadConfig
         If the file is none, or has a key that is no setting.
     """
+    return _made_of(Settings, flags, file)
+
+
+def find_folder(given: Path | None, file: Path | None) -> Path:
+    """The data folder, from the same places; raises as ``make_settings``."""
+    place = _made_of(Place, {"data_dir": given} if given else {}, file)
+    return data_folder(place.data_dir)
+
+
+def _made_of(kind: type[config.Given], flags: dict[str, Any], file: Path | None) -> config.Given:
     try:
-        return config.load(flags, file)
+        return config.load(kind, flags, file)
     except ValidationError as error:
         filed = {name for name, came in config.origins(flags, file).items() if came == str(file)}
         raise CannotServe("; ".join(_line(each, filed, file) for each in error.errors())) from None
@@ -141,8 +152,8 @@ class Start:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
 
 
-def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """How uvicorn runs the service."""
+def make_config(app: FastAPI, settings: Settings, patience: float = PATIENCE) -> uvicorn.Config:
+    """How uvicorn runs the service; ``patience`` is for clients that do not read, seconds."""
     config = uvicorn.Config(
         app,
         ssl_certfile=settings.ssl_certfile,
@@ -151,7 +162,9 @@ def make_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         lifespan="on",  # a start that fails ends the process, instead of serving without sessions
-        ws="websockets-sansio",  # flow control on writes, no deprecated API
+        ws=KeptAlive,  # flow control on writes, no deprecated API
+        ws_ping_interval=patience / 2,
+        ws_ping_timeout=patience / 2,
         ws_max_size=CLIENT_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,

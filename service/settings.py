@@ -35,10 +35,25 @@ def _listed(given: object) -> object:
 Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 
 
-class Settings(BaseSettings):
-    """Settings of ``mimamba serve``."""
+class Place(BaseSettings):
+    """Where recordings, people and models lie: all that commands without a service need."""
 
     model_config = SettingsConfigDict(env_prefix="MIMAMBA_", extra="forbid")
+
+    data_dir: Path | None = None
+
+    @field_validator("data_dir")
+    @classmethod
+    def _no_file(cls, data_dir: Path | None) -> Path | None:
+        if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
+            raise ValueError(
+                f"wanted a folder for recordings; found the file {str(data_dir)!r}; choose another"
+            )
+        return data_dir
+
+
+class Settings(Place):
+    """Settings of ``mimamba serve``."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
@@ -47,7 +62,6 @@ class Settings(BaseSettings):
     memory: bool = True
     person: str | None = None
     files: Path | None = None
-    data_dir: Path | None = None
     lsl_out: bool = False
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
@@ -120,12 +134,3 @@ class Settings(BaseSettings):
         if files is not None and not files.is_dir():
             raise ValueError(f"wanted a folder of recordings; found {str(files)!r}; create it")
         return files
-
-    @field_validator("data_dir")
-    @classmethod
-    def _no_file(cls, data_dir: Path | None) -> Path | None:
-        if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
-            raise ValueError(
-                f"wanted a folder for recordings; found the file {str(data_dir)!r}; choose another"
-            )
-        return data_dir

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 from prometheus_client import Histogram
 
@@ -15,6 +16,13 @@ AGES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of a prediction's age, s: 5 ms is usual, and after 2 s a page calls it old."""
 STEPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Bounds of a step's time, s: the shipped model's takes some milliseconds."""
+
+Reason: TypeAlias = Literal["host", "origin", "no_token", "wrong_token", "too_many", "scope"]
+"""Why somebody is not let in, or may not do what is asked."""
+
+
+def _none_refused() -> Counter[Reason]:
+    return Counter(dict.fromkeys(get_args(Reason), 0))
 
 
 @dataclass
@@ -76,6 +84,8 @@ class Totals:
     """Entries of logs that were gone before a slow reader came to them."""
     errors: Counter[str] = field(default_factory=Counter)
     """By kind: an error's class, or the code of the wire protocol."""
+    refused: Counter[Reason] = field(default_factory=_none_refused)
+    """Requests and WebSockets, by why."""
     ages: Histogram = field(
         default_factory=lambda: Histogram("age_seconds", "Ages.", registry=None, buckets=AGES)
     )

@@ -97,12 +97,10 @@ def print_montage(console: Console, montage: Sequence[Electrode]) -> None:
 def recordings_folder(given: Path | None, config: Path | None = None) -> Path:
     """Where the recordings are: as the service has it, whose file of settings counts here, too."""
     from service.config import find_config
-    from service.room import data_folder
-    from service.serve import make_settings
+    from service.serve import find_folder
 
     named = os.environ.get("MIMAMBA_CONFIG")
-    file = find_config(config or (Path(named) if named else None))
-    return data_folder(make_settings({"data_dir": given} if given else {}, file).data_dir)
+    return find_folder(given, find_config(config or (Path(named) if named else None)))
 
 
 @contextmanager

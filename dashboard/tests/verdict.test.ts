@@ -38,6 +38,29 @@ describe('verdict', () => {
     expect(verdict({ ...view, ...change }, connected, age)).toMatchObject({ shown: false, title });
   });
 
+  it('says for how long a link is lost', () => {
+    const link = { state: 'lost', detail: 'Is the headset on?', since: 100 } as const;
+    expect(verdict({ ...view, link }, connected, 0, 112)).toMatchObject({
+      reason: 'For 12 s: Is the headset on?',
+    });
+  });
+
+  it.each([
+    ['warming up: 1.5 of 4.0 s', 'Warming up', 'The model has heard 1.5 of 4 s.', 1.5],
+    [
+      'baseline 34 of 60 s',
+      'Taking the baseline',
+      '34 of 60 s of rest. Sit still, look at one point.',
+      34,
+    ],
+  ])('tells how far it has come: %s', (reason, title, words, done) => {
+    const early = { ...prediction('a', 1, 1, null), status: 'warming_up', reason } as const;
+    expect(verdict({ ...view, prediction: early }, connected, 0)).toMatchObject({
+      ...{ shown: false, title, reason: words },
+      progress: { done },
+    });
+  });
+
   it('shows nothing without a connection', () => {
     const waiting = { phase: 'waiting', until: 0, why: '' } as const;
     expect(verdict(view, waiting, 0)).toMatchObject({ shown: false, title: 'Not connected' });

@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 from service.app import make_app
 from service.client import stream_url
 from service.gate import GRACE
+from service.keepalive import PATIENCE as READING
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     ClientMessage,
@@ -72,7 +73,11 @@ def bearer(token: str) -> dict[str, str]:
 
 @contextmanager
 def live(
-    *sources: str, grace: float = GRACE, trust: ssl.SSLContext | None = None, **settings: Any
+    *sources: str,
+    grace: float = GRACE,
+    patience: float = READING,
+    trust: ssl.SSLContext | None = None,
+    **settings: Any,
 ) -> Iterator[Live]:
     """A service that watches these sources; it has ended on leaving, threads and all.
 
@@ -85,7 +90,7 @@ def live(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = Start(made, Console(quiet=True))
     app = make_app(made, start, grace=grace)
-    start.server = server = Server(make_config(app, made), app)
+    start.server = server = Server(make_config(app, made, patience), app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     scheme = "https" if made.ssl_certfile else "http"

@@ -42,9 +42,10 @@ def test_own_pages_and_programs_are_let_in(host: str, origin: str | None) -> Non
 )
 def test_foreign_hosts_and_origins_are_refused(host: str, origin: str | None) -> None:
     headers = {"host": host} | ({"origin": origin} if origin else {})
-    reason = refusal(headers, {"lab.example"})
-    assert reason is not None
-    assert "wanted" in reason
+    refused = refusal(headers, {"lab.example"})
+    assert refused is not None
+    assert refused[0] == ("host" if origin is None else "origin")
+    assert "wanted" in refused[1]
 
 
 @pytest.mark.parametrize(

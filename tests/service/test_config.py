@@ -95,6 +95,29 @@ def test_the_file_also_tells_where_recordings_are_listed(
     assert recordings_folder(tmp_path) == tmp_path
 
 
+def test_commands_without_a_service_ask_no_more_than_where_files_lie(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIMAMBA_HOST", "0.0.0.0")  # without TLS: what serve refuses
+    monkeypatch.setenv("MIMAMBA_PORT", "many")
+    monkeypatch.setenv("MIMAMBA_CONFIG", str(file))
+    monkeypatch.setenv("MIMAMBA_DATA_DIR", str(tmp_path))
+    for line in (["recordings"], ["people"], ["recover"], ["recordings", "--json"]):
+        ended = CliRunner().invoke(app, line)
+        assert ended.exit_code == 0, (line, ended.output)
+    ended = CliRunner().invoke(app, ["serve"])
+    assert ended.exit_code == 2
+    assert "port: wanted" in ended.stderr
+    monkeypatch.delenv("MIMAMBA_PORT")
+    ended = CliRunner().invoke(app, ["serve"])
+    assert ended.exit_code == 2
+    assert "wanted TLS beyond this machine" in ended.stderr
+    monkeypatch.setenv("MIMAMBA_DATA_DIR", str(file))
+    ended = CliRunner().invoke(app, ["recordings"])
+    assert ended.exit_code == 2
+    assert "wanted a folder for recordings" in ended.stderr
+
+
 def test_the_command_shows_what_is_in_force(file: Path) -> None:
     file.write_text(f"{file.read_text()}view_token = '{VIEW}'\n")
     line = ["config", "--config", str(file), "--no-memory", "--port", "0"]

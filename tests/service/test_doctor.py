@@ -7,12 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from models.cuda import Kernels, describe
 from service import checks, devices
 from service.cli import app
 from service.finding import LINUX, ok
 from service.room import LEAST_BYTES
+from tests.models.test_cuda import selective_scan, selective_state_update
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 
@@ -87,6 +90,21 @@ def test_a_full_or_slow_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert checks.check_disk(tmp_path).verdict == "note"
     monkeypatch.setattr(checks, "free_space", lambda _: LEAST_BYTES)
     assert checks.check_disk(tmp_path).verdict == "fail"
+
+
+def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = checks.check_mamba_ssm()
+    assert (found.verdict, found.found) == ("ok", describe(torch.device("cpu")))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for loaded, verdict in (
+        (Kernels("2.2.9", selective_scan, selective_state_update), "ok"),
+        ("mamba-ssm 2.1 has no state_batch_indices: it is too old", "note"),
+    ):
+        monkeypatch.setattr("models.cuda.load_kernels", lambda loaded=loaded: loaded)
+        found = checks.check_mamba_ssm()
+        assert (found.verdict, found.found) == (verdict, describe(torch.device("cuda")))
+        assert bool(found.remedy) == (verdict == "note")
 
 
 def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,19 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 import service.sessions
 from models.checkpoint import Checkpoint, load_checkpoint
+from service.attempts import MOST
+from service.client import stream_url
 from service.latency import listen, summary
 from service.messages import Error, PredictionMessage, Signal, Subscribe
-from tests.service.live import Live, live, talk
+from tests.service.live import Live, bearer, live, talk
 from tests.service.models import random_checkpoint
+from tests.service.test_tokens import CONTROL, VIEW
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +95,43 @@ async def test_two_services_in_one_process_count_apart(monkeypatch: pytest.Monke
         assert ("mimamba_errors_total", "InternalError") not in numbers(other)
         assert ("mimamba_samples_received_total", "simulate-1") in numbers(one)
         assert numbers(other)["mimamba_sessions", "open"] == 0
+
+
+async def test_whoever_is_not_let_in_is_counted_by_why() -> None:
+    def refused(service: Live) -> dict[str, float]:
+        return {k[1]: v for k, v in numbers(service).items() if k[0] == "mimamba_refusals_total"}
+
+    with live(source=[], token=CONTROL, view_token=VIEW, grace=0.1) as service:
+        assert service.http.post("/v1/login", json={"token": VIEW}).status_code == 200
+        del service.http.headers["Authorization"]  # its cookie is good for the rest
+        assert set(refused(service).values()) == {0}
+        with httpx.Client(base_url=service.url) as stranger:
+            stranger.get("/v1/sessions", headers={"Host": "evil.example"})
+            stranger.get("/healthz", headers={"Origin": "http://evil.example"})
+            with pytest.raises(InvalidStatus):
+                await connect(stream_url(service.url), origin=Origin("http://evil.example"))
+            stranger.get("/v1/sessions")
+            async with talk(service.url) as client:  # and says nothing
+                assert (await client.farewell()).code == 4401
+            service.http.post("/v1/recordings", json={"session": "x"})
+            with pytest.raises(InvalidStatus):
+                await connect(service.url.replace("http", "ws") + "/elsewhere")
+            for number in range(MOST + 3):
+                if number % 3 == 0:
+                    async with talk(service.url, headers=bearer("wrong")) as client:
+                        await client.farewell()
+                elif number % 3 == 1:
+                    stranger.get("/v1/sessions", headers=bearer("wrong"))
+                else:
+                    stranger.post("/v1/login", json={"token": "wrong"})
+        assert refused(service) == {
+            "host": 1,
+            "origin": 2,
+            "no_token": 3,
+            "scope": 1,
+            "wrong_token": MOST,
+            "too_many": 3,
+        }
 
 
 async def test_the_latency_is_measured_stage_by_stage(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""One who does not read is cut off, whatever waits to be sent to it; one who reads stays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+
+import pytest
+
+from service.messages import Heartbeat, Ping, encode
+from tests.service.live import Live, live, talk
+from tests.service.test_injection import upgraded
+from tests.service.test_metrics import numbers
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 2.0
+
+
+def flood(plug: socket.socket) -> None:
+    """Ask until no buffer on the way takes any more, and read none of the answers."""
+    payload = encode(Ping(0, id="x" * 10_000), binary=False)
+    frame = struct.pack(">BBH", 0x81, 0xFE, len(payload)) + bytes(4) + payload
+    plug.settimeout(0.2)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            plug.sendall(frame)
+
+
+def subscribers(service: Live, count: int) -> None:
+    """Wait until there are so many."""
+    service.until(lambda: numbers(service)["mimamba_subscribers", ""] == count)
+
+
+async def test_one_who_does_not_read_is_cut_off_and_one_who_does_stays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with live(model="none", patience=PATIENCE) as service:
+        async with talk(service.url) as reads:
+            listening = asyncio.create_task(reads.farewell())
+            behind, idle = upgraded(service.url), upgraded(service.url)
+            with behind, idle:
+                await asyncio.to_thread(subscribers, service, 3)
+                await asyncio.to_thread(flood, behind)
+                await asyncio.to_thread(subscribers, service, 1)
+            heard = len(reads.heard)
+            await asyncio.to_thread(service.until, lambda: len(reads.heard) > heard)
+            assert isinstance(reads.heard[-1], Heartbeat)
+            told = await asyncio.to_thread(numbers, service)
+            listening.cancel()
+    assert told["mimamba_errors_total", "stalled"] == 2
+    cut = [each for each in caplog.records if each.getMessage() == "client does not read"]
+    assert [each.__dict__["peer"] for each in cut] == ["127.0.0.1"] * 2
