@@ -59,7 +59,7 @@ def measure(seconds: float) -> list[Figure]:
 
 
 def lateness(engine: Engine, sessions: int, seconds: float) -> float:
-    """The 99th percentile of so many sessions' lateness, seconds; inf where hops were skipped."""
+    """The 99th percentile of so many sessions' lateness, s; a skipped hop is as late as can be."""
     late = Late()
     slots = [engine.open(1.0, late.publish) for _ in range(sessions)]
     shape = engine.checkpoint.architecture.n_channels, engine.checkpoint.architecture.n_times

@@ -126,8 +126,7 @@ async def subscribers(service: Served, seconds: float, readers: int, stalled: in
 
 def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:
     """What readers were told in so many seconds of one of them."""
-    ages = heard.ages or [np.inf]
-    p50, p99 = (1e3 * float(np.percentile(ages, share)) for share in (50, 99))
+    p50, p99 = (1e3 * float(np.percentile(heard.ages, share)) for share in (50, 99))
     lost = heard.lost + heard.skips + heard.closed
     return [
         Figure(f"{told}: messages of each", len(heard.ages) / seconds, "per second"),
