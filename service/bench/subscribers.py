@@ -126,14 +126,17 @@ async def subscribers(service: Served, seconds: float, readers: int, stalled: in
 
 def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:
     """What readers were told in so many seconds of one of them."""
-    p50, p99 = (1e3 * float(np.percentile(heard.ages, share)) for share in (50, 99))
     lost = heard.lost + heard.skips + heard.closed
-    return [
+    found = [
         Figure(f"{told}: messages of each", len(heard.ages) / seconds, "per second"),
         Figure(f"{told}: samples lost, skips, closed", lost, "", "0", lost == 0),
-        Figure(f"{told}: age, p50", p50, "ms"),
-        Figure(f"{told}: age, p99", p99, "ms", f"<= {1e3 * AGE:g} ms", p99 <= 1e3 * AGE),
     ]
+    if heard.ages:
+        p50, p99 = (1e3 * float(np.percentile(heard.ages, share)) for share in (50, 99))
+        aim = f"<= {1e3 * AGE:g} ms"
+        found.append(Figure(f"{told}: age, p50", p50, "ms"))
+        found.append(Figure(f"{told}: age, p99", p99, "ms", aim, p99 <= 1e3 * AGE))
+    return found
 
 
 async def until_subscribed(service: Served, count: int) -> None:
