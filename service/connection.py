@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from drivers.clock import local_clock
 from service.authmessages import TOKEN_WANTED, Auth
-from service.frame import read_frame
+from service.frame import BROKEN, read_frame
 from service.hub import Hub
 from service.markers import BadLabel, BadTimestamp, set_marker
 from service.messages import (
@@ -131,6 +131,8 @@ class Connection:
         while True:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
+                if frame["code"] in BROKEN:
+                    self._erred(BROKEN[frame["code"]])
                 return
             payload = frame.get("bytes") if self._binary else frame.get("text")
             message = read_frame(payload, self._binary)

@@ -1,10 +1,13 @@
-"""A frame that a client sends."""
+"""What a client's frames hold, and what those were that hold nothing."""
 
 from __future__ import annotations
 
 import msgspec
 
 from service.messages import ClientMessage, Error, decode_client
+
+BROKEN = {1002: "no_frame", 1007: "no_text", 1009: "too_long"}
+"""What a client's frames were, by the code with which they had its WebSocket closed."""
 
 
 def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:

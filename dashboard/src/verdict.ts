@@ -7,6 +7,13 @@ import { wholeDuration } from './wording';
 /** Seconds after which what is shown is called old. */
 export const OLD = 2;
 
+/**
+ * Whether the signal that is shown is older than anybody means it to be: a recording that is paused
+ * stands still on purpose, and what has ended says so.
+ */
+export const stale = ({ ended, link }: View, age: number | null): boolean =>
+  age !== null && age > OLD && !ended && link.state !== 'paused';
+
 /** Seconds of signal since a measurement after which it is no longer shown. */
 const PATIENCE = 1;
 

@@ -362,11 +362,13 @@ describe('Login', () => {
 
 describe('SessionTabs', () => {
   it('links to each session by the hash and marks the one in focus', () => {
-    const other = new Session('b c', '');
-    render(SessionTabs, { sessions: [session, other], focus: other, lsl: null });
+    const [other, show] = [new Session('b c', ''), vi.fn<() => void>()];
+    render(SessionTabs, { sessions: [session, other], focus: other, lsl: null, show });
     const links = [...document.querySelectorAll('a')];
     expect(links.map((link) => link.getAttribute('href'))).toEqual(['#a', '#b%20c']);
     expect(links.map((link) => link.getAttribute('aria-current'))).toEqual([null, 'true']);
+    links[1]?.click(); // also where the hash is that one's already
+    expect(show).toHaveBeenCalledOnce();
   });
 });
 

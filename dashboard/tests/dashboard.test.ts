@@ -102,7 +102,7 @@ describe('Dashboard', () => {
 
   it('fetches the list when a baseline may have made it another person’s session', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
     listed = [listing('a', { person: 'P01' })];
     service.send(subscribed('a', 'e1'), {
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },

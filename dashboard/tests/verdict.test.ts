@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Session, type View } from '../src/session.svelte';
 import type { Subscribed } from '../src/protocol';
-import { verdict } from '../src/verdict';
+import { current, stale, verdict } from '../src/verdict';
 import { prediction, subscribed } from './service';
 
 const connected = { phase: 'connected' } as const;
@@ -64,5 +64,28 @@ describe('verdict', () => {
   it('shows nothing without a connection', () => {
     const waiting = { phase: 'waiting', until: 0, why: '' } as const;
     expect(verdict(view, waiting, 0)).toMatchObject({ shown: false, title: 'Not connected' });
+  });
+});
+
+describe('stale', () => {
+  it.each<[boolean, Partial<View>, number | null]>([
+    [true, {}, 2.1],
+    [true, { link: { state: 'lost', detail: '', since: 0 } }, 5],
+    [false, {}, 1.9],
+    [false, {}, null],
+    [false, { ended: true }, 9],
+    [false, { link: { state: 'paused', detail: '', since: 0 } }, 9],
+  ])('is %s of %j at %s s', (old, change, age) => {
+    expect(stale({ ...view, ...change }, age)).toBe(old);
+  });
+});
+
+describe('current', () => {
+  it('is a measurement of the newest second, of a signal that comes', () => {
+    const measured = { index: 256 };
+    expect(current({ ...view, latestIndex: 512 }, measured, 0.1)).toBe(measured);
+    expect(current({ ...view, latestIndex: 513 }, measured, 0.1)).toBeNull();
+    expect(current({ ...view, latestIndex: 512 }, measured, 2.1)).toBeNull();
+    expect(current({ ...view, latestIndex: 512 }, null, 0.1)).toBeNull();
   });
 });

@@ -102,6 +102,7 @@ def test_a_source_that_falls_silent_is_called_old(page: Page) -> None:
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
         expect(page.get_by_test_id("stale")).to_have_count(0)
         expect(page.get_by_test_id("stale")).to_contain_text("What is shown is")
+        expect(page.get_by_text("Of old signal.")).to_be_visible()
         expect(page.get_by_test_id("rate")).to_have_text(f"{NOTHING} of 256 Hz")
         expect(page.get_by_test_id("electrode-TP9")).to_have_attribute("data-state", "none")
         expect(page.get_by_test_id("stale")).to_have_count(0)

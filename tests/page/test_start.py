@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from models.checkpoint import load_checkpoint
+from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.test_now import words
 from tests.service.live import live
@@ -41,6 +44,7 @@ def test_a_session_is_started_swapped_and_closed(page: Page, tmp_path: Path) -> 
         page.get_by_test_id("scenario").select_option("simulate://?scenario=calm")
         page.get_by_test_id("person").fill("P01")
         expect(page.get_by_test_id("person-words")).to_contain_text(words("P01 is new"))
+        assert violations(page) == []
         shots(page, "start")
         page.get_by_test_id("open").click()
         expect(page.get_by_test_id("plane-point")).to_be_visible()
@@ -50,7 +54,8 @@ def test_a_session_is_started_swapped_and_closed(page: Page, tmp_path: Path) -> 
         assert page.url.endswith("#simulate-1")
         opened = service.sessions()["simulate-1"]
         assert (opened["source"], opened["person"]) == ("simulate://?scenario=calm", "P01")
-        page.wait_for_timeout(5000)
+        assert violations(page) == []
+        page.wait_for_timeout(3000)
         shots(page, "plane")
 
         page.get_by_test_id("change-model").click()
@@ -82,6 +87,7 @@ def test_sources_are_looked_for(page: Page) -> None:
         expect(page.get_by_test_id("scan-progress")).to_have_count(0)
         board = page.get_by_test_id("board")
         board.select_option("brainflow://ganglion?serial_port=..")
+        assert violations(page) == []
         shots(page, "scan")
         page.get_by_test_id("open").click()
         problem = page.get_by_test_id("start-problem")
@@ -103,12 +109,16 @@ def test_a_source_that_is_refused_says_why(page: Page) -> None:
         expect(problem).to_contain_text("found telepathy://me; choose one of them")
         open_source(page, "simulate://?scenario=bliss")
         expect(problem).to_contain_text("scenario=bliss")
+        assert violations(page) == []
         shots(page, "refused")
         page.get_by_test_id("kind-recording").check()
         page.get_by_test_id("recording").fill("../secret.xdf")
         page.get_by_test_id("open").click()
         expect(problem).to_contain_text("found the file '../secret.xdf'")
         open_source(page, "simulate://")
+        expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+        page.get_by_test_id("to-start").click()
+        page.get_by_role("navigation", name="Sessions").get_by_role("link").click()
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
 
 
@@ -126,11 +136,12 @@ def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
         page.get_by_test_id("person").fill("P02")
         page.get_by_test_id("take-baseline").click()
         expect(page.get_by_test_id("baseline-person")).to_contain_text("kept for P02")
+        assert violations(page) == []
         shots(page, "baseline")
         expect(page.get_by_test_id("baseline-said")).to_contain_text(
             "10 s of rest are taken, and kept"
         )
-        expect(page.get_by_test_id("baseline-used")).to_contain_text("P02’s rest")
+        expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s of P02.s rest"))
         expect(page.get_by_test_id("plane-point")).to_be_visible()
         kept = service.http.get("/v1/people/P02").json()["baselines"]
         assert [each["seconds"] for each in kept] == [REST]
@@ -140,8 +151,22 @@ def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("baseline-said")).to_contain_text("10 s of rest, taken 20")
 
 
+def test_a_poor_electrode_is_named_and_nothing_is_pretended(page: Page) -> None:
+    with live("simulate://?scenario=poor&seed=1") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("plane-point")).to_be_visible()
+        poor = re.compile(r"Poor signal\. .*(TP9|AF7|AF8|TP10): ")
+        expect(page.get_by_test_id("status")).to_contain_text(poor)
+        expect(page.get_by_test_id("plane-why")).to_have_text("Poor signal")
+        expect(page.get_by_test_id("plane-point")).to_have_count(0)
+        shots(page, "poor")
+
+
 def test_who_may_only_look_starts_nothing(page: Page) -> None:
-    tokens = {"token": "a-token-that-controls", "view_token": "a-token-that-only-views"}
+    tokens: dict[str, Any] = {
+        "token": "a-token-that-controls",
+        "view_token": "a-token-that-only-views",
+    }
     with live("simulate://", **tokens) as service:
         page.goto(service.url)
         page.get_by_test_id("token").fill(tokens["view_token"])
