@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from rich.table import Table
 from service.bench.figures import Figure
 from service.bench.machine import describe_machine
 from service.bench.registry import choose
+
+WIDTH = 120
+"""Columns of the table where no terminal says how many there are."""
 
 
 def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> None:
@@ -44,7 +48,7 @@ def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> Non
             if file is not None:
                 made = {"machine": machine, "figures": found}
                 file.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-    Console().print(table(machine, found))
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table(machine, found))
 
 
 def table(machine: str, found: dict[str, list[Figure]]) -> Table:
