@@ -1,7 +1,7 @@
 # make serve   set up what is needed and watch a simulated headset
 # make test    set up what is needed, a browser included, and run every check
 # make fuzz    read 200 damaged files of each format instead of make test's 20
-# make bench   measure the latency from a sample to a subscriber
+# make bench   measure what this machine can do
 # make clean   remove what was made here
 
 PYTHON ?= python3
@@ -39,7 +39,7 @@ fuzz: $(VENV)/test
 	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/test_hostile.py
 
 bench: $(VENV)/test
-	$(BIN)/python -m tests.benchmarks.latency
+	$(BIN)/mimamba bench
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mimamba needs Python 3.11 or newer: make PYTHON=...")'

@@ -31,7 +31,7 @@ import numpy as np
 from drivers.base import BadSource, Chunk, Marker, StreamInfo
 from drivers.channels import ChannelChoice
 from drivers.clock import local_clock
-from drivers.scenario import SCENARIOS
+from drivers.scenario import SCENARIOS, Cue
 from drivers.source import Source
 from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
 
@@ -40,6 +40,8 @@ PACKET_SECONDS = 12 / 256
 BACKLOG_SECONDS = 1.0
 BUFFER_SECONDS = 5.0
 LONGEST = 86_400.0
+CUES_SECONDS = 4.0
+"""How far ahead the script is read: at each chunk it took as long as all else of the chunk."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class SimulateDriver:
         self._synthesis = Synthesis(scenario, seed, sfreq, float(mains))
         self._start: float | None = None
         self._next = 0
+        self._coming: list[Cue] = []
+        self._looked = 0  # all cues before this sample are told, or coming
         self._closed = threading.Event()
         self._info = StreamInfo(
             name="Simulated headset",
@@ -196,16 +200,28 @@ class SimulateDriver:
 
     def _chunk(self, start: float, span: range) -> Chunk:
         """The samples of this span, and the markers since the chunk before."""
-        self._synthesis.next(span.start - self._synthesis.position)  # these never come
+        if span.start > self._synthesis.position:
+            self._synthesis.next(span.start - self._synthesis.position)  # these never come
         samples = self._synthesis.next(len(span))
-        markers = tuple(
-            Marker(start + cue.index / self._info.sfreq, cue.index, cue.label, "simulator")
-            for cue in self._synthesis.cues(self._next, span.stop)
-        )
         self._next = span.stop
         return Chunk(
             data=np.take(samples, self._rows, axis=1),
-            timestamps=start + np.asarray(span) / self._info.sfreq,
+            timestamps=start + np.arange(span.start, span.stop) / self._info.sfreq,
             first=span.start,
-            markers=markers,
+            markers=tuple(
+                Marker(start + cue.index / self._info.sfreq, cue.index, cue.label, "simulator")
+                for cue in self._cues(span.stop)
+            ),
         )
+
+    def _cues(self, stop: int) -> list[Cue]:
+        """Those before sample ``stop`` that were not told yet; looked for some seconds ahead."""
+        if stop > self._looked:
+            looked = stop + round(CUES_SECONDS * self._info.sfreq)
+            self._coming += self._synthesis.cues(self._looked, looked)
+            self._looked = looked
+        told = 0
+        while told < len(self._coming) and self._coming[told].index < stop:
+            told += 1
+        cues, self._coming = self._coming[:told], self._coming[told:]
+        return cues

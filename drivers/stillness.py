@@ -39,6 +39,12 @@ class Stillness:
         """Take the next samples, (n_times, n_channels) µV; say if among them it was long enough."""
         if not (self._judged and len(data)):
             return False
+        if len(data) > 1 and self._repeats + len(data) < self._least and _differ(data[-2:]):
+            self._last, self._repeats = (
+                data[-1:].copy(),
+                0,
+            )  # it ends in no run, and has no long one
+            return False
         rows = data if self._last is None else np.concatenate([self._last, data])
         self._last = data[-1:].copy()
         changes = np.flatnonzero(~self._repeated(rows))
@@ -54,3 +60,8 @@ class Stillness:
         off = np.all(np.abs(rows[1:]) >= self._edge, axis=1)
         repeated: NDArray[np.bool_] = same & ~off
         return repeated
+
+
+def _differ(rows: Samples) -> bool:
+    """Whether two rows are not the same to the last bit."""
+    return bool(rows[0].tobytes() != rows[1].tobytes())

@@ -9,27 +9,20 @@ it for each session.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Chunk, StreamInfo
-from models.hops import BRIDGED, IMPOSSIBLE_UV
-from models.quality import Limits, find_faults
-from models.signal import LEAST_SAMPLES
+from drivers.base import StreamInfo
+from models.quality import Limits, judge
+from models.quarters import QUARTERS, Newest, quarter_length
 
 Reason: TypeAlias = Literal["railed", "flat", "no contact", "mains hum", "muscle", "drift"]
 REASONS: tuple[Reason, ...] = ("railed", "flat", "no contact", "mains hum", "muscle", "drift")
 """Of several with the same score, the first is told."""
-RATE = 4.0
-"""Updates per second of signal."""
-QUARTERS = 8
-"""Stretches between two updates that are looked at: 2 s, so that 0.5 Hz is told from a drift."""
 TOLD_BELOW = 0.7
 """The score under which a reason is told."""
 MAINS = (50.0, 60.0)
@@ -84,11 +77,6 @@ class Scale:
     bad: float
     least: float = 0.0
 
-    def score(self, amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        over = np.log(np.maximum(amplitude, self.good) / self.good)
-        score: NDArray[np.float64] = np.maximum(1 - over / np.log(self.bad / self.good), self.least)
-        return score
-
 
 # RMS in µV over 2 s with a Hann window, as measured; what the model's band-pass or the model itself
 # copes with never scores 0.
@@ -121,15 +109,25 @@ Measured: at most 57 in 99 % of a Muse's windows; medians of 29 to 123 on an Ope
 of tens of mV settle.
 """
 
+SCALES = (SWAY, NOISE, HUM, MUSCLE, DRIFT)
+GOOD, BAD, LEAST = (
+    np.array([[getattr(scale, end)] for scale in SCALES]) for end in ("good", "bad", "least")
+)
+
+
+def _score(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_scales, n_channels) scores of what was measured on each of the ``SCALES``, µV."""
+    over = np.log(np.maximum(amplitudes, GOOD) / GOOD)
+    scores: NDArray[np.float64] = np.maximum(1 - over / np.log(BAD / GOOD), LEAST)
+    return scores
+
 
 class QualityMeter:
-    """Takes a source's chunks and gives the quality of all its channels four times a second.
+    """The quality of all channels of a source, from its newest 2 s.
 
-    What comes out is a function of the samples and their indices: update n is about the 2 s up to
-    sample (n + 1) x round(sfreq / 4) - 1. Lost samples up to 0.1 s are bridged by straight lines;
-    longer gaps and new epochs start anew, and the next update comes when 2 s are there. A value
-    that is missing on some channels only counts as the one before it. Sources under 32 Hz are
-    judged at every eighth sample.
+    Nothing is told where 2 s are not there yet, or no channel has them without losing more than
+    0.1 s in a row. A channel that alone has no values is flat. Sources under 32 Hz are judged at
+    every eighth sample.
 
     Parameters
     ----------
@@ -140,134 +138,61 @@ class QualityMeter:
     def __init__(self, info: StreamInfo) -> None:
         self._names = info.ch_names
         self._limits = Limits.of(info)
-        self._step = max(LEAST_SAMPLES, round(info.sfreq / RATE))
-        self._longest_step = int(BRIDGED * info.sfreq + 1e-6) + 1
-        n_times = QUARTERS * self._step
+        n_times = QUARTERS * quarter_length(info.sfreq)
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
-        self._taper = hann[:, np.newaxis]
-        self._bands = _bands(n_times, info.sfreq) * (2 / (n_times * np.sum(hann**2)))
-        self._begin_epoch(None)
+        self._taper = hann
+        self._bands = _bands(n_times, info.sfreq).T * (2 / (n_times * np.sum(hann**2)))
 
-    def feed(self, chunk: Chunk) -> list[Quality]:
-        """The updates that this chunk completes, oldest first."""
-        if chunk.epoch != self._epoch:
-            self._begin_epoch(chunk.epoch)
-        values = chunk.data.astype(np.float64)
-        usable = np.abs(values) < IMPOSSIBLE_UV  # NaN is not
-        came = np.flatnonzero(usable.any(axis=1))
-        if not usable.all():
-            values = _fill(values, usable, self._last[1:])
-        rows = np.column_stack([chunk.timestamps, values])[came]
-        found: list[Quality] = []
-        for run in self._runs(chunk.first + came):
-            index = chunk.first + came[run]
-            if self._newest is None or index[0] - self._newest > self._longest_step:
-                self._begin_stretch(int(index[0]))
-            self._extend(index, rows[run])
-            found += self._measure()
-        return found
-
-    def _begin_epoch(self, epoch: int | None) -> None:
-        self._epoch = epoch
-        self._newest: int | None = None
-        self._last = np.zeros(1 + len(self._names))  # a sample's time and values
-        self._begin_stretch(0)
-        self._newest = None
-
-    def _begin_stretch(self, index: int) -> None:
-        """Forget what was before this sample."""
-        self._newest = index - 1
-        self._first = index  # of the samples that wait
-        self._waiting = np.empty((0, self._last.size))
-        self._quarters: deque[Quarter] = deque(maxlen=QUARTERS)
-
-    def _runs(self, index: NDArray[np.int64]) -> list[slice]:
-        """Where the received samples lie without a gap too long to bridge."""
-        breaks = np.flatnonzero(np.diff(index) > self._longest_step) + 1
-        borders = [0, *breaks.tolist(), len(index)]
-        return [slice(start, stop) for start, stop in pairwise(borders) if start < stop]
-
-    def _extend(self, index: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
-        """Let received samples wait, at least one, with straight lines over what was lost."""
-        assert self._newest is not None
-        every = np.arange(self._newest + 1, index[-1] + 1)
-        if every.size == index.size:
-            filled = rows
-        else:
-            xs, ys = [self._newest, *index], np.vstack([self._last, rows])
-            filled = np.column_stack([np.interp(every, xs, column) for column in ys.T])
-        self._waiting = np.concatenate([self._waiting, filled])
-        self._newest, self._last = int(index[-1]), rows[-1].copy()
-
-    def _measure(self) -> list[Quality]:
-        """The updates for which all samples wait."""
-        found: list[Quality] = []
-        while True:
-            start = -self._first % self._step  # only a stretch's first samples are left out
-            stop = start + self._step
-            if len(self._waiting) < stop:
-                return found
-            quarter, self._waiting = self._waiting[start:stop], self._waiting[stop:].copy()
-            self._first += stop
-            self._quarters.append(Quarter.of(quarter[:, 1:], self._limits))
-            if len(self._quarters) == QUARTERS:
-                found.append(self._judge(float(quarter[-1, 0])))
-
-    def _judge(self, timestamp: float) -> Quality:
-        scores = self._scores()
+    def measure(self, newest: Newest) -> Quality | None:
+        """The quality of the 2 s up to a quarter's end; None where there is nothing to tell."""
+        if newest.samples is None or not newest.there.any():
+            return None
+        scores = self._scores(newest.samples)
         percent = np.rint(100 * scores.min(axis=0)).astype(int).tolist()
         qualities = map(_channel_quality, percent, scores.argmin(axis=0).tolist())
         channels = dict(zip(self._names, qualities, strict=True))
-        return Quality(self._first - 1, timestamp, channels)
+        return Quality(newest.index, newest.timestamp, channels)
 
-    def _scores(self) -> NDArray[np.float64]:
+    def _scores(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_reasons, n_channels): what each reason alone would leave of the score."""
-        samples = np.concatenate([quarter.samples for quarter in self._quarters])
+        quarters = samples.reshape(len(samples), QUARTERS, -1)
+        faults = judge(quarters, self._limits)
         # One quarter at fault leaves half, two leave nothing.
-        faulty = np.stack([quarter.faulty for quarter in self._quarters]).sum(axis=0)
+        faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.wild]).sum(axis=-1)
         railed, flat, wild = np.maximum(1.0 - faulty / 2, 0.0)
         if self._limits.railed is None:
-            low, high = samples.min(axis=0), samples.max(axis=0)
-            held = np.mean((samples == low) | (samples == high), axis=0) > HELD_SHARE
-            railed = np.where(held & (high - low > HELD_UV), 0.0, railed)
-        centred = (samples - samples.mean(axis=0)) * self._taper
-        power = np.abs(np.fft.rfft(centred, axis=0)) ** 2
-        sway, fast, *hum = np.sqrt(np.maximum(self._bands @ power, 0.0))
-        medians = np.sort([quarter.median for quarter in self._quarters], axis=0)
+            railed = np.minimum(railed, _off_rails(samples))
+        medians = np.sort(_medians(quarters))
         # Without the two lowest and the two highest: a blink reaches into two quarters.
-        wander = medians[-3] - medians[2]
-        contact = np.minimum(wild, np.minimum(SWAY.score(sway), NOISE.score(fast)))
-        return np.stack(
-            [
-                railed,
-                flat,
-                contact,
-                HUM.score(np.maximum.reduce(hum)),
-                MUSCLE.score(fast),
-                DRIFT.score(wander),
-            ]
-        )
+        wander = medians[:, -3] - medians[:, 2]
+        sway, fast, *hum = self._amplitudes(samples)
+        scores = _score(np.stack([sway, fast, np.maximum.reduce(hum), fast, wander]))
+        contact = np.minimum(wild, np.minimum(scores[0], scores[1]))
+        return np.stack([railed, flat, contact, *scores[2:]])
+
+    def _amplitudes(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(2 + n_mains, n_channels) RMS of what ``_bands`` weighs, µV."""
+        centred = samples - samples.mean(axis=1, keepdims=True)
+        power = np.abs(np.fft.rfft(centred * self._taper)) ** 2
+        rms: NDArray[np.float64] = np.sqrt(np.maximum(power @ self._bands, 0.0)).T
+        return rms
 
 
-@dataclass(frozen=True, eq=False)
-class Quarter:
-    """The signal between two updates.
+def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., n_times) to (...); as `np.median`, in a quarter of its time."""
+    ordered, n_times = np.sort(samples), samples.shape[-1]
+    median: NDArray[np.float64] = (
+        ordered[..., n_times // 2] + ordered[..., (n_times - 1) // 2]
+    ) / 2
+    return median
 
-    ``samples`` are (n_times, n_channels) µV; ``median`` is theirs, (n_channels,); ``faulty`` is
-    (3, n_channels): whether it is railed, flat or wild, as ``models.quality`` has it.
-    """
 
-    samples: NDArray[np.float64]
-    median: NDArray[np.float64]
-    faulty: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, samples: NDArray[np.float64], limits: Limits) -> Quarter:
-        faulty = np.zeros((3, samples.shape[1]), np.bool_)
-        for k, fault in enumerate(find_faults(samples, limits)):
-            if fault is not None:
-                faulty[{"railed": 0, "flat": 1, "stuck": 1}.get(fault, 2), k] = True
-        return cls(samples, np.median(samples, axis=0), faulty)
+def _off_rails(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_channels,) 0 where a swing is held at its ends, as by an unknown range; else 1."""
+    low, high = samples.min(axis=1, keepdims=True), samples.max(axis=1, keepdims=True)
+    held = np.mean((samples == low) | (samples == high), axis=1) > HELD_SHARE
+    wide = (high - low)[:, 0] > HELD_UV
+    return np.where(held & wide, 0.0, 1.0)
 
 
 def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:
@@ -287,12 +212,3 @@ def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:
         level = line.sum() / max(around.sum(), 1)
         rows.append(line - level * around)
     return np.array(rows, np.float64)
-
-
-def _fill(
-    values: NDArray[np.float64], usable: NDArray[np.bool_], before: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Each value that is not usable becomes the last one that was, at first ``before``."""
-    joined = np.vstack([before, values])
-    at = np.arange(1, len(joined))[:, np.newaxis] * usable
-    return np.take_along_axis(joined, np.maximum.accumulate(at, axis=0), axis=0)

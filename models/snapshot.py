@@ -20,9 +20,10 @@ from safetensors import SafetensorError
 from models.baseline import CENTRES, LONGEST, AlignerState, Baseline
 from models.checkpoint import Checkpoint
 from models.decoder import DecoderState
-from models.hops import CutterState, Stretch
+from models.hops import CutterState
 from models.signal import PathState, SignalPath
 from models.ssm import States
+from models.stretch import Stretch
 
 KEY = "mimamba"
 STRETCH = ("last", "values", "known", "stamps", "recent")

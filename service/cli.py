@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service import cli_files, cli_operate, cli_people, cli_play, cli_training
+from service import cli_bench, cli_files, cli_operate, cli_people, cli_play, cli_training
 from service.terminal import (
     CaFile,
     Config,
@@ -290,6 +290,7 @@ app.add_typer(cli_training.app)
 app.add_typer(cli_operate.app)
 app.add_typer(cli_play.app)
 app.add_typer(cli_people.app)
+app.add_typer(cli_bench.app)
 
 
 def main() -> None:

@@ -94,6 +94,7 @@ class Connection:
         self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
         self._intake = Intake(pushes)
         self._readers: dict[Session, Reader] = {}
+        self._fresh: dict[Session, None] = {}  # where readers may find something, in order
         self._asked: asyncio.Queue[Asked] = asyncio.Queue(ASKED)
         self._states = hub.states.next
         self._woken = asyncio.Event()
@@ -101,12 +102,10 @@ class Connection:
         self._id: str | None = None
         self._errors: set[str] = set()
 
-    def follows(self, session: Session) -> bool:
-        """Whether it reads a topic of this session."""
-        return session in self._readers
-
-    def wake(self) -> None:
-        """There is something new to send."""
+    def wake(self, session: Session | None = None) -> None:
+        """There is something new to send, of a session where one is named."""
+        if session is not None:
+            self._fresh[session] = None
         self._woken.set()
 
     def beat(self) -> None:
@@ -206,8 +205,17 @@ class Connection:
         if self._beat:
             self._beat = False
             return [encode(Heartbeat(clock_now()), self._binary)]
-        news = [frame for reader in self._readers.values() for frame in reader.take()]
-        return news or self._next_state()
+        return self._news() or self._next_state()
+
+    def _news(self) -> list[bytes]:
+        """A batch of each session in which there is something new."""
+        news: list[bytes] = []
+        fresh, self._fresh = self._fresh, {}
+        for session in fresh:
+            if session in self._readers and (frames := self._readers[session].take()):
+                self._fresh[session] = None  # there may be more
+                news += frames
+        return news
 
     def _next_state(self) -> list[bytes]:
         """What became of a session; told when all that it said before is sent."""
@@ -218,7 +226,7 @@ class Connection:
         self._states = seq + 1
         there = self._sessions()
         for gone in [each for each in self._readers if there.get(each.name) is not each]:
-            del self._readers[gone]
+            self._unfollow(gone)
         return [encode(state, self._binary)]
 
     def _answer(self, asked: Asked) -> list[bytes]:
@@ -253,6 +261,8 @@ class Connection:
     def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
         if session not in self._readers:
             self._readers[session] = Reader(session, self._hub.frames(session), self._binary)
+            self._hub.follow(session, self)
+        self._fresh[session] = None
         reader = self._readers[session]
         reader.subscribe(asked.topics, asked.since)
         return reader.describe(asked.id)
@@ -261,8 +271,12 @@ class Connection:
         if session in self._readers:
             self._readers[session].unsubscribe(asked.topics)
             if self._readers[session].idle:
-                del self._readers[session]
+                self._unfollow(session)
         return [] if asked.id is None else [encode(Ok(asked.id), self._binary)]
+
+    def _unfollow(self, session: Session) -> None:
+        del self._readers[session]
+        self._hub.unfollow(session, self)
 
 
 def mark(session: Session, asked: Mark) -> list[Ok | Error]:

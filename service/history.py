@@ -10,9 +10,10 @@ from drivers.base import Chunk, Marker, Playback, StreamInfo
 from drivers.clock import local_clock
 from models.bands import BandMeter, BandPower
 from models.decoder import DecoderState
-from models.meter import RATE, Quality, QualityMeter
+from models.meter import Quality, QualityMeter
 from models.montage import Electrode
 from models.prediction import Prediction
+from models.quarters import RATE, Quarters
 from service.eventmessages import LinkEvent
 from service.log import Log, SignalLog
 from service.messages import TOPICS, Model, Timing, Topic
@@ -100,7 +101,8 @@ class History:
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.speakers = [replace(speaker, since=0)]
-        self._meter, self._bands = QualityMeter(info), BandMeter(info)
+        self._quarters = Quarters(info)
+        self._quality, self._bands = QualityMeter(info), BandMeter(info)
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
         self.prediction: Log[Event] = Log(speaker.hour)
         self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
@@ -113,10 +115,10 @@ class History:
     def take(self, chunk: Chunk) -> None:
         """Log a chunk and what is measured of it."""
         self.signal.append(chunk)
-        for quality in self._meter.feed(chunk):
-            self.quality.append(quality)
-        for bands in self._bands.feed(chunk):
-            self.bands.append(bands)
+        for newest in self._quarters.feed(chunk):
+            self.bands.append(self._bands.measure(newest))
+            if quality := self._quality.measure(newest):
+                self.quality.append(quality)
         for marker in chunk.markers:
             self.marker.append(marker)
         self.expected = chunk.end

@@ -32,12 +32,8 @@ STATES = 1024
 class Listener(Protocol):
     """A connection, as the hub sees it."""
 
-    def follows(self, session: Session) -> bool:
-        """Whether it reads a topic of this session."""
-        ...
-
-    def wake(self) -> None:
-        """There is something new."""
+    def wake(self, session: Session | None = None) -> None:
+        """There is something new, of a session where one is named."""
         ...
 
     def beat(self) -> None:
@@ -50,6 +46,7 @@ class Feed:
     """What the hub knows of a session."""
 
     frames: Frames
+    followers: set[Listener] = field(default_factory=set)
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
@@ -78,8 +75,10 @@ class Hub:
         self._soon(self._prompted, session)
 
     def signal(self, session: Session) -> None:
-        """There is more signal."""
-        self._soon(self._signalled, session)
+        """There is more signal; the event loop is not troubled where nobody follows it."""
+        feed = self._feeds.get(session)
+        if feed is not None and feed.followers and not feed.scheduled:
+            self._soon(self._signalled, session)
 
     def _soon(self, call: Callable[[Session], None], session: Session) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -94,7 +93,7 @@ class Hub:
             for listener in self._listeners:
                 listener.beat()
             for session in self._feeds:
-                session.place_marks()  # also those whose sample does not come
+                session.chronicle.place_marks()  # also those whose sample does not come
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""
@@ -118,6 +117,21 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         """A connection has gone."""
         self._listeners.discard(listener)
+        for feed in self._feeds.values():
+            feed.followers.discard(listener)
+
+    def follow(self, session: Session, listener: Listener) -> None:
+        """A connection is to be woken for a session; its signal so far is shown."""
+        feed = self._feeds[session]
+        first = not feed.followers
+        feed.followers.add(listener)  # first, so that no later signal is missed
+        if first and session.history is not None:
+            session.history.signal_shown = session.history.signal.next
+
+    def unfollow(self, session: Session, listener: Listener) -> None:
+        """It need not be woken for that session any more."""
+        if session in self._feeds:
+            self._feeds[session].followers.discard(listener)
 
     @property
     def subscribers(self) -> int:
@@ -137,7 +151,7 @@ class Hub:
         self._log_losses(session, feed)
         if session.state != feed.state:
             self._state_changed(session, feed)
-        self._wake(session)
+        _wake(feed, session)
 
     def _log_losses(self, session: Session, feed: Feed) -> None:
         """Tell the operator where the link to a device is lost, and why."""
@@ -185,9 +199,9 @@ class Hub:
             return
         feed.scheduled, feed.shown = False, self._loop.time()
         session.history.signal_shown = session.history.signal.next
-        self._wake(session)
+        _wake(feed, session)
 
-    def _wake(self, session: Session) -> None:
-        for listener in self._listeners:
-            if listener.follows(session):
-                listener.wake()
+
+def _wake(feed: Feed, session: Session) -> None:
+    for listener in feed.followers:
+        listener.wake(session)

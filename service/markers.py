@@ -36,8 +36,8 @@ def set_marker(session: Session, label: str, timestamp: float | None, source: st
     """
     session.check_open()
     heard = Heard(_checked_time(timestamp), _checked_label(label), source)
-    session.marks.add(heard)
-    session.place_marks()
+    session.chronicle.marks.add(heard)
+    session.chronicle.place_marks()
     return heard
 
 

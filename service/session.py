@@ -16,17 +16,12 @@ from drivers.battery import Powered
 from drivers.clock import local_clock
 from models.baseline import UNALIGNED, AlignerState
 from models.checkpoint import Checkpoint
-from models.hops import Hop
 from models.montage import MontageError
-from models.prediction import Prediction
 from models.signal import SignalError
+from service.chronicle import Chronicle
 from service.decoding import Decoding
 from service.engine import Engine, EngineStopped
-from service.eventmessages import LinkEvent
-from service.history import History, LinkEntry, Place, Speaker, Told, playback_entry
-from service.marks import Marks
-from service.messages import Timing
-from service.tally import Counts
+from service.history import History, LinkEntry, Place, Speaker, playback_entry
 from service.watcher import Watcher
 from service.whose import Whose
 
@@ -81,9 +76,8 @@ class Session:
         self.reason: str | None = None
         self.error: Exception | None = None
         self.info: StreamInfo | None = None
-        self.link: LinkEntry | None = None
-        self.history: History | None = None
-        self.counts = Counts()
+        self.chronicle = Chronicle(lambda: watcher.prompt(self))
+        """What it has to tell."""
         self.opened = threading.Event()
         """Set once the source is open, or has failed to."""
         self._engine = engine
@@ -97,8 +91,6 @@ class Session:
         self._closed = False
         self._driver: Driver | None = None
         self._decoding: Decoding | None = None
-        self.marks = Marks()
-        """Markers that wait for their sample."""
         self._epoch = 0
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
@@ -152,8 +144,8 @@ class Session:
             if self._decoding:
                 self._decoding.finish()
             self._decoding, self.r, self.info = decoding, r, driver.info
-            self.counts.period = decoding.period if decoding else math.inf
-            self._tell(history.change_speaker(decoding.speaker if decoding else Speaker()))
+            self.chronicle.counts.period = decoding.period if decoding else math.inf
+            self.chronicle.tell(history.change_speaker(decoding.speaker if decoding else Speaker()))
             if decoding:
                 decoding.begin()
 
@@ -164,26 +156,20 @@ class Session:
             self.check_open()
             yield self._decoding
 
-    def place_marks(self) -> None:
-        """Log the markers that need not wait any more; from any thread."""
-        with self.marks.lock:  # no new epoch begins meanwhile
-            if (history := self.history) is None:
-                return
-            placed = self.marks.place(history.signal, history.info)
-            for marker in placed:
-                history.marker.append(marker)
-        if placed:
-            self._watcher.prompt(self)
-
     def tell_recording(self, detail: str) -> None:
         """Tell all who follow the link what became of a recording of this session."""
-        self._tell(LinkEntry(local_clock(), "recording", detail))
+        self.chronicle.tell(LinkEntry(local_clock(), "recording", detail))
 
     def check_open(self) -> History:
         """Its present logs; raises SessionOver where it is not open."""
         if self.state != "open" or self.history is None:
             raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
         return self.history
+
+    @property
+    def history(self) -> History | None:
+        """The logs of its present epoch; None before it is open."""
+        return self.chronicle.history
 
     @property
     def seekable(self) -> Seekable | None:
@@ -237,7 +223,7 @@ class Session:
 
     def _connect(self) -> Driver:
         """The driver, not yet entered; ``close`` ends it from now on."""
-        driver = self._connect_to(self.url, self._link_changed)
+        driver = self._connect_to(self.url, self.chronicle.link_changed)
         with self._closing:
             self._driver = driver
             if self._closed:
@@ -250,8 +236,8 @@ class Session:
             self._try_to_decode(self._engine, info)
         self._start_history(0)
         if isinstance(driver, Seekable):
-            self.link = playback_entry(driver.playback())
-            driver.watch(lambda playback: self._tell(playback_entry(playback)))
+            self.chronicle.link = playback_entry(driver.playback())
+            driver.watch(lambda playback: self.chronicle.tell(playback_entry(playback)))
         if self._decoding:
             self._decoding.begin()
         self.state = "open"
@@ -259,13 +245,13 @@ class Session:
         self._watcher.prompt(self)
 
     def _decode(self, engine: Engine, info: StreamInfo, r: float) -> Decoding:
-        return Decoding(engine, info, r, self._publish, self._note, self.whose)
+        return Decoding(engine, info, r, self.chronicle.publish, self.chronicle.note, self.whose)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
         try:
             self._decoding = self._decode(engine, info, self.r)
-            self.counts.period = self._decoding.period
+            self.chronicle.counts.period = self._decoding.period
         except (MontageError, SignalError) as error:
             if self._required:
                 raise
@@ -276,51 +262,14 @@ class Session:
         assert self.info is not None
         self._epoch = epoch
         speaker = self._decoding.speaker if self._decoding else Speaker()
-        with self.marks.lock:
-            self.history = History(f"{self._token}-{epoch}", self.info, speaker)
+        self.chronicle.begin(History(f"{self._token}-{epoch}", self.info, speaker))
 
     def _take(self, chunk: Chunk, received: float) -> None:
         if chunk.epoch != self._epoch:
             if self._decoding:
                 self._decoding.drain()  # what is still waiting belongs to the old epoch
             self._start_history(chunk.epoch)
-        assert self.history is not None
-        if gap := self.history.gap_before(chunk):
-            self._tell(gap)
-        self.counts.samples += chunk.n_times
-        self.history.take(chunk)
-        if chunk.markers:
-            self._watcher.prompt(self)
-        self.place_marks()
+        self.chronicle.take(chunk)
         self._watcher.signal(self)
         if self._decoding:
             self._decoding.feed(chunk, received)
-
-    def _note(self, event: LinkEvent, detail: str, hop: Hop | None = None) -> None:
-        """Tell what befell the model at a hop, or from the next sample on."""
-        assert self.history is not None
-        if hop is None:
-            self._tell(LinkEntry(local_clock(), event, detail, self.history.expected))
-        else:
-            self._tell(LinkEntry(hop.timestamp, event, detail, hop.index))
-
-    def _link_changed(self, change: LinkChange) -> None:
-        """From the supervisor, in this thread."""
-        self._tell(LinkEntry(change.timestamp, change.state, change.detail))
-
-    def _tell(self, entry: LinkEntry) -> None:
-        assert self.history is not None
-        self.counts.befell(entry)
-        if entry.event in ("connected", "lost", "retrying", "paused", "playing"):
-            self.link = entry
-        self.history.link.append(entry)
-        self._watcher.prompt(self)
-
-    # In the engine's thread ----------------------------------------------------------------------
-
-    def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
-        assert self.history is not None
-        timing = Timing(received, stepped, local_clock())
-        self.counts.predicted(prediction.outputs is None, timing.published - received)
-        self.history.prediction.append(Told(prediction, timing))
-        self._watcher.prompt(self)

@@ -68,7 +68,7 @@ def view(session: Session) -> SessionView:
         speaker.outputs,
         speaker.montage,
         speaker.delay,
-        session.link,
+        session.chronicle.link,
         session.seekable is not None,
         session.battery,
         session.whose.person,

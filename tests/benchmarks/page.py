@@ -22,9 +22,9 @@ from drivers.base import StreamInfo
 from drivers.recording import Recording
 from drivers.synthesis import Synthesis
 from drivers.writers.edf import write_edf
+from service.bench.machine import describe_machine
+from service.bench.served import served
 from service.page import find_page
-from tests.benchmarks.load import machine
-from tests.benchmarks.served import Figures, served
 from tests.browser import find_browser
 
 SFREQ = 256
@@ -77,7 +77,7 @@ class Watch:
         return time.monotonic(), frames, busy
 
 
-def measure(url: str, seconds: float, show: int, filtering: bool) -> Figures:
+def measure(url: str, seconds: float, show: int, filtering: bool) -> dict[str, float | int | str]:
     """Watch one session's page for that long, and the seconds before in which it settles."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -141,7 +141,7 @@ def main() -> None:
         with served(f"replay://{path}", model="demo") as service:
             found = measure(service.url, seconds, asked.show, asked.filter)
     title = f"The page: 8 channels at {SFREQ} Hz, {asked.show} s shown, {asked.minutes:g} min"
-    table = Table("figure", "", title=title, caption=machine())
+    table = Table("figure", "", title=title, caption=describe_machine())
     for figure, value in found.items():
         table.add_row(figure, str(value))
     Console(width=100).print(table)

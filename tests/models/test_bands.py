@@ -8,13 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import detrend, periodogram
 
 from drivers.base import Chunk, StreamInfo
 from models.bands import BANDS, Band, BandMeter, BandPower
+from models.quarters import Quarters
 
 MUSE = StreamInfo("Muse", "test", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 NAMES = list(BANDS)
@@ -29,8 +28,8 @@ def cut(values: Values, cuts: list[int], sfreq: float = 256.0) -> Iterator[Chunk
 
 
 def follow(chunks: list[Chunk], info: StreamInfo = MUSE) -> list[BandPower]:
-    meter = BandMeter(info)
-    return [each for chunk in chunks for each in meter.feed(chunk)]
+    quarters, meter = Quarters(info), BandMeter(info)
+    return [meter.measure(newest) for chunk in chunks for newest in quarters.feed(chunk)]
 
 
 def newest(values: Values, sfreq: float = 256.0) -> dict[Band, float]:
@@ -127,38 +126,3 @@ def test_another_epoch_starts_anew() -> None:
     powers = np.array([each.power for each in told]).reshape(3, 10, 4, 5)
     np.testing.assert_array_equal(powers[0], powers[1])
     np.testing.assert_array_equal(powers[0], powers[2])
-
-
-noise = np.random.default_rng(5).normal(0, 20, (1600, 4)).astype(np.float32)
-
-
-@settings(max_examples=20)
-@given(
-    cuts=st.lists(st.integers(0, 1600), max_size=30),
-    lost=st.lists(
-        st.tuples(st.integers(0, 1600), st.sampled_from([1, 24, 25, 26, 70, 130, 600])), max_size=3
-    ),
-    missing=st.lists(
-        st.tuples(st.integers(0, 1600), st.integers(1, 80), st.integers(0, 3)), max_size=3
-    ),
-)
-def test_chunks_never_matter(
-    cuts: list[int], lost: list[tuple[int, int]], missing: list[tuple[int, int, int]]
-) -> None:
-    values = noise.copy()
-    for start, length, channel in missing:
-        values[start : start + length, channel] = np.nan
-    keep = np.ones(len(values), bool)
-    for start, length in lost:
-        keep[start : start + length] = False
-    gaps = np.flatnonzero(np.diff(keep.astype(int)) != 0) + 1
-    whole = follow([c for c in cut(values, gaps.tolist()) if keep[c.first]])
-    parts = follow([c for c in cut(values, [*gaps.tolist(), *cuts]) if keep[c.first]])
-    assert [(each.index, each.timestamp) for each in whole] == [
-        (each.index, each.timestamp) for each in parts
-    ]
-    for one, other in zip(whole, parts, strict=True):
-        np.testing.assert_array_equal(one.power, other.power)
-    # A quarter is told of once a sample of it came, and one at or after its end.
-    quarters = {n // 64 for n in np.flatnonzero(keep) if keep[(n // 64 + 1) * 64 - 1 :].any()}
-    assert [each.index for each in whole] == [64 * q + 63 for q in sorted(quarters) if q < 25]

@@ -11,6 +11,7 @@ import pyxdf
 from drivers.base import Chunk
 from drivers.recording import read_recording
 from models.bands import BANDS, BandMeter, ChannelBands
+from models.quarters import Quarters
 from service.measures import BandsMessage
 from service.messages import Signal, Since, Subscribe, Subscribed
 from service.recorder import Recorder
@@ -39,8 +40,8 @@ async def test_what_is_told_follows_from_the_signal_that_is_told(
                 times = np.frombuffer(message.timestamps, "<f8")
                 data = np.frombuffer(message.data, "<f4").reshape(-1, 4)
                 chunks.append(Chunk(data, times, message.first))
-            meter = BandMeter(info)
-            measured = [each for chunk in chunks for each in meter.feed(chunk)]
+            quarters, meter = Quarters(info), BandMeter(info)
+            measured = [meter.measure(each) for chunk in chunks for each in quarters.feed(chunk)]
             told = [each for each in client.heard if isinstance(each, BandsMessage)]
             while len(told) < len(measured):
                 told.append(await client.find(BandsMessage))
@@ -71,8 +72,8 @@ def test_a_recording_has_them(tmp_path: Path) -> None:
         for each in pyxdf.load_xdf(tmp_path / "a.xdf", dejitter_timestamps=False)[0]
         if each["info"]["type"] == ["Bands"]
     ]
-    meter = BandMeter(INFO)
-    measured = [each for chunk in chunks for each in meter.feed(chunk)]
+    quarters, meter = Quarters(INFO), BandMeter(INFO)
+    measured = [meter.measure(each) for chunk in chunks for each in quarters.feed(chunk)]
     expected = [[*each.power.flat, each.index] for each in measured]
     np.testing.assert_array_equal(stream["time_series"], expected)
     np.testing.assert_array_equal(stream["time_stamps"], [each.timestamp for each in measured])

@@ -10,6 +10,7 @@ import pytest
 from drivers.base import Chunk
 from drivers.recording import read_recording
 from models.meter import ChannelQuality, QualityMeter
+from models.quarters import Quarters
 from service.measures import QualityMessage
 from service.messages import Signal, Since, Subscribe, Subscribed
 from service.watch import describe_quality
@@ -36,8 +37,9 @@ async def test_what_is_told_follows_from_the_signal_that_is_told(
                 times = np.frombuffer(message.timestamps, "<f8")
                 data = np.frombuffer(message.data, "<f4").reshape(-1, 4)
                 chunks.append(Chunk(data, times, message.first))
-            meter = QualityMeter(info)
-            measured = [each for chunk in chunks for each in meter.feed(chunk)]
+            quarters, meter = Quarters(info), QualityMeter(info)
+            newest = [each for chunk in chunks for each in quarters.feed(chunk)]
+            measured = [each for each in map(meter.measure, newest) if each]
             told = [each for each in client.heard if isinstance(each, QualityMessage)]
             while len(told) < len(measured):
                 told.append(await client.find(QualityMessage))

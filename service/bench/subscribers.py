@@ -1,4 +1,7 @@
-"""Many subscribers of one session, and beside them some that never read."""
+"""Many subscribers of one session, and beside them some that never read.
+
+The clients are in this process and so on the clock of the service; their own delay is in the ages.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,22 @@ from dataclasses import dataclass, field
 
 import httpx
 import numpy as np
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from drivers.clock import local_clock
+from service.bench.figures import Figure
+from service.bench.served import STARTING, Served, served
+from service.bench.wire import connected, say
 from service.messages import Signal, Skipped, Subscribe, decode_server
-from tests.benchmarks.served import STARTING, Figures, Served, served
-from tests.service.live import Talk, talk
 
 READERS, STALLED = 500, 50
+SHARE = 25
+"""Readers that are tried in a second of measuring."""
 AT_ONCE = 20
 """Connections that are made at the same time."""
+AGE = 0.1
+"""Seconds that 99 % of messages may be old."""
 
 
 @dataclass
@@ -33,16 +42,25 @@ class Heard:
     measured: bool = False
 
 
+def measure(seconds: float) -> list[Figure]:
+    """500 readers, then as many beside 50 that do not read; fewer in less than 20 s."""
+    readers = min(READERS, max(2, round(SHARE * seconds)))
+    stalled = max(1, readers * STALLED // READERS)
+    with served("simulate://", model="none") as service:
+        alone = asyncio.run(subscribers(service, seconds / 2, readers, 0))
+        return alone + asyncio.run(subscribers(service, seconds / 2, readers, stalled))
+
+
 @asynccontextmanager
 async def subscribed(
     url: str, limit: asyncio.Semaphore, narrow: bool = False
-) -> AsyncIterator[Talk]:
+) -> AsyncIterator[ClientConnection]:
     """A connection that follows the signal of simulate-1: 21 messages a second."""
     async with limit:
-        client = talk(url, narrow=narrow)
+        client = connected(url, narrow)
         connection = await client.__aenter__()
     try:
-        await connection.say(Subscribe("simulate-1", ["signal"]))
+        await say(connection, Subscribe("simulate-1", ["signal"]))
         yield connection
     finally:
         await client.__aexit__(None, None, None)
@@ -54,7 +72,7 @@ async def read(url: str, limit: asyncio.Semaphore, heard: Heard) -> None:
     async with subscribed(url, limit) as client:
         try:
             while True:
-                message = decode_server(await client.socket.recv())
+                message = decode_server(await client.recv())
                 if isinstance(message, Signal):
                     stamps = np.frombuffer(message.timestamps, "<f8")
                     if following is not None:
@@ -74,9 +92,9 @@ async def stall(url: str, limit: asyncio.Semaphore, over: asyncio.Event) -> str:
         with suppress(ConnectionClosed):
             async with asyncio.timeout(STARTING):
                 while True:
-                    message = decode_server(await client.socket.recv())
+                    message = decode_server(await client.recv())
                     if isinstance(message, Skipped):
-                        return "told what it skipped"
+                        return "told what they skipped"
                     if isinstance(message, Signal):
                         newest = np.frombuffer(message.timestamps, "<f8")[-1]
                         if local_clock() - newest < 1:
@@ -84,30 +102,41 @@ async def stall(url: str, limit: asyncio.Semaphore, over: asyncio.Event) -> str:
     return "closed"
 
 
-async def subscribers(service: Served, seconds: float, readers: int, stalled: int) -> Figures:
+async def subscribers(service: Served, seconds: float, readers: int, stalled: int) -> list[Figure]:
     """Figures of those who read, beside others that do not."""
     heard, limit, over = Heard(), asyncio.Semaphore(AT_ONCE), asyncio.Event()
     tasks = [asyncio.create_task(read(service.url, limit, heard)) for _ in range(readers)]
     stalls = [asyncio.create_task(stall(service.url, limit, over)) for _ in range(stalled)]
     await until_subscribed(service, readers + stalled)
-    heard.measured = True
-    memory = await watch(service, seconds)
-    heard.measured = False
+    heard.measured, before = True, service.rss()
+    await asyncio.sleep(seconds)
+    heard.measured, after = False, service.rss()
     over.set()
     outcomes = Counter(await asyncio.gather(*stalls))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return {
-        "readers": readers,
-        "messages/s of a reader": round(len(heard.ages) / readers / seconds, 1),
-        "samples lost": heard.lost,
-        "skips told": heard.skips,
-        "readers closed": heard.closed,
-        **ages_of(heard.ages),
-        **{f"stalled, then {outcome}": count for outcome, count in outcomes.items()},
-        "RSS, MB": memory,
-    }
+    told = f"{readers} readers" + (f" beside {stalled} that do not" if stalled else "")
+    return [
+        *figures(told, heard, readers * seconds),
+        Figure(f"{told}: memory of the service, growth", after - before, "MB"),
+        *(Figure(f"{told}: these, then {how}", n, "clients") for how, n in outcomes.items()),
+    ]
+
+
+def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:
+    """What readers were told in so many seconds of one of them."""
+    lost = heard.lost + heard.skips + heard.closed
+    found = [
+        Figure(f"{told}: messages of each", len(heard.ages) / seconds, "per second"),
+        Figure(f"{told}: samples lost, skips, closed", lost, "", "0", lost == 0),
+    ]
+    if heard.ages:
+        p50, p99 = (1e3 * float(np.percentile(heard.ages, share)) for share in (50, 99))
+        aim = f"<= {1e3 * AGE:g} ms"
+        found.append(Figure(f"{told}: age, p50", p50, "ms"))
+        found.append(Figure(f"{told}: age, p99", p99, "ms", aim, p99 <= 1e3 * AGE))
+    return found
 
 
 async def until_subscribed(service: Served, count: int) -> None:
@@ -117,29 +146,3 @@ async def until_subscribed(service: Served, count: int) -> None:
             while (await http.get("healthz")).json()["subscribers"] < count:
                 await asyncio.sleep(0.2)
     await asyncio.sleep(1)
-
-
-async def watch(service: Served, seconds: float) -> str:
-    """The service's memory at seven times."""
-    memory = [service.rss()]
-    for _ in range(6):
-        await asyncio.sleep(seconds / 6)
-        memory.append(await asyncio.to_thread(service.rss))
-    return " ".join(f"{each:.0f}" for each in memory)
-
-
-def ages_of(ages: list[float]) -> Figures:
-    """From a newest sample's time to its message's reception."""
-    p50, p99, most = 1e3 * np.percentile(ages, [50, 99, 100]) if ages else [np.nan] * 3
-    return {"age p50, ms": round(p50, 1), "age p99, ms": round(p99, 1), "max, ms": round(most, 1)}
-
-
-def measure_readers(seconds: float, readers: int = READERS, stalled: int = 0) -> Figures:
-    """Subscribers of one simulated session without a model."""
-    with served("simulate://", model="none") as service:
-        return asyncio.run(subscribers(service, seconds, readers, stalled))
-
-
-def measure_stalled(seconds: float) -> Figures:
-    """The same beside those who never read."""
-    return measure_readers(seconds, stalled=STALLED)

@@ -12,12 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
 
 from service.latency import NoService
 
-Figures: TypeAlias = dict[str, float | int | str]
-"""What was found, by what it is."""
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
 

@@ -1,0 +1,78 @@
+"""How many sessions the engine alone holds at four hops a second, each with a made window.
+
+A hop is due at its own time, as sessions come when they please. Late is what is stepped long after
+that. The number of sessions doubles until the engine cannot follow.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from drivers.clock import local_clock
+from models.hops import Hop
+from models.prediction import Prediction
+from service.bench.figures import Figure
+from service.bench.reference import reference_checkpoint
+from service.engine import Engine
+
+PERIOD = 0.25
+LATENESS, AIM = 0.05, 1000
+"""Seconds by which 99 % of hops may be late; sessions that should be held."""
+MOST = 1 << 15
+TRIALS = 12
+"""Into how many the time is divided: each doubles the sessions."""
+
+
+@dataclass
+class Late:
+    """How long after they were due hops were stepped, seconds."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def publish(self, prediction: Prediction, due: float, stepped: float) -> None:
+        """As the engine tells it, in its thread."""
+        assert prediction.outputs is not None
+        self.seconds.append(stepped - due)
+
+
+def measure(seconds: float) -> list[Figure]:
+    """The most sessions held, and how late their hops were; then the first number that was not."""
+    engine = Engine(reference_checkpoint())
+    try:
+        held, late = 0, 0.0
+        for sessions in (1 << nth for nth in count(3)):
+            p99 = lateness(engine, sessions, max(2 * PERIOD, seconds / TRIALS))
+            if p99 > LATENESS or sessions > MOST:
+                break
+            held, late = sessions, p99
+    finally:
+        engine.close()
+    return [
+        Figure("sessions held by the engine alone", held, "sessions", f">= {AIM:,}", held >= AIM),
+        Figure("lateness of theirs, p99", 1e3 * late, "ms", f"<= {1e3 * LATENESS:g} ms"),
+        Figure(f"lateness of {sessions:,}, p99", 1e3 * p99, "ms"),
+    ]
+
+
+def lateness(engine: Engine, sessions: int, seconds: float) -> float:
+    """The 99th percentile of so many sessions' lateness, s; a skipped hop is as late as can be."""
+    late = Late()
+    slots = [engine.open(1.0, late.publish) for _ in range(sessions)]
+    shape = engine.checkpoint.architecture.n_channels, engine.checkpoint.architecture.n_times
+    window = np.random.default_rng(0).normal(0, 10, shape).astype(np.float32).cumsum(axis=1)
+    hops, start = round(seconds / PERIOD) * sessions, local_clock()
+    for nth in range(hops):
+        due = start + nth * PERIOD / sessions
+        if (ahead := due - local_clock()) > 0:
+            time.sleep(ahead)
+        slot = slots[nth % sessions]
+        engine.submit(slot, Hop(nth, due, "ok", None, window, False, 0), due, wait=False)
+    for slot in slots:
+        engine.finish(slot)
+    if len(late.seconds) < hops:
+        return float("inf")
+    return float(np.percentile(late.seconds[len(slots) :], 99))  # the first ones warm up

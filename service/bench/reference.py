@@ -1,0 +1,51 @@
+"""A checkpoint of the reference configuration whose weights are random: it is only timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from drivers.base import Chunk, StreamInfo
+from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from models.architecture import REFERENCE
+from models.checkpoint import Checkpoint, Header, save_checkpoint
+from models.signal import SignalConfig
+from models.training import new_network
+
+INFO = StreamInfo("Muse", "bench", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, simulated=True)
+PACKET = 12
+"""Samples that a headset sends at once."""
+
+
+def reference_checkpoint() -> Checkpoint:
+    """The same each time; four hops a second."""
+    n_outputs = REFERENCE.n_outputs
+    header = Header(
+        name="reference",
+        architecture=REFERENCE,
+        montage=CH_NAMES,
+        signal=SignalConfig(window=REFERENCE.n_times, hop=32),
+        r=1.0,
+        outputs={"state": tuple(f"label {n}" for n in range(n_outputs))},
+        temperature={"state": 1.0},
+        trained_on="nothing: its weights are random",
+        scores={},
+        licence="same as the project",
+        notice="Random weights.",
+    )
+    with TemporaryDirectory() as folder:
+        return save_checkpoint(
+            Path(folder) / "reference.safetensors", header, new_network(REFERENCE, 0)
+        )
+
+
+def packets(seconds: float, sfreq: float = INFO.sfreq) -> list[Chunk]:
+    """Simulated signal as a headset sends it."""
+    synthesis = Synthesis("tour", 1, sfreq)
+    starts = range(0, round(seconds * sfreq), PACKET)
+    return [
+        Chunk(synthesis.next(PACKET), np.arange(first, first + PACKET) / sfreq, first)
+        for first in starts
+    ]

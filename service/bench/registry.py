@@ -1,0 +1,50 @@
+"""What can be measured; a measurement's module is imported only when it runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from drivers.base import Mismatch
+from service.bench.figures import Figure
+
+
+class NoMeasurement(Mismatch):
+    """There is no measurement of that name."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured, in words, and for how many seconds if nobody says; ``module`` has it."""
+
+    module: str
+    about: str
+    seconds: float
+
+    def run(self, seconds: float) -> list[Figure]:
+        """Measure for about so many seconds."""
+        module = importlib.import_module(f"service.bench.{self.module}")
+        return cast("Callable[[float], list[Figure]]", module.measure)(seconds)
+
+
+MEASUREMENTS = {
+    "steps": Measurement("steps", "one hop, and hops a second by batch, beside other ways", 60.0),
+    "latency": Measurement("latency", "from samples to their prediction at a client", 30.0),
+    "held": Measurement("held", "sessions that the engine alone holds at 4 hops a second", 30.0),
+    "sessions": Measurement("sessions", "sessions that the whole service holds", 30.0),
+    "subscribers": Measurement("subscribers", "500 subscribers, and 50 that never read", 30.0),
+    "score": Measurement("offline", "a recording scored, times real time", 10.0),
+    "growth": Measurement("growth", "what a session costs beside 1, 10, 100 and 1,000", 30.0),
+    "signal": Measurement("signal", "ring, filters, resampler, quality and bands, by chunk", 10.0),
+}
+
+
+def choose(names: Sequence[str]) -> dict[str, Measurement]:
+    """Those of these names, or all where none is named; raises NoMeasurement."""
+    for name in names:
+        if name not in MEASUREMENTS:
+            there = ", ".join(MEASUREMENTS)
+            raise NoMeasurement(f"one of {there}", repr(name), "run: mimamba bench --only NAME")
+    return {name: MEASUREMENTS[name] for name in names or MEASUREMENTS}

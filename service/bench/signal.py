@@ -1,0 +1,100 @@
+"""What a chunk of a headset costs on its way to a window, beside SciPy on the whole signal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from scipy.signal import sosfilt, upfirdn
+
+from drivers.base import Chunk
+from models.bands import BandMeter
+from models.hops import HopCutter
+from models.meter import QualityMeter
+from models.quarters import Quarters
+from models.signal import SignalConfig, SignalPath
+from service.bench.figures import Figure
+from service.bench.reference import INFO, PACKET, packets
+from service.history import SIGNAL_SECONDS
+from service.log import SignalLog
+
+LENGTH = 4.0
+"""Seconds of signal that are worked on at a time."""
+
+
+def measure(seconds: float) -> list[Figure]:
+    """Microseconds for 12 samples of four channels; each the fastest of many rounds."""
+    share = seconds / 6
+    figures = [Figure("ring: a chunk into the log", _each(_ring, share), "µs a chunk")]
+    for sfreq in (256.0, 250.0):
+        hops = _each(partial(_hops, sfreq), share, sfreq)
+        whole = _whole(sfreq, share)
+        rate = f"{sfreq:g} to 128 Hz"
+        figures += [
+            Figure(f"resampler, filter and windows, {rate}", hops, "µs a chunk"),
+            Figure(f"SciPy on all of {LENGTH:g} s at once, {rate}", whole, "µs a chunk"),
+            Figure(f"windows by SciPy on the whole, {rate}", hops / whole, "times"),
+        ]
+    figures.append(Figure("quality and bands", _each(_meters, share), "µs a chunk"))
+    return figures
+
+
+def _ring() -> Callable[[Chunk], object]:
+    return SignalLog(INFO.n_channels, INFO.sfreq, SIGNAL_SECONDS).append
+
+
+def _hops(sfreq: float) -> Callable[[Chunk], object]:
+    info = replace(INFO, sfreq=sfreq)
+    return HopCutter(SignalConfig(), info, range(4), info.ch_names).feed
+
+
+def _meters() -> Callable[[Chunk], object]:
+    quarters, quality, bands = Quarters(INFO), QualityMeter(INFO), BandMeter(INFO)
+
+    def take(chunk: Chunk) -> None:
+        for newest in quarters.feed(chunk):
+            quality.measure(newest)
+            bands.measure(newest)
+
+    return take
+
+
+def _each(
+    make: Callable[[], Callable[[Chunk], object]], seconds: float, sfreq: float = INFO.sfreq
+) -> float:
+    """µs for each chunk, from the first on."""
+    made = packets(2 * LENGTH, sfreq)
+    return _fastest(lambda: _spent(make(), made), seconds) / len(made) * 1e6
+
+
+def _spent(take: Callable[[Chunk], object], made: Sequence[Chunk]) -> float:
+    """The processor's seconds for these chunks."""
+    start = time.thread_time()
+    for chunk in made:
+        take(chunk)
+    return time.thread_time() - start
+
+
+def _whole(sfreq: float, seconds: float) -> float:
+    """µs for as many samples as a chunk has, all filtered at once."""
+    path = SignalPath(SignalConfig(), sfreq)
+    x = np.concatenate([chunk.data for chunk in packets(LENGTH, sfreq)]).astype(np.float64)
+
+    def work() -> float:
+        start = time.thread_time()
+        sosfilt(path.sos, upfirdn(path.fir, x - x[0], path.up, path.down, axis=0), axis=0)
+        return time.thread_time() - start
+
+    return _fastest(work, seconds) / len(x) * PACKET * 1e6
+
+
+def _fastest(work: Callable[[], float], seconds: float) -> float:
+    """The least of what it tells, tried for so many seconds."""
+    end = time.monotonic() + seconds
+    least = work()
+    while time.monotonic() < end:
+        least = min(least, work())
+    return least

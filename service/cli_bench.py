@@ -1,0 +1,44 @@
+"""The command ``bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.terminal import one_line_errors
+
+app = typer.Typer()
+
+
+@app.command()
+def bench(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="This measurement alone; may be given several times: steps, latency, held, "
+            "sessions, subscribers, score, growth or signal. [default: all]",
+            show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="About how long each measurement takes; fewer sessions are tried in less. "
+            "[default: 10 to 60]",
+            show_default=False,
+            min=0.1,
+            max=3600,
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Also write the figures to this file.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure what this machine can do: hops a second, latency, sessions, subscribers."""
+    with one_line_errors():
+        from service.bench.bench import bench as run
+
+        run(only or [], seconds, json)

@@ -1,0 +1,81 @@
+"""Each measurement finds its figures, in next to no time; how large they are is another thing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from service.bench import sessions, subscribers
+from service.bench.figures import Figure
+from service.bench.registry import MEASUREMENTS, NoMeasurement, choose
+from service.bench.served import Served
+from service.cli import app
+from tests.service.live import live
+
+TINY = 0.25
+UNITS = {
+    "held": ["sessions", "ms", "ms"],
+    "score": ["times real time"] * 2,
+    "growth": ["ms a session"] * 2 + ["kB"] * 2,
+    "signal": ["µs a chunk"] * 3 + ["times"] + ["µs a chunk"] * 2 + ["times"] + ["µs a chunk"],
+}
+
+
+def check(found: list[Figure], units: list[str]) -> None:
+    assert [figure.unit for figure in found] == units
+    assert len({figure.what for figure in found}) == len(found)
+    assert all(figure.aim is not None for figure in found if figure.met is not None)
+    assert not any(math.isnan(figure.value) for figure in found)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_measurement_finds_its_figures(name: str) -> None:
+    check(MEASUREMENTS[name].run(TINY), UNITS[name])
+
+
+def test_subscribers_are_measured() -> None:
+    with live("simulate://", model="none") as service:
+        service.opened("simulate-1")
+        there = Served(service.url, os.getpid())
+        found = asyncio.run(subscribers.subscribers(there, TINY, 3, 1))
+    check(found, ["per second", "", "ms", "ms", "MB", "clients"])
+    assert found[0].value > 0
+    assert found[1].met
+
+
+def test_sessions_are_measured() -> None:
+    with live("simulate://", "simulate://?seed=2", model="demo") as service:
+        found = asyncio.run(sessions.figures(Served(service.url, os.getpid()), 2, 1.0))
+    check(found, ["%", "ms", "ms", "hops", "MB"])
+    assert math.isfinite(found[1].value)
+
+
+def test_all_that_can_be_measured_is_there() -> None:
+    for measurement in MEASUREMENTS.values():
+        assert callable(importlib.import_module(f"service.bench.{measurement.module}").measure)
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    asked = ["bench", "--only", "signal", "--seconds", "0.1", "--json", str(file)]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 0
+    assert "ring: a chunk into the log" in told.stdout
+    written = msgspec.json.decode(file.read_bytes())
+    assert "cores" in written["machine"]
+    figures = msgspec.convert(written["figures"]["signal"], list[Figure])
+    assert [figure.unit for figure in figures] == UNITS["signal"]
+
+
+def test_an_unknown_measurement_is_refused() -> None:
+    with pytest.raises(NoMeasurement, match=r"one of steps, .*; found 'speed'; run: mimamba"):
+        choose(["signal", "speed"])
+    told = CliRunner().invoke(app, ["bench", "--only", "speed"])
+    assert told.exit_code == 2
