@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import anyio
-import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from drivers.clock import local_clock
 from service.authmessages import TOKEN_WANTED, Auth
+from service.frame import BROKEN, read_frame
 from service.hub import Hub
 from service.markers import BadLabel, BadTimestamp, set_marker
 from service.messages import (
@@ -37,7 +37,6 @@ from service.messages import (
     SessionState,
     Subscribe,
     Unsubscribe,
-    decode_client,
     encode,
 )
 from service.push import Intake, Pushes
@@ -133,6 +132,8 @@ class Connection:
         while True:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
+                if frame["code"] in BROKEN:
+                    self._erred(BROKEN[frame["code"]])
                 return
             payload = frame.get("bytes") if self._binary else frame.get("text")
             message = read_frame(payload, self._binary)
@@ -262,19 +263,6 @@ class Connection:
             if self._readers[session].idle:
                 del self._readers[session]
         return [] if asked.id is None else [encode(Ok(asked.id), self._binary)]
-
-
-def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:
-    """A frame's message, or what is answered where it has none; None is the other kind of frame."""
-    wanted = "a msgpack message in a binary frame" if binary else "a JSON text frame"
-    if payload is None:
-        return Error("bad_frame", f"wanted {wanted}; found the other kind of frame")
-    try:
-        return decode_client(payload, binary)
-    except msgspec.MsgspecError as error:
-        return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
-    except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
-        return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
 
 
 def mark(session: Session, asked: Mark) -> list[Ok | Error]:

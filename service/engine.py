@@ -7,6 +7,7 @@ hops stay in order, those that abstain included, and outputs never depend on bat
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -25,6 +26,8 @@ from models.hops import Hop
 from models.prediction import Outputs, Prediction
 from models.ssm import States
 from service.tally import step_times
+
+log = logging.getLogger(__name__)
 
 WAITING = 8
 """Hops of one session that may wait (2 s at 4 hops/s) before a live source skips."""
@@ -58,6 +61,8 @@ class Engine:
         self.failure: BaseException | None = None
         self.steps = step_times()
         """How long the steps took."""
+        self.unsound = 0
+        """How many answers were no numbers."""
         self._pool = checkpoint.network.initial_states(0)
         self._free: list[int] = []
         self._slots: list[Slot] = []
@@ -209,9 +214,15 @@ class Engine:
         finite = logits.isfinite().all(dim=1).tolist()
         for (slot, _, _), sound in zip(due, finite, strict=True):
             slot.failed = not sound
+        self._count_unsound(finite.count(False))
         made = self.checkpoint.probabilities(logits)
         self.steps.observe(time.perf_counter() - start)
         return [each if sound else None for each, sound in zip(made, finite, strict=True)]
+
+    def _count_unsound(self, count: int) -> None:
+        if count and not self.unsound:  # told once: each hop may be so from now on
+            log.error("the model's answer was no number", extra={"model": self.checkpoint.name})
+        self.unsound += count
 
     def _gate(self, slot: Slot, hop: Hop) -> float:
         return 0.0 if slot.failed else gate(hop, slot.r)

@@ -12,8 +12,8 @@ import contextlib
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.authmessages import TOKEN_WANTED, TOO_MANY, Auth
-from service.connection import read_frame
 from service.door import Door, Grant, Refusal, address_of
+from service.frame import read_frame
 from service.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.history import History, LinkEntry
 from service.log import Log
 from service.messages import SessionState
 from service.reader import Frames
@@ -52,6 +53,9 @@ class Feed:
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
+    history: History | None = None
+    links: int = 0
+    """Events of this history's link that the log has been told."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -130,9 +134,22 @@ class Hub:
             return
         if session.opened.is_set():
             feed.opened.set()
+        self._log_losses(session, feed)
         if session.state != feed.state:
             self._state_changed(session, feed)
         self._wake(session)
+
+    def _log_losses(self, session: Session, feed: Feed) -> None:
+        """Tell the operator where the link to a device is lost, and why."""
+        if feed.history is not session.history:
+            feed.history, feed.links = session.history, 0
+        if feed.history is None:
+            return
+        start, feed.links = feed.links, feed.history.link.next
+        for _, entry in feed.history.link.read(start, feed.links):
+            if isinstance(entry, LinkEntry) and entry.event == "lost":
+                told = {"session": session.name, "reason": entry.detail}
+                log.warning("link lost", extra=told)
 
     def _state_changed(self, session: Session, feed: Feed) -> None:
         before, feed.state = feed.state, session.state

@@ -81,6 +81,7 @@ class ServiceCollector(Collector):
         for name, what, field in (
             ("samples_received", "Samples that came.", "samples"),
             ("samples_lost", "Samples that never came: the gaps in their numbering.", "lost"),
+            ("links_lost", "Losses of the link to the device.", "links_lost"),
             ("hops_late", "Predictions published when the next hop was due already.", "late"),
         ):
             values = {session: getattr(each, field) for session, each in counts.items()}
@@ -100,6 +101,12 @@ class ServiceCollector(Collector):
             "Engines whose model failed; they step nothing any more.",
             "model",
             {name: int(engine.failure is not None) for name, engine in engines.items()},
+        )
+        yield _counter(
+            "answers_unsound",
+            "Answers of a model that were no numbers.",
+            "model",
+            {name: engine.unsound for name, engine in engines.items()},
         )
         steps = HistogramMetricFamily(
             f"{PREFIX}step_seconds", "Time that a step of a batch of hops took.", labels=("model",)

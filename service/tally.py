@@ -35,6 +35,8 @@ class Counts:
         Received.
     lost
         Known to have been lost, by the jumps of ``first``.
+    links_lost
+        How often the link to the device was.
     stepped
         Hops whose prediction has outputs.
     abstained
@@ -49,6 +51,7 @@ class Counts:
 
     samples: int = 0
     lost: int = 0
+    links_lost: int = 0
     stepped: int = 0
     abstained: int = 0
     skipped: int = 0
@@ -59,6 +62,8 @@ class Counts:
         """Something befell the stream; whoever tells the rest writes nothing here."""
         if entry.event == "gap":
             self.lost += entry.lost or 0
+        elif entry.event == "lost":
+            self.links_lost += 1
         elif entry.event == "hops_skipped":
             self.skipped += 1
 

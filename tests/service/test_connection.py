@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.connection import read_frame
 from service.eventmessages import Link, MarkerMessage
+from service.frame import read_frame
 from service.messages import (
     Error,
     Heartbeat,

@@ -98,16 +98,20 @@ async def test_a_session_s_thread_that_dies_and_a_driver_that_raises(
         await goes_on(service)
         told = numbers(service)
         assert told["mimamba_errors_total", "InternalError"] == 1
+        assert told["mimamba_links_lost_total", "raises"] == 1
         assert told["mimamba_sessions", "ended"] == 1
         assert told["mimamba_sessions", "open"] == 2
     (record,) = [each for each in caplog.records if each.getMessage() == "a thread died"]
     assert record.__dict__["worker"] == "session dies"
     assert record.exc_info is not None
     assert record.exc_info[1] is died
+    (record,) = [each for each in caplog.records if each.getMessage() == "link lost"]
+    assert record.__dict__["session"] == "raises"
+    assert "a bug of the vendor's" in record.__dict__["reason"]
 
 
 async def test_a_model_that_answers_no_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     good, bad = random_checkpoint(tmp_path, "good"), random_checkpoint(tmp_path, "bad")
     step = bad.network.step
@@ -131,7 +135,11 @@ async def test_a_model_that_answers_no_number(
         assert told["mimamba_hops_total", "stepped mad"] == 0
         assert told["mimamba_hops_total", "abstained mad"] >= 1
         assert told["mimamba_hops_total", "stepped simulate-1"] >= 1
+        assert told["mimamba_answers_unsound_total", "bad"] >= 1
+        assert told["mimamba_answers_unsound_total", "good"] == 0
         assert running.http.get("/readyz").status_code == 200
+    (record,) = [each for each in caplog.records if "no number" in each.getMessage()]
+    assert record.__dict__["model"] == "bad"
 
 
 async def test_a_disk_that_fills_up(
@@ -189,13 +197,18 @@ async def test_clients_that_talk_nonsense_flood_and_leave_by_halves(
         told = numbers(service)
         assert told["mimamba_errors_total", "bad_message"] == 100
         assert told["mimamba_errors_total", "bad_frame"] == 100
-        for plug in plugs[:3]:
+        assert told["mimamba_errors_total", "no_frame"] == 1
+        assert told["mimamba_errors_total", "too_long"] == 1
+        for plug, code in ((garbage, 1002), (huge, 1009), (half, None)):
             plug.settimeout(30)
-            while plug.recv(65536):  # the service has hung up: an end, not a time-out
-                pass
+            said = b""
+            while part := plug.recv(65536):  # the service has hung up: an end, not a time-out
+                said += part
+            assert code is None or struct.pack(">H", code) in said[-125:]  # in a frame of its own
             plug.close()
     erred = [each for each in caplog.records if each.getMessage() == "client erred"]
-    assert sorted(each.__dict__["code"] for each in erred) == ["bad_frame", "bad_message"]
+    codes = sorted(each.__dict__["code"] for each in erred)
+    assert codes == ["bad_frame", "bad_message", "no_frame", "too_long"]
 
 
 def upgraded(url: str) -> socket.socket:
