@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drivers.base import Chunk, StreamInfo
@@ -20,6 +21,7 @@ from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
 from models.architecture import MSiMambaConfig
 from models.card import facts
 from models.checkpoint import Checkpoint, Header, save_checkpoint
+from models.evaluation.smoothing import choose_keep, smooth
 from models.hops import Hop, HopCutter
 from models.network import MSiMamba
 from models.scoring import evaluate, score, stream_logits
@@ -175,14 +177,16 @@ def score_demo(
     The fair rival of carrying the state is the same network window by window (r = 0) with its
     probabilities smoothed exponentially; how strongly is chosen on the validation people.
     """
-    alone = [stream_logits(network, people, 0.0) for people in (choose, test)]
-    keeps = [1 - 2.0**-k for k in range(6)]
-    tried = [score(smooth(alone[0], keep), choose, SIZES).balanced_accuracy for keep in keeps]
-    keep = keeps[int(np.argmax(tried))]
+    alone = stream_logits(network, test, 0.0)
+    keep = choose_keep(_probabilities(stream_logits(network, choose, 0.0)), choose, SIZES)
+    smoothed = [
+        torch.from_numpy(np.log(smooth(shares, stream.restart, keep)))
+        for shares, stream in zip(_probabilities(alone), test, strict=True)
+    ]
     found = {
         "subject": evaluate(network, test, SIZES, r),
-        "subject (r = 0)": score(alone[1], test, SIZES),
-        "subject (r = 0, smoothed)": score(smooth(alone[1], keep), test, SIZES),
+        "subject (r = 0)": score(alone, test, SIZES),
+        "subject (r = 0, smoothed)": score(smoothed, test, SIZES),
     }
     return {
         f"{protocol}/{output}/balanced_accuracy": accuracy
@@ -191,17 +195,10 @@ def score_demo(
     }
 
 
-def smooth(logits: Sequence[Tensor], keep: float) -> list[Tensor]:
-    """Logarithms of exponentially smoothed probabilities of each stream; keep = 0 is none."""
-    smoothed = []
-    for stream in logits:
-        shares = torch.cat([head.softmax(-1) for head in torch.split(stream, SIZES, dim=-1)], -1)
-        level, rows = shares[0], []
-        for row in shares:
-            level = keep * level + (1 - keep) * row
-            rows.append(level)
-        smoothed.append(torch.stack(rows).log())
-    return smoothed
+def _probabilities(logits: Sequence[Tensor]) -> list[NDArray[np.float64]]:
+    """A softmax per output, side by side, of each stream (n_hops, n_outputs)."""
+    heads = (torch.split(stream.double(), SIZES, dim=-1) for stream in logits)
+    return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
 
 
 def card(checkpoint: Checkpoint, recipe: Recipe) -> str:

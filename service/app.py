@@ -49,8 +49,11 @@ from service.sessions import ModelChoice, Sessions, SessionView, view
 from service.settings import DEFAULT_MODEL, NO_MODEL, Settings
 from service.shelf import MODEL_NAME, models_folder
 from service.tally import Totals
+from service.timeline_api import timeline_api
 from service.tokens import Tokens
 from service.udpmarkers import UDPMarkers
+from service.upload import Uploads
+from service.upload_api import upload_api
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -213,6 +216,10 @@ def make_app(
         udp = UDPMarkers(sessions.all)
         app.state.registry = make_registry(hub, sessions, recordings, udp)
         await asyncio.to_thread(recordings.recover)
+        app.state.uploads = uploads = Uploads(
+            data_folder(settings.data_dir), settings.upload_mib << 20
+        )
+        await asyncio.to_thread(uploads.clear)
         outs = make_outs(settings, sessions)
         for out in outs:
             out.start()
@@ -252,7 +259,9 @@ def make_app(
     app.include_router(api)
     app.include_router(recordings_api)
     app.include_router(export_api)
+    app.include_router(upload_api)
     app.include_router(replay_api)
+    app.include_router(timeline_api)
     app.include_router(login_api)
     app.include_router(markers_api)
     app.include_router(model_api)

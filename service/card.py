@@ -11,7 +11,9 @@ import msgspec
 
 from service.ownfile import delete_file, replace_file
 
-State: TypeAlias = Literal["recording", "finished", "recovered", "unfinished", "damaged", "unknown"]
+State: TypeAlias = Literal[
+    "recording", "finished", "recovered", "unfinished", "damaged", "uploaded", "unknown"
+]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Card:
         The recording's.
     state
         ``recording``; ``finished``; ``recovered``, after it was cut off; ``unfinished``, cut off
-        and not yet recovered; ``damaged``, and cannot be recovered; ``unknown`` without a card.
+        and not yet recovered; ``damaged``, and cannot be recovered; ``uploaded``, when it
+        ``started``, from the file named ``source``; ``unknown`` without a card.
     reason
         Why it ended, or what was wrong; None where it was stopped.
     session, source
@@ -37,6 +40,8 @@ class Card:
         Whose predictions it holds.
     started, ended
         ISO 8601, UTC.
+    seconds
+        The signal's length, where an upload told it.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Card:
     model: str | None = None
     started: str | None = None
     ended: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

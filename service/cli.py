@@ -65,6 +65,10 @@ def serve(
         Path | None, typer.Option(help="The folder whose recordings the API may play.")
     ] = None,
     data_dir: DataDir = None,
+    upload_mib: Annotated[
+        int | None,
+        typer.Option(help="The longest recording that may be uploaded. [default: 1024]"),
+    ] = None,
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="A name besides localhost that browsers may use.")
     ] = None,
@@ -140,6 +144,7 @@ def serve(
             "port": port,
             "files": files,
             "data_dir": data_dir,
+            "upload_mib": upload_mib,
             "allowed_host": allowed_host or None,
             "token_file": token_file,
             "ssl_certfile": ssl_certfile,

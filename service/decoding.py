@@ -102,9 +102,9 @@ class Decoding:
             if hop.restart and self._stepped:
                 self._note("restarted", "the model's memory began anew", hop)
             self._stepped = self._stepped or hop.window is not None
-            if not self._engine.submit(self._slot, hop, received, wait=not self._live):
+            for skipped in self._engine.submit(self._slot, hop, received, wait=not self._live):
                 detail = "the engine is too busy: a hop was skipped, the model's memory begins anew"
-                self._note("hops_skipped", detail, hop)
+                self._note("hops_skipped", detail, skipped)
 
     def begin(self) -> None:
         """Align as the model was trained, by what is kept of the person or is taken now."""

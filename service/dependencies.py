@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends
@@ -40,8 +41,15 @@ def _people(connection: HTTPConnection) -> People:
     return people
 
 
+def _reading(connection: HTTPConnection) -> asyncio.Lock:
+    lock: asyncio.Lock = connection.app.state.exporting
+    return lock
+
+
 AllSessions = Annotated[Sessions, Depends(_sessions)]
 OneSession = Annotated[Session, Depends(_session)]
 """The one that the path names; NoSession where there is none."""
 AllRecordings = Annotated[Recordings, Depends(_recordings)]
 AllPeople = Annotated[People, Depends(_people)]
+WholeRecording = Annotated[asyncio.Lock, Depends(_reading)]
+"""To be held by whoever has a whole recording in memory: one at a time."""

@@ -9,16 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO, Literal, TypeAlias
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from drivers.base import LibraryMissing
 from drivers.recording import read_recording
 from drivers.writers import CannotWrite
 from service.convert import export
-from service.dependencies import AllRecordings
+from service.dependencies import AllRecordings, WholeRecording
 from service.recordings_api import RecordingId
 from service.room import CannotRecord
 
@@ -34,11 +33,6 @@ PART = 1 << 18
 """Bytes read from the disk at a time."""
 
 
-def _exporting(connection: HTTPConnection) -> asyncio.Lock:
-    lock: asyncio.Lock = connection.app.state.exporting
-    return lock
-
-
 export_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
@@ -51,7 +45,7 @@ async def export_recording(
     recordings: AllRecordings,
     recording: RecordingId,
     form: Annotated[Format, Query(alias="format")],
-    exporting: Annotated[asyncio.Lock, Depends(_exporting)],
+    exporting: WholeRecording,
 ) -> StreamingResponse:
     """A recording that has ended, in another format; one is made at a time, the next ones wait."""
     source = await asyncio.to_thread(recordings.file, recording)

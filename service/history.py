@@ -18,7 +18,7 @@ from service.log import Log, SignalLog
 from service.messages import TOPICS, Model, Timing, Topic
 
 SIGNAL_SECONDS = 300.0
-"""Of the signal, its quality and bands: a new page waits for all that is there, and shows 8 s."""
+"""Of the signal, its quality and bands: so far back a page can look, which waits for all of it."""
 HOUR = 3600.0
 EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""

@@ -25,6 +25,7 @@ from service.replay_api import NoReplay
 from service.room import CannotRecord
 from service.session import SessionOver
 from service.sessions import NoSession, SessionFailed, SessionTaken
+from service.upload import UploadTooLong
 
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     DriverError: (424, "The source cannot be opened"),
@@ -48,6 +49,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NoRecording: (404, "No such recording"),
     RecordingTaken: (409, "The recording is there already"),
     RecordingRefused: (409, "Not with this session or recording"),
+    UploadTooLong: (413, "The upload is too long"),
     CannotRecord: (507, "The recording cannot be written"),
     NoBaseline: (409, "Not with this session"),
     NoPerson: (404, "No such person"),

@@ -44,6 +44,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/sessions/{session}": "view",
     "DELETE /v1/sessions/{session}": "control",
     "GET /v1/sessions/{session}/replay": "view",
+    "GET /v1/sessions/{session}/timeline": "view",
     "POST /v1/sessions/{session}/replay": "control",
     "PUT /v1/sessions/{session}/model": "control",
     "POST /v1/sessions/{session}/markers": "control",
@@ -61,6 +62,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/recordings/{recording}/file": "view",
     "GET /v1/recordings/{recording}/export": "view",
     "POST /v1/recordings/{recording}/stop": "control",
+    "POST /v1/uploads": "control",
 }
 """By method and path; HEAD is GET, WS a WebSocket."""
 

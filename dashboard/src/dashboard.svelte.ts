@@ -1,13 +1,15 @@
-import { LoginNeeded } from './rest';
+import { LoginNeeded, wordsOf } from './rest';
 import { type Connection, type OpenSocket, StreamClient } from './client';
 import { ServiceClock, pageTime } from './clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';
 import { type Listed, Session } from './session.svelte';
 
-const EVERYTHING: Topic[] = ['prediction', 'quality', 'signal', 'marker', 'link'];
+const EVERYTHING: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'link'];
 const LINK_ONLY: Topic[] = ['link'];
 /** Ages and countdowns are shown in words; four times a second is as fast as they are read. */
 const TICK = 0.25;
+/** Seconds that a connection may take to end after the requests that a service which ends fails. */
+const GRACE = 1;
 
 /** Where the service is, and how the page talks to it. */
 export interface Service {
@@ -27,6 +29,8 @@ export class Dashboard {
   problem: string | null = $state.raw(null);
   /** Whether there is a login to end. */
   loggedIn = $state(false);
+  /** Whether this page may change anything: the service says so at each connection. */
+  mayControl = $state(false);
   /** Page time, seconds, renewed four times a second. */
   time = $state(pageTime());
   readonly clock = new ServiceClock();
@@ -94,8 +98,22 @@ export class Dashboard {
     return Math.max(sinceArrival, lsl - latestTimestamp);
   }
 
+  /** A session's newest sample is on the screen. A replayed one has no way there to measure. */
+  drawn({ view, delays }: Session): void {
+    const time = pageTime();
+    const lsl = this.clock.at(time);
+    if (view.info?.live && lsl !== null && view.latestTimestamp !== null)
+      delays.push(time, lsl - view.latestTimestamp);
+  }
+
+  /** Seconds from a sample to the frame that drew it, lately; null where none was drawn. */
+  latency(session: Session): number | null {
+    return session.delays.median(this.time);
+  }
+
   private connect(connection: Connection): void {
     this.connection = connection;
+    if (connection.phase !== 'connected') this.problem = null; // what was refused is over
     if (connection.phase === 'connecting') this.clock.reset();
     if (connection.phase === 'connected') void this.list();
   }
@@ -109,11 +127,19 @@ export class Dashboard {
       this.merge(await this.service.listSessions());
     } catch (error) {
       if (error instanceof LoginNeeded) this.client.lock();
-      else this.problem = `The list of sessions did not come: ${String(error)}`;
+      else await this.unlisted(error);
     } finally {
       this.listing = false;
     }
     if (this.listAgain) await this.list();
+  }
+
+  /** No alarm where the connection ends, too: that is told by itself, and the next one asks again. */
+  private async unlisted(error: unknown): Promise<void> {
+    const { connection } = this;
+    await new Promise((resolve) => setTimeout(resolve, GRACE * 1000));
+    if (connection.phase === 'connected' && connection === this.connection)
+      this.problem = `The list of sessions did not come: ${wordsOf(error)}`;
   }
 
   private merge(listed: Listed[]): void {
@@ -144,7 +170,10 @@ export class Dashboard {
 
   private accept(message: ServerMessage): void {
     const arrival = pageTime();
-    if (message.type === 'hello') this.loggedIn = message.login ?? false;
+    if (message.type === 'hello') {
+      this.loggedIn = message.login ?? false;
+      this.mayControl = message.scope === 'control';
+    }
     if (message.type === 'hello' || message.type === 'heartbeat') {
       if (message.clock) this.clock.hear(message.clock, arrival);
     } else if (message.type === 'pong') this.clock.answer(message.t, message.clock, arrival);
@@ -152,6 +181,8 @@ export class Dashboard {
     else if (message.type === 'session') this.changed(message);
     else if (message.type !== 'ok') {
       const session = this.sessions.find(({ id }) => id === message.session);
+      // A baseline can make it another person's session, which only the list says.
+      if (message.type === 'link' && message.event.startsWith('baseline_')) void this.list();
       if (session) deliver(session, message, arrival);
     }
   }
@@ -184,6 +215,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.predict(message);
     case 'quality':
       return session.measure(message);
+    case 'bands':
+      return session.weigh(message);
     case 'marker':
       return session.mark(message);
     case 'link':

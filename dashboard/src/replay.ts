@@ -1,4 +1,12 @@
 import { ask } from './rest';
+import type { Recorded } from './timeline';
+
+/** A marker of the recording, and its position in seconds. */
+export interface Place {
+  position: number;
+  label: string;
+  source: string;
+}
 
 /** How a session's recording is played, as in service/replay_api.py. */
 export interface Replay {
@@ -8,19 +16,23 @@ export interface Replay {
   speed: number | 'max';
   paused: boolean;
   loop: boolean;
+  markers: Place[];
 }
 
-export type ReplayChange = Partial<Omit<Replay, 'length'>>;
+export type ReplayChange = Partial<Omit<Replay, 'length' | 'markers'>>;
 
 /** Reads and changes it; a refusal is an Error in the service's words. */
 export interface Replays {
   read(session: string): Promise<Replay>;
   change(session: string, change: ReplayChange): Promise<Replay>;
+  /** The predictions that the recording itself holds. */
+  timeline(session: string): Promise<Recorded>;
 }
 
-const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}/replay`;
+const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}`;
 
 export const replays: Replays = {
-  read: (session) => ask('GET', pathOf(session)),
-  change: (session, change) => ask('POST', pathOf(session), change),
+  read: (session) => ask('GET', `${pathOf(session)}/replay`),
+  change: (session, change) => ask('POST', `${pathOf(session)}/replay`, change),
+  timeline: (session) => ask('GET', `${pathOf(session)}/timeline`),
 };

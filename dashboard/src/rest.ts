@@ -14,6 +14,10 @@ export async function refusal(answer: Response): Promise<string> {
   return `the service answered ${answer.status}`;
 }
 
+/** What went wrong, in words. */
+export const wordsOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
 /**
  * One request to the service that this page came from, and its answer.
  *
@@ -25,7 +29,9 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
     body === undefined
       ? {}
       : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const answer = await fetch(path, { method, ...sent });
+  const answer = await fetch(path, { method, ...sent }).catch(() => {
+    throw new Error('the service does not answer');
+  });
   if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
   const why = await refusal(answer);
   throw answer.status === 401 ? new LoginNeeded(why) : new Error(why);

@@ -20,13 +20,19 @@ export class SampleRing {
     );
   }
 
+  /** Index of the oldest sample that is still there; -1 while there is none. */
+  get kept(): number {
+    return Math.max(this.oldest, this.newest - this.capacity + 1);
+  }
+
   /**
-   * Take time-major samples (n_times x n_channels, µV), the first of which has index `first`.
+   * Take `count` time-major samples (n_times x n_channels, µV), the first of which has index
+   * `first`.
    *
    * Samples up to the newest one are known already and are left out.
    */
-  write(first: number, data: Float32Array): void {
-    const end = first + Math.floor(data.length / this.nChannels);
+  write(first: number, data: Float32Array, count = Math.floor(data.length / this.nChannels)): void {
+    const end = first + count;
     if (end <= this.newest + 1) return;
     if (this.newest < 0) this.oldest = first;
     else this.blank(this.newest + 1, first);
@@ -34,26 +40,31 @@ export class SampleRing {
     for (let c = 0; c < this.nChannels; c++) {
       const channel = this.channels[c]!;
       let place = start % this.capacity;
-      for (let i = (start - first) * this.nChannels + c; i < data.length; i += this.nChannels) {
-        channel[place] = data[i]!;
+      for (let index = start; index < end; index++) {
+        channel[place] = data[(index - first) * this.nChannels + c]!;
         if (++place === this.capacity) place = 0;
       }
     }
     this.newest = end - 1;
   }
 
-  /** Copy the newest `into.length` samples of a channel, oldest first, NaN where there is none. */
-  read(channel: number, into: Float32Array): void {
+  /**
+   * Copy the `into.length` samples of a channel up to index `end`, oldest first; NaN where there is
+   * none, or none any more.
+   */
+  read(channel: number, into: Float32Array, end = this.newest): void {
     const values = this.channels[channel]!;
-    const count = Math.min(into.length, this.capacity);
-    into.fill(Number.NaN, 0, into.length - count);
-    if (this.newest < 0) {
+    const first = end - into.length + 1;
+    const from = Math.max(first, this.newest - this.capacity + 1, 0);
+    const to = Math.min(end, this.newest);
+    if (this.newest < 0 || from > to) {
       into.fill(Number.NaN);
       return;
     }
-    let place = (this.newest + 1) % this.capacity;
-    place = (place - count + this.capacity) % this.capacity;
-    for (let i = into.length - count; i < into.length; i++) {
+    into.fill(Number.NaN, 0, from - first);
+    into.fill(Number.NaN, to - first + 1);
+    let place = from % this.capacity;
+    for (let i = from - first; i <= to - first; i++) {
       into[i] = values[place]!;
       if (++place === this.capacity) place = 0;
     }

@@ -1,5 +1,7 @@
 import { History } from './history';
+import { Delays, Rate } from './pace';
 import {
+  type Bands,
   type Electrode,
   type Link,
   type Marker,
@@ -16,9 +18,9 @@ import {
 } from './protocol';
 import { SampleRing } from './ring';
 
-/** Seconds of signal that are kept and drawn. */
-export const TRACE_SECONDS = 8;
-const MARKERS_KEPT = 64;
+/** Seconds of signal that are kept: as many as the service's log holds. */
+export const KEPT_SECONDS = 300;
+const MARKERS_KEPT = 256;
 
 /** The link between the source and the service; `since` is on the LSL clock. */
 export interface LinkState {
@@ -40,6 +42,7 @@ export interface Listed {
   delay: number | null;
   link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
   seekable: boolean;
+  person: string | null;
 }
 
 /** What the page shows of a session in words and numbers. */
@@ -55,6 +58,10 @@ export interface View {
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
   delay: number | null;
+  /** A pseudonym; null where it is nobody's session. */
+  person: string | null;
+  /** What became of the person's baseline last. */
+  baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
   gaps: number;
   lostSamples: number;
@@ -63,6 +70,9 @@ export interface View {
   missed: number;
   prediction: Prediction | null;
   quality: Quality | null;
+  bands: Bands | null;
+  /** Samples per second, as they came; null where that is not known yet. */
+  rate: number | null;
   latestIndex: number;
   /** The newest sample's stamp, LSL clock. */
   latestTimestamp: number | null;
@@ -81,6 +91,9 @@ export class Session {
   ring: SampleRing | null = null;
   history = new History(2);
   markers: Marker[] = [];
+  /** From the newest samples' stamps to the frames that drew them. */
+  readonly delays = new Delays();
+  private pace = new Rate();
   private readonly now: View = blankView();
   private epoch = '';
   private dirty = false;
@@ -92,7 +105,7 @@ export class Session {
 
   list(listed: Listed): void {
     const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
-    this.now.seekable = listed.seekable;
+    [this.now.seekable, this.now.person] = [listed.seekable, listed.person];
     const [opening, ended] = [state === 'opening', state === 'ended'];
     Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
     if (link) this.relink(link);
@@ -111,7 +124,7 @@ export class Session {
     if (model?.sha256 !== this.now.model?.sha256) this.now.prediction = null;
     if (model) this.history = sameModel(this.now.model, model) ? this.history : past(model);
     Object.assign(this.now, { info, model, outputs, montage, delay });
-    const capacity = Math.ceil(TRACE_SECONDS * info.sfreq);
+    const capacity = Math.ceil(KEPT_SECONDS * info.sfreq);
     if (this.ring?.nChannels !== info.ch_names.length || this.ring.capacity !== capacity)
       this.ring = new SampleRing(info.ch_names.length, capacity);
     this.dirty = true;
@@ -124,6 +137,8 @@ export class Session {
     this.now.latestIndex = this.ring.newest;
     this.now.latestTimestamp = stamps[stamps.length - 1]!;
     this.now.arrival = arrival;
+    this.pace.push(this.now.latestTimestamp, stamps.length);
+    this.now.rate = this.pace.hz;
     this.dirty = true;
   }
 
@@ -138,6 +153,11 @@ export class Session {
     this.dirty = true;
   }
 
+  weigh(message: Bands): void {
+    this.now.bands = message;
+    this.dirty = true;
+  }
+
   mark(message: Marker): void {
     this.markers.push(message);
     if (this.markers.length > MARKERS_KEPT) this.markers.shift();
@@ -149,6 +169,7 @@ export class Session {
       this.now.gaps += 1;
       this.now.lostSamples += message.lost ?? 0;
     } else if (message.event === 'hops_skipped') this.now.hopsSkipped += 1;
+    else if (message.event.startsWith('baseline_')) this.now.baseline = message;
     else this.relink(message);
     this.dirty = true;
   }
@@ -174,12 +195,14 @@ export class Session {
 
   /** Another epoch numbers its samples and entries anew. */
   private restart(epoch: string): void {
-    const { info, model, outputs, montage, delay, ended, endReason, seekable, link } = this.now;
-    const kept = { info, model, outputs, montage, delay, ended, endReason, seekable, link };
-    Object.assign(this.now, blankView(), kept);
+    const { info, model, outputs, montage, delay, person, baseline } = this.now;
+    const { ended, endReason, seekable, link } = this.now;
+    const known = { info, model, outputs, montage, delay, person, baseline };
+    Object.assign(this.now, blankView(), known, { ended, endReason, seekable, link });
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
+    this.pace = new Rate();
     this.history = past(model);
   }
 }
@@ -204,6 +227,8 @@ function blankView(): View {
     outputs: null,
     montage: null,
     delay: null,
+    person: null,
+    baseline: null,
     link: { state: 'unknown', detail: '', since: null },
     gaps: 0,
     lostSamples: 0,
@@ -211,6 +236,8 @@ function blankView(): View {
     missed: 0,
     prediction: null,
     quality: null,
+    bands: null,
+    rate: null,
     latestIndex: -1,
     latestTimestamp: null,
     arrival: null,

@@ -1,9 +1,14 @@
 import type { Connection } from './client';
+import type { ChannelQuality } from './protocol';
 import type { LinkState, View } from './session.svelte';
 import type { Verdict } from './verdict';
 
 /** "69 %": whole per cent, as the bars show. */
 export const percent = (probability: number): string => `${Math.round(probability * 100)} %`;
+
+/** "20 %, mains hum"; a dash where nothing is measured. */
+export const contactWords = (quality: ChannelQuality | undefined): string =>
+  quality ? `${percent(quality.score)}, ${quality.reason ?? 'good'}` : '–';
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -41,7 +46,9 @@ export function linkWords(link: LinkState, lsl: number | null): string {
   if (link.state === 'paused') return 'Paused';
   if (link.state === 'unknown') return 'Link not known yet';
   const lost =
-    lsl !== null && link.since !== null ? `Link lost for ${whole(lsl - link.since)}` : 'Link lost';
+    lsl !== null && link.since !== null
+      ? `Link lost for ${wholeDuration(lsl - link.since)}`
+      : 'Link lost';
   return link.state === 'retrying' ? `${lost}, trying again` : lost;
 }
 
@@ -51,7 +58,8 @@ export function sessionWords(view: View, lsl: number | null): string {
   return view.ended ? 'Ended' : linkWords(view.link, lsl);
 }
 
-const whole = (seconds: number): string =>
+/** As `duration`, but without tenths that would run. */
+export const wholeDuration = (seconds: number): string =>
   seconds < 120 ? `${Math.max(0, Math.round(seconds))} s` : duration(seconds);
 
 /** What a screen reader hears when it changes: states, and no numbers that run. */

@@ -1,16 +1,22 @@
 // @vitest-environment happy-dom
 import { type Component, flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import BandPowers from '../src/components/BandPowers.svelte';
 import Contact from '../src/components/Contact.svelte';
+import Head from '../src/components/Head.svelte';
 import LinkPanel from '../src/components/LinkPanel.svelte';
 import Login from '../src/components/Login.svelte';
 import Masthead from '../src/components/Masthead.svelte';
 import Notice from '../src/components/Notice.svelte';
 import Output from '../src/components/Output.svelte';
+import Plane from '../src/components/Plane.svelte';
+import Rewind from '../src/components/Rewind.svelte';
 import SessionTabs from '../src/components/SessionTabs.svelte';
-import type { Subscribed } from '../src/protocol';
+import Stale from '../src/components/Stale.svelte';
+import type { Bands, Subscribed } from '../src/protocol';
+import type { Verdict } from '../src/verdict';
 import { Session, type View } from '../src/session.svelte';
-import { info, model, quality, subscribed } from './service';
+import { info, model, prediction, quality, subscribed } from './service';
 
 let shown: Record<string, unknown> | null = null;
 let session: Session;
@@ -62,6 +68,38 @@ describe('Output', () => {
   });
 });
 
+describe('Plane', () => {
+  function say(seq: number, valence: number, arousal: number): void {
+    const said = prediction('a', seq, seq * model.hop, valence);
+    said.outputs!['arousal'] = { low: 1 - arousal, high: arousal };
+    session.predict(said);
+    session.publish();
+  }
+  const said: Verdict = { shown: true, outputs: {} };
+  const silent: Verdict = { shown: false, title: 'Link lost', reason: '' };
+  const circle = (): SVGElement | null => document.querySelector('[data-testid="plane-point"]');
+
+  it('has a point, its spread, and both in words', () => {
+    say(0, 0.5, 0.25);
+    say(1, 0.7, 0.25);
+    render(Plane, { session, verdict: said });
+    expect(['cx', 'cy'].map((name) => Number(circle()?.getAttribute(name)))).toEqual([70, 75]);
+    const words = 'Probability of high valence 70 % ± 10, of high arousal 25 % ± 0';
+    expect(text('plane-words')).toBe(`${words}.`);
+    const label = document.querySelector('[data-testid="plane"]')?.getAttribute('aria-label');
+    expect(label?.replaceAll('\u00a0', ' ')).toBe(words);
+  });
+
+  it('has no point where nothing may be said, but says why', () => {
+    say(0, 0.5, 0.25);
+    render(Plane, { session, verdict: silent });
+    expect(circle()).toBeNull();
+    expect(document.querySelector('[data-testid="plane-spread"]')).toBeNull();
+    expect(text('plane-why')).toBe('Link lost');
+    expect(text('plane-words')).toBe('No point: Link lost.');
+  });
+});
+
 describe('Notice', () => {
   it.each([
     [{ info: { ...info, simulated: true } }, 'This signal is simulated.'],
@@ -70,6 +108,13 @@ describe('Notice', () => {
   ])('warns of what is only a demonstration', (change, words) => {
     render(Notice, { view: view(change) });
     expect(text('notice')).toContain(words);
+  });
+
+  it('calls no demonstration what is none', () => {
+    render(Notice, {
+      view: view({ model: { ...model, name: 'own', notice: '0.80 (chance 0.50).' } }),
+    });
+    expect(text('notice')).toBe('▲ Note 0.80 (chance 0.50).');
   });
 
   it('is silent otherwise, but for what the source has to say', () => {
@@ -83,7 +128,7 @@ describe('LinkPanel', () => {
   it('tells a loss, its time, the gaps and the age', () => {
     const link = { state: 'lost', detail: 'Is the headset on?', since: 100 } as const;
     const lost = view({ link, gaps: 2, lostSamples: 70, latestIndex: 4711, missed: 1 });
-    render(LinkPanel, { view: lost, lsl: 112, age: 12 });
+    render(LinkPanel, { view: lost, lsl: 112, age: 12, latency: null });
     expect(text('link-state')).toBe('Link lost for 12 s');
     expect(text('gaps')).toBe('2 gaps, 70 samples lost');
     expect(text('age')).toBe('old: 12 s');
@@ -92,8 +137,30 @@ describe('LinkPanel', () => {
     expect(text('link')).toContain('Is the headset on?');
   });
 
+  it('tells the rate, and marks one that is off; and the delay of what is live', () => {
+    render(LinkPanel, { view: view({ rate: 255.94 }), lsl: 0, age: 0.1, latency: 0.0345 });
+    expect(text('rate')).toBe('255.9 of 256 Hz');
+    expect(text('latency')).toBe('35 ms');
+  });
+
+  it.each<[Partial<View>, number, string]>([
+    [{ rate: 200 }, 0.1, '200.0 of 256 Hz, off'],
+    [{ rate: 256 }, 2.5, '– of 256 Hz'],
+    [{ rate: 256, ended: true }, 0.1, '– of 256 Hz'],
+  ])('does not call a rate good that is off, or old: %j', (change, age, words) => {
+    render(LinkPanel, { view: view(change), lsl: 0, age, latency: null });
+    expect(text('rate')).toBe(words);
+    expect(text('latency')).toBe('–');
+  });
+
+  it('measures no delay of a recording', () => {
+    const replayed = view({ info: { ...info, live: false } });
+    render(LinkPanel, { view: replayed, lsl: 0, age: 0.1, latency: null });
+    expect(text('latency')).toBeUndefined();
+  });
+
   it('claims nothing before the first sample', () => {
-    render(LinkPanel, { view: view({}), lsl: null, age: null });
+    render(LinkPanel, { view: view({}), lsl: null, age: null, latency: null });
     expect(text('age')).toBe('no sample yet');
     expect(text('gaps')).toBe('none');
     expect(text('latest-index')).toBe('none');
@@ -129,6 +196,143 @@ describe('Contact', () => {
   });
 });
 
+describe('BandPowers', () => {
+  const bands: Bands = {
+    type: 'bands',
+    session: 'a',
+    seq: 0,
+    index: 511,
+    timestamp: 2,
+    channels: {
+      TP9: { delta: 12.34, theta: 0.5, alpha: 250.4, beta: 1.005, gamma: 1e6 },
+      AF7: { delta: null, theta: null, alpha: null, beta: null, gamma: null },
+    },
+  };
+  const row = (name: string): (string | undefined)[] =>
+    ['delta', 'theta', 'alpha', 'beta', 'gamma'].map((band) => text(`band-${name}-${band}`));
+
+  it('says each power in three digits, and dashes where there is none', () => {
+    render(BandPowers, { view: view({ bands, latestIndex: 600 }), age: 0.1 });
+    expect(row('TP9')).toEqual(['12.3', '0.50', '250', '1.00', '1e+6']);
+    expect(row('AF7')).toEqual(['–', '–', '–', '–', '–']);
+    expect(document.querySelectorAll('.bar')).toHaveLength(5);
+  });
+
+  it('claims nothing of the past', () => {
+    render(BandPowers, { view: view({ bands, latestIndex: 600 }), age: 3 });
+    expect(row('TP9')).toEqual(['–', '–', '–', '–', '–']);
+  });
+});
+
+describe('Head', () => {
+  const channels = {
+    TP9: { score: 0.97, reason: null },
+    AF7: { score: 0.5, reason: 'mains hum' },
+    Fp2: { score: 0, reason: 'no contact' },
+  } as const;
+  const montage = ['TP9', 'AF7', 'AF8'].map((electrode, i) => ({
+    electrode,
+    channel: ['TP9', 'AF7', 'Fp2'][i]!,
+    distance_mm: 0,
+  }));
+  const electrode = (name: string): HTMLButtonElement =>
+    document.querySelector<HTMLButtonElement>(`[data-testid="electrode-${name}"]`)!;
+  const names = ['TP9', 'AF7', 'Fp2', 'Cz', 'AUX'];
+
+  it('tells each electrode’s state by a mark and a number, and by name to a screen reader', () => {
+    render(Head, { names, montage, channels });
+    expect(names.slice(0, 4).map((name) => text(`electrode-${name}`))).toEqual([
+      'TP9 ✓ 97 %',
+      'AF7 ! 50 %',
+      'Fp2 ✕ 0 %',
+      'Cz ?',
+    ]);
+    expect(names.slice(0, 4).map((name) => electrode(name).getAttribute('aria-label'))).toEqual([
+      'TP9: 97 %, good',
+      'AF7: 50 %, mains hum',
+      'Fp2, for AF8: 0 %, no contact',
+      'Cz: not measured now; the model does not hear it',
+    ]);
+    expect(parseFloat(electrode('TP9').style.left)).toBeCloseTo(12.9, 1);
+    expect(document.body.textContent).toContain('No place on the head is known for AUX.');
+  });
+
+  it.each([
+    ['focus', 'blur'],
+    ['pointerenter', 'pointerleave'],
+  ])('shows the reason on %s, until %s', (begin, end) => {
+    render(Head, { names, montage: null, channels });
+    electrode('AF7').dispatchEvent(new Event(begin));
+    flushSync();
+    expect(text('electrode-words')).toBe('AF7: 50 %, mains hum');
+    electrode('AF7').dispatchEvent(new Event(end));
+    flushSync();
+    expect(text('electrode-words')).toBe('Point at an electrode to read why.');
+  });
+
+  it('goes back to the electrode in focus when the pointer leaves another', () => {
+    render(Head, { names, montage: null, channels });
+    electrode('AF7').dispatchEvent(new Event('focus'));
+    electrode('TP9').dispatchEvent(new Event('pointerenter'));
+    flushSync();
+    expect(text('electrode-words')).toBe('TP9: 97 %, good');
+    electrode('TP9').dispatchEvent(new Event('pointerleave'));
+    flushSync();
+    expect(text('electrode-words')).toBe('AF7: 50 %, mains hum');
+  });
+
+  it('puts a channel without a place where it stands in', () => {
+    const stands = [{ electrode: 'AF7', channel: 'AUX', distance_mm: 0 }];
+    render(Head, { names: ['AUX'], montage: stands, channels: null });
+    expect(electrode('AUX').dataset['state']).toBe('none');
+    expect(document.body.textContent).not.toContain('No place');
+  });
+});
+
+describe('Rewind', () => {
+  const act = { pause: vi.fn(), resume: vi.fn(), move: vi.fn() };
+
+  function slide(value: number): void {
+    const slider = document.querySelector<HTMLInputElement>('[data-testid="trace-back"]')!;
+    slider.value = String(value);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+
+  it('holds what is live, and goes back', () => {
+    render(Rewind, { live: true, behind: 0, room: 60, ...act });
+    expect(text('trace-place')).toBe('Live');
+    document.querySelector('button')!.click();
+    expect(act.pause).toHaveBeenCalledOnce();
+    slide(-12);
+    expect(act.move).toHaveBeenCalledExactlyOnceWith(12);
+  });
+
+  it('says how far back it is, and returns', () => {
+    render(Rewind, { live: false, behind: 72, room: 292, ...act });
+    expect(text('trace-place')).toBe('Held, 1:12 back');
+    document.querySelector('button')!.click();
+    slide(0);
+    expect(act.resume).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('Stale', () => {
+  it('warns of what is older than 2 s', () => {
+    render(Stale, { view: view({}), age: 4.2 });
+    expect(text('stale')).toContain('What is shown is 4.2 s old');
+  });
+
+  it.each<[string, Partial<View>, number | null]>([
+    ['is current', {}, 1.9],
+    ['has not come yet', {}, null],
+    ['has ended', { ended: true }, 9],
+    ['is paused', { link: { state: 'paused', detail: '', since: 0 } }, 9],
+  ])('is silent where the signal %s', (_, change, age) => {
+    render(Stale, { view: view(change), age });
+    expect(text('stale')).toBeUndefined();
+  });
+});
+
 describe('Login', () => {
   function enter(token: string): void {
     const field = document.querySelector<HTMLInputElement>('[data-testid="token"]')!;
@@ -158,11 +362,13 @@ describe('Login', () => {
 
 describe('SessionTabs', () => {
   it('links to each session by the hash and marks the one in focus', () => {
-    const other = new Session('b c', '');
-    render(SessionTabs, { sessions: [session, other], focus: other, lsl: null });
+    const [other, show] = [new Session('b c', ''), vi.fn<() => void>()];
+    render(SessionTabs, { sessions: [session, other], focus: other, lsl: null, show });
     const links = [...document.querySelectorAll('a')];
     expect(links.map((link) => link.getAttribute('href'))).toEqual(['#a', '#b%20c']);
     expect(links.map((link) => link.getAttribute('aria-current'))).toEqual([null, 'true']);
+    links[1]?.click(); // also where the hash is that one's already
+    expect(show).toHaveBeenCalledOnce();
   });
 });
 

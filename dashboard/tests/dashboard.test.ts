@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { pageTime } from '../src/clock';
 import { LoginNeeded } from '../src/rest';
 import { Dashboard } from '../src/dashboard.svelte';
 import type { Listed } from '../src/session.svelte';
@@ -25,6 +26,7 @@ const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
   delay: 0.1,
   link: { timestamp: 0, event: 'connected', detail: '' },
   seekable: false,
+  person: null,
   ...change,
 });
 
@@ -67,15 +69,15 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 5],
+        ['b', 6],
       ]),
     );
     dashboard.choose('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 5]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 6]));
     expect(service.heard).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
-      topics: ['prediction', 'quality', 'signal', 'marker'],
+      topics: ['prediction', 'quality', 'bands', 'signal', 'marker'],
     });
   });
 
@@ -96,6 +98,20 @@ describe('Dashboard', () => {
     listed = [listing('a'), listing('c')];
     service.send({ type: 'session', session: 'c', state: 'opened', reason: null });
     await until(() => expect(topics()).toContainEqual(['c', 1]));
+  });
+
+  it('fetches the list when a baseline may have made it another person’s session', async () => {
+    await start('a');
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
+    listed = [listing('a', { person: 'P01' })];
+    service.send(subscribed('a', 'e1'), {
+      ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
+      ...{ detail: '60 s of rest are being taken', first: 0, lost: null },
+    });
+    await until(() => {
+      dashboard.publish();
+      expect(dashboard.focus?.view.person).toBe('P01');
+    });
   });
 
   it('tells how a session ended', async () => {
@@ -135,6 +151,30 @@ describe('Dashboard', () => {
     expect(dashboard.problem).toBeNull();
   });
 
+  it('raises no alarm over a list that did not come because the service ends', async () => {
+    await start('a');
+    refused = new TypeError('Failed to fetch');
+    service.send({ type: 'session', session: 'b', state: 'closed', reason: null });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(dashboard.problem).toBeNull();
+    service.close(1012, '');
+    await until(() => expect(dashboard.connection.phase).toBe('waiting'));
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(dashboard.problem).toBeNull();
+  });
+
+  it('says so where the list does not come though the service is there', async () => {
+    refused = new Error('the disk is full');
+    dashboard.start(null);
+    await until(() => expect(service.connections).toBe(1));
+    service.hello();
+    await until(() =>
+      expect(dashboard.problem).toBe('The list of sessions did not come: the disk is full'),
+    );
+    service.cut();
+    await until(() => expect(dashboard.problem).toBeNull());
+  });
+
   it('says what the service refused, but not of sessions that are gone', async () => {
     await start('a');
     service.send({ type: 'error', code: 'no_session', message: 'gone', id: 'z' });
@@ -144,7 +184,7 @@ describe('Dashboard', () => {
 
   it('knows how old a live sample is by its stamp, a replayed one by its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 5]));
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();
@@ -152,6 +192,12 @@ describe('Dashboard', () => {
     });
     const session = dashboard.focus!;
     expect(dashboard.age(session)).toBeGreaterThan(99); // hello said that the clock was at 1 s
+    dashboard.drawn(session);
+    dashboard.time = pageTime();
+    expect(dashboard.latency(session)).toBeGreaterThan(99);
+    dashboard.time += 3;
+    expect(dashboard.latency(session)).toBeNull(); // nothing was drawn lately
+    dashboard.time -= 3;
     session.view = { ...session.view, info: { ...info, live: false } };
     expect(dashboard.age(session)).toBeLessThan(90);
   });

@@ -81,6 +81,28 @@ describe('SampleRing', () => {
     expect(shown(ring, 6)[0]).toEqual([null, null, 0, 10, 20, 30]);
   });
 
+  it('reads back to what it still keeps, whatever the stretch', () => {
+    const values = (ring: SampleRing, end: number): number[] => {
+      const into = new Float32Array(3);
+      ring.read(0, into, end);
+      return [...into];
+    };
+    const ring = new SampleRing(1, 6);
+    expect(ring.kept).toBe(-1);
+    ring.write(10, Float32Array.of(10, 11));
+    expect(ring.kept).toBe(10);
+    ring.write(13, Float32Array.of(13, 14, 15, 16), 3);
+    expect([ring.kept, ring.newest]).toEqual([10, 15]);
+    expect(values(ring, 15)).toEqual([13, 14, 15]);
+    expect(values(ring, 12)).toEqual([10, 11, Number.NaN]);
+    expect(values(ring, 17)).toEqual([15, Number.NaN, Number.NaN]);
+    expect(values(ring, 10)).toEqual([Number.NaN, Number.NaN, 10]);
+    expect(values(ring, 3)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+    ring.write(16, Float32Array.of(16, 17));
+    expect(ring.kept).toBe(12);
+    expect(values(ring, 13)).toEqual([Number.NaN, Number.NaN, 13]);
+  });
+
   it('counts indices beyond 32 bits', () => {
     const ring = new SampleRing(1, 4);
     ring.write(5_000_000_000, Float32Array.of(1, 2));

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Link, Signal, Subscribed } from '../src/protocol';
-import { Session, TRACE_SECONDS } from '../src/session.svelte';
+import { Session, KEPT_SECONDS } from '../src/session.svelte';
 import { info, prediction, quality, signal, subscribed } from './service';
 
 let session: Session;
@@ -24,7 +24,7 @@ describe('Session', () => {
     expect(session.view).toBe(before);
     session.publish();
     expect(session.view).toMatchObject({ latestIndex: 31999, latestTimestamp: 999, arrival: 50 });
-    expect(session.ring?.capacity).toBe(TRACE_SECONDS * info.sfreq);
+    expect(session.ring?.capacity).toBe(KEPT_SECONDS * info.sfreq);
     const after = session.view;
     session.publish();
     expect(session.view).toBe(after);
@@ -53,6 +53,18 @@ describe('Session', () => {
     });
   });
 
+  it('shows the newest bands, and the rate once it is known, of this epoch alone', () => {
+    const bands = { type: 'bands', session: 'a', seq: 0, index: 511, timestamp: 2 } as const;
+    session.weigh({ ...bands, channels: {} });
+    for (let second = 0; second <= 3; second++) write(second, second * 256, 256, second);
+    session.publish();
+    expect(session.view).toMatchObject({ bands: { index: 511 }, rate: 256 });
+    place('e2');
+    write(0, 0, 256, 9);
+    session.publish();
+    expect(session.view).toMatchObject({ bands: null, rate: null });
+  });
+
   it('counts the time of a loss from its begin', () => {
     session.link(link(0, 'connected', 10));
     session.link(link(1, 'lost', 20));
@@ -70,6 +82,14 @@ describe('Session', () => {
     session.link(link(0, 'hops_skipped'));
     session.publish();
     expect(session.view).toMatchObject({ missed: 7, hopsSkipped: 1 });
+  });
+
+  it('remembers what became of a baseline, also in another epoch', () => {
+    session.link(link(0, 'baseline_begun'));
+    session.link(link(1, 'baseline_taken'));
+    place('e2');
+    session.publish();
+    expect(session.view.baseline?.event).toBe('baseline_taken');
   });
 
   it('drops a prediction of another model', () => {

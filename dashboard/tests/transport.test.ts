@@ -20,6 +20,7 @@ const replays: Replays = {
     reads += 1;
     return Promise.resolve({ ...replay });
   },
+  timeline: () => Promise.resolve({ model: null, position: [], outputs: {} }),
   change: (_, change) => {
     changes.push(change);
     if (refusal) return Promise.reject(new Error(refusal));
@@ -61,7 +62,7 @@ const tell = (event: Link['event']): void =>
 beforeEach(async () => {
   session = new Session('a', '');
   session.subscribed(subscribed('a', 'e1') as Subscribed);
-  replay = { position: 5, length: 90, speed: 1, paused: false, loop: false };
+  replay = { position: 5, length: 90, speed: 1, paused: false, loop: false, markers: [] };
   [changes, refusal, reads] = [[], null, 0];
   shown = mount(Transport, { target: document.body, props: { session, replays } });
   await settled();

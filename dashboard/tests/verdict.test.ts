@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Session, type View } from '../src/session.svelte';
 import type { Subscribed } from '../src/protocol';
-import { verdict } from '../src/verdict';
+import { current, stale, verdict } from '../src/verdict';
 import { prediction, subscribed } from './service';
 
 const connected = { phase: 'connected' } as const;
@@ -38,8 +38,54 @@ describe('verdict', () => {
     expect(verdict({ ...view, ...change }, connected, age)).toMatchObject({ shown: false, title });
   });
 
+  it('says for how long a link is lost', () => {
+    const link = { state: 'lost', detail: 'Is the headset on?', since: 100 } as const;
+    expect(verdict({ ...view, link }, connected, 0, 112)).toMatchObject({
+      reason: 'For 12 s: Is the headset on?',
+    });
+  });
+
+  it.each([
+    ['warming up: 1.5 of 4.0 s', 'Warming up', 'The model has heard 1.5 of 4 s.', 1.5],
+    [
+      'baseline 34 of 60 s',
+      'Taking the baseline',
+      '34 of 60 s of rest. Sit still, look at one point.',
+      34,
+    ],
+  ])('tells how far it has come: %s', (reason, title, words, done) => {
+    const early = { ...prediction('a', 1, 1, null), status: 'warming_up', reason } as const;
+    expect(verdict({ ...view, prediction: early }, connected, 0)).toMatchObject({
+      ...{ shown: false, title, reason: words },
+      progress: { done },
+    });
+  });
+
   it('shows nothing without a connection', () => {
     const waiting = { phase: 'waiting', until: 0, why: '' } as const;
     expect(verdict(view, waiting, 0)).toMatchObject({ shown: false, title: 'Not connected' });
+  });
+});
+
+describe('stale', () => {
+  it.each<[boolean, Partial<View>, number | null]>([
+    [true, {}, 2.1],
+    [true, { link: { state: 'lost', detail: '', since: 0 } }, 5],
+    [false, {}, 1.9],
+    [false, {}, null],
+    [false, { ended: true }, 9],
+    [false, { link: { state: 'paused', detail: '', since: 0 } }, 9],
+  ])('is %s of %j at %s s', (old, change, age) => {
+    expect(stale({ ...view, ...change }, age)).toBe(old);
+  });
+});
+
+describe('current', () => {
+  it('is a measurement of the newest second, of a signal that comes', () => {
+    const measured = { index: 256 };
+    expect(current({ ...view, latestIndex: 512 }, measured, 0.1)).toBe(measured);
+    expect(current({ ...view, latestIndex: 513 }, measured, 0.1)).toBeNull();
+    expect(current({ ...view, latestIndex: 512 }, measured, 2.1)).toBeNull();
+    expect(current({ ...view, latestIndex: 512 }, null, 0.1)).toBeNull();
   });
 });

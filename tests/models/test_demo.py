@@ -22,7 +22,6 @@ from models.demo import (
     card,
     chunks,
     simulate,
-    smooth,
     train_demo,
 )
 from models.scoring import evaluate, score, stream_logits
@@ -123,15 +122,6 @@ def test_a_person_is_good_hops_labelled_by_the_script() -> None:
     truth = synthesis.truth([p.index for p in good])
     assert stream.labels[:, 0].tolist() == (truth.valence >= 0).astype(int).tolist()
     assert stream.labels[:, 1].tolist() == (truth.arousal >= 0).astype(int).tolist()
-
-
-def test_smoothing_is_of_probabilities() -> None:
-    logits = torch.tensor([[0.0, 0.0, 2.0, 0.0], [4.0, 0.0, 0.0, 0.0]])
-    (plain,) = smooth([logits], 0.0)
-    shares = torch.cat([head.softmax(-1) for head in torch.split(logits, SIZES, dim=-1)], dim=-1)
-    torch.testing.assert_close(plain.exp(), shares)
-    (smoothed,) = smooth([logits], 0.75)
-    torch.testing.assert_close(smoothed[1].exp(), 0.75 * shares[0] + 0.25 * shares[1])
 
 
 def test_a_small_demo_is_made_written_and_told(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from drivers.base import Chunk, StreamInfo
 from drivers.clock import local_clock
@@ -16,6 +15,7 @@ from models.checkpoint import Checkpoint
 from models.decoder import StreamingDecoder
 from models.hops import Hop, HopCutter
 from models.prediction import Prediction
+from models.stepper import BLOCK
 from service.engine import WAITING, Engine, EngineStopped, Slot
 from tests.service.models import random_checkpoint
 
@@ -65,7 +65,7 @@ class Stream:
 
     def play(self, hops: list[Hop]) -> None:
         for hop in hops:
-            assert self.engine.submit(self.slot, hop, local_clock(), wait=True)
+            assert not self.engine.submit(self.slot, hop, local_clock(), wait=True)
         self.engine.finish(self.slot)
 
 
@@ -125,33 +125,94 @@ def test_opening_and_closing_leaks_no_slot(engine: Engine) -> None:
     assert len(rows) == 1
 
 
-def test_a_live_source_skips_when_too_many_hops_wait_and_a_recording_waits(
-    checkpoint: Checkpoint,
+class Held:
+    """A session whose first prediction holds the engine up until ``let`` is called."""
+
+    def __init__(self, engine: Engine, hop: Hop) -> None:
+        self.heard: list[Prediction] = []
+        self._go, begun = threading.Event(), threading.Event()
+
+        def hear(prediction: Prediction, _received: float, _stepped: float) -> None:
+            begun.set()
+            self._go.wait()
+            self.heard.append(prediction)
+
+        self.slot = engine.open(1.0, hear)
+        assert engine.submit(self.slot, hop, 0.0, wait=False) == []
+        begun.wait()
+        self.let = self._go.set
+
+
+def test_a_live_session_that_falls_behind_skips_to_its_newest_hop(
+    engine: Engine, checkpoint: Checkpoint
 ) -> None:
-    engine = Engine(checkpoint)
-    hold, held = threading.Event(), threading.Event()
-    heard: list[Prediction] = []
-
-    def slow(prediction: Prediction, _received: float, _stepped: float) -> None:
-        held.set()
-        hold.wait()
-        heard.append(prediction)
-
-    slot = engine.open(1.0, slow)
     hops = hops_of(checkpoint, noise(2, seconds=12))
-    assert engine.submit(slot, hops[0], 0.0, wait=False)
-    held.wait()  # the engine is busy with the first hop from here on
-    taken = [engine.submit(slot, hop, 0.0, wait=False) for hop in hops[1 : WAITING + 3]]
-    assert taken == [True] * WAITING + [False, False]
-    waited = threading.Thread(
-        target=engine.submit, args=(slot, hops[-1], 0.0), kwargs={"wait": True}
+    held = Held(engine, hops[0])
+    skipped = [engine.submit(held.slot, hop, 0.0, wait=False) for hop in hops[1 : WAITING + 4]]
+    held.let()
+    engine.drain(held.slot)
+    after = [engine.submit(held.slot, hop, 0.0, wait=True) for hop in hops[WAITING + 4 :]]
+    engine.finish(held.slot)
+    assert [len(each) for each in skipped] == [0] * WAITING + [WAITING, 0, 0]
+    assert not any(after)
+    gone = {hop.index for hop in skipped[WAITING]}
+    assert gone == {hop.index for hop in hops[1 : WAITING + 1]}
+    assert [each.index for each in held.heard] == [h.index for h in hops if h.index not in gone]
+    decoder = StreamingDecoder(checkpoint, INFO, 1.0)
+    for hop in hops:
+        if hop.index in gone:
+            decoder.skip(hop)
+    expected = [decoder.predict(hop) for hop in hops if hop.index not in gone]
+    assert_same(held.heard[1:], expected[1:])  # the memory began anew
+
+
+def test_a_recording_waits_instead_and_loses_nothing(
+    engine: Engine, checkpoint: Checkpoint
+) -> None:
+    hops = hops_of(checkpoint, noise(2, seconds=12))
+    held = Held(engine, hops[0])
+    for hop in hops[1 : WAITING + 1]:
+        assert engine.submit(held.slot, hop, 0.0, wait=True) == []
+    waiting = threading.Thread(
+        target=lambda: [
+            engine.submit(held.slot, hop, 0.0, wait=True) for hop in hops[WAITING + 1 :]
+        ]
     )
-    waited.start()
-    hold.set()
-    waited.join()
-    engine.finish(slot)
-    engine.close()
-    assert [each.index for each in heard] == [hop.index for hop in [*hops[: WAITING + 1], hops[-1]]]
+    waiting.start()
+    held.let()
+    waiting.join()
+    engine.finish(held.slot)
+    assert [each.index for each in held.heard] == [hop.index for hop in hops]
+
+
+def test_order_is_kept_under_load_and_a_session_that_falls_behind_harms_nobody(
+    engine: Engine, checkpoint: Checkpoint
+) -> None:
+    """More sessions than a batch takes, from many threads, live ones among recordings."""
+    hops = hops_of(checkpoint, noise(5, seconds=8))
+    streams = [Stream(engine, 1.0) for _ in range(BLOCK + 16)]
+    skipped: list[list[Hop]] = [[] for _ in streams]
+
+    def play(n_threads: int, first: int) -> None:
+        for hop in hops:
+            for n in range(first, len(streams), n_threads):
+                live = n % 5 == 0
+                skipped[n] += engine.submit(streams[n].slot, hop, local_clock(), wait=not live)
+
+    threads = [threading.Thread(target=play, args=(6, first)) for first in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for stream in streams:
+        engine.finish(stream.slot)
+    for n, stream in enumerate(streams):
+        heard = [each.index for each in stream.heard]
+        gone = [hop.index for hop in skipped[n]]
+        assert heard == sorted(set(heard))
+        assert sorted(heard + gone) == [hop.index for hop in hops]
+        assert not gone or n % 5 == 0
+    assert_same(streams[1].heard, streams[BLOCK + 2].heard)
 
 
 def test_an_answer_that_is_no_number_abstains_and_the_memory_begins_anew(
@@ -180,10 +241,10 @@ def test_a_model_that_fails_stops_the_engine_and_says_so(
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     engine = Engine(checkpoint)
 
-    def fail(*_: torch.Tensor) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("the weights have gone")
 
-    monkeypatch.setattr(checkpoint.network, "step", fail)
+    monkeypatch.setattr(engine.stepper, "step", fail)
     slot = engine.open(1.0, lambda *_: None)
     hops = [hop for hop in hops_of(checkpoint, noise(4, seconds=6)) if hop.window is not None]
     engine.submit(slot, hops[0], 0.0, wait=True)

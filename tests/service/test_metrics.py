@@ -14,6 +14,7 @@ from websockets.typing import Origin
 
 import service.sessions
 from models.checkpoint import Checkpoint, load_checkpoint
+from models.processor import ProcessorForm
 from service.attempts import MOST
 from service.client import stream_url
 from service.latency import listen, summary
@@ -170,7 +171,7 @@ async def test_a_service_is_ready_when_its_model_is_loaded_and_lives(
         finally:
             loading.set()
         running.until(lambda: running.http.get("/readyz").status_code == 200)
-        checkpoint.network.step = fail  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(ProcessorForm, "step", fail)
         running.until(lambda: _unready(running.http.get("/readyz")))
         running.until(lambda: running.sessions()["simulate-1"]["state"] == "ended")
         assert "weights have gone" in running.sessions()["simulate-1"]["reason"]

@@ -122,7 +122,7 @@ def test_a_hop_that_was_skipped(
     tmp_path: Path, engine: Engine, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine that is held up makes a live session skip; what is recorded says so."""
-    step = checkpoint.network.step
+    step = engine.stepper.step
     with staged(engine, live=True) as stage:
         stage.play(*chunks_of(0, 1000))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
@@ -134,7 +134,7 @@ def test_a_hop_that_was_skipped(
             stage.until(lambda: link.next >= 4)
             return step(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(checkpoint.network, "step", held_up)
+        monkeypatch.setattr(engine.stepper, "step", held_up)
         for chunk in chunks_of(1000, 1000 + 64 * (WAITING + 4)):
             stage.script.give(chunk)
         stage.until(lambda: link.next >= 4)
@@ -193,7 +193,7 @@ def test_hops_that_were_skipped_while_a_baseline_was_taken(
     tmp_path: Path, aligned: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are part of it, although nothing was said of them."""
-    step = aligned.checkpoint.network.step
+    step = aligned.stepper.step
     with staged(aligned, live=True) as stage:
         stage.play(*chunks_of(0, 1472))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
@@ -209,7 +209,7 @@ def test_hops_that_were_skipped_while_a_baseline_was_taken(
             stage.until(lambda: skipped() >= 3)
             return step(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(aligned.checkpoint.network, "step", held_up)
+        monkeypatch.setattr(aligned.stepper, "step", held_up)
         stage.script.give(*chunks_of(1472, 1536, 64))
         stage.until(lambda: stage.session.history.expected == 1536)  # type: ignore[union-attr]
         begin(stage, 4.0)

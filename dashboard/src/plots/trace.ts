@@ -1,12 +1,9 @@
 import uPlot from 'uplot';
 import type { Marker, Stream } from '../protocol';
 import type { SampleRing } from '../ring';
-import { FONT, brokenLine } from './line';
+import { Lanes } from './lanes';
+import { FONT } from './line';
 import type { Palette } from './palette';
-import { chooseStep, spread } from './scale';
-
-/** The automatic scale is looked at once a second. */
-const RESCALE_MS = 1000;
 
 export interface TraceLook {
   palette: Palette;
@@ -15,23 +12,20 @@ export interface TraceLook {
 }
 
 /**
- * The newest seconds of every channel, one lane each, in one uPlot.
+ * Some seconds of every channel, one lane each.
  *
- * All arrays are allocated once, for one frame's drawing they are only written to. The x axis is
- * seconds before the newest sample; each channel's mean over what is shown is taken off.
+ * uPlot draws the axes; bands, lines and markers are drawn into the same canvas from arrays that
+ * are there already. The x axis is seconds before the right edge.
  */
 export class TracePlot {
-  /** Half a lane's height now, µV. */
-  step = 100;
   private readonly plot: uPlot;
-  private readonly data: uPlot.AlignedData;
-  private readonly lanes: Float32Array[];
-  private readonly rms: number[];
-  private readonly raw: Float32Array;
+  private readonly lanes: Lanes;
   private ring: SampleRing | null = null;
   private markers: readonly Marker[] = [];
-  private drawn = -1;
-  private rescaled = 0;
+  private newest: Marker | undefined;
+  /** Index of the sample at the right edge. */
+  private end = -1;
+  private stale = true;
 
   constructor(
     holder: HTMLElement,
@@ -39,29 +33,32 @@ export class TracePlot {
     private readonly seconds: number,
     private readonly look: TraceLook,
   ) {
-    const length = Math.ceil(seconds * info.sfreq);
-    const xs = Float64Array.from({ length }, (_, i) => (i + 1 - length) / info.sfreq);
-    this.lanes = info.ch_names.map(() => new Float32Array(length).fill(Number.NaN));
-    this.rms = info.ch_names.map(() => 0);
-    this.raw = new Float32Array(length);
-    this.data = [xs, ...this.lanes];
-    this.plot = new uPlot(this.options(holder), this.data, holder);
+    this.lanes = new Lanes(info.ch_names.length, Math.ceil(seconds * info.sfreq));
+    this.plot = new uPlot(this.options(holder), [[], []], holder);
   }
 
-  /** Draw what the ring holds, if it holds anything new. */
-  draw(ring: SampleRing, markers: readonly Marker[], time: number): void {
-    if (ring === this.ring && ring.newest === this.drawn) return;
+  /** Half a lane's height now, µV. */
+  get step(): number {
+    return this.lanes.step;
+  }
+
+  /** Draw what the ring holds up to index `end`; whether there was anything new to draw. */
+  draw(ring: SampleRing, end: number, markers: readonly Marker[], time: number): boolean {
+    const known = ring === this.ring && end === this.end && markers.at(-1) === this.newest;
+    if (known && !this.stale) return false;
+    this.stale = false;
     this.ring = ring;
-    this.drawn = ring.newest;
+    this.end = end;
     this.markers = markers;
-    this.fill(ring, time);
-    this.plot.setData(this.data, false); // the same arrays: it forgets the paths built of them
+    this.newest = markers.at(-1);
+    this.lanes.fill(ring, end, this.look.step, time);
     this.plot.redraw(false, false);
+    return true;
   }
 
   /** Draw again although nothing came: the look or the size changed. */
   refresh(): void {
-    this.drawn = -2;
+    this.stale = true;
   }
 
   resize(width: number, height: number): void {
@@ -71,30 +68,6 @@ export class TracePlot {
 
   destroy(): void {
     this.plot.destroy();
-  }
-
-  private fill(ring: SampleRing, time: number): void {
-    const n = this.lanes.length;
-    const rescale = time - this.rescaled > RESCALE_MS;
-    for (let c = 0; c < n; c++) {
-      ring.read(c, this.raw);
-      const { mean, rms } = spread(this.raw);
-      this.rms[c] = rms;
-      const lane = this.lanes[c]!;
-      const centre = n - c - 0.5;
-      const unit = 0.5 / this.step;
-      for (let i = 0; i < lane.length; i++) {
-        const height = (this.raw[i]! - mean) * unit;
-        // What is off the scale runs along the lane's edge and leaves the other lanes alone.
-        lane[i] = centre + (height > 0.5 ? 0.5 : height < -0.5 ? -0.5 : height);
-      }
-    }
-    if (!rescale && this.look.step === null) return;
-    const step = this.look.step ?? chooseStep(this.rms, this.step);
-    this.rescaled = time;
-    if (step === this.step) return;
-    this.step = step;
-    this.fill(ring, time);
   }
 
   private options(holder: HTMLElement): uPlot.Options {
@@ -119,7 +92,7 @@ export class TracePlot {
           font: FONT,
           size: 28,
           ticks: { show: false },
-          splits: () => evenSeconds(this.seconds),
+          splits: () => roundSeconds(this.seconds),
           values: (_, splits) => splits.map((second) => (second === 0 ? '0 s' : `−${-second} s`)),
         },
         {
@@ -135,43 +108,42 @@ export class TracePlot {
       ],
       series: [
         {},
-        ...names.map((name) => ({
-          label: name,
-          stroke: () => this.look.palette.trace,
-          // Without a GPU, a hairline is drawn in a fifth of the time of a line of 1.25 pixels: the
-          // page's main thread was busy 17 % of the time, not 74 (4 channels, 8 s at 256 Hz, headless).
-          width: 1,
-          paths: brokenLine,
-          points: { show: false },
-        })),
+        { show: false }, // a scale needs a series; the lines are ours
       ],
-      hooks: { drawAxes: [(u) => this.drawGaps(u)], draw: [(u) => this.drawMarkers(u)] },
+      hooks: { draw: [(u) => this.paint(u)] },
     };
   }
 
-  /** Lost samples as bands behind the traces. */
-  private drawGaps(u: uPlot): void {
-    const ring = this.ring;
-    const lane = this.lanes[0];
-    if (!ring || !lane) return;
-    const { ctx } = u;
-    const unit = u.bbox.width / lane.length;
-    const oldest = Math.max(0, lane.length - 1 - (ring.newest - ring.oldest));
+  private paint(u: uPlot): void {
+    const { ring, lanes } = this;
+    if (!ring) return;
+    const { ctx, bbox } = u;
     ctx.save();
     ctx.fillStyle = this.look.palette.gap;
-    for (let i = oldest, from = -1; i < lane.length; i++) {
-      const lost = Number.isNaN(lane[i]!);
-      if (lost && from < 0) from = i;
-      if (lost || from < 0) continue;
-      ctx.fillRect(u.bbox.left + from * unit, u.bbox.top, (i - from) * unit, u.bbox.height);
-      from = -1;
+    lanes.gaps(ring, this.band);
+    ctx.strokeStyle = this.look.palette.trace;
+    // Without a GPU, a hairline is drawn in a fifth of the time of a line of 1.25 pixels: the
+    // page's main thread was busy 17 % of the time, not 74 (4 channels, 8 s at 256 Hz, headless).
+    ctx.lineWidth = 1;
+
+    for (let c = 0; c < lanes.heights.length; c++) {
+      ctx.beginPath();
+      lanes.trace(ctx, c, bbox);
+      ctx.stroke();
     }
     ctx.restore();
+    this.drawMarkers(u);
   }
 
+  /** Lost samples are a band from the last sample before them to the first after. */
+  private readonly band = (from: number, to: number): void => {
+    const { ctx, bbox } = this.plot;
+    const unit = bbox.width / this.lanes.length;
+    ctx.fillRect(bbox.left + from * unit, bbox.top, (to + 1 - from) * unit, bbox.height);
+  };
+
   private drawMarkers(u: uPlot): void {
-    const { ring } = this;
-    if (!ring || this.markers.length === 0) return;
+    if (this.markers.length === 0) return;
     const { ctx } = u;
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = this.look.palette.marker;
@@ -179,7 +151,7 @@ export class TracePlot {
     ctx.font = `600 ${12 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textBaseline = 'top';
     for (const { index, label } of this.markers) {
-      const second = (index - ring.newest) / this.info.sfreq;
+      const second = (index - this.end) / this.info.sfreq;
       if (second < -this.seconds || second > 0) continue;
       const x = u.valToPos(second, 'x', true);
       ctx.beginPath();
@@ -202,8 +174,8 @@ export class TracePlot {
   }
 }
 
-function evenSeconds(seconds: number): number[] {
-  const splits = [];
-  for (let second = -2 * Math.floor(seconds / 2); second <= 0; second += 2) splits.push(second);
-  return splits;
+/** Five or so round seconds, the right edge among them. */
+function roundSeconds(seconds: number): number[] {
+  const step = Math.max(1, seconds / 4);
+  return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => -step * i).reverse();
 }

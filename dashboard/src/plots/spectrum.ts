@@ -1,0 +1,88 @@
+import uPlot from 'uplot';
+import { SPECTRUM_HZ } from '../spectrum';
+import { FONT, brokenLine } from './line';
+import type { Palette } from './palette';
+
+/** Decibels between the lines of the grid. */
+const GRID_DB = 10;
+
+export interface SpectrumLook {
+  palette: Palette;
+  /** The channel that is drawn bold, by its place. */
+  chosen: number;
+}
+
+/** A line for each channel's power density, dB of 1 µV²/Hz; one of them is bold, before the rest. */
+export class SpectrumPlot {
+  private readonly plot: uPlot;
+
+  constructor(
+    holder: HTMLElement,
+    private readonly freqs: Float64Array,
+    private readonly channels: Float64Array[],
+    private readonly look: SpectrumLook,
+  ) {
+    this.plot = new uPlot(this.options(holder), this.data(), holder);
+  }
+
+  /** Draw what the channels' arrays hold now. */
+  draw(): void {
+    this.plot.setData(this.data(), true);
+  }
+
+  resize(width: number, height: number): void {
+    this.plot.setSize({ width, height });
+  }
+
+  destroy(): void {
+    this.plot.destroy();
+  }
+
+  /** The bold line is a series of its own, the last: it is drawn over the others. */
+  private data(): uPlot.AlignedData {
+    return [this.freqs, ...this.channels, this.channels[this.look.chosen]!];
+  }
+
+  private options(holder: HTMLElement): uPlot.Options {
+    const { look } = this;
+    const stroke = (): string => look.palette.soft;
+    const axis = { stroke, grid: { stroke: () => look.palette.line, width: 1 }, font: FONT };
+    const ticks = { show: false };
+    const line = { paths: brokenLine, points: { show: false } };
+    return {
+      width: holder.clientWidth,
+      height: holder.clientHeight,
+      legend: { show: false },
+      cursor: { show: false },
+      padding: [6, 12, 0, 0],
+      scales: { x: { time: false, range: [...SPECTRUM_HZ] }, y: { range: wholeGrid } },
+      axes: [
+        {
+          ...axis,
+          ticks,
+          size: 24,
+          splits: () => [1, 4, 8, 13, 30, 40],
+          values: (_, splits) => splits.map((hz) => (hz === 40 ? '40 Hz' : String(hz))),
+        },
+        {
+          ...axis,
+          ticks,
+          size: 52,
+          incrs: [GRID_DB, 2 * GRID_DB, 4 * GRID_DB],
+          values: (_, splits) => splits.map((db) => `${String(db).replace('-', '−')} dB`),
+        },
+      ],
+      series: [
+        {},
+        ...this.channels.map(() => ({ ...line, stroke, width: 1 })),
+        { ...line, stroke: () => look.palette.trace, width: 2 },
+      ],
+    };
+  }
+}
+
+/** Whole steps of the grid around the values. */
+function wholeGrid(_: uPlot, least: number | null, most: number | null): [number, number] {
+  if (least === null || most === null || !Number.isFinite(least + most)) return [-20, 20];
+  return [GRID_DB * Math.floor(least / GRID_DB), GRID_DB * (Math.floor(most / GRID_DB) + 1)];
+}

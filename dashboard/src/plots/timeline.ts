@@ -1,0 +1,117 @@
+import uPlot from 'uplot';
+import type { Lines } from '../timeline';
+import { clockTime } from '../wording';
+import { FONT, brokenLine } from './line';
+import type { Palette } from './palette';
+
+/** One dash per line, so that lines differ by more than their colour. */
+const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+
+export interface TimelineLook {
+  palette: Palette;
+  /** Where the recording is now, seconds. */
+  position: number;
+  /** Where markers stand, seconds. */
+  markers: readonly number[];
+}
+
+/** A whole recording: its predictions as lines, its markers as ticks, and where it is now. */
+export class TimelinePlot {
+  private readonly plot: uPlot;
+
+  constructor(
+    holder: HTMLElement,
+    private readonly length: number,
+    { names, seconds, values }: Lines,
+    private readonly look: TimelineLook,
+  ) {
+    this.plot = new uPlot(this.options(holder, names), [seconds, ...values], holder);
+  }
+
+  /** Draw again what has changed in the lines or the look. */
+  draw({ seconds, values }: Lines): void {
+    this.plot.setData([seconds, ...values], false);
+    this.plot.redraw(false, false);
+  }
+
+  /** The position under a point of the page, seconds. */
+  at(clientX: number): number {
+    const { left, width } = this.plot.over.getBoundingClientRect();
+    const share = width > 0 ? (clientX - left) / width : 0;
+    return Math.min(1, Math.max(0, share)) * this.length;
+  }
+
+  resize(width: number, height: number): void {
+    this.plot.setSize({ width, height });
+  }
+
+  destroy(): void {
+    this.plot.destroy();
+  }
+
+  private options(holder: HTMLElement, names: readonly string[]): uPlot.Options {
+    const stroke = (): string => this.look.palette.soft;
+    const grid = { stroke: () => this.look.palette.line, width: 1 };
+    const ticks = { show: false };
+    return {
+      width: holder.clientWidth,
+      height: holder.clientHeight,
+      legend: { show: false },
+      cursor: { show: false },
+      padding: [6, 22, 0, 0],
+      scales: { x: { time: false, range: [0, this.length] }, y: { range: [0, 1] } },
+      axes: [
+        {
+          stroke,
+          grid,
+          ticks,
+          font: FONT,
+          size: 24,
+          splits: () => [0, 0.5, 1].map((share) => share * this.length),
+          values: (_, splits) => splits.map(clockTime),
+        },
+        {
+          stroke,
+          grid,
+          ticks,
+          font: FONT,
+          size: 48,
+          splits: () => [0, 0.5, 1],
+          values: () => ['0 %', '50 %', '100 %'],
+        },
+      ],
+      series: [
+        {},
+        ...names.map((label, i) => ({
+          label,
+          stroke: () => this.look.palette.trace,
+          width: 1.5,
+          dash: DASHES[i % DASHES.length]!,
+          paths: brokenLine,
+          points: { show: false },
+        })),
+      ],
+      hooks: { draw: [(u) => this.drawPlaces(u)] },
+    };
+  }
+
+  private drawPlaces(u: uPlot): void {
+    const { ctx, bbox } = u;
+    const line = (second: number, height: number): void => {
+      const x = u.valToPos(second, 'x', true);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + height);
+      ctx.stroke();
+    };
+    ctx.save();
+    ctx.setLineDash([]);
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.strokeStyle = this.look.palette.marker;
+    for (const second of this.look.markers) line(second, bbox.height / 3);
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.strokeStyle = this.look.palette.ink;
+    line(this.look.position, bbox.height);
+    ctx.restore();
+  }
+}

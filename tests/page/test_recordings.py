@@ -1,0 +1,131 @@
+"""Recording, marking, uploading and replaying on the page, against a real service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from drivers.recording import read_recording
+from tests.page.pictures import shots
+from tests.service.live import live
+from tests.service.recordings import write_muse
+
+
+def look(page: Page, name: str) -> None:
+    """Take pictures from the page's top down; nothing may stand out to the side."""
+    page.evaluate("scrollTo(0, 0)")
+    shots(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: Path) -> None:
+    with live("simulate://?seed=2", data_dir=tmp_path) as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
+        page.get_by_test_id("record-name").fill("day 1")  # its digit sets no marker
+        page.get_by_test_id("record-start").click()
+        expect(page.get_by_test_id("recorder-problem")).to_contain_text("name")
+        page.get_by_test_id("record-name").fill("day1")
+        page.get_by_test_id("record-start").click()
+        expect(page.get_by_test_id("recorder-state")).to_contain_text("Recording day1")
+        expect(page.get_by_test_id("recorder-time")).to_have_text(re.compile("0:0[2-9]"))
+        page.get_by_test_id("edit-labels").click()
+        page.get_by_test_id("label-3").fill("eyes open 3")
+        page.get_by_test_id("edit-labels").click()
+        page.locator("h1").click()
+        page.keyboard.press("3")
+        page.get_by_test_id("mark-1").click()
+        last = page.get_by_test_id("last-markers").locator("li").filter(has_text="(api)")
+        expect(last).to_have_count(2)
+        expect(last.nth(0)).to_contain_text("Mark 1")
+        expect(last.nth(1)).to_contain_text("eyes open 3")
+        page.keyboard.press("Control+3")
+        look(page, "recording")
+        page.reload()  # it is found again, and so are the labels
+        expect(page.get_by_test_id("recorder-state")).to_contain_text("Recording day1")
+        expect(page.get_by_test_id("mark-3")).to_contain_text("eyes open 3")
+        page.get_by_test_id("record-stop").click()
+        expect(page.get_by_test_id("recorder-state")).to_contain_text("day1 has ended")
+
+        page.get_by_test_id("to-recordings").click()
+        item = page.get_by_test_id("recording-day1")
+        expect(item).to_contain_text("whole")
+        with page.expect_download() as download:
+            item.get_by_test_id("download").click()
+        assert download.value.suggested_filename == "day1.xdf"
+        recorded = read_recording(download.value.path())
+        assert [each.label for each in recorded.markers] == ["eyes open 3", "Mark 1"]
+        item.get_by_test_id("format").select_option("csv")
+        with page.expect_download() as download:
+            item.get_by_test_id("export").click()
+        assert download.value.suggested_filename == "day1.csv"
+        assert read_recording(download.value.path()).n_times == recorded.n_times
+        expect(item.get_by_test_id("recording-problem")).to_have_count(0)
+        look(page, "recordings")
+
+        item.get_by_test_id("replay").click()
+        expect(page.get_by_test_id("timeline-source")).to_contain_text("In the recording")
+        expect(page.get_by_test_id("to-marker")).to_contain_text("eyes open 3")
+        page.get_by_test_id("play").click()
+        seek(page, 0.5)
+        expect(page.get_by_test_id("link-state")).to_have_text("Paused")
+        (played,) = (n for n in service.sessions() if n != "simulate-1")
+        told = service.http.get(f"/v1/sessions/{played}/replay").json()
+        assert abs(told["position"] / told["length"] - 0.5) < 0.02
+        page.get_by_test_id("to-marker").select_option(index=1)
+        service.until(
+            lambda: (
+                service.http.get(f"/v1/sessions/{played}/replay").json()["position"]
+                == told["markers"][0]["position"]
+            )
+        )
+        look(page, "timeline")
+        service.http.delete(f"/v1/sessions/{played}")
+
+        page.get_by_test_id("to-recordings").click()
+        item.get_by_test_id("delete").click()
+        item.get_by_test_id("delete-confirm").click()
+        expect(item).to_have_count(0)
+        expect(page.get_by_test_id("no-recordings")).to_be_visible()
+    assert not list(tmp_path.glob("day1*"))
+
+
+def seek(page: Page, share: float) -> None:
+    """Click on the timeline's drawing, at a share of its width."""
+    box = page.locator("[data-testid=timeline-plot] .u-over").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+
+def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_told(page: Page, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_muse(tmp_path / "muse.csv", seconds=20)
+    (tmp_path / "letter.csv").write_text("Dear Sir,\nno signal here\n")
+    (tmp_path / "long.csv").write_bytes(b"0" * (1 << 21))
+    with live("simulate://", data_dir=data, upload_mib=1) as service:
+        page.goto(service.url)
+        page.get_by_test_id("to-recordings").click()
+        problem = page.get_by_test_id("upload-problem")
+        page.get_by_test_id("upload-file").set_input_files(tmp_path / "letter.csv")
+        page.get_by_test_id("upload-send").click()
+        expect(problem).to_contain_text("Wanted a recording (muse-lsl CSV")
+        expect(problem).to_contain_text("found text of no known format in letter.csv")
+        look(page, "upload-refused")
+        page.get_by_test_id("upload-file").set_input_files(tmp_path / "long.csv")
+        page.get_by_test_id("upload-send").click()
+        expect(problem).to_contain_text("at most 1 MiB")
+        page.get_by_test_id("upload-file").set_input_files(tmp_path / "muse.csv")
+        page.get_by_test_id("upload-send").click()
+        expect(page.get_by_test_id("upload-kept")).to_contain_text("muse")
+        expect(problem).to_have_count(0)
+        item = page.get_by_test_id("recording-muse")
+        expect(item).to_contain_text("0:20")
+        item.get_by_test_id("replay").click()
+        expect(page.get_by_test_id("timeline-source")).to_contain_text("In this replay so far")
+        expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
+        page.get_by_test_id("speed").select_option("4")
+        expect(page.get_by_test_id("time")).to_have_text("0:20 / 0:20")
+        expect(page.get_by_test_id("play")).to_have_text(re.compile("Play"))
+        look(page, "timeline-so-far")

@@ -1,0 +1,177 @@
+"""Sessions that are made, changed and ended from the page, against a real service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from models.checkpoint import load_checkpoint
+from tests.page.axe import violations
+from tests.page.pictures import shots
+from tests.page.test_now import words
+from tests.service.live import live
+from tests.service.models import random_checkpoint
+
+REST = 10.0
+"""Seconds of the shortest baseline."""
+
+
+def to_start(page: Page, url: str) -> None:
+    """The form of a new session, once the service has told what there is to choose."""
+    page.goto(url)
+    page.get_by_test_id("to-start").click()
+    expect(page.get_by_test_id("scenario").locator("option")).not_to_have_count(0)
+    expect(page.get_by_test_id("model").locator("option")).not_to_have_count(0)
+
+
+def open_source(page: Page, url: str) -> None:
+    page.get_by_test_id("kind-url").check()
+    page.get_by_test_id("source-url").fill(url)
+    page.get_by_test_id("open").click()
+
+
+def test_a_session_is_started_swapped_and_closed(page: Page, tmp_path: Path) -> None:
+    with live(data_dir=tmp_path) as service:
+        page.goto(service.url)
+        page.get_by_test_id("no-session").get_by_role("button").click()
+        expect(page.get_by_test_id("model")).to_have_value("demo")
+        honest = load_checkpoint("demo").scores["subject/valence/balanced_accuracy"]
+        card = page.get_by_test_id("honest-scores")
+        expect(card).to_contain_text(f"valence: {round(100 * honest)} % (chance: 50 %)")
+        page.get_by_test_id("scenario").select_option("simulate://?scenario=calm")
+        page.get_by_test_id("person").fill("P01")
+        expect(page.get_by_test_id("person-words")).to_contain_text(words("P01 is new"))
+        assert violations(page) == []
+        shots(page, "start")
+        page.get_by_test_id("open").click()
+        expect(page.get_by_test_id("plane-point")).to_be_visible()
+        expect(page.get_by_test_id("plane-spread")).to_be_visible()
+        expect(page.get_by_test_id("notice")).to_contain_text(words("simulated"))
+        expect(page.get_by_test_id("session-person")).to_have_text("P01")
+        assert page.url.endswith("#simulate-1")
+        opened = service.sessions()["simulate-1"]
+        assert (opened["source"], opened["person"]) == ("simulate://?scenario=calm", "P01")
+        assert violations(page) == []
+        page.wait_for_timeout(3000)
+        shots(page, "plane")
+
+        page.get_by_test_id("change-model").click()
+        expect(page.get_by_test_id("model").locator("option")).not_to_have_count(0)
+        page.get_by_test_id("model").select_option("workload")
+        page.get_by_test_id("set-model").click()
+        expect(page.get_by_test_id("session-model")).to_have_text("workload")
+        expect(page.get_by_test_id("plane")).to_have_count(0)
+        expect(page.get_by_test_id("warming-up")).to_be_visible()
+        shots(page, "warming-up")
+        page.get_by_test_id("model").select_option("")
+        page.get_by_test_id("set-model").click()
+        expect(page.get_by_test_id("session-model")).to_have_text("none")
+        expect(page.get_by_test_id("status")).to_contain_text(words("only the signal"))
+
+        page.get_by_test_id("close-session").click()
+        page.get_by_test_id("confirm-close").click()
+        expect(page.get_by_test_id("no-session")).to_be_visible()
+        assert service.sessions() == {}
+
+
+def test_sources_are_looked_for(page: Page) -> None:
+    with live() as service:
+        to_start(page, service.url)
+        page.get_by_test_id("kind-scan").check()
+        page.get_by_test_id("scan").click()
+        expect(page.get_by_test_id("scan-progress")).to_be_visible()
+        expect(page.get_by_test_id("scan-found")).to_be_visible()
+        expect(page.get_by_test_id("scan-progress")).to_have_count(0)
+        board = page.get_by_test_id("board")
+        board.select_option("brainflow://ganglion?serial_port=..")
+        assert violations(page) == []
+        shots(page, "scan")
+        page.get_by_test_id("open").click()
+        problem = page.get_by_test_id("start-problem")
+        expect(problem).to_contain_text("Fill in serial_port")
+        page.get_by_test_id("kind-recording").check()
+        page.get_by_test_id("upload-instead").click()
+        expect(page.get_by_test_id("recordings")).to_be_visible()
+        assert service.sessions() == {}
+
+
+def test_a_source_that_is_refused_says_why(page: Page) -> None:
+    with live() as service:
+        to_start(page, service.url)
+        problem = page.get_by_test_id("start-problem")
+        page.get_by_test_id("kind-url").check()
+        page.get_by_test_id("open").click()
+        expect(problem).to_have_text("Choose a source first.")
+        open_source(page, "telepathy://me")
+        expect(problem).to_contain_text("found telepathy://me; choose one of them")
+        open_source(page, "simulate://?scenario=bliss")
+        expect(problem).to_contain_text("scenario=bliss")
+        assert violations(page) == []
+        shots(page, "refused")
+        page.get_by_test_id("kind-recording").check()
+        page.get_by_test_id("recording").fill("../secret.xdf")
+        page.get_by_test_id("open").click()
+        expect(problem).to_contain_text("found the file '../secret.xdf'")
+        open_source(page, "simulate://")
+        expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+        page.get_by_test_id("to-start").click()
+        page.get_by_role("navigation", name="Sessions").get_by_role("link").click()
+        expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+
+
+def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    random_checkpoint(tmp_path / "models", "aligned", REST)
+    with live(data_dir=tmp_path) as service:
+        to_start(page, service.url)
+        page.get_by_test_id("model").select_option("aligned")
+        page.get_by_test_id("open").click()
+        expect(page.get_by_test_id("baseline-left")).to_contain_text("s left")
+        expect(page.get_by_test_id("status")).to_contain_text(words("taking the baseline"))
+        expect(page.get_by_test_id("plane-point")).to_have_count(0)
+        expect(page.get_by_test_id("baseline-person")).to_contain_text(words("nobody"))
+        page.get_by_test_id("person").fill("P02")
+        page.get_by_test_id("take-baseline").click()
+        expect(page.get_by_test_id("baseline-person")).to_contain_text("kept for P02")
+        assert violations(page) == []
+        shots(page, "baseline")
+        expect(page.get_by_test_id("baseline-said")).to_contain_text(
+            "10 s of rest are taken, and kept"
+        )
+        expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s of P02.s rest"))
+        expect(page.get_by_test_id("plane-point")).to_be_visible()
+        kept = service.http.get("/v1/people/P02").json()["baselines"]
+        assert [each["seconds"] for each in kept] == [REST]
+        page.get_by_test_id("take-baseline").click()
+        expect(page.get_by_test_id("baseline-left")).to_be_visible()
+        page.get_by_test_id("use-baseline").click()
+        expect(page.get_by_test_id("baseline-said")).to_contain_text("10 s of rest, taken 20")
+
+
+def test_a_poor_electrode_is_named_and_nothing_is_pretended(page: Page) -> None:
+    with live("simulate://?scenario=poor&seed=1") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("plane-point")).to_be_visible()
+        poor = re.compile(r"Poor signal\. .*(TP9|AF7|AF8|TP10): ")
+        expect(page.get_by_test_id("status")).to_contain_text(poor)
+        expect(page.get_by_test_id("plane-why")).to_have_text("Poor signal")
+        expect(page.get_by_test_id("plane-point")).to_have_count(0)
+        shots(page, "poor")
+
+
+def test_who_may_only_look_starts_nothing(page: Page) -> None:
+    tokens: dict[str, Any] = {
+        "token": "a-token-that-controls",
+        "view_token": "a-token-that-only-views",
+    }
+    with live("simulate://", **tokens) as service:
+        page.goto(service.url)
+        page.get_by_test_id("token").fill(tokens["view_token"])
+        page.get_by_test_id("log-in").click()
+        expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
+        expect(page.get_by_test_id("session-controls")).to_have_count(0)
+        page.get_by_test_id("to-start").click()
+        expect(page.get_by_test_id("only-looks")).to_be_visible()
