@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from urllib.parse import urlsplit
+
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from service.access import refusal
 from service.client import stream_url
@@ -70,6 +74,12 @@ async def test_the_running_service_refuses_them_too() -> None:
             answer = service.http.get("/v1/sessions", headers=headers)
             assert answer.status_code == 403
             assert answer.headers["content-type"] == "application/problem+json"
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(stream_url(service.url), origin="http://evil.example")  # type: ignore[arg-type]
-        assert refused.value.response.status_code == 403
+        here = urlsplit(service.url)
+        rebound = partial(
+            connect, "ws://evil.example/v1/stream", host=here.hostname, port=here.port
+        )
+        foreign = partial(connect, stream_url(service.url), origin=Origin("http://evil.example"))
+        for attempt in (rebound, foreign):
+            with pytest.raises(InvalidStatus) as refused:
+                await attempt()
+            assert refused.value.response.status_code == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ from drivers.base import BadSource
 from drivers.source import Source, parse_source
 from service.admission import NotAdmitted, admit
 from service.recordings import Recordings
-from tests.service.live import live
+from tests.service.live import Live, live
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Live]:
+    with live(source=[], model="none") as service:
+        yield service
 
 
 @pytest.mark.parametrize("url", ["simulate://?seed=2", "lsl://?type=EEG", "brainflow://muse_2"])
@@ -104,3 +111,29 @@ def test_the_api_plays_a_recording_once_it_has_ended(tmp_path: Path) -> None:
         service.http.post("/v1/recordings/own/stop")
         opened = service.http.post("/v1/sessions", json=asked)
         assert opened.status_code == 201, opened.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "secret.csv",
+        "replay://../secret.csv",
+        "replay://%2e%2e/secret.csv",
+        "brainflow://playback_file?file=secret.csv",
+        "brainflow://synthetic?other_info=secret.csv",
+        "brainflow://cyton?serial_port=secret.csv",
+    ],
+)
+def test_the_running_service_opens_none_and_tells_nothing_of_it(
+    source: str, tmp_path_factory: pytest.TempPathFactory, service: Live
+) -> None:
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.csv"
+    answers = []
+    for there in (False, True):
+        if there:
+            secret.write_text("what nobody may read")
+        asked = {"source": source.replace("secret.csv", str(secret))}
+        answers.append(service.http.post("/v1/sessions", json=asked))
+    assert [each.status_code for each in answers] == [403, 403]
+    assert answers[0].json() == answers[1].json()  # not even whether it is there
+    assert service.sessions() == {}
