@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from drivers.base import Chunk, StreamInfo
@@ -12,6 +14,7 @@ from models.checkpoint import Checkpoint
 from models.hops import CutterState, Hop, HopCutter
 from models.montage import meet_montage
 from models.prediction import Outputs, Prediction
+from models.processor import BLOCK, ProcessorForm
 from models.ssm import States
 
 NOT_FINITE = "the model's answer was no number; its memory begins anew"
@@ -91,6 +94,7 @@ class StreamingDecoder:
         self._cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
         self._aligner = Aligner(checkpoint.signal)
         self._failed = False
+        self._form = ProcessorForm(checkpoint.network)
 
     @property
     def state(self) -> DecoderState:
@@ -117,7 +121,7 @@ class StreamingDecoder:
 
     def feed(self, chunk: Chunk) -> list[Prediction]:
         """The predictions that this chunk makes due, in order."""
-        return [self.predict(hop) for hop in self._cutter.feed(chunk)]
+        return self._decode_all([self._aligner.feed(hop) for hop in self._cutter.feed(chunk)])
 
     def predict(self, hop: Hop) -> Prediction:
         """The prediction of a hop as the cutter gives it."""
@@ -127,6 +131,26 @@ class StreamingDecoder:
         """A hop that nobody had time to predict; the memory begins anew at the next ok one."""
         self._aligner.feed(hop)
         self._failed = True
+
+    @torch.inference_mode()
+    def _decode_all(self, hops: Sequence[Hop]) -> list[Prediction]:
+        """As ``decode`` of one after the other. A long chunk's are decoded at once: the windows
+        side by side, then the recurrence over all of them.
+        """
+        ok = [(gate(hop, self.r), hop.window) for hop in hops if hop.window is not None]
+        if len(ok) < 2:
+            return [self.decode(hop) for hop in hops]
+        gates = torch.tensor([[r for r, _ in ok]])
+        if self._failed:
+            gates[0, 0] = 0.0
+        windows = torch.from_numpy(np.stack([window for _, window in ok]))
+        tokens = torch.cat([self._form.embed(part) for part in windows.split(BLOCK)])
+        (logits,), states = self.checkpoint.network.remember(tokens[None], gates, self._states)
+        if not logits.isfinite().all():  # whoever follows one that is no number begins anew
+            return [self.decode(hop) for hop in hops]
+        self._states, self._failed = states, False
+        outputs = iter(self.checkpoint.probabilities(logits))
+        return [prediction(hop, None if hop.window is None else next(outputs)) for hop in hops]
 
     @torch.inference_mode()
     def decode(self, hop: Hop) -> Prediction:

@@ -197,9 +197,13 @@ class MSiMamba(nn.Module):
         -------
         logits (B, S, n_outputs), heads concatenated, and the states after the last hop.
         """
-        batch, n_hops = x.shape[:2]
-        e = self.embed(x.flatten(0, 1))  # (B S, C, d)
-        e = e.reshape(batch, n_hops * self.config.n_channels, self.config.d_model)
+        tokens = self.embed(x.flatten(0, 1))  # (B S, C, d)
+        return self.remember(tokens.reshape(*x.shape[:2], *tokens.shape[1:]), r, states)
+
+    def remember(self, tokens: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
+        """What ``scan`` says of windows that are embedded already, as tokens (B, S, C, d)."""
+        batch, n_hops, n_channels, _ = tokens.shape
+        e = tokens.reshape(batch, n_hops * n_channels, -1)
         r = r.to(e.dtype)
         h, conv = states if states is not None else self.initial_states(batch)
         after = []

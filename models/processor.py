@@ -29,6 +29,10 @@ from models.network import (
     TemporalSpatialFusionBlock,
 )
 
+BLOCK = 64
+"""Hops that a processor steps at once; more wait for the next batch, so memory has a bound, and
+the first are told without waiting for the last."""
+
 
 class ProcessorForm:
     """A copy of a network, to step; for one thread at a time. It learns and saves nothing."""

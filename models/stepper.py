@@ -12,11 +12,7 @@ from torch import Tensor
 
 from models.network import MSiMamba
 from models.pool import EMPTY, Pool
-from models.processor import ProcessorForm
-
-BLOCK = 64
-"""Hops that a processor steps at once; more wait for the next batch, so memory has a bound, and
-the first are told without waiting for the last."""
+from models.processor import BLOCK, ProcessorForm
 
 
 class Stepper(Protocol):

@@ -14,8 +14,8 @@ from drivers import open_recording
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.decoder import StreamingDecoder
 
-CHUNK = 1.0
-"""Seconds of signal between two moves of the progress bar."""
+CHUNK = 16.0
+"""Seconds of signal that are decoded at once, between two moves of the progress bar."""
 
 
 def score(

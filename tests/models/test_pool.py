@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.pool import EMPTY, FIRST_ROWS, Pool
+from models.processor import BLOCK
 from models.snapshot import SnapshotError
-from models.stepper import BLOCK, ProcessorStepper
+from models.stepper import ProcessorStepper
 from tests.models.test_network import SMALL, close, eeg, make
 
 ROOT = Path(__file__).resolve().parents[2]

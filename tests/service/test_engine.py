@@ -15,7 +15,7 @@ from models.checkpoint import Checkpoint
 from models.decoder import StreamingDecoder
 from models.hops import Hop, HopCutter
 from models.prediction import Prediction
-from models.stepper import BLOCK
+from models.processor import BLOCK
 from service.engine import WAITING, Engine, EngineStopped, Slot
 from tests.service.models import random_checkpoint
 
