@@ -144,7 +144,7 @@ class StreamingDecoder:
         if self._failed:
             gates[0, 0] = 0.0
         windows = torch.from_numpy(np.stack([window for _, window in ok]))
-        tokens = torch.cat([self._form.embed(part) for part in windows.split(BLOCK)])
+        tokens = torch.cat([self._form.embed(part) for part in torch.split(windows, BLOCK)])
         (logits,), states = self.checkpoint.network.remember(tokens[None], gates, self._states)
         if not logits.isfinite().all():  # whoever follows one that is no number begins anew
             return [self.decode(hop) for hop in hops]
