@@ -81,8 +81,11 @@ def test_permuted_labels_come_out_at_chance(demo: Checkpoint, people: list[Strea
 
 
 @torch.inference_mode()
-def test_minute_60_is_as_minute_2(demo: Checkpoint, people: list[Stream]) -> None:
-    """The same minute of the same people, an hour long: only the carried state can differ."""
+def test_minute_60_is_as_minute_5(demo: Checkpoint, people: list[Stream]) -> None:
+    """The same minute of the same people, an hour long: only the carried state can differ.
+
+    After four minutes e^-12 of the empty state that it began with is left.
+    """
     n_hops = round(60 * demo.signal.sfreq / demo.signal.hop)
     minute = [replace(s, windows=s.windows[:n_hops], labels=s.labels[:n_hops]) for s in people[:4]]
     x = torch.from_numpy(np.stack([s.windows for s in minute]))
@@ -92,10 +95,10 @@ def test_minute_60_is_as_minute_2(demo: Checkpoint, people: list[Stream]) -> Non
         logits, states = demo.network.scan(x, r, states)
         found.append(logits)
         largest.append(float(states.h.abs().max()))
-    assert largest[59] == pytest.approx(largest[1], rel=0.01)
-    torch.testing.assert_close(found[59], found[1], rtol=1e-3, atol=1e-3)
-    second, last = (score(list(found[k]), minute, SIZES) for k in (1, 59))
-    assert last.accuracies == pytest.approx(second.accuracies, abs=0.01)
+    assert largest[59] == pytest.approx(largest[4], rel=0.01)
+    torch.testing.assert_close(found[59], found[4], rtol=1e-3, atol=1e-3)
+    fifth, last = (score(list(found[k]), minute, SIZES) for k in (4, 59))
+    assert last.accuracies == pytest.approx(fifth.accuracies, abs=0.01)
 
 
 def test_the_decoder_says_what_was_scored(demo: Checkpoint) -> None:
