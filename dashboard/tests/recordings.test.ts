@@ -8,6 +8,7 @@ import type { Marker, Subscribed } from '../src/protocol';
 import { type Recording, type Recordings, lengthOf, size } from '../src/recordings';
 import { Session } from '../src/session.svelte';
 import { subscribed } from './service';
+import { find, text, there } from './dom';
 
 let shown: Record<string, unknown> | null = null;
 let session: Session;
@@ -45,16 +46,6 @@ const recordings: Recordings = {
   },
   play: (name) => answer(['play', name], () => 'replay-2'),
 };
-
-function find<T extends HTMLElement>(testid: string): T {
-  const found = document.querySelector<T>(`[data-testid="${testid}"]`);
-  if (!found) throw new Error(`there is no ${testid}`);
-  return found;
-}
-
-const text = (testid: string): string => find(testid).textContent.replace(/\s+/g, ' ').trim();
-const there = (testid: string): boolean =>
-  document.querySelector(`[data-testid="${testid}"]`) !== null;
 
 async function settled(): Promise<void> {
   session.publish();

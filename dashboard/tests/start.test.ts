@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import Start from '../src/components/Start.svelte';
 import type { OfferedModel, Offers, Sources } from '../src/offers';
 import type { NewSession } from '../src/steering';
+import { find, text, there } from './dom';
 
 let shown: Record<string, unknown> | null = null;
 let wanted: NewSession[];
@@ -29,16 +30,6 @@ const offered = (name: string, change: Partial<OfferedModel> = {}): OfferedModel
 });
 
 let offers: Offers;
-
-function find<T extends HTMLElement>(testid: string): T {
-  const found = document.querySelector<T>(`[data-testid="${testid}"]`);
-  if (!found) throw new Error(`there is no ${testid}`);
-  return found;
-}
-
-const text = (testid: string): string => find(testid).textContent.replace(/\s+/g, ' ').trim();
-const there = (testid: string): boolean =>
-  document.querySelector(`[data-testid="${testid}"]`) !== null;
 
 async function settled(): Promise<void> {
   flushSync();

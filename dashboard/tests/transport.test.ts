@@ -7,6 +7,7 @@ import type { Replay, ReplayChange, Replays } from '../src/replay';
 import { Session } from '../src/session.svelte';
 import { clockTime } from '../src/wording';
 import { signal, subscribed } from './service';
+import { find, text } from './dom';
 
 let shown: Record<string, unknown> | null = null;
 let session: Session;
@@ -28,14 +29,6 @@ const replays: Replays = {
     return Promise.resolve({ ...replay });
   },
 };
-
-function find<T extends HTMLElement>(testid: string): T {
-  const found = document.querySelector<T>(`[data-testid="${testid}"]`);
-  if (!found) throw new Error(`there is no ${testid}`);
-  return found;
-}
-
-const text = (testid: string): string => find(testid).textContent.replace(/\s+/g, ' ').trim();
 
 /** Let answers arrive and show what they say. */
 async function settled(): Promise<void> {

@@ -1,11 +1,8 @@
 import uPlot from 'uplot';
 import type { Lines } from '../timeline';
 import { clockTime } from '../wording';
-import { FONT, brokenLine } from './line';
 import type { Palette } from './palette';
-
-/** One dash per line, so that lines differ by more than their colour. */
-const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+import { probabilityOptions } from './probabilities';
 
 export interface TimelineLook {
   palette: Palette;
@@ -50,47 +47,14 @@ export class TimelinePlot {
   }
 
   private options(holder: HTMLElement, names: readonly string[]): uPlot.Options {
-    const stroke = (): string => this.look.palette.soft;
-    const grid = { stroke: () => this.look.palette.line, width: 1 };
-    const ticks = { show: false };
+    const splits = [0, this.length / 2, this.length];
+    const times = {
+      range: [0, this.length] as [number, number],
+      splits,
+      values: splits.map(clockTime),
+    };
     return {
-      width: holder.clientWidth,
-      height: holder.clientHeight,
-      legend: { show: false },
-      cursor: { show: false },
-      padding: [6, 22, 0, 0],
-      scales: { x: { time: false, range: [0, this.length] }, y: { range: [0, 1] } },
-      axes: [
-        {
-          stroke,
-          grid,
-          ticks,
-          font: FONT,
-          size: 24,
-          splits: () => [0, 0.5, 1].map((share) => share * this.length),
-          values: (_, splits) => splits.map(clockTime),
-        },
-        {
-          stroke,
-          grid,
-          ticks,
-          font: FONT,
-          size: 48,
-          splits: () => [0, 0.5, 1],
-          values: () => ['0 %', '50 %', '100 %'],
-        },
-      ],
-      series: [
-        {},
-        ...names.map((label, i) => ({
-          label,
-          stroke: () => this.look.palette.trace,
-          width: 1.5,
-          dash: DASHES[i % DASHES.length]!,
-          paths: brokenLine,
-          points: { show: false },
-        })),
-      ],
+      ...probabilityOptions(holder, names, this.look, times, { width: 1.5, right: 22 }),
       hooks: { draw: [(u) => this.drawPlaces(u)] },
     };
   }
