@@ -45,6 +45,13 @@ def eeg(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 3) -> Tenso
     return (2.0 * white.cumsum(-1)).to(dtype)
 
 
+def sinusoids(n_times: int) -> Tensor:
+    """One of each frequency that a window can have, (f, 4, L) float64; channels differ in phase."""
+    times = torch.arange(n_times, dtype=torch.float64) / n_times
+    f = torch.arange(1, n_times // 2 + 1, dtype=torch.float64)
+    return torch.sin(2 * math.pi * f[:, None, None] * times + torch.arange(4.0)[:, None])
+
+
 def steps(
     network: MSiMamba, x: Tensor, r: Tensor, states: States | None
 ) -> tuple[Tensor, States | None]:

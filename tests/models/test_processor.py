@@ -17,7 +17,7 @@ from models.network import MSiMamba
 from models.pool import Pool
 from models.processor import ProcessorForm
 from models.ssm import States, keep
-from tests.models.test_network import SMALL, close, eeg, make
+from tests.models.test_network import SMALL, close, eeg, make, sinusoids
 
 
 def stepped(form: ProcessorForm, x: Tensor, r: Tensor, states: States) -> tuple[Tensor, States]:
@@ -79,10 +79,7 @@ def test_it_equals_the_reference(network: MSiMamba, batch: int, seed: int, white
 def test_each_patch_size_equals_the_reference(n_times: int) -> None:
     """One sinusoid per frequency: the maps from one row to two columns, tails included."""
     network = make(replace(SMALL, n_times=n_times, n_scales=1))
-    times = torch.arange(n_times, dtype=torch.float64) / n_times
-    f = torch.arange(1, n_times // 2 + 1, dtype=torch.float64)
-    phase = torch.arange(4.0)[:, None]
-    x = torch.sin(2 * math.pi * f[:, None, None] * times + phase)  # (f, C, L)
+    x = sinusoids(n_times)
     form = ProcessorForm(network)
     close(form.embed(x), network.embed(x))
     close(torch.cat([form.embed(each[None]) for each in x]), network.embed(x))

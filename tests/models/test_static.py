@@ -15,7 +15,7 @@ from models.architecture import MSiMambaConfig
 from models.network import MSiMamba, MultiScaleTemporalBlock
 from models.ssm import States
 from models.static import StaticTemporalBlock, static_form, step_slots
-from tests.models.test_network import SMALL, close, eeg, make, steps
+from tests.models.test_network import SMALL, close, eeg, make, sinusoids, steps
 
 LONGER = replace(SMALL, n_times=128)
 
@@ -69,10 +69,7 @@ def test_it_equals_the_reference(network: MSiMamba, batch: int, seed: int, white
 def test_each_patch_size_equals_the_reference(n_times: int) -> None:
     """One sinusoid per frequency: the maps from two rows to two columns, tails included."""
     network = make(replace(SMALL, n_times=n_times, n_scales=1))
-    times = torch.arange(n_times, dtype=torch.float64) / n_times
-    f = torch.arange(1, n_times // 2 + 1, dtype=torch.float64)
-    phase = torch.arange(4.0)[:, None]
-    x = torch.sin(2 * math.pi * f[:, None, None] * times + phase)  # (f, C, L)
+    x = sinusoids(n_times)
     close(static_form(network).mstb(x), network.mstb(x))
 
 
