@@ -40,10 +40,8 @@ class Stillness:
         if not (self._judged and len(data)):
             return False
         if len(data) > 1 and self._repeats + len(data) < self._least and _differ(data[-2:]):
-            self._last, self._repeats = (
-                data[-1:].copy(),
-                0,
-            )  # it ends in no run, and has no long one
+            # It ends in no run, and has no long one.
+            self._last, self._repeats = data[-1:].copy(), 0
             return False
         rows = data if self._last is None else np.concatenate([self._last, data])
         self._last = data[-1:].copy()

@@ -111,9 +111,8 @@ class Quarters:
             end = (int(numbers[start]) + 1) * self._step
             after: Point | None = None
             if index[-1] != end - 1:  # it took a later sample to complete this
-                after = (
-                    self._after() if stop == len(numbers) else (joined.index[stop], values[stop])
-                )
+                last = stop == len(numbers)
+                after = self._after() if last else (joined.index[stop], values[stop])
             self._add(index, values[start:stop], end, after)
             stamp = float(joined.stamps[stop - 1] + (end - 1 - index[-1]) / self._sfreq)
             found.append(self._newest(end - 1, stamp))

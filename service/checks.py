@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from service.finding import Finding, fail, note, ok
-from service.latency import Heard, NoService, listen, simulated_service, summary
+from service.latency import Heard, listen, simulated_service, summary
 from service.page import find_page
 from service.room import LEAST_BYTES, LOW_BYTES, free_space
+from service.served import NoService
 
 OLDEST_PYTHON = (3, 11)
 SLOW_SYNC = 0.1
@@ -103,8 +104,8 @@ def check_latency(seconds: float = SECONDS) -> Finding:
     """From a sample's reception to its prediction at a client, through a service of its own."""
     name, remedy = "latency", "stop other programs, or let the machine run at its full clock"
     try:
-        with simulated_service() as url:
-            times = summary(asyncio.run(_measure(url, round(PREDICTIONS * seconds))))
+        with simulated_service() as service:
+            times = summary(asyncio.run(_measure(service.url, round(PREDICTIONS * seconds))))
     except NoService as error:
         return fail(name, error.found, error.remedy)
     except TimeoutError:

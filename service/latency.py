@@ -6,21 +6,16 @@ this process, on the same machine and so on the same clock.
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 import numpy as np
 
-from drivers.base import Mismatch
 from drivers.clock import local_clock
 from service.client import Client
 from service.messages import PredictionMessage, SessionState
+from service.served import Served, served
 
 SOURCE = "simulate://?seed=1"
 PERCENTILES = (50, 90, 99, 100)
@@ -29,40 +24,9 @@ Heard: TypeAlias = list[tuple[PredictionMessage, float]]
 """Predictions, each with the time of its arrival."""
 
 
-class NoService(Mismatch):
-    """The service that was to be measured did not start."""
-
-
-@contextmanager
-def simulated_service() -> Iterator[str]:
-    """A service on a free port, whose address it gives; nobody's settings and recordings matter.
-
-    Raises
-    ------
-    NoService
-        If it does not start.
-    """
-    with TemporaryDirectory() as folder:
-        kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("MIMAMBA_")}
-        code = "from service.cli import main; main()"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", "--port", "0", "--source", SOURCE],
-            env={**kept, "MIMAMBA_CONFIG": os.devnull, "MIMAMBA_DATA_DIR": folder},
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        try:
-            said = ""
-            while not (found := re.search(r"http://\S+/", said)):
-                last, said = said, process.stderr.readline()
-                if not said:
-                    raise NoService("a service that starts", repr(last), "run: mimamba serve")
-            yield found[0]
-        finally:
-            process.terminate()
-            process.communicate()
+def simulated_service() -> AbstractContextManager[Served]:
+    """The service to be measured; entering raises NoService if it does not start."""
+    return served(SOURCE, model="demo")
 
 
 async def listen(url: str, count: int, heard_one: Callable[[], object]) -> Heard:

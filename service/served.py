@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service.latency import NoService
+from drivers.base import Mismatch
 
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
+
+
+class NoService(Mismatch):
+    """The service that was to be measured did not start."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,13 @@ class Served:
 
 @contextmanager
 def served(*sources: str, model: str) -> Iterator[Served]:
-    """A service that watches these sources; nobody's settings and recordings matter."""
+    """A service that watches these sources; nobody's settings and recordings matter.
+
+    Raises
+    ------
+    NoService
+        If it does not start.
+    """
     with TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
         kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("MIMAMBA_")}
         code = "from service.cli import main; main()"

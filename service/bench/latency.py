@@ -13,8 +13,8 @@ RATE = 2.0
 
 def measure(seconds: float) -> list[Figure]:
     """One session of the simulator with the shipped model, at a client on this machine."""
-    with simulated_service() as url:
-        heard = asyncio.run(listen(url, max(1, round(RATE * seconds)), lambda: None))
+    with simulated_service() as service:
+        heard = asyncio.run(listen(service.url, max(1, round(RATE * seconds)), lambda: None))
     return [
         Figure(f"{stage}, {'max' if share == 100 else f'p{share}'}", time, "ms")
         for stage, times in summary(heard).items()

@@ -12,9 +12,9 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 
 from service.bench.figures import Figure
-from service.bench.served import STARTING, Served, served
 from service.bench.wire import connected, say
 from service.messages import PredictionMessage, SessionState, Subscribe, decode_server
+from service.served import STARTING, Served, served
 
 SESSIONS = (1, 64, 200)
 SHARE = 8

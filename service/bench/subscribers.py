@@ -18,9 +18,9 @@ from websockets.exceptions import ConnectionClosed
 
 from drivers.clock import local_clock
 from service.bench.figures import Figure
-from service.bench.served import STARTING, Served, served
 from service.bench.wire import connected, say
 from service.messages import Signal, Skipped, Subscribe, decode_server
+from service.served import STARTING, Served, served
 
 READERS, STALLED = 500, 50
 SHARE = 25

@@ -23,8 +23,8 @@ from drivers.recording import Recording
 from drivers.synthesis import Synthesis
 from drivers.writers.edf import write_edf
 from service.bench.machine import describe_machine
-from service.bench.served import served
 from service.page import find_page
+from service.served import served
 from tests.browser import find_browser
 
 SFREQ = 256

@@ -20,8 +20,8 @@ from rich.console import Console
 from service.bench.bench import table
 from service.bench.figures import Figure
 from service.bench.machine import describe_machine
-from service.bench.served import Served, served
 from service.messages import SessionState, Subscribe, Topic, decode_server
+from service.served import Served, served
 from tests.service.live import talk
 from tests.service.recordings import write_muse
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from service.bench import sessions, subscribers
 from service.bench.figures import Figure
 from service.bench.registry import MEASUREMENTS, NoMeasurement, choose
-from service.bench.served import Served
 from service.cli import app
+from service.served import Served
 from tests.service.live import live
 
 TINY = 0.25

@@ -109,6 +109,6 @@ def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatc
 
 def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.latency.SOURCE", "simulate://?colour=blue")
-    monkeypatch.setattr("service.latency.sys.executable", "/bin/false")
+    monkeypatch.setattr("service.served.sys.executable", "/bin/false")
     found = checks.check_latency()
     assert (found.verdict, found.remedy) == ("fail", "run: mimamba serve")
