@@ -155,6 +155,10 @@ class Cyton:
                 else:
                     self._hear(chr(byte))
             self._send_due()
+        self._started = None
+        while left := self._read():  # what was said last may still be on its way
+            for byte in left:
+                self._hear(chr(byte))
 
     def _read(self) -> bytes:
         """Commands, or nothing once the next packet is due."""
