@@ -17,8 +17,8 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="This measurement alone; may be given several times: steps, latency, held, "
-            "sessions, subscribers, score, growth or signal. [default: all]",
+            help="This measurement alone; may be given several times: startup, steps, latency, "
+            "held, sessions, subscribers, score, growth, signal or soak. [default: all but soak]",
             show_default=False,
         ),
     ] = None,
@@ -26,7 +26,7 @@ def bench(
         float | None,
         typer.Option(
             help="About how long each measurement takes; fewer sessions are tried in less. "
-            "[default: 10 to 60]",
+            "[default: 10 to 60; soak takes 600]",
             show_default=False,
             min=0.1,
             max=3600,
@@ -37,8 +37,12 @@ def bench(
         typer.Option(help="Also write the figures to this file.", show_default=False),
     ] = None,
 ) -> None:
-    """Measure what this machine can do: hops a second, latency, sessions, subscribers."""
+    """Measure what this machine can do: hops a second, latency, sessions, subscribers.
+
+    The exit status is 1 where an aim is missed.
+    """
     with one_line_errors():
         from service.bench.bench import bench as run
 
-        run(only or [], seconds, json)
+        if not run(only or [], seconds, json):
+            raise typer.Exit(1)

@@ -1,9 +1,13 @@
-"""The stream's WebSocket under uvicorn: one who does not read is cut off."""
+"""The stream's WebSocket under uvicorn: one who does not read is cut off, one who is gone is told
+nothing more.
+"""
 
 from __future__ import annotations
 
 import logging
 
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.tally import Totals
@@ -18,6 +22,15 @@ class KeptAlive(WebSocketsSansIOProtocol):
     """uvicorn's, which asks by a ping whether its client reads, but would wait for ever for one
     that does not to take what is written to it already.
     """
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Raise ClientDisconnected also where a write has failed, and the end is told a turn later.
+
+        The rest of a batch would be written in vain, and asyncio would warn of each frame.
+        """
+        if message["type"] == "websocket.send" and self.transport.is_closing():
+            raise ClientDisconnected
+        await super().send(message)
 
     def keepalive_timeout(self) -> None:
         """No answer to a ping: drop the connection with all that is still to be sent."""

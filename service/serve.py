@@ -226,8 +226,15 @@ def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
     return [f"Tokens to control and to view, a line each, are in {path}"]
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, kind: type[Server] = Server) -> None:
     """Run the service until it is interrupted.
+
+    Parameters
+    ----------
+    settings
+        What it is told.
+    kind
+        Of server that runs it.
 
     Raises
     ------
@@ -254,7 +261,7 @@ def serve(settings: Settings) -> None:
     console = Console(stderr=True, quiet=settings.log_format == "json")
     start = Start(settings, console)
     app = make_app(settings, start, tokens)
-    start.server = Server(make_config(app, settings), app)
+    start.server = kind(make_config(app, settings), app)
     events = eventlog.told(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events:
         announce(settings, tokens, listener.getsockname()[1], console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,8 @@ from drivers.base import Mismatch
 
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
+SERVE = "import sys; sys.argv[1:] = ['serve']; from service.cli import main; main()"
+"""What ``mimamba serve`` runs."""
 
 
 class NoService(Mismatch):
@@ -31,45 +34,87 @@ class Served:
     pid: int
 
     def rss(self) -> float:
-        """Its resident memory, MB."""
+        """Its resident memory and that of its children, MB; pages that they share count twice."""
         told = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, text=True, check=True
+            ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True
         )
-        return int(told.stdout) / 1000
+        rows = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
+        return sum(_family(self.pid, rows)) / 1000
+
+
+def _family(pid: int, rows: list[tuple[int, ...]]) -> Iterator[int]:
+    """What a process and its children take, of rows of (process, parent, taken)."""
+    for each, parent, taken in rows:
+        if each == pid:
+            yield taken
+        elif parent == pid:
+            yield from _family(each, rows)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The process of a service that starts; ``said`` is the file of all that it says."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+    def served(self) -> Served:
+        """Once it can be reached; raises NoService if that does not come."""
+        end = time.monotonic() + STARTING
+        while self.process.poll() is None and time.monotonic() < end:
+            found = re.search(r"http://\S+/", self.said.read_text())
+            if found:
+                return Served(found[0], self.process.pid)
+            time.sleep(0.01)
+        said = repr(self.said.read_text()[-200:])
+        raise NoService("a service that starts", said, "run: mimamba serve")
+
+    def end(self) -> float:
+        """Have it end, as a terminal or a supervisor does; the seconds that took."""
+        start = time.monotonic()
+        self.process.terminate()
+        self.process.wait()
+        return time.monotonic() - start
+
+
+@contextmanager
+def begun(*sources: str, code: str = SERVE, **settings: str) -> Iterator[Begun]:
+    """Start a service that watches these sources; nobody's settings and recordings matter.
+
+    Parameters
+    ----------
+    sources
+        Their URLs.
+    code
+        What its Python runs.
+    settings
+        By their names.
+    """
+    with TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
+        kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("MIMAMBA_")}
+        given = {"config": os.devnull, "data_dir": folder, "port": "0", **settings}
+        given["source"] = json.dumps(sources)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=kept | {f"MIMAMBA_{name.upper()}": value for name, value in given.items()},
+            stdin=subprocess.DEVNULL,
+            stderr=said,  # a pipe would fill up
+        )
+        try:
+            yield Begun(process, Path(said.name))
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @contextmanager
 def served(*sources: str, model: str) -> Iterator[Served]:
-    """A service that watches these sources; nobody's settings and recordings matter.
+    """A service that watches these sources.
 
     Raises
     ------
     NoService
         If it does not start.
     """
-    with TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
-        kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("MIMAMBA_")}
-        code = "from service.cli import main; main()"
-        named = [part for source in sources for part in ("--source", source)]
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", "--port", "0", "--model", model, *named],
-            env={**kept, "MIMAMBA_CONFIG": os.devnull, "MIMAMBA_DATA_DIR": folder},
-            stdin=subprocess.DEVNULL,
-            stderr=said,  # a pipe would fill up
-        )
-        try:
-            yield Served(address(process, Path(said.name)), process.pid)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def address(process: subprocess.Popen[bytes], said: Path) -> str:
-    """Where a service that starts is to be found."""
-    end = time.monotonic() + STARTING
-    while process.poll() is None and time.monotonic() < end:
-        found = re.search(r"http://\S+/", said.read_text())
-        if found:
-            return found[0]
-        time.sleep(0.05)
-    raise NoService("a service that starts", repr(said.read_text()[-200:]), "run: mimamba serve")
+    with begun(*sources, model=model) as service:
+        yield service.served()

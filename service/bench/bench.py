@@ -19,13 +19,13 @@ WIDTH = 120
 """Columns of the table where no terminal says how many there are."""
 
 
-def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> None:
-    """Measure, and print the table.
+def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> bool:
+    """Measure, and print the table; whether no aim was missed.
 
     Parameters
     ----------
     names
-        Which measurements; all where none is named.
+        Which measurements; the usual where none is named.
     seconds
         About how long each takes; None takes what suits it.
     file
@@ -49,6 +49,7 @@ def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> Non
                 made = {"machine": machine, "figures": found}
                 file.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table(machine, found))
+    return not any(each.met is False for figures in found.values() for each in figures)
 
 
 def table(machine: str, found: dict[str, list[Figure]]) -> Table:

@@ -17,11 +17,15 @@ class NoMeasurement(Mismatch):
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured, in words, and for how many seconds if nobody says; ``module`` has it."""
+    """What is measured, in words, and for how many seconds if nobody says; ``module`` has it.
+
+    What is not ``usual`` is measured only where it is named.
+    """
 
     module: str
     about: str
     seconds: float
+    usual: bool = True
 
     def run(self, seconds: float) -> list[Figure]:
         """Measure for about so many seconds."""
@@ -30,6 +34,7 @@ class Measurement:
 
 
 MEASUREMENTS = {
+    "startup": Measurement("startup", "from the start of a service to its first predictions", 30.0),
     "steps": Measurement("steps", "one hop, and hops a second by batch, beside other ways", 60.0),
     "latency": Measurement("latency", "from samples to their prediction at a client", 30.0),
     "held": Measurement("held", "sessions that the engine alone holds at 4 hops a second", 30.0),
@@ -38,13 +43,15 @@ MEASUREMENTS = {
     "score": Measurement("offline", "a recording scored, times real time", 10.0),
     "growth": Measurement("growth", "what a session costs beside 1, 10, 100 and 1,000", 30.0),
     "signal": Measurement("signal", "ring, filters, resampler, quality and bands, by chunk", 10.0),
+    "soak": Measurement("soak", "a service at 8 times the pace, clients come and go", 600.0, False),
 }
 
 
 def choose(names: Sequence[str]) -> dict[str, Measurement]:
-    """Those of these names, or all where none is named; raises NoMeasurement."""
+    """Those of these names, or the usual where none is named; raises NoMeasurement."""
     for name in names:
         if name not in MEASUREMENTS:
             there = ", ".join(MEASUREMENTS)
             raise NoMeasurement(f"one of {there}", repr(name), "run: mimamba bench --only NAME")
-    return {name: MEASUREMENTS[name] for name in names or MEASUREMENTS}
+    usual = [name for name, each in MEASUREMENTS.items() if each.usual]
+    return {name: MEASUREMENTS[name] for name in names or usual}

@@ -7,12 +7,11 @@ import re
 import time
 from dataclasses import dataclass, field
 
-import httpx
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 
 from service.bench.figures import Figure
-from service.bench.wire import connected, say
+from service.bench.wire import ask, connected, say
 from service.messages import PredictionMessage, SessionState, Subscribe, decode_server
 from service.served import STARTING, Served, served
 
@@ -104,7 +103,7 @@ async def hear(client: ClientConnection, end: float) -> object:
 
 async def skipped_by(service: Served) -> int:
     """Hops that a busy engine has skipped so far."""
-    async with httpx.AsyncClient(base_url=service.url, timeout=STARTING) as http:
-        lines = (await http.get("metrics")).text.splitlines()
+    _, told = await ask(service.url, "/metrics")
+    lines = told.decode().splitlines()
     skips = [each for each in lines if re.match(r'mimamba_hops_total\{.*"skipped"', each)]
     return sum(round(float(each.rsplit(" ", 1)[1])) for each in skips)

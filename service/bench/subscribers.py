@@ -6,19 +6,19 @@ The clients are in this process and so on the clock of the service; their own de
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-import httpx
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from drivers.clock import local_clock
 from service.bench.figures import Figure
-from service.bench.wire import connected, say
+from service.bench.wire import ask, connected, say
 from service.messages import Signal, Skipped, Subscribe, decode_server
 from service.served import STARTING, Served, served
 
@@ -141,8 +141,7 @@ def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:
 
 async def until_subscribed(service: Served, count: int) -> None:
     """Wait until so many connections are there, and a second for the last of them."""
-    async with httpx.AsyncClient(base_url=service.url, timeout=STARTING) as http:
-        async with asyncio.timeout(STARTING):
-            while (await http.get("healthz")).json()["subscribers"] < count:
-                await asyncio.sleep(0.2)
+    async with asyncio.timeout(STARTING):
+        while json.loads((await ask(service.url, "/healthz"))[1])["subscribers"] < count:
+            await asyncio.sleep(0.2)
     await asyncio.sleep(1)

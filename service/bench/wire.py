@@ -1,10 +1,13 @@
-"""A bare client of the stream, in msgpack: what it measures is not its own."""
+"""A bare client of the stream and of the API: what it measures is not its own."""
 
 from __future__ import annotations
 
+import asyncio
+import http.client
+import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -13,9 +16,14 @@ from websockets.typing import Subprotocol
 from service.client import stream_url
 from service.messages import MSGPACK_SUBPROTOCOL, ClientMessage, encode
 
+PATIENCE = 60.0
+"""Seconds that an answer may take."""
+
 
 @asynccontextmanager
-async def connected(url: str, narrow: bool = False) -> AsyncIterator[ClientConnection]:
+async def connected(
+    url: str, narrow: bool = False, binary: bool = True
+) -> AsyncIterator[ClientConnection]:
     """A connection; a ``narrow`` one holds next to nothing that it has not read."""
     parts = urlsplit(url)
     plug = socket.socket()
@@ -25,7 +33,7 @@ async def connected(url: str, narrow: bool = False) -> AsyncIterator[ClientConne
     async with connect(
         stream_url(url),
         sock=plug,
-        subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)],
+        subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)] if binary else None,
         compression=None,
         max_queue=1 if narrow else 16,
     ) as client:
@@ -34,4 +42,21 @@ async def connected(url: str, narrow: bool = False) -> AsyncIterator[ClientConne
 
 async def say(client: ClientConnection, message: ClientMessage) -> None:
     """Send a message."""
-    await client.send(encode(message, binary=True))
+    binary = client.subprotocol is not None
+    await client.send(encode(message, binary), text=not binary)
+
+
+async def ask(
+    url: str, path: str, body: object = None, method: str | None = None
+) -> tuple[int, bytes]:
+    """Status and body of the API's answer; what has a body is a POST, if nothing is said."""
+    return await asyncio.to_thread(_ask, url, path, body, method or ("POST" if body else "GET"))
+
+
+def _ask(url: str, path: str, body: object, method: str) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)) as connection:
+        sent = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, sent, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()

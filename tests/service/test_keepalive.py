@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from service.keepalive import KeptAlive
 from service.messages import Heartbeat, Ping, encode
 from tests.service.live import Live, live, talk
 from tests.service.test_injection import upgraded
@@ -53,3 +58,33 @@ async def test_one_who_does_not_read_is_cut_off_and_one_who_does_stays(
     assert told["mimamba_errors_total", "stalled"] == 2
     cut = [each for each in caplog.records if each.getMessage() == "client does not read"]
     assert [each.__dict__["peer"] for each in cut] == ["127.0.0.1"] * 2
+
+
+async def test_one_who_is_gone_is_written_to_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    gone, told = asyncio.Event(), asyncio.Event()
+
+    async def tell(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await gone.wait()  # its message is not read: so the loop does not see it go
+        try:
+            for _ in range(20):
+                await send({"type": "websocket.send", "bytes": b"news"})
+        finally:
+            told.set()
+
+    config = uvicorn.Config(tell, ws=KeptAlive, log_config=None)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: KeptAlive(config, ServerState(), {}), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    with caplog.at_level(logging.WARNING):
+        plug = await asyncio.to_thread(upgraded, f"http://127.0.0.1:{port}")
+        plug.sendall(struct.pack(">BBI2s", 0x82, 0x82, 0, b"me"))
+        await asyncio.sleep(0.1)
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        plug.close()
+        gone.set()
+        await asyncio.wait_for(told.wait(), 10)
+    server.close()
+    assert not caplog.records
