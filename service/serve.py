@@ -21,6 +21,7 @@ from rich.markup import escape
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
 from service import config, eventlog
+from service.allocator import keep_small
 from service.app import Running, make_app
 from service.keepalive import PATIENCE, KeptAlive
 from service.oscout import find_address
@@ -249,6 +250,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     CannotListen
         If the port for markers cannot be had.
     """
+    keep_small()
     if settings.lsl_out:
         liblsl()
     check_certificate(settings)
