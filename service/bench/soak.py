@@ -1,7 +1,7 @@
 """A service at eight times the recorded pace, and visitors that come and go: what stays of it.
 
 Two recordings are played: one is let alone, so that its logs fill, the other begins anew every
-15 s and is moved about. Logs grow until they are full; the longest keeps an hour of predictions,
+15 s and is moved about; beside them a simulated headset is recorded. Logs grow until they are full; the longest keeps an hour of predictions,
 which at this pace is full after 450 s. Until then memory may grow, and is judged from there on: in
 less than 600 s from three quarters on, with logs that are less full. At the end one still records
 and one still reads, as it is when somebody stops a service.
@@ -31,8 +31,8 @@ from service.messages import Subscribe
 from service.served import Begun, Served, begun
 
 SPEED = 8
-WATCHED, MOVED = "long", "short"
-"""The recordings, and so the sessions."""
+WATCHED, MOVED, LIVE = "/long.csv?", "/short.csv?", "simulate://?seed=1"
+"""What the sources have in them: the recordings' names, and the headset."""
 PERIOD, SFREQ = 120.0, 256
 """Seconds of signal that are made, and that the short recording has."""
 PASSERS_BY = 8
@@ -65,18 +65,17 @@ class Memory:
 def measure(seconds: float) -> list[Figure]:
     """All figures of one long run; what was wrong in it is told on stderr in its own words."""
     with TemporaryDirectory() as folder:
-        sources = recordings(Path(folder), seconds)
+        sources = sources_in(Path(folder), seconds)
         settings = {"model": "demo", "log_format": "json"}
         with begun(*sources, code=PROGRAM, **settings) as service:
             return asyncio.run(soak(service, seconds))
 
 
-def recordings(folder: Path, seconds: float) -> list[str]:
-    """The sources: a recording that lasts for all of the time, and one in a loop."""
-    made = write_muse(folder / f"{MOVED}.csv", 1)
-    rounds = int(SPEED * seconds / PERIOD) + 2
-    long = write_muse(folder / f"{WATCHED}.csv", rounds)
-    return [f"replay://{path}?speed={SPEED}&loop=1" for path in (long, made)]
+def sources_in(folder: Path, seconds: float) -> list[str]:
+    """The sources: a recording that lasts for all of the time, one in a loop, and a headset."""
+    short = write_muse(folder / "short.csv", 1)
+    long = write_muse(folder / "long.csv", int(SPEED * seconds / PERIOD) + 2)
+    return [*(f"replay://{path}?speed={SPEED}&loop=1" for path in (long, short)), LIVE]
 
 
 def write_muse(path: Path, rounds: int) -> Path:
@@ -94,19 +93,20 @@ def write_muse(path: Path, rounds: int) -> Path:
 async def soak(begun: Begun, seconds: float) -> list[Figure]:
     """Visit for so long, then stop the service in the midst of it."""
     service = begun.served()
-    watched, moved = await opened(service)
-    visitors = Visitors(service.url, watched, moved)
+    watched, moved, recorded = await opened(service)
+    visitors = Visitors(service.url, watched, moved, recorded)
     end = time.monotonic() + seconds
     passers = [asyncio.create_task(visitors.come_and_go(end)) for _ in range(PASSERS_BY)]
     memory, told = await look(service, watched, seconds)
     await asyncio.gather(*passers)
-    await ask(service.url, "/v1/recordings", {"session": watched})
+    await ask(service.url, "/v1/recordings", {"session": recorded})
     async with connected(service.url) as last:
         await say(last, Subscribe(watched, TOPICS))
         took = await asyncio.to_thread(begun.end)
     return [
         *(Figure(f"visits: {kind}", n, "") for kind, n in sorted(visitors.visits.items())),
         Figure("messages heard", visitors.messages, "messages"),
+        Figure("recordings made", visitors.recordings, "recordings"),
         none_of("visits that hung or failed", visitors.failures),
         *of_memory(memory, told, seconds),
         *of_log(begun.said.read_text().splitlines(), visitors.erred),
@@ -115,18 +115,18 @@ async def soak(begun: Begun, seconds: float) -> list[Figure]:
     ]
 
 
-async def opened(service: Served) -> tuple[str, str]:
-    """The ids of both sessions, once they are open."""
+async def opened(service: Served) -> tuple[str, str, str]:
+    """The ids of the three sessions, once they are open."""
     while True:
         _, told = await ask(service.url, "/v1/sessions")
         found = {each["source"]: each for each in msgspec.json.decode(told)}
-        if len(found) == 2 and all(each["state"] != "opening" for each in found.values()):
-            return _id(found, WATCHED), _id(found, MOVED)
+        if len(found) == 3 and all(each["state"] != "opening" for each in found.values()):
+            return _id(found, WATCHED), _id(found, MOVED), _id(found, LIVE)
         await asyncio.sleep(0.1)
 
 
-def _id(found: dict[str, dict[str, str]], recording: str) -> str:
-    return next(each["id"] for source, each in found.items() if f"/{recording}.csv" in source)
+def _id(found: dict[str, dict[str, str]], part: str) -> str:
+    return next(each["id"] for source, each in found.items() if part in source)
 
 
 async def look(service: Served, session: str, seconds: float) -> tuple[Memory, int]:

@@ -68,7 +68,7 @@ def start() -> Start:
 
 
 async def hear(url: str, pid: int) -> tuple[float, float, float]:
-    """When the first prediction came, the work that took, and when the first one came that is ok."""
+    """When the first prediction came, the work up to it, and when the first came that is ok."""
     first = worked = 0.0
     async with asyncio.timeout(STARTING), connected(url) as client:
         while True:

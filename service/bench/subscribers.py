@@ -1,6 +1,8 @@
 """Many subscribers of one session, and beside them some that never read.
 
 The clients are in this process and so on the clock of the service; their own delay is in the ages.
+Half of the time is without the others: ``--seconds 120`` has both for a minute, in which whoever
+does not read is cut off. In less than 70 s one may still catch up, having missed nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from drivers.clock import local_clock
 from service.bench.figures import Figure
 from service.bench.wire import ask, connected, say
+from service.keepalive import PATIENCE
 from service.messages import Signal, Skipped, Subscribe, decode_server
 from service.served import STARTING, Served, served
 
@@ -29,6 +33,14 @@ AT_ONCE = 20
 """Connections that are made at the same time."""
 AGE = 0.1
 """Seconds that 99 % of messages may be old."""
+ROOM = 0.125
+"""MB for each client, by which memory may grow: 64 KiB is written ahead of one who is slow, and as
+much is on its way there."""
+NOISE = 1.5
+"""Times the median age without them that it may be beside those who do not read: two halves of a
+run without any differ by less, on a busy machine."""
+TOLD, CLOSED, CAUGHT_UP, LEFT = "told what they skipped", "closed", "caught up", "told nothing"
+"""What becomes of one who does not read for long."""
 
 
 @dataclass
@@ -48,7 +60,8 @@ def measure(seconds: float) -> list[Figure]:
     stalled = max(1, readers * STALLED // READERS)
     with served("simulate://", model="none") as service:
         alone = asyncio.run(subscribers(service, seconds / 2, readers, 0))
-        return alone + asyncio.run(subscribers(service, seconds / 2, readers, stalled))
+        beside = asyncio.run(subscribers(service, seconds / 2, readers, stalled))
+    return [*alone, *beside, *compared(alone, beside)]
 
 
 @asynccontextmanager
@@ -89,17 +102,17 @@ async def stall(url: str, limit: asyncio.Semaphore, over: asyncio.Event) -> str:
     """Read nothing until it is over; then what was told of it."""
     async with subscribed(url, limit, narrow=True) as client:
         await over.wait()
-        with suppress(ConnectionClosed):
+        with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(STARTING):
                 while True:
                     message = decode_server(await client.recv())
                     if isinstance(message, Skipped):
-                        return "told what they skipped"
+                        return TOLD
                     if isinstance(message, Signal):
                         newest = np.frombuffer(message.timestamps, "<f8")[-1]
                         if local_clock() - newest < 1:
-                            return "caught up"
-    return "closed"
+                            return CAUGHT_UP
+        return CLOSED if client.state is not State.OPEN else LEFT
 
 
 async def subscribers(service: Served, seconds: float, readers: int, stalled: int) -> list[Figure]:
@@ -119,9 +132,34 @@ async def subscribers(service: Served, seconds: float, readers: int, stalled: in
     told = f"{readers} readers" + (f" beside {stalled} that do not" if stalled else "")
     return [
         *figures(told, heard, readers * seconds),
-        Figure(f"{told}: memory of the service, growth", after - before, "MB"),
+        growth(told, after - before, readers + stalled),
         *(Figure(f"{told}: these, then {how}", n, "clients") for how, n in outcomes.items()),
+        *([of_stalled(told, outcomes, seconds)] if stalled else []),
     ]
+
+
+def growth(told: str, grown: float, clients: int) -> Figure:
+    """Of the service's memory while it tells them."""
+    room = ROOM * clients
+    what, aim = f"{told}: memory of the service, growth", f"<= {room:.3g} MB"
+    return Figure(what, grown, "MB", aim, grown <= room)
+
+
+def of_stalled(told: str, outcomes: Counter[str], seconds: float) -> Figure:
+    """Those who were left in the dark; soon enough after, nobody has missed anything yet."""
+    fair = (TOLD, CLOSED) if seconds >= PATIENCE + 5 else (TOLD, CLOSED, CAUGHT_UP)
+    left = outcomes.total() - sum(outcomes[each] for each in fair)
+    return Figure(f"{told}: of these, neither told nor closed", left, "clients", "0", left == 0)
+
+
+def compared(alone: list[Figure], beside: list[Figure]) -> list[Figure]:
+    """What those who do not read change for those who do."""
+    ages = [figure for figure in (*alone, *beside) if figure.what.endswith("age, p50")]
+    if len(ages) < 2:
+        return []
+    rise = ages[1].value / ages[0].value
+    what = "age, p50, beside those that do not read"
+    return [Figure(what, rise, "times", f"<= {NOISE:g} times", rise <= NOISE)]
 
 
 def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:

@@ -36,28 +36,32 @@ class Visitors:
     ----------
     url
         The service.
-    watched, moved
-        A session that is let alone, and one whose recording and model may be changed.
+    watched, moved, recorded
+        A session that is let alone, one whose recording and model may be changed, and one of a live
+        source, which alone can be recorded.
 
     Attributes
     ----------
+    kinds
+        Of visits.
     visits
         How many there were of each kind.
-    messages
-        That they heard.
+    messages, recordings
+        That they heard, and that they made.
     erred
         How often, at most, one said what the service warns its operator of.
     failures
         Visits that hung or that the service failed, by what was seen.
     """
 
-    def __init__(self, url: str, watched: str, moved: str) -> None:
+    def __init__(self, url: str, watched: str, moved: str, recorded: str) -> None:
         self._url, self._watched, self._moved = url, watched, moved
+        self._recorded = recorded
         self._random = random.Random(1)
         self.visits: Counter[str] = Counter()
-        self.messages = self.erred = 0
+        self.messages = self.recordings = self.erred = 0
         self.failures: list[str] = []
-        self._kinds: dict[str, Callable[[], Awaitable[None]]] = {
+        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
             "read": self._read,
             "cut off": self._cut,
             "babble": self._babble,
@@ -73,15 +77,18 @@ class Visitors:
     async def come_and_go(self, end: float) -> None:
         """One visit after the other until then."""
         while time.monotonic() < end:
-            kind = self._random.choice(list(self._kinds))
-            self.visits[kind] += 1
-            try:
-                async with asyncio.timeout(HANGING):
-                    await self._kinds[kind]()
-            except TimeoutError:
-                self.failures.append(f"{kind}: hung")
-            except (OSError, ConnectionClosed) as error:
-                self.failures.append(f"{kind}: {error!r}")
+            await self.visit(self._random.choice(list(self.kinds)))
+
+    async def visit(self, kind: str) -> None:
+        """One visit of a kind."""
+        self.visits[kind] += 1
+        try:
+            async with asyncio.timeout(HANGING):
+                await self.kinds[kind]()
+        except TimeoutError:
+            self.failures.append(f"{kind}: hung")
+        except (OSError, ConnectionClosed) as error:
+            self.failures.append(f"{kind}: {error!r}")
 
     async def read(self, client: ClientConnection, seconds: float) -> None:
         """Hear what is said for so long."""
@@ -140,11 +147,11 @@ class Visitors:
 
     async def _record(self) -> None:
         """Record, list, stop, download and delete."""
-        session = self._random.choice([self._watched, self._moved])
-        status, told = await self._answered("/v1/recordings", {"session": session})
+        status, told = await self._answered("/v1/recordings", {"session": self._recorded})
         if status != 201:
             return  # another one records it
-        name = json.loads(told)["id"]
+        self.recordings += 1
+        name = json.loads(told)["name"]
         await asyncio.sleep(self._some())
         await self._answered("/v1/recordings")
         await self._answered(f"/v1/recordings/{name}/stop", {})

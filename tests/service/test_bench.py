@@ -45,9 +45,10 @@ def test_subscribers_are_measured() -> None:
         service.opened("simulate-1")
         there = Served(service.url, os.getpid())
         found = asyncio.run(subscribers.subscribers(there, TINY, 3, 1))
-    check(found, ["per second", "", "ms", "ms", "MB", "clients"])
+    check(found, ["per second", "", "ms", "ms", "MB", "clients", "clients"])
     assert found[0].value > 0
     assert found[1].met
+    assert found[-1].met
 
 
 def test_sessions_are_measured() -> None:
@@ -75,7 +76,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
 
 
 def test_an_unknown_measurement_is_refused() -> None:
-    with pytest.raises(NoMeasurement, match=r"one of steps, .*; found 'speed'; run: mimamba"):
+    with pytest.raises(NoMeasurement, match=r"one of startup, .*; found 'speed'; run: mimamba"):
         choose(["signal", "speed"])
     told = CliRunner().invoke(app, ["bench", "--only", "speed"])
     assert told.exit_code == 2

@@ -1,0 +1,21 @@
+"""The bench of a start: what it waits for comes, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from service.bench.startup import hear, processor_time
+from tests.service.live import live
+from tests.service.recordings import write_muse
+
+
+def test_the_first_predictions_are_heard_in_order(tmp_path: Path) -> None:
+    path = write_muse(tmp_path / "muse.csv", 30)
+    before, worked_before = time.monotonic(), processor_time(os.getpid())
+    with live(f"replay://{path}?speed=8&hold=1", model="demo") as service:
+        first, worked, ok = asyncio.run(hear(service.url, os.getpid()))
+    assert before < first < ok < time.monotonic()
+    assert worked_before <= worked <= processor_time(os.getpid())
