@@ -219,10 +219,9 @@ class Connection:
 
     def _next_state(self) -> list[bytes]:
         """What became of a session; told when all that it said before is sent."""
-        states = self._hub.states.read(self._states, self._hub.states.next)
-        if not states:
+        if self._states == self._hub.states.next:
             return []
-        seq, state = states[0]
+        seq, state = self._hub.states.read(self._states, self._hub.states.next)[0]
         self._states = seq + 1
         there = self._sessions()
         for gone in [each for each in self._readers if there.get(each.name) is not each]:

@@ -143,6 +143,8 @@ class Intake:
 
     def acks(self) -> list[Ack]:
         """What is to be acknowledged; the newest for all before it."""
+        if not self._due:  # of a subscriber, after each of its frames
+            return []
         due, self._due = self._due, {}
         return [Ack(session, seq) for session, seq in due.items()]
 

@@ -1,10 +1,10 @@
 """A service at eight times the recorded pace, and visitors that come and go: what stays of it.
 
-Two recordings are played: one is let alone, so that its logs fill, the other begins anew every
-15 s and is moved about; beside them a simulated headset is recorded. Logs grow until they are full; the longest keeps an hour of predictions,
-which at this pace is full after 450 s. Until then memory may grow, and is judged from there on: in
-less than 600 s from three quarters on, with logs that are less full. At the end one still records
-and one still reads, as it is when somebody stops a service.
+Two recordings are played: one is let alone, so that its logs fill, the other begins anew every 15 s
+and is moved about; beside them a simulated headset is recorded. Logs grow until they are full: at
+this pace in an eighth of their time, the longest, an hour of predictions, after 450 s. Memory is
+judged from there on; in less than 600 s from three quarters on, with logs that are less full. At
+the end one still records and one still reads, as it is when somebody stops a service.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ async def test_one_who_does_not_read_is_cut_off_and_one_who_does_stays(
 async def test_one_who_is_gone_is_written_to_no_more(caplog: pytest.LogCaptureFixture) -> None:
     gone, told = asyncio.Event(), asyncio.Event()
 
-    async def tell(_: Scope, receive: Receive, send: Send) -> None:
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
         await receive()
         await send({"type": "websocket.accept"})
         await gone.wait()  # its message is not read: so the loop does not see it go
