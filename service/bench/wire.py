@@ -18,6 +18,8 @@ from service.messages import MSGPACK_SUBPROTOCOL, ClientMessage, encode
 
 PATIENCE = 60.0
 """Seconds that an answer may take."""
+CLOSING = 1.0
+"""Seconds for a farewell, which a narrow one that has not read all does not hear."""
 
 
 @asynccontextmanager
@@ -36,6 +38,7 @@ async def connected(
         subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)] if binary else None,
         compression=None,
         max_queue=1 if narrow else 16,
+        close_timeout=CLOSING,
     ) as client:
         yield client
 
