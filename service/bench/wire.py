@@ -53,7 +53,8 @@ async def ask(
     url: str, path: str, body: object = None, method: str | None = None
 ) -> tuple[int, bytes]:
     """Status and body of the API's answer; what has a body is a POST, if nothing is said."""
-    return await asyncio.to_thread(_ask, url, path, body, method or ("POST" if body else "GET"))
+    method = method or ("GET" if body is None else "POST")
+    return await asyncio.to_thread(_ask, url, path, body, method)
 
 
 def _ask(url: str, path: str, body: object, method: str) -> tuple[int, bytes]:

@@ -93,6 +93,7 @@ def test_visitors_of_all_kinds_are_served(tmp_path: Path, monkeypatch: pytest.Mo
                 await them.visit(kind)
 
         asyncio.run(visit())
+        assert not service.http.get("/v1/recordings").json()  # the one that was made is deleted
     assert not them.failures
     assert them.recordings == 1
     assert set(them.visits.values()) == {1}
