@@ -147,6 +147,14 @@ def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
         assert [each["seconds"] for each in kept] == [REST]
         page.get_by_test_id("take-baseline").click()
         expect(page.get_by_test_id("baseline-left")).to_be_visible()
+        page.get_by_test_id("baseline").scroll_into_view_if_needed()
+        assert violations(page) == []
+        shots(page, "baseline anew")
+        page.get_by_test_id("break-off-baseline").click()
+        expect(page.get_by_test_id("baseline-said")).to_contain_text("what was taken is dropped")
+        expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s of P02.s rest"))
+        page.get_by_test_id("take-baseline").click()
+        expect(page.get_by_test_id("baseline-left")).to_be_visible()
         page.get_by_test_id("use-baseline").click()
         expect(page.get_by_test_id("baseline-said")).to_contain_text("10 s of rest, taken 20")
 
