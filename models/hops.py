@@ -162,8 +162,10 @@ class HopCutter:
         epoch, stretch = self._waiting.epoch, self._stretch
         assert epoch is not None
         values = joined.data[:, self._rows].astype(np.float64)
-        received = np.flatnonzero((np.abs(values) < IMPOSSIBLE_UV).all(axis=1))  # NaN is not
-        index, stamps, values = joined.index[received], joined.stamps[received], values[received]
+        index, stamps = joined.index, joined.stamps
+        received = (np.abs(values) < IMPOSSIBLE_UV).all(axis=1)  # NaN is not
+        if not received.all():
+            index, stamps, values = index[received], stamps[received], values[received]
         for run in self._runs(index):
             if stretch is None or index[run.start] - stretch.newest > self._longest_step:
                 stretch = self._begin(int(index[run.start]), values[run.start])
