@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Chunk, Samples, StreamInfo
-from models.hops import BRIDGED, IMPOSSIBLE_UV
+from models.hops import IMPOSSIBLE_UV, bridged
 from models.signal import LEAST_SAMPLES
 from models.waiting import Joined, Waiting
 
@@ -71,7 +71,7 @@ class Quarters:
     def __init__(self, info: StreamInfo) -> None:
         self._sfreq = info.sfreq
         self._step = quarter_length(info.sfreq)
-        self._longest = int(BRIDGED * info.sfreq + 1e-6)
+        self._longest = bridged(info.sfreq)
         self._n_channels = info.n_channels
         self._waiting = Waiting()
         self._forget()
