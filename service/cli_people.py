@@ -85,8 +85,10 @@ def delete(
 ) -> None:
     """Delete a person's file and all of their recordings, for good."""
     with one_line_errors():
-        from service.listing import delete_person
+        from service.listing import delete_person, register_of
 
+        folder = recordings_folder(data_dir or context.obj)
         if confirm is None:
+            register_of(folder).get(person)  # says so where there is nobody of that name
             confirm = typer.prompt(f"This deletes all recordings of {person}. Type the name again")
-        delete_person(person, confirm, recordings_folder(data_dir or context.obj))
+        delete_person(person, confirm, folder)
