@@ -80,3 +80,15 @@ def test_an_unknown_measurement_is_refused() -> None:
         choose(["signal", "speed"])
     told = CliRunner().invoke(app, ["bench", "--only", "speed"])
     assert told.exit_code == 2
+
+
+def test_the_exit_status_tells_whether_an_aim_was_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for met, status in ((True, 0), (False, 1), (None, 0)):
+        found = [Figure("made up", 1.0, "s", None if met is None else "<= 1 s", met)]
+        monkeypatch.setattr("service.bench.signal.measure", lambda _, found=found: found)
+        assert CliRunner().invoke(app, ["bench", "--only", "signal"]).exit_code == status
+
+
+def test_what_takes_ten_minutes_is_measured_only_where_it_is_named() -> None:
+    assert set(MEASUREMENTS) - set(choose([])) == {"soak"}
+    assert list(choose(["soak"])) == ["soak"]
