@@ -46,6 +46,22 @@ def serve(
     ] = None,
     model: Model = None,
     memory: Memory = True,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Where models run: cpu, cuda, or auto, which is cuda where it works. "
+            "[default: auto]",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Of their products: fp32; or on CUDA tf32 or bf16, which are faster and less "
+            "exact. [default: fp32]",
+            show_default=False,
+        ),
+    ] = None,
     person: Annotated[
         str | None,
         typer.Option(
@@ -139,6 +155,8 @@ def serve(
             "source": source or None,
             "model": model,
             "memory": None if memory else False,
+            "device": device,
+            "precision": precision,
             "person": person,
             "host": host,
             "port": port,
