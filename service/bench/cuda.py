@@ -48,13 +48,13 @@ def figures(device: str, known: Sequence[Precision], seconds: float) -> list[Fig
     """Steps, latency and errors in each precision; then the sessions held."""
     with steps.one_thread(), torch.inference_mode():
         network = steps.random_network()
-        step = steps.stepping(GraphStepper(network, device), steps.windows(1))
+        step = steps.stepping(GraphStepper(network, device, rows=2), steps.windows(1))
         found = steps.latency(step, seconds / 8, LATENCY_MS)
         for batch in BATCHES:
             found += throughput(network, device, known, batch, seconds / 8)
         for precision in known:
             found += errors(network, device, precision)
-    make = partial(GraphStepper, device=device)
+    make = partial(GraphStepper, device=device, rows=HELD + 1)
     return found + held.figures(make, HELD, seconds / 4)
 
 
@@ -64,10 +64,10 @@ def throughput(
     """Hops per second of one batch size, copies included; at the largest in each precision."""
     x = steps.windows(batch)
     calls: dict[str, Callable[[], object]] = {
-        precision: steps.stepping(GraphStepper(network, device, precision), x)
+        precision: steps.stepping(GraphStepper(network, device, precision, batch + 1), x)
         for precision in (known if batch == BATCHES[-1] else known[:1])
     }
-    spent = steps.in_turn({**calls, "naive": steps.naive(network, x)}, seconds, least=3)
+    spent = steps.in_turn({**calls, "naive": steps.naive(network, x)}, seconds, least=1)
     hops = {**dict.fromkeys(calls, batch), "naive": steps.NAIVE}
     each = {name: np.array(spent[name]) / count for name, count in hops.items()}
     rise = float(np.median(each["naive"]) / np.median(each[known[0]]))
@@ -83,7 +83,7 @@ def throughput(
 def errors(network: MSiMamba, device: str, precision: Precision) -> list[Figure]:
     """How far a precision's logits are from the processor's in fp32."""
     exact = answers(ProcessorStepper(network))
-    off = answers(GraphStepper(network, device, precision)) - exact
+    off = answers(GraphStepper(network, device, precision, STREAMS + 1)) - exact
     told = f"{precision}: logits off the processor's"
     return [
         Figure(f"{told}, at most", float(off.abs().max()), ""),
