@@ -25,6 +25,7 @@ from service.connection import Connection
 from service.door import Door
 from service.ending import End
 from service.export_api import export_api
+from service.farewell import FarewellMiddleware
 from service.gate import GRACE, let_in
 from service.health import metrics, unready
 from service.hub import Hub
@@ -261,7 +262,8 @@ def make_app(
     app.state.exporting = asyncio.Lock()
     app.add_middleware(BodyMiddleware)
     app.add_middleware(ScopeMiddleware, door=app.state.door)
-    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)  # before the other
+    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)
+    app.add_middleware(FarewellMiddleware)  # before the others; only the policy stands around it
     add_problem_handlers(app, methods_of)
     app.include_router(api)
     app.include_router(recordings_api)

@@ -120,8 +120,6 @@ def test_a_source_that_is_refused_says_why(page: Page) -> None:
         page.get_by_test_id("to-start").click()
         page.get_by_role("navigation", name="Sessions").get_by_role("link").click()
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
-        # A request that is under way when the service ends would be answered with a 500.
-        page.goto("about:blank")
 
 
 def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
@@ -147,6 +145,14 @@ def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("plane-point")).to_be_visible()
         kept = service.http.get("/v1/people/P02").json()["baselines"]
         assert [each["seconds"] for each in kept] == [REST]
+        page.get_by_test_id("take-baseline").click()
+        expect(page.get_by_test_id("baseline-left")).to_be_visible()
+        page.get_by_test_id("baseline").scroll_into_view_if_needed()
+        assert violations(page) == []
+        shots(page, "baseline anew")
+        page.get_by_test_id("break-off-baseline").click()
+        expect(page.get_by_test_id("baseline-said")).to_contain_text("what was taken is dropped")
+        expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s of P02.s rest"))
         page.get_by_test_id("take-baseline").click()
         expect(page.get_by_test_id("baseline-left")).to_be_visible()
         page.get_by_test_id("use-baseline").click()
