@@ -16,8 +16,11 @@ from service.terminal import (
     CaFile,
     Config,
     DataDir,
+    Device,
     Memory,
     Model,
+    Person,
+    Precision,
     TokenFile,
     credentials,
     one_line_errors,
@@ -46,29 +49,9 @@ def serve(
     ] = None,
     model: Model = None,
     memory: Memory = True,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="Where models run: cpu, cuda, or auto, which is cuda where it works. "
-            "[default: auto]",
-            show_default=False,
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="Of their products: fp32; or on CUDA tf32 or bf16, which are faster and less "
-            "exact. [default: fp32]",
-            show_default=False,
-        ),
-    ] = None,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
-            show_default=False,
-        ),
-    ] = None,
+    device: Device = None,
+    precision: Precision = None,
+    person: Person = None,
     host: Annotated[
         str | None,
         typer.Option(
