@@ -16,8 +16,11 @@ from service.terminal import (
     CaFile,
     Config,
     DataDir,
+    Device,
     Memory,
     Model,
+    Person,
+    Precision,
     TokenFile,
     credentials,
     one_line_errors,
@@ -46,13 +49,9 @@ def serve(
     ] = None,
     model: Model = None,
     memory: Memory = True,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
-            show_default=False,
-        ),
-    ] = None,
+    device: Device = None,
+    precision: Precision = None,
+    person: Person = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -139,6 +138,8 @@ def serve(
             "source": source or None,
             "model": model,
             "memory": None if memory else False,
+            "device": device,
+            "precision": precision,
             "person": person,
             "host": host,
             "port": port,

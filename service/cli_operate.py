@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.terminal import Config, DataDir, one_line_errors, recordings_folder
+from service.terminal import Config, DataDir, one_line_errors
 
 app = typer.Typer()
 
@@ -38,9 +38,11 @@ def doctor(
 ) -> None:
     """Look whether all is there that mimamba needs; status 1 where something fails."""
     with one_line_errors():
+        from service.config import find_config
         from service.doctor import doctor as run
+        from service.serve import find_stepping
 
-        if not run(recordings_folder(data_dir, config), json, quick):
+        if not run(find_stepping(data_dir, find_config(config)), json, quick):
             raise typer.Exit(1)
 
 

@@ -40,6 +40,28 @@ Memory = Annotated[
         help="Carry the model's state from hop to hop, or judge each window by itself.",
     ),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Where models run: cpu, cuda, or auto, which is cuda where it works. [default: auto]",
+        show_default=False,
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="Of their products: fp32; or on CUDA tf32 or bf16, which are faster and less "
+        "exact. [default: fp32]",
+        show_default=False,
+    ),
+]
+Person = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
+        show_default=False,
+    ),
+]
 
 DataDir = Annotated[
     Path | None,
