@@ -24,11 +24,13 @@ from service.terminal import (
     TokenFile,
     credentials,
     one_line_errors,
+    options,
 )
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
 app = typer.Typer(
+    callback=options,
     help=f"Live emotion predictions from consumer EEG. {NOT_MEDICAL}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -270,20 +272,6 @@ def control(
             change_model(url, session, model, shown)
         if changes or model is None:
             run(url, session, changes, shown)
-
-
-@app.command()
-def sources(
-    timeout: Annotated[
-        float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)
-    ] = 2.0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """What can be watched: boards known, LSL streams found, the Bluetooth adapter."""
-    with one_line_errors():
-        from service.sources import show_sources
-
-        show_sources(timeout, json)
 
 
 app.add_typer(cli_files.app)

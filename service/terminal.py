@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -123,6 +124,21 @@ def recordings_folder(given: Path | None, config: Path | None = None) -> Path:
 
     named = os.environ.get("MIMAMBA_CONFIG")
     return find_folder(given, find_config(config or (Path(named) if named else None)))
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"mimamba {version('mimamba')}")  # noqa: T201
+        raise typer.Exit
+
+
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which one."),
+    ] = False,
+) -> None:
+    """What may be said without a command."""
 
 
 @contextmanager
