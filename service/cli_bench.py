@@ -17,8 +17,9 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="This measurement alone; may be given several times: startup, steps, latency, "
-            "held, sessions, subscribers, score, growth, signal or soak. [default: all but soak]",
+            help="This measurement alone; may be given several times: startup, steps, cuda, "
+            "latency, held, sessions, subscribers, score, growth, signal, mne-lsl or soak. "
+            "[default: all but soak]",
             show_default=False,
         ),
     ] = None,
@@ -26,7 +27,7 @@ def bench(
         float | None,
         typer.Option(
             help="About how long each measurement takes; fewer sessions are tried in less. "
-            "[default: 10 to 60; soak takes 600]",
+            "[default: 10 to 120; soak takes 600]",
             show_default=False,
             min=0.1,
             max=3600,
