@@ -25,13 +25,13 @@ from typing import TypeAlias
 import torch
 
 from drivers.clock import local_clock
-from models.apart import ApartFailed
 from models.checkpoint import Checkpoint
 from models.decoder import gate, prediction
 from models.hops import Hop
 from models.prediction import Outputs, Prediction
 from models.ssm import States
 from models.stepper import ProcessorStepper, Stepper
+from models.worker import ApartFailed
 from service.relief import Relief
 from service.tally import step_times
 

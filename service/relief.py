@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 
-from models.apart import ApartFailed, ApartStepper
+from models.apart import ApartStepper
 from models.network import MSiMamba
 from models.pool import Pool
+from models.worker import ApartFailed
 
 
 class Relief:
