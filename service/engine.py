@@ -22,6 +22,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+import numpy as np
 import torch
 
 from drivers.clock import local_clock
@@ -265,7 +266,7 @@ class Engine:
         gates = [0.0 if slot.failed else gate(hop, slot.r) for slot, hop in ok]
         with self._stepping:
             logits = self.stepper.step(rows, windows, gates)
-        finite = logits.isfinite().all(dim=1).tolist()
+        finite = np.isfinite(logits.numpy()).all(axis=1).tolist()
         for (slot, _), sound in zip(ok, finite, strict=True):
             slot.failed = not sound
         self._count_unsound(finite.count(False))

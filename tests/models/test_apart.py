@@ -59,7 +59,7 @@ def test_it_steps_as_the_stepper_here(shared: ApartStepper) -> None:
             here.pool.close(gone[1])
             broken.discard(gone)
         streams += [(shared.pool.open(), here.pool.open()) for _ in range(rng.integers(1, 9))]
-        count = rng.integers(1, 1 + min(BLOCK, len(streams)))
+        count = int(rng.integers(1, 1 + min(BLOCK, len(streams))))
         batch = [streams[at] for at in rng.permutation(len(streams))[:count]]
         gates = [0.0 if each in broken else rng.choice([0.0, 0.5, 1.0]) for each in batch]
         given = windows(rng, count)
