@@ -1,8 +1,9 @@
-# make serve   set up what is needed and watch a simulated headset
-# make test    set up what is needed, a browser included, and run every check
-# make fuzz    read 200 damaged files of each format instead of make test's 20
-# make bench   measure what this machine can do
-# make clean   remove what was made here
+# make serve     set up what is needed and watch a simulated headset
+# make test      set up what is needed, a browser included, and run every check
+# make fuzz      read 200 damaged files of each format instead of make test's 20
+# make pictures  take screenshots of the page's states, into tests/screenshots
+# make bench     measure what this machine can do
+# make clean     remove what was made here
 
 PYTHON ?= python3
 # An extra package index, e.g. https://download.pytorch.org/whl/cpu for PyTorch's CPU builds.
@@ -15,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 SOURCES := pyproject.toml constraints.txt hatch_build.py
 PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
-.PHONY: serve test lint types page-test fuzz bench clean
+.PHONY: serve test lint types page-test fuzz pictures bench clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
@@ -37,6 +38,9 @@ page-test: $(VENV)/test
 
 fuzz: $(VENV)/test
 	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/test_hostile.py
+
+pictures: $(VENV)/test
+	MIMAMBA_PICTURES=1 $(BIN)/python -m pytest tests/page
 
 bench: $(VENV)/test
 	$(BIN)/mimamba bench

@@ -30,6 +30,11 @@ IMPOSSIBLE_UV = 1e8
 """µV from which a value is a broken file's or driver's: 100 V, far above any converter's range."""
 
 
+def bridged(sfreq: float) -> int:
+    """How many lost samples are bridged; round-off must not cost one."""
+    return int(BRIDGED * sfreq + 1e-6)
+
+
 @dataclass(frozen=True, eq=False)
 class Hop:
     """One step of the model's clock.
@@ -107,8 +112,7 @@ class HopCutter:
         self._limits = Limits.of(info)
         self._rows = np.array(rows, dtype=np.intp)
         self._names = tuple(names)
-        # The index grows by one more than what was lost; round-off must not cost a sample.
-        self._longest_step = int(BRIDGED * info.sfreq + 1e-6) + 1
+        self._longest_step = bridged(info.sfreq) + 1  # the index grows by one more than was lost
         self.state = CutterState()
 
     @property
@@ -162,8 +166,10 @@ class HopCutter:
         epoch, stretch = self._waiting.epoch, self._stretch
         assert epoch is not None
         values = joined.data[:, self._rows].astype(np.float64)
-        received = np.flatnonzero((np.abs(values) < IMPOSSIBLE_UV).all(axis=1))  # NaN is not
-        index, stamps, values = joined.index[received], joined.stamps[received], values[received]
+        index, stamps = joined.index, joined.stamps
+        received = (np.abs(values) < IMPOSSIBLE_UV).all(axis=1)  # NaN is not
+        if not received.all():
+            index, stamps, values = index[received], stamps[received], values[received]
         for run in self._runs(index):
             if stretch is None or index[run.start] - stretch.newest > self._longest_step:
                 stretch = self._begin(int(index[run.start]), values[run.start])

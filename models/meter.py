@@ -142,29 +142,48 @@ class QualityMeter:
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
         self._taper = hann
         self._bands = _bands(n_times, info.sfreq).T * (2 / (n_times * np.sum(hann**2)))
+        # What each quarter says by itself, in the row of its number modulo 8: it is judged once.
+        self._step = quarter_length(info.sfreq)
+        self._number: int | None = None  # of the newest; None where the eight are not known
+        self._faulty = np.zeros((QUARTERS, 3, info.n_channels), np.bool_)
+        self._medians = np.zeros((QUARTERS, info.n_channels))
 
     def measure(self, newest: Newest) -> Quality | None:
         """The quality of the 2 s up to a quarter's end; None where there is nothing to tell."""
         if newest.samples is None or not newest.there.any():
+            self._number = None
             return None
+        self._judge(newest.index // self._step, newest.samples)
         scores = self._scores(newest.samples)
         percent = np.rint(100 * scores.min(axis=0)).astype(int).tolist()
         qualities = map(_channel_quality, percent, scores.argmin(axis=0).tolist())
         channels = dict(zip(self._names, qualities, strict=True))
         return Quality(newest.index, newest.timestamp, channels)
 
+    def _judge(self, number: int, samples: NDArray[np.float64]) -> None:
+        """Keep what the quarter of this number says, or all eight where those before are unknown.
+
+        A quarter's samples are the same whenever it is looked at.
+        """
+        fresh = samples.reshape(len(samples), QUARTERS, -1)
+        if self._number == number - 1:
+            fresh = fresh[:, -1:]
+        self._number = number
+        rows = np.arange(number - fresh.shape[1], number) + 1
+        faults = judge(fresh, self._limits)
+        for nth, fault in enumerate((faults.railed, faults.flat | faults.stuck, faults.wild)):
+            self._faulty[rows % QUARTERS, nth] = fault.T
+        self._medians[rows % QUARTERS] = _medians(fresh).T
+
     def _scores(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_reasons, n_channels): what each reason alone would leave of the score."""
-        quarters = samples.reshape(len(samples), QUARTERS, -1)
-        faults = judge(quarters, self._limits)
         # One quarter at fault leaves half, two leave nothing.
-        faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.wild]).sum(axis=-1)
-        railed, flat, wild = np.maximum(1.0 - faulty / 2, 0.0)
+        railed, flat, wild = np.maximum(1.0 - self._faulty.sum(axis=0) / 2, 0.0)
         if self._limits.railed is None:
             railed = np.minimum(railed, _off_rails(samples))
-        medians = np.sort(_medians(quarters))
+        medians = np.sort(self._medians, axis=0)
         # Without the two lowest and the two highest: a blink reaches into two quarters.
-        wander = medians[:, -3] - medians[:, 2]
+        wander = medians[-3] - medians[2]
         sway, fast, *hum = self._amplitudes(samples)
         scores = _score(np.stack([sway, fast, np.maximum.reduce(hum), fast, wander]))
         contact = np.minimum(wild, np.minimum(scores[0], scores[1]))

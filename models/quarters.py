@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.base import Chunk, Samples, StreamInfo
-from models.hops import BRIDGED, IMPOSSIBLE_UV
+from models.hops import IMPOSSIBLE_UV, bridged
 from models.signal import LEAST_SAMPLES
 from models.waiting import Joined, Waiting
 
@@ -71,7 +71,7 @@ class Quarters:
     def __init__(self, info: StreamInfo) -> None:
         self._sfreq = info.sfreq
         self._step = quarter_length(info.sfreq)
-        self._longest = int(BRIDGED * info.sfreq + 1e-6)
+        self._longest = bridged(info.sfreq)
         self._n_channels = info.n_channels
         self._waiting = Waiting()
         self._forget()
@@ -103,20 +103,25 @@ class Quarters:
     def _cut(self, joined: Joined) -> list[Newest]:
         """The quarters of samples of which the last is complete."""
         values = _usable(joined.data)
-        numbers = joined.index // self._step
-        starts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
         found: list[Newest] = []
-        for start, stop in pairwise([*starts, len(numbers)]):
+        for start, stop in pairwise(self._borders(joined.index)):
             index = joined.index[start:stop]
-            end = (int(numbers[start]) + 1) * self._step
+            end = (int(index[0]) // self._step + 1) * self._step
             after: Point | None = None
             if index[-1] != end - 1:  # it took a later sample to complete this
-                last = stop == len(numbers)
+                last = stop == len(values)
                 after = self._after() if last else (joined.index[stop], values[stop])
             self._add(index, values[start:stop], end, after)
             stamp = float(joined.stamps[stop - 1] + (end - 1 - index[-1]) / self._sfreq)
             found.append(self._newest(end - 1, stamp))
         return found
+
+    def _borders(self, index: NDArray[np.int64]) -> list[int]:
+        """Where the samples of a quarter begin, and the end; mostly they are of one alone."""
+        if index[0] // self._step == index[-1] // self._step:
+            return [0, len(index)]
+        starts = np.flatnonzero(np.diff(index // self._step, prepend=-1))
+        return [*starts.tolist(), len(index)]
 
     def _after(self) -> Point | None:
         """The oldest sample that waits."""
@@ -131,7 +136,7 @@ class Quarters:
             self._forget()  # a quarter is missing, which is more than can be bridged
         self._end = end
         if len(values) == self._step and not np.isnan(values).any():
-            self._samples.append(values.T)
+            self._samples.append(np.ascontiguousarray(values.T))
             self._missing.append(None)
             self._known, self._known_at = values[-1].copy(), np.full(self._n_channels, end - 1)
             return
@@ -140,7 +145,7 @@ class Quarters:
         missing = np.isnan(grid)
         for k in np.flatnonzero(missing.any(axis=0)).tolist():
             grid[:, k] = self._bridge(grid[:, k], k, end, after)
-        self._samples.append(grid.T)
+        self._samples.append(np.ascontiguousarray(grid.T))
         self._missing.append(missing)
         for k in range(self._n_channels):
             if not missing[:, k].all():
@@ -179,8 +184,7 @@ class Quarters:
             for k in np.flatnonzero(rows.any(axis=0)):
                 holes = np.diff([-1, *np.flatnonzero(~rows[:, k]), len(rows)]) - 1
                 there[k] = holes.max() <= self._longest
-        samples = np.ascontiguousarray(np.concatenate(self._samples, axis=1))
-        return Newest(index, timestamp, samples, there)
+        return Newest(index, timestamp, np.concatenate(self._samples, axis=1), there)
 
 
 def _usable(data: Samples) -> NDArray[np.float64]:

@@ -51,6 +51,8 @@ def extend(
     values: NDArray[np.float64],
 ) -> Stretch:
     """Append received samples, at least one, with straight lines over what was lost between."""
+    if int(index[-1]) - stretch.newest == len(index):  # nothing was lost
+        return _append(stretch, index, index, stamps, values, values)
     every = np.arange(stretch.newest + 1, index[-1] + 1)
     place = np.searchsorted(index, every)  # the received sample at or after each one
     known, filled = index[place], values[place]
@@ -61,11 +63,22 @@ def extend(
         left = place[lost]  # shifted by one: the sample before each gap
         weight = (every[lost] - xs[left]) / (xs[left + 1] - xs[left])
         filled[lost] = ys[left] + weight[:, np.newaxis] * (ys[left + 1] - ys[left])
+    return _append(stretch, index, known, stamps[place], values, filled)
+
+
+def _append(
+    stretch: Stretch,
+    index: NDArray[np.int64],
+    known: NDArray[np.int64],
+    stamps: NDArray[np.float64],
+    values: NDArray[np.float64],
+    filled: NDArray[np.float64],
+) -> Stretch:
     return replace(
         stretch,
         newest=int(index[-1]),
         last=values[-1].copy(),
         values=np.concatenate([stretch.values, filled]),
         known=np.concatenate([stretch.known, known]),
-        stamps=np.concatenate([stretch.stamps, stamps[place]]),
+        stamps=np.concatenate([stretch.stamps, stamps]),
     )

@@ -85,14 +85,21 @@ class Waiting:
         chunks = [chunk for chunk in chunks if chunk.n_times]
         if not chunks:
             return None
-        index = [np.arange(chunk.first, chunk.end) for chunk in chunks]
         if len(chunks) == 1:
-            return Joined(index[0], chunks[0].timestamps, chunks[0].data)
+            return Joined(_index(chunks), chunks[0].timestamps, chunks[0].data)
         return Joined(
-            np.concatenate(index),
+            _index(chunks),
             np.concatenate([chunk.timestamps for chunk in chunks]),
             np.concatenate([chunk.data for chunk in chunks]),
         )
+
+
+def _index(chunks: list[Chunk]) -> NDArray[np.int64]:
+    """Each sample's; at once where none is lost between chunks, as mostly."""
+    first, end = chunks[0].first, chunks[-1].end
+    if end - first == sum(chunk.n_times for chunk in chunks):
+        return np.arange(first, end)
+    return np.concatenate([np.arange(chunk.first, chunk.end) for chunk in chunks])
 
 
 def _split(chunk: Chunk, at: int) -> tuple[Chunk, Chunk]:

@@ -1,7 +1,8 @@
-"""Screenshots to look at, in a folder that git ignores."""
+"""Screenshots to look at, in a folder that git ignores; they are taken by ``make pictures``."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -11,7 +12,9 @@ SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
 
 
 def shots(page: Page, name: str) -> None:
-    """Desktop and phone, light and dark."""
+    """Desktop and phone, light and dark; nothing where nobody wants to look."""
+    if "MIMAMBA_PICTURES" not in os.environ:
+        return
     SCREENSHOTS.mkdir(exist_ok=True)
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})

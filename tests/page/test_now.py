@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.page.pictures import shots
+from tests.page.pictures import SIZES, shots
 from tests.service.live import live
 from tests.service.recordings import write_muse
 
@@ -150,13 +150,13 @@ def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page) 
         expect(index).not_to_have_text("none")
 
 
-def test_pictures(page: Page) -> None:
-    """Screenshots to look at, in a folder that git ignores."""
+def test_a_phone_need_not_scroll_aside(page: Page) -> None:
     with live("simulate://?seed=2") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
-        page.wait_for_timeout(6000)
         shots(page, "ok")
+        width, height = SIZES["phone"]
+        page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
