@@ -298,7 +298,7 @@ def test_many_sessions_move_into_another_process_and_nothing_else_changes(
         pulse = Stream(engine, 1.0)
         while engine is moving and not isinstance(engine.stepper, ApartStepper):
             played_in_turn([pulse], [hops[2][half : half + 1]])
-            time.sleep(0.01)
+            time.sleep(0.1)  # what it waits for needs the processor
         engine.finish(pulse.slot)
         engine.finish(streams.pop(3).slot)
         late = Stream(engine, 1.0)
