@@ -89,6 +89,10 @@ class Aligner:
         """Take a baseline from the next good hops; the model abstains meanwhile."""
         self.state = replace(self.state, wanted=seconds, taken=0, total=None)
 
+    def break_off(self) -> None:
+        """Take no more, and align as before it began; the model begins anew with the next hop."""
+        self.state = AlignerState(self.state.baseline, anew=True)
+
     def use(self, baseline: Baseline | None) -> None:
         """Align by this one from the next hop on."""
         self.state = AlignerState(baseline, anew=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.architecture import MSiMambaConfig
+from models.device import Precision
 from models.network import MSiMamba
 from models.pool import Pool
 from models.static import static_form, step_slots
@@ -32,9 +32,6 @@ ROWS = LARGEST + 1
 """Rows of the pool at the start: when it grows, every graph is captured anew."""
 WARM_UP = 3
 """Steps before a capture, in which libraries choose and allocate."""
-
-Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
-"""Of products and convolutions; the state is always float32. ``tf32`` is for CUDA alone."""
 
 
 def prepared(count: int) -> int:
@@ -111,7 +108,7 @@ class GraphStepper:
         self,
         network: MSiMamba,
         device: str = "cuda",
-        precision: Precision = "float32",
+        precision: Precision = "fp32",
         rows: int = ROWS,
     ) -> None:
         self._device = torch.device(device)
@@ -176,7 +173,8 @@ def capture(step: Callable[[], None]) -> Callable[[], object]:
             step()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Of this thread alone: other models' engines may be stepping meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         step()
     return graph.replay
 
@@ -189,9 +187,7 @@ def precise(device: torch.device, precision: Precision) -> Iterator[None]:
     products.allow_tf32 = convolutions.allow_tf32 = precision == "tf32"
     try:
         # Without the cache: a graph would keep casts of weights that are freed when this ends.
-        with torch.autocast(
-            device.type, torch.bfloat16, precision == "bfloat16", cache_enabled=False
-        ):
+        with torch.autocast(device.type, torch.bfloat16, precision == "bf16", cache_enabled=False):
             yield
     finally:
         products.allow_tf32, convolutions.allow_tf32 = before

@@ -115,6 +115,10 @@ class StreamingDecoder:
         """Take the person's baseline from the next so many seconds of good signal."""
         self._aligner.begin(seconds)
 
+    def break_off_baseline(self) -> None:
+        """Take no more of it, and align as before it began."""
+        self._aligner.break_off()
+
     def use_baseline(self, baseline: Baseline | None) -> None:
         """Align by this one from the next hop on."""
         self._aligner.use(baseline)

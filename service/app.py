@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from drivers.scan import Sources, scan
 from models.catalogue import Listed, list_all
+from models.device import find_device
 from service.access import AccessMiddleware
 from service.admission import admit
 from service.baseline_api import baseline_api
@@ -24,6 +25,7 @@ from service.connection import Connection
 from service.door import Door
 from service.ending import End
 from service.export_api import export_api
+from service.farewell import FarewellMiddleware
 from service.gate import GRACE, let_in
 from service.health import metrics, unready
 from service.hub import Hub
@@ -198,7 +200,13 @@ def make_app(
         What must be shown, as ``Settings.tokens`` where absent.
     grace
         Seconds that a WebSocket has to show a token.
+
+    Raises
+    ------
+    NoDevice
+        If models cannot be stepped where the settings say.
     """
+    device = find_device(settings.device, settings.precision)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Totals]]:
@@ -207,7 +215,7 @@ def make_app(
         people = People(people_folder(data_folder(settings.data_dir)))
         models = models_folder(settings.data_dir)
         default = choose_model(settings.model, settings.memory)
-        sessions = Sessions(hub, default, models, people)
+        sessions = Sessions(hub, default, models, people, device)
         pushes = Pushes(sessions, lambda name, memory: choose_model(name or settings.model, memory))
         end = End(recordings, pushes, sessions)
         app.state.running = running = Running(
@@ -254,7 +262,8 @@ def make_app(
     app.state.exporting = asyncio.Lock()
     app.add_middleware(BodyMiddleware)
     app.add_middleware(ScopeMiddleware, door=app.state.door)
-    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)  # before the other
+    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)
+    app.add_middleware(FarewellMiddleware)  # before the others; only the policy stands around it
     add_problem_handlers(app, methods_of)
     app.include_router(api)
     app.include_router(recordings_api)

@@ -133,6 +133,26 @@ def use_baseline(
     return baseline_of(session)
 
 
+@baseline_api.delete("/{session}/baseline")
+def break_off_baseline(session: OneSession) -> SessionBaseline:
+    """Take no more of the rest, and go on by the baseline before, as its person's session.
+
+    The model begins anew. A first baseline cannot be broken off: there is none to go on by.
+    """
+    with session.between_chunks() as model:
+        decoding = aligned(model)
+        if not decoding.aligner.wanted:
+            raise NoBaseline("one that is being taken", "none", "there is nothing to break off")
+        if decoding.aligner.baseline is None:
+            raise NoBaseline(
+                "a baseline from before to go on by",
+                "none, which the model needs",
+                "take this one to its end, use one that is kept, or let another model speak",
+            )
+        decoding.break_off_baseline()
+    return baseline_of(session)
+
+
 def aligned(decoding: Decoding | None) -> Decoding:
     """A session's model; raises NoBaseline where there is none, or one that uses no baseline."""
     if decoding is None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from models.device import NoDevice, Precision, Wanted, find_device
 from service.finding import Finding, fail, note, ok
 from service.latency import Heard, listen, simulated_service, summary
 from service.page import find_page
@@ -45,8 +46,19 @@ def check_torch() -> Finding:
         return fail("PyTorch", str(error), "install mimamba again: pip install .")
     found = f"{torch.__version__}, {torch.get_num_threads()} threads"
     if not torch.cuda.is_available():
-        return ok("PyTorch", f"{found}, no CUDA device: models run on the CPU")
+        return ok("PyTorch", f"{found}, no CUDA device")
     return ok("PyTorch", f"{found}, {torch.cuda.get_device_name()}")
+
+
+def check_device(wanted: Wanted, precision: Precision) -> Finding:
+    """Where models run, by these settings."""
+    try:
+        found = find_device(wanted, precision)
+    except NoDevice as error:
+        return fail("device", error.found, error.remedy)
+    except (ImportError, OSError):
+        return note("device", "cannot be asked where PyTorch does not load")
+    return ok("device", f"models run on {found}; --device {wanted}")
 
 
 def check_mamba_ssm() -> Finding:

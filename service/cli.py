@@ -16,16 +16,21 @@ from service.terminal import (
     CaFile,
     Config,
     DataDir,
+    Device,
     Memory,
     Model,
+    Person,
+    Precision,
     TokenFile,
     credentials,
     one_line_errors,
+    options,
 )
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
 app = typer.Typer(
+    callback=options,
     help=f"Live emotion predictions from consumer EEG. {NOT_MEDICAL}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,13 +51,9 @@ def serve(
     ] = None,
     model: Model = None,
     memory: Memory = True,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
-            show_default=False,
-        ),
-    ] = None,
+    device: Device = None,
+    precision: Precision = None,
+    person: Person = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -139,6 +140,8 @@ def serve(
             "source": source or None,
             "model": model,
             "memory": None if memory else False,
+            "device": device,
+            "precision": precision,
             "person": person,
             "host": host,
             "port": port,
@@ -269,20 +272,6 @@ def control(
             change_model(url, session, model, shown)
         if changes or model is None:
             run(url, session, changes, shown)
-
-
-@app.command()
-def sources(
-    timeout: Annotated[
-        float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)
-    ] = 2.0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """What can be watched: boards known, LSL streams found, the Bluetooth adapter."""
-    with one_line_errors():
-        from service.sources import show_sources
-
-        show_sources(timeout, json)
 
 
 app.add_typer(cli_files.app)

@@ -17,8 +17,8 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="This measurement alone; may be given several times: steps, latency, held, "
-            "sessions, subscribers, score, growth or signal. [default: all]",
+            help="This measurement alone; may be given several times: steps, cuda, latency, "
+            "held, sessions, subscribers, score, growth, signal or mne-lsl. [default: all]",
             show_default=False,
         ),
     ] = None,
@@ -26,7 +26,7 @@ def bench(
         float | None,
         typer.Option(
             help="About how long each measurement takes; fewer sessions are tried in less. "
-            "[default: 10 to 60]",
+            "[default: 10 to 120]",
             show_default=False,
             min=0.1,
             max=3600,

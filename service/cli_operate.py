@@ -1,4 +1,4 @@
-"""Commands for who runs a service: ``config``, ``doctor``."""
+"""Commands for who runs a service: ``config``, ``doctor``, ``sources``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.terminal import Config, DataDir, one_line_errors, recordings_folder
+from service.terminal import Config, DataDir, one_line_errors
 
 app = typer.Typer()
 
@@ -38,10 +38,26 @@ def doctor(
 ) -> None:
     """Look whether all is there that mimamba needs; status 1 where something fails."""
     with one_line_errors():
+        from service.config import find_config
         from service.doctor import doctor as run
+        from service.serve import find_stepping
 
-        if not run(recordings_folder(data_dir, config), json, quick):
+        if not run(find_stepping(data_dir, find_config(config)), json, quick):
             raise typer.Exit(1)
+
+
+@app.command()
+def sources(
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)
+    ] = 2.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """What can be watched: boards known, LSL streams found, the Bluetooth adapter."""
+    with one_line_errors():
+        from service.sources import show_sources
+
+        show_sources(timeout, json)
 
 
 def _flags_of_serve(context: typer.Context) -> dict[str, Any]:

@@ -38,6 +38,9 @@ def baseline(
     kept: Annotated[
         bool, typer.Option("--kept", help="Use the one that is kept of that person instead.")
     ] = False,
+    break_off: Annotated[
+        bool, typer.Option("--break-off", help="Take no more, and go on by the one before.")
+    ] = False,
     url: Annotated[str, typer.Option(help="The service's address.")] = "http://127.0.0.1:8765",
     token_file: TokenFile = None,
     cafile: CaFile = None,
@@ -46,7 +49,10 @@ def baseline(
     with one_line_errors():
         from service.control import baseline as run
 
-        run(url, session, seconds, person, kept, credentials(token_file, cafile))
+        if break_off and (kept or seconds is not None or person is not None):
+            raise typer.BadParameter("wanted --break-off alone; found it beside another option")
+        shown = credentials(token_file, cafile)
+        run(url, session, seconds, person, kept, shown, stop=break_off)
 
 
 @people.callback(invoke_without_command=True)
@@ -79,8 +85,10 @@ def delete(
 ) -> None:
     """Delete a person's file and all of their recordings, for good."""
     with one_line_errors():
-        from service.listing import delete_person
+        from service.listing import delete_person, register_of
 
+        folder = recordings_folder(data_dir or context.obj)
         if confirm is None:
+            register_of(folder).get(person)  # says so where there is nobody of that name
             confirm = typer.prompt(f"This deletes all recordings of {person}. Type the name again")
-        delete_person(person, confirm, recordings_folder(data_dir or context.obj))
+        delete_person(person, confirm, folder)

@@ -20,7 +20,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from drivers.base import Mismatch
-from service.settings import Place, Settings
+from service.room import data_folder
+from service.settings import DEFAULT_MODEL, Place, Settings
 
 Given = TypeVar("Given", bound=Place)
 
@@ -94,8 +95,11 @@ def origins(flags: Mapping[str, Any], path: Path | None) -> dict[str, str]:
 def show_config(settings: Settings, came: Mapping[str, str]) -> None:
     """Print what is in force and where it came from; secrets are masked."""
     table = Table("setting", "value", "from")
+    unsaid = {"data_dir": data_folder(None), "model": DEFAULT_MODEL}
     for name, origin in came.items():
-        table.add_row(name, escape(shown(name, getattr(settings, name))), escape(origin))
+        value = getattr(settings, name)
+        told = shown(name, unsaid.get(name) if value is None else value)
+        table.add_row(name, escape(told), escape(origin))
     Console().print(table)
 
 

@@ -90,11 +90,13 @@ def baseline(
     person: str | None,
     kept: bool,
     credentials: Credentials = NOTHING,
+    *,
+    stop: bool = False,
 ) -> None:
-    """Take a baseline in a session, or use the one ``kept``; raises as ``control``."""
+    """Take a baseline in a session, use the one ``kept``, or ``stop``; raises as ``control``."""
     asked = {"seconds": seconds, "person": person}
     body = {name: value for name, value in asked.items() if value is not None}
-    method = "PUT" if kept else "POST"
+    method = "DELETE" if stop else "PUT" if kept else "POST"
     sys.stdout.write(_ask(url, session, "baseline", body, _rest, credentials, method))
 
 

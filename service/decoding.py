@@ -124,7 +124,14 @@ class Decoding:
     def use_baseline(self, kept: KeptBaseline) -> None:
         """Go on by one of the person's that was taken before."""
         self._aligner.use(kept.baseline)
+        self._whose.rested = self._whose.person
         self._note("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
+
+    def break_off_baseline(self) -> None:
+        """Take no more, and go on by the one before, as that one's person's."""
+        self._aligner.break_off()
+        self._whose.person = self._whose.rested
+        self._note("baseline_stopped", "what was taken is dropped; the rest before holds", None)
 
     @property
     def aligner(self) -> AlignerState:
@@ -151,6 +158,7 @@ class Decoding:
         aligned = self._aligner.feed(hop)
         state = self._aligner.state
         if wanted and not state.wanted and state.baseline is not None:
+            self._whose.rested = self._whose.person
             detail = self._whose.keep(self.checkpoint, state.baseline)
             self._note("baseline_taken", detail, hop)
         return aligned

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from service.checks import (
+    check_device,
     check_disk,
     check_latency,
     check_mamba_ssm,
@@ -26,17 +26,19 @@ from service.devices import (
     check_serial,
 )
 from service.finding import Finding
+from service.room import data_folder
+from service.settings import Stepping
 
 COLOURS = {"ok": "green", "note": "yellow", "fail": "bold red"}
 
 
-def doctor(folder: Path, json: bool, quick: bool) -> bool:
+def doctor(settings: Stepping, json: bool, quick: bool) -> bool:
     """Look at everything, each as a line at once; whether nothing fails.
 
     Parameters
     ----------
-    folder
-        Where recordings go.
+    settings
+        Where recordings go, and where models run.
     json
         An object a line.
     quick
@@ -44,24 +46,25 @@ def doctor(folder: Path, json: bool, quick: bool) -> bool:
     """
     show = _show_json if json else _show
     healthy = True
-    for finding in findings(folder, quick):
+    for finding in findings(settings, quick):
         show(finding)
         healthy = healthy and finding.verdict != "fail"
     return healthy
 
 
-def findings(folder: Path, quick: bool) -> Iterator[Finding]:
+def findings(settings: Stepping, quick: bool) -> Iterator[Finding]:
     """One check after the other."""
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_torch,
+        lambda: check_device(settings.device, settings.precision),
         check_mamba_ssm,
         check_brainflow,
         check_lsl,
         check_bluetooth,
         check_serial,
         check_ftdi,
-        lambda: check_disk(folder),
+        lambda: check_disk(data_folder(settings.data_dir)),
         check_page,
     ]
     for check in checks if quick else [*checks, check_latency]:

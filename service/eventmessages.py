@@ -20,6 +20,7 @@ LinkEvent: TypeAlias = Literal[
     "baseline_begun",
     "baseline_taken",
     "baseline_used",
+    "baseline_stopped",
 ]
 
 
@@ -45,7 +46,8 @@ class Link(msgspec.Struct, frozen=True, tag="link"):
     that sample on. ``baseline_begun`` means that the person's rest is taken from the first hop
     after sample ``first`` on, for as many seconds of good signal as ``detail`` begins with, and
     ``baseline_taken`` that it is complete; ``baseline_used`` that an earlier one of a person is
-    used from there on. ``recording`` tells that this session is recorded, is not any more,
+    used from there on; ``baseline_stopped`` that no more is taken, and the one before holds again
+    from there on. ``recording`` tells that this session is recorded, is not any more,
     or may soon not be, because the disk is nearly full.
     """
 

@@ -83,9 +83,11 @@ def recover_recordings(where: Path) -> None:
         sys.stdout.write(f"{where}: {recover_recording(where)}\n")
         return
     failed: BadRecording | None = None
-    for each in Recordings(where).all():
-        if each.state in ("finished", "recovered", "recording"):
-            continue
+    whole = ("finished", "recovered", "recording", "uploaded")
+    cut = [each for each in Recordings(where).all() if each.state not in whole]
+    if not cut:
+        sys.stdout.write(f"{where}: no recording was cut off\n")
+    for each in cut:
         path = where / f"{each.name}.xdf"
         try:
             sys.stdout.write(f"{path}: {recover_recording(path)}\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import FastAPI, Request
-from starlette.responses import Response
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drivers.base import Mismatch
 
@@ -36,17 +36,33 @@ def mount_page(app: FastAPI) -> None:
     if folder is None:
         raise Mismatch("the built page", "none", "install mimamba again: pip install .")
     app.mount("/", StaticFiles(directory=folder, html=True))
+    app.add_middleware(PolicyMiddleware)
 
-    @app.middleware("http")
-    async def secure(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        # The page's parts are named by their content; the page itself is asked for each time.
-        part = request.url.path.startswith("/assets/")
-        kept = "public, max-age=31536000, immutable" if part else "no-cache"
-        response.headers["Cache-Control"] = kept
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
+
+class PolicyMiddleware:
+    """Adds the policy, and for how long an answer may be kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer with these headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                part = scope["path"].startswith("/assets/") and message["status"] < 400
+                _secure(MutableHeaders(scope=message), part)
+            await send(message)
+
+        await self._app(scope, receive, secured)
+
+
+def _secure(headers: MutableHeaders, part: bool) -> None:
+    # The page's parts are named by their content; the page itself is asked for each time.
+    headers["Cache-Control"] = "public, max-age=31536000, immutable" if part else "no-cache"
+    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"

@@ -73,6 +73,5 @@ def delete_person(
     """
     deleted = register.delete(person, confirm)
     for session in list(sessions.all().values()):
-        if session.whose.person == person:
-            session.whose.person = None
+        session.whose.forget(person)
     return deleted

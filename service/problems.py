@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from drivers.base import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
 from drivers.writers import CannotWrite
 from models.checkpoint import CheckpointError
+from models.device import NoDevice
 from models.montage import MontageError
 from models.signal import SignalError
 from service.admission import NotAdmitted
@@ -37,6 +38,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     SignalError: (422, "The model cannot use the source"),
     BadPlayback: (422, "The recording cannot be played so"),
     CheckpointError: (422, "The model cannot be used"),
+    NoDevice: (503, "The model cannot be stepped"),
     NotAdmitted: (403, "The source is not open to the API"),
     BadLabel: (422, "The label is not valid"),
     BadTimestamp: (422, "The timestamp is not valid"),

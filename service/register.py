@@ -87,8 +87,7 @@ class Register:
         """
         if confirm != name:
             raise PersonRefused(
-                f"wanted the person's name as confirmation; found {confirm!r}; "
-                f"ask with confirm={name}"
+                f"wanted the person's name as confirmation; found {confirm!r}; confirm with {name}"
             )
         recordings = self._recordings.delete_of(name)
         if not self._people.delete(name) and not recordings:

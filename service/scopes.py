@@ -51,6 +51,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/sessions/{session}/baseline": "view",
     "POST /v1/sessions/{session}/baseline": "control",
     "PUT /v1/sessions/{session}/baseline": "control",
+    "DELETE /v1/sessions/{session}/baseline": "control",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
     "PUT /v1/people/{person}": "control",

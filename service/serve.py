@@ -20,6 +20,7 @@ from rich.markup import escape
 
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
+from models.device import find_device
 from service import config, eventlog
 from service.app import Running, make_app
 from service.keepalive import PATIENCE, KeptAlive
@@ -27,7 +28,7 @@ from service.oscout import find_address
 from service.room import data_folder
 from service.server import Server
 from service.sessions import view
-from service.settings import Place, Settings
+from service.settings import Place, Settings, Stepping
 from service.terminal import print_montage
 from service.tokens import Tokens, write_tokens
 from service.udpmarkers import bind_datagrams
@@ -54,6 +55,11 @@ def make_settings(flags: dict[str, Any], file: Path | None = None) -> Settings:
         If the file is none, or has a key that is no setting.
     """
     return _made_of(Settings, flags, file)
+
+
+def find_stepping(given: Path | None, file: Path | None) -> Stepping:
+    """The data folder and the device, from the same places; raises as ``make_settings``."""
+    return _made_of(Stepping, {"data_dir": given} if given else {}, file)
 
 
 def find_folder(given: Path | None, file: Path | None) -> Path:
@@ -241,7 +247,10 @@ def serve(settings: Settings) -> None:
         If OSC messages are to go where there is no place.
     CannotListen
         If the port for markers cannot be had.
+    NoDevice
+        If models cannot be stepped where they should be.
     """
+    device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
         liblsl()
     check_certificate(settings)
@@ -258,6 +267,7 @@ def serve(settings: Settings) -> None:
     events = eventlog.told(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events:
         announce(settings, tokens, listener.getsockname()[1], console)
+        log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])
     if start.failed:
         raise CannotServe("wanted at least one source that opens; found none; see the lines above")

@@ -12,6 +12,7 @@ from drivers import open_source
 from drivers.base import Mendable, StreamInfo
 from drivers.source import parse_source
 from models.checkpoint import load_checkpoint
+from models.device import Device
 from models.montage import Electrode
 from service.engine import Engine
 from service.history import LinkEntry
@@ -107,6 +108,8 @@ class Sessions:
         The folder of the person's own checkpoints, found by their names.
     people
         Where people are kept; None keeps nobody.
+    device
+        Where models are stepped; the processor by default.
     """
 
     def __init__(
@@ -115,8 +118,10 @@ class Sessions:
         default: ModelChoice,
         models: Path | None = None,
         people: People | None = None,
+        device: Device | None = None,
     ) -> None:
         self.default = default
+        self._device = device or Device()
         self._models = models
         self._hub = hub
         self._people = people
@@ -169,6 +174,8 @@ class Sessions:
             If the id is taken.
         CheckpointError
             If there is no such model.
+        NoDevice
+            If a required device cannot step it.
         PersonRefused, DamagedPerson, CannotKeep
             If that person cannot be named so, or their file not be read or written.
         SessionFailed
@@ -204,6 +211,8 @@ class Sessions:
         ------
         CheckpointError
             If there is no such model.
+        NoDevice
+            If a required device cannot step it.
         SessionFailed
             If the service ends.
         """
@@ -239,7 +248,9 @@ class Sessions:
         with self._engines_lock:
             self._check_running()
             if model not in self._engines:
-                self._engines[model] = Engine(load_checkpoint(model, self._models))
+                checkpoint = load_checkpoint(model, self._models)
+                stepper = self._device.stepper(checkpoint.network)
+                self._engines[model] = Engine(checkpoint, stepper)
             return self._engines[model]
 
     async def close(self, name: str) -> None:

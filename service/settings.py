@@ -10,6 +10,7 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.device import Precision, Wanted
 from service.eventlog import LogFormat, LogLevel
 from service.tokens import Tokens, read_tokens
 
@@ -52,7 +53,14 @@ class Place(BaseSettings):
         return data_dir
 
 
-class Settings(Place):
+class Stepping(Place):
+    """That, and where models are stepped."""
+
+    device: Wanted = "auto"
+    precision: Precision = "fp32"
+
+
+class Settings(Stepping):
     """Settings of ``mimamba serve``."""
 
     host: str = "127.0.0.1"

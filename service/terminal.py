@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,6 +39,28 @@ Memory = Annotated[
     typer.Option(
         "--memory/--no-memory",
         help="Carry the model's state from hop to hop, or judge each window by itself.",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Where models run: cpu, cuda, or auto, which is cuda where it works. [default: auto]",
+        show_default=False,
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="Of their products: fp32; or on CUDA tf32 or bf16, which are faster and less "
+        "exact. [default: fp32]",
+        show_default=False,
+    ),
+]
+Person = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
+        show_default=False,
     ),
 ]
 
@@ -101,6 +124,21 @@ def recordings_folder(given: Path | None, config: Path | None = None) -> Path:
 
     named = os.environ.get("MIMAMBA_CONFIG")
     return find_folder(given, find_config(config or (Path(named) if named else None)))
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"mimamba {version('mimamba')}")  # noqa: T201
+        raise typer.Exit
+
+
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which one."),
+    ] = False,
+) -> None:
+    """What may be said without a command."""
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Recorded:
 
     ``index`` is (n_times,) of the signal's samples; ``skipped`` the indices of hops that the
     engine had no time for; ``begun`` has, for each baseline that was begun, the sample from which
-    on and the seconds.
+    on and the seconds; None in their place where it was broken off.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Recorded:
     index: NDArray[np.int64]
     predictions: Stream
     skipped: frozenset[object]
-    begun: tuple[tuple[int, float], ...] = ()
+    begun: tuple[tuple[int, float | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,19 @@ def _again(recorded: Recorded, checkpoint: Checkpoint) -> Iterator[Prediction]:
     for chunk in _chunks(recorded, state.cutter.epoch or 0):
         for hop in cutter.feed(chunk):
             while begun and begun[0][0] <= hop.index:
-                decoder.begin_baseline(begun.popleft()[1])
+                _rest(decoder, begun.popleft()[1])
             if hop.index in recorded.skipped:
                 decoder.skip(hop)
             else:
                 yield decoder.predict(hop)
+
+
+def _rest(decoder: StreamingDecoder, seconds: float | None) -> None:
+    """Begin a baseline, or break it off."""
+    if seconds is None:
+        decoder.break_off_baseline()
+    else:
+        decoder.begin_baseline(seconds)
 
 
 def _chunks(recorded: Recorded, epoch: int) -> Iterator[Chunk]:
@@ -203,14 +211,15 @@ def load_recorded(path: Path) -> Recorded:
     return Recorded(path, by_topic[SIGNAL], index, made, frozenset(skipped), tuple(begun))
 
 
-def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float]]:
-    """The baselines that were begun; one from before the first sample has no index."""
+def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | None]]:
+    """The baselines, begun or broken off; one from before the first sample has no index."""
     for each in events:
-        if each.get("event") == "baseline_begun":
+        if each.get("event") in ("baseline_begun", "baseline_stopped"):
             first = each.get("first", 0)
             if type(first) is not int:
                 raise ValueError(f"wanted a sample's index; found {first!r}")
-            yield first, begun_seconds(str(each.get("detail")))
+            begins = each["event"] == "baseline_begun"
+            yield first, begun_seconds(str(each.get("detail"))) if begins else None
 
 
 def _checkpoint(predictions: Stream, model: str | None, models: Path | None) -> Checkpoint:

@@ -79,7 +79,7 @@ async def _show_table(client: Client, only: list[str]) -> None:
     rows: dict[str, Row] = {}
     console = Console()
     async with client:
-        with Live(_table(rows), console=console, auto_refresh=False) as live:
+        with Live(console=console, auto_refresh=False) as live:  # empty until somebody answers
             async for message in client:
                 await _follow(client, message, only)
                 _note(rows, message)

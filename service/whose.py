@@ -23,6 +23,13 @@ class Whose:
     def __init__(self, people: People | None = None, person: str | None = None) -> None:
         self._people = people
         self.person = person
+        self.rested: str | None = None
+        """Whose rest is in force, while another's may be taken."""
+
+    def forget(self, person: str) -> None:
+        """The session is nobody's where it was this person's."""
+        self.person = None if self.person == person else self.person
+        self.rested = None if self.rested == person else self.rested
 
     def find(self, checkpoint: Checkpoint) -> KeptBaseline | None:
         """The person's baseline for a model, where one is kept and can be read."""

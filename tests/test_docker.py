@@ -52,6 +52,26 @@ def test_the_health_check_asks_a_guarded_service_over_tls(tmp_path: Path) -> Non
         assert healthcheck(port).returncode == 0
 
 
+def enter(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MIMAMBA_")}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return subprocess.run(
+        [sys.executable, ROOT / "docker" / "entrypoint.py", *arguments],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_container_refuses_to_serve_without_a_token_and_does_all_else() -> None:
+    refused = enter("serve", "--host", "0.0.0.0")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("wanted a token")
+    assert enter("serve", "--nonsense", MIMAMBA_TOKEN=CONTROL).stderr.count("No such option") == 1
+    assert "mimamba" in enter("--version").stdout
+
+
 def test_compose_starts_a_service_that_asks_for_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docker" / "compose.yaml").read_text()
     (line,) = re.findall(r"^ +command: \[serve, (.+)\]$", text, re.MULTILINE)

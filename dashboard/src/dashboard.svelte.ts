@@ -1,4 +1,4 @@
-import { LoginNeeded, wordsOf } from './rest';
+import { LoginNeeded, Unavailable, wordsOf } from './rest';
 import { type Connection, type OpenSocket, StreamClient } from './client';
 import { ServiceClock, pageTime } from './clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from './protocol';
@@ -139,7 +139,10 @@ export class Dashboard {
     const { connection } = this;
     await new Promise((resolve) => setTimeout(resolve, GRACE * 1000));
     if (connection.phase === 'connected' && connection === this.connection)
-      this.problem = `The list of sessions did not come: ${wordsOf(error)}`;
+      this.problem =
+        error instanceof Unavailable
+          ? 'The service is ending. This page connects again by itself once it is back.'
+          : `The list of sessions did not come: ${wordsOf(error)}`;
   }
 
   private merge(listed: Listed[]): void {

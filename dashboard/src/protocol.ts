@@ -193,7 +193,8 @@ export interface Link {
     | 'model'
     | 'baseline_begun'
     | 'baseline_taken'
-    | 'baseline_used';
+    | 'baseline_used'
+    | 'baseline_stopped';
   detail: string;
   first: number | null;
   lost: number | null;

@@ -3,6 +3,11 @@ export class LoginNeeded extends Error {
   override name = 'LoginNeeded';
 }
 
+/** The service has nothing to give now, and may have again. */
+export class Unavailable extends Error {
+  override name = 'Unavailable';
+}
+
 /** Why the service refused, in its own words where it has some. */
 export async function refusal(answer: Response): Promise<string> {
   try {
@@ -21,8 +26,8 @@ export const wordsOf = (error: unknown): string =>
 /**
  * One request to the service that this page came from, and its answer.
  *
- * A refusal is an Error in the service's words; one for want of a token is LoginNeeded. An answer
- * without a body is undefined.
+ * A refusal is an Error in the service's words; one for want of a token is LoginNeeded,
+ * a 503 Unavailable. An answer without a body is undefined.
  */
 export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const sent =
@@ -34,5 +39,6 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   });
   if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
   const why = await refusal(answer);
-  throw answer.status === 401 ? new LoginNeeded(why) : new Error(why);
+  if (answer.status === 401) throw new LoginNeeded(why);
+  throw answer.status === 503 ? new Unavailable(why) : new Error(why);
 }

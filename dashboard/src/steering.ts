@@ -34,6 +34,8 @@ export interface Steering {
   takeBaseline(session: string, wanted: NewBaseline): Promise<Baseline>;
   /** Use what is kept of a person. */
   useBaseline(session: string, person: string): Promise<Baseline>;
+  /** Take no more, and go on by the one before. */
+  breakOffBaseline(session: string): Promise<Baseline>;
 }
 
 const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}`;
@@ -50,4 +52,5 @@ export const steering: Steering = {
   baseline: (session) => ask('GET', `${pathOf(session)}/baseline`),
   takeBaseline: (session, wanted) => ask('POST', `${pathOf(session)}/baseline`, wanted),
   useBaseline: (session, person) => ask('PUT', `${pathOf(session)}/baseline`, { person }),
+  breakOffBaseline: (session) => ask('DELETE', `${pathOf(session)}/baseline`),
 };

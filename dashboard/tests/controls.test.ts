@@ -29,6 +29,11 @@ const steering: Steering = {
     if (!refusal) baseline = { ...baseline, wanted: wanted.seconds ?? 60, taken: 0 };
     return answer({ ...baseline, person: wanted.person ?? baseline.person });
   },
+  breakOffBaseline: (id) => {
+    asked.push(['break off', id]);
+    if (!refusal) baseline = { ...baseline, wanted: 0, taken: 0 };
+    return answer({ ...baseline });
+  },
   useBaseline: (id, person) => {
     asked.push(['use', id, person]);
     return answer({ ...baseline, wanted: 0, seconds: 60 });
@@ -147,6 +152,17 @@ describe('Baseline', () => {
     expect(text('baseline-left')).toBe('26 s left');
     expect(text('baseline')).toContain('it is not good now: AF7: flat.');
     expect(text('take-baseline')).toBe('Begin anew');
+  });
+
+  it('breaks off what is taken where there is one before to go on by', async () => {
+    await render();
+    await click('take-baseline');
+    expect(find('break-off-baseline')).toBeNull();
+    baseline = { ...baseline, seconds: 60 };
+    await click('take-baseline');
+    await click('break-off-baseline');
+    expect(asked.at(-1)).toEqual(['break off', 'a']);
+    expect(text('baseline-used')).toContain('60 s of P01’s rest');
   });
 
   it('says whose rest was kept, and how', async () => {

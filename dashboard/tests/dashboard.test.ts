@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { pageTime } from '../src/clock';
-import { LoginNeeded } from '../src/rest';
+import { LoginNeeded, Unavailable } from '../src/rest';
 import { Dashboard } from '../src/dashboard.svelte';
 import type { Listed } from '../src/session.svelte';
 import { ScriptedService, info, model, openSocket, signal, subscribed } from './service';
@@ -160,6 +160,16 @@ describe('Dashboard', () => {
     service.close(1012, '');
     await until(() => expect(dashboard.connection.phase).toBe('waiting'));
     await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(dashboard.problem).toBeNull();
+  });
+
+  it('says that the service ends where that takes long', async () => {
+    await start('a');
+    refused = new Unavailable('the service is ending');
+    service.send({ type: 'session', session: 'b', state: 'closed', reason: null });
+    await until(() => expect(dashboard.problem).toMatch(/^The service is ending\. This page con/));
+    service.close(1012, '');
+    await until(() => expect(dashboard.connection.phase).toBe('waiting'));
     expect(dashboard.problem).toBeNull();
   });
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.bench.figures import Figure
+from service.bench.figures import Figure, NotRun
 from service.bench.machine import describe_machine
 from service.bench.registry import choose
 
@@ -38,17 +38,25 @@ def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> Non
     """
     chosen, machine = choose(names), describe_machine()
     found: dict[str, list[Figure]] = {}
+    left: dict[str, str] = {}
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         for nth, (name, measurement) in enumerate(chosen.items()):
             told = f"{nth + 1} of {len(chosen)}: {measurement.about}"
             task = progress.add_task(told, total=None)
-            found[name] = measurement.run(seconds or measurement.seconds)
+            try:
+                found[name] = measurement.run(seconds or measurement.seconds)
+            except NotRun as reason:
+                left[name] = str(reason)
             progress.remove_task(task)
             if file is not None:
-                made = {"machine": machine, "figures": found}
+                made = {"machine": machine, "figures": found, "not_run": left}
                 file.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table(machine, found))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    if found:
+        console.print(table(machine, found))
+    for name, said in left.items():
+        console.print(f"{name}: not run: {said}", markup=False, highlight=False, soft_wrap=True)
 
 
 def table(machine: str, found: dict[str, list[Figure]]) -> Table:

@@ -1,8 +1,14 @@
-"""What a measurement finds."""
+"""What a measurement finds, or why there is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from drivers.base import Mismatch
+
+
+class NotRun(Mismatch):
+    """A measurement cannot be made here."""
 
 
 @dataclass(frozen=True)

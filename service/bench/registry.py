@@ -31,6 +31,7 @@ class Measurement:
 
 MEASUREMENTS = {
     "steps": Measurement("steps", "one hop, and hops a second by batch, beside other ways", 60.0),
+    "cuda": Measurement("cuda", "steps, latency, sessions and errors on a CUDA device", 120.0),
     "latency": Measurement("latency", "from samples to their prediction at a client", 30.0),
     "held": Measurement("held", "sessions that the engine alone holds at 4 hops a second", 30.0),
     "sessions": Measurement("sessions", "sessions that the whole service holds", 30.0),
@@ -38,6 +39,7 @@ MEASUREMENTS = {
     "score": Measurement("offline", "a recording scored, times real time", 10.0),
     "growth": Measurement("growth", "what a session costs beside 1, 10, 100 and 1,000", 30.0),
     "signal": Measurement("signal", "ring, filters, resampler, quality and bands, by chunk", 10.0),
+    "mne-lsl": Measurement("mnelsl", "LSL, ring and filters, beside MNE-LSL's stream", 20.0),
 }
 
 

@@ -22,7 +22,7 @@ from models.evaluation.architectures import Unavailable, build
 from models.evaluation.contenders import Task
 from models.network import MSiMamba, dominant_periods, zscore
 from models.signal import SignalConfig
-from models.stepper import ProcessorStepper
+from models.stepper import ProcessorStepper, Stepper
 from service.bench.figures import Figure
 from service.bench.floor import Machine, moved_bytes, multiply_adds
 
@@ -45,7 +45,7 @@ def measure(seconds: float) -> list[Figure]:
     """All figures, in about so many seconds, and at least one round of each."""
     with one_thread(), torch.inference_mode():
         network = random_network()
-        figures = latency(network, seconds / 6)
+        figures = latency(stepping(ProcessorStepper(network), windows(1)), seconds / 6, LATENCY_MS)
         for batch in BATCHES:
             figures += throughput(network, batch, seconds / 6)
     return figures
@@ -76,13 +76,12 @@ def windows(count: int) -> Windows:
     return falling[..., -REFERENCE.n_times :]
 
 
-def latency(network: MSiMamba, seconds: float) -> list[Figure]:
-    """One hop of one stream, from the window to its logits."""
-    (spent,) = in_turn({"": ours(network, windows(1))}, seconds, least=20).values()
+def latency(step: Callable[[], None], seconds: float, most: float) -> list[Figure]:
+    """One hop of one stream, from the window to its logits; ``most`` ms are the aim."""
+    (spent,) = in_turn({"": step}, seconds, least=20).values()
     p50, p99 = (1e3 * float(np.percentile(spent, share)) for share in (50, 99))
-    aim = f"<= {LATENCY_MS} ms"
     return [
-        Figure("one hop, batch 1, p50", p50, "ms", aim, p50 <= LATENCY_MS),
+        Figure("one hop, batch 1, p50", p50, "ms", f"<= {most} ms", p50 <= most),
         Figure("one hop, batch 1, p99", p99, "ms"),
     ]
 
@@ -107,10 +106,12 @@ def throughput(network: MSiMamba, batch: int, seconds: float) -> list[Figure]:
     ]
 
 
-def judged(what: str, batch: int, value: float, unit: str, least: float) -> Figure:
+def judged(
+    what: str, batch: int, value: float, unit: str, least: float, aimed: int | None = None
+) -> Figure:
     """A figure, with its aim at the batch size that aims are for."""
     what = f"{what}, batch {batch}"
-    if batch != AIMED:
+    if batch != (aimed or AIMED):
         return Figure(what, value, unit)
     return Figure(what, value, unit, f">= {least:g} {unit}", value >= least)
 
@@ -119,7 +120,7 @@ def contenders(
     network: MSiMamba, x: Windows
 ) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
     """What is compared, and the hops of one call."""
-    step = ours(network, x)
+    step = stepping(ProcessorStepper(network), x)
     calls: dict[str, Callable[[], object]] = {"step": step, "naive": naive(network, x)}
     hops = {"step": len(x), "naive": NAIVE}
     for name, rival in rivals(x[:SLICE]).items():
@@ -148,9 +149,8 @@ def in_turn(
     return spent
 
 
-def ours(network: MSiMamba, x: Windows) -> Callable[[], None]:
+def stepping(stepper: Stepper, x: Windows) -> Callable[[], None]:
     """As the engine does it: one hop of each stream, in the batches that it takes."""
-    stepper = ProcessorStepper(network)
     rows = [stepper.pool.open() for _ in x]
     starts = range(0, len(x), stepper.largest)
 

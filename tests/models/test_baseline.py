@@ -118,6 +118,22 @@ def test_poor_signal_puts_off_the_new_beginning() -> None:
     assert aligner.feed(hop(6)).restart
 
 
+def test_one_that_is_broken_off_leaves_the_one_before() -> None:
+    before, never = Aligner(SIGNAL), Aligner(SIGNAL)
+    for each in (before, never):
+        each.use(Baseline(np.ones((4, len(CENTRES))), 60.0))
+        each.feed(hop(1))
+    before.begin(3 * SECONDS)
+    assert before.feed(hop(2)).window is None
+    before.break_off()
+    one, other = before.feed(hop(3)), never.feed(hop(3))
+    assert one.restart
+    assert one.window is not None
+    assert other.window is not None
+    assert (one.window == other.window).all()
+    assert not before.feed(hop(4)).restart
+
+
 def test_without_a_baseline_hops_are_as_they_came() -> None:
     aligner, plain = Aligner(SIGNAL), hop(7)
     seen = aligner.feed(plain)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from models.architecture import REFERENCE
-from models.cudagraph import GraphStepper, Precision, Staging, precise, prepared
+from models.cudagraph import GraphStepper, Staging, precise, prepared
+from models.device import Precision
 from models.stepper import ProcessorStepper
 from tests.models.test_network import SMALL, eeg, make
 
@@ -53,19 +54,17 @@ def check_equal(device: str, precision: Precision, bound: float) -> None:
 
 
 def test_without_a_graph_it_equals_the_processor_s() -> None:
-    check_equal("cpu", "float32", 1e-5)
+    check_equal("cpu", "fp32", 1e-5)
 
 
 def test_half_precision_stays_near_and_its_state_whole() -> None:
-    check_equal("cpu", "bfloat16", 0.1)
+    check_equal("cpu", "bf16", 0.1)
     with pytest.raises(AssertionError):
-        check_equal("cpu", "bfloat16", 1e-5)
+        check_equal("cpu", "bf16", 1e-5)
 
 
 @on_cuda
-@pytest.mark.parametrize(
-    ("precision", "bound"), [("float32", 1e-4), ("tf32", 2e-2), ("bfloat16", 0.1)]
-)
+@pytest.mark.parametrize(("precision", "bound"), [("fp32", 1e-4), ("tf32", 2e-2), ("bf16", 0.1)])
 def test_graphs_equal_the_processor(precision: Precision, bound: float) -> None:
     check_equal("cuda", precision, bound)
 
@@ -75,6 +74,6 @@ def test_precision_is_as_before_afterwards() -> None:
     before = cudnn.allow_tf32, products.allow_tf32
     with precise(torch.device("cpu"), "tf32"):
         assert (cudnn.allow_tf32, products.allow_tf32) == (True, True)
-        with precise(torch.device("cpu"), "float32"):
+        with precise(torch.device("cpu"), "fp32"):
             assert (cudnn.allow_tf32, products.allow_tf32) == (False, False)
     assert (cudnn.allow_tf32, products.allow_tf32) == before

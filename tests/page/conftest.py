@@ -49,6 +49,8 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
     assert foreign == []
     # A connection that is lost and what is refused are told by the browser, too; so is a request
-    # that a service which ends, and says so of its sessions, does not answer any more.
-    told = re.compile(r"WebSocket| 4(01|03|09|13|22|24) |net::ERR_(CONNECTION|EMPTY_RESPONSE)")
+    # that a service which ends answers with 503, or not any more.
+    told = re.compile(
+        r"WebSocket| 4(01|03|09|13|22|24) | 503 |net::ERR_(CONNECTION|EMPTY_RESPONSE)"
+    )
     assert [each for each in errors if not told.search(each)] == []

@@ -8,12 +8,14 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from drivers.replay import SLOWEST
 from models.checkpoint import load_checkpoint
 from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.test_now import words
 from tests.service.live import live
 from tests.service.models import random_checkpoint
+from tests.service.recordings import write_muse
 
 REST = 10.0
 """Seconds of the shortest baseline."""
@@ -120,19 +122,23 @@ def test_a_source_that_is_refused_says_why(page: Page) -> None:
         page.get_by_test_id("to-start").click()
         page.get_by_role("navigation", name="Sessions").get_by_role("link").click()
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
-        # A request that is under way when the service ends would be answered with a 500.
-        page.goto("about:blank")
 
 
 def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     random_checkpoint(tmp_path / "models", "aligned", REST)
-    with live(data_dir=tmp_path) as service:
-        to_start(page, service.url)
-        page.get_by_test_id("model").select_option("aligned")
-        page.get_by_test_id("open").click()
+    source = f"replay://{write_muse(tmp_path / 'muse.csv', seconds=90)}?loop=1"
+    with live(f"{source}&speed={SLOWEST}", data_dir=tmp_path, model="aligned") as service:
+
+        def play(speed: float) -> None:
+            """The recording's time is the rest's: it need not wait for a person."""
+            service.http.post("/v1/sessions/replay-1/replay", json={"speed": speed})
+
+        page.goto(service.url)
         expect(page.get_by_test_id("baseline-left")).to_contain_text("s left")
+        play(1)
         expect(page.get_by_test_id("status")).to_contain_text(words("taking the baseline"))
+        play(SLOWEST)
         expect(page.get_by_test_id("plane-point")).to_have_count(0)
         expect(page.get_by_test_id("baseline-person")).to_contain_text(words("nobody"))
         page.get_by_test_id("person").fill("P02")
@@ -140,13 +146,24 @@ def test_a_persons_rest_is_taken_and_kept(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("baseline-person")).to_contain_text("kept for P02")
         assert violations(page) == []
         shots(page, "baseline")
+        play(8)
         expect(page.get_by_test_id("baseline-said")).to_contain_text(
             "10 s of rest are taken, and kept"
         )
+        play(1)
         expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s of P02.s rest"))
         expect(page.get_by_test_id("plane-point")).to_be_visible()
         kept = service.http.get("/v1/people/P02").json()["baselines"]
         assert [each["seconds"] for each in kept] == [REST]
+        play(SLOWEST)
+        page.get_by_test_id("take-baseline").click()
+        expect(page.get_by_test_id("baseline-left")).to_be_visible()
+        page.get_by_test_id("baseline").scroll_into_view_if_needed()
+        assert violations(page) == []
+        shots(page, "baseline anew")
+        page.get_by_test_id("break-off-baseline").click()
+        expect(page.get_by_test_id("baseline-said")).to_contain_text("What was taken is dropped")
+        expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s of P02.s rest"))
         page.get_by_test_id("take-baseline").click()
         expect(page.get_by_test_id("baseline-left")).to_be_visible()
         page.get_by_test_id("use-baseline").click()

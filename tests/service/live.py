@@ -45,6 +45,11 @@ class Live:
 
     url: str
     http: httpx.Client
+    server: Server
+
+    def end(self) -> None:
+        """Have it end, without waiting for that."""
+        self.server.should_exit = True
 
     def sessions(self) -> dict[str, dict[str, Any]]:
         """The sessions by id, as the API shows them."""
@@ -100,7 +105,7 @@ def live(
         with httpx.Client(
             base_url=url, timeout=PATIENCE, headers=shown, verify=trust or False
         ) as http:
-            service = Live(url, http)
+            service = Live(url, http, server)
             service.until(lambda: server.started or not thread.is_alive())
             yield service
     finally:

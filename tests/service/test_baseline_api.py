@@ -220,6 +220,22 @@ def test_what_cannot_be_kept_is_used_and_says_why(
         People(tmp_path / "people").get("P01")
 
 
+def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
+    tmp_path: Path, engines: tuple[Engine, Engine]
+) -> None:
+    whose = persons(tmp_path, "P01")
+    with staged(engines[0], whose=whose) as stage:
+        stage.play(*chunks_of(0, 1500))
+        assert whose.rested == "P01"
+        begin(stage, 3.0)
+        whose.forget("P01")
+        with stage.session.between_chunks() as model:
+            aligned(model).break_off_baseline()
+        assert whose.person is None
+        assert stage.session.aligner.baseline is not None
+        assert events(stage)[-1].event == "baseline_stopped"
+
+
 @pytest.fixture
 def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints that are found by their names."""
@@ -284,6 +300,8 @@ def test_over_the_api(tmp_path: Path, slowly: str) -> None:
         assert seen["person"] == service.sessions()["replay-1"]["person"] == "P01"
         assert service.http.get("/v1/people/P01").json()["baselines"] == []
         # Nothing is kept yet.
+        status, problem = baseline(service, "DELETE", "replay-1")
+        assert (status, "a baseline from before to go on by" in problem["detail"]) == (409, True)
         status, problem = baseline(service, "PUT", "replay-1", person="P01")
         assert (status, problem["title"]) == (409, "Not with this session")
         assert "found none; take one first" in problem["detail"]
@@ -304,6 +322,13 @@ def test_over_the_api(tmp_path: Path, slowly: str) -> None:
         service.http.post("/v1/recordings/taped/stop")
         status, seen = baseline(service, "PUT", "replay-1", person="P01")
         assert (status, seen["wanted"], seen["person"]) == (200, 0, "P01")
+        # One that is taken is broken off: the one before holds, and its person's session it is.
+        status, problem = baseline(service, "DELETE", "replay-1")
+        assert (status, "nothing to break off" in problem["detail"]) == (409, True)
+        assert baseline(service, "POST", "replay-1", seconds=30, person="P02")[1]["person"] == "P02"
+        status, seen = baseline(service, "DELETE", "replay-1")
+        assert (status, seen["wanted"], seen["taken"]) == (200, 0, 0)
+        assert (seen["seconds"], seen["person"]) == (REST, "P01")
         for refused in ({"seconds": 9}, {"seconds": 601}, {"person": "../P01"}, {"rest": 60}):
             assert baseline(service, "POST", "replay-1", **refused)[0] == 422
         assert baseline(service, "POST", "nobody", seconds=60)[0] == 404
@@ -330,6 +355,9 @@ def test_from_the_terminal(tmp_path: Path, slowly: str) -> None:
         hurry(service)
         assert ask("--kept", "--person", "P01") == (0, "P01: 2 s of rest are used\n")
         assert ask("--kept")[0] == 2
+        assert ask("--seconds", "30", "--person", "P02")[1] == "P02: 30 s of rest are being taken\n"
+        assert ask("--break-off", "--kept")[0] == 2
+        assert ask("--break-off") == (0, "P01: 2 s of rest are used\n")
 
 
 @pytest.mark.usefixtures("packaged")

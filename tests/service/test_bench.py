@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import math
 import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -79,3 +80,18 @@ def test_an_unknown_measurement_is_refused() -> None:
         choose(["signal", "speed"])
     told = CliRunner().invoke(app, ["bench", "--only", "speed"])
     assert told.exit_code == 2
+
+
+def test_what_cannot_be_run_is_one_line_and_the_rest_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mne_lsl", None)
+    file = tmp_path / "bench.json"
+    asked = ["bench", "--only", "signal", "--only", "mne-lsl", "--seconds", "0.1"]
+    told = CliRunner().invoke(app, [*asked, "--json", str(file)])
+    assert told.exit_code == 0
+    last = told.stdout.splitlines()[-1]
+    assert last.startswith("mne-lsl: not run: wanted MNE-LSL beside; found ")
+    written = msgspec.json.decode(file.read_bytes())
+    assert written["figures"].keys() == {"signal"}
+    assert last == f"mne-lsl: not run: {written['not_run']['mne-lsl']}"

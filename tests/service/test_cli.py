@@ -16,8 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from tests.service.live import live
 from tests.service.models import demo_indices
 from tests.service.recordings import write_muse
+from tests.service.test_tokens import CONTROL
 
 MIMAMBA = Path(sys.executable).with_name("mimamba")
 LONGEST = 60
@@ -115,6 +117,13 @@ def assert_one_line(stdout: str, stderr: str) -> None:
     assert lines, stderr
     assert re.search(r"wanted .+; found.+; .+", lines[0]), lines[0]
     assert stdout == ""
+
+
+def test_who_is_not_let_in_sees_no_empty_table() -> None:
+    with live(source=[], token=CONTROL) as service:
+        ended = CliRunner().invoke(app, ["watch", service.url], env={"MIMAMBA_TOKEN": ""})
+    assert ended.exit_code == 2
+    assert_one_line(ended.stdout, ended.stderr)
 
 
 def test_a_port_in_use_is_told() -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.config import BadConfig, find_config, origins, shown
+from service.room import data_folder
 from service.serve import CannotServe, make_settings
 from service.terminal import recordings_folder
 from tests.service.test_tokens import CONTROL, VIEW
@@ -133,6 +134,17 @@ def test_the_command_shows_what_is_in_force(file: Path) -> None:
     assert told["host"] == ["127.0.0.1", "default"]
     assert told["token"] == ["********", "environment MIMAMBA_TOKEN"]
     assert told["view_token"] == ["********", str(file)]
+
+
+def test_a_default_that_a_person_has_not_named_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MIMAMBA_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    ended = CliRunner().invoke(app, ["config"], env={"COLUMNS": "300"})
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ended.stdout.splitlines()]
+    assert ["model", "demo", "default"] in rows
+    assert ["data_dir", str(data_folder(None)), "default"] in rows
 
 
 def test_secrets_are_masked() -> None:

@@ -16,6 +16,7 @@ from service.cli import app
 from service.finding import LINUX, ok
 from service.room import LEAST_BYTES
 from tests.models.test_cuda import selective_scan, selective_state_update
+from tests.models.test_device import without_cuda
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 
@@ -26,7 +27,7 @@ def test_every_check_is_a_line_and_all_is_well_here(tmp_path: Path) -> None:
     told = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
     assert told.keys() == {
         *("Python", "PyTorch", "mamba-ssm", "BrainFlow", "LSL", "Bluetooth", "serial ports"),
-        *("FTDI latency", "disk", "page"),
+        *("FTDI latency", "disk", "page", "device"),
     }
     failed = {name for name, each in told.items() if each["verdict"] == "fail"}
     assert failed <= {"Bluetooth", "serial ports"}  # of this machine's own
@@ -112,3 +113,11 @@ def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("service.served.sys.executable", "/bin/false")
     found = checks.check_latency()
     assert (found.verdict, found.remedy) == ("fail", "run: mimamba serve")
+
+
+@without_cuda
+def test_a_device_that_cannot_be_had_fails() -> None:
+    found = checks.check_device("auto", "fp32")
+    assert (found.verdict, found.found) == ("ok", "models run on the processor; --device auto")
+    found = checks.check_device("cuda", "fp32")
+    assert (found.verdict, found.remedy) == ("fail", "take --device cpu, or auto")

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import pyxdf
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from drivers.replay import ReplayDriver
+from service.client import stream_url
+from service.farewell import ENDING
 from service.messages import Since, Subscribe
-from tests.service.live import talk
+from tests.service.live import live, talk
 from tests.service.recordings import write_muse
 
 pytestmark = pytest.mark.anyio
@@ -72,3 +83,102 @@ async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_han
     assert card["state"] == "finished"
     streams, _ = pyxdf.load_xdf(str(tmp_path / "data" / "kept.xdf"))
     assert all("footer" in stream for stream in streams)
+
+
+ROUNDS = 8
+SESSIONS = 6
+SLOW_BODY = b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
+"""A request whose body never comes whole."""
+
+
+def asked_on(url: str, collected: list[httpx.Response]) -> None:
+    """Ask for each session, again and again, until nobody answers any more."""
+    with suppress(httpx.TransportError), httpx.Client(base_url=url) as http:
+        paths = (f"/v1/sessions/simulate-{n % SESSIONS + 1}" for n in itertools.count())
+        collected.extend(map(http.get, paths))  # which keeps what came before the error
+
+
+def test_while_it_ends_all_is_answered_or_told_of_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    collected: list[httpx.Response] = []
+    for _ in range(ROUNDS):
+        with live(*["simulate://"] * SESSIONS, model="none") as service:
+            service.opened(*(f"simulate-{n}" for n in range(1, SESSIONS + 1)))
+            asking = [
+                threading.Thread(target=asked_on, args=(service.url, collected)) for _ in range(4)
+            ]
+            for each in asking:
+                each.start()
+        for each in asking:
+            each.join(LONGEST)
+    assert {each.status_code for each in collected} <= {200, 503}
+    refused = [each for each in collected if each.status_code == 503]
+    assert all(each.json()["detail"] == ENDING for each in refused)
+    assert all(each.headers["connection"] == "close" for each in refused)
+    assert all(each.headers["content-type"] == "application/problem+json" for each in refused)
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+def answer_of(plug: socket.socket) -> bytes:
+    """All that comes until the service closes the connection."""
+    return b"".join(iter(lambda: plug.recv(65536), b""))
+
+
+def test_what_is_under_way_when_it_ends_is_told_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opening = json.dumps({"source": "lsl://?name=nowhere"}).encode()
+    head = b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    requests = [
+        SLOW_BODY,
+        head + b"Content-Length: %d\r\n\r\n%s" % (len(opening), opening),
+        b"GET /v1/sources?timeout=2.5 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ]
+    plugs = []
+    with live(data_dir=tmp_path) as service:
+        for request in requests:
+            plug = socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0))
+            plug.settimeout(LONGEST)
+            plug.sendall(request)
+            plugs.append(plug)
+        service.until(lambda: len(service.sessions()) == 1)
+    for plug in plugs:
+        with plug:
+            answer = answer_of(plug).lower()
+        assert answer.startswith(b"http/1.1 503 ")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert ENDING.encode() in answer
+        assert b"\r\nx-content-type-options: nosniff\r\n" in answer
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Until it is set, no recording that is played is left, so that its service goes on ending."""
+    held = threading.Event()
+    monkeypatch.setattr(ReplayDriver, "__exit__", lambda *_: held.wait(LONGEST))
+    yield held
+    held.set()
+
+
+async def test_while_it_ends_only_health_is_answered_as_ever(
+    tmp_path: Path, held: threading.Event
+) -> None:
+    muse = write_muse(tmp_path / "muse.csv", 6)
+    with live(f"replay://{muse}?hold=1", model="none") as service:
+        service.opened("replay-1")
+        service.end()
+        service.until(lambda: service.http.get("/readyz").status_code == 503)
+        assert service.http.get("/readyz").json()["detail"] == "the service is ending"
+        assert service.http.get("/healthz").json()["status"] == "ok"
+        assert "mimamba_sessions" in service.http.get("/metrics").text
+        for path in ("/", "/v1/sessions/replay-1", "/v1/sessions/nobody", "/assets/part.js"):
+            answer = service.http.get(path)
+            assert (answer.status_code, answer.json()["detail"]) == (503, ENDING)
+            assert answer.headers["cache-control"] == "no-cache"
+        assert service.http.post("/v1/recordings", content=b"{").status_code == 503
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(stream_url(service.url))
+        assert refused.value.response.status_code == 503
+        held.set()

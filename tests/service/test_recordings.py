@@ -249,6 +249,9 @@ def test_the_terminal_lists_and_recovers(
     assert "it holds nothing" in done.stderr
     assert (load_card(path).state, load_card(path).person) == ("recovered", "P-07")
     assert load_card(tmp_path / "bad.xdf").state == "damaged"
+    (tmp_path / "bad.xdf").unlink()
+    recover_recordings(tmp_path)
+    assert capsys.readouterr().out == f"{tmp_path}: no recording was cut off\n"
     recover_recordings(path)
     assert "whole" in capsys.readouterr().out
     show_recordings(tmp_path, json=False)

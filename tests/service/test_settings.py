@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from service.cli import app
 from service.serve import CannotServe, make_settings
+from tests.models.test_device import without_cuda
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,28 @@ def test_what_is_wrong_is_one_line(name: str, text: str, monkeypatch: pytest.Mon
     with pytest.raises(CannotServe, match=name.lower()) as caught:
         make_settings({})
     assert "\n" not in str(caught.value)
+
+
+def test_the_environment_names_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIMAMBA_DEVICE", "cuda")
+    monkeypatch.setenv("MIMAMBA_PRECISION", "bf16")
+    settings = make_settings({})
+    assert (settings.device, settings.precision) == ("cuda", "bf16")
+    assert make_settings({"device": "cpu"}).device == "cpu"
+    with pytest.raises(CannotServe, match="device: wanted 'auto', 'cpu' or 'cuda'; found 'gpu'"):
+        make_settings({"device": "gpu"})
+
+
+@without_cuda
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--device", "cuda"], "wanted a CUDA device; found"),
+        (["--precision", "tf32"], "wanted a CUDA device for --precision tf32; found"),
+    ],
+)
+def test_a_device_that_is_not_there_is_one_line(flags: list[str], said: str) -> None:
+    ended = CliRunner().invoke(app, ["serve", "--port", "0", *flags])
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith(f"mimamba: {said}")
+    assert ended.stderr.count("\n") == 1

@@ -189,6 +189,32 @@ def test_baselines_that_are_begun_in_a_recording(
         assert compare(replace(recorded, begun=others), aligned.checkpoint).difference is not None
 
 
+@pytest.mark.parametrize("recorded_from", [300, 1000, 1500])
+def test_a_baseline_that_is_broken_off_in_a_recording(
+    tmp_path: Path, aligned: Engine, recorded_from: int
+) -> None:
+    """Whether the recording begins within the first one, after it, or with the second."""
+    with staged(aligned) as stage:
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        stage.play(*chunks_of(0, recorded_from, 37))
+        recorder.start()
+        stage.play(*chunks_of(recorded_from, 1500, 37))
+        begin(stage, 9.0)
+        stage.play(*chunks_of(1500, 1700, 37))
+        with stage.session.between_chunks() as model:
+            assert model is not None
+            model.break_off_baseline()
+        stage.play(*chunks_of(1700, 2600, 37))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert recorded.begun[-2:] == ((1500, 9.0), (1700, None))
+    verdict = compare(recorded, aligned.checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed > 10
+    without = replace(recorded, begun=recorded.begun[:-1])
+    assert compare(without, aligned.checkpoint).difference is not None
+
+
 def test_hops_that_were_skipped_while_a_baseline_was_taken(
     tmp_path: Path, aligned: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

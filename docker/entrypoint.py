@@ -1,0 +1,15 @@
+"""Start mimamba in its container; refuse to serve without a token, which others must show."""
+
+import os
+import sys
+
+arguments = sys.argv[1:]
+told = os.environ.get("MIMAMBA_TOKEN") or os.environ.get("MIMAMBA_CONFIG")
+if arguments[:1] == ["serve"] and not told:
+    print(
+        "wanted a token that clients must show; found no MIMAMBA_TOKEN in the environment; make "
+        "one, e.g. with openssl rand -hex 24, and give it with --env MIMAMBA_TOKEN",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+os.execvp("mimamba", ["mimamba", *arguments])

@@ -1,0 +1,60 @@
+"""The bench of a CUDA device: without one it says so; its figures are found on a processor, too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.architecture import REFERENCE
+from models.cudagraph import GraphStepper
+from models.stepper import ProcessorStepper
+from service.bench import cuda, held
+from service.bench.figures import NotRun
+from service.bench.steps import random_network
+from tests.models.test_device import without_cuda
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "BATCHES", (1, 3))
+    monkeypatch.setattr(cuda, "STREAMS", 2)
+    monkeypatch.setattr(cuda, "HOPS", 2)
+    monkeypatch.setattr(held, "TRIED", (1,))
+
+
+@without_cuda
+def test_without_a_device_it_says_why() -> None:
+    with pytest.raises(NotRun, match=r"wanted a CUDA device; found .*PyTorch.*; run it on a mach"):
+        cuda.measure(1.0)
+
+
+def test_its_figures_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "HELD", 2)
+    found = {each.what: each for each in cuda.figures("cpu", ["fp32", "bf16"], 0.0)}
+    aims = [each for each in found.values() if each.met is not None]
+    assert [each.what for each in aims] == [
+        "one hop, batch 1, p50",
+        "step over one core's naive way, batch 3",
+        "sessions held by the engine alone",
+    ]
+    speeds = [what for what, each in found.items() if each.unit == "hops/s"]
+    assert speeds == [
+        *("fp32, batch 1", "naive, batch 1"),
+        *("fp32, batch 3", "bf16, batch 3", "naive, batch 3"),
+    ]
+    assert all(found[what].value > 0 for what in speeds)
+
+
+def test_answers_are_held_against_the_processor_s() -> None:
+    network = random_network()
+    exact = cuda.answers(ProcessorStepper(network))
+    assert exact.shape == (2, 2, REFERENCE.n_outputs)
+    torch.testing.assert_close(
+        cuda.answers(GraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0
+    )
+    (fine, _), (coarse, share) = (
+        [each.value for each in cuda.errors(network, "cpu", precision)]
+        for precision in ("fp32", "bf16")
+    )
+    assert fine < 1e-5 < coarse < 0.1
+    assert 0 < share < 10
