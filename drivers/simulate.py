@@ -34,6 +34,7 @@ from drivers.clock import local_clock
 from drivers.scenario import SCENARIOS, Cue
 from drivers.source import Source
 from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from drivers.turn import TURN
 
 NOTICE = "These signals are simulated: they come from nobody's brain."
 PACKET_SECONDS = 12 / 256
@@ -196,7 +197,9 @@ class SimulateDriver:
             if ahead > 0:
                 self._closed.wait(ahead)
             else:
-                yield self._chunk(self._start, span)
+                with TURN:
+                    chunk = self._chunk(self._start, span)
+                yield chunk
 
     def _chunk(self, start: float, span: range) -> Chunk:
         """The samples of this span, and the markers since the chunk before."""

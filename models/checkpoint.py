@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -122,11 +123,16 @@ class Checkpoint(Header):
 
     def probabilities(self, logits: Tensor) -> list[Outputs]:
         """Calibrated probabilities of each row of logits (B, n_outputs)."""
-        heads = torch.split(logits.double(), [len(v) for v in self.outputs.values()], dim=-1)
-        rows: list[Outputs] = [{} for _ in logits]
+        # In NumPy: each operation of torch's would let go of the interpreter's lock, which a busy
+        # service's engine must then win back.
+        ends = np.cumsum([len(labels) for labels in self.outputs.values()])
+        heads = np.split(logits.numpy(force=True).astype(np.float64), ends[:-1], axis=-1)
+        rows: list[Outputs] = [{} for _ in range(len(logits))]
         for (output, labels), head in zip(self.outputs.items(), heads, strict=True):
-            shares = (head / self.temperature[output]).softmax(-1).tolist()
-            for row, share in zip(rows, shares, strict=True):
+            scaled = head / self.temperature[output]
+            shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+            shares /= shares.sum(axis=-1, keepdims=True)
+            for row, share in zip(rows, shares.tolist(), strict=True):
                 row[output] = dict(zip(labels, share, strict=True))
         return rows
 

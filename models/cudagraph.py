@@ -138,6 +138,9 @@ class GraphStepper:
         self._wait()
         return ready.answer[: len(rows)].clone()
 
+    def close(self) -> None:
+        """Nothing is to be given back."""
+
     def _wait(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()

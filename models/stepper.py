@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.network import MSiMamba
-from models.pool import EMPTY, Pool
+from models.pool import EMPTY, Pool, Rows
 from models.processor import BLOCK, ProcessorForm
 
 
 class Stepper(Protocol):
     """Steps one network; for one thread at a time."""
 
-    pool: Pool
     largest: int
     """The most hops in a batch."""
+
+    @property
+    def pool(self) -> Rows:
+        """The streams' rows."""
+        ...
 
     def step(
         self,
@@ -43,6 +47,10 @@ class Stepper(Protocol):
         -------
         Logits (len(rows), n_outputs), on the processor.
         """
+        ...
+
+    def close(self) -> None:
+        """Give back what is not memory; nothing is stepped any more."""
         ...
 
 
@@ -79,6 +87,9 @@ class ProcessorStepper:
         self.pool.h.index_copy_(1, index, h)
         self.pool.history.index_copy_(1, index, history)
         return logits
+
+    def close(self) -> None:
+        """Nothing is to be given back."""
 
     def _gated(self, rows: Sequence[int], gates: Sequence[float]) -> list[Tensor]:
         """Copies of the states, times the gates; where one is 0, of the empty row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -96,9 +96,13 @@ class Decoding:
         signal = self.checkpoint.signal
         return signal.hop / signal.sfreq if self._live else math.inf
 
-    def feed(self, chunk: Chunk, received: float) -> None:
-        """Hand the hops that a chunk completes to the engine; a recording waits for room there."""
-        for hop in map(self._align, self._cutter.feed(chunk)):
+    def cut(self, chunk: Chunk) -> list[Hop]:
+        """The hops that a chunk completes."""
+        return self._cutter.feed(chunk)
+
+    def submit(self, hops: Iterable[Hop], received: float) -> None:
+        """Hand hops to the engine; a recording waits for room there."""
+        for hop in map(self._align, hops):
             if hop.restart and self._stepped:
                 self._note("restarted", "the model's memory began anew", hop)
             self._stepped = self._stepped or hop.window is not None

@@ -5,6 +5,10 @@ under load the batch grows by itself. The state of each session is a row of the 
 hops stay in order, those that abstain included, and outputs never depend on batch mates.
 
 Nothing here walks over all sessions: whoever has a hop that waits stands in one queue.
+
+Few sessions are stepped in this process, which is soonest. With many the engine would have to win
+the interpreter's lock from all of their threads some hundred times a step, so it moves into a
+process of its own (``relief.py``): the same code steps the same batches there.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+import numpy as np
 import torch
 
 from drivers.clock import local_clock
@@ -27,12 +32,16 @@ from models.hops import Hop
 from models.prediction import Outputs, Prediction
 from models.ssm import States
 from models.stepper import ProcessorStepper, Stepper
+from models.worker import ApartFailed
+from service.relief import Relief
 from service.tally import step_times
 
 log = logging.getLogger(__name__)
 
 WAITING = 8
 """Hops of one session that may wait (2 s at 4 hops/s) before a live source skips to its newest."""
+FEW = 8
+"""Sessions that are stepped in this process; with more the engine moves, and never back."""
 
 Publish: TypeAlias = Callable[[Prediction, float, float], None]
 """Called in the engine's thread with the prediction, and when it was received and stepped."""
@@ -64,7 +73,7 @@ Due: TypeAlias = tuple[Slot, Hop, float]
 class Engine:
     """A thread that steps one checkpoint's network for all sessions that use it.
 
-    ``stepper`` steps it; by default the processor does.
+    ``stepper`` steps it; by default the processor does, for many sessions in another process.
     """
 
     def __init__(self, checkpoint: Checkpoint, stepper: Stepper | None = None) -> None:
@@ -74,8 +83,13 @@ class Engine:
         """How long the steps took."""
         self.unsound = 0
         """How many answers were no numbers."""
-        self.stepper = stepper or ProcessorStepper(checkpoint.network)
+        self._home: ProcessorStepper | None = None
+        """What steps until the engine moves; None where it has moved, or does not."""
+        if stepper is None:
+            stepper = self._home = ProcessorStepper(checkpoint.network)
+        self.stepper = stepper
         """Used by the engine's thread."""
+        self._relief: Relief | None = None
         self._stopped = False
         self._slots: set[Slot] = set()
         # One lock for the queues; the other is held while the network is stepped, or the pool's
@@ -91,9 +105,10 @@ class Engine:
 
     def open(self, r: float, publish: Publish) -> Slot:
         """A new slot, its state at zero; ``r`` is the gate at the start of each hop."""
-        pool = self.stepper.pool
-        with self._lock, self._stepping if pool.full else nullcontext():  # only growth must wait
-            slot = Slot(pool.open(), r, publish, threading.Condition(self._lock))
+        with self._lock:
+            pool = self.stepper.pool
+            with self._stepping if pool.full else nullcontext():  # only growth must wait
+                slot = Slot(pool.open(), r, publish, threading.Condition(self._lock))
             self._slots.add(slot)
             return slot
 
@@ -144,7 +159,10 @@ class Engine:
         self.drain(slot)
         with self._stepping:
             self._check_running()
-            return self.stepper.pool.row(slot.row), slot.anew or slot.failed
+            try:
+                return self.stepper.pool.row(slot.row), slot.anew or slot.failed
+            except ApartFailed as failure:
+                raise EngineStopped(f"the engine has stopped: {failure}") from failure
 
     def finish(self, slot: Slot) -> None:
         """Drain a slot and give its row back."""
@@ -154,9 +172,12 @@ class Engine:
             self.stepper.pool.close(slot.row)
 
     def close(self) -> None:
-        """Stop the thread; hops that wait are dropped."""
+        """Stop the thread, and the process where there is one; hops that wait are dropped."""
         self._stop()
         self._thread.join()
+        if self._relief:
+            self._relief.close()
+        self.stepper.close()
 
     def _check_running(self) -> None:
         if self._stopped:
@@ -180,6 +201,8 @@ class Engine:
             while batch := self._take():
                 self._step(batch)
                 self._release(batch)
+                if self._home:
+                    self._relieve(self._home)
         except BaseException as failure:
             self.failure = failure
             raise
@@ -208,6 +231,23 @@ class Engine:
                     self._due.append(slot)
                 slot.changed.notify_all()
 
+    def _relieve(self, home: ProcessorStepper) -> None:
+        """Once there are many sessions: have a process started, and move there when it is ready."""
+        if not self._relief and len(self._slots) <= FEW:
+            return
+        name = {"model": self.checkpoint.name}
+        try:
+            self._relief = self._relief or Relief(self.checkpoint.network)
+            if self._relief.starting:
+                return
+            with self._lock, self._stepping:
+                self.stepper = self._relief.take_over(home.pool)
+            log.info("the model is stepped in a process of its own", extra=name)
+        except ApartFailed as failure:
+            reason = {"reason": str(failure)}
+            log.warning("the model is stepped in the service's process", extra=name | reason)
+        self._home = None
+
     def _step(self, batch: Sequence[Due]) -> None:
         ok = [(slot, hop) for slot, hop, _ in batch if hop.window is not None]
         outputs = dict(zip((slot for slot, _ in ok), self._outputs(ok), strict=True))
@@ -226,7 +266,7 @@ class Engine:
         gates = [0.0 if slot.failed else gate(hop, slot.r) for slot, hop in ok]
         with self._stepping:
             logits = self.stepper.step(rows, windows, gates)
-        finite = logits.isfinite().all(dim=1).tolist()
+        finite = np.isfinite(logits.numpy()).all(axis=1).tolist()
         for (slot, _), sound in zip(ok, finite, strict=True):
             slot.failed = not sound
         self._count_unsound(finite.count(False))

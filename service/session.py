@@ -14,6 +14,7 @@ from drivers import open_source
 from drivers.base import Chunk, Driver, DriverError, LinkChange, Seekable, StreamInfo
 from drivers.battery import Powered
 from drivers.clock import local_clock
+from drivers.turn import TURN
 from models.baseline import UNALIGNED, AlignerState
 from models.checkpoint import Checkpoint
 from models.montage import MontageError
@@ -269,7 +270,9 @@ class Session:
             if self._decoding:
                 self._decoding.drain()  # what is still waiting belongs to the old epoch
             self._start_history(chunk.epoch)
-        self.chronicle.take(chunk)
+        with TURN:
+            self.chronicle.take(chunk)
+            hops = self._decoding.cut(chunk) if self._decoding else []
         self._watcher.signal(self)
         if self._decoding:
-            self._decoding.feed(chunk, received)
+            self._decoding.submit(hops, received)

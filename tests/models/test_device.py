@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from models import device
+from models.cudagraph import GraphStepper
 from models.device import Device, NoDevice, find_device, tried
 from models.pool import EMPTY
 from tests.models.test_network import SMALL, make
@@ -62,12 +63,13 @@ def test_a_device_that_fails_gives_way_unless_it_is_required(
 
 def test_a_stepper_has_stepped_and_left_nothing_behind() -> None:
     stepper = tried(make(SMALL, torch.float32), Device("cpu"))
-    assert stepper.pool.open() == EMPTY + 1
-    assert not stepper.pool.h.any()
+    row = stepper.pool.open()
+    assert row == EMPTY + 1
+    assert not stepper.pool.row(row).h.any()
 
 
 @on_cuda
 def test_auto_steps_on_cuda() -> None:
     stepper = find_device("auto").stepper(make(SMALL, torch.float32))
-    assert stepper is not None
+    assert isinstance(stepper, GraphStepper)
     assert stepper.pool.h.is_cuda

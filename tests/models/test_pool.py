@@ -12,9 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.pool import EMPTY, FIRST_ROWS, Pool
+from models.pool import EMPTY, FIRST_ROWS, Pool, StateError
 from models.processor import BLOCK
-from models.snapshot import SnapshotError
 from models.stepper import ProcessorStepper
 from tests.models.test_network import SMALL, close, eeg, make
 
@@ -30,7 +29,7 @@ from tests.models.test_network import eeg, make
 stepper = ProcessorStepper(make(dtype=torch.float32))
 stepper.pool.open()
 row = stepper.pool.open()
-stepper.pool.restore(row, Path(sys.argv[1]).read_bytes())
+stepper.pool.restore([row], Path(sys.argv[1]).read_bytes())
 windows = eeg(8, 4, 64, dtype=torch.float32).numpy()[4:]
 logits = [stepper.step([row], [window], [0.9])[0].numpy() for window in windows]
 np.save(sys.argv[2], np.stack(logits))
@@ -89,7 +88,7 @@ def test_another_process_goes_on_from_a_snapshot(tmp_path: Path) -> None:
     row = stepper.pool.open()
     for window in windows[:4]:
         stepper.step([row], [window], [0.9])
-    (tmp_path / "row").write_bytes(stepper.pool.snapshot(row))
+    (tmp_path / "row").write_bytes(stepper.pool.snapshot([row]))
     expected = np.stack([stepper.step([row], [window], [0.9])[0].numpy() for window in windows[4:]])
     arguments = [str(tmp_path / "row"), str(tmp_path / "logits.npy")]
     subprocess.run([sys.executable, "-c", GO_ON, *arguments], check=True, cwd=ROOT)
@@ -102,9 +101,9 @@ def test_what_is_no_snapshot_of_this_network_changes_nothing() -> None:
     pool, other = fresh().pool, Pool(make(dtype=torch.float64))
     row = pool.open()
     pool.h[:, row] = 3.0
-    for content in (b"", b"\0" * 40, pool.snapshot(row)[:-1], other.snapshot(other.open())):
-        with pytest.raises(SnapshotError, match="wanted a st"):
-            pool.restore(row, content)
+    for content in (b"", b"\0" * 40, pool.snapshot([row])[:-1], other.snapshot([other.open()])):
+        with pytest.raises(StateError, match="wanted st"):
+            pool.restore([row], content)
         assert (pool.h[:, row] == 3.0).all()
 
 
