@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -40,6 +41,11 @@ class Server(uvicorn.Server):
         """Recordings, sessions, connections, in this order."""
         await self._app.state.running.end()
         await super().shutdown(sockets)
+        # uvicorn leaves open whoever does not read what is still to be sent, and who came so late
+        # that it did not see them.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # in which they are told so
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On a signal, in the main thread."""

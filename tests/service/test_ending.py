@@ -153,6 +153,17 @@ def test_what_is_under_way_when_it_ends_is_told_so(
     assert [each for each in caplog.records if each.exc_info] == []
 
 
+def test_who_does_not_read_is_cut_off_at_the_end() -> None:
+    asking = b"GET /v1/openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with socket.socket() as plug:
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        with live(model="none") as service:
+            plug.connect(("127.0.0.1", urlsplit(service.url).port))
+            plug.sendall(8 * asking)  # more than fits into what lies between
+            assert plug.recv(1, socket.MSG_PEEK)
+        assert not service.server.server_state.connections
+
+
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Until it is set, no recording that is played is left, so that its service goes on ending."""
