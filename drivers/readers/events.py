@@ -75,4 +75,6 @@ def _filled(event: Event, first: int, sfreq: float) -> int | None:
     gap = read_gap(event.label, first)
     if gap is not None:
         return first + gap.count
-    return round((event.onset + event.duration) * sfreq) if event.label == SKIPPED else None
+    if event.label == SKIPPED and event.duration > 0:  # one without is a marker that is called so
+        return round((event.onset + event.duration) * sfreq)
+    return None

@@ -50,6 +50,12 @@ def test_any_format_becomes_any_other(one: str, other: str, made: Recording) -> 
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
+def test_a_marker_that_is_called_as_a_gap_is_none(tmp_path: Path, suffix: str) -> None:
+    made = recording(600, labels=((10, "BAD_ACQ_SKIP"), (400, "look")))
+    assert places(through(made, tmp_path, suffix)[0]) == places(made)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize(
     "source",
     [
