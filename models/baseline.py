@@ -91,7 +91,7 @@ class Aligner:
 
     def break_off(self) -> None:
         """Take no more, and align as before it began; the model begins anew with the next hop."""
-        self.state = AlignerState(self.state.baseline, anew=True)
+        self.use(self.state.baseline)
 
     def use(self, baseline: Baseline | None) -> None:
         """Align by this one from the next hop on."""

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from scipy.special import softmax
 from torch import Tensor
 
 from drivers.base import Mismatch
@@ -129,10 +130,8 @@ class Checkpoint(Header):
         heads = np.split(logits.numpy(force=True).astype(np.float64), ends[:-1], axis=-1)
         rows: list[Outputs] = [{} for _ in range(len(logits))]
         for (output, labels), head in zip(self.outputs.items(), heads, strict=True):
-            scaled = head / self.temperature[output]
-            shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-            shares /= shares.sum(axis=-1, keepdims=True)
-            for row, share in zip(rows, shares.tolist(), strict=True):
+            shares = softmax(head / self.temperature[output], axis=-1).tolist()
+            for row, share in zip(rows, shares, strict=True):
                 row[output] = dict(zip(labels, share, strict=True))
         return rows
 

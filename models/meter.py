@@ -169,11 +169,11 @@ class QualityMeter:
         if self._number == number - 1:
             fresh = fresh[:, -1:]
         self._number = number
-        rows = np.arange(number - fresh.shape[1], number) + 1
+        rows = np.arange(number - fresh.shape[1] + 1, number + 1) % QUARTERS
         faults = judge(fresh, self._limits)
         for nth, fault in enumerate((faults.railed, faults.flat | faults.stuck, faults.wild)):
-            self._faulty[rows % QUARTERS, nth] = fault.T
-        self._medians[rows % QUARTERS] = _medians(fresh).T
+            self._faulty[rows, nth] = fault.T
+        self._medians[rows] = _medians(fresh).T
 
     def _scores(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_reasons, n_channels): what each reason alone would leave of the score."""

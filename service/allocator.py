@@ -1,4 +1,4 @@
-"""The C library's memory: had to stay small over hours of sessions that come and go.
+"""The C library's memory: kept small over hours of sessions that come and go.
 
 glibc gives each of many threads a heap of its own, and keeps on a heap what is as large as anything
 that was freed before. Where sessions' rings lie between what lasts, little of it ever goes back:

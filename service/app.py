@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 
 from drivers.scan import Sources, scan
 from models.catalogue import Listed, list_all
-from models.device import find_device
+from models.device import Device, find_device
 from service.access import AccessMiddleware
 from service.admission import admit
 from service.baseline_api import baseline_api
@@ -187,6 +187,7 @@ def make_app(
     on_start: Callable[[Running], Awaitable[None]],
     tokens: Tokens | None = None,
     grace: float = GRACE,
+    device: Device | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -200,13 +201,15 @@ def make_app(
         What must be shown, as ``Settings.tokens`` where absent.
     grace
         Seconds that a WebSocket has to show a token.
+    device
+        Where models are stepped, as the settings say where absent.
 
     Raises
     ------
     NoDevice
         If models cannot be stepped where the settings say.
     """
-    device = find_device(settings.device, settings.precision)
+    device = device or find_device(settings.device, settings.precision)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Totals]]:

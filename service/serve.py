@@ -271,7 +271,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     listener = bind(settings.host, settings.port)
     console = Console(stderr=True, quiet=settings.log_format == "json")
     start = Start(settings, console)
-    app = make_app(settings, start, tokens)
+    app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app)
     events = eventlog.told(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events:

@@ -117,13 +117,13 @@ def print_montage(console: Console, montage: Sequence[Electrode]) -> None:
             )
 
 
-def recordings_folder(given: Path | None, config: Path | None = None) -> Path:
+def recordings_folder(given: Path | None) -> Path:
     """Where the recordings are: as the service has it, whose file of settings counts here, too."""
     from service.config import find_config
     from service.serve import find_folder
 
     named = os.environ.get("MIMAMBA_CONFIG")
-    return find_folder(given, find_config(config or (Path(named) if named else None)))
+    return find_folder(given, find_config(Path(named) if named else None))
 
 
 def _tell_version(asked: bool) -> None:

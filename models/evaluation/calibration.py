@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from models.loss import fit_temperature
 
@@ -14,9 +15,7 @@ LEAST = 1e-12
 
 def temper(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Divide one output's logarithms (n, n_labels) by the temperature, and sum to 1 again."""
-    logits = _logits(probabilities) / temperature
-    shares = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(shares / shares.sum(1, keepdims=True))
+    return np.asarray(softmax(_logits(probabilities) / temperature, axis=1))
 
 
 def temperature_of(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:

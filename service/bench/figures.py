@@ -20,3 +20,8 @@ class Figure:
     unit: str
     aim: str | None = None
     met: bool | None = None
+
+
+def most(what: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that is met up to a limit."""
+    return Figure(what, value, unit, f"<= {limit:g} {unit}", value <= limit)

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from drivers.synthesis import CH_NAMES, Synthesis
-from service.bench.figures import Figure
+from service.bench.figures import Figure, most
 from service.bench.remains import PROGRAM, Remains
 from service.bench.visitors import TOPICS, Visitors, told_so_far
 from service.bench.wire import ask, connected, say
@@ -132,7 +132,7 @@ def _id(found: dict[str, dict[str, str]], part: str) -> str:
 async def look(service: Served, session: str, seconds: float) -> tuple[Memory, int]:
     """Memory in the course of time, and the predictions there were when its logs were full."""
     start, period = time.monotonic(), seconds / 100
-    full = min(FULL, SHARE * seconds)
+    full = full_after(seconds)
     before: list[float] = []
     after: list[float] = []
     told = None
@@ -150,9 +150,14 @@ async def look(service: Served, session: str, seconds: float) -> tuple[Memory, i
     return Memory(early, full, end, max(after)), told or 0
 
 
+def full_after(seconds: float) -> float:
+    """Seconds of so many from where memory is judged."""
+    return min(FULL, SHARE * seconds)
+
+
 def of_memory(memory: Memory, told: int, seconds: float) -> list[Figure]:
     """Its figures; from when on it is judged, and how full the logs were, stand beside."""
-    full = min(FULL, SHARE * seconds)
+    full = full_after(seconds)
     return [
         Figure(f"predictions kept after {full:g} s", told, "entries"),
         Figure("memory after a tenth of the time", memory.early, "MB"),
@@ -197,8 +202,3 @@ def none_of(what: str, found: Sequence[str]) -> Figure:
     for each in found:
         sys.stderr.write(f"{what}: {each}\n")
     return Figure(what, len(found), "", "0", not found)
-
-
-def most(what: str, value: float, unit: str, limit: float) -> Figure:
-    """A figure that is met up to a limit."""
-    return Figure(what, value, unit, f"<= {limit:g} {unit}", value <= limit)

@@ -23,10 +23,10 @@ from models.cuda import Kernels, describe, kernels_for, load_kernels, scannable
 from models.network import MSiMamba
 from models.ssm import States
 from models.static import static_form, step_slots
+from tests.models.marks import on_cuda
 from tests.models.test_network import SMALL, close, eeg, make
 
 ROOT = Path(__file__).resolve().parents[2]
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 def selective_scan(

@@ -11,9 +11,8 @@ from models.architecture import REFERENCE
 from models.cudagraph import GraphStepper, Staging, precise, prepared
 from models.device import Precision
 from models.stepper import ProcessorStepper
+from tests.models.marks import on_cuda
 from tests.models.test_network import SMALL, eeg, make
-
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 def test_batches_are_padded_to_powers_of_two() -> None:

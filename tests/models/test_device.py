@@ -9,10 +9,8 @@ from models import device
 from models.cudagraph import GraphStepper
 from models.device import Device, NoDevice, find_device, tried
 from models.pool import EMPTY
+from tests.models.marks import on_cuda, without_cuda
 from tests.models.test_network import SMALL, make
-
-without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @without_cuda

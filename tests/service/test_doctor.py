@@ -15,8 +15,8 @@ from service import checks, devices
 from service.cli import app
 from service.finding import LINUX, ok
 from service.room import LEAST_BYTES
+from tests.models.marks import without_cuda
 from tests.models.test_cuda import selective_scan, selective_state_update
-from tests.models.test_device import without_cuda
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 

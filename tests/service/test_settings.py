@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.serve import CannotServe, make_settings
-from tests.models.test_device import without_cuda
+from tests.models.marks import without_cuda
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from models.stepper import ProcessorStepper
 from service.bench import cuda, held
 from service.bench.figures import NotRun
 from service.bench.steps import random_network
-from tests.models.test_device import without_cuda
+from tests.models.marks import without_cuda
 
 
 @pytest.fixture(autouse=True)
