@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -40,12 +41,26 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Recordings, sessions, connections, in this order."""
         await self._app.state.running.end()
+        await self._stop_accepting()
         await super().shutdown(sockets)
         # uvicorn leaves open whoever does not read what is still to be sent, and who came so late
         # that it did not see them.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # in which they are told so
+
+    async def _stop_accepting(self) -> None:
+        """Accept nobody more, and let those just accepted become connections.
+
+        A transport made after its server was closed fails on the way in CPython, which leaves its
+        socket open and tells nobody. Windows' event loop makes it as it accepts, and has no readers.
+        """
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError):
+            for listener in (each for server in self.servers for each in server.sockets):
+                loop.remove_reader(listener)
+        for _ in range(2):  # its transport, then its protocol
+            await asyncio.sleep(0)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On a signal, in the main thread."""
