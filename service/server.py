@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         """Accept nobody more, and let those just accepted become connections.
 
         A transport made after its server was closed fails on the way in CPython, which leaves its
-        socket open and tells nobody. Windows' event loop makes it as it accepts, and has no readers.
+        socket open and tells nobody. Windows' event loop makes it at once, and has no readers.
         """
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError):
