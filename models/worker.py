@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 from io import FileIO
 
+from drivers.processors import on_all
 from models.frames import Frame, Kind, Pipes
 
 PIPE_BYTES = 1 << 20
@@ -33,13 +34,14 @@ class Worker:
         # -P: a folder here may be called models, too. In a group of its own, Ctrl-C does not reach
         # it; it ends when this process does, since its standard input ends then.
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "models.stepping"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                process_group=0,
-            )
+            with on_all():
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "models.stepping"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    bufsize=0,
+                    process_group=0,
+                )
         except OSError as error:
             raise ApartFailed(f"wanted a process for the model; found {error}") from error
         reader, writer = self._process.stdout, self._process.stdin

@@ -8,7 +8,8 @@ Nothing here walks over all sessions: whoever has a hop that waits stands in one
 
 Few sessions are stepped in this process, which is soonest. With many the engine would have to win
 the interpreter's lock from all of their threads some hundred times a step, so it moves into a
-process of its own (``relief.py``): the same code steps the same batches there.
+process of its own (``relief.py``): the same code steps the same batches there. A service's own
+process then keeps to one processor (``drivers/processors.py``).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 
 from drivers.clock import local_clock
+from drivers.processors import keep_to_one
 from models.checkpoint import Checkpoint
 from models.decoder import gate, prediction
 from models.hops import Hop
@@ -243,6 +245,7 @@ class Engine:
             with self._lock, self._stepping:
                 self.stepper = self._relief.take_over(home.pool)
             log.info("the model is stepped in a process of its own", extra=name)
+            keep_to_one()
         except ApartFailed as failure:
             reason = {"reason": str(failure)}
             log.warning("the model is stepped in the service's process", extra=name | reason)

@@ -20,6 +20,7 @@ from rich.markup import escape
 
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
+from drivers.processors import own_process
 from models.device import find_device
 from service import config, eventlog
 from service.allocator import keep_small
@@ -259,6 +260,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         If models cannot be stepped where they should be.
     """
     keep_small()
+    own_process()
     device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
         liblsl()

@@ -25,6 +25,7 @@ from typing import BinaryIO
 import msgspec
 
 from drivers.base import BadRecording, Mismatch
+from drivers.processors import on_all
 from service.card import Card, delete_card, save_card
 from service.room import LOW_BYTES, cannot_record, free_space
 from service.uploadcheck import GIVEN, KEPT, LONGEST, MOST_MEMORY, Checked, Refused
@@ -181,15 +182,17 @@ async def check(place: Path, name: str) -> Checked:
     """
     # It needs no token of ours.
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MIMAMBA_")}
-    process = await asyncio.create_subprocess_exec(
-        # -P: a folder here may be called service, too.
-        *(sys.executable, "-P", "-m", "service.uploadcheck", str(place), name, str(MOST_MEMORY)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        # Threads take address space each.
-        env={**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    )
+    with on_all():
+        process = await asyncio.create_subprocess_exec(
+            # -P: a folder here may be called service, too.
+            *(sys.executable, "-P", "-m", "service.uploadcheck", str(place), name),
+            str(MOST_MEMORY),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            # Threads take address space each.
+            env={**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
     try:
         async with asyncio.timeout(LONGEST):
             told, _ = await process.communicate()
