@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service import blas, cli_bench, cli_files, cli_operate, cli_people, cli_play, cli_training
+from service import cli_bench, cli_files, cli_operate, cli_people, cli_play, cli_training
 from service.terminal import (
     CaFile,
     Config,
@@ -131,7 +131,6 @@ def serve(
     have spaces between them: MIMAMBA_SOURCE="simulate:// lsl://?type=EEG"; a JSON list may hold
     values with spaces. Or in a file: port = 9000. Flags win over the environment, it over the file.
     """
-    blas.start_no_threads()
     with one_line_errors():
         from service.config import find_config
         from service.serve import make_settings

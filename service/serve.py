@@ -25,6 +25,7 @@ from models.device import find_device
 from service import config, eventlog
 from service.allocator import keep_small
 from service.app import Running, make_app
+from service.blas import stay_single
 from service.keepalive import PATIENCE, KeptAlive
 from service.oscout import find_address
 from service.room import data_folder
@@ -260,6 +261,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         If models cannot be stepped where they should be.
     """
     keep_small()
+    stay_single()
     own_process()
     device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
