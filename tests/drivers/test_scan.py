@@ -1,20 +1,36 @@
-"""What is found from here: real outlets on loopback, and a sysfs laid out like Linux's."""
+"""What is found from here: real outlets on loopback, a BlueZ and a sysfs made for the tests."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from drivers import open_driver
-from drivers.scan import find_bluetooth, list_boards, list_simulations, listen, scan
+from drivers.scan import Bluetooth, find_bluetooth, list_boards, list_simulations, listen, scan
+from tests.drivers.bluez import Adapter, bluez
+from tests.drivers.test_search import GANGLION, MUSE, OTHERS
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux lists its adapters")
+
+
+@linux
+def test_a_scan_finds_headsets_and_streams_at_once() -> None:
+    source_id = str(uuid4())
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo("near", "EEG", 4, 256, "float32", source_id))
+    with bluez(Adapter(devices=[*OTHERS, GANGLION, MUSE])):
+        found = scan(3.0)
+    assert [each.name for each in found.headsets] == [MUSE.name, GANGLION.name]
+    assert source_id in {stream.source_id for stream in found.streams}
+    assert (found.bluetooth.present, found.bluetooth.problem) == (True, None)
+    assert found.missing == ()
+    del outlet
 
 
 def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
@@ -27,7 +43,7 @@ def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
     assert stream.url is not None
     assert found.missing == ()
     assert found.boards == list_boards()
-    assert found.bluetooth == find_bluetooth()
+    assert found.bluetooth.problem is not None  # there is no bus, but only that is harmed
     assert found.simulations == list_simulations()
     eeg.push_sample([0.0] * 4)
     with pytest.raises(Exception, match=f"samples of the LSL stream {name}"):
@@ -109,3 +125,18 @@ def test_a_kill_switch_is_told(tmp_path: Path, soft: int, hard: int, blocked: bo
         (switch / "soft").write_text(f"{values[0]}\n")
         (switch / "hard").write_text(f"{values[1]}\n")
     assert ("rfkill unblock" in find_bluetooth(tmp_path).detail) is blocked
+
+
+@linux
+@pytest.mark.parametrize("switch", ["none", "blocked"])
+def test_what_the_system_itself_lists_is_told_first(
+    monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
+    found = {
+        "none": Bluetooth(False, "no adapter; plug one in"),
+        "blocked": Bluetooth(True, "hci0, blocked; run: rfkill unblock bluetooth"),
+    }[switch]
+    monkeypatch.setattr("drivers.scan.find_bluetooth", lambda: found)
+    with bluez(Adapter(powered=False)):
+        told = scan(1.0).bluetooth
+    assert told == replace(found, problem=f"wanted Bluetooth headsets; found {found.detail}")
