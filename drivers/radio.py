@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bleak.backends.scanner import AdvertisementData
 
 WANTED = "Bluetooth headsets"
+ADAPTER = "an adapter "
+"""How what was found begins where there is one, which does not serve."""
 UNKNOWN = -127
 """What bleak has for a strength that BlueZ does not tell, dBm."""
 
@@ -44,10 +46,10 @@ AGAIN = "switch Bluetooth off and on"
 UNAVAILABLE = {
     "NO_BLUETOOTH": ("no adapter", "plug one in, or use a board's own dongle"),
     "NO_BLE_CENTRAL_ROLE": (
-        "an adapter without Bluetooth Low Energy",
+        ADAPTER + "without Bluetooth Low Energy",
         "plug another one in, or use a board's own dongle",
     ),
-    "POWERED_OFF": ("an adapter that is off", SWITCH),
+    "POWERED_OFF": (ADAPTER + "that is off", SWITCH),
     "DENIED_BY_USER": ("no permission", ALLOW),
     "DENIED_BY_SYSTEM": ("no permission", ALLOW),
     "DENIED_BY_UNKNOWN": ("no permission", ALLOW),
@@ -58,7 +60,7 @@ DBUS_ERRORS = {
     "AuthFailed": ("no permission", ALLOW),
     "NotAuthorized": ("no permission", ALLOW),
     "NotPermitted": ("no permission", ALLOW),
-    "NotReady": ("an adapter that is off", SWITCH),
+    "NotReady": (ADAPTER + "that is off", SWITCH),
     "ServiceUnknown": ("no BlueZ, which does Linux's Bluetooth", START),
     "NameHasNoOwner": ("no BlueZ, which does Linux's Bluetooth", START),
     "NoSuchUnit": ("no BlueZ, which does Linux's Bluetooth", "install it, as the package bluez"),

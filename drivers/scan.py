@@ -15,7 +15,7 @@ from drivers.boards import FACTS, Facts, known_boards
 from drivers.lsl import FORMATS
 from drivers.lslsearch import liblsl
 from drivers.nearby import Headset, find_dongles, headsets
-from drivers.radio import WANTED
+from drivers.radio import ADAPTER, WANTED
 from drivers.scenario import SCENARIOS
 from drivers.search import Heard, listening
 
@@ -91,7 +91,7 @@ def scan(timeout: float) -> Sources:
         headsets=(*headsets(by_bluetooth.sightings), *dongles),
         boards=boards,
         streams=streams,
-        bluetooth=_judge(find_bluetooth(), by_bluetooth),
+        bluetooth=judge(find_bluetooth(), by_bluetooth),
         simulations=list_simulations(),
         missing=tuple(missing),
     )
@@ -136,14 +136,17 @@ def find_bluetooth(classes: Path = Path("/sys/class")) -> Bluetooth:
     return Bluetooth(True, ", ".join(adapters))
 
 
-def _judge(adapter: Bluetooth, heard: Heard) -> Bluetooth:
-    """The adapter, and why there was no listening: as the system's own list says, where it does."""
-    if heard.trouble is None:
-        detail = adapter.detail if adapter.present else "headsets were listened for"
-        return Bluetooth(True, detail)
-    if adapter.present is False or blocked(adapter):
-        return replace(adapter, problem=f"wanted {WANTED}; found {adapter.detail}")
-    return replace(adapter, problem=str(heard.trouble))
+def judge(adapter: Bluetooth, heard: Heard) -> Bluetooth:
+    """The adapter, and why there was no listening."""
+    trouble = heard.trouble
+    if trouble is None:
+        return Bluetooth(True, adapter.detail if adapter.present else "headsets were listened for")
+    if trouble.found.startswith(ADAPTER) and not adapter.present:
+        adapter = Bluetooth(True, trouble.found)  # a container's list may show none
+    # What keeps the radio off is the cause of what the search met.
+    known = adapter.present is False or blocked(adapter)
+    problem = f"wanted {WANTED}; found {adapter.detail}" if known else str(trouble)
+    return replace(adapter, problem=problem)
 
 
 def blocked(adapter: Bluetooth) -> bool:

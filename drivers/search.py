@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from drivers.base import DeviceNotFound
 from drivers.nearby import Sighting
-from drivers.radio import AGAIN, WANTED
+from drivers.radio import AGAIN, ALLOW, WANTED
 
 LEAST = 1.0
 """Seconds below which there is no listening: the program that listens takes some of them (0.4 s on
@@ -23,6 +23,8 @@ ENDING = 0.2
 """Seconds that it gets to stop the scan and end."""
 GRACE = 1.0
 """Seconds after which one that has not ended by then is ended."""
+BROKEN = {"darwin": ALLOW}.get(sys.platform, AGAIN)
+"""What to do where it breaks off: macOS ends who may not use Bluetooth."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Search:
         trouble = self._trouble
         if trouble is None and not self._reader.is_alive() and self._process.wait():
             found = f"a search that broke off ({self._words or self._process.returncode})"
-            trouble = DeviceNotFound(WANTED, found, AGAIN)
+            trouble = DeviceNotFound(WANTED, found, BROKEN)
         return Heard(tuple(self._seen.values()), trouble)
 
     def close(self) -> None:
@@ -107,14 +109,25 @@ def listening(seconds: float) -> Iterator[Callable[[], Heard]]:
         heard = Heard((), DeviceNotFound(wanted, f"{seconds:g} s", "scan for longer"))
         yield lambda: heard
         return
-    with _one:
-        mine = None if _current else Search(until)
-        _current.extend([mine] if mine else [])
-        search = _current[0]
+    try:
+        search, mine = _join(until)
+    except OSError as error:
+        lost = DeviceNotFound(WANTED, f"no process to listen ({error.strerror})", "close others")
+        yield lambda: Heard((), lost)
+        return
     try:
         yield lambda: search.heard(until)
     finally:
         if mine:
-            mine.close()
+            search.close()
             with _one:
-                _current.remove(mine)
+                _current.remove(search)
+
+
+def _join(until: float) -> tuple[Search, bool]:
+    """The search that goes on, or one that begins; whether it is the caller's to end."""
+    with _one:
+        if _current:
+            return _current[0], False
+        _current.append(Search(until))
+        return _current[0], True

@@ -42,11 +42,9 @@ export function foundWords(headsets: Headset[], streams: FoundStream[]): string 
   return found.length ? `${found.join(' and ')} found.` : 'No headset and no LSL stream was found.';
 }
 
-/** "Muse 2, signal −52 dBm; may be a Muse 2016", what stands beside a headset's name. */
-export function headsetWords({ title, rssi, way, note }: Headset): string {
-  const reached = rssi === null ? way : `signal −${Math.abs(rssi)} dBm`;
-  return [`${title}, ${reached}`, ...(note ? [note] : [])].join('; ');
-}
+/** "Muse 2, signal −52 dBm", what stands beside a headset's name. */
+export const headsetWords = ({ title, rssi, way }: Headset): string =>
+  `${title}, ${rssi === null ? way : `signal −${Math.abs(rssi)}\u00a0dBm`}`;
 
 /** `time` is the page's, seconds. */
 export function connectionWords(connection: Connection, time: number): string {

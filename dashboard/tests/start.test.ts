@@ -142,9 +142,11 @@ describe('Start', () => {
     expect(scans).toEqual([0.1, 5]);
     expect(text('scan-found')).toBe('2 headsets and 2 LSL streams found.');
     expect(text('bluetooth')).toBe('Bluetooth adapter: yes (hci0).');
-    const items = [...document.querySelectorAll('li')].map((item) => item.textContent.trim());
+    const items = [...document.querySelectorAll('li')].map((item) =>
+      item.textContent.trim().replace(/\s+/g, ' '),
+    );
     expect(items.slice(0, 3)).toEqual([
-      'MuseS-1122, MUSE_S, signal −52 dBm; may be another',
+      'MuseS-1122, MUSE_S, signal −52 dBm may be another',
       'MuseS-1122, MUSE_S_ATHENA, signal −52 dBm',
       '/dev/ttyUSB0, OpenBCI Cyton, serial',
     ]);

@@ -11,7 +11,17 @@ from uuid import uuid4
 import pytest
 
 from drivers import open_driver
-from drivers.scan import Bluetooth, find_bluetooth, list_boards, list_simulations, listen, scan
+from drivers.base import DeviceNotFound
+from drivers.scan import (
+    Bluetooth,
+    find_bluetooth,
+    judge,
+    list_boards,
+    list_simulations,
+    listen,
+    scan,
+)
+from drivers.search import Heard
 from tests.drivers.bluez import Adapter, bluez
 from tests.drivers.test_search import GANGLION, MUSE, OTHERS
 
@@ -25,7 +35,7 @@ def test_a_scan_finds_headsets_and_streams_at_once() -> None:
     source_id = str(uuid4())
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo("near", "EEG", 4, 256, "float32", source_id))
     with bluez(Adapter(devices=[*OTHERS, GANGLION, MUSE])):
-        found = scan(3.0)
+        found = scan(2.5)
     assert [each.name for each in found.headsets] == [MUSE.name, GANGLION.name]
     assert source_id in {stream.source_id for stream in found.streams}
     assert (found.bluetooth.present, found.bluetooth.problem) == (True, None)
@@ -127,16 +137,29 @@ def test_a_kill_switch_is_told(tmp_path: Path, soft: int, hard: int, blocked: bo
     assert ("rfkill unblock" in find_bluetooth(tmp_path).detail) is blocked
 
 
-@linux
-@pytest.mark.parametrize("switch", ["none", "blocked"])
-def test_what_the_system_itself_lists_is_told_first(
-    monkeypatch: pytest.MonkeyPatch, switch: str
+NO_BUS = DeviceNotFound("Bluetooth headsets", "no system D-Bus", "start it")
+OFF = DeviceNotFound("Bluetooth headsets", "an adapter that is off", "switch it on")
+NONE = Bluetooth(False, "no adapter; plug one in")
+THERE = Bluetooth(True, "hci0")
+BLOCKED = Bluetooth(True, "hci0, blocked; run: rfkill unblock bluetooth")
+WANTED = "wanted Bluetooth headsets; found"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "trouble", "told"),
+    [
+        (THERE, None, THERE),
+        (NONE, None, Bluetooth(True, "headsets were listened for")),
+        (THERE, OFF, replace(THERE, problem=str(OFF))),
+        (THERE, NO_BUS, replace(THERE, problem=str(NO_BUS))),
+        # What the system's own list says is the cause of what the search met,
+        (NONE, NO_BUS, replace(NONE, problem=f"{WANTED} no adapter; plug one in")),
+        (BLOCKED, OFF, replace(BLOCKED, problem=f"{WANTED} {BLOCKED.detail}")),
+        # but a container's list may lack what its BlueZ has.
+        (NONE, OFF, Bluetooth(True, "an adapter that is off", str(OFF))),
+    ],
+)
+def test_one_cause_is_told(
+    adapter: Bluetooth, trouble: DeviceNotFound | None, told: Bluetooth
 ) -> None:
-    found = {
-        "none": Bluetooth(False, "no adapter; plug one in"),
-        "blocked": Bluetooth(True, "hci0, blocked; run: rfkill unblock bluetooth"),
-    }[switch]
-    monkeypatch.setattr("drivers.scan.find_bluetooth", lambda: found)
-    with bluez(Adapter(powered=False)):
-        told = scan(1.0).bluetooth
-    assert told == replace(found, problem=f"wanted Bluetooth headsets; found {found.detail}")
+    assert judge(adapter, Heard((), trouble)) == told

@@ -153,13 +153,14 @@ def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_bluez_that_does_not_answer_is_told() -> None:
     with bluez(Adapter(silent=True)):
-        assert "found no answer from the system's Bluetooth" in trouble(1.5)
+        assert "found no answer from the system's Bluetooth" in trouble(1.0)
 
 
 def test_a_program_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setattr("drivers.search.sys.executable", "/bin/false")
     assert "found a search that broke off (1)" in trouble()
+    monkeypatch.setattr("drivers.search.sys.executable", "/nowhere/python")
+    assert "found no process to listen (No such file or directory)" in trouble()
 
 
 def test_too_short_a_time_is_told() -> None:
