@@ -64,7 +64,7 @@ class Search:
         if trouble is None and not self._reader.is_alive() and self._process.wait():
             found = f"a search that broke off ({self._words or self._process.returncode})"
             trouble = DeviceNotFound(WANTED, found, BROKEN)
-        return Heard(tuple(self._seen.values()), trouble)
+        return Heard(tuple(self._seen.copy().values()), trouble)
 
     def close(self) -> None:
         """End the process: whoever leaves the bus scans no more (BlueZ ends its session)."""
@@ -79,11 +79,10 @@ class Search:
                 self._take(line)
 
     def _take(self, line: str) -> None:
-        try:
-            told = json.loads(line)
-        except ValueError:
+        if not line.startswith("{"):
             self._words = line.strip()  # a traceback's last line says what happened
             return
+        told = json.loads(line)
         if "address" in told:
             seen = Sighting(**{**told, "services": tuple(told["services"])})
             self._seen[seen.address] = seen
