@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -120,6 +122,12 @@ def explain(error: Exception) -> DeviceNotFound:
     return DeviceNotFound(WANTED, found, remedy)
 
 
+def end_with_parent() -> None:
+    """Waits for who started this program: its end of the pipe closes however it ends."""
+    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock Python wants at its end
+    os._exit(0)
+
+
 def tell(what: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
@@ -133,6 +141,7 @@ def main(until: str) -> None:
     except ImportError as error:
         tell({"wanted": "bleak", "found": str(error), "remedy": "install it: pip install bleak"})
         return
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         asyncio.run(listen(float(until)))
     except (BleakError, DBusFastError, OSError, EOFError, DeviceNotFound) as error:

@@ -46,7 +46,7 @@ class Search:
         self._process = subprocess.Popen(
             # -P: a folder here may be called drivers, too.
             [sys.executable, "-P", "-m", "drivers.radio", str(until - ENDING)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # it ends when this closes, if this process is killed
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -68,7 +68,9 @@ class Search:
 
     def close(self) -> None:
         """End the process: whoever leaves the bus scans no more (BlueZ ends its session)."""
+        assert self._process.stdin is not None
         self._process.terminate()
+        self._process.stdin.close()
         self._reader.join()
         self._process.wait()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,7 @@ OTHERS = [
     Device("AA:00:00:00:00:02", None, -40),
     Device("AA:00:00:00:00:03", "Museum guide", -40),
 ]
+ROOT = Path(__file__).parents[2]
 LONG = 30.0
 """Seconds after which what should come is not awaited any more; searches are broken off before."""
 
@@ -89,6 +93,18 @@ def test_a_search_ends_by_itself_even_if_nobody_is_left() -> None:
         assert adapter.idle.wait(LONG)
         assert search.heard(time.monotonic() + LONG).trouble is None
         search.close()
+
+
+def test_a_search_ends_with_who_is_killed() -> None:
+    adapter = Adapter(devices=[MUSE])
+    code = (
+        "import time; from drivers.search import listening\n"
+        f"with listening({100 * LONG}): time.sleep({LONG})"
+    )
+    with bluez(adapter), subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
+        assert adapter.busy.wait(LONG)
+        process.kill()
+        assert adapter.idle.wait(LONG)
 
 
 def test_who_asks_meanwhile_shares_the_search() -> None:
