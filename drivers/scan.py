@@ -1,19 +1,25 @@
-"""What can be watched from here: boards, LSL streams, the Bluetooth adapter, the simulator."""
+"""What can be watched from here: headsets that are near, LSL streams, boards, the simulator."""
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from drivers.base import LibraryMissing
 from drivers.boards import FACTS, Facts, known_boards
 from drivers.lsl import FORMATS
 from drivers.lslsearch import liblsl
+from drivers.nearby import Headset, find_dongles, headsets
+from drivers.radio import ADAPTER, WANTED
 from drivers.scenario import SCENARIOS
+from drivers.search import Heard, listening
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,14 @@ class FoundStream:
 
 @dataclass(frozen=True)
 class Bluetooth:
-    """Whether an adapter is there; None where that is not checked. ``detail`` says more."""
+    """Whether an adapter is there; None where that is not checked. ``detail`` says more.
+
+    ``problem`` says why headsets could not be listened for; None where they were.
+    """
 
     present: bool | None
     detail: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Simulation:
 class Sources:
     """All that was found. ``missing`` says which libraries do not load, and what to do."""
 
+    headsets: tuple[Headset, ...]
     boards: tuple[KnownBoard, ...]
     streams: tuple[FoundStream, ...]
     bluetooth: Bluetooth
@@ -68,23 +79,31 @@ class Sources:
 
 
 def scan(timeout: float) -> Sources:
-    """Look for sources; listens for LSL streams until ``timeout`` seconds are over."""
+    """Look for sources; listens for headsets and LSL streams until ``timeout`` seconds are over."""
     until = time.monotonic() + timeout
     missing: list[str] = []
-    boards: tuple[KnownBoard, ...] = ()
-    streams: tuple[FoundStream, ...] = ()
+    with listening(timeout) as heard:
+        boards = _found(list_boards, missing)
+        dongles = _found(find_dongles, missing)
+        streams = _found(lambda: listen(max(0.0, until - time.monotonic())), missing)
+        by_bluetooth = heard()
+    return Sources(
+        headsets=(*headsets(by_bluetooth.sightings), *dongles),
+        boards=boards,
+        streams=streams,
+        bluetooth=judge(find_bluetooth(), by_bluetooth),
+        simulations=list_simulations(),
+        missing=tuple(missing),
+    )
+
+
+def _found(look: Callable[[], tuple[T, ...]], missing: list[str]) -> tuple[T, ...]:
+    """What one way of looking finds; nothing where its library does not load, which is noted."""
     try:
-        boards = list_boards()
+        return look()
     except LibraryMissing as error:
         missing.append(str(error))
-    bluetooth = find_bluetooth()
-    simulations = list_simulations()
-    try:
-        liblsl()
-        streams = listen(max(0.0, until - time.monotonic()))
-    except LibraryMissing as error:
-        missing.append(str(error))
-    return Sources(boards, streams, bluetooth, simulations, tuple(missing))
+        return ()
 
 
 def list_boards() -> tuple[KnownBoard, ...]:
@@ -99,7 +118,7 @@ def list_boards() -> tuple[KnownBoard, ...]:
 
 def listen(seconds: float) -> tuple[FoundStream, ...]:
     """The LSL streams that answer within so many seconds, by name; raises LibraryMissing."""
-    found = [_found(stream) for stream in liblsl().resolve_streams(seconds)]
+    found = [_stream(stream) for stream in liblsl().resolve_streams(seconds)]
     return tuple(sorted(found, key=lambda stream: (stream.name, stream.type, stream.source_id)))
 
 
@@ -112,10 +131,27 @@ def find_bluetooth(classes: Path = Path("/sys/class")) -> Bluetooth:
     adapters = [name for name in adapters if ":" not in name]
     if not adapters:
         return Bluetooth(False, "no adapter; plug one in, or use a board's own dongle")
-    blocked = [path for path in (classes / "rfkill").glob("*") if _blocks_bluetooth(path)]
-    if blocked:
+    if any(_blocks_bluetooth(path) for path in (classes / "rfkill").glob("*")):
         return Bluetooth(True, f"{', '.join(adapters)}, blocked; run: rfkill unblock bluetooth")
     return Bluetooth(True, ", ".join(adapters))
+
+
+def judge(adapter: Bluetooth, heard: Heard) -> Bluetooth:
+    """The adapter, and why there was no listening."""
+    trouble = heard.trouble
+    if trouble is None:
+        return Bluetooth(True, adapter.detail if adapter.present else "headsets were listened for")
+    if trouble.found.startswith(ADAPTER) and not adapter.present:
+        adapter = Bluetooth(True, trouble.found)  # a container's list may show none
+    # What keeps the radio off is the cause of what the search met.
+    known = adapter.present is False or blocked(adapter)
+    problem = f"wanted {WANTED}; found {adapter.detail}" if known else str(trouble)
+    return replace(adapter, problem=problem)
+
+
+def blocked(adapter: Bluetooth) -> bool:
+    """Whether a kill switch keeps it from working."""
+    return ", blocked; " in adapter.detail
 
 
 def list_simulations() -> tuple[Simulation, ...]:
@@ -126,7 +162,7 @@ def list_simulations() -> tuple[Simulation, ...]:
     )
 
 
-def _found(stream: Any) -> FoundStream:
+def _stream(stream: Any) -> FoundStream:
     sfreq = float(stream.nominal_srate())
     signal = sfreq > 0 and stream.channel_format() in FORMATS
     return FoundStream(

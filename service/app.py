@@ -104,9 +104,12 @@ api = APIRouter(prefix="/v1")
 
 @api.get("/sources")
 def list_sources(
-    timeout: Annotated[float, Query(ge=0.1, le=10.0, description="Seconds to listen.")] = 2.0,
+    timeout: Annotated[float, Query(ge=0.1, le=10.0, description="Seconds to listen.")] = 5.0,
 ) -> Sources:
-    """Boards known, LSL streams found on the network, and the Bluetooth adapter."""
+    """Headsets that are near, LSL streams on the network, boards known, the Bluetooth adapter.
+
+    Below 1 s nothing is listened for by Bluetooth.
+    """
     return scan(timeout)
 
 

@@ -48,12 +48,10 @@ def doctor(
 
 @app.command()
 def sources(
-    timeout: Annotated[
-        float, typer.Option(help="Seconds to listen for LSL streams.", min=0.1, max=60)
-    ] = 2.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to listen.", min=0.1, max=60)] = 5.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """What can be watched: boards known, LSL streams found, the Bluetooth adapter."""
+    """What can be watched: headsets that are near, LSL streams, boards known, the simulator."""
     with one_line_errors():
         from service.sources import show_sources
 

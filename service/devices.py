@@ -9,10 +9,13 @@ from uuid import uuid4
 
 from drivers.base import LibraryMissing
 from drivers.lslsearch import find, liblsl
-from drivers.scan import find_bluetooth
+from drivers.nearby import headsets
+from drivers.scan import blocked, find_bluetooth
+from drivers.search import listening
 from service.finding import LINUX, Finding, fail, not_asked, note, ok
 
 LSL_SECONDS = 2.0
+BLUETOOTH_SECONDS = 3.0
 FTDI_BEST = 1
 """ms that an FTDI chip holds a byte back; 16 unless set, which is 4 samples of a Cyton."""
 
@@ -51,16 +54,21 @@ def check_lsl() -> Finding:
 
 
 def check_bluetooth(classes: Path = Path("/sys/class")) -> Finding:
-    """The adapter that Muse headsets need."""
+    """The adapter that Muse headsets need, and whether it can be listened with."""
     if not LINUX:
         return not_asked("Bluetooth")
     found = find_bluetooth(classes)
     if not found.present:
         return note("Bluetooth", "no adapter", "for a Muse plug one in; for a Ganglion, its dongle")
-    if "blocked" in found.detail:
+    if blocked(found):
         adapters, _, remedy = found.detail.partition("; ")
         return fail("Bluetooth", adapters, remedy)
-    return ok("Bluetooth", found.detail)
+    with listening(BLUETOOTH_SECONDS) as listened:
+        heard = listened()
+    if heard.trouble is not None:
+        return fail("Bluetooth", f"{found.detail}; {heard.trouble.found}", heard.trouble.remedy)
+    names = sorted({headset.name for headset in headsets(heard.sightings)})
+    return ok("Bluetooth", f"{found.detail}; near: {', '.join(names) or 'no headset'}")
 
 
 def check_serial(devices: Path = Path("/dev")) -> Finding:

@@ -38,7 +38,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/asyncapi.json": "view",
     "GET /v1/schema.json": "view",
     "GET /v1/models": "view",
-    "GET /v1/sources": "view",
+    "GET /v1/sources": "control",  # it scans with the adapter that headsets stream through
     "GET /v1/sessions": "view",
     "POST /v1/sessions": "control",
     "GET /v1/sessions/{session}": "view",

@@ -13,7 +13,7 @@ from drivers.scan import Sources, scan
 
 
 def show_sources(timeout: float, json: bool) -> None:
-    """Print all sources; LSL streams are listened for until ``timeout`` seconds are over."""
+    """Print all sources; headsets and LSL streams are listened for during ``timeout`` seconds."""
     if json:
         found = scan(timeout)
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
@@ -24,9 +24,8 @@ def show_sources(timeout: float, json: bool) -> None:
     for table in _tables(found):
         console.print(table)
     sign = {True: "yes", False: "none", None: "unknown"}[found.bluetooth.present]
-    console.print(
-        f"[bold]Bluetooth adapter:[/] {sign}: {escape(found.bluetooth.detail)}", highlight=False
-    )
+    told = escape(found.bluetooth.problem or found.bluetooth.detail)
+    console.print(f"[bold]Bluetooth adapter:[/] {sign}: {told}", highlight=False)
     for line in found.missing:
         console.print(f"[yellow]{escape(line)}[/]", highlight=False)
     console.print("Watch one with: mimamba serve --source URL", highlight=False)
@@ -46,7 +45,19 @@ def _tables(found: Sources) -> list[Table]:
         streams.add_row(escape(url), escape(f"{stream.name} on {stream.hostname} ({facts})"))
     if not found.streams:
         streams.add_row("none found", "")
-    return [simulations, boards, streams]
+    return [simulations, boards, streams, _headsets(found)]
+
+
+def _headsets(found: Sources) -> Table:
+    table = _table("Headsets that are near", "URL", "headset")
+    for headset in found.headsets:
+        strength = "" if headset.rssi is None else f", {headset.rssi} dBm"
+        note = f" ({headset.note})" if headset.note else ""
+        facts = f"{headset.title}: {headset.name}{strength}{note}"
+        table.add_row(escape(headset.url), escape(facts))
+    if not found.headsets:
+        table.add_row("none found", "")
+    return table
 
 
 def _table(title: str, url: str, what: str) -> Table:

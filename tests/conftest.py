@@ -68,3 +68,12 @@ def _lsl_on_loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     os.environ.pop("LSLAPICFG")
     if before is not None:
         os.environ["LSLAPICFG"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_bluetooth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test scans with the adapter of the person who runs it: there is no system bus."""
+    with pytest.MonkeyPatch.context() as patch:
+        nowhere = tmp_path_factory.mktemp("bus") / "none"
+        patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={nowhere}")
+        yield

@@ -36,10 +36,10 @@ def test_no_package_imports_one_above_it(package: str) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.cli", ["torch", "scipy", "mne", "brainflow", "fastapi"]),
+        ("service.cli", ["torch", "scipy", "mne", "brainflow", "fastapi", "bleak"]),
         ("service.client", ["torch", "fastapi", "brainflow"]),
         ("drivers", ["torch", "brainflow", "pylsl", "mne", "pyxdf"]),
-        ("service.serve", ["mne", "brainflow", "pyxdf", "models.cudagraph"]),
+        ("service.serve", ["mne", "brainflow", "pyxdf", "models.cudagraph", "bleak", "serial"]),
     ],
 )
 def test_what_is_heavy_waits_until_it_is_needed(module: str, absent: list[str]) -> None:

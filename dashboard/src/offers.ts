@@ -1,8 +1,8 @@
 import { ask } from './rest';
 
-/** What a session can be made of, as in drivers/scan.py, models/catalogue.py, service/register.py. */
+/** What a session can be made of, as in drivers/scan.py, drivers/nearby.py, models/catalogue.py, service/register.py. */
 export interface Offers {
-  /** Listens for LSL streams for so many seconds. */
+  /** Listens for headsets and LSL streams for so many seconds. */
   sources(seconds: number): Promise<Sources>;
   models(): Promise<OfferedModel[]>;
   people(): Promise<Person[]>;
@@ -11,12 +11,26 @@ export interface Offers {
 }
 
 export interface Sources {
+  headsets: Headset[];
   boards: Board[];
   streams: FoundStream[];
-  bluetooth: { present: boolean | null; detail: string };
+  /** `problem` says why headsets could not be listened for. */
+  bluetooth: { present: boolean | null; detail: string; problem: string | null };
   simulations: { name: string; summary: string; url: string }[];
   /** Which libraries do not load, and what to do. */
   missing: string[];
+}
+
+/** One that is near, as one board; where several are possible it is there as each. */
+export interface Headset {
+  name: string;
+  title: string;
+  way: 'bluetooth' | 'serial';
+  /** dBm; null where that is not known. */
+  rssi: number | null;
+  url: string;
+  /** What is not certain of it. */
+  note: string | null;
 }
 
 /** `..` in the URL is to be filled in. */

@@ -1,4 +1,5 @@
 import type { Connection } from './client';
+import type { FoundStream, Headset } from './offers';
 import type { ChannelQuality } from './protocol';
 import type { LinkState, View } from './session.svelte';
 import type { Verdict } from './verdict';
@@ -30,6 +31,20 @@ export function clockTime(seconds: number): string {
 
 export const plural = (count: number, one: string, many: string): string =>
   `${count} ${count === 1 ? one : many}`;
+
+/** "1 headset and 2 LSL streams found."; one that may be several boards is one headset. */
+export function foundWords(headsets: Headset[], streams: FoundStream[]): string {
+  const count = new Set(headsets.map(({ name }) => name)).size;
+  const found = [
+    ...(count ? [plural(count, 'headset', 'headsets')] : []),
+    ...(streams.length ? [plural(streams.length, 'LSL stream', 'LSL streams')] : []),
+  ];
+  return found.length ? `${found.join(' and ')} found.` : 'No headset and no LSL stream was found.';
+}
+
+/** "Muse 2, signal −52 dBm", what stands beside a headset's name. */
+export const headsetWords = ({ title, rssi, way }: Headset): string =>
+  `${title}, ${rssi === null ? way : `signal −${Math.abs(rssi)}\u00a0dBm`}`;
 
 /** `time` is the page's, seconds. */
 export function connectionWords(connection: Connection, time: number): string {

@@ -2,7 +2,7 @@
 import { flushSync, mount, unmount } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import Start from '../src/components/Start.svelte';
-import type { OfferedModel, Offers, Sources } from '../src/offers';
+import type { Headset, OfferedModel, Offers, Sources } from '../src/offers';
 import type { NewSession } from '../src/steering';
 import { find, text, there } from './dom';
 
@@ -13,9 +13,10 @@ let scans: number[];
 let left: string[];
 
 const sources: Sources = {
+  headsets: [],
   boards: [{ name: 'cyton', title: 'OpenBCI Cyton', url: 'brainflow://cyton?serial_port=..' }],
   streams: [],
-  bluetooth: { present: false, detail: 'no adapter' },
+  bluetooth: { present: false, detail: 'no adapter', problem: null },
   simulations: [
     { name: 'tour', summary: 'four corners', url: 'simulate://?scenario=tour' },
     { name: 'calm', summary: 'one state', url: 'simulate://?scenario=calm' },
@@ -23,6 +24,14 @@ const sources: Sources = {
   missing: ['BrainFlow is not installed'],
 };
 const stream = { type: 'EEG', sfreq: 256, n_channels: 4, source_id: 'x', hostname: 'lab' };
+const headset = (board: string, note: string | null): Headset => ({
+  ...{ name: 'MuseS-1122', title: board.toUpperCase(), way: 'bluetooth', rssi: -52, note },
+  url: `brainflow://${board}?mac_address=00:55:DA:B0:11:22`,
+});
+const dongle: Headset = {
+  ...{ name: '/dev/ttyUSB0', title: 'OpenBCI Cyton', way: 'serial', rssi: null, note: null },
+  url: 'brainflow://cyton?serial_port=/dev/ttyUSB0',
+};
 const offered = (name: string, change: Partial<OfferedModel> = {}): OfferedModel => ({
   ...{ name, error: null, outputs: { valence: ['low', 'high'] }, montage: ['TP9'], baseline: 0 },
   ...{ trained_on: 'dreams', scores: {}, licence: 'MIT', notice: null },
@@ -116,25 +125,56 @@ describe('Start', () => {
   });
 
   it('looks for headsets and streams', async () => {
-    const eeg = { ...stream, name: 'Muse', url: 'lsl://?name=Muse' };
+    const eeg = { ...stream, name: 'EEG', url: 'lsl://?name=EEG' };
     const keys = { ...stream, name: 'Keys', url: null };
+    const bluetooth = { present: true, detail: 'hci0', problem: null };
     await render();
     offers.sources = (seconds) => {
       scans.push(seconds);
-      return Promise.resolve({ ...sources, streams: [eeg, keys] });
+      const found = [headset('muse_s', 'may be another'), headset('muse_s_athena', null), dongle];
+      return Promise.resolve({ ...sources, headsets: found, streams: [eeg, keys], bluetooth });
     };
     await click('kind-scan');
     expect(text('bluetooth')).toBe('Bluetooth adapter: none (no adapter).');
     expect(document.body.textContent).toContain('BrainFlow is not installed');
+    expect(there('scan-found')).toBe(false);
     await click('scan');
-    expect(scans).toEqual([0.1, 3]);
-    expect(text('scan-found')).toBe('2 LSL streams found.');
-    const radios = [...document.querySelectorAll<HTMLInputElement>('input[name="stream"]')];
-    expect(radios.map(({ disabled }) => disabled)).toEqual([false, true]);
-    radios[0]!.click();
-    flushSync();
-    await click('open');
-    expect(wanted).toMatchObject([{ source: 'lsl://?name=Muse' }]);
+    expect(scans).toEqual([0.1, 5]);
+    expect(text('scan-found')).toBe('2 headsets and 2 LSL streams found.');
+    expect(text('bluetooth')).toBe('Bluetooth adapter: yes (hci0).');
+    const items = [...document.querySelectorAll('li')].map((item) =>
+      item.textContent.trim().replace(/\s+/g, ' '),
+    );
+    expect(items.slice(0, 3)).toEqual([
+      'MuseS-1122, MUSE_S, signal −52 dBm may be another',
+      'MuseS-1122, MUSE_S_ATHENA, signal −52 dBm',
+      '/dev/ttyUSB0, OpenBCI Cyton, serial',
+    ]);
+    const radios = [...document.querySelectorAll<HTMLInputElement>('input[name="found"]')];
+    expect(radios.map(({ disabled }) => disabled)).toEqual([false, false, false, false, true]);
+    for (const radio of [radios[1]!, radios[3]!]) {
+      radio.click();
+      flushSync();
+      await click('open');
+    }
+    expect(wanted.map(({ source }) => source)).toEqual([
+      'brainflow://muse_s_athena?mac_address=00:55:DA:B0:11:22',
+      'lsl://?name=EEG',
+    ]);
+  });
+
+  it('says what to do where no headset was found, and where none can be', async () => {
+    await render();
+    await click('kind-scan');
+    await click('scan');
+    expect(text('scan-found')).toBe('No headset and no LSL stream was found.');
+    expect(text('no-headset')).toContain('switched on');
+    const problem = 'wanted Bluetooth headsets; found an adapter that is off; switch it on';
+    const bluetooth = { present: true, detail: 'hci0', problem };
+    offers.sources = () => Promise.resolve({ ...sources, bluetooth });
+    await click('scan');
+    expect([there('no-headset'), there('bluetooth')]).toEqual([false, false]);
+    expect(text('bluetooth-problem')).toContain('found an adapter that is off; switch it on');
   });
 
   it('says why nothing was found', async () => {

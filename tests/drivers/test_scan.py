@@ -1,20 +1,46 @@
-"""What is found from here: real outlets on loopback, and a sysfs laid out like Linux's."""
+"""What is found from here: real outlets on loopback, a BlueZ and a sysfs made for the tests."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from drivers import open_driver
-from drivers.scan import find_bluetooth, list_boards, list_simulations, listen, scan
+from drivers.base import DeviceNotFound
+from drivers.scan import (
+    Bluetooth,
+    find_bluetooth,
+    judge,
+    list_boards,
+    list_simulations,
+    listen,
+    scan,
+)
+from drivers.search import Heard
+from tests.drivers.bluez import Adapter, bluez
+from tests.drivers.test_search import GANGLION, MUSE, OTHERS
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux lists its adapters")
+
+
+@linux
+def test_a_scan_finds_headsets_and_streams_at_once() -> None:
+    source_id = str(uuid4())
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo("near", "EEG", 4, 256, "float32", source_id))
+    with bluez(Adapter(devices=[*OTHERS, GANGLION, MUSE])):
+        found = scan(2.5)
+    assert [each.name for each in found.headsets] == [MUSE.name, GANGLION.name]
+    assert source_id in {stream.source_id for stream in found.streams}
+    assert (found.bluetooth.present, found.bluetooth.problem) == (True, None)
+    assert found.missing == ()
+    del outlet
 
 
 def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
@@ -27,7 +53,7 @@ def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
     assert stream.url is not None
     assert found.missing == ()
     assert found.boards == list_boards()
-    assert found.bluetooth == find_bluetooth()
+    assert found.bluetooth.problem is not None  # there is no bus, but only that is harmed
     assert found.simulations == list_simulations()
     eeg.push_sample([0.0] * 4)
     with pytest.raises(Exception, match=f"samples of the LSL stream {name}"):
@@ -109,3 +135,31 @@ def test_a_kill_switch_is_told(tmp_path: Path, soft: int, hard: int, blocked: bo
         (switch / "soft").write_text(f"{values[0]}\n")
         (switch / "hard").write_text(f"{values[1]}\n")
     assert ("rfkill unblock" in find_bluetooth(tmp_path).detail) is blocked
+
+
+NO_BUS = DeviceNotFound("Bluetooth headsets", "no system D-Bus", "start it")
+OFF = DeviceNotFound("Bluetooth headsets", "an adapter that is off", "switch it on")
+NONE = Bluetooth(False, "no adapter; plug one in")
+THERE = Bluetooth(True, "hci0")
+BLOCKED = Bluetooth(True, "hci0, blocked; run: rfkill unblock bluetooth")
+WANTED = "wanted Bluetooth headsets; found"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "trouble", "told"),
+    [
+        (THERE, None, THERE),
+        (NONE, None, Bluetooth(True, "headsets were listened for")),
+        (THERE, OFF, replace(THERE, problem=str(OFF))),
+        (THERE, NO_BUS, replace(THERE, problem=str(NO_BUS))),
+        # What the system's own list says is the cause of what the search met,
+        (NONE, NO_BUS, replace(NONE, problem=f"{WANTED} no adapter; plug one in")),
+        (BLOCKED, OFF, replace(BLOCKED, problem=f"{WANTED} {BLOCKED.detail}")),
+        # but a container's list may lack what its BlueZ has.
+        (NONE, OFF, Bluetooth(True, "an adapter that is off", str(OFF))),
+    ],
+)
+def test_one_cause_is_told(
+    adapter: Bluetooth, trouble: DeviceNotFound | None, told: Bluetooth
+) -> None:
+    assert judge(adapter, Heard((), trouble)) == told

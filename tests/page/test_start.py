@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from drivers.replay import SLOWEST
 from models.checkpoint import load_checkpoint
+from tests.drivers.bluez import Adapter, bluez
+from tests.drivers.test_search import GANGLION, LATE, MUSE, OTHERS
 from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.test_now import words
@@ -80,13 +82,23 @@ def test_a_session_is_started_swapped_and_closed(page: Page, tmp_path: Path) -> 
 
 
 def test_sources_are_looked_for(page: Page) -> None:
-    with live() as service:
+    adapter = Adapter(devices=[*OTHERS, GANGLION, LATE, MUSE])
+    with bluez(adapter), live() as service:
         to_start(page, service.url)
         page.get_by_test_id("kind-scan").check()
         page.get_by_test_id("scan").click()
         expect(page.get_by_test_id("scan-progress")).to_be_visible()
         expect(page.get_by_test_id("scan-found")).to_be_visible()
         expect(page.get_by_test_id("scan-progress")).to_have_count(0)
+        expect(page.get_by_test_id("scan-found")).to_contain_text("3 headsets")
+        headsets = page.get_by_test_id("headset")
+        expect(headsets).to_have_count(4)
+        headsets.first.check()
+        chosen = f"brainflow://muse_2?mac_address={MUSE.address}"
+        expect(page.get_by_test_id("scan-url")).to_have_value(chosen)
+        assert violations(page) == []
+        shots(page, "headsets")
+        assert adapter.idle.wait(30)
         board = page.get_by_test_id("board")
         board.select_option("brainflow://ganglion?serial_port=..")
         assert violations(page) == []

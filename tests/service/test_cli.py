@@ -16,6 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from tests.drivers.bluez import Adapter, bluez
+from tests.drivers.test_search import MUSE, OTHERS
 from tests.service.live import live
 from tests.service.models import demo_indices
 from tests.service.recordings import write_muse
@@ -195,6 +197,17 @@ def test_sources_tells_boards_streams_and_bluetooth() -> None:
     assert ended.returncode == 0, ended.stderr
     for expected in ("muse_2", "ganglion", "LSL", "Bluetooth", "simulate://"):
         assert expected in ended.stdout
+
+
+def test_sources_finds_the_headset_that_is_near() -> None:
+    with bluez(Adapter(devices=[*OTHERS, MUSE])):
+        ended = run("sources", "--timeout", "2.5")
+    assert ended.returncode == 0, ended.stderr
+    (line,) = [each for each in ended.stdout.splitlines() if str(MUSE.name) in each]
+    assert line.strip().startswith(f"brainflow://muse_2?mac_address={MUSE.address} ")
+    assert " dBm" in line
+    assert "Anna" not in ended.stdout
+    assert "Bluetooth adapter: yes" in ended.stdout
 
 
 def test_help_says_that_this_is_no_medical_device() -> None:

@@ -10,11 +10,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from drivers.radio import SWITCH
 from models.cuda import Kernels, describe
 from service import checks, devices
 from service.cli import app
 from service.finding import LINUX, ok
 from service.room import LEAST_BYTES
+from tests.drivers.bluez import Adapter, bluez
+from tests.drivers.test_search import LATE, OTHERS
 from tests.models.marks import without_cuda
 from tests.models.test_cuda import selective_scan, selective_state_update
 
@@ -68,13 +71,24 @@ def test_a_serial_port_must_be_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
     assert devices.check_bluetooth(tmp_path).verdict == "note"
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
-    assert devices.check_bluetooth(tmp_path).verdict == "ok"
     switch = tmp_path / "rfkill" / "rfkill0"
     switch.mkdir(parents=True)
     for name, value in (("type", "bluetooth"), ("soft", "1"), ("hard", "0")):
         (switch / name).write_text(value)
     found = devices.check_bluetooth(tmp_path)
     assert (found.verdict, found.remedy) == ("fail", "run: rfkill unblock bluetooth")
+
+
+def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "BLUETOOTH_SECONDS", 2.0)
+    (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
+    with bluez(Adapter(devices=[*OTHERS, LATE])):
+        found = devices.check_bluetooth(tmp_path)
+    assert (found.verdict, found.found) == ("ok", "hci0; near: MuseS-1122")
+    with bluez(Adapter(powered=False)):
+        found = devices.check_bluetooth(tmp_path)
+    assert (found.verdict, found.found) == ("fail", "hci0; an adapter that is off")
+    assert found.remedy == SWITCH
 
 
 def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from service.body import MOST_BYTES
 from service.convert import export
+from tests.drivers.bluez import Adapter, bluez
 from tests.drivers.made import recording
+from tests.drivers.test_search import MUSE, OTHERS
 from tests.service.live import Live, live
 
 CHECKS = (
@@ -100,6 +105,35 @@ def test_sources_keep_to_it_too(service: Live) -> None:
     named = described["components"]["schemas"]["Sources"]["properties"]
     assert found.status_code == 200
     assert found.json().keys() == named.keys()
+    assert found.json()["bluetooth"]["problem"]  # too short to listen
+
+
+def test_the_headset_that_is_near_is_found_while_others_are_answered(service: Live) -> None:
+    adapter = Adapter(devices=[*OTHERS, MUSE])
+    url = f"{service.url}/v1/sources?timeout=3"
+    with bluez(adapter), ThreadPoolExecutor(1) as pool:
+        scan = pool.submit(httpx.get, url, timeout=30)
+        assert adapter.busy.wait(30)
+        assert service.http.get("/healthz").status_code == 200
+        assert not scan.done()
+        found = scan.result().json()
+        assert adapter.idle.wait(30)
+    described = service.http.get("/v1/openapi.json").json()["components"]["schemas"]
+    (headset,) = found["headsets"]
+    assert headset.keys() == described["Headset"]["properties"].keys()
+    assert (headset["name"], headset["title"]) == (MUSE.name, "Muse 2")
+    assert headset["url"] == f"brainflow://muse_2?mac_address={MUSE.address}"
+    assert found["bluetooth"]["problem"] is None
+
+
+def test_a_request_that_is_broken_off_leaves_no_scan(service: Live) -> None:
+    adapter = Adapter(devices=[MUSE])
+    with bluez(adapter):
+        with socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0)) as plug:
+            plug.sendall(b"GET /v1/sources?timeout=2 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert adapter.busy.wait(30)
+        assert adapter.idle.wait(30)
+        assert adapter.scanning == set()
 
 
 POSTS = (
