@@ -122,6 +122,18 @@ def explain(error: Exception) -> DeviceNotFound:
     return DeviceNotFound(WANTED, found, remedy)
 
 
+def foreseen_errors() -> tuple[type[Exception], ...]:
+    """What can keep a system from listening; raises ImportError where a library is missing."""
+    from bleak.exc import BleakError
+
+    foreseen = (BleakError, OSError, EOFError, DeviceNotFound)
+    if not sys.platform.startswith("linux"):
+        return foreseen
+    from dbus_fast.errors import DBusFastError  # bleak's, where BlueZ is spoken to
+
+    return (*foreseen, DBusFastError)
+
+
 def end_with_parent() -> None:
     """Waits for who started this program: its end of the pipe closes however it ends."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read, whose lock Python wants at its end
@@ -136,15 +148,14 @@ def tell(what: dict[str, Any]) -> None:
 def main(until: str) -> None:
     """Listen, or print why that cannot be."""
     try:
-        from bleak.exc import BleakError
-        from dbus_fast.errors import DBusFastError
+        foreseen = foreseen_errors()
     except ImportError as error:
         tell({"wanted": "bleak", "found": str(error), "remedy": "install it: pip install bleak"})
         return
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         asyncio.run(listen(float(until)))
-    except (BleakError, DBusFastError, OSError, EOFError, DeviceNotFound) as error:
+    except foreseen as error:
         why = explain(error)
         tell({"wanted": why.wanted, "found": why.found, "remedy": why.remedy})
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from drivers.base import DeviceNotFound
 from drivers.nearby import Sighting
+from drivers.processors import on_all
 from drivers.radio import AGAIN, ALLOW, WANTED
 
 LEAST = 1.0
@@ -43,16 +44,18 @@ class Search:
         self._seen: dict[str, Sighting] = {}
         self._trouble: DeviceNotFound | None = None
         self._words = ""
-        self._process = subprocess.Popen(
-            # -P: a folder here may be called drivers, too.
-            [sys.executable, "-P", "-m", "drivers.radio", str(until - ENDING)],
-            stdin=subprocess.PIPE,  # it ends when this closes, if this process is killed
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # Its own environment has no token.
-            env={key: text for key, text in os.environ.items() if not key.startswith("MIMAMBA_")},
-        )
+        # Its own environment has no token.
+        kept = {key: text for key, text in os.environ.items() if not key.startswith("MIMAMBA_")}
+        with on_all():
+            self._process = subprocess.Popen(
+                # -P: a folder here may be called drivers, too.
+                [sys.executable, "-P", "-m", "drivers.radio", str(until - ENDING)],
+                stdin=subprocess.PIPE,  # it ends when this closes, if this process is killed
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=kept,
+            )
         self._reader = threading.Thread(target=self._read, name="bluetooth search", daemon=True)
         self._reader.start()
 
