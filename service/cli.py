@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from service import cli_bench, cli_files, cli_operate, cli_people, cli_play, cli_training
+from service.collector import lasting
 from service.terminal import (
     CaFile,
     Config,
@@ -132,9 +133,10 @@ def serve(
     values with spaces. Or in a file: port = 9000. Flags win over the environment, it over the file.
     """
     with one_line_errors():
-        from service.config import find_config
-        from service.serve import make_settings
-        from service.serve import serve as run
+        with lasting():
+            from service.config import find_config
+            from service.serve import make_settings
+            from service.serve import serve as run
 
         flags = {
             "source": source or None,

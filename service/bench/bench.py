@@ -12,11 +12,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from service.bench.figures import Figure, NotRun
-from service.bench.machine import describe_machine
+from service.bench.machine import Stolen, describe_machine
 from service.bench.registry import choose
 
 WIDTH = 120
 """Columns of the table where no terminal says how many there are."""
+STOLEN = "meanwhile the host gave others, of the processors"
 
 
 def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> bool:
@@ -44,8 +45,11 @@ def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> boo
         for nth, (name, measurement) in enumerate(chosen.items()):
             told = f"{nth + 1} of {len(chosen)}: {measurement.about}"
             task = progress.add_task(told, total=None)
+            stolen = Stolen()
             try:
                 found[name] = measurement.run(seconds or measurement.seconds)
+                if share := stolen.share():
+                    found[name].append(Figure(STOLEN, share, "%"))
             except NotRun as reason:
                 left[name] = str(reason)
             progress.remove_task(task)

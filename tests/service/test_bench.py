@@ -14,7 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from service.bench import sessions, subscribers
+from service.bench.bench import STOLEN
 from service.bench.figures import Figure
+from service.bench.machine import Stolen
 from service.bench.registry import MEASUREMENTS, NoMeasurement, choose
 from service.cli import app
 from service.served import Served
@@ -73,7 +75,20 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     written = msgspec.json.decode(file.read_bytes())
     assert "cores" in written["machine"]
     figures = msgspec.convert(written["figures"]["signal"], list[Figure])
-    assert [figure.unit for figure in figures] == UNITS["signal"]
+    units = [figure.unit for figure in figures if figure.what != STOLEN]
+    assert units == UNITS["signal"]
+
+
+def test_what_the_host_took_is_a_share_of_what_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = tmp_path / "stat"
+    monkeypatch.setattr("service.bench.machine.TIMES", times)
+    assert Stolen().share() is None  # no such file
+    times.write_text("cpu  10 0 10 70 0 0 0 10 5 5\ncpu0 1 1 1 1\n")
+    stolen = Stolen()
+    times.write_text("cpu  20 0 20 120 0 0 0 40 50 50\ncpu0 1 1 1 1\n")
+    assert stolen.share() == 30.0
 
 
 def test_an_unknown_measurement_is_refused() -> None:
