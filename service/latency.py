@@ -60,6 +60,6 @@ def summary(heard: Heard) -> dict[str, list[float]]:
     """The stages' ``PERCENTILES``, ms."""
     rows = [stages(told, at) for told, at in heard]
     return {
-        name: list(1e3 * np.percentile([row[name] for row in rows], PERCENTILES))
+        name: (1e3 * np.percentile([row[name] for row in rows], PERCENTILES)).tolist()
         for name in rows[0]
     }

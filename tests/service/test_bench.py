@@ -36,6 +36,7 @@ def check(found: list[Figure], units: list[str]) -> None:
     assert len({figure.what for figure in found}) == len(found)
     assert all(figure.aim is not None for figure in found if figure.met is not None)
     assert not any(math.isnan(figure.value) for figure in found)
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(found)), list[Figure]) == found
 
 
 @pytest.mark.parametrize("name", UNITS)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
@@ -140,6 +141,7 @@ async def test_the_latency_is_measured_stage_by_stage(tmp_path: Path) -> None:
         told: list[None] = []
         heard = await listen(service.url, 2, lambda: told.append(None))
     stages = summary(heard)
+    assert msgspec.json.decode(msgspec.json.encode(stages)) == stages
     whole = stages.pop("reception to client")
     assert len(told) == 2
     assert all(0 <= part[0] <= whole[3] for part in stages.values())
