@@ -2,7 +2,7 @@
 
 Python's threads compute one at a time. With the threads of many sessions on several processors,
 what each leaves must first be fetched, and the next one be woken from afar: 64 simulated headsets
-had 65 to 83 % of their hops stepped within 100 ms, and 99 to 100 % with all threads on one of the
+had 65 to 83 % of their hops stepped within 100 ms, and 98 to 100 % with all threads on one of the
 same two processors. It is the model's process that needs the other.
 """
 
