@@ -22,9 +22,17 @@ _allowed: set[int] = set()
 """All processors that this process may use, once it is kept to one; empty before."""
 
 
-def own_process() -> None:
-    """Say that this process is a service, and nothing else."""
+@contextmanager
+def own_process() -> Iterator[None]:
+    """Within, this process is a service, and nothing else; then all processors are its again."""
     _own.set()
+    try:
+        yield
+    finally:
+        _own.clear()
+        if sys.platform == "linux" and _allowed:
+            _pin(_allowed)
+            _allowed.clear()
 
 
 def keep_to_one() -> bool:

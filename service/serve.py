@@ -262,7 +262,6 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     """
     keep_small()
     stay_single()
-    own_process()
     device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
         liblsl()
@@ -278,7 +277,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app)
     events = eventlog.told(settings.log_format, settings.log_level)
-    with contextlib.closing(listener), events:
+    with contextlib.closing(listener), events, own_process():
         announce(settings, tokens, listener.getsockname()[1], console)
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])

@@ -14,8 +14,10 @@ pytestmark = pytest.mark.skipif(
 )
 PRELUDE = """
 import os, subprocess, sys, threading
+from contextlib import ExitStack
 from drivers.processors import keep_to_one, on_all, own_process
 
+stack = ExitStack()
 whole, over = os.sched_getaffinity(0), threading.Event()
 def of_threads():
     return {frozenset(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")}
@@ -42,7 +44,7 @@ def run(body: str) -> None:
 
 def test_all_threads_keep_to_one_and_those_to_come() -> None:
     run("""
-    own_process()
+    stack.enter_context(own_process())
     assert keep_to_one()
     kept, = of_threads()
     assert len(kept) == 1 and kept < whole
@@ -54,7 +56,7 @@ def test_all_threads_keep_to_one_and_those_to_come() -> None:
 
 def test_a_process_that_is_started_has_them_all() -> None:
     run("""
-    own_process()
+    stack.enter_context(own_process())
     keep_to_one()
     with on_all():
         assert of_a_process().strip() == str(sorted(whole))
@@ -68,11 +70,20 @@ def test_what_was_ruled_out_before_stays_so() -> None:
     one = {max(whole)}
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), one)
-    own_process()
+    stack.enter_context(own_process())
     assert keep_to_one()
     assert of_threads() == {frozenset(one)}
     with on_all():
         assert of_a_process().strip() == str(sorted(one))
+    """)
+
+
+def test_what_was_a_service_has_them_all_again() -> None:
+    run("""
+    with own_process():
+        assert keep_to_one()
+    assert of_threads() == {frozenset(whole)}
+    assert not keep_to_one()
     """)
 
 
