@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from drivers.base import DeviceNotFound
+from drivers.environment import without_settings
 from drivers.nearby import Sighting
 from drivers.processors import on_all
 from drivers.radio import AGAIN, ALLOW, WANTED
@@ -44,8 +44,6 @@ class Search:
         self._seen: dict[str, Sighting] = {}
         self._trouble: DeviceNotFound | None = None
         self._words = ""
-        # Its own environment has no token.
-        kept = {key: text for key, text in os.environ.items() if not key.startswith("MIMAMBA_")}
         with on_all():
             self._process = subprocess.Popen(
                 # -P: a folder here may be called drivers, too.
@@ -54,7 +52,7 @@ class Search:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env=kept,
+                env=without_settings(),
             )
         self._reader = threading.Thread(target=self._read, name="bluetooth search", daemon=True)
         self._reader.start()

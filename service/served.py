@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from drivers.base import Mismatch
+from drivers.environment import PREFIX, without_settings
 
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
@@ -91,12 +92,12 @@ def begun(*sources: str, code: str = SERVE, **settings: str) -> Iterator[Begun]:
         By their names.
     """
     with TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
-        kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("MIMAMBA_")}
         given = {"config": os.devnull, "data_dir": folder, "port": "0", **settings}
         given["source"] = json.dumps(sources)
+        told = {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            env=kept | {f"MIMAMBA_{name.upper()}": value for name, value in given.items()},
+            env=without_settings() | told,
             stdin=subprocess.DEVNULL,
             stderr=said,  # a pipe would fill up
         )

@@ -25,6 +25,7 @@ from typing import BinaryIO
 import msgspec
 
 from drivers.base import BadRecording, Mismatch
+from drivers.environment import without_settings
 from drivers.processors import on_all
 from service.card import Card, delete_card, save_card
 from service.room import LOW_BYTES, cannot_record, free_space
@@ -180,8 +181,6 @@ async def check(place: Path, name: str) -> Checked:
     BadRecording
         If it cannot be read as a recording, or not within the limits.
     """
-    # It needs no token of ours.
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MIMAMBA_")}
     with on_all():
         process = await asyncio.create_subprocess_exec(
             # -P: a folder here may be called service, too.
@@ -191,7 +190,7 @@ async def check(place: Path, name: str) -> Checked:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             # Threads take address space each.
-            env={**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env={**without_settings(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     try:
         async with asyncio.timeout(LONGEST):
