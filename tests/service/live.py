@@ -154,6 +154,13 @@ class Talk:
                 return message
             assert time.monotonic() < end, f"no such {kind.__name__} came"
 
+    async def told(self, kind: type[Message], which: Callable[[Message], bool]) -> Message:
+        """One that meets a condition and came already, or the next."""
+        for message in self.heard:
+            if isinstance(message, kind) and which(message):
+                return message
+        return await self.find(kind, which)
+
     async def farewell(self) -> Close:
         """How the service closes the connection, after whatever comes before."""
         with suppress(ConnectionClosed):
