@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -34,8 +35,8 @@ GRACE = 0.3
 @pytest.fixture(scope="module")
 def service() -> Iterator[Live]:
     """One that gives strangers more time than they need here."""
-    secrets = {"token": CONTROL, "view_token": VIEW}
-    with live("simulate://", model="none", grace=PATIENCE, **secrets) as service:
+    tokens: dict[str, Any] = {"token": CONTROL, "view_token": VIEW}
+    with live("simulate://", model="none", grace=PATIENCE, **tokens) as service:
         service.opened("simulate-1")
         yield service
 
