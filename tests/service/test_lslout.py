@@ -127,6 +127,11 @@ def headset(name: str) -> Iterator[None]:
         sender.join()
 
 
+def holds(label: str) -> Callable[[list[Any]], bool]:
+    """Whether a marker is among the rows."""
+    return lambda rows: [label] in rows
+
+
 async def test_markers_go_out_once_and_do_not_come_back() -> None:
     name = str(uuid4())
     program = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 1, 0, "string", name))
@@ -144,7 +149,7 @@ async def test_markers_go_out_once_and_do_not_come_back() -> None:
             time.sleep(1.2)  # the driver looks for new marker streams meanwhile
             stamps.append(local_clock())
             program.push_sample([label], stamps[-1])
-            came = zip(*read(inlet, lambda rows, label=label: [label] in rows), strict=True)
+            came = zip(*read(inlet, holds(label)), strict=True)
             seen += [each for each in came if each[0] != ["hello"]]
         assert not pylsl.resolve_byprop("name", "lsl-1 predictions", 1, 0.5)
         service.http.delete("/v1/sessions/lsl-1")
