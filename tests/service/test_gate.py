@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.anyio
 
 GRACE = 0.3
 """Seconds that a stranger may stay with the hasty service."""
+GRACES = (GRACE, 1.0, 5.0, 20.0)
+"""Those tried until this machine shows a token in time."""
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +110,15 @@ async def shows_in_time(client: Talk) -> bool:
     return False
 
 
-async def test_who_was_let_in_stays_for_longer_than_a_stranger_may(hasty: Live) -> None:
-    let_in = False
-    while not let_in:
-        async with talk(hasty.url) as client:
-            let_in = await shows_in_time(client)
-            for _ in range(2 if let_in else 0):  # a second lies between them
-                await client.find(Heartbeat)
+async def test_who_was_let_in_stays_for_longer_than_a_stranger_may() -> None:
+    for grace in GRACES:
+        with live(source=[], token=CONTROL, view_token=VIEW, grace=grace) as service:
+            async with talk(service.url) as client:
+                if await shows_in_time(client):
+                    for _ in range(1 + math.ceil(grace)):  # a second lies between two
+                        await client.find(Heartbeat)
+                    return
+    pytest.fail(f"this machine took more than {GRACES[-1]:g} s to show a token")
 
 
 async def test_a_header_lets_in_at_once(service: Live) -> None:
