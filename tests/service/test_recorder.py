@@ -344,6 +344,7 @@ print(tape.endings)
 """
 
 
+@pytest.mark.timeout(240)  # torch alone took a minute to be imported on a busy machine
 def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
     """What the operating system refuses in the midst of a chunk is taken back."""
     path = tmp_path / "a.xdf"
@@ -352,7 +353,7 @@ def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.returncode == 0, done.stderr
