@@ -17,14 +17,17 @@ from service.cli import app
 from service.finding import LINUX, ok
 from service.room import LEAST_BYTES
 from tests.drivers.bluez import Adapter, bluez
-from tests.drivers.test_search import LATE, OTHERS
+from tests.drivers.test_search import LATE, LONG, OTHERS
 from tests.models.marks import without_cuda
 from tests.models.test_cuda import selective_scan, selective_state_update
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 
 
-def test_every_check_is_a_line_and_all_is_well_here(tmp_path: Path) -> None:
+def test_every_check_is_a_line_and_all_is_well_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "LSL_SECONDS", LONG)
     line = ["doctor", "--quick", "--json", "--data-dir", str(tmp_path / "recordings")]
     ended = CliRunner().invoke(app, line)
     told = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
@@ -80,10 +83,13 @@ def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
 
 
 def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "BLUETOOTH_SECONDS", 2.0)
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     with bluez(Adapter(devices=[*OTHERS, LATE])):
-        found = devices.check_bluetooth(tmp_path)
+        for seconds in (2.0, 8.0, LONG):  # a busy machine is slow to begin
+            monkeypatch.setattr(devices, "BLUETOOTH_SECONDS", seconds)
+            found = devices.check_bluetooth(tmp_path)
+            if LATE.name and LATE.name in found.found:
+                break
     assert (found.verdict, found.found) == ("ok", "hci0; near: MuseS-1122")
     with bluez(Adapter(powered=False)):
         found = devices.check_bluetooth(tmp_path)
