@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,7 +21,7 @@ from service.convert import export
 from tests.drivers.bluez import Adapter, bluez
 from tests.drivers.made import recording
 from tests.drivers.test_search import MUSE, OTHERS
-from tests.service.live import Live, live
+from tests.service.live import PATIENCE, Live, live
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -67,6 +68,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield service
 
 
+@pytest.mark.timeout(300)  # it asks hundreds of times
 @pytest.mark.skipif(
     find_spec("schemathesis") is None, reason="schemathesis is not there: pip install '.[dev]'"
 )
@@ -95,7 +97,7 @@ def asked(service: Live, folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
     )
 
 
@@ -108,16 +110,27 @@ def test_sources_keep_to_it_too(service: Live) -> None:
     assert found.json()["bluetooth"]["problem"]  # too short to listen
 
 
-def test_the_headset_that_is_near_is_found_while_others_are_answered(service: Live) -> None:
+def scanned(service: Live, seconds: int) -> dict[str, Any] | None:
+    """What a scan finds; None if it was over before it listened, or before another was answered."""
     adapter = Adapter(devices=[*OTHERS, MUSE])
-    url = f"{service.url}/v1/sources?timeout=3"
+    url = f"{service.url}/v1/sources?timeout={seconds}"
     with bluez(adapter), ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(httpx.get, url, timeout=30)
-        assert adapter.busy.wait(30)
+        scan = pool.submit(httpx.get, url, timeout=PATIENCE)
+        listens = adapter.busy.wait(seconds)
         assert service.http.get("/healthz").status_code == 200
-        assert not scan.done()
-        found = scan.result().json()
-        assert adapter.idle.wait(30)
+        meanwhile = listens and not scan.done()
+        found: dict[str, Any] = scan.result().json()
+        if listens:
+            assert adapter.idle.wait(PATIENCE)
+    return found if meanwhile else None
+
+
+def test_the_headset_that_is_near_is_found_while_others_are_answered(service: Live) -> None:
+    for seconds in (3, 10):
+        found = scanned(service, seconds)
+        if found and found["headsets"]:
+            break
+    assert found, "this machine stood still for 10 s, or began to listen later"
     described = service.http.get("/v1/openapi.json").json()["components"]["schemas"]
     (headset,) = found["headsets"]
     assert headset.keys() == described["Headset"]["properties"].keys()
@@ -129,10 +142,16 @@ def test_the_headset_that_is_near_is_found_while_others_are_answered(service: Li
 def test_a_request_that_is_broken_off_leaves_no_scan(service: Live) -> None:
     adapter = Adapter(devices=[MUSE])
     with bluez(adapter):
-        with socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0)) as plug:
-            plug.sendall(b"GET /v1/sources?timeout=2 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            assert adapter.busy.wait(30)
-        assert adapter.idle.wait(30)
+        for seconds in (2, 10):
+            request = f"GET /v1/sources?timeout={seconds} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0)) as plug:
+                plug.settimeout(PATIENCE)
+                plug.sendall(request.encode())
+                if listens := adapter.busy.wait(seconds):
+                    break
+                plug.recv(1)  # over before a busy machine could listen
+        assert listens
+        assert adapter.idle.wait(PATIENCE)
         assert adapter.scanning == set()
 
 
