@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from drivers.recording import read_recording
 from drivers.synthesis import Synthesis
+from models.checkpoint import Checkpoint
+from models.decoder import StreamingDecoder
 
 
 def write_muse(path: Path, seconds: float, seed: int = 0, broken: bool = False) -> Path:
@@ -36,3 +39,10 @@ def write_muse(path: Path, seconds: float, seed: int = 0, broken: bool = False) 
     header = "timestamps,TP9,AF7,AF8,TP10,Right AUX"
     np.savetxt(path, rows, "%.3f", delimiter=",", header=header, comments="")
     return path
+
+
+def last_index(path: Path, checkpoint: Checkpoint) -> int:
+    """The sample of the last prediction of a recording that is played to its end."""
+    recording = read_recording(path)
+    decoder = StreamingDecoder(checkpoint, recording.info)
+    return [made for chunk in recording.chunks(256) for made in decoder.feed(chunk)][-1].index
