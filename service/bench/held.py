@@ -71,7 +71,7 @@ def figures(make: Callable[[MSiMamba], Stepper] | None, aim: int, seconds: float
 
 
 def lateness(engine: Engine, sessions: int, seconds: float) -> float:
-    """The 99th percentile of so many sessions' lateness, s; a skipped hop is as late as can be."""
+    """The 99th percentile of so many sessions' lateness, s; all of it where hops were skipped."""
     late = Late()
     slots = [engine.open(1.0, late.publish) for _ in range(sessions)]
     shape = engine.checkpoint.architecture.n_channels, engine.checkpoint.architecture.n_times
@@ -86,5 +86,5 @@ def lateness(engine: Engine, sessions: int, seconds: float) -> float:
     for slot in slots:
         engine.finish(slot)
     if len(late.seconds) < hops:
-        return float("inf")
+        return local_clock() - start
     return float(np.percentile(late.seconds[len(slots) :], 99))  # the first ones warm up
