@@ -133,21 +133,20 @@ async def look(service: Served, session: str, seconds: float) -> tuple[Memory, i
     """Memory in the course of time, and the predictions there were when its logs were full."""
     start, period = time.monotonic(), seconds / 100
     full = full_after(seconds)
-    before: list[float] = []
-    after: list[float] = []
-    told = None
-    while time.monotonic() < start + seconds:
-        if time.monotonic() >= start + full:
-            told = await told_so_far(service.url, session) if told is None else told
-            after.append(await asyncio.to_thread(service.rss))
-        else:
-            before.append(await asyncio.to_thread(service.rss))
+    before = [await asyncio.to_thread(service.rss)]
+    while time.monotonic() < start + full:
         await asyncio.sleep(period)
+        before.append(await asyncio.to_thread(service.rss))
+    told = await told_so_far(service.url, session)
+    after = [await asyncio.to_thread(service.rss)]
+    while time.monotonic() < start + seconds:
+        await asyncio.sleep(period)
+        after.append(await asyncio.to_thread(service.rss))
     tenth = len(before) // 7  # of all of the time, about
     early, full, end = map(
         statistics.median, (before[tenth : tenth + NEAR], after[:NEAR], after[-NEAR:])
     )
-    return Memory(early, full, end, max(after)), told or 0
+    return Memory(early, full, end, max(after)), told
 
 
 def full_after(seconds: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from drivers.recording import read_recording
 from service.bench import remains, soak, visitors
 from service.bench.figures import Figure
 from service.bench.remains import PROGRAM, Remains, threads_left
-from service.served import begun
+from service.served import Served, begun
 from tests.service.live import live
 
 
@@ -99,8 +100,20 @@ def test_visitors_of_all_kinds_are_served(tmp_path: Path, monkeypatch: pytest.Mo
     assert set(them.visits.values()) == {1}
 
 
+def test_memory_is_looked_at_though_time_is_over_at_once() -> None:
+    with live("simulate://", model="none") as service:
+        service.opened("simulate-1")
+        there = Served(service.url, os.getpid())
+        memory, told = asyncio.run(soak.look(there, "simulate-1", 0.0))
+    assert min(memory.early, memory.full, memory.end) > 50
+    assert told == 0
+
+
 def test_a_service_tells_what_is_left_of_it() -> None:
-    patient = f"import service.bench.remains as remains; remains.SETTLING = 30; {PROGRAM}"
+    patient = (
+        "import service.bench.remains as remains, service.server as server\n"
+        f"remains.SETTLING, server.LAST_SECONDS = 30, 60\n{PROGRAM}"
+    )
     with begun(code=patient, log_format="json") as service:
         assert service.served().rss() > 50
         service.end()
