@@ -178,6 +178,6 @@ def test_one_that_is_killed_says_so_and_leaves_nothing() -> None:
 
 def test_it_ends_when_its_parent_is_killed() -> None:
     told = subprocess.run(  # which lasts until both have closed their standard error
-        [sys.executable, "-c", PARENT], capture_output=True, cwd=ROOT, check=False, timeout=60
+        [sys.executable, "-c", PARENT], capture_output=True, cwd=ROOT, check=False, timeout=110
     )
     assert told.returncode == -signal.SIGKILL
