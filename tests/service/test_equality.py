@@ -16,7 +16,7 @@ from tests.service.recordings import write_muse
 
 MIMAMBA = Path(sys.executable).with_name("mimamba")
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]  # torch may be long in coming
 
 
 def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=200,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -354,6 +354,7 @@ def test_a_snapshot_of_another_model_is_refused(engine: Engine, checkpoint: Chec
             unpack_state(content[:cut], checkpoint, 256.0)
 
 
+@pytest.mark.timeout(240)  # torch may be long in coming
 def test_the_command(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
     with staged(engine) as stage:
         stage.play(*chunks_of(0, 500))
@@ -368,7 +369,7 @@ def test_the_command(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> 
         "--model",
         str(tmp_path / "random.safetensors"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert "16 of 16 recorded predictions confirmed" in done.stderr
     forget_states(path, checkpoint)
