@@ -1,0 +1,82 @@
+"""The MSTB in the form that a processor runs live: only where a window's maps are.
+
+What of a kernel a map can meet is cut out of it once. Few windows go through products, each of its
+maps alone; of more, those that share a patch size are convolved together.
+
+A map whose weight is below the rounding of what it is added to is left out (``LEAST``): of the
+three of ``REFERENCE``, and of windows whose spectrum falls as EEG's does, every third.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, gelu, pad
+
+from models.mapping import mappings
+from models.network import MultiScaleTemporalBlock
+from models.periods import Doubles, Integers, Periods
+from models.unfolding import Unfolding
+
+FEW = 8
+"""Windows up to which each map is convolved alone."""
+LEAST = 1 / 64
+"""Weight that counts, in units of the rounding of 1."""
+
+
+class Maps:
+    """Of one network, in whose weights' type it computes; for one thread at a time."""
+
+    def __init__(self, block: MultiScaleTemporalBlock) -> None:
+        self._periods, self._mappings = Periods(block.config), mappings(block)
+        self._unfoldings: dict[int, Unfolding] = {}  # of those that were met
+        self._dtype = block.widen.merged()[0].dtype
+        self._least = LEAST * torch.finfo(self._dtype).eps
+
+    def mix(self, x: Tensor) -> Tensor:
+        """(B, C, L) float64 to the same shape in the weights' type."""
+        periods, weights = self._periods.pick(x)
+        weights[weights < self._least] = 0.0  # what is no number stays
+        out = x.transpose(1, 2).to(  # (B, L, C); a copy also where nothing changes
+            self._dtype, copy=True, memory_format=torch.contiguous_format
+        )
+        (self._alone if len(x) <= FEW else self._together)(out, periods, weights)
+        return out.transpose(1, 2)
+
+    def _alone(self, x: Tensor, periods: Integers, weights: Doubles) -> None:
+        out = x.numpy()
+        windows = out.copy()
+        for (place, scale), share in np.ndenumerate(weights):
+            if share:
+                unfolding = self._unfolding(int(periods[place, scale]))
+                unfolding.add(windows[place], share, out[place])
+
+    def _unfolding(self, period: int) -> Unfolding:
+        if period not in self._unfoldings:
+            self._unfoldings[period] = Unfolding(self._mappings[period])
+        return self._unfoldings[period]
+
+    def _together(self, x: Tensor, periods: Integers, weights: Doubles) -> None:
+        order = np.argsort(periods, axis=None, kind="stable")
+        order = order[weights.flat[order] != 0.0]
+        rows = torch.from_numpy(order // weights.shape[1])
+        shares = torch.from_numpy(weights.flat[order]).to(x.dtype)[:, None, None]
+        sorted_periods = groupby(periods.flat[order].tolist())
+        counts = [(period, len(list(same))) for period, same in sorted_periods]
+        parts = torch.split(x.index_select(0, rows), [count for _, count in counts])
+        maps = [self._map(part, period) for part, (period, _) in zip(parts, counts, strict=True)]
+        x.index_add_(0, rows, torch.cat(maps).mul_(shares))
+
+    def _map(self, x: Tensor, period: int) -> Tensor:
+        """(m, L, C) of one patch size, through its convolutions, to the same shape."""
+        n_rows, n_times, n_channels = x.shape
+        mapping = self._mappings[period]
+        x = pad(x, (0, 0, 0, mapping.tail)) if mapping.tail else x
+        y = x.view(n_rows, -1, period, n_channels).permute(0, 3, 1, 2)
+        y = conv2d(y, *mapping.widen, padding=mapping.padding).permute(0, 2, 3, 1)
+        y = gelu(y).permute(0, 3, 1, 2)
+        y = conv2d(y, *mapping.narrow, padding=mapping.padding)
+        return y.permute(0, 2, 3, 1).reshape(n_rows, -1, n_channels)[:, :n_times]
