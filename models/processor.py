@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
+from models.embedding import LinearEmbedding
 from models.layer import Layer, norm
 from models.maps import Maps
 from models.network import MSiMamba, MultiScaleTemporalBlock, TemporalSpatialFusionBlock
@@ -34,7 +35,7 @@ class ProcessorForm:
         network = copy.deepcopy(network).eval().requires_grad_(False)
         self.config, mstb = network.config, network.mstb
         self._maps = Maps(mstb) if isinstance(mstb, MultiScaleTemporalBlock) else None
-        self._embedding, self._electrode = network.embedding, network.electrode
+        self._embedding = Embedding(network)
         blocks = [e for e in network.layers if isinstance(e, TemporalSpatialFusionBlock)]
         self._layers = [Layer(each) for each in blocks]
         self._norm, self._head = norm(network.norm), network.head
@@ -57,7 +58,7 @@ class ProcessorForm:
         Logits (B, n_outputs).
         """
         room = self._rooms.of(len(x))
-        room.hops.copy_(self.embed(x).transpose(0, 1))
+        self._embedding.tokens(self._seen(x), room.hops)
         for layer, own_h, own_history in zip(self._layers, h, history, strict=True):
             layer.step(room, own_h, own_history)
         e = layer_norm(room.hops, *self._norm)
@@ -67,9 +68,34 @@ class ProcessorForm:
     @np.errstate(all="ignore")
     def embed(self, x: Tensor) -> Tensor:
         """(B, C, L), µV, to tokens (B, C, d)."""
+        c = self.config
+        tokens = self._head.weight.new_empty(c.n_channels, len(x), c.d_model)
+        self._embedding.tokens(self._seen(x), tokens)
+        return tokens.transpose(0, 1)
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """(B, C, L), µV, to what is embedded, the same shape in the weights' type."""
         x = x.to(torch.float64, copy=True)  # for the choice of periods
         if self.config.normalisation == "zscore":
             zscore_(x)
-        x = self._maps.mix(x) if self._maps else x.to(self._head.weight.dtype)
-        tokens: Tensor = self._embedding(x)
-        return tokens.add_(self._electrode)
+        return self._maps.mix(x) if self._maps else x.to(self._head.weight.dtype)
+
+
+class Embedding:
+    """From windows to tokens; the electrodes' vectors are added with the bias."""
+
+    def __init__(self, network: MSiMamba) -> None:
+        self._module, self._added = network.embedding, network.electrode[:, None]
+        self._weight = None
+        if isinstance(self._module, LinearEmbedding):
+            self._weight = self._module.weight.T.contiguous()
+            self._added = self._added + self._module.bias
+
+    def tokens(self, x: Tensor, out: Tensor) -> None:
+        """(B, C, L) to (C, B, d)."""
+        if self._weight is None:
+            out.copy_(self._module(x).transpose(0, 1))
+        else:
+            x = x.transpose(0, 1).reshape(-1, x.shape[-1])
+            torch.mm(x, self._weight, out=out.view(len(x), -1))
+        out.add_(self._added)
