@@ -27,6 +27,8 @@ class Mapping:
         Zeros above and beside the map.
     widen, narrow
         Kernels and biases, the kernels channels last.
+    abreast
+        As ``narrow``, of the equal convolution of two columns at once, side by side as channels.
     """
 
     n_times: int
@@ -35,6 +37,7 @@ class Mapping:
     padding: tuple[int, int]
     widen: tuple[Tensor, Tensor]
     narrow: tuple[Tensor, Tensor]
+    abreast: tuple[Tensor, Tensor]
 
     @property
     def tail(self) -> int:
@@ -60,4 +63,17 @@ def _mapping(
         (kernel[met].contiguous(memory_format=torch.channels_last), bias)
         for kernel, bias in (widen, narrow)
     )
-    return Mapping(n_times, n_rows, period, (up, aside), *cut)
+    widen, narrow = cut
+    return Mapping(n_times, n_rows, period, (up, aside), widen, narrow, _abreast(*narrow))
+
+
+def _abreast(kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """(C, hidden, rows, columns) to (2 C, 2 hidden, rows, pairs of columns), and (2 C,)."""
+    n_out, n_in, rows, columns = kernel.shape
+    pairs = math.ceil(columns // 2 / 2)
+    wide = kernel.new_zeros(2, n_out, n_in, rows, 2 * (2 * pairs + 1))
+    for place, one in enumerate(wide):
+        first = 2 * pairs + place - columns // 2
+        one[..., first : first + columns] = kernel
+    wide = wide.view(2 * n_out, n_in, rows, -1, 2).permute(0, 4, 1, 2, 3).flatten(1, 2)
+    return wide.contiguous(memory_format=torch.channels_last), bias.repeat(2)

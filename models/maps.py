@@ -72,11 +72,33 @@ class Maps:
 
     def _map(self, x: Tensor, period: int) -> Tensor:
         """(m, L, C) of one patch size, through its convolutions, to the same shape."""
-        n_rows, n_times, n_channels = x.shape
-        mapping = self._mappings[period]
+        n_windows, n_times, n_channels = x.shape
+        mapping, odd = self._mappings[period], period % 2
         x = pad(x, (0, 0, 0, mapping.tail)) if mapping.tail else x
-        y = x.view(n_rows, -1, period, n_channels).permute(0, 3, 1, 2)
-        y = conv2d(y, *mapping.widen, padding=mapping.padding).permute(0, 2, 3, 1)
-        y = gelu(y).permute(0, 3, 1, 2)
-        y = conv2d(y, *mapping.narrow, padding=mapping.padding)
-        return y.permute(0, 2, 3, 1).reshape(n_rows, -1, n_channels)[:, :n_times]
+        x = x.view(n_windows, -1, period, n_channels)
+        x = pad(x, (0, 0, 0, 1)) if odd else x
+        y = _last(conv2d(_first(x), *mapping.widen, padding=mapping.padding))
+        if odd:
+            y[:, :, -1] = 0.0
+        y = gelu(y).view(*y.shape[:2], -1, 2 * y.shape[-1])
+        y = conv2d(
+            _first(y),
+            *mapping.abreast,
+            padding=(mapping.padding[0], mapping.abreast[0].shape[-1] // 2),
+        )
+        y = _last(y).reshape(*x.shape)
+        y = (
+            y[:, :, :-1].reshape(n_windows, -1, n_channels)
+            if odd
+            else y.view(n_windows, -1, n_channels)
+        )
+        return y[:, :n_times]
+
+
+def _first(x: Tensor) -> Tensor:
+    """Channels last to first, the same memory."""
+    return x.permute(0, 3, 1, 2)
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1)
