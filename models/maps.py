@@ -19,7 +19,7 @@ from torch.nn.functional import conv2d, gelu, pad
 from models.mapping import mappings
 from models.network import MultiScaleTemporalBlock
 from models.periods import Doubles, Integers, Periods
-from models.unfolding import Unfolding
+from models.unfolding import Array, Unfolding
 
 FEW = 8
 """Windows up to which each map is convolved alone."""
@@ -33,42 +33,38 @@ class Maps:
     def __init__(self, block: MultiScaleTemporalBlock) -> None:
         self._periods, self._mappings = Periods(block.config), mappings(block)
         self._unfoldings: dict[int, Unfolding] = {}  # of those that were met
-        self._dtype = block.widen.merged()[0].dtype
-        self._least = LEAST * torch.finfo(self._dtype).eps
+        like = block.widen.merged()[0]
+        self._type, self._dtype = like.dtype, like.numpy().dtype
+        self._least = LEAST * torch.finfo(self._type).eps
 
-    def mix(self, x: Tensor) -> Tensor:
-        """(B, C, L) float64 to the same shape in the weights' type."""
+    def mix(self, x: Doubles) -> Tensor:
+        """(B, C, L) to the same shape in the weights' type."""
         periods, weights = self._periods.pick(x)
-        weights[weights < self._least] = 0.0  # what is no number stays
-        out = x.transpose(1, 2).to(  # (B, L, C); a copy also where nothing changes
-            self._dtype, copy=True, memory_format=torch.contiguous_format
-        )
+        out = x.swapaxes(1, 2).astype(self._dtype, order="C")  # (B, L, C)
         (self._alone if len(x) <= FEW else self._together)(out, periods, weights)
-        return out.transpose(1, 2)
+        return torch.from_numpy(out).transpose(1, 2)
 
-    def _alone(self, x: Tensor, periods: Integers, weights: Doubles) -> None:
-        out = x.numpy()
-        windows = out.copy()
-        for (place, scale), share in np.ndenumerate(weights):
-            if share:
-                unfolding = self._unfolding(int(periods[place, scale]))
-                unfolding.add(windows[place], share, out[place])
+    def _alone(self, x: Array, periods: Integers, weights: Doubles) -> None:
+        maps = zip(x.copy(), x, periods.tolist(), weights.tolist(), strict=True)
+        for window, out, some, shares in maps:
+            for period, share in zip(some, shares, strict=True):
+                if not share < self._least:  # nor what is no number is left out
+                    self._unfolding(period).add(window, share, out)
 
     def _unfolding(self, period: int) -> Unfolding:
         if period not in self._unfoldings:
             self._unfoldings[period] = Unfolding(self._mappings[period])
         return self._unfoldings[period]
 
-    def _together(self, x: Tensor, periods: Integers, weights: Doubles) -> None:
+    def _together(self, x: Array, periods: Integers, weights: Doubles) -> None:
         order = np.argsort(periods, axis=None, kind="stable")
-        order = order[weights.flat[order] != 0.0]
+        order = order[~(weights.flat[order] < self._least)]
+        counts = [(each, len(list(same))) for each, same in groupby(periods.flat[order].tolist())]
         rows = torch.from_numpy(order // weights.shape[1])
-        shares = torch.from_numpy(weights.flat[order]).to(x.dtype)[:, None, None]
-        sorted_periods = groupby(periods.flat[order].tolist())
-        counts = [(period, len(list(same))) for period, same in sorted_periods]
-        parts = torch.split(x.index_select(0, rows), [count for _, count in counts])
+        out, shares = torch.from_numpy(x), torch.from_numpy(weights.flat[order]).to(self._type)
+        parts = torch.split(out.index_select(0, rows), [count for _, count in counts])
         maps = [self._map(part, period) for part, (period, _) in zip(parts, counts, strict=True)]
-        x.index_add_(0, rows, torch.cat(maps).mul_(shares))
+        out.index_add_(0, rows, torch.cat(maps).mul_(shares[:, None, None]))
 
     def _map(self, x: Tensor, period: int) -> Tensor:
         """(m, L, C) of one patch size, through its convolutions, to the same shape."""

@@ -20,7 +20,7 @@ from models.embedding import LinearEmbedding
 from models.layer import Layer, norm
 from models.maps import Maps
 from models.network import MSiMamba, MultiScaleTemporalBlock, TemporalSpatialFusionBlock
-from models.periods import zscore_
+from models.periods import zscore
 from models.room import Rooms
 
 BLOCK = 64
@@ -75,10 +75,14 @@ class ProcessorForm:
 
     def _seen(self, x: Tensor) -> Tensor:
         """(B, C, L), µV, to what is embedded, the same shape in the weights' type."""
-        x = x.to(torch.float64, copy=True)  # for the choice of periods
+        values = x.numpy().astype(np.float64)  # for the choice of periods
         if self.config.normalisation == "zscore":
-            zscore_(x)
-        return self._maps.mix(x) if self._maps else x.to(self._head.weight.dtype)
+            zscore(values)
+        return (
+            self._maps.mix(values)
+            if self._maps
+            else torch.from_numpy(values).to(self._head.weight.dtype)
+        )
 
 
 class Embedding:
