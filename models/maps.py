@@ -1,7 +1,7 @@
 """The MSTB in the form that a processor runs live: only where a window's maps are.
 
-What of a kernel a map can meet is cut out of it once. Few windows go through products, each of its
-maps alone; of more, those that share a patch size are convolved together.
+What of a kernel a map can meet is cut out of it once. Many maps of one patch size are convolved
+together, few of them by products, each alone.
 
 A map whose weight is below the rounding of what it is added to is left out (``LEAST``): of the
 three of ``REFERENCE``, and of windows whose spectrum falls as EEG's does, every third.
@@ -9,20 +9,19 @@ three of ``REFERENCE``, and of windows whose spectrum falls as EEG's does, every
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections import defaultdict
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, gelu, pad
 
 from models.mapping import mappings
 from models.network import MultiScaleTemporalBlock
-from models.periods import Doubles, Integers, Periods
-from models.unfolding import Array, Unfolding
+from models.periods import Doubles, Periods
+from models.unfolding import Unfolding
 
-FEW = 8
-"""Windows up to which each map is convolved alone."""
+MANY = 6
+"""Maps of one patch size from which they are convolved together."""
 LEAST = 1 / 64
 """Weight that counts, in units of the rounding of 1."""
 
@@ -34,37 +33,40 @@ class Maps:
         self._periods, self._mappings = Periods(block.config), mappings(block)
         self._unfoldings: dict[int, Unfolding] = {}  # of those that were met
         like = block.widen.merged()[0]
-        self._type, self._dtype = like.dtype, like.numpy().dtype
-        self._least = LEAST * torch.finfo(self._type).eps
+        self._dtype, self._least = like.numpy().dtype, LEAST * torch.finfo(like.dtype).eps
 
     def mix(self, x: Doubles) -> Tensor:
         """(B, C, L) to the same shape in the weights' type."""
-        periods, weights = self._periods.pick(x)
-        out = x.swapaxes(1, 2).astype(self._dtype, order="C")  # (B, L, C)
-        (self._alone if len(x) <= FEW else self._together)(out, periods, weights)
+        windows = x.swapaxes(1, 2).astype(self._dtype, order="C")  # (B, L, C)
+        out = windows.copy()
+        for period, picks in self._picks(x).items():
+            if len(picks) < MANY:
+                for row, share in picks:
+                    self._unfolding(period).add(windows[row], share, out[row])
+            else:
+                self._add(period, picks, torch.from_numpy(windows), torch.from_numpy(out))
         return torch.from_numpy(out).transpose(1, 2)
 
-    def _alone(self, x: Array, periods: Integers, weights: Doubles) -> None:
-        maps = zip(x.copy(), x, periods.tolist(), weights.tolist(), strict=True)
-        for window, out, some, shares in maps:
+    def _picks(self, x: Doubles) -> dict[int, list[tuple[int, float]]]:
+        """Of each patch size the windows that have such a map, and the maps' weights."""
+        picks = defaultdict[int, list[tuple[int, float]]](list)
+        periods, weights = (each.tolist() for each in self._periods.pick(x))
+        for row, (some, shares) in enumerate(zip(periods, weights, strict=True)):
             for period, share in zip(some, shares, strict=True):
                 if not share < self._least:  # nor what is no number is left out
-                    self._unfolding(period).add(window, share, out)
+                    picks[period].append((row, share))
+        return picks
 
     def _unfolding(self, period: int) -> Unfolding:
         if period not in self._unfoldings:
             self._unfoldings[period] = Unfolding(self._mappings[period])
         return self._unfoldings[period]
 
-    def _together(self, x: Array, periods: Integers, weights: Doubles) -> None:
-        order = np.argsort(periods, axis=None, kind="stable")
-        order = order[~(weights.flat[order] < self._least)]
-        counts = [(each, len(list(same))) for each, same in groupby(periods.flat[order].tolist())]
-        rows = torch.from_numpy(order // weights.shape[1])
-        out, shares = torch.from_numpy(x), torch.from_numpy(weights.flat[order]).to(self._type)
-        parts = torch.split(out.index_select(0, rows), [count for _, count in counts])
-        maps = [self._map(part, period) for part, (period, _) in zip(parts, counts, strict=True)]
-        out.index_add_(0, rows, torch.cat(maps).mul_(shares[:, None, None]))
+    def _add(self, period: int, picks: list[tuple[int, float]], x: Tensor, out: Tensor) -> None:
+        rows, shares = zip(*picks, strict=True)
+        index, weights = torch.tensor(rows), torch.tensor(shares, dtype=x.dtype)
+        maps = self._map(x.index_select(0, index), period)
+        out.index_add_(0, index, maps * weights[:, None, None])
 
     def _map(self, x: Tensor, period: int) -> Tensor:
         """(m, L, C) of one patch size, through its convolutions, to the same shape."""
