@@ -82,10 +82,25 @@ class Layer:
         past[:] = room.inputs[len(room.inputs) - n :]
 
     def _recur(self, delta: Tensor, room: Room, h: Tensor) -> None:
-        """h = exp(delta A) h + (delta a) B^T, and h C to ``room.y``."""
-        torch.mul(delta[:, None], self._decay, out=room.decay)
+        """h = exp(delta A) h + (delta a) B^T, and h C to ``room.y``; delta (C B, E)."""
+        delta, entering = delta[:, None], (delta * room.a)[:, None]
+        (self._in_turn if room.many else self._at_once)(delta, entering, room, h)
+
+    def _in_turn(self, delta: Tensor, entering: Tensor, room: Room, h: Tensor) -> None:
+        """Token by token, so that what is computed with stays in the processor's caches."""
+        rows = (delta, entering, room.B, room.C, room.y_rows)
+        parts = (torch.split(each, len(h)) for each in rows)
+        for delta_t, entering_t, B, C, y in zip(*parts, strict=True):
+            torch.mul(delta_t, self._decay, out=room.decay)
+            torch.exp2(room.decay, out=room.decay)
+            h.mul_(room.decay).addcmul_(entering_t, B)
+            torch.bmm(C, h, out=y)
+
+    def _at_once(self, delta: Tensor, entering: Tensor, room: Room, h: Tensor) -> None:
+        """All that can be for all tokens, so with the fewest operations."""
+        torch.mul(delta, self._decay, out=room.decay)
         torch.exp2(room.decay, out=room.decay)
-        torch.mul((delta * room.a)[:, None], room.B, out=room.h)
+        torch.mul(entering, room.B, out=room.h)
         before = h
         for now, decay in room.each:
             before = now.addcmul_(decay, before)

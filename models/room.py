@@ -13,6 +13,10 @@ from torch import Tensor
 
 from models.architecture import MSiMambaConfig
 
+MANY = 32
+"""Streams from which the recurrence goes token by token. A step of 64 takes 5 to 8 % less so, of 32
+2 %; of one it takes 11 % more.
+"""
 LINE = 16
 """Numbers of a cache's line, at which each part begins."""
 
@@ -49,8 +53,8 @@ def _shapes(config: MSiMambaConfig, batch: int) -> dict[str, tuple[int, ...]]:
         "inputs": (c.d_conv - 1 + c.n_channels, batch, width),
         "az": (2, n_tokens, width),
         "low": (n_tokens, low),
-        "decay": (c.n_channels, batch, c.d_state, width),
-        "h": (c.n_channels, batch, c.d_state, width),
+        "decay": (1 if batch >= MANY else c.n_channels, batch, c.d_state, width),
+        "h": (0 if batch >= MANY else c.n_channels, batch, c.d_state, width),
         "y": (n_tokens, 1, width),
         "wide": (2, n_tokens, c.d_ff),
     }
@@ -78,8 +82,11 @@ class Room:
         (2, T, E), its halves, and the first of them as (C, B, E).
     low, rank, B, C
         What x_proj gives, (T, R + 2 n), and its parts: (T, R), (T, n, 1), (T, 1, n).
+    many
+        Whether the recurrence goes token by token.
     decay, h, each
-        (T, n, E) each; pairs of h and decay for each token, (B, n, E).
+        (T, n, E) both; pairs of h and decay for each token, (B, n, E). Of many streams ``decay`` is
+        one token's, and there is no more.
     y, y_rows
         (T, E), and the same as (T, 1, E).
     wide, spare
@@ -99,6 +106,7 @@ class Room:
         self.rank, B, C = torch.split(self.low, [self.low.shape[1] - 2 * n, n, n], dim=-1)
         self.B, self.C = B[..., None], C[:, None]
         self.decay, self.h = (parts[name].flatten(0, 1) for name in ("decay", "h"))
-        self.each = list(zip(parts["h"], parts["decay"], strict=True))
+        self.each = list(zip(parts["h"], parts["decay"], strict=False))
+        self.many = not self.each
         self.y_rows, self.y = parts["y"], parts["y"][:, 0]
         self.wide, self.spare = parts["wide"]
