@@ -85,7 +85,8 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         told = service.http.get(replay).json()
 
         def stands_at(position: float, within: float = 0.0) -> bool:
-            return abs(service.http.get(replay).json()["position"] - position) <= within
+            now = float(service.http.get(replay).json()["position"])
+            return abs(now - position) <= within
 
         service.until(lambda: stands_at(told["length"] / 2, 0.02 * told["length"]))
         page.get_by_test_id("to-marker").select_option(index=1)
