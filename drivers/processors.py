@@ -53,6 +53,13 @@ def keep_to_one() -> bool:
     return True
 
 
+def count() -> int:
+    """How many this process may use, or those that it starts."""
+    return (
+        len(_allowed or os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    )
+
+
 @contextmanager
 def on_all() -> Iterator[None]:
     """A process that is started within may use all processors that this one may."""

@@ -24,7 +24,8 @@ from models.hops import Hop, HopCutter
 from models.prediction import Prediction
 from models.processor import BLOCK
 from models.stepper import ProcessorStepper
-from service.engine import FEW, WAITING, Engine, EngineStopped, Slot
+from service.engine import WAITING, Engine, EngineStopped, Slot
+from service.relief import FEW
 from tests.service.models import random_checkpoint
 
 INFO = StreamInfo("test", "test", 256.0, ("TP9", "AF7", "AF8", "TP10"))
