@@ -24,7 +24,8 @@ from models.ssm import States
 from models.worker import ApartFailed
 
 MOVED = 16
-"""Streams that move before a batch at most, and by which two processes may differ."""
+"""Streams that move before a batch at most, and by which two processes may differ: 1.5 ms in the
+reference configuration, so that 128 that move hold nobody up."""
 
 
 @dataclass(eq=False)

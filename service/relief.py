@@ -22,15 +22,20 @@ Own: TypeAlias = ProcessorStepper | ApartStepper | Team
 FEW = 8
 """Sessions that are stepped in the engine's process."""
 OF_ONE = 256
-"""Sessions for which one process is enough, at four hops a second half of what it can step. More
-have another started before the first has too much to do; until it steps, that takes seconds."""
+"""Sessions that one process is meant to have, half of what it can step at four hops a second: the
+next one takes seconds to start, and has to have begun by the time that it is needed."""
 
 
 def processes(sessions: int) -> int:
-    """How many should step so many sessions; 0 where the engine's own does."""
+    """How many should step so many sessions; 0 where the engine's own does.
+
+    Where there are more than two processors, one is left to acquisition. Of two both may step:
+    beyond ``OF_ONE`` sessions one cannot acquire them all anyhow, but they may come from elsewhere.
+    """
     if sessions <= FEW:
         return 0
-    return min(math.ceil(sessions / OF_ONE), processors.count())
+    count = processors.count()
+    return min(math.ceil(sessions / OF_ONE), count if count <= 2 else count - 1)
 
 
 class Relief:
