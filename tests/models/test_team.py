@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,6 +118,39 @@ def test_one_that_comes_is_given_its_share_of_streams(members: list[ApartStepper
     pair.open(40)  # to who has fewest
     assert max(pair.counts()) - min(pair.counts()) <= 1
     pair.close(180)
+    assert pair.counts() == [0, 0, 0]
+
+
+def test_streams_come_and_go_while_others_move(members: list[ApartStepper]) -> None:
+    pair = Pair(members, 5)
+    pair.open(120)
+    pair.step(BLOCK)
+    for member in members[1:]:
+        pair.team.add(member)
+    over = threading.Event()
+
+    def come_and_go() -> int:
+        seen = 0
+        while not over.is_set():
+            rows = [pair.team.pool.open() for _ in range(9)]
+            seen += len(set(rows))
+            for row in rows:
+                pair.team.pool.close(row)
+            time.sleep(0.001)
+        return seen
+
+    with ThreadPoolExecutor() as threads:
+        visits = [threads.submit(come_and_go) for _ in range(3)]
+        try:
+            for _ in range(12):
+                pair.step(20)
+        finally:
+            over.set()
+    assert all(each.result() > 0 and each.result() % 9 == 0 for each in visits)
+    assert min(pair.counts()) > 0
+    assert sum(pair.counts()) == 120
+    pair.check_states()
+    pair.close(120)
     assert pair.counts() == [0, 0, 0]
 
 
