@@ -2,7 +2,8 @@
 
 What comes out is a function of the samples and their indices. Samples wait until a hop has all of
 its own; whatever is computed, is computed on those, so neither time nor the borders of chunks
-enter. A chunk that completes no hop costs 1 µs; the work is done once per hop.
+enter. A chunk that completes no hop costs 1 µs; the work is done once per hop, and at once for all
+hops that a long chunk completes.
 """
 
 from __future__ import annotations
@@ -192,64 +193,67 @@ class HopCutter:
         return Stretch(path, index - 1, sample, rows, none.astype(np.int64), none, rows)
 
     def _cut(self, stretch: Stretch, epoch: int, hops: list[Hop]) -> Stretch:
-        """Add the hops that are due; what is left waits."""
-        if len(stretch.values) < self._path.needs(stretch.path.hops):
+        """Add the hops that are due, all filtered at once; what is left waits."""
+        count = self._path.holds(stretch.path.hops, len(stretch.values))
+        if count == 0:
             return stretch
-        while len(stretch.values) >= self._path.needs(stretch.path.hops):
-            stretch, hop = self._step(stretch, epoch)
-            hops.append(hop)
+        ends = [self._path.needs(stretch.path.hops, n) for n in range(1, count + 1)]
+        path, made = self._path.step(stretch.path, stretch.values[: ends[-1]], count)
+        signal = np.concatenate([stretch.recent, made])
+        said = self._judge(stretch, ends)
+        restarts, poor, restart = self._restarts(stretch, [status for status, _ in said])
+        for n, (status, reason) in enumerate(said):
+            window = None
+            if status == "ok":
+                newest = len(stretch.recent) + (n + 1) * self._config.hop
+                seen = signal[max(newest - self._config.window, 0) : newest]
+                window = np.ascontiguousarray(seen.T, dtype=np.float32)
+            index, stamp = int(stretch.known[ends[n] - 1]), float(stretch.stamps[ends[n] - 1])
+            hops.append(Hop(index, stamp, status, reason, window, restarts[n], epoch))
         # Copies, so that a few waiting samples do not keep a whole chunk in memory.
         return replace(
             stretch,
-            values=stretch.values.copy(),
-            known=stretch.known.copy(),
-            stamps=stretch.stamps.copy(),
-        )
-
-    def _step(self, stretch: Stretch, epoch: int) -> tuple[Stretch, Hop]:
-        """One hop: the stretch after it, and what it says."""
-        n = self._path.needs(stretch.path.hops)
-        path, made = self._path.step(stretch.path, stretch.values[:n])
-        recent = np.concatenate([stretch.recent, made])[-self._config.window :]
-        status, reason = self._judge(stretch, n)
-        ok = status == "ok"
-        too_old = stretch.poor * self._config.hop >= HELD * self._config.sfreq
-        hop = Hop(
-            index=int(stretch.known[n - 1]),
-            timestamp=float(stretch.stamps[n - 1]),
-            status=status,
-            reason=reason,
-            window=np.ascontiguousarray(recent.T, dtype=np.float32) if ok else None,
-            restart=ok and (stretch.restart or too_old),
-            epoch=epoch,
-        )
-        after = replace(
-            stretch,
             path=path,
-            values=stretch.values[n:],
-            known=stretch.known[n:],
-            stamps=stretch.stamps[n:],
-            recent=recent,
-            poor=stretch.poor + 1 if status == "poor_signal" else 0,
-            restart=stretch.restart and not ok,
+            values=stretch.values[ends[-1] :].copy(),
+            known=stretch.known[ends[-1] :].copy(),
+            stamps=stretch.stamps[ends[-1] :].copy(),
+            recent=signal[-self._config.window :].copy(),
+            poor=poor,
+            restart=restart,
         )
-        return after, hop
 
-    def _judge(self, stretch: Stretch, n: int) -> tuple[Status, str | None]:
-        """Status and reason of the hop that the next n samples complete.
+    def _restarts(
+        self, stretch: Stretch, statuses: Sequence[Status]
+    ) -> tuple[list[bool], int, bool]:
+        """At which of these hops the state begins anew, and the stretch's two counts after them."""
+        restarts, poor, restart = [], stretch.poor, stretch.restart
+        for status in statuses:
+            too_old = poor * self._config.hop >= HELD * self._config.sfreq
+            restarts.append(status == "ok" and (restart or too_old))
+            poor = poor + 1 if status == "poor_signal" else 0
+            restart = restart and status != "ok"
+        return restarts, poor, restart
+
+    def _judge(self, stretch: Stretch, ends: Sequence[int]) -> list[tuple[Status, str | None]]:
+        """Status and reason of the hops that the samples up to each of these ends complete.
 
         Warming up goes before poor signal: until the first full window neither is stepped.
         """
-        made = (stretch.path.hops + 1) * self._config.hop
-        full = self._config.window + self._config.settle
-        if made < full:
-            sfreq = self._config.sfreq
-            return "warming_up", f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
+        sfreq, full = self._config.sfreq, self._config.window + self._config.settle
         first = stretch.newest + 1 - len(stretch.values)
-        received = stretch.known[:n] == np.arange(first, first + n)
-        lost = n - int(np.count_nonzero(received))
-        if 2 * lost > n:
-            return "poor_signal", f"{lost} of {n} samples lost"
-        faults = find_faults(stretch.values[:n][received], self._limits)
-        reason = describe_faults(self._names, faults)
-        return ("poor_signal", reason) if reason else ("ok", None)
+        received = stretch.known[: ends[-1]] == np.arange(first, first + ends[-1])
+        said: dict[int, tuple[Status, str | None]] = {}
+        parts: dict[int, NDArray[np.float64]] = {}
+        for n, (start, end) in enumerate(pairwise([0, *ends])):
+            made = (stretch.path.hops + n + 1) * self._config.hop
+            lost = end - start - int(np.count_nonzero(received[start:end]))
+            if made < full:
+                said[n] = "warming_up", f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
+            elif 2 * lost > end - start:
+                said[n] = "poor_signal", f"{lost} of {end - start} samples lost"
+            else:
+                parts[n] = stretch.values[start:end][received[start:end]]
+        for n, faults in zip(parts, find_faults([*parts.values()], self._limits), strict=True):
+            reason = describe_faults(self._names, faults)
+            said[n] = ("poor_signal", reason) if reason else ("ok", None)
+        return [said[n] for n in range(len(ends))]

@@ -88,22 +88,33 @@ def judge(samples: NDArray[np.float64], limits: Limits) -> Faults:
     return Faults(railed, flat, stuck, wild, rms)
 
 
-def find_faults(samples: NDArray[np.float64], limits: Limits) -> list[str | None]:
-    """Why each channel is poor, in words; None where it is good.
+def find_faults(stretches: Sequence[NDArray[np.float64]], limits: Limits) -> list[list[str | None]]:
+    """Why each channel of each stretch is poor, in words; None where it is good.
 
     Parameters
     ----------
-    samples
-        (n_times, n_channels), raw µV, n_times at least 1.
+    stretches
+        Each (n_times, n_channels), raw µV, n_times at least 1. Those of one length are judged at
+        once.
     limits
         The device's.
     """
-    found = judge(np.ascontiguousarray(samples.T), limits)  # four times as fast
-    faults: list[str | None] = [None] * len(found.rms)
-    for k in np.flatnonzero(found.railed | found.flat | found.stuck | found.wild):
-        words = (found.railed[k], "railed"), (found.flat[k], "flat"), (found.stuck[k], "stuck")
-        faults[k] = next((word for so, word in words if so), f"{found.rms[k]:.0f} µV RMS")
+    faults: list[list[str | None]] = [[None] * each.shape[1] for each in stretches]
+    places: dict[int, list[int]] = {}
+    for place, each in enumerate(stretches):
+        places.setdefault(len(each), []).append(place)
+    for same in places.values():
+        alike = np.stack([stretches[place] for place in same]).transpose(0, 2, 1)
+        found = judge(np.ascontiguousarray(alike), limits)  # four times as fast
+        for nth, k in np.argwhere(found.railed | found.flat | found.stuck | found.wild):
+            faults[same[nth]][k] = _words(found, (nth, k))
     return faults
+
+
+def _words(found: Faults, at: tuple[int, int]) -> str:
+    """What is wrong with the channel at this place."""
+    words = (found.railed[at], "railed"), (found.flat[at], "flat"), (found.stuck[at], "stuck")
+    return next((word for so, word in words if so), f"{found.rms[at]:.0f} µV RMS")
 
 
 def describe_faults(names: Sequence[str], faults: Sequence[str | None]) -> str | None:

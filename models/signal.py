@@ -1,8 +1,8 @@
 """From a source's samples to the model's: resample, then band-pass, hop by hop.
 
-One hop of the model is ``SignalConfig.hop`` samples at the model's rate. The path runs once per
-hop, on exactly the source samples that this hop added, so the way in which samples were chunked
-cannot enter the result. Everything is float64, time-major.
+One hop of the model is ``SignalConfig.hop`` samples at the model's rate. The path runs over whole
+hops, one or many at once, on exactly the source samples that they added, so the way in which
+samples were chunked cannot enter the result. Everything is float64, time-major.
 """
 
 from __future__ import annotations
@@ -167,9 +167,15 @@ class SignalPath:
         """The source sample, counted from the start, that completes this hop; -1 before any."""
         return max(((hop + 1) * self.config.hop - 1) * self.down // self.up, -1)
 
-    def needs(self, hop: int) -> int:
-        """How many source samples this hop adds; at 250 Hz and 32: 61, 63, 62, 63, ..."""
-        return self.due(hop) - self.due(hop - 1)
+    def needs(self, hop: int, count: int = 1) -> int:
+        """How many source samples so many hops add; at 250 Hz and 32: 61, 63, 62, 63, ..."""
+        return self.due(hop + count - 1) - self.due(hop - 1)
+
+    def holds(self, hop: int, n_times: int) -> int:
+        """How many hops from this one on so many source samples complete."""
+        newest = self.due(hop - 1) + n_times
+        made = ((newest + 1) * self.up - 1) // self.down + 1  # model samples that are due by then
+        return made // self.config.hop - hop
 
     def start(self, first: NDArray[np.float64]) -> PathState:
         """The state before ``first`` (n_channels,), the first sample of an unbroken stretch."""
@@ -177,20 +183,20 @@ class SignalPath:
         return PathState(0, first, history, np.zeros((len(self.sos), 2, first.size)))
 
     def step(
-        self, state: PathState, samples: NDArray[np.float64]
+        self, state: PathState, samples: NDArray[np.float64], count: int = 1
     ) -> tuple[PathState, NDArray[np.float64]]:
-        """One hop: exactly its source samples in, its model samples out.
+        """So many hops: exactly their source samples in, their model samples out.
 
         Parameters
         ----------
         state
             After the hop before.
         samples
-            (needs(state.hops), n_channels), µV.
+            (needs(state.hops, count), n_channels), µV.
 
         Returns
         -------
-        The state after this hop, and (hop, n_channels) model samples, µV.
+        The state after the last hop, and (count hop, n_channels) model samples, µV.
         """
         joined = np.concatenate([state.history, samples - state.offset])
         begin = self.due(state.hops - 1) + 1 - self._reach  # the index of joined[0]
@@ -199,9 +205,9 @@ class SignalPath:
         fir = np.concatenate([np.zeros(lead), self.fir])
         resampled = upfirdn(fir, joined, self.up, self.down, axis=0)
         skip = state.hops * self.config.hop - before
-        hop = resampled[skip : skip + self.config.hop]
-        passed, zi = sosfilt(self.sos, hop, axis=0, zi=state.zi)
-        return PathState(state.hops + 1, state.offset, joined[-self._reach :], zi), passed
+        hops = resampled[skip : skip + count * self.config.hop]
+        passed, zi = sosfilt(self.sos, hops, axis=0, zi=state.zi)
+        return PathState(state.hops + count, state.offset, joined[-self._reach :], zi), passed
 
 
 def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float64]:

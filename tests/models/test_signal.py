@@ -48,6 +48,30 @@ def test_hops_equal_the_whole_bit_for_bit(sfreq: float, hop: int, offset: float,
     assert np.array_equal(made, whole[: len(made)])
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    sfreq=st.sampled_from(RATES),
+    hop=st.sampled_from([16, 32, 33]),
+    counts=st.lists(st.integers(1, 12), max_size=6),
+    spare=st.integers(0, 5),
+)
+def test_many_hops_at_once_equal_one_by_one_bit_for_bit(
+    sfreq: float, hop: int, counts: list[int], spare: int
+) -> None:
+    path = SignalPath(SignalConfig(hop=hop), sfreq)
+    n_times = path.needs(0, sum(counts)) + min(spare, path.needs(sum(counts)) - 1)
+    x = np.random.default_rng(sum(counts)).standard_normal((n_times + 1, 2))
+    assert path.holds(0, n_times) == sum(counts)
+    state, at, made = path.start(x[0]), 0, [np.empty((0, 2))]
+    for count in counts:
+        n = path.needs(state.hops, count)
+        assert path.holds(state.hops, n) == count > path.holds(state.hops, n - 1)
+        state, hops = path.step(state, x[at : at + n], count)
+        made.append(hops)
+        at += n
+    assert np.array_equal(np.concatenate(made), through(path, x)[: sum(counts) * hop])
+
+
 @pytest.mark.parametrize(
     ("sfreq", "ratio"),
     [(256, (1, 2)), (250, (64, 125)), (200, (16, 25)), (128, (1, 1)), (100, (32, 25))],

@@ -9,7 +9,7 @@ import torch
 from mambapy.mamba import MambaBlock, MambaConfig
 from torch import Tensor, nn
 
-from models.ssm import DT, SelectiveSSM, keep
+from models.ssm import BLOCK, DT, SelectiveSSM, keep
 
 D_MODEL, D_STATE, D_CONV, EXPAND, CHANNELS = 24, 5, 4, 2, 4
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -87,18 +87,35 @@ def test_zero_gates_equal_independent_mambas_per_hop(dtype: torch.dtype) -> None
     close(y.reshape(12, CHANNELS, D_MODEL), independent(ssm)(hops))
 
 
+@pytest.mark.parametrize("learning", [False, True])
 @pytest.mark.parametrize("d_conv", [1, 2, 4, 7])
 @pytest.mark.parametrize("channels", [1, 2, 4])
-@torch.no_grad()
-def test_steps_equal_the_scan_for_any_gates(d_conv: int, channels: int) -> None:
+def test_steps_equal_the_scan_for_any_gates(d_conv: int, channels: int, learning: bool) -> None:
     """With fewer channels than taps, a token's history reaches over several gates."""
-    ssm = make(d_conv=d_conv)
-    u = torch.randn(3, 8 * channels, D_MODEL, dtype=torch.float64)
-    r = torch.rand(3, 8, dtype=torch.float64)
+    ssm, n_hops = make(d_conv=d_conv), BLOCK // (3 * channels) + 2
+    u = torch.randn(3, n_hops * channels, D_MODEL, dtype=torch.float64)
+    r = torch.rand(3, n_hops, dtype=torch.float64)
     r[1, 3] = r[2, 5] = 0.0
     start = [torch.randn_like(state) for state in fresh(ssm, 3)]
-    for found, expected in zip(steps(ssm, u, r, *start), ssm(u, r, *start), strict=True):
-        close(found, expected)
+    with torch.set_grad_enabled(learning):
+        for found, expected in zip(steps(ssm, u, r, *start), ssm(u, r, *start), strict=True):
+            close(found, expected)
+
+
+@pytest.mark.parametrize("learning", [False, True])
+def test_a_zero_gate_ends_what_is_no_number_in_one_stream(learning: bool) -> None:
+    ssm = make()
+    u = torch.randn(2, 6 * CHANNELS, D_MODEL, dtype=torch.float64)
+    r = torch.ones(2, 6, dtype=torch.float64)
+    r[1, 2] = 0.0
+    h, history = fresh(ssm, 2)
+    h[1], history[1] = torch.nan, torch.nan
+    with torch.set_grad_enabled(learning):
+        y, *after = ssm(u, r, h, history)
+    assert y[0].isfinite().all()
+    assert y[1, : 2 * CHANNELS].isnan().all()
+    assert y[1, 2 * CHANNELS :].isfinite().all()
+    assert all(state.isfinite().all() for state in after)
 
 
 @torch.no_grad()

@@ -70,6 +70,20 @@ class Live:
             )
         )
 
+    def play(self, name: str, **changes: object) -> None:
+        """Change how a session's recording is played."""
+        answer = self.http.post(f"/v1/sessions/{name}/replay", json=changes)
+        assert answer.status_code == 200, answer.text
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port for services that come one after the other; nobody else gets it between them."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a service's socket has
+        keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
+
 
 def bearer(token: str) -> dict[str, str]:
     """The header that shows a token."""

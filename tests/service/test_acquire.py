@@ -34,8 +34,9 @@ from service.messages import (
     Skipped,
     Subscribe,
 )
+from service.outbox import Outbox
 from service.pushmessages import Ack, Push, Pushing, Samples
-from tests.service.live import PATIENCE, Live, Talk, live, talk
+from tests.service.live import PATIENCE, Live, Talk, kept_port, live, talk
 from tests.service.proxy import Line, bad_line
 from tests.service.recordings import write_muse
 from tests.service.test_equality import assert_same, scored
@@ -113,6 +114,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+def acknowledged(outbox: Outbox) -> int:
+    """Samples of which the service has told that they arrived; no fewer have."""
+    return outbox.taken - outbox.lost - round(outbox.seconds * outbox.info.sfreq)
+
+
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With gaps of its own, a flat and a railed electrode."""
@@ -167,6 +173,8 @@ async def test_a_live_source_over_a_line_that_falls_silent_loses_nothing() -> No
                 await until(lambda: acquirer.state == "connected")
                 line.flowing.clear()
                 await until(lambda: acquirer.state == "reconnecting")
+                # The service finds out for itself, before it hears of the acquirer again.
+                await until(lambda: service.sessions()["push-1"]["link"]["event"] == "lost")
                 line.flowing.set()
                 await until(lambda: acquirer.state == "connected")
                 before = line.connections
@@ -206,6 +214,7 @@ async def test_a_loss_beyond_the_buffer_is_a_gap_of_the_exact_length() -> None:
             await until(lambda: acquirer.state == "connected")
             outbox = acquirer.outbox
             assert outbox is not None
+            await until(lambda: acknowledged(outbox) > 0)  # or there is nothing to be a gap in
             line.up = False
             line.cut()
             await until(lambda: outbox.lost > 300)
@@ -213,12 +222,12 @@ async def test_a_loss_beyond_the_buffer_is_a_gap_of_the_exact_length() -> None:
             await until(lambda: acquirer.state == "connected")
             heard = await follow(client, "push-1", holds(outbox.taken - outbox.lost + 256))
     index = heard.index
-    [gap] = [each for each in heard.links if each.event == "gap"]
-    [jump] = np.flatnonzero(np.diff(index) != 1)
-    assert gap.first == index[jump] + 1
-    assert gap.lost == index[jump + 1] - index[jump] - 1
-    assert gap.lost is not None
-    assert 0 < gap.lost <= outbox.lost  # some may have arrived whose acknowledgement did not
+    # A second is soon over: there may be further losses, the last of them not in the signal yet.
+    jumps = np.flatnonzero(np.diff(index) != 1)
+    gaps = [(each.first, each.lost) for each in heard.links if each.event == "gap"]
+    lost = np.diff(index)[jumps] - 1
+    assert gaps[: len(jumps)] == list(zip(index[jumps] + 1, lost, strict=True)) != []
+    assert lost.sum() <= outbox.lost  # some may have arrived whose acknowledgement did not
     truth = Synthesis("tour", 4).next(int(index[-1]) + 1)
     np.testing.assert_array_equal(np.concatenate(heard.data), truth[index])
 
@@ -226,26 +235,34 @@ async def test_a_loss_beyond_the_buffer_is_a_gap_of_the_exact_length() -> None:
 async def test_the_headsets_own_losses_are_told_far_away() -> None:
     with live(model="none") as service:
         async with talk(service.url) as client, acquiring("simulate://?dead=1", service.url):
-            heard = await follow(client, "push-1", lambda heard: len(heard.links) >= 3)
-    assert [each.event for each in heard.links] == ["connected", "lost", "retrying"]
-    assert "no sample within 2 s" in heard.links[1].detail
+            heard = await follow(
+                client, "push-1", lambda heard: "retrying" in [each.event for each in heard.links]
+            )
+    # The acquirer's own link may be lost in between, where this machine is slow.
+    [*_, lost, retrying] = [each for each in heard.links if "acquirer" not in each.detail]
+    assert [each.event for each in (heard.links[0], lost, retrying)] == [
+        *("connected", "lost", "retrying")
+    ]
+    assert "no sample within 2 s" in lost.detail
 
 
 async def test_a_service_that_starts_anew_gets_what_the_old_one_had_not() -> None:
-    with live(model="none") as service:
-        port = int(service.url.rpartition(":")[2])
-        async with talk(service.url) as client:
-            sending = acquiring("simulate://?seed=4", service.url, session="far")
-            acquirer = await sending.__aenter__()
-            before = await follow(client, "far", holds(256))
-    with live(model="none", port=port) as service:
-        await asyncio.to_thread(service.opened, "far")
-        async with talk(service.url) as client:
-            after = await follow(client, "far", holds(256))
-        await sending.__aexit__(None, None, None)
-        assert service.sessions()["far"]["state"] == "ended"
-    assert acquirer.outbox is not None
-    assert acquirer.outbox.lost == 0
+    with kept_port() as port:
+        with live(model="none", port=port) as service:
+            async with talk(service.url) as client:
+                sending = acquiring("simulate://?seed=4", service.url, session="far")
+                acquirer = await sending.__aenter__()
+                before = await follow(client, "far", holds(256))
+                outbox = acquirer.outbox
+                assert outbox is not None
+                await until(lambda: acknowledged(outbox) > before.index[-1])  # or it comes again
+        with live(model="none", port=port) as service:
+            await asyncio.to_thread(service.opened, "far")
+            async with talk(service.url) as client:
+                after = await follow(client, "far", holds(256))
+            await sending.__aexit__(None, None, None)
+            service.until(lambda: service.sessions()["far"]["state"] == "ended")
+    assert outbox.lost == 0
     assert after.links[0].event == "connected"
     assert after.index[0] >= before.index[-1] + 1
     index = after.index
@@ -393,7 +410,7 @@ async def test_a_channel_without_numbers_is_bad_and_the_others_go_on(service: Li
             await far.say(samples("nan", seq, 256 * seq, **raw))
             assert (await far.find(Ack)).seq == seq
         signal = await client.find(Signal)
-        quality = await client.find(QualityMessage, lambda each: each.index > 512)
+        quality = await client.told(QualityMessage, lambda each: each.index > 512)
     rows = np.frombuffer(signal.data, "<f4").reshape(-1, 4)
     np.testing.assert_array_equal(rows, np.resize(data, rows.shape))  # a slow reader gets several
     assert quality.channels["AF7"].reason is not None

@@ -15,7 +15,7 @@ from service.cli import app
 from service.client import Client, ServiceUnreachable, stream_url, topic_of
 from service.eventmessages import Link
 from service.messages import PredictionMessage, SessionState, Signal, Since, Skipped, Subscribed
-from tests.service.live import PATIENCE, live
+from tests.service.live import PATIENCE, kept_port, live
 
 pytestmark = pytest.mark.anyio
 
@@ -77,26 +77,26 @@ async def test_cuts_lose_and_repeat_nothing() -> None:
 
 
 async def test_a_service_that_comes_back_is_followed_in_its_new_epoch() -> None:
-    with live("simulate://") as first:
-        port = int(first.url.rsplit(":", 1)[1])
-        client = Client(first.url, pause=0.05)
-        await client.__aenter__()
-        epochs: list[str] = []
-        async for message in client:
-            if isinstance(message, SessionState) and message.state == "opened":
-                await client.subscribe(message.session, ["signal", "link"])
-            elif isinstance(message, Subscribed):
-                epochs.append(message.epoch)
-            elif isinstance(message, Signal):
-                break
-    with live("simulate://", port=port):
-        async for message in client:
-            if isinstance(message, Subscribed):
-                epochs.append(message.epoch)
-            if isinstance(message, Signal) and len(epochs) == 2:
-                assert message.first == 0  # all of the new epoch, from its start
-                break
-        await client.__aexit__(None, None, None)
+    with kept_port() as port:
+        with live("simulate://", port=port) as first:
+            client = Client(first.url, pause=0.05)
+            await client.__aenter__()
+            epochs: list[str] = []
+            async for message in client:
+                if isinstance(message, SessionState) and message.state == "opened":
+                    await client.subscribe(message.session, ["signal", "link"])
+                elif isinstance(message, Subscribed):
+                    epochs.append(message.epoch)
+                elif isinstance(message, Signal):
+                    break
+        with live("simulate://", port=port):
+            async for message in client:
+                if isinstance(message, Subscribed):
+                    epochs.append(message.epoch)
+                if isinstance(message, Signal) and len(epochs) == 2:
+                    assert message.first == 0  # all of the new epoch, from its start
+                    break
+            await client.__aexit__(None, None, None)
     assert len(set(epochs)) == 2
 
 

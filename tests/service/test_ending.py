@@ -65,7 +65,8 @@ async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_han
         while [each["event"] for each in told].count("session opened") < 2:
             told.append(json.loads(process.stderr.readline()))
         new = {"session": "simulate-1", "name": "kept", "person": "Ada", "notes": "tired"}
-        assert httpx.post(f"{url}v1/recordings", json=new).status_code == 201
+        begun = httpx.post(f"{url}v1/recordings", json=new, timeout=LONGEST)
+        assert begun.status_code == 201
         async with talk(url, narrow=True) as client:  # it reads nothing any more
             for session in ("simulate-1", "replay-2"):
                 await client.say(Subscribe(session, ["signal"], Since("")))
@@ -191,6 +192,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Until it is set, no recording that is played is left, so that its service goes on ending."""
     held = threading.Event()
     monkeypatch.setattr(ReplayDriver, "__exit__", lambda *_: held.wait(LONGEST))
+    monkeypatch.setattr("service.ending.SESSIONS_WITHIN", LONGEST)  # however slow this machine is
     yield held
     held.set()
 

@@ -127,6 +127,11 @@ def headset(name: str) -> Iterator[None]:
         sender.join()
 
 
+def holds(label: str) -> Callable[[list[Any]], bool]:
+    """Whether a marker is among the rows."""
+    return lambda rows: [label] in rows
+
+
 async def test_markers_go_out_once_and_do_not_come_back() -> None:
     name = str(uuid4())
     program = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 1, 0, "string", name))
@@ -136,19 +141,22 @@ async def test_markers_go_out_once_and_do_not_come_back() -> None:
     ):
         service.opened("lsl-1")
         inlet = connect("lsl-1 markers")
-        assert program.wait_for_consumers(EVENTUALLY)
+        while inlet.pull_sample(1.0)[0] is None:  # until the driver has taken the stream for good
+            program.push_sample(["hello"])
         stamps = []
         seen: list[Any] = []
         for label in ("one", "two", "three"):
             time.sleep(1.2)  # the driver looks for new marker streams meanwhile
             stamps.append(local_clock())
             program.push_sample([label], stamps[-1])
-            seen += zip(*read(inlet, bool), strict=True)
+            came = zip(*read(inlet, holds(label)), strict=True)
+            seen += [each for each in came if each[0] != ["hello"]]
         assert not pylsl.resolve_byprop("name", "lsl-1 predictions", 1, 0.5)
         service.http.delete("/v1/sessions/lsl-1")
         service.until(lambda: not pylsl.resolve_byprop("name", "lsl-1 markers", 1, 0.3))
     assert [row for row, _ in seen] == [["one"], ["two"], ["three"]]
-    np.testing.assert_allclose([stamp for _, stamp in seen], stamps, atol=0.001)
+    # What LSL finds of the clocks' offset is wrong by up to half of a round trip, here of 0.1 s.
+    np.testing.assert_allclose([stamp for _, stamp in seen], stamps, atol=0.05)
 
 
 def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:

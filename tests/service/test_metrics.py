@@ -20,7 +20,7 @@ from service.attempts import MOST
 from service.client import stream_url
 from service.latency import listen, summary
 from service.messages import Error, PredictionMessage, Signal, Subscribe
-from tests.service.live import Live, bearer, live, talk
+from tests.service.live import PATIENCE, Live, bearer, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.test_tokens import CONTROL, VIEW
 
@@ -43,7 +43,6 @@ async def test_a_running_service_in_numbers(tmp_path: Path) -> None:
     with live(url, model=str(random_file(tmp_path)), data_dir=tmp_path / "data") as service:
         service.opened("simulate-1")
         before = numbers(service)
-        assert before["mimamba_samples_lost_total", "simulate-1"] == 0
         assert before["mimamba_subscribers", ""] == 0
         new = {"session": "simulate-1", "name": "one"}
         assert service.http.post("/v1/recordings", json=new).status_code == 201
@@ -55,6 +54,7 @@ async def test_a_running_service_in_numbers(tmp_path: Path) -> None:
             await client.find(PredictionMessage, lambda each: each.status == "ok")
             await client.find(Signal, lambda each: each.first >= 2.5 * 256)
             after = numbers(service)
+            ended_by = numbers(service)["mimamba_samples_received_total", "simulate-1"]
             heard = len(client.heard)
         service.until(lambda: numbers(service)["mimamba_subscribers", ""] == 0)
         assert service.http.post("/v1/recordings/one/stop").status_code == 200
@@ -62,7 +62,9 @@ async def test_a_running_service_in_numbers(tmp_path: Path) -> None:
     assert after["mimamba_sessions", "open"] == 1
     assert after["mimamba_sessions", "ended"] == after["mimamba_sessions", "opening"] == 0
     assert after["mimamba_samples_received_total", "simulate-1"] >= 2 * 256
-    assert after["mimamba_samples_lost_total", "simulate-1"] == 128
+    # 128 before the samples 640, 1152, ...; the first of them had come, perhaps more since.
+    lost, rest = divmod(after["mimamba_samples_lost_total", "simulate-1"], 128)
+    assert (1 <= lost <= (ended_by + 128) // 512, rest) == (True, 0)
     assert after["mimamba_hops_total", "stepped simulate-1"] >= 1
     assert after["mimamba_hops_total", "abstained simulate-1"] >= 1
     assert ("mimamba_hops_total", "skipped simulate-1") in after
@@ -107,7 +109,7 @@ async def test_whoever_is_not_let_in_is_counted_by_why() -> None:
         assert service.http.post("/v1/login", json={"token": VIEW}).status_code == 200
         del service.http.headers["Authorization"]  # its cookie is good for the rest
         assert set(refused(service).values()) == {0}
-        with httpx.Client(base_url=service.url) as stranger:
+        with httpx.Client(base_url=service.url, timeout=PATIENCE) as stranger:
             stranger.get("/v1/sessions", headers={"Host": "evil.example"})
             stranger.get("/healthz", headers={"Origin": "http://evil.example"})
             with pytest.raises(InvalidStatus):
@@ -178,7 +180,8 @@ async def test_a_service_is_ready_when_its_model_is_loaded_and_lives(
         running.until(lambda: running.sessions()["simulate-1"]["state"] == "ended")
         assert "weights have gone" in running.sessions()["simulate-1"]["reason"]
         assert numbers(running)["mimamba_engine_failures_total", "demo"] == 1
-        assert numbers(running)["mimamba_errors_total", "EngineStopped"] == 1
+        ended = ("mimamba_errors_total", "EngineStopped")  # counted when the hub is told of it
+        running.until(lambda: numbers(running).get(ended) == 1)
         assert running.http.get("/healthz").status_code == 200
 
 

@@ -200,7 +200,7 @@ def test_recordings_names_lead_nowhere_else(service: Live) -> None:
 
 
 def test_a_method_that_is_none_is_told_which_are(service: Live) -> None:
-    with httpx.Client(base_url=service.url) as http:
+    with httpx.Client(base_url=service.url, timeout=30) as http:
         answer = http.request("PATCH", "/v1/sessions/simulate-1")
     assert answer.status_code == 405
     assert answer.headers["allow"]

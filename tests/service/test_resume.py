@@ -6,6 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
@@ -168,9 +169,17 @@ async def watch(other: Talk, witness: Ledger) -> None:
 
 
 async def disturb(service: Live, line: Line, ledger: Ledger, witness: Ledger) -> None:
-    """Cut the line at random places; for longer than the log lasts, and with a seek meanwhile."""
+    """Cut the line at random places; for longer than the log lasts, and with a seek meanwhile.
+
+    Until there was all that the ledger is to tell of: a slow machine finds a new epoch at each cut.
+    """
     rng = random.Random(0)
-    for what in ("cut", "away", "cut", "seek", "cut", "seek away"):
+    whats = ("cut", "away", "cut", "seek", "cut", "seek away")
+    for n in count():
+        enough = ledger.missed > 0 and ledger.resumed > 2 and len(ledger.epochs) > 1
+        if n >= len(whats) and enough and len(ledger.got.keys() & witness.got.keys()) > 20:
+            break
+        what = whats[n % len(whats)]
         await more(ledger, rng.randint(1, 12))
         if "seek" in what:
             change = partial(service.http.post, json={"position": 0})

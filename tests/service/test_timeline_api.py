@@ -18,11 +18,14 @@ def test_a_recording_tells_what_its_model_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_muse(tmp_path / "muse.csv", 5)
-    with live(f"replay://{tmp_path}/muse.csv", "simulate://", data_dir=tmp_path) as service:
+    source = f"replay://{tmp_path}/muse.csv?speed=0.1"
+    with live(source, "simulate://", data_dir=tmp_path) as service:
         service.opened("replay-1", "simulate-2")
+        service.play("replay-1", paused=True, speed=1)  # or it might be over before it is recorded
         assert service.http.get("/v1/sessions/simulate-2/timeline").status_code == 409
         made = service.http.post("/v1/recordings", json={"session": "replay-1", "name": "made"})
         assert made.status_code == 201, made.text
+        service.play("replay-1", paused=False)
         service.until(lambda: service.sessions()["replay-1"]["state"] == "ended")
         service.http.post("/v1/recordings/made/stop")
         asked = {"source": "replay://made?hold=1&speed=max", "id": "again", "model": "none"}

@@ -57,7 +57,9 @@ def token_file(tmp_path: Path) -> Path:
 
 def test_the_cookie_is_for_tls_alone(service: Live, certificate: Certificate) -> None:
     origin = {"Origin": service.url}
-    with httpx.Client(base_url=service.url, verify=certificate.trust()) as browser:
+    with httpx.Client(
+        base_url=service.url, timeout=PATIENCE, verify=certificate.trust()
+    ) as browser:
         answer = browser.post("/v1/login", json={"token": VIEW}, headers=origin)
         assert "Secure" in answer.headers["set-cookie"].split("; ")
         assert browser.get("/v1/sessions", headers=origin).status_code == 200
@@ -112,7 +114,7 @@ async def test_an_acquirer_delivers_over_tls(
         await acquirer.run()
     assert acquirer.outbox is not None
     assert acquirer.outbox.delivered
-    assert service.sessions()["far"]["state"] == "ended"
+    service.until(lambda: service.sessions()["far"]["state"] == "ended")
     assert CONTROL not in "".join(said)
 
 

@@ -100,7 +100,8 @@ def test_visitors_of_all_kinds_are_served(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_service_tells_what_is_left_of_it() -> None:
-    with begun(code=PROGRAM, log_format="json") as service:
+    patient = f"import service.bench.remains as remains; remains.SETTLING = 30; {PROGRAM}"
+    with begun(code=patient, log_format="json") as service:
         assert service.served().rss() > 50
         service.end()
         assert service.process.returncode == 0
