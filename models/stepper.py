@@ -18,8 +18,10 @@ from models.processor import BLOCK, ProcessorForm
 class Stepper(Protocol):
     """Steps one network; for one thread at a time."""
 
-    largest: int
-    """The most hops in a batch."""
+    @property
+    def largest(self) -> int:
+        """The most hops in a batch."""
+        ...
 
     @property
     def pool(self) -> Rows:
@@ -60,16 +62,15 @@ class ProcessorStepper:
     Windows go into one staging buffer and states into another, both made once.
     """
 
-    largest = BLOCK
-
-    def __init__(self, network: MSiMamba) -> None:
+    def __init__(self, network: MSiMamba, largest: int = BLOCK) -> None:
+        self.largest = largest
         self.pool = Pool(network)
         self._form = ProcessorForm(network)
         c = network.config
-        self._windows = torch.empty(BLOCK, c.n_channels, c.n_times)
+        self._windows = torch.empty(largest, c.n_channels, c.n_times)
         self._staged = self._windows.numpy()
         kept = (self.pool.h, self.pool.history)
-        self._rooms = [t.new_empty(len(t) * BLOCK * t[0, 0].numel()) for t in kept]
+        self._rooms = [t.new_empty(len(t) * largest * t[0, 0].numel()) for t in kept]
         self._views: dict[int, list[Tensor]] = {}
 
     @torch.inference_mode()
