@@ -18,5 +18,11 @@ export default defineConfig({
     license: { fileName: 'licenses.md' }, // the libraries' licences go where their code goes
   },
   server: { proxy: { '/v1': { target: service, ws: true } } },
-  test: { include: ['tests/**/*.test.ts'], restoreMocks: true },
+  test: {
+    include: ['tests/**/*.test.ts'],
+    restoreMocks: true,
+    // Vitest's 5 s are too few on a machine that also does something else.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
 });

@@ -3,7 +3,8 @@
 Python's threads compute one at a time. With the threads of many sessions on several processors,
 what each leaves must first be fetched, and the next one be woken from afar: 64 simulated headsets
 had 65 to 83 % of their hops stepped within 100 ms, and 98 to 100 % with all threads on one of the
-same two processors. It is the model's process that needs the other.
+same two processors. It is the model's process that needs the other; with hundreds of sessions there
+are several, and as many others as the machine has are theirs (``service/relief.py``).
 """
 
 from __future__ import annotations
@@ -51,6 +52,13 @@ def keep_to_one() -> bool:
             return False
         _allowed.update(allowed)
     return True
+
+
+def count() -> int:
+    """How many this process may use, or those that it starts."""
+    return (
+        len(_allowed or os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WANTED = "Bluetooth headsets"
 ADAPTER = "an adapter "
 """How what was found begins where there is one, which does not serve."""
+SILENT = "no answer from the system's Bluetooth"
 UNKNOWN = -127
 """What bleak has for a strength that BlueZ does not tell, dBm."""
 
@@ -85,7 +86,8 @@ async def listen(until: float) -> None:
         async with asyncio.timeout(until - time.monotonic()):
             await scanner.start()
     except TimeoutError as error:
-        raise DeviceNotFound(WANTED, "no answer from the system's Bluetooth", AGAIN) from error
+        raise DeviceNotFound(WANTED, SILENT, AGAIN) from error
+    tell({"listening": True})
     try:
         await asyncio.sleep(until - time.monotonic())
     finally:

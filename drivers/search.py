@@ -15,7 +15,7 @@ from drivers.base import DeviceNotFound
 from drivers.environment import without_settings
 from drivers.nearby import Sighting
 from drivers.processors import on_all
-from drivers.radio import AGAIN, ALLOW, WANTED
+from drivers.radio import AGAIN, ALLOW, SILENT, WANTED
 
 LEAST = 1.0
 """Seconds below which there is no listening: the program that listens takes some of them (0.4 s on
@@ -43,6 +43,7 @@ class Search:
         self._until = until
         self._seen: dict[str, Sighting] = {}
         self._trouble: DeviceNotFound | None = None
+        self._listening = False
         self._words = ""
         with on_all():
             self._process = subprocess.Popen(
@@ -65,6 +66,8 @@ class Search:
         if trouble is None and not self._reader.is_alive() and self._process.wait():
             found = f"a search that broke off ({self._words or self._process.returncode})"
             trouble = DeviceNotFound(WANTED, found, BROKEN)
+        elif trouble is None and not self._listening and until >= self._until:
+            trouble = DeviceNotFound(WANTED, SILENT, AGAIN)  # it was too late, so nobody listened
         return Heard(tuple(self._seen.copy().values()), trouble)
 
     def close(self) -> None:
@@ -86,7 +89,9 @@ class Search:
             self._words = line.strip()  # a traceback's last line says what happened
             return
         told = json.loads(line)
-        if "address" in told:
+        if "listening" in told:
+            self._listening = True
+        elif "address" in told:
             seen = Sighting(**{**told, "services": tuple(told["services"])})
             self._seen[seen.address] = seen
         else:

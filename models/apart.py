@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.frames import HEAD, Batch, Kind, frame, rows_frame
+from models.frames import HEAD, MOST_HOPS, Batch, Kind, frame, rows_frame
 from models.network import MSiMamba
 from models.pool import EMPTY, Pool
 from models.processor import BLOCK
@@ -53,12 +53,24 @@ class ApartPool:
         """Give a row back."""
         self._free.append(row)
 
+    def taken(self) -> list[int]:
+        """The rows that are streams', in order."""
+        return sorted(set(range(EMPTY + 1, self._rows)) - set(self._free))
+
     def row(self, row: int) -> States:
         """A copy of one row, as the pool's; raises ApartFailed."""
         if row in self.fresh:
             return self._network.initial_states(1)
-        answer = self._worker.ask(rows_frame(Kind.SNAPSHOT, [row]))
-        return States(**safetensors.torch.load(bytes(answer.body)))
+        return States(**safetensors.torch.load(self.snapshot([row])))
+
+    def snapshot(self, rows: Sequence[int]) -> bytes:
+        """The pool's, of rows that were stepped; raises ApartFailed."""
+        return bytes(self._worker.ask(rows_frame(Kind.SNAPSHOT, rows)).body)
+
+    def restore(self, rows: Sequence[int], content: bytes) -> None:
+        """Set rows to a snapshot; raises ApartFailed."""
+        self._worker.ask(rows_frame(Kind.RESTORE, rows, content))
+        self.fresh.difference_update(rows)
 
     def take_over(self, pool: Pool) -> None:
         """Go on with the streams of another pool, in the same rows; raises ApartFailed."""
@@ -66,7 +78,7 @@ class ApartPool:
         rows = pool.taken()
         for at in range(0, len(rows), BLOCK):
             some = rows[at : at + BLOCK]
-            self._worker.ask(rows_frame(Kind.RESTORE, some, pool.snapshot(some)))
+            self.restore(some, pool.snapshot(some))
         self._rows = max(rows, default=EMPTY) + 1
         self._free = sorted(set(range(EMPTY + 1, self._rows)) - set(rows), reverse=True)
 
@@ -87,7 +99,7 @@ class ApartStepper:
         self.worker = Worker()
         self.pool = ApartPool(network, self.worker)
         n_bytes = 4 + 4 + 4 * self._config.n_channels * self._config.n_times
-        self._room = memoryview(bytearray(HEAD.size + BLOCK * n_bytes))
+        self._room = memoryview(bytearray(HEAD.size + MOST_HOPS * n_bytes))
         self._n_bytes = n_bytes
 
     def prepare(self) -> None:
@@ -103,6 +115,16 @@ class ApartStepper:
         windows: Sequence[NDArray[np.float32]],
         gates: Sequence[float],
     ) -> Tensor:
+        self.begin(rows, windows, gates)
+        return torch.from_numpy(self.end())
+
+    def begin(
+        self,
+        rows: Sequence[int],
+        windows: Sequence[NDArray[np.float32]],
+        gates: Sequence[float],
+    ) -> None:
+        """Have the process step, and don't wait; ``MOST_HOPS`` at most."""
         # No operation of torch's here: each lets go of the interpreter's lock.
         count = len(rows)
         whole = self._room[: HEAD.size + count * self._n_bytes]
@@ -115,10 +137,13 @@ class ApartStepper:
         ]
         for place, window in enumerate(windows):
             batch.windows[place] = window
-        answer = self.worker.ask(whole)
+        self.worker.send(whole)
         self.pool.fresh.difference_update(fresh)
-        logits = np.frombuffer(answer.body, np.float32).reshape(count, -1)
-        return torch.from_numpy(logits.copy())
+
+    def end(self) -> NDArray[np.float32]:
+        """Wait for what ``begin`` began: logits (B, n_outputs); raises ApartFailed."""
+        answer = self.worker.answer()
+        return np.frombuffer(answer.body, np.float32).reshape(answer.count, -1).copy()
 
     def close(self) -> None:
         """End the process."""

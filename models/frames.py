@@ -23,6 +23,8 @@ HEAD = struct.Struct("=IBxH")
 LONGEST = 128 << 20
 """Bytes of a frame; a network's weights take half as much at most."""
 FIRST_ROOM = 1 << 16
+MOST_HOPS = 256
+"""Of a batch, 0.5 MB in the reference configuration; a pipe holds it (``worker.py``)."""
 
 
 class Kind(IntEnum):

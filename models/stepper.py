@@ -18,8 +18,10 @@ from models.processor import BLOCK, ProcessorForm
 class Stepper(Protocol):
     """Steps one network; for one thread at a time."""
 
-    largest: int
-    """The most hops in a batch."""
+    @property
+    def largest(self) -> int:
+        """The most hops in a batch."""
+        ...
 
     @property
     def pool(self) -> Rows:
@@ -60,17 +62,16 @@ class ProcessorStepper:
     Windows go into one staging buffer and states into another, both made once.
     """
 
-    largest = BLOCK
-
-    def __init__(self, network: MSiMamba) -> None:
+    def __init__(self, network: MSiMamba, largest: int = BLOCK) -> None:
+        self.largest = largest
         self.pool = Pool(network)
         self._form = ProcessorForm(network)
         c = network.config
-        self._windows = torch.empty(BLOCK, c.n_channels, c.n_times)
+        self._windows = torch.empty(largest, c.n_channels, c.n_times)
         self._staged = self._windows.numpy()
-        self._h, self._history = (
-            t.new_empty(len(t) * BLOCK * t[0, 0].numel()) for t in (self.pool.h, self.pool.history)
-        )
+        kept = (self.pool.h, self.pool.history)
+        self._rooms = [t.new_empty(len(t) * largest * t[0, 0].numel()) for t in kept]
+        self._views: dict[int, list[Tensor]] = {}
 
     @torch.inference_mode()
     def step(
@@ -79,13 +80,12 @@ class ProcessorStepper:
         windows: Sequence[NDArray[np.float32]],
         gates: Sequence[float],
     ) -> Tensor:
-        for place, window in enumerate(windows):
-            self._staged[place] = window
-        h, history = self._gated(rows, gates)
+        np.concatenate(windows, out=self._staged[: len(rows)].reshape(-1, self._staged.shape[-1]))
+        h, history = gated = self._gated(rows, gates)
         logits = self._form.step(self._windows[: len(rows)], h, history)
-        index = torch.tensor(rows)
-        self.pool.h.index_copy_(1, index, h)
-        self.pool.history.index_copy_(1, index, history)
+        index = np.array(rows)
+        for whole, copy in zip((self.pool.h, self.pool.history), gated, strict=True):
+            whole.numpy()[:, index] = copy.numpy()
         return logits
 
     def close(self) -> None:
@@ -94,12 +94,20 @@ class ProcessorStepper:
     def _gated(self, rows: Sequence[int], gates: Sequence[float]) -> list[Tensor]:
         """Copies of the states, times the gates; where one is 0, of the empty row."""
         read = [row if gate > 0 else EMPTY for row, gate in zip(rows, gates, strict=True)]
-        index, gated = torch.tensor(read), []
-        for whole, room in ((self.pool.h, self._h), (self.pool.history, self._history)):
-            shape = (len(whole), len(rows), *whole.shape[2:])
-            copy = room[: whole[:, 0].numel() * len(rows)].view(shape)
+        index, copies = torch.tensor(read), self._copies(len(rows))
+        for whole, copy in zip((self.pool.h, self.pool.history), copies, strict=True):
             torch.index_select(whole, 1, index, out=copy)
-            if any(0 < gate < 1 for gate in gates):
-                copy.mul_(torch.tensor(gates, dtype=copy.dtype)[:, None, None])
-            gated.append(copy)
-        return gated
+        if any(0 < gate < 1 for gate in gates):
+            factors = torch.tensor(gates, dtype=copies[0].dtype)[:, None, None]
+            for copy in copies:
+                copy.mul_(factors)
+        return copies
+
+    def _copies(self, batch: int) -> list[Tensor]:
+        """Where the states of so many are copied to; a view is made once."""
+        if batch not in self._views:
+            self._views[batch] = [
+                room[: whole[:, 0].numel() * batch].view(len(whole), batch, *whole.shape[2:])
+                for whole, room in zip((self.pool.h, self.pool.history), self._rooms, strict=True)
+            ]
+        return self._views[batch]

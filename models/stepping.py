@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from models.architecture import MSiMambaConfig
-from models.frames import Batch, Frame, Kind, Pipes, frame, rows_within
+from models.frames import MOST_HOPS, Batch, Frame, Kind, Pipes, frame, rows_within
 from models.network import MSiMamba
 from models.pool import EMPTY
 from models.stepper import ProcessorStepper
@@ -34,7 +34,7 @@ class Answerer:
 
     def __init__(self, network: MSiMamba) -> None:
         self._config = network.config
-        self._stepper = ProcessorStepper(network)
+        self._stepper = ProcessorStepper(network, MOST_HOPS)
 
     def answer(self, asked: Frame) -> bytes:
         """A whole frame; raises ValueError where nothing can be made of what is asked."""

@@ -59,12 +59,19 @@ class Worker:
 
     def ask(self, request: bytes | memoryview) -> Frame:
         """The answer to a whole frame, good until the next; raises ApartFailed."""
-        with self._asking:
-            answer = None
+        self.send(request)
+        return self.answer()
+
+    def send(self, request: bytes | memoryview) -> None:
+        """Ask with a whole frame; whether that was heard is told by the answer."""
+        with self._asking, suppress(BrokenPipeError):  # it still may have said why
             if not self._closed:
-                with suppress(BrokenPipeError):  # it still may have said why
-                    self._pipes.send(request)
-                answer = self._pipes.receive()
+                self._pipes.send(request)
+
+    def answer(self) -> Frame:
+        """Wait for the answer to what was sent, good until the next; raises ApartFailed."""
+        with self._asking:
+            answer = None if self._closed else self._pipes.receive()
             if answer is None:
                 raise ApartFailed(f"the process that steps the model has ended: {self._status()}")
         if answer.kind != Kind.DONE:

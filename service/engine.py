@@ -8,8 +8,8 @@ Nothing here walks over all sessions: whoever has a hop that waits stands in one
 
 Few sessions are stepped in this process, which is soonest. With many the engine would have to win
 the interpreter's lock from all of their threads some hundred times a step, so it moves into a
-process of its own (``relief.py``): the same code steps the same batches there. A service's own
-process then keeps to one processor (``drivers/processors.py``).
+process of its own, and with hundreds into several (``relief.py``): the same code steps the same
+batches there. A service's own process then keeps to one processor (``drivers/processors.py``).
 """
 
 from __future__ import annotations
@@ -35,15 +35,13 @@ from models.prediction import Outputs, Prediction
 from models.ssm import States
 from models.stepper import ProcessorStepper, Stepper
 from models.worker import ApartFailed
-from service.relief import Relief
+from service.relief import Own, Relief, processes
 from service.tally import step_times
 
 log = logging.getLogger(__name__)
 
 WAITING = 8
 """Hops of one session that may wait (2 s at 4 hops/s) before a live source skips to its newest."""
-FEW = 8
-"""Sessions that are stepped in this process; with more the engine moves, and never back."""
 
 Publish: TypeAlias = Callable[[Prediction, float, float], None]
 """Called in the engine's thread with the prediction, and when it was received and stepped."""
@@ -85,12 +83,14 @@ class Engine:
         """How long the steps took."""
         self.unsound = 0
         """How many answers were no numbers."""
-        self._home: ProcessorStepper | None = None
-        """What steps until the engine moves; None where it has moved, or does not."""
+        self._own: Own | None = None
+        """What steps, as long as the engine may move on from there."""
         if stepper is None:
-            stepper = self._home = ProcessorStepper(checkpoint.network)
-        self.stepper = stepper
+            stepper = self._own = ProcessorStepper(checkpoint.network)
+        self.stepper: Stepper = stepper
         """Used by the engine's thread."""
+        self._processes = 0
+        """How many the engine has moved into."""
         self._relief: Relief | None = None
         self._stopped = False
         self._slots: set[Slot] = set()
@@ -181,6 +181,11 @@ class Engine:
             self._relief.close()
         self.stepper.close()
 
+    @property
+    def moving(self) -> bool:
+        """Whether it is yet to move into a process, which takes seconds and processors to start."""
+        return self._own is not None and processes(len(self._slots)) > self._processes
+
     def _check_running(self) -> None:
         if self._stopped:
             raise EngineStopped(f"the engine has stopped: {self.failure or 'closed'}")
@@ -203,8 +208,8 @@ class Engine:
             while batch := self._take():
                 self._step(batch)
                 self._release(batch)
-                if self._home:
-                    self._relieve(self._home)
+                if self._own:
+                    self._relieve(self._own)
         except BaseException as failure:
             self.failure = failure
             raise
@@ -233,9 +238,9 @@ class Engine:
                     self._due.append(slot)
                 slot.changed.notify_all()
 
-    def _relieve(self, home: ProcessorStepper) -> None:
-        """Once there are many sessions: have a process started, and move there when it is ready."""
-        if not self._relief and len(self._slots) <= FEW:
+    def _relieve(self, own: Own) -> None:
+        """With more sessions: have a process started, and move there, too, when it is ready."""
+        if not (self._relief or self.moving):
             return
         name = {"model": self.checkpoint.name}
         try:
@@ -243,13 +248,16 @@ class Engine:
             if self._relief.starting:
                 return
             with self._lock, self._stepping:
-                self.stepper = self._relief.take_over(home.pool)
+                self.stepper = self._own = self._relief.join(own)
+            self._processes += 1
             log.info("the model is stepped in a process of its own", extra=name)
             keep_to_one()
         except ApartFailed as failure:
             reason = {"reason": str(failure)}
-            log.warning("the model is stepped in the service's process", extra=name | reason)
-        self._home = None
+            where = "as many processes as before" if self._processes else "the service's process"
+            log.warning("the model is stepped in %s", where, extra=name | reason)
+            self._own = None
+        self._relief = None
 
     def _step(self, batch: Sequence[Due]) -> None:
         ok = [(slot, hop) for slot, hop, _ in batch if hop.window is not None]

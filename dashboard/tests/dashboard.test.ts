@@ -12,7 +12,7 @@ let refused: Error | null;
 let shown: string[];
 
 const until = (condition: () => void): Promise<void> =>
-  vi.waitFor(condition, { timeout: 5000, interval: 5 });
+  vi.waitFor(condition, { timeout: 20_000, interval: 5 });
 
 const listing = (id: string, change: Partial<Listed> = {}): Listed => ({
   id,

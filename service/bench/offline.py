@@ -12,10 +12,11 @@ from models.decoder import StreamingDecoder
 from models.demo import chunks
 from service.bench.figures import Figure
 from service.bench.reference import INFO, reference_checkpoint
+from service.score import CHUNK
 
 AIM = 500
-LEAST = 10.0
-"""Seconds of signal that are scored at least."""
+LEAST = CHUNK
+"""Seconds of signal that are scored at least: one chunk of theirs."""
 
 
 def measure(seconds: float) -> list[Figure]:

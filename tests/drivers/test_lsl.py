@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,15 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers import open_driver
-from drivers.base import BadChannels, BadSource, Chunk, DeviceNotFound, Driver, StreamLost
+from drivers.base import (
+    BadChannels,
+    BadSource,
+    Chunk,
+    DeviceNotFound,
+    Driver,
+    StreamInfo,
+    StreamLost,
+)
 from drivers.clock import local_clock
 from drivers.link import Patience
 from drivers.lsldescription import read_description
@@ -28,6 +36,9 @@ pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
 SFREQ = 250.0
 EVENTUALLY = 20.0
+OFFSET = 0.01
+"""How wrong a clock's offset may be, s: half of the longest round trip that is waited for, as
+tests/conftest.py sets it."""
 
 
 class Sender:
@@ -56,8 +67,13 @@ class Sender:
         self.threads: list[threading.Thread] = []
 
     @property
-    def url(self) -> str:
+    def impatient(self) -> str:
+        """Its URL without a timeout."""
         return f"lsl://?source_id={self.source_id}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.impatient}&timeout={EVENTUALLY:g}"
 
     def send(self, data: NDArray[Any], stamps: NDArray[np.float64]) -> None:
         """In the background, as soon as there is a listener."""
@@ -103,6 +119,14 @@ def take(driver: Driver, n_times: int) -> list[Chunk]:
     return chunks
 
 
+def read_to(chunks: Iterator[Chunk], end: int) -> Chunk:
+    """The chunk that ends with the sample before ``end``."""
+    while (chunk := next(chunks)).end < end:
+        pass
+    assert chunk.end == end
+    return chunk
+
+
 def values(chunks: list[Chunk]) -> NDArray[np.float32]:
     return np.concatenate([chunk.data for chunk in chunks])
 
@@ -125,7 +149,7 @@ def test_a_stream_comes_as_it_was_sent() -> None:
     assert chunks[-1].end == 500
     assert chunks[0].data.dtype == np.float32
     np.testing.assert_array_equal(values(chunks), data)
-    np.testing.assert_allclose(times(chunks), stamps, atol=0.002)
+    np.testing.assert_allclose(times(chunks), stamps, atol=OFFSET)
 
 
 def test_a_drop_out_is_a_jump_in_first() -> None:
@@ -136,7 +160,7 @@ def test_a_drop_out_is_a_jump_in_first() -> None:
         chunks = take(driver, 500)
     starts = [b.first for a, b in pairwise(chunks) if a.end != b.first]
     assert starts == [450]
-    np.testing.assert_allclose(times(chunks), stamps, atol=0.005)
+    np.testing.assert_allclose(times(chunks), stamps, atol=OFFSET)
 
 
 def test_unix_stamps_are_moved_with_a_notice() -> None:
@@ -147,7 +171,7 @@ def test_unix_stamps_are_moved_with_a_notice() -> None:
         chunks = take(driver, 500)
         assert any("UNIX time" in notice for notice in driver.info.notices)
     assert abs(times(chunks)[-1] - local_clock()) < 60
-    np.testing.assert_allclose(np.diff(times(chunks)), np.diff(stamps), atol=0.002)
+    np.testing.assert_allclose(np.diff(times(chunks)), np.diff(stamps), atol=OFFSET)
 
 
 def test_stamps_of_another_clock_are_moved_too() -> None:
@@ -188,19 +212,28 @@ def test_channels_are_picked_and_named() -> None:
             open_driver(f"{sender.url}&channels=Oz").__enter__()
 
 
+def not_found(url: str, reason: str) -> str:
+    """What is said of a stream once the reason is this: a busy machine may answer too late."""
+    end = time.monotonic() + EVENTUALLY
+    while True:
+        with pytest.raises(DeviceNotFound) as caught:
+            open_driver(url).__enter__()
+        if reason in str(caught.value):
+            return str(caught.value)
+        assert time.monotonic() < end, str(caught.value)
+
+
 def test_a_missing_stream_is_told_with_those_that_are_there() -> None:
-    with Sender() as sender, pytest.raises(DeviceNotFound) as caught:
-        open_driver("lsl://?name=nobody&timeout=0.3").__enter__()
-    assert "type='EEG' and name='nobody'" in str(caught.value)
-    assert sender.name in str(caught.value)
-    assert "firewall" in str(caught.value)
+    with Sender() as sender:
+        told = not_found("lsl://?name=nobody&timeout=0.3", sender.name)
+    assert "type='EEG' and name='nobody'" in told
+    assert "firewall" in told
 
 
 @pytest.mark.parametrize("also", ["type=PPG", "type="])
 def test_only_eeg_is_taken_unless_asked_for_otherwise(also: str) -> None:
     with sending(50, kind="PPG") as (sender, _, _):
-        with pytest.raises(DeviceNotFound, match="PPG"):
-            open_driver(f"{sender.url}&timeout=0.3").__enter__()
+        not_found(f"{sender.impatient}&timeout=0.3", f"{sender.name} (PPG)")
         with open_driver(f"{sender.url}&{also}") as driver:
             assert driver.info.name == sender.name
 
@@ -208,19 +241,27 @@ def test_only_eeg_is_taken_unless_asked_for_otherwise(also: str) -> None:
 def test_a_predicate_finds_what_it_describes() -> None:
     with sending(50) as (sender, _, _):
         url = f"lsl://?predicate=starts-with(source_id,'{sender.source_id[:20]}')"
-        with open_driver(url) as driver:
+        with open_driver(f"{url}&timeout={EVENTUALLY:g}") as driver:
             assert driver.info.name == sender.name
 
 
-def test_the_first_of_several_is_taken_with_a_notice() -> None:
-    name = f"twins {uuid4()}"
+def open_twins(name: str) -> StreamInfo | None:
+    """The facts of one of two; None where a busy machine answered too late for the other."""
     with (
+        suppress(DeviceNotFound),
         Sender(name=name, source_id=f"b {name}"),
         sending(50, name=name, source_id=f"a {name}"),
         open_driver(f"lsl://?name={name}") as driver,
     ):
-        assert driver.info.source_id == f"lsl:a {name}"
-        assert f"b {name}" in driver.info.notices[0]
+        return driver.info if driver.info.notices else None
+    return None
+
+
+def test_the_first_of_several_is_taken_with_a_notice() -> None:
+    name = f"twins {uuid4()}"
+    info = next(filter(None, (open_twins(name) for _ in range(3))))
+    assert info.source_id == f"lsl:a {name}"
+    assert f"b {name}" in info.notices[0]
 
 
 def test_an_irregular_stream_needs_its_rate() -> None:
@@ -238,20 +279,19 @@ def test_a_stream_of_text_is_refused() -> None:
 
 
 def test_a_silent_stream_is_not_found() -> None:
-    with Sender() as sender, pytest.raises(DeviceNotFound, match="no sample came"):
-        open_driver(f"{sender.url}&timeout=0.5").__enter__()
+    with Sender() as sender:
+        not_found(f"{sender.impatient}&timeout=0.5", "no sample came")
 
 
 def test_a_sender_that_goes_is_a_lost_stream() -> None:
     with sending(50) as (sender, _, _), open_driver(sender.url) as driver:
         chunks = iter(driver)
-        seen = [next(chunks)]
+        read_to(chunks, 50)  # what is under way when a sender goes is lost
         for thread in sender.threads:
             thread.join()
         sender.outlet = None
         with pytest.raises(StreamLost, match=sender.name):
-            seen += chunks
-    assert seen[-1].end == 50
+            next(chunks)
 
 
 def test_the_supervisor_finds_a_sender_that_came_back() -> None:
@@ -269,9 +309,7 @@ def test_the_supervisor_finds_a_sender_that_came_back() -> None:
         ) as driver,
     ):
         chunks = iter(driver)
-        last = next(chunks)
-        while last.end < 50:
-            last = next(chunks)
+        last = read_to(chunks, 50)
         for thread in sender.threads:
             thread.join()
         sender.outlet = None
@@ -285,9 +323,11 @@ def test_the_supervisor_finds_a_sender_that_came_back() -> None:
 
 def test_close_from_another_thread_ends_the_iteration() -> None:
     with sending(50) as (sender, _, _), open_driver(sender.url) as driver:
+        chunks = iter(driver)
+        read_to(chunks, 50)
         closer = threading.Timer(0.05, driver.close)
         closer.start()
-        assert sum(chunk.n_times for chunk in driver) == 50
+        assert list(chunks) == []
         closer.join()
         assert list(driver) == []
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 PRELUDE = """
 import os, subprocess, sys, threading
 from contextlib import ExitStack
-from drivers.processors import keep_to_one, on_all, own_process
+from drivers.processors import count, keep_to_one, on_all, own_process
 
 stack = ExitStack()
 whole, over = os.sched_getaffinity(0), threading.Event()
@@ -50,6 +50,7 @@ def test_all_threads_keep_to_one_and_those_to_come() -> None:
     assert len(kept) == 1 and kept < whole
     start()
     assert keep_to_one()  # again changes nothing
+    assert count() == len(whole)  # for those that it starts
     assert of_threads() == {kept}
     """)
 
@@ -73,6 +74,7 @@ def test_what_was_ruled_out_before_stays_so() -> None:
     stack.enter_context(own_process())
     assert keep_to_one()
     assert of_threads() == {frozenset(one)}
+    assert count() == 1
     with on_all():
         assert of_a_process().strip() == str(sorted(one))
     """)

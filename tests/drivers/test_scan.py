@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +15,8 @@ from drivers import open_driver
 from drivers.base import DeviceNotFound
 from drivers.scan import (
     Bluetooth,
+    FoundStream,
+    Sources,
     find_bluetooth,
     judge,
     list_boards,
@@ -23,6 +26,7 @@ from drivers.scan import (
 )
 from drivers.search import Heard
 from tests.drivers.bluez import Adapter, bluez
+from tests.drivers.test_lsl import not_found
 from tests.drivers.test_search import GANGLION, MUSE, OTHERS
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
@@ -30,14 +34,35 @@ pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux lists its adapters")
 
 
+LONGER = (5.0, 20.0)
+"""Seconds to look for where a busy machine needed all of fewer to start looking."""
+
+
+def scan_until(enough: Callable[[Sources], bool], seconds: float) -> Sources:
+    """What the first scan finds that finds enough, or else the last and longest."""
+    for each in (seconds, *LONGER):
+        found = scan(each)
+        if enough(found):
+            break
+    return found
+
+
+def ids_of(streams: Iterable[FoundStream]) -> set[str]:
+    return {stream.source_id for stream in streams}
+
+
 @linux
 def test_a_scan_finds_headsets_and_streams_at_once() -> None:
     source_id = str(uuid4())
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo("near", "EEG", 4, 256, "float32", source_id))
+    names = [MUSE.name, GANGLION.name]
     with bluez(Adapter(devices=[*OTHERS, GANGLION, MUSE])):
-        found = scan(2.5)
-    assert [each.name for each in found.headsets] == [MUSE.name, GANGLION.name]
-    assert source_id in {stream.source_id for stream in found.streams}
+        found = scan_until(
+            lambda found: len(found.headsets) == len(names) and source_id in ids_of(found.streams),
+            2.5,
+        )
+    assert [each.name for each in found.headsets] == names
+    assert source_id in ids_of(found.streams)
     assert (found.bluetooth.present, found.bluetooth.problem) == (True, None)
     assert found.missing == ()
     del outlet
@@ -46,7 +71,7 @@ def test_a_scan_finds_headsets_and_streams_at_once() -> None:
 def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
     name, source_id = f"a & b {uuid4()}", f"id {uuid4()}"
     eeg = pylsl.StreamOutlet(pylsl.StreamInfo(name, "EEG", 4, 256, "float32", source_id))
-    found = scan(1.0)
+    found = scan_until(lambda found: source_id in ids_of(found.streams), 1.0)
     (stream,) = [stream for stream in found.streams if stream.source_id == source_id]
     assert (stream.name, stream.type, stream.sfreq, stream.n_channels) == (name, "EEG", 256, 4)
     assert stream.hostname
@@ -56,8 +81,7 @@ def test_a_scan_finds_a_stream_and_gives_its_url() -> None:
     assert found.bluetooth.problem is not None  # there is no bus, but only that is harmed
     assert found.simulations == list_simulations()
     eeg.push_sample([0.0] * 4)
-    with pytest.raises(Exception, match=f"samples of the LSL stream {name}"):
-        open_driver(f"{stream.url}&timeout=0.3").__enter__()  # found, though it does not send
+    not_found(f"{stream.url}&timeout=0.3", f"samples of the LSL stream {name}")  # it does not send
 
 
 def test_a_library_that_does_not_load_leaves_the_rest(tmp_path: Path) -> None:
@@ -88,7 +112,10 @@ def test_streams_that_are_no_signal_have_no_url() -> None:
         pylsl.StreamOutlet(pylsl.StreamInfo("events", "Markers", 1, 0, "int32", ids[1])),
         pylsl.StreamOutlet(pylsl.StreamInfo("pulse", "PPG", 3, 64, "float32", ids[2])),
     ]
-    urls = {stream.source_id: stream.url for stream in listen(1.0)}
+    for seconds in (1.0, *LONGER):
+        urls = {stream.source_id: stream.url for stream in listen(seconds)}
+        if urls.keys() >= set(ids):
+            break
     assert urls[ids[0]] is None
     assert urls[ids[1]] is None
     assert urls[ids[2]] == f"lsl://?name=pulse&source_id={ids[2]}&type=PPG"

@@ -277,8 +277,8 @@ def test_a_pause_is_no_gap_and_shifts_the_stamps(file: Path) -> None:
         before = next(chunk_of)
         control.pause()
         resumer = threading.Timer(0.3, control.resume)
-        resumer.start()
         resumed = local_clock() + 0.3
+        resumer.start()
         after = next(chunk_of)
         resumer.join()
     assert (after.first, after.epoch) == (before.end, 0)
@@ -287,12 +287,15 @@ def test_a_pause_is_no_gap_and_shifts_the_stamps(file: Path) -> None:
     np.testing.assert_allclose(steps, 1 / 256 / 8, atol=1e-6)
 
 
-def test_a_chunk_that_is_not_due_yet_does_not_come_after_a_seek(file: Path) -> None:
+def test_a_chunk_that_is_not_due_yet_does_not_come_after_a_seek(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.replay.CHUNK_SECONDS", 1.5)  # 15 s at this speed
     with open_driver(f"replay://{file}?speed=0.1") as driver:
         control, chunk_of = seekable(driver), iter(driver)
 
         def turn() -> None:
-            time.sleep(0.1)  # a chunk of 12 samples takes 0.47 s at this speed
+            time.sleep(0.1)  # it is waited for meanwhile
             control.pause()
             control.seek(2.0)
             control.set_speed(64.0)

@@ -132,6 +132,37 @@ def test_batch_mates_never_matter(order: list[int], cuts: list[int]) -> None:
     close(after.conv[:, :8], end.conv[:, :8])
 
 
+@pytest.mark.parametrize("batch", [*range(1, 10), 31, 32, 64])
+def test_batches_of_each_size(batch: int) -> None:
+    """Windows of all sorts, one of each patch size more; of a mate that is no number none knows."""
+    network = make(replace(SMALL, n_times=128), torch.float32)
+    form = ProcessorForm(network)
+    sorts = [sinusoids(128).float(), odd(128), eeg(64, 4, 128, dtype=torch.float32)]
+    order = torch.randperm(134, generator=torch.Generator().manual_seed(batch))
+    x = torch.cat(sorts)[order[: 2 * batch]].view(2, batch, 4, 128)
+    expected = found = network.initial_states(batch)
+    x[1, -1, 2, 5] = math.nan
+    whole = batch - 1
+    for hop in x:
+        logits, found = stepped(form, hop, torch.full((batch,), 0.8), found)
+        wanted, expected = network.step(hop, torch.full((batch,), 0.8), expected)
+        close(logits[:whole], wanted[:whole])
+        close(found.h[:, :whole], expected.h[:, :whole])
+        close(found.conv[:, :whole], expected.conv[:, :whole])
+    assert logits[-1].isnan().all()
+
+
+def test_what_was_stepped_before_leaves_nothing_behind() -> None:
+    """Batches of all sizes share memory, whatever was in it: here what is no number."""
+    network = make(dtype=torch.float32)
+    form, fresh = ProcessorForm(network), network.initial_states(64)
+    for batch in (3, 64, 1, 40, 2):
+        own = States(*(t[:, :batch] for t in fresh))
+        x = eeg(batch, 4, 64, dtype=torch.float32, seed=batch)
+        close(stepped(form, x, torch.zeros(batch), own)[0], network(x))
+        stepped(form, x * math.nan, torch.zeros(batch), own)
+
+
 def test_it_is_a_copy() -> None:
     network = make()
     form, pool, x = ProcessorForm(network), Pool(network, rows=2), eeg(2, 4, 64)

@@ -14,6 +14,7 @@ from tests.drivers.bluez import Adapter, bluez
 from tests.drivers.test_search import GANGLION, LATE, MUSE, OTHERS
 from tests.page.axe import violations
 from tests.page.pictures import shots
+from tests.page.seen import seen
 from tests.page.test_now import words
 from tests.service.live import live
 from tests.service.models import random_checkpoint
@@ -55,7 +56,7 @@ def test_a_session_is_started_swapped_and_closed(page: Page, tmp_path: Path) -> 
         expect(page.get_by_test_id("plane-spread")).to_be_visible()
         expect(page.get_by_test_id("notice")).to_contain_text(words("simulated"))
         expect(page.get_by_test_id("session-person")).to_have_text("P01")
-        assert page.url.endswith("#simulate-1")
+        expect(page).to_have_url(re.compile("#simulate-1$"))
         opened = service.sessions()["simulate-1"]
         assert (opened["source"], opened["person"]) == ("simulate://?scenario=calm", "P01")
         assert violations(page) == []
@@ -65,10 +66,10 @@ def test_a_session_is_started_swapped_and_closed(page: Page, tmp_path: Path) -> 
         page.get_by_test_id("change-model").click()
         expect(page.get_by_test_id("model").locator("option")).not_to_have_count(0)
         page.get_by_test_id("model").select_option("workload")
-        page.get_by_test_id("set-model").click()
+        with seen(page, "warming-up"):
+            page.get_by_test_id("set-model").click()
         expect(page.get_by_test_id("session-model")).to_have_text("workload")
         expect(page.get_by_test_id("plane")).to_have_count(0)
-        expect(page.get_by_test_id("warming-up")).to_be_visible()
         shots(page, "warming-up")
         page.get_by_test_id("model").select_option("")
         page.get_by_test_id("set-model").click()
@@ -86,12 +87,15 @@ def test_sources_are_looked_for(page: Page) -> None:
     with bluez(adapter), live() as service:
         to_start(page, service.url)
         page.get_by_test_id("kind-scan").check()
-        page.get_by_test_id("scan").click()
-        expect(page.get_by_test_id("scan-progress")).to_be_visible()
-        expect(page.get_by_test_id("scan-found")).to_be_visible()
-        expect(page.get_by_test_id("scan-progress")).to_have_count(0)
-        expect(page.get_by_test_id("scan-found")).to_contain_text("3 headsets")
         headsets = page.get_by_test_id("headset")
+        for _ in range(4):  # a busy machine may need all of a scan to begin it
+            with seen(page, "scan-progress"):
+                page.get_by_test_id("scan").click()
+            expect(page.get_by_test_id("scan-found")).to_be_visible()
+            expect(page.get_by_test_id("scan-progress")).to_have_count(0)
+            if headsets.count() == 4:
+                break
+        expect(page.get_by_test_id("scan-found")).to_contain_text("3 headsets")
         expect(headsets).to_have_count(4)
         headsets.first.check()
         chosen = f"brainflow://muse_2?mac_address={MUSE.address}"

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from drivers import processors
 from drivers.base import Chunk, StreamInfo
 from drivers.clock import local_clock
 from models.apart import ApartStepper
@@ -24,9 +26,15 @@ from models.hops import Hop, HopCutter
 from models.prediction import Prediction
 from models.processor import BLOCK
 from models.stepper import ProcessorStepper
-from service.engine import FEW, WAITING, Engine, EngineStopped, Slot
+from models.team import MOVED, Team
+from models.worker import ApartFailed
+from service import relief
+from service.engine import WAITING, Engine, EngineStopped, Slot
+from service.relief import FEW
 from tests.service.models import random_checkpoint
 
+CROWD = 2 * MOVED + 8
+"""Sessions with which a crowded machine has two processes step."""
 INFO = StreamInfo("test", "test", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 
 
@@ -367,3 +375,91 @@ def test_a_process_that_dies_stops_the_engine_and_says_so(
             ask()
     engine.close()
     assert children() == 0
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which already a few sessions have further processes started, two at most."""
+    monkeypatch.setattr(relief, "OF_ONE", CROWD // 2)
+    monkeypatch.setattr(processors, "count", lambda: 2)
+
+
+def play_until_settled(streams: list[Stream], hops: list[Hop]) -> None:
+    """Each plays the same hops again and again, until the engine has moved and its rows have."""
+    while streams[0].engine.moving:
+        played_in_turn(streams, [hops] * len(streams))
+        time.sleep(0.2)  # what it waits for needs the processor
+    played_in_turn(streams, [hops] * len(streams))
+
+
+@pytest.mark.usefixtures("crowded")
+def test_hundreds_of_sessions_move_into_several_processes_and_nothing_else_changes(
+    checkpoint: Checkpoint,
+) -> None:
+    hops = hops_of(checkpoint, noise(1, 4))
+    engine = Engine(checkpoint)
+    streams = [Stream(engine, 1.0) for _ in range(CROWD)]
+    play_until_settled(streams, hops)
+    assert isinstance(engine.stepper, Team)
+    assert children() == 2
+    counts = sorted(len(each.rows) for each in engine.stepper.pool.members)
+    assert counts[0] >= (CROWD - MOVED) // 2
+    rounds = len(streams[0].heard) // len(hops)
+    decoder = StreamingDecoder(checkpoint, INFO, 1.0)
+    expected = [decoder.predict(hop) for _ in range(rounds) for hop in hops]
+    for stream in streams:
+        assert_same(stream.heard, expected)
+    for stream in streams:
+        engine.finish(stream.slot)
+    assert [len(each.rows) for each in engine.stepper.pool.members] == [0, 0]
+    engine.close()
+    assert children() == 0
+
+
+@pytest.mark.usefixtures("crowded")
+def test_one_process_of_several_that_dies_stops_the_engine_and_is_told_once(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    caplog.set_level(logging.WARNING)
+    hops = [hop for hop in hops_of(checkpoint, noise(4, 4)) if hop.window is not None]
+    engine = Engine(checkpoint)
+    streams = [Stream(engine, 1.0) for _ in range(CROWD)]
+    play_until_settled(streams, hops)
+    assert isinstance(engine.stepper, Team)
+    os.kill(engine.stepper.pool.members[1].stepper.worker.pid, signal.SIGKILL)
+    for stream in streams:  # whoever is not the killed one's, too
+        with suppress(EngineStopped):
+            engine.submit(stream.slot, hops[0], 0.0, wait=True)
+    for stream in streams:
+        engine.drain(stream.slot)
+        with pytest.raises(EngineStopped, match="has ended: exit status -9"):
+            engine.snapshot(stream.slot)
+        engine.finish(stream.slot)
+    engine.close()
+    assert [args.exc_type for args in told] == [ApartFailed]
+    assert not caplog.records
+    assert children() == 0
+
+
+@pytest.mark.usefixtures("crowded")
+def test_where_no_further_process_can_be_started_the_first_goes_on_and_that_is_said_once(
+    engine: Engine,
+    checkpoint: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    hops = hops_of(checkpoint, noise(1, seconds=4))
+    streams = [Stream(engine, 1.0) for _ in range(FEW + 1)]
+    play_until_settled(streams, hops)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    streams += [Stream(engine, 1.0) for _ in range(CROWD - len(streams))]
+    play_until_settled(streams, hops)
+    assert isinstance(engine.stepper, ApartStepper)
+    assert children() == 1
+    assert streams[-1].heard[-1].outputs is not None
+    (warning,) = [each for each in caplog.records if each.name == "service.engine"]
+    assert "as many processes as before" in warning.getMessage()
+    assert "/nowhere/python" in warning.__dict__["reason"]

@@ -17,9 +17,9 @@ import pytest
 from rich.console import Console
 
 from service.authmessages import Auth
-from service.engine import FEW
 from service.eventlog import JSONLine, told
 from service.messages import Hello, Ping, Pong
+from service.relief import FEW
 from service.serve import announce, make_settings
 from service.served import served
 from service.tokens import Tokens, read_tokens
