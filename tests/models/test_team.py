@@ -127,11 +127,12 @@ def test_streams_come_and_go_while_others_move(members: list[ApartStepper]) -> N
     pair.step(BLOCK)
     for member in members[1:]:
         pair.team.add(member)
-    over = threading.Event()
+    begun, over = threading.Barrier(4, timeout=60), threading.Event()
 
     def come_and_go() -> int:
         seen = 0
-        while not over.is_set():
+        begun.wait()
+        while not (seen and over.is_set()):
             rows = [pair.team.pool.open() for _ in range(9)]
             seen += len(set(rows))
             for row in rows:
@@ -142,6 +143,7 @@ def test_streams_come_and_go_while_others_move(members: list[ApartStepper]) -> N
     with ThreadPoolExecutor() as threads:
         visits = [threads.submit(come_and_go) for _ in range(3)]
         try:
+            begun.wait()
             for _ in range(12):
                 pair.step(20)
         finally:
