@@ -21,7 +21,7 @@ COPIED = 64 << 20
 
 
 def multiply_adds(config: MSiMambaConfig, periods: list[int]) -> float:
-    """Of one hop whose window has these patch sizes."""
+    """Of one hop whose window has these patch sizes, those of maps that weigh nothing left out."""
     c, d_inner = config, config.expand * config.d_model
     rank = math.ceil(c.d_model / 16)
     size = max(c.kernels)

@@ -20,6 +20,7 @@ from scipy.signal import lfilter
 from models.architecture import REFERENCE
 from models.evaluation.architectures import Unavailable, build
 from models.evaluation.contenders import Task
+from models.maps import LEAST
 from models.network import MSiMamba, dominant_periods, zscore
 from models.signal import SignalConfig
 from models.stepper import ProcessorStepper, Stepper
@@ -203,8 +204,12 @@ def floor(network: MSiMamba, x: Windows, spent: Mapping[str, list[float]]) -> fl
     Whichever of the two takes longer.
     """
     seen = zscore(torch.from_numpy(x[:SLICE]).double())
-    periods, _ = dominant_periods(seen, REFERENCE.n_scales, REFERENCE.ranking)
-    work = statistics.mean(multiply_adds(REFERENCE, each) for each in periods.tolist())
+    periods, weights = dominant_periods(seen, REFERENCE.n_scales, REFERENCE.ranking)
+    counts = weights >= LEAST * torch.finfo(torch.float32).eps  # what weighs less need not be done
+    work = statistics.mean(
+        multiply_adds(REFERENCE, each[counted].tolist())
+        for each, counted in zip(periods, counts, strict=True)
+    )
     products = work * statistics.median(spent["product"])
     copies = moved_bytes(network, len(x)) * statistics.median(spent["copy"])
     return max(products, copies)
