@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from tests.browser import find_browser
+from tests.service.live import kept_port
 
 PATIENCE_MS = 30_000
 
@@ -54,3 +55,10 @@ def page(browser: Browser) -> Iterator[Page]:
         r"WebSocket| 4(01|03|09|13|22|24) | 503 |net::ERR_(CONNECTION|EMPTY_RESPONSE)"
     )
     assert [each for each in errors if not told.search(each)] == []
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """For services that come one after the other."""
+    with kept_port() as port:
+        yield port

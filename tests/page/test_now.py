@@ -66,11 +66,10 @@ def test_a_lost_link_is_shown_and_mended(page: Page) -> None:
         expect(page.get_by_test_id("gaps")).to_contain_text(re.compile("[1-9]"))
 
 
-def test_the_page_outlives_the_service(page: Page) -> None:
-    with live("simulate://") as first:
+def test_the_page_outlives_the_service(page: Page, port: int) -> None:
+    with live("simulate://", port=port) as first:
         page.goto(first.url)
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
-        port = int(first.url.rsplit(":", 1)[1])
     expect(page.get_by_test_id("connection")).not_to_have_text(words("^connected"))
     with live("simulate://", port=port):
         expect(page.get_by_test_id("connection")).to_contain_text(words("connected"))
@@ -134,7 +133,7 @@ def test_a_recording_is_paused_moved_and_paced(page: Page, tmp_path: Path) -> No
         expect(page.get_by_test_id("transport")).to_have_count(0)
 
 
-def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page) -> None:
+def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page, port: int) -> None:
     tokens: dict[str, Any] = {
         "token": "a-token-that-controls",
         "view_token": "a-token-that-only-views",
@@ -146,7 +145,7 @@ def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page) 
         page.get_by_test_id("token").fill(token)
         page.get_by_test_id("log-in").click()
 
-    with live("simulate://", model="none", **tokens) as service:
+    with live("simulate://", model="none", port=port, **tokens) as service:
         page.goto(service.url)
         expect(login).to_be_visible()
         expect(problem).to_have_count(0)
@@ -164,7 +163,6 @@ def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page) 
         expect(index).to_have_count(0)
         log_in(tokens["token"])
         expect(index).not_to_have_text("none")
-        port = int(service.url.rsplit(":", 1)[1])
     with live("simulate://", model="none", port=port, **tokens):  # it knows of no login
         expect(problem).to_contain_text(words("the login has ended"))
         expect(index).to_have_count(0)
