@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser import find_browser
 from tests.service.live import kept_port
@@ -42,17 +42,21 @@ def page(browser: Browser) -> Iterator[Page]:
 
     page.on("request", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda said: errors.append(said.text) if said.type in ("error", "warning") else None,
-    )
+
+    def log(said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            errors.append(f"{said.text} {said.location['url']}")
+
+    page.on("console", log)
     yield page
     context.close()
     assert foreign == []
     # A connection that is lost and what is refused are told by the browser, too; so is a request
-    # that a service which ends answers with 503, or not any more.
+    # that a service which ends answers with 503, or not any more, and one that reaches a session
+    # which has ended meanwhile.
     told = re.compile(
-        r"WebSocket| 4(01|03|09|13|22|24) | 503 |net::ERR_(CONNECTION|EMPTY_RESPONSE)"
+        r"WebSocket| 4(01|03|09|13|22|24) | 404 .*/v1/sessions/| 503 |"
+        r"net::ERR_(CONNECTION|EMPTY_RESPONSE)"
     )
     assert [each for each in errors if not told.search(each)] == []
 
