@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -71,11 +72,19 @@ class Stage:
         """As a hub is told."""
 
     def play(self, *chunks: Chunk) -> None:
-        """Give chunks, and wait until the session has taken them and predicted."""
-        for chunk in chunks:
-            self.script.give(chunk)
-        if chunks:
-            self.until(lambda: self.session.place().first == chunks[-1].end)
+        """Give chunks, and wait until the session has taken them and predicted.
+
+        A live one gets them one by one: it would skip what a slow engine is not done with.
+        """
+        live = self.script.info.live
+        for part in [(chunk,) for chunk in chunks] if live else [chunks]:
+            for chunk in part:
+                self.script.give(chunk)
+            if part:
+                self.until(partial(self._has_taken, part[-1]))
+
+    def _has_taken(self, chunk: Chunk) -> bool:
+        return self.session.place().first == chunk.end
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that must come true."""
