@@ -1,15 +1,15 @@
-import './app.css';
-import './forms.css';
+import './styles/page.css';
+import './styles/forms.css';
 import 'uplot/dist/uPlot.min.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { listSessions, logIn, logOut } from './access';
-import { Dashboard } from './dashboard.svelte';
-import { Frames } from './frames';
-import { recordings } from './recordings';
-import { offers } from './offers';
-import { replays } from './replay';
-import { steering } from './steering';
+import { listSessions, logIn, logOut } from './requests/login';
+import { Dashboard } from './state/dashboard.svelte';
+import { Frames } from './plots/animation_loop';
+import { recordings } from './requests/recordings';
+import { offers } from './requests/catalog';
+import { replays } from './requests/replay';
+import { steering } from './requests/sessions';
 
 const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const dashboard = new Dashboard({

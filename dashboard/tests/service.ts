@@ -1,8 +1,13 @@
 import { type AddressInfo } from 'node:net';
 import { Decoder, encode } from '@msgpack/msgpack';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { OpenSocket, Socket } from '../src/client';
-import { type ClientMessage, type Quality, type ServerMessage, SUBPROTOCOL } from '../src/protocol';
+import type { OpenSocket, Socket } from '../src/connection/client';
+import {
+  type ClientMessage,
+  type Quality,
+  type ServerMessage,
+  SUBPROTOCOL,
+} from '../src/connection/protocol';
 
 /** The bytes in a buffer of their own, as a browser hands them over. */
 export function arrayBuffer(bytes: Uint8Array): ArrayBuffer {

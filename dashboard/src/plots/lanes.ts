@@ -1,4 +1,4 @@
-import type { SampleRing } from '../ring';
+import type { SampleRing } from '../signal/ring_buffer';
 import { type Spread, chooseStep, spread } from './scale';
 
 /** The automatic scale is looked at once a second. */

@@ -1,5 +1,5 @@
 import uPlot from 'uplot';
-import { SPECTRUM_HZ } from '../spectrum';
+import { SPECTRUM_HZ } from '../signal/spectrum';
 import { FONT, brokenLine } from './line';
 import type { Palette } from './palette';
 

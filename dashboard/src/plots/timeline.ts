@@ -1,6 +1,6 @@
 import uPlot from 'uplot';
-import type { Lines } from '../timeline';
-import { clockTime } from '../wording';
+import type { Lines } from '../state/timeline';
+import { clockTime } from '../text/wording';
 import type { Palette } from './palette';
 import { probabilityOptions } from './probabilities';
 

@@ -1,0 +1,96 @@
+import { FFT } from './fft';
+import type { SampleRing } from './ring_buffer';
+
+/** Seconds of signal that one spectrum is of. */
+export const SPECTRUM_SECONDS = 8;
+/** Hz between which it is shown. */
+export const SPECTRUM_HZ = [1, 45] as const;
+/** Seconds of one window: half a hertz is told apart. */
+const WINDOW_SECONDS = 2;
+/** Below, noise of 1/f is always greatest. */
+const PEAK_FROM_HZ = 4;
+/** µV²/Hz, below any amplifier's noise: a flat channel is a line at -30 dB. */
+const LEAST = 1e-3;
+
+/**
+ * Power spectral density after Welch (1967): periodic Hann windows of 2 s that overlap by half,
+ * each without its mean, averaged.
+ *
+ * A window with a lost sample is left out. The one-sided density of a sine of amplitude a
+ * integrates to a² / 2, as in models/bands.py.
+ */
+export class Spectrum {
+  /** Hz of each value, SPECTRUM_HZ. */
+  readonly freqs: Float64Array;
+  private readonly taper: Float64Array;
+  private readonly fft: FFT;
+  private readonly real: Float64Array;
+  private readonly imaginary: Float64Array;
+  private readonly samples: Float32Array;
+  private readonly first: number;
+  private readonly scale: number;
+
+  constructor(sfreq: number) {
+    const n = Math.round(WINDOW_SECONDS * sfreq);
+    const size = 2 ** Math.ceil(Math.log2(n)); // padded with zeros, for the FFT's sake
+    const [low, high] = SPECTRUM_HZ;
+    this.first = Math.ceil((low * size) / sfreq);
+    const last = Math.floor((Math.min(high, sfreq / 2) * size) / sfreq);
+    this.freqs = Float64Array.from(
+      { length: last - this.first + 1 },
+      (_, k) => ((this.first + k) * sfreq) / size,
+    );
+    this.taper = Float64Array.from(
+      { length: n },
+      (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / n),
+    );
+    this.scale = 2 / (sfreq * this.taper.reduce((sum, each) => sum + each * each, 0));
+    this.fft = new FFT(size);
+    this.real = new Float64Array(size);
+    this.imaginary = new Float64Array(size);
+    this.samples = new Float32Array(Math.round(SPECTRUM_SECONDS * sfreq));
+  }
+
+  /** A channel's newest 8 s in dB of 1 µV²/Hz, written to `into`; whether any window was whole. */
+  measure(ring: SampleRing, channel: number, into: Float64Array): boolean {
+    ring.read(channel, this.samples);
+    into.fill(0);
+    let windows = 0;
+    const n = this.taper.length;
+    for (let start = 0; start + n <= this.samples.length; start += n >> 1) {
+      if (!this.load(start)) continue;
+      windows += 1;
+      this.fft.run(this.real, this.imaginary);
+      for (let k = 0; k < into.length; k++)
+        into[k] = into[k]! + this.real[this.first + k]! ** 2 + this.imaginary[this.first + k]! ** 2;
+    }
+    for (let k = 0; k < into.length; k++)
+      into[k] = windows ? 10 * Math.log10((into[k]! * this.scale) / windows + LEAST) : Number.NaN;
+    return windows > 0;
+  }
+
+  /** Lay the window on the samples from place `start` on; false where one of them is lost. */
+  private load(start: number): boolean {
+    const n = this.taper.length;
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += this.samples[start + i]!;
+    if (Number.isNaN(sum)) return false;
+    this.real.fill(0, n);
+    this.imaginary.fill(0);
+    for (let i = 0; i < n; i++)
+      this.real[i] = (this.samples[start + i]! - sum / n) * this.taper[i]!;
+    return true;
+  }
+}
+
+/** Where the density from 4 Hz on is greatest. */
+export function peak(
+  freqs: Float64Array,
+  decibels: Float64Array,
+): { hz: number; db: number } | null {
+  let best = -1;
+  for (let k = 0; k < freqs.length; k++)
+    if (freqs[k]! >= PEAK_FROM_HZ && !(decibels[k]! <= (decibels[best] ?? -Infinity))) best = k;
+  const db = decibels[best];
+  return db === undefined || Number.isNaN(db) ? null : { hz: freqs[best]!, db };
+}
