@@ -138,9 +138,6 @@ class GraphStepper:
         self._wait()
         return ready.answer[: len(rows)].clone()
 
-    def close(self) -> None:
-        """Nothing is to be given back."""
-
     def _wait(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()

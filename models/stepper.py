@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.network import MSiMamba
-from models.pool import EMPTY, Pool, Rows
+from models.pool import EMPTY, Pool
 from models.processor import BLOCK, ProcessorForm
 
 
@@ -24,8 +24,8 @@ class Stepper(Protocol):
         ...
 
     @property
-    def pool(self) -> Rows:
-        """The streams' rows."""
+    def pool(self) -> Pool:
+        """The streams' states."""
         ...
 
     def step(
@@ -51,10 +51,6 @@ class Stepper(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Give back what is not memory; nothing is stepped any more."""
-        ...
-
 
 class ProcessorStepper:
     """On the processor. It pads nothing, since there padding costs as much as hops.
@@ -62,15 +58,16 @@ class ProcessorStepper:
     Windows go into one staging buffer and states into another, both made once.
     """
 
-    def __init__(self, network: MSiMamba, largest: int = BLOCK) -> None:
-        self.largest = largest
+    largest = BLOCK
+
+    def __init__(self, network: MSiMamba) -> None:
         self.pool = Pool(network)
         self._form = ProcessorForm(network)
         c = network.config
-        self._windows = torch.empty(largest, c.n_channels, c.n_times)
+        self._windows = torch.empty(BLOCK, c.n_channels, c.n_times)
         self._staged = self._windows.numpy()
         kept = (self.pool.h, self.pool.history)
-        self._rooms = [t.new_empty(len(t) * largest * t[0, 0].numel()) for t in kept]
+        self._rooms = [t.new_empty(len(t) * BLOCK * t[0, 0].numel()) for t in kept]
         self._views: dict[int, list[Tensor]] = {}
 
     @torch.inference_mode()
@@ -87,9 +84,6 @@ class ProcessorStepper:
         for whole, copy in zip((self.pool.h, self.pool.history), gated, strict=True):
             whole.numpy()[:, index] = copy.numpy()
         return logits
-
-    def close(self) -> None:
-        """Nothing is to be given back."""
 
     def _gated(self, rows: Sequence[int], gates: Sequence[float]) -> list[Tensor]:
         """Copies of the states, times the gates; where one is 0, of the empty row."""

@@ -5,11 +5,6 @@ under load the batch grows by itself. The state of each session is a row of the 
 hops stay in order, those that abstain included, and outputs never depend on batch mates.
 
 Nothing here walks over all sessions: whoever has a hop that waits stands in one queue.
-
-Few sessions are stepped in this process, which is soonest. With many the engine would have to win
-the interpreter's lock from all of their threads some hundred times a step, so it moves into a
-process of its own, and with hundreds into several (``relief.py``): the same code steps the same
-batches there. A service's own process then keeps to one processor (``drivers/processors.py``).
 """
 
 from __future__ import annotations
@@ -27,15 +22,12 @@ import numpy as np
 import torch
 
 from drivers.clock import local_clock
-from drivers.processors import keep_to_one
 from models.checkpoint import Checkpoint
 from models.decoder import gate, prediction
 from models.hops import Hop
 from models.prediction import Outputs, Prediction
 from models.ssm import States
 from models.stepper import ProcessorStepper, Stepper
-from models.worker import ApartFailed
-from service.relief import Own, Relief, processes
 from service.tally import step_times
 
 log = logging.getLogger(__name__)
@@ -73,7 +65,7 @@ Due: TypeAlias = tuple[Slot, Hop, float]
 class Engine:
     """A thread that steps one checkpoint's network for all sessions that use it.
 
-    ``stepper`` steps it; by default the processor does, for many sessions in another process.
+    ``stepper`` steps it; by default the processor does.
     """
 
     def __init__(self, checkpoint: Checkpoint, stepper: Stepper | None = None) -> None:
@@ -83,15 +75,8 @@ class Engine:
         """How long the steps took."""
         self.unsound = 0
         """How many answers were no numbers."""
-        self._own: Own | None = None
-        """What steps, as long as the engine may move on from there."""
-        if stepper is None:
-            stepper = self._own = ProcessorStepper(checkpoint.network)
-        self.stepper: Stepper = stepper
+        self.stepper: Stepper = stepper or ProcessorStepper(checkpoint.network)
         """Used by the engine's thread."""
-        self._processes = 0
-        """How many the engine has moved into."""
-        self._relief: Relief | None = None
         self._stopped = False
         self._slots: set[Slot] = set()
         # One lock for the queues; the other is held while the network is stepped, or the pool's
@@ -161,10 +146,7 @@ class Engine:
         self.drain(slot)
         with self._stepping:
             self._check_running()
-            try:
-                return self.stepper.pool.row(slot.row), slot.anew or slot.failed
-            except ApartFailed as failure:
-                raise EngineStopped(f"the engine has stopped: {failure}") from failure
+            return self.stepper.pool.row(slot.row), slot.anew or slot.failed
 
     def finish(self, slot: Slot) -> None:
         """Drain a slot and give its row back."""
@@ -174,17 +156,9 @@ class Engine:
             self.stepper.pool.close(slot.row)
 
     def close(self) -> None:
-        """Stop the thread, and the process where there is one; hops that wait are dropped."""
+        """Stop the thread; hops that wait are dropped."""
         self._stop()
         self._thread.join()
-        if self._relief:
-            self._relief.close()
-        self.stepper.close()
-
-    @property
-    def moving(self) -> bool:
-        """Whether it is yet to move into a process, which takes seconds and processors to start."""
-        return self._own is not None and processes(len(self._slots)) > self._processes
 
     def _check_running(self) -> None:
         if self._stopped:
@@ -208,8 +182,6 @@ class Engine:
             while batch := self._take():
                 self._step(batch)
                 self._release(batch)
-                if self._own:
-                    self._relieve(self._own)
         except BaseException as failure:
             self.failure = failure
             raise
@@ -237,27 +209,6 @@ class Engine:
                 if slot.waiting:
                     self._due.append(slot)
                 slot.changed.notify_all()
-
-    def _relieve(self, own: Own) -> None:
-        """With more sessions: have a process started, and move there, too, when it is ready."""
-        if not (self._relief or self.moving):
-            return
-        name = {"model": self.checkpoint.name}
-        try:
-            self._relief = self._relief or Relief(self.checkpoint.network)
-            if self._relief.starting:
-                return
-            with self._lock, self._stepping:
-                self.stepper = self._own = self._relief.join(own)
-            self._processes += 1
-            log.info("the model is stepped in a process of its own", extra=name)
-            keep_to_one()
-        except ApartFailed as failure:
-            reason = {"reason": str(failure)}
-            where = "as many processes as before" if self._processes else "the service's process"
-            log.warning("the model is stepped in %s", where, extra=name | reason)
-            self._own = None
-        self._relief = None
 
     def _step(self, batch: Sequence[Due]) -> None:
         ok = [(slot, hop) for slot, hop, _ in batch if hop.window is not None]

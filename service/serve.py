@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from drivers.base import Mendable
 from drivers.lslsearch import liblsl
-from drivers.processors import own_process
+from drivers.processors import keep_to_one
 from models.device import find_device
 from service import config, eventlog
 from service.allocator import keep_small
@@ -277,7 +277,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app)
     events = eventlog.told(settings.log_format, settings.log_level)
-    with contextlib.closing(listener), events, own_process():
+    with contextlib.closing(listener), events, keep_to_one():
         announce(settings, tokens, listener.getsockname()[1], console)
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from drivers.base import Chunk
 from models.hops import HopCutter
 from models.prediction import Prediction
-from models.stepper import ProcessorStepper
 from service.bench.figures import Figure, most
 from service.bench.reference import INFO, packets, reference_checkpoint
 from service.engine import Engine
@@ -68,9 +67,9 @@ def measure(seconds: float) -> list[Figure]:
 
 @contextmanager
 def engine_of_reference() -> Iterator[Engine]:
-    """Ended on leaving. It stays in this process, whose time and memory are measured."""
+    """Ended on leaving."""
     checkpoint = reference_checkpoint()
-    engine = Engine(checkpoint, ProcessorStepper(checkpoint.network))
+    engine = Engine(checkpoint)
     try:
         yield engine
     finally:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 PRELUDE = """
 import os, subprocess, sys, threading
 from contextlib import ExitStack
-from drivers.processors import count, keep_to_one, on_all, own_process
+from drivers.processors import keep_to_one, on_all
 
 stack = ExitStack()
 whole, over = os.sched_getaffinity(0), threading.Event()
@@ -44,21 +44,17 @@ def run(body: str) -> None:
 
 def test_all_threads_keep_to_one_and_those_to_come() -> None:
     run("""
-    stack.enter_context(own_process())
-    assert keep_to_one()
+    stack.enter_context(keep_to_one())
     kept, = of_threads()
     assert len(kept) == 1 and kept < whole
     start()
-    assert keep_to_one()  # again changes nothing
-    assert count() == len(whole)  # for those that it starts
     assert of_threads() == {kept}
     """)
 
 
 def test_a_process_that_is_started_has_them_all() -> None:
     run("""
-    stack.enter_context(own_process())
-    keep_to_one()
+    stack.enter_context(keep_to_one())
     with on_all():
         assert of_a_process().strip() == str(sorted(whole))
     kept, = of_threads()
@@ -71,10 +67,8 @@ def test_what_was_ruled_out_before_stays_so() -> None:
     one = {max(whole)}
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), one)
-    stack.enter_context(own_process())
-    assert keep_to_one()
+    stack.enter_context(keep_to_one())
     assert of_threads() == {frozenset(one)}
-    assert count() == 1
     with on_all():
         assert of_a_process().strip() == str(sorted(one))
     """)
@@ -82,17 +76,14 @@ def test_what_was_ruled_out_before_stays_so() -> None:
 
 def test_what_was_a_service_has_them_all_again() -> None:
     run("""
-    with own_process():
-        assert keep_to_one()
+    with keep_to_one():
+        start()
     assert of_threads() == {frozenset(whole)}
-    assert not keep_to_one()
     """)
 
 
 def test_a_process_that_does_more_than_serve_is_left_alone() -> None:
     run("""
-    assert not keep_to_one()
-    assert of_threads() == {frozenset(whole)}
     with on_all():
         assert of_threads() == {frozenset(whole)}
     """)

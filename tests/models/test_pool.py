@@ -1,39 +1,16 @@
-"""The pool: rows come and go without touching others; a snapshot is taken up by another process."""
+"""The pool: rows come and go without touching others; a step touches its own alone."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.pool import EMPTY, FIRST_ROWS, Pool, StateError
+from models.pool import EMPTY, FIRST_ROWS, Pool
 from models.processor import BLOCK
 from models.stepper import ProcessorStepper
 from tests.models.test_network import SMALL, close, eeg, make
-
-ROOT = Path(__file__).resolve().parents[2]
-
-GO_ON = """
-import sys
-from pathlib import Path
-import numpy as np
-import torch
-from models.stepper import ProcessorStepper
-from tests.models.test_network import eeg, make
-stepper = ProcessorStepper(make(dtype=torch.float32))
-stepper.pool.open()
-row = stepper.pool.open()
-stepper.pool.restore([row], Path(sys.argv[1]).read_bytes())
-windows = eeg(8, 4, 64, dtype=torch.float32).numpy()[4:]
-logits = [stepper.step([row], [window], [0.9])[0].numpy() for window in windows]
-np.save(sys.argv[2], np.stack(logits))
-"""
 
 
 def fresh() -> ProcessorStepper:
@@ -81,30 +58,6 @@ def test_a_reset_forgets_one_row() -> None:
     pool.reset(first)
     assert not any(t.any() for t in pool.row(first))
     assert all(t.isnan().all() for t in pool.row(second))
-
-
-def test_another_process_goes_on_from_a_snapshot(tmp_path: Path) -> None:
-    stepper, windows = fresh(), eeg(8, 4, 64, dtype=torch.float32).numpy()
-    row = stepper.pool.open()
-    for window in windows[:4]:
-        stepper.step([row], [window], [0.9])
-    (tmp_path / "row").write_bytes(stepper.pool.snapshot([row]))
-    expected = np.stack([stepper.step([row], [window], [0.9])[0].numpy() for window in windows[4:]])
-    arguments = [str(tmp_path / "row"), str(tmp_path / "logits.npy")]
-    subprocess.run([sys.executable, "-c", GO_ON, *arguments], check=True, cwd=ROOT)
-    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, atol=1e-6)
-    alone = stepper.step([row], [windows[4]], [0.0])[0].numpy()
-    assert np.abs(alone - expected[0]).max() > 1e-3  # so the state mattered
-
-
-def test_what_is_no_snapshot_of_this_network_changes_nothing() -> None:
-    pool, other = fresh().pool, Pool(make(dtype=torch.float64))
-    row = pool.open()
-    pool.h[:, row] = 3.0
-    for content in (b"", b"\0" * 40, pool.snapshot([row])[:-1], other.snapshot([other.open()])):
-        with pytest.raises(StateError, match="wanted st"):
-            pool.restore([row], content)
-        assert (pool.h[:, row] == 3.0).all()
 
 
 def test_a_step_touches_its_rows_alone() -> None:

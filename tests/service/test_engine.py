@@ -1,40 +1,24 @@
-"""The engine against the decoder: order, batches, slots, answers that are no number; its move."""
+"""The engine against the decoder: order, batches, slots, answers that are no number."""
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from drivers import processors
 from drivers.base import Chunk, StreamInfo
 from drivers.clock import local_clock
-from models.apart import ApartStepper
 from models.checkpoint import Checkpoint
 from models.decoder import StreamingDecoder
 from models.hops import Hop, HopCutter
 from models.prediction import Prediction
 from models.processor import BLOCK
-from models.stepper import ProcessorStepper
-from models.team import MOVED, Team
-from models.worker import ApartFailed
-from service import relief
 from service.engine import WAITING, Engine, EngineStopped, Slot
-from service.relief import FEW
 from tests.service.models import random_checkpoint
 
-CROWD = 2 * MOVED + 8
-"""Sessions with which a crowded machine has two processes step."""
 INFO = StreamInfo("test", "test", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 
 
@@ -267,199 +251,8 @@ def test_a_model_that_fails_stops_the_engine_and_says_so(
     engine.drain(slot)
     with pytest.raises(EngineStopped, match="the weights have gone"):
         engine.submit(slot, hops[1], 0.0, wait=True)
+    with pytest.raises(EngineStopped, match="the weights have gone"):
+        engine.snapshot(slot)
     assert engine.failure is not None
     engine.finish(slot)
     engine.close()
-
-
-def children() -> int:
-    """How many processes of ours step a network."""
-    lines = subprocess.run(
-        ["ps", "-A", "-o", "ppid=,args="], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    return sum(line.split()[0] == str(os.getpid()) and "models.stepping" in line for line in lines)
-
-
-def played_in_turn(streams: list[Stream], hops: list[list[Hop]]) -> None:
-    for turn in zip(*hops, strict=True):
-        for stream, hop in zip(streams, turn, strict=True):
-            assert not stream.engine.submit(stream.slot, hop, local_clock(), wait=True)
-    for stream in streams:
-        stream.engine.drain(stream.slot)
-
-
-def test_many_sessions_move_into_another_process_and_nothing_else_changes(
-    checkpoint: Checkpoint,
-) -> None:
-    """One of them is no number just before, one abstains, one closes and one opens just after."""
-    hops = [hops_of(checkpoint, noise(seed, 10, lost=seed * 20))[:70] for seed in range(FEW + 1)]
-    half = 35
-    broken = np.full_like(next(hop.window for hop in hops[1] if hop.window is not None), np.nan)
-    hops[1][half - 1] = Hop(half - 1, 0.0, "ok", None, broken, restart=False, epoch=0)
-    staying = Engine(checkpoint, ProcessorStepper(checkpoint.network))
-    moving = Engine(checkpoint)
-    heard = []
-    for engine in (staying, moving):
-        streams = [Stream(engine, r) for r in (1.0, 0.5, 0.0) * (FEW // 3 + 1)][: len(hops)]
-        played_in_turn(streams, [each[:half] for each in hops])
-        pulse = Stream(engine, 1.0)
-        while engine is moving and not isinstance(engine.stepper, ApartStepper):
-            played_in_turn([pulse], [hops[2][half : half + 1]])
-            time.sleep(0.1)  # what it waits for needs the processor
-        engine.finish(pulse.slot)
-        engine.finish(streams.pop(3).slot)
-        late = Stream(engine, 1.0)
-        rest = [each[half:] for n, each in enumerate(hops) if n != 3]
-        played_in_turn([*streams, late], [*rest, hops[3][half:]])
-        heard.append([each.heard for each in (*streams, late)])
-        states = [engine.snapshot(each.slot) for each in (*streams, late)]
-        if engine is staying:
-            expected = states
-    for (mine, anew), (other, its_anew) in zip(states, expected, strict=True):
-        assert anew == its_anew
-        for found, wanted in zip(mine, other, strict=True):
-            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
-    for told, before in zip(heard[1], heard[0], strict=True):
-        assert_same(told, before, 1e-6)
-    assert heard[0][1][half - 1].outputs is None
-    assert heard[0][1][-1].outputs is not None
-    assert children() == 1
-    for engine in (staying, moving):
-        engine.close()
-    assert children() == 0
-
-
-def test_an_engine_that_closes_while_it_would_move_leaves_no_process(
-    engine: Engine, checkpoint: Checkpoint
-) -> None:
-    hops = hops_of(checkpoint, noise(1, seconds=4))
-    streams = [Stream(engine, 1.0) for _ in range(FEW + 1)]
-    played_in_turn(streams, [hops] * len(streams))
-    assert children() == 1
-    engine.close()
-    assert children() == 0
-
-
-def test_where_no_process_can_be_started_the_engine_stays_and_says_so_once(
-    engine: Engine,
-    checkpoint: Checkpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    caplog.set_level(logging.WARNING)
-    hops = hops_of(checkpoint, noise(1, seconds=6))
-    streams = [Stream(engine, 1.0) for _ in range(FEW + 1)]
-    played_in_turn(streams, [hops] * len(streams))
-    assert [len(each.heard) for each in streams] == [len(hops)] * len(streams)
-    (warning,) = [each for each in caplog.records if each.name == "service.engine"]
-    assert "/nowhere/python" in warning.__dict__["reason"]
-
-
-def test_a_process_that_dies_stops_the_engine_and_says_so(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
-    stepper = ApartStepper(checkpoint.network)
-    engine = Engine(checkpoint, stepper)
-    streams = [Stream(engine, 1.0) for _ in range(2)]
-    os.kill(stepper.worker.pid, signal.SIGKILL)
-    hops = [hop for hop in hops_of(checkpoint, noise(4, seconds=6)) if hop.window is not None]
-    engine.submit(streams[0].slot, hops[0], 0.0, wait=True)
-    engine.drain(streams[0].slot)
-    for ask in (
-        lambda: engine.submit(streams[1].slot, hops[0], 0.0, wait=True),
-        lambda: engine.snapshot(streams[1].slot),
-    ):
-        with pytest.raises(EngineStopped, match="has ended: exit status -9"):
-            ask()
-    engine.close()
-    assert children() == 0
-
-
-@pytest.fixture
-def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which already a few sessions have further processes started, two at most."""
-    monkeypatch.setattr(relief, "OF_ONE", CROWD // 2)
-    monkeypatch.setattr(processors, "count", lambda: 2)
-
-
-def play_until_settled(streams: list[Stream], hops: list[Hop]) -> None:
-    """Each plays the same hops again and again, until the engine has moved and its rows have."""
-    while streams[0].engine.moving:
-        played_in_turn(streams, [hops] * len(streams))
-        time.sleep(0.2)  # what it waits for needs the processor
-    played_in_turn(streams, [hops] * len(streams))
-
-
-@pytest.mark.usefixtures("crowded")
-def test_hundreds_of_sessions_move_into_several_processes_and_nothing_else_changes(
-    checkpoint: Checkpoint,
-) -> None:
-    hops = hops_of(checkpoint, noise(1, 4))
-    engine = Engine(checkpoint)
-    streams = [Stream(engine, 1.0) for _ in range(CROWD)]
-    play_until_settled(streams, hops)
-    assert isinstance(engine.stepper, Team)
-    assert children() == 2
-    counts = sorted(len(each.rows) for each in engine.stepper.pool.members)
-    assert counts[0] >= (CROWD - MOVED) // 2
-    rounds = len(streams[0].heard) // len(hops)
-    decoder = StreamingDecoder(checkpoint, INFO, 1.0)
-    expected = [decoder.predict(hop) for _ in range(rounds) for hop in hops]
-    for stream in streams:
-        assert_same(stream.heard, expected)
-    for stream in streams:
-        engine.finish(stream.slot)
-    assert [len(each.rows) for each in engine.stepper.pool.members] == [0, 0]
-    engine.close()
-    assert children() == 0
-
-
-@pytest.mark.usefixtures("crowded")
-def test_one_process_of_several_that_dies_stops_the_engine_and_is_told_once(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    told: list[threading.ExceptHookArgs] = []
-    monkeypatch.setattr(threading, "excepthook", told.append)
-    caplog.set_level(logging.WARNING)
-    hops = [hop for hop in hops_of(checkpoint, noise(4, 4)) if hop.window is not None]
-    engine = Engine(checkpoint)
-    streams = [Stream(engine, 1.0) for _ in range(CROWD)]
-    play_until_settled(streams, hops)
-    assert isinstance(engine.stepper, Team)
-    os.kill(engine.stepper.pool.members[1].stepper.worker.pid, signal.SIGKILL)
-    for stream in streams:  # whoever is not the killed one's, too
-        with suppress(EngineStopped):
-            engine.submit(stream.slot, hops[0], 0.0, wait=True)
-    for stream in streams:
-        engine.drain(stream.slot)
-        with pytest.raises(EngineStopped, match="has ended: exit status -9"):
-            engine.snapshot(stream.slot)
-        engine.finish(stream.slot)
-    engine.close()
-    assert [args.exc_type for args in told] == [ApartFailed]
-    assert not caplog.records
-    assert children() == 0
-
-
-@pytest.mark.usefixtures("crowded")
-def test_where_no_further_process_can_be_started_the_first_goes_on_and_that_is_said_once(
-    engine: Engine,
-    checkpoint: Checkpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.WARNING)
-    hops = hops_of(checkpoint, noise(1, seconds=4))
-    streams = [Stream(engine, 1.0) for _ in range(FEW + 1)]
-    play_until_settled(streams, hops)
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    streams += [Stream(engine, 1.0) for _ in range(CROWD - len(streams))]
-    play_until_settled(streams, hops)
-    assert isinstance(engine.stepper, ApartStepper)
-    assert children() == 1
-    assert streams[-1].heard[-1].outputs is not None
-    (warning,) = [each for each in caplog.records if each.name == "service.engine"]
-    assert "as many processes as before" in warning.getMessage()
-    assert "/nowhere/python" in warning.__dict__["reason"]

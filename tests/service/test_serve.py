@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -19,11 +18,10 @@ from rich.console import Console
 from service.authmessages import Auth
 from service.eventlog import JSONLine, told
 from service.messages import Hello, Ping, Pong
-from service.relief import FEW
 from service.serve import announce, make_settings
 from service.served import served
 from service.tokens import Tokens, read_tokens
-from tests.service.live import PATIENCE, bearer, live, talk
+from tests.service.live import bearer, live, talk
 from tests.service.test_cli import serving
 from tests.service.test_tokens import BEYOND, CONTROL, VIEW
 
@@ -175,13 +173,6 @@ async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
     reason="there are not two processors to choose among, as far as the system tells",
 )
-def test_with_many_sessions_it_keeps_to_one_processor_and_the_model_does_not() -> None:
-    sources = [f"simulate://?seed={seed}" for seed in range(FEW + 1)]
-    with served(*sources, model="demo") as service:
-        end = time.monotonic() + PATIENCE
-        while len(os.sched_getaffinity(service.pid)) > 1:
-            assert time.monotonic() < end, "it did not move"
-            time.sleep(0.1)
-        tasks = Path(f"/proc/{service.pid}/task").glob("*/children")
-        (worker,) = "".join(each.read_text() for each in tasks).split()
-        assert os.sched_getaffinity(int(worker)) == os.sched_getaffinity(0)
+def test_it_keeps_to_one_processor_from_its_start() -> None:
+    with served(model="none") as service:
+        assert len(os.sched_getaffinity(service.pid)) == 1
