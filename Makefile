@@ -1,6 +1,7 @@
 # make serve     set up what is needed and watch a simulated headset
 # make test      set up what is needed, a browser included, and run every check
 # make fuzz      read 200 damaged files of each format instead of make test's 20
+# make docs      build the documentation into build/docs
 # make pictures  take screenshots of the page's states, into tests/screenshots
 # make bench     measure what this machine can do
 # make clean     remove what was made here
@@ -16,14 +17,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 SOURCES := pyproject.toml constraints.txt hatch_build.py
 PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
-.PHONY: serve test lint types page-test fuzz pictures bench clean
+.PHONY: serve test lint types page-test docs fuzz pictures bench clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
 
 # Two at a time; what one prints stays together where make can do that.
 test: $(VENV)/test
-	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types page-test
+	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types page-test docs
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(VENV)/test
@@ -35,6 +36,9 @@ types: $(VENV)/test
 
 page-test: $(VENV)/test
 	$(BIN)/python -m tests.npm check lint test
+
+docs: $(VENV)/test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 fuzz: $(VENV)/test
 	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/test_hostile.py
