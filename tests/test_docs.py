@@ -17,7 +17,12 @@ from service.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *(ROOT / "docs").rglob("*.md")],
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("*/README.md"),
+        ROOT / "tests" / "benchmarks" / "results" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ],
     key=str,
 )
 MOST_WORDS = 900

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -20,11 +23,21 @@ An error that you can fix is one line, and the exit status is 2.
 """
 
 
+def summaries(command: Any) -> dict[str, str]:
+    """The first line of each command's help, those within a group included."""
+    found: dict[str, str] = {}
+    for name, each in getattr(command, "commands", {}).items():
+        found |= {name: (each.help or "").partition("\n\n")[0], **summaries(each)}
+    return found
+
+
 def page() -> str:
     """The page's Markdown."""
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name="mimamba")
     told = get_docs_for_click(obj=command, ctx=context, name="mimamba", indent=1)
+    for name, summary in summaries(command).items():  # Typer cuts them after some words
+        told = re.sub(rf"^\* `{name}`: .*$", f"* `{name}`: {summary}", told, flags=re.MULTILINE)
     return f"{INTRODUCTION}\n{told}"
 
 

@@ -11,6 +11,17 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 SCREENSHOT = "screenshot.png"
+DECISIONS = "decisions"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List every page about a decision, by its file's name after those that are listed already."""
+    key = DECISIONS.capitalize()
+    (listed,) = (part[key] for part in config.nav or () if key in part)
+    there = [page if isinstance(page, str) else next(iter(page.values())) for page in listed]
+    found = sorted(Path(config.docs_dir, DECISIONS).glob("*.md"))
+    listed += [page for each in found if (page := f"{DECISIONS}/{each.name}") not in there]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
