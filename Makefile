@@ -41,7 +41,7 @@ docs: $(VENV)/test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 fuzz: $(VENV)/test
-	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/test_hostile.py
+	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/formats/test_hostile.py
 
 pictures: $(VENV)/test
 	MIMAMBA_PICTURES=1 $(BIN)/python -m pytest tests/page

@@ -1,4 +1,8 @@
-"""Builds the page with npm while a wheel is built, and puts it in as package data."""
+"""Build hook: the page, built with npm, and the ``mimamba`` namespace of an editable installation.
+
+A wheel holds ``drivers``, ``models`` and ``service`` below ``mimamba`` (see pyproject.toml). For an
+editable installation the same tree is made of links, in ``build/editable``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_NEEDED = (20, 19)  # Vite 8 asks for it
 SOURCES = "dashboard"
+NAMESPACE = "build/editable/mimamba"  # its parent is named in pyproject.toml, too
+PACKAGES = ("drivers", "models", "service")
+LIBRARY = "library.py"  # becomes mimamba/__init__.py
+TYPED = "py.typed"  # PEP 561
 PAGE = "service/dist"  # also named in dashboard/vite.config.ts and service/page.py
 STAMP = ".sources"  # in PAGE: the digest of the sources that it was built from
 NPM_SCRIPT = "node_modules/npm/bin/npm-cli.js"  # below node's folder on Windows, else below lib
@@ -29,7 +37,7 @@ class BuildError(Exception):
 
 
 class PageBuildHook(BuildHookInterface[BuilderConfig]):
-    """Runs for every wheel, the one of an editable installation too."""
+    """The hook that hatchling runs for every wheel, an editable one too."""
 
     def dependencies(self) -> list[str]:
         """Node from the Python index, where the machine has none that will do."""
@@ -42,6 +50,40 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
             build_page(Path(self.root))
         except BuildError as error:
             sys.exit(f"mimamba: {error}")
+        link_namespace(Path(self.root))
+        build_data["force_include"][f"{NAMESPACE}/{TYPED}"] = f"mimamba/{TYPED}"
+
+
+def link_namespace(root: Path) -> Path:
+    """Make the package ``mimamba`` of links to ``root``'s folders, and give the folder it is in.
+
+    New files are seen at once, since whole folders are linked. Windows needs no right for the
+    junctions that stand for links there; the one file is copied.
+    """
+    package = root / NAMESPACE
+    package.mkdir(parents=True, exist_ok=True)
+    (package / TYPED).touch()
+    for name in PACKAGES:
+        link_folder(package / name, root / name)
+    facade = package / "__init__.py"
+    facade.unlink(missing_ok=True)
+    if os.name == "nt":
+        shutil.copyfile(root / LIBRARY, facade)
+    else:
+        facade.symlink_to(os.path.relpath(root / LIBRARY, package))
+    return package.parent
+
+
+def link_folder(link: Path, target: Path) -> None:
+    """Link to a folder, unless that is done."""
+    if link.exists():
+        return
+    if sys.platform == "win32":
+        import _winapi
+
+        _winapi.CreateJunction(str(target), str(link))
+    else:
+        link.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
 
 
 def build_page(root: Path) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.base import BadChannels
-from drivers.source import Source
+from mimamba.drivers.errors import BadChannels
+from mimamba.drivers.url import SourceURL
 
 LAYOUTS = {"muse": ("TP9", "AF7", "AF8", "TP10")}
 """Names for a headset's four electrodes, in its order, as ``names=muse``."""
 
 
 @dataclass(frozen=True)
-class Picks:
+class ChannelSelection:
     """``rows`` of the source in the order asked for, and the ``names`` they get."""
 
     rows: tuple[int, ...]
@@ -28,7 +28,7 @@ class ChannelChoice:
     names: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, source: Source) -> ChannelChoice:
+    def of(cls, source: SourceURL) -> ChannelChoice:
         """Take both parameters from a source's URL."""
         channels, names = source.text("channels"), source.text("names")
         labels = _split(names)
@@ -36,7 +36,7 @@ class ChannelChoice:
             labels = LAYOUTS[names.lower()]
         return cls(_split(channels), labels)
 
-    def pick(self, available: Sequence[str]) -> Picks:
+    def pick(self, available: Sequence[str]) -> ChannelSelection:
         """Choose among the source's channels; all of them where nothing was asked for.
 
         Raises
@@ -56,7 +56,7 @@ class ChannelChoice:
         for what, values in (("channels", [available[row] for row in rows]), ("names", names)):
             if len(set(values)) != len(values):
                 raise BadChannels(f"different {what}", ",".join(values), "take the repeats out")
-        return Picks(rows, names)
+        return ChannelSelection(rows, names)
 
 
 def _split(text: str | None) -> tuple[str, ...] | None:

@@ -18,8 +18,9 @@ from typing import Literal, Self
 
 import numpy as np
 
-from drivers.base import Chunk, DriverError, LinkChange, Seconds, StreamInfo, StreamLost
-from drivers.clock import local_clock
+from mimamba.drivers.driver import Chunk, LinkChange, Seconds, StreamInfo
+from mimamba.drivers.errors import DriverError, StreamLost
+from mimamba.drivers.timing.clock import local_clock
 
 SILENCE = 2.0
 """Seconds without a word of the acquirer, after which its connection counts as lost."""
@@ -63,7 +64,7 @@ class Packet:
     ends: bool = False
 
 
-class Translation:
+class ClockTranslation:
     """From the acquirer's clock to ours, never backward.
 
     The offset between the clocks is estimated anew all the time. A new estimate is approached by at
@@ -109,7 +110,7 @@ class Inbox:
         self.closed = False
         self._changed = threading.Condition()
         self._packets: deque[Packet] = deque()
-        self._translate = Translation()
+        self._translate = ClockTranslation()
         self._last: Chunk | None = None  # as it came
         self._heard = time.monotonic()
 

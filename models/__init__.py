@@ -1,0 +1,1 @@
+"""MS-iMamba: from samples to predictions, training, evaluation."""

@@ -1,0 +1,1 @@
+"""The web service: sessions, API, WebSocket stream, recordings, command line."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from service.session import Session
+    from mimamba.service.sessions.session import Session
 
 
-class Watcher(Protocol):
+class SessionObserver(Protocol):
     """Who is told of a session, from any of its threads; the calls do not block."""
 
     def prompt(self, session: Session) -> None:

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.serve import make_settings
-from service.tokens import Tokens
+from mimamba.service.auth.tokens import Tokens
+from mimamba.service.cli.main import app
+from mimamba.service.settings.load import make_settings
+from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.certificates import make_certificate
 from tests.service.live import live
-from tests.service.test_tokens import CONTROL, VIEW
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from drivers.base import StreamInfo
-from models.bands import ChannelBands
-from models.meter import ChannelQuality
-from models.montage import Electrode
-from service.eventmessages import Link, MarkerMessage
-from service.measures import BandsMessage, QualityMessage
-from service.messages import (
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.signal.band_power import ChannelBands
+from mimamba.models.signal.channel_quality import ChannelQuality
+from mimamba.models.signal.montage import Electrode
+from mimamba.service.protocol.events import LinkMessage, MarkerMessage
+from mimamba.service.protocol.measures import BandsMessage, QualityMessage
+from mimamba.service.protocol.messages import (
     PROTOCOL,
     Clock,
     Error,
@@ -31,7 +31,7 @@ from service.messages import (
     PredictionMessage,
     ServerMessage,
     SessionState,
-    Signal,
+    SignalMessage,
     Skipped,
     Subscribe,
     Subscribed,
@@ -115,7 +115,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
             "AF7": ChannelBands(None, None, None, None, None),
         },
     ),
-    Signal(
+    SignalMessage(
         "muse-1",
         70000,
         5_000_000_000,
@@ -123,17 +123,17 @@ MESSAGES: tuple[ServerMessage, ...] = (
         np.array(MICROVOLTS, "<f4").tobytes(),
     ),
     MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed, 8 µV", "lsl"),
-    Link("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
-    Link("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
-    Link("muse-1", 3, 814.5, "model", "no model speaks from here on", 2712),
-    Link("muse-1", 4, 815.5, "baseline_begun", "60 s of rest are being taken", 2968),
+    LinkMessage("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
+    LinkMessage("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
+    LinkMessage("muse-1", 3, 814.5, "model", "no model speaks from here on", 2712),
+    LinkMessage("muse-1", 4, 815.5, "baseline_begun", "60 s of rest are being taken", 2968),
 )
 
 
 def golden(message: ServerMessage) -> dict[str, Any]:
     """A message's frame in msgpack and in JSON, and what is to be found in both."""
     fields = msgspec.to_builtins(message, builtin_types=(bytes,))
-    if isinstance(message, Signal):
+    if isinstance(message, SignalMessage):
         fields["timestamps"] = np.frombuffer(message.timestamps, "<f8").tolist()
         fields["data"] = np.frombuffer(message.data, "<f4").tolist()
     frame, text = encode(message, binary=True).hex(), encode(message, binary=False).decode()

@@ -36,10 +36,20 @@ def test_no_package_imports_one_above_it(package: str) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.cli", ["torch", "scipy", "mne", "brainflow", "fastapi", "bleak"]),
-        ("service.client", ["torch", "fastapi", "brainflow"]),
-        ("drivers", ["torch", "brainflow", "pylsl", "mne", "pyxdf"]),
-        ("service.serve", ["mne", "brainflow", "pyxdf", "models.cudagraph", "bleak", "serial"]),
+        ("mimamba.service.cli.main", ["torch", "scipy", "mne", "brainflow", "fastapi", "bleak"]),
+        ("mimamba.service.client.client", ["torch", "fastapi", "brainflow"]),
+        ("mimamba.drivers.open", ["torch", "brainflow", "pylsl", "mne", "pyxdf"]),
+        (
+            "mimamba.service.server.serve",
+            [
+                "mne",
+                "brainflow",
+                "pyxdf",
+                "mimamba.models.inference.cuda_graphs",
+                "bleak",
+                "serial",
+            ],
+        ),
     ],
 )
 def test_what_is_heavy_waits_until_it_is_needed(module: str, absent: list[str]) -> None:

@@ -36,18 +36,16 @@ def test_the_wheel_holds_all_that_runs_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     for needed in (
-        "drivers/base.py",
-        "models/checkpoints/demo.safetensors",
-        "service/cli.py",
-        "service/dist/index.html",
+        "mimamba/__init__.py",
+        "mimamba/py.typed",
+        "mimamba/drivers/driver.py",
+        "mimamba/models/checkpoints/demo.safetensors",
+        "mimamba/service/cli/main.py",
+        "mimamba/service/dist/index.html",
     ):
         assert needed in names
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not re.match(r"mimamba-.*\.dist-info", top)} == {
-        "drivers",
-        "models",
-        "service",
-    }
+    assert {top for top in tops if not re.match(r"mimamba-.*\.dist-info", top)} == {"mimamba"}
     assert not [name for name in names if "node_modules" in name or name.endswith(".ts")]
 
 
@@ -60,7 +58,9 @@ def test_the_installed_script_runs_from_anywhere(wheel: Path, tmp_path: Path) ->
     # What it needs, torch above all, is taken from this environment, by its path.
     packages = run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path)
     Path(packages.strip(), "here.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    place = run(python, "-c", "import service.page as p; print(p.find_page())", cwd=tmp_path)
+    place = run(
+        python, "-c", "import mimamba.service.http.page as p; print(p.find_page())", cwd=tmp_path
+    )
     assert place.startswith(str(home))
     script = home / "bin" / "mimamba"
     assert "serve" in run(script, "--help", cwd=tmp_path)

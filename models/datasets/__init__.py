@@ -21,17 +21,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from models.datasets.base import Dataset, DatasetError, Trial
-from models.datasets.bids import Bids, BidsOptions
-from models.datasets.cache import Source, read_cached
-from models.datasets.deap import Deap
-from models.datasets.dreamer import Dreamer
-from models.datasets.seed import Seed
-from models.montage import parse_montage
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial
+from mimamba.models.datasets.bids import Bids, BidsOptions
+from mimamba.models.datasets.cache import DatasetSource, read_cached
+from mimamba.models.datasets.deap import Deap
+from mimamba.models.datasets.dreamer import Dreamer
+from mimamba.models.datasets.seed import Seed
+from mimamba.models.signal.montage import parse_montage
 
 __all__ = ["KINDS", "BidsOptions", "Dataset", "DatasetError", "Trial", "open_dataset"]
 
-_EMOTION: dict[str, Callable[[Path], Source]] = {"deap": Deap, "dreamer": Dreamer, "seed": Seed}
+_EMOTION: dict[str, Callable[[Path], DatasetSource]] = {
+    "deap": Deap,
+    "dreamer": Dreamer,
+    "seed": Seed,
+}
 KINDS = (*_EMOTION, "bids")
 
 
@@ -85,7 +89,7 @@ def open_dataset(
     return dataset
 
 
-def _source(kind: str, root: Path, options: BidsOptions | None) -> Source:
+def _source(kind: str, root: Path, options: BidsOptions | None) -> DatasetSource:
     if kind not in KINDS:
         raise DatasetError(f"a data set ({', '.join(KINDS)})", kind, "choose one of them")
     if not root.exists():

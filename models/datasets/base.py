@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Chunk, Mismatch, StreamInfo
-from drivers.recording import one_line
-from models.montage import Electrode
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.errors import Mismatch
+from mimamba.drivers.formats.recording import one_line
+from mimamba.models.signal.montage import Electrode
 
 
 class DatasetError(Mismatch):

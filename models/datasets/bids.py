@@ -14,17 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from drivers.base import DriverError, LibraryMissing, StreamInfo
-from drivers.recording import Recording, read_recording
-from models.datasets.base import Dataset, DatasetError, Trial, facts
-from models.datasets.bidstables import (
-    Span,
+from mimamba.drivers.driver import StreamInfo
+from mimamba.drivers.errors import DriverError, LibraryMissing
+from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.recording import Recording
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial, facts
+from mimamba.models.datasets.bids_tables import (
+    LabelledSpan,
     description,
     labels_of_people,
     labels_of_scans,
     spans,
 )
-from models.montage import Electrode, MontageError, meet_montage
+from mimamba.models.signal.montage import Electrode, MontageError, meet_montage
 
 EXTENSIONS = [".edf", ".bdf", ".vhdr", ".fif", ".set"]
 """Of a recording's first file."""
@@ -86,7 +88,7 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
+class MontageRecording:
     """A recording's facts, and its channels that stand for the montage."""
 
     found: Found
@@ -94,7 +96,7 @@ class Taken:
     met: tuple[Electrode, ...]
     whole: Trial
 
-    def trial(self, span: Span) -> Trial:
+    def trial(self, span: LabelledSpan) -> Trial:
         """An event's span; it may be empty."""
         index = self.whole.index
         rows = slice(*np.searchsorted(index, (span.start, span.stop)).tolist())
@@ -174,7 +176,9 @@ class Bids:
             return {f.path: people[f.person] for f in recordings if f.person in people}
         return labels_of_scans(self.root, column) if table == "scans" else {}
 
-    def _trials(self, taken: Taken, labels: dict[Path, str]) -> Iterator[tuple[Trial, str]]:
+    def _trials(
+        self, taken: MontageRecording, labels: dict[Path, str]
+    ) -> Iterator[tuple[Trial, str]]:
         """Each with its label in words."""
         if not self._makes_trials(taken.found):
             return
@@ -195,7 +199,7 @@ class Bids:
                 )
         return tuple(sorted(set(self.options.classes) or there))
 
-    def _facts(self, taken: Sequence[Taken]) -> tuple[StreamInfo, tuple[Electrode, ...]]:
+    def _facts(self, taken: Sequence[MontageRecording]) -> tuple[StreamInfo, tuple[Electrode, ...]]:
         """Of the whole set, as its recordings tell them."""
         infos = [one.recording.info for one in taken]
         info, montage = facts(self.name, self.root, infos[0].sfreq, taken[0].met)
@@ -252,7 +256,7 @@ def _natural(text: str) -> tuple[int | str, ...]:
     return tuple(int(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-def _take(found: Found, montage: Sequence[str]) -> Taken:
+def _take(found: Found, montage: Sequence[str]) -> MontageRecording:
     """Read a recording; raises DatasetError, which names the file."""
     try:
         recording = read_recording(found.path)
@@ -262,10 +266,10 @@ def _take(found: Found, montage: Sequence[str]) -> Taken:
         raise DatasetError(error.wanted, f"{error.found}{here}", error.remedy) from error
     data = np.ascontiguousarray(recording.data[:, [electrode.row for electrode in met]])
     whole = Trial(found.person, found.name, data, recording.index, ())
-    return Taken(found, replace(recording, data=data), met, whole)
+    return MontageRecording(found, replace(recording, data=data), met, whole)
 
 
-def _check_same(first: Taken, other: Taken) -> None:
+def _check_same(first: MontageRecording, other: MontageRecording) -> None:
     """Raises DatasetError if two recordings differ in their rate or chosen channels."""
     one, two = (
         f"{', '.join(e.channel for e in taken.met)} at {taken.recording.info.sfreq:g} Hz"

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from drivers.base import StreamInfo
-from models.datasets.base import Dataset, Trial
-from models.montage import Electrode
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.datasets.base import Dataset, Trial
+from mimamba.models.signal.montage import Electrode
 
 FORMAT = 1
 """Grows with every change of what is kept, and of how data sets are read."""
@@ -37,7 +37,7 @@ Stamp = tuple[str, int, int]
 """A source file's path, size in bytes and time of change in ns."""
 
 
-class Source(Protocol):
+class DatasetSource(Protocol):
     """A data set's own files."""
 
     @property
@@ -52,7 +52,7 @@ class Source(Protocol):
         ...
 
 
-class Entry(msgspec.Struct, frozen=True):
+class TrialEntry(msgspec.Struct, frozen=True):
     """A trial. ``runs`` are its unbroken stretches: first position, and number of samples."""
 
     person: str
@@ -76,19 +76,21 @@ class Index(msgspec.Struct, frozen=True):
     info: StreamInfo
     montage: tuple[Electrode, ...]
     outputs: dict[str, tuple[str, ...]]
-    entries: tuple[Entry, ...]
+    entries: tuple[TrialEntry, ...]
     n_trials: int
     rest: dict[str, int]
 
 
-class Sealed(msgspec.Struct, frozen=True):
+class ChecksummedIndex(msgspec.Struct, frozen=True):
     """An index with the checksum of its text."""
 
     checksum: int
     index: msgspec.Raw
 
 
-def read_cached(source: Source, montage: Sequence[str], folder: Path | None = None) -> Dataset:
+def read_cached(
+    source: DatasetSource, montage: Sequence[str], folder: Path | None = None
+) -> Dataset:
     """A data set from its cache; where that is not to be trusted, from its files, then kept.
 
     Parameters
@@ -125,7 +127,7 @@ def _stamp(path: Path) -> Stamp:
     return str(path), facts.st_size, facts.st_mtime_ns
 
 
-def _key(source: Source, montage: Sequence[str]) -> str:
+def _key(source: DatasetSource, montage: Sequence[str]) -> str:
     """The entry's name; a source's repr tells its kind, root and options."""
     text = repr((source, list(montage)))
     return f"{source.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -134,7 +136,7 @@ def _key(source: Source, montage: Sequence[str]) -> str:
 def _load(entry: Path, stamps: Sequence[Stamp]) -> Dataset | None:
     """What is kept, or None where it is absent, of other sources, or damaged."""
     try:
-        sealed = msgspec.json.decode((entry / INDEX).read_bytes(), type=Sealed)
+        sealed = msgspec.json.decode((entry / INDEX).read_bytes(), type=ChecksummedIndex)
         if zlib.crc32(bytes(sealed.index)) != sealed.checksum:
             return None
         index = msgspec.json.decode(sealed.index, type=Index)
@@ -198,12 +200,12 @@ def _write(folder: Path, dataset: Dataset, stamps: tuple[Stamp, ...]) -> None:
         dataset.info,
         dataset.montage,
         dataset.outputs,
-        tuple(Entry(t.person, t.name, t.labels, _runs(t.index)) for t in every),
+        tuple(TrialEntry(t.person, t.name, t.labels, _runs(t.index)) for t in every),
         len(dataset.trials),
         {person: places[id(trial)] for person, trial in dataset.rest.items()},
     )
     text = msgspec.json.encode(index)
-    sealed = Sealed(zlib.crc32(text), msgspec.Raw(text))
+    sealed = ChecksummedIndex(zlib.crc32(text), msgspec.Raw(text))
     (folder / INDEX).write_bytes(msgspec.json.encode(sealed))
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
-from models.datasets.matlab import load_matlab, numbers
-from models.datasets.ratings import LABELS, low_or_high
-from models.datasets.unpickler import unpickle_arrays
-from models.montage import meet_montage
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from mimamba.models.datasets.matlab import load_matlab, numbers
+from mimamba.models.datasets.ratings import LABELS, low_or_high
+from mimamba.models.datasets.unpickler import unpickle_arrays
+from mimamba.models.signal.montage import meet_montage
 
 SFREQ = 128.0
 BASELINE = 384

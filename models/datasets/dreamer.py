@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
-from models.datasets.matlab import load_matlab, numbers
-from models.datasets.ratings import LABELS, low_or_high
-from models.montage import meet_montage
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from mimamba.models.datasets.matlab import load_matlab, numbers
+from mimamba.models.datasets.ratings import LABELS, low_or_high
+from mimamba.models.signal.montage import meet_montage
 
 FILE = "DREAMER.mat"
 SFREQ = 128.0

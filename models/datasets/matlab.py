@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.datasets.base import DatasetError, damaged
+from mimamba.models.datasets.base import DatasetError, damaged
 
 BROKEN = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError),

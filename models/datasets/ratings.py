@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.datasets.base import damaged
+from mimamba.models.datasets.base import damaged
 
 LABELS = ("low", "high")
 

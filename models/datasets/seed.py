@@ -19,9 +19,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
-from models.datasets.matlab import load_matlab, numbers
-from models.montage import meet_montage
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from mimamba.models.datasets.matlab import load_matlab, numbers
+from mimamba.models.signal.montage import meet_montage
 
 SFREQ = 200.0
 N_CLIPS = 15

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.datasets.base import damaged
+from mimamba.models.datasets.base import damaged
 
 LARGEST = 2**30
 """Bytes. One person of DEAP has 103 MB."""

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from models.loss import fit_temperature
+from mimamba.models.training.loss import fit_temperature
 
 LEAST = 1e-12
 """A probability counts as at least so much; a forest's are often 0."""

@@ -13,11 +13,16 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import metrics
-from models.evaluation.calibration import temper, temperature_of
-from models.evaluation.contenders import Contender, Task, split_heads, unlabelled
-from models.evaluation.permutation import permuted
-from models.evaluation.protocols import (
+from mimamba.models.evaluation import metrics
+from mimamba.models.evaluation.calibration import temper, temperature_of
+from mimamba.models.evaluation.candidates.candidate import (
+    Candidate,
+    ClassificationTask,
+    split_heads,
+    unlabelled,
+)
+from mimamba.models.evaluation.permutation import permuted
+from mimamba.models.evaluation.protocols import (
     N_FOLDS,
     PROTOCOLS,
     WARNING,
@@ -27,16 +32,16 @@ from models.evaluation.protocols import (
     ProtocolName,
     make_plan,
 )
-from models.evaluation.results import (
-    Evaluation,
+from mimamba.models.evaluation.results import (
+    EvaluationResult,
     Report,
     Result,
     Scores,
     Smoothing,
     mean_and_spread,
 )
-from models.evaluation.smoothing import choose_keep, smooth
-from models.streams import Stream
+from mimamba.models.evaluation.smoothing import choose_keep, smooth
+from mimamba.models.training.hop_sequence import HopSequence
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,9 @@ class Scored:
 
 def run(
     data: str,
-    streams: Sequence[Stream],
-    task: Task,
-    contenders: Sequence[Contender],
+    streams: Sequence[HopSequence],
+    task: ClassificationTask,
+    contenders: Sequence[Candidate],
     *,
     protocols: Sequence[ProtocolName] = PROTOCOLS,
     n_folds: int = N_FOLDS,
@@ -123,10 +128,10 @@ def run(
 def evaluate(
     protocol: ProtocolName,
     plan: Plan,
-    task: Task,
-    contenders: Sequence[Contender],
+    task: ClassificationTask,
+    contenders: Sequence[Candidate],
     on_step: OnStep | None = None,
-) -> Evaluation:
+) -> EvaluationResult:
     """Run one protocol.
 
     Under ``paper`` hops have no neighbours: what carries a state is passed over, and nothing is
@@ -146,7 +151,7 @@ def evaluate(
             for way, scored in zip(ways, _score(contender, parts, task, ways), strict=True):
                 found.setdefault((contender.name, way), []).append(scored)
     tested = [plan.streams[i] for fold in plan.folds for i in fold.test]
-    return Evaluation(
+    return EvaluationResult(
         protocol=protocol,
         warning=WARNING if protocol == "paper" else None,
         notes=plan.notes,
@@ -163,24 +168,24 @@ def evaluate(
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class FoldStreams:
     """A fold's streams; ``whole`` is training and validation together."""
 
-    train: list[Stream]
-    validation: list[Stream]
-    test: list[Stream]
-    whole: list[Stream]
+    train: list[HopSequence]
+    validation: list[HopSequence]
+    test: list[HopSequence]
+    whole: list[HopSequence]
 
 
-def _parts(plan: Plan, fold: Fold) -> Parts:
+def _parts(plan: Plan, fold: Fold) -> FoldStreams:
     train, validation, test = (
         [plan.streams[i] for i in part] for part in (fold.train, fold.validation, fold.test)
     )
-    return Parts(train, validation, test, train + validation)
+    return FoldStreams(train, validation, test, train + validation)
 
 
 def _score(
-    contender: Contender, parts: Parts, task: Task, ways: Sequence[Smoothing]
+    contender: Candidate, parts: FoldStreams, task: ClassificationTask, ways: Sequence[Smoothing]
 ) -> list[list[Scored]]:
     """By way, then by output.
 
@@ -204,7 +209,7 @@ def _score(
 
 
 def _smoothed(
-    probabilities: Sequence[NDArray[np.float64]], streams: Sequence[Stream], keep: float
+    probabilities: Sequence[NDArray[np.float64]], streams: Sequence[HopSequence], keep: float
 ) -> NDArray[np.float64]:
     """All streams' hops in a row."""
     pairs = zip(probabilities, streams, strict=True)

@@ -9,11 +9,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.protocols import ProtocolName
-from models.streams import Stream
+from mimamba.models.evaluation.protocols import ProtocolName
+from mimamba.models.training.hop_sequence import HopSequence
 
 
-def permuted(protocol: ProtocolName, streams: Sequence[Stream], seed: int) -> list[Stream]:
+def permuted(
+    protocol: ProtocolName, streams: Sequence[HopSequence], seed: int
+) -> list[HopSequence]:
     """Give the same signals other labels: an honest evaluation of them comes out at chance.
 
     What changes labels is what the protocol takes for independent. ``subject``: trials, among all

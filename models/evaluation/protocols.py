@@ -20,10 +20,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Mismatch
-from models.evaluation.units import (
+from mimamba.drivers.errors import Mismatch
+from mimamba.models.evaluation.split_units import (
     VALIDATION,
-    Units,
+    SplitUnits,
     covers,
     hold_out,
     leave_out,
@@ -31,7 +31,7 @@ from models.evaluation.units import (
     people,
     trials,
 )
-from models.streams import Stream
+from mimamba.models.training.hop_sequence import HopSequence
 
 ProtocolName: TypeAlias = Literal["paper", "trial", "subject"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "trial", "subject")
@@ -64,13 +64,13 @@ class Fold:
 class Plan:
     """The streams, for ``paper`` cut into single hops, their folds, and what a reader must know."""
 
-    streams: tuple[Stream, ...]
+    streams: tuple[HopSequence, ...]
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
 
 
 def make_plan(
-    protocol: ProtocolName, streams: Sequence[Stream], n_folds: int = N_FOLDS, seed: int = 0
+    protocol: ProtocolName, streams: Sequence[HopSequence], n_folds: int = N_FOLDS, seed: int = 0
 ) -> Plan:
     """Cut streams into folds.
 
@@ -117,8 +117,8 @@ def make_plan(
 
 
 def _paper(
-    streams: Sequence[Stream], n_folds: int, rng: np.random.Generator
-) -> tuple[tuple[Stream, ...], tuple[Fold, ...]]:
+    streams: Sequence[HopSequence], n_folds: int, rng: np.random.Generator
+) -> tuple[tuple[HopSequence, ...], tuple[Fold, ...]]:
     """Deal single hops at random."""
     hops = tuple(
         replace(s, windows=s.windows[i : i + 1], restart=np.ones(1, bool), labels=s.labels[i, None])
@@ -136,12 +136,14 @@ def _paper(
     return hops, tuple(folds)
 
 
-def _say_untested(streams: Sequence[Stream], units: Units, tested: NDArray[np.int64]) -> list[str]:
+def _say_untested(
+    streams: Sequence[HopSequence], units: SplitUnits, tested: NDArray[np.int64]
+) -> list[str]:
     who = {s.person for s, unit in zip(streams, units.of, strict=True) if tested[unit] < 0}
     return [f"learnt from but not tested, {FEW}: {', '.join(sorted(who))}"] if who else []
 
 
-def _too_small(protocol: ProtocolName, streams: Sequence[Stream]) -> ProtocolError:
+def _too_small(protocol: ProtocolName, streams: Sequence[HopSequence]) -> ProtocolError:
     wanted, remedy = {
         "paper": ("at least two windows for each fold", "bring longer trials"),
         "trial": (

@@ -13,9 +13,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from drivers.base import Mismatch
-from drivers.recording import one_line
-from models.evaluation.results import Evaluation, Report, Result
+from mimamba.drivers.errors import Mismatch
+from mimamba.drivers.formats.recording import one_line
+from mimamba.models.evaluation.results import EvaluationResult, Report, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,7 +167,7 @@ def _rows(report: Report) -> list[str]:
     return sorted(order, key=lambda who: order[who])
 
 
-def _marked(evaluation: Evaluation) -> str:
+def _marked(evaluation: EvaluationResult) -> str:
     return f"{evaluation.protocol} (leaks)" if evaluation.warning else evaluation.protocol
 
 
@@ -175,7 +175,7 @@ def _who(result: Result) -> str:
     return result.contender + (", smoothed" if result.smoothing == "smoothed" else "")
 
 
-def _row(evaluation: Evaluation, result: Result) -> list[str]:
+def _row(evaluation: EvaluationResult, result: Result) -> list[str]:
     mean, spread = result.mean, result.spread
     numbers = (mean.accuracy, mean.macro_f1, mean.raw_ece, mean.ece, mean.brier)
     first, *others = (f"{number:.3f}" for number in numbers)

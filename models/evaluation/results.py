@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from models.evaluation.protocols import ProtocolName
-from models.recipes import Recipe
-from models.setting import Setting
-from models.signal import SignalConfig
+from mimamba.models.evaluation.protocols import ProtocolName
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.data_fingerprint import DataFingerprint
+from mimamba.models.training.recipes import Recipe
 
 Smoothing: TypeAlias = Literal["plain", "smoothed"]
 
@@ -58,7 +58,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationResult:
     """One protocol's results.
 
     ``n_hops`` are those tested; ``warning`` must be told with the numbers, ``notes`` say what of
@@ -76,7 +76,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class EvaluationConditions:
     """What was evaluated on what, so that a checkpoint's scores can be told to be its own.
 
     Parameters
@@ -91,7 +91,7 @@ class Conditions:
         As asked for; each protocol says how many it had.
     """
 
-    setting: Setting
+    setting: DataFingerprint
     signal: SignalConfig
     recipes: tuple[Recipe, ...]
     n_folds: int
@@ -125,10 +125,10 @@ class Report:
     outputs: dict[str, tuple[str, ...]]
     seed: int
     permuted: bool
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[EvaluationResult, ...]
     refused: dict[ProtocolName, str]
     missing: tuple[str, ...]
-    conditions: Conditions | None = None
+    conditions: EvaluationConditions | None = None
 
 
 def mean_and_spread(folds: Sequence[Scores]) -> tuple[Scores, Scores]:

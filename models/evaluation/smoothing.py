@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from models.evaluation.contenders import split_heads
-from models.evaluation.metrics import balanced_accuracy, confusion
-from models.streams import Stream
+from mimamba.models.evaluation.candidates.candidate import split_heads
+from mimamba.models.evaluation.metrics import balanced_accuracy, confusion
+from mimamba.models.training.hop_sequence import HopSequence
 
 KEEPS = tuple(1 - 2.0**-k for k in range(7))
 """Shares of the past that are tried; 0 is no smoothing, 63/64 forgets in 64 hops."""
@@ -29,7 +29,9 @@ def smooth(
 
 
 def choose_keep(
-    probabilities: Sequence[NDArray[np.float64]], validation: Sequence[Stream], sizes: Sequence[int]
+    probabilities: Sequence[NDArray[np.float64]],
+    validation: Sequence[HopSequence],
+    sizes: Sequence[int],
 ) -> float:
     """The keep of the best mean balanced accuracy on the validation; of equals the smallest."""
     labels = np.concatenate([stream.labels for stream in validation])

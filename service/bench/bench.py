@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.bench.figures import Figure, NotRun
-from service.bench.machine import Stolen, describe_machine
-from service.bench.registry import choose
+from mimamba.service.bench.figures import Figure, NotRun
+from mimamba.service.bench.machine import StealTime, describe_machine
+from mimamba.service.bench.registry import choose
 
 WIDTH = 120
 """Columns of the table where no terminal says how many there are."""
@@ -45,7 +45,7 @@ def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> boo
         for nth, (name, measurement) in enumerate(chosen.items()):
             told = f"{nth + 1} of {len(chosen)}: {measurement.about}"
             task = progress.add_task(told, total=None)
-            stolen = Stolen()
+            stolen = StealTime()
             try:
                 found[name] = measurement.run(seconds or measurement.seconds)
                 if share := stolen.share():

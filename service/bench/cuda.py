@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.cudagraph import GraphStepper
-from models.device import NoDevice, Precision, find_device
-from models.network import MSiMamba
-from models.stepper import ProcessorStepper, Stepper
-from service.bench import held, steps
-from service.bench.figures import Figure, NotRun
+from mimamba.models.inference.cuda_graphs import GraphStepper
+from mimamba.models.inference.device import NoDevice, find_device
+from mimamba.models.inference.precision import Precision
+from mimamba.models.inference.stepper import CPUStepper, Stepper
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.service.bench import held, steps
+from mimamba.service.bench.figures import Figure, NotRun
 
 BATCHES = (1, 8, 64, 512, 4096)
 RISE, LATENCY_MS, HELD = 1000.0, 0.3, 20_000
@@ -82,7 +83,7 @@ def throughput(
 
 def errors(network: MSiMamba, device: str, precision: Precision) -> list[Figure]:
     """How far a precision's logits are from the processor's in fp32."""
-    exact = answers(ProcessorStepper(network))
+    exact = answers(CPUStepper(network))
     off = answers(GraphStepper(network, device, precision, STREAMS + 1)) - exact
     told = f"{precision}: logits off the processor's"
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivers.base import Mismatch
+from mimamba.drivers.errors import Mismatch
 
 
 class NotRun(Mismatch):

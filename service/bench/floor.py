@@ -11,8 +11,8 @@ import time
 
 import torch
 
-from models.architecture import MSiMambaConfig
-from models.network import MSiMamba
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.msimamba import MSiMamba
 
 SIDE = 1024
 """Of the square matrices whose product tells a processor's rate."""

@@ -11,13 +11,13 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from drivers.base import Chunk
-from models.hops import HopCutter
-from models.prediction import Prediction
-from service.bench.figures import Figure, most
-from service.bench.reference import INFO, packets, reference_checkpoint
-from service.engine import Engine
-from service.history import History, Speaker
+from mimamba.drivers.driver import Chunk
+from mimamba.models.prediction import Prediction
+from mimamba.models.signal.hops import HopCutter
+from mimamba.service.bench.figures import Figure, most
+from mimamba.service.bench.reference import INFO, packets, reference_checkpoint
+from mimamba.service.engine.engine import Engine
+from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
 
 SESSIONS = (1, 10, 100, 1000)
 FLAT = 1.2
@@ -27,12 +27,12 @@ SHARE = 60
 """Sessions that are tried in a second of measuring."""
 
 
-class Watched:
+class SteppedSession:
     """One session without a thread: what it does with a chunk."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._history = History("bench", INFO, Speaker())
+        self._history = EpochLogs("bench", INFO, ActiveModel())
         self._cutter = HopCutter(engine.checkpoint.signal, INFO, range(4), INFO.ch_names)
         self.slot = engine.open(1.0, _forget)
 
@@ -78,7 +78,7 @@ def engine_of_reference() -> Iterator[Engine]:
 
 def cost(engine: Engine, sessions: int) -> float:
     """The processor's time for one session's second of signal, once all are warm; s."""
-    watched = [Watched(engine) for _ in range(sessions)]
+    watched = [SteppedSession(engine) for _ in range(sessions)]
     made = packets(4.0)
     warm = len(made) * 3 // 4
     start = 0.0
@@ -100,9 +100,9 @@ def memory(engine: Engine) -> tuple[float, float]:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        logs = History("bench", INFO, Speaker())
+        logs = EpochLogs("bench", INFO, ActiveModel())
         between = tracemalloc.get_traced_memory()[0]
-        watched = Watched(engine)
+        watched = SteppedSession(engine)
         for chunk in made:
             watched.take(chunk)
         engine.finish(watched.slot)
@@ -115,7 +115,7 @@ def memory(engine: Engine) -> tuple[float, float]:
     return taken / 1e3, rest / 1e3
 
 
-def _worked(engine: Engine, watched: list[Watched]) -> float:
+def _worked(engine: Engine, watched: list[SteppedSession]) -> float:
     """The processor's time so far, s, once all is stepped."""
     for each in watched:
         engine.drain(each.slot)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drivers.clock import local_clock
-from models.hops import Hop
-from models.network import MSiMamba
-from models.prediction import Prediction
-from models.stepper import Stepper
-from service.bench.figures import Figure
-from service.bench.reference import reference_checkpoint
-from service.engine import Engine, Slot
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.inference.stepper import Stepper
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.models.prediction import Prediction
+from mimamba.models.signal.hops import Hop
+from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.reference import reference_checkpoint
+from mimamba.service.engine.engine import Engine, Slot
 
 PERIOD = 0.25
 LATENESS = 0.05

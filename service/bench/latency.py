@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from service.bench.figures import Figure
-from service.latency import PERCENTILES, listen, simulated_service, summary
+from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.latency_probe import PERCENTILES, listen, simulated_service, summary
 
 RATE = 2.0
 """Predictions of the shipped model in a second."""

@@ -25,7 +25,7 @@ def describe_machine() -> str:
     return ", ".join([f"{name}, {os.cpu_count()} cores", *devices, python, f"load {load}"])
 
 
-class Stolen:
+class StealTime:
     """What a virtual machine's host gave to others since this was made; proc_stat(5).
 
     All figures are worse for it, whatever the load within says.

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from drivers import open_driver
-from drivers.base import Driver
-from drivers.clock import local_clock
-from drivers.outlet import Outlet
-from models.hops import HopCutter
-from models.signal import SignalConfig
-from service.bench.figures import Figure, NotRun
-from service.bench.reference import INFO, PACKET, packets
-from service.history import SIGNAL_SECONDS
-from service.log import SignalLog
+from mimamba.drivers.driver import Driver
+from mimamba.drivers.lsl.outlet import Outlet
+from mimamba.drivers.open import open_driver
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.signal.hops import HopCutter
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.service.bench.figures import Figure, NotRun
+from mimamba.service.bench.reference import INFO, PACKET, packets
+from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.sessions.log import SignalLog
 
 BUFFER = 4.0
 """Seconds that MNE-LSL's stream keeps."""

@@ -6,13 +6,12 @@ import time
 
 import torch
 
-from drivers.synthesis import Synthesis
-from models.checkpoint import Checkpoint, load_checkpoint
-from models.decoder import StreamingDecoder
-from models.demo import chunks
-from service.bench.figures import Figure
-from service.bench.reference import INFO, reference_checkpoint
-from service.score import CHUNK
+from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from mimamba.models.decoding.decoder import CHUNK, StreamingDecoder
+from mimamba.models.fitting.demo import chunks
+from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.reference import INFO, reference_checkpoint
 
 AIM = 500
 LEAST = CHUNK

@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from drivers.base import Chunk, StreamInfo
-from drivers.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
-from models.architecture import REFERENCE
-from models.checkpoint import Checkpoint, Header, save_checkpoint
-from models.signal import SignalConfig
-from models.training import new_network
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from mimamba.models.network.config import REFERENCE
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.trainer import new_network
 
 INFO = StreamInfo("Muse", "bench", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, simulated=True)
 PACKET = 12
@@ -22,7 +22,7 @@ PACKET = 12
 def reference_checkpoint() -> Checkpoint:
     """The same each time; four hops a second."""
     n_outputs = REFERENCE.n_outputs
-    header = Header(
+    header = CheckpointHeader(
         name="reference",
         architecture=REFERENCE,
         montage=CH_NAMES,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from drivers.base import Mismatch
-from service.bench.figures import Figure
+from mimamba.drivers.errors import Mismatch
+from mimamba.service.bench.figures import Figure
 
 
 class NoMeasurement(Mismatch):
@@ -29,7 +29,7 @@ class Measurement:
 
     def run(self, seconds: float) -> list[Figure]:
         """Measure for about so many seconds."""
-        module = importlib.import_module(f"service.bench.{self.module}")
+        module = importlib.import_module(f"mimamba.service.bench.{self.module}")
         return cast("Callable[[float], list[Figure]]", module.measure)(seconds)
 
 

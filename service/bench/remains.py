@@ -1,6 +1,6 @@
 """``mimamba serve`` that says, once it has ended, what is left of it: the program of the soak.
 
-Its last line is ``Remains`` in JSON, beside the log on stderr.
+Its last line is ``Leftovers`` in JSON, beside the log on stderr.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from typing import ClassVar
 
 import msgspec
 
-from service.serve import make_settings, serve
-from service.server import Server
+from mimamba.service.server.serve import serve
+from mimamba.service.server.server import Server
+from mimamba.service.settings.load import make_settings
 
-PROGRAM = "from service.bench.remains import main; main()"
+PROGRAM = "from mimamba.service.bench.remains import main; main()"
 SETTLING = 1.0
 """Seconds that threads have for their last steps, when the server has returned."""
 
 
-class Remains(msgspec.Struct, tag="remains"):
+class Leftovers(msgspec.Struct, tag="remains"):
     """Tasks when all was shut down, and threads when the server had returned, by what they are."""
 
     tasks: list[str]
     threads: list[str]
 
 
-class Watched(Server):
+class TaskWatch(Server):
     """Remembers the tasks that are left at its end; asyncio would cancel them unseen."""
 
     tasks: ClassVar[list[str]] = []
@@ -47,8 +48,8 @@ class Watched(Server):
 def main() -> None:
     """Serve as the environment says, until a signal; then tell what is left."""
     signal.signal(signal.SIGTERM, _stay)  # uvicorn gives the signal back when it has served
-    serve(make_settings({}), Watched)
-    remains = Remains(Watched.tasks, [repr(each) for each in threads_left()])
+    serve(make_settings({}), TaskWatch)
+    remains = Leftovers(TaskWatch.tasks, [repr(each) for each in threads_left()])
     sys.stderr.write(msgspec.json.encode(remains).decode() + "\n")
 
 

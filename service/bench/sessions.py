@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 
-from service.bench.figures import Figure
-from service.bench.wire import ask, connected, say
-from service.messages import PredictionMessage, SessionState, Subscribe, decode_server
-from service.served import STARTING, Served, served
+from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.service_process import STARTING, ServiceProcess, served
+from mimamba.service.bench.wire import ask, connected, say
+from mimamba.service.protocol.messages import (
+    PredictionMessage,
+    SessionState,
+    Subscribe,
+    decode_server,
+)
 
 SESSIONS = (1, 64, 200)
 SHARE = 8
@@ -53,7 +58,7 @@ def measure_sessions(sessions: int, seconds: float) -> list[Figure]:
         return asyncio.run(figures(service, sessions, seconds))
 
 
-async def figures(service: Served, sessions: int, seconds: float) -> list[Figure]:
+async def figures(service: ServiceProcess, sessions: int, seconds: float) -> list[Figure]:
     """How a service fares that watches so many simulated headsets."""
     hops = await follow(service, sessions, seconds)
     within = IN_TIME if sessions < SESSIONS[-1] else LATENESS
@@ -71,7 +76,7 @@ async def figures(service: Served, sessions: int, seconds: float) -> list[Figure
     ]
 
 
-async def follow(service: Served, sessions: int, seconds: float) -> Hops:
+async def follow(service: ServiceProcess, sessions: int, seconds: float) -> Hops:
     """Hear all predictions for so long, once all sessions have warmed up."""
     hops, ready = Hops(), set[str]()
     end = time.monotonic() + 2 * STARTING
@@ -101,7 +106,7 @@ async def hear(client: ClientConnection, end: float) -> object:
         return None
 
 
-async def skipped_by(service: Served) -> int:
+async def skipped_by(service: ServiceProcess) -> int:
     """Hops that a busy engine has skipped so far."""
     _, told = await ask(service.url, "/metrics")
     lines = told.decode().splitlines()

@@ -10,16 +10,16 @@ from functools import partial
 import numpy as np
 from scipy.signal import sosfilt, upfirdn
 
-from drivers.base import Chunk
-from models.bands import BandMeter
-from models.hops import HopCutter
-from models.meter import QualityMeter
-from models.quarters import Quarters
-from models.signal import SignalConfig, SignalPath
-from service.bench.figures import Figure
-from service.bench.reference import INFO, PACKET, packets
-from service.history import SIGNAL_SECONDS
-from service.log import SignalLog
+from mimamba.drivers.driver import Chunk
+from mimamba.models.signal.band_power import BandMeter
+from mimamba.models.signal.channel_quality import QualityMeter
+from mimamba.models.signal.hops import HopCutter
+from mimamba.models.signal.preprocessing import SignalConfig, SignalPath
+from mimamba.models.signal.sliding_window import SlidingWindow
+from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.reference import INFO, PACKET, packets
+from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.sessions.log import SignalLog
 
 LENGTH = 4.0
 """Seconds of signal that are worked on at a time."""
@@ -52,7 +52,7 @@ def _hops(sfreq: float) -> Callable[[Chunk], object]:
 
 
 def _meters() -> Callable[[Chunk], object]:
-    quarters, quality, bands = Quarters(INFO), QualityMeter(INFO), BandMeter(INFO)
+    quarters, quality, bands = SlidingWindow(INFO), QualityMeter(INFO), BandMeter(INFO)
 
     def take(chunk: Chunk) -> None:
         for newest in quarters.feed(chunk):

@@ -21,14 +21,14 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 
-from drivers.synthesis import CH_NAMES, Synthesis
-from service.bench.figures import Figure, most
-from service.bench.remains import PROGRAM, Remains
-from service.bench.visitors import TOPICS, Visitors, told_so_far
-from service.bench.wire import ask, connected, say
-from service.history import HOUR
-from service.messages import Subscribe
-from service.served import Begun, Served, begun
+from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesis
+from mimamba.service.bench.figures import Figure, most
+from mimamba.service.bench.remains import PROGRAM, Leftovers
+from mimamba.service.bench.service_process import ServiceProcess, StartingProcess, begun
+from mimamba.service.bench.visitors import TOPICS, LoadClients, told_so_far
+from mimamba.service.bench.wire import ask, connected, say
+from mimamba.service.protocol.messages import Subscribe
+from mimamba.service.sessions.epoch_logs import HOUR
 
 SPEED = 8
 WATCHED, MOVED, LIVE = "/long.csv?", "/short.csv?", "simulate://?seed=1"
@@ -90,11 +90,11 @@ def write_muse(path: Path, rounds: int) -> Path:
     return path
 
 
-async def soak(begun: Begun, seconds: float) -> list[Figure]:
+async def soak(begun: StartingProcess, seconds: float) -> list[Figure]:
     """Visit for so long, then stop the service in the midst of it."""
     service = begun.served()
     watched, moved, recorded = await opened(service)
-    visitors = Visitors(service.url, watched, moved, recorded)
+    visitors = LoadClients(service.url, watched, moved, recorded)
     end = time.monotonic() + seconds
     passers = [asyncio.create_task(visitors.come_and_go(end)) for _ in range(PASSERS_BY)]
     memory, told = await look(service, watched, seconds)
@@ -115,7 +115,7 @@ async def soak(begun: Begun, seconds: float) -> list[Figure]:
     ]
 
 
-async def opened(service: Served) -> tuple[str, str, str]:
+async def opened(service: ServiceProcess) -> tuple[str, str, str]:
     """The ids of the three sessions, once they are open."""
     while True:
         _, told = await ask(service.url, "/v1/sessions")
@@ -129,7 +129,7 @@ def _id(found: dict[str, dict[str, str]], part: str) -> str:
     return next(each["id"] for source, each in found.items() if part in source)
 
 
-async def look(service: Served, session: str, seconds: float) -> tuple[Memory, int]:
+async def look(service: ServiceProcess, session: str, seconds: float) -> tuple[Memory, int]:
     """Memory in the course of time, and the predictions there were when its logs were full."""
     start, period = time.monotonic(), seconds / 100
     full = full_after(seconds)
@@ -168,12 +168,12 @@ def of_memory(memory: Memory, told: int, seconds: float) -> list[Figure]:
 
 def of_log(lines: Sequence[str], erred: int) -> list[Figure]:
     """Warnings but for those that visitors asked for, and the tasks and threads that are left."""
-    remains = Remains(["unknown: the service did not say"], ["unknown: the service did not say"])
+    remains = Leftovers(["unknown: the service did not say"], ["unknown: the service did not say"])
     loud: list[str] = []
     asked_for = 0
     for line in lines:
         event = read_line(line)
-        if isinstance(event, Remains):
+        if isinstance(event, Leftovers):
             remains = event
         elif event.get("event") in ASKED_FOR and event.get("level") == "warning":
             asked_for += 1
@@ -187,13 +187,13 @@ def of_log(lines: Sequence[str], erred: int) -> list[Figure]:
     ]
 
 
-def read_line(line: str) -> Remains | dict[str, object]:
+def read_line(line: str) -> Leftovers | dict[str, object]:
     """An event of the log; what is none has gone past it, and is as bad as an error."""
     try:
         told: dict[str, object] = msgspec.json.decode(line)
     except msgspec.DecodeError:
         return {"level": "error", "event": line}
-    return msgspec.convert(told, Remains) if told.get("type") == "remains" else told
+    return msgspec.convert(told, Leftovers) if told.get("type") == "remains" else told
 
 
 def none_of(what: str, found: Sequence[str]) -> Figure:

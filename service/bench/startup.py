@@ -14,10 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.bench.figures import Figure, most
-from service.bench.wire import connected, say
-from service.messages import PredictionMessage, SessionState, Since, Subscribe, decode_server
-from service.served import STARTING, begun
+from mimamba.service.bench.figures import Figure, most
+from mimamba.service.bench.service_process import STARTING, begun
+from mimamba.service.bench.wire import connected, say
+from mimamba.service.protocol.messages import (
+    Position,
+    PredictionMessage,
+    SessionState,
+    Subscribe,
+    decode_server,
+)
 
 EACH = 10.0
 """Seconds that a start takes, about: the model is warm after some 5 s of signal."""
@@ -26,7 +32,7 @@ FIRST, OK, MEMORY = 6.0, 10.0, 600.0
 
 
 @dataclass(frozen=True)
-class Start:
+class StartupFigures:
     """Seconds from the start of the process to what it came to, and its memory in the end, MB.
 
     ``worked`` is the processor's time up to the first prediction, which other programs disturb
@@ -57,14 +63,14 @@ def measure(seconds: float) -> list[Figure]:
     ]
 
 
-def start() -> Start:
+def start() -> StartupFigures:
     """Start a service once, and hear its first predictions."""
     began = time.monotonic()
     with begun("simulate://", model="demo") as process:
         service = process.served()
         reached = time.monotonic() - began
         first, worked, ok = asyncio.run(hear(service.url, service.pid))
-        return Start(reached, first - began, ok - began, worked, service.rss())
+        return StartupFigures(reached, first - began, ok - began, worked, service.rss())
 
 
 async def hear(url: str, pid: int) -> tuple[float, float, float]:
@@ -74,7 +80,7 @@ async def hear(url: str, pid: int) -> tuple[float, float, float]:
         while True:
             message = decode_server(await client.recv())
             if isinstance(message, SessionState) and message.state == "opened":
-                await say(client, Subscribe(message.session, ["prediction"], Since("")))
+                await say(client, Subscribe(message.session, ["prediction"], Position("")))
             elif isinstance(message, PredictionMessage):
                 if not first:
                     first, worked = time.monotonic(), processor_time(pid)

@@ -17,15 +17,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from models.architecture import REFERENCE
-from models.evaluation.architectures import Unavailable, build
-from models.evaluation.contenders import Task
-from models.maps import LEAST
-from models.network import MSiMamba, dominant_periods, zscore
-from models.signal import SignalConfig
-from models.stepper import ProcessorStepper, Stepper
-from service.bench.figures import Figure, most
-from service.bench.floor import Machine, moved_bytes, multiply_adds
+from mimamba.models.evaluation.candidates.braindecode import NetworkUnavailable, build
+from mimamba.models.evaluation.candidates.candidate import ClassificationTask
+from mimamba.models.inference.cpu.mstb import LEAST
+from mimamba.models.inference.stepper import CPUStepper, Stepper
+from mimamba.models.network.config import REFERENCE
+from mimamba.models.network.msimamba import MSiMamba, dominant_periods, zscore
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.service.bench.figures import Figure, most
+from mimamba.service.bench.floor import Machine, moved_bytes, multiply_adds
 
 BATCHES = (1, 8, 64, 512, 4096)
 RIVALS = ("EEGNet", "EEGConformer")
@@ -46,7 +46,7 @@ def measure(seconds: float) -> list[Figure]:
     """All figures, in about so many seconds, and at least one round of each."""
     with one_thread(), torch.inference_mode():
         network = random_network()
-        figures = latency(stepping(ProcessorStepper(network), windows(1)), seconds / 6, LATENCY_MS)
+        figures = latency(stepping(CPUStepper(network), windows(1)), seconds / 6, LATENCY_MS)
         for batch in BATCHES:
             figures += throughput(network, batch, seconds / 6)
     return figures
@@ -121,7 +121,7 @@ def contenders(
     network: MSiMamba, x: Windows
 ) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
     """What is compared, and the hops of one call."""
-    step = stepping(ProcessorStepper(network), x)
+    step = stepping(CPUStepper(network), x)
     calls: dict[str, Callable[[], object]] = {"step": step, "naive": naive(network, x)}
     hops = {"step": len(x), "naive": NAIVE}
     for name, rival in rivals(x[:SLICE]).items():
@@ -177,12 +177,12 @@ def naive(network: MSiMamba, x: Windows) -> Callable[[], None]:
 
 def rivals(x: Windows) -> dict[str, Callable[[], object]]:
     """Those of braindecode's networks that can be had here, on the same windows."""
-    task = Task({"state": ("a", "b", "c", "d")}, MONTAGE, SignalConfig())
+    task = ClassificationTask({"state": ("a", "b", "c", "d")}, MONTAGE, SignalConfig())
     given, found = torch.from_numpy(x), dict[str, Callable[[], object]]()
     for name in RIVALS:
         try:
             found[name] = partial(build(name, task).eval(), given)
-        except Unavailable:
+        except NetworkUnavailable:
             continue  # what is not here has no line
     return found
 

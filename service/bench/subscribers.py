@@ -19,12 +19,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from drivers.clock import local_clock
-from service.bench.figures import Figure, most
-from service.bench.wire import ask, connected, say
-from service.keepalive import PATIENCE
-from service.messages import Signal, Skipped, Subscribe, decode_server
-from service.served import STARTING, Served, served
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.service.bench.figures import Figure, most
+from mimamba.service.bench.service_process import STARTING, ServiceProcess, served
+from mimamba.service.bench.wire import ask, connected, say
+from mimamba.service.protocol.messages import SignalMessage, Skipped, Subscribe, decode_server
+from mimamba.service.stream.stalled_clients import PATIENCE
 
 READERS, STALLED = 500, 50
 SHARE = 25
@@ -44,7 +44,7 @@ TOLD, CLOSED, CAUGHT_UP, LEFT = "told what they skipped", "closed", "caught up",
 
 
 @dataclass
-class Heard:
+class SubscriberTotals:
     """What all readers together were told."""
 
     ages: list[float] = field(default_factory=list)
@@ -79,14 +79,14 @@ async def subscribed(
         await client.__aexit__(None, None, None)
 
 
-async def read(url: str, limit: asyncio.Semaphore, heard: Heard) -> None:
+async def read(url: str, limit: asyncio.Semaphore, heard: SubscriberTotals) -> None:
     """Read as fast as it comes, until cancelled."""
     following: int | None = None
     async with subscribed(url, limit) as client:
         try:
             while True:
                 message = decode_server(await client.recv())
-                if isinstance(message, Signal):
+                if isinstance(message, SignalMessage):
                     stamps = np.frombuffer(message.timestamps, "<f8")
                     if following is not None:
                         heard.lost += message.first - following
@@ -108,16 +108,18 @@ async def stall(url: str, limit: asyncio.Semaphore, over: asyncio.Event) -> str:
                     message = decode_server(await client.recv())
                     if isinstance(message, Skipped):
                         return TOLD
-                    if isinstance(message, Signal):
+                    if isinstance(message, SignalMessage):
                         newest = np.frombuffer(message.timestamps, "<f8")[-1]
                         if local_clock() - newest < 1:
                             return CAUGHT_UP
         return CLOSED if client.state is not State.OPEN else LEFT
 
 
-async def subscribers(service: Served, seconds: float, readers: int, stalled: int) -> list[Figure]:
+async def subscribers(
+    service: ServiceProcess, seconds: float, readers: int, stalled: int
+) -> list[Figure]:
     """Figures of those who read, beside others that do not."""
-    heard, limit, over = Heard(), asyncio.Semaphore(AT_ONCE), asyncio.Event()
+    heard, limit, over = SubscriberTotals(), asyncio.Semaphore(AT_ONCE), asyncio.Event()
     tasks = [asyncio.create_task(read(service.url, limit, heard)) for _ in range(readers)]
     stalls = [asyncio.create_task(stall(service.url, limit, over)) for _ in range(stalled)]
     await until_subscribed(service, readers + stalled)
@@ -161,7 +163,7 @@ def compared(alone: list[Figure], beside: list[Figure]) -> list[Figure]:
     return [most("age, p50, beside those that do not read", rise, "times", NOISE)]
 
 
-def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:
+def figures(told: str, heard: SubscriberTotals, seconds: float) -> list[Figure]:
     """What readers were told in so many seconds of one of them."""
     lost = heard.lost + heard.skips + heard.closed
     found = [
@@ -175,7 +177,7 @@ def figures(told: str, heard: Heard, seconds: float) -> list[Figure]:
     return found
 
 
-async def until_subscribed(service: Served, count: int) -> None:
+async def until_subscribed(service: ServiceProcess, count: int) -> None:
     """Wait until so many connections are there, and a second for the last of them."""
     async with asyncio.timeout(STARTING):
         while json.loads((await ask(service.url, "/healthz"))[1])["subscribers"] < count:

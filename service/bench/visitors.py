@@ -14,8 +14,16 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from service.bench.wire import ask, connected, say
-from service.messages import Mark, Ping, Subscribe, Subscribed, Topic, Unsubscribe, decode_server
+from mimamba.service.bench.wire import ask, connected, say
+from mimamba.service.protocol.messages import (
+    Mark,
+    Ping,
+    Subscribe,
+    Subscribed,
+    Topic,
+    Unsubscribe,
+    decode_server,
+)
 
 TOPICS: list[Topic] = ["prediction", "quality", "bands", "marker", "link", "signal"]
 STAY = 3.0
@@ -29,7 +37,7 @@ PATHS = (
 RUBBISH = (b"\x00", b"{}", b'{"type": "shout"}', b"[" * 5000, b"\xff" * 300, b"")
 
 
-class Visitors:
+class LoadClients:
     """All who visit a service, and how they fared.
 
     Parameters

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from service.client import stream_url
-from service.messages import MSGPACK_SUBPROTOCOL, ClientMessage, encode
+from mimamba.service.client.client import stream_url
+from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, ClientMessage, encode
 
 PATIENCE = 60.0
 """Seconds that an answer may take."""

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from drivers.simulate import PACKET_SECONDS
+from mimamba.drivers.simulator.driver import PACKET_SECONDS
 
 MIMAMBA = Path(sys.executable).with_name("mimamba")
 PATIENCE = 30.0

@@ -18,13 +18,13 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from drivers.base import StreamInfo
-from drivers.recording import Recording
-from drivers.synthesis import Synthesis
-from drivers.writers.edf import write_edf
-from service.bench.machine import describe_machine
-from service.page import find_page
-from service.served import served
+from mimamba.drivers.driver import StreamInfo
+from mimamba.drivers.formats.edf.writer import write_edf
+from mimamba.drivers.formats.recording import Recording
+from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.service.bench.machine import describe_machine
+from mimamba.service.bench.service_process import served
+from mimamba.service.http.page import find_page
 from tests.browser import find_browser
 
 SFREQ = 256

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from drivers.recording import read_recording
-from tests.drivers.files import FORMATS
+from mimamba.drivers.formats.read import read_recording
+from tests.drivers.formats.files import FORMATS
 
 LIMITS = {"XDF": 2.0, "EDF+": 2.0, "BDF+": 2.0}
 """Seconds per hour of signal."""

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
 
-from models import ssm
-from models.architecture import REFERENCE
-from models.cuda import Kernels, describe, load_kernels
-from models.network import MSiMamba
+from mimamba.models.network import ssm
+from mimamba.models.network.config import REFERENCE
+from mimamba.models.network.mamba_kernels import MambaKernels, describe, load_kernels
+from mimamba.models.network.msimamba import MSiMamba
 
 SEQUENCES, HOPS = 16, 16
 
@@ -54,7 +54,7 @@ def main() -> None:
     table = Table("backend", "device", "steps/s", title="Training")
     with mock.patch.object(ssm, "kernels_for", return_value=None):
         table.add_row("PyTorch", name, f"{steps_per_second(device, steps):.2f}")
-    if device.type == "cuda" and isinstance(load_kernels(), Kernels):
+    if device.type == "cuda" and isinstance(load_kernels(), MambaKernels):
         table.add_row("mamba-ssm", name, f"{steps_per_second(device, steps):.2f}")
     else:
         table.add_row("mamba-ssm", name, f"not run: {describe(device)}")

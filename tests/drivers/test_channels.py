@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.base import BadChannels
-from drivers.channels import ChannelChoice, Picks
-from drivers.source import parse_source
+from mimamba.drivers.channels import ChannelChoice, ChannelSelection
+from mimamba.drivers.errors import BadChannels
+from mimamba.drivers.url import parse_source
 
 MUSE = ("TP9", "AF7", "AF8", "TP10")
 
 
-def pick(query: str, available: tuple[str, ...] = MUSE) -> Picks:
+def pick(query: str, available: tuple[str, ...] = MUSE) -> ChannelSelection:
     return ChannelChoice.of(parse_source(f"lsl://?{query}")).pick(available)
 
 
 def test_nothing_asked_for_is_all() -> None:
-    assert pick("") == Picks((0, 1, 2, 3), MUSE)
+    assert pick("") == ChannelSelection((0, 1, 2, 3), MUSE)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def test_nothing_asked_for_is_all() -> None:
 def test_channels_in_the_order_asked_for(
     query: str, rows: tuple[int, ...], names: tuple[str, ...]
 ) -> None:
-    assert pick(query) == Picks(rows, names)
+    assert pick(query) == ChannelSelection(rows, names)
 
 
 def test_a_layout_names_four_picks() -> None:
     available = tuple(f"ch{n}" for n in range(1, 9))
-    assert pick("channels=1,2,3,8&names=Muse", available) == Picks((0, 1, 2, 7), MUSE)
+    assert pick("channels=1,2,3,8&names=Muse", available) == ChannelSelection((0, 1, 2, 7), MUSE)
 
 
 def test_a_name_goes_before_a_number() -> None:

@@ -1,4 +1,4 @@
-"""What ``drivers.base.Driver`` promises, asked of every driver that needs no hardware."""
+"""What ``drivers.driver.Driver`` promises, asked of every driver that needs no hardware."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from drivers import open_driver
-from drivers.base import BadChannels, BadSource, Chunk, Driver, DriverError
-from drivers.clock import local_clock
-from tests.drivers import xdffile
-from tests.drivers.cyton import Cyton
-from tests.drivers.files import FORMATS
+from mimamba.drivers.driver import Chunk, Driver
+from mimamba.drivers.errors import BadChannels, BadSource, DriverError
+from mimamba.drivers.open import open_driver
+from mimamba.drivers.timing.clock import local_clock
+from tests.drivers.brainflow.cyton import Cyton
+from tests.drivers.formats.files import FORMATS
+from tests.drivers.formats.xdf import xdffile
 
 SFREQ = 256.0
 EVENTUALLY = 20.0

@@ -11,10 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import open_driver
-from drivers.base import BadSource, Chunk, LinkChange, Marker, StreamInfo, StreamLost
-from drivers.clock import local_clock
-from drivers.push import HELD, LEAP, SLEW, BadSamples, Inbox, Packet, PushDriver, Translation
+from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
+from mimamba.drivers.errors import BadSource, StreamLost
+from mimamba.drivers.open import open_driver
+from mimamba.drivers.push import (
+    HELD,
+    LEAP,
+    SLEW,
+    BadSamples,
+    ClockTranslation,
+    Inbox,
+    Packet,
+    PushDriver,
+)
+from mimamba.drivers.timing.clock import local_clock
 
 SFREQ = 100.0
 INFO = StreamInfo("Far", "far-1", SFREQ, ("A", "B"))
@@ -154,7 +164,7 @@ def test_a_marker_comes_once_though_its_packet_was_dropped_after_it_had_arrived(
 def test_time_goes_on_evenly_whatever_the_estimates_say(
     parts: list[tuple[int, float]], offset: float
 ) -> None:
-    translate, at = Translation(), 0
+    translate, at = ClockTranslation(), 0
     came, made = [], []
     for n_times, error in parts:
         theirs = 5.0 + (at + np.arange(n_times)) / SFREQ
@@ -169,7 +179,7 @@ def test_time_goes_on_evenly_whatever_the_estimates_say(
 
 
 def test_a_machine_that_slept_is_followed_at_once_but_never_backward() -> None:
-    translate = Translation()
+    translate = ClockTranslation()
     translate(np.array([1.0, 2.0]), 100.0)
     after = translate(np.array([3.0, 4.0]), 100.0 + 2 * LEAP)
     np.testing.assert_allclose(after, [105.0, 106.0])

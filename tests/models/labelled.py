@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivers.base import StreamInfo
-from models.architecture import MSiMambaConfig
-from models.datasets.base import Dataset, Trial
-from models.montage import meet_montage
-from models.recipes import Recipe
-from models.signal import SignalConfig
-from models.training import TrainingConfig
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.datasets.base import Dataset, Trial
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.signal.montage import meet_montage
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.recipes import Recipe
+from mimamba.models.training.trainer import TrainingConfig
 
 CH_NAMES = ("T7", "Fp1", "Fp2", "T8")
 MUSE = ("TP9", "AF7", "AF8", "TP10")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import sosfilt, upfirdn
 
-from drivers.base import Chunk, Samples, Seconds, StreamInfo
-from models.hops import Hop, HopCutter
-from models.signal import SignalConfig, SignalPath
+from mimamba.drivers.driver import Chunk, Samples, Seconds, StreamInfo
+from mimamba.models.signal.hops import Hop, HopCutter
+from mimamba.models.signal.preprocessing import SignalConfig, SignalPath
 
 CONFIG = SignalConfig()
 NAMES = ("TP9", "AF7")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.page.pictures import SIZES, shots
 from tests.service.live import live
-from tests.service.recordings import write_muse
+from tests.service.muse_recordings import write_muse
 
 LINK = "[data-testid=link-state]"
 

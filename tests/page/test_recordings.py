@@ -7,11 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from drivers.recording import read_recording
-from drivers.replay import SLOWEST
+from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.replay.driver import SLOWEST
 from tests.page.pictures import shots
 from tests.service.live import live
-from tests.service.recordings import write_muse
+from tests.service.muse_recordings import write_muse
 
 
 def look(page: Page, name: str) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.page.pictures import shots
 from tests.service.live import live
-from tests.service.recordings import write_muse
+from tests.service.muse_recordings import write_muse
 
 NOTHING = "\N{EN DASH}"
 DRAWN = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>

@@ -8,17 +8,17 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from drivers.replay import SLOWEST
-from models.checkpoint import load_checkpoint
-from tests.drivers.bluez import Adapter, bluez
-from tests.drivers.test_search import GANGLION, LATE, MUSE, OTHERS
+from mimamba.drivers.replay.driver import SLOWEST
+from mimamba.models.checkpoints.checkpoint import load_checkpoint
+from tests.drivers.discovery.bluez import Adapter, bluez
+from tests.drivers.discovery.test_bluetooth import GANGLION, LATE, MUSE, OTHERS
 from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.seen import seen
 from tests.page.test_now import words
 from tests.service.live import live
 from tests.service.models import random_checkpoint
-from tests.service.recordings import write_muse
+from tests.service.muse_recordings import write_muse
 
 REST = 10.0
 """Seconds of the shortest baseline."""

@@ -19,19 +19,20 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 from websockets.typing import Subprotocol
 
-from service.app import make_app
-from service.client import stream_url
-from service.gate import GRACE
-from service.keepalive import PATIENCE as READING
-from service.messages import (
+from mimamba.service.auth.websocket_auth import GRACE
+from mimamba.service.client.client import stream_url
+from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
     ClientMessage,
     ServerMessage,
     decode_server,
     encode,
 )
-from service.serve import Start, bind, make_config, make_settings
-from service.server import Server
+from mimamba.service.server.app import make_app
+from mimamba.service.server.serve import SourceOpener, bind, make_config
+from mimamba.service.server.server import Server
+from mimamba.service.settings.load import make_settings
+from mimamba.service.stream.stalled_clients import PATIENCE as READING
 
 PATIENCE = 30.0
 """Seconds after which what should come is not awaited any more."""
@@ -107,7 +108,7 @@ def live(
     listener = bind(made.host, made.port)
     # A small buffer, which accepted sockets inherit, so that a stall shows soon.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-    start = Start(made, Console(quiet=True))
+    start = SourceOpener(made, Console(quiet=True))
     app = make_app(made, start, grace=grace)
     start.server = server = Server(make_config(app, made, patience), app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

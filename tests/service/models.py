@@ -6,10 +6,15 @@ from pathlib import Path
 
 import torch
 
-from models.architecture import MSiMambaConfig
-from models.checkpoint import Checkpoint, Header, load_checkpoint, save_checkpoint
-from models.network import MSiMamba
-from models.signal import SignalConfig
+from mimamba.models.checkpoints.checkpoint import (
+    Checkpoint,
+    CheckpointHeader,
+    load_checkpoint,
+    save_checkpoint,
+)
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.models.signal.preprocessing import SignalConfig
 
 
 def random_checkpoint(folder: Path, name: str = "random", baseline: float = 0.0) -> Checkpoint:
@@ -18,7 +23,7 @@ def random_checkpoint(folder: Path, name: str = "random", baseline: float = 0.0)
         n_channels=4, n_times=64, n_outputs=4, hidden=4, d_model=16, d_ff=16, n_layers=1
     )
     torch.manual_seed(0)
-    header = Header(
+    header = CheckpointHeader(
         name=name,
         architecture=config,
         montage=("TP9", "AF7", "AF8", "TP10"),

@@ -12,10 +12,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from drivers.base import Chunk, StreamInfo
-from service.engine import Engine
-from service.session import Session
-from service.whose import Whose
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.service.engine.engine import Engine
+from mimamba.service.people.subject import Subject
+from mimamba.service.sessions.session import Session
 
 INFO = StreamInfo(
     "Scripted headset", "00:11:22", 256.0, ("TP9", "AF7", "AF8", "TP10"), 1000 / 2048, 1000.0
@@ -54,7 +54,9 @@ class Script:
 class Stage:
     """A session that follows a script."""
 
-    def __init__(self, engine: Engine | None, info: StreamInfo, whose: Whose | None = None) -> None:
+    def __init__(
+        self, engine: Engine | None, info: StreamInfo, whose: Subject | None = None
+    ) -> None:
         self.script = Script(info)
         self.session = Session(
             "scripted", "simulate://", engine, True, 1.0, self, self._connect, whose
@@ -96,7 +98,7 @@ class Stage:
 
 @contextmanager
 def staged(
-    engine: Engine | None, live: bool = False, whose: Whose | None = None
+    engine: Engine | None, live: bool = False, whose: Subject | None = None
 ) -> Iterator[Stage]:
     """A session on a script; ended, threads and all, on leaving. A live one may skip hops."""
     before = set(threading.enumerate())

@@ -1,5 +1,5 @@
 /**
- * Wire protocol v1 as in service/messages.py, from the page's side.
+ * Wire protocol v1 as in service/protocol/messages.py, from the page's side.
  *
  * Frames are msgpack. Unknown fields and unknown messages are ignored.
  */

@@ -1,6 +1,6 @@
 import { ask } from './rest';
 
-/** What a session can be made of, as in drivers/scan.py, drivers/nearby.py, models/catalogue.py, service/register.py. */
+/** What a session can be made of, as in drivers/discovery/discover.py, drivers/discovery/headsets.py, models/checkpoints/catalog.py, service/recordings/people_index.py. */
 export interface Offers {
   /** Listens for headsets and LSL streams for so many seconds. */
   sources(seconds: number): Promise<Sources>;

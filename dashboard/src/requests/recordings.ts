@@ -1,7 +1,7 @@
 import { LoginNeeded, ask, refusal } from './rest';
 import type { Listed } from '../state/session.svelte';
 
-/** A recording as in service/card.py. */
+/** A recording as in service/recordings/metadata.py. */
 export interface Recording {
   name: string;
   state: 'recording' | 'finished' | 'recovered' | 'unfinished' | 'damaged' | 'uploaded' | 'unknown';

@@ -8,7 +8,7 @@ export interface Place {
   source: string;
 }
 
-/** How a session's recording is played, as in service/replay_api.py. */
+/** How a session's recording is played, as in service/api/replay.py. */
 export interface Replay {
   /** Of the next sample, seconds: its index divided by sfreq. */
   position: number;

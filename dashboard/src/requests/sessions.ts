@@ -7,7 +7,7 @@ export interface NewSession {
   person: string | null;
 }
 
-/** How a session stands with its person's baseline, as in service/baseline_api.py. */
+/** How a session stands with its person's baseline, as in service/api/baselines.py. */
 export interface Baseline {
   /** Seconds of the one that is being taken; 0 where none is. */
   wanted: number;

@@ -1,4 +1,4 @@
-/** Sources' URLs, as drivers/source.py reads them. */
+/** Sources' URLs, as drivers/url.py reads them. */
 
 /** A recording by its name, or by its path below the folder that the service may read. */
 export function replayUrl(recording: string): string {

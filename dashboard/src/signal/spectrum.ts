@@ -17,7 +17,7 @@ const LEAST = 1e-3;
  * each without its mean, averaged.
  *
  * A window with a lost sample is left out. The one-sided density of a sine of amplitude a
- * integrates to a² / 2, as in models/bands.py.
+ * integrates to a² / 2, as in models/signal/band_power.py.
  */
 export class Spectrum {
   /** Hz of each value, SPECTRUM_HZ. */

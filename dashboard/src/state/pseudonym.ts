@@ -1,6 +1,6 @@
 import type { Person } from '../requests/catalog';
 
-/** What a person may be called, as service/ownfile.py has it. */
+/** What a person may be called, as service/storage/private_files.py has it. */
 export const PSEUDONYM = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?$/;
 
 /** What is known of a person, or what will become of a name that nobody has. */

@@ -1,6 +1,6 @@
 import type { Prediction } from '../connection/protocol';
 
-/** The predictions in a recording, as in service/timeline_api.py. */
+/** The predictions in a recording, as in service/api/timeline.py. */
 export interface Recorded {
   model: string | null;
   /** Seconds from its beginning. */

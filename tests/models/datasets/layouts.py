@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from models.datasets.deap import SHAPES
-from models.datasets.seed import CHANNELS as SEED_CHANNELS
-from tests.drivers.edffile import File, Signal
+from mimamba.models.datasets.deap import SHAPES
+from mimamba.models.datasets.seed import CHANNELS as SEED_CHANNELS
+from tests.drivers.formats.edf.edffile import File, Signal
 
 
 def python2_pickle(arrays: Mapping[str, NDArray[Any]]) -> bytes:

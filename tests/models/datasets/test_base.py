@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.base import StreamInfo
-from models.datasets.base import Dataset, DatasetError, Trial, unbroken
-from models.hops import HopCutter
-from models.signal import SignalConfig
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial, unbroken
+from mimamba.models.signal.hops import HopCutter
+from mimamba.models.signal.preprocessing import SignalConfig
 
 INDEX = np.array([3, 4, 5, 6, 7, 20, 21, 40])
 HERE = Path("here.mat")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.datasets.base import DatasetError, Trial
-from models.datasets.bids import Bids, BidsOptions
-from models.montage import parse_montage
-from tests.drivers.edffile import tal
+from mimamba.models.datasets.base import DatasetError, Trial
+from mimamba.models.datasets.bids import Bids, BidsOptions
+from mimamba.models.signal.montage import parse_montage
+from tests.drivers.formats.edf.edffile import tal
 from tests.models.datasets.layouts import MUSE, write_bids_recording
 
 ELECTRODES = parse_montage("muse")

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.base import StreamInfo
-from models.datasets import cache
-from models.datasets.base import Dataset, DatasetError, Trial
-from models.datasets.cache import DATA, INDEX, read_cached
-from models.montage import Electrode
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.datasets import cache
+from mimamba.models.datasets.base import Dataset, DatasetError, Trial
+from mimamba.models.datasets.cache import DATA, INDEX, read_cached
+from mimamba.models.signal.montage import Electrode
 
 INDICES = (np.arange(50), np.array([2, 3, 4, 9, 10, 40]), np.array([7]))
 READS: list[str] = []

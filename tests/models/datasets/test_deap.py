@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.datasets.base import DatasetError
-from models.datasets.deap import CHANNELS, Deap
-from models.montage import parse_montage
+from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.deap import CHANNELS, Deap
+from mimamba.models.signal.montage import parse_montage
 from tests.models.datasets.layouts import deap_arrays, write_deap
 
 MUSE = parse_montage("muse")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from models.datasets.base import DatasetError
-from models.datasets.dreamer import CHANNELS, FILE, Dreamer
-from models.montage import MontageError, parse_montage
+from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dreamer import CHANNELS, FILE, Dreamer
+from mimamba.models.signal.montage import MontageError, parse_montage
 from tests.models.datasets.layouts import dreamer_person, write_dreamer
 
 MUSE = parse_montage("muse")

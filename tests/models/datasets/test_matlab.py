@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from models.datasets.base import DatasetError
-from models.datasets.matlab import load_matlab, numbers
+from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.matlab import load_matlab, numbers
 
 
 def write(folder: Path, compressed: bool = False) -> Path:

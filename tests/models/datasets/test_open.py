@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.datasets import BidsOptions, Dataset, DatasetError, open_dataset
-from models.montage import MontageError
+from mimamba.models.datasets import BidsOptions, Dataset, DatasetError, open_dataset
+from mimamba.models.signal.montage import MontageError
 from tests.models.datasets.layouts import (
     dreamer_person,
     write_bids_recording,

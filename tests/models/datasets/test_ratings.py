@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.datasets.base import DatasetError
-from models.datasets.ratings import low_or_high
+from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.ratings import low_or_high
 
 HERE = Path("here.mat")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from models.datasets.base import DatasetError
-from models.datasets.seed import CHANNELS, Seed
-from models.montage import parse_montage
+from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.seed import CHANNELS, Seed
+from mimamba.models.signal.montage import parse_montage
 from tests.models.datasets.layouts import seed_clips, write_seed
 
 MUSE = parse_montage("muse")

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.datasets import unpickler
-from models.datasets.base import DatasetError
-from models.datasets.unpickler import unpickle_arrays
+from mimamba.models.datasets import unpickler
+from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.unpickler import unpickle_arrays
 from tests.models.datasets.layouts import python2_array, python2_pickle
 
 ARRAY = np.arange(24, dtype="<f8").reshape(2, 3, 4)

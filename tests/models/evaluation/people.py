@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.evaluation.contenders import Task
-from models.signal import SignalConfig
-from models.streams import Stream
+from mimamba.models.evaluation.candidates.candidate import ClassificationTask
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.hop_sequence import HopSequence
 
 N_TIMES = 128
-TASK = Task(
+TASK = ClassificationTask(
     {"mood": ("low", "high")}, ("TP9", "AF7", "AF8", "TP10"), SignalConfig(window=N_TIMES, hop=128)
 )
 
 
 def trial(
     person: str, name: str, labels: tuple[int, ...], f: float, n_hops: int, rng: np.random.Generator
-) -> Stream:
+) -> HopSequence:
     """A wave of f Hz in noise, as loud in each channel as this trial happens to be."""
     times = np.arange(N_TIMES) / N_TIMES
     waves = np.sin(2 * np.pi * (f * times + rng.random((n_hops, 1, 1))))
@@ -27,7 +27,7 @@ def trial(
     restart = np.zeros(n_hops, np.bool_)
     restart[0] = True
     rows = np.tile(np.array(labels, np.int64), (n_hops, 1))
-    return Stream(windows.astype(np.float32), restart, rows, person, name)
+    return HopSequence(windows.astype(np.float32), restart, rows, person, name)
 
 
 def people(
@@ -36,7 +36,7 @@ def people(
     n_hops: int,
     frequency: Callable[[int, np.random.Generator], float],
     seed: int = 0,
-) -> list[Stream]:
+) -> list[HopSequence]:
     """As many trials of each label; the frequency is of a trial's label, or drawn."""
     rng = np.random.default_rng(seed)
     return [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.evaluation.calibration import temper, temperature_of
-from models.evaluation.metrics import calibration_error
+from mimamba.models.evaluation.calibration import temper, temperature_of
+from mimamba.models.evaluation.metrics import calibration_error
 
 
 def test_a_known_overconfidence_is_undone() -> None:

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.base import Chunk, StreamInfo
-from models.evaluation.contenders import Contender, Majority, Task, Unlabelled
-from models.evaluation.evaluate import Step, evaluate, run
-from models.evaluation.protocols import PROTOCOLS, WARNING, make_plan
-from models.evaluation.results import Report
-from models.hops import HopCutter
-from models.signal import SignalConfig
-from models.streams import Stream
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.models.evaluation.candidates.candidate import (
+    Candidate,
+    ClassificationTask,
+    Majority,
+    Unlabelled,
+)
+from mimamba.models.evaluation.evaluate import Step, evaluate, run
+from mimamba.models.evaluation.protocols import PROTOCOLS, WARNING, make_plan
+from mimamba.models.evaluation.results import Report
+from mimamba.models.signal.hops import HopCutter
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.hop_sequence import HopSequence
 from tests.models.edf import edf
 from tests.models.evaluation.people import TASK, people, silent, telling
 
@@ -27,7 +32,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.evaluation.bandpower import BandPower, logistic_regression
+from mimamba.models.evaluation.candidates.band_power import BandPowerCandidate, logistic_regression
 
 
 def balanced(report: Report, contender: str, smoothing: str = "plain") -> dict[str, float]:
@@ -47,14 +52,14 @@ class Spy:
 
     def __init__(self, carries: bool = False) -> None:
         self.carries = carries
-        self.fitted: list[tuple[Sequence[Stream], Sequence[Stream]]] = []
-        self.refitted: list[Sequence[Stream]] = []
+        self.fitted: list[tuple[Sequence[HopSequence], Sequence[HopSequence]]] = []
+        self.refitted: list[Sequence[HopSequence]] = []
         self.asked: list[Sequence[Unlabelled]] = []
 
-    def fit(self, streams: Sequence[Stream], validation: Sequence[Stream]) -> None:
+    def fit(self, streams: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
         self.fitted.append((streams, validation))
 
-    def refit(self, streams: Sequence[Stream]) -> None:
+    def refit(self, streams: Sequence[HopSequence]) -> None:
         self.refitted.append(streams)
 
     def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
@@ -74,7 +79,7 @@ def test_what_a_signal_tells_is_found_under_every_protocol() -> None:
 
 def test_paper_finds_trials_by_their_spectrum_and_the_others_do_not() -> None:
     trees = ExtraTreesClassifier(40, random_state=0)
-    contender = BandPower("trees", TASK, [lambda: make_pipeline(StandardScaler(), trees)])
+    contender = BandPowerCandidate("trees", TASK, [lambda: make_pipeline(StandardScaler(), trees)])
     report = run("leak", people(8, 12, 12, silent), TASK, [contender], n_folds=3)
     found = balanced(report, "trees")
     assert found["paper"] > 0.75
@@ -139,7 +144,7 @@ def test_smoothing_helps_where_evidence_is_weak_and_is_no_part_of_paper() -> Non
 
 def test_what_is_counted_warned_and_told_on_the_way() -> None:
     told: list[Step] = []
-    contenders: list[Contender] = [Majority(TASK), Spy(carries=True)]
+    contenders: list[Candidate] = [Majority(TASK), Spy(carries=True)]
     streams = people(5, 6, 3, silent)
     report = run("counts", streams, TASK, contenders, n_folds=2, on_step=told.append)
     paper, trial, subject = report.evaluations
@@ -175,12 +180,12 @@ def test_a_protocol_that_does_not_fit_is_refused_and_the_others_run() -> None:
     assert "protocol subject" in report.refused["trial"]
 
 
-STUDY = Task(
+STUDY = ClassificationTask(
     {"state": ("confused", "control", "understanding")}, TASK.montage, SignalConfig(hop=384)
 )
 
 
-def recording(file: Path) -> Stream:
+def recording(file: Path) -> HopSequence:
     """The good hops of a recording of the study, one every three seconds."""
     info = StreamInfo("Study", "file", 256.0, ("TP9", "AF7", "AF8", "TP10"), None, None, live=False)
     values = edf(file).astype(np.float32)
@@ -191,7 +196,7 @@ def recording(file: Path) -> Stream:
     label = next(k for k, s in enumerate(STUDY.outputs["state"]) if f"task-{s}_" in file.name)
     labels = np.full((len(windows), 1), label)
     person, trial = file.stem.removesuffix("_eeg").split("_", 1)
-    return Stream(
+    return HopSequence(
         np.array(windows, np.float32).reshape(-1, 4, 128),
         restart,
         labels,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.evaluation.metrics import (
+from mimamba.models.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
     brier,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from models.evaluation.permutation import permuted
-from models.evaluation.protocols import PROTOCOLS
-from models.streams import Stream
+from mimamba.models.evaluation.permutation import permuted
+from mimamba.models.evaluation.protocols import PROTOCOLS
+from mimamba.models.training.hop_sequence import HopSequence
 from tests.models.evaluation.people import people, silent
 from tests.models.evaluation.test_protocols import stream
 
 STREAMS = people(6, 8, 5, silent)
 
 
-def rows(streams: list[Stream]) -> list[list[int]]:
+def rows(streams: list[HopSequence]) -> list[list[int]]:
     return [stream.labels[:, 0].tolist() for stream in streams]
 
 

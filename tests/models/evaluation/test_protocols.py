@@ -9,18 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.protocols import PROTOCOLS, Plan, ProtocolError, ProtocolName, make_plan
-from models.streams import Stream
+from mimamba.models.evaluation.protocols import (
+    PROTOCOLS,
+    Plan,
+    ProtocolError,
+    ProtocolName,
+    make_plan,
+)
+from mimamba.models.training.hop_sequence import HopSequence
 
 
-def stream(person: str, trial: str, labels: Sequence[int], n_hops: int = 2) -> Stream:
+def stream(person: str, trial: str, labels: Sequence[int], n_hops: int = 2) -> HopSequence:
     restart = np.arange(n_hops) == 0
     rows = np.tile(np.array(labels, np.int64), (n_hops, 1))
-    return Stream(np.zeros((n_hops, 1, 2), np.float32), restart, rows, person, trial)
+    return HopSequence(np.zeros((n_hops, 1, 2), np.float32), restart, rows, person, trial)
 
 
 @st.composite
-def sets(draw: Callable[..., int]) -> list[Stream]:
+def sets(draw: Callable[..., int]) -> list[HopSequence]:
     """People with up to nine trials each, two outputs, trials of 1 to 4 hops."""
     return [
         stream(
@@ -34,7 +40,7 @@ def sets(draw: Callable[..., int]) -> list[Stream]:
     ]
 
 
-def plan_or_none(protocol: ProtocolName, streams: list[Stream], n_folds: int) -> Plan | None:
+def plan_or_none(protocol: ProtocolName, streams: list[HopSequence], n_folds: int) -> Plan | None:
     try:
         return make_plan(protocol, streams, n_folds, seed=1)
     except ProtocolError:
@@ -50,7 +56,7 @@ def labels_of(plan: Plan, part: Sequence[int], person: str | None = None) -> set
 
 @given(sets(), st.integers(2, 6), st.sampled_from(PROTOCOLS))
 def test_no_index_is_in_two_parts_and_none_is_tested_twice(
-    streams: list[Stream], n_folds: int, protocol: ProtocolName
+    streams: list[HopSequence], n_folds: int, protocol: ProtocolName
 ) -> None:
     plan = plan_or_none(protocol, streams, n_folds)
     if plan is None:
@@ -69,7 +75,7 @@ def test_no_index_is_in_two_parts_and_none_is_tested_twice(
 
 @given(sets(), st.integers(2, 6))
 def test_subject_keeps_people_whole_and_tests_each_once(
-    streams: list[Stream], n_folds: int
+    streams: list[HopSequence], n_folds: int
 ) -> None:
     plan = plan_or_none("subject", streams, n_folds)
     if plan is None:
@@ -83,7 +89,7 @@ def test_subject_keeps_people_whole_and_tests_each_once(
 
 @given(sets(), st.integers(2, 6))
 def test_trial_teaches_each_tested_person_all_of_their_labels(
-    streams: list[Stream], n_folds: int
+    streams: list[HopSequence], n_folds: int
 ) -> None:
     plan = plan_or_none("trial", streams, n_folds)
     if plan is None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluation.contenders import Majority, Task
-from models.evaluation.evaluate import run
-from models.evaluation.report import (
+from mimamba.models.evaluation.candidates.candidate import ClassificationTask, Majority
+from mimamba.models.evaluation.evaluate import run
+from mimamba.models.evaluation.report import (
     above,
     draw_confusions,
     from_json,
@@ -18,7 +18,7 @@ from models.evaluation.report import (
     to_json,
     to_text,
 )
-from models.evaluation.results import Report
+from mimamba.models.evaluation.results import Report
 from tests.models.evaluation.people import TASK, people, silent
 
 
@@ -86,7 +86,7 @@ def reddish(pixels: np.ndarray) -> int:
 
 
 def test_two_outputs_have_their_own_sections() -> None:
-    task = Task({"a": ("x", "y"), "b": ("u", "v")}, TASK.montage, TASK.signal)
+    task = ClassificationTask({"a": ("x", "y"), "b": ("u", "v")}, TASK.montage, TASK.signal)
     streams = [replace(s, labels=np.repeat(s.labels, 2, 1)) for s in people(4, 4, 2, silent)]
     text = to_text(run("two", streams, task, [Majority(task)], protocols=["subject"]))
     rows = [line.split("│")[2].strip() for line in text.splitlines() if "majority" in line]

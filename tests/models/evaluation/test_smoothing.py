@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.smoothing import KEEPS, choose_keep, smooth
-from models.streams import Stream
+from mimamba.models.evaluation.smoothing import KEEPS, choose_keep, smooth
+from mimamba.models.training.hop_sequence import HopSequence
 
 
 def test_by_hand() -> None:
@@ -37,9 +37,9 @@ def test_it_is_chosen_where_evidence_is_weak_and_not_where_labels_turn() -> None
     steady, turning = [], []
     for i in range(8):
         labels = np.full((64, 1), i % 2)
-        steady.append(Stream(np.zeros((64, 1, 1), np.float32), restart, labels))
+        steady.append(HopSequence(np.zeros((64, 1, 1), np.float32), restart, labels))
         turning.append(
-            Stream(np.zeros((64, 1, 1), np.float32), restart, np.arange(64)[:, None] % 2)
+            HopSequence(np.zeros((64, 1, 1), np.float32), restart, np.arange(64)[:, None] % 2)
         )
     weak = [np.eye(2)[np.where(rng.random(64) < 0.65, i % 2, 1 - i % 2)] for i in range(8)]
     sure = [np.eye(2)[np.arange(64) % 2] for _ in range(8)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.architecture import REFERENCE
-from models.cudagraph import GraphStepper
-from models.stepper import ProcessorStepper
-from service.bench import cuda, held
-from service.bench.figures import NotRun
-from service.bench.steps import random_network
+from mimamba.models.inference.cuda_graphs import GraphStepper
+from mimamba.models.inference.stepper import CPUStepper
+from mimamba.models.network.config import REFERENCE
+from mimamba.service.bench import cuda, held
+from mimamba.service.bench.figures import NotRun
+from mimamba.service.bench.steps import random_network
 from tests.models.marks import without_cuda
 
 
@@ -47,7 +47,7 @@ def test_its_figures_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_answers_are_held_against_the_processor_s() -> None:
     network = random_network()
-    exact = cuda.answers(ProcessorStepper(network))
+    exact = cuda.answers(CPUStepper(network))
     assert exact.shape == (2, 2, REFERENCE.n_outputs)
     torch.testing.assert_close(
         cuda.answers(GraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0

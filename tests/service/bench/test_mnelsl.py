@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from service.bench import mnelsl
-from service.bench.figures import NotRun
+from mimamba.service.bench import mnelsl
+from mimamba.service.bench.figures import NotRun
 
 pytest.importorskip("pylsl", exc_type=ImportError)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from drivers.recording import read_recording
-from service.bench import remains, soak, visitors
-from service.bench.figures import Figure
-from service.bench.remains import PROGRAM, Remains, threads_left
-from service.served import Served, begun
+from mimamba.drivers.formats.read import read_recording
+from mimamba.service.bench import remains, soak, visitors
+from mimamba.service.bench.figures import Figure
+from mimamba.service.bench.remains import PROGRAM, Leftovers, threads_left
+from mimamba.service.bench.service_process import ServiceProcess, begun
 from tests.service.live import live
 
 
@@ -23,7 +23,7 @@ def line(level: str, event: str) -> str:
     return json.dumps({"level": level, "event": event})
 
 
-def said(remains: Remains) -> str:
+def said(remains: Leftovers) -> str:
     return msgspec.json.encode(remains).decode()
 
 
@@ -32,7 +32,7 @@ def missed(figures: list[Figure]) -> list[str]:
 
 
 def test_a_quiet_log_and_nothing_left_are_well() -> None:
-    lines = [line("info", "client came"), line("warning", "client erred"), said(Remains([], []))]
+    lines = [line("info", "client came"), line("warning", "client erred"), said(Leftovers([], []))]
     found = soak.of_log(lines, erred=1)
     assert [each.value for each in found] == [1, 0, 0, 0]
     assert not missed(found)
@@ -45,12 +45,12 @@ def test_a_quiet_log_and_nothing_left_are_well() -> None:
         (line("error", "client erred"), "other warnings in the log"),
         ("Exception ignored in: <function>", "other warnings in the log"),
         (line("warning", "client erred"), "warnings of visitors' errors"),
-        (said(Remains(["a task"], [])), "tasks left at the end"),
-        (said(Remains([], ["a thread"])), "threads left at the end"),
+        (said(Leftovers(["a task"], [])), "tasks left at the end"),
+        (said(Leftovers([], ["a thread"])), "threads left at the end"),
     ],
 )
 def test_what_is_wrong_is_told(added: str, wrong: str) -> None:
-    assert missed(soak.of_log([said(Remains([], [])), added], erred=0)) == [wrong]
+    assert missed(soak.of_log([said(Leftovers([], [])), added], erred=0)) == [wrong]
 
 
 def test_a_service_that_does_not_say_what_is_left_is_not_well() -> None:
@@ -87,7 +87,7 @@ def test_visitors_of_all_kinds_are_served(tmp_path: Path, monkeypatch: pytest.Mo
         "simulate://", f"replay://{tmp_path}/short.csv?loop=1", model="none", data_dir=tmp_path
     ) as service:
         service.opened("simulate-1", "replay-2")
-        them = visitors.Visitors(service.url, "simulate-1", "replay-2", "simulate-1")
+        them = visitors.LoadClients(service.url, "simulate-1", "replay-2", "simulate-1")
 
         async def visit() -> None:
             for kind in them.kinds:
@@ -103,7 +103,7 @@ def test_visitors_of_all_kinds_are_served(tmp_path: Path, monkeypatch: pytest.Mo
 def test_memory_is_looked_at_though_time_is_over_at_once() -> None:
     with live("simulate://", model="none") as service:
         service.opened("simulate-1")
-        there = Served(service.url, os.getpid())
+        there = ServiceProcess(service.url, os.getpid())
         memory, told = asyncio.run(soak.look(there, "simulate-1", 0.0))
     assert min(memory.early, memory.full, memory.end) > 50
     assert told == 0
@@ -111,7 +111,7 @@ def test_memory_is_looked_at_though_time_is_over_at_once() -> None:
 
 def test_a_service_tells_what_is_left_of_it() -> None:
     patient = (
-        "import service.bench.remains as remains, service.server as server\n"
+        "import mimamba.service.bench.remains as remains, mimamba.service.server.server as server\n"
         f"remains.SETTLING, server.LAST_SECONDS = 30, 60\n{PROGRAM}"
     )
     with begun(code=patient, log_format="json") as service:

@@ -7,9 +7,9 @@ import os
 import time
 from pathlib import Path
 
-from service.bench.startup import hear, processor_time
+from mimamba.service.bench.startup import hear, processor_time
 from tests.service.live import live
-from tests.service.recordings import write_muse
+from tests.service.muse_recordings import write_muse
 
 
 def test_the_first_predictions_are_heard_in_order(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv2d
 
-from models.architecture import REFERENCE
-from service.bench import steps
-from service.bench.floor import multiply_adds
+from mimamba.models.network.config import REFERENCE
+from mimamba.service.bench import steps
+from mimamba.service.bench.floor import multiply_adds
 
 
 @given(st.integers(2, 128))

@@ -1,0 +1,1 @@
+"""Headsets that BrainFlow reaches."""

@@ -1,0 +1,169 @@
+"""BrainFlow's boards: names and numbers, and what BrainFlow does not say about them."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mimamba.drivers.errors import BadSource, LibraryMissing
+from mimamba.drivers.timing.packet_counter import BYTE, GANGLION, MUSE, PacketNumbering
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board by its name in URLs, e.g. ``muse_2``, and BrainFlow's number."""
+
+    name: str
+    number: int
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What is known of a board.
+
+    Parameters
+    ----------
+    title
+        What a person calls it; None where BrainFlow's own name serves.
+    uv_per_bit, range_uv
+        As in StreamInfo.
+    numbering
+        How its packets are numbered; None where that is not known to count EEG samples. Then gaps
+        are found by the clock.
+    query
+        The parameters of its URL that choose the device, with ``..`` to fill in.
+    """
+
+    title: str | None = None
+    uv_per_bit: float | None = None
+    range_uv: float | None = None
+    numbering: PacketNumbering | None = None
+    query: str = ""
+
+
+SYNTHETIC, STREAMING, PLAYBACK = -1, -2, -3
+_MUSE_SCALE = 125 / 256
+"""µV per bit of 12 bits, ± 1000 µV (BrainFlow, muse.cpp)."""
+_CYTON_RANGE = 4.5e6 / 24
+"""µV at gain 24, 24 bits (OpenBCI, Cyton Data Format)."""
+_GANGLION_RANGE = 1.2e6 / (1.5 * 51)
+"""µV, 24 bits (OpenBCI, Ganglion Data Format)."""
+_24_BIT = 2**23 - 1
+
+_MAC, _PORT = "?mac_address=..", "?serial_port=.."
+
+FACTS = {
+    PLAYBACK: BoardFacts("a file of BrainFlow", query="?file=..&master_board=.."),
+    STREAMING: BoardFacts(
+        "another program's BrainFlow", query="?ip_address=..&ip_port=..&master_board=.."
+    ),
+    SYNTHETIC: BoardFacts("BrainFlow's synthetic board", numbering=BYTE),
+    0: BoardFacts("OpenBCI Cyton", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, BYTE, _PORT),
+    1: BoardFacts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION, _PORT),
+    2: BoardFacts("OpenBCI Cyton Daisy", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, query=_PORT),
+    21: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, query=_PORT),
+    22: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, query=_PORT),
+    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    41: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    42: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, query=_PORT),
+    46: BoardFacts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION, _MAC),
+    # Its counter numbers the packets of all sensors together, so it does not count samples.
+    67: BoardFacts("Muse S Athena", 0.0885, query=_MAC),
+}
+
+
+@cache
+def brainflow() -> Any:
+    """BrainFlow's module ``board_shim``, its native library loaded and its logger silent.
+
+    Raises
+    ------
+    LibraryMissing
+        If it is not installed, or its native library does not load on this machine.
+    """
+    # BrainFlow asks pkg_resources for its own path on Python 3.11; nobody here can help it.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning, "brainflow")
+    try:
+        from brainflow import board_shim
+
+        board_shim.BoardShim.disable_board_logger()  # loads the native library
+    except (ImportError, OSError) as error:
+        raise LibraryMissing(
+            "BrainFlow",
+            f"{type(error).__name__}: {error}",
+            "install it: pip install --force-reinstall brainflow",
+        ) from error
+    return board_shim
+
+
+@cache
+def board_class() -> Any:
+    """BrainFlow's ``BoardShim`` without its ``__del__``; raises LibraryMissing.
+
+    BrainFlow knows sessions by board and parameters. So an object that failed to connect, when it
+    is collected at last, would release the session of another that has connected since.
+    """
+    return type("Board", (brainflow().BoardShim,), {"__del__": lambda _: None})
+
+
+@cache
+def known_boards() -> tuple[Board, ...]:
+    """Every board of the installed BrainFlow, by number; raises LibraryMissing."""
+    ids = brainflow().BoardIds
+    boards = [
+        Board(board.name.lower().removesuffix("_board"), int(board))
+        for board in ids
+        if board is not ids.NO_BOARD
+    ]
+    return tuple(sorted(boards, key=lambda board: board.number))
+
+
+def find_board(text: str) -> Board:
+    """The board of this name, in any case, with or without ``_board``; or of this number.
+
+    Raises
+    ------
+    BadSource
+        If there is none; names that are close to it are given.
+    """
+    name = text.strip().lower().replace("-", "_").removesuffix("_board")
+    for board in known_boards():
+        if name == board.name or text.strip() == str(board.number):
+            return board
+    names = [board.name for board in known_boards()]
+    close = difflib.get_close_matches(name, names, n=4, cutoff=0.5) or [
+        "muse_2",
+        "muse_s",
+        "ganglion_native",
+        "cyton",
+        "synthetic",
+    ]
+    raise BadSource(
+        "a board of BrainFlow, by name or number",
+        text or "none",
+        f"use e.g. {', '.join(f'brainflow://{board}' for board in close)}",
+    )
+
+
+def describe_board(number: int) -> dict[str, Any]:
+    """What BrainFlow says of a board: rows, names, sampling rate.
+
+    Raises
+    ------
+    BadSource
+        If it has no description, or no EEG.
+    """
+    shim = brainflow()
+    try:
+        facts: dict[str, Any] = shim.BoardShim.get_board_descr(number)
+    except shim.BrainFlowError as error:
+        raise BadSource(
+            f"a board with EEG instead of {number}", str(error), "choose another"
+        ) from (error)
+    if not facts.get("eeg_channels"):
+        raise BadSource("a board with EEG", f"{facts['name']} without", "choose another board")
+    return facts

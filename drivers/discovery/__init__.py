@@ -1,0 +1,1 @@
+"""Sources that can be reached now: headsets nearby, LSL streams, boards."""

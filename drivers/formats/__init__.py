@@ -1,0 +1,1 @@
+"""Recordings in files: one folder per family of formats, reader beside writer."""

@@ -1,0 +1,1 @@
+"""Formats that MNE-Python reads: FIF and BrainVision."""

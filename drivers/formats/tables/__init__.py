@@ -1,0 +1,1 @@
+"""Tables with a sample index: our CSV and Parquet files."""

@@ -1,0 +1,1 @@
+"""Text files that the makers' and other programs write."""

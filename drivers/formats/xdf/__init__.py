@@ -1,0 +1,1 @@
+"""XDF files (Extensible Data Format), as LabRecorder writes them."""

@@ -1,0 +1,1 @@
+"""Streams of the lab streaming layer, in and out."""

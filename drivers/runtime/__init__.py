@@ -1,0 +1,1 @@
+"""Process-wide settings: processors, child processes, the compute lock."""

@@ -1,0 +1,92 @@
+"""What is in an EEG and comes from no brain: blinks, muscle bursts, electrode pops."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from mimamba.drivers.simulator.scenario import Scenario
+
+Block = NDArray[np.float64]
+"""(n_channels, n_times), µV: channels first, as the simulator computes."""
+
+FRONTAL = np.array([0.12, 1.0, 1.0, 0.12])
+"""How much of a blink reaches TP9, AF7, AF8, TP10."""
+TEMPORAL = np.array([1.0, 0.35, 0.35, 1.0])
+"""How much of a jaw's muscles reaches them."""
+
+
+class Artefacts:
+    """Draws artefacts block by block; each is over within one block after its own.
+
+    Parameters
+    ----------
+    scenario
+        How many per minute.
+    seed
+        Of the person and the moment alike.
+    sfreq
+        Hz.
+    n_times
+        Length of a block, samples: at least 4 s.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, sfreq: float, n_times: int) -> None:
+        self._sfreq = sfreq
+        self._n_times = n_times
+        self._rng = np.random.default_rng([seed, 3])
+        self._kinds = (
+            (scenario.blinks, self._blink),
+            (scenario.bursts, self._burst),
+            (scenario.pops, self._pop),
+        )
+        top = min(100.0, 0.45 * sfreq)
+        self._muscle = signal.butter(2, (20.0, top), "bandpass", fs=sfreq, output="sos")
+        self._coming: Block = np.zeros((len(FRONTAL), 2 * n_times))
+
+    def next(self) -> Block:
+        """The next block of artefacts, (n_channels, n_times) µV."""
+        minutes = self._n_times / self._sfreq / 60.0
+        for rate, draw in self._kinds:
+            for _ in range(self._rng.poisson(rate * minutes)):
+                start = int(self._rng.integers(self._n_times))
+                wave = draw()
+                self._coming[:, start : start + wave.shape[1]] += wave
+        block = self._coming[:, : self._n_times].copy()
+        self._coming[:, : self._n_times] = self._coming[:, self._n_times :]
+        self._coming[:, self._n_times :] = 0.0
+        return block
+
+    def _blink(self) -> Block:
+        """100 to 300 µV over the eyes: up in about 0.1 s, down in 0.2 s, then a slight swing."""
+        height = self._rng.uniform(100.0, 300.0)
+        width = self._rng.uniform(0.8, 1.3)
+        times = np.arange(round(0.8 * self._sfreq)) / self._sfreq / width
+        lid = np.where(
+            times < 0.12,
+            np.sin(np.pi * times / 0.24) ** 2,
+            np.exp(-(((times - 0.12) / 0.09) ** 2)),
+        )
+        swing = -0.1 * np.exp(-(((times - 0.36) / 0.08) ** 2))
+        tilt = self._rng.uniform(0.85, 1.15)  # no two eyes see the same
+        return np.outer(FRONTAL * (1.0, tilt, 1.0 / tilt, 1.0), height * (lid + swing))
+
+    def _burst(self) -> Block:
+        """0.3 to 2 s of noise from 20 Hz up, 15 to 50 µV RMS at one temple, less at the other."""
+        n_times = round(self._rng.uniform(0.3, 2.0) * self._sfreq)
+        noise = signal.sosfilt(self._muscle, self._rng.standard_normal((len(TEMPORAL), n_times)))
+        level = self._rng.uniform(15.0, 50.0) / noise.std()
+        side = self._rng.uniform(0.5, 1.0, 2)
+        gains = TEMPORAL * np.repeat(side / side.max(), 2)
+        burst: Block = level * gains[:, None] * noise * signal.windows.tukey(n_times, 0.5)
+        return burst
+
+    def _pop(self) -> Block:
+        """A step of 100 to 600 µV at one electrode that decays within 0.1 to 0.4 s (to 1/e)."""
+        height = self._rng.choice((-1.0, 1.0)) * self._rng.uniform(100.0, 600.0)
+        decay = self._rng.uniform(0.1, 0.4)
+        times = np.arange(round(10.0 * decay * self._sfreq)) / self._sfreq
+        wave = np.zeros((len(FRONTAL), times.size))
+        wave[int(self._rng.integers(len(FRONTAL)))] = height * np.exp(-times / decay)
+        return wave[:, : self._n_times]

@@ -1,0 +1,1 @@
+"""Watch of a live link: reconnection, frozen signal."""

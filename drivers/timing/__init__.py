@@ -1,0 +1,1 @@
+"""Sample numbering and clocks: lost samples by packet number and by stamps."""

@@ -1,0 +1,1 @@
+"""Trained weights: file format, catalog, card; the checkpoints that ship."""

@@ -1,0 +1,285 @@
+"""A checkpoint: trained weights, and everything that is needed to use them on a stream.
+
+The file is safetensors; its metadata holds one key, ``mimamba``, a JSON header. Nothing in it is
+ever executed: no pickle is written or loaded. The same weights and header give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from scipy.special import softmax
+from torch import Tensor
+
+from mimamba.drivers.errors import Mismatch
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.models.prediction import Outputs
+from mimamba.models.signal.baseline import LONGEST
+from mimamba.models.signal.preprocessing import SignalConfig
+
+VERSION = 1
+"""Of the header; a file of another version is refused."""
+PACKAGED = Path(__file__).parent
+SUFFIX = ".safetensors"
+MAX_BYTES = 64 << 20
+"""A file above this is refused unread; the reference configuration takes 1.1 MB."""
+MAX_SIZE = 4096
+"""No number of an architecture is above this, so that a header alone can't exhaust memory."""
+
+
+class CheckpointError(Mismatch):
+    """A file is no checkpoint, or not the one that was wanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointHeader:
+    """What a checkpoint's file says of its weights.
+
+    Parameters
+    ----------
+    name
+        What a person calls it.
+    architecture
+        The network's.
+    montage
+        The electrodes that the channels are, in order.
+    signal
+        How the samples become windows.
+    r
+        The gate at each hop's start that it was trained with, 0 to 1.
+    outputs
+        The heads in the order of the logits, each with its labels.
+    temperature
+        Per output: the logits are divided by it before the softmax.
+    trained_on
+        The data, in words.
+    scores
+        By ``protocol/output/measure``.
+    licence
+        Of the weights.
+    notice
+        What a person must be told before they see a prediction; None for nothing.
+    baseline
+        Seconds of the person's rest by which windows were aligned in training; 0 for none.
+    """
+
+    name: str
+    architecture: MSiMambaConfig
+    montage: tuple[str, ...]
+    signal: SignalConfig
+    r: float
+    outputs: dict[str, tuple[str, ...]]
+    temperature: dict[str, float]
+    trained_on: str
+    scores: dict[str, float]
+    licence: str
+    notice: str | None = None
+    baseline: float = 0.0
+
+    def __post_init__(self) -> None:
+        a = self.architecture
+        labels = sum(len(names) for names in self.outputs.values())
+        pairs = (
+            ("channels of the architecture", a.n_channels, "the montage's", len(self.montage)),
+            ("samples of the architecture", a.n_times, "the signal's window", self.signal.window),
+            ("outputs of the architecture", a.n_outputs, "the labels", labels),
+        )
+        for what, value, other, expected in pairs:
+            if value != expected:
+                raise ValueError(f"{what} ({value}) are not {other} ({expected})")
+        if not 0 <= self.r <= 1:
+            raise ValueError(f"r is 0 to 1, not {self.r}")
+        if not 0 <= self.baseline <= LONGEST:
+            raise ValueError(f"baseline is 0 to {LONGEST:g} s, not {self.baseline}")
+        if list(self.temperature) != list(self.outputs):
+            raise ValueError("temperature names other outputs than outputs")
+        if not all(0 < t < math.inf for t in self.temperature.values()):
+            raise ValueError("a temperature is not a positive number")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(CheckpointHeader):
+    """A header with its weights.
+
+    Parameters
+    ----------
+    network
+        In eval mode, without gradients.
+    sha256
+        Of the file, in hexadecimal digits.
+    """
+
+    network: MSiMamba
+    sha256: str
+
+    def probabilities(self, logits: Tensor) -> list[Outputs]:
+        """Calibrated probabilities of each row of logits (B, n_outputs)."""
+        # In NumPy: each operation of torch's would let go of the interpreter's lock, which a busy
+        # service's engine must then win back.
+        ends = np.cumsum([len(labels) for labels in self.outputs.values()])
+        heads = np.split(logits.numpy(force=True).astype(np.float64), ends[:-1], axis=-1)
+        rows: list[Outputs] = [{} for _ in range(len(logits))]
+        for (output, labels), head in zip(self.outputs.items(), heads, strict=True):
+            shares = softmax(head / self.temperature[output], axis=-1).tolist()
+            for row, share in zip(rows, shares, strict=True):
+                row[output] = dict(zip(labels, share, strict=True))
+        return rows
+
+
+def list_checkpoints() -> list[str]:
+    """Names of the checkpoints that come with the package."""
+    return sorted(path.stem for path in PACKAGED.glob(f"*{SUFFIX}"))
+
+
+def list_own(folder: Path) -> list[str]:
+    """Names of a person's own checkpoints in a folder, which may be absent."""
+    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}"))
+
+
+def load_checkpoint(name_or_path: str | Path, folder: Path | None = None) -> Checkpoint:
+    """Load a checkpoint by its name, or any by its path.
+
+    A name is a packaged one's, or else that of a file in ``folder``, where a person's own are.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not there, is no checkpoint, or contradicts itself.
+    """
+    path = _find(name_or_path, folder)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise CheckpointError(
+                f"a checkpoint of at most {MAX_BYTES >> 20} MiB",
+                f"{size >> 20} MiB in {path}",
+                "pass another file",
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"to read {path}", error.strerror or str(error), "check the path and its permissions"
+        ) from error
+    return _decode(content, str(path))
+
+
+def save_checkpoint(path: Path, header: CheckpointHeader, network: MSiMamba) -> Checkpoint:
+    """Write the file, whole or not at all, and return what it holds."""
+    tensors = {name: t.detach().contiguous().cpu() for name, t in network.state_dict().items()}
+    entries = {f.name: getattr(header, f.name) for f in fields(CheckpointHeader)}
+    text = msgspec.json.encode({"version": VERSION, **entries}).decode()
+    content = safetensors.torch.save(tensors, metadata={"mimamba": text})
+    checkpoint = _decode(content, str(path))  # what cannot be loaded is never written
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+    return checkpoint
+
+
+def _find(name_or_path: str | Path, folder: Path | None) -> Path:
+    path = Path(name_or_path)
+    if isinstance(name_or_path, Path) or path.suffix == SUFFIX or len(path.parts) != 1:
+        return path
+    places = [PACKAGED, folder] if folder else [PACKAGED]
+    for place in places:
+        if (found := place / f"{name_or_path}{SUFFIX}").is_file():
+            return found
+    own = ", ".join(list_own(folder)) if folder else ""
+    raise CheckpointError(
+        f"a checkpoint named {name_or_path}",
+        f"{', '.join(list_checkpoints()) or 'none'} with the package"
+        + (f", and your own {own}" if own else ""),
+        f"use one of these names, or the path of a {SUFFIX} file",
+    )
+
+
+def _decode(content: bytes, source: str) -> Checkpoint:
+    try:
+        tensors = safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            "a safetensors file", f"another or a damaged one in {source}", "pass a checkpoint"
+        ) from error
+    header = _decode_header(content, source)
+    network = _build(header.architecture, tensors, source)
+    entries = {f.name: getattr(header, f.name) for f in fields(CheckpointHeader)}
+    return Checkpoint(**entries, network=network, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _decode_header(content: bytes, source: str) -> CheckpointHeader:
+    n_bytes = int.from_bytes(content[:8], "little")  # checked by safetensors before
+    metadata = json.loads(content[8 : 8 + n_bytes]).get("__metadata__") or {}
+    if "mimamba" not in metadata:
+        raise CheckpointError(
+            "weights with a mimamba header",
+            f"none in {source}",
+            "pass a file that mimamba has written",
+        )
+    try:
+        entries = msgspec.json.decode(metadata["mimamba"], type=dict[str, object])
+        if entries.pop("version", None) != VERSION:
+            raise CheckpointError(
+                f"a checkpoint of version {VERSION}",
+                f"another version in {source}",
+                "use the release of mimamba that wrote it, or train it again",
+            )
+        return msgspec.convert(entries, type=CheckpointHeader)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(
+            "a valid header", f"{error} in {source}", "the file is damaged: fetch it again"
+        ) from error
+
+
+def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> MSiMamba:
+    """Hold the weights against the architecture before any memory is taken for it."""
+    values = (getattr(config, f.name) for f in fields(config))
+    sizes = [*(v for v in values if type(v) is int), *config.kernels]  # no bool
+    if not all(1 <= v <= MAX_SIZE for v in sizes) or config.n_layers > len(tensors):
+        raise CheckpointError(
+            f"an architecture of sizes 1 to {MAX_SIZE}",
+            f"{config} in {source}",
+            "the file is damaged: fetch it again",
+        )
+    if _most_weights(config) > MAX_BYTES // 4:
+        raise CheckpointError(
+            f"an architecture whose weights fit {MAX_BYTES >> 20} MiB",
+            f"{config} in {source}",
+            "the file is damaged: fetch it again",
+        )
+    # Not on the device "meta": its arithmetic loads torch's compiler, 1.4 s.
+    with torch.random.fork_rng(devices=[]):
+        network = MSiMamba(config)
+    expected = {name: (t.shape, t.dtype) for name, t in network.state_dict().items()}
+    found = {name: (t.shape, t.dtype) for name, t in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise CheckpointError(
+                f"the weights {name} {_describe(expected.get(name))}",
+                f"{_describe(found.get(name))} in {source}",
+                "the file does not fit its own header: fetch it again",
+            )
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _most_weights(config: MSiMambaConfig) -> int:
+    """The large weights alone, so never far below the number of all."""
+    d, inner = config.d_model, config.expand * config.d_model
+    layer = 3 * d * inner + 3 * inner * config.d_state + 2 * d * config.d_ff + inner * config.d_conv
+    blocks = sum(k * k for k in config.kernels) * config.n_channels * config.hidden
+    ends = d * (config.n_times + config.n_channels * config.n_outputs)
+    return config.n_layers * layer + 2 * blocks + ends
+
+
+def _describe(entry: tuple[torch.Size, torch.dtype] | None) -> str:
+    return "none" if entry is None else f"{tuple(entry[0])} {str(entry[1]).removeprefix('torch.')}"

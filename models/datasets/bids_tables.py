@@ -1,0 +1,129 @@
+"""Labels in the tables of a BIDS data set, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mimamba.drivers.formats.bids_sidecars import NOTHING, table
+from mimamba.drivers.formats.recording import Recording, one_line
+from mimamba.models.datasets.base import DatasetError
+
+
+@dataclass(frozen=True)
+class LabelledSpan:
+    """An event from position ``start`` up to ``stop``; ``number`` among its recording's, from 1."""
+
+    number: int
+    label: str
+    start: int
+    stop: int
+
+
+def labels_of_people(root: Path, column: str) -> dict[str, str]:
+    """From a column of ``participants.tsv``, by person; raises DatasetError without it."""
+    return _column(root / "participants.tsv", "participant_id", column)
+
+
+def labels_of_scans(root: Path, column: str) -> dict[Path, str]:
+    """From a column of every ``scans.tsv``, by recording; raises DatasetError without it."""
+    paths = sorted((*root.glob("sub-*/*_scans.tsv"), *root.glob("sub-*/ses-*/*_scans.tsv")))
+    if not paths:
+        raise DatasetError(
+            "files such as sub-01_scans.tsv", f"none in {root}", "choose another label"
+        )
+    return {
+        path.parent / name: label
+        for path in paths
+        for name, label in _column(path, "filename", column).items()
+    }
+
+
+def _column(path: Path, key: str, column: str) -> dict[str, str]:
+    """Labels by key; those that are ``n/a`` are left out."""
+    rows = table(path)
+    if rows is None:
+        raise DatasetError(f"{path}", "no such file, or one too large", "choose another label")
+    columns = rows[0].keys() if rows else ()
+    for name in (key, column):
+        if name not in columns:
+            raise DatasetError(
+                f"a column {name} in {path}", ", ".join(columns) or "no row", "choose another label"
+            )
+    return {
+        row[key]: row[column] for row in rows if key in row and row.get(column, "") not in NOTHING
+    }
+
+
+def spans(path: Path, recording: Recording, seconds: float | None) -> list[LabelledSpan]:
+    """The events with a ``trial_type`` that lie within a recording.
+
+    Each lasts ``seconds``; where that is None its own duration; where that is none, until the next
+    event, or the end. The recording's markers tell where each event is.
+
+    Raises
+    ------
+    DatasetError
+        If there is no ``events.tsv`` with that column.
+    """
+    lengths = _durations(path.with_name(f"{path.name.rpartition('_eeg.')[0]}_events.tsv"))
+    starts = sorted({marker.index for marker in recording.markers})
+    following = dict(zip(starts, [*starts[1:], recording.end], strict=True))
+    found = [
+        (marker.label, marker.index, lengths[marker.timestamp, marker.label])
+        for marker in recording.markers
+        if (marker.timestamp, marker.label) in lengths
+    ]
+    return [
+        LabelledSpan(
+            number,
+            label,
+            start,
+            start + round((seconds or length) * recording.info.sfreq)
+            if seconds or length
+            else following[start],
+        )
+        for number, (label, start, length) in enumerate(found, 1)
+    ]
+
+
+def _durations(path: Path) -> Mapping[tuple[float, str], float]:
+    """Seconds by onset and ``trial_type``; 0 where a duration is not told."""
+    rows = table(path)
+    if rows is None or not rows or "trial_type" not in rows[0]:
+        found = "no such file" if rows is None else "no such column"
+        raise DatasetError(f"trial_type in {path}", found, "choose another label")
+    return {
+        (onset, row["trial_type"]): max(0.0, _number(row.get("duration")) or 0.0)
+        for row in rows
+        if row.get("trial_type", "") not in NOTHING
+        and (onset := _number(row.get("onset"))) is not None
+    }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def description(root: Path) -> str:
+    """Its name, authors and licence in words, from ``dataset_description.json``."""
+    try:
+        told: Any = msgspec.json.decode((root / "dataset_description.json").read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        told = None
+    if not isinstance(told, dict):
+        return f"{root.resolve().name}, a BIDS data set that does not describe itself"
+    authors = told.get("Authors")
+    names = ", ".join(map(str, authors)) if isinstance(authors, list) else ""
+    name, licence = (str(told.get(key) or "") for key in ("Name", "License"))
+    parts = (name or root.resolve().name, names, f"licence {licence or 'not stated'}")
+    return one_line("; ".join(part for part in parts if part))

@@ -1,0 +1,1 @@
+"""Models compared in an evaluation: ours, published networks, band power."""

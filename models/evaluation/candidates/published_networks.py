@@ -1,0 +1,145 @@
+"""Published networks as contenders: one way of training for all, the one that ours has.
+
+Imported where it is used: it needs the extras ``train`` and ``rivals``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
+from torch import Tensor, nn
+
+from mimamba.models.evaluation.candidates.braindecode import build
+from mimamba.models.evaluation.candidates.candidate import (
+    ClassificationTask,
+    Unlabelled,
+    split_heads,
+)
+from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.loss import cross_entropy, label_weights
+from mimamba.models.training.trainer import TrainingConfig
+
+
+class Loss(nn.Module):
+    """Ours, over windows: logits (B, n_outputs), labels (B, n_heads)."""
+
+    def __init__(self, sizes: Sequence[int], weights: Sequence[Tensor] | None) -> None:
+        super().__init__()
+        self._sizes, self._weights = sizes, weights
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels, self._sizes, self._weights)
+
+
+class Network:
+    """A network of braindecode, window by window.
+
+    Trained with the loss, the weights of labels, AdamW, the cosine, the clipping and the early
+    stopping on the validation that ``models.training.trainer`` has; ``batch`` counts windows. Windows
+    are divided by each channel's median deviation over the training, so that amplitudes stay; left
+    electrodes come first, as TSception wants them.
+    """
+
+    carries = False
+
+    def __init__(self, name: str, task: ClassificationTask, config: TrainingConfig) -> None:
+        self.name = name
+        self._task, self._config = task, config
+        self._order = left_first(task.montage)
+        self._scale = np.ones((len(task.montage), 1), np.float32)
+        self._net: NeuralNet | None = None
+        self._epochs = config.epochs
+
+    def fit(self, streams: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        self._rescale(streams)
+        patience = EarlyStopping(
+            patience=self._config.patience, threshold=0, load_best=True, sink=_hush
+        )
+        net = self._make(
+            streams, self._config.epochs, predefined_split(self._dataset(validation)), [patience]
+        )
+        self._train(net, streams)
+        losses = [epoch["valid_loss"] for epoch in net.history]
+        self._epochs = 1 + int(np.argmin(losses))
+
+    def refit(self, streams: Sequence[HopSequence]) -> None:
+        self._rescale(streams)
+        self._train(self._make(streams, self._epochs, None, []), streams)
+
+    def _rescale(self, streams: Sequence[HopSequence]) -> None:
+        windows = np.concatenate([stream.windows for stream in streams])
+        self._scale = np.maximum(np.median(windows.std(-1), axis=0), 1e-3)[:, None]
+
+    def _make(
+        self, streams: Sequence[HopSequence], epochs: int, split: Any, callbacks: Sequence[Any]
+    ) -> NeuralNet:
+        """An untrained one; the schedule is that of all epochs, however many of them are run."""
+        config, sizes = self._config, self._task.sizes
+        weights = label_weights(streams, sizes) if config.balanced else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            module = build(self.name, self._task)
+        return NeuralNet(
+            module,
+            Loss(sizes, weights),
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=config.weight_decay,
+            lr=config.learning_rate,
+            max_epochs=epochs,
+            batch_size=config.batch,
+            iterator_train__shuffle=True,
+            train_split=split,
+            callbacks=[
+                *callbacks,
+                LRScheduler("CosineAnnealingLR", T_max=config.epochs),
+                GradientNormClipping(config.clip),
+            ],
+            verbose=0,
+        )
+
+    def _train(self, net: NeuralNet, streams: Sequence[HopSequence]) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._config.seed)
+            net.fit(self._dataset(streams))
+        self._net = net
+
+    def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
+        if self._net is None:
+            raise RuntimeError("fit comes before probabilities")
+        x = np.concatenate([self._prepared(stream.windows) for stream in streams])
+        logits = np.asarray(self._net.forward(x), np.float64)
+        heads = split_heads(np.exp(logits), self._task.sizes)
+        whole = np.concatenate([head / head.sum(1, keepdims=True) for head in heads], axis=1)
+        return np.split(whole, np.cumsum([len(s.windows) for s in streams])[:-1])
+
+    def _prepared(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (windows / self._scale)[:, self._order].astype(np.float32)
+
+    def _dataset(self, streams: Sequence[HopSequence]) -> Dataset:
+        x = np.concatenate([self._prepared(stream.windows) for stream in streams])
+        return Dataset(x, np.concatenate([stream.labels for stream in streams]))
+
+
+def left_first(montage: Sequence[str]) -> list[int]:
+    """The channels' places, left ones (odd) first, then the midline, then right ones (even)."""
+
+    def side(name: str) -> int:
+        number = re.search(r"\d+$", name)
+        if number is None:
+            return 1
+        return 0 if int(number[0]) % 2 else 2
+
+    return sorted(range(len(montage)), key=lambda i: side(montage[i]))
+
+
+def _hush(_text: str) -> None:
+    """Early stopping is not news."""

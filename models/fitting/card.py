@@ -1,0 +1,102 @@
+"""What a checkpoint that was trained on people says of itself: its header, and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mimamba.models.checkpoints.card import NOT_MEDICAL, facts
+from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader
+from mimamba.models.datasets.base import Dataset
+from mimamba.models.evaluation.checkpoint_scores import scores_of
+from mimamba.models.evaluation.report import to_markdown
+from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
+from mimamba.models.fitting.resume import Selection
+from mimamba.models.training.data_fingerprint import DataFingerprint
+
+UNEVALUATED = "It was not evaluated: how good it is, nobody knows."
+
+
+def make_header(
+    dataset: Dataset, order: TrainingJob, about: CheckpointDescription, chosen: Selection
+) -> CheckpointHeader:
+    """Of what was trained."""
+    setting, recipe = order.setting, order.recipe
+    scores = scores_of(about.report, recipe) if about.report else {}
+    return CheckpointHeader(
+        name=about.name,
+        architecture=recipe.architecture,
+        montage=setting.electrodes,
+        signal=recipe.signal,
+        r=recipe.r,
+        outputs=setting.outputs,
+        temperature=chosen.temperature,
+        trained_on=(
+            f"{dataset.source} ({len(dataset.trials)} trials of {len(dataset.people)} people)"
+        ),
+        scores=scores,
+        licence=about.licence,
+        notice=_notice(setting, scores),
+        baseline=setting.baseline,
+    )
+
+
+def _notice(setting: DataFingerprint, scores: Mapping[str, float]) -> str:
+    """What a person must be told before they believe a prediction."""
+    if not scores:
+        return UNEVALUATED
+    found = {name: scores.get(f"subject/{name}/balanced_accuracy") for name in setting.outputs}
+    said = [
+        f"{value:.2f} of {name} (chance {1 / len(setting.outputs[name]):.2f})"
+        for name, value in found.items()
+        if value is not None
+    ]
+    if not said:
+        return "It was never tested on people whom it had not seen."
+    return f"Balanced accuracy on people whom it had not seen: {', '.join(said)}."
+
+
+def card(
+    checkpoint: Checkpoint, order: TrainingJob, about: CheckpointDescription, chosen: Selection
+) -> str:
+    """The model card."""
+    outputs = " and ".join(f"{k} ({', '.join(v)})" for k, v in checkpoint.outputs.items())
+    setting, training = order.setting, order.recipe.training
+    met = ", ".join(
+        f"{e.electrode} by {e.channel}" + (f" ({e.distance_mm:.0f} mm away)" * (e.distance_mm > 0))
+        for e in setting.montage
+    )
+    temperature = ", ".join(f"{name} {t:.3f}" for name, t in checkpoint.temperature.items())
+    rest = f"{setting.baseline:g} s of each person's rest" if setting.baseline else "none"
+    listed = facts(
+        checkpoint,
+        f"Electrodes: {met}",
+        f"Baseline: {rest}",
+        f"Recipe: {order.recipe.name}, seed {training.seed}, epochs {chosen.epochs} of at most "
+        f"{training.epochs}, on {order.device}",
+        f"Temperature: {temperature}",
+    )
+    scores = to_markdown(about.report) if about.report else _unevaluated(about)
+    return f"""# {checkpoint.name}
+
+MS-iMamba for {", ".join(checkpoint.montage)}: {outputs}.
+
+**{checkpoint.notice}**
+
+{NOT_MEDICAL}
+
+{listed}
+
+## Scores
+
+{scores}
+
+## Made by
+
+    {about.command}
+"""
+
+
+def _unevaluated(about: CheckpointDescription) -> str:
+    return f"""It was not evaluated. This does it, and `--scores` then puts the scores here:
+
+    {about.evaluation}"""

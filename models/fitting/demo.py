@@ -1,0 +1,255 @@
+"""The checkpoint ``demo``: trained on simulated people, so that everything can be tried at once.
+
+``train_demo`` makes it from nothing within minutes: simulated EEG through the very hops that a live
+session cuts, the scripted valence and arousal as labels, other people in each of the three splits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from mimamba.models.checkpoints.card import facts
+from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from mimamba.models.evaluation.smoothing import choose_keep, smooth
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.models.signal.hops import Hop, HopCutter
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.scoring import evaluate, score, stream_logits
+from mimamba.models.training.trainer import OnProgress, TrainingConfig, new_network, train
+
+INFO = StreamInfo(
+    "Simulator", "simulate", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, live=False, simulated=True
+)
+OUTPUTS: dict[str, tuple[str, ...]] = {"valence": ("low", "high"), "arousal": ("low", "high")}
+SIZES = [len(labels) for labels in OUTPUTS.values()]
+LEVEL = 0.01
+"""Balanced accuracies that differ by less are called level."""
+NOTICE = "Trained on simulated EEG: it shows the machinery, not anybody's emotions."
+
+
+@dataclass(frozen=True)
+class SimulatedPeople:
+    """Simulated people of one split: consecutive seeds from ``first``."""
+
+    first: int
+    number: int
+    seconds: float
+
+    def streams(self, signal: SignalConfig) -> list[HopSequence]:
+        seeds = range(self.first, self.first + self.number)
+        return [simulate(seed, signal, self.seconds) for seed in seeds]
+
+
+@dataclass(frozen=True)
+class DemoRecipe:
+    """All that the demo is made of.
+
+    ``memory_seconds`` is the time without news after which 1/e of the state is left; ``learn``,
+    ``choose`` and ``test`` are the splits, no person in two of them.
+    """
+
+    architecture: MSiMambaConfig
+    signal: SignalConfig
+    memory_seconds: float
+    training: TrainingConfig
+    learn: SimulatedPeople
+    choose: SimulatedPeople
+    test: SimulatedPeople
+
+    @property
+    def r(self) -> float:
+        return math.exp(-self.signal.hop / (self.signal.sfreq * self.memory_seconds))
+
+
+DEMO = DemoRecipe(
+    MSiMambaConfig(
+        n_times=256,
+        n_outputs=sum(SIZES),
+        mstb=False,
+        d_model=32,
+        d_ff=64,
+        n_layers=1,
+        d_state=4,
+        normalisation="none",
+        embedding="spectral",
+        bins=(2, 80),
+        bands=39,
+        mixer="memory",
+        dt=(3e-3, 5e-2),
+    ),
+    SignalConfig(window=256, hop=64),
+    memory_seconds=20.0,
+    training=TrainingConfig(epochs=15, batch=8, carried=0.9, learning_rate=4e-3, averaging=0.95),
+    learn=SimulatedPeople(100_000, 1000, 60.0),
+    choose=SimulatedPeople(200_000, 32, 120.0),
+    test=SimulatedPeople(300_000, 32, 240.0),
+)
+"""Of the checkpoint that comes with the package."""
+
+
+def chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
+    """The next samples of a simulated person, as a driver would yield them; stamped from 0."""
+    left = round(seconds * synthesis.sfreq)
+    while left:
+        first, n_times = synthesis.position, min(left, 4096)
+        stamps = (first + np.arange(n_times)) / synthesis.sfreq
+        yield Chunk(synthesis.next(n_times), stamps, first)
+        left -= n_times
+
+
+def hops(synthesis: Synthesis, signal: SignalConfig, seconds: float) -> Iterator[Hop]:
+    """The hops of a simulated person, those to abstain at among them."""
+    cutter = HopCutter(signal, INFO, range(len(CH_NAMES)), CH_NAMES)
+    for chunk in chunks(synthesis, seconds):
+        yield from cutter.feed(chunk)
+
+
+def simulate(seed: int, signal: SignalConfig, seconds: float) -> HopSequence:
+    """The good hops of a simulated person, labelled by the script at their newest sample."""
+    synthesis = Synthesis("random", seed, INFO.sfreq)
+    good = [hop for hop in hops(synthesis, signal, seconds) if hop.window is not None]
+    truth = synthesis.truth([hop.index for hop in good])
+    return HopSequence(
+        np.stack([hop.window for hop in good if hop.window is not None]),
+        np.array([hop.restart for hop in good]),
+        np.stack([truth.valence >= 0, truth.arousal >= 0], axis=1).astype(np.int64),
+    )
+
+
+def train_demo(
+    path: Path, seed: int = 0, on_progress: OnProgress | None = None, recipe: DemoRecipe = DEMO
+) -> Checkpoint:
+    """Train the demo from nothing and write it, with its card beside it as ``.md``.
+
+    One thread: at this size a second gains little, and the result hangs on fewer things. The same
+    seed gives the same file on the same processor with the same release of torch.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        network = new_network(recipe.architecture, seed)
+        choose = recipe.choose.streams(recipe.signal)
+        config = replace(recipe.training, seed=seed)
+        temperature = train(
+            network,
+            OUTPUTS,
+            recipe.learn.streams(recipe.signal),
+            choose,
+            recipe.r,
+            config,
+            on_progress,
+        )
+        test = recipe.test.streams(recipe.signal)
+        scores = score_demo(network, choose, test, recipe.r)
+    finally:
+        torch.set_num_threads(threads)
+    learn = recipe.learn
+    header = CheckpointHeader(
+        name="demo",
+        architecture=recipe.architecture,
+        montage=CH_NAMES,
+        signal=recipe.signal,
+        r=recipe.r,
+        outputs=OUTPUTS,
+        temperature=temperature,
+        trained_on=f"simulated EEG, {learn.number} people of {learn.seconds:g} s each",
+        scores=scores,
+        licence="same as the project",
+        notice=NOTICE,
+    )
+    checkpoint = save_checkpoint(path, header, network)
+    path.with_suffix(".md").write_text(card(checkpoint, recipe), encoding="utf-8")
+    return checkpoint
+
+
+def score_demo(
+    network: MSiMamba, choose: Sequence[HopSequence], test: Sequence[HopSequence], r: float
+) -> dict[str, float]:
+    """Balanced accuracies on people that it has not seen, with and without carried state.
+
+    The fair rival of carrying the state is the same network window by window (r = 0) with its
+    probabilities smoothed exponentially; how strongly is chosen on the validation people.
+    """
+    alone = stream_logits(network, test, 0.0)
+    keep = choose_keep(_probabilities(stream_logits(network, choose, 0.0)), choose, SIZES)
+    smoothed = [
+        torch.from_numpy(np.log(smooth(shares, stream.restart, keep)))
+        for shares, stream in zip(_probabilities(alone), test, strict=True)
+    ]
+    found = {
+        "subject": evaluate(network, test, SIZES, r),
+        "subject (r = 0)": score(alone, test, SIZES),
+        "subject (r = 0, smoothed)": score(smoothed, test, SIZES),
+    }
+    return {
+        f"{protocol}/{output}/balanced_accuracy": accuracy
+        for protocol, evaluation in found.items()
+        for output, accuracy in zip(OUTPUTS, evaluation.accuracies, strict=True)
+    }
+
+
+def _probabilities(logits: Sequence[Tensor]) -> list[NDArray[np.float64]]:
+    """A softmax per output, side by side, of each stream (n_hops, n_outputs)."""
+    heads = (torch.split(stream.double(), SIZES, dim=-1) for stream in logits)
+    return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
+
+
+def card(checkpoint: Checkpoint, recipe: DemoRecipe) -> str:
+    """The model card: what the checkpoint says of itself, and how it was scored."""
+    rows = [(*key.split("/"), value) for key, value in checkpoint.scores.items()]
+    table = "\n".join(
+        f"| {protocol} | {output} | {value:.3f} |" for protocol, output, _, value in rows
+    )
+    return f"""# {checkpoint.name}
+
+MS-iMamba for {", ".join(checkpoint.montage)}: {" and ".join(checkpoint.outputs)}, low or high.
+
+**{checkpoint.notice}**
+
+Its labels are the simulator's script. It knows nothing of real people, measures nobody's feelings,
+and is not a medical device. It is here so that drivers, engine, dashboard and recordings can be
+tried without training anything.
+
+{facts(checkpoint)}
+
+Balanced accuracy over all hops of {recipe.test.number} simulated people whom it has never seen,
+changes between states included; chance is 0.5:
+
+| protocol | output | balanced accuracy |
+|---|---|---|
+{table}
+
+`subject` carries the state with r, `r = 0` takes each window alone, `smoothed` is the latter with
+exponentially smoothed probabilities.
+{_verdict(checkpoint)}
+
+`mimamba train demo` makes one by the same recipe.
+"""
+
+
+def _verdict(checkpoint: Checkpoint) -> str:
+    """Whether the carried state is worth its while, said plainly."""
+    lines = []
+    for output in checkpoint.outputs:
+        carried, smoothed = (
+            checkpoint.scores[f"{protocol}/{output}/balanced_accuracy"]
+            for protocol in ("subject", "subject (r = 0, smoothed)")
+        )
+        if abs(carried - smoothed) < LEVEL:
+            verdict = "is level with"
+        else:
+            verdict = "beats" if carried > smoothed else "does not beat"
+        lines.append(f"For {output}, the carried state {verdict} smoothing.")
+    return "\n".join(lines)

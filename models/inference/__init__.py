@@ -1,0 +1,1 @@
+"""Stepping of a network: state pool, devices, CUDA graphs."""

@@ -1,0 +1,1 @@
+"""MS-iMamba (arXiv 2409.07589) in PyTorch."""

@@ -1,0 +1,76 @@
+"""From a channel's window to its token.
+
+Letters: B batch, C channels, L samples in a window, F bands, d d_model.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mimamba.models.network.config import MSiMambaConfig
+
+FLOOR = 1e-6
+"""Power below which a band is empty: of a z-scored window, or µV² where it is not normalised."""
+FARTHEST = 5.0
+"""Standard deviations beyond which a band's power says no more."""
+
+
+class LinearEmbedding(nn.Linear):
+    """The paper's: (..., L) to (..., d).
+
+    Rows start as sinusoids of unit norm and random phase, up to L / 3 cycles (ours): EEG is rhythms
+    whose phase says little; from white rows they take long to find.
+    """
+
+    def __init__(self, config: MSiMambaConfig) -> None:
+        super().__init__(config.n_times, config.d_model)
+        with torch.no_grad():
+            f = torch.empty(config.d_model, 1).uniform_(1.0, max(1.0, config.n_times / 3))
+            phase = torch.empty(config.d_model, 1).uniform_(0.0, 2 * math.pi)
+            times = torch.arange(config.n_times) / config.n_times
+            rows = torch.cos(2 * math.pi * f * times + phase)
+            self.weight.copy_(nn.functional.normalize(rows, dim=-1))
+
+
+class SpectralEmbedding(nn.Module):
+    """(B, C, L) to (B, C, d), by way of each band's log power (ours).
+
+    The power spectrum under a Hann window is averaged over bands of equal width; the logarithm is
+    standardised by channel and band, with the mean and the deviation of what was learnt from.
+    """
+
+    window: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: MSiMambaConfig) -> None:
+        super().__init__()
+        self.first, self.stop = config.bins
+        self.width = (self.stop - self.first) // config.bands
+        window = torch.hann_window(config.n_times)
+        self.register_buffer("window", window / window.square().sum().sqrt(), persistent=False)
+        shape = (config.n_channels, config.bands)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("deviation", torch.ones(shape))
+        self.blank = nn.Dropout(config.blanking)
+        self.linear = nn.Linear(config.bands, config.d_model)
+
+    def log_power(self, x: Tensor) -> Tensor:
+        """(..., L) to (..., F), the logarithm of each band's mean power."""
+        power = torch.fft.rfft(x * self.window).abs().square()[..., self.first : self.stop]
+        bands: Tensor = power.reshape(*power.shape[:-1], -1, self.width).mean(-1) + FLOOR
+        return bands.log()
+
+    def standardise(self, x: Tensor) -> None:
+        """Take mean and deviation from windows (B, C, L) as ``forward`` gets them."""
+        power = self.log_power(x)
+        self.mean.copy_(power.mean(0))
+        self.deviation.copy_(power.std(0).clamp_min(FLOOR))
+
+    def forward(self, x: Tensor) -> Tensor:
+        power: Tensor = (self.log_power(x) - self.mean) / self.deviation
+        token: Tensor = self.linear(self.blank(power.clamp(-FARTHEST, FARTHEST)))
+        return token

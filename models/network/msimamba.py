@@ -1,0 +1,252 @@
+"""MS-iMamba: a multi-scale inverted Mamba for EEG windows, and its stateful streaming form.
+
+After Zhou, Huang, Peng and Yin, "miMamba: EEG-based Emotion Recognition with Multi-scale Inverted
+Mamba Models" (arXiv 2409.07589). The paper published no code; it is read with the models that it
+builds on (TimesNet, iTransformer, S-Mamba, Mamba). What is our reading is marked "(ours)".
+
+Letters: B batch, S hops, C channels, L samples in a window, k scales, f frequency in cycles per
+window, p patch size, d d_model.
+
+Streaming **(ours)**: the paper's recurrence runs over the electrodes of one window. Here the
+channel tokens of successive hops are one endless sequence through the same weights, with a gate r
+at each hop's start. r = 0 is the paper, window by window; r = 1 carries the state; between them it
+fades.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, gelu, pad
+
+from mimamba.models.network.config import MSiMambaConfig, Ranking
+from mimamba.models.network.embedding import LinearEmbedding, SpectralEmbedding
+from mimamba.models.network.ssm import SelectiveSSM, States
+
+FLAT_UV = 1e-3
+"""A channel with a smaller standard deviation, µV, is flat: its z-score is 0 (ours).
+
+Headsets resolve 0.002 µV (Ganglion) to 0.5 µV (Muse); below this there is only rounding."""
+
+
+def zscore(x: Tensor) -> Tensor:
+    """Per window and channel, zeros where flat: (..., L) to the same."""
+    centred = x - x.mean(-1, keepdim=True)
+    deviation = centred.square().mean(-1, keepdim=True).sqrt()
+    return torch.where(deviation < FLAT_UV, 0.0, centred / deviation)
+
+
+def dominant_periods(x: Tensor, n_scales: int, ranking: Ranking) -> tuple[Tensor, Tensor]:
+    """Patch sizes of the k strongest frequencies of each sample, and their weights.
+
+    Per sample, where TimesNet takes the batch's mean: a result never depends on batch mates (ours).
+    Scores are compared in steps of 1e-9 of the largest, and a tie goes to the lower frequency, so
+    that rounding decides nothing (ours).
+
+    Parameters
+    ----------
+    x
+        (B, C, L) float64.
+
+    Returns
+    -------
+    periods (B, k) int64, p = ceil(L / f), and weights (B, k), the softmax of the plain amplitudes.
+    """
+    n_times = x.shape[-1]
+    amplitude = torch.fft.rfft(x).abs().mean(1)[:, 1:]  # (B, L // 2), f = 1 .. L // 2
+    f = torch.arange(1, n_times // 2 + 1, device=x.device)
+    score = amplitude * f if ranking == "whitened" else amplitude
+    largest = score.amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    order = (score / largest * 1e9).round().sort(dim=-1, descending=True, stable=True).indices
+    picks = order[:, :n_scales]
+    periods = (n_times + f - 1).div(f, rounding_mode="floor")[picks]
+    return periods, amplitude.gather(-1, picks).softmax(-1)
+
+
+def fold(x: Tensor, period: int) -> Tensor:
+    """(B, C, L) to (B, C, patches, period), zero-padded at the end."""
+    x = pad(x, (0, -x.shape[-1] % period))
+    return x.reshape(*x.shape[:2], -1, period)
+
+
+class InceptionConv2d(nn.Module):
+    """The mean of parallel square 'same' convolutions, computed as the one equal to it (ours)."""
+
+    def __init__(self, n_in: int, n_out: int, kernels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(n_in, n_out, size, padding=size // 2) for size in kernels
+        )
+
+    def merged(self) -> tuple[Tensor, Tensor]:
+        """Return the kernel and bias of the equal convolution: zero-padded kernels, averaged."""
+        branches = [b for b in self.branches if isinstance(b, nn.Conv2d)]
+        largest = max(b.kernel_size[0] for b in branches)
+        pads = [(largest - b.kernel_size[0]) // 2 for b in branches]
+        kernels = [pad(b.weight, (p, p, p, p)) for b, p in zip(branches, pads, strict=True)]
+        biases = [b.bias for b in branches if b.bias is not None]
+        return torch.stack(kernels).mean(0), torch.stack(biases).mean(0)
+
+
+class MultiScaleTemporalBlock(nn.Module):
+    """MSTB: X' = X + sum_i w_i X_i, each X_i seen through a 2-D map of one patch size."""
+
+    def __init__(self, config: MSiMambaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.widen = InceptionConv2d(config.n_channels, config.hidden, config.kernels)
+        self.narrow = InceptionConv2d(config.hidden, config.n_channels, config.kernels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, L) in any float type to the same shape in the weights' type."""
+        periods, weights = dominant_periods(x.double(), self.config.n_scales, self.config.ranking)
+        (wide, wide_bias), (narrow, narrow_bias) = self.widen.merged(), self.narrow.merged()
+        x, weights = x.to(wide.dtype), weights.to(wide.dtype)
+        out = x.clone()
+        for period in sorted(
+            set(periods.flatten().tolist())
+        ):  # samples that share a patch size run together
+            chosen = periods == period  # (B, k); two frequencies may share it too
+            rows = chosen.any(-1).nonzero()[:, 0]
+            y = conv2d(fold(x[rows], period), wide, wide_bias, padding="same")
+            y = conv2d(gelu(y), narrow, narrow_bias, padding="same")
+            y = y.flatten(-2)[..., : x.shape[-1]]  # unfolded, cut to L
+            share = torch.where(chosen, weights, 0.0).sum(-1)[rows, None, None]
+            out.index_add_(0, rows, share * y)
+        return out
+
+
+class TemporalSpatialFusionBlock(nn.Module):
+    """TSFB: a selective SSM over the channel tokens, then a feed-forward network per token.
+
+    Pre-norm and residuals around both (ours).
+    """
+
+    def __init__(self, config: MSiMambaConfig) -> None:
+        super().__init__()
+        d = config.d_model
+        self.mixer = config.mixer
+        self.norm1 = nn.LayerNorm(d)
+        self.ssm = SelectiveSSM(
+            d,
+            config.d_state,
+            config.d_conv,
+            config.expand,
+            config.dt,
+            direct=config.mixer != "memory",
+        )
+        self.norm2 = nn.LayerNorm(d)
+        self.ffn = nn.Sequential(nn.Linear(d, config.d_ff), nn.GELU(), nn.Linear(config.d_ff, d))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, e: Tensor, r: Tensor, h: Tensor, history: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As SelectiveSSM.forward: e (B, S C, d), r (B, S)."""
+        if self.mixer != "none":
+            y, h, history = self.ssm(self.norm1(e), r, h, history)
+            y = self.dropout(y)
+            e = y if self.mixer == "memory" else e + y
+        return e + self.dropout(self.ffn(self.norm2(e))), h, history
+
+
+class MSiMamba(nn.Module):
+    """The whole network; windows are µV, (batch, n_channels, n_times).
+
+    ``forward`` is the paper. ``scan`` runs over whole streams, for training and scoring; ``step``
+    is one hop of many streams, for the engine. All three are the same computation.
+    """
+
+    def __init__(self, config: MSiMambaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mstb: nn.Module = MultiScaleTemporalBlock(config) if config.mstb else nn.Identity()
+        spectral = config.embedding == "spectral"
+        self.embedding = SpectralEmbedding(config) if spectral else LinearEmbedding(config)
+        # Small at the start beside a z-scored window's embedding, whose deviation is 1.
+        self.electrode = nn.Parameter(0.1 * torch.randn(config.n_channels, config.d_model))
+        self.layers = nn.ModuleList(
+            TemporalSpatialFusionBlock(config) for _ in range(config.n_layers)
+        )
+        self.norm = nn.LayerNorm(config.d_model)  # pre-norm layers end in one (ours)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.n_channels * config.d_model, config.n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, n_outputs) of independent windows (B, C, L)."""
+        return self.step(x, x.new_zeros(x.shape[0]), None)[0]
+
+    def step(self, x: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
+        """One hop: x (B, C, L), r (B,) to logits (B, n_outputs) and the states after it."""
+        logits, states = self.scan(x[:, None], r[:, None], states)
+        return logits[:, 0], states
+
+    def scan(self, x: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
+        """Successive hops of B streams.
+
+        Parameters
+        ----------
+        x
+            (B, S, C, L), µV.
+        r
+            (B, S), the gate at each hop's start, 0 to 1.
+        states
+            Before the first hop; None is a fresh start.
+
+        Returns
+        -------
+        logits (B, S, n_outputs), heads concatenated, and the states after the last hop.
+        """
+        tokens = self.embed(x.flatten(0, 1))  # (B S, C, d)
+        return self.remember(tokens.reshape(*x.shape[:2], *tokens.shape[1:]), r, states)
+
+    def remember(self, tokens: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
+        """What ``scan`` says of windows that are embedded already, as tokens (B, S, C, d)."""
+        batch, n_hops, n_channels, _ = tokens.shape
+        e = tokens.reshape(batch, n_hops * n_channels, -1)
+        r = r.to(e.dtype)
+        h, conv = states if states is not None else self.initial_states(batch)
+        after = []
+        for i, layer in enumerate(self.layers):
+            e, *state = layer(e, r, h[i], conv[i])
+            after.append(state)
+        e = self.norm(e).reshape(batch, n_hops, -1)  # (B, S, C d)
+        hs, convs = zip(*after, strict=True)
+        return self.head(self.dropout(e)), States(torch.stack(hs), torch.stack(convs))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, C, L) to (B, C, d): each channel's whole window is one token.
+
+        A learnt vector per electrode is added (ours). From an empty state a token's place tells
+        its electrode, but in an endless sequence nothing does: left and right would be one.
+        """
+        embedded: Tensor = self.embedding(self._seen(x)) + self.electrode
+        return embedded
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor) -> None:
+        """Set the scale of what is embedded by windows (B, C, L) to learn from, µV."""
+        if isinstance(self.embedding, SpectralEmbedding):
+            self.embedding.standardise(self._seen(x))
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """(B, C, L), µV, to what is embedded of it, the same shape in the weights' type."""
+        x = x.double()  # for the choice of periods
+        if self.config.normalisation == "zscore":
+            x = zscore(x)
+        seen: Tensor = self.mstb(x).to(self.head.weight.dtype)
+        return seen
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
+    def initial_states(self, batch: int) -> States:
+        """Return zeros, for `batch` fresh streams."""
+        c, weight = self.config, self.head.weight
+        d_inner = c.expand * c.d_model
+        return States(
+            weight.new_zeros(c.n_layers, batch, d_inner, c.d_state),
+            weight.new_zeros(c.n_layers, batch, d_inner, c.d_conv - 1),
+        )

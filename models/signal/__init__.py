@@ -1,0 +1,1 @@
+"""Samples to hops: preprocessing, montage, quality, band power, baseline."""

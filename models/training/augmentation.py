@@ -1,0 +1,91 @@
+"""What training changes about the windows that it shows, so that people's own traits teach less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mimamba.models.training.hop_sequence import HopSequence
+
+Windows = NDArray[np.float32]
+Labels = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Drawn anew for each sequence; the default changes nothing.
+
+    Parameters
+    ----------
+    mixing
+        Share of the sequences that are mixed with another one of the same labels, so that it seems
+        to come from a person who does not exist. Powers add up as those of two sources do, of which
+        none is louder over its whole trial. Only trials whose labels never change are mixed.
+    mirror
+        The channels' places when left and right are swapped, as half of the sequences then are;
+        empty for never.
+    """
+
+    mixing: float = 0.0
+    mirror: tuple[int, ...] = ()
+
+
+AS_IT_IS = Augmentation()
+
+
+class Augmenter:
+    """Augments sequences of these streams."""
+
+    def __init__(
+        self, config: Augmentation, streams: Sequence[HopSequence], rng: np.random.Generator
+    ) -> None:
+        self._config, self._rng = config, rng
+        self._alike: dict[Labels, list[HopSequence]] = {}
+        self._labels: dict[int, Labels | None] = {}
+        self._loud: dict[int, Windows] = {}
+        for stream in streams if config.mixing else ():
+            labels = self._constant(stream)
+            if labels is not None:
+                self._alike.setdefault(labels, []).append(stream)
+
+    def draw(self, stream: HopSequence, hops: slice) -> Windows:
+        """Some windows of a stream, (n_hops, n_channels, n_times) µV, as they are shown now."""
+        windows = stream.windows[hops]
+        if self._config.mixing and self._rng.random() < self._config.mixing:
+            windows = self._mixed(windows, stream)
+        if self._config.mirror and self._rng.random() < 0.5:
+            windows = windows[:, list(self._config.mirror)]
+        return windows
+
+    def _mixed(self, windows: Windows, stream: HopSequence) -> Windows:
+        labels = self._constant(stream)
+        alike = self._alike.get(labels, []) if labels is not None else []
+        if not alike:
+            return windows
+        other = alike[self._rng.integers(len(alike))]
+        if len(other.windows) < len(windows):
+            return windows
+        first = int(self._rng.integers(len(other.windows) - len(windows) + 1))
+        share = self._rng.uniform(0.5, 1.0)
+        loud = self._loudness(stream) / self._loudness(other) * np.float32((1 - share) ** 0.5)
+        mixed: Windows = windows * np.float32(share**0.5)
+        mixed += other.windows[first : first + len(windows)] * loud
+        return mixed
+
+    def _constant(self, stream: HopSequence) -> Labels | None:
+        """The labels of a stream where they never change."""
+        if id(stream) not in self._labels:
+            first = stream.labels[0]
+            constant = (stream.labels == first).all()
+            self._labels[id(stream)] = tuple(first.tolist()) if constant else None
+        return self._labels[id(stream)]
+
+    def _loudness(self, stream: HopSequence) -> Windows:
+        """(n_channels, 1), the deviation over the whole stream, µV."""
+        if id(stream) not in self._loud:
+            square = np.square(stream.windows).mean((0, 2), dtype=np.float64)
+            self._loud[id(stream)] = np.sqrt(square)[:, None].clip(1e-3).astype(np.float32)
+        return self._loud[id(stream)]

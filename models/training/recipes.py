@@ -1,0 +1,124 @@
+"""Recipes: an architecture, its signal and its training under one name.
+
+``paper`` is the network as the paper has it, as far as that is public. ``spectral`` is ours: it
+embeds log power instead of samples, and its head sees only what the recurrence has gathered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mimamba.drivers.errors import Mismatch
+from mimamba.models.network.config import REFERENCE, MSiMambaConfig
+from mimamba.models.signal.montage import mirrored
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.augmentation import Augmentation
+from mimamba.models.training.trainer import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a network is made of but the data.
+
+    The number of channels and of outputs, and which channels are each other's mirror, are the
+    data's: ``fitted`` fills them in.
+    """
+
+    name: str
+    architecture: MSiMambaConfig
+    signal: SignalConfig
+    training: TrainingConfig
+    r: float
+
+    def fitted(self, montage: Sequence[str], n_outputs: int) -> Recipe:
+        """The same recipe for a montage and so many labels over all outputs."""
+        training = self.training
+        if training.augmentation.mirror:
+            augmentation = replace(training.augmentation, mirror=mirrored(montage))
+            training = replace(training, augmentation=augmentation)
+        architecture = replace(
+            self.architecture,
+            n_channels=len(montage),
+            n_times=self.signal.window,
+            n_outputs=n_outputs,
+        )
+        return replace(self, architecture=architecture, training=training)
+
+
+PAPER = Recipe(
+    "paper",
+    REFERENCE,
+    SignalConfig(),
+    TrainingConfig(epochs=10, patience=3, balanced=True),
+    r=1.0,
+)
+SPECTRAL = Recipe(
+    "spectral",
+    MSiMambaConfig(
+        n_times=512,
+        n_scales=2,  # of the multi-scale block, for the ablation that puts it in
+        kernels=(1, 3),
+        hidden=8,
+        mstb=False,
+        d_model=32,
+        d_ff=32,
+        n_layers=1,
+        d_state=1,
+        dropout=0.5,
+        embedding="spectral",
+        bins=(4, 160),
+        bands=39,
+        mixer="memory",
+        dt=(1e-3, 2e-2),
+        blanking=0.5,
+    ),
+    SignalConfig(window=512, hop=128),
+    TrainingConfig(
+        epochs=25,
+        patience=25,
+        batch=16,
+        sequence=(64, 64),
+        carried=0.9,
+        learning_rate=2e-3,
+        weight_decay=0.1,
+        balanced=True,
+        averaging=0.98,
+        augmentation=Augmentation(mixing=1.0, mirror=(3, 2, 1, 0)),
+    ),
+    r=math.exp(-1 / 120),  # 1/e of the state is left after two minutes
+)
+RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
+
+
+class RecipeError(Mismatch):
+    """There is no such recipe."""
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by its name; raises RecipeError."""
+    if name not in RECIPES:
+        raise RecipeError("a recipe", name, f"choose among {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def ablations(recipe: Recipe) -> list[Recipe]:
+    """The recipe with one part left out: the multi-scale block (or put in, where it has none),
+    the recurrence, the carried state.
+
+    The last is trained window by window alone, so that it is as good at that as it can be.
+    """
+    a, training = recipe.architecture, recipe.training
+    other = replace(a, mstb=not a.mstb)
+    found = [replace(recipe, name="no MSTB" if a.mstb else "with MSTB", architecture=other)]
+    if a.mixer != "none":
+        bare = replace(a, mixer="none")
+        found.append(replace(recipe, name="no iMamba", architecture=bare, r=0.0))
+    if recipe.r > 0:  # what sees only its memory needs a way past it to judge a single window
+        plain = replace(a, mixer="mamba") if a.mixer == "memory" else a
+        alone = replace(training, carried=0.0)
+        found.append(
+            replace(recipe, name="never carried", architecture=plain, training=alone, r=0.0)
+        )
+    return found

@@ -1,0 +1,94 @@
+"""What a network says of whole streams, and how good that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.models.training.batches import side_by_side
+from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.loss import cross_entropy, fit_temperature
+
+CHUNK_HOPS = 64
+"""Hops that are scanned at once; it bounds the memory and changes nothing else."""
+
+
+@dataclass(frozen=True)
+class SequenceScores:
+    """Mean cross-entropy, nats, and the balanced accuracy of each head, in the outputs' order."""
+
+    loss: float
+    accuracies: tuple[float, ...]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean over the heads."""
+        return float(np.mean(self.accuracies))
+
+
+def balanced_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Mean over the labels that occur of the share that is found; 0.5 is chance for two."""
+    return float(np.mean([(predicted[labels == k] == k).mean() for k in np.unique(labels)]))
+
+
+@torch.inference_mode()
+def stream_logits(network: MSiMamba, streams: Sequence[HopSequence], r: float) -> list[Tensor]:
+    """Logits (n_hops, n_outputs) of each whole stream, all of them side by side, on the CPU."""
+    lengths = [len(stream.windows) for stream in streams]
+    device = network.device
+    states = network.initial_states(len(streams))
+    parts = []
+    for first in range(0, max(lengths), CHUNK_HOPS):
+        n_hops = min(CHUNK_HOPS, max(lengths) - first)
+        x, gates, _ = side_by_side(streams, first, n_hops)
+        logits, states = network.scan(x.to(device), (gates * r).to(device), states)
+        parts.append(logits.cpu())
+    whole = torch.cat(parts, dim=1)
+    return [logits[:n] for logits, n in zip(whole, lengths, strict=True)]
+
+
+def evaluate(
+    network: MSiMamba,
+    streams: Sequence[HopSequence],
+    sizes: Sequence[int],
+    r: float,
+    weights: Sequence[Tensor] | None = None,
+) -> SequenceScores:
+    """Score whole streams, each from a fresh state; the network is left in eval mode."""
+    network.eval()
+    return score(stream_logits(network, streams, r), streams, sizes, weights)
+
+
+def score(
+    logits: Sequence[Tensor],
+    streams: Sequence[HopSequence],
+    sizes: Sequence[int],
+    weights: Sequence[Tensor] | None = None,
+) -> SequenceScores:
+    """Score logits (n_hops, n_outputs) of each stream; sizes are the heads' numbers of labels."""
+    whole = torch.cat(list(logits))
+    labels = np.concatenate([stream.labels for stream in streams])
+    loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes, weights))
+    heads = zip(labels.T, torch.split(whole, list(sizes), dim=-1), strict=True)
+    return SequenceScores(loss, tuple(balanced_accuracy(k, p.argmax(-1).numpy()) for k, p in heads))
+
+
+def fit_temperatures(
+    network: MSiMamba,
+    outputs: Mapping[str, Sequence[str]],
+    streams: Sequence[HopSequence],
+    r: float,
+) -> dict[str, float]:
+    """The temperature of each output that makes its probabilities likeliest on these streams."""
+    network.eval()
+    logits = torch.cat(stream_logits(network, streams, r)).double()
+    labels = torch.from_numpy(np.concatenate([stream.labels for stream in streams]))
+    sizes = [len(names) for names in outputs.values()]
+    heads = zip(outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True)
+    return {name: fit_temperature(head, label) for name, head, label in heads}

@@ -1,0 +1,1 @@
+"""A remote acquirer: samples sent from another machine."""

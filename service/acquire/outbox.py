@@ -1,0 +1,215 @@
+"""What an acquirer has not had acknowledged: numbered, bounded, kept to be sent again."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
+from mimamba.drivers.push import LONGEST_TEXT, Packet
+
+SECONDS = 90.0
+"""Samples kept: a loss of 60 s, the pause and the attempt that it ends in, and the sending."""
+MOST_BYTES = 64 << 20
+LARGEST_CHUNK = 128 << 10
+"""Bytes of samples in a packet; the service takes messages of 1 MiB."""
+MOST_EVENTS = 512
+"""Markers, and changes of the link, in a packet; of more, the newest."""
+LARGEST_EVENTS = 384 << 10
+"""Bytes of markers in a packet, and as many of changes: with the samples below 1 MiB."""
+OVERHEAD = 256
+"""Bytes that a packet takes besides its arrays, about."""
+
+
+Event = TypeVar("Event", Marker, LinkChange)
+
+
+def fitting(text: str) -> str:
+    """A text as the service takes it: in UTF-8, and cut where it is too long."""
+    text = text.encode(errors="replace").decode()  # half a character cannot be sent
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The last of these events, as many as a packet holds; their texts are fitting."""
+    room, kept = LARGEST_EVENTS, 0
+    for event in reversed(events[-MOST_EVENTS:]):
+        room -= len(msgspec.msgpack.encode(event))
+        if room < 0:
+            break
+        kept += 1
+    return events[len(events) - kept :]
+
+
+class Outbox:
+    """Packets from the source's thread to the connection.
+
+    Where it is full, a live source's oldest packets are dropped, whose markers and changes of the
+    link go on with the next; a recording waits.
+
+    Parameters
+    ----------
+    info
+        The source.
+    on_news
+        Called from any thread where there is something new, or room again.
+    seconds
+        How much signal is kept.
+
+    Attributes
+    ----------
+    taken, lost
+        Samples that came, and those of them that were dropped.
+    ended
+        Whether the source is at its end.
+    """
+
+    def __init__(
+        self, info: StreamInfo, on_news: Callable[[], None], seconds: float = SECONDS
+    ) -> None:
+        self.info = info
+        self.taken = 0
+        self.lost = 0
+        self.ended = False
+        self._on_news = on_news
+        self._capacity = max(1, round(seconds * info.sfreq))
+        self._longest = max(1, LARGEST_CHUNK // (4 * info.n_channels + 8))
+        self._changed = threading.Condition()
+        self._packets: deque[Packet] = deque()
+        self._next = 0
+        self._held = 0
+        self._bytes = 0
+        self._end = (0, 0)  # epoch and index after the last sample
+        self._markers: tuple[Marker, ...] = ()  # of dropped samples, or still without one
+
+    @property
+    def seconds(self) -> float:
+        """How much signal is not acknowledged."""
+        return self._held / self.info.sfreq
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the source is at its end and all is acknowledged."""
+        return self.ended and not self._packets
+
+    # From the source's thread --------------------------------------------------------------------
+
+    def put(self, chunk: Chunk) -> None:
+        """Add samples; a recording's wait for room."""
+        came = tuple(
+            replace(each, label=fitting(each.label), source=fitting(each.source))
+            for each in chunk.markers
+        )
+        for start in range(0, chunk.n_times, self._longest):
+            part = slice(start, start + self._longest)
+            markers = came if start == 0 else ()
+            self._append(
+                Chunk(
+                    chunk.data[part],
+                    chunk.timestamps[part],
+                    chunk.first + start,
+                    chunk.epoch,
+                    markers,
+                )
+            )
+        if chunk.n_times == 0:
+            with self._changed:
+                self._markers = newest(self._markers + came)
+
+    def tell(self, change: LinkChange) -> None:
+        """Add a change of the link to the device."""
+        self._append(self._nothing(), (replace(change, detail=fitting(change.detail)),))
+
+    def end(self) -> None:
+        """Nothing comes after this; a second call changes nothing."""
+        if not self.ended:
+            self._append(self._nothing(), ends=True)
+
+    def _nothing(self) -> Chunk:
+        """A chunk without samples, at the present place."""
+        epoch, index = self._end
+        return Chunk(np.empty((0, self.info.n_channels), np.float32), np.empty(0), index, epoch, ())
+
+    def _append(
+        self, chunk: Chunk, changes: tuple[LinkChange, ...] = (), ends: bool = False
+    ) -> None:
+        with self._changed:
+            if not self.info.live:
+                self._changed.wait_for(lambda: ends or self.ended or not self._full)
+            if self.ended:
+                return
+            if chunk.n_times:
+                chunk = replace(chunk, markers=newest(self._markers + chunk.markers))
+                self._markers = ()
+                self._end = (chunk.epoch, chunk.end)
+            self._packets.append(Packet(self._next, chunk, changes, ends))
+            self._next += 1
+            self._count(chunk, 1)
+            self.taken += chunk.n_times
+            self.ended = ends
+            while self.info.live and self._full and len(self._packets) > 1:
+                self._drop()
+            if ends:
+                self._changed.notify_all()  # a recording that waits for room need not
+        self._on_news()
+
+    @property
+    def _full(self) -> bool:
+        return self._held > self._capacity or self._bytes > MOST_BYTES
+
+    def _drop(self) -> None:
+        """Lose the oldest packet's samples, but not its events."""
+        oldest = self._packets.popleft()
+        self._count(oldest.chunk, -1)
+        self.lost += oldest.chunk.n_times
+        following = self._packets[0]
+        changes = newest(oldest.changes + following.changes)
+        self._packets[0] = replace(following, changes=changes)
+        self._carry(oldest.chunk.markers)
+
+    def _carry(self, markers: tuple[Marker, ...]) -> None:
+        """Give markers to the oldest packet with samples."""
+        for place, packet in enumerate(self._packets):
+            if packet.chunk.n_times:
+                together = newest(markers + packet.chunk.markers)
+                chunk = replace(packet.chunk, markers=together)
+                self._packets[place] = replace(packet, chunk=chunk)
+                return
+        self._markers = newest(markers + self._markers)
+
+    def _count(self, chunk: Chunk, sign: int) -> None:
+        self._held += sign * chunk.n_times
+        self._bytes += sign * (chunk.data.nbytes + chunk.timestamps.nbytes + OVERHEAD)
+
+    # From the connection -------------------------------------------------------------------------
+
+    def read(self, seq: int, most: int) -> list[Packet]:
+        """Up to so many packets from ``seq`` on, or from the oldest that is kept."""
+        with self._changed:
+            if not self._packets:
+                return []
+            start = max(0, seq - self._packets[0].seq)
+            return list(islice(self._packets, start, start + most))
+
+    def acknowledge(self, seq: int) -> None:
+        """Forget all up to ``seq``."""
+        with self._changed:
+            while self._packets and self._packets[0].seq <= seq:
+                self._count(self._packets.popleft().chunk, -1)
+            self._changed.notify_all()
+        self._on_news()
+
+    def refuse(self, seq: int) -> int:
+        """The service does not want this packet: forget it and all before; its samples are lost."""
+        with self._changed:
+            refused = [each.chunk.n_times for each in self._packets if each.seq == seq]
+            self.lost += sum(refused)
+        self.acknowledge(seq)
+        return sum(refused)

@@ -1,0 +1,41 @@
+"""The API's markers: any program sets one in a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from mimamba.service.api.dependencies import OneSession
+from mimamba.service.sessions.markers import LONGEST_LABEL, set_marker
+
+markers_api = APIRouter(prefix="/v1/sessions", tags=["markers"])
+
+
+class NewMarker(BaseModel):
+    """A marker to set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str = Field(description=f"1 to {LONGEST_LABEL} characters, no control characters.")
+    timestamp: float | None = Field(
+        default=None, description="Seconds on the LSL clock; the time of arrival if absent."
+    )
+
+
+@dataclass(frozen=True)
+class SetMarker:
+    """A marker as it was taken; the topic ``marker`` tells it with the sample it belongs to."""
+
+    session: str
+    timestamp: float
+    label: str
+    source: str
+
+
+@markers_api.post("/{session}/markers", status_code=202)
+async def post_marker(session: OneSession, new: NewMarker) -> SetMarker:
+    """Set a marker; it is in the session's log once its sample is there, within seconds."""
+    heard = set_marker(session, new.label, new.timestamp, "api")
+    return SetMarker(session.name, heard.timestamp, heard.label, heard.source)

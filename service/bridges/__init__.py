@@ -1,0 +1,1 @@
+"""Other programs: LSL and OSC out, UDP markers in."""

@@ -1,0 +1,189 @@
+"""Predictions, quality, bands and markers of all sessions as streams of the lab streaming layer.
+
+One more reader of the sessions' logs, in a thread of its own: no call to liblsl holds up a session
+or the event loop.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mimamba.drivers.driver import Marker
+from mimamba.drivers.lsl.discovery import liblsl
+from mimamba.drivers.lsl.markers import OWN
+from mimamba.drivers.lsl.markers import TYPE as MARKERS
+from mimamba.drivers.lsl.outlet import append_values
+from mimamba.models.signal.band_power import BANDS, BandPower
+from mimamba.models.signal.channel_quality import Quality
+from mimamba.service.protocol.messages import TOPICS, Topic
+from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
+from mimamba.service.sessions.epoch_logs import EpochLogs, Event, PublishedPrediction
+from mimamba.service.sessions.session import Session
+
+WAKE = 0.02
+"""Pause between two looks at the logs, s: what is new is sent at most this late, well before the
+next hop."""
+
+
+class LSLOut:
+    """Streams for each session, from when it is open until it is deleted.
+
+    ``SESSION predictions``: a channel per output's label, as ``valence/low``, NaN where the model
+    abstained; then the sample's index and the status. ``SESSION quality``: a channel per
+    electrode, 0 to 1. ``SESSION bands``: a channel per electrode and band, as ``TP9/alpha``, µV²,
+    NaN where there is no value. ``SESSION markers``: text. All are of irregular rate, double64
+    where they are numbers; stamps are those of the samples that they are about. Where another
+    model speaks, ``SESSION predictions`` is a new stream.
+
+    Parameters
+    ----------
+    sessions
+        Gives the sessions by id; called in the thread.
+
+    Raises
+    ------
+    LibraryMissing
+        If liblsl does not load.
+    """
+
+    def __init__(self, sessions: Callable[[], Mapping[str, Session]]) -> None:
+        liblsl()
+        self._sessions = sessions
+        self._streams: dict[Session, _Streams] = {}
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lsl out")
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End all streams; returns when the thread has ended."""
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.wait(WAKE):
+            present = list(self._sessions().values())
+            for session in present:
+                self._follow(session)
+            for gone in self._streams.keys() - set(present):
+                del self._streams[gone]
+        self._streams.clear()
+
+    def _follow(self, session: Session) -> None:
+        if session not in self._streams and session.state == "open":
+            self._streams[session] = _Streams(session)
+        if session in self._streams:
+            self._streams[session].send_news()
+
+
+@dataclass(eq=False)
+class _Position:
+    """A stream of a topic, and the next entry to send."""
+
+    outlet: Any
+    at: int
+
+
+class _Streams:
+    """The streams of one session."""
+
+    def __init__(self, session: Session) -> None:
+        assert session.history is not None  # as it is open
+        assert session.info is not None
+        self._session = session
+        self._history: EpochLogs = session.history
+        self._speaker = len(session.history.speakers) - 1
+        self._outputs: Mapping[str, Sequence[str]] = {}
+        self._positions: dict[Topic, _Position] = {}
+        self._open_predictions(session.history.prediction.next)
+        self._open("quality", "Quality", dict.fromkeys(session.info.ch_names, "score"))
+        bands = (f"{name}/{band}" for name in session.info.ch_names for band in BANDS)
+        self._open("bands", "Bands", dict.fromkeys(bands, "microvolts^2"))
+        self._open("marker", MARKERS, {"marker": "text"})
+
+    def send_news(self) -> None:
+        """Send what is new in the logs, on into the next epoch where there is one."""
+        present = self._session.history
+        self._catch_up()
+        if present is not None and present is not self._history:
+            self._history, self._speaker = present, 0
+            for position in self._positions.values():
+                position.at = 0
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Send all; where another model speaks, its predictions are another stream."""
+        history = self._history
+        stops = {topic: history.log(topic).next for topic in TOPICS}
+        for speaker in history.speakers[self._speaker + 1 :]:
+            self._send(stops | {"prediction": speaker.since})
+            self._speaker += 1
+            self._open_predictions(speaker.since)
+        self._send(stops)
+
+    def _open_predictions(self, at: int) -> None:
+        """The present speaker's stream, which sends from this entry on."""
+        speaker = self._history.speakers[self._speaker]
+        self._positions.pop("prediction", None)
+        self._outputs = speaker.outputs or {}
+        if speaker.outputs is not None:
+            self._open("prediction", "Predictions", _prediction_channels(self._outputs))
+            self._positions["prediction"].at = at
+
+    def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
+        """A new stream of channels, each with its unit; it sends what comes from now on."""
+        lsl = liblsl()
+        name = f"{self._session.name} {kind.lower()}"
+        info = lsl.StreamInfo(
+            name,
+            kind,
+            len(channels),
+            lsl.IRREGULAR_RATE,
+            "string" if kind == MARKERS else "double64",
+            f"{OWN}{socket.gethostname()}:{name}",
+        )
+        described = info.desc().append_child("channels")
+        for label, unit in channels.items():
+            facts = {"label": label, "unit": unit, "type": kind}
+            append_values(described.append_child("channel"), facts)
+        append_values(info.desc().append_child("mimamba"), self._facts())
+        log = self._history.events(topic)
+        self._positions[topic] = _Position(lsl.StreamOutlet(info), log.next)
+
+    def _facts(self) -> dict[str, str]:
+        """Who speaks, and what has to be said with it."""
+        model = self._history.speakers[self._speaker].model
+        if model is None:
+            return {}
+        return {"model": model.name, "sha256": model.sha256, "notice": model.notice or ""}
+
+    def _send(self, stops: Mapping[Topic, int]) -> None:
+        for topic, position in self._positions.items():
+            for seq, entry in self._history.events(topic).read(position.at, stops[topic]):
+                values, timestamp = self._sample(entry)
+                position.outlet.push_sample(values, timestamp)
+                position.at = seq + 1
+
+    def _sample(self, entry: Event) -> tuple[Iterable[Any], float]:
+        """An entry's values and its time."""
+        if isinstance(entry, PublishedPrediction):
+            (row,) = prediction_rows([entry.prediction], self._outputs).tolist()
+            return row, entry.prediction.timestamp
+        if isinstance(entry, Quality):
+            return [each.score for each in entry.channels.values()], entry.timestamp
+        if isinstance(entry, BandPower):
+            return entry.power.flatten().tolist(), entry.timestamp
+        assert isinstance(entry, Marker)
+        return [entry.label], entry.timestamp
+
+
+def _prediction_channels(outputs: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    labels = {f"{key}/{label}": "probability" for key, names in outputs.items() for label in names}
+    codes = ", ".join(f"{value:g} {name}" for name, value in STATUS.items())
+    return {**labels, "index": "sample", "status": codes}

@@ -1,0 +1,1 @@
+"""`mimamba doctor`: checks of this machine."""

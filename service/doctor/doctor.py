@@ -1,0 +1,86 @@
+"""``mimamba doctor``: whether all is there that mimamba needs, and how to mend what is not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from mimamba.service.doctor.checks import (
+    check_device,
+    check_disk,
+    check_latency,
+    check_mamba_ssm,
+    check_page,
+    check_python,
+    check_torch,
+)
+from mimamba.service.doctor.devices import (
+    check_bluetooth,
+    check_brainflow,
+    check_ftdi,
+    check_lsl,
+    check_serial,
+)
+from mimamba.service.doctor.finding import Finding
+from mimamba.service.settings.settings import DeviceSettings
+from mimamba.service.storage.folders import data_folder
+
+COLOURS = {"ok": "green", "note": "yellow", "fail": "bold red"}
+
+
+def doctor(settings: DeviceSettings, json: bool, quick: bool) -> bool:
+    """Look at everything, each as a line at once; whether nothing fails.
+
+    Parameters
+    ----------
+    settings
+        Where recordings go, and where models run.
+    json
+        An object a line.
+    quick
+        Leave out the measurement of the latency, which takes a quarter of a minute.
+    """
+    show = _show_json if json else _show
+    healthy = True
+    for finding in findings(settings, quick):
+        show(finding)
+        healthy = healthy and finding.verdict != "fail"
+    return healthy
+
+
+def findings(settings: DeviceSettings, quick: bool) -> Iterator[Finding]:
+    """One check after the other."""
+    checks: list[Callable[[], Finding]] = [
+        check_python,
+        check_torch,
+        lambda: check_device(settings.device, settings.precision),
+        check_mamba_ssm,
+        check_brainflow,
+        check_lsl,
+        check_bluetooth,
+        check_serial,
+        check_ftdi,
+        lambda: check_disk(data_folder(settings.data_dir)),
+        check_page,
+    ]
+    for check in checks if quick else [*checks, check_latency]:
+        yield check()
+
+
+def _show_json(finding: Finding) -> None:
+    sys.stdout.write(msgspec.json.encode(finding).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _show(finding: Finding) -> None:
+    line = Text()
+    line.append(f"{finding.verdict:<6}", COLOURS[finding.verdict])
+    line.append(f"{finding.name:<14}", "bold")
+    line.append(finding.found)
+    if finding.remedy:
+        line.append(f"; {finding.remedy}", "italic")
+    Console().print(line, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Model stepping for all sessions."""

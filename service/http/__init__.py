@@ -1,0 +1,1 @@
+"""Request-level guards, problem details, the page's files."""

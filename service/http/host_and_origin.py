@@ -1,0 +1,89 @@
+"""From where the service may be asked: by programs, and by its own page.
+
+EEG is intimate, and any web page that a person has open can reach a loopback port. So a request's
+Host must be an IP literal, localhost or an allowed name (against DNS rebinding), and its Origin,
+where there is one, must equal its Host (against foreign pages). Under TLS that page must have come
+by TLS, too; without, a page that has come by TLS is taken for our own behind a proxy that ends it.
+A refusal comes before a WebSocket is upgraded. Who asks is looked at after that, by scopes.py.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mimamba.service.http.problem import problem
+from mimamba.service.http.request_totals import totals_of
+from mimamba.service.monitoring.totals import RefusalReason
+
+
+def refusal(
+    headers: Mapping[str, str], allowed: Collection[str], secure: bool = False
+) -> tuple[RefusalReason, str] | None:
+    """Why a request with these headers is refused, for a count and in words; None where it is not.
+
+    ``secure`` tells whether it came by TLS.
+    """
+    host = headers.get("host", "")
+    if not _known(host, allowed):
+        return "host", (
+            f"wanted an IP address, localhost or an allowed name as Host; found {host!r}; "
+            "start the service with --allowed-host"
+        )
+    origin = headers.get("origin")
+    if origin is not None and not _same(origin, host, secure):
+        return "origin", (
+            f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
+        )
+    return None
+
+
+def _same(origin: str, host: str, secure: bool) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    schemes = {"https"} if secure else {"http", "https"}
+    return parts.scheme in schemes and parts.netloc.lower() == host.lower()
+
+
+def _known(host: str, allowed: Collection[str]) -> bool:
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name in allowed:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class AccessMiddleware:
+    """Refuses foreign hosts and origins with 403."""
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+        self._app = app
+        self._allowed = frozenset(name.lower() for name in allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        secure = scope["scheme"] in ("https", "wss")
+        refused = refusal(Headers(scope=scope), self._allowed, secure)
+        if refused is None:
+            await self._app(scope, receive, send)
+            return
+        totals_of(scope).refused[refused[0]] += 1
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
+        else:
+            await problem(403, "Forbidden", refused[1])(scope, receive, send)

@@ -1,0 +1,34 @@
+"""service/http/problem.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+_PROBLEM = {
+    "type": "object",
+    "properties": {
+        "type": {"const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+
+_DECLARED: dict[str, Any] = {
+    "description": "Problem details, RFC 9457",
+    "content": {"application/problem+json": {"schema": _PROBLEM}},
+}
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _DECLARED, "5XX": _DECLARED}
+"""How every route declares its errors in the OpenAPI document."""
+
+
+def problem(status: int, title: str, detail: str) -> JSONResponse:
+    """A problem details object."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")

@@ -1,0 +1,1 @@
+"""People as pseudonyms, with notes and baselines."""

@@ -1,0 +1,65 @@
+"""Whose a session is: nobody's, or a person's, whose baseline is kept and used again."""
+
+from __future__ import annotations
+
+import contextlib
+
+from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.signal.baseline import Baseline
+from mimamba.service.people.people import (
+    CannotKeep,
+    DamagedPerson,
+    KeptBaseline,
+    NoPerson,
+    People,
+    keepsake,
+)
+
+
+class Subject:
+    """Used by a session's thread, between two chunks.
+
+    Parameters
+    ----------
+    people
+        Those known; None where nothing is kept.
+    person
+        The pseudonym; None for nobody's.
+    """
+
+    def __init__(self, people: People | None = None, person: str | None = None) -> None:
+        self._people = people
+        self.person = person
+        self.rested: str | None = None
+        """Whose rest is in force, while another's may be taken."""
+
+    def forget(self, person: str) -> None:
+        """The session is nobody's where it was this person's."""
+        self.person = None if self.person == person else self.person
+        self.rested = None if self.rested == person else self.rested
+
+    def find(self, checkpoint: Checkpoint) -> KeptBaseline | None:
+        """The person's baseline for a model, where one is kept and can be read."""
+        if self._people is None or self.person is None:
+            return None
+        with contextlib.suppress(NoPerson, DamagedPerson):  # a new one is not kept, and says why
+            return self._people.get(self.person).baseline_for(checkpoint)
+        return None
+
+    def keep(self, checkpoint: Checkpoint, baseline: Baseline) -> str:
+        """Keep a baseline that was taken; what is to be told of it, which names nobody.
+
+        It goes to the link, and so into recordings, which can be given away.
+        """
+        taken = f"{baseline.seconds:g} s of rest are taken"
+        if self._people is None or self.person is None:
+            return f"{taken}, for this session"
+        try:
+            self._people.keep(self.person, keepsake(checkpoint, baseline))
+        except NoPerson:
+            return f"{taken}, for this session; not kept: the person was deleted"
+        except DamagedPerson:
+            return f"{taken}, for this session; not kept: the person's file cannot be read"
+        except CannotKeep:
+            return f"{taken}, for this session; not kept: the person's file cannot be written"
+        return f"{taken}, and kept"

@@ -1,0 +1,23 @@
+"""What a client's frames hold, and what those were that hold nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mimamba.service.protocol.messages import ClientMessage, Error, decode_client
+
+BROKEN = {1002: "no_frame", 1007: "no_text", 1009: "too_long"}
+"""What a client's frames were, by the code with which they had its WebSocket closed."""
+
+
+def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:
+    """A frame's message, or what is answered where it has none; None is the other kind of frame."""
+    wanted = "a msgpack message in a binary frame" if binary else "a JSON text frame"
+    if payload is None:
+        return Error("bad_frame", f"wanted {wanted}; found the other kind of frame")
+    try:
+        return decode_client(payload, binary)
+    except msgspec.MsgspecError as error:
+        return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
+    except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
+        return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")

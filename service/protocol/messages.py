@@ -1,0 +1,264 @@
+"""Wire protocol v1: every message between the service and its subscribers.
+
+Text frames are JSON; with the subprotocol ``mimamba.v1.msgpack`` every frame is msgpack of the same
+structures. Arrays are raw little-endian bytes (base64 in JSON). Each message is an object whose
+``type`` names it; unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.prediction import Outputs, Status
+from mimamba.models.signal.montage import Electrode
+from mimamba.service.protocol.auth import Auth, Scope
+from mimamba.service.protocol.events import LinkMessage, MarkerMessage
+from mimamba.service.protocol.measures import BandsMessage, QualityMessage
+from mimamba.service.protocol.push import Ack, Float32s, Float64s, Push, Pushing, Samples
+
+PROTOCOL = "mimamba.v1"
+MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
+
+Topic: TypeAlias = Literal["prediction", "quality", "bands", "signal", "marker", "link"]
+TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
+"""In the order in which a reader with a backlog is served: the bulky signal last."""
+
+
+# From a client -----------------------------------------------------------------------------------
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a reader was: the last ``seq`` that it has of each topic, in this epoch."""
+
+    epoch: str
+    seq: dict[Topic, int] = {}
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", omit_defaults=True):
+    """Send these topics of a session: after ``since`` where it is given, else from now on."""
+
+    session: str
+    topics: list[Topic]
+    since: Position | None = None
+    id: str | int | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", omit_defaults=True):
+    """Send no more of these topics; of none of them where ``topics`` is absent."""
+
+    session: str
+    topics: list[Topic] | None = None
+    id: str | int | None = None
+
+
+class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
+    """Set a marker in a session: at ``timestamp`` on the LSL clock, or at this message's arrival.
+
+    It is answered by ok, and by an error where the label is none or the time makes no sense.
+    """
+
+    session: str
+    label: str
+    timestamp: float | None = None
+    id: str | int | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping", omit_defaults=True):
+    """Answered by pong with the same ``t``."""
+
+    t: float
+    id: str | int | None = None
+
+
+ClientMessage: TypeAlias = Auth | Subscribe | Unsubscribe | Mark | Ping | Push | Samples
+
+
+# From the service --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The same instant on the LSL clock and in UNIX time, seconds."""
+
+    lsl: float
+    unix: float
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
+    """The first message on every connection, and the answer to ``auth``.
+
+    ``scope`` is what the connection may do: ``view``, or ``control`` as well; ``login`` tells that
+    it came by a login. A stranger has no scope, must say ``auth`` within 5 s, and hears no clock.
+    """
+
+    protocol: str
+    server: str
+    clock: Clock | None
+    scope: Scope | None
+    login: bool = False
+    id: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """The checkpoint that speaks: ``notice`` must be shown wherever its predictions are.
+
+    ``window`` and ``hop`` are seconds; ``r`` is the gate at each hop's start.
+    """
+
+    name: str
+    sha256: str
+    trained_on: str
+    licence: str
+    notice: str | None
+    window: float
+    hop: float
+    r: float
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=True):
+    """What a session sends from here on; sent again when the model or the epoch changes.
+
+    ``model`` and ``outputs`` are null where the session runs without a model. ``delay`` is the
+    signal path's, seconds. ``next`` is the ``seq`` that each topic's next entry will have.
+    """
+
+    session: str
+    epoch: str
+    info: StreamInfo
+    model: Model | None
+    outputs: dict[str, list[str]] | None
+    montage: list[Electrode] | None
+    delay: float | None
+    next: dict[Topic, int]
+    id: str | int | None = None
+
+
+class Ok(msgspec.Struct, frozen=True, tag="ok"):
+    """The client's message ``id`` was carried out."""
+
+    id: str | int
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong", omit_defaults=True):
+    t: float
+    clock: Clock
+    id: str | int | None = None
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """Once a second: browsers don't see protocol pings."""
+
+    clock: Clock
+
+
+class SessionState(msgspec.Struct, frozen=True, tag="session"):
+    """Sent to every connection, and for each open session right after hello.
+
+    ``reason`` says why a session ended, where it did not end as asked.
+    """
+
+    session: str
+    state: Literal["opened", "ended", "closed"]
+    reason: str | None = None
+
+
+class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
+    """The entries ``from`` to ``to``, both included, had left the log before they could be sent."""
+
+    session: str
+    topic: Topic
+    first: int = msgspec.field(name="from")
+    last: int = msgspec.field(name="to")
+
+
+class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
+    """The client's message could not be carried out; the connection goes on."""
+
+    code: str
+    message: str
+    id: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """On the LSL clock: newest sample received, model stepped, entry logged."""
+
+    received: float
+    stepped: float
+    published: float
+
+
+class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
+    """One hop's probabilities; ``reason`` says why ``outputs`` is null when status is not ok."""
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    status: Status
+    reason: str | None
+    outputs: Outputs | None
+    timing: Timing
+
+
+class SignalMessage(msgspec.Struct, frozen=True, tag="signal"):
+    """Raw µV of entries that are contiguous in ``first``; ``seq`` is the last entry's.
+
+    ``data`` is float32, time-major, n_times x n_channels; ``timestamps`` is float64, n_times: both
+    little-endian.
+    """
+
+    session: str
+    seq: int
+    first: int
+    timestamps: Float64s
+    data: Float32s
+
+
+TopicMessage: TypeAlias = (
+    PredictionMessage | QualityMessage | BandsMessage | SignalMessage | MarkerMessage | LinkMessage
+)
+ServerMessage: TypeAlias = (
+    Hello
+    | Subscribed
+    | Ok
+    | Pushing
+    | Ack
+    | Pong
+    | Heartbeat
+    | SessionState
+    | Skipped
+    | Error
+    | TopicMessage
+)
+
+_json = msgspec.json.Encoder()
+_msgpack = msgspec.msgpack.Encoder()
+_client_json: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_client_msgpack: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
+_server_json: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_server_msgpack: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
+
+
+def encode(message: ServerMessage | ClientMessage, binary: bool) -> bytes:
+    """The frame's payload: msgpack where ``binary``, else JSON."""
+    return (_msgpack if binary else _json).encode(message)
+
+
+def decode_client(frame: bytes | str, binary: bool) -> ClientMessage:
+    """A client's message; raises msgspec.DecodeError or msgspec.ValidationError."""
+    if binary:
+        return _client_msgpack.decode(frame.encode() if isinstance(frame, str) else frame)
+    return _client_json.decode(frame)
+
+
+def decode_server(frame: bytes | str) -> ServerMessage:
+    """A service's message: text is JSON, bytes are msgpack; raises as ``decode_client``."""
+    if isinstance(frame, str):
+        return _server_json.decode(frame)
+    return _server_msgpack.decode(frame)

@@ -1,0 +1,119 @@
+"""Wire protocol v1 for machines: a JSON Schema and an AsyncAPI 3 document.
+
+Both are made of the message types themselves, so that they cannot differ from what is sent.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final, TypeAlias, get_args
+
+import msgspec
+
+from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, ClientMessage, ServerMessage
+
+Tree: TypeAlias = dict[str, Any]
+"""What JSON can hold."""
+Kind: TypeAlias = type[msgspec.Struct]
+
+CLIENT: Final[tuple[Kind, ...]] = get_args(ClientMessage)
+SERVER: Final[tuple[Kind, ...]] = get_args(ServerMessage)
+ABOUT = (
+    "The stream of a mimamba service, at /v1/stream. Text frames are JSON; with the subprotocol "
+    f"{MSGPACK_SUBPROTOCOL} every frame is msgpack of the same structures, where arrays are bin "
+    "instead of base64. Unknown fields and unknown messages are to be ignored. mimamba is not a "
+    "medical device."
+)
+
+
+def tag(kind: Kind) -> str:
+    """What ``type`` says in messages of this kind."""
+    return str(kind.__struct_config__.tag)
+
+
+@cache
+def json_schema() -> Tree:
+    """One schema (draft 2020-12) that every message of either side meets."""
+    schemas = _schemas("#/$defs/")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mimamba wire protocol v1",
+        "description": ABOUT,
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in (*CLIENT, *SERVER)],
+        "$defs": schemas,
+    }
+
+
+@cache
+def asyncapi() -> Tree:
+    """The AsyncAPI 3 document, from the service's side: it receives what clients send."""
+    kinds = (*CLIENT, *SERVER)
+    names = {tag(kind): {"$ref": f"#/components/messages/{tag(kind)}"} for kind in kinds}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "mimamba wire protocol v1",
+            "version": version("mimamba"),
+            "description": ABOUT,
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "stream": {
+                "address": "/v1/stream",
+                "description": "One WebSocket for all sessions.",
+                "messages": names,
+                "bindings": {"ws": {"method": "GET"}},
+            }
+        },
+        "operations": {
+            "ask": _operation("receive", "What a client says.", CLIENT),
+            "tell": _operation("send", "What the service says.", SERVER),
+        },
+        "components": {
+            "messages": {tag(kind): _message(kind) for kind in kinds},
+            "schemas": _schemas("#/components/schemas/"),
+        },
+    }
+
+
+def _operation(action: str, summary: str, kinds: Iterable[Kind]) -> Tree:
+    channel = "#/channels/stream"
+    return {
+        "action": action,
+        "summary": summary,
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{tag(kind)}"} for kind in kinds],
+    }
+
+
+def _message(kind: Kind) -> Tree:
+    return {
+        "name": tag(kind),
+        "title": kind.__name__,
+        "summary": inspect.getdoc(kind) or "",
+        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+    }
+
+
+def _schemas(place: str) -> Tree:
+    """Each type's schema by its name; ``place`` is where references find them."""
+    _, found = msgspec.json.schema_components((*CLIENT, *SERVER), ref_template=place + "{name}")
+    for schema in found.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    return {name: _without_python(schema) for name, schema in found.items()}
+
+
+def _without_python(tree: Any) -> Any:
+    r"""Patterns as JavaScript has them: there, ``$`` is the very end, which is our ``\Z``."""
+    if isinstance(tree, list):
+        return [_without_python(each) for each in tree]
+    if not isinstance(tree, dict):
+        return tree
+    cleaned = {key: _without_python(value) for key, value in tree.items()}
+    if isinstance(cleaned.get("pattern"), str):
+        cleaned["pattern"] = cleaned["pattern"].replace(r"\Z", "$")
+    return cleaned

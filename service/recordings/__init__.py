@@ -1,0 +1,1 @@
+"""Recordings made by the service: recorder, library, upload, recovery."""

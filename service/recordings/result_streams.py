@@ -1,0 +1,68 @@
+"""The streams of a recording that hold what was made of its signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mimamba.drivers.formats.xdf.writer import XDFWriter
+from mimamba.models.prediction import Prediction
+from mimamba.models.signal.band_power import BandPower
+from mimamba.models.signal.channel_quality import Quality
+from mimamba.service.recordings.stream_headers import (
+    bands_header,
+    bands_rows,
+    prediction_rows,
+    predictions_header,
+    quality_header,
+    quality_rows,
+)
+from mimamba.service.sessions.epoch_logs import Event, PublishedPrediction, SessionSnapshot
+from mimamba.service.sessions.session import Session
+
+
+class ResultStreams:
+    """Quality, bands and, where there is a model, predictions.
+
+    Parameters
+    ----------
+    writer
+        The streams are declared in it at once.
+    session, place
+        Of the recording's start.
+    created
+        Seconds on the LSL clock.
+    """
+
+    def __init__(
+        self, writer: XDFWriter, session: Session, place: SessionSnapshot, created: float
+    ) -> None:
+        self._writer = writer
+        self._checkpoint = session.checkpoint
+        self._quality = writer.declare(quality_header(session), created)
+        self._bands = writer.declare(bands_header(session), created)
+        if self._checkpoint is not None:
+            header = predictions_header(session, self._checkpoint, place)
+            self._predictions = writer.declare(header, created)
+
+    def write(self, told: list[Event]) -> None:
+        """Add those entries that are of these streams."""
+        qualities = [each for each in told if isinstance(each, Quality)]
+        self._write(self._quality, qualities, quality_rows(qualities))
+        bands = [each for each in told if isinstance(each, BandPower)]
+        self._write(self._bands, bands, bands_rows(bands))
+        if self._checkpoint is not None:
+            made = [each.prediction for each in told if isinstance(each, PublishedPrediction)]
+            rows = prediction_rows(made, self._checkpoint.outputs)
+            self._write(self._predictions, made, rows)
+
+    def _write(
+        self,
+        stream: int,
+        made: Sequence[Quality | BandPower | Prediction],
+        rows: NDArray[np.float64],
+    ) -> None:
+        if made:
+            self._writer.numbers(stream, np.array([each.timestamp for each in made]), rows)

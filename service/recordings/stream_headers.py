@@ -1,0 +1,239 @@
+"""What the streams of a recording say of themselves, and how their entries are written.
+
+The signal is plain EEG, the markers of each program a plain marker stream of its name. ``link`` has
+one JSON object per event, ``predictions`` one float64 row per hop. Their headers hold all that is
+needed to make the predictions again: the model's SHA-256 and what it remembered at the start.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mimamba.drivers.driver import StreamInfo
+from mimamba.drivers.formats.xdf.sample_index import BANDS, LINK, PREDICTIONS, QUALITY, SIGNAL
+from mimamba.drivers.formats.xdf.writer import StreamHeader, Tree
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.decoding.decoder_state import pack_state
+from mimamba.models.prediction import Prediction
+from mimamba.models.signal.band_power import BANDS as EDGES
+from mimamba.models.signal.band_power import BandPower
+from mimamba.models.signal.channel_quality import REASONS, Quality
+from mimamba.service.sessions.epoch_logs import LinkEntry, SessionSnapshot
+from mimamba.service.sessions.session import Session
+
+STATUS = {"ok": 0.0, "warming_up": 1.0, "poor_signal": 2.0}
+"""The values of the predictions' channel ``status``."""
+REASON_CODES = {reason: code for code, reason in enumerate(REASONS, 1)}
+"""The values of the quality's channels ``reason``; 0 for none."""
+
+
+def file_header() -> Mapping[str, Tree]:
+    """When and by what the file was written; the same instant on both clocks."""
+    unix = time.time()
+    return {
+        "datetime": datetime.fromtimestamp(unix, UTC).astimezone().isoformat(),
+        "software": f"mimamba {version('mimamba')}",
+        "clock": {"lsl": repr(local_clock()), "unix": repr(unix)},
+    }
+
+
+def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
+    """The EEG's: its channels, the device's facts, and the index that it begins with."""
+    info = _info(session)
+    known = {"uv_per_bit": info.uv_per_bit, "range_uv": info.range_uv}
+    facts = {name: repr(float(value)) for name, value in known.items() if value is not None}
+    return StreamHeader(
+        name=info.name,
+        kind="EEG",
+        channel_format="float32",
+        sfreq=info.sfreq,
+        source_id=_source_id(info),
+        channels=[{"label": n, "unit": "microvolts", "type": "EEG"} for n in info.ch_names],
+        desc={
+            "acquisition": {**facts, "simulated": str(int(info.simulated))},
+            "mimamba": {
+                "topic": SIGNAL,
+                "first": str(first),
+                "session": session.name,
+                "epoch": epoch,
+                "notice": info.notices,
+            },
+        },
+    )
+
+
+def link_header(session: Session) -> StreamHeader:
+    """The events': one JSON object each."""
+    return _texts(session, f"{_info(session).name} link", "Link", {"mimamba": {"topic": LINK}})
+
+
+def marker_header(session: Session, source: str) -> StreamHeader:
+    """The markers' of one program."""
+    return _texts(session, source, "Markers", {})
+
+
+def predictions_header(
+    session: Session, checkpoint: Checkpoint, place: SessionSnapshot
+) -> StreamHeader:
+    """The predictions': a channel per label, the hop's sample index, and the status."""
+    assert place.state is not None
+    labels = [
+        f"{output}/{label}" for output, names in checkpoint.outputs.items() for label in names
+    ]
+    channels = [{"label": each, "unit": "probability", "type": "Prediction"} for each in labels]
+    model: Mapping[str, Tree] = {
+        "name": checkpoint.name,
+        "sha256": checkpoint.sha256,
+        "r": repr(float(session.r)),
+        "trained_on": checkpoint.trained_on,
+        "licence": checkpoint.licence,
+        "notice": checkpoint.notice or "",
+    }
+    return StreamHeader(
+        name=f"{_info(session).name} predictions",
+        kind="Predictions",
+        channel_format="double64",
+        sfreq=0.0,  # gaps and restarts shift the hops
+        source_id=_source_id(_info(session)),
+        channels=[
+            *channels,
+            {"label": "index", "unit": "sample", "type": "Index"},
+            {"label": "status", "unit": "code", "type": "Status"},
+        ],
+        desc={
+            "mimamba": {
+                "topic": PREDICTIONS,
+                "model": model,
+                "electrode": [
+                    {
+                        "label": e.electrode,
+                        "channel": e.channel,
+                        "distance_mm": repr(float(e.distance_mm)),
+                    }
+                    for e in session.speaker.montage or ()
+                ],
+                "status": {name: f"{value:g}" for name, value in STATUS.items()},
+                "snapshot": b64encode(pack_state(place.state)).decode(),
+            }
+        },
+    )
+
+
+def prediction_rows(
+    predictions: Sequence[Prediction], outputs: Mapping[str, Sequence[str]]
+) -> NDArray[np.float64]:
+    """(n_hops, n_labels + 2): probabilities, NaN where the model abstained; index; status."""
+    return np.array(
+        [
+            [
+                *(
+                    each.outputs[output][label] if each.outputs else np.nan
+                    for output, labels in outputs.items()
+                    for label in labels
+                ),
+                each.index,
+                STATUS[each.status],
+            ]
+            for each in predictions
+        ]
+    )
+
+
+def quality_header(session: Session) -> StreamHeader:
+    """The signal quality's: a score per channel, what lowers it, and the sample index."""
+    info = _info(session)
+    channels = [
+        *({"label": f"{name}/score", "unit": "share", "type": "Quality"} for name in info.ch_names),
+        *({"label": f"{name}/reason", "unit": "code", "type": "Quality"} for name in info.ch_names),
+        {"label": "index", "unit": "sample", "type": "Index"},
+    ]
+    codes = {reason.replace(" ", "_"): str(code) for reason, code in REASON_CODES.items()}
+    return StreamHeader(
+        name=f"{info.name} quality",
+        kind="Quality",
+        channel_format="double64",
+        sfreq=0.0,
+        source_id=_source_id(info),
+        channels=channels,
+        desc={"mimamba": {"topic": QUALITY, "reason": codes}},
+    )
+
+
+def quality_rows(told: Sequence[Quality]) -> NDArray[np.float64]:
+    """(n_times, 2 n_channels + 1): scores, codes of the reasons (0 for none), index."""
+    return np.array(
+        [
+            [
+                *(channel.score for channel in each.channels.values()),
+                *(
+                    REASON_CODES[channel.reason] if channel.reason else 0
+                    for channel in each.channels.values()
+                ),
+                each.index,
+            ]
+            for each in told
+        ]
+    )
+
+
+def bands_header(session: Session) -> StreamHeader:
+    """The band power's: a channel per electrode and band, and the sample index."""
+    info = _info(session)
+    channels = [
+        *(
+            {"label": f"{name}/{band}", "unit": "microvolts^2", "type": "Bands"}
+            for name in info.ch_names
+            for band in EDGES
+        ),
+        {"label": "index", "unit": "sample", "type": "Index"},
+    ]
+    edges: Mapping[str, Tree] = {band: f"{low:g} {high:g}" for band, (low, high) in EDGES.items()}
+    return StreamHeader(
+        name=f"{info.name} bands",
+        kind="Bands",
+        channel_format="double64",
+        sfreq=0.0,
+        source_id=_source_id(info),
+        channels=channels,
+        desc={"mimamba": {"topic": BANDS, "hertz": edges}},
+    )
+
+
+def bands_rows(told: Sequence[BandPower]) -> NDArray[np.float64]:
+    """(n_times, 5 n_channels + 1): µV², NaN where there is no value; index."""
+    return np.array([[*each.power.flat, each.index] for each in told])
+
+
+def event_text(entry: LinkEntry) -> str:
+    """An event as JSON."""
+    told: dict[str, str | int] = {"event": entry.event, "detail": entry.detail}
+    if entry.first is not None:
+        told["first"] = entry.first
+    if entry.lost is not None:
+        told["lost"] = entry.lost
+    return msgspec.json.encode(told).decode()
+
+
+def _texts(session: Session, name: str, kind: str, desc: Mapping[str, Tree]) -> StreamHeader:
+    source = _source_id(_info(session))
+    return StreamHeader(name, kind, "string", 0.0, source, [{"label": kind}], desc)
+
+
+def _info(session: Session) -> StreamInfo:
+    assert session.info is not None
+    return session.info
+
+
+def _source_id(info: StreamInfo) -> str:
+    """The device's; of a file its name only: a folder's may say whose it is."""
+    return info.source_id if info.live else Path(info.source_id).name

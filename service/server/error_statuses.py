@@ -1,0 +1,104 @@
+"""Errors of the REST API as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from mimamba.drivers.errors import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
+from mimamba.drivers.formats.writing import CannotWrite
+from mimamba.models.checkpoints.checkpoint import CheckpointError
+from mimamba.models.inference.device import NoDevice
+from mimamba.models.signal.montage import MontageError
+from mimamba.models.signal.preprocessing import SignalError
+from mimamba.service.api.baselines import NoBaseline
+from mimamba.service.api.replay import NoReplay
+from mimamba.service.api.source_policy import NotAdmitted
+from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.http.problem import problem
+from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
+from mimamba.service.recordings.library import NoRecording, RecordingRefused, RecordingTaken
+from mimamba.service.recordings.upload import UploadTooLong
+from mimamba.service.sessions.markers import BadLabel, BadTimestamp
+from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionTaken
+from mimamba.service.sessions.session import SessionOver
+from mimamba.service.storage.folders import CannotRecord
+
+STATUSES: dict[type[Exception], tuple[int, str]] = {
+    DriverError: (424, "The source cannot be opened"),
+    BadSource: (422, "The source's URL is wrong"),
+    BadChannels: (422, "The source lacks these channels"),
+    BadRecording: (422, "The recording cannot be read"),
+    CannotWrite: (422, "The recording cannot be written so"),
+    MontageError: (422, "The model cannot use the source"),
+    SignalError: (422, "The model cannot use the source"),
+    BadPlayback: (422, "The recording cannot be played so"),
+    CheckpointError: (422, "The model cannot be used"),
+    NoDevice: (503, "The model cannot be stepped"),
+    NotAdmitted: (403, "The source is not open to the API"),
+    BadLabel: (422, "The label is not valid"),
+    BadTimestamp: (422, "The timestamp is not valid"),
+    NoSession: (404, "No such session"),
+    SessionTaken: (409, "The id is taken"),
+    SessionFailed: (424, "The session could not be opened"),
+    NoReplay: (409, "The session is no recording that can be played"),
+    SessionOver: (409, "The session is not open"),
+    EngineStopped: (503, "The model has failed"),
+    NoRecording: (404, "No such recording"),
+    RecordingTaken: (409, "The recording is there already"),
+    RecordingRefused: (409, "Not with this session or recording"),
+    UploadTooLong: (413, "The upload is too long"),
+    CannotRecord: (507, "The recording cannot be written"),
+    NoBaseline: (409, "Not with this session"),
+    NoPerson: (404, "No such person"),
+    PersonRefused: (409, "Not with this person"),
+    DamagedPerson: (409, "The person's file cannot be read"),
+    CannotKeep: (507, "The person's file cannot be written"),
+}
+"""The status and title of each error that a person can meet."""
+
+
+def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) -> None:
+    """Answer every error of the API in one shape.
+
+    Parameters
+    ----------
+    app
+        The application.
+    methods_of
+        The methods that a path has, if any: the page, which lies below all paths, knows of none.
+    """
+
+    async def known(request: Request, error: Exception) -> JSONResponse:
+        kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
+        request.app.state.running.hub.totals.errors[type(error).__name__] += 1
+        return problem(*STATUSES[kind], str(error))
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        methods = methods_of(request.url.path)
+        if methods and request.method not in methods:
+            detail = f"wanted {' or '.join(sorted(methods))}; found {request.method}"
+            answer = problem(405, "Not with this method", detail)
+            answer.headers["Allow"] = ", ".join(sorted(methods))
+            return answer
+        return problem(error.status_code, "The request failed", error.detail)
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return problem(422, "The request is not valid", "; ".join(lines))
+
+    async def unknown(request: Request, _: Exception) -> JSONResponse:
+        request.app.state.running.hub.totals.errors["InternalError"] += 1
+        return problem(500, "An internal error", "the service's log tells more")
+
+    app.add_exception_handler(Exception, unknown)
+    for kind in STATUSES:
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)

@@ -1,0 +1,167 @@
+"""The service's state for Prometheus, read when it is asked for.
+
+Nothing is kept in prometheus_client's own registry: each application has one of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from typing import TypeVar, get_args
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+from mimamba.service.bridges.udp_markers import UDPMarkers
+from mimamba.service.recordings.library import Recordings
+from mimamba.service.sessions.registry import Sessions
+from mimamba.service.sessions.session import Session, State
+from mimamba.service.stream.hub import Hub
+
+PREFIX = "mimamba_"
+
+Label = TypeVar("Label", bound=str)
+
+
+def make_registry(
+    hub: Hub, sessions: Sessions, recordings: Recordings, udp: UDPMarkers
+) -> CollectorRegistry:
+    """A registry of one service."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ServiceCollector(hub, sessions, recordings, udp))
+    return registry
+
+
+class ServiceCollector(Collector):
+    """Reads a running service; call it on its event loop.
+
+    Parameters
+    ----------
+    hub, sessions, recordings, udp
+        Of the service.
+    """
+
+    def __init__(
+        self, hub: Hub, sessions: Sessions, recordings: Recordings, udp: UDPMarkers
+    ) -> None:
+        self._hub = hub
+        self._sessions = sessions
+        self._recordings = recordings
+        self._udp = udp
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics."""
+        yield InfoMetricFamily(f"{PREFIX}build", "The version.", {"version": version("mimamba")})
+        yield from self._of_sessions(list(self._sessions.all().values()))
+        yield from self._of_engines()
+        yield from self._of_subscribers()
+        yield from self._of_recordings()
+        yield _counter("errors", "Errors by kind.", "kind", self._hub.totals.errors)
+        yield _counter(
+            "refusals", "Who was not let in, by why.", "reason", self._hub.totals.refused
+        )
+        yield CounterMetricFamily(
+            f"{PREFIX}datagrams_refused", "Datagrams that were no markers.", self._udp.refused
+        )
+
+    def _of_sessions(self, sessions: list[Session]) -> Iterator[Metric]:
+        states = Counter(dict.fromkeys(get_args(State), 0))
+        states.update(each.state for each in sessions)
+        yield _gauge("sessions", "Sessions by state.", "state", states)
+        counts = {each.name: each.chronicle.counts for each in sessions}
+        for name, what, field in (
+            ("samples_received", "Samples that came.", "samples"),
+            ("samples_lost", "Samples that never came: the gaps in their numbering.", "lost"),
+            ("links_lost", "Losses of the link to the device.", "links_lost"),
+            ("hops_late", "Predictions published when the next hop was due already.", "late"),
+        ):
+            values = {session: getattr(each, field) for session, each in counts.items()}
+            yield _counter(name, what, "session", values)
+        hops = CounterMetricFamily(
+            f"{PREFIX}hops", "Hops by what became of them.", labels=("session", "outcome")
+        )
+        for session, each in counts.items():
+            for outcome in ("stepped", "abstained", "skipped"):
+                hops.add_metric((session, outcome), getattr(each, outcome))
+        yield hops
+
+    def _of_engines(self) -> Iterator[Metric]:
+        engines = self._sessions.engines()
+        yield _counter(
+            "engine_failures",
+            "Engines whose model failed; they step nothing any more.",
+            "model",
+            {name: int(engine.failure is not None) for name, engine in engines.items()},
+        )
+        yield _counter(
+            "answers_unsound",
+            "Answers of a model that were no numbers.",
+            "model",
+            {name: engine.unsound for name, engine in engines.items()},
+        )
+        steps = HistogramMetricFamily(
+            f"{PREFIX}step_seconds", "Time that a step of a batch of hops took.", labels=("model",)
+        )
+        for name, engine in engines.items():
+            steps.add_metric((name,), *_buckets(engine.steps))
+        yield steps
+
+    def _of_subscribers(self) -> Iterator[Metric]:
+        hub, totals = self._hub, self._hub.totals
+        yield GaugeMetricFamily(
+            f"{PREFIX}subscribers", "WebSocket connections, acquirers included.", hub.subscribers
+        )
+        for name, what, value in (
+            ("messages_sent", "Messages sent to subscribers.", totals.messages),
+            ("sent_bytes", "The size of these messages.", totals.message_bytes),
+            ("entries_skipped", "Entries gone before a slow subscriber read them.", totals.skipped),
+        ):
+            yield CounterMetricFamily(f"{PREFIX}{name}", what, value)
+        ages = HistogramMetricFamily(
+            f"{PREFIX}prediction_age_seconds",
+            "From the reception of a prediction's newest samples to its sending.",
+        )
+        ages.add_metric((), *_buckets(totals.ages))
+        yield ages
+
+    def _of_recordings(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            f"{PREFIX}recordings", "Recordings that are being made.", self._recordings.running
+        )
+        yield _counter(
+            "recordings_ended", "Recordings by how they ended.", "outcome", self._recordings.endings
+        )
+
+
+def _gauge(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, what, labels=(label,))
+    for key, value in values.items():
+        family.add_metric((key,), value)
+    return family
+
+
+def _counter(name: str, what: str, label: str, values: Mapping[Label, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, what, labels=(label,))
+    for key, value in list(values.items()):
+        family.add_metric((key,), value)
+    return family
+
+
+def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    """A histogram's cumulated buckets and its sum."""
+    samples = _samples(histogram.collect())
+    buckets = [(each.labels["le"], each.value) for each in samples if each.name.endswith("_bucket")]
+    return buckets, next(each.value for each in samples if each.name.endswith("_sum"))
+
+
+def _samples(families: Iterable[Metric]) -> list[Sample]:
+    return [sample for family in families for sample in family.samples]

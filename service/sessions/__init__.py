@@ -1,0 +1,1 @@
+"""Sessions: one source each, with its logs."""

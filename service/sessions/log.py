@@ -1,0 +1,206 @@
+"""Bounded, append-only logs: one writer, any number of readers that hold one integer.
+
+Every entry has a sequence number, ``seq``, from 0. A reader asks for what is new from its own
+number on; one that has fallen behind the log's ``oldest`` finds its number gone, is told what it
+skipped, and goes on at the oldest entry there. So a slow reader costs nobody anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mimamba.drivers.driver import Chunk, Samples, Seconds
+
+Entry = TypeVar("Entry")
+
+
+class Log(Generic[Entry]):
+    """A log of values that are never changed once appended.
+
+    Parameters
+    ----------
+    capacity
+        How many entries are kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: list[Entry] = []
+        self._base = 0  # seq of the first in this list, from where the ring is counted
+        self._next = 0
+        self._lock = threading.Lock()
+
+    @property
+    def next(self) -> int:
+        """The ``seq`` that the next entry will have."""
+        return self._next
+
+    @property
+    def oldest(self) -> int:
+        """The ``seq`` of the oldest entry kept; ``next`` where the log is empty."""
+        return max(self._base, self._next - self._capacity)
+
+    def append(self, entry: Entry) -> int:
+        """Add an entry and return its ``seq``."""
+        with self._lock:
+            seq = self._next
+            if len(self._entries) < self._capacity:
+                self._entries.append(entry)
+            else:
+                self._entries[(seq - self._base) % self._capacity] = entry
+            self._next = seq + 1
+        return seq
+
+    def read(self, seq: int, stop: int) -> list[tuple[int, Entry]]:
+        """The entries from ``seq`` to before ``stop`` that are still there, with their numbers."""
+        with self._lock:
+            kept = range(max(seq, self.oldest), min(stop, self._next))
+            return [(n, self._entries[(n - self._base) % self._capacity]) for n in kept]
+
+    def widen(self, capacity: int) -> None:
+        """Keep so many entries from now on, at least."""
+        with self._lock:
+            if capacity > self._capacity:
+                kept, oldest = range(self.oldest, self._next), self.oldest
+                self._entries = [self._entries[(n - self._base) % self._capacity] for n in kept]
+                self._base, self._capacity = oldest, capacity
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Consecutive log entries merged: contiguous in ``first``, never across a gap.
+
+    ``data`` is (n_times, n_channels) µV, ``timestamps`` (n_times,) seconds; ``start`` is the first
+    entry's number, ``seq`` the last one's.
+    """
+
+    start: int
+    seq: int
+    first: int
+    timestamps: Seconds
+    data: Samples
+
+
+class SignalLog:
+    """The ring buffer of a session's raw signal; an entry is a chunk.
+
+    Parameters
+    ----------
+    n_channels
+        Channels of a sample.
+    sfreq
+        Hz; with ``seconds`` it gives the ring's length.
+    seconds
+        How much signal is kept.
+    """
+
+    def __init__(self, n_channels: int, sfreq: float, seconds: float) -> None:
+        self._capacity = max(1, round(sfreq * seconds))
+        self._longest = max(1, min(self._capacity, round(2 * sfreq)))
+        self._data = np.zeros((self._capacity, n_channels), np.float32)
+        self._timestamps = np.zeros(self._capacity)
+        # While a sample is written: capacity + 1 entries, and the stop of the one before them.
+        self._slots = self._capacity + 2
+        self._firsts = np.zeros(self._slots, np.int64)  # by seq: index of the first sample
+        self._stops = np.zeros(self._slots, np.int64)  # by seq: samples written up to its end
+        self._written = 0
+        self._oldest = 0
+        self._next = 0
+        self.newest: tuple[int, float] | None = None
+        """Index and timestamp of the newest sample."""
+        self._lock = threading.Lock()
+
+    @property
+    def next(self) -> int:
+        """The ``seq`` that the next entry will have."""
+        return self._next
+
+    @property
+    def oldest(self) -> int:
+        """The ``seq`` of the oldest entry whose samples are all kept."""
+        return self._oldest
+
+    def append(self, chunk: Chunk) -> None:
+        """Add a chunk; one longer than two seconds becomes several entries."""
+        for start in range(0, chunk.n_times, self._longest):
+            part = slice(start, start + self._longest)
+            with self._lock:
+                self._write(chunk.data[part], chunk.timestamps[part], chunk.first + start)
+
+    def _write(self, data: Samples, timestamps: Seconds, first: int) -> None:
+        n_times = len(data)
+        at = self._written % self._capacity
+        head = min(n_times, self._capacity - at)
+        for ring, new in ((self._data, data), (self._timestamps, timestamps)):
+            ring[at : at + head] = new[:head]
+            ring[: n_times - head] = new[head:]
+        self._written += n_times
+        self._firsts[self._next % self._slots] = first
+        self._stops[self._next % self._slots] = self._written
+        self._next += 1
+        self.newest = first + n_times - 1, float(timestamps[-1])
+        while self._start(self._oldest) < self._written - self._capacity:
+            self._oldest += 1
+
+    def _start(self, seq: int) -> int:
+        """Samples written before an entry."""
+        return int(self._stops[(seq - 1) % self._slots]) if seq else 0
+
+    def read(self, seq: int, stop: int) -> list[Run]:
+        """The entries from ``seq`` to before ``stop`` that are still there, merged into runs.
+
+        A run holds at most two seconds. Its arrays are copies of the reader's own.
+        """
+        with self._lock:
+            runs: list[Run] = []
+            seq, stop = max(seq, self._oldest), min(stop, self._next)
+            while seq < stop:
+                last = self._last_of_run(seq, stop)
+                runs.append(self._copy(seq, last))
+                seq = last + 1
+            return runs
+
+    def index_at(self, times: Seconds) -> NDArray[np.int64]:
+        """The samples that (n,) times belong to: the nearest, or where in a gap it would have been.
+
+        A time beyond either end belongs to the oldest or the newest sample kept; there must be one.
+        """
+        with self._lock:
+            entries = np.arange(self._oldest, self._next)
+            stops = self._stops[entries % self._slots]
+            starts = np.concatenate([[self._start(self._oldest)], stops[:-1]])
+            samples = np.arange(starts[0], self._written)
+            stamps = self._timestamps[samples % self._capacity]
+            firsts = self._firsts[entries % self._slots]
+        index = samples + np.repeat(firsts - starts, stops - starts)
+        nearest: NDArray[np.int64] = np.rint(np.interp(times, stamps, index)).astype(np.int64)
+        return nearest
+
+    def _last_of_run(self, seq: int, stop: int) -> int:
+        """The last entry that continues ``seq`` without a gap and within two seconds."""
+        start, first = self._start(seq), int(self._firsts[seq % self._slots])
+        last = seq
+        while last + 1 < stop:
+            follower = (last + 1) % self._slots
+            length = self._start(last + 1) - start
+            if self._firsts[follower] != first + length:
+                break
+            if self._stops[follower] - start > self._longest:
+                break
+            last += 1
+        return last
+
+    def _copy(self, seq: int, last: int) -> Run:
+        rows = np.arange(self._start(seq), self._start(last + 1)) % self._capacity
+        return Run(
+            seq,
+            last,
+            int(self._firsts[seq % self._slots]),
+            self._timestamps[rows],
+            self._data[rows],
+        )

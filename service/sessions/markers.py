@@ -1,0 +1,69 @@
+"""Markers that other programs set in a session, over WebSocket, API or UDP."""
+
+from __future__ import annotations
+
+from mimamba.drivers.errors import Mismatch
+from mimamba.drivers.lsl.markers import AHEAD, ReceivedMarker
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.sessions.session import Session
+
+LONGEST_LABEL = 256
+"""Characters."""
+
+
+class BadLabel(Mismatch):
+    """A marker's label is none."""
+
+
+class BadTimestamp(Mismatch):
+    """A marker's time is too long ago, too far ahead, or no time of the LSL clock."""
+
+
+def set_marker(
+    session: Session, label: str, timestamp: float | None, source: str
+) -> ReceivedMarker:
+    """Set a marker at ``timestamp`` on the LSL clock, or now, where that is None.
+
+    It is logged when its sample is there, or does not come in time.
+
+    Raises
+    ------
+    BadLabel
+        If it is empty, longer than ``LONGEST_LABEL``, or holds control characters.
+    BadTimestamp
+        If it is older than the signal that is kept, or more than ``AHEAD`` s ahead.
+    SessionOver
+        If the session is not open.
+    """
+    session.check_open()
+    heard = ReceivedMarker(_checked_time(timestamp), _checked_label(label), source)
+    session.chronicle.marks.add(heard)
+    session.chronicle.place_marks()
+    return heard
+
+
+def _checked_label(label: str) -> str:
+    if not 0 < len(label) <= LONGEST_LABEL or any(map(_is_control, label)):
+        raise BadLabel(
+            f"a label of 1 to {LONGEST_LABEL} characters, none of them a control character",
+            f"{label[:40]!r} of {len(label)}",
+            "correct it",
+        )
+    return label
+
+
+def _checked_time(timestamp: float | None) -> float:
+    now = local_clock()
+    time = now if timestamp is None else timestamp
+    if not -SIGNAL_SECONDS <= time - now <= AHEAD:  # what is no number is in no range
+        raise BadTimestamp(
+            f"a time on the LSL clock, up to {SIGNAL_SECONDS:g} s ago or {AHEAD:g} s ahead",
+            f"{time:.3f}, where it is {now:.3f} now",
+            "leave it out for the time of arrival",
+        )
+    return time
+
+
+def _is_control(character: str) -> bool:
+    return ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0

@@ -1,0 +1,303 @@
+"""The sessions of a running service, and the engines that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from mimamba.drivers.driver import StreamInfo
+from mimamba.drivers.errors import UserError
+from mimamba.drivers.open import open_source
+from mimamba.drivers.url import parse_source
+from mimamba.models.checkpoints.checkpoint import load_checkpoint
+from mimamba.models.checkpoints.names import DEFAULT_MODEL, NO_MODEL
+from mimamba.models.inference.device import Device
+from mimamba.models.signal.montage import Electrode
+from mimamba.service.engine.engine import Engine
+from mimamba.service.people.people import People
+from mimamba.service.people.subject import Subject
+from mimamba.service.protocol.messages import Model
+from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.sessions.session import Connect, Session, State
+from mimamba.service.stream.hub import Hub
+
+
+class NoSession(LookupError):
+    """No session has this id."""
+
+
+class SessionTaken(ValueError):
+    """A session has this id already."""
+
+
+class SessionFailed(UserError):
+    """A session's source or model could not be opened; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session as the API shows it."""
+
+    id: str
+    state: State
+    reason: str | None
+    source: str
+    epoch: str | None
+    info: StreamInfo | None
+    model: Model | None
+    outputs: dict[str, list[str]] | None
+    montage: list[Electrode] | None
+    delay: float | None
+    link: LinkEntry | None
+    seekable: bool
+    battery: float | None
+    person: str | None
+
+
+def view(session: Session) -> SessionView:
+    """A session's present facts."""
+    speaker = session.speaker
+    return SessionView(
+        session.name,
+        session.state,
+        session.reason,
+        session.url,
+        session.history.epoch if session.history else None,
+        session.info,
+        speaker.model,
+        speaker.outputs,
+        speaker.montage,
+        speaker.delay,
+        session.chronicle.link,
+        session.seekable is not None,
+        session.battery,
+        session.whose.person,
+    )
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model a session gets.
+
+    Parameters
+    ----------
+    name
+        A checkpoint's name or path; None watches the signal only.
+    required
+        Whether a montage that the source cannot meet is an error.
+    memory
+        Whether the state is carried from hop to hop (the checkpoint's r); else r = 0.
+    """
+
+    name: str | None
+    required: bool
+    memory: bool = True
+
+
+class Sessions:
+    """Opens, finds and closes sessions; lives on the event loop.
+
+    Parameters
+    ----------
+    hub
+        Wakes connections.
+    default
+        The model of a session that asks for none.
+    models
+        The folder of the person's own checkpoints, found by their names.
+    people
+        Where people are kept; None keeps nobody.
+    device
+        Where models are stepped; the processor by default.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        default: ModelChoice,
+        models: Path | None = None,
+        people: People | None = None,
+        device: Device | None = None,
+    ) -> None:
+        self.default = default
+        self._device = device or Device()
+        self._models = models
+        self._hub = hub
+        self._people = people
+        self._sessions: dict[str, Session] = {}
+        self._engines: dict[str, Engine] = {}
+        self._engines_lock = threading.Lock()
+        self.ending = False
+        """Whether the service ends: no session is opened any more."""
+        self.loading: Counter[str] = Counter()
+        """The models that sessions wait for."""
+        self._opened = 0
+
+    def all(self) -> dict[str, Session]:
+        """The sessions by id."""
+        return self._sessions
+
+    def get(self, name: str) -> Session:
+        """One session; raises NoSession."""
+        if name not in self._sessions:
+            there = ", ".join(sorted(self._sessions)) or "none"
+            raise NoSession(f"wanted a session; found no {name!r}; there are: {there}")
+        return self._sessions[name]
+
+    def engines(self) -> dict[str, Engine]:
+        """The engines by the names or paths of their checkpoints."""
+        return dict(self._engines)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why an engine is dead, where one is."""
+        return next((e.failure for e in self._engines.values() if e.failure), None)
+
+    async def open(
+        self,
+        url: str,
+        name: str | None = None,
+        choice: ModelChoice | None = None,
+        connect: Connect = open_source,
+        person: str | None = None,
+    ) -> Session:
+        """Open a session, a person's where one is named, and wait until its source is there.
+
+        Raises
+        ------
+        DriverError
+            If the URL is wrong, or the source cannot be opened.
+        MontageError, SignalError
+            If a required model cannot use the source.
+        SessionTaken
+            If the id is taken.
+        CheckpointError
+            If there is no such model.
+        NoDevice
+            If a required device cannot step it.
+        PersonRefused, DamagedPerson, CannotKeep
+            If that person cannot be named so, or their file not be read or written.
+        SessionFailed
+            If it was closed while it opened, or ended by an error of ours.
+
+        No session is left then.
+        """
+        choice = choice or self.default
+        name = self._name(url, name)
+        engine, r = await self.engine_of(choice)
+        if self._people and person is not None:
+            await asyncio.to_thread(self._people.name, person)
+        whose = Subject(self._people, person)
+        session = Session(name, url, engine, choice.required, r, self._hub, connect, whose)
+        self._check_running()
+        if name in self._sessions:
+            raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
+        self._sessions[name] = session
+        self._hub.add(session)
+        session.start()
+        await self._hub.opened(session)
+        if session.history is None:
+            await self._end(session)
+            if session.error is not None:
+                raise session.error
+            raise SessionFailed(session.reason or "the session was closed while it opened")
+        return session
+
+    async def engine_of(self, choice: ModelChoice) -> tuple[Engine | None, float]:
+        """The engine of a choice, where it has a model, and the gate at each hop's start.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such model.
+        NoDevice
+            If a required device cannot step it.
+        SessionFailed
+            If the service ends.
+        """
+        engine = await self._load(choice.name) if choice.name else None
+        return engine, engine.checkpoint.r if engine and choice.memory else 0.0
+
+    def _name(self, url: str, name: str | None) -> str:
+        """The id asked for, or one made of the source's kind and a number."""
+        source = parse_source(url)
+        if name is not None:
+            return name
+        kind = (source.place if source.scheme == "brainflow" else "") or source.scheme
+        while name is None or name in self._sessions:
+            self._opened += 1
+            name = f"{kind}-{self._opened}"
+        return name
+
+    async def _load(self, model: str) -> Engine:
+        """The engine of a checkpoint; ``loading`` names the model meanwhile."""
+        self.loading[model] += 1
+        try:
+            return await asyncio.to_thread(self._engine, model)
+        finally:
+            self.loading -= Counter([model])  # which drops the name with the last one
+
+    def _check_running(self) -> None:
+        """Raises SessionFailed where the service ends."""
+        if self.ending:
+            raise SessionFailed("wanted a running service; found that it ends; start it again")
+
+    def _engine(self, model: str) -> Engine:
+        """The engine of a checkpoint, started at its first use."""
+        with self._engines_lock:
+            self._check_running()
+            if model not in self._engines:
+                checkpoint = load_checkpoint(model, self._models)
+                stepper = self._device.stepper(checkpoint.network)
+                self._engines[model] = Engine(checkpoint, stepper)
+            return self._engines[model]
+
+    async def close(self, name: str) -> None:
+        """End a session and forget it; raises NoSession."""
+        await self._end(self.get(name))
+
+    async def _end(self, session: Session) -> None:
+        """End a session; whoever of several is the first to have ended it forgets it."""
+        await asyncio.to_thread(session.close)
+        if self._sessions.get(session.name) is session:
+            del self._sessions[session.name]
+            self._hub.remove(session)
+
+    async def close_all(self, within: float | None = None) -> list[str]:
+        """End everything, the engines last.
+
+        Parameters
+        ----------
+        within
+            Seconds for the sessions; None waits for as long as it takes.
+
+        Returns
+        -------
+        list of str
+            The sessions that had not ended by then.
+        """
+        self.ending = True
+        sessions = list(self._sessions.values())
+        for each in sessions:  # all at once: the threads that wait for their ends are few
+            await asyncio.to_thread(each.stop)
+        ends = {asyncio.create_task(self._end(each), name=each.name) for each in sessions}
+        hanging = (await asyncio.wait(ends, timeout=within))[1] if ends else set()
+        if not hanging:
+            await asyncio.to_thread(self._close_engines)
+        return sorted(each.get_name() for each in hanging)
+
+    def _close_engines(self) -> None:
+        """Also one that is only being loaded now: whoever loads it holds the lock."""
+        with self._engines_lock:
+            for engine in self._engines.values():
+                engine.close()
+
+
+def choose_model(name: str | None, memory: bool) -> ModelChoice:
+    """A model by name: required where it was asked for, the default where it was not."""
+    if name == NO_MODEL:
+        return ModelChoice(None, required=False)
+    return ModelChoice(name or DEFAULT_MODEL, required=name is not None, memory=memory)

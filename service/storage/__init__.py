@@ -1,0 +1,1 @@
+"""The data folder: private files, disk space, own checkpoints."""

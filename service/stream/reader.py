@@ -1,0 +1,221 @@
+"""A reader of one session's logs: what it wants, where it is, and the messages that are next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from math import inf
+
+from mimamba.drivers.driver import Marker
+from mimamba.models.signal.band_power import BandPower
+from mimamba.models.signal.channel_quality import Quality
+from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.protocol.events import LinkMessage, MarkerMessage
+from mimamba.service.protocol.measures import BandsMessage, QualityMessage
+from mimamba.service.protocol.messages import (
+    TOPICS,
+    Position,
+    PredictionMessage,
+    SignalMessage,
+    Skipped,
+    Subscribed,
+    Topic,
+    TopicMessage,
+    encode,
+)
+from mimamba.service.sessions.epoch_logs import Event, PublishedPrediction
+from mimamba.service.sessions.log import Run
+from mimamba.service.sessions.session import Session
+
+BATCH = 64
+"""Entries read at a time by one who catches up."""
+
+
+class SharedFrames:
+    """Encoded frames of one session, made once per format and shared by all who keep up."""
+
+    def __init__(self, totals: ServiceCounters, keep: int = 64) -> None:
+        self.totals = totals
+        self._keep = keep
+        self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], list[bytes]]) -> list[bytes]:
+        """The frames under a key, made by ``make`` the first time."""
+        frames = self._made.get(key)
+        if frames is None:
+            frames = self._made[key] = make()
+            if len(self._made) > self._keep:
+                self._made.popitem(last=False)
+        return frames
+
+
+class Reader:
+    """Follows a session's topics by one integer each.
+
+    Parameters
+    ----------
+    session
+        An open session.
+    frames
+        The session's shared frames.
+    binary
+        Whether frames are msgpack.
+    """
+
+    def __init__(self, session: Session, frames: SharedFrames, binary: bool) -> None:
+        assert session.history is not None
+        self._session = session
+        self._frames = frames
+        self._binary = binary
+        self._history = session.history
+        self._positions: dict[Topic, int] = {}
+        self._speaker = 0  # which of the history's was told last
+
+    def subscribe(self, topics: list[Topic], since: Position | None) -> None:
+        """Follow topics: from now on, or after ``since``.
+
+        What was before an epoch that is over cannot be told, so a reader that comes with another
+        epoch than the present one gets all that the present one's logs hold.
+        """
+        for topic in topics:
+            log = self._history.log(topic)
+            if since is None:
+                self._positions[topic] = log.next
+            elif since.epoch != self._history.epoch:
+                self._positions[topic] = log.oldest
+            elif topic in since.seq:
+                self._positions[topic] = max(0, min(since.seq[topic] + 1, log.next))
+            else:
+                self._positions[topic] = log.oldest
+        self._positions = {
+            each: self._positions[each] for each in TOPICS if each in self._positions
+        }
+        self._speaker = 0
+        while self._another_speaks():
+            self._speaker += 1
+
+    def unsubscribe(self, topics: list[Topic] | None) -> None:
+        """Follow these topics no longer; none where ``topics`` is None."""
+        for topic in topics or list(self._positions):
+            self._positions.pop(topic, None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it follows no topic."""
+        return not self._positions
+
+    def describe(self, answer: str | int | None = None) -> bytes:
+        """The ``subscribed`` message for the reader's present place."""
+        session, history = self._session, self._history
+        assert session.info is not None
+        speaker = history.speakers[self._speaker]
+        message = Subscribed(
+            session.name,
+            history.epoch,
+            session.info,
+            speaker.model,
+            speaker.outputs,
+            speaker.montage,
+            speaker.delay,
+            dict(self._positions),
+            answer,
+        )
+        return encode(message, self._binary)
+
+    def take(self) -> list[bytes]:
+        """The next frames, on into the next epoch where there is one; empty where all is told.
+
+        At most one batch, and predictions first: a backlog of signal holds up nothing else. Between
+        the predictions of two models comes ``subscribed``.
+        """
+        if self._another_speaks():
+            self._speaker += 1
+            return [self.describe()]
+        present = self._session.history  # read first: the logs of one that is over are complete
+        for topic, at in self._positions.items():
+            stop = min(self._stop(topic), at + BATCH)
+            if at < stop:
+                self._positions[topic] = stop
+                self._count(topic, at, stop)
+                key = (self._history.epoch, topic, at, stop, self._binary)
+                return self._frames.get(key, partial(self._make, topic, at, stop))
+        assert present is not None
+        if present is self._history:
+            return []
+        self._history, self._speaker = present, 0
+        self._positions = dict.fromkeys(self._positions, 0)
+        return [self.describe()]
+
+    def _stop(self, topic: Topic) -> int:
+        """How far the topic may be read now."""
+        if topic == "signal" and self._history is self._session.history:
+            return self._history.signal_shown
+        stop = self._history.log(topic).next  # who made what is before it is known by now
+        following = self._history.speakers[self._speaker + 1 :]
+        return min(stop, following[0].since) if topic == "prediction" and following else stop
+
+    def _another_speaks(self) -> bool:
+        """Whether the next prediction is of another speaker than the one told last."""
+        following = self._history.speakers[self._speaker + 1 :]
+        return bool(following) and self._positions.get("prediction", inf) >= following[0].since
+
+    def _count(self, topic: Topic, at: int, stop: int) -> None:
+        """What this reader misses, and how old the newest prediction is that it gets."""
+        totals, oldest = self._frames.totals, self._history.log(topic).oldest
+        totals.skipped += max(0, min(oldest, stop) - at)
+        if topic == "prediction":
+            for _, newest in self._history.prediction.read(stop - 1, stop):
+                totals.told(newest)
+
+    def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
+        """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""
+        name, history = self._session.name, self._history
+        messages: list[TopicMessage | Skipped]
+        if topic == "signal":
+            runs = history.signal.read(at, stop)
+            there = runs[0].start if runs else stop
+            messages = [signal_message(name, run) for run in runs]
+        else:
+            entries = history.events(topic).read(at, stop)
+            there = entries[0][0] if entries else stop
+            messages = [message(name, seq, entry) for seq, entry in entries]
+        if there > at:
+            messages.insert(0, Skipped(name, topic, at, there - 1))
+        return [encode(each, self._binary) for each in messages]
+
+
+def signal_message(session: str, run: Run) -> SignalMessage:
+    """A run of samples as it is sent."""
+    return SignalMessage(
+        session,
+        run.seq,
+        run.first,
+        run.timestamps.astype("<f8", copy=False).tobytes(),
+        run.data.astype("<f4", copy=False).tobytes(),
+    )
+
+
+def message(session: str, seq: int, entry: Event) -> TopicMessage:
+    """A log's entry as it is sent."""
+    if isinstance(entry, PublishedPrediction):
+        told, made = entry, entry.prediction
+        return PredictionMessage(
+            session,
+            seq,
+            made.index,
+            made.timestamp,
+            made.status,
+            made.reason,
+            made.outputs,
+            told.timing,
+        )
+    if isinstance(entry, Quality):
+        return QualityMessage(session, seq, entry.index, entry.timestamp, entry.channels)
+    if isinstance(entry, BandPower):
+        return BandsMessage(session, seq, entry.index, entry.timestamp, entry.channels)
+    if isinstance(entry, Marker):
+        return MarkerMessage(session, seq, entry.timestamp, entry.index, entry.label, entry.source)
+    return LinkMessage(
+        session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
+    )

@@ -1,0 +1,206 @@
+"""Searches by Bluetooth: bleak itself, over a bus of its own, at a BlueZ made for each test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mimamba.drivers.discovery.bluetooth import LEAST, BluetoothScan, ScanResult, listening
+from mimamba.drivers.discovery.bluetooth_scanner import ALLOW, START, SWITCH
+from mimamba.drivers.discovery.headsets import MUSE_SERVICE, Advertisement, Headset, headsets
+from tests.drivers.discovery.bluez import Adapter, Device, bluez, system_bus
+
+MUSE = Device("00:55:DA:B0:3F:2A", "Muse-3F2A", -52, (MUSE_SERVICE,))
+LATE = Device("00:55:DA:B0:11:22", "MuseS-1122", -71, (MUSE_SERVICE,), late=True)
+GANGLION = Device("E0:12:34:56:1A:2B", "Ganglion-1a2b", -80)
+OTHERS = [
+    Device("AA:00:00:00:00:01", "Anna's Phone", -40),
+    Device("AA:00:00:00:00:02", None, -40),
+    Device("AA:00:00:00:00:03", "Museum guide", -40),
+]
+ROOT = Path(__file__).parents[3]
+LONG = 30.0
+"""Seconds after which what should come is not awaited any more; searches are broken off before."""
+
+
+def heard_once(enough: Callable[[ScanResult], bool], search: BluetoothScan) -> ScanResult:
+    """What was heard once it is enough, or once the search has ended."""
+    end = time.monotonic() + LONG
+    while time.monotonic() < end:
+        heard = search.heard(time.monotonic() + 0.05)
+        if heard.trouble or enough(heard):
+            return heard
+    raise AssertionError(f"not heard: {heard}")
+
+
+def search_for(enough: Callable[[ScanResult], bool]) -> ScanResult:
+    search = BluetoothScan(time.monotonic() + LONG)
+    try:
+        return heard_once(enough, search)
+    finally:
+        search.close()
+
+
+def trouble(seconds: float = LONG) -> str:
+    """What a search says that cannot be."""
+    with listening(seconds) as heard:
+        found = heard().trouble
+    assert found is not None
+    return str(found)
+
+
+def test_headsets_are_found_and_nothing_else() -> None:
+    adapter = Adapter(devices=[*OTHERS, LATE, GANGLION, MUSE])
+    with bluez(adapter):
+        names = {MUSE.name, LATE.name, GANGLION.name}
+        heard = search_for(lambda heard: {each.name for each in heard.sightings} == names)
+        assert adapter.idle.wait(LONG)
+    assert heard.trouble is None
+    assert len(heard.sightings) == 3
+    found = headsets(heard.sightings, "linux")
+    assert [(each.name, each.title) for each in found] == [
+        ("Muse-3F2A", "Muse 2"),
+        ("MuseS-1122", "Muse S"),
+        ("MuseS-1122", "Muse S Athena"),
+        ("Ganglion-1a2b", "OpenBCI Ganglion"),
+    ]
+    first: Headset = found[0]
+    assert first.rssi in (MUSE.rssi, MUSE.rssi - 1)
+    assert first.url == f"brainflow://muse_2?mac_address={MUSE.address}"
+
+
+def test_a_search_that_is_broken_off_scans_no_more() -> None:
+    adapter = Adapter(devices=[MUSE])
+    with bluez(adapter):
+        with suppress(KeyboardInterrupt), listening(100 * LONG):
+            assert adapter.busy.wait(LONG)
+            raise KeyboardInterrupt
+        assert adapter.idle.wait(LONG)
+        assert adapter.scanning == set()
+
+
+def test_a_search_ends_by_itself_even_if_nobody_is_left() -> None:
+    adapter = Adapter(devices=[MUSE])
+    with bluez(adapter):
+        for seconds in (4.0, LONG):  # a busy machine may need all of the first ones to start it
+            search = BluetoothScan(time.monotonic() + seconds)
+            heard = search.heard(time.monotonic() + LONG)
+            if heard.trouble is None:
+                break
+            search.close()
+        assert heard.trouble is None
+        assert adapter.idle.wait(LONG)
+        search.close()
+
+
+def test_a_search_ends_with_who_is_killed() -> None:
+    adapter = Adapter(devices=[MUSE])
+    code = (
+        "import time; from mimamba.drivers.discovery.bluetooth import listening\n"
+        f"with listening({100 * LONG}): time.sleep({LONG})"
+    )
+    with bluez(adapter), subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
+        assert adapter.busy.wait(LONG)
+        process.kill()
+        assert adapter.idle.wait(LONG)
+
+
+def test_who_asks_meanwhile_shares_the_search() -> None:
+    adapter = Adapter(devices=[MUSE])
+    with bluez(adapter), listening(LONG):
+        assert adapter.busy.wait(LONG)
+        told: list[ScanResult] = []
+
+        def ask() -> None:
+            end = time.monotonic() + LONG
+            sightings: tuple[Advertisement, ...] = ()
+            while not sightings and time.monotonic() < end:  # it may be told late who is there
+                with listening(LEAST) as heard:
+                    found = heard()
+                sightings = found.sightings
+            told.append(found)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [[each.name for each in heard.sightings] for heard in told] == 3 * [[MUSE.name]]
+        assert adapter.scanning  # who shares it does not end it
+    assert (adapter.starts, adapter.most) == (1, 1)
+
+
+def test_an_adapter_that_is_off_is_told() -> None:
+    with bluez(Adapter(powered=False)):
+        assert trouble() == f"wanted Bluetooth headsets; found an adapter that is off; {SWITCH}"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "words"),
+    [
+        (None, "found no adapter; plug one in"),
+        (Adapter(roles=("peripheral",)), "found an adapter without Bluetooth Low Energy"),
+        (Adapter(refusal="org.bluez.Error.NotReady"), f"an adapter that is off; {SWITCH}"),
+        (Adapter(refusal="org.bluez.Error.NotAuthorized"), f"no permission; {ALLOW}"),
+        (Adapter(refusal="org.bluez.Error.Failed"), "org.bluez.Error.Failed] it is so"),
+    ],
+    ids=["none", "no low energy", "not ready", "not allowed", "fails"],
+)
+def test_what_keeps_bluez_from_scanning_is_told(adapter: Adapter | None, words: str) -> None:
+    with bluez(adapter):
+        assert words in trouble()
+
+
+def test_a_bus_without_bluez_is_told() -> None:
+    with system_bus():
+        assert f"found no BlueZ, which does Linux's Bluetooth; {START}" in trouble()
+
+
+def test_a_bus_that_allows_nothing_is_told() -> None:
+    with system_bus(calls="deny"):
+        assert f"found no permission; {ALLOW}" in trouble()
+
+
+def test_no_bus_is_told() -> None:
+    assert "found no system D-Bus (No such file or directory); install" in trouble()
+
+
+def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "nonsense")
+    assert "InvalidAddressError" in trouble()
+
+
+def test_a_bluez_that_does_not_answer_is_told() -> None:
+    with bluez(Adapter(silent=True)):
+        assert "found no answer from the system's Bluetooth" in trouble(1.0)
+
+
+def test_a_program_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/bin/false")
+    assert "found a search that broke off (1)" in trouble()
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/nowhere/python")
+    assert "found no process to listen (No such file or directory)" in trouble()
+
+
+def test_a_program_that_starts_too_late_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "late"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", str(program))
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.GRACE", 0.1)
+    assert "found no answer from the system's Bluetooth" in trouble(LEAST)
+
+
+def test_too_short_a_time_is_told() -> None:
+    assert trouble(0.1) == (
+        "wanted 1 s or more to listen for Bluetooth headsets; found 0.1 s; scan for longer"
+    )

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mimamba.drivers.channels import ChannelChoice
+from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.recording import Recording
+from mimamba.drivers.formats.xdf.chunks import whole_chunks
+from tests.drivers.formats.xdf import xdffile
+
+STAMPS = [500 + k / 256 for k in range(1024)]
+WHOLE = xdffile.recording(STAMPS, marks=[(501.0, "start"), (503.001, "stop")])
+
+
+def read(folder: Path, *parts: bytes, stream: str | None = None) -> Recording:
+    file = folder / "some.xdf"
+    file.write_bytes(b"".join(parts))
+    return read_recording(file, stream=stream)
+
+
+def signal(number: int, n_times: int = 300, n_channels: int = 4, form: str = "float32") -> bytes:
+    rows = [[float(number)] * n_channels] * n_times
+    if form == "int16":
+        return xdffile.samples(number, STAMPS[:n_times], [[number] * n_channels] * n_times, form)
+    return xdffile.samples(number, STAMPS[:n_times], rows, form)
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    made = read(tmp_path, WHOLE)
+    assert made.info.name == "some.xdf"
+    assert made.info.source_id == str(tmp_path / "some.xdf")
+    assert made.info.ch_names == ("TP9", "AF7", "AF8", "TP10")
+    assert (made.info.sfreq, made.info.live, made.info.notices) == (256.0, False, ())
+    assert made.data.dtype == np.float32
+    assert made.data[7].tolist() == [7.0, 7.125, 7.25, 7.375]
+    np.testing.assert_array_equal(made.index, np.arange(1024))
+    np.testing.assert_allclose(made.timestamps, STAMPS, atol=1e-6)
+    assert [(m.index, m.label, m.source) for m in made.markers] == [
+        (256, "start", "Tasks"),
+        (768, "stop", "Tasks"),
+    ]
+    assert made.markers[0].timestamp == 501.0
+
+
+def test_a_loss_that_pyxdf_would_smear_is_a_jump(tmp_path: Path) -> None:
+    stamps = STAMPS[:400] + STAMPS[600:]  # 0.8 s
+    made = read(tmp_path, xdffile.recording(stamps, marks=[(STAMPS[500], "inside")]))
+    assert [(c.first, c.n_times) for c in made.chunks(9999)] == [(0, 400), (600, 424)]
+    np.testing.assert_allclose(made.timestamps, stamps, atol=1e-6)
+    assert made.markers[0].index == 500
+    assert [len(c.markers) for c in made.chunks(9999)] == [0, 1]
+
+
+def test_stamps_are_put_on_the_recorder_s_clock(tmp_path: Path) -> None:
+    shifted = xdffile.recording(STAMPS, shift=-100.0, marks=[(401.0, "x"), (501.0, "late")])
+    made = read(tmp_path, shifted)
+    np.testing.assert_allclose(made.timestamps, np.array(STAMPS) - 100.0, atol=1e-6)
+    assert [(m.index, m.label) for m in made.markers] == [(256, "x")]
+    assert made.info.notices == ("1 markers lie outside of the signal: left out.",)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("V", 1e6), ("millivolts", 1e3), ("µV", 1.0), ("uV", 1.0), ("nanovolts", 1e-3)],
+)
+def test_units_become_microvolts(tmp_path: Path, unit: str, factor: float) -> None:
+    desc = xdffile.channels(["A", "B", "C", "D"], unit)
+    made = read(tmp_path, xdffile.start(), xdffile.header(3, desc=desc), signal(3))
+    assert made.data[0, 0] == pytest.approx(3 * factor)
+    assert made.info.notices == ()
+
+
+def test_what_the_file_does_not_tell_is_told(tmp_path: Path) -> None:
+    header = xdffile.header(3, form="int16")
+    made = read(tmp_path, xdffile.start(), header, signal(3, form="int16"))
+    assert made.info.ch_names == ("1", "2", "3", "4")
+    assert (made.info.uv_per_bit, made.info.range_uv, made.info.simulated) == (None, None, False)
+    assert made.data[0].tolist() == [3.0] * 4
+    assert len(made.info.notices) == 2  # neither labels nor units
+
+
+def test_facts_of_the_converter(tmp_path: Path) -> None:
+    desc = xdffile.channels("ABCD", "uV") + (
+        "<acquisition><uv_per_bit>0.5</uv_per_bit><range_uv>1000</range_uv>"
+        "<simulated>1</simulated></acquisition>"
+    )
+    info = read(tmp_path, xdffile.start(), xdffile.header(3, desc=desc), signal(3)).info
+    assert (info.uv_per_bit, info.range_uv, info.simulated) == (0.5, 1000.0, True)
+
+
+def test_channels_of_other_types_only_when_asked_for(tmp_path: Path) -> None:
+    desc = xdffile.channels(["TP9", "ACC_X", "TP10", "Bat"], "uV", ["EEG", "ACC", "EEG", "misc"])
+    made = read(tmp_path, xdffile.start(), xdffile.header(3, desc=desc), signal(3))
+    assert made.info.ch_names == ("TP9", "TP10")
+    chosen = read_recording(tmp_path / "some.xdf", ChannelChoice(("Bat", "1")))
+    assert chosen.info.ch_names == ("Bat", "TP9")
+
+
+def test_which_stream_is_taken(tmp_path: Path) -> None:
+    start = xdffile.start()
+    first = xdffile.header(1, name="one") + signal(1)
+    second = xdffile.header(2, name="two") + signal(2)
+    other = xdffile.header(3, name="force", kind="Force") + signal(3)
+    empty = xdffile.header(4, name="none")
+    made = read(tmp_path, start, other, empty, first, second)
+    assert made.data[0, 0] == 1.0
+    assert made.info.notices[0] == "2 EEG streams (one, two); the first is taken."
+    assert read(tmp_path, start, first, second, stream="two").data[0, 0] == 2.0
+    assert read(tmp_path, start, first, other, stream="force").data[0, 0] == 3.0
+    made = read(tmp_path, start, other, empty)
+    assert made.data[0, 0] == 3.0
+    assert made.info.notices[0] == "No stream is of type EEG; force is taken."
+    with pytest.raises(BadRecording, match=r"named three; found one \(EEG, float32, 256 Hz"):
+        read(tmp_path, start, first, stream="three")
+    with pytest.raises(BadRecording, match="0 samples"):
+        read(tmp_path, start, empty)
+
+
+def test_what_is_no_signal(tmp_path: Path) -> None:
+    start = xdffile.start()
+    with pytest.raises(BadRecording, match=r"nominal rate; found Muse .*, 0 Hz, 300 samples"):
+        read(tmp_path, start, xdffile.header(1, rate=0), signal(1))
+    with pytest.raises(BadRecording, match="inf Hz"):
+        read(tmp_path, start, xdffile.header(1, rate=float("inf")), signal(1))
+    two = [xdffile.header(n, name=f"force {n}", kind="Force") + signal(n) for n in (1, 2)]
+    with pytest.raises(BadRecording, match=r"force 1 .*; force 2"):
+        read(tmp_path, start, *two)
+    with pytest.raises(BadRecording, match="string"):
+        read(tmp_path, start, xdffile.header(1, form="string", n_channels=1))
+
+
+def test_numbers_as_markers(tmp_path: Path) -> None:
+    header = xdffile.header(2, name="codes", kind="Markers", form="int32", rate=0, n_channels=1)
+    codes = xdffile.samples(2, [501.0], [[42]], "int32")
+    made = read(tmp_path, xdffile.start(), xdffile.header(1), signal(1), header, codes)
+    assert [(m.index, m.label, m.source) for m in made.markers] == [(256, "42", "codes")]
+
+
+def test_cells_that_are_no_numbers_are_lost(tmp_path: Path) -> None:
+    rows = [[float(k)] * 4 for k in range(300)]
+    rows[100][2] = float("nan")
+    rows[200][3] = float("inf")
+    parts = xdffile.start(), xdffile.header(1), xdffile.samples(1, STAMPS[:300], rows)
+    made = read(tmp_path, *parts)
+    np.testing.assert_array_equal(made.index, np.delete(np.arange(300), [100, 200]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cut=st.integers(4, len(WHOLE) - 1))
+def test_a_file_cut_anywhere_gives_a_prefix_or_one_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    try:
+        made = read(tmp_path_factory.mktemp("cut"), WHOLE[:cut])
+    except BadRecording:
+        assert cut < WHOLE.index(xdffile.BOUNDARY)
+    else:
+        assert made.n_times % 128 == 0
+        np.testing.assert_array_equal(made.index, np.arange(made.n_times))
+        np.testing.assert_array_equal(made.data[:, 0], np.arange(made.n_times))
+        assert whole_chunks(WHOLE[:cut]).lost == 0 or "cut or damaged" in made.info.notices[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.integers(4, 4000), st.integers(0, 255), min_size=1, max_size=4))
+def test_overwritten_bytes_never_ask_for_all_memory(
+    tmp_path_factory: pytest.TempPathFactory, bytes_at: dict[int, int]
+) -> None:
+    content = bytearray(WHOLE)
+    for at, byte in bytes_at.items():
+        content[at] = byte
+    try:
+        made = read(tmp_path_factory.mktemp("over"), bytes(content))
+    except BadRecording:
+        pass  # its one line is the other way out
+    else:
+        assert 0 < made.n_times <= 1024
+
+
+def test_after_damage_reading_goes_on_at_the_next_boundary(tmp_path: Path) -> None:
+    content = bytearray(WHOLE)
+    second = WHOLE.index(xdffile.BOUNDARY) + 16
+    content[second + 11 : second + 16] = b"\x08\xff\xff\xff\x7f"  # two thousand million samples
+    made = read(tmp_path, bytes(content))
+    np.testing.assert_array_equal(made.index, np.delete(np.arange(1024), slice(128, 256)))
+    np.testing.assert_array_equal(made.data[:, 0], made.index)
+    assert made.info.notices[0].startswith("The file is cut or damaged: ")
+    assert len(made.markers) == 2
+
+
+def test_whole_chunks_of_a_whole_file() -> None:
+    whole = whole_chunks(WHOLE)
+    assert (whole.data, whole.lost, sorted(whole.headers)) == (WHOLE, 0, [1, 2])
+
+
+def test_nonsense_in_a_whole_chunk(tmp_path: Path) -> None:
+    strange = xdffile.chunk(6, b"\1\0\0\0<info><sample_count>many</sample_count></info>")
+    offsets = [xdffile.offset(1, 500.0 + k, 0.0) for k in range(5)] + [xdffile.offset(1, 1e9, 1e9)]
+    with pytest.raises(BadRecording, match="ValueError"):
+        read(tmp_path, WHOLE, *offsets, strange)
+
+
+def test_clock_resets(shared_data: Path) -> None:
+    made = read_recording(shared_data / "formats" / "xdf" / "clock_resets.xdf")
+    runs = list(made.chunks(10**6))
+    # The recorder says 100 Hz, and samples came at 92.9: no loss but the reset's.
+    assert [(chunk.first, chunk.n_times) for chunk in runs] == [(0, 12876), (40237, 14939)]
+    for chunk in runs:
+        rate = (chunk.n_times - 1) / (chunk.timestamps[-1] - chunk.timestamps[0])
+        assert rate == pytest.approx(92.9, abs=0.5)
+    assert runs[1].timestamps[0] - runs[0].timestamps[-1] == pytest.approx(273.6, abs=0.1)
+    assert made.info.sfreq == 100.0
+    assert len(made.markers) == 175
+
+
+def test_minimal_and_empty_streams(shared_data: Path) -> None:
+    folder = shared_data / "formats" / "xdf"
+    made = read_recording(folder / "minimal.xdf")
+    assert (made.info.sfreq, made.data.shape, len(made.markers)) == (10.0, (9, 3), 9)
+    assert made.markers[1].label == "Hello"
+    assert made.data[0].tolist() == [192.0, 255.0, 238.0]
+    with pytest.raises(BadRecording, match="Data stream: test stream 0 counter"):
+        read_recording(folder / "empty_streams.xdf")

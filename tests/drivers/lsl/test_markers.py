@@ -1,0 +1,237 @@
+"""Markers on samples: by any chunking, and from real outlets on loopback."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mimamba.drivers.driver import Chunk, Marker
+from mimamba.drivers.errors import BadSource
+from mimamba.drivers.lsl.markers import AHEAD, MOST, OWN, MarkerBuffer, ReceivedMarker, believed
+from mimamba.drivers.open import open_driver
+from mimamba.drivers.timing.clock import local_clock
+
+pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
+
+SFREQ = 250.0
+RATE = 10.0
+"""Of the real streams, Hz: clocks' offsets may be 10 ms wrong, far less than half a sample."""
+EVENTUALLY = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine gets the time that it needs, and loses nothing meanwhile."""
+    monkeypatch.setattr("mimamba.drivers.lsl.driver.BUFFER", 60)
+    monkeypatch.setattr("mimamba.drivers.lsl.markers.CONNECTING", EVENTUALLY)
+
+
+def chunks_of(lengths: list[int], lost: dict[int, int]) -> list[Chunk]:
+    """Chunks of these lengths; before the n-th, so many samples never came."""
+    chunks, first = [], 0
+    for n, length in enumerate(lengths):
+        first += lost.get(n, 0)
+        index = first + np.arange(length)
+        chunks.append(Chunk(np.zeros((length, 1), np.float32), 50 + index / SFREQ, first))
+        first += length
+    return chunks
+
+
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=10),
+    st.dictionaries(st.integers(1, 9), st.integers(1, 30)),
+    st.lists(st.integers(-1000, 200_000), max_size=10),
+)
+def test_each_marker_is_at_its_nearest_sample(
+    lengths: list[int], lost: dict[int, int], micros: list[int]
+) -> None:
+    chunks = chunks_of(lengths, lost)
+    waiting = MarkerBuffer(SFREQ)
+    waiting.add([ReceivedMarker(50 + each / 1e6, str(each), "a program") for each in micros])
+    told: list[Marker] = []
+    end = 0
+    for chunk in chunks:
+        marked = waiting.attach(chunk)
+        assert [marker.index for marker in marked.markers] == sorted(
+            marker.index for marker in marked.markers
+        )
+        assert all(end <= marker.index < chunk.end for marker in marked.markers)
+        told += marked.markers
+        end = chunk.end
+    expected = [each for each in micros if 50 + each / 1e6 < 50 + (end - 0.5) / SFREQ]
+    assert sorted(int(marker.label) for marker in told) == sorted(expected)
+    for marker in told:
+        away = abs(marker.timestamp - (50 + marker.index / SFREQ))
+        assert away <= 0.5 / SFREQ + 1e-9 or marker.timestamp < 50
+
+
+def test_a_late_marker_keeps_its_index() -> None:
+    waiting = MarkerBuffer(SFREQ)
+    first, second = chunks_of([100, 100], {})
+    waiting.attach(first)
+    waiting.add([ReceivedMarker(50 + 42.3 / SFREQ, "late", "a program")])
+    (marker,) = waiting.attach(second).markers
+    assert marker == Marker(50 + 42.3 / SFREQ, 42, "late", "a program")
+
+
+def test_stamps_far_ahead_or_of_no_clock_count_as_arrival() -> None:
+    assert believed(1000.0 + AHEAD / 2, 0.0, 1000.0) == 1000.0 + AHEAD / 2
+    assert believed(1000.0 - 3600, 0.0, 1000.0) == 1000.0 - 3600
+    assert believed(5000.0, -4001.0, 1000.0) == 999.0
+    for stamp in (1000.0 + 2 * AHEAD, 1000.0 + 80_000, 1e9, -1e9, float("nan")):
+        assert believed(stamp, 0.0, 1000.0) == 1000.0
+
+
+def test_no_more_markers_wait_than_a_cap_and_the_oldest_go_with_the_next_chunk() -> None:
+    waiting = MarkerBuffer(SFREQ)
+    first, second = chunks_of([100, 100], {})
+    ahead = 50 + 150 / SFREQ
+    waiting.add([ReceivedMarker(ahead, str(n), "a program") for n in range(MOST + 3)])
+    told = waiting.attach(first).markers
+    assert [marker.label for marker in told] == ["0", "1", "2"]
+    assert {(marker.index, marker.timestamp) for marker in told} == {
+        (99, float(first.timestamps[-1]))
+    }
+    assert len(waiting.attach(second).markers) == MOST
+
+
+@contextmanager
+def streaming() -> Iterator[tuple[str, float]]:
+    """An EEG outlet that sends in real time; its URL, and its first sample's stamp."""
+    source_id, stop = str(uuid4()), threading.Event()
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo("eeg", "EEG", 2, RATE, "float32", source_id))
+    start = local_clock()
+
+    def send() -> None:
+        n = 0
+        while not stop.wait(0.004):
+            while start + n / RATE < local_clock():
+                outlet.push_sample([float(n), 0.0], start + n / RATE)
+                n += 1
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield f"lsl://?source_id={source_id}&timeout={EVENTUALLY:g}", start
+    finally:
+        stop.set()
+        sender.join()
+
+
+def marker_outlet(name: str, kind: str = "string", source_id: str = "") -> Any:
+    info = pylsl.StreamInfo(name, "Markers", 1, 0.0, kind, source_id or str(uuid4()))
+    return pylsl.StreamOutlet(info)
+
+
+def collect(chunks: Iterator[Chunk], n_markers: int) -> list[tuple[Marker, float]]:
+    """Markers as they come, each with the number that its sample carries less its index."""
+    seen: list[Chunk] = []
+    until = time.monotonic() + EVENTUALLY
+    while sum(len(chunk.markers) for chunk in seen) < n_markers and time.monotonic() < until:
+        seen.append(next(chunks))
+    carried = {
+        chunk.first + row: float(chunk.data[row, 0])
+        for chunk in seen
+        for row in range(chunk.n_times)
+    }
+    markers = [marker for chunk in seen for marker in chunk.markers]
+    return [(marker, carried[marker.index]) for marker in markers if marker.index in carried]
+
+
+def soon(start: float) -> tuple[int, float]:
+    """A sample that comes in half a second, and its stamp."""
+    number = round((local_clock() - start + 0.5) * RATE)
+    return number, start + number / RATE
+
+
+def test_markers_come_with_the_samples_that_were_sent_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "mimamba.drivers.lsl.driver.OTHERS", EVENTUALLY
+    )  # its name alone is looked for
+    name = f"a & b {uuid4()}"
+    wanted, other = marker_outlet(name), marker_outlet(f"other {uuid4()}")
+    with (
+        streaming() as (url, start),
+        open_driver(f"{url}&markers={name.replace('&', '%26')}") as driver,
+    ):
+        assert not any("marker" in notice for notice in driver.info.notices)
+        chunks = iter(driver)
+        next(chunks)
+        assert wanted.wait_for_consumers(EVENTUALLY)
+        number, stamp = soon(start)
+        other.push_sample(["not this"], stamp)
+        wanted.push_sample(["go ö"], stamp + 0.03)
+        wanted.push_sample([b"\xff"], stamp + 0.27)
+        found = collect(chunks, 2)
+    assert [(m.label, m.source) for m, _ in found] == [
+        ("go ö", name),
+        ("\N{REPLACEMENT CHARACTER}", name),
+    ]
+    assert [carried for _, carried in found] == [number, number + 3]
+    assert found[0][0].timestamp == pytest.approx(stamp + 0.03, abs=0.02)
+
+
+def test_streams_that_come_later_are_taken_but_never_our_own() -> None:
+    with (
+        streaming() as (url, start),
+        open_driver(f"{url}&markers=1") as driver,
+    ):
+        chunks = iter(driver)
+        next(chunks)
+        own = marker_outlet("own", source_id=OWN + "simulate-1")
+        late = marker_outlet("late", "int32")
+        assert late.wait_for_consumers(EVENTUALLY)
+        number, stamp = soon(start)
+        own.push_sample(["echo"], stamp - 0.1)
+        late.push_sample([7], stamp)
+        late.push_sample([8], stamp + time.time())  # UNIX time, or worse: its arrival counts
+        found = collect(chunks, 2)
+        assert not own.have_consumers()
+    labels = {marker.label: carried for marker, carried in found}
+    assert set(labels) == {"7", "8"}
+    assert labels["7"] == number
+
+
+def test_a_stream_that_goes_leaves_the_signal() -> None:
+    name = str(uuid4())
+    outlet = marker_outlet(name)
+    with (
+        streaming() as (url, start),
+        open_driver(f"{url}&markers={name}") as driver,
+    ):
+        chunks = iter(driver)
+        next(chunks)
+        del outlet
+        again = marker_outlet(name)
+        while not again.have_consumers():
+            next(chunks)
+        number, stamp = soon(start)
+        again.push_sample(["back"], stamp)
+        assert [(marker.label, carried) for marker, carried in collect(chunks, 1)] == [
+            ("back", number)
+        ]
+
+
+def test_a_stream_that_is_not_there_is_told() -> None:
+    with (
+        streaming() as (url, _),
+        open_driver(f"{url}&markers=nobody") as driver,
+    ):
+        assert "No marker stream is there yet; it is taken once it comes." in driver.info.notices
+    assert "marker streams" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_name_with_both_quotes_is_refused() -> None:
+    with pytest.raises(BadSource):
+        open_driver("lsl://?markers=a'b\"c")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from mimamba.drivers import driver
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.errors import DriverError
+
+
+def children(error: type[DriverError]) -> list[type[DriverError]]:
+    return [child for child in error.__subclasses__() if child.__module__ == driver.__name__]
+
+
+def test_an_error_says_what_was_wanted_what_was_found_and_what_to_do() -> None:
+    error = DriverError("a headset", "none", "switch it on")
+    assert str(error) == "wanted a headset; found none; switch it on"
+    assert (error.wanted, error.found, error.remedy) == ("a headset", "none", "switch it on")
+
+
+def test_each_error_stands_in_the_tree_at_the_top() -> None:
+    tree = str(driver.__doc__)
+    assert children(DriverError)
+    for error in children(DriverError):
+        assert f" {error.__name__} " in tree
+
+
+def test_a_chunk_ends_after_its_last_sample() -> None:
+    chunk = Chunk(np.zeros((12, 4), np.float32), np.arange(12.0), first=100)
+    assert (chunk.n_times, chunk.end) == (12, 112)
+    assert (chunk.epoch, chunk.markers) == (0, ())
+
+
+def test_facts_do_not_change() -> None:
+    info = StreamInfo("Muse 2", "00:55:da:b0:00:01", 256.0, ("TP9", "AF7", "AF8", "TP10"))
+    assert info.n_channels == 4
+    with pytest.raises(FrozenInstanceError):
+        info.sfreq = 250.0  # type: ignore[misc]

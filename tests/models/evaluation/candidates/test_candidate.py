@@ -1,0 +1,39 @@
+"""What contenders are asked by, and the one that says the training's shares."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from mimamba.models.evaluation.candidates.candidate import (
+    ClassificationTask,
+    Majority,
+    Unlabelled,
+    split_heads,
+    unlabelled,
+)
+from tests.models.evaluation.people import TASK
+from tests.models.evaluation.test_protocols import stream
+
+
+def test_what_is_asked_has_no_label_no_person_and_no_trial() -> None:
+    asked = unlabelled([stream("p", "t", [1], 3)])
+    assert [f.name for f in fields(Unlabelled)] == ["windows", "restart"]
+    assert not any(hasattr(asked[0], name) for name in ("labels", "person", "trial"))
+    assert asked[0].windows.shape == (3, 1, 2)
+
+
+def test_the_majority_says_the_shares_of_the_training() -> None:
+    task = ClassificationTask({"a": ("x", "y"), "b": ("u", "v", "w")}, TASK.montage, TASK.signal)
+    majority = Majority(task)
+    majority.fit([stream("p", "1", [0, 2], 3), stream("p", "2", [1, 0], 1)], [])
+    said = majority.probabilities(unlabelled([stream("q", "1", [1, 1], 2)]))
+    assert said[0].tolist() == [[0.75, 0.25, 0.25, 0.0, 0.75]] * 2
+    heads = split_heads(said[0], task.sizes)
+    assert [head.shape for head in heads] == [(2, 2), (2, 3)]
+    majority.fit([stream("p", "1", [1, 1], 3)], [])
+    assert majority.probabilities(unlabelled([stream("q", "1", [0, 0], 1)]))[0].tolist() == [
+        [0.0, 1.0, 0.0, 1.0, 0.0]
+    ]
+    assert np.array_equal(split_heads(said[0], [2, 3])[0], said[0][:, :2])

@@ -1,0 +1,157 @@
+"""The demo: made from the simulator alone, honest about itself, and sound for an hour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.models.checkpoints.checkpoint import (
+    PACKAGED,
+    Checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+)
+from mimamba.models.decoding.decoder import StreamingDecoder
+from mimamba.models.fitting.demo import (
+    DEMO,
+    INFO,
+    OUTPUTS,
+    SIZES,
+    SimulatedPeople,
+    card,
+    chunks,
+    simulate,
+    train_demo,
+)
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.scoring import evaluate, score, stream_logits
+from mimamba.models.training.trainer import Progress, TrainingConfig
+
+NEW = SimulatedPeople(900_000, 8, 90.0)
+"""Nobody of the demo's own splits."""
+SMALL = replace(
+    DEMO,
+    architecture=MSiMambaConfig(
+        n_times=64, n_scales=1, kernels=(1,), hidden=2, d_model=8, d_ff=8, n_layers=1, d_state=2
+    ),
+    signal=SignalConfig(window=64, hop=64),
+    training=TrainingConfig(epochs=2, batch=4),
+    learn=SimulatedPeople(1, 3, 20.0),
+    choose=SimulatedPeople(11, 2, 20.0),
+    test=SimulatedPeople(21, 2, 20.0),
+)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Checkpoint:
+    return load_checkpoint("demo")
+
+
+@pytest.fixture(scope="module")
+def people(demo: Checkpoint) -> list[HopSequence]:
+    return NEW.streams(demo.signal)
+
+
+def test_the_shipped_file_is_what_its_recipe_says(demo: Checkpoint) -> None:
+    assert "demo" in list_checkpoints()
+    assert (PACKAGED / "demo.safetensors").stat().st_size < 5e6
+    assert (demo.architecture, demo.signal, demo.r) == (DEMO.architecture, DEMO.signal, DEMO.r)
+    assert demo.montage == INFO.ch_names
+    assert demo.outputs == OUTPUTS
+    assert demo.notice is not None
+    assert "simulated" in demo.notice
+    assert (PACKAGED / "demo.md").read_text(encoding="utf-8") == card(demo, DEMO)
+
+
+def test_the_shipped_demo_does_well_on_new_people(
+    demo: Checkpoint, people: list[HopSequence]
+) -> None:
+    found = evaluate(demo.network, people, SIZES, demo.r)
+    assert min(found.accuracies) > 0.7, found
+    claimed = [demo.scores[f"subject/{output}/balanced_accuracy"] for output in OUTPUTS]
+    assert min(claimed) > 0.7
+
+
+def test_permuted_labels_come_out_at_chance(demo: Checkpoint, people: list[HopSequence]) -> None:
+    rng = np.random.default_rng(1)
+    labels = iter(rng.permutation(np.concatenate([s.labels for s in people])))
+    permuted = [replace(s, labels=np.stack([next(labels) for _ in s.labels])) for s in people]
+    found = score(stream_logits(demo.network, people, demo.r), permuted, SIZES)
+    assert max(abs(a - 0.5) for a in found.accuracies) < 0.06
+
+
+@torch.inference_mode()
+def test_minute_60_is_as_minute_5(demo: Checkpoint, people: list[HopSequence]) -> None:
+    """The same minute of the same people, an hour long: only the carried state can differ.
+
+    After four minutes e^-12 of the empty state that it began with is left.
+    """
+    n_hops = round(60 * demo.signal.sfreq / demo.signal.hop)
+    minute = [replace(s, windows=s.windows[:n_hops], labels=s.labels[:n_hops]) for s in people[:4]]
+    x = torch.from_numpy(np.stack([s.windows for s in minute]))
+    r = torch.full(x.shape[:2], demo.r)
+    states, found, largest = demo.network.initial_states(len(minute)), [], []
+    for _ in range(60):
+        logits, states = demo.network.scan(x, r, states)
+        found.append(logits)
+        largest.append(float(states.h.abs().max()))
+    assert largest[59] == pytest.approx(largest[4], rel=0.01)
+    torch.testing.assert_close(found[59], found[4], rtol=1e-3, atol=1e-3)
+    fifth, last = (score(list(found[k]), minute, SIZES) for k in (4, 59))
+    assert last.accuracies == pytest.approx(fifth.accuracies, abs=0.01)
+
+
+def test_the_decoder_says_what_was_scored(demo: Checkpoint) -> None:
+    """Hop by hop from chunks, as a session does, and offline, as the scores were made."""
+    decoder = StreamingDecoder(demo, INFO)
+    said = [p for c in chunks(Synthesis("random", 5), 20.0) for p in decoder.feed(c)]
+    offline = stream_logits(demo.network, [simulate(5, demo.signal, 20.0)], demo.r)[0]
+    given = [p.outputs for p in said if p.outputs is not None]
+    for one, other in zip(given, demo.probabilities(offline), strict=True):
+        assert one["valence"] == pytest.approx(other["valence"], abs=1e-5)
+        assert one["arousal"] == pytest.approx(other["arousal"], abs=1e-5)
+    assert len(given) > 25
+
+
+def test_a_person_is_good_hops_labelled_by_the_script() -> None:
+    stream = simulate(3, DEMO.signal, 30.0)
+    assert stream.windows.dtype == np.float32
+    assert stream.windows.shape[1:] == (4, DEMO.signal.window)
+    assert len(stream.windows) == len(stream.restart) == len(stream.labels) > 50
+    assert stream.restart[0]
+    synthesis = Synthesis("random", 3, 256.0)
+    decoder = StreamingDecoder(load_checkpoint("demo"), INFO)
+    good = [p for c in chunks(synthesis, 30.0) for p in decoder.feed(c) if p.status == "ok"]
+    truth = synthesis.truth([p.index for p in good])
+    assert stream.labels[:, 0].tolist() == (truth.valence >= 0).astype(int).tolist()
+    assert stream.labels[:, 1].tolist() == (truth.arousal >= 0).astype(int).tolist()
+
+
+def test_a_small_demo_is_made_written_and_told(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    path = tmp_path / "small.safetensors"
+    threads = torch.get_num_threads()
+    made = train_demo(path, 3, told.append, SMALL)
+    again = train_demo(tmp_path / "again.safetensors", 3, None, SMALL)
+    assert made.sha256 == again.sha256 == load_checkpoint(path).sha256
+    assert [p.epoch for p in told] == [1, 2]
+    assert torch.get_num_threads() == threads
+    assert made.sha256 in path.with_suffix(".md").read_text(encoding="utf-8")
+    assert set(made.scores) == {
+        f"{protocol}/{output}/balanced_accuracy"
+        for protocol in ("subject", "subject (r = 0)", "subject (r = 0, smoothed)")
+        for output in OUTPUTS
+    }
+
+
+def test_no_person_is_in_two_splits() -> None:
+    splits = (DEMO.learn, DEMO.choose, DEMO.test, NEW)
+    seeds = [seed for split in splits for seed in range(split.first, split.first + split.number)]
+    assert len(set(seeds)) == len(seeds)

@@ -1,0 +1,69 @@
+"""Each patch size's maps, alone and together, are as the readable block has them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from mimamba.models.inference.cpu.mstb import MANY, CPUMultiScaleBlock
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.msimamba import MultiScaleTemporalBlock
+from tests.models.network.test_msimamba import SMALL, close
+
+
+def block(config: MSiMambaConfig, dtype: torch.dtype = torch.float64) -> MultiScaleTemporalBlock:
+    torch.manual_seed(1)
+    return MultiScaleTemporalBlock(config).eval().requires_grad_(False).to(dtype)
+
+
+def tones(n_times: int, f: int, n_windows: int, n_channels: int) -> Tensor:
+    """(n_windows, C, L) float64 of one frequency, a phase each."""
+    times = 2 * math.pi * f * torch.arange(n_times) / n_times
+    phases = torch.arange(1.0, 1 + n_windows * n_channels).view(n_windows, n_channels, 1)
+    return torch.sin(times.double() + phases.double())
+
+
+@pytest.mark.parametrize("kernels", [(1,), (3,), (1, 3, 5), (7, 1)])
+@pytest.mark.parametrize("n_channels", [1, 4, 9])
+@pytest.mark.parametrize("n_times", [64, 125])
+def test_each_patch_size(kernels: tuple[int, ...], n_channels: int, n_times: int) -> None:
+    """One window alone, and as many as are convolved together, for each frequency."""
+    one = replace(SMALL, n_scales=1, hidden=3, kernels=kernels)
+    readable = block(replace(one, n_times=n_times, n_channels=n_channels))
+    maps = CPUMultiScaleBlock(readable)
+    for f in range(1, n_times // 2 + 1):
+        x = tones(n_times, f, MANY, n_channels)
+        expected = readable(x)
+        close(maps.mix(x.numpy()), expected)
+        close(maps.mix(x[:1].numpy()), expected[:1])
+
+
+@pytest.mark.parametrize("n_windows", [1, MANY])
+def test_two_frequencies_of_one_patch_size(n_windows: int) -> None:
+    """Of 128 samples, 44 and 50 cycles are both in patches of 3: both count, for each window."""
+    readable = block(replace(SMALL, n_times=128, n_scales=3))
+    x = tones(128, 44, n_windows, 4) + tones(128, 50, n_windows, 4) + tones(128, 3, n_windows, 4)
+    close(CPUMultiScaleBlock(readable).mix(x.numpy()), readable(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_left_out_is_below_the_rounding(dtype: torch.dtype) -> None:
+    """From equal weights to those that are nothing."""
+    readable = block(replace(SMALL, n_times=128, n_scales=2), dtype)
+    maps = CPUMultiScaleBlock(readable)
+    for louder in torch.linspace(0.0, 1.5, 16).tolist():
+        x = tones(128, 4, 1, 4) + (1.0 + louder) * tones(128, 9, 1, 4)
+        close(maps.mix(x.numpy()), readable(x))
+
+
+def test_what_is_no_number_stays_so() -> None:
+    readable = block(replace(SMALL, n_times=128))
+    x = tones(128, 4, 2, 4)
+    x[1, 0, 0] = math.nan
+    mixed = CPUMultiScaleBlock(readable).mix(x.numpy())
+    close(mixed[:1], readable(x[:1]))
+    assert mixed[1].isnan().all()

@@ -1,0 +1,41 @@
+"""Recipes: fitted to a montage and to labels, and each part left out once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mimamba.models.network.msimamba import MSiMamba
+from mimamba.models.training.recipes import PAPER, RECIPES, SPECTRAL, Recipe, ablations
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_each_makes_a_network_for_any_montage(recipe: Recipe) -> None:
+    fitted = recipe.fitted(("Fp1", "Fp2", "Cz"), 5)
+    network = MSiMamba(fitted.architecture).eval()
+    x = torch.randn(2, 3, recipe.signal.window)
+    assert network(x).shape == (2, 5)
+
+
+def test_left_and_right_are_those_of_the_montage() -> None:
+    fitted = SPECTRAL.fitted(("Fp1", "Fp2", "Cz", "T7"), 2)
+    assert fitted.training.augmentation.mirror == (1, 0, 2, 3)
+    assert PAPER.fitted(("Fp1", "Fp2"), 2).training == PAPER.training
+
+
+def test_the_paper_has_nothing_of_ours() -> None:
+    a = PAPER.architecture
+    assert (a.mstb, a.embedding, a.mixer, a.ranking) == (True, "linear", "mamba", "amplitude")
+    assert PAPER.training.augmentation == type(PAPER.training.augmentation)()
+
+
+def test_each_ablation_lacks_one_part() -> None:
+    full = SPECTRAL.architecture
+    found = {recipe.name: recipe for recipe in ablations(SPECTRAL)}
+    assert "no iMamba" in found
+    for name, recipe in found.items():
+        a = recipe.architecture
+        assert (a.mstb == full.mstb) == (name not in ("no MSTB", "with MSTB"))
+        assert (a.mixer == "none") == (name == "no iMamba")
+        assert (recipe.training.carried == 0) == (name == "never carried")
+        assert (recipe.r == 0) == (name in ("no iMamba", "never carried"))

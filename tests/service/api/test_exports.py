@@ -1,0 +1,135 @@
+"""Recordings fetched in other formats, read back."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.convert import export
+from mimamba.drivers.formats.read import read_recording
+from mimamba.service.api import exports
+from tests.drivers.formats.made import assert_same, recording
+from tests.service.live import Live, live
+
+API = "/v1/recordings"
+MADE = recording(lost=((300, 100),), labels=((20, "Ton ä"), (350, "in a gap")))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with one recording that can be written, one that EDF cannot hold, and none."""
+    folder = tmp_path_factory.mktemp("data")
+    export(MADE, str(folder / "made.xdf"))
+    large = MADE.data.copy()
+    large[3, 3] = 1e30
+    export(replace(MADE, data=large), str(folder / "large.xdf"))
+    (folder / "broken.xdf").write_bytes(b"XDF:")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Live]:
+    with live("simulate://", model="none", data_dir=folder) as service:
+        service.opened("simulate-1")
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The temporary folder; it must be empty afterwards."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield place
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["edf", "bdf", "csv", "parquet"])
+def test_the_file_holds_what_was_recorded(service: Live, tmp_path: Path, form: str) -> None:
+    answer = service.http.get(f"{API}/made/export", params={"format": form})
+    assert answer.status_code == 200, answer.text
+    assert f'filename="made.{form}"' in answer.headers["content-disposition"]
+    assert len(answer.content) == int(answer.headers["content-length"])
+    path = tmp_path / f"made.{form}"
+    path.write_bytes(answer.content)
+    _, written = export(MADE, str(tmp_path / f"again.{form}"))
+    assert_same(read_recording(path), MADE, written.lsb)
+
+
+def test_what_cannot_be_exported_is_told(service: Live, folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    for place, status, told in (
+        ("large/export?format=edf", 422, "1e+30"),
+        ("broken/export?format=csv", 422, "wanted"),
+        ("made/export?format=xdf", 422, "format"),
+        ("made/export", 422, "format"),
+        ("absent/export?format=csv", 404, "absent"),
+        ("..%2Fmade/export?format=csv", 404, "Not Found"),
+    ):
+        answer = service.http.get(f"{API}/{place}")
+        assert answer.status_code == status, (place, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert told in answer.json()["detail"]
+    assert sorted(folder.iterdir()) == before
+
+
+def test_one_that_is_being_made_is_refused(service: Live) -> None:
+    made = service.http.post(API, json={"session": "simulate-1", "name": "running"})
+    assert made.status_code == 201
+    answer = service.http.get(f"{API}/running/export?format=csv")
+    service.http.post(f"{API}/running/stop")
+    service.http.delete(f"{API}/running?confirm=running")
+    assert answer.status_code == 409
+    assert "stop it first" in answer.json()["detail"]
+
+
+def test_a_missing_library_is_told(service: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "mimamba.drivers.formats.tables.parquet_writer", raising=False)
+    answer = service.http.get(f"{API}/made/export?format=parquet")
+    assert answer.status_code == 422
+    assert "pip install 'mimamba[files]'" in answer.json()["detail"]
+
+
+def test_a_full_disk_is_told(service: Live, temporary: Path) -> None:
+    temporary.rmdir()
+    answer = service.http.get(f"{API}/made/export?format=csv")
+    temporary.mkdir()
+    assert answer.status_code == 507
+    assert "TMPDIR" in answer.json()["detail"]
+
+
+def test_a_client_that_goes_away_leaves_nothing(
+    service: Live, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    went = threading.Event()
+
+    class Watched(exports.Download):
+        async def __call__(self, *asked: object) -> None:
+            opened.append(self._file)
+            try:
+                await super().__call__(*asked)  # type: ignore[arg-type]
+            finally:
+                went.set()
+
+    monkeypatch.setattr(exports, "Download", Watched)
+    n_times = 200_000
+    noise = np.random.default_rng(2).normal(size=(n_times, 4)).astype(np.float32)
+    export(replace(recording(n_times), data=noise), str(folder / "long.xdf"))
+    with service.http.stream("GET", f"{API}/long/export?format=parquet") as answer:
+        assert answer.status_code == 200
+        assert int(answer.headers["content-length"]) > 3_000_000
+        next(answer.iter_raw())
+    assert went.wait(30)
+    (file,) = opened
+    assert file.closed
+    (folder / "long.xdf").unlink()
+    assert service.http.get(f"{API}/made/export?format=csv").status_code == 200

@@ -1,0 +1,104 @@
+"""Logging in and out, as a browser does it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from mimamba.service.protocol.messages import Hello
+from tests.service.auth.test_tokens import CONTROL, VIEW
+from tests.service.live import Live, live, talk
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Live]:
+    with live(source=[], token=CONTROL, view_token=VIEW) as service:
+        yield service
+
+
+@pytest.fixture
+def browser(service: Live) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.url, timeout=30) as browser:
+        yield browser
+
+
+def log_in(browser: httpx.Client, token: str) -> httpx.Response:
+    origin = {"Origin": str(browser.base_url).rstrip("/")}
+    return browser.post("/v1/login", json={"token": token}, headers=origin)
+
+
+def test_a_login_gives_a_cookie_that_is_no_token(service: Live, browser: httpx.Client) -> None:
+    answer = log_in(browser, VIEW)
+    assert answer.status_code == 200
+    assert answer.json() == {"scope": "view"}
+    port = service.url.rsplit(":", 1)[1]
+    cookie = re.fullmatch(
+        rf"mimamba-{port}=([\w-]{{43}}); HttpOnly; Path=/; SameSite=strict",
+        answer.headers["set-cookie"],
+    )
+    assert cookie, answer.headers["set-cookie"]
+    assert browser.get("/v1/sessions").status_code == 200
+    new = {"source": "simulate://"}
+    assert browser.post("/v1/sessions", json=new).status_code == 403
+
+
+def test_a_wrong_token_gives_none(browser: httpx.Client) -> None:
+    answer = log_in(browser, "wrong")
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+    assert "wrong" not in answer.text
+    assert browser.post("/v1/login", json={}).status_code == 422
+    assert browser.get("/v1/sessions").status_code == 401
+
+
+def test_no_foreign_page_logs_anybody_in(browser: httpx.Client) -> None:
+    answer = browser.post(
+        "/v1/login", json={"token": VIEW}, headers={"Origin": "http://evil.example"}
+    )
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_logout_ends_the_login_and_its_streams(browser: httpx.Client) -> None:
+    log_in(browser, CONTROL)
+    [(name, secret)] = browser.cookies.items()
+    cookie = {"Cookie": f"{name}={secret}"}
+    url = str(browser.base_url)
+    async with talk(url, headers=cookie) as client:
+        hello = await client.find(Hello)
+        assert (hello.scope, hello.login) == ("control", True)
+        assert browser.post("/v1/logout").status_code == 204
+        assert (await client.farewell()).code == 4401
+    assert not browser.cookies
+    assert browser.get("/v1/sessions", headers=cookie).status_code == 401
+    async with talk(url, headers=cookie) as client:
+        assert (await client.find(Hello)).scope is None
+
+
+async def test_a_cookie_opens_no_stream_for_a_foreign_page(browser: httpx.Client) -> None:
+    log_in(browser, CONTROL)
+    [(name, secret)] = browser.cookies.items()
+    headers = {"Cookie": f"{name}={secret}", "Origin": "http://evil.example"}
+    with pytest.raises(InvalidStatus) as refused:
+        async with talk(str(browser.base_url), headers=headers):
+            pass
+    assert refused.value.response.status_code == 403
+    for host in ("evil.example", "localhost.evil.example"):
+        assert browser.get("/v1/sessions", headers={"Host": host}).status_code == 403
+
+
+def test_what_is_no_text_is_no_token(browser: httpx.Client) -> None:
+    answer = browser.post(
+        "/v1/login", content=b'{"token": "\\ud800"}', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
+
+
+def test_no_token_in_a_url_counts(browser: httpx.Client) -> None:
+    assert browser.get("/v1/sessions", params={"token": CONTROL}).status_code == 401

@@ -1,0 +1,156 @@
+"""Who is let in, and who tried too often."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.requests import HTTPConnection
+
+from mimamba.service.auth.authenticator import (
+    LOGIN_SECONDS,
+    MOST_LOGINS,
+    Authenticator,
+    AuthRefusal,
+    AuthResult,
+    Permission,
+    cookie_name,
+)
+from mimamba.service.auth.login_throttle import ADDRESSES, MOST, SECONDS, LoginThrottle
+from mimamba.service.auth.tokens import Tokens
+from tests.service.auth.test_tokens import CONTROL, VIEW
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def asking(address: str = "192.0.2.1", host: str = "eeg:8765", **headers: str) -> HTTPConnection:
+    told = [(b"host", host.encode())]
+    told += [(name.encode(), value.encode()) for name, value in headers.items()]
+    return HTTPConnection({"type": "http", "headers": told, "client": (address, 5)})
+
+
+def shown(door: Authenticator, token: str, address: str = "192.0.2.1") -> AuthResult:
+    return door.judge(asking(address, authorization=f"Bearer {token}"))
+
+
+def test_a_token_lets_in_and_another_does_not() -> None:
+    door = Authenticator(Tokens(CONTROL, VIEW))
+    assert shown(door, CONTROL) == Permission("control")
+    assert shown(door, VIEW) == Permission("view")
+    assert door.judge(asking()) is None
+    assert door.judge(asking(authorization=f"Basic {CONTROL}")) is None
+    assert door.judge(asking(authorization=f"bearer  {VIEW}")) == Permission("view")
+    wrong = shown(door, "wrong")
+    assert isinstance(wrong, AuthRefusal)
+    assert wrong.status == 401
+
+
+def test_without_tokens_all_may_do_all() -> None:
+    door = Authenticator(Tokens())
+    assert door.judge(asking()) == shown(door, "whatever") == Permission("control")
+
+
+def test_ten_failures_a_minute_and_then_not_even_the_right_one() -> None:
+    clock = Clock()
+    door = Authenticator(Tokens(CONTROL), clock)
+    secret = door.log_in(Permission("control"))
+    for _ in range(MOST):
+        refused = shown(door, "wrong")
+        assert isinstance(refused, AuthRefusal)
+        assert refused.status == 401
+        clock.time += 1
+    refused = shown(door, CONTROL)
+    assert isinstance(refused, AuthRefusal)
+    assert (refused.status, refused.wait) == (429, SECONDS - MOST)
+    # Who is elsewhere, or logged in already, is not locked out.
+    assert shown(door, CONTROL, "192.0.2.2") == Permission("control")
+    assert door.judge(asking(cookie=f"mimamba-8765={secret}")) is not None
+    clock.time += refused.wait
+    assert shown(door, CONTROL) == Permission("control")
+
+
+def test_a_cookie_stands_for_the_token_until_its_end() -> None:
+    clock = Clock()
+    door = Authenticator(Tokens(CONTROL, VIEW), clock)
+    secret = door.log_in(Permission("view"))
+    assert CONTROL not in secret
+    assert VIEW not in secret
+    holder = asking(cookie=f"mimamba-8765={secret}")
+    granted = door.judge(holder)
+    assert isinstance(granted, Permission)
+    assert granted.scope == "view"
+    assert door.holds(granted)
+    assert door.judge(asking(host="eeg:9999", cookie=f"mimamba-8765={secret}")) is None
+    clock.time += LOGIN_SECONDS
+    assert not door.holds(granted)
+    assert door.judge(holder) is None
+
+
+def test_a_logout_ends_one_login() -> None:
+    door = Authenticator(Tokens(CONTROL))
+    one, other = (
+        asking(cookie=f"mimamba-8765={door.log_in(Permission('control'))}") for _ in range(2)
+    )
+    door.log_out(one)
+    assert door.judge(one) is None
+    assert door.judge(other) is not None
+    door.log_out(asking())
+
+
+def test_stale_cookies_are_no_failures() -> None:
+    door = Authenticator(Tokens(CONTROL))
+    for _ in range(2 * MOST):
+        assert door.judge(asking(cookie="mimamba-8765=of-yesterday")) is None
+    assert shown(door, CONTROL) == Permission("control")
+
+
+def test_logins_are_bounded() -> None:
+    door = Authenticator(Tokens(CONTROL))
+    first = asking(cookie=f"mimamba-8765={door.log_in(Permission('control'))}")
+    for _ in range(MOST_LOGINS):
+        assert door.judge(first) is not None
+        last = door.log_in(Permission("control"))
+    assert door.judge(first) is None
+    assert door.judge(asking(cookie=f"mimamba-8765={last}")) is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("eeg:8765", "mimamba-8765"), ("eeg", "mimamba"), ("[::1]", "mimamba"), ("", "mimamba")],
+)
+def test_each_port_has_its_cookie(host: str, name: str) -> None:
+    assert cookie_name(asking(host=host)) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("", "testclient", False),
+    ],
+)
+def test_who_counts_as_one(one: str, other: str, same: bool) -> None:
+    attempts = LoginThrottle(Clock())
+    for _ in range(MOST):
+        attempts.failed(one)
+    assert attempts.wait(one) == SECONDS
+    assert (attempts.wait(other) > 0) == same
+
+
+def test_remembered_addresses_are_bounded() -> None:
+    attempts = LoginThrottle(Clock())
+    for _ in range(MOST):
+        attempts.failed("192.0.2.1")
+    for number in range(ADDRESSES):
+        attempts.failed(f"address {number}")
+    assert attempts.wait("192.0.2.1") == 0

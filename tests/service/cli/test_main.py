@@ -1,0 +1,214 @@
+"""The command line as a person meets it: one clear line for each mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+
+import pytest
+from typer.testing import CliRunner
+
+from mimamba.service.cli.main import app
+from tests.drivers.discovery.bluez import Adapter, bluez
+from tests.drivers.discovery.test_bluetooth import MUSE, OTHERS
+from tests.service.auth.test_tokens import CONTROL
+from tests.service.live import live
+from tests.service.models import demo_indices
+from tests.service.muse_recordings import write_muse
+
+MIMAMBA = Path(sys.executable).with_name("mimamba")
+LONGEST = 60
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MIMAMBA, *arguments], capture_output=True, text=True, timeout=LONGEST, check=False
+    )
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A service process and its address."""
+    process = subprocess.Popen(
+        [MIMAMBA, "serve", "--port", "0", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://\S+/", line)
+        assert found, line
+        yield found[0], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Recordings that are none, in a folder."""
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 40)
+    (tmp_path / "letter.txt").write_text("Dear Sir,\nno EEG here.\n")
+    (tmp_path / "header.csv").write_text("timestamps,TP9,AF7,AF8,TP10,Right AUX\n")
+    (tmp_path / "short.xdf").write_bytes(b"XDF:\x04")
+    (tmp_path / "not-a-model.safetensors").write_bytes(b"{}")
+    write_muse(tmp_path / "muse.csv", seconds=6)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "serve --source ftp://somewhere",
+        "serve --source simulate://?colour=blue",
+        "serve --source simulate://?seed=many",
+        "serve --source brainflow://no_such_board",
+        "serve --source brainflow://muse_2",
+        "serve --source brainflow://cyton",
+        "serve --source lsl://?name=nobody&timeout=0.5",
+        "serve --source {files}/missing.csv",
+        "serve --source {files}/empty.csv",
+        "serve --source {files}/binary.csv",
+        "serve --source {files}/letter.txt",
+        "serve --source {files}/header.csv",
+        "serve --source {files}/short.xdf",
+        "serve --source {files}",
+        "serve --source replay://{files}/muse.csv?channels=Cz",
+        "serve --source replay://{files}/muse%00.csv",
+        "serve --source replay://{files}/muse.csv?names=1,2,3,4 --model demo",
+        "serve --model no-such-model",
+        "serve --model {files}/not-a-model.safetensors",
+        "serve --host 192.0.2.1",
+        "serve --port 99999",
+        "serve --files {files}/missing",
+        "score {files}/missing.csv",
+        "score {files}/letter.txt",
+        "score replay://{files}/muse.csv?names=1,2,3,4",
+        "score simulate://",
+        "score {files}/muse.csv --model no-such-model",
+        "watch http://127.0.0.1:9",
+        "watch nonsense://",
+    ],
+)
+def test_each_mistake_is_one_line_and_status_2(arguments: str, files: Path) -> None:
+    where = [] if "--port" in arguments or not arguments.startswith("serve") else ["--port", "0"]
+    # In this process: to start one costs seconds, and there are many mistakes.
+    ended = CliRunner().invoke(app, [*arguments.format(files=files).split(), *where])
+    assert ended.exit_code == 2, ended.stderr
+    assert isinstance(ended.exception, SystemExit)
+    assert_one_line(ended.stdout, ended.stderr)
+
+
+def test_a_mistake_in_a_process_of_its_own(files: Path) -> None:
+    ended = run("serve", "--port", "0", "--source", str(files / "letter.txt"))
+    assert ended.returncode == 2
+    assert_one_line(ended.stdout, ended.stderr)
+
+
+def assert_one_line(stdout: str, stderr: str) -> None:
+    """What was wanted, what was found, what to do; and nothing that only we understand."""
+    assert "Traceback" not in stderr
+    lines = [line for line in stderr.splitlines() if line.startswith("mimamba: ")]
+    assert lines, stderr
+    assert re.search(r"wanted .+; found.+; .+", lines[0]), lines[0]
+    assert stdout == ""
+
+
+def test_who_is_not_let_in_sees_no_empty_table() -> None:
+    with live(source=[], token=CONTROL) as service:
+        ended = CliRunner().invoke(app, ["watch", service.url], env={"MIMAMBA_TOKEN": ""})
+    assert ended.exit_code == 2
+    assert_one_line(ended.stdout, ended.stderr)
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run("serve", "--port", str(taken.getsockname()[1]))
+    assert ended.returncode == 2
+    assert "in use" in ended.stderr
+    assert "--port" in ended.stderr
+
+
+@pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
+def test_a_signal_ends_the_service_in_good_order(signal: int) -> None:
+    with serving() as (_, process):
+        assert process.stderr is not None
+        while "simulate-1" not in process.stderr.readline():
+            pass
+        process.send_signal(signal)
+        rest = process.communicate(timeout=LONGEST)[1]
+    assert "Traceback" not in rest
+    assert "Error" not in rest
+
+
+def test_one_source_that_fails_leaves_the_others(files: Path) -> None:
+    with serving("--source", str(files / "missing.csv"), "--source", "simulate://") as (
+        url,
+        process,
+    ):
+        assert process.stderr is not None
+        said = ""
+        while "missing.csv" not in said or "simulate" not in said:
+            said += process.stderr.readline()
+        watching = subprocess.Popen(
+            [MIMAMBA, "watch", url, "--json"], stdout=subprocess.PIPE, text=True
+        )
+        assert watching.stdout is not None
+        heard: list[dict[str, object]] = []
+        while not {"prediction", "quality"} <= {each["type"] for each in heard}:
+            heard.append(json.loads(watching.stdout.readline()))
+        watching.send_signal(SIGINT)
+        watching.communicate(timeout=LONGEST)
+    assert [each["type"] for each in heard[:2]] == ["session", "subscribed"]
+
+
+def test_names_are_shown_as_they_are_whatever_they_hold(files: Path) -> None:
+    names = "names=[/a],[red],c,d"
+    source = f"replay://{files}/muse.csv?{names}&hold=1"
+    with serving("--source", source, "--model", "none") as (_, process):
+        assert process.stderr is not None
+        line = ""
+        while "replay-1" not in line:
+            line = process.stderr.readline()
+        assert "[/a], [red], c, d" in line
+
+
+def test_score_prints_one_object_per_prediction(files: Path) -> None:
+    ended = run("score", str(files / "muse.csv"))
+    assert ended.returncode == 0, ended.stderr
+    predictions = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [each["index"] for each in predictions] == demo_indices(1536)
+    assert set(predictions[0]) == {"index", "timestamp", "status", "reason", "outputs"}
+    assert predictions[0]["status"] == "warming_up"
+    assert predictions[-1]["status"] == "ok"
+    assert predictions[-1]["outputs"].keys() == {"valence", "arousal"}
+    assert "simulated" in ended.stderr
+
+
+def test_sources_tells_boards_streams_and_bluetooth() -> None:
+    ended = run("sources", "--timeout", "0.2")
+    assert ended.returncode == 0, ended.stderr
+    for expected in ("muse_2", "ganglion", "LSL", "Bluetooth", "simulate://"):
+        assert expected in ended.stdout
+
+
+def test_sources_finds_the_headset_that_is_near() -> None:
+    with bluez(Adapter(devices=[*OTHERS, MUSE])):
+        ended = run("sources", "--timeout", "2.5")
+    assert ended.returncode == 0, ended.stderr
+    (line,) = [each for each in ended.stdout.splitlines() if str(MUSE.name) in each]
+    assert line.strip().startswith(f"brainflow://muse_2?mac_address={MUSE.address} ")
+    assert " dBm" in line
+    assert "Anna" not in ended.stdout
+    assert "Bluetooth adapter: yes" in ended.stdout
+
+
+def test_help_says_that_this_is_no_medical_device() -> None:
+    assert "not a medical device" in run("--help").stdout

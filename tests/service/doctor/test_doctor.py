@@ -1,0 +1,145 @@
+"""The doctor's checks, on systems made for them, and its lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from mimamba.drivers.discovery.bluetooth_scanner import SWITCH
+from mimamba.models.network.mamba_kernels import MambaKernels, describe
+from mimamba.service.cli.main import app
+from mimamba.service.doctor import checks, devices
+from mimamba.service.doctor.finding import LINUX, ok
+from mimamba.service.storage.folders import LEAST_BYTES
+from tests.drivers.discovery.bluez import Adapter, bluez
+from tests.drivers.discovery.test_bluetooth import LATE, LONG, OTHERS
+from tests.models.marks import without_cuda
+from tests.models.network.test_mamba_kernels import selective_scan, selective_state_update
+
+pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
+
+
+def test_every_check_is_a_line_and_all_is_well_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "LSL_SECONDS", LONG)
+    line = ["doctor", "--quick", "--json", "--data-dir", str(tmp_path / "recordings")]
+    ended = CliRunner().invoke(app, line)
+    told = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
+    assert told.keys() == {
+        *("Python", "PyTorch", "mamba-ssm", "BrainFlow", "LSL", "Bluetooth", "serial ports"),
+        *("FTDI latency", "disk", "page", "device"),
+    }
+    failed = {name for name, each in told.items() if each["verdict"] == "fail"}
+    assert failed <= {"Bluetooth", "serial ports"}  # of this machine's own
+    assert ended.exit_code == (1 if failed else 0)
+    assert all(told[name]["remedy"] for name in failed)
+    assert not (tmp_path / "recordings").exists()
+
+
+def test_a_failure_is_status_1_and_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mimamba.service.doctor.checks.find_page", lambda: None)
+    monkeypatch.setattr("mimamba.service.doctor.doctor.check_lsl", lambda: ok("LSL", "left out"))
+    ended = CliRunner().invoke(app, ["doctor", "--quick"])
+    assert ended.exit_code == 1
+    (line,) = [each for each in ended.stdout.splitlines() if each.startswith("fail  page")]
+    assert "pip install ." in line
+
+
+def test_an_ftdi_chip_that_waits_is_noted(tmp_path: Path) -> None:
+    assert devices.check_ftdi(tmp_path).verdict == "ok"
+    for port, time in (("ttyUSB0", 1), ("ttyUSB1", 16)):
+        (tmp_path / port).mkdir()
+        (tmp_path / port / "latency_timer").write_text(f"{time}\n")
+    found = devices.check_ftdi(tmp_path)
+    assert (found.verdict, found.found) == ("note", "ttyUSB0: 1 ms, ttyUSB1: 16 ms")
+    assert found.remedy == f"echo 1 | sudo tee {tmp_path}/ttyUSB1/latency_timer"
+
+
+def test_a_serial_port_must_be_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.check_serial(tmp_path).verdict == "note"
+    (tmp_path / "ttyUSB0").touch()
+    assert devices.check_serial(tmp_path).verdict == "ok"
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
+    found = devices.check_serial(tmp_path)
+    assert found.verdict == "fail"
+    assert "usermod -aG" in (found.remedy or "")
+
+
+def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
+    assert devices.check_bluetooth(tmp_path).verdict == "note"
+    (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
+    switch = tmp_path / "rfkill" / "rfkill0"
+    switch.mkdir(parents=True)
+    for name, value in (("type", "bluetooth"), ("soft", "1"), ("hard", "0")):
+        (switch / name).write_text(value)
+    found = devices.check_bluetooth(tmp_path)
+    assert (found.verdict, found.remedy) == ("fail", "run: rfkill unblock bluetooth")
+
+
+def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
+    with bluez(Adapter(devices=[*OTHERS, LATE])):
+        for seconds in (2.0, 8.0, LONG):  # a busy machine is slow to begin
+            monkeypatch.setattr(devices, "BLUETOOTH_SECONDS", seconds)
+            found = devices.check_bluetooth(tmp_path)
+            if LATE.name and LATE.name in found.found:
+                break
+    assert (found.verdict, found.found) == ("ok", "hci0; near: MuseS-1122")
+    with bluez(Adapter(powered=False)):
+        found = devices.check_bluetooth(tmp_path)
+    assert (found.verdict, found.found) == ("fail", "hci0; an adapter that is off")
+    assert found.remedy == SWITCH
+
+
+def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "find", lambda *_: [])
+    found = devices.check_lsl()
+    assert found.verdict == "fail"
+    assert "KnownPeers" in (found.remedy or "")
+
+
+def test_a_full_or_slow_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.check_disk(tmp_path / "not" / "yet").found.startswith(f"{tmp_path}: ")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(checks, "SLOW_SYNC", -1.0)
+    assert checks.check_disk(tmp_path).verdict == "note"
+    monkeypatch.setattr(checks, "free_space", lambda _: LEAST_BYTES)
+    assert checks.check_disk(tmp_path).verdict == "fail"
+
+
+def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = checks.check_mamba_ssm()
+    assert (found.verdict, found.found) == ("ok", describe(torch.device("cpu")))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for loaded, verdict in (
+        (MambaKernels("2.2.9", selective_scan, selective_state_update), "ok"),
+        ("mamba-ssm 2.1 has no state_batch_indices: it is too old", "note"),
+    ):
+        monkeypatch.setattr(
+            "mimamba.models.network.mamba_kernels.load_kernels", lambda loaded=loaded: loaded
+        )
+        found = checks.check_mamba_ssm()
+        assert (found.verdict, found.found) == (verdict, describe(torch.device("cuda")))
+        assert bool(found.remedy) == (verdict == "note")
+
+
+def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mimamba.service.bench.latency_probe.SOURCE", "simulate://?colour=blue")
+    monkeypatch.setattr("mimamba.service.bench.service_process.sys.executable", "/bin/false")
+    found = checks.check_latency()
+    assert (found.verdict, found.remedy) == ("fail", "run: mimamba serve")
+
+
+@without_cuda
+def test_a_device_that_cannot_be_had_fails() -> None:
+    found = checks.check_device("auto", "fp32")
+    assert (found.verdict, found.found) == ("ok", "models run on the processor; --device auto")
+    found = checks.check_device("cuda", "fp32")
+    assert (found.verdict, found.remedy) == ("fail", "take --device cpu, or auto")

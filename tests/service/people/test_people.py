@@ -1,0 +1,306 @@
+"""People as files: pseudonyms, notes, baselines; and that a deletion leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.signal.baseline import CENTRES, Baseline
+from mimamba.service.cli.main import app
+from mimamba.service.people.people import (
+    CannotKeep,
+    DamagedPerson,
+    NoPerson,
+    People,
+    Person,
+    PersonRefused,
+    keepsake,
+)
+from mimamba.service.recordings.library import Recordings
+from mimamba.service.recordings.metadata import Card, save_card
+from mimamba.service.recordings.people_index import PeopleIndex
+from mimamba.service.storage.private_files import partial_of, replace_file
+from tests.service.live import Live, live
+from tests.service.models import random_checkpoint
+
+NO_NAMES = ("", "../P01", "a/b", ".hidden", "P01\n", "P01.", "a" * 82, "ä", "P\x0001", "P 01")
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> People:
+    return People(tmp_path / "data" / "people")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return random_checkpoint(tmp_path_factory.mktemp("model"), baseline=60.0)
+
+
+def rest(seed: int = 0) -> Baseline:
+    return Baseline(np.random.default_rng(seed).normal(0, 3, (4, len(CENTRES))), 60.25)
+
+
+def test_who_is_named_is_there_and_only_the_owner_reads_it(people: People, tmp_path: Path) -> None:
+    assert people.names() == []
+    with pytest.raises(NoPerson):
+        people.get("P01")
+    assert people.name("P01") == Person()
+    people.note("P01", "left-handed, µV")
+    assert people.name("P01") == Person("left-handed, µV")
+    people.note("P02", None)
+    assert people.names() == ["P01", "P02"]
+    data = tmp_path / "data"
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (data, data / "people")]
+    assert modes == [0o700, 0o700]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (data / "people").iterdir()} == {0o600}
+    assert people.delete("P01") is True
+    assert people.delete("P01") is False
+    assert [path.name for path in (data / "people").iterdir()] == ["P02.json"]
+
+
+def test_a_baseline_is_kept_to_the_last_bit_for_models_that_see_alike(
+    people: People, checkpoint: Checkpoint
+) -> None:
+    people.note("P01", "kept")
+    people.keep("P01", keepsake(checkpoint, rest(0)))
+    found = people.get("P01").baseline_for(checkpoint)
+    assert found is not None
+    assert np.array_equal(found.baseline.log_power, rest(0).log_power)
+    assert found.baseline.seconds == 60.25
+    assert people.get("P01").notes == "kept"
+    signal = checkpoint.signal
+    others = [
+        replace(checkpoint, montage=("TP9", "AF7", "AF8", "Cz")),
+        replace(checkpoint, signal=replace(signal, band=(1.0, 30.0))),
+        replace(checkpoint, signal=replace(signal, sfreq=256.0)),
+    ]
+    for other in others:
+        assert people.get("P01").baseline_for(other) is None
+        people.keep("P01", keepsake(other, rest(7)))
+    assert people.get("P01").baseline_for(replace(checkpoint, name="other")) == found
+    people.keep("P01", keepsake(checkpoint, rest(1)))
+    newest = people.get("P01").baseline_for(checkpoint)
+    assert newest is not None
+    assert np.array_equal(newest.baseline.log_power, rest(1).log_power)
+    assert len(people.get("P01").baselines) == 4
+    with pytest.raises(NoPerson):
+        people.keep("P99", keepsake(checkpoint, rest()))
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_stay_in_the_folder(people: People, tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "P01.json").write_text("{}")
+    for ask in (people.get, people.name, people.delete, lambda each: people.note(each, None)):
+        with pytest.raises(PersonRefused, match="a pseudonym"):
+            ask(name)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["P01.json"]
+
+
+def damage(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{", ""),
+        ('"notes": null', '"notes": 3'),
+        ('"notes"', '"words"'),
+        ('"seconds": 60.25', '"seconds": -1'),
+        ('"log_power"', '"power"'),
+        ('        "TP9",\n', ""),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_stays(
+    people: People, checkpoint: Checkpoint, tmp_path: Path, old: str, new: str
+) -> None:
+    people.name("P01")
+    people.keep("P01", keepsake(checkpoint, rest()))
+    path = tmp_path / "data" / "people" / "P01.json"
+    broken = damage(path.read_text(), old, new)
+    path.write_text(broken)
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: people.get("P01"),
+        lambda: people.name("P01"),
+        lambda: people.note("P01", "new"),
+        lambda: people.keep("P01", keepsake(checkpoint, rest())),
+    )
+    for ask in asked:
+        with pytest.raises(DamagedPerson, match="mend that file"):
+            ask()
+    assert path.read_text() == broken
+    assert people.delete("P01") is True
+
+
+def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "people").write_text("a file")
+    with pytest.raises(CannotKeep, match="people"):
+        People(tmp_path / "people").name("P01")
+
+
+def test_a_crash_leaves_the_old_file_and_a_deletion_nothing(people: People, tmp_path: Path) -> None:
+    people.note("P01", "old")
+    path = tmp_path / "data" / "people" / "P01.json"
+    partial_of(path).write_text('{"notes": "half')
+    assert people.names() == ["P01"]
+    assert people.get("P01").notes == "old"
+    people.note("P01", "new")
+    assert not partial_of(path).exists()
+    partial_of(path).write_text('{"notes": "half')
+    people.delete("P01")
+    assert list(path.parent.iterdir()) == []
+    replace_file(path, b"{}")
+    assert people.get("P01") == Person()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Live]:
+    with live(*["simulate://"] * 2, model="none", data_dir=tmp_path / "data") as service:
+        service.opened("simulate-1", "simulate-2")
+        yield service
+
+
+def record(service: Live, name: str, **facts: str) -> dict[str, Any]:
+    new = {"session": "simulate-1", "name": name} | facts
+    answer = service.http.post("/v1/recordings", json=new)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def stop(service: Live, name: str) -> None:
+    assert service.http.post(f"/v1/recordings/{name}/stop").status_code == 200
+
+
+def test_a_deletion_takes_the_file_and_the_recordings_of_that_person_alone(
+    service: Live, tmp_path: Path
+) -> None:
+    record(service, "d", person="P01", session="simulate-2")
+    for name, facts in (("a", {"person": "P01"}), ("b", {"person": "P02"}), ("c", {})):
+        record(service, name, **facts)
+        stop(service, name)
+    url = "/v1/people"
+    assert [each["person"] for each in service.http.get(url).json()] == ["P01", "P02"]
+    assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
+    refused = service.http.delete(f"{url}/P01?confirm=P01")
+    assert (refused.status_code, "d is being made" in refused.json()["detail"]) == (409, True)
+    assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
+    stop(service, "d")
+    before = sorted(path.name for path in (tmp_path / "data").rglob("*.*"))
+    for confirm, status in (("?confirm=P02", 409), ("?confirm=p01", 409), ("", 422)):
+        assert service.http.delete(f"{url}/P01{confirm}").status_code == status
+    assert sorted(path.name for path in (tmp_path / "data").rglob("*.*")) == before
+    service.http.put(f"{url}/P01", json={"notes": "asked to be forgotten"})
+    deleted = service.http.delete(f"{url}/P01?confirm=P01")
+    assert deleted.status_code == 200
+    assert deleted.json()["person"] == "P01"
+    assert set(deleted.json()["recordings"]) == {"a", "d"}
+    left = {path.name for path in (tmp_path / "data").rglob("*.*")}
+    assert left == {"P02.json", "b.xdf", "b.json", "c.xdf", "c.json"}
+    assert all(b"P01" not in path.read_bytes() for path in (tmp_path / "data").rglob("*.*"))
+    assert service.http.get(f"{url}/P01").status_code == 404
+    assert service.http.delete(f"{url}/P01?confirm=P01").status_code == 404
+
+
+def test_notes_over_the_api(service: Live, tmp_path: Path) -> None:
+    url = "/v1/people/P01"
+    assert service.http.get(url).status_code == 404
+    made = service.http.put(url, json={"notes": "short hair"})
+    nobody: dict[str, object] = {"baselines": [], "recordings": [], "damaged": None}
+    assert (made.status_code, made.json()) == (
+        200,
+        {**nobody, "person": "P01", "notes": "short hair"},
+    )
+    for change in ({}, {"notes": "x" * 10_001}, {"notes": 3}, {"notes": "", "name": "Ada"}):
+        assert service.http.put(url, json=change).status_code == 422
+    for name in ("..%2FP01", "%2e%2e", ".hidden", "a" * 82, "P01%0A", "P%2001"):
+        for answer in (
+            service.http.get(f"/v1/people/{name}"),
+            service.http.put(f"/v1/people/{name}", json={"notes": None}),
+            service.http.delete(f"/v1/people/{name}?confirm={name}"),
+        ):
+            assert answer.status_code in (404, 405, 422), name
+    assert service.http.get(url).json()["notes"] == "short hair"
+    assert service.http.put(url, json={"notes": None}).json()["notes"] is None
+    path = tmp_path / "data" / "people" / "P01.json"
+    path.write_text("{")
+    assert "P01.json" in service.http.get(url).json()["damaged"]
+    refused = service.http.put(url, json={"notes": "x"})
+    assert (refused.status_code, path.read_text()) == (409, "{")
+    new = {"source": "simulate://", "person": "P01", "model": "none"}
+    assert service.http.post("/v1/sessions", json=new).status_code == 409
+    record(service, "still", person="P01")  # signal is not lost for a file of notes
+    stop(service, "still")
+    assert service.http.delete(f"{url}?confirm=P01").json()["recordings"] == ["still"]
+
+
+def test_a_session_is_a_persons_until_that_one_is_deleted(service: Live) -> None:
+    new = {"source": "simulate://", "id": "theirs", "person": "P03", "model": "none"}
+    assert service.http.post("/v1/sessions", json=new).json()["person"] == "P03"
+    assert service.http.get("/v1/people/P03").json()["notes"] is None
+    tape = {"session": "theirs", "name": "tape"}
+    assert service.http.post("/v1/recordings", json=tape).json()["person"] == "P03"
+    stop(service, "tape")
+    assert service.http.delete("/v1/people/P03?confirm=P03").status_code == 200
+    assert service.sessions()["theirs"]["person"] is None
+    for refused in ("../P03", "", "P 03", "a" * 82):
+        answer = service.http.post("/v1/sessions", json={**new, "id": "x", "person": refused})
+        assert answer.status_code == 422
+        answer = service.http.post("/v1/recordings", json={**tape, "person": refused})
+        assert answer.status_code == 422
+
+
+def test_who_is_named_by_an_old_card_alone_can_be_deleted_too(tmp_path: Path) -> None:
+    (tmp_path / "old.xdf").write_bytes(b"XDF:")
+    save_card(tmp_path / "old.xdf", Card("old", "finished", person="P07"))
+    (tmp_path / "odd.xdf").write_bytes(b"XDF:")
+    save_card(tmp_path / "odd.xdf", Card("odd", "finished", person="no pseudonym"))
+    register = PeopleIndex(People(tmp_path / "people"), Recordings(tmp_path))
+    assert [each.person for each in register.all()] == ["P07"]
+    assert register.delete("P07", "P07").recordings == ["old"]
+    assert {path.name for path in tmp_path.iterdir()} == {"odd.xdf", "odd.json"}
+
+
+def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    def ask(*arguments: str, said: str | None = None) -> tuple[int, str]:
+        folder = ["--data-dir", str(tmp_path)]
+        done = CliRunner().invoke(app, ["people", *arguments, *folder], input=said)
+        return done.exit_code, done.output
+
+    people = People(tmp_path / "people")
+    people.note("P01", "[bold]loud[/]")
+    people.keep("P01", keepsake(checkpoint, rest()))
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
+        save_card(tmp_path / f"{name}.xdf", Card(name, "finished", person="P01"))
+    code, said = ask("--json")
+    seen = json.loads(said)
+    assert (code, seen["person"], sorted(seen["recordings"])) == (0, "P01", ["one", "two"])
+    assert [each["montage"] for each in seen["baselines"]] == [["TP9", "AF7", "AF8", "TP10"]]
+    code, said = ask()
+    assert code == 0
+    assert "[bold]" in said
+    for arguments, typed in ((("P01", "--confirm", "P02"), None), (("P01",), "P02\n")):
+        code, said = ask("delete", *arguments, said=typed)
+        assert (code, "found 'P02'" in said) == (2, True)
+    assert ask("delete", "P02", "--confirm", "P02")[0] == 2
+    code, said = ask("delete", "P02", said="P02\n")  # nobody is asked to confirm what cannot be
+    assert (code, said) == (2, "mimamba: wanted a person; found nobody named 'P02'\n")
+    people.name("P02")
+    before = ["people", "--data-dir", str(tmp_path), "delete", "P02", "--confirm", "P02"]
+    assert CliRunner().invoke(app, before).output == "deleted: person P02\n"
+    code, said = ask("delete", "P01", said="P01\n")
+    assert code == 0
+    assert "deleted: recording one\ndeleted: recording two\ndeleted: person P01\n" in said
+    assert ask("--json") == (0, "")

@@ -1,0 +1,325 @@
+"""Recordings through the API and the command line, and services that are killed."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import pyxdf
+
+from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.replay.driver import LATE
+from mimamba.service.cli.show_recordings import recover_recordings, show_recordings
+from mimamba.service.recordings.library import NoRecording, RecordingRefused, Recordings
+from mimamba.service.recordings.metadata import Card, load_card, save_card
+from mimamba.service.recordings.recovery import FileInUse, recover_recording
+from tests.service.cli.test_main import LONGEST, MIMAMBA, run, serving
+from tests.service.live import Live, live
+from tests.service.muse_recordings import write_muse
+
+API = "/v1/recordings"
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Live]:
+    with live("simulate://", data_dir=tmp_path / "data") as service:
+        service.opened("simulate-1")
+        yield service
+
+
+def start(service: Live, **facts: str) -> dict[str, Any]:
+    answer = service.http.post(API, json={"session": "simulate-1", **facts})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def bytes_of(service: Live, name: str) -> int:
+    size: int = service.http.get(f"{API}/{name}").json()["bytes"]
+    return size
+
+
+def load(path: Path) -> dict[str, dict[str, Any]]:
+    streams = pyxdf.load_xdf(path, dejitter_timestamps=False)[0]
+    return {stream["info"]["type"][0]: stream for stream in streams}
+
+
+def test_start_stop_list_fetch_delete(service: Live, tmp_path: Path) -> None:
+    assert service.http.get(API).json() == []
+    made = start(service, name="first", person="P-07", notes="eyes closed")
+    assert (made["name"], made["state"], made["person"]) == ("first", "recording", "P-07")
+    begun = made["bytes"]
+    service.until(lambda: bytes_of(service, "first") > begun + 5000)
+    again = service.http.post(API, json={"session": "simulate-1"})
+    assert again.status_code == 409
+    assert "first" in again.json()["detail"]
+    for refused in (
+        service.http.get(f"{API}/first/file"),
+        service.http.delete(f"{API}/first?confirm=first"),
+    ):
+        assert refused.status_code == 409
+        assert "stop it first" in refused.json()["detail"]
+    stopped = service.http.post(f"{API}/first/stop").json()
+    assert (stopped["state"], stopped["reason"]) == ("finished", None)
+    assert stopped["started"] <= stopped["ended"]
+    assert service.http.post(f"{API}/first/stop").json() == stopped
+    assert service.http.get(API).json() == [stopped]
+    content = service.http.get(f"{API}/first/file")
+    assert content.content == (tmp_path / "data" / "first.xdf").read_bytes()
+    assert 'filename="first.xdf"' in content.headers["content-disposition"]
+    assert set(load(tmp_path / "data" / "first.xdf")) >= {"EEG", "Link", "Quality", "Predictions"}
+    assert b"P-07" not in content.content
+    wrong = service.http.delete(f"{API}/first?confirm=second")
+    assert wrong.status_code == 409
+    assert service.http.delete(f"{API}/first").status_code == 422
+    assert service.http.delete(f"{API}/first?confirm=first").status_code == 204
+    assert service.http.get(f"{API}/first").status_code == 404
+    assert [each.name for each in (tmp_path / "data").iterdir()] == ["people"]
+
+
+def test_nothing_is_overwritten_and_names_stay_in_the_folder(service: Live, tmp_path: Path) -> None:
+    start(service, name="kept")
+    service.http.post(f"{API}/kept/stop")
+    content = (tmp_path / "data" / "kept.xdf").read_bytes()
+    taken = service.http.post(API, json={"session": "simulate-1", "name": "kept"})
+    assert taken.status_code == 409
+    assert (tmp_path / "data" / "kept.xdf").read_bytes() == content
+    assert load_card(tmp_path / "data" / "kept.xdf").state == "finished"
+    for name in ("../out", "a/b", "", ".hidden", "a\n", "a" * 100, "a.", "ä", "a\0b"):
+        answer = service.http.post(API, json={"session": "simulate-1", "name": name})
+        assert answer.status_code == 422, name
+    for path in ("..%2Fsecret", "%2e%2e", "..%2F..%2Fetc%2Fpasswd"):
+        assert service.http.get(f"{API}/{path}/file").status_code in (404, 422)
+    (tmp_path / "secret.xdf").write_bytes(b"XDF:")
+    recordings = Recordings(tmp_path / "data")
+    for name in ("../secret", "kept\n", str(tmp_path / "secret")):
+        with pytest.raises(RecordingRefused):
+            recordings.file(name)
+    assert service.http.post(API, json={"session": "nobody"}).status_code == 404
+
+
+def test_a_name_is_made_where_none_is_given(service: Live) -> None:
+    assert start(service)["name"].startswith("simulate-1-20")
+
+
+def test_all_who_follow_hear_of_it(service: Live, tmp_path: Path) -> None:
+    start(service, name="told")
+    service.http.post(f"{API}/told/stop")
+    texts = [entry[0] for entry in load(tmp_path / "data" / "told.xdf")["Link"]["time_series"]]
+    assert any("the recording told began" in text for text in texts)
+
+
+@pytest.mark.parametrize("speed", ["2", "max"])
+def test_a_replay_at_another_speed_is_refused(tmp_path: Path, speed: str) -> None:
+    path = write_muse(tmp_path / "muse.csv", seconds=20)
+    with live(f"replay://{path}?speed={speed}&loop=1", data_dir=tmp_path / "data") as service:
+        service.opened("replay-1")
+        answer = service.http.post(API, json={"session": "replay-1"})
+        assert answer.status_code == 409
+        assert "speed 1" in answer.json()["detail"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_replay_at_its_own_speed_is_recorded(tmp_path: Path) -> None:
+    path = write_muse(tmp_path / "muse.csv", seconds=3)
+    data = tmp_path / "data"
+    with live(f"replay://{path}?speed=0.1", data_dir=data) as service:
+        service.opened("replay-1")
+        service.play("replay-1", paused=True, speed=1)  # or it might be over before it is recorded
+        answer = service.http.post(API, json={"session": "replay-1", "name": "again"})
+        assert answer.status_code == 201
+        service.play("replay-1", paused=False)
+        service.until(lambda: service.http.get(f"{API}/again").json()["state"] == "finished")
+        assert service.http.get(f"{API}/again").json()["reason"] == "the session ended"
+    source, copy = read_recording(path), read_recording(data / "again.xdf")
+    np.testing.assert_array_equal(copy.data, source.data[-copy.n_times :])
+    assert copy.n_times > 500
+    steps = np.diff(copy.timestamps) - np.diff(source.timestamps[-copy.n_times :])
+    held_up = steps > LATE - 1e-3  # all that follows is played later then
+    assert np.abs(steps[~held_up]).max() < 1e-3
+    assert str(tmp_path).encode() not in (data / "again.xdf").read_bytes()
+
+
+def test_a_service_that_stops_closes_its_recordings(tmp_path: Path) -> None:
+    with live("simulate://", data_dir=tmp_path) as service:
+        service.opened("simulate-1")
+        size = start(service, name="running")["bytes"]
+        service.until(lambda: bytes_of(service, "running") > size + 5000)
+    card = load_card(tmp_path / "running.xdf")
+    assert (card.state, card.reason) == ("finished", None)
+    assert "footer" in load(tmp_path / "running.xdf")["EEG"]
+
+
+def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with live("simulate://", data_dir=tmp_path / "file" / "below") as service:
+        service.opened("simulate-1")
+        answer = service.http.post(API, json={"session": "simulate-1"})
+        assert answer.status_code == 507
+        assert "--data-dir" in answer.json()["detail"]
+        assert service.http.get("/readyz").status_code == 200
+
+
+def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "killed.xdf"
+    with (
+        serving("--data-dir", str(tmp_path), "--model", "none") as (url, process),
+        httpx.Client(base_url=url, timeout=LONGEST) as http,
+    ):
+        until(lambda: [each["state"] for each in http.get("/v1/sessions").json()] == ["open"])
+        made = http.post(API, json={"session": "simulate-1", "name": "killed"})
+        assert made.status_code == 201
+        begun = made.json()["bytes"]
+        until(lambda: path.stat().st_size > begun + 3 * 256 * 25)
+        assert load_card(path).state == "recording"
+        with pytest.raises(FileInUse):
+            recover_recording(path)
+        written = len(load(path)["EEG"]["time_stamps"])
+        process.send_signal(SIGKILL)
+        process.wait(LONGEST)
+    recordings = Recordings(tmp_path)
+    assert recordings.get("killed").state == "unfinished"
+    with path.open("ab") as file:  # a write of which a part reached the disk
+        file.write(path.read_bytes()[100:200])
+    with live("simulate://", data_dir=tmp_path) as service:
+        [listed] = service.http.get(API).json()
+    assert listed["state"] == "recovered"
+    assert "cut off" in listed["reason"]
+    eeg = load(path)["EEG"]
+    stamps = eeg["time_stamps"]
+    assert int(eeg["footer"]["info"]["sample_count"][0]) == len(stamps) >= written > 2 * 256
+    np.testing.assert_allclose(np.diff(stamps), 1 / 256, atol=1e-3)
+    assert read_recording(path).n_times == len(stamps)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + LONGEST
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+def test_the_folder_is_the_list(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "none")
+    assert recordings.all() == []
+    recordings = Recordings(tmp_path)
+    for name in ("b", "a", "no name"):
+        (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
+    save_card(tmp_path / "b.xdf", Card("b", "finished", started="2026-01-01T00:00:00+00:00"))
+    (tmp_path / "a.json").write_text("{broken")
+    (tmp_path / "orphan.json").write_text("{}")
+    assert [(each.name, each.state) for each in recordings.all()] == [
+        ("b", "finished"),
+        ("a", "unknown"),
+    ]
+    with pytest.raises(NoRecording):
+        recordings.get("orphan")
+
+
+def test_the_terminal_lists_and_recovers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with live("simulate://", data_dir=tmp_path) as service:
+        service.opened("simulate-1")
+        size = start(service, name="one", person="P-07")["bytes"]
+        service.until(lambda: bytes_of(service, "one") > size + 5000)
+    path = tmp_path / "one.xdf"
+    path.write_bytes(path.read_bytes()[:-3000])
+    save_card(path, Card("one", "recording", person="P-07"))
+    (tmp_path / "bad.xdf").write_bytes(b"XDF:")
+    save_card(tmp_path / "bad.xdf", Card("bad", "recording"))
+    show_recordings(tmp_path, json=True)
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {each["name"]: each["state"] for each in listed} == {
+        "one": "unfinished",
+        "bad": "unfinished",
+    }
+    done = run("recover", "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert "one.xdf: " in done.stdout
+    assert "it holds nothing" in done.stderr
+    assert (load_card(path).state, load_card(path).person) == ("recovered", "P-07")
+    assert load_card(tmp_path / "bad.xdf").state == "damaged"
+    (tmp_path / "bad.xdf").unlink()
+    recover_recordings(tmp_path)
+    assert capsys.readouterr().out == f"{tmp_path}: no recording was cut off\n"
+    recover_recordings(path)
+    assert "whole" in capsys.readouterr().out
+    show_recordings(tmp_path, json=False)
+    assert "P-07" in capsys.readouterr().out
+    with pytest.raises(BadRecording, match="No such file"):
+        recover_recordings(tmp_path / "missing.xdf")
+
+
+def test_a_card_is_replaced_whole(tmp_path: Path) -> None:
+    """Killed between any two system calls, the old card or the new one is there."""
+    path = tmp_path / "a.xdf"
+    path.write_bytes(b"XDF:")
+    save_card(path, Card("a", "recording"))
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from mimamba.service.recordings.metadata import Card, save_card\n"
+        "path = Path(sys.argv[1])\nprint(flush=True)\n"
+        "while True:\n    save_card(path, Card('a', 'finished', notes='n' * 5000))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    until(lambda: load_card(path).state == "finished")
+    process.kill()
+    process.communicate()
+    assert load_card(path).state == "finished"
+
+
+def test_the_environment_names_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "here.xdf").write_bytes(b"XDF:")
+    done = subprocess.run(
+        [MIMAMBA, "recordings"],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=True,
+        env={"MIMAMBA_DATA_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)},
+    )
+    assert "here" in done.stdout
+
+
+def test_only_its_owner_reads_the_folder_and_what_people_say(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    with live("simulate://", data_dir=data) as service:
+        service.opened("simulate-1")
+        start(service, name="own", person="P-07", notes="eyes closed")
+        service.http.post(f"{API}/own/stop")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (data, *data.iterdir())}
+    own = {"own.xdf": 0o600, "own.json": 0o600}
+    assert modes == {"data": 0o700, "people": 0o700, **own}
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(0o755)
+    with live("simulate://", data_dir=data) as service:
+        service.opened("simulate-1")
+        start(service)
+    assert stat.S_IMODE(data.stat().st_mode) == 0o755
+
+
+def test_a_recording_that_goes_while_they_are_listed_is_left_out(tmp_path: Path) -> None:
+    for name in ("kept", "gone"):
+        (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
+    (tmp_path / "gone.xdf").unlink()
+    (tmp_path / "gone.xdf").symlink_to(tmp_path / "nothing")  # listed, and not there
+    assert [each.name for each in Recordings(tmp_path).all()] == ["kept"]

@@ -1,0 +1,382 @@
+"""Recordings of scripted sessions: what was sent is what pyxdf, MNE and our reader find."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mne
+import numpy as np
+import pytest
+import pyxdf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mimamba.drivers.driver import Chunk, Marker
+from mimamba.drivers.formats.read import read_recording
+from mimamba.service.engine.engine import Engine
+from mimamba.service.recordings.recorder import Recorder, RecordingEnd
+from mimamba.service.recordings.recovery import recover
+from mimamba.service.recordings.stream_headers import REASON_CODES
+from mimamba.service.sessions.epoch_logs import PublishedPrediction
+from mimamba.service.sessions.session import Session, SessionOver
+from mimamba.service.storage.folders import LEAST_BYTES, CannotRecord
+from tests.service.models import random_checkpoint
+from tests.service.scripted import INFO, Stage, staged
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(random_checkpoint(tmp_path_factory.mktemp("model")))
+    yield engine
+    engine.close()
+
+
+def chunk_of(first: int, n_times: int, epoch: int = 0, markers: tuple[Marker, ...] = ()) -> Chunk:
+    """Noise that depends on the index alone, with stamps that no nominal rate gives."""
+    index = np.arange(first, first + n_times)
+    rng = np.random.default_rng(0)
+    data = rng.normal(0, 20, (4096, 4)).astype(np.float32)[index % 4096]
+    return Chunk(data, 500 + index / 256.003, first, epoch, markers)
+
+
+def chunks_of(first: int, stop: int, n_times: int = 32) -> list[Chunk]:
+    return [chunk_of(at, min(n_times, stop - at)) for at in range(first, stop, n_times)]
+
+
+class Taped:
+    """A recorder, and how it ended."""
+
+    def __init__(self, path: Path, session: Session) -> None:
+        self.path = path
+        self.endings: list[RecordingEnd] = []
+        self.recorder = Recorder(path, session, self.endings.append)
+        self.recorder.start()
+
+    def stop(self) -> dict[str, dict[str, Any]]:
+        """The streams by their type, or by their name where they are markers."""
+        self.recorder.stop()
+        return load(self.path)
+
+
+def load(path: Path) -> dict[str, dict[str, Any]]:
+    streams = pyxdf.load_xdf(path, dejitter_timestamps=False)[0]
+    kinds = [stream["info"]["type"][0] for stream in streams]
+    return {
+        stream["info"]["name"][0] if kind == "Markers" else kind: stream
+        for kind, stream in zip(kinds, streams, strict=True)
+    }
+
+
+def events(streams: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [json.loads(entry) for [entry] in streams["Link"]["time_series"]]
+
+
+def told(stage: Stage) -> list[PublishedPrediction]:
+    assert stage.session.history is not None
+    log = stage.session.history.prediction
+    return [entry for _, entry in log.read(0, log.next) if isinstance(entry, PublishedPrediction)]
+
+
+def test_a_recording_from_mid_session(tmp_path: Path, engine: Engine) -> None:
+    marker = Marker(500 + 900 / 256.003, 900, "stimulus", "presenter")
+    with staged(engine) as stage:
+        stage.play(*chunks_of(0, 800))
+        before = len(told(stage))
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(
+            *chunks_of(800, 880),
+            chunk_of(880, 40, markers=(marker, replace(marker, label="ä", source="keys"))),
+            *chunks_of(932, 1500),
+        )
+        streams = tape.stop()
+        predictions = [each.prediction for each in told(stage)[before:]]
+    assert tape.endings == [RecordingEnd(None, whole=True)]
+    eeg = streams["EEG"]
+    index = np.concatenate([np.arange(800, 920), np.arange(932, 1500)])
+    expected = chunk_of(0, 1500)
+    np.testing.assert_array_equal(eeg["time_series"], expected.data[index])
+    np.testing.assert_array_equal(eeg["time_stamps"], expected.timestamps[index])
+    info = eeg["info"]
+    assert (info["name"], info["source_id"]) == (["Scripted headset"], ["00:11:22"])
+    channels = info["desc"][0]["channels"][0]["channel"]
+    assert [each["label"][0] for each in channels] == list(INFO.ch_names)
+    assert {each["unit"][0] for each in channels} == {"microvolts"}
+    assert float(info["nominal_srate"][0]) == 256
+    assert [each for each in events(streams) if each["event"] == "gap"] == [
+        {"event": "gap", "detail": "12 samples never came (0.05 s)", "first": 920, "lost": 12}
+    ]
+    assert streams["presenter"]["time_series"] == [["stimulus"]]
+    assert streams["keys"]["time_series"] == [["ä"]]
+    assert streams["keys"]["time_stamps"][0] == marker.timestamp
+    rows = streams["Predictions"]["time_series"]
+    assert len(rows) == len(predictions) > 8
+    for row, stamp, made in zip(
+        rows, streams["Predictions"]["time_stamps"], predictions, strict=True
+    ):
+        assert (row[-2], stamp) == (made.index, made.timestamp)
+        assert made.outputs is not None
+        assert row[:4].tolist() == [p for output in made.outputs.values() for p in output.values()]
+    labels = streams["Predictions"]["info"]["desc"][0]["channels"][0]["channel"]
+    assert [each["label"][0] for each in labels][:2] == ["valence/low", "valence/high"]
+
+
+def test_a_recording_from_before_the_first_sample_begins_with_it(
+    tmp_path: Path, engine: Engine
+) -> None:
+    with staged(engine) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(5120, 5600), *chunks_of(5610, 5800))
+        streams = tape.stop()
+    gaps = [each for each in events(streams) if each["event"] == "gap"]
+    assert [(each["first"], each["lost"]) for each in gaps] == [(5600, 10)]
+    assert streams["EEG"]["info"]["desc"][0]["mimamba"][0]["first"] == ["5120"]
+    index = read_recording(tape.path).index
+    np.testing.assert_array_equal(index, [*range(480), *range(490, 680)])
+
+
+def test_a_recording_without_a_sample_has_its_streams(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        streams = Taped(tmp_path / "a.xdf", stage.session).stop()
+    assert set(streams) == {"EEG", "Link", "Quality", "Bands"}
+    assert len(streams["EEG"]["time_stamps"]) == 0
+
+
+def test_abstentions_are_nan_and_quality_is_told(tmp_path: Path, engine: Engine) -> None:
+    with staged(engine) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        flat = [replace(each, data=np.zeros_like(each.data)) for each in chunks_of(768, 1280)]
+        stage.play(*chunks_of(0, 768), *flat)
+        streams = tape.stop()
+    rows = streams["Predictions"]["time_series"]
+    status = rows[:, -1]
+    assert {0.0, 1.0, 2.0} == set(status)
+    assert (np.isnan(rows[:, :-2]).all(axis=1) == (status != 0)).all()
+    assert np.isfinite(rows[status == 0]).all()
+    quality = streams["Quality"]["time_series"]
+    assert quality.shape[1] == 9
+    assert quality[-1, :4].max() < 0.5
+    assert set(quality[-1, 4:8]) == {REASON_CODES["flat"]}
+    assert quality[-1, 8] == 1279
+
+
+def test_mne_and_our_reader_find_the_same(tmp_path: Path) -> None:
+    marker = Marker(500 + 300 / 256.003, 300, "go", "presenter")
+    with staged(None) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(0, 256), chunk_of(256, 100, markers=(marker,)), *chunks_of(500, 1000))
+        streams = tape.stop()
+    assert "Predictions" not in streams
+    eeg = streams["EEG"]
+    raw = mne.io.RawArray(
+        eeg["time_series"].T.astype(np.float64) * 1e-6,
+        mne.create_info(list(INFO.ch_names), float(eeg["info"]["nominal_srate"][0]), "eeg"),
+        verbose="error",
+    )
+    onset = streams["presenter"]["time_stamps"][0] - eeg["time_stamps"][0]
+    raw.set_annotations(mne.Annotations(onset, 0, "go"))
+    [[sample, _, _]] = mne.events_from_annotations(raw, verbose="error")[0]
+    assert abs(sample - 300) <= 1
+    recording = read_recording(tape.path)
+    np.testing.assert_array_equal(
+        recording.index, np.concatenate([np.arange(356), np.arange(500, 1000)])
+    )
+    np.testing.assert_array_equal(recording.data, chunk_of(0, 1000).data[recording.index])
+    np.testing.assert_array_equal(recording.data, raw.get_data(units="uV").T.astype(np.float32))
+    assert (recording.info.uv_per_bit, recording.info.range_uv) == (INFO.uv_per_bit, INFO.range_uv)
+    [found] = recording.markers
+    assert (found.label, found.source) == ("go", "presenter")
+    assert abs(found.index - 300) <= 1
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 90)), min_size=1, max_size=12),
+    st.integers(0, 11),
+    st.floats(0, 1),
+)
+def test_any_gaps_in_any_chunks_come_back_exactly_also_from_a_cut_file(
+    tmp_path_factory: pytest.TempPathFactory,
+    parts: list[tuple[int, int]],
+    start: int,
+    kept: float,
+) -> None:
+    path = tmp_path_factory.mktemp("recorded") / "a.xdf"
+    chunks, at = [], 0
+    for lost, n_times in parts:
+        chunks.append(chunk_of(at + lost, n_times))
+        at = chunks[-1].end
+    start = min(start, len(chunks) - 1)
+    with staged(None) as stage:
+        stage.play(*chunks[:start])
+        tape = Taped(path, stage.session)
+        headers = path.stat().st_size
+        stage.play(*chunks[start:])
+        tape.stop()
+    index = np.concatenate([np.arange(each.first, each.end) for each in chunks[start:]])
+    whole = read_recording(path)
+    np.testing.assert_array_equal(whole.index, index - index[0])
+    np.testing.assert_array_equal(whole.data, chunk_of(0, at).data[index])
+    content = path.read_bytes()
+    path.write_bytes(content[: headers + int(kept * (len(content) - headers))])
+    recover(path)
+    eeg = load(path).get("EEG")  # whose header waits for the first sample
+    if eeg and len(eeg["time_stamps"]):
+        cut = read_recording(path)
+        np.testing.assert_array_equal(cut.index, whole.index[: cut.n_times])
+        np.testing.assert_array_equal(cut.data, whole.data[: cut.n_times])
+
+
+def test_headers_are_on_the_disk_before_the_recording_starts(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        stage.play(chunk_of(0, 10))
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        assert set(load(tape.path)) == {"EEG", "Link", "Quality", "Bands"}
+        tape.stop()
+
+
+def test_it_writes_by_itself(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        stage.play(chunk_of(0, 10))
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(10, 110))
+        stage.until(lambda: len(load(tape.path)["EEG"]["time_stamps"]) == 100)
+        stage.play(*chunks_of(110, 160))
+        stage.until(lambda: len(load(tape.path)["EEG"]["time_stamps"]) == 150)
+        tape.stop()
+
+
+def test_a_new_numbering_ends_it(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(0, 100), chunk_of(40, 10, epoch=1))
+        stage.until(lambda: bool(tape.endings))
+        assert tape.endings[0].whole
+        assert "new numbering" in (tape.endings[0].reason or "")
+        assert len(tape.stop()["EEG"]["time_stamps"]) == 100
+
+
+def test_the_session_s_end_ends_it(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(0, 100))
+        stage.session.close()
+        stage.until(lambda: bool(tape.endings))
+        assert tape.endings == [RecordingEnd("the session ended", whole=True)]
+        assert len(tape.stop()["EEG"]["time_stamps"]) == 100
+        with pytest.raises(SessionOver):
+            Recorder(tmp_path / "b.xdf", stage.session, tape.endings.append)
+        assert not (tmp_path / "b.xdf").exists()
+
+
+def test_a_crowd_of_marker_programs_shares_streams(tmp_path: Path) -> None:
+    markers = tuple(Marker(500.1, 0, f"label {n}", f"program {n}") for n in range(40))
+    with staged(None) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(chunk_of(0, 100, markers=markers))
+        streams = tape.stop()
+    assert len(streams) == 4 + 17
+    assert len(streams["other markers"]["time_series"]) == 24
+    assert streams["program 3"]["time_series"] == [["label 3"]]
+
+
+@contextmanager
+def small_disk(folder: Path, kibibytes: int) -> Iterator[Path]:
+    """A real filesystem of that size."""
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(folder)]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+        pytest.skip("a small filesystem can only be mounted by root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs")
+def test_a_disk_that_fills_up_is_told_and_ends_the_recording_whole(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1024) as disk, staged(None) as stage:
+        tape = Taped(disk / "a.xdf", stage.session)
+        stage.play(*chunks_of(0, 256))
+        assert stage.session.history is not None
+        link = stage.session.history.link
+        stage.until(
+            lambda: any("nearly full" in getattr(e, "detail", "") for _, e in link.read(0, 100))
+        )
+        with (disk / "others").open("wb") as others:  # another program takes the room
+            others.write(bytes(1024 * 1024 - LEAST_BYTES))
+        stage.play(*chunks_of(256, 512))
+        stage.until(lambda: bool(tape.endings))
+        assert tape.endings == [RecordingEnd("the disk is full", whole=True)]
+        streams = tape.stop()
+        assert len(streams["EEG"]["time_stamps"]) >= 256
+        assert "footer" in streams["EEG"]
+        with pytest.raises(CannotRecord, match="make room"):
+            Recorder(disk / "b.xdf", stage.session, tape.endings.append)
+        stage.play(*chunks_of(512, 600))  # the session goes on
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from mimamba.service.storage.folders import LEAST_BYTES
+from tests.service.scripted import staged
+from tests.service.recordings.test_recorder import Taped, chunks_of
+path = Path(sys.argv[1])
+with staged(None) as stage:
+    tape = Taped(path, stage.session)
+    stage.play(*chunks_of(0, 256))
+    stage.until(lambda: path.stat().st_size > 256 * 25)
+    room = path.stat().st_size + 3000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    stage.play(*chunks_of(256, 1024))
+    stage.until(lambda: bool(tape.endings))
+    stage.play(*chunks_of(1024, 1100))
+print(tape.endings)
+"""
+
+
+@pytest.mark.timeout(240)  # torch alone took a minute to be imported on a busy machine
+def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
+    """What the operating system refuses in the midst of a chunk is taken back."""
+    path = tmp_path / "a.xdf"
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "could not be written any more: File too large" in done.stdout
+    assert "whole=True" in done.stdout
+    assert recover(path).whole
+    eeg = load(path)["EEG"]
+    assert len(eeg["time_stamps"]) == 256
+    assert eeg["footer"]["info"]["sample_count"] == ["256"]
+
+
+def test_a_place_is_between_two_chunks(engine: Engine) -> None:
+    """While chunks come, logs, cutter and states of a place always fit each other."""
+    with staged(engine) as stage:
+        player = threading.Thread(target=stage.play, args=(chunks_of(0, 8000, 13)))
+        player.start()
+        while player.is_alive():
+            place = stage.session.place()
+            assert place.state is not None
+            assert (place.first is None) == (place.next["signal"] == 0)
+            first = place.first or 0
+            assert place.state.cutter.end == first
+            assert first == min(8000, 13 * place.next["signal"])
+            made = [e for _, e in place.history.prediction.read(0, place.next["prediction"])]
+            assert len(made) == (first + 1) // 64  # hop n is due with sample 64 n + 62
+        player.join()

@@ -1,0 +1,377 @@
+"""Recorded predictions, made again from the file alone."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.driver import Chunk
+from mimamba.drivers.errors import BadRecording
+from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointError
+from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
+from mimamba.service.engine.engine import WAITING, Engine
+from mimamba.service.recordings.recorder import Recorder
+from mimamba.service.recordings.recovery import recover
+from mimamba.service.recordings.verify import VerificationResult, compare, load_recorded, verify
+from tests.service.models import random_checkpoint
+from tests.service.muse_recordings import write_muse
+from tests.service.recordings.test_recorder import chunks_of
+from tests.service.scripted import Stage, staged
+
+MIMAMBA = Path(sys.executable).with_name("mimamba")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return random_checkpoint(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def engine(checkpoint: Checkpoint) -> Iterator[Engine]:
+    engine = Engine(checkpoint)
+    yield engine
+    engine.close()
+
+
+def record(stage: Stage, path: Path, *chunks: Chunk) -> Path:
+    """Record these chunks of a session that may have begun before."""
+    recorder = Recorder(path, stage.session, lambda _: None)
+    recorder.start()
+    stage.play(*chunks)
+    recorder.stop()
+    return path
+
+
+def flat(chunks: list[Chunk]) -> list[Chunk]:
+    return [replace(each, data=np.zeros_like(each.data)) for each in chunks]
+
+
+def check(path: Path, checkpoint: Checkpoint) -> VerificationResult:
+    return compare(load_recorded(path), checkpoint)
+
+
+def test_from_the_first_sample(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
+    with staged(engine) as stage:
+        path = record(stage, tmp_path / "a.xdf", *chunks_of(0, 2000))
+    verdict = check(path, checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == 31
+
+
+@pytest.mark.parametrize("begun", [1, 300, 700, 1543, 1800])
+def test_from_mid_session_with_gaps_and_poor_signal(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint, begun: int
+) -> None:
+    """Wherever it begins: warming up, within a hop, in flat signal, in the memory of a stretch."""
+    story = [
+        *chunks_of(0, 1500, 37),
+        *flat(chunks_of(1500, 1700, 37)),
+        *chunks_of(1710, 2500, 37),  # bridged
+        *chunks_of(2700, 4000, 37),  # begins anew
+    ]
+    with staged(engine) as stage:
+        stage.play(*(each for each in story if each.end <= begun))
+        path = record(stage, tmp_path / "a.xdf", *(each for each in story if each.end > begun))
+    verdict = check(path, checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == verdict.recorded > 25
+
+
+def test_the_memory_matters(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
+    """Without the snapshot's states the predictions of a mid-session recording are others."""
+    with staged(engine) as stage:
+        stage.play(*chunks_of(0, 1500))
+        path = record(stage, tmp_path / "a.xdf", *chunks_of(1500, 2500))
+    forget_states(path, checkpoint)
+    assert "hop 0 is" in (check(path, checkpoint).difference or "")
+
+
+def snapshot_of(path: Path) -> bytes:
+    found = re.search(rb"<snapshot>([^<]+)</snapshot>", path.read_bytes())
+    assert found
+    return found[1]
+
+
+def change_snapshot(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Put another snapshot of the same length into a file."""
+    old = snapshot_of(path)
+    new = base64.b64encode(change(base64.b64decode(old)))
+    assert len(new) == len(old)
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def forget_states(path: Path, checkpoint: Checkpoint) -> None:
+    def change(content: bytes) -> bytes:
+        state = unpack_state(content, checkpoint, 256.0)
+        nothing = checkpoint.network.initial_states(1)
+        assert not np.array_equal(state.states.h.numpy(), nothing.h.numpy())
+        return pack_state(replace(state, states=nothing))
+
+    change_snapshot(path, change)
+
+
+def test_a_hop_that_was_skipped(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that is held up makes a live session skip; what is recorded says so."""
+    step = engine.stepper.step
+    with staged(engine, live=True) as stage:
+        stage.play(*chunks_of(0, 1000))
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        assert stage.session.history is not None
+        link = stage.session.history.link
+
+        def held_up(*arguments: object) -> object:
+            stage.until(lambda: link.next >= 4)
+            return step(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(engine.stepper, "step", held_up)
+        for chunk in chunks_of(1000, 1000 + 64 * (WAITING + 4)):
+            stage.script.give(chunk)
+        stage.until(lambda: link.next >= 4)
+        monkeypatch.undo()
+        stage.play(*chunks_of(1000 + 64 * (WAITING + 4), 3000))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert recorded.skipped
+    verdict = compare(recorded, checkpoint)
+    assert verdict.difference is None
+    assert compare(replace(recorded, skipped=frozenset()), checkpoint).difference is not None
+
+
+@pytest.fixture
+def aligned(tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose model takes 2 s of the person's rest first."""
+    engine = Engine(random_checkpoint(tmp_path, "aligned", baseline=2.0))
+    yield engine
+    engine.close()
+
+
+def begin(stage: Stage, seconds: float) -> None:
+    with stage.session.between_chunks() as model:
+        assert model is not None
+        model.begin_baseline(seconds)
+
+
+@pytest.mark.parametrize("before", [0, 517, 1100])
+def test_baselines_that_are_begun_in_a_recording(
+    tmp_path: Path, aligned: Engine, before: int
+) -> None:
+    """Wherever the recording begins: before the first sample, within a baseline, after it."""
+    with staged(aligned) as stage:
+        stage.play(*chunks_of(0, before, 37))
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        if before == 1100:
+            begin(stage, 9.0)  # at its very start, and at once another one
+            begin(stage, 1 / 3)
+        stage.play(*chunks_of(before, 2000, 101))
+        begin(stage, 1.5)
+        stage.play(*flat(chunks_of(2000, 2100, 37)), *chunks_of(2100, 2301, 101))
+        begin(stage, 2.0)  # anew, before it is complete; then a gap
+        stage.play(*chunks_of(2306, 4100, 101))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert recorded.begun[-2:] == ((2000, 1.5), (2301, 2.0))
+    verdict = compare(recorded, aligned.checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed > 30
+    for others in (recorded.begun[:-1], ((2500, 2.0),)):
+        assert compare(replace(recorded, begun=others), aligned.checkpoint).difference is not None
+
+
+@pytest.mark.parametrize("recorded_from", [300, 1000, 1500])
+def test_a_baseline_that_is_broken_off_in_a_recording(
+    tmp_path: Path, aligned: Engine, recorded_from: int
+) -> None:
+    """Whether the recording begins within the first one, after it, or with the second."""
+    with staged(aligned) as stage:
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        stage.play(*chunks_of(0, recorded_from, 37))
+        recorder.start()
+        stage.play(*chunks_of(recorded_from, 1500, 37))
+        begin(stage, 9.0)
+        stage.play(*chunks_of(1500, 1700, 37))
+        with stage.session.between_chunks() as model:
+            assert model is not None
+            model.break_off_baseline()
+        stage.play(*chunks_of(1700, 2600, 37))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert recorded.begun[-2:] == ((1500, 9.0), (1700, None))
+    verdict = compare(recorded, aligned.checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed > 10
+    without = replace(recorded, begun=recorded.begun[:-1])
+    assert compare(without, aligned.checkpoint).difference is not None
+
+
+def test_hops_that_were_skipped_while_a_baseline_was_taken(
+    tmp_path: Path, aligned: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are part of it, although nothing was said of them."""
+    step = aligned.stepper.step
+    with staged(aligned, live=True) as stage:
+        stage.play(*chunks_of(0, 1472))
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        assert stage.session.history is not None
+        link = stage.session.history.link
+
+        def skipped() -> int:
+            events = [entry for _, entry in link.read(0, link.next)]
+            return sum(getattr(each, "event", "") == "hops_skipped" for each in events)
+
+        def held_up(*arguments: object) -> object:
+            stage.until(lambda: skipped() >= 3)
+            return step(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(aligned.stepper, "step", held_up)
+        stage.script.give(*chunks_of(1472, 1536, 64))
+        stage.until(lambda: stage.session.history.expected == 1536)  # type: ignore[union-attr]
+        begin(stage, 4.0)
+        for chunk in chunks_of(1536, 1536 + 64 * (WAITING + 4), 64):
+            stage.script.give(chunk)
+        stage.until(lambda: skipped() >= 3)
+        monkeypatch.undo()
+        stage.play(*chunks_of(1536 + 64 * (WAITING + 4), 4000))
+        recorder.stop()
+    recorded = load_recorded(tmp_path / "a.xdf")
+    assert len(recorded.skipped) >= 3
+    verdict = compare(recorded, aligned.checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == verdict.recorded > 20
+
+
+def test_a_baseline_that_is_none_is_damage(tmp_path: Path, aligned: Engine) -> None:
+    with staged(aligned) as stage:
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        stage.play(*chunks_of(0, 300))
+        begin(stage, 2.0)
+        stage.play(*chunks_of(300, 600))
+        recorder.stop()
+    content = (tmp_path / "a.xdf").read_bytes()
+    for old, new in (
+        (b"2 s of rest are", b"x s of rest are"),
+        (b'"first":300', b'"first":3.0'),
+        (b"2 s of rest are", b"0 s of rest are"),
+    ):
+        assert content.count(old) == 1
+        (tmp_path / "b.xdf").write_bytes(content.replace(old, new))
+        with pytest.raises(BadRecording, match="baselines"):
+            load_recorded(tmp_path / "b.xdf")
+
+
+def test_a_changed_sample_or_prediction_is_found(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint
+) -> None:
+    with staged(engine) as stage:
+        stage.play(*chunks_of(0, 700))
+        path = record(stage, tmp_path / "a.xdf", *chunks_of(700, 1700))
+    recorded = load_recorded(path)
+    recorded.signal.values[500, 2] += 5.0
+    assert 0 < compare(recorded, checkpoint).confirmed < len(recorded.predictions.values)
+    recorded.signal.values[500, 2] -= 5.0
+    recorded.predictions.values[3, 0] += 2e-5
+    assert compare(recorded, checkpoint).confirmed == 3
+    recorded.predictions.values[3, 0] = np.nan
+    assert compare(recorded, checkpoint).confirmed == 3
+
+
+def test_a_cut_and_recovered_recording(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint
+) -> None:
+    path = tmp_path / "a.xdf"
+    with staged(engine) as stage:
+        recorder = Recorder(path, stage.session, lambda _: None)
+        recorder.start()
+        sizes = []
+        for begin in (0, 700, 1400):
+            size = path.stat().st_size
+            stage.play(*chunks_of(begin, begin + 700))
+            stage.until(partial(lambda least: path.stat().st_size > least, size + 700 * 24))
+            sizes.append(path.stat().st_size)
+        recorder.stop()
+    content = path.read_bytes()
+    confirmed = []
+    for size in sizes:
+        (tmp_path / "cut.xdf").write_bytes(content[: size - 5])
+        recover(tmp_path / "cut.xdf")
+        verdict = check(tmp_path / "cut.xdf", checkpoint)
+        assert verdict.difference is None
+        confirmed.append(verdict.confirmed)
+    assert confirmed[2] > confirmed[1] > confirmed[0]
+
+
+def test_what_cannot_be_verified(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
+    with pytest.raises(BadRecording, match="another format"):
+        verify(str(write_muse(tmp_path / "muse.csv", 3)), None)
+    with staged(None) as stage:
+        path = record(stage, tmp_path / "signal.xdf", *chunks_of(0, 300))
+    with pytest.raises(BadRecording, match="predictions"):
+        verify(str(path), None)
+    with staged(engine) as stage:
+        path = record(stage, tmp_path / "a.xdf", *chunks_of(0, 300))
+    with pytest.raises(CheckpointError, match=checkpoint.sha256):
+        verify(str(path), "demo")
+    for old, new, what in (
+        (b'\\"end\\":300', b'\\"end\\":999', "sample 999"),
+        (b'\\"newest\\":299', b'\\"newest\\":999', "newest sample"),
+    ):
+        with staged(engine) as stage:
+            stage.play(*chunks_of(0, 300))
+            other = record(stage, tmp_path / f"{what}.xdf", *chunks_of(300, 600))
+        change_snapshot(other, lambda content, old=old, new=new: content.replace(old, new))  # type: ignore[misc]
+        with pytest.raises(BadRecording, match=what):
+            check(other, checkpoint)
+    change_snapshot(path, lambda content: b"\xff" * len(content))
+    with pytest.raises(BadRecording, match="damage"):
+        check(path, checkpoint)
+
+
+def test_a_snapshot_of_another_model_is_refused(engine: Engine, checkpoint: Checkpoint) -> None:
+    with staged(engine) as stage:
+        stage.play(*chunks_of(0, 500))
+        state = stage.session.place().state
+    assert state is not None
+    content = pack_state(state)
+    again = unpack_state(content, checkpoint, 256.0)
+    assert pack_state(again) == content
+    with pytest.raises(SnapshotError, match="history"):
+        unpack_state(content, checkpoint, 1000.0)
+    for cut in range(0, len(content), 97):
+        with pytest.raises(SnapshotError):
+            unpack_state(content[:cut], checkpoint, 256.0)
+
+
+@pytest.mark.timeout(240)  # torch may be long in coming
+def test_the_command(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
+    with staged(engine) as stage:
+        stage.play(*chunks_of(0, 500))
+        path = record(stage, tmp_path / "a.xdf", *chunks_of(500, 1500))
+    model = random_checkpoint(tmp_path)
+    assert model.sha256 == checkpoint.sha256
+    command = [
+        str(MIMAMBA),
+        "score",
+        str(path),
+        "--verify",
+        "--model",
+        str(tmp_path / "random.safetensors"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "16 of 16 recorded predictions confirmed" in done.stderr
+    forget_states(path, checkpoint)
+    assert not verify(str(path), str(tmp_path / "random.safetensors"))

@@ -1,0 +1,100 @@
+"""Logs against a plain list: any chunking, any reader, any time."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mimamba.drivers.driver import Chunk
+from mimamba.service.sessions.log import Log, SignalLog
+
+SFREQ = 10.0
+
+
+def chunk_of(first: int, n_times: int) -> Chunk:
+    """Samples that tell their own index."""
+    index = np.arange(first, first + n_times)
+    return Chunk(np.stack([index, -index], axis=1).astype(np.float32), index / SFREQ, first)
+
+
+@given(st.integers(1, 8), st.integers(0, 30), st.integers(0, 35), st.integers(0, 35))
+def test_log_gives_what_a_list_of_its_last_entries_gives(
+    capacity: int, count: int, seq: int, stop: int
+) -> None:
+    log: Log[str] = Log(capacity)
+    assert [log.append(f"entry {n}") for n in range(count)] == list(range(count))
+    assert log.next == count
+    assert log.oldest == max(0, count - capacity)
+    expected = [(n, f"entry {n}") for n in range(count) if log.oldest <= n and seq <= n < stop]
+    assert log.read(seq, stop) == expected
+
+
+@given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 12), st.integers(1, 20)), max_size=4))
+def test_a_log_that_is_widened_loses_nothing(capacity: int, turns: list[tuple[int, int]]) -> None:
+    log: Log[int] = Log(capacity)
+    kept: list[int] = []
+    for count, wider in turns:
+        kept += [log.append(log.next) for _ in range(count)]
+        kept = kept[-capacity:]
+        capacity = max(capacity, wider)
+        log.widen(wider)
+        assert log.read(0, log.next) == [(n, n) for n in kept]
+        assert log.oldest == (kept[0] if kept else log.next)
+
+
+steps = st.tuples(st.sampled_from([0, 0, 0, 1, 7]), st.integers(1, 45))
+
+
+@given(st.lists(steps, max_size=30), st.integers(0, 40))
+def test_signal_log_gives_every_kept_sample_once_and_in_order(
+    chunks: list[tuple[int, int]], seq: int
+) -> None:
+    log = SignalLog(n_channels=2, sfreq=SFREQ, seconds=5.0)
+    written: list[int] = []
+    first = 0
+    for lost, n_times in chunks:
+        log.append(chunk_of(first + lost, n_times))
+        written += range(first + lost, first + lost + n_times)
+        first += lost + n_times
+    runs = log.read(seq, log.next)
+    indices = [run.first + n for run in runs for n in range(len(run.data))]
+    assert indices == written[len(written) - len(indices) :]
+    for run in runs:
+        expected = np.arange(run.first, run.first + len(run.data))
+        np.testing.assert_array_equal(run.data[:, 0], expected)
+        np.testing.assert_array_equal(run.data[:, 1], -expected)
+        np.testing.assert_array_equal(run.timestamps, expected / SFREQ)
+        assert len(run.data) <= 2 * SFREQ
+    if seq <= log.oldest and written:
+        # A whole chunk leaves the ring together, so a little less than 5 s may be there.
+        assert len(indices) >= min(len(written), 50 - 20)
+
+
+def test_signal_log_merges_contiguous_entries_and_breaks_at_gaps() -> None:
+    log = SignalLog(n_channels=2, sfreq=SFREQ, seconds=60.0)
+    for first in (0, 3, 6, 10, 13):
+        log.append(chunk_of(first, 3))
+    assert [(run.first, len(run.data), run.seq) for run in log.read(0, 5)] == [
+        (0, 9, 2),
+        (10, 6, 4),
+    ]
+
+
+def test_a_reader_of_the_signal_log_owns_what_it_read() -> None:
+    log = SignalLog(n_channels=2, sfreq=SFREQ, seconds=1.0)
+    log.append(chunk_of(0, 8))
+    [run] = log.read(0, 1)
+    log.append(chunk_of(8, 8))
+    np.testing.assert_array_equal(run.data[:, 0], np.arange(8))
+    assert log.oldest == 1
+    assert log.read(0, 1) == []
+
+
+def test_signal_log_holds_entries_of_one_sample() -> None:
+    log = SignalLog(n_channels=2, sfreq=SFREQ, seconds=1.0)
+    for first in range(25):
+        log.append(chunk_of(first, 1))
+    [run] = log.read(0, log.next)
+    assert log.oldest == 15
+    np.testing.assert_array_equal(run.data[:, 0], np.arange(15, 25))
