@@ -1,18 +1,4 @@
-"""What a driver is: the errors it raises, the values it yields, and its protocol.
-
-Errors
-------
-DriverError
-├── BadSource        the source's URL is wrong: scheme, board, parameter
-├── BadChannels      the channels asked for are not there
-├── BadRecording     a file is unreadable, empty, truncated or of another format
-├── BadPlayback      a recording cannot be played so: no such position, marker or speed
-├── DeviceNotFound   the headset, board or stream is not there
-├── LibraryMissing   the library that reaches the device is not installed or not loadable
-├── StreamLost       a live link that worked is gone
-├── BadSamples       a remote acquirer sent what cannot be samples (drivers/push.py)
-└── CannotWrite      a recording cannot be written in this format (drivers/writers)
-"""
+"""The driver contract: stream facts, chunks, markers, playback, and the protocol of a driver."""
 
 from __future__ import annotations
 

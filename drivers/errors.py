@@ -1,4 +1,18 @@
-"""drivers/errors.py."""
+"""Errors that a person can mend.
+
+UserError
+└── Mismatch             expected, found, what to do
+    └── DriverError
+        ├── BadSource        the source's URL is wrong: scheme, board, parameter
+        ├── BadChannels      the channels asked for are not there
+        ├── BadRecording     a file is unreadable, empty, truncated or of another format
+        ├── BadPlayback      a recording has no such position, marker or speed
+        ├── DeviceNotFound   the headset, board or stream is not there
+        ├── LibraryMissing   a vendor's library is not installed or does not load
+        ├── StreamLost       a live link that worked is gone
+        ├── BadSamples       a remote acquirer sent what cannot be samples (push.py)
+        └── CannotWrite      a recording cannot be written in this format (formats/writing.py)
+"""
 
 from __future__ import annotations
 
@@ -8,16 +22,17 @@ class UserError(Exception):
 
 
 class Mismatch(UserError):
-    """What was wanted, what was found, what to do."""
+    """An error in three parts: what was expected, what was found, what to do."""
 
-    def __init__(self, wanted: str, found: str, remedy: str) -> None:
-        super().__init__(wanted, found, remedy)
-        self.wanted = wanted
+    def __init__(self, expected: str, found: str, remedy: str) -> None:
+        super().__init__(expected, found, remedy)
+        self.expected = expected
         self.found = found
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"wanted {self.wanted}; found {self.found}; {self.remedy}"
+        remedy = self.remedy[:1].upper() + self.remedy[1:]
+        return f"Expected {self.expected}, but found {self.found}. {remedy}."
 
 
 class DriverError(Mismatch):

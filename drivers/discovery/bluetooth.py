@@ -101,7 +101,7 @@ class BluetoothScan:
             seen = Advertisement(**{**told, "services": tuple(told["services"])})
             self._seen[seen.address] = seen
         else:
-            self._trouble = DeviceNotFound(told["wanted"], told["found"], told["remedy"])
+            self._trouble = DeviceNotFound(told["expected"], told["found"], told["remedy"])
 
 
 _one = threading.Lock()

@@ -152,14 +152,14 @@ def main(until: str) -> None:
     try:
         foreseen = foreseen_errors()
     except ImportError as error:
-        tell({"wanted": "bleak", "found": str(error), "remedy": "install it: pip install bleak"})
+        tell({"expected": "bleak", "found": str(error), "remedy": "install it: pip install bleak"})
         return
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         asyncio.run(listen(float(until)))
     except foreseen as error:
         why = explain(error)
-        tell({"wanted": why.wanted, "found": why.found, "remedy": why.remedy})
+        tell({"expected": why.expected, "found": why.found, "remedy": why.remedy})
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def judge(adapter: Bluetooth, heard: ScanResult) -> Bluetooth:
         adapter = Bluetooth(True, trouble.found)  # a container's list may show none
     # What keeps the radio off is the cause of what the search met.
     known = adapter.present is False or blocked(adapter)
-    problem = f"wanted {WANTED}; found {adapter.detail}" if known else str(trouble)
+    problem = f"Expected {WANTED}, but found {adapter.detail}." if known else str(trouble)
     return replace(adapter, problem=problem)
 
 

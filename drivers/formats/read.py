@@ -61,7 +61,7 @@ def read_recording(
             f"to read {path}", f"{error.strerror or error}", "check the file and its disk"
         ) from error
     except DriverError as error:  # may cite the file, and so have several lines
-        raise type(error)(*map(one_line, (error.wanted, error.found, error.remedy))) from error
+        raise type(error)(*map(one_line, (error.expected, error.found, error.remedy))) from error
     info = recording.info
     names, notices = (tuple(map(one_line, texts)) for texts in (info.ch_names, info.notices))
     return replace(recording, info=replace(info, ch_names=names, notices=notices))

@@ -59,7 +59,7 @@ def list_all(folder: Path) -> list[CheckpointInfo]:
     for name in list_own(folder):
         own = _listed(folder / f"{name}{SUFFIX}", packaged=False)
         if name in packaged:
-            taken = f"wanted another name than the package's; found {name}; rename the file"
+            taken = f"Expected another name than the package's, but found {name}. Rename the file."
             own = replace(own, error=own.error or taken)
         found.append(own)
     return found

@@ -263,7 +263,7 @@ def _take(found: Found, montage: Sequence[str]) -> MontageRecording:
         met = tuple(meet_montage(montage, recording.info.ch_names))
     except (DriverError, MontageError) as error:
         here = "" if str(found.path) in str(error) else f" in {found.path}"
-        raise DatasetError(error.wanted, f"{error.found}{here}", error.remedy) from error
+        raise DatasetError(error.expected, f"{error.found}{here}", error.remedy) from error
     data = np.ascontiguousarray(recording.data[:, [electrode.row for electrode in met]])
     whole = Trial(found.person, found.name, data, recording.index, ())
     return MontageRecording(found, replace(recording, data=data), met, whole)

@@ -104,12 +104,14 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
         metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
         rest = msgspec.json.decode(metadata.get(KEY, ""), type=_Rest)
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
-        raise SnapshotError(f"wanted a snapshot of a decoder; found damage: {error}") from None
+        raise SnapshotError(
+            f"Expected a snapshot of a decoder, but found damage: {error}."
+        ) from None
     begun = rest.hops is not None
     if begun and rest.newest >= rest.end:
         raise SnapshotError(
-            f"wanted a newest sample before {rest.end} in the snapshot; found {rest.newest}; "
-            "it is damaged"
+            f"Expected a newest sample before {rest.end} in the snapshot, but found {rest.newest}. "
+            "It is damaged."
         )
     wanted = _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays)
     if begun:
@@ -168,6 +170,6 @@ def _check_shapes(arrays: Arrays, wanted: Shapes) -> None:
         if found is None or found.shape != shape or found.dtype != dtype:
             what = "none" if found is None else f"{found.shape} {found.dtype}"
             raise SnapshotError(
-                f"wanted {name} {shape} {dtype} in the snapshot; found {what}; "
-                "it is damaged, or of another model"
+                f"Expected {name} {shape} {dtype} in the snapshot, but found {what}. "
+                "It is damaged, or of another model."
             )

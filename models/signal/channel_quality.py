@@ -1,7 +1,8 @@
 """How good each channel's signal is, for people: a score from 0 to 1, and why it is not higher.
 
 Whether a hop may be stepped is another question (``models.signal.hop_quality``). What makes a hop
-poor scores low here too; hum, muscle and drift are told besides, although the model copes with them.
+poor scores low here too; hum, muscle and drift are told besides, although the model copes with
+them.
 
 An update takes 0.3 ms for 4 channels at 256 Hz and 0.8 ms for 64, on one slow core: 0.1 to 0.3 % of
 it for each session.

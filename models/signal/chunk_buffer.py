@@ -60,8 +60,8 @@ class ChunkBuffer:
             self._chunks = []
         elif chunk.first < self.end:
             raise ValueError(
-                f"wanted a chunk from sample {self.end} on; found one from {chunk.first}; "
-                "a driver's indices never go back within an epoch"
+                f"Expected a chunk from sample {self.end} on, but found one from {chunk.first}. "
+                "A driver's indices never go back within an epoch."
             )
         self.epoch, self.end = chunk.epoch, chunk.end
         if chunk.n_times:

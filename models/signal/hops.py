@@ -105,8 +105,8 @@ class HopCutter:
     ) -> None:
         if len(rows) != len(names) or not all(0 <= row < info.n_channels for row in rows):
             raise ValueError(
-                f"wanted rows under {info.n_channels}, each with a name; "
-                f"found rows {list(rows)} and names {list(names)}"
+                f"Expected rows under {info.n_channels}, each with a name; "
+                f"found rows {list(rows)} and names {list(names)}."
             )
         self._config = config
         self._path = SignalPath(config, info.sfreq)

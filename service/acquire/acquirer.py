@@ -129,8 +129,8 @@ class Acquirer:
         except FOREIGN as error:
             refused = refusal_of(error) if isinstance(error, ConnectionClosed) else None
             raise refused or ServiceUnreachable(
-                f"wanted a mimamba service at {self._url}; found: {error or type(error).__name__}; "
-                f"{mend_of(error)}"
+                f"Expected a mimamba service at {self._url}, but found: "
+                f"{error or type(error).__name__}; {mend_of(error)}."
             ) from error
         if refused:
             raise refused

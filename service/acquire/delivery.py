@@ -105,7 +105,7 @@ class Delivery:
                 try:
                     self._hear(decode_server(frame))
                 except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-                    self.refusal = f"wanted a service of protocol v1; found: {error}"
+                    self.refusal = f"Expected a service of protocol v1, but found: {error}."
         except ConnectionClosed as closed:
             self._leave(closed)
         except TimeoutError:

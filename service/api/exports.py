@@ -88,7 +88,7 @@ def exported(source: Path, form: Format) -> BinaryIO:
             path, _ = export(read_recording(source), f"{folder}/{source.stem}.{form}")
             return path.open("rb")
     except LibraryMissing as error:
-        raise CannotWrite(error.wanted, error.found, error.remedy) from error
+        raise CannotWrite(error.expected, error.found, error.remedy) from error
     except CannotWrite as error:
         if isinstance(error.__cause__, OSError):
             raise _no_room(error.__cause__) from error
@@ -99,8 +99,8 @@ def exported(source: Path, form: Format) -> BinaryIO:
 
 def _no_room(error: OSError) -> CannotRecord:
     return CannotRecord(
-        f"wanted to write an export to a temporary folder; found: {error.strerror or error}; "
-        "make room there, or start the service with TMPDIR set to another"
+        f"Expected to write an export to a temporary folder, but found: {error.strerror or error}. "
+        "Make room there, or start the service with TMPDIR set to another."
     )
 
 

@@ -65,9 +65,11 @@ class ReplayChange(BaseModel):
     @model_validator(mode="after")
     def _one_place(self) -> ReplayChange:
         if self.position is not None and self.marker is not None:
-            raise ValueError("wanted position or marker; found both; take one out")
+            raise ValueError("Expected position or marker, but found both. Take one out.")
         if self.marker is None and "nth" in self.model_fields_set:
-            raise ValueError("wanted a marker with nth; found none; name one, or take nth out")
+            raise ValueError(
+                "Expected a marker with nth, but found none. Name one, or take nth out."
+            )
         return self
 
 
@@ -122,7 +124,9 @@ def seekable_of(session: Session) -> Seekable:
     what = "a live source"
     if session.state != "open":
         what = f"{session.state}; open it again, with hold=1 to keep it at its end"
-    raise NoReplay(f"wanted an open session of a recording; found that {session.name} is {what}")
+    raise NoReplay(
+        f"Expected an open session of a recording, but found that {session.name} is {what}."
+    )
 
 
 # These take the longer, the more markers there are, so they are not coroutines: FastAPI gives each

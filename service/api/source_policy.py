@@ -45,8 +45,8 @@ def admit(url: str, files: Path | None, recordings: Recordings | None = None) ->
     named = sorted(FILE_PARAMETERS & source.parameters.keys())
     if source.scheme == "brainflow" and named:
         raise NotAdmitted(
-            f"wanted parameters that name no file; found {', '.join(named)}; "
-            "open this source with mimamba serve --source"
+            f"Expected parameters that name no file, but found {', '.join(named)}. "
+            "Open this source with mimamba serve --source."
         )
     if source.scheme == "brainflow":
         _check_port(source.parameters.get("serial_port"))
@@ -70,14 +70,14 @@ def _recorded(name: str, recordings: Recordings | None) -> Path | None:
 def _below(place: str, files: Path | None) -> Path:
     if files is None:
         raise NotAdmitted(
-            f"wanted a live source or a recording's name; found the file {place!r}; "
-            "start the service with --files DIR to play recordings of that folder"
+            f"Expected a live source or a recording's name, but found the file {place!r}. "
+            "Start the service with --files DIR to play recordings of that folder."
         )
     path = (files / place).resolve()
     if not path.is_relative_to(files.resolve()):
         raise NotAdmitted(
-            f"wanted a recording below the --files folder; found {place!r}; "
-            "move it there or name it relative to that folder"
+            f"Expected a recording below the --files folder, but found {place!r}. "
+            "Move it there or name it relative to that folder."
         )
     return path
 
@@ -85,6 +85,6 @@ def _below(place: str, files: Path | None) -> Path:
 def _check_port(port: str | None) -> None:
     if port is not None and (".." in port or not re.fullmatch(SERIAL_PORT, port)):
         raise NotAdmitted(
-            "wanted a serial port (/dev/tty.., /dev/cu..., /dev/serial/.. or COM and a number); "
-            "found another name; correct it, or open this source with mimamba serve --source"
+            "Expected a serial port (/dev/tty.., /dev/cu..., /dev/serial/.. or COM and a number); "
+            "found another name; correct it, or open this source with mimamba serve --source."
         )

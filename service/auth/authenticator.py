@@ -86,7 +86,9 @@ class Authenticator:
         scope = self._tokens.scope_of(token)
         if scope is None:
             self._attempts.failed(address)
-            return AuthRefusal(401, "wanted a token of this service; found another; correct it")
+            return AuthRefusal(
+                401, "Expected a token of this service, but found another. Correct it."
+            )
         return Permission(scope)
 
     def log_in(self, grant: Permission) -> str:

@@ -57,7 +57,8 @@ class ConnectionPermissions:
             return None
         number = asked.seq if isinstance(asked, Samples) else asked.id
         if self._grant is None:
-            text = "wanted auth with a token first; found another message; say auth"
+            text = "Expected auth with a token first, but found another message. Say auth."
             return Error("unauthenticated", text, number)
-        text = f"wanted the token for control; found the one for {self._grant.scope}; use the other"
+        text = f"Expected the token for control, but found the one for {self._grant.scope}. "
+        "Use the other."
         return Error("forbidden", text, number)

@@ -148,13 +148,14 @@ def count_refusal(scope: ASGIScope, judged: AuthResult) -> None:
 def refused(judged: AuthResult) -> JSONResponse:
     """The answer to a request that is not allowed."""
     if isinstance(judged, Permission):
-        detail = f"wanted the token for control; found the one for {judged.scope}; use the other"
+        detail = f"Expected the token for control, but found the one for {judged.scope}. "
+        "Use the other."
         return problem(403, "The token does not allow this", detail)
     if isinstance(judged, AuthRefusal) and judged.wait:
         answer = problem(judged.status, "Too many wrong tokens", judged.reason)
         answer.headers["Retry-After"] = str(judged.wait)
         return answer
-    detail = "wanted a token of this service; found none; send it as Authorization: Bearer"
+    detail = "Expected a token of this service, but found none. Send it as Authorization: Bearer."
     answer = problem(401, "A token is needed", judged.reason if judged else detail)
     error = ', error="invalid_token"' if judged else ""
     answer.headers["WWW-Authenticate"] = f'Bearer realm="mimamba"{error}'

@@ -37,7 +37,7 @@ class Tokens:
             if token is not None:
                 check_token(token)
         if self.control is not None and self.control == self.view:
-            raise BadToken("wanted a token for each scope; found one for both; change one")
+            raise BadToken("Expected a token for each scope, but found one for both. Change one.")
 
     @property
     def any(self) -> bool:
@@ -66,8 +66,8 @@ def check_token(token: str) -> str:
     """The token, if it is one; raises BadToken."""
     if len(token) < SHORTEST or not all("!" <= each <= "~" for each in token):
         raise BadToken(
-            f"wanted a token of {SHORTEST} or more letters, digits and signs without spaces; "
-            f"found one of {len(token)} characters; make one with: openssl rand -hex 32"
+            f"Expected a token of {SHORTEST} or more letters, digits and signs without spaces; "
+            f"found one of {len(token)} characters; make one with: openssl rand -hex 32."
         )
     return token
 
@@ -84,11 +84,14 @@ def read_tokens(path: Path) -> Tokens:
         lines = path.read_text().split("\n")
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no text"
-        raise BadToken(f"wanted a token in {path}; found: {reason}; correct the path") from error
+        raise BadToken(
+            f"Expected a token in {path}, but found: {reason}. Correct the path."
+        ) from error
     found = [line.strip() for line in lines if line.strip()]
     if not 1 <= len(found) <= 2:
         raise BadToken(
-            f"wanted one token in {path}, or two, a line each; found {len(found)} lines; correct it"
+            f"Expected one token in {path}, or two, a line each, but found {len(found)} lines. "
+            "Correct it."
         )
     return Tokens(*found)
 

@@ -20,7 +20,9 @@ from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, PROTOCOL, Err
 
 GRACE = 5.0
 """Seconds to show a token."""
-NO_TOKEN = AuthRefusal(401, "wanted a token of this service; found none in time; say auth first")
+NO_TOKEN = AuthRefusal(
+    401, "Expected a token of this service, but found none in time. Say auth first."
+)
 
 
 async def authenticate_websocket(

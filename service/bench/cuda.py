@@ -41,7 +41,7 @@ def precisions() -> list[Precision]:
         except NoDevice as error:
             reason = error
     if reason is not None and not known:
-        raise NotRun(reason.wanted, reason.found, "run it on a machine that has one") from reason
+        raise NotRun(reason.expected, reason.found, "run it on a machine that has one") from reason
     return known
 
 

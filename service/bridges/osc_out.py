@@ -56,8 +56,8 @@ def find_address(target: str) -> tuple[socket.AddressFamily, Address]:
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_DGRAM)
     except (ValueError, OSError) as error:
         raise CannotSend(
-            f"wanted HOST:PORT to send OSC to; found {target!r}: {error}; "
-            "give one such as 127.0.0.1:9000"
+            f"Expected HOST:PORT to send OSC to, but found {target!r}: {error}. "
+            "Give one such as 127.0.0.1:9000."
         ) from error
     family, _, _, _, address = found[0]
     return family, address

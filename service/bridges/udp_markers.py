@@ -34,8 +34,8 @@ def bind_datagrams(port: int) -> socket.socket:
     except OSError as error:
         made.close()
         raise CannotListen(
-            f"wanted markers at UDP port {port} of {HOST}; found: {error.strerror}; "
-            "stop the program that uses it, or choose another with --udp-markers"
+            f"Expected markers at UDP port {port} of {HOST}, but found: {error.strerror}. "
+            "Stop the program that uses it, or choose another with --udp-markers."
         ) from None
     return made
 
@@ -85,6 +85,6 @@ class UDPMarkers(asyncio.DatagramProtocol):
         else:
             chosen = [each for each in self._sessions().values() if each.state == "open"]
         if not chosen:
-            raise SessionOver(f"wanted an open session; found {name or 'none'!r}")
+            raise SessionOver(f"Expected an open session, but found {name or 'none'!r}.")
         for session in chosen:
             set_marker(session, label, None, "udp")

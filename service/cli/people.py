@@ -50,7 +50,9 @@ def baseline(
         from mimamba.service.cli.remote_control import baseline as run
 
         if break_off and (kept or seconds is not None or person is not None):
-            raise typer.BadParameter("wanted --break-off alone; found it beside another option")
+            raise typer.BadParameter(
+                "Expected --break-off alone, but found it beside another option."
+            )
         shown = credentials(token_file, cafile)
         run(url, session, seconds, person, kept, shown, stop=break_off)
 

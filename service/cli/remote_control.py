@@ -136,11 +136,11 @@ def _ask(
     except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise ServiceUnreachable(
-            f"wanted a service at {address}; found: {reason}; {mend_of(reason)}"
+            f"Expected a service at {address}, but found: {reason}; {mend_of(reason)}."
         ) from error
     except FOREIGN as error:
         raise ControlRefused(
-            f"wanted a service of mimamba at {address}; found {error!r}; correct the address"
+            f"Expected a service of mimamba at {address}, but found {error!r}. Correct the address."
         ) from error
 
 
@@ -149,7 +149,8 @@ def _reason(error: HTTPError) -> str:
     try:
         return str(json.load(error)["detail"])
     except FOREIGN:
-        return f"wanted a service of mimamba; found one that answers {error.code} {error.reason}"
+        answer = f"{error.code} {error.reason}"
+        return f"Expected a service of mimamba, but found one that answers {answer}."
 
 
 def _words(replay: dict[str, Any]) -> str:

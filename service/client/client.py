@@ -62,8 +62,8 @@ def stream_url(url: str) -> str:
         parse_uri(made).host.encode("idna")  # a port that is none, a host that has no name
     except (ValueError, InvalidURI) as error:
         raise ServiceUnreachable(
-            f"wanted the address of a mimamba service; found {url!r}: {error}; "
-            "give one such as http://127.0.0.1:8765"
+            f"Expected the address of a mimamba service, but found {url!r}: {error}. "
+            "Give one such as http://127.0.0.1:8765."
         ) from error
     return made
 
@@ -105,8 +105,8 @@ class Client:
             self._socket = await self._connect()
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise ServiceUnreachable(
-                f"wanted a mimamba service at {self.url}; found: {error or type(error).__name__}; "
-                f"{mend_of(error)}"
+                f"Expected a mimamba service at {self.url}, but found: "
+                f"{error or type(error).__name__}; {mend_of(error)}."
             ) from error
         return self
 
@@ -166,8 +166,8 @@ class Client:
             return decode_server(frame)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ServiceUnreachable(
-                f"wanted a mimamba service of protocol v1 at {self.url}; found: "
-                f"{type(error).__name__}: {error}; correct the address, or update one of the two"
+                f"Expected a mimamba service of protocol v1 at {self.url}, but found: "
+                f"{type(error).__name__}: {error}. Correct the address, or update one of the two."
             ) from error
 
     async def _connect(self) -> ClientConnection:

@@ -23,8 +23,8 @@ class Unauthorized(UserError):
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            f"wanted to be let in; found {found}; "
-            "give the right token with --token-file or MIMAMBA_TOKEN"
+            f"Expected to be let in, but found {found}. "
+            "Give the right token with --token-file or MIMAMBA_TOKEN."
         )
 
 
@@ -75,8 +75,8 @@ class Credentials:
             return ssl.create_default_context(cafile=path)
         except OSError as error:  # an ssl.SSLError is one
             raise BadCertificate(
-                f"wanted certificates (PEM) in {path}; found: {error.strerror or error}; "
-                "correct the path"
+                f"Expected certificates (PEM) in {path}, but found: {error.strerror or error}. "
+                "Correct the path."
             ) from error
 
 

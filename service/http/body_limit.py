@@ -12,7 +12,7 @@ MOST_BYTES = 1 << 20
 """As of a WebSocket's message; a recording's notes, the longest field, take 60 kB at most."""
 UPLOADS = "/v1/uploads"
 """The one path with longer bodies: ``upload.py`` counts them, on their way to the disk."""
-REASON = f"wanted a body of at most {MOST_BYTES >> 20} MiB; found a longer one; send less"
+REASON = f"Expected a body of at most {MOST_BYTES >> 20} MiB, but found a longer one. Send less."
 
 
 class BodyMiddleware:

@@ -31,13 +31,13 @@ def refusal(
     host = headers.get("host", "")
     if not _known(host, allowed):
         return "host", (
-            f"wanted an IP address, localhost or an allowed name as Host; found {host!r}; "
-            "start the service with --allowed-host"
+            f"Expected an IP address, localhost or an allowed name as Host, but found {host!r}. "
+            "Start the service with --allowed-host."
         )
     origin = headers.get("origin")
     if origin is not None and not _same(origin, host, secure):
         return "origin", (
-            f"wanted the page's own origin ({host}); found {origin!r}; open the page itself"
+            f"Expected the page's own origin ({host}), but found {origin!r}. Open the page itself."
         )
     return None
 

@@ -71,7 +71,7 @@ class KeptBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         shape = (len(self.montage), len(CENTRES))
         if [len(each) for each in self.log_power] != [shape[1]] * shape[0]:
-            raise ValueError(f"wanted log_power of {shape[0]} times {shape[1]} numbers")
+            raise ValueError(f"Expected log_power of {shape[0]} times {shape[1]} numbers.")
 
     def serves(self, checkpoint: Checkpoint) -> bool:
         """Whether a model's windows can be aligned by it."""
@@ -143,12 +143,12 @@ class People:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Person)
         except (FileNotFoundError, NotADirectoryError):
-            raise NoPerson(f"wanted a person; found nobody named {name!r}") from None
+            raise NoPerson(f"Expected a person, but found nobody named {name!r}.") from None
         except (OSError, msgspec.MsgspecError, RecursionError) as error:
             found = getattr(error, "strerror", None) or str(error)
             raise DamagedPerson(
-                f"wanted what is known of {name} in {path}; found: {found}; "
-                "mend that file, or delete the person"
+                f"Expected what is known of {name} in {path}, but found: {found}. "
+                "Mend that file, or delete the person."
             ) from error
 
     def name(self, name: str) -> Person:
@@ -202,15 +202,15 @@ class People:
 
     def _cannot_keep(self, name: str, error: OSError) -> CannotKeep:
         return CannotKeep(
-            f"wanted to change the file of {name} in {self._folder}; found: "
-            f"{error.strerror or error}; make room there, or choose another folder with --data-dir"
+            f"Expected to change the file of {name} in {self._folder}, but found: "
+            f"{error.strerror or error}. Make room there, or choose another folder with --data-dir."
         )
 
     def _path(self, name: str) -> Path:
         if not re.fullmatch(NAME, name):
             raise PersonRefused(
-                "wanted a pseudonym of up to 81 letters, digits, '-', '_' and '.'; "
-                f"found {name!r}; choose another"
+                "Expected a pseudonym of up to 81 letters, digits, '-', '_' and '.'; "
+                f"found {name!r}; choose another."
             )
         return self._folder / f"{name}.json"
 

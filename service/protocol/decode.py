@@ -14,10 +14,10 @@ def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Err
     """A frame's message, or what is answered where it has none; None is the other kind of frame."""
     wanted = "a msgpack message in a binary frame" if binary else "a JSON text frame"
     if payload is None:
-        return Error("bad_frame", f"wanted {wanted}; found the other kind of frame")
+        return Error("bad_frame", f"Expected {wanted}, but found the other kind of frame.")
     try:
         return decode_client(payload, binary)
     except msgspec.MsgspecError as error:
-        return Error("bad_message", f"wanted {wanted} of protocol v1; found: {error}")
+        return Error("bad_message", f"Expected {wanted} of protocol v1, but found: {error}.")
     except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
-        return Error("bad_message", f"wanted {wanted}; found {type(error).__name__}")
+        return Error("bad_message", f"Expected {wanted}, but found {type(error).__name__}.")

@@ -93,7 +93,7 @@ class Recordings:
         with self._changing:
             if self._closed:
                 raise RecordingRefused(
-                    "wanted a running service; found that it ends; start it again"
+                    "Expected a running service, but found that it ends. Start it again."
                 )
             self.check_free(session)
             card = Card(
@@ -148,7 +148,7 @@ class Recordings:
         try:
             size = path.stat().st_size
         except FileNotFoundError:
-            raise NoRecording(f"wanted a recording; found none named {name!r}") from None
+            raise NoRecording(f"Expected a recording, but found none named {name!r}.") from None
         card = load_card(path)
         if card.state == "recording" and name not in self._running and not is_being_written(path):
             card = replace(card, state="unfinished")
@@ -180,8 +180,8 @@ class Recordings:
         self._check_ended(name)
         if confirm != name:
             raise RecordingRefused(
-                f"wanted the recording's name as confirmation; found {confirm!r}; "
-                f"ask with ?confirm={name}"
+                f"Expected the recording's name as confirmation, but found {confirm!r}. "
+                f"Ask with ?confirm={name}."
             )
         self._path(name).unlink()
         delete_card(self._path(name))
@@ -225,7 +225,7 @@ class Recordings:
             recorder = Recorder(path, session, lambda ending: self._ended(card, ending))
         except FileExistsError:
             raise RecordingTaken(
-                f"wanted a new name; found that {card.name!r} is taken; choose another"
+                f"Expected a new name, but found that {card.name!r} is taken. Choose another."
             ) from None
         except OSError as error:
             raise cannot_record(self._folder, error) from error
@@ -253,8 +253,8 @@ class Recordings:
         for name, (recorded, _) in list(self._running.items()):
             if recorded is session:
                 raise RecordingTaken(
-                    f"wanted a session that is not recorded; found that {session.name} goes to "
-                    f"{name}; stop that first"
+                    f"Expected a session that is not recorded, but found that "
+                    f"{session.name} goes to {name}. Stop that first."
                 )
 
     @contextlib.contextmanager
@@ -267,7 +267,8 @@ class Recordings:
     def _check_ended(self, name: str) -> None:
         if self.get(name).state == "recording":
             raise RecordingRefused(
-                f"wanted a recording that has ended; found that {name} is being made; stop it first"
+                f"Expected a recording that has ended, but found that {name} is being made. "
+                "Stop it first."
             )
 
     def _path(self, name: str) -> Path:
@@ -285,9 +286,9 @@ def check_speed(session: Session) -> None:
     speed = speed_of(session)
     if speed != 1:
         raise RecordingRefused(
-            "wanted a source that goes at its own pace; found a replay at "
+            "Expected a source that goes at its own pace, but found a replay at "
             f"{'full speed' if speed == math.inf else f'speed {speed:g}'}, "
-            "whose timestamps do not fit its rate; play it at speed 1"
+            "whose timestamps do not fit its rate. Play it at speed 1."
         )
 
 
@@ -295,7 +296,8 @@ def _checked(name: str) -> str:
     """A name that is one; raises RecordingRefused."""
     if not re.fullmatch(NAME, name):
         raise RecordingRefused(
-            f"wanted a name of letters, digits, '-', '_' and '.'; found {name!r}; choose another"
+            f"Expected a name of letters, digits, '-', '_' and '.', but found {name!r}. "
+            "Choose another."
         )
     return name
 

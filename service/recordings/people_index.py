@@ -87,9 +87,10 @@ class PeopleIndex:
         """
         if confirm != name:
             raise PersonRefused(
-                f"wanted the person's name as confirmation; found {confirm!r}; confirm with {name}"
+                f"Expected the person's name as confirmation, but found {confirm!r}. "
+                f"Confirm with {name}."
             )
         recordings = self._recordings.delete_of(name)
         if not self._people.delete(name) and not recordings:
-            raise NoPerson(f"wanted a person; found nobody named {name!r}")
+            raise NoPerson(f"Expected a person, but found nobody named {name!r}.")
         return DeletionResult(name, recordings)

@@ -220,7 +220,7 @@ async def check(place: Path, name: str) -> ReadableUpload:
         with suppress(ProcessLookupError):
             process.kill()
     if isinstance(answer, RefusedUpload):
-        raise BadRecording(answer.wanted, answer.found, answer.remedy)
+        raise BadRecording(answer.expected, answer.found, answer.remedy)
     return answer
 
 

@@ -1,8 +1,8 @@
 """A program of its own that reads an uploaded file, so that no file can harm the service.
 
 ``python -m mimamba.service.recordings.upload_check FOLDER NAME MEMORY`` reads FOLDER/given/NAME
-within the limits, of which MEMORY is one in bytes, and prints one JSON object: what was found, or why it is refused. What
-is no XDF is written as FOLDER/kept.xdf.
+within the limits, of which MEMORY is one in bytes, and prints one JSON object: what was
+found, or why it is refused. What is no XDF is written as FOLDER/kept.xdf.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ReadableUpload(msgspec.Struct, frozen=True, tag=True):
 class RefusedUpload(msgspec.Struct, frozen=True, tag=True):
     """It cannot; as ``drivers.driver.Mismatch``."""
 
-    wanted: str
+    expected: str
     found: str
     remedy: str
 
@@ -72,7 +72,7 @@ def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
         if not reader.recognises(head):
             export(recording, str(folder / KEPT))
     except DriverError as error:
-        return RefusedUpload(error.wanted, error.found, error.remedy)
+        return RefusedUpload(error.expected, error.found, error.remedy)
     except MemoryError:
         return RefusedUpload(f"memory to read {name}", "too little", "split the file")
     return ReadableUpload(recording.end / recording.info.sfreq)

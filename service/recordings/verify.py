@@ -220,7 +220,7 @@ def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | N
         if each.get("event") in ("baseline_begun", "baseline_stopped"):
             first = each.get("first", 0)
             if type(first) is not int:
-                raise ValueError(f"wanted a sample's index; found {first!r}")
+                raise ValueError(f"Expected a sample's index, but found {first!r}.")
             begins = each["event"] == "baseline_begun"
             yield first, begun_seconds(str(each.get("detail"))) if begins else None
 

@@ -82,7 +82,7 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
         assert isinstance(error, HTTPException)
         methods = methods_of(request.url.path)
         if methods and request.method not in methods:
-            detail = f"wanted {' or '.join(sorted(methods))}; found {request.method}"
+            detail = f"Expected {' or '.join(sorted(methods))}, but found {request.method}."
             answer = problem(405, "Not with this method", detail)
             answer.headers["Allow"] = ", ".join(sorted(methods))
             return answer

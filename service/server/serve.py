@@ -59,8 +59,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise CannotServe(
-            f"wanted to listen on {host}:{port}; found: {error.strerror}; "
-            "stop the program that uses it, or choose another with --port (0 takes a free one)"
+            f"Expected to listen on {host}:{port}, but found: {error.strerror}. "
+            "Stop the program that uses it, or choose another with --port (0 takes a free one)."
         ) from None
     return listener
 
@@ -145,8 +145,8 @@ def check_certificate(settings: Settings) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: "")
     except OSError as error:  # an ssl.SSLError is one
         raise CannotServe(
-            f"wanted a certificate in {certificate} and its key, without a password, in "
-            f"{key or 'the same file'}; found: {error.strerror or error}; correct the paths"
+            f"Expected a certificate in {certificate} and its key, without a password, in "
+            f"{key or 'the same file'}, but found: {error.strerror or error}. Correct the paths."
         ) from error
 
 
@@ -176,8 +176,8 @@ def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
         write_tokens(path, tokens)
     except OSError as error:
         raise CannotServe(
-            f"wanted to write the tokens made to {path}; found: {error.strerror}; "
-            "give tokens with --token-file, or another --data-dir"
+            f"Expected to write the tokens made to {path}, but found: {error.strerror}. "
+            "Give tokens with --token-file, or another --data-dir."
         ) from error
     log.info("tokens were made", extra={"file": str(path)})
     return [f"Tokens to control and to view, a line each, are in {path}"]
@@ -230,4 +230,6 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])
     if start.failed:
-        raise CannotServe("wanted at least one source that opens; found none; see the lines above")
+        raise CannotServe(
+            "Expected at least one source that opens, but found none. See the lines above."
+        )

@@ -177,5 +177,5 @@ def begun_seconds(text: str) -> float:
     """The seconds in such a text; raises ValueError where it is none."""
     seconds = float(text.split(" ", maxsplit=1)[0])
     if not 0 < seconds <= LONGEST:
-        raise ValueError(f"wanted up to {LONGEST:g} s of rest; found {text!r}")
+        raise ValueError(f"Expected up to {LONGEST:g} s of rest, but found {text!r}.")
     return seconds

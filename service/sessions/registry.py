@@ -144,7 +144,7 @@ class Sessions:
         """One session; raises NoSession."""
         if name not in self._sessions:
             there = ", ".join(sorted(self._sessions)) or "none"
-            raise NoSession(f"wanted a session; found no {name!r}; there are: {there}")
+            raise NoSession(f"Expected a session, but found no {name!r}. There are: {there}.")
         return self._sessions[name]
 
     def engines(self) -> dict[str, Engine]:
@@ -194,7 +194,9 @@ class Sessions:
         session = Session(name, url, engine, choice.required, r, self._hub, connect, whose)
         self._check_running()
         if name in self._sessions:
-            raise SessionTaken(f"wanted a new id; found that {name!r} is taken; choose another")
+            raise SessionTaken(
+                f"Expected a new id, but found that {name!r} is taken. Choose another."
+            )
         self._sessions[name] = session
         self._hub.add(session)
         session.start()
@@ -243,7 +245,9 @@ class Sessions:
     def _check_running(self) -> None:
         """Raises SessionFailed where the service ends."""
         if self.ending:
-            raise SessionFailed("wanted a running service; found that it ends; start it again")
+            raise SessionFailed(
+                "Expected a running service, but found that it ends. Start it again."
+            )
 
     def _engine(self, model: str) -> Engine:
         """The engine of a checkpoint, started at its first use."""

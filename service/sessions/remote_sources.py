@@ -154,7 +154,7 @@ class RemoteInbox:
         if isinstance(asked, Push):
             return await self._open(asked)
         if asked.session not in self._mine:
-            text = f"wanted push before samples; found none of {asked.session!r}; say push"
+            text = f"Expected push before samples, but found none of {asked.session!r}. Say push."
             return Error("no_push", text, asked.seq)
         pushed = self._mine[asked.session]
         try:

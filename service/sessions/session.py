@@ -172,7 +172,9 @@ class Session:
     def check_open(self) -> EpochLogs:
         """Its present logs; raises SessionOver where it is not open."""
         if self.state != "open" or self.history is None:
-            raise SessionOver(f"wanted an open session; found that {self.name} is {self.state}")
+            raise SessionOver(
+                f"Expected an open session, but found that {self.name} is {self.state}."
+            )
         return self.history
 
     @property

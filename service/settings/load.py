@@ -62,4 +62,4 @@ def _line(error: ErrorDetails, filed: set[str], file: Path | None) -> str:
     setting = str(error["loc"][0]) if error["loc"] else ""
     secret = sources.is_secret(setting, error["input"])
     found = "something else" if secret else repr(error["input"])
-    return f"{name}: wanted {wanted}; found {found}; correct it"
+    return f"{name}: Expected {wanted}, but found {found}. Correct it."

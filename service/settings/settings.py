@@ -27,7 +27,8 @@ def _listed(given: object) -> object:
         return json.loads(given)
     except ValueError:
         raise ValueError(
-            f"wanted entries with spaces between them, or a JSON list; found {given!r}; correct it"
+            f"Expected entries with spaces between them, or a JSON list, but found {given!r}. "
+            "Correct it."
         ) from None
 
 
@@ -46,7 +47,8 @@ class DataSettings(BaseSettings):
     def _no_file(cls, data_dir: Path | None) -> Path | None:
         if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
             raise ValueError(
-                f"wanted a folder for recordings; found the file {str(data_dir)!r}; choose another"
+                f"Expected a folder for recordings, but found the file {str(data_dir)!r}. "
+                "Choose another."
             )
         return data_dir
 
@@ -119,19 +121,21 @@ class Settings(DeviceSettings):
             return str(ipaddress.ip_address(name))
         except ValueError:
             raise ValueError(
-                f"wanted an IP address of this machine, or localhost; found {host!r}; "
-                "0.0.0.0 listens on all of them; a name goes to --allowed-host"
+                f"Expected an IP address of this machine, or localhost, but found {host!r}; "
+                "0.0.0.0 listens on all of them. A name goes to --allowed-host."
             ) from None
 
     @model_validator(mode="after")
     def _secure(self) -> Self:
         """EEG leaves this machine by TLS, unless a person says otherwise."""
         if self.ssl_keyfile and not self.ssl_certfile:
-            raise ValueError("wanted a certificate with the key; found none; add --ssl-certfile")
+            raise ValueError(
+                "Expected a certificate with the key, but found none. Add --ssl-certfile."
+            )
         if not (self.on_loopback or self.ssl_certfile or self.insecure_http):
             raise ValueError(
-                "wanted TLS beyond this machine; found no --ssl-certfile; give one, or take "
-                "--insecure-http where the network itself is private"
+                "Expected TLS beyond this machine, but found no --ssl-certfile. Give one, or take "
+                "--insecure-http where the network itself is private."
             )
         return self
 
@@ -139,5 +143,7 @@ class Settings(DeviceSettings):
     @classmethod
     def _folder(cls, files: Path | None) -> Path | None:
         if files is not None and not files.is_dir():
-            raise ValueError(f"wanted a folder of recordings; found {str(files)!r}; create it")
+            raise ValueError(
+                f"Expected a folder of recordings, but found {str(files)!r}. Create it."
+            )
         return files

@@ -34,8 +34,8 @@ def check_room(folder: Path) -> None:
 def cannot_record(folder: Path, error: OSError) -> CannotRecord:
     """What to tell of a folder that takes no recording."""
     return CannotRecord(
-        f"wanted to write a recording to {folder}; found: {error.strerror or error}; "
-        "make room there, or choose another folder with --data-dir"
+        f"Expected to write a recording to {folder}, but found: {error.strerror or error}. "
+        "Make room there, or choose another folder with --data-dir."
     )
 
 

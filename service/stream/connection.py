@@ -236,7 +236,7 @@ class Connection:
         session = self._sessions().get(asked.session)
         if session is None or session.history is None:
             there = ", ".join(sorted(self._sessions())) or "none"
-            text = f"wanted an open session; found {asked.session!r}; there are: {there}"
+            text = f"Expected an open session, but found {asked.session!r}. There are: {there}."
             return self._say(Error("no_session", text, asked.id))
         if isinstance(asked, Subscribe):
             return [self._subscribe(session, asked)]

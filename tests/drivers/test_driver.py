@@ -17,7 +17,7 @@ def children(error: type[DriverError]) -> list[type[DriverError]]:
 def test_an_error_says_what_was_wanted_what_was_found_and_what_to_do() -> None:
     error = DriverError("a headset", "none", "switch it on")
     assert str(error) == "wanted a headset; found none; switch it on"
-    assert (error.wanted, error.found, error.remedy) == ("a headset", "none", "switch it on")
+    assert (error.expected, error.found, error.remedy) == ("a headset", "none", "switch it on")
 
 
 def test_each_error_stands_in_the_tree_at_the_top() -> None:

@@ -3,7 +3,8 @@
 EDF+ has 16 bits per sample, BDF+ 24. Each channel's physical range is that of its data, rounded
 outwards to the 8 characters that the header has, so that its least significant bit is as fine as
 can be. Both are written without a break (``drivers.formats.gaps`` says what becomes of gaps);
-markers are annotations at their sample's time. Neither format tells who said a marker, nor the device's facts.
+markers are annotations at their sample's time. Neither format tells who said a marker, nor the
+device's facts.
 
 The file's date is that of UNIX timestamps. Others tell no date: then the start is given as unknown,
 as EDF+ asks (``Startdate X``). The person is always unknown.

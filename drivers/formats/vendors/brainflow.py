@@ -157,7 +157,7 @@ def _named(table: Table, board: str, path: Path) -> _Candidate:
     try:
         number = find_board(board).number
     except BadSource as error:
-        raise BadRecording(error.wanted, error.found, "name it with board=") from error
+        raise BadRecording(error.expected, error.found, "name it with board=") from error
     for candidate in _candidates(table.shape[1]):
         if candidate.board.number == number:
             return candidate

@@ -44,8 +44,8 @@ class Network:
     """A network of braindecode, window by window.
 
     Trained with the loss, the weights of labels, AdamW, the cosine, the clipping and the early
-    stopping on the validation that ``models.training.trainer`` has; ``batch`` counts windows. Windows
-    are divided by each channel's median deviation over the training, so that amplitudes stay; left
+    stopping on the validation that ``models.training.trainer`` has; ``batch`` counts windows.
+    Windows are divided by each channel's median deviation over the training, so that amplitudes stay; left
     electrodes come first, as TSception wants them.
     """
 
