@@ -67,7 +67,7 @@ def enter(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 def test_a_container_refuses_to_serve_without_a_token_and_does_all_else() -> None:
     refused = enter("serve", "--host", "0.0.0.0")
     assert refused.returncode == 2
-    assert refused.stderr.startswith("wanted a token")
+    assert refused.stderr.startswith("Expected a token")
     assert enter("serve", "--nonsense", MIMAMBA_TOKEN=CONTROL).stderr.count("No such option") == 1
     assert "mimamba" in enter("--version").stdout
 

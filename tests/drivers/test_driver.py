@@ -16,7 +16,7 @@ def children(error: type[DriverError]) -> list[type[DriverError]]:
 
 def test_an_error_says_what_was_wanted_what_was_found_and_what_to_do() -> None:
     error = DriverError("a headset", "none", "switch it on")
-    assert str(error) == "wanted a headset; found none; switch it on"
+    assert str(error) == "Expected a headset, but found none. Switch it on"
     assert (error.expected, error.found, error.remedy) == ("a headset", "none", "switch it on")
 
 

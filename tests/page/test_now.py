@@ -152,7 +152,9 @@ def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page, 
         expect(index).to_have_count(0)
         shots(page, "login")
         log_in("a-token-that-is-wrong")
-        expect(problem).to_contain_text(words("wanted a token of this service; found another"))
+        expect(problem).to_contain_text(
+            words("Expected a token of this service, but found another")
+        )
         log_in(tokens["view_token"])
         expect(index).not_to_have_text("none")
         expect(login).to_have_count(0)

@@ -45,8 +45,8 @@ class Network:
 
     Trained with the loss, the weights of labels, AdamW, the cosine, the clipping and the early
     stopping on the validation that ``models.training.trainer`` has; ``batch`` counts windows.
-    Windows are divided by each channel's median deviation over the training, so that amplitudes stay; left
-    electrodes come first, as TSception wants them.
+    Windows are divided by each channel's median deviation over the training, so that amplitudes
+    stay; left electrodes come first, as TSception wants them.
     """
 
     carries = False

@@ -139,7 +139,9 @@ def test_who_asks_meanwhile_shares_the_search() -> None:
 
 def test_an_adapter_that_is_off_is_told() -> None:
     with bluez(Adapter(powered=False)):
-        assert trouble() == f"wanted Bluetooth headsets; found an adapter that is off; {SWITCH}"
+        assert (
+            trouble() == f"Expected Bluetooth headsets, but found an adapter that is off. {SWITCH}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -202,5 +204,5 @@ def test_a_program_that_starts_too_late_is_told(
 
 def test_too_short_a_time_is_told() -> None:
     assert trouble(0.1) == (
-        "wanted 1 s or more to listen for Bluetooth headsets; found 0.1 s; scan for longer"
+        "Expected 1 s or more to listen for Bluetooth headsets, but found 0.1 s. Scan for longer"
     )

@@ -169,7 +169,7 @@ OFF = DeviceNotFound("Bluetooth headsets", "an adapter that is off", "switch it 
 NONE = Bluetooth(False, "no adapter; plug one in")
 THERE = Bluetooth(True, "hci0")
 BLOCKED = Bluetooth(True, "hci0, blocked; run: rfkill unblock bluetooth")
-WANTED = "wanted Bluetooth headsets; found"
+WANTED = "Expected Bluetooth headsets, but found"
 
 
 @pytest.mark.parametrize(

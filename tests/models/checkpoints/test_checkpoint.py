@@ -67,7 +67,7 @@ def refused(path: Path | str, *words: str) -> None:
         load_checkpoint(path)
     line = str(info.value)
     assert "\n" not in line
-    assert line.startswith("wanted ")
+    assert line.startswith("Expected ")
     for word in words:
         assert word in line
 

@@ -175,7 +175,7 @@ def test_a_montage_that_a_file_cannot_meet_names_it(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     path = write_bids_recording(write(tmp_path), "sub-03_task-rest", 0)
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="wanted") as told:
+    with pytest.raises(DatasetError, match="Expected") as told:
         Bids(tmp_path).read(ELECTRODES)
     assert str(path) in str(told.value)
 

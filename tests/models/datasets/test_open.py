@@ -74,7 +74,7 @@ def test_people_by_name(root: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "asked", "told"),
     [
-        ("deap", {"people": "s07,s08"}, "wanted s08 in deap; found s07; choose among these"),
+        ("deap", {"people": "s07,s08"}, "Expected s08 in deap, but found s07. Choose among these"),
         (
             "deap",
             {"outputs": "mood"},

@@ -233,7 +233,7 @@ def test_channels_are_taken_by_name(checkpoint: Checkpoint, samples: Samples) ->
 def test_r_is_the_checkpoints_or_0(checkpoint: Checkpoint) -> None:
     assert choose_r(checkpoint, None) == choose_r(checkpoint, 0.75) == 0.75
     assert choose_r(checkpoint, 0.0) == 0.0
-    with pytest.raises(ValueError, match=r"wanted r = 0\.75 or 0.*found 0\.5"):
+    with pytest.raises(ValueError, match=r"Expected r = 0\.75 or 0.*found 0\.5"):
         StreamingDecoder(checkpoint, INFO, 0.5)
 
 

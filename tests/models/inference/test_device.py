@@ -21,7 +21,9 @@ def test_without_cuda_auto_is_the_processor() -> None:
 
 @without_cuda
 def test_without_cuda_what_needs_it_is_refused() -> None:
-    with pytest.raises(NoDevice, match=r"wanted a CUDA device; found .*PyTorch.*; take --device"):
+    with pytest.raises(
+        NoDevice, match=r"Expected a CUDA device, but found .*PyTorch.*. Take --device"
+    ):
         find_device("cuda")
     with pytest.raises(NoDevice, match=r"device for --precision tf32; found .*; leave --precision"):
         find_device("auto", "tf32")
@@ -55,7 +57,9 @@ def test_a_device_that_fails_gives_way_unless_it_is_required(
     network = make(SMALL, torch.float32)
     assert Device("cuda").stepper(network) is None
     assert "models run on the processor, not the CUDA device; found" in caplog.text
-    with pytest.raises(NoDevice, match="wanted a CUDA device that steps the model; found that"):
+    with pytest.raises(
+        NoDevice, match="Expected a CUDA device that steps the model, but found that"
+    ):
         Device("cuda", required=True).stepper(network)
 
 

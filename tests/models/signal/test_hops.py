@@ -214,7 +214,9 @@ def test_going_back_within_an_epoch_is_refused_and_changes_nothing() -> None:
     first, second = Track.noise(1500).chunks([800])
     cut = cutter()
     cut.feed(first)
-    with pytest.raises(ValueError, match="wanted a chunk from sample 800 on; found one from 0;"):
+    with pytest.raises(
+        ValueError, match=r"Expected a chunk from sample 800 on, but found one from 0."
+    ):
         cut.feed(first)
     assert same(cut.feed(second), Track.noise(1500).hops()[-len(cut_hops(800, 1500)) :])
 
@@ -301,7 +303,7 @@ def test_a_bridge_is_not_looked_at_for_quality() -> None:
 
 @pytest.mark.parametrize(("rows", "names"), [((0, 3), NAMES), ((-1, 0), NAMES), ((0,), NAMES)])
 def test_rows_that_do_not_fit_are_refused(rows: tuple[int, ...], names: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="wanted rows under 3, each with a name"):
+    with pytest.raises(ValueError, match="Expected rows under 3, each with a name"):
         HopCutter(CONFIG, source(), rows, names)
 
 

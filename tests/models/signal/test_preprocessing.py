@@ -144,7 +144,7 @@ def test_the_delay_is_that_of_a_burst_of_alpha(sfreq: float) -> None:
 
 @pytest.mark.parametrize("sfreq", [80, 0, -1, np.nan, np.inf, 1e9])
 def test_a_source_of_an_impossible_rate_is_refused(sfreq: float) -> None:
-    with pytest.raises(SignalError, match="wanted a source of 88 to 12800 Hz"):
+    with pytest.raises(SignalError, match="Expected a source of 88 to 12800 Hz"):
         SignalPath(SignalConfig(), sfreq)
 
 
@@ -171,7 +171,7 @@ def test_a_hop_of_too_few_samples_is_refused() -> None:
     ],
 )
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(SignalError, match=r"^wanted .*; found .*; "):
+    with pytest.raises(SignalError, match=r"^Expected .*, but found .*. "):
         SignalConfig(**wrong)
 
 

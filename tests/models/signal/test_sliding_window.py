@@ -127,5 +127,7 @@ def test_going_back_within_an_epoch_is_refused() -> None:
     quarters = SlidingWindow(INFO)
     first, second = cut(NOISE[:100], np.ones(100, np.bool_), [50])
     quarters.feed(second)
-    with pytest.raises(ValueError, match="wanted a chunk from sample 100 on; found one from 0;"):
+    with pytest.raises(
+        ValueError, match=r"Expected a chunk from sample 100 on, but found one from 0."
+    ):
         quarters.feed(first)

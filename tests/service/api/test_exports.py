@@ -67,7 +67,7 @@ def test_what_cannot_be_exported_is_told(service: Live, folder: Path) -> None:
     before = sorted(folder.iterdir())
     for place, status, told in (
         ("large/export?format=edf", 422, "1e+30"),
-        ("broken/export?format=csv", 422, "wanted"),
+        ("broken/export?format=csv", 422, "Expected"),
         ("made/export?format=xdf", 422, "format"),
         ("made/export", 422, "format"),
         ("absent/export?format=csv", 404, "absent"),

@@ -160,7 +160,7 @@ def test_what_was_changed_is_what_is_read(marked: Path) -> None:
         ({"marker": "gone"}, "2 of 'go', 1 of 'stop'"),
         ({"marker": "go", "nth": 3}, "number 3"),
         ({"marker": "go", "position": 1}, "take one out"),
-        ({"nth": 2}, "wanted a marker"),
+        ({"nth": 2}, "Expected a marker"),
         ({"speed": 65}, "less than or equal to 64"),
         ({"speed": "fast"}, "'max'"),
         ({"pause": True}, "Extra inputs"),
@@ -248,7 +248,7 @@ def test_from_the_terminal(marked: Path) -> None:
             assert found in said
     code, said = control("replay-2")
     assert code == 2
-    assert "wanted a service" in said
+    assert "Expected a service" in said
 
 
 def test_many_markers_do_not_hold_up_the_event_loop() -> None:
@@ -310,9 +310,9 @@ def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
 
 
 def assert_one_line(url: str) -> None:
-    with pytest.raises(ControlRefused, match=r"wanted .+; found .+"):
+    with pytest.raises(ControlRefused, match=r"Expected .+, but found .+"):
         play(url, "replay-1", {})
     done = CliRunner().invoke(app, ["control", "replay-1", "--url", url])
     assert done.exit_code == 2
-    assert done.output.startswith("mimamba: wanted ")
+    assert done.output.startswith("mimamba: Expected ")
     assert done.output.count("\n") == 1

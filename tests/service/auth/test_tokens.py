@@ -27,7 +27,7 @@ def test_a_token_has_its_scope_and_no_other_has_one() -> None:
 
 @pytest.mark.parametrize("token", ["", "short", "with spaces in its midst", "ümläut-is-no-header"])
 def test_what_is_no_token_is_told_without_telling_it(token: str) -> None:
-    with pytest.raises(BadToken, match=r"wanted .+; found .+; .+") as caught:
+    with pytest.raises(BadToken, match=r"Expected .+, but found .+. .+") as caught:
         Tokens(control=token)
     assert not token or token not in str(caught.value)
 
@@ -81,7 +81,7 @@ def test_a_file_without_tokens_is_told_in_one_line(content: bytes | None, tmp_pa
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BadToken, match=r"wanted .+; found.+; correct") as caught:
+    with pytest.raises(BadToken, match=r"Expected .+, but found.+. Correct") as caught:
         read_tokens(path)
     assert "\n" not in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_a_file_without_tokens_is_told_in_one_line(content: bytes | None, tmp_pa
     ],
 )
 def test_a_bind_that_is_not_safe_is_one_line(flags: dict[str, object], words: str) -> None:
-    with pytest.raises(CannotServe, match=r"wanted .+; found .+; .+") as caught:
+    with pytest.raises(CannotServe, match=r"Expected .+, but found .+. .+") as caught:
         make_settings({**flags, "token": CONTROL})
     assert words in str(caught.value)
     assert CONTROL not in str(caught.value)

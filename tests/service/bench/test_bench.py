@@ -146,7 +146,7 @@ def test_what_cannot_be_run_is_one_line_and_the_rest_is_measured(
     told = CliRunner().invoke(app, [*asked, "--json", str(file)])
     assert told.exit_code == 0
     last = told.stdout.splitlines()[-1]
-    assert last.startswith("mne-lsl: not run: wanted MNE-LSL beside; found ")
+    assert last.startswith("mne-lsl: not run: Expected MNE-LSL beside, but found ")
     written = msgspec.json.decode(file.read_bytes())
     assert written["figures"].keys() == {"signal"}
     assert last == f"mne-lsl: not run: {written['not_run']['mne-lsl']}"

@@ -24,7 +24,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @without_cuda
 def test_without_a_device_it_says_why() -> None:
-    with pytest.raises(NotRun, match=r"wanted a CUDA device; found .*PyTorch.*; run it on a mach"):
+    with pytest.raises(
+        NotRun, match=r"Expected a CUDA device, but found .*PyTorch.*. Run it on a mach"
+    ):
         cuda.measure(1.0)
 
 

@@ -211,7 +211,7 @@ def chunk_of(first: int, epoch: int) -> Chunk:
 
 @pytest.mark.parametrize("target", ["", "host", ":9000", "127.0.0.1:", "h:99999", "h:x", "a/b:1"])
 def test_what_is_no_place_is_told_in_one_line(target: str) -> None:
-    with pytest.raises(CannotSend, match=r"wanted HOST:PORT .+; found .+; give"):
+    with pytest.raises(CannotSend, match=r"Expected HOST:PORT .+, but found .+. Give"):
         find_address(target)
     done = CliRunner().invoke(app, ["serve", "--port", "0", "--osc-out", target])
     assert (done.exit_code, done.output.count("\n")) == (2, 1)

@@ -117,7 +117,7 @@ def assert_one_line(stdout: str, stderr: str) -> None:
     assert "Traceback" not in stderr
     lines = [line for line in stderr.splitlines() if line.startswith("mimamba: ")]
     assert lines, stderr
-    assert re.search(r"wanted .+; found.+; .+", lines[0]), lines[0]
+    assert re.search(r"Expected .+, but found.+. .+", lines[0]), lines[0]
     assert stdout == ""
 
 

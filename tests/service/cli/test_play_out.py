@@ -105,5 +105,5 @@ def test_a_mistake_is_one_line() -> None:
     with running("simulate", "--to", "lsl", "--scenario", "panic") as process:
         _, said = process.communicate(timeout=EVENTUALLY)
     assert process.returncode == 2
-    assert said.startswith("mimamba: wanted ")
+    assert said.startswith("mimamba: Expected ")
     assert said.count("\n") == 1

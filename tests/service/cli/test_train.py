@@ -191,7 +191,7 @@ def _interrupt(*_: object) -> None:
         ("evaluate bids --root {root} --out {data}/taken.safetensors", "--out"),
         (
             "evaluate bids --root {root} --out {data}/new --people sub-01 --protocol subject",
-            "subject: wanted every label of at least 3 people",
+            "subject: Expected every label of at least 3 people",
         ),
     ],
 )

@@ -128,7 +128,7 @@ async def test_a_session_that_is_opened_again_is_followed_again() -> None:
 
 
 async def test_nobody_there_is_told_in_one_line() -> None:
-    with pytest.raises(ServiceUnreachable, match=r"wanted .+; found.+; start one"):
+    with pytest.raises(ServiceUnreachable, match=r"Expected .+, but found.+. Start one"):
         async with Client("http://127.0.0.1:9"):
             pass
 
@@ -138,12 +138,12 @@ NO_ADDRESSES = ["http://[", "localhost:abc", "localhost:99999", "http://", "", "
 
 @pytest.mark.parametrize("url", NO_ADDRESSES)
 def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
-    with pytest.raises(ServiceUnreachable, match=r"wanted .+; found .+; give"):
+    with pytest.raises(ServiceUnreachable, match=r"Expected .+, but found .+. Give"):
         stream_url(url)
     for command in (["watch", url], ["acquire", "--source", "simulate://", "--to", url]):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 2
-        assert done.output.startswith("mimamba: wanted the address")
+        assert done.output.startswith("mimamba: Expected the address")
         assert done.output.count("\n") == 1
 
 
@@ -158,7 +158,7 @@ async def test_a_server_of_another_kind_is_told_in_one_line(frame: str | bytes) 
     async with serve(greet, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with asyncio.timeout(PATIENCE), Client(f"127.0.0.1:{port}") as client:
-            with pytest.raises(ServiceUnreachable, match="wanted a mimamba service") as caught:
+            with pytest.raises(ServiceUnreachable, match="Expected a mimamba service") as caught:
                 async for _ in client:
                     pass
     assert str(caught.value).isprintable()

@@ -49,7 +49,7 @@ def test_foreign_hosts_and_origins_are_refused(host: str, origin: str | None) ->
     refused = refusal(headers, {"lab.example"})
     assert refused is not None
     assert refused[0] == ("host" if origin is None else "origin")
-    assert "wanted" in refused[1]
+    assert "Expected" in refused[1]
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
         assert (code, "found 'P02'" in said) == (2, True)
     assert ask("delete", "P02", "--confirm", "P02")[0] == 2
     code, said = ask("delete", "P02", said="P02\n")  # nobody is asked to confirm what cannot be
-    assert (code, said) == (2, "mimamba: wanted a person; found nobody named 'P02'\n")
+    assert (code, said) == (2, "mimamba: Expected a person, but found nobody named 'P02'\n")
     people.name("P02")
     before = ["people", "--data-dir", str(tmp_path), "delete", "P02", "--confirm", "P02"]
     assert CliRunner().invoke(app, before).output == "deleted: person P02\n"

@@ -114,7 +114,7 @@ def test_what_is_no_recording_is_told_and_leaves_nothing(
         ("empty.csv", b"", "empty file: empty.csv"),
         ("noise.edf", random, "no known format in noise.edf"),
         ("page.csv", b"<html>\n" * 90, "text of no known format"),
-        ("cut.edf", whole[:300], "wanted"),
+        ("cut.edf", whole[:300], "Expected"),
         ("cut.xdf", b"XDF:" + random, "cut.xdf"),
         ("noise.parquet", b"PAR1" + random + b"PAR1", "noise.parquet"),
         ("a.vhdr", b"Brain Vision Data Exchange Header File Version 1.0\n", "two files more"),

@@ -82,7 +82,7 @@ async def test_what_cannot_be_opened_is_refused_and_the_others_go_on(tmp_path: P
             answer = service.http.post("/v1/sessions", json={"source": source})
             assert answer.status_code == status, answer.text
             assert answer.headers["content-type"] == "application/problem+json"
-            assert "wanted" in answer.json()["detail"]
+            assert "Expected" in answer.json()["detail"]
         assert service.http.post("/v1/sessions", json={"colour": 1}).status_code == 422
         assert service.http.get("/v1/sessions/nobody").status_code == 404
         assert service.http.delete("/v1/sessions/nobody").status_code == 404

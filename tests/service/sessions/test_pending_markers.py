@@ -113,7 +113,10 @@ def test_of_too_many_the_first_wait_no_longer() -> None:
 
 @pytest.mark.parametrize("label", ["", "x" * 257, "a\nb", "\x00", "\x1b[2J", "a\x85"])
 def test_what_is_no_label_is_refused(label: str) -> None:
-    with staged(None) as stage, pytest.raises(BadLabel, match=r"wanted a label .+; found .+;"):
+    with (
+        staged(None) as stage,
+        pytest.raises(BadLabel, match=r"Expected a label .+, but found .+."),
+    ):
         set_marker(stage.session, label, None, "api")
 
 
@@ -123,7 +126,10 @@ def test_a_time_that_makes_no_sense_is_refused(
 ) -> None:
     now = local_clock()
     monkeypatch.setattr("mimamba.service.sessions.markers.local_clock", lambda: now)
-    with staged(None) as stage, pytest.raises(BadTimestamp, match=r"wanted a time .+; found .+;"):
+    with (
+        staged(None) as stage,
+        pytest.raises(BadTimestamp, match=r"Expected a time .+, but found .+."),
+    ):
         set_marker(stage.session, "x", now + ahead, "api")
 
 
@@ -277,6 +283,6 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
         udp_port = taken.getsockname()[1]
         done = CliRunner().invoke(app, ["serve", "--port", "0", "--udp-markers", str(udp_port)])
         assert (done.exit_code, done.output.count("\n")) == (2, 1)
-        assert done.output.startswith("mimamba: wanted markers at UDP port")
+        assert done.output.startswith("mimamba: Expected markers at UDP port")
         with pytest.raises(CannotListen):
             bind_datagrams(udp_port)

@@ -48,7 +48,9 @@ def test_the_environment_names_a_device(monkeypatch: pytest.MonkeyPatch) -> None
     settings = make_settings({})
     assert (settings.device, settings.precision) == ("cuda", "bf16")
     assert make_settings({"device": "cpu"}).device == "cpu"
-    with pytest.raises(CannotServe, match="device: wanted 'auto', 'cpu' or 'cuda'; found 'gpu'"):
+    with pytest.raises(
+        CannotServe, match="device: Expected 'auto', 'cpu' or 'cuda', but found 'gpu'"
+    ):
         make_settings({"device": "gpu"})
 
 
@@ -56,8 +58,8 @@ def test_the_environment_names_a_device(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--device", "cuda"], "wanted a CUDA device; found"),
-        (["--precision", "tf32"], "wanted a CUDA device for --precision tf32; found"),
+        (["--device", "cuda"], "Expected a CUDA device, but found"),
+        (["--precision", "tf32"], "Expected a CUDA device for --precision tf32, but found"),
     ],
 )
 def test_a_device_that_is_not_there_is_one_line(flags: list[str], said: str) -> None:

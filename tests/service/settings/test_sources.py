@@ -50,8 +50,8 @@ def test_each_setting_says_where_it_came_from(file: Path, monkeypatch: pytest.Mo
     [
         ("prot = 1\n", "found the key 'prot'; did you mean 'port'"),
         ("data-dir = 'x'\n", "did you mean 'data_dir'"),
-        ("port = \n", "wanted TOML in"),
-        ("name = 'caf\udce9'\n", "wanted TOML in"),
+        ("port = \n", "Expected TOML in"),
+        ("name = 'caf\udce9'\n", "Expected TOML in"),
     ],
 )
 def test_a_file_that_is_none_is_one_line(file: Path, text: str, said: str) -> None:
@@ -64,13 +64,13 @@ def test_a_file_that_is_none_is_one_line(file: Path, text: str, said: str) -> No
 
 def test_a_value_that_is_none_names_the_file(file: Path) -> None:
     file.write_text("port = 'many'\n")
-    with pytest.raises(CannotServe, match=f"{file}: port: wanted .*; found 'many'"):
+    with pytest.raises(CannotServe, match=f"{file}: port: Expected .*, but found 'many'"):
         make_settings({}, file)
 
 
 def test_a_token_that_is_no_text_is_not_told(file: Path) -> None:
     file.write_text("token = 1234567890123456\n")
-    with pytest.raises(CannotServe, match="token: wanted") as caught:
+    with pytest.raises(CannotServe, match="token: Expected") as caught:
         make_settings({}, file)
     assert "1234" not in str(caught.value)
 
@@ -110,15 +110,15 @@ def test_commands_without_a_service_ask_no_more_than_where_files_lie(
         assert ended.exit_code == 0, (line, ended.output)
     ended = CliRunner().invoke(app, ["serve"])
     assert ended.exit_code == 2
-    assert "port: wanted" in ended.stderr
+    assert "port: Expected" in ended.stderr
     monkeypatch.delenv("MIMAMBA_PORT")
     ended = CliRunner().invoke(app, ["serve"])
     assert ended.exit_code == 2
-    assert "wanted TLS beyond this machine" in ended.stderr
+    assert "Expected TLS beyond this machine" in ended.stderr
     monkeypatch.setenv("MIMAMBA_DATA_DIR", str(file))
     ended = CliRunner().invoke(app, ["recordings"])
     assert ended.exit_code == 2
-    assert "wanted a folder for recordings" in ended.stderr
+    assert "Expected a folder for recordings" in ended.stderr
 
 
 def test_the_command_shows_what_is_in_force(file: Path) -> None:

@@ -143,7 +143,7 @@ async def test_nonsense_is_answered_and_the_conversation_goes_on(
         await client.socket.send(frame)
         error = await client.find(Error)
         assert error.code == code
-        assert "wanted" in error.message
+        assert "Expected" in error.message
         await client.say(Ping(3))
         assert (await client.find(Pong)).t == 3
 
