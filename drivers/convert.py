@@ -103,7 +103,7 @@ def _extra(what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise LibraryMissing(
-            what, f"not installed ({error.name})", "pip install 'mimamba[files]'"
+            what, f"not installed ({error.name})", "install it: pip install 'mimamba[files]'"
         ) from error
 
 

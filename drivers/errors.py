@@ -32,7 +32,8 @@ class Mismatch(UserError):
 
     def __str__(self) -> str:
         remedy = self.remedy[:1].upper() + self.remedy[1:]
-        return f"Expected {self.expected}, but found {self.found}. {remedy}."
+        stop = "" if remedy.endswith(("?", ".")) else "."
+        return f"Expected {self.expected}, but found {self.found}. {remedy}{stop}"
 
 
 class DriverError(Mismatch):

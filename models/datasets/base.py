@@ -48,7 +48,7 @@ class Trial:
     def __post_init__(self) -> None:
         if self.data.ndim != 2 or self.index.shape != self.data.shape[:1]:
             raise ValueError(
-                f"Expected data (n_times, n_channels) and an index (n_times,); "
+                f"Expected data (n_times, n_channels) and an index (n_times,), but "
                 f"found {self.data.shape} and {self.index.shape}."
             )
 

@@ -222,7 +222,7 @@ def _recordings(root: Path) -> list[Found]:
         raise LibraryMissing(
             "mne-bids, which finds the files of BIDS",
             f"not installed ({error.name})",
-            "pip install 'mimamba[files]'",
+            "install it: pip install 'mimamba[files]'",
         ) from error
     choice = {"datatypes": "eeg", "suffixes": "eeg", "extensions": EXTENSIONS}
     found = [

@@ -44,8 +44,8 @@ def choose_r(checkpoint: Checkpoint, r: float | None) -> float:
     """
     if r not in (None, 0, checkpoint.r):
         raise ValueError(
-            f"Expected r = {checkpoint.r:g} or 0, which {checkpoint.name} was trained with; "
-            f"found {r:g}; choose one of these."
+            f"Expected r = {checkpoint.r:g} or 0, which {checkpoint.name} was trained with, but "
+            f"found {r:g}. Choose one of these."
         )
     return checkpoint.r if r is None else r
 

@@ -105,7 +105,7 @@ class HopCutter:
     ) -> None:
         if len(rows) != len(names) or not all(0 <= row < info.n_channels for row in rows):
             raise ValueError(
-                f"Expected rows under {info.n_channels}, each with a name; "
+                f"Expected rows under {info.n_channels}, each with a name, but "
                 f"found rows {list(rows)} and names {list(names)}."
             )
         self._config = config

@@ -85,6 +85,6 @@ def _below(place: str, files: Path | None) -> Path:
 def _check_port(port: str | None) -> None:
     if port is not None and (".." in port or not re.fullmatch(SERIAL_PORT, port)):
         raise NotAdmitted(
-            "Expected a serial port (/dev/tty.., /dev/cu..., /dev/serial/.. or COM and a number); "
-            "found another name; correct it, or open this source with mimamba serve --source."
+            "Expected a serial port (/dev/tty.., /dev/cu..., /dev/serial/.. or COM and a number), "
+            "but found another name. Correct it, or open this source with mimamba serve --source."
         )

@@ -66,8 +66,8 @@ def check_token(token: str) -> str:
     """The token, if it is one; raises BadToken."""
     if len(token) < SHORTEST or not all("!" <= each <= "~" for each in token):
         raise BadToken(
-            f"Expected a token of {SHORTEST} or more letters, digits and signs without spaces; "
-            f"found one of {len(token)} characters; make one with: openssl rand -hex 32."
+            f"Expected a token of {SHORTEST} or more letters, digits and signs without spaces, but "
+            f"found one of {len(token)} characters. Make one with: openssl rand -hex 32."
         )
     return token
 

@@ -80,7 +80,7 @@ def load() -> Any:
     try:
         import mne_lsl.stream
     except (ImportError, OSError) as error:  # the second: a library of its own does not load
-        raise NotRun("MNE-LSL beside", str(error), "pip install mne-lsl") from None
+        raise NotRun("MNE-LSL beside", str(error), "install it: pip install mne-lsl") from None
     return mne_lsl
 
 

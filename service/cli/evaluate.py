@@ -131,5 +131,5 @@ def _check_extra() -> None:
         raise LibraryMissing(
             "matplotlib, for the picture of an evaluation",
             f"not installed ({error.name})",
-            "pip install 'mimamba[train]'",
+            "install it: pip install 'mimamba[train]'",
         ) from error

@@ -209,8 +209,8 @@ class People:
     def _path(self, name: str) -> Path:
         if not re.fullmatch(NAME, name):
             raise PersonRefused(
-                "Expected a pseudonym of up to 81 letters, digits, '-', '_' and '.'; "
-                f"found {name!r}; choose another."
+                "Expected a pseudonym of up to 81 letters, digits, '-', '_' and '.', but "
+                f"found {name!r}. Choose another."
             )
         return self._folder / f"{name}.json"
 

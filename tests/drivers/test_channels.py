@@ -54,16 +54,16 @@ def test_names_and_numbers_say_the_same(order: list[str]) -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("channels=Cz", "channel Cz; found 4 channels: TP9, AF7, AF8, TP10"),
+        ("channels=Cz", "channel Cz, but found 4 channels: TP9, AF7, AF8, TP10"),
         ("channels=0", "channel 0"),
         ("channels=5", "channel 5"),
         ("channels=-1", "channel -1"),
         ("channels=", "4 channels"),
         ("channels=AF7,,AF8", "4 channels"),
-        ("channels=AF7,2", "different channels; found AF7,AF7"),
-        ("names=a,b", r"as many names as channels \(4\); found 2"),
+        ("channels=AF7,2", "different channels, but found AF7,AF7"),
+        ("names=a,b", r"as many names as channels \(4\), but found 2"),
         ("names=a,b,c,a", "different names"),
-        ("channels=1,2&names=muse", r"channels \(2\); found 4"),
+        ("channels=1,2&names=muse", r"channels \(2\), but found 4"),
     ],
 )
 def test_what_cannot_be_picked(query: str, said: str) -> None:

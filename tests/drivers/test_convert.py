@@ -151,10 +151,10 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "module", "out"),
     [
-        ("edfio", "edf", "made.edf"),
-        ("edfio", "edf", "made.bdf"),
-        ("pyarrow", "parquet", "made.parquet"),
-        ("mne_bids", "bids", "bids:ds?subject=01&task=rest"),
+        ("edfio", "edf.writer", "made.edf"),
+        ("edfio", "edf.writer", "made.bdf"),
+        ("pyarrow", "tables.parquet_writer", "made.parquet"),
+        ("mne_bids", "bids_writer", "bids:ds?subject=01&task=rest"),
     ],
 )
 def test_a_missing_library_is_one_line(
@@ -162,7 +162,7 @@ def test_a_missing_library_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.delitem(sys.modules, f"mimamba.drivers.writers.{module}", raising=False)
+    monkeypatch.delitem(sys.modules, f"mimamba.drivers.formats.{module}", raising=False)
     with pytest.raises(LibraryMissing, match=r"pip install 'mimamba\[files\]'"):
         export(recording(), out)
     assert list(tmp_path.iterdir()) == []

@@ -5,23 +5,23 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from mimamba.drivers import driver
+from mimamba.drivers import errors
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import DriverError
 
 
 def children(error: type[DriverError]) -> list[type[DriverError]]:
-    return [child for child in error.__subclasses__() if child.__module__ == driver.__name__]
+    return [child for child in error.__subclasses__() if child.__module__ == errors.__name__]
 
 
 def test_an_error_says_what_was_wanted_what_was_found_and_what_to_do() -> None:
     error = DriverError("a headset", "none", "switch it on")
-    assert str(error) == "Expected a headset, but found none. Switch it on"
+    assert str(error) == "Expected a headset, but found none. Switch it on."
     assert (error.expected, error.found, error.remedy) == ("a headset", "none", "switch it on")
 
 
 def test_each_error_stands_in_the_tree_at_the_top() -> None:
-    tree = str(driver.__doc__)
+    tree = str(errors.__doc__)
     assert children(DriverError)
     for error in children(DriverError):
         assert f" {error.__name__} " in tree

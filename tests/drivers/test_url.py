@@ -88,7 +88,7 @@ def test_a_choice() -> None:
 def test_what_nobody_took_is_refused() -> None:
     parsed = source("seed=1&sede=2")
     parsed.whole("seed", 0, 0, 9)
-    with pytest.raises(BadSource, match=r"\(seed\); found sede"):
+    with pytest.raises(BadSource, match=r"\(seed\), but found sede"):
         parsed.finish()
     parsed.text("sede")
     parsed.finish()

@@ -45,7 +45,9 @@ def _load(path: Path) -> tuple[RecordingMetadata, tuple[Marker, ...], Any]:
         from pyarrow import parquet
     except ImportError as error:
         raise LibraryMissing(
-            "pyarrow, to read Parquet", "it is not installed", "pip install 'mimamba[files]'"
+            "pyarrow, to read Parquet",
+            "it is not installed",
+            "install it: pip install 'mimamba[files]'",
         ) from error
     from mimamba.drivers.formats.tables.parquet_writer import FACTS, MARKERS
 

@@ -89,7 +89,7 @@ def load_models() -> ModuleType:
             raise NetworkUnavailable(
                 f"braindecode, for {', '.join(NAMES)}",
                 f"{error}",
-                "pip install 'mimamba[rivals]'",
+                "install it: pip install 'mimamba[rivals]'",
             ) from error
 
 

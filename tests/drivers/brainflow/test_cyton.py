@@ -174,7 +174,7 @@ def test_a_converter_that_hangs_is_a_lost_link() -> None:
 def test_a_board_that_is_off_is_not_found() -> None:
     with Cyton() as cyton:
         cyton.mute()
-        with pytest.raises(DeviceNotFound, match="switch the board on"):
+        with pytest.raises(DeviceNotFound, match="Switch the board on"):
             open_driver(url(cyton)).__enter__()
         cyton.resume()
         with open_driver(url(cyton)) as driver:

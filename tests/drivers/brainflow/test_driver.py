@@ -171,7 +171,7 @@ def test_the_supervisor_reconnects_the_board() -> None:
 def test_a_headset_without_bluetooth(board: str) -> None:
     if Path("/sys/class/bluetooth").is_dir():
         pytest.skip("this machine has a Bluetooth adapter")
-    with pytest.raises(DeviceNotFound, match="switch Bluetooth on"):
+    with pytest.raises(DeviceNotFound, match="Switch Bluetooth on"):
         open_driver(f"brainflow://{board}").__enter__()
 
 

@@ -30,6 +30,10 @@ LONG = 30.0
 """Seconds after which what should come is not awaited any more; searches are broken off before."""
 
 
+def sentence(remedy: str) -> str:
+    return f"{remedy[:1].upper()}{remedy[1:]}."
+
+
 def heard_once(enough: Callable[[ScanResult], bool], search: BluetoothScan) -> ScanResult:
     """What was heard once it is enough, or once the search has ended."""
     end = time.monotonic() + LONG
@@ -140,17 +144,21 @@ def test_who_asks_meanwhile_shares_the_search() -> None:
 def test_an_adapter_that_is_off_is_told() -> None:
     with bluez(Adapter(powered=False)):
         assert (
-            trouble() == f"Expected Bluetooth headsets, but found an adapter that is off. {SWITCH}"
+            trouble()
+            == f"Expected Bluetooth headsets, but found an adapter that is off. {sentence(SWITCH)}"
         )
 
 
 @pytest.mark.parametrize(
     ("adapter", "words"),
     [
-        (None, "found no adapter; plug one in"),
+        (None, "found no adapter. Plug one in"),
         (Adapter(roles=("peripheral",)), "found an adapter without Bluetooth Low Energy"),
-        (Adapter(refusal="org.bluez.Error.NotReady"), f"an adapter that is off; {SWITCH}"),
-        (Adapter(refusal="org.bluez.Error.NotAuthorized"), f"no permission; {ALLOW}"),
+        (
+            Adapter(refusal="org.bluez.Error.NotReady"),
+            f"an adapter that is off. {sentence(SWITCH)}",
+        ),
+        (Adapter(refusal="org.bluez.Error.NotAuthorized"), f"no permission. {sentence(ALLOW)}"),
         (Adapter(refusal="org.bluez.Error.Failed"), "org.bluez.Error.Failed] it is so"),
     ],
     ids=["none", "no low energy", "not ready", "not allowed", "fails"],
@@ -162,16 +170,16 @@ def test_what_keeps_bluez_from_scanning_is_told(adapter: Adapter | None, words: 
 
 def test_a_bus_without_bluez_is_told() -> None:
     with system_bus():
-        assert f"found no BlueZ, which does Linux's Bluetooth; {START}" in trouble()
+        assert f"found no BlueZ, which does Linux's Bluetooth. {sentence(START)}" in trouble()
 
 
 def test_a_bus_that_allows_nothing_is_told() -> None:
     with system_bus(calls="deny"):
-        assert f"found no permission; {ALLOW}" in trouble()
+        assert f"found no permission. {sentence(ALLOW)}" in trouble()
 
 
 def test_no_bus_is_told() -> None:
-    assert "found no system D-Bus (No such file or directory); install" in trouble()
+    assert "found no system D-Bus (No such file or directory). Install" in trouble()
 
 
 def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,5 +212,5 @@ def test_a_program_that_starts_too_late_is_told(
 
 def test_too_short_a_time_is_told() -> None:
     assert trouble(0.1) == (
-        "Expected 1 s or more to listen for Bluetooth headsets, but found 0.1 s. Scan for longer"
+        "Expected 1 s or more to listen for Bluetooth headsets, but found 0.1 s. Scan for longer."
     )

@@ -180,8 +180,8 @@ WANTED = "Expected Bluetooth headsets, but found"
         (THERE, OFF, replace(THERE, problem=str(OFF))),
         (THERE, NO_BUS, replace(THERE, problem=str(NO_BUS))),
         # What the system's own list says is the cause of what the search met,
-        (NONE, NO_BUS, replace(NONE, problem=f"{WANTED} no adapter; plug one in")),
-        (BLOCKED, OFF, replace(BLOCKED, problem=f"{WANTED} {BLOCKED.detail}")),
+        (NONE, NO_BUS, replace(NONE, problem=f"{WANTED} no adapter; plug one in.")),
+        (BLOCKED, OFF, replace(BLOCKED, problem=f"{WANTED} {BLOCKED.detail}.")),
         # but a container's list may lack what its BlueZ has.
         (NONE, OFF, Bluetooth(True, "an adapter that is off", str(OFF))),
     ],

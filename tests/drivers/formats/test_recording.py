@@ -180,5 +180,5 @@ def test_a_file_too_large_for_memory(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"timestamps,TP9\n")
         file.truncate(LARGEST + 1)
-    with pytest.raises(BadRecording, match="split the file"):
+    with pytest.raises(BadRecording, match="Split the file"):
         read_recording(path)

@@ -354,8 +354,8 @@ def test_a_liblsl_that_does_not_load_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "liblsl.so"
     broken.write_text("no library")
     program = (
-        "from drivers import open_driver\n"
-        "from mimamba.drivers.driver import LibraryMissing\n"
+        "from mimamba.drivers.open import open_driver\n"
+        "from mimamba.drivers.errors import LibraryMissing\n"
         "try:\n    open_driver('lsl://?name=x').__enter__()\n"
         "except LibraryMissing as error:\n    print(error)\n"
     )

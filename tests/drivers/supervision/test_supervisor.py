@@ -246,7 +246,7 @@ def test_each_failed_attempt_is_told_with_its_reason() -> None:
     details = [change.detail for change in bench.changes if change.state == "retrying"]
     for detail, said in zip(
         details,
-        ["battery", "switch it on", "ZeroDivisionError", "no sample within 0.4 s", "no connection"],
+        ["battery", "Switch it on", "ZeroDivisionError", "no sample within 0.4 s", "no connection"],
         strict=True,
     ):
         assert said in detail
@@ -274,7 +274,7 @@ def test_another_device_is_not_taken_for_the_first(other: StreamInfo) -> None:
 def test_the_first_connection_is_not_retried() -> None:
     error = DeviceNotFound("a headset", "none", "switch it on")
     bench = Bench([Scripted(on_enter=error)])
-    with pytest.raises(DeviceNotFound, match="switch it on"):
+    with pytest.raises(DeviceNotFound, match="Switch it on"):
         bench.take(1)
     assert bench.changes == []
 

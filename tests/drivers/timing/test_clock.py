@@ -38,7 +38,7 @@ def test_it_stands_in_where_the_library_does_not_load() -> None:
     code = (
         "import sys, time\n"
         "sys.modules['pylsl'] = None\n"  # importing it raises ImportError
-        "from drivers import clock\n"
+        "from mimamba.drivers.timing import clock\n"
         "assert clock._clock is time.perf_counter\n"
         "assert clock.local_clock() > 0.0\n"
     )

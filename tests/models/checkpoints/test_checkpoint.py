@@ -191,7 +191,7 @@ def test_a_name_is_the_packages_first_then_one_of_the_folder(tmp_path: Path) -> 
     save_checkpoint(tmp_path / "demo.safetensors", HEADER, network())
     assert load_checkpoint("own", tmp_path).sha256 == saved.sha256
     assert load_checkpoint("demo", tmp_path).sha256 == load_checkpoint("demo").sha256
-    with pytest.raises(CheckpointError, match="your own demo, own;"):
+    with pytest.raises(CheckpointError, match=r"your own demo, own."):
         load_checkpoint("none", tmp_path)
     refused("own", "own")
 

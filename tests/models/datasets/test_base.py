@@ -77,7 +77,9 @@ def test_relabelled_keeps_rest_the_very_trial() -> None:
 def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
     samples = np.zeros((5, 2))
     samples[3, 1] = value
-    with pytest.raises(DatasetError, match=r"here\.mat; found one that is no number in a of s01"):
+    with pytest.raises(
+        DatasetError, match=r"here\.mat, but found one that is no number in a of s01"
+    ):
         unbroken(HERE, "s01", "a", samples, (0,))
 
 

@@ -130,12 +130,15 @@ def test_a_gap_stays_one_and_an_event_inside_it_is_no_trial(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (BidsOptions(tasks=("play",)), "the task play; found rest, work"),
-        (BidsOptions(rest="sleep"), "the task sleep; found rest, work"),
-        (BidsOptions(classes=("rest", "x")), "the label x; found rest, work"),
-        (BidsOptions("participants:mood"), "a column mood in .*; found participant_id, sex"),
-        (BidsOptions("scans:mood"), "files such as sub-01_scans.tsv; found none"),
-        (BidsOptions("trial_type"), "trial_type in .*rest_run-2_events.tsv; found no such file"),
+        (BidsOptions(tasks=("play",)), "the task play, but found rest, work"),
+        (BidsOptions(rest="sleep"), "the task sleep, but found rest, work"),
+        (BidsOptions(classes=("rest", "x")), "the label x, but found rest, work"),
+        (BidsOptions("participants:mood"), "a column mood in .*, but found participant_id, sex"),
+        (BidsOptions("scans:mood"), "files such as sub-01_scans.tsv, but found none"),
+        (
+            BidsOptions("trial_type"),
+            "trial_type in .*rest_run-2_events.tsv, but found no such file",
+        ),
     ],
 )
 def test_what_the_set_does_not_have(tmp_path: Path, options: BidsOptions, told: str) -> None:

@@ -51,7 +51,9 @@ def test_people_who_are_there_in_order_and_dat_before_mat(tmp_path: Path) -> Non
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"s01\.dat \.\. s32\.dat, or \.mat; found none of them"):
+    with pytest.raises(
+        DatasetError, match=r"s01\.dat \.\. s32\.dat, or \.mat, but found none of them"
+    ):
         Deap(tmp_path).read(MUSE)
 
 
@@ -59,9 +61,9 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     ("change", "told"),
     [
         ({"data": np.zeros((40, 40, 8), np.int8)}, r"data of shape \(40, 40, 8064\) in .*s01.dat"),
-        ({"labels": np.full((40, 4), 9.5)}, "ratings from 1 to 9 in .*s01.dat; found 9.5"),
-        ({"labels": np.full((40, 4), np.nan)}, "ratings from 1 to 9 in .*s01.dat; found nan"),
-        ({"labels": None}, "labels in .*s01.dat; found data"),
+        ({"labels": np.full((40, 4), 9.5)}, "ratings from 1 to 9 in .*s01.dat, but found 9.5"),
+        ({"labels": np.full((40, 4), np.nan)}, "ratings from 1 to 9 in .*s01.dat, but found nan"),
+        ({"labels": None}, "labels in .*s01.dat, but found data"),
     ],
 )
 def test_a_file_of_another_content(

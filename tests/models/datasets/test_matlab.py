@@ -32,7 +32,7 @@ def test_version_7_3_is_told_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "new.mat"
     text = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Jan  1 00:00:00 2024"
     path.write_bytes(text.ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n".ljust(512, b"\0"))
-    with pytest.raises(DatasetError, match=r"7\.3 \(HDF5\); load it in MATLAB and save it again"):
+    with pytest.raises(DatasetError, match=r"7\.3 \(HDF5\). Load it in MATLAB and save it again"):
         load_matlab(path)
 
 

@@ -78,14 +78,22 @@ def test_people_by_name(root: Path) -> None:
         (
             "deap",
             {"outputs": "mood"},
-            "found mood; choose among valence, arousal, dominance, liking",
+            "found mood. Choose among valence, arousal, dominance, liking",
         ),
-        ("deap", {"outputs": ""}, "outputs of deap; found none"),
+        ("deap", {"outputs": ""}, "outputs of deap, but found none"),
         ("deap", {"outputs": "dominance"}, "two labels or more in dominance .*all of them high"),
         ("deap", {"options": BidsOptions()}, "no options of BIDS for deap"),
-        ("bids", {"outputs": "a,b"}, "one name for the one output of a BIDS data set; found a, b"),
+        (
+            "bids",
+            {"outputs": "a,b"},
+            "one name for the one output of a BIDS data set, but found a, b",
+        ),
         ("bids", {"options": BidsOptions(classes=("calm",))}, "2 trials, all of them calm"),
-        ("bids", {"options": BidsOptions(classes=("glad",))}, "the label glad; found calm, tense"),
+        (
+            "bids",
+            {"options": BidsOptions(classes=("glad",))},
+            "the label glad, but found calm, tense",
+        ),
     ],
 )
 def test_what_is_not_there(root: Path, kind: str, asked: dict[str, object], told: str) -> None:
@@ -100,7 +108,7 @@ def test_a_montage_that_cannot_be_met(root: Path) -> None:
 
 def test_no_such_kind_or_folder(tmp_path: Path) -> None:
     with pytest.raises(
-        DatasetError, match=r"a data set \(deap, dreamer, seed, bids\); found mahnob"
+        DatasetError, match=r"a data set \(deap, dreamer, seed, bids\), but found mahnob"
     ):
         open_dataset("mahnob", tmp_path)
     with pytest.raises(DatasetError, match="found nothing at"):

@@ -21,5 +21,5 @@ def test_above_the_middle_is_high() -> None:
 
 @pytest.mark.parametrize("wrong", [0.5, 9.5, np.nan])
 def test_a_rating_off_the_scale(wrong: float) -> None:
-    with pytest.raises(DatasetError, match=rf"from 1 to 9 in here\.mat; found {wrong:g}"):
+    with pytest.raises(DatasetError, match=rf"from 1 to 9 in here\.mat, but found {wrong:g}"):
         low_or_high(HERE, np.array([[1.0, wrong]]), (1.0, 9.0))

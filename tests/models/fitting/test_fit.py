@@ -154,7 +154,7 @@ def test_an_unfinished_training_is_never_lost_silently(begun: Path, waves: Datas
 
 
 def test_nothing_to_resume(waves: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UnfinishedError, match="a training to resume; found none"):
+    with pytest.raises(UnfinishedError, match="a training to resume, but found none"):
         fit(tmp_path / "x.safetensors", waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, resume=True)
 
 
@@ -239,8 +239,8 @@ def test_scores_come_along_with_their_table(waves: Dataset, report: Report, tmp_
     ("recipe", "baseline", "data", "word"),
     [
         (replace(TINY, r=0.5), 0.0, 0, "the recipe tiny as it is to be trained"),
-        (replace(TINY, name="large"), 0.0, 0, "the recipe large in the evaluation; found tiny"),
-        (TINY, 2.0, 0, "a baseline 2 s in the evaluation; found 0 s"),
+        (replace(TINY, name="large"), 0.0, 0, "the recipe large in the evaluation, but found tiny"),
+        (TINY, 2.0, 0, "a baseline 2 s in the evaluation, but found 0 s"),
         (TINY, 0.0, 1, "samples and labels"),
     ],
 )

@@ -25,12 +25,16 @@ def test_without_cuda_what_needs_it_is_refused() -> None:
         NoDevice, match=r"Expected a CUDA device, but found .*PyTorch.*. Take --device"
     ):
         find_device("cuda")
-    with pytest.raises(NoDevice, match=r"device for --precision tf32; found .*; leave --precision"):
+    with pytest.raises(
+        NoDevice, match=r"device for --precision tf32, but found .*. Leave --precision"
+    ):
         find_device("auto", "tf32")
 
 
 def test_the_processor_knows_one_precision() -> None:
-    with pytest.raises(NoDevice, match="--precision bf16; found that the processor was asked for"):
+    with pytest.raises(
+        NoDevice, match="--precision bf16, but found that the processor was asked for"
+    ):
         find_device("cpu", "bf16")
 
 
@@ -56,7 +60,7 @@ def test_a_device_that_fails_gives_way_unless_it_is_required(
 ) -> None:
     network = make(SMALL, torch.float32)
     assert Device("cuda").stepper(network) is None
-    assert "models run on the processor, not the CUDA device; found" in caplog.text
+    assert "models run on the processor, not the CUDA device, but found" in caplog.text
     with pytest.raises(
         NoDevice, match="Expected a CUDA device that steps the model, but found that"
     ):

@@ -124,7 +124,7 @@ def test_what_cannot_be_met_is_said_in_one_line(ch_names: tuple[str, ...], unmet
     with pytest.raises(MontageError) as caught:
         meet_montage(MUSE, ch_names)
     text = str(caught.value)
-    assert f"of {unmet};" in text
+    assert f"of {unmet}," in text
     assert ", ".join(ch_names) in text
     assert "names=" in text
     assert "\n" not in text
@@ -132,7 +132,7 @@ def test_what_cannot_be_met_is_said_in_one_line(ch_names: tuple[str, ...], unmet
 
 def test_an_electrode_without_a_position_needs_its_name() -> None:
     assert channels(meet_montage(["custom"], ["CUSTOM"])) == ["CUSTOM"]
-    with pytest.raises(MontageError, match="of custom;"):
+    with pytest.raises(MontageError, match="of custom,"):
         meet_montage(["custom", "Fp1"], ["Fp1", "Fp2"])
 
 

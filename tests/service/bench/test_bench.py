@@ -119,7 +119,7 @@ def test_what_the_host_took_is_a_share_of_what_passed(
 
 
 def test_an_unknown_measurement_is_refused() -> None:
-    with pytest.raises(NoMeasurement, match=r"one of startup, .*; found 'speed'; run: mimamba"):
+    with pytest.raises(NoMeasurement, match=r"one of startup, .*, but found 'speed'. Run: mimamba"):
         choose(["signal", "speed"])
     told = CliRunner().invoke(app, ["bench", "--only", "speed"])
     assert told.exit_code == 2

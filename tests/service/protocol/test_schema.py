@@ -107,7 +107,7 @@ def test_the_schemas_are_schemas() -> None:
 
 
 def test_arrays_are_told_as_base64_and_bin() -> None:
-    properties = json_schema()["$defs"]["Signal"]["properties"]
+    properties = json_schema()["$defs"]["SignalMessage"]["properties"]
     for name, width in (("timestamps", "float64"), ("data", "float32")):
         assert properties[name]["contentEncoding"] == "base64"
         assert properties[name]["description"].startswith(width)

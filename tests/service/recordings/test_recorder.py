@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -354,7 +353,6 @@ def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
         text=True,
         check=False,
         timeout=200,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
     )
     assert done.returncode == 0, done.stderr
     assert "could not be written any more: File too large" in done.stdout

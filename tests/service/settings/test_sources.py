@@ -48,8 +48,8 @@ def test_each_setting_says_where_it_came_from(file: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("prot = 1\n", "found the key 'prot'; did you mean 'port'"),
-        ("data-dir = 'x'\n", "did you mean 'data_dir'"),
+        ("prot = 1\n", "found the key 'prot'. Did you mean 'port'"),
+        ("data-dir = 'x'\n", "Did you mean 'data_dir'"),
         ("port = \n", "Expected TOML in"),
         ("name = 'caf\udce9'\n", "Expected TOML in"),
     ],

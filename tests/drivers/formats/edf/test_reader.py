@@ -123,7 +123,7 @@ def test_labels_that_repeat_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_only_other_channels(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match=r"EEG channels; found ECG .* choose some with"):
+    with pytest.raises(BadRecording, match=r"EEG channels, but found ECG .* Choose some with"):
         read(File([eeg("ECG")]), tmp_path)
     assert read(File([eeg("ECG")]), tmp_path, channels=("1",)).info.ch_names == ("ECG",)
 
@@ -198,7 +198,7 @@ def test_signals_without_samples_or_scale(tmp_path: Path) -> None:
 
 
 def test_a_stream_cannot_be_chosen(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match="take stream out"):
+    with pytest.raises(BadRecording, match="Take stream out"):
         read_recording(File([eeg()]).write(tmp_path / "some.edf"), stream="EEG")
 
 

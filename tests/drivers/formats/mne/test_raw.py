@@ -56,7 +56,7 @@ def test_a_file_without_eeg(tmp_path: Path) -> None:
     info = mne.create_info(["x"], 256.0, "misc")
     raw = mne.io.RawArray(np.ones((1, 1000)), info, verbose="ERROR")
     raw.save(tmp_path / "some_raw.fif", verbose="ERROR")
-    with pytest.raises(BadRecording, match="EEG channels; found x"):
+    with pytest.raises(BadRecording, match="EEG channels, but found x"):
         read_recording(tmp_path / "some_raw.fif")
     made = read_recording(tmp_path / "some_raw.fif", ChannelChoice(("x",)))
     assert made.data[0, 0] == 1.0
@@ -83,7 +83,7 @@ def test_a_fif_file_that_is_cut(tmp_path: Path) -> None:
 def test_a_header_may_name_no_file_elsewhere(tmp_path: Path, name: str) -> None:
     path = files.brainvision(tmp_path, 500)
     path.write_text(path.read_text().replace("made.eeg", name))
-    with pytest.raises(BadRecording, match=r"DataFile beside .*move it there"):
+    with pytest.raises(BadRecording, match=r"DataFile beside .*Move it there"):
         read_recording(path)
 
 

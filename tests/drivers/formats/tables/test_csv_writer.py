@@ -149,7 +149,7 @@ def test_mutated_files_give_a_recording_or_one_clear_line(tmp_path: Path) -> Non
 
 def test_a_stream_s_name_is_refused(tmp_path: Path) -> None:
     write_csv(recording(), tmp_path / "made.csv")
-    with pytest.raises(BadRecording, match="take stream out"):
+    with pytest.raises(BadRecording, match="Take stream out"):
         read_recording(tmp_path / "made.csv", stream="x")
 
 

@@ -53,7 +53,7 @@ def test_channels_are_chosen(tmp_path: Path) -> None:
     write_parquet(made, tmp_path / "made.parquet")
     found = read_recording(tmp_path / "made.parquet", ChannelChoice(("AF8",)))
     np.testing.assert_array_equal(found.data, made.data[:, [2]])
-    with pytest.raises(BadRecording, match="take stream out"):
+    with pytest.raises(BadRecording, match="Take stream out"):
         read_recording(tmp_path / "made.parquet", stream="x")
 
 

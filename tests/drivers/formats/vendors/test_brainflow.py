@@ -62,12 +62,12 @@ def test_the_board_is_found_by_columns_and_rate(
 
 def test_a_board_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
     path = files.text(tmp_path / "x.csv", rows(12, 10, 250.0))
-    with pytest.raises(BadRecording, match=r"brainbit, notion_1, notion_2.*name it with board="):
+    with pytest.raises(BadRecording, match=r"brainbit, notion_1, notion_2.*Name it with board="):
         read_recording(path)
     made = read_recording(path, board="notion_2")
     assert made.info.ch_names[:2] == ("CP5", "F5")
     assert read_recording(path, board="13").info.ch_names[:2] == ("CP6", "F6")
-    with pytest.raises(BadRecording, match=r"columns of board cyton; found 12 columns"):
+    with pytest.raises(BadRecording, match=r"columns of board cyton, but found 12 columns"):
         read_recording(path, board="cyton")
     with pytest.raises(BadRecording, match="a board of BrainFlow, by name or number"):
         read_recording(path, board="toaster")
@@ -82,7 +82,7 @@ def test_the_board_may_stand_in_the_url(tmp_path: Path) -> None:
 
 
 def test_board_goes_with_brainflow_alone(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match=r"muse-lsl CSV .*take board out"):
+    with pytest.raises(BadRecording, match=r"muse-lsl CSV .*Take board out"):
         read_recording(files.muselsl(tmp_path, 500), board="muse_2")
 
 

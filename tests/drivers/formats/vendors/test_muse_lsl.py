@@ -152,7 +152,7 @@ def test_muse_lsl_files_without_eeg(tmp_path: Path) -> None:
 
 
 def test_a_stream_cannot_be_chosen(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match="take stream out"):
+    with pytest.raises(BadRecording, match="Take stream out"):
         read_recording(write(tmp_path, rows()), stream="EEG")
 
 

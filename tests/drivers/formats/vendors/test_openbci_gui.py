@@ -76,7 +76,7 @@ def header(old: str, new: str) -> Change:
         (header("Sample Rate", "Rate"), "a sample rate"),
         (header("channels = 8", "channels = 999"), "number of channels"),
         (header("channels = 8", "channels = all"), "number of channels"),
-        (header("channels = 8", "channels = 4"), "4 EXG columns; found 8"),
+        (header("channels = 8", "channels = 4"), "4 EXG columns, but found 8"),
         (lambda lines: lines[:5], "none in"),
     ],
 )

@@ -116,7 +116,7 @@ def test_which_stream_is_taken(tmp_path: Path) -> None:
     made = read(tmp_path, start, other, empty)
     assert made.data[0, 0] == 3.0
     assert made.info.notices[0] == "No stream is of type EEG; force is taken."
-    with pytest.raises(BadRecording, match=r"named three; found one \(EEG, float32, 256 Hz"):
+    with pytest.raises(BadRecording, match=r"named three, but found one \(EEG, float32, 256 Hz"):
         read(tmp_path, start, first, stream="three")
     with pytest.raises(BadRecording, match="0 samples"):
         read(tmp_path, start, empty)
@@ -124,7 +124,7 @@ def test_which_stream_is_taken(tmp_path: Path) -> None:
 
 def test_what_is_no_signal(tmp_path: Path) -> None:
     start = xdffile.start()
-    with pytest.raises(BadRecording, match=r"nominal rate; found Muse .*, 0 Hz, 300 samples"):
+    with pytest.raises(BadRecording, match=r"nominal rate, but found Muse .*, 0 Hz, 300 samples"):
         read(tmp_path, start, xdffile.header(1, rate=0), signal(1))
     with pytest.raises(BadRecording, match="inf Hz"):
         read(tmp_path, start, xdffile.header(1, rate=float("inf")), signal(1))

@@ -80,7 +80,7 @@ def test_a_network_that_wants_longer_windows_is_left_out_in_one_line() -> None:
     found, missing = rivals(task, CONFIG)
     assert "EEGNet" in names(found)
     assert "ShallowFBCSPNet" not in names(found)
-    assert any("long enough for ShallowFBCSPNet; found 64 samples" in line for line in missing)
+    assert any("long enough for ShallowFBCSPNet, but found 64 samples" in line for line in missing)
     with pytest.raises(NetworkUnavailable):
         build("ShallowFBCSPNet", task)
 
