@@ -13,7 +13,7 @@ import pytest
 import typer
 import yaml
 
-from service.cli import app
+from mimamba.service.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(

@@ -10,7 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
-from service.cli import app
+from mimamba.service.cli.main import app
 
 PAGE = "reference/command-line.md"
 INTRODUCTION = """\

@@ -9,8 +9,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from schema_tables import described, fields_table, types
 
-from service.schema import SERVER, json_schema, tag
-from service.scopes import MESSAGES
+from mimamba.service.auth.scopes import MESSAGES
+from mimamba.service.protocol.schema import SERVER, json_schema, tag
 
 PAGE = "reference/protocol.md"
 INTRODUCTION = """\

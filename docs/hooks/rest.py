@@ -9,10 +9,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from schema_tables import in_cell, in_prose, remarks, type_of, types
 
-from service.app import Running, make_app
-from service.scopes import ROUTES
-from service.settings import Settings
-from service.tokens import Tokens
+from mimamba.service.api.dependencies import ServiceState
+from mimamba.service.auth.scopes import ROUTES
+from mimamba.service.auth.tokens import Tokens
+from mimamba.service.server.app import make_app
+from mimamba.service.settings.settings import Settings
 
 PAGE = "reference/rest.md"
 INTRODUCTION = """\
@@ -36,7 +37,7 @@ OTHERS = "sessions"
 """Tag of the routes that have none."""
 
 
-async def _start(_: Running) -> None:
+async def _start(_: ServiceState) -> None:
     raise AssertionError("the application is described, not run")
 
 
