@@ -54,6 +54,7 @@ class StreamInfo:
 
     @property
     def n_channels(self) -> int:
+        """Number of channels."""
         return len(self.ch_names)
 
 
@@ -108,6 +109,7 @@ class Chunk:
 
     @property
     def n_times(self) -> int:
+        """Number of samples."""
         return int(self.data.shape[0])
 
     @property

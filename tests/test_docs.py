@@ -13,6 +13,7 @@ import pytest
 import typer
 import yaml
 
+import mimamba
 from mimamba.service.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +82,17 @@ def test_commands_exist_with_their_options(page: Path) -> None:
             known |= {option for each in top.commands["serve"].params for option in each.opts}
         unknown = {each for each in rest if each.startswith("--")} - known
         assert not unknown, f"mimamba {shlex.join(arguments)}"
+
+
+@pytest.mark.parametrize("name", mimamba.__all__)
+def test_public_names_are_documented(name: str) -> None:
+    public = getattr(mimamba, name)
+    assert public.__doc__, name
+    for member, value in vars(public).items() if isinstance(public, type) else ():
+        if not member.startswith("_") and callable(value) | isinstance(value, property):
+            assert value.__doc__, f"{name}.{member}"
+    reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    assert f"::: mimamba.{name}\n" in reference
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -39,6 +39,8 @@ def message(kind: Any, schemas: dict[str, Any], scope: str | None) -> Iterable[s
     yield ""
     yield described(schema)[0]
     yield ""
+    yield f"In Python: `{kind.__module__}.{kind.__name__}`."
+    yield ""
     if scope is not None:
         yield f"Needs: {'no token' if scope == 'open' else f'a token that may `{scope}`'}."
         yield ""

@@ -42,6 +42,7 @@ class Recording:
 
     @property
     def n_times(self) -> int:
+        """Number of samples."""
         return int(self.data.shape[0])
 
     @property
