@@ -33,6 +33,7 @@ COMMAND = re.compile(
     r"|`mimamba ([a-z-][^`\n]*)`",  # or within a sentence
     re.MULTILINE,
 )
+PATH = re.compile(r"`((?:dashboard|docker|docs|drivers|models|service|tests)/[\w./-]*)`")
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
 
@@ -65,6 +66,15 @@ def test_links_between_files_lead_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
             ids = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
             assert anchor in ids, f"{named(page)} links to {match['target']}"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if PATH.search(page.read_text(encoding="utf-8"))], ids=named
+)
+def test_named_files_are_there(page: Path) -> None:
+    for match in PATH.finditer(page.read_text(encoding="utf-8")):
+        there = [(folder / match[1]).exists() for folder in (ROOT, page.parent)]
+        assert any(there), f"{named(page)} names {match[1]}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=named)
