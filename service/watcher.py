@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class SessionObserver(Protocol):
     """Who is told of a session, from any of its threads; the calls do not block."""
 
-    def prompt(self, session: Session) -> None:
+    def notify(self, session: Session) -> None:
         """Something should be sent at once: a prediction, a marker, the link, the state."""
         ...
 

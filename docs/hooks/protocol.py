@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 from schema_tables import described, fields_table, types
 
 from mimamba.service.auth.scopes import MESSAGES
-from mimamba.service.protocol.schema import SERVER, json_schema, tag
+from mimamba.service.protocol.schema import SERVER_MESSAGES, json_schema, message_tag
 
 PAGE = "reference/protocol.md"
 INTRODUCTION = """\
@@ -35,7 +35,7 @@ The stream is one WebSocket at `/v1/stream`. Each message is an object with a `t
 def message(kind: Any, schemas: dict[str, Any], scope: str | None) -> Iterable[str]:
     """Lines of one message's section."""
     schema = schemas.pop(kind.__name__)
-    yield f"### `{tag(kind)}`"
+    yield f"### `{message_tag(kind)}`"
     yield ""
     yield described(schema)[0]
     yield ""
@@ -54,7 +54,7 @@ def page() -> str:
     for asked, need in MESSAGES.items():
         lines += message(asked, schemas, need)
     lines += ["## From the service", ""]
-    for kind in SERVER:
+    for kind in SERVER_MESSAGES:
         lines += message(kind, schemas, None)
     lines += ["## Types", "", *types(schemas)]
     return "\n".join(lines)

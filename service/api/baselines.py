@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.signal.baseline import LONGEST, SHORTEST
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, OneSession
-from mimamba.service.sessions.decoding import Decoding
 from mimamba.service.sessions.session import Session
+from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.storage.private_files import NAME
 
 baseline_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
@@ -79,7 +79,7 @@ def baseline_of(session: Session) -> SessionBaseline:
         state.taken * signal.hop / signal.sfreq if signal else 0.0,
         state.baseline.seconds if state.baseline else 0.0,
         checkpoint.baseline if checkpoint else 0.0,
-        session.whose.person,
+        session.subject.person,
     )
 
 
@@ -105,7 +105,7 @@ def begin_baseline(
         decoding = aligned(model)
         if new.person is not None:
             people.name(new.person)
-            session.whose.person = new.person
+            session.subject.person = new.person
         decoding.begin_baseline(new.seconds or decoding.checkpoint.baseline)
     return baseline_of(session)
 
@@ -128,7 +128,7 @@ def use_baseline(
             montage = ", ".join(decoding.checkpoint.montage)
             wanted = f"a baseline of {known.person} for {decoding.checkpoint.name} ({montage})"
             raise NoBaseline(wanted, "none", "take one first")
-        session.whose.person = known.person
+        session.subject.person = known.person
         decoding.use_baseline(kept)
     return baseline_of(session)
 
@@ -153,7 +153,7 @@ def break_off_baseline(session: OneSession) -> SessionBaseline:
     return baseline_of(session)
 
 
-def aligned(decoding: Decoding | None) -> Decoding:
+def aligned(decoding: SessionDecoder | None) -> SessionDecoder:
     """A session's model; raises NoBaseline where there is none, or one that uses no baseline."""
     if decoding is None:
         raise NoBaseline("a model", "a session of signal only", "let one speak")

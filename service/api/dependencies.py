@@ -12,15 +12,15 @@ from starlette.requests import HTTPConnection
 from mimamba.service.api.shutdown import Shutdown
 from mimamba.service.people.people import People
 from mimamba.service.recordings.library import Recordings
-from mimamba.service.sessions.registry import Sessions
+from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.remote_sources import RemoteSources
 from mimamba.service.sessions.session import Session
 from mimamba.service.settings.settings import Settings
 from mimamba.service.stream.hub import Hub
 
 
-def _sessions(connection: HTTPConnection) -> Sessions:
-    sessions: Sessions = connection.app.state.running.sessions
+def _sessions(connection: HTTPConnection) -> SessionRegistry:
+    sessions: SessionRegistry = connection.app.state.running.sessions
     return sessions
 
 
@@ -43,7 +43,7 @@ def _reading(connection: HTTPConnection) -> asyncio.Lock:
     return lock
 
 
-AllSessions = Annotated[Sessions, Depends(_sessions)]
+AllSessions = Annotated[SessionRegistry, Depends(_sessions)]
 OneSession = Annotated[Session, Depends(_session)]
 """The one that the path names; NoSession where there is none."""
 AllRecordings = Annotated[Recordings, Depends(_recordings)]
@@ -58,7 +58,7 @@ class ServiceState:
 
     settings: Settings
     hub: Hub
-    sessions: Sessions
+    sessions: SessionRegistry
     recordings: Recordings
     people: People
     pushes: RemoteSources

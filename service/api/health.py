@@ -10,7 +10,7 @@ from starlette.responses import Response
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.auth.scopes import allows, judgement_of
 from mimamba.service.http.problem import problem
-from mimamba.service.sessions.registry import Sessions
+from mimamba.service.sessions.registry import SessionRegistry
 
 metrics = APIRouter(include_in_schema=False)
 
@@ -23,7 +23,7 @@ async def read_metrics(request: Request) -> Response:
     return Response(encode(request.app.state.registry), headers={"Content-Type": kind})
 
 
-def unready(sessions: Sessions) -> str | None:
+def unready(sessions: SessionRegistry) -> str | None:
     """Why the service cannot predict, if so.
 
     A further model that is being loaded keeps nobody from the first one's predictions.

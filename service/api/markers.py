@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import OneSession
-from mimamba.service.sessions.markers import LONGEST_LABEL, set_marker
+from mimamba.service.sessions.markers import MAX_LABEL_LENGTH, set_marker
 
 markers_api = APIRouter(prefix="/v1/sessions", tags=["markers"])
 
@@ -18,7 +18,7 @@ class NewMarker(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    label: str = Field(description=f"1 to {LONGEST_LABEL} characters, no control characters.")
+    label: str = Field(description=f"1 to {MAX_LABEL_LENGTH} characters, no control characters.")
     timestamp: float | None = Field(
         default=None, description="Seconds on the LSL clock; the time of arrival if absent."
     )

@@ -11,7 +11,7 @@ from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.api.dependencies import AllRecordings, AllSessions
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.library import Recordings
-from mimamba.service.sessions.registry import ModelChoice, SessionView, view
+from mimamba.service.sessions.registry import ModelChoice, SessionView, view_session
 from mimamba.service.sessions.session import Session
 
 model_api = APIRouter(prefix="/v1/sessions", tags=["models"])
@@ -30,7 +30,7 @@ class NewModel(BaseModel):
 
 
 @model_api.put("/{session}/model")
-async def change_model(
+async def set_model(
     session: str,
     new: NewModel,
     sessions: AllSessions,
@@ -45,9 +45,9 @@ async def change_model(
     name = None if new.model in (None, NO_MODEL) else new.model
     engine, r = await sessions.engine_of(ModelChoice(name, required=True, memory=new.memory))
     await asyncio.to_thread(_change, found, engine, r, recordings)
-    return view(found)
+    return view_session(found)
 
 
 def _change(session: Session, engine: Engine | None, r: float, recordings: Recordings) -> None:
     with recordings.held_off(session):
-        session.change_model(engine, r)
+        session.set_model(engine, r)

@@ -73,5 +73,5 @@ def delete_person(
     """
     deleted = register.delete(person, confirm)
     for session in list(sessions.all().values()):
-        session.whose.forget(person)
+        session.subject.forget(person)
     return deleted

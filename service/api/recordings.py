@@ -53,7 +53,7 @@ def start_recording(
 ) -> RecordingInfo:
     """Record a session from now on; its headers are on the disk when this answers."""
     session = sessions.get(new.session)
-    person = new.person or session.whose.person
+    person = new.person or session.subject.person
     if person is not None:
         with suppress(DamagedPerson):  # who is there, too
             people.name(person)

@@ -13,7 +13,7 @@ from mimamba.models.checkpoints.catalog import CheckpointInfo, list_all
 from mimamba.service.api.dependencies import Service
 from mimamba.service.api.source_policy import admit
 from mimamba.service.auth.websocket_auth import authenticate_websocket
-from mimamba.service.sessions.registry import SessionView, choose_model, view
+from mimamba.service.sessions.registry import SessionView, choose_model, view_session
 from mimamba.service.storage.models import MODEL_NAME, models_folder
 from mimamba.service.storage.private_files import NAME
 from mimamba.service.stream.connection import Connection
@@ -63,7 +63,7 @@ def list_models(service: Service) -> list[CheckpointInfo]:
 @api.get("/sessions")
 async def list_sessions(service: Service) -> list[SessionView]:
     """All sessions."""
-    return [view(session) for session in service.sessions.all().values()]
+    return [view_session(session) for session in service.sessions.all().values()]
 
 
 @api.post("/sessions", status_code=201)
@@ -71,13 +71,13 @@ async def open_session(service: Service, new: NewSession) -> SessionView:
     """Open a session; answers when its source is there."""
     source = admit(new.source, service.settings.files, service.recordings)
     choice = choose_model(new.model or service.settings.model, new.memory)
-    return view(await service.sessions.open(source, new.id, choice, person=new.person))
+    return view_session(await service.sessions.open(source, new.id, choice, person=new.person))
 
 
 @api.get("/sessions/{session}")
 async def read_session(service: Service, session: SessionId) -> SessionView:
     """One session."""
-    return view(service.sessions.get(session))
+    return view_session(service.sessions.get(session))
 
 
 @api.delete("/sessions/{session}", status_code=204)

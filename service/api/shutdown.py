@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
 from mimamba.service.recordings.library import Recordings
-from mimamba.service.sessions.registry import Sessions
+from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.remote_sources import RemoteSources
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ class Shutdown:
         Of the service.
     """
 
-    def __init__(self, recordings: Recordings, pushes: RemoteSources, sessions: Sessions) -> None:
+    def __init__(
+        self, recordings: Recordings, pushes: RemoteSources, sessions: SessionRegistry
+    ) -> None:
         self._recordings = recordings
         self._pushes = pushes
         self._sessions = sessions

@@ -13,7 +13,7 @@ from starlette.types import Scope as ASGIScope
 from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, AuthResult, Permission
 from mimamba.service.http.problem import problem
 from mimamba.service.http.request_totals import totals_of
-from mimamba.service.monitoring.totals import RefusalReason
+from mimamba.service.monitoring.service_counters import RefusalReason
 from mimamba.service.protocol.auth import Auth, Scope
 from mimamba.service.protocol.messages import ClientMessage, Mark, Ping, Subscribe, Unsubscribe
 from mimamba.service.protocol.push import Push, Samples

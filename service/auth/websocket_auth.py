@@ -15,7 +15,7 @@ from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, Permi
 from mimamba.service.auth.permissions import ConnectionPermissions
 from mimamba.service.auth.scopes import count_refusal, judgement_of
 from mimamba.service.protocol.auth import TOKEN_WANTED, TOO_MANY, Auth
-from mimamba.service.protocol.decode import read_frame
+from mimamba.service.protocol.decode import decode_frame
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, PROTOCOL, Error, Hello, encode
 
 GRACE = 5.0
@@ -65,7 +65,7 @@ async def _hear_auth(socket: WebSocket, rights: ConnectionPermissions, binary: b
         heard = await socket.receive()
         if heard["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(heard["code"])
-        message = read_frame(heard.get("bytes") if binary else heard.get("text"), binary)
+        message = decode_frame(heard.get("bytes") if binary else heard.get("text"), binary)
         if isinstance(message, Auth):
             return message
         said = message if isinstance(message, Error) else rights.refusal(message)

@@ -32,13 +32,13 @@ class SteppedSession:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._history = EpochLogs("bench", INFO, ActiveModel())
+        self._logs = EpochLogs("bench", INFO, ActiveModel())
         self._cutter = HopCutter(engine.checkpoint.signal, INFO, range(4), INFO.ch_names)
         self.slot = engine.open(1.0, _forget)
 
     def take(self, chunk: Chunk) -> None:
         """Log it, measure it, and have its hops stepped."""
-        self._history.take(chunk)
+        self._logs.take(chunk)
         for hop in self._cutter.feed(chunk):
             self._engine.submit(self.slot, hop, 0.0, wait=True)
 

@@ -24,7 +24,7 @@ from mimamba.service.bench.figures import Figure, most
 from mimamba.service.bench.service_process import STARTING, ServiceProcess, served
 from mimamba.service.bench.wire import ask, connected, say
 from mimamba.service.protocol.messages import SignalMessage, Skipped, Subscribe, decode_server
-from mimamba.service.stream.stalled_clients import PATIENCE
+from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT
 
 READERS, STALLED = 500, 50
 SHARE = 25
@@ -149,7 +149,7 @@ def growth(told: str, grown: float, clients: int) -> Figure:
 
 def of_stalled(told: str, outcomes: Counter[str], seconds: float) -> Figure:
     """Those who were left in the dark; soon enough after, nobody has missed anything yet."""
-    fair = (TOLD, CLOSED) if seconds >= PATIENCE + 5 else (TOLD, CLOSED, CAUGHT_UP)
+    fair = (TOLD, CLOSED) if seconds >= KEEPALIVE_TIMEOUT + 5 else (TOLD, CLOSED, CAUGHT_UP)
     left = outcomes.total() - sum(outcomes[each] for each in fair)
     return Figure(f"{told}: of these, neither told nor closed", left, "clients", "0", left == 0)
 

@@ -94,14 +94,14 @@ class _Streams:
     """The streams of one session."""
 
     def __init__(self, session: Session) -> None:
-        assert session.history is not None  # as it is open
+        assert session.logs is not None  # as it is open
         assert session.info is not None
         self._session = session
-        self._history: EpochLogs = session.history
-        self._speaker = len(session.history.speakers) - 1
+        self._logs: EpochLogs = session.logs
+        self._model_index = len(session.logs.active_models) - 1
         self._outputs: Mapping[str, Sequence[str]] = {}
         self._positions: dict[Topic, _Position] = {}
-        self._open_predictions(session.history.prediction.next)
+        self._open_predictions(session.logs.prediction.next)
         self._open("quality", "Quality", dict.fromkeys(session.info.ch_names, "score"))
         bands = (f"{name}/{band}" for name in session.info.ch_names for band in BANDS)
         self._open("bands", "Bands", dict.fromkeys(bands, "microvolts^2"))
@@ -109,30 +109,30 @@ class _Streams:
 
     def send_news(self) -> None:
         """Send what is new in the logs, on into the next epoch where there is one."""
-        present = self._session.history
+        present = self._session.logs
         self._catch_up()
-        if present is not None and present is not self._history:
-            self._history, self._speaker = present, 0
+        if present is not None and present is not self._logs:
+            self._logs, self._model_index = present, 0
             for position in self._positions.values():
                 position.at = 0
             self._catch_up()
 
     def _catch_up(self) -> None:
         """Send all; where another model speaks, its predictions are another stream."""
-        history = self._history
-        stops = {topic: history.log(topic).next for topic in TOPICS}
-        for speaker in history.speakers[self._speaker + 1 :]:
-            self._send(stops | {"prediction": speaker.since})
-            self._speaker += 1
-            self._open_predictions(speaker.since)
+        logs = self._logs
+        stops = {topic: logs.log(topic).next for topic in TOPICS}
+        for active_model in logs.active_models[self._model_index + 1 :]:
+            self._send(stops | {"prediction": active_model.since})
+            self._model_index += 1
+            self._open_predictions(active_model.since)
         self._send(stops)
 
     def _open_predictions(self, at: int) -> None:
-        """The present speaker's stream, which sends from this entry on."""
-        speaker = self._history.speakers[self._speaker]
+        """The present active_model's stream, which sends from this entry on."""
+        active_model = self._logs.active_models[self._model_index]
         self._positions.pop("prediction", None)
-        self._outputs = speaker.outputs or {}
-        if speaker.outputs is not None:
+        self._outputs = active_model.outputs or {}
+        if active_model.outputs is not None:
             self._open("prediction", "Predictions", _prediction_channels(self._outputs))
             self._positions["prediction"].at = at
 
@@ -153,19 +153,19 @@ class _Streams:
             facts = {"label": label, "unit": unit, "type": kind}
             append_values(described.append_child("channel"), facts)
         append_values(info.desc().append_child("mimamba"), self._facts())
-        log = self._history.events(topic)
+        log = self._logs.events(topic)
         self._positions[topic] = _Position(lsl.StreamOutlet(info), log.next)
 
     def _facts(self) -> dict[str, str]:
         """Who speaks, and what has to be said with it."""
-        model = self._history.speakers[self._speaker].model
+        model = self._logs.active_models[self._model_index].model
         if model is None:
             return {}
         return {"model": model.name, "sha256": model.sha256, "notice": model.notice or ""}
 
     def _send(self, stops: Mapping[Topic, int]) -> None:
         for topic, position in self._positions.items():
-            for seq, entry in self._history.events(topic).read(position.at, stops[topic]):
+            for seq, entry in self._logs.events(topic).read(position.at, stops[topic]):
                 values, timestamp = self._sample(entry)
                 position.outlet.push_sample(values, timestamp)
                 position.at = seq + 1

@@ -99,7 +99,7 @@ class OSCOut:
 
     def _run(self) -> None:
         while not self._closed.wait(WAKE):
-            present = [each for each in self._sessions().values() if each.history is not None]
+            present = [each for each in self._sessions().values() if each.logs is not None]
             for session in present:
                 place = self._places.setdefault(session, _Place(session))
                 for entry in place.news():
@@ -118,22 +118,22 @@ class _Place:
     """How far a session's logs are sent."""
 
     def __init__(self, session: Session) -> None:
-        assert session.history is not None
+        assert session.logs is not None
         self._session = session
-        self._history: EpochLogs = session.history
-        self._at = {topic: self._history.log(topic).next for topic in TOPICS}
+        self._logs: EpochLogs = session.logs
+        self._at = {topic: self._logs.log(topic).next for topic in TOPICS}
 
     def news(self) -> Iterator[Event]:
         """What is new in the logs, on into the next epoch where there is one."""
-        present = self._session.history
+        present = self._session.logs
         yield from self._new_entries()
-        if present is not None and present is not self._history:
-            self._history, self._at = present, dict.fromkeys(TOPICS, 0)
+        if present is not None and present is not self._logs:
+            self._logs, self._at = present, dict.fromkeys(TOPICS, 0)
             yield from self._new_entries()
 
     def _new_entries(self) -> Iterator[Event]:
         for topic in TOPICS:
-            log = self._history.events(topic)
+            log = self._logs.events(topic)
             for seq, entry in log.read(self._at[topic], log.next):
                 self._at[topic] = seq + 1
                 yield entry

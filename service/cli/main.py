@@ -258,8 +258,8 @@ def control(
 ) -> None:
     """Change a session's model, or pause, move and pace the recording that it plays."""
     with one_line_errors():
-        from mimamba.service.cli.remote_control import change_model
         from mimamba.service.cli.remote_control import control as run
+        from mimamba.service.cli.remote_control import set_model
 
         changes: dict[str, object] = {
             "paused": paused,
@@ -272,7 +272,7 @@ def control(
         changes = {name: value for name, value in changes.items() if value is not None}
         shown = credentials(token_file, cafile)
         if model is not None:
-            change_model(url, session, model, shown)
+            set_model(url, session, model, shown)
         if changes or model is None:
             run(url, session, changes, shown)
 

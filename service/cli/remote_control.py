@@ -72,7 +72,7 @@ def control(
     sys.stdout.write(_ask(url, session, "replay", changes or None, _words, credentials))
 
 
-def change_model(url: str, session: str, model: str, credentials: Credentials = NOTHING) -> None:
+def set_model(url: str, session: str, model: str, credentials: Credentials = NOTHING) -> None:
     """Let a model speak in a session, and tell it; raises as ``control``."""
     body = {"model": model}
     sys.stdout.write(_ask(url, session, "model", body, _speaker, credentials, method="PUT"))

@@ -32,7 +32,7 @@ from mimamba.service.engine.step_times import step_times
 
 log = logging.getLogger(__name__)
 
-WAITING = 8
+MAX_WAITING_HOPS = 8
 """Hops of one session that may wait (2 s at 4 hops/s) before a live source skips to its newest."""
 
 Publish: TypeAlias = Callable[[Prediction, float, float], None]
@@ -113,10 +113,10 @@ class Engine:
         """
         with self._lock:
             if wait:
-                slot.changed.wait_for(lambda: self._stopped or len(slot.waiting) < WAITING)
+                slot.changed.wait_for(lambda: self._stopped or len(slot.waiting) < MAX_WAITING_HOPS)
             self._check_running()
             skipped = []
-            if len(slot.waiting) >= WAITING:
+            if len(slot.waiting) >= MAX_WAITING_HOPS:
                 skipped = [each for each, _ in slot.waiting]
                 slot.waiting.clear()
                 slot.anew = True

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mimamba.service.http.problem import problem
 from mimamba.service.http.request_totals import totals_of
-from mimamba.service.monitoring.totals import RefusalReason
+from mimamba.service.monitoring.service_counters import RefusalReason
 
 
 def refusal(

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def told(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
+def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
     """Send every event of this process to stderr, those of its libraries and dying threads too.
 
     Parameters
@@ -58,7 +58,7 @@ def told(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
     root.addHandler(stream)
     root.setLevel(least)
     logging.captureWarnings(True)
-    threading.excepthook = thread_died
+    threading.excepthook = log_thread_death
     try:
         yield
     finally:
@@ -68,7 +68,7 @@ def told(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
         root.removeHandler(stream)
 
 
-def thread_died(died: threading.ExceptHookArgs) -> None:
+def log_thread_death(died: threading.ExceptHookArgs) -> None:
     """Tell of a thread that ended by an error of ours; for ``threading.excepthook``."""
     if died.exc_value is not None:
         name = died.thread.name if died.thread else None
@@ -86,7 +86,7 @@ class JSONLine(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **fields(record),
+            **event_fields(record),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -99,15 +99,15 @@ class TextLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Time, level and event, then the fields."""
         time = _time(record).astimezone().strftime("%H:%M:%S")
-        told = [f"{name}={value}" for name, value in fields(record).items()]
-        line = " ".join([time, record.levelname.lower(), record.getMessage(), *told])
+        said = [f"{name}={value}" for name, value in event_fields(record).items()]
+        line = " ".join([time, record.levelname.lower(), record.getMessage(), *said])
         line = " ".join(line.splitlines())
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line
 
 
-def fields(record: logging.LogRecord) -> dict[str, object]:
+def event_fields(record: logging.LogRecord) -> dict[str, object]:
     """What an event is about, in the order of ``FIELDS``."""
     there = record.__dict__
     return {name: there[name] for name in FIELDS if there.get(name) is not None}

@@ -85,7 +85,7 @@ class KeptBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Baseline(np.array(self.log_power), self.seconds)
 
 
-def keepsake(checkpoint: Checkpoint, baseline: Baseline) -> KeptBaseline:
+def stored_baseline(checkpoint: Checkpoint, baseline: Baseline) -> KeptBaseline:
     """A baseline that was taken just now, as it is kept."""
     signal = checkpoint.signal
     return KeptBaseline(

@@ -12,7 +12,7 @@ from mimamba.service.people.people import (
     KeptBaseline,
     NoPerson,
     People,
-    keepsake,
+    stored_baseline,
 )
 
 
@@ -55,7 +55,7 @@ class Subject:
         if self._people is None or self.person is None:
             return f"{taken}, for this session"
         try:
-            self._people.keep(self.person, keepsake(checkpoint, baseline))
+            self._people.keep(self.person, stored_baseline(checkpoint, baseline))
         except NoPerson:
             return f"{taken}, for this session; not kept: the person was deleted"
         except DamagedPerson:

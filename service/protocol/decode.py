@@ -6,11 +6,11 @@ import msgspec
 
 from mimamba.service.protocol.messages import ClientMessage, Error, decode_client
 
-BROKEN = {1002: "no_frame", 1007: "no_text", 1009: "too_long"}
+CLOSE_CODES = {1002: "no_frame", 1007: "no_text", 1009: "too_long"}
 """What a client's frames were, by the code with which they had its WebSocket closed."""
 
 
-def read_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:
+def decode_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:
     """A frame's message, or what is answered where it has none; None is the other kind of frame."""
     wanted = "a msgpack message in a binary frame" if binary else "a JSON text frame"
     if payload is None:

@@ -17,11 +17,12 @@ from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, ClientMessage
 
 Tree: TypeAlias = dict[str, Any]
 """What JSON can hold."""
-Kind: TypeAlias = type[msgspec.Struct]
+MessageType: TypeAlias = type[msgspec.Struct]
 
-CLIENT: Final[tuple[Kind, ...]] = get_args(ClientMessage)
-SERVER: Final[tuple[Kind, ...]] = get_args(ServerMessage)
-ABOUT = (
+CLIENT_MESSAGES: Final[tuple[MessageType, ...]] = get_args(ClientMessage)
+SERVER_MESSAGES: Final[tuple[MessageType, ...]] = get_args(ServerMessage)
+MESSAGES: Final = (*CLIENT_MESSAGES, *SERVER_MESSAGES)
+DESCRIPTION = (
     "The stream of a mimamba service, at /v1/stream. Text frames are JSON; with the subprotocol "
     f"{MSGPACK_SUBPROTOCOL} every frame is msgpack of the same structures, where arrays are bin "
     "instead of base64. Unknown fields and unknown messages are to be ignored. mimamba is not a "
@@ -29,7 +30,7 @@ ABOUT = (
 )
 
 
-def tag(kind: Kind) -> str:
+def message_tag(kind: MessageType) -> str:
     """What ``type`` says in messages of this kind."""
     return str(kind.__struct_config__.tag)
 
@@ -41,8 +42,10 @@ def json_schema() -> Tree:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mimamba wire protocol v1",
-        "description": ABOUT,
-        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in (*CLIENT, *SERVER)],
+        "description": DESCRIPTION,
+        "oneOf": [
+            {"$ref": f"#/$defs/{kind.__name__}"} for kind in (*CLIENT_MESSAGES, *SERVER_MESSAGES)
+        ],
         "$defs": schemas,
     }
 
@@ -50,14 +53,16 @@ def json_schema() -> Tree:
 @cache
 def asyncapi() -> Tree:
     """The AsyncAPI 3 document, from the service's side: it receives what clients send."""
-    kinds = (*CLIENT, *SERVER)
-    names = {tag(kind): {"$ref": f"#/components/messages/{tag(kind)}"} for kind in kinds}
+    kinds = (*CLIENT_MESSAGES, *SERVER_MESSAGES)
+    names = {
+        message_tag(kind): {"$ref": f"#/components/messages/{message_tag(kind)}"} for kind in kinds
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "mimamba wire protocol v1",
             "version": version("mimamba"),
-            "description": ABOUT,
+            "description": DESCRIPTION,
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -69,29 +74,29 @@ def asyncapi() -> Tree:
             }
         },
         "operations": {
-            "ask": _operation("receive", "What a client says.", CLIENT),
-            "tell": _operation("send", "What the service says.", SERVER),
+            "ask": _operation("receive", "What a client says.", CLIENT_MESSAGES),
+            "tell": _operation("send", "What the service says.", SERVER_MESSAGES),
         },
         "components": {
-            "messages": {tag(kind): _message(kind) for kind in kinds},
+            "messages": {message_tag(kind): _message(kind) for kind in MESSAGES},
             "schemas": _schemas("#/components/schemas/"),
         },
     }
 
 
-def _operation(action: str, summary: str, kinds: Iterable[Kind]) -> Tree:
+def _operation(action: str, summary: str, kinds: Iterable[MessageType]) -> Tree:
     channel = "#/channels/stream"
     return {
         "action": action,
         "summary": summary,
         "channel": {"$ref": channel},
-        "messages": [{"$ref": f"{channel}/messages/{tag(kind)}"} for kind in kinds],
+        "messages": [{"$ref": f"{channel}/messages/{message_tag(kind)}"} for kind in kinds],
     }
 
 
-def _message(kind: Kind) -> Tree:
+def _message(kind: MessageType) -> Tree:
     return {
-        "name": tag(kind),
+        "name": message_tag(kind),
         "title": kind.__name__,
         "summary": inspect.getdoc(kind) or "",
         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
@@ -100,7 +105,9 @@ def _message(kind: Kind) -> Tree:
 
 def _schemas(place: str) -> Tree:
     """Each type's schema by its name; ``place`` is where references find them."""
-    _, found = msgspec.json.schema_components((*CLIENT, *SERVER), ref_template=place + "{name}")
+    _, found = msgspec.json.schema_components(
+        (*CLIENT_MESSAGES, *SERVER_MESSAGES), ref_template=place + "{name}"
+    )
     for schema in found.values():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])

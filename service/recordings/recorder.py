@@ -26,7 +26,7 @@ from mimamba.service.recordings.stream_headers import (
     signal_header,
 )
 from mimamba.service.sessions.epoch_logs import Event, LinkEntry, gap_detail
-from mimamba.service.sessions.log import Run
+from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.folders import (
     LEAST_BYTES,
@@ -86,11 +86,11 @@ class Recorder:
     ) -> None:
         check_room(path.parent)
         self._path, self._session, self._on_end = path, session, on_end
-        self._place = session.place()
+        self._snapshot = session.snapshot()
         assert session.info is not None  # as it is open
         self._sfreq = session.info.sfreq
-        self._at = dict(self._place.next)
-        self._history, self._expected = self._place.history, self._place.first
+        self._at = dict(self._snapshot.next)
+        self._logs, self._expected = self._snapshot.logs, self._snapshot.first
         self._signal: int | None = None
         self._sources: dict[str, int] = {}
         self._warned = False
@@ -126,11 +126,11 @@ class Recorder:
 
     def _begin(self) -> None:
         """The headers, on the disk before the first sample."""
-        session, place, created = self._session, self._place, local_clock()
-        if place.first is not None:
-            self._signal_stream(place.first)
+        session, snapshot, created = self._session, self._snapshot, local_clock()
+        if snapshot.first is not None:
+            self._signal_stream(snapshot.first)
         self._link = self._writer.declare(link_header(session), created)
-        self._made = ResultStreams(self._writer, session, place, created)
+        self._made = ResultStreams(self._writer, session, snapshot, created)
         self._writer.clock_offsets(created)
         self._writer.boundary()
         self._writer.flush()
@@ -140,7 +140,7 @@ class Recorder:
     def _signal_stream(self, first: int) -> int:
         """The signal's stream; as its header tells the first index, it waits for a sample."""
         if self._signal is None:
-            header = signal_header(self._session, self._history.epoch, first)
+            header = signal_header(self._session, self._logs.epoch, first)
             self._signal = self._writer.declare_late(header, local_clock())
         return self._signal
 
@@ -182,7 +182,7 @@ class Recorder:
 
     def _over(self) -> str | None:
         """Why nothing more will come, if so; asked before the logs are read for the last time."""
-        if self._session.history is not self._history:
+        if self._session.logs is not self._logs:
             return "the source began a new numbering (a seek or a loop)"
         if speed_of(self._session) != 1:
             return "the replay's speed was changed"
@@ -206,7 +206,7 @@ class Recorder:
             for entry in links
             if isinstance(entry, LinkEntry) and entry.event != "gap"
         ]
-        runs = self._history.signal.read(self._at["signal"], self._history.signal.next)
+        runs = self._logs.signal.read(self._at["signal"], self._logs.signal.next)
         for run in runs:
             self._note_jump(run, events)
         self._writer.texts(self._link, sorted(events))
@@ -217,7 +217,7 @@ class Recorder:
 
     def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:
         """A topic's new entries; an event where some have left the log unread."""
-        log, at = self._history.events(topic), self._at[topic]
+        log, at = self._logs.events(topic), self._at[topic]
         entries = log.read(at, log.next)
         if entries:
             self._at[topic] = entries[-1][0] + 1
@@ -227,7 +227,7 @@ class Recorder:
                 events.append((local_clock(), event_text(LinkEntry(0.0, "recording", detail))))
         return [entry for _, entry in entries]
 
-    def _note_jump(self, run: Run, events: list[tuple[float, str]]) -> None:
+    def _note_jump(self, run: SignalRun, events: list[tuple[float, str]]) -> None:
         """Tell of samples that are not in the file before this run."""
         lost = 0 if self._expected is None else run.first - self._expected
         if lost:

@@ -30,21 +30,21 @@ class ResultStreams:
     ----------
     writer
         The streams are declared in it at once.
-    session, place
+    session, snapshot
         Of the recording's start.
     created
         Seconds on the LSL clock.
     """
 
     def __init__(
-        self, writer: XDFWriter, session: Session, place: SessionSnapshot, created: float
+        self, writer: XDFWriter, session: Session, snapshot: SessionSnapshot, created: float
     ) -> None:
         self._writer = writer
         self._checkpoint = session.checkpoint
         self._quality = writer.declare(quality_header(session), created)
         self._bands = writer.declare(bands_header(session), created)
         if self._checkpoint is not None:
-            header = predictions_header(session, self._checkpoint, place)
+            header = predictions_header(session, self._checkpoint, snapshot)
             self._predictions = writer.declare(header, created)
 
     def write(self, told: list[Event]) -> None:

@@ -83,10 +83,10 @@ def marker_header(session: Session, source: str) -> StreamHeader:
 
 
 def predictions_header(
-    session: Session, checkpoint: Checkpoint, place: SessionSnapshot
+    session: Session, checkpoint: Checkpoint, snapshot: SessionSnapshot
 ) -> StreamHeader:
     """The predictions': a channel per label, the hop's sample index, and the status."""
-    assert place.state is not None
+    assert snapshot.state is not None
     labels = [
         f"{output}/{label}" for output, names in checkpoint.outputs.items() for label in names
     ]
@@ -120,10 +120,10 @@ def predictions_header(
                         "channel": e.channel,
                         "distance_mm": repr(float(e.distance_mm)),
                     }
-                    for e in session.speaker.montage or ()
+                    for e in session.active_model.montage or ()
                 ],
                 "status": {name: f"{value:g}" for name, value in STATUS.items()},
-                "snapshot": b64encode(pack_state(place.state)).decode(),
+                "snapshot": b64encode(pack_state(snapshot.state)).decode(),
             }
         },
     )

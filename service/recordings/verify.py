@@ -37,7 +37,7 @@ from mimamba.models.decoding.decoder_state import SnapshotError, unpack_state
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import HopCutter
 from mimamba.service.recordings.stream_headers import prediction_rows
-from mimamba.service.sessions.decoding import begun_seconds
+from mimamba.service.sessions.session_decoder import parse_baseline_seconds
 
 TOLERANCE = 1e-5
 """Of a probability: batches of other sizes round differently."""
@@ -222,7 +222,7 @@ def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | N
             if type(first) is not int:
                 raise ValueError(f"Expected a sample's index, but found {first!r}.")
             begins = each["event"] == "baseline_begun"
-            yield first, begun_seconds(str(each.get("detail"))) if begins else None
+            yield first, parse_baseline_seconds(str(each.get("detail"))) if begins else None
 
 
 def _checkpoint(predictions: XDFStream, model: str | None, models: Path | None) -> Checkpoint:

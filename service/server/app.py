@@ -37,13 +37,13 @@ from mimamba.service.http.host_and_origin import AccessMiddleware
 from mimamba.service.http.page import mount_page
 from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.http.shutting_down import ShutdownMiddleware
-from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.people.people import People, people_folder
 from mimamba.service.recordings.library import Recordings
 from mimamba.service.recordings.upload import Uploads
 from mimamba.service.server.error_statuses import add_problem_handlers
 from mimamba.service.server.prometheus import make_registry
-from mimamba.service.sessions.registry import Sessions, choose_model
+from mimamba.service.sessions.registry import SessionRegistry, choose_model
 from mimamba.service.sessions.remote_sources import RemoteSources
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
@@ -87,7 +87,7 @@ def make_app(
         people = People(people_folder(data_folder(settings.data_dir)))
         models = models_folder(settings.data_dir)
         default = choose_model(settings.model, settings.memory)
-        sessions = Sessions(hub, default, models, people, device)
+        sessions = SessionRegistry(hub, default, models, people, device)
         pushes = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -111,7 +111,7 @@ def make_app(
             beats = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
             try:
-                yield {"totals": hub.totals}
+                yield {"counters": hub.counters}
             finally:
                 await end()
                 start.cancel()
@@ -157,7 +157,7 @@ def make_app(
     return app
 
 
-def make_outs(settings: Settings, sessions: Sessions) -> list[LSLOut | OSCOut]:
+def make_outs(settings: Settings, sessions: SessionRegistry) -> list[LSLOut | OSCOut]:
     """What carries results out beside the stream, not yet started."""
     outs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
     if settings.osc_out is not None:

@@ -75,7 +75,7 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
 
     async def known(request: Request, error: Exception) -> JSONResponse:
         kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
-        request.app.state.running.hub.totals.errors[type(error).__name__] += 1
+        request.app.state.running.hub.counters.errors[type(error).__name__] += 1
         return problem(*STATUSES[kind], str(error))
 
     async def http(request: Request, error: Exception) -> JSONResponse:
@@ -94,7 +94,7 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
         return problem(422, "The request is not valid", "; ".join(lines))
 
     async def unknown(request: Request, _: Exception) -> JSONResponse:
-        request.app.state.running.hub.totals.errors["InternalError"] += 1
+        request.app.state.running.hub.counters.errors["InternalError"] += 1
         return problem(500, "An internal error", "the service's log tells more")
 
     app.add_exception_handler(Exception, unknown)

@@ -23,7 +23,7 @@ from prometheus_client.samples import Sample
 
 from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.recordings.library import Recordings
-from mimamba.service.sessions.registry import Sessions
+from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.session import Session, State
 from mimamba.service.stream.hub import Hub
 
@@ -33,7 +33,7 @@ Label = TypeVar("Label", bound=str)
 
 
 def make_registry(
-    hub: Hub, sessions: Sessions, recordings: Recordings, udp: UDPMarkers
+    hub: Hub, sessions: SessionRegistry, recordings: Recordings, udp: UDPMarkers
 ) -> CollectorRegistry:
     """A registry of one service."""
     registry = CollectorRegistry(auto_describe=False)
@@ -51,7 +51,7 @@ class ServiceCollector(Collector):
     """
 
     def __init__(
-        self, hub: Hub, sessions: Sessions, recordings: Recordings, udp: UDPMarkers
+        self, hub: Hub, sessions: SessionRegistry, recordings: Recordings, udp: UDPMarkers
     ) -> None:
         self._hub = hub
         self._sessions = sessions
@@ -65,9 +65,9 @@ class ServiceCollector(Collector):
         yield from self._of_engines()
         yield from self._of_subscribers()
         yield from self._of_recordings()
-        yield _counter("errors", "Errors by kind.", "kind", self._hub.totals.errors)
+        yield _counter("errors", "Errors by kind.", "kind", self._hub.counters.errors)
         yield _counter(
-            "refusals", "Who was not let in, by why.", "reason", self._hub.totals.refused
+            "refusals", "Who was not let in, by why.", "reason", self._hub.counters.refused
         )
         yield CounterMetricFamily(
             f"{PREFIX}datagrams_refused", "Datagrams that were no markers.", self._udp.refused
@@ -77,7 +77,7 @@ class ServiceCollector(Collector):
         states = Counter(dict.fromkeys(get_args(State), 0))
         states.update(each.state for each in sessions)
         yield _gauge("sessions", "Sessions by state.", "state", states)
-        counts = {each.name: each.chronicle.counts for each in sessions}
+        counts = {each.name: each.chronicle.counters for each in sessions}
         for name, what, field in (
             ("samples_received", "Samples that came.", "samples"),
             ("samples_lost", "Samples that never came: the gaps in their numbering.", "lost"),
@@ -116,21 +116,25 @@ class ServiceCollector(Collector):
         yield steps
 
     def _of_subscribers(self) -> Iterator[Metric]:
-        hub, totals = self._hub, self._hub.totals
+        hub, counters = self._hub, self._hub.counters
         yield GaugeMetricFamily(
             f"{PREFIX}subscribers", "WebSocket connections, acquirers included.", hub.subscribers
         )
         for name, what, value in (
-            ("messages_sent", "Messages sent to subscribers.", totals.messages),
-            ("sent_bytes", "The size of these messages.", totals.message_bytes),
-            ("entries_skipped", "Entries gone before a slow subscriber read them.", totals.skipped),
+            ("messages_sent", "Messages sent to subscribers.", counters.messages),
+            ("sent_bytes", "The size of these messages.", counters.message_bytes),
+            (
+                "entries_skipped",
+                "Entries gone before a slow subscriber read them.",
+                counters.skipped,
+            ),
         ):
             yield CounterMetricFamily(f"{PREFIX}{name}", what, value)
         ages = HistogramMetricFamily(
             f"{PREFIX}prediction_age_seconds",
             "From the reception of a prediction's newest samples to its sending.",
         )
-        ages.add_metric((), *_buckets(totals.ages))
+        ages.add_metric((), *_buckets(counters.ages))
         yield ages
 
     def _of_recordings(self) -> Iterator[Metric]:

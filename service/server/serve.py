@@ -29,11 +29,11 @@ from mimamba.service.server.blas import stay_single
 from mimamba.service.server.console import print_montage
 from mimamba.service.server.malloc import keep_small
 from mimamba.service.server.server import Server
-from mimamba.service.sessions.registry import view
+from mimamba.service.sessions.registry import view_session
 from mimamba.service.settings.load import CannotServe
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
-from mimamba.service.stream.stalled_clients import PATIENCE, KeptAlive
+from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT, KeepaliveProtocol
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class SourceOpener:
             if not running.sessions.ending:
                 self._tell_failure(source, error)
             return False
-        seen = view(session)
+        seen = view_session(session)
         assert seen.info is not None
         model = f"model {seen.model.name}" if seen.model else "signal only"
         facts = f"{seen.info.sfreq:g} Hz, {', '.join(seen.info.ch_names)}, {model}"
@@ -109,7 +109,9 @@ class SourceOpener:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
 
 
-def make_config(app: FastAPI, settings: Settings, patience: float = PATIENCE) -> uvicorn.Config:
+def make_config(
+    app: FastAPI, settings: Settings, patience: float = KEEPALIVE_TIMEOUT
+) -> uvicorn.Config:
     """How uvicorn runs the service; ``patience`` is for clients that do not read, seconds."""
     config = uvicorn.Config(
         app,
@@ -119,7 +121,7 @@ def make_config(app: FastAPI, settings: Settings, patience: float = PATIENCE) ->
         log_level="warning",
         access_log=False,
         lifespan="on",  # a start that fails ends the process, instead of serving without sessions
-        ws=KeptAlive,  # flow control on writes, no deprecated API
+        ws=KeepaliveProtocol,  # flow control on writes, no deprecated API
         ws_ping_interval=patience / 2,
         ws_ping_timeout=patience / 2,
         ws_max_size=CLIENT_MESSAGE_BYTES,
@@ -169,8 +171,8 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
 def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
     """Made tokens: in the clear for whoever watches, never in a log; else where to find them."""
     if sys.stderr.isatty() and settings.log_format == "text":
-        view = [f"Token to view:    {tokens.view}"] if tokens.view else []
-        return [f"Token to control: {tokens.control}", *view]
+        shown = [f"Token to view:    {tokens.view}"] if tokens.view else []
+        return [f"Token to control: {tokens.control}", *shown]
     path = data_folder(settings.data_dir) / f"tokens-{port}"
     try:
         write_tokens(path, tokens)
@@ -224,7 +226,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     start = SourceOpener(settings, console)
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app)
-    events = eventlog.told(settings.log_format, settings.log_level)
+    events = eventlog.configure_logging(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events, keep_to_one():
         announce(settings, tokens, listener.getsockname()[1], console)
         log.info("models", extra={"device": str(device)})

@@ -21,7 +21,7 @@ from mimamba.service.sessions.log import Log, SignalLog
 SIGNAL_SECONDS = 300.0
 """Of the signal, its quality and bands: so far back a page can look, which waits for all of it."""
 HOUR = 3600.0
-EVENTS = 4096
+MAX_EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
 
 
@@ -86,29 +86,29 @@ class EpochLogs:
         An opaque name, unique across restarts.
     info
         The source.
-    speaker
+    active_model
         Who makes the first predictions.
 
     Attributes
     ----------
     expected
         Index of the next sample, if none is lost; None before the first one.
-    speakers
+    active_models
         Who made the predictions, in order.
     """
 
-    def __init__(self, epoch: str, info: StreamInfo, speaker: ActiveModel) -> None:
+    def __init__(self, epoch: str, info: StreamInfo, active_model: ActiveModel) -> None:
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
-        self.speakers = [replace(speaker, since=0)]
+        self.active_models = [replace(active_model, since=0)]
         self._quarters = SlidingWindow(info)
         self._quality, self._bands = QualityMeter(info), BandMeter(info)
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
-        self.prediction: Log[Event] = Log(speaker.hour)
+        self.prediction: Log[Event] = Log(active_model.hour)
         self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
         self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
-        self.marker: Log[Event] = Log(EVENTS)
-        self.link: Log[Event] = Log(EVENTS)
+        self.marker: Log[Event] = Log(MAX_EVENTS)
+        self.link: Log[Event] = Log(MAX_EVENTS)
         self.signal_shown = 0
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
@@ -131,11 +131,13 @@ class EpochLogs:
         detail = gap_detail(lost, self.info.sfreq)
         return LinkEntry(float(chunk.timestamps[0]), "gap", detail, self.expected, lost)
 
-    def change_speaker(self, speaker: ActiveModel) -> LinkEntry:
+    def set_model(self, active_model: ActiveModel) -> LinkEntry:
         """Another one makes the predictions to come; what the link says of it."""
-        self.prediction.widen(speaker.hour)
-        self.speakers.append(replace(speaker, since=self.prediction.next))
-        detail = f"{speaker.model.name if speaker.model else 'no model'} speaks from here on"
+        self.prediction.widen(active_model.hour)
+        self.active_models.append(replace(active_model, since=self.prediction.next))
+        detail = (
+            f"{active_model.model.name if active_model.model else 'no model'} speaks from here on"
+        )
         return LinkEntry(local_clock(), "model", detail, self.expected)
 
     def events(self, topic: Topic) -> Log[Event]:
@@ -152,7 +154,7 @@ class EpochLogs:
         """A topic's log."""
         return self.signal if topic == "signal" else self.events(topic)
 
-    def place(self, state: DecoderState | None) -> SessionSnapshot:
+    def snapshot(self, state: DecoderState | None) -> SessionSnapshot:
         """Where all stands now, with what the model remembers."""
         return SessionSnapshot(
             self, self.expected, {topic: self.log(topic).next for topic in TOPICS}, state
@@ -165,7 +167,7 @@ class SessionSnapshot:
 
     Parameters
     ----------
-    history
+    logs
         The logs of its present epoch.
     first
         Index of the next sample, if none is lost; None before the first one.
@@ -175,7 +177,7 @@ class SessionSnapshot:
         All that its model remembers; None without a model.
     """
 
-    history: EpochLogs
+    logs: EpochLogs
     first: int | None
     next: dict[Topic, int]
     state: DecoderState | None

@@ -10,9 +10,9 @@ from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import Hop
 from mimamba.service.protocol.events import LinkEvent
 from mimamba.service.protocol.messages import Timing
-from mimamba.service.sessions.counts import SessionCounters
 from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry, PublishedPrediction
 from mimamba.service.sessions.pending_markers import PendingMarkers
+from mimamba.service.sessions.session_counters import SessionCounters
 
 
 class EventRecorder:
@@ -25,7 +25,7 @@ class EventRecorder:
 
     Attributes
     ----------
-    history
+    logs
         The present epoch's logs; None before the first.
     link
         How the stream stands: the newest event that says so.
@@ -34,24 +34,24 @@ class EventRecorder:
     """
 
     def __init__(self, prompt: Callable[[], None]) -> None:
-        self.history: EpochLogs | None = None
+        self.logs: EpochLogs | None = None
         self.link: LinkEntry | None = None
-        self.counts = SessionCounters()
+        self.counters = SessionCounters()
         self.marks = PendingMarkers()
         self._prompt = prompt
 
-    def begin(self, history: EpochLogs) -> None:
+    def begin(self, logs: EpochLogs) -> None:
         """A new epoch's logs are the present ones."""
         with self.marks.lock:
-            self.history = history
+            self.logs = logs
 
     def take(self, chunk: Chunk) -> None:
         """Log a chunk, and what is missing before it."""
-        assert self.history is not None
-        if gap := self.history.gap_before(chunk):
+        assert self.logs is not None
+        if gap := self.logs.gap_before(chunk):
             self.tell(gap)
-        self.counts.samples += chunk.n_times
-        self.history.take(chunk)
+        self.counters.samples += chunk.n_times
+        self.logs.take(chunk)
         if chunk.markers:
             self._prompt()
         self.place_marks()
@@ -59,28 +59,28 @@ class EventRecorder:
     def place_marks(self) -> None:
         """Log the markers that need not wait any more; from any thread."""
         with self.marks.lock:  # no new epoch begins meanwhile
-            if (history := self.history) is None:
+            if (logs := self.logs) is None:
                 return
-            placed = self.marks.place(history.signal, history.info)
+            placed = self.marks.place(logs.signal, logs.info)
             for marker in placed:
-                history.marker.append(marker)
+                logs.marker.append(marker)
         if placed:
             self._prompt()
 
     def tell(self, entry: LinkEntry) -> None:
         """Tell all who follow the link what befell."""
-        assert self.history is not None
-        self.counts.befell(entry)
+        assert self.logs is not None
+        self.counters.on_link_event(entry)
         if entry.event in ("connected", "lost", "retrying", "paused", "playing"):
             self.link = entry
-        self.history.link.append(entry)
+        self.logs.link.append(entry)
         self._prompt()
 
     def note(self, event: LinkEvent, detail: str, hop: Hop | None = None) -> None:
         """Tell what befell the model at a hop, or from the next sample on."""
-        assert self.history is not None
+        assert self.logs is not None
         if hop is None:
-            self.tell(LinkEntry(local_clock(), event, detail, self.history.expected))
+            self.tell(LinkEntry(local_clock(), event, detail, self.logs.expected))
         else:
             self.tell(LinkEntry(hop.timestamp, event, detail, hop.index))
 
@@ -90,8 +90,8 @@ class EventRecorder:
 
     def publish(self, prediction: Prediction, received: float, stepped: float) -> None:
         """From the engine, in its thread."""
-        assert self.history is not None
+        assert self.logs is not None
         timing = Timing(received, stepped, local_clock())
-        self.counts.predicted(prediction.outputs is None, timing.published - received)
-        self.history.prediction.append(PublishedPrediction(prediction, timing))
+        self.counters.on_prediction(prediction.outputs is None, timing.published - received)
+        self.logs.prediction.append(PublishedPrediction(prediction, timing))
         self._prompt()

@@ -72,7 +72,7 @@ class Log(Generic[Entry]):
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class SignalRun:
     """Consecutive log entries merged: contiguous in ``first``, never across a gap.
 
     ``data`` is (n_times, n_channels) µV, ``timestamps`` (n_times,) seconds; ``start`` is the first
@@ -151,13 +151,13 @@ class SignalLog:
         """Samples written before an entry."""
         return int(self._stops[(seq - 1) % self._slots]) if seq else 0
 
-    def read(self, seq: int, stop: int) -> list[Run]:
+    def read(self, seq: int, stop: int) -> list[SignalRun]:
         """The entries from ``seq`` to before ``stop`` that are still there, merged into runs.
 
         A run holds at most two seconds. Its arrays are copies of the reader's own.
         """
         with self._lock:
-            runs: list[Run] = []
+            runs: list[SignalRun] = []
             seq, stop = max(seq, self._oldest), min(stop, self._next)
             while seq < stop:
                 last = self._last_of_run(seq, stop)
@@ -195,9 +195,9 @@ class SignalLog:
             last += 1
         return last
 
-    def _copy(self, seq: int, last: int) -> Run:
+    def _copy(self, seq: int, last: int) -> SignalRun:
         rows = np.arange(self._start(seq), self._start(last + 1)) % self._capacity
-        return Run(
+        return SignalRun(
             seq,
             last,
             int(self._firsts[seq % self._slots]),

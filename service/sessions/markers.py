@@ -8,7 +8,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.sessions.session import Session
 
-LONGEST_LABEL = 256
+MAX_LABEL_LENGTH = 256
 """Characters."""
 
 
@@ -30,7 +30,7 @@ def set_marker(
     Raises
     ------
     BadLabel
-        If it is empty, longer than ``LONGEST_LABEL``, or holds control characters.
+        If it is empty, longer than ``MAX_LABEL_LENGTH``, or holds control characters.
     BadTimestamp
         If it is older than the signal that is kept, or more than ``AHEAD`` s ahead.
     SessionOver
@@ -44,9 +44,9 @@ def set_marker(
 
 
 def _checked_label(label: str) -> str:
-    if not 0 < len(label) <= LONGEST_LABEL or any(map(_is_control, label)):
+    if not 0 < len(label) <= MAX_LABEL_LENGTH or any(map(_is_control, label)):
         raise BadLabel(
-            f"a label of 1 to {LONGEST_LABEL} characters, none of them a control character",
+            f"a label of 1 to {MAX_LABEL_LENGTH} characters, none of them a control character",
             f"{label[:40]!r} of {len(label)}",
             "correct it",
         )

@@ -12,7 +12,7 @@ from mimamba.drivers.lsl.markers import MOST, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.sessions.log import SignalLog
 
-PATIENCE = 2.0
+MAX_DELAY = 2.0
 """Seconds that a marker's sample may be late: after them a live link counts as lost."""
 
 
@@ -61,7 +61,7 @@ class PendingMarkers:
 
     def _take_due(self, log: SignalLog, sfreq: float) -> list[ReceivedMarker]:
         there = log.newest[1] + 0.5 / sfreq if log.newest else -math.inf
-        there = max(there, local_clock() - PATIENCE)
+        there = max(there, local_clock() - MAX_DELAY)
         with self.lock:
             waiting = sorted(self._waiting, key=lambda each: each.timestamp)
             many = max(0, len(waiting) - MOST)

@@ -57,24 +57,24 @@ class SessionView:
     person: str | None
 
 
-def view(session: Session) -> SessionView:
+def view_session(session: Session) -> SessionView:
     """A session's present facts."""
-    speaker = session.speaker
+    active_model = session.active_model
     return SessionView(
         session.name,
         session.state,
         session.reason,
         session.url,
-        session.history.epoch if session.history else None,
+        session.logs.epoch if session.logs else None,
         session.info,
-        speaker.model,
-        speaker.outputs,
-        speaker.montage,
-        speaker.delay,
+        active_model.model,
+        active_model.outputs,
+        active_model.montage,
+        active_model.delay,
         session.chronicle.link,
         session.seekable is not None,
         session.battery,
-        session.whose.person,
+        session.subject.person,
     )
 
 
@@ -97,7 +97,7 @@ class ModelChoice:
     memory: bool = True
 
 
-class Sessions:
+class SessionRegistry:
     """Opens, finds and closes sessions; lives on the event loop.
 
     Parameters
@@ -190,8 +190,8 @@ class Sessions:
         engine, r = await self.engine_of(choice)
         if self._people and person is not None:
             await asyncio.to_thread(self._people.name, person)
-        whose = Subject(self._people, person)
-        session = Session(name, url, engine, choice.required, r, self._hub, connect, whose)
+        subject = Subject(self._people, person)
+        session = Session(name, url, engine, choice.required, r, self._hub, connect, subject)
         self._check_running()
         if name in self._sessions:
             raise SessionTaken(
@@ -201,7 +201,7 @@ class Sessions:
         self._hub.add(session)
         session.start()
         await self._hub.opened(session)
-        if session.history is None:
+        if session.logs is None:
             await self._end(session)
             if session.error is not None:
                 raise session.error

@@ -15,15 +15,20 @@ from mimamba.drivers.push import LONGEST_TEXT, BadSamples, Inbox, Packet, PushDr
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.protocol.messages import Error
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
-from mimamba.service.sessions.registry import ModelChoice, SessionFailed, Sessions, SessionTaken
+from mimamba.service.sessions.registry import (
+    ModelChoice,
+    SessionFailed,
+    SessionRegistry,
+    SessionTaken,
+)
 from mimamba.service.sessions.session import Session
 
-MOST_CHANNELS = 64
-HIGHEST_SFREQ = 2000.0
-MOST_NOTICES = 16
-AWAY = 90.0
+MAX_CHANNELS = 64
+MAX_SFREQ = 2000.0
+MAX_NOTICES = 16
+ACQUIRER_TIMEOUT = 90.0
 """Seconds without a word, after which an acquirer's id is free: as long as it keeps samples."""
-ROOM_PERIOD = 0.02
+RETRY_PERIOD = 0.02
 """Seconds between two looks whether a busy session has room again; 64 packets last longer."""
 
 
@@ -48,7 +53,7 @@ class RemoteSources:
     """
 
     def __init__(
-        self, sessions: Sessions, choose: Callable[[str | None, bool], ModelChoice]
+        self, sessions: SessionRegistry, choose: Callable[[str | None, bool], ModelChoice]
     ) -> None:
         self._sessions = sessions
         self._choose = choose
@@ -66,7 +71,7 @@ class RemoteSources:
         DriverError
             If the stream is none that a session can watch.
         SessionTaken, CheckpointError, SessionFailed
-            As ``Sessions.open`` does; an id whose acquirer has ended or is away is not taken.
+            As ``SessionRegistry.open`` says; an id whose acquirer has ended or is away is free.
         """
         check_info(asked.info)
         opening = asyncio.create_task(self._find(asked))
@@ -117,7 +122,7 @@ class RemoteSources:
     async def _free(self, name: str | None) -> None:
         """Close the session of this name where its acquirer is gone for good."""
         for stream, pushed in list(self._pushed.items()):
-            gone = pushed.session.state == "ended" or pushed.inbox.silent > AWAY
+            gone = pushed.session.state == "ended" or pushed.inbox.silent > ACQUIRER_TIMEOUT
             if pushed.session.name == name and gone:
                 del self._pushed[stream]
                 await self._sessions.close(name)
@@ -160,7 +165,7 @@ class RemoteInbox:
         try:
             packet = read_packet(asked, pushed.inbox.info)
             while not pushed.inbox.put(packet, asked.offset):
-                await asyncio.sleep(ROOM_PERIOD)
+                await asyncio.sleep(RETRY_PERIOD)
         except BadSamples as error:
             return Error("bad_samples", str(error), asked.seq)
         except DriverError as error:
@@ -209,19 +214,19 @@ def read_packet(asked: Samples, info: StreamInfo) -> Packet:
 def check_info(info: StreamInfo) -> None:
     """Raises BadSource for a stream that is none, or would fill the service's memory."""
     names = info.ch_names
-    if not 1 <= len(names) <= MOST_CHANNELS or len(set(names)) < len(names) or not all(names):
+    if not 1 <= len(names) <= MAX_CHANNELS or len(set(names)) < len(names) or not all(names):
         raise BadSource(
-            f"1 to {MOST_CHANNELS} channels of different names", f"{len(names)}", "choose channels"
+            f"1 to {MAX_CHANNELS} channels of different names", f"{len(names)}", "choose channels"
         )
-    if not 1 <= info.sfreq <= HIGHEST_SFREQ:
-        raise BadSource(f"1 to {HIGHEST_SFREQ:g} Hz", f"{info.sfreq:g} Hz", "resample before")
+    if not 1 <= info.sfreq <= MAX_SFREQ:
+        raise BadSource(f"1 to {MAX_SFREQ:g} Hz", f"{info.sfreq:g} Hz", "resample before")
     for fact in (info.uv_per_bit, info.range_uv):
         if fact is not None and not 0 < fact < math.inf:
             raise BadSource("µV above 0", f"{fact:g}", "leave unknown facts out")
     texts = (info.name, info.source_id, *names, *info.notices)
-    if max(map(len, texts)) > LONGEST_TEXT or len(info.notices) > MOST_NOTICES:
+    if max(map(len, texts)) > LONGEST_TEXT or len(info.notices) > MAX_NOTICES:
         raise BadSource(
-            f"up to {MOST_NOTICES} notices, texts up to {LONGEST_TEXT} characters",
+            f"up to {MAX_NOTICES} notices, texts up to {LONGEST_TEXT} characters",
             f"{len(info.notices)}, the longest of {max(map(len, texts))}",
             "shorten them",
         )

@@ -21,7 +21,6 @@ from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.engine.engine import Engine, EngineStopped
 from mimamba.service.people.subject import Subject
-from mimamba.service.sessions.decoding import Decoding
 from mimamba.service.sessions.epoch_logs import (
     ActiveModel,
     EpochLogs,
@@ -30,6 +29,7 @@ from mimamba.service.sessions.epoch_logs import (
     playback_entry,
 )
 from mimamba.service.sessions.event_recorder import EventRecorder
+from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.watcher import SessionObserver
 
 State: TypeAlias = Literal["opening", "open", "ended"]
@@ -60,7 +60,7 @@ class Session:
         Told of everything new.
     connect
         Gives the driver of the URL, which is told to it with whom to tell the link's changes.
-    whose
+    subject
         Whose session it is; nobody's if absent.
     """
 
@@ -73,17 +73,17 @@ class Session:
         r: float,
         watcher: SessionObserver,
         connect: Connect = open_source,
-        whose: Subject | None = None,
+        subject: Subject | None = None,
     ) -> None:
         self.name = name
         self.url = url
         self.r = r
-        self.whose = whose or Subject()
+        self.subject = subject or Subject()
         self.state: State = "opening"
         self.reason: str | None = None
         self.error: Exception | None = None
         self.info: StreamInfo | None = None
-        self.chronicle = EventRecorder(lambda: watcher.prompt(self))
+        self.chronicle = EventRecorder(lambda: watcher.notify(self))
         """What it has to tell."""
         self.opened = threading.Event()
         """Set once the source is open, or has failed to."""
@@ -97,7 +97,7 @@ class Session:
         """Held while a chunk is taken: who has it finds the session between two chunks."""
         self._closed = False
         self._driver: Driver | None = None
-        self._decoding: Decoding | None = None
+        self._decoding: SessionDecoder | None = None
         self._epoch = 0
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
@@ -117,7 +117,7 @@ class Session:
             if self._driver is not None:
                 self._driver.close()
 
-    def place(self) -> SessionSnapshot:
+    def snapshot(self) -> SessionSnapshot:
         """Where the session stands, all hops so far predicted; its thread waits meanwhile.
 
         Raises
@@ -128,11 +128,11 @@ class Session:
             If its model has failed.
         """
         with self._between:
-            history = self.check_open()
+            logs = self.check_open()
             state = self._decoding.state() if self._decoding else None
-            return history.place(state)
+            return logs.snapshot(state)
 
-    def change_model(self, engine: Engine | None, r: float) -> None:
+    def set_model(self, engine: Engine | None, r: float) -> None:
         """Let another model speak, or none; the epoch goes on, and so do the predictions' numbers.
 
         Its hops begin with the next sample. All that the old one had to say is logged before.
@@ -145,21 +145,21 @@ class Session:
             If the model cannot use the source; the old one goes on then.
         """
         with self._between:
-            history, driver = self.check_open(), self._driver
+            logs, driver = self.check_open(), self._driver
             assert driver is not None
             decoding = self._decode(engine, driver.info, r) if engine else None
             if self._decoding:
                 self._decoding.finish()
             self._decoding, self.r, self.info = decoding, r, driver.info
-            self.chronicle.counts.period = decoding.period if decoding else math.inf
+            self.chronicle.counters.period = decoding.period if decoding else math.inf
             self.chronicle.tell(
-                history.change_speaker(decoding.speaker if decoding else ActiveModel())
+                logs.set_model(decoding.active_model if decoding else ActiveModel())
             )
             if decoding:
                 decoding.begin()
 
     @contextmanager
-    def between_chunks(self) -> Iterator[Decoding | None]:
+    def between_chunks(self) -> Iterator[SessionDecoder | None]:
         """Its model, which takes nothing meanwhile; raises SessionOver where it is not open."""
         with self._between:
             self.check_open()
@@ -171,16 +171,16 @@ class Session:
 
     def check_open(self) -> EpochLogs:
         """Its present logs; raises SessionOver where it is not open."""
-        if self.state != "open" or self.history is None:
+        if self.state != "open" or self.logs is None:
             raise SessionOver(
                 f"Expected an open session, but found that {self.name} is {self.state}."
             )
-        return self.history
+        return self.logs
 
     @property
-    def history(self) -> EpochLogs | None:
+    def logs(self) -> EpochLogs | None:
         """The logs of its present epoch; None before it is open."""
-        return self.chronicle.history
+        return self.chronicle.logs
 
     @property
     def seekable(self) -> Seekable | None:
@@ -198,9 +198,9 @@ class Session:
         return self._decoding.aligner if self._decoding else UNALIGNED
 
     @property
-    def speaker(self) -> ActiveModel:
+    def active_model(self) -> ActiveModel:
         """Who speaks now."""
-        return self.history.speakers[-1] if self.history else ActiveModel()
+        return self.logs.active_models[-1] if self.logs else ActiveModel()
 
     @property
     def battery(self) -> float | None:
@@ -222,7 +222,7 @@ class Session:
                     self._decoding.finish()
                 self.state, self.reason = "ended", reason
             self.opened.set()
-            self._watcher.prompt(self)
+            self._watcher.notify(self)
 
     def _follow(self) -> None:
         with self._connect() as driver:
@@ -245,7 +245,7 @@ class Session:
         self.info = info = driver.info
         if self._engine is not None:
             self._try_to_decode(self._engine, info)
-        self._start_history(0)
+        self._start_epoch(0)
         if isinstance(driver, Seekable):
             self.chronicle.link = playback_entry(driver.playback())
             driver.watch(lambda playback: self.chronicle.tell(playback_entry(playback)))
@@ -253,33 +253,35 @@ class Session:
             self._decoding.begin()
         self.state = "open"
         self.opened.set()
-        self._watcher.prompt(self)
+        self._watcher.notify(self)
 
-    def _decode(self, engine: Engine, info: StreamInfo, r: float) -> Decoding:
-        return Decoding(engine, info, r, self.chronicle.publish, self.chronicle.note, self.whose)
+    def _decode(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
+        return SessionDecoder(
+            engine, info, r, self.chronicle.publish, self.chronicle.note, self.subject
+        )
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
         try:
             self._decoding = self._decode(engine, info, self.r)
-            self.chronicle.counts.period = self._decoding.period
+            self.chronicle.counters.period = self._decoding.period
         except (MontageError, SignalError) as error:
             if self._required:
                 raise
             notice = f"No predictions, only the signal: {error}."
             self.info = replace(info, notices=(*info.notices, notice))
 
-    def _start_history(self, epoch: int) -> None:
+    def _start_epoch(self, epoch: int) -> None:
         assert self.info is not None
         self._epoch = epoch
-        speaker = self._decoding.speaker if self._decoding else ActiveModel()
-        self.chronicle.begin(EpochLogs(f"{self._token}-{epoch}", self.info, speaker))
+        active_model = self._decoding.active_model if self._decoding else ActiveModel()
+        self.chronicle.begin(EpochLogs(f"{self._token}-{epoch}", self.info, active_model))
 
     def _take(self, chunk: Chunk, received: float) -> None:
         if chunk.epoch != self._epoch:
             if self._decoding:
                 self._decoding.drain()  # what is still waiting belongs to the old epoch
-            self._start_history(chunk.epoch)
+            self._start_epoch(chunk.epoch)
         with TURN:
             self.chronicle.take(chunk)
             hops = self._decoding.cut(chunk) if self._decoding else []

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.auth.permissions import ConnectionPermissions
 from mimamba.service.protocol.auth import TOKEN_WANTED, Auth
-from mimamba.service.protocol.decode import BROKEN, read_frame
+from mimamba.service.protocol.decode import CLOSE_CODES, decode_frame
 from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
     PROTOCOL,
@@ -43,13 +43,13 @@ from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_marker
 from mimamba.service.sessions.remote_sources import RemoteInbox, RemoteSources
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.stream.hub import Hub
-from mimamba.service.stream.reader import Reader
+from mimamba.service.stream.reader import SessionReader
 
 log = logging.getLogger(__name__)
 
-Asked: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
+Request: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
 """A client's message that the sender answers, or the answer itself."""
-ASKED = 16
+MAX_PENDING_REQUESTS = 16
 """A client's messages that may wait for an answer; more wait in its own socket."""
 
 
@@ -93,9 +93,9 @@ class Connection:
         self._server = server
         self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
         self._intake = RemoteInbox(pushes)
-        self._readers: dict[Session, Reader] = {}
+        self._readers: dict[Session, SessionReader] = {}
         self._fresh: dict[Session, None] = {}  # where readers may find something, in order
-        self._asked: asyncio.Queue[Asked] = asyncio.Queue(ASKED)
+        self._asked: asyncio.Queue[Request] = asyncio.Queue(MAX_PENDING_REQUESTS)
         self._states = hub.states.next
         self._woken = asyncio.Event()
         self._beat = False
@@ -131,18 +131,18 @@ class Connection:
         while True:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
-                if frame["code"] in BROKEN:
-                    self._erred(BROKEN[frame["code"]])
+                if frame["code"] in CLOSE_CODES:
+                    self._erred(CLOSE_CODES[frame["code"]])
                 return
             payload = frame.get("bytes") if self._binary else frame.get("text")
-            message = read_frame(payload, self._binary)
+            message = decode_frame(payload, self._binary)
             self._intake.hear()
             heard = message if isinstance(message, Error) else await self._take(message)
             if heard is not None:
                 await self._asked.put(heard)
             self._woken.set()
 
-    async def _take(self, message: ClientMessage) -> Asked | None:
+    async def _take(self, message: ClientMessage) -> Request | None:
         """What is to be answered, or the answer."""
         if isinstance(message, Auth):
             refusal = self._rights.show(message)
@@ -177,14 +177,14 @@ class Connection:
             await self._socket.send_bytes(frame)
         else:
             await self._socket.send_text(frame.decode())
-        self._hub.totals.sent(frame)
+        self._hub.counters.sent(frame)
 
     def _greeting(self) -> list[bytes]:
         """Hello, and each session as it stands."""
         self._states = self._hub.states.next
         messages: list[ServerMessage] = [self._hello()]
         for session in self._sessions().values():
-            if session.history is not None:
+            if session.logs is not None:
                 messages.append(SessionState(session.name, "opened"))
             if session.state == "ended":
                 messages.append(SessionState(session.name, "ended", session.reason))
@@ -228,20 +228,20 @@ class Connection:
             self._unfollow(gone)
         return [encode(state, self._binary)]
 
-    def _answer(self, asked: Asked) -> list[bytes]:
+    def _answer(self, asked: Request) -> list[bytes]:
         if isinstance(asked, Error | Pushing | Hello):
             return self._say(asked)
         if isinstance(asked, Ping):
             return self._say(Pong(asked.t, clock_now(), asked.id))
         session = self._sessions().get(asked.session)
-        if session is None or session.history is None:
+        if session is None or session.logs is None:
             there = ", ".join(sorted(self._sessions())) or "none"
             text = f"Expected an open session, but found {asked.session!r}. There are: {there}."
             return self._say(Error("no_session", text, asked.id))
         if isinstance(asked, Subscribe):
             return [self._subscribe(session, asked)]
         if isinstance(asked, Mark):
-            return self._say(*mark(session, asked))
+            return self._say(*answer_mark(session, asked))
         return self._unsubscribe(session, asked)
 
     def _say(self, *answers: ServerMessage) -> list[bytes]:
@@ -252,14 +252,14 @@ class Connection:
 
     def _erred(self, code: str) -> None:
         """Count a client's error; told once, or a flood of them would fill the log."""
-        self._hub.totals.errors[code] += 1
+        self._hub.counters.errors[code] += 1
         if code not in self._errors:
             self._errors.add(code)
             log.warning("client erred", extra={"client": self._id, "code": code})
 
     def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
         if session not in self._readers:
-            self._readers[session] = Reader(session, self._hub.frames(session), self._binary)
+            self._readers[session] = SessionReader(session, self._hub.frames(session), self._binary)
             self._hub.follow(session, self)
         self._fresh[session] = None
         reader = self._readers[session]
@@ -278,7 +278,7 @@ class Connection:
         self._hub.unfollow(session, self)
 
 
-def mark(session: Session, asked: Mark) -> list[Ok | Error]:
+def answer_mark(session: Session, asked: Mark) -> list[Ok | Error]:
     """Set a marker; what is answered."""
     try:
         set_marker(session, asked.label, asked.timestamp, "websocket")

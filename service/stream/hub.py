@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import SessionState
 from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
 from mimamba.service.sessions.log import Log
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SIGNAL_PERIOD = 1 / 30
 """Seconds between two signal messages of a session: a screen shows no more."""
 HEARTBEAT_PERIOD = 1.0
-STATES = 1024
+MAX_STATES = 1024
 """States of sessions kept for connections that are slow to read."""
 
 
@@ -50,9 +50,9 @@ class SessionFeed:
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
-    history: EpochLogs | None = None
+    logs: EpochLogs | None = None
     links: int = 0
-    """Events of this history's link that the log has been told."""
+    """Events of this logs's link that the log has been told."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -64,13 +64,13 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._feeds: dict[Session, SessionFeed] = {}
         self._joined = 0
-        self.totals = ServiceCounters()
-        self.states: Log[SessionState] = Log(STATES)
+        self.counters = ServiceCounters()
+        self.states: Log[SessionState] = Log(MAX_STATES)
         """What became of sessions; every connection reads it."""
 
     # From any thread -----------------------------------------------------------------------------
 
-    def prompt(self, session: Session) -> None:
+    def notify(self, session: Session) -> None:
         """Something of a session should be sent at once."""
         self._soon(self._prompted, session)
 
@@ -97,7 +97,7 @@ class Hub:
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""
-        self._feeds[session] = SessionFeed(SharedFrames(self.totals))
+        self._feeds[session] = SessionFeed(SharedFrames(self.counters))
 
     async def opened(self, session: Session) -> None:
         """Wait until a session is open, or has failed to; no thread waits for it."""
@@ -125,8 +125,8 @@ class Hub:
         feed = self._feeds[session]
         first = not feed.followers
         feed.followers.add(listener)  # first, so that no later signal is missed
-        if first and session.history is not None:
-            session.history.signal_shown = session.history.signal.next
+        if first and session.logs is not None:
+            session.logs.signal_shown = session.logs.signal.next
 
     def unfollow(self, session: Session, listener: Listener) -> None:
         """It need not be woken for that session any more."""
@@ -155,12 +155,12 @@ class Hub:
 
     def _log_losses(self, session: Session, feed: SessionFeed) -> None:
         """Tell the operator where the link to a device is lost, and why."""
-        if feed.history is not session.history:
-            feed.history, feed.links = session.history, 0
-        if feed.history is None:
+        if feed.logs is not session.logs:
+            feed.logs, feed.links = session.logs, 0
+        if feed.logs is None:
             return
-        start, feed.links = feed.links, feed.history.link.next
-        for _, entry in feed.history.link.read(start, feed.links):
+        start, feed.links = feed.links, feed.logs.link.next
+        for _, entry in feed.logs.link.read(start, feed.links):
             if isinstance(entry, LinkEntry) and entry.event == "lost":
                 told = {"session": session.name, "reason": entry.detail}
                 log.warning("link lost", extra=told)
@@ -169,12 +169,12 @@ class Hub:
         before, feed.state = feed.state, session.state
         if session.state == "ended":
             self._show(session)
-        if before == "opening" and session.history is not None:
+        if before == "opening" and session.logs is not None:
             self._tell(SessionState(session.name, "opened"))
         if session.state == "ended":
             if session.reason is not None:
                 kind = type(session.error).__name__ if session.error else "InternalError"
-                self.totals.errors[kind] += 1
+                self.counters.errors[kind] += 1
             self._tell(SessionState(session.name, "ended", session.reason))
 
     def _tell(self, state: SessionState) -> None:
@@ -195,10 +195,10 @@ class Hub:
 
     def _show(self, session: Session) -> None:
         feed = self._feeds.get(session)
-        if feed is None or session.history is None:
+        if feed is None or session.logs is None:
             return
         feed.scheduled, feed.shown = False, self._loop.time()
-        session.history.signal_shown = session.history.signal.next
+        session.logs.signal_shown = session.logs.signal.next
         _wake(feed, session)
 
 

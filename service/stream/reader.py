@@ -10,7 +10,7 @@ from math import inf
 from mimamba.drivers.driver import Marker
 from mimamba.models.signal.band_power import BandPower
 from mimamba.models.signal.channel_quality import Quality
-from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.events import LinkMessage, MarkerMessage
 from mimamba.service.protocol.measures import BandsMessage, QualityMessage
 from mimamba.service.protocol.messages import (
@@ -25,18 +25,18 @@ from mimamba.service.protocol.messages import (
     encode,
 )
 from mimamba.service.sessions.epoch_logs import Event, PublishedPrediction
-from mimamba.service.sessions.log import Run
+from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.session import Session
 
-BATCH = 64
+BATCH_SIZE = 64
 """Entries read at a time by one who catches up."""
 
 
 class SharedFrames:
     """Encoded frames of one session, made once per format and shared by all who keep up."""
 
-    def __init__(self, totals: ServiceCounters, keep: int = 64) -> None:
-        self.totals = totals
+    def __init__(self, counters: ServiceCounters, keep: int = 64) -> None:
+        self.counters = counters
         self._keep = keep
         self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
@@ -50,7 +50,7 @@ class SharedFrames:
         return frames
 
 
-class Reader:
+class SessionReader:
     """Follows a session's topics by one integer each.
 
     Parameters
@@ -64,13 +64,13 @@ class Reader:
     """
 
     def __init__(self, session: Session, frames: SharedFrames, binary: bool) -> None:
-        assert session.history is not None
+        assert session.logs is not None
         self._session = session
         self._frames = frames
         self._binary = binary
-        self._history = session.history
+        self._logs = session.logs
         self._positions: dict[Topic, int] = {}
-        self._speaker = 0  # which of the history's was told last
+        self._model_index = 0  # which of the logs's was told last
 
     def subscribe(self, topics: list[Topic], since: Position | None) -> None:
         """Follow topics: from now on, or after ``since``.
@@ -79,10 +79,10 @@ class Reader:
         epoch than the present one gets all that the present one's logs hold.
         """
         for topic in topics:
-            log = self._history.log(topic)
+            log = self._logs.log(topic)
             if since is None:
                 self._positions[topic] = log.next
-            elif since.epoch != self._history.epoch:
+            elif since.epoch != self._logs.epoch:
                 self._positions[topic] = log.oldest
             elif topic in since.seq:
                 self._positions[topic] = max(0, min(since.seq[topic] + 1, log.next))
@@ -91,9 +91,9 @@ class Reader:
         self._positions = {
             each: self._positions[each] for each in TOPICS if each in self._positions
         }
-        self._speaker = 0
-        while self._another_speaks():
-            self._speaker += 1
+        self._model_index = 0
+        while self._model_changed():
+            self._model_index += 1
 
     def unsubscribe(self, topics: list[Topic] | None) -> None:
         """Follow these topics no longer; none where ``topics`` is None."""
@@ -107,17 +107,17 @@ class Reader:
 
     def describe(self, answer: str | int | None = None) -> bytes:
         """The ``subscribed`` message for the reader's present place."""
-        session, history = self._session, self._history
+        session, logs = self._session, self._logs
         assert session.info is not None
-        speaker = history.speakers[self._speaker]
+        active_model = logs.active_models[self._model_index]
         message = Subscribed(
             session.name,
-            history.epoch,
+            logs.epoch,
             session.info,
-            speaker.model,
-            speaker.outputs,
-            speaker.montage,
-            speaker.delay,
+            active_model.model,
+            active_model.outputs,
+            active_model.montage,
+            active_model.delay,
             dict(self._positions),
             answer,
         )
@@ -129,63 +129,63 @@ class Reader:
         At most one batch, and predictions first: a backlog of signal holds up nothing else. Between
         the predictions of two models comes ``subscribed``.
         """
-        if self._another_speaks():
-            self._speaker += 1
+        if self._model_changed():
+            self._model_index += 1
             return [self.describe()]
-        present = self._session.history  # read first: the logs of one that is over are complete
+        present = self._session.logs  # read first: the logs of one that is over are complete
         for topic, at in self._positions.items():
-            stop = min(self._stop(topic), at + BATCH)
+            stop = min(self._stop(topic), at + BATCH_SIZE)
             if at < stop:
                 self._positions[topic] = stop
                 self._count(topic, at, stop)
-                key = (self._history.epoch, topic, at, stop, self._binary)
+                key = (self._logs.epoch, topic, at, stop, self._binary)
                 return self._frames.get(key, partial(self._make, topic, at, stop))
         assert present is not None
-        if present is self._history:
+        if present is self._logs:
             return []
-        self._history, self._speaker = present, 0
+        self._logs, self._model_index = present, 0
         self._positions = dict.fromkeys(self._positions, 0)
         return [self.describe()]
 
     def _stop(self, topic: Topic) -> int:
         """How far the topic may be read now."""
-        if topic == "signal" and self._history is self._session.history:
-            return self._history.signal_shown
-        stop = self._history.log(topic).next  # who made what is before it is known by now
-        following = self._history.speakers[self._speaker + 1 :]
+        if topic == "signal" and self._logs is self._session.logs:
+            return self._logs.signal_shown
+        stop = self._logs.log(topic).next  # who made what is before it is known by now
+        following = self._logs.active_models[self._model_index + 1 :]
         return min(stop, following[0].since) if topic == "prediction" and following else stop
 
-    def _another_speaks(self) -> bool:
-        """Whether the next prediction is of another speaker than the one told last."""
-        following = self._history.speakers[self._speaker + 1 :]
+    def _model_changed(self) -> bool:
+        """Whether the next prediction is of another active_model than the one told last."""
+        following = self._logs.active_models[self._model_index + 1 :]
         return bool(following) and self._positions.get("prediction", inf) >= following[0].since
 
     def _count(self, topic: Topic, at: int, stop: int) -> None:
         """What this reader misses, and how old the newest prediction is that it gets."""
-        totals, oldest = self._frames.totals, self._history.log(topic).oldest
-        totals.skipped += max(0, min(oldest, stop) - at)
+        counters, oldest = self._frames.counters, self._logs.log(topic).oldest
+        counters.skipped += max(0, min(oldest, stop) - at)
         if topic == "prediction":
-            for _, newest in self._history.prediction.read(stop - 1, stop):
-                totals.told(newest)
+            for _, newest in self._logs.prediction.read(stop - 1, stop):
+                counters.told(newest)
 
     def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
         """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""
-        name, history = self._session.name, self._history
+        name, logs = self._session.name, self._logs
         messages: list[TopicMessage | Skipped]
         if topic == "signal":
-            runs = history.signal.read(at, stop)
+            runs = logs.signal.read(at, stop)
             there = runs[0].start if runs else stop
             messages = [signal_message(name, run) for run in runs]
         else:
-            entries = history.events(topic).read(at, stop)
+            entries = logs.events(topic).read(at, stop)
             there = entries[0][0] if entries else stop
-            messages = [message(name, seq, entry) for seq, entry in entries]
+            messages = [topic_message(name, seq, entry) for seq, entry in entries]
         if there > at:
             messages.insert(0, Skipped(name, topic, at, there - 1))
         return [encode(each, self._binary) for each in messages]
 
 
-def signal_message(session: str, run: Run) -> SignalMessage:
+def signal_message(session: str, run: SignalRun) -> SignalMessage:
     """A run of samples as it is sent."""
     return SignalMessage(
         session,
@@ -196,7 +196,7 @@ def signal_message(session: str, run: Run) -> SignalMessage:
     )
 
 
-def message(session: str, seq: int, entry: Event) -> TopicMessage:
+def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
     """A log's entry as it is sent."""
     if isinstance(entry, PublishedPrediction):
         told, made = entry, entry.prediction

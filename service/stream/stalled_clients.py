@@ -10,15 +10,15 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.monitoring.service_counters import ServiceCounters
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30.0
+KEEPALIVE_TIMEOUT = 30.0
 """Seconds without reading: half of them until a ping, half for its answer."""
 
 
-class KeptAlive(WebSocketsSansIOProtocol):
+class KeepaliveProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, which asks by a ping whether its client reads, but would wait for ever for one
     that does not to take what is written to it already.
     """
@@ -34,8 +34,8 @@ class KeptAlive(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """No answer to a ping: drop the connection with all that is still to be sent."""
-        totals: ServiceCounters = self.app_state["totals"]
-        totals.errors["stalled"] += 1
+        counters: ServiceCounters = self.app_state["counters"]
+        counters.errors["stalled"] += 1
         peer = self.client[0] if self.client else None
         log.warning("client does not read", extra={"peer": peer})
         self.transport.abort()

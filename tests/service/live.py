@@ -32,7 +32,7 @@ from mimamba.service.server.app import make_app
 from mimamba.service.server.serve import SourceOpener, bind, make_config
 from mimamba.service.server.server import Server
 from mimamba.service.settings.load import make_settings
-from mimamba.service.stream.stalled_clients import PATIENCE as READING
+from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT as READING
 
 PATIENCE = 30.0
 """Seconds after which what should come is not awaited any more."""

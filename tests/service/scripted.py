@@ -55,11 +55,11 @@ class Stage:
     """A session that follows a script."""
 
     def __init__(
-        self, engine: Engine | None, info: StreamInfo, whose: Subject | None = None
+        self, engine: Engine | None, info: StreamInfo, subject: Subject | None = None
     ) -> None:
         self.script = Script(info)
         self.session = Session(
-            "scripted", "simulate://", engine, True, 1.0, self, self._connect, whose
+            "scripted", "simulate://", engine, True, 1.0, self, self._connect, subject
         )
         self.session.start()
         assert self.session.opened.wait(PATIENCE)
@@ -67,7 +67,7 @@ class Stage:
     def _connect(self, *_: object) -> Script:
         return self.script
 
-    def prompt(self, session: Session) -> None:
+    def notify(self, session: Session) -> None:
         """As a hub is told."""
 
     def signal(self, session: Session) -> None:
@@ -86,7 +86,7 @@ class Stage:
                 self.until(partial(self._has_taken, part[-1]))
 
     def _has_taken(self, chunk: Chunk) -> bool:
-        return self.session.place().first == chunk.end
+        return self.session.snapshot().first == chunk.end
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that must come true."""
@@ -98,11 +98,11 @@ class Stage:
 
 @contextmanager
 def staged(
-    engine: Engine | None, live: bool = False, whose: Subject | None = None
+    engine: Engine | None, live: bool = False, subject: Subject | None = None
 ) -> Iterator[Stage]:
     """A session on a script; ended, threads and all, on leaving. A live one may skip hops."""
     before = set(threading.enumerate())
-    stage = Stage(engine, replace(INFO, live=live), whose)
+    stage = Stage(engine, replace(INFO, live=live), subject)
     try:
         yield stage
     finally:

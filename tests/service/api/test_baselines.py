@@ -25,8 +25,8 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe
-from mimamba.service.sessions.decoding import begun_seconds, begun_text
 from mimamba.service.sessions.epoch_logs import LinkEntry, PublishedPrediction
+from mimamba.service.sessions.session_decoder import format_baseline_seconds, parse_baseline_seconds
 from mimamba.service.storage.private_files import partial_of
 from tests.service.live import Live, live, talk
 from tests.service.models import random_checkpoint
@@ -63,8 +63,8 @@ def chunks_of(first: int, stop: int, n_times: int = 32) -> list[Chunk]:
 
 
 def told(stage: Stage) -> list[Prediction]:
-    assert stage.session.history is not None
-    log = stage.session.history.prediction
+    assert stage.session.logs is not None
+    log = stage.session.logs.prediction
     return [
         each.prediction
         for _, each in log.read(0, log.next)
@@ -73,8 +73,8 @@ def told(stage: Stage) -> list[Prediction]:
 
 
 def events(stage: Stage) -> list[LinkEntry]:
-    assert stage.session.history is not None
-    log = stage.session.history.link
+    assert stage.session.logs is not None
+    log = stage.session.logs.link
     return [each for _, each in log.read(0, log.next) if isinstance(each, LinkEntry)]
 
 
@@ -136,7 +136,7 @@ def test_the_link_tells_it_at_the_hop_that_completes_it(engines: tuple[Engine, E
         taken = events(stage)[1]
         assert (taken.event, taken.first) == ("baseline_taken", last.index)
         assert taken.detail == "2 s of rest are taken, for this session"
-        place = stage.session.place().state
+        place = stage.session.snapshot().state
         assert place is not None
         assert place.aligner.baseline is not None
         assert place.aligner.baseline.seconds == REST
@@ -146,13 +146,13 @@ def test_the_link_tells_it_at_the_hop_that_completes_it(engines: tuple[Engine, E
 
 @pytest.mark.parametrize("seconds", [10.0, 60.0, 12.3456789, 1 / 3, 600.0])
 def test_the_seconds_in_the_link_are_exact(seconds: float) -> None:
-    assert begun_seconds(begun_text(seconds)) == seconds
+    assert parse_baseline_seconds(format_baseline_seconds(seconds)) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "nan s", "-1 s", "0 s", "1e9 s of rest", "many s"])
 def test_seconds_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"rest|float"):
-        begun_seconds(text)
+        parse_baseline_seconds(text)
 
 
 def persons(tmp_path: Path, person: str) -> Subject:
@@ -164,8 +164,8 @@ def persons(tmp_path: Path, person: str) -> Subject:
 def test_it_is_kept_and_used_again_by_models_alike(
     tmp_path: Path, engines: tuple[Engine, Engine]
 ) -> None:
-    whose = persons(tmp_path, "P01")
-    with staged(engines[0], whose=whose) as stage:
+    subject = persons(tmp_path, "P01")
+    with staged(engines[0], subject=subject) as stage:
         stage.play(*chunks_of(0, 1500))
         assert events(stage)[-1].detail == "2 s of rest are taken, and kept"
         first = stage.session.aligner.baseline
@@ -174,23 +174,23 @@ def test_it_is_kept_and_used_again_by_models_alike(
     decoder = decoder_of(engines[0])
     decoder.use_baseline(Baseline(first.log_power, first.seconds))
     expected = [made for chunk in chunks_of(2000, 4000) for made in decoder.feed(chunk)]
-    with staged(engines[0], whose=again) as stage:
+    with staged(engines[0], subject=again) as stage:
         stage.play(*chunks_of(2000, 4000))
         assert_same(told(stage), expected)
         assert [each.event for each in events(stage)] == ["baseline_used"]
         assert events(stage)[0].detail.startswith("2 s of rest, taken 20")
         # Another model, and back: what is kept is used anew.
-        stage.session.change_model(engines[1], 1.0)
+        stage.session.set_model(engines[1], 1.0)
         with (
             pytest.raises(NoBaseline, match="plain, which was not"),
             stage.session.between_chunks() as model,
         ):
             aligned(model)
-        stage.session.change_model(engines[0], 1.0)
+        stage.session.set_model(engines[0], 1.0)
         found = [each.event for each in events(stage)]
         assert found == ["baseline_used", "model", "model", "baseline_used"]
-        stage.session.whose.person = None
-        stage.session.change_model(engines[0], 1.0)
+        stage.session.subject.person = None
+        stage.session.set_model(engines[0], 1.0)
         assert events(stage)[-1].event == "baseline_begun"
         assert events(stage)[-1].first == 4000
 
@@ -198,10 +198,10 @@ def test_it_is_kept_and_used_again_by_models_alike(
 def test_what_cannot_be_kept_is_used_and_says_why(
     tmp_path: Path, engines: tuple[Engine, Engine]
 ) -> None:
-    whose = persons(tmp_path, "P01")
+    subject = persons(tmp_path, "P01")
     path = tmp_path / "people" / "P01.json"
     path.write_text('{"notes": 3}')
-    with staged(engines[0], whose=whose) as stage:
+    with staged(engines[0], subject=subject) as stage:
         stage.play(*chunks_of(0, 1500))
         why = "2 s of rest are taken, for this session; not kept: the person"
         assert events(stage)[-1].detail == f"{why}'s file cannot be read"
@@ -227,15 +227,15 @@ def test_what_cannot_be_kept_is_used_and_says_why(
 def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
     tmp_path: Path, engines: tuple[Engine, Engine]
 ) -> None:
-    whose = persons(tmp_path, "P01")
-    with staged(engines[0], whose=whose) as stage:
+    subject = persons(tmp_path, "P01")
+    with staged(engines[0], subject=subject) as stage:
         stage.play(*chunks_of(0, 1500))
-        assert whose.rested == "P01"
+        assert subject.rested == "P01"
         begin(stage, 3.0)
-        whose.forget("P01")
+        subject.forget("P01")
         with stage.session.between_chunks() as model:
             aligned(model).break_off_baseline()
-        assert whose.person is None
+        assert subject.person is None
         assert stage.session.aligner.baseline is not None
         assert events(stage)[-1].event == "baseline_stopped"
 

@@ -15,7 +15,7 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.service.cli.main import app
 from mimamba.service.engine.engine import Engine
-from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.events import LinkMessage
 from mimamba.service.protocol.messages import (
     Ok,
@@ -28,7 +28,7 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.sessions.epoch_logs import PublishedPrediction
 from mimamba.service.sessions.session import SessionOver
-from mimamba.service.stream.reader import Reader, SharedFrames
+from mimamba.service.stream.reader import SessionReader, SharedFrames
 from tests.service.live import Live, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, Stage, staged
@@ -56,8 +56,8 @@ def chunks_of(first: int, stop: int) -> list[Chunk]:
 
 
 def told(stage: Stage) -> list[Prediction]:
-    assert stage.session.history is not None
-    log = stage.session.history.prediction
+    assert stage.session.logs is not None
+    log = stage.session.logs.prediction
     return [
         each.prediction
         for _, each in log.read(0, log.next)
@@ -78,11 +78,11 @@ def test_each_speaks_as_if_the_stream_were_its_own(engines: list[Engine]) -> Non
         expected: list[Prediction] = []
         for engine, first, stop in turns:
             if first:
-                stage.session.change_model(engine, 1.0)
+                stage.session.set_model(engine, 1.0)
             stage.play(*chunks_of(first, stop))
             expected += offline(engine, chunks_of(first, stop)) if engine else []
-        history = stage.session.history
-        assert history is not None
+        logs = stage.session.logs
+        assert logs is not None
         stage.until(lambda: len(told(stage)) == len(expected))
         for mine, theirs in zip(told(stage), expected, strict=True):
             assert (mine.index, mine.status, mine.reason) == (
@@ -92,9 +92,9 @@ def test_each_speaks_as_if_the_stream_were_its_own(engines: list[Engine]) -> Non
             )
             for output, shares in (theirs.outputs or {}).items():
                 assert (mine.outputs or {})[output] == pytest.approx(shares, abs=1e-5)
-        names = [each.model.name if each.model else None for each in history.speakers]
+        names = [each.model.name if each.model else None for each in logs.active_models]
         assert names == ["one", "other", None, "one"]
-        events = [entry for _, entry in history.link.read(0, 99)]
+        events = [entry for _, entry in logs.link.read(0, 99)]
         assert [getattr(each, "event", "") for each in events] == ["model"] * 3
         assert [getattr(each, "first", None) for each in events] == [768, 1536, 1792]
     assert [len(engine._slots) for engine in engines] == [0, 0]
@@ -104,22 +104,22 @@ def test_a_reader_is_told_who_speaks_between_their_predictions(engines: list[Eng
     one, other = engines
     with staged(one) as stage:
         stage.play(*chunks_of(0, 512))
-        now = Reader(stage.session, SharedFrames(ServiceCounters()), binary=True)
+        now = SessionReader(stage.session, SharedFrames(ServiceCounters()), binary=True)
         now.subscribe(["link"], None)
-        stage.session.change_model(other, 0.0)
+        stage.session.set_model(other, 0.0)
         stage.play(*chunks_of(512, 1024))
-        stage.session.change_model(None, 0.0)
-        late = Reader(stage.session, SharedFrames(ServiceCounters()), binary=True)
+        stage.session.set_model(None, 0.0)
+        late = SessionReader(stage.session, SharedFrames(ServiceCounters()), binary=True)
         late.subscribe(["prediction"], Position(""))
         heard = [decode_server(late.describe())]
         while frames := late.take():
             heard += [decode_server(frame) for frame in frames]
-        speakers = [
+        active_models = [
             each.model.name if each.model else None
             for each in heard
             if isinstance(each, Subscribed)
         ]
-        assert speakers == ["one", "other", None]
+        assert active_models == ["one", "other", None]
         assert len({each.epoch for each in heard if isinstance(each, Subscribed)}) == 1
         places = [n for n, each in enumerate(heard) if isinstance(each, Subscribed)]
         assert places == [0, 9, 18]
@@ -129,7 +129,7 @@ def test_a_reader_is_told_who_speaks_between_their_predictions(engines: list[Eng
         assert isinstance(second, Subscribed)
         assert second.next == {"prediction": 8}
         # Who comes back in the second one's time is told of that one, and goes on.
-        back = Reader(stage.session, SharedFrames(ServiceCounters()), binary=True)
+        back = SessionReader(stage.session, SharedFrames(ServiceCounters()), binary=True)
         back.subscribe(["prediction"], Position(second.epoch, {"prediction": 9}))
         described = decode_server(back.describe())
         assert isinstance(described, Subscribed)
@@ -143,9 +143,9 @@ def test_a_reader_is_told_who_speaks_between_their_predictions(engines: list[Eng
 def test_an_hour_of_predictions_is_kept_whoever_speaks(engines: list[Engine]) -> None:
     with staged(None) as stage:
         stage.play(*chunks_of(0, 256))
-        stage.session.change_model(engines[0], 1.0)
+        stage.session.set_model(engines[0], 1.0)
         stage.play(*chunks_of(256, 1536))
-        stage.session.change_model(None, 1.0)
+        stage.session.set_model(None, 1.0)
         assert len(told(stage)) == 20
 
 
@@ -153,7 +153,7 @@ def test_an_ended_session_takes_none(engines: list[Engine]) -> None:
     with staged(engines[0]) as stage:
         stage.session.close()
         with pytest.raises(SessionOver):
-            stage.session.change_model(engines[1], 1.0)
+            stage.session.set_model(engines[1], 1.0)
 
 
 @pytest.fixture

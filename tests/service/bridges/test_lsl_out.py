@@ -170,11 +170,11 @@ def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:
         out.start()
         try:
             quality = connect("scripted quality")
-            stage.session.change_model(engine, 1.0)
+            stage.session.set_model(engine, 1.0)
             inlet = connect("scripted predictions")
             stage.play(*chunks)
             rows, _ = read(inlet, lambda rows: len(rows) == 16)
-            stage.session.change_model(None, 1.0)
+            stage.session.set_model(None, 1.0)
             stage.until(lambda: not pylsl.resolve_byprop("name", "scripted predictions", 1, 0.2))
             scores, _ = read(quality, bool)
         finally:

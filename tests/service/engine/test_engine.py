@@ -16,7 +16,7 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.inference.cpu.network import BLOCK
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import Hop, HopCutter
-from mimamba.service.engine.engine import WAITING, Engine, EngineStopped, Slot
+from mimamba.service.engine.engine import MAX_WAITING_HOPS, Engine, EngineStopped, Slot
 from tests.service.models import random_checkpoint
 
 INFO = StreamInfo("test", "test", 256.0, ("TP9", "AF7", "AF8", "TP10"))
@@ -148,15 +148,17 @@ def test_a_live_session_that_falls_behind_skips_to_its_newest_hop(
 ) -> None:
     hops = hops_of(checkpoint, noise(2, seconds=12))
     held = Held(engine, hops[0])
-    skipped = [engine.submit(held.slot, hop, 0.0, wait=False) for hop in hops[1 : WAITING + 4]]
+    skipped = [
+        engine.submit(held.slot, hop, 0.0, wait=False) for hop in hops[1 : MAX_WAITING_HOPS + 4]
+    ]
     held.let()
     engine.drain(held.slot)
-    after = [engine.submit(held.slot, hop, 0.0, wait=True) for hop in hops[WAITING + 4 :]]
+    after = [engine.submit(held.slot, hop, 0.0, wait=True) for hop in hops[MAX_WAITING_HOPS + 4 :]]
     engine.finish(held.slot)
-    assert [len(each) for each in skipped] == [0] * WAITING + [WAITING, 0, 0]
+    assert [len(each) for each in skipped] == [0] * MAX_WAITING_HOPS + [MAX_WAITING_HOPS, 0, 0]
     assert not any(after)
-    gone = {hop.index for hop in skipped[WAITING]}
-    assert gone == {hop.index for hop in hops[1 : WAITING + 1]}
+    gone = {hop.index for hop in skipped[MAX_WAITING_HOPS]}
+    assert gone == {hop.index for hop in hops[1 : MAX_WAITING_HOPS + 1]}
     assert [each.index for each in held.heard] == [h.index for h in hops if h.index not in gone]
     decoder = StreamingDecoder(checkpoint, INFO, 1.0)
     for hop in hops:
@@ -171,11 +173,11 @@ def test_a_recording_waits_instead_and_loses_nothing(
 ) -> None:
     hops = hops_of(checkpoint, noise(2, seconds=12))
     held = Held(engine, hops[0])
-    for hop in hops[1 : WAITING + 1]:
+    for hop in hops[1 : MAX_WAITING_HOPS + 1]:
         assert engine.submit(held.slot, hop, 0.0, wait=True) == []
     waiting = threading.Thread(
         target=lambda: [
-            engine.submit(held.slot, hop, 0.0, wait=True) for hop in hops[WAITING + 1 :]
+            engine.submit(held.slot, hop, 0.0, wait=True) for hop in hops[MAX_WAITING_HOPS + 1 :]
         ]
     )
     waiting.start()

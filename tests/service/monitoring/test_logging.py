@@ -8,7 +8,12 @@ import threading
 
 import pytest
 
-from mimamba.service.monitoring.logging import JSONLine, TextLine, thread_died, told
+from mimamba.service.monitoring.logging import (
+    JSONLine,
+    TextLine,
+    configure_logging,
+    log_thread_death,
+)
 
 
 def record(event: str, **extra: object) -> logging.LogRecord:
@@ -45,7 +50,7 @@ def test_only_known_fields_are_told(formatter: logging.Formatter) -> None:
 
 def test_what_was_before_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     log, hook = logging.getLogger("mimamba"), threading.excepthook
-    with told("json", None):
+    with configure_logging("json", None):
         log.info("heard", extra={"session": "muse-1"})
         log.debug("too small")
     log.info("over")
@@ -57,7 +62,7 @@ def test_what_was_before_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_thread_that_dies_is_told_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(threading, "excepthook", thread_died)
+    monkeypatch.setattr(threading, "excepthook", log_thread_death)
 
     def die() -> None:
         raise ZeroDivisionError("on purpose")

@@ -23,7 +23,7 @@ from mimamba.service.people.people import (
     People,
     Person,
     PersonRefused,
-    keepsake,
+    stored_baseline,
 )
 from mimamba.service.recordings.library import Recordings
 from mimamba.service.recordings.metadata import Card, save_card
@@ -71,7 +71,7 @@ def test_a_baseline_is_kept_to_the_last_bit_for_models_that_see_alike(
     people: People, checkpoint: Checkpoint
 ) -> None:
     people.note("P01", "kept")
-    people.keep("P01", keepsake(checkpoint, rest(0)))
+    people.keep("P01", stored_baseline(checkpoint, rest(0)))
     found = people.get("P01").baseline_for(checkpoint)
     assert found is not None
     assert np.array_equal(found.baseline.log_power, rest(0).log_power)
@@ -85,15 +85,15 @@ def test_a_baseline_is_kept_to_the_last_bit_for_models_that_see_alike(
     ]
     for other in others:
         assert people.get("P01").baseline_for(other) is None
-        people.keep("P01", keepsake(other, rest(7)))
+        people.keep("P01", stored_baseline(other, rest(7)))
     assert people.get("P01").baseline_for(replace(checkpoint, name="other")) == found
-    people.keep("P01", keepsake(checkpoint, rest(1)))
+    people.keep("P01", stored_baseline(checkpoint, rest(1)))
     newest = people.get("P01").baseline_for(checkpoint)
     assert newest is not None
     assert np.array_equal(newest.baseline.log_power, rest(1).log_power)
     assert len(people.get("P01").baselines) == 4
     with pytest.raises(NoPerson):
-        people.keep("P99", keepsake(checkpoint, rest()))
+        people.keep("P99", stored_baseline(checkpoint, rest()))
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_told_and_stays(
     people: People, checkpoint: Checkpoint, tmp_path: Path, old: str, new: str
 ) -> None:
     people.name("P01")
-    people.keep("P01", keepsake(checkpoint, rest()))
+    people.keep("P01", stored_baseline(checkpoint, rest()))
     path = tmp_path / "data" / "people" / "P01.json"
     broken = damage(path.read_text(), old, new)
     path.write_text(broken)
@@ -134,10 +134,10 @@ def test_what_cannot_be_read_is_told_and_stays(
         lambda: people.get("P01"),
         lambda: people.name("P01"),
         lambda: people.note("P01", "new"),
-        lambda: people.keep("P01", keepsake(checkpoint, rest())),
+        lambda: people.keep("P01", stored_baseline(checkpoint, rest())),
     )
     for ask in asked:
-        with pytest.raises(DamagedPerson, match="mend that file"):
+        with pytest.raises(DamagedPerson, match="Mend that file"):
             ask()
     assert path.read_text() == broken
     assert people.delete("P01") is True
@@ -280,7 +280,7 @@ def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
 
     people = People(tmp_path / "people")
     people.note("P01", "[bold]loud[/]")
-    people.keep("P01", keepsake(checkpoint, rest()))
+    people.keep("P01", stored_baseline(checkpoint, rest()))
     for name in ("one", "two"):
         (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
         save_card(tmp_path / f"{name}.xdf", Card(name, "finished", person="P01"))
@@ -296,7 +296,7 @@ def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
         assert (code, "found 'P02'" in said) == (2, True)
     assert ask("delete", "P02", "--confirm", "P02")[0] == 2
     code, said = ask("delete", "P02", said="P02\n")  # nobody is asked to confirm what cannot be
-    assert (code, said) == (2, "mimamba: Expected a person, but found nobody named 'P02'\n")
+    assert (code, said) == (2, "mimamba: Expected a person, but found nobody named 'P02'.\n")
     people.name("P02")
     before = ["people", "--data-dir", str(tmp_path), "delete", "P02", "--confirm", "P02"]
     assert CliRunner().invoke(app, before).output == "deleted: person P02\n"

@@ -14,7 +14,13 @@ from mimamba.drivers.driver import LinkChange, Marker, StreamInfo
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Mark, Ping, Position, Subscribe, Unsubscribe, encode
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
-from mimamba.service.protocol.schema import CLIENT, SERVER, asyncapi, json_schema, tag
+from mimamba.service.protocol.schema import (
+    CLIENT_MESSAGES,
+    SERVER_MESSAGES,
+    asyncapi,
+    json_schema,
+    message_tag,
+)
 from tests.service.live import live, talk
 from tests.test_frames import MESSAGES
 
@@ -54,7 +60,7 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def test_every_message_has_an_example_that_meets_its_schema_and_no_other() -> None:
     examples = (*ASKED, *MESSAGES, *PUSHED)
-    assert {*CLIENT, *SERVER} == {type(each) for each in examples}
+    assert {*CLIENT_MESSAGES, *SERVER_MESSAGES} == {type(each) for each in examples}
     whole = jsonschema.Draft202012Validator(json_schema())
     for example in examples:
         frame = json.loads(encode(example, binary=False))
@@ -144,7 +150,7 @@ def test_the_asyncapi_document_is_one_and_has_every_message() -> None:
     # What https://www.asyncapi.com/docs/reference/specification/v3.0.0 requires of it.
     assert document["asyncapi"] == "3.0.0"
     assert {"title", "version"} <= document["info"].keys()
-    kinds = {tag(kind) for kind in (*CLIENT, *SERVER)}
+    kinds = {message_tag(kind) for kind in (*CLIENT_MESSAGES, *SERVER_MESSAGES)}
     assert document["components"]["messages"].keys() == kinds
     [(name, channel)] = document["channels"].items()
     assert channel["address"] == "/v1/stream"

@@ -80,8 +80,8 @@ def events(streams: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def told(stage: Stage) -> list[PublishedPrediction]:
-    assert stage.session.history is not None
-    log = stage.session.history.prediction
+    assert stage.session.logs is not None
+    log = stage.session.logs.prediction
     return [entry for _, entry in log.read(0, log.next) if isinstance(entry, PublishedPrediction)]
 
 
@@ -305,8 +305,8 @@ def test_a_disk_that_fills_up_is_told_and_ends_the_recording_whole(tmp_path: Pat
     with small_disk(tmp_path / "disk", 1024) as disk, staged(None) as stage:
         tape = Taped(disk / "a.xdf", stage.session)
         stage.play(*chunks_of(0, 256))
-        assert stage.session.history is not None
-        link = stage.session.history.link
+        assert stage.session.logs is not None
+        link = stage.session.logs.link
         stage.until(
             lambda: any("nearly full" in getattr(e, "detail", "") for _, e in link.read(0, 100))
         )
@@ -369,12 +369,12 @@ def test_a_place_is_between_two_chunks(engine: Engine) -> None:
         player = threading.Thread(target=stage.play, args=(chunks_of(0, 8000, 13)))
         player.start()
         while player.is_alive():
-            place = stage.session.place()
+            place = stage.session.snapshot()
             assert place.state is not None
             assert (place.first is None) == (place.next["signal"] == 0)
             first = place.first or 0
             assert place.state.cutter.end == first
             assert first == min(8000, 13 * place.next["signal"])
-            made = [e for _, e in place.history.prediction.read(0, place.next["prediction"])]
+            made = [e for _, e in place.logs.prediction.read(0, place.next["prediction"])]
             assert len(made) == (first + 1) // 64  # hop n is due with sample 64 n + 62
         player.join()

@@ -18,7 +18,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.errors import BadRecording
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
-from mimamba.service.engine.engine import WAITING, Engine
+from mimamba.service.engine.engine import MAX_WAITING_HOPS, Engine
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.verify import VerificationResult, compare, load_recorded, verify
@@ -128,19 +128,19 @@ def test_a_hop_that_was_skipped(
         stage.play(*chunks_of(0, 1000))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
         recorder.start()
-        assert stage.session.history is not None
-        link = stage.session.history.link
+        assert stage.session.logs is not None
+        link = stage.session.logs.link
 
         def held_up(*arguments: object) -> object:
             stage.until(lambda: link.next >= 4)
             return step(*arguments)  # type: ignore[arg-type]
 
         monkeypatch.setattr(engine.stepper, "step", held_up)
-        for chunk in chunks_of(1000, 1000 + 64 * (WAITING + 4)):
+        for chunk in chunks_of(1000, 1000 + 64 * (MAX_WAITING_HOPS + 4)):
             stage.script.give(chunk)
         stage.until(lambda: link.next >= 4)
         monkeypatch.undo()
-        stage.play(*chunks_of(1000 + 64 * (WAITING + 4), 3000))
+        stage.play(*chunks_of(1000 + 64 * (MAX_WAITING_HOPS + 4), 3000))
         recorder.stop()
     recorded = load_recorded(tmp_path / "a.xdf")
     assert recorded.skipped
@@ -225,8 +225,8 @@ def test_hops_that_were_skipped_while_a_baseline_was_taken(
         stage.play(*chunks_of(0, 1472))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
         recorder.start()
-        assert stage.session.history is not None
-        link = stage.session.history.link
+        assert stage.session.logs is not None
+        link = stage.session.logs.link
 
         def skipped() -> int:
             events = [entry for _, entry in link.read(0, link.next)]
@@ -238,13 +238,13 @@ def test_hops_that_were_skipped_while_a_baseline_was_taken(
 
         monkeypatch.setattr(aligned.stepper, "step", held_up)
         stage.script.give(*chunks_of(1472, 1536, 64))
-        stage.until(lambda: stage.session.history.expected == 1536)  # type: ignore[union-attr]
+        stage.until(lambda: stage.session.logs.expected == 1536)  # type: ignore[union-attr]
         begin(stage, 4.0)
-        for chunk in chunks_of(1536, 1536 + 64 * (WAITING + 4), 64):
+        for chunk in chunks_of(1536, 1536 + 64 * (MAX_WAITING_HOPS + 4), 64):
             stage.script.give(chunk)
         stage.until(lambda: skipped() >= 3)
         monkeypatch.undo()
-        stage.play(*chunks_of(1536 + 64 * (WAITING + 4), 4000))
+        stage.play(*chunks_of(1536 + 64 * (MAX_WAITING_HOPS + 4), 4000))
         recorder.stop()
     recorded = load_recorded(tmp_path / "a.xdf")
     assert len(recorded.skipped) >= 3
@@ -343,7 +343,7 @@ def test_what_cannot_be_verified(tmp_path: Path, engine: Engine, checkpoint: Che
 def test_a_snapshot_of_another_model_is_refused(engine: Engine, checkpoint: Checkpoint) -> None:
     with staged(engine) as stage:
         stage.play(*chunks_of(0, 500))
-        state = stage.session.place().state
+        state = stage.session.snapshot().state
     assert state is not None
     content = pack_state(state)
     again = unpack_state(content, checkpoint, 256.0)

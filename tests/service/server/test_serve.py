@@ -17,7 +17,7 @@ from rich.console import Console
 
 from mimamba.service.auth.tokens import Tokens, read_tokens
 from mimamba.service.bench.service_process import served
-from mimamba.service.monitoring.logging import JSONLine, told
+from mimamba.service.monitoring.logging import JSONLine, configure_logging
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Hello, Ping, Pong
 from mimamba.service.server.serve import announce
@@ -141,7 +141,7 @@ def debugging() -> Iterator[list[str]]:
 @pytest.mark.anyio
 async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
     with (
-        told("json", "info"),
+        configure_logging("json", "info"),
         live(source=[], token=CONTROL, view_token=VIEW) as service,
         debugging() as lines,
     ):

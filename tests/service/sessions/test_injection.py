@@ -21,7 +21,7 @@ from mimamba.drivers.formats.xdf.writer import XDFWriter
 from mimamba.drivers.replay.driver import ReplayDriver
 from mimamba.drivers.simulator.driver import SimulateDriver
 from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.service.monitoring.logging import thread_died
+from mimamba.service.monitoring.logging import log_thread_death
 from mimamba.service.protocol.events import LinkMessage
 from mimamba.service.protocol.messages import (
     Ping,
@@ -44,7 +44,7 @@ HEALTHY = "simulate://"
 @pytest.fixture(autouse=True)
 def _threads_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``mimamba serve`` has it; pytest's own hook would call each dead thread a failed test."""
-    monkeypatch.setattr(threading, "excepthook", thread_died)
+    monkeypatch.setattr(threading, "excepthook", log_thread_death)
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from mimamba.service.protocol.events import MarkerMessage
 from mimamba.service.protocol.messages import Error, Mark, Ok, SignalMessage, Subscribe
 from mimamba.service.sessions.log import SignalLog
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_marker
-from mimamba.service.sessions.pending_markers import PATIENCE, PendingMarkers
+from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.session import SessionOver
 from tests.service.live import Live, live, talk
 from tests.service.scripted import INFO, Stage, staged
@@ -74,7 +74,7 @@ def test_while_a_recording_pauses_a_time_belongs_to_the_nearer_side() -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No marker stops to wait for its sample because this machine is slow."""
-    monkeypatch.setattr("mimamba.service.sessions.pending_markers.PATIENCE", 600.0)
+    monkeypatch.setattr("mimamba.service.sessions.pending_markers.MAX_DELAY", 600.0)
 
 
 @pytest.mark.usefixtures("patient")
@@ -93,7 +93,7 @@ def test_one_waits_for_its_sample_and_is_given_once() -> None:
 
 @pytest.mark.parametrize(("live_source", "index"), [(True, 255 + 256), (False, 255)])
 def test_one_whose_sample_does_not_come_waits_no_longer(live_source: bool, index: int) -> None:
-    marks, then = PendingMarkers(), local_clock() - PATIENCE - 0.1
+    marks, then = PendingMarkers(), local_clock() - MAX_DELAY - 0.1
     log = log_of((0, then - 2 + 1 / SFREQ, 256))
     marks.add(ReceivedMarker(then, "lost", "api"))
     [placed] = marks.place(log, replace(INFO, live=live_source))
@@ -141,8 +141,8 @@ def test_an_ended_session_takes_none() -> None:
 
 
 def logged(stage: Stage) -> list[Any]:
-    assert stage.session.history is not None
-    log = stage.session.history.marker
+    assert stage.session.logs is not None
+    log = stage.session.logs.marker
     return [entry for _, entry in log.read(0, log.next)]
 
 

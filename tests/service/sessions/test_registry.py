@@ -14,7 +14,7 @@ import mimamba.service.sessions.registry
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mimamba.service.sessions.registry import ModelChoice, SessionFailed, Sessions
+from mimamba.service.sessions.registry import ModelChoice, SessionFailed, SessionRegistry
 from mimamba.service.stream.hub import Hub
 from tests.service.models import random_checkpoint
 
@@ -45,7 +45,7 @@ class Slow:
 
 
 async def test_sources_that_take_long_to_open_hold_up_no_end() -> None:
-    sessions = Sessions(Hub(), ModelChoice(None, required=False))
+    sessions = SessionRegistry(Hub(), ModelChoice(None, required=False))
     names = [f"slow-{n}" for n in range(20)]  # more than the event loop's pool has threads
     opening = [
         asyncio.create_task(sessions.open("simulate://", name, connect=lambda *_: Slow()))
@@ -73,7 +73,7 @@ async def test_a_model_that_is_still_loading_at_the_end_is_not_left_behind(
 
     monkeypatch.setattr(mimamba.service.sessions.registry, "load_checkpoint", slow)
     model = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
-    sessions = Sessions(Hub(), model)
+    sessions = SessionRegistry(Hub(), model)
     opening = asyncio.create_task(sessions.open("simulate://"))
     await asyncio.to_thread(begun.wait)
     ending = asyncio.create_task(sessions.close_all())

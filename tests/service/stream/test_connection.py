@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.service.protocol.decode import read_frame
+from mimamba.service.protocol.decode import decode_frame
 from mimamba.service.protocol.events import LinkMessage, MarkerMessage
 from mimamba.service.protocol.messages import (
     Error,
@@ -160,7 +160,7 @@ async def test_nonsense_is_answered_and_the_conversation_goes_on(
     ids=["half a character", "the other half", "deep", "no text", "nothing"],
 )
 def test_what_is_no_text_is_answered(payload: bytes | str, binary: bool) -> None:
-    found = read_frame(payload, binary)
+    found = decode_frame(payload, binary)
     assert isinstance(found, Error)
     assert found.code == "bad_message"
     assert found.message.isprintable()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.service.client.client import Client
-from mimamba.service.monitoring.totals import ServiceCounters
+from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.events import MarkerMessage
 from mimamba.service.protocol.messages import (
     Position,
@@ -28,7 +28,7 @@ from mimamba.service.protocol.messages import (
     Subscribed,
     decode_server,
 )
-from mimamba.service.stream.reader import Reader, SharedFrames
+from mimamba.service.stream.reader import SessionReader, SharedFrames
 from tests.service.live import PATIENCE, Live, Talk, live, talk
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import write_muse
@@ -95,9 +95,9 @@ class Played:
         self.say(1)
 
 
-def connect(stage: Stage, ledger: Ledger) -> Reader:
+def connect(stage: Stage, ledger: Ledger) -> SessionReader:
     """A new connection, which goes on where the ledger ends."""
-    reader = Reader(stage.session, SharedFrames(ServiceCounters()), binary=True)
+    reader = SessionReader(stage.session, SharedFrames(ServiceCounters()), binary=True)
     epoch = ledger.epochs[-1] if ledger.epochs else ""
     since = {"marker": ledger.expected - 1} if ledger.epochs else {}
     reader.subscribe(["marker"], Position(epoch, since))  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def connect(stage: Stage, ledger: Ledger) -> Reader:
 @settings(max_examples=20)
 @given(st.lists(steps, max_size=25))
 def test_any_course_of_cuts_and_epochs(course: list[tuple[str, int]]) -> None:
-    with patch("mimamba.service.sessions.epoch_logs.EVENTS", KEPT), staged(None) as stage:
+    with patch("mimamba.service.sessions.epoch_logs.MAX_EVENTS", KEPT), staged(None) as stage:
         played, ledger = Played(stage), Ledger()
         reader = connect(stage, ledger)
         for what, count in [*course, ("hear", 99)]:
@@ -123,8 +123,8 @@ def test_any_course_of_cuts_and_epochs(course: list[tuple[str, int]]) -> None:
                     for frame in reader.take():
                         ledger.note(decode_server(frame))
         # In the end it knows the present epoch to its last entry.
-        assert stage.session.history is not None
-        assert ledger.epochs[-1] == stage.session.history.epoch
+        assert stage.session.logs is not None
+        assert ledger.epochs[-1] == stage.session.logs.epoch
         assert ledger.expected == played.at
         for (_, seq), message in ledger.got.items():
             assert isinstance(message, MarkerMessage)

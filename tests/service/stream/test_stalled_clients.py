@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from mimamba.service.protocol.messages import Heartbeat, Ping, encode
-from mimamba.service.stream.stalled_clients import KeptAlive
+from mimamba.service.stream.stalled_clients import KeepaliveProtocol
 from tests.service.live import Live, live, talk
 from tests.service.server.test_prometheus import numbers
 from tests.service.sessions.test_injection import upgraded
@@ -75,9 +75,9 @@ async def test_one_who_is_gone_is_written_to_no_more(caplog: pytest.LogCaptureFi
         finally:
             told.set()
 
-    config = uvicorn.Config(tell, ws=KeptAlive, log_config=None)
+    config = uvicorn.Config(tell, ws=KeepaliveProtocol, log_config=None)
     server = await asyncio.get_running_loop().create_server(
-        lambda: KeptAlive(config, ServerState(), {}), "127.0.0.1", 0
+        lambda: KeepaliveProtocol(config, ServerState(), {}), "127.0.0.1", 0
     )
     port = server.sockets[0].getsockname()[1]
     with caplog.at_level(logging.WARNING):

@@ -24,7 +24,7 @@ Note: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
 """Told what befell the model at a hop, or from the next one on."""
 
 
-class Decoding:
+class SessionDecoder:
     """One stream through one engine; used by the session's thread.
 
     Parameters
@@ -39,7 +39,7 @@ class Decoding:
         Takes predictions, in the engine's thread.
     note
         Told of restarts, skipped hops and baselines.
-    whose
+    subject
         Whose baseline is used and kept.
 
     Raises
@@ -57,7 +57,7 @@ class Decoding:
         r: float,
         publish: Publish,
         note: Note,
-        whose: Subject,
+        subject: Subject,
     ) -> None:
         self.checkpoint = engine.checkpoint
         self._montage = meet_montage(self.checkpoint.montage, info.ch_names)
@@ -66,7 +66,7 @@ class Decoding:
         names = [electrode.channel for electrode in self._montage]
         self._cutter = HopCutter(self.checkpoint.signal, info, rows, names)
         self._aligner = Aligner(self.checkpoint.signal)
-        self._whose = whose
+        self._subject = subject
         self._engine = engine
         self._note = note
         self._live = info.live
@@ -74,7 +74,7 @@ class Decoding:
         self._slot = engine.open(r, publish)
 
     @property
-    def speaker(self) -> ActiveModel:
+    def active_model(self) -> ActiveModel:
         """The model's facts for people."""
         card, signal = self.checkpoint, self.checkpoint.signal
         model = Model(
@@ -114,7 +114,7 @@ class Decoding:
         """Align as the model was trained, by what is kept of the person or is taken now."""
         if not self.checkpoint.baseline:
             return
-        kept = self._whose.find(self.checkpoint)
+        kept = self._subject.find(self.checkpoint)
         if kept is None:
             self.begin_baseline(self.checkpoint.baseline)
         else:
@@ -123,18 +123,18 @@ class Decoding:
     def begin_baseline(self, seconds: float) -> None:
         """Take the person's rest from the next so many seconds of good signal."""
         self._aligner.begin(seconds)
-        self._note("baseline_begun", begun_text(seconds), None)
+        self._note("baseline_begun", format_baseline_seconds(seconds), None)
 
     def use_baseline(self, kept: KeptBaseline) -> None:
         """Go on by one of the person's that was taken before."""
         self._aligner.use(kept.baseline)
-        self._whose.rested = self._whose.person
+        self._subject.rested = self._subject.person
         self._note("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
 
     def break_off_baseline(self) -> None:
         """Take no more, and go on by the one before, as that one's person's."""
         self._aligner.break_off()
-        self._whose.person = self._whose.rested
+        self._subject.person = self._subject.rested
         self._note("baseline_stopped", "what was taken is dropped; the rest before holds", None)
 
     @property
@@ -162,18 +162,18 @@ class Decoding:
         aligned = self._aligner.feed(hop)
         state = self._aligner.state
         if wanted and not state.wanted and state.baseline is not None:
-            self._whose.rested = self._whose.person
-            detail = self._whose.keep(self.checkpoint, state.baseline)
+            self._subject.rested = self._subject.person
+            detail = self._subject.keep(self.checkpoint, state.baseline)
             self._note("baseline_taken", detail, hop)
         return aligned
 
 
-def begun_text(seconds: float) -> str:
+def format_baseline_seconds(seconds: float) -> str:
     """What the link says where a baseline begins, its seconds to the last digit."""
     return f"{np.format_float_positional(seconds, trim='-')} s of rest are being taken"
 
 
-def begun_seconds(text: str) -> float:
+def parse_baseline_seconds(text: str) -> float:
     """The seconds in such a text; raises ValueError where it is none."""
     seconds = float(text.split(" ", maxsplit=1)[0])
     if not 0 < seconds <= LONGEST:

@@ -1,4 +1,4 @@
-"""service/sessions/counts.py."""
+"""service/sessions/session_counters.py."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SessionCounters:
     late: int = 0
     period: float = math.inf
 
-    def befell(self, entry: LinkEntry) -> None:
+    def on_link_event(self, entry: LinkEntry) -> None:
         """Something befell the stream; whoever tells the rest writes nothing here."""
         if entry.event == "gap":
             self.lost += entry.lost or 0
@@ -50,7 +50,7 @@ class SessionCounters:
         elif entry.event == "hops_skipped":
             self.skipped += 1
 
-    def predicted(self, abstained: bool, seconds: float) -> None:
+    def on_prediction(self, abstained: bool, seconds: float) -> None:
         """A prediction was published, so long after its samples came."""
         self.stepped += not abstained
         self.abstained += abstained
