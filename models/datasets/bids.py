@@ -18,14 +18,14 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.errors import DriverError, LibraryMissing
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
-from mimamba.models.datasets.base import Dataset, DatasetError, Trial, facts
 from mimamba.models.datasets.bids_tables import (
     LabelledSpan,
-    description,
+    describe_dataset,
+    labelled_spans,
     labels_of_people,
     labels_of_scans,
-    spans,
 )
+from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial, make_info
 from mimamba.models.signal.montage import Electrode, MontageError, meet_montage
 
 EXTENSIONS = [".edf", ".bdf", ".vhdr", ".fif", ".set"]
@@ -78,7 +78,7 @@ class BidsOptions:
 
 
 @dataclass(frozen=True)
-class Found:
+class BidsRecording:
     """A recording's file, and what its name says."""
 
     path: Path
@@ -91,7 +91,7 @@ class Found:
 class MontageRecording:
     """A recording's facts, and its channels that stand for the montage."""
 
-    found: Found
+    found: BidsRecording
     recording: Recording
     met: tuple[Electrode, ...]
     whole: Trial
@@ -145,7 +145,7 @@ class Bids:
         info, montage_met = self._facts(taken)
         return Dataset(
             self.name,
-            description(self.root),
+            describe_dataset(self.root),
             info,
             montage_met,
             {self.options.output: classes},
@@ -153,7 +153,7 @@ class Bids:
             {person: made.get(id(trial), trial) for person, trial in first.items()},
         )
 
-    def _chosen(self) -> list[Found]:
+    def _chosen(self) -> list[BidsRecording]:
         """The recordings of the tasks asked for, and of rest."""
         every = _recordings(self.root)
         there = sorted({found.task for found in every})
@@ -163,10 +163,10 @@ class Bids:
                 raise DatasetError(f"the task {task}", ", ".join(there), "choose among these")
         return [found for found in every if self._makes_trials(found) or found.task == rest]
 
-    def _makes_trials(self, found: Found) -> bool:
+    def _makes_trials(self, found: BidsRecording) -> bool:
         return not self.options.tasks or found.task in self.options.tasks
 
-    def _labels(self, recordings: Sequence[Found]) -> dict[Path, str]:
+    def _labels(self, recordings: Sequence[BidsRecording]) -> dict[Path, str]:
         """Of whole recordings, where they have one."""
         table, _, column = self.options.label.partition(":")
         if table == "task":
@@ -183,7 +183,7 @@ class Bids:
         if not self._makes_trials(taken.found):
             return
         if self.options.label == "trial_type":
-            for span in spans(taken.found.path, taken.recording, self.options.seconds):
+            for span in labelled_spans(taken.found.path, taken.recording, self.options.seconds):
                 trial = taken.trial(span)
                 if trial.n_times:
                     yield trial, span.label
@@ -202,7 +202,7 @@ class Bids:
     def _facts(self, taken: Sequence[MontageRecording]) -> tuple[StreamInfo, tuple[Electrode, ...]]:
         """Of the whole set, as its recordings tell them."""
         infos = [one.recording.info for one in taken]
-        info, montage = facts(self.name, self.root, infos[0].sfreq, taken[0].met)
+        info, montage = make_info(self.name, self.root, infos[0].sfreq, taken[0].met)
         bits, ranges = {one.uv_per_bit for one in infos}, {one.range_uv for one in infos}
         info = replace(
             info,
@@ -214,7 +214,7 @@ class Bids:
         return info, montage
 
 
-def _recordings(root: Path) -> list[Found]:
+def _recordings(root: Path) -> list[BidsRecording]:
     """By person, session, task and run; raises DatasetError if there is none."""
     try:
         from mne_bids import find_matching_paths
@@ -226,7 +226,7 @@ def _recordings(root: Path) -> list[Found]:
         ) from error
     choice = {"datatypes": "eeg", "suffixes": "eeg", "extensions": EXTENSIONS}
     found = [
-        Found(path.fpath, f"sub-{path.subject}", _name(path.fpath), path.task)
+        BidsRecording(path.fpath, f"sub-{path.subject}", _name(path.fpath), path.task)
         for path in (find_matching_paths(root, **choice) if root.is_dir() else ())
         if path.fpath.relative_to(root).parts[0].startswith("sub-")  # else a derivative
     ]
@@ -256,7 +256,7 @@ def _natural(text: str) -> tuple[int | str, ...]:
     return tuple(int(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-def _take(found: Found, montage: Sequence[str]) -> MontageRecording:
+def _take(found: BidsRecording, montage: Sequence[str]) -> MontageRecording:
     """Read a recording; raises DatasetError, which names the file."""
     try:
         recording = read_recording(found.path)

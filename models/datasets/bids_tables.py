@@ -12,7 +12,7 @@ import msgspec
 
 from mimamba.drivers.formats.bids_sidecars import NOTHING, table
 from mimamba.drivers.formats.recording import Recording, one_line
-from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dataset import DatasetError
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _column(path: Path, key: str, column: str) -> dict[str, str]:
     }
 
 
-def spans(path: Path, recording: Recording, seconds: float | None) -> list[LabelledSpan]:
+def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> list[LabelledSpan]:
     """The events with a ``trial_type`` that lie within a recording.
 
     Each lasts ``seconds``; where that is None its own duration; where that is none, until the next
@@ -114,7 +114,7 @@ def _number(text: str | None) -> float | None:
     return number if isfinite(number) else None
 
 
-def description(root: Path) -> str:
+def describe_dataset(root: Path) -> str:
     """Its name, authors and licence in words, from ``dataset_description.json``."""
     try:
         told: Any = msgspec.json.decode((root / "dataset_description.json").read_bytes())

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.models.datasets.base import Dataset, Trial
+from mimamba.models.datasets.dataset import Dataset, Trial
 from mimamba.models.signal.montage import Electrode
 
 FORMAT = 1
@@ -33,7 +33,7 @@ FORMAT = 1
 DATA, INDEX = "data.npy", "index.json"
 logger = logging.getLogger(__name__)
 
-Stamp = tuple[str, int, int]
+FileStamp = tuple[str, int, int]
 """A source file's path, size in bytes and time of change in ns."""
 
 
@@ -65,11 +65,11 @@ class TrialEntry(msgspec.Struct, frozen=True):
         return sum(count for _, count in self.runs)
 
 
-class Index(msgspec.Struct, frozen=True):
+class CacheIndex(msgspec.Struct, frozen=True):
     """What ``data.npy`` holds; the first ``n_trials`` entries are trials, the others only rest."""
 
     format: int
-    stamps: tuple[Stamp, ...]
+    stamps: tuple[FileStamp, ...]
     checksum: int
     name: str
     source: str
@@ -81,7 +81,7 @@ class Index(msgspec.Struct, frozen=True):
     rest: dict[str, int]
 
 
-class ChecksummedIndex(msgspec.Struct, frozen=True):
+class ChecksummedCacheIndex(msgspec.Struct, frozen=True):
     """An index with the checksum of its text."""
 
     checksum: int
@@ -122,7 +122,7 @@ def read_cached(
     return _load(entry, stamps) or dataset
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: Path) -> FileStamp:
     facts = path.stat()
     return str(path), facts.st_size, facts.st_mtime_ns
 
@@ -133,13 +133,13 @@ def _key(source: DatasetSource, montage: Sequence[str]) -> str:
     return f"{source.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _load(entry: Path, stamps: Sequence[Stamp]) -> Dataset | None:
+def _load(entry: Path, stamps: Sequence[FileStamp]) -> Dataset | None:
     """What is kept, or None where it is absent, of other sources, or damaged."""
     try:
-        sealed = msgspec.json.decode((entry / INDEX).read_bytes(), type=ChecksummedIndex)
+        sealed = msgspec.json.decode((entry / INDEX).read_bytes(), type=ChecksummedCacheIndex)
         if zlib.crc32(bytes(sealed.index)) != sealed.checksum:
             return None
-        index = msgspec.json.decode(sealed.index, type=Index)
+        index = msgspec.json.decode(sealed.index, type=CacheIndex)
         data = np.load(entry / DATA, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError, msgspec.MsgspecError):
         return None
@@ -151,7 +151,7 @@ def _load(entry: Path, stamps: Sequence[Stamp]) -> Dataset | None:
     return _dataset(index, data)
 
 
-def _dataset(index: Index, data: NDArray[np.float32]) -> Dataset:
+def _dataset(index: CacheIndex, data: NDArray[np.float32]) -> Dataset:
     stops = np.cumsum([entry.n_times for entry in index.entries]).tolist()
     every = [
         Trial(
@@ -174,7 +174,7 @@ def _dataset(index: Index, data: NDArray[np.float32]) -> Dataset:
     )
 
 
-def _keep(entry: Path, dataset: Dataset, stamps: tuple[Stamp, ...]) -> None:
+def _keep(entry: Path, dataset: Dataset, stamps: tuple[FileStamp, ...]) -> None:
     """Write an entry whole, in place of one that is there."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(
@@ -188,10 +188,10 @@ def _keep(entry: Path, dataset: Dataset, stamps: tuple[Stamp, ...]) -> None:
         new.rename(entry)
 
 
-def _write(folder: Path, dataset: Dataset, stamps: tuple[Stamp, ...]) -> None:
+def _write(folder: Path, dataset: Dataset, stamps: tuple[FileStamp, ...]) -> None:
     every = list({id(t): t for t in (*dataset.trials, *dataset.rest.values())}.values())
     places = {id(trial): place for place, trial in enumerate(every)}
-    index = Index(
+    index = CacheIndex(
         FORMAT,
         stamps,
         _write_data(folder / DATA, every, dataset.info.n_channels),
@@ -205,7 +205,7 @@ def _write(folder: Path, dataset: Dataset, stamps: tuple[Stamp, ...]) -> None:
         {person: places[id(trial)] for person, trial in dataset.rest.items()},
     )
     text = msgspec.json.encode(index)
-    sealed = ChecksummedIndex(zlib.crc32(text), msgspec.Raw(text))
+    sealed = ChecksummedCacheIndex(zlib.crc32(text), msgspec.Raw(text))
     (folder / INDEX).write_bytes(msgspec.json.encode(sealed))
 
 

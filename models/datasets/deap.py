@@ -17,7 +17,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from mimamba.models.datasets.dataset import (
+    Dataset,
+    DatasetError,
+    Trial,
+    continuous_trial,
+    damaged_file,
+    make_info,
+)
 from mimamba.models.datasets.matlab import load_matlab, numbers
 from mimamba.models.datasets.ratings import LABELS, low_or_high
 from mimamba.models.datasets.unpickler import unpickle_arrays
@@ -101,7 +108,7 @@ class Deap:
         """Every person who is there; raises DatasetError or MontageError."""
         met = meet_montage(montage, CHANNELS)
         rows = [electrode.row for electrode in met]
-        info, chosen = facts(self.name, self.root, SFREQ, met)
+        info, chosen = make_info(self.name, self.root, SFREQ, met)
         return Dataset(
             self.name,
             SOURCE,
@@ -117,7 +124,9 @@ def _trials(path: Path, rows: Sequence[int]) -> list[Trial]:
     arrays = _arrays(path)
     labels = low_or_high(path, arrays["labels"], SCALE)
     return [
-        unbroken(path, path.stem, f"trial-{n:02d}", samples[rows, BASELINE:].T, labels[n - 1])
+        continuous_trial(
+            path, path.stem, f"trial-{n:02d}", samples[rows, BASELINE:].T, labels[n - 1]
+        )
         for n, samples in enumerate(arrays["data"], 1)
     ]
 
@@ -127,8 +136,8 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     found = unpickle_arrays(path) if path.suffix == ".dat" else load_matlab(path, list(SHAPES))
     for name, shape in SHAPES.items():
         if name not in found:
-            raise damaged(path, name, ", ".join(found) or "nothing")
+            raise damaged_file(path, name, ", ".join(found) or "nothing")
         found[name] = numbers(path, name, found[name])
         if found[name].shape != shape:
-            raise damaged(path, f"{name} of shape {shape}", f"{found[name].shape}")
+            raise damaged_file(path, f"{name} of shape {shape}", f"{found[name].shape}")
     return found

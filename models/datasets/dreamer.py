@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from mimamba.models.datasets.dataset import (
+    Dataset,
+    DatasetError,
+    Trial,
+    continuous_trial,
+    damaged_file,
+    make_info,
+)
 from mimamba.models.datasets.matlab import load_matlab, numbers
 from mimamba.models.datasets.ratings import LABELS, low_or_high
 from mimamba.models.signal.montage import meet_montage
@@ -67,7 +74,7 @@ class Dreamer:
         people = [
             _Person(path, f"s{n:02d}", columns, data) for n, data in enumerate(_data(path), 1)
         ]
-        info, chosen = facts(self.name, self.root, SFREQ, met)
+        info, chosen = make_info(self.name, self.root, SFREQ, met)
         return Dataset(
             self.name,
             SOURCE,
@@ -83,7 +90,7 @@ def _data(path: Path) -> list[Any]:
     """The structs of people: a cell array or an array of structs."""
     found = getattr(load_matlab(path, ["DREAMER"]).get("DREAMER"), "Data", None)
     if found is None:
-        raise damaged(path, "the struct DREAMER with the field Data", "no such")
+        raise damaged_file(path, "the struct DREAMER with the field Data", "no such")
     return list(np.atleast_1d(np.asarray(found, object)))
 
 
@@ -106,7 +113,7 @@ class _Person:
     def _scores(self, field: str) -> NDArray[Any]:
         scores = numbers(self.path, f"{field} of {self.name}", getattr(self.data, field, None))
         if scores.shape != (N_CLIPS,):
-            raise damaged(
+            raise damaged_file(
                 self.path, f"{N_CLIPS} numbers as {field} of {self.name}", f"{scores.shape}"
             )
         return scores
@@ -115,12 +122,12 @@ class _Person:
         cells = np.asarray(getattr(getattr(self.data, "EEG", None), field, None), object)
         if cells.shape != (N_CLIPS,):
             wanted = f"{N_CLIPS} cells as EEG.{field} of {self.name}"
-            raise damaged(self.path, wanted, f"shape {cells.shape}")
+            raise damaged_file(self.path, wanted, f"shape {cells.shape}")
         return cells
 
     def _trial(self, name: str, cell: object, labels: tuple[int, ...]) -> Trial:
         samples = numbers(self.path, f"{name} of {self.name}", cell)
         if samples.ndim != 2 or samples.shape[1] != len(CHANNELS):
             wanted = f"samples x {len(CHANNELS)} as {name} of {self.name}"
-            raise damaged(self.path, wanted, f"shape {samples.shape}")
-        return unbroken(self.path, self.name, name, samples[:, self.columns], labels)
+            raise damaged_file(self.path, wanted, f"shape {samples.shape}")
+        return continuous_trial(self.path, self.name, name, samples[:, self.columns], labels)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.base import DatasetError, damaged
+from mimamba.models.datasets.dataset import DatasetError, damaged_file
 
 BROKEN = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError),
@@ -43,7 +43,7 @@ def load_matlab(path: Path, names: Sequence[str] | None = None) -> dict[str, Any
             "load it in MATLAB and save it again with save(NAME, '-v7')",
         ) from error
     except (MatReadError, *BROKEN) as error:
-        raise damaged(
+        raise damaged_file(
             path, "a whole MATLAB file", f"{type(error).__name__}: {error}"[:200]
         ) from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
@@ -53,5 +53,5 @@ def numbers(path: Path, name: str, value: object) -> NDArray[Any]:
     """A variable as an array of numbers; raises DatasetError where it is none."""
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
-        raise damaged(path, f"numbers as {name}", f"{array.dtype.name}")
+        raise damaged_file(path, f"numbers as {name}", f"{array.dtype.name}")
     return array

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.base import damaged
+from mimamba.models.datasets.dataset import damaged_file
 
 LABELS = ("low", "high")
 
@@ -26,5 +26,5 @@ def low_or_high(
     low, high = scale
     if not ((ratings >= low) & (ratings <= high)).all():
         found = ratings[~((ratings >= low) & (ratings <= high))][0]
-        raise damaged(path, f"ratings from {low:g} to {high:g}", f"{found:g}")
+        raise damaged_file(path, f"ratings from {low:g} to {high:g}", f"{found:g}")
     return [tuple(map(int, row)) for row in np.asarray(ratings) > (low + high) / 2]

@@ -19,7 +19,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.base import Dataset, DatasetError, Trial, damaged, facts, unbroken
+from mimamba.models.datasets.dataset import (
+    Dataset,
+    DatasetError,
+    Trial,
+    continuous_trial,
+    damaged_file,
+    make_info,
+)
 from mimamba.models.datasets.matlab import load_matlab, numbers
 from mimamba.models.signal.montage import meet_montage
 
@@ -70,7 +77,7 @@ class Seed:
         rows = [electrode.row for electrode in met]
         labels_path, *sessions = self.files()
         labels = _labels(labels_path)
-        info, chosen = facts(self.name, self.root, SFREQ, met)
+        info, chosen = make_info(self.name, self.root, SFREQ, met)
         return Dataset(
             self.name,
             SOURCE,
@@ -92,7 +99,7 @@ def _labels(path: Path) -> list[int]:
     found = load_matlab(path, ["label"])
     labels = numbers(path, "label", found.get("label"))
     if labels.shape != (N_CLIPS,) or not set(labels.tolist()) <= LABELS.keys():
-        raise damaged(path, f"{N_CLIPS} labels of -1, 0, 1", f"{labels.tolist()}"[:80])
+        raise damaged_file(path, f"{N_CLIPS} labels of -1, 0, 1", f"{labels.tolist()}"[:80])
     return [list(LABELS).index(label) for label in labels.tolist()]
 
 
@@ -101,7 +108,7 @@ def _trials(path: Path, rows: Sequence[int], labels: Sequence[int]) -> Iterator[
     subject, date = _place(path)
     for n, array in enumerate(_clips(path), 1):
         name = f"{date}_trial-{n:02d}"
-        yield unbroken(path, f"s{subject:02d}", name, array[rows].T, (labels[n - 1],))
+        yield continuous_trial(path, f"s{subject:02d}", name, array[rows].T, (labels[n - 1],))
 
 
 def _clips(path: Path) -> Iterator[NDArray[Any]]:
@@ -114,9 +121,9 @@ def _clips(path: Path) -> Iterator[NDArray[Any]]:
     }
     if sorted(clips) != list(range(1, N_CLIPS + 1)):
         wanted = f"arrays *_eeg1 .. *_eeg{N_CLIPS}"
-        raise damaged(path, wanted, ", ".join(variables) or "nothing")
+        raise damaged_file(path, wanted, ", ".join(variables) or "nothing")
     for n in sorted(clips):
         array = numbers(path, f"eeg{n}", clips[n])
         if array.ndim != 2 or len(array) != len(CHANNELS):
-            raise damaged(path, f"{len(CHANNELS)} x samples as eeg{n}", f"shape {array.shape}")
+            raise damaged_file(path, f"{len(CHANNELS)} x samples as eeg{n}", f"shape {array.shape}")
         yield array

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.base import damaged
+from mimamba.models.datasets.dataset import damaged_file
 
-LARGEST = 2**30
+MAX_BYTES = 2**30
 """Bytes. One person of DEAP has 103 MB."""
-MOST_REMEMBERED = 1000
+MAX_MEMO = 1000
 """A pickle numbers what it refers to again, and memory is taken up to the highest number. Two
 arrays need a few dozen."""
 NUMBERS = re.compile(r"[fiu][1248]")
@@ -44,32 +44,32 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
         If the file is damaged, too large, or asks for anything but arrays of numbers.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise damaged(path, f"up to {LARGEST:,} bytes", f"{path.stat().st_size:,}")
+        if path.stat().st_size > MAX_BYTES:
+            raise damaged_file(path, f"up to {MAX_BYTES:,} bytes", f"{path.stat().st_size:,}")
         content = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of text with odd escapes
             _check_numbers(content)
             made = _Unpickler(io.BytesIO(content), encoding="latin1").load()
     except BROKEN as error:
-        raise damaged(
+        raise damaged_file(
             path, "a pickle of arrays of numbers", f"{type(error).__name__}: {error}"[:200]
         ) from error
     if not isinstance(made, dict) or not all(isinstance(key, str) for key in made):
-        raise damaged(path, "a dict of arrays", f"a {type(made).__name__}")
+        raise damaged_file(path, "a dict of arrays", f"a {type(made).__name__}")
     return {key: _taken(path, key, value) for key, value in made.items()}
 
 
 def _check_numbers(content: bytes) -> None:
     """Raises UnpicklingError if a pickle numbers too much, ValueError if it is none."""
     for opcode, number, _ in pickletools.genops(content):
-        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(number or 0) > MOST_REMEMBERED:
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(number or 0) > MAX_MEMO:
             raise pickle.UnpicklingError(f"it numbers {number:,} values")
 
 
 def _taken(path: Path, key: str, value: object) -> NDArray[Any]:
     if not isinstance(value, _Array) or value.values is None:
-        raise damaged(path, f"an array as {key}", f"a {type(value).__name__.strip('_')}")
+        raise damaged_file(path, f"an array as {key}", f"a {type(value).__name__.strip('_')}")
     return value.values
 
 
@@ -83,7 +83,7 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_column, content = state
-        if not isinstance(kind, _Kind):
+        if not isinstance(kind, _DType):
             raise pickle.UnpicklingError("an array without a type")
         if not all(isinstance(n, int) and n >= 0 for n in shape):
             raise pickle.UnpicklingError("a shape that is none")
@@ -96,7 +96,7 @@ class _Array:
         self.values = flat.reshape(shape, order="F" if by_column else "C")
 
 
-class _Kind:
+class _DType:
     """Stands for ``numpy.dtype``; the order of bytes comes with the state that follows."""
 
     __slots__ = ("dtype",)
@@ -113,7 +113,7 @@ class _Kind:
             self.dtype = self.dtype.newbyteorder(state[1])
 
 
-class _Name:
+class _AllowedName:
     """One of the admitted names. It can be called; being given a state, it refuses."""
 
     __slots__ = ("_make",)
@@ -128,10 +128,10 @@ class _Name:
         raise pickle.UnpicklingError("a state for a name")
 
 
-ADMITTED: dict[tuple[str, str], Callable[..., object]] = {
+ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
     ("numpy", "ndarray"): lambda *_: _Array(),
-    ("numpy", "dtype"): _Kind,
+    ("numpy", "dtype"): _DType,
     # How Python 3 writes bytes for Python 2: the text that they are in latin1.
     ("_codecs", "encode"): lambda text, *_: text,
 }
@@ -139,7 +139,7 @@ ADMITTED: dict[tuple[str, str], Callable[..., object]] = {
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        make = ADMITTED.get((module.replace("numpy._core", "numpy.core"), name))
+        make = ALLOWED.get((module.replace("numpy._core", "numpy.core"), name))
         if make is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array")
-        return _Name(make)
+        return _AllowedName(make)

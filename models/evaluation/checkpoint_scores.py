@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.models.evaluation.candidates.candidate import Majority
-from mimamba.models.evaluation.results import Report, Result
+from mimamba.models.evaluation.candidates.candidate import MajorityLabel
+from mimamba.models.evaluation.results import CandidateResult, EvaluationReport
 from mimamba.models.training.data_fingerprint import DataFingerprint
 from mimamba.models.training.recipes import Recipe
 
@@ -14,7 +14,7 @@ MEASURES = ("balanced_accuracy", "macro_f1", "ece", "brier")
 REMEDY = "evaluate with the options of the training, or leave the scores out"
 
 
-def check_same(report: Report, setting: DataFingerprint, recipe: Recipe) -> None:
+def check_same_training(report: EvaluationReport, setting: DataFingerprint, recipe: Recipe) -> None:
     """Raise Mismatch unless a report is of this setting and this recipe, whatever the seed.
 
     ``recipe`` is fitted to the setting.
@@ -38,7 +38,7 @@ def check_same(report: Report, setting: DataFingerprint, recipe: Recipe) -> None
         )
 
 
-def scores_of(report: Report, recipe: Recipe) -> dict[str, float]:
+def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
     """By ``protocol/output/measure``: the recipe's own ways of being read, and the majority label.
 
     The protocol's name alone is for the state carried as it is trained; other ways are in brackets,
@@ -55,11 +55,11 @@ def scores_of(report: Report, recipe: Recipe) -> dict[str, float]:
     return found
 
 
-def _way(result: Result, recipe: Recipe) -> str | None:
+def _way(result: CandidateResult, recipe: Recipe) -> str | None:
     """How the recipe was read; None for others than it and the majority label."""
     smoothed = ["smoothed"] if result.smoothing == "smoothed" else []
-    if result.contender == Majority.name:
-        return None if smoothed else f" ({Majority.name})"
+    if result.contender == MajorityLabel.name:
+        return None if smoothed else f" ({MajorityLabel.name})"
     name, _, reading = result.contender.partition(", ")
     if name != recipe.name:
         return None

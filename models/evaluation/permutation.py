@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.models.evaluation.protocols import ProtocolName
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 
-def permuted(
-    protocol: ProtocolName, streams: Sequence[HopSequence], seed: int
+def permute_labels(
+    protocol: ProtocolName, sequences: Sequence[HopSequence], seed: int
 ) -> list[HopSequence]:
     """Give the same signals other labels: an honest evaluation of them comes out at chance.
 
@@ -23,22 +23,22 @@ def permuted(
     person. ``paper``: single windows; labels that are permuted over whole trials it would find
     again, far above chance, which is its leak.
     """
-    streams = [stream for stream in streams if len(stream.windows)]
+    sequences = [sequence for sequence in sequences if len(sequence.windows)]
     rng = np.random.default_rng(seed)
     if protocol == "paper":
-        labels = rng.permutation(np.concatenate([stream.labels for stream in streams]))
-        ends = np.cumsum([0, *(len(stream.labels) for stream in streams)])
+        labels = rng.permutation(np.concatenate([sequence.labels for sequence in sequences]))
+        ends = np.cumsum([0, *(len(sequence.labels) for sequence in sequences)])
         return [
-            replace(stream, labels=labels[first:last])
-            for stream, (first, last) in zip(streams, pairwise(ends), strict=True)
+            replace(sequence, labels=labels[first:last])
+            for sequence, (first, last) in zip(sequences, pairwise(ends), strict=True)
         ]
-    people = np.array([stream.person if protocol == "trial" else "" for stream in streams])
-    donor = np.arange(len(streams))
+    people = np.array([sequence.person if protocol == "trial" else "" for sequence in sequences])
+    donor = np.arange(len(sequences))
     for person in np.unique(people):
         donor[people == person] = rng.permutation(donor[people == person])
     return [
-        replace(stream, labels=_stretched(streams[i].labels, len(stream.labels)))
-        for stream, i in zip(streams, donor, strict=True)
+        replace(sequence, labels=_stretched(sequences[i].labels, len(sequence.labels)))
+        for sequence, i in zip(sequences, donor, strict=True)
     ]
 
 

@@ -21,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.models.evaluation.split_units import (
+from mimamba.models.evaluation.groups import (
     VALIDATION,
-    SplitUnits,
-    covers,
-    hold_out,
-    leave_out,
+    Groups,
+    assign_folds,
+    covers_labels,
+    hold_out_validation,
     members,
-    people,
-    trials,
+    person_groups,
+    trial_groups,
 )
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 ProtocolName: TypeAlias = Literal["paper", "trial", "subject"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "trial", "subject")
@@ -44,16 +44,16 @@ WARNING = (
 )
 """Of the protocol ``paper``; it goes wherever its numbers go."""
 
-FEW = "as some of their labels are in too few trials"
+TOO_FEW_TRIALS = "as some of their labels are in too few trials"
 
 
 class ProtocolError(Mismatch, ValueError):
-    """A protocol would say nothing true of these streams; one clear line."""
+    """A protocol would say nothing true of these sequences; one clear line."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Indices of a plan's streams; none is in two parts."""
+    """Indices of a plan's sequences; none is in two parts."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -61,24 +61,24 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """The streams, for ``paper`` cut into single hops, their folds, and what a reader must know."""
+class Splits:
+    """Hop sequences (single hops for ``paper``), their folds, and notes for the reader."""
 
-    streams: tuple[HopSequence, ...]
+    sequences: tuple[HopSequence, ...]
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
 
 
-def make_plan(
-    protocol: ProtocolName, streams: Sequence[HopSequence], n_folds: int = N_FOLDS, seed: int = 0
-) -> Plan:
-    """Cut streams into folds.
+def make_splits(
+    protocol: ProtocolName, sequences: Sequence[HopSequence], n_folds: int = N_FOLDS, seed: int = 0
+) -> Splits:
+    """Cut sequences into folds.
 
     Parameters
     ----------
     protocol
         See the module.
-    streams
+    sequences
         Trials with their people; those without a hop are left out.
     n_folds
         At most so many, at least 2: with fewer people (trials of a person) one is left out each
@@ -93,14 +93,14 @@ def make_plan(
     """
     if n_folds < 2:
         raise ProtocolError("at least 2 folds", f"{n_folds}", "correct the number of folds")
-    kept = [stream for stream in streams if len(stream.windows)]
-    empty = len(streams) - len(kept)
+    kept = [sequence for sequence in sequences if len(sequence.windows)]
+    empty = len(sequences) - len(kept)
     notes = [f"{empty} trials have no good hop"] if empty else []
     rng = np.random.default_rng(seed)
     if protocol == "paper":
-        return Plan(*_paper(kept, n_folds, rng), tuple(notes))
-    units = people(kept) if protocol == "subject" else trials(kept)
-    tested = leave_out(units, n_folds, rng)
+        return Splits(*_paper(kept, n_folds, rng), tuple(notes))
+    units = person_groups(kept) if protocol == "subject" else trial_groups(kept)
+    tested = assign_folds(units, n_folds, rng)
     if protocol == "trial":
         notes += _say_untested(kept, units, tested)
     if tested.max(initial=-1) < 1:
@@ -108,25 +108,25 @@ def make_plan(
     folds = []
     for fold in range(tested.max() + 1):
         rest = np.flatnonzero(tested != fold)
-        chosen = rest[hold_out(units.counts[rest], units.owner[rest], rng)]
+        chosen = rest[hold_out_validation(units.counts[rest], units.owner[rest], rng)]
         parts = (np.setdiff1d(rest, chosen), chosen, np.flatnonzero(tested == fold))
-        if not len(chosen) or not covers(units, parts[0]):
+        if not len(chosen) or not covers_labels(units, parts[0]):
             raise _too_small(protocol, kept)
         folds.append(Fold(*(members(units, part) for part in parts)))
-    return Plan(tuple(kept), tuple(folds), tuple(notes))
+    return Splits(tuple(kept), tuple(folds), tuple(notes))
 
 
 def _paper(
-    streams: Sequence[HopSequence], n_folds: int, rng: np.random.Generator
+    sequences: Sequence[HopSequence], n_folds: int, rng: np.random.Generator
 ) -> tuple[tuple[HopSequence, ...], tuple[Fold, ...]]:
     """Deal single hops at random."""
     hops = tuple(
         replace(s, windows=s.windows[i : i + 1], restart=np.ones(1, bool), labels=s.labels[i, None])
-        for s in streams
+        for s in sequences
         for i in range(len(s.windows))
     )
     if len(hops) < 2 * n_folds:
-        raise _too_small("paper", streams)
+        raise _too_small("paper", sequences)
     parts = np.array_split(rng.permutation(len(hops)), n_folds)
     folds = []
     for fold in range(n_folds):
@@ -137,13 +137,15 @@ def _paper(
 
 
 def _say_untested(
-    streams: Sequence[HopSequence], units: SplitUnits, tested: NDArray[np.int64]
+    sequences: Sequence[HopSequence], units: Groups, tested: NDArray[np.int64]
 ) -> list[str]:
-    who = {s.person for s, unit in zip(streams, units.of, strict=True) if tested[unit] < 0}
-    return [f"learnt from but not tested, {FEW}: {', '.join(sorted(who))}"] if who else []
+    who = {s.person for s, unit in zip(sequences, units.of, strict=True) if tested[unit] < 0}
+    return (
+        [f"learnt from but not tested, {TOO_FEW_TRIALS}: {', '.join(sorted(who))}"] if who else []
+    )
 
 
-def _too_small(protocol: ProtocolName, streams: Sequence[HopSequence]) -> ProtocolError:
+def _too_small(protocol: ProtocolName, sequences: Sequence[HopSequence]) -> ProtocolError:
     wanted, remedy = {
         "paper": ("at least two windows for each fold", "bring longer trials"),
         "trial": (
@@ -156,6 +158,6 @@ def _too_small(protocol: ProtocolName, streams: Sequence[HopSequence]) -> Protoc
             "use protocol trial, or bring more people",
         ),
     }[protocol]
-    n_people = len({stream.person for stream in streams})
-    n_trials = len({(stream.person, stream.trial) for stream in streams})
+    n_people = len({sequence.person for sequence in sequences})
+    n_trials = len({(sequence.person, sequence.trial) for sequence in sequences})
     return ProtocolError(wanted, f"{n_trials} trials of {n_people} people", remedy)

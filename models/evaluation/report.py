@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
-from mimamba.models.evaluation.results import EvaluationResult, Report, Result
+from mimamba.models.evaluation.results import CandidateResult, EvaluationReport, ProtocolResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,17 +25,17 @@ WIDTH = 140
 PERMUTED = "labels are permuted: every row must be at chance"
 
 
-def to_json(report: Report) -> bytes:
+def to_json(report: EvaluationReport) -> bytes:
     """Indented JSON; ``from_json`` takes it back."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2)
 
 
-def from_json(content: bytes) -> Report:
+def from_json(content: bytes) -> EvaluationReport:
     """Raise msgspec.ValidationError where it is no report."""
-    return msgspec.json.decode(content, type=Report)
+    return msgspec.json.decode(content, type=EvaluationReport)
 
 
-def load_report(path: Path) -> Report:
+def load_report(path: Path) -> EvaluationReport:
     """A report from the file that ``save_report`` wrote; raises Mismatch in one line."""
     try:
         return from_json(path.read_bytes())
@@ -46,22 +46,22 @@ def load_report(path: Path) -> Report:
         ) from error
 
 
-def to_text(report: Report) -> str:
+def to_text(report: EvaluationReport) -> str:
     """The table, with what must be known of it above and below."""
     lines = StringIO()
     console = Console(file=lines, width=WIDTH, color_system=None)
-    for part in (*above(report), to_table(report), *below(report)):
+    for part in (*warnings_of(report), to_table(report), *notes_of(report)):
         console.print(part, highlight=False, markup=False)
     return lines.getvalue()
 
 
-def above(report: Report) -> list[str]:
+def warnings_of(report: EvaluationReport) -> list[str]:
     """What must be read before the numbers."""
     warnings = [f"WARNING: {e.warning}" for e in report.evaluations if e.warning]
     return [*warnings, *([f"WARNING: {PERMUTED}"] if report.permuted else [])]
 
 
-def below(report: Report) -> list[str]:
+def notes_of(report: EvaluationReport) -> list[str]:
     """What was tested, what was not, and how to read the columns."""
     tested = [
         f"{e.protocol}: {e.n_hops} hops of {e.n_trials} trials of {e.n_people} people tested in "
@@ -78,10 +78,10 @@ def below(report: Report) -> list[str]:
     ]
 
 
-def to_table(report: Report) -> Table:
-    """A section for each protocol and output, a row for each contender; ± is over folds."""
+def to_table(report: EvaluationReport) -> Table:
+    """A section for each protocol and output, a row for each candidate; ± is over folds."""
     table = Table(title=report.data + (" (permuted labels)" if report.permuted else ""))
-    for name in ("protocol", "output", "contender"):
+    for name in ("protocol", "output", "candidate"):
         table.add_column(name, overflow="fold")
     for name in ("accuracy", "balanced accuracy", "macro-F1", "ECE raw", "ECE", "Brier"):
         table.add_column(name, justify="right")
@@ -94,9 +94,9 @@ def to_table(report: Report) -> Table:
     return table
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: EvaluationReport) -> str:
     """The table with its warnings and notes, for a card."""
-    heads = ("protocol", "output", "contender", "accuracy", "balanced accuracy", "macro-F1")
+    heads = ("protocol", "output", "candidate", "accuracy", "balanced accuracy", "macro-F1")
     table = [
         _cells((*heads, "ECE raw", "ECE", "Brier")),
         _cells(("---",) * 9),
@@ -108,11 +108,15 @@ def to_markdown(report: Report) -> str:
             if result.output == output
         ),
     ]
-    parts = [*above(report), "\n".join(table), "\n".join(f"- {line}" for line in below(report))]
+    parts = [
+        *warnings_of(report),
+        "\n".join(table),
+        "\n".join(f"- {line}" for line in notes_of(report)),
+    ]
     return "\n\n".join(parts)
 
 
-def save_report(report: Report, folder: Path) -> list[Path]:
+def save_report(report: EvaluationReport, folder: Path) -> list[Path]:
     """Write ``evaluation.txt``, ``.json`` and ``.png``, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     text, data, picture = (folder / f"evaluation.{end}" for end in ("txt", "json", "png"))
@@ -122,10 +126,10 @@ def save_report(report: Report, folder: Path) -> list[Path]:
     return [text, data, picture]
 
 
-def draw_confusions(report: Report, path: Path) -> None:
+def draw_confusions(report: EvaluationReport, path: Path) -> None:
     """Draw the confusion matrices as PNG: the share of each true label's hops, in percent.
 
-    A row for each contender, a column for each protocol and output. It needs the extra ``train``.
+    A row for each candidate, a column for each protocol and output. It needs the extra ``train``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -135,8 +139,8 @@ def draw_confusions(report: Report, path: Path) -> None:
     width, height = 2.4 + 1.7 * max(3, len(columns)), 1.3 + 1.4 * max(1, len(rows))
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    head = "\n".join(textwrap.wrap(" ".join(above(report)) or report.data, round(13 * width)))
-    ink = "#8c1c13" if above(report) else "black"
+    head = "\n".join(textwrap.wrap(" ".join(warnings_of(report)) or report.data, round(13 * width)))
+    ink = "#8c1c13" if warnings_of(report) else "black"
     figure.suptitle(head, fontsize=9, color=ink, y=1 - 0.1 / height, va="top")
     edges = {"left": 2.1 / width, "right": 1 - 0.1 / width, "bottom": 0.2 / height}
     grid = figure.subplots(
@@ -159,23 +163,23 @@ def draw_confusions(report: Report, path: Path) -> None:
     figure.savefig(path, format="png", dpi=120)
 
 
-def _rows(report: Report) -> list[str]:
-    """Each contender that occurs anywhere, its smoothed row after its plain one."""
+def _rows(report: EvaluationReport) -> list[str]:
+    """Each candidate that occurs anywhere, its smoothed row after its plain one."""
     results = [result for evaluation in report.evaluations for result in evaluation.results]
-    contenders = list(dict.fromkeys(result.contender for result in results))
-    order = {_who(r): (contenders.index(r.contender), r.smoothing) for r in results}
+    candidates = list(dict.fromkeys(result.contender for result in results))
+    order = {_who(r): (candidates.index(r.contender), r.smoothing) for r in results}
     return sorted(order, key=lambda who: order[who])
 
 
-def _marked(evaluation: EvaluationResult) -> str:
+def _marked(evaluation: ProtocolResult) -> str:
     return f"{evaluation.protocol} (leaks)" if evaluation.warning else evaluation.protocol
 
 
-def _who(result: Result) -> str:
+def _who(result: CandidateResult) -> str:
     return result.contender + (", smoothed" if result.smoothing == "smoothed" else "")
 
 
-def _row(evaluation: EvaluationResult, result: Result) -> list[str]:
+def _row(evaluation: ProtocolResult, result: CandidateResult) -> list[str]:
     mean, spread = result.mean, result.spread
     numbers = (mean.accuracy, mean.macro_f1, mean.raw_ece, mean.ece, mean.brier)
     first, *others = (f"{number:.3f}" for number in numbers)
@@ -187,7 +191,7 @@ def _cells(row: Sequence[str]) -> str:
     return f"| {' | '.join(row)} |"
 
 
-def _draw(axes: Axes, result: Result, labels: tuple[str, ...]) -> None:
+def _draw(axes: Axes, result: CandidateResult, labels: tuple[str, ...]) -> None:
     matrix = np.array(result.confusion)
     shares = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.set_axis_on()

@@ -29,8 +29,8 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Result:
-    """One contender's row for one output.
+class CandidateResult:
+    """One candidate's row for one output.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class EvaluationResult:
+class ProtocolResult:
     """One protocol's results.
 
     ``n_hops`` are those tested; ``warning`` must be told with the numbers, ``notes`` say what of
@@ -72,7 +72,7 @@ class EvaluationResult:
     n_people: int
     n_trials: int
     n_hops: int
-    results: tuple[Result, ...]
+    results: tuple[CandidateResult, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class EvaluationConditions:
     setting
         The data.
     signal
-        The windows that all contenders saw.
+        The windows that all candidates saw.
     recipes
         Those that were asked for, with the seed of their training.
     n_folds
@@ -98,7 +98,7 @@ class EvaluationConditions:
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """All protocols, side by side.
 
     Parameters
@@ -118,14 +118,14 @@ class Report:
     missing
         Contenders that could not be had, a line each.
     conditions
-        Where it is known what the streams were cut from.
+        Where it is known what the sequences were cut from.
     """
 
     data: str
     outputs: dict[str, tuple[str, ...]]
     seed: int
     permuted: bool
-    evaluations: tuple[EvaluationResult, ...]
+    evaluations: tuple[ProtocolResult, ...]
     refused: dict[ProtocolName, str]
     missing: tuple[str, ...]
     conditions: EvaluationConditions | None = None

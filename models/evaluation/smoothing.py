@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from mimamba.models.evaluation.candidates.candidate import split_heads
+from mimamba.models.evaluation.candidates.candidate import split_outputs
 from mimamba.models.evaluation.metrics import balanced_accuracy, confusion
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 KEEPS = tuple(1 - 2.0**-k for k in range(7))
 """Shares of the past that are tried; 0 is no smoothing, 63/64 forgets in 64 hops."""
@@ -34,10 +34,10 @@ def choose_keep(
     sizes: Sequence[int],
 ) -> float:
     """The keep of the best mean balanced accuracy on the validation; of equals the smallest."""
-    labels = np.concatenate([stream.labels for stream in validation])
+    labels = np.concatenate([sequence.labels for sequence in validation])
     scores = []
     for keep in KEEPS:
         whole = [smooth(p, s.restart, keep) for p, s in zip(probabilities, validation, strict=True)]
-        heads = zip(labels.T, split_heads(np.concatenate(whole), sizes), strict=True)
+        heads = zip(labels.T, split_outputs(np.concatenate(whole), sizes), strict=True)
         scores.append(np.mean([balanced_accuracy(confusion(k, p)) for k, p in heads]))
     return KEEPS[int(np.argmax(scores))]

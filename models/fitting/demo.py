@@ -25,16 +25,23 @@ from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.signal.hops import Hop, HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.hop_sequence import HopSequence
-from mimamba.models.training.scoring import evaluate, score, stream_logits
+from mimamba.models.training.scoring import score_logits, score_network, sequence_logits
 from mimamba.models.training.trainer import OnProgress, TrainingConfig, new_network, train
+from mimamba.models.training.windowing import HopSequence
 
 INFO = StreamInfo(
-    "Simulator", "simulate", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, live=False, simulated=True
+    "Simulator",
+    "simulate_person",
+    256.0,
+    CH_NAMES,
+    UV_PER_BIT,
+    RANGE_UV,
+    live=False,
+    simulated=True,
 )
 OUTPUTS: dict[str, tuple[str, ...]] = {"valence": ("low", "high"), "arousal": ("low", "high")}
 SIZES = [len(labels) for labels in OUTPUTS.values()]
-LEVEL = 0.01
+TIE = 0.01
 """Balanced accuracies that differ by less are called level."""
 NOTICE = "Trained on simulated EEG: it shows the machinery, not anybody's emotions."
 
@@ -47,9 +54,9 @@ class SimulatedPeople:
     number: int
     seconds: float
 
-    def streams(self, signal: SignalConfig) -> list[HopSequence]:
+    def sequences(self, signal: SignalConfig) -> list[HopSequence]:
         seeds = range(self.first, self.first + self.number)
-        return [simulate(seed, signal, self.seconds) for seed in seeds]
+        return [simulate_person(seed, signal, self.seconds) for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ DEMO = DemoRecipe(
 """Of the checkpoint that comes with the package."""
 
 
-def chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
+def simulate_chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
     """The next samples of a simulated person, as a driver would yield them; stamped from 0."""
     left = round(seconds * synthesis.sfreq)
     while left:
@@ -109,17 +116,17 @@ def chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
         left -= n_times
 
 
-def hops(synthesis: Synthesis, signal: SignalConfig, seconds: float) -> Iterator[Hop]:
+def simulate_hops(synthesis: Synthesis, signal: SignalConfig, seconds: float) -> Iterator[Hop]:
     """The hops of a simulated person, those to abstain at among them."""
     cutter = HopCutter(signal, INFO, range(len(CH_NAMES)), CH_NAMES)
-    for chunk in chunks(synthesis, seconds):
+    for chunk in simulate_chunks(synthesis, seconds):
         yield from cutter.feed(chunk)
 
 
-def simulate(seed: int, signal: SignalConfig, seconds: float) -> HopSequence:
+def simulate_person(seed: int, signal: SignalConfig, seconds: float) -> HopSequence:
     """The good hops of a simulated person, labelled by the script at their newest sample."""
     synthesis = Synthesis("random", seed, INFO.sfreq)
-    good = [hop for hop in hops(synthesis, signal, seconds) if hop.window is not None]
+    good = [hop for hop in simulate_hops(synthesis, signal, seconds) if hop.window is not None]
     truth = synthesis.truth([hop.index for hop in good])
     return HopSequence(
         np.stack([hop.window for hop in good if hop.window is not None]),
@@ -140,18 +147,18 @@ def train_demo(
     torch.set_num_threads(1)
     try:
         network = new_network(recipe.architecture, seed)
-        choose = recipe.choose.streams(recipe.signal)
+        choose = recipe.choose.sequences(recipe.signal)
         config = replace(recipe.training, seed=seed)
         temperature = train(
             network,
             OUTPUTS,
-            recipe.learn.streams(recipe.signal),
+            recipe.learn.sequences(recipe.signal),
             choose,
             recipe.r,
             config,
             on_progress,
         )
-        test = recipe.test.streams(recipe.signal)
+        test = recipe.test.sequences(recipe.signal)
         scores = score_demo(network, choose, test, recipe.r)
     finally:
         torch.set_num_threads(threads)
@@ -170,7 +177,7 @@ def train_demo(
         notice=NOTICE,
     )
     checkpoint = save_checkpoint(path, header, network)
-    path.with_suffix(".md").write_text(card(checkpoint, recipe), encoding="utf-8")
+    path.with_suffix(".md").write_text(demo_card(checkpoint, recipe), encoding="utf-8")
     return checkpoint
 
 
@@ -182,16 +189,16 @@ def score_demo(
     The fair rival of carrying the state is the same network window by window (r = 0) with its
     probabilities smoothed exponentially; how strongly is chosen on the validation people.
     """
-    alone = stream_logits(network, test, 0.0)
-    keep = choose_keep(_probabilities(stream_logits(network, choose, 0.0)), choose, SIZES)
+    alone = sequence_logits(network, test, 0.0)
+    keep = choose_keep(_probabilities(sequence_logits(network, choose, 0.0)), choose, SIZES)
     smoothed = [
-        torch.from_numpy(np.log(smooth(shares, stream.restart, keep)))
-        for shares, stream in zip(_probabilities(alone), test, strict=True)
+        torch.from_numpy(np.log(smooth(shares, sequence.restart, keep)))
+        for shares, sequence in zip(_probabilities(alone), test, strict=True)
     ]
     found = {
-        "subject": evaluate(network, test, SIZES, r),
-        "subject (r = 0)": score(alone, test, SIZES),
-        "subject (r = 0, smoothed)": score(smoothed, test, SIZES),
+        "subject": score_network(network, test, SIZES, r),
+        "subject (r = 0)": score_logits(alone, test, SIZES),
+        "subject (r = 0, smoothed)": score_logits(smoothed, test, SIZES),
     }
     return {
         f"{protocol}/{output}/balanced_accuracy": accuracy
@@ -201,12 +208,12 @@ def score_demo(
 
 
 def _probabilities(logits: Sequence[Tensor]) -> list[NDArray[np.float64]]:
-    """A softmax per output, side by side, of each stream (n_hops, n_outputs)."""
-    heads = (torch.split(stream.double(), SIZES, dim=-1) for stream in logits)
+    """A softmax per output, side by side, of each sequence (n_hops, n_outputs)."""
+    heads = (torch.split(sequence.double(), SIZES, dim=-1) for sequence in logits)
     return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
 
 
-def card(checkpoint: Checkpoint, recipe: DemoRecipe) -> str:
+def demo_card(checkpoint: Checkpoint, recipe: DemoRecipe) -> str:
     """The model card: what the checkpoint says of itself, and how it was scored."""
     rows = [(*key.split("/"), value) for key, value in checkpoint.scores.items()]
     table = "\n".join(
@@ -247,7 +254,7 @@ def _verdict(checkpoint: Checkpoint) -> str:
             checkpoint.scores[f"{protocol}/{output}/balanced_accuracy"]
             for protocol in ("subject", "subject (r = 0, smoothed)")
         )
-        if abs(carried - smoothed) < LEVEL:
+        if abs(carried - smoothed) < TIE:
             verdict = "is level with"
         else:
             verdict = "beats" if carried > smoothed else "does not beat"

@@ -19,20 +19,25 @@ import numpy as np
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.checkpoints.checkpoint import Checkpoint, save_checkpoint
-from mimamba.models.datasets.base import Dataset
-from mimamba.models.evaluation.candidates.msimamba import fit_sequences
-from mimamba.models.evaluation.checkpoint_scores import check_same
-from mimamba.models.evaluation.split_units import covers, hold_out, members, people, trials
-from mimamba.models.fitting.card import card, make_header
+from mimamba.models.datasets.dataset import Dataset
+from mimamba.models.evaluation.candidates.recipe_candidates import limit_crop_length
+from mimamba.models.evaluation.checkpoint_scores import check_same_training
+from mimamba.models.evaluation.groups import (
+    covers_labels,
+    hold_out_validation,
+    members,
+    person_groups,
+    trial_groups,
+)
 from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.fitting.resume import ResumeStore, Selection, TrainingState
+from mimamba.models.fitting.model_card import make_header, model_card
+from mimamba.models.fitting.resume import ResumeStore, SelectedEpochs, TrainingState
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.hop_sequence import HopSequence
 from mimamba.models.training.scoring import fit_temperatures
-from mimamba.models.training.trainer import EpochSelection, Progress, Training, new_network
-from mimamba.models.training.windowing import cut
+from mimamba.models.training.trainer import EpochSelection, Trainer, TrainingProgress, new_network
+from mimamba.models.training.windowing import HopSequence, cut_hops
 
-FEWEST_PEOPLE = 4
+MIN_PEOPLE = 4
 """People, at least, of whom whole ones are held out; of fewer, trials are."""
 Phase: TypeAlias = Literal["choosing", "learning"]
 """The epochs are chosen on a validation; then everybody is learnt from."""
@@ -43,7 +48,7 @@ class FittingError(Mismatch):
 
 
 @dataclass(frozen=True)
-class Epoch:
+class FitProgress:
     """Where it is after an epoch, one of ``epochs`` at most.
 
     ``balanced_accuracy`` is of the validation; None once everybody is learnt from.
@@ -56,7 +61,7 @@ class Epoch:
     balanced_accuracy: float | None
 
 
-OnEpoch: TypeAlias = Callable[[Epoch], None]
+OnFitProgress: TypeAlias = Callable[[FitProgress], None]
 
 
 def fit(
@@ -65,7 +70,7 @@ def fit(
     order: TrainingJob,
     about: CheckpointDescription,
     resume: bool = False,
-    on_epoch: OnEpoch | None = None,
+    on_epoch: OnFitProgress | None = None,
 ) -> Checkpoint:
     """Train a checkpoint and write it, with its card beside it as ``.md``.
 
@@ -90,25 +95,27 @@ def fit(
         rest, or an unfinished training is in the way, absent, or another one.
     """
     if about.report is not None:
-        check_same(about.report, order.setting, order.recipe)
+        check_same_training(about.report, order.setting, order.recipe)
     plain = msgspec.to_builtins(order)
     unfinished = ResumeStore(path.with_suffix(".training"), plain)
     kept = unfinished.open(resume)
     setting, recipe = order.setting, order.recipe
-    streams = [s for s in cut(dataset, recipe.signal, setting.baseline) if len(s.windows)]
-    learn, choose = parts(streams, recipe.training.seed)
+    sequences = [s for s in cut_hops(dataset, recipe.signal, setting.baseline) if len(s.windows)]
+    learn, choose = split_validation(sequences, recipe.training.seed)
     fitting = ResumableFit(order, unfinished, on_epoch)
     chosen = fitting.choose(learn, choose, kept)
-    network = fitting.learn(streams, chosen, kept)
+    network = fitting.learn(sequences, chosen, kept)
     header = make_header(dataset, order, about, chosen)
     checkpoint = save_checkpoint(path, header, network)
-    text = card(checkpoint, order, about, chosen)
+    text = model_card(checkpoint, order, about, chosen)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     unfinished.discard()
     return checkpoint
 
 
-def parts(streams: Sequence[HopSequence], seed: int) -> tuple[list[HopSequence], list[HopSequence]]:
+def split_validation(
+    sequences: Sequence[HopSequence], seed: int
+) -> tuple[list[HopSequence], list[HopSequence]]:
     """What is learnt from and what is chosen by: no person in both, or with few people no trial.
 
     Raises
@@ -116,26 +123,26 @@ def parts(streams: Sequence[HopSequence], seed: int) -> tuple[list[HopSequence],
     FittingError
         If not every label can be in both.
     """
-    n_people = len({stream.person for stream in streams})
-    units = people(streams) if n_people >= FEWEST_PEOPLE else trials(streams)
+    n_people = len({sequence.person for sequence in sequences})
+    units = person_groups(sequences) if n_people >= MIN_PEOPLE else trial_groups(sequences)
     rng = np.random.default_rng(seed)
-    chosen = np.array(hold_out(units.counts, units.owner, rng), np.int64)
+    chosen = np.array(hold_out_validation(units.counts, units.owner, rng), np.int64)
     rest = np.setdiff1d(np.arange(len(units.owner)), chosen)
-    if not len(chosen) or not covers(units, rest):
+    if not len(chosen) or not covers_labels(units, rest):
         raise FittingError(
             "trials of each label of several people, to learn from and to choose by",
-            f"{len(streams)} trials with a good signal of {n_people} people",
+            f"{len(sequences)} trials with a good signal of {n_people} people",
             "bring more people, or more trials of each",
         )
     learn, choose = members(units, rest), members(units, chosen)
-    return [streams[i] for i in learn], [streams[i] for i in choose]
+    return [sequences[i] for i in learn], [sequences[i] for i in choose]
 
 
 class ResumableFit:
     """Both phases of one order, each epoch kept."""
 
     def __init__(
-        self, order: TrainingJob, unfinished: ResumeStore, on_epoch: OnEpoch | None
+        self, order: TrainingJob, unfinished: ResumeStore, on_epoch: OnFitProgress | None
     ) -> None:
         self._order, self._unfinished, self._on_epoch = order, unfinished, on_epoch
         self._outputs: Mapping[str, Sequence[str]] = order.setting.outputs
@@ -145,7 +152,7 @@ class ResumableFit:
         learn: Sequence[HopSequence],
         validation: Sequence[HopSequence],
         kept: TrainingState | None,
-    ) -> Selection:
+    ) -> SelectedEpochs:
         """Train until the validation gets no better; raises FittingError if it never was good."""
         if kept is not None and kept.facts.chosen is not None:
             return kept.facts.chosen
@@ -153,7 +160,7 @@ class ResumableFit:
         if kept is not None:
             kept.restore_choice(choice)
 
-        def keep(progress: Progress) -> None:
+        def keep(progress: TrainingProgress) -> None:
             self._unfinished.keep_choice(choice)
             accuracy = progress.validation.balanced_accuracy
             self._tell("choosing", progress.epoch, progress.epochs, progress.loss, accuracy)
@@ -162,13 +169,15 @@ class ResumableFit:
         if not choice.best_epoch:
             raise _diverged()
         network, r = choice.training.network, self._order.recipe.r
-        return Selection(choice.best_epoch, fit_temperatures(network, self._outputs, validation, r))
+        return SelectedEpochs(
+            choice.best_epoch, fit_temperatures(network, self._outputs, validation, r)
+        )
 
     def learn(
-        self, streams: Sequence[HopSequence], chosen: Selection, kept: TrainingState | None
+        self, sequences: Sequence[HopSequence], chosen: SelectedEpochs, kept: TrainingState | None
     ) -> MSiMamba:
         """Train a new network for as many epochs as were chosen."""
-        training = self._training(streams)
+        training = self._training(sequences)
         if kept is not None and kept.facts.chosen is not None:
             kept.restore(training)
         while training.epoch < chosen.epochs:
@@ -179,18 +188,20 @@ class ResumableFit:
             self._tell("learning", training.epoch, chosen.epochs, loss, None)
         return training.result
 
-    def _training(self, streams: Sequence[HopSequence]) -> Training:
+    def _training(self, sequences: Sequence[HopSequence]) -> Trainer:
         recipe = self._order.recipe
         network = new_network(recipe.architecture, recipe.training.seed)
         sizes = [len(labels) for labels in self._outputs.values()]
-        config = fit_sequences(recipe.training, max(len(stream.windows) for stream in streams))
-        return Training(network.to(self._order.device), sizes, streams, recipe.r, config)
+        config = limit_crop_length(
+            recipe.training, max(len(sequence.windows) for sequence in sequences)
+        )
+        return Trainer(network.to(self._order.device), sizes, sequences, recipe.r, config)
 
     def _tell(
         self, phase: Phase, epoch: int, epochs: int, loss: float, accuracy: float | None
     ) -> None:
         if self._on_epoch is not None:
-            self._on_epoch(Epoch(phase, epoch, epochs, loss, accuracy))
+            self._on_epoch(FitProgress(phase, epoch, epochs, loss, accuracy))
 
 
 def _diverged() -> FittingError:

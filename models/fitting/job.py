@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mimamba.models.datasets.base import Dataset
-from mimamba.models.evaluation.results import Report
+from mimamba.models.datasets.dataset import Dataset
+from mimamba.models.evaluation.results import EvaluationReport
 from mimamba.models.training.data_fingerprint import DataFingerprint
 from mimamba.models.training.recipes import Recipe
 
@@ -58,4 +58,4 @@ class CheckpointDescription:
     licence: str
     command: str
     evaluation: str
-    report: Report | None = None
+    report: EvaluationReport | None = None

@@ -22,19 +22,19 @@ from torch import Tensor
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
-from mimamba.models.training.trainer import EpochSelection, Training
+from mimamba.models.training.trainer import EpochSelection, Trainer
 
 FILE = "state.safetensors"
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+ADAMW_STATE = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW remembers of each weight."""
 
 
-class UnfinishedError(Mismatch):
+class ResumeError(Mismatch):
     """An unfinished training is in the way, absent, damaged, or another one; one clear line."""
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectedEpochs:
     """What a validation chose: for how many epochs to train, and each output's temperature."""
 
     epochs: int
@@ -64,7 +64,7 @@ class TrainingFacts:
     rng: dict[str, object]
     best: float = math.inf
     best_epoch: int = 0
-    chosen: Selection | None = None
+    chosen: SelectedEpochs | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class TrainingState:
     facts: TrainingFacts
     tensors: dict[str, Tensor]
 
-    def restore(self, training: Training) -> None:
+    def restore(self, training: Trainer) -> None:
         """Set a training, made with the same plan, to where it was."""
         tensors, facts = self.tensors, self.facts
         training.epoch = facts.epoch
@@ -83,7 +83,7 @@ class TrainingState:
         training.network.load_state_dict(_under("weights", tensors))
         if training.averaged is not None:
             training.averaged.load_state_dict(_under("averaged", tensors))
-        for moment in MOMENTS:
+        for moment in ADAMW_STATE:
             found = _under(moment, tensors)
             for name, weight in training.network.named_parameters():
                 if name in found:
@@ -118,34 +118,34 @@ class ResumeStore:
 
         Raises
         ------
-        UnfinishedError
+        ResumeError
             If there is something and it is not to go on, or the other way round; if it is damaged,
             or of another plan.
         """
         there = self._path.exists()
         if there and not resume:
-            raise UnfinishedError(
+            raise ResumeError(
                 "to begin a training",
                 f"an unfinished one in {self.folder}",
                 "go on with it by --resume, or delete that folder",
             )
         if resume and not there:
-            raise UnfinishedError(
+            raise ResumeError(
                 "a training to resume", f"none in {self.folder}", "leave out --resume"
             )
         return self._load() if there else None
 
     def keep_choice(self, choice: EpochSelection) -> None:
-        """Keep a choice, with its training, after an epoch; raises UnfinishedError."""
+        """Keep a choice, with its training, after an epoch; raises ResumeError."""
         facts = self._facts(choice.training)
         facts = replace(facts, best=choice.best, best_epoch=choice.best_epoch)
         self._write(facts, _tensors(choice.training) | _named("best", choice.weights))
 
-    def keep(self, training: Training, chosen: Selection) -> None:
-        """Keep a training for as many epochs as were chosen, after one; raises UnfinishedError."""
+    def keep(self, training: Trainer, chosen: SelectedEpochs) -> None:
+        """Keep a training for as many epochs as were chosen, after one; raises ResumeError."""
         self._write(replace(self._facts(training), chosen=chosen), _tensors(training))
 
-    def _facts(self, training: Training) -> TrainingFacts:
+    def _facts(self, training: Trainer) -> TrainingFacts:
         state = dict(training.rng.bit_generator.state)
         return TrainingFacts(plan=self._plan, epoch=training.epoch, rng=state)
 
@@ -156,7 +156,7 @@ class ResumeStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             _replace(self._path, content)
         except OSError as error:
-            raise UnfinishedError(
+            raise ResumeError(
                 f"to keep the training in {self.folder}",
                 error.strerror or str(error),
                 "make room, then go on with --resume",
@@ -177,12 +177,12 @@ class ResumeStore:
             text = json.loads(content[8 : 8 + n_bytes])["__metadata__"]["mimamba"]
             facts = msgspec.convert(json.loads(text), type=TrainingFacts)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise UnfinishedError(
+            raise ResumeError(
                 f"an unfinished training in {self._path}", one_line(str(error)), remedy
             ) from error
         differing = list(_differing(facts.plan, self._plan))
         if differing:
-            raise UnfinishedError(
+            raise ResumeError(
                 f"to go on as the training in {self.folder} was begun",
                 f"{'; '.join(differing[:3])}",
                 f"give the options that it was begun with, or {remedy}",
@@ -190,14 +190,14 @@ class ResumeStore:
         return TrainingState(facts, tensors)
 
 
-def _tensors(training: Training) -> dict[str, Tensor]:
+def _tensors(training: Trainer) -> dict[str, Tensor]:
     tensors = {"generator": training.generator_state}
     tensors |= _named("weights", training.network.state_dict())
     if training.averaged is not None:
         tensors |= _named("averaged", training.averaged.state_dict())
     state = training.optimiser.state
     weights = [(name, w) for name, w in training.network.named_parameters() if w in state]
-    for moment in MOMENTS:
+    for moment in ADAMW_STATE:
         tensors |= _named(moment, {name: state[weight][moment] for name, weight in weights})
     return tensors
 

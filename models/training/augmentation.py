@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 Windows = NDArray[np.float32]
 Labels = tuple[int, ...]
@@ -33,35 +33,35 @@ class Augmentation:
     mirror: tuple[int, ...] = ()
 
 
-AS_IT_IS = Augmentation()
+NO_AUGMENTATION = Augmentation()
 
 
 class Augmenter:
-    """Augments sequences of these streams."""
+    """Augments sequences of these sequences."""
 
     def __init__(
-        self, config: Augmentation, streams: Sequence[HopSequence], rng: np.random.Generator
+        self, config: Augmentation, sequences: Sequence[HopSequence], rng: np.random.Generator
     ) -> None:
         self._config, self._rng = config, rng
         self._alike: dict[Labels, list[HopSequence]] = {}
         self._labels: dict[int, Labels | None] = {}
         self._loud: dict[int, Windows] = {}
-        for stream in streams if config.mixing else ():
-            labels = self._constant(stream)
+        for sequence in sequences if config.mixing else ():
+            labels = self._constant(sequence)
             if labels is not None:
-                self._alike.setdefault(labels, []).append(stream)
+                self._alike.setdefault(labels, []).append(sequence)
 
-    def draw(self, stream: HopSequence, hops: slice) -> Windows:
-        """Some windows of a stream, (n_hops, n_channels, n_times) µV, as they are shown now."""
-        windows = stream.windows[hops]
+    def draw(self, sequence: HopSequence, hops: slice) -> Windows:
+        """Some windows of a sequence, (n_hops, n_channels, n_times) µV, as they are shown now."""
+        windows = sequence.windows[hops]
         if self._config.mixing and self._rng.random() < self._config.mixing:
-            windows = self._mixed(windows, stream)
+            windows = self._mixed(windows, sequence)
         if self._config.mirror and self._rng.random() < 0.5:
             windows = windows[:, list(self._config.mirror)]
         return windows
 
-    def _mixed(self, windows: Windows, stream: HopSequence) -> Windows:
-        labels = self._constant(stream)
+    def _mixed(self, windows: Windows, sequence: HopSequence) -> Windows:
+        labels = self._constant(sequence)
         alike = self._alike.get(labels, []) if labels is not None else []
         if not alike:
             return windows
@@ -70,22 +70,22 @@ class Augmenter:
             return windows
         first = int(self._rng.integers(len(other.windows) - len(windows) + 1))
         share = self._rng.uniform(0.5, 1.0)
-        loud = self._loudness(stream) / self._loudness(other) * np.float32((1 - share) ** 0.5)
+        loud = self._loudness(sequence) / self._loudness(other) * np.float32((1 - share) ** 0.5)
         mixed: Windows = windows * np.float32(share**0.5)
         mixed += other.windows[first : first + len(windows)] * loud
         return mixed
 
-    def _constant(self, stream: HopSequence) -> Labels | None:
-        """The labels of a stream where they never change."""
-        if id(stream) not in self._labels:
-            first = stream.labels[0]
-            constant = (stream.labels == first).all()
-            self._labels[id(stream)] = tuple(first.tolist()) if constant else None
-        return self._labels[id(stream)]
+    def _constant(self, sequence: HopSequence) -> Labels | None:
+        """The labels of a sequence where they never change."""
+        if id(sequence) not in self._labels:
+            first = sequence.labels[0]
+            constant = (sequence.labels == first).all()
+            self._labels[id(sequence)] = tuple(first.tolist()) if constant else None
+        return self._labels[id(sequence)]
 
-    def _loudness(self, stream: HopSequence) -> Windows:
-        """(n_channels, 1), the deviation over the whole stream, µV."""
-        if id(stream) not in self._loud:
-            square = np.square(stream.windows).mean((0, 2), dtype=np.float64)
-            self._loud[id(stream)] = np.sqrt(square)[:, None].clip(1e-3).astype(np.float32)
-        return self._loud[id(stream)]
+    def _loudness(self, sequence: HopSequence) -> Windows:
+        """(n_channels, 1), the deviation over the whole sequence, µV."""
+        if id(sequence) not in self._loud:
+            square = np.square(sequence.windows).mean((0, 2), dtype=np.float64)
+            self._loud[id(sequence)] = np.sqrt(square)[:, None].clip(1e-3).astype(np.float32)
+        return self._loud[id(sequence)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.models.datasets.base import Dataset, Trial
+from mimamba.models.datasets.dataset import Dataset, Trial
 from mimamba.models.signal.montage import Electrode
 
 

@@ -10,15 +10,15 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 PADDING = -1
-"""The label of a hop past a stream's end: not learnt from."""
+"""The label of a hop past a sequence's end: not learnt from."""
 
 
-def label_weights(streams: Sequence[HopSequence], sizes: Sequence[int]) -> list[Tensor]:
+def label_weights(sequences: Sequence[HopSequence], sizes: Sequence[int]) -> list[Tensor]:
     """Weigh each label of each output by the inverse of its share; 0 where it does not occur."""
-    labels = np.concatenate([stream.labels for stream in streams])
+    labels = np.concatenate([sequence.labels for sequence in sequences])
     counts = [np.bincount(k, minlength=n) for k, n in zip(labels.T, sizes, strict=True)]
     return [torch.tensor((n > 0) * n.sum() / np.maximum(n, 1)).float() for n in counts]
 

@@ -1,4 +1,4 @@
-"""What a network says of whole streams, and how good that is."""
+"""What a network says of whole sequences, and how good that is."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.batches import side_by_side
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.batches import parallel_batch
 from mimamba.models.training.loss import cross_entropy, fit_temperature
+from mimamba.models.training.windowing import HopSequence
 
 CHUNK_HOPS = 64
 """Hops that are scanned at once; it bounds the memory and changes nothing else."""
@@ -38,42 +38,42 @@ def balanced_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -
 
 
 @torch.inference_mode()
-def stream_logits(network: MSiMamba, streams: Sequence[HopSequence], r: float) -> list[Tensor]:
-    """Logits (n_hops, n_outputs) of each whole stream, all of them side by side, on the CPU."""
-    lengths = [len(stream.windows) for stream in streams]
+def sequence_logits(network: MSiMamba, sequences: Sequence[HopSequence], r: float) -> list[Tensor]:
+    """Logits (n_hops, n_outputs) of each whole sequence, all of them side by side, on the CPU."""
+    lengths = [len(sequence.windows) for sequence in sequences]
     device = network.device
-    states = network.initial_states(len(streams))
+    states = network.initial_states(len(sequences))
     parts = []
     for first in range(0, max(lengths), CHUNK_HOPS):
         n_hops = min(CHUNK_HOPS, max(lengths) - first)
-        x, gates, _ = side_by_side(streams, first, n_hops)
+        x, gates, _ = parallel_batch(sequences, first, n_hops)
         logits, states = network.scan(x.to(device), (gates * r).to(device), states)
         parts.append(logits.cpu())
     whole = torch.cat(parts, dim=1)
     return [logits[:n] for logits, n in zip(whole, lengths, strict=True)]
 
 
-def evaluate(
+def score_network(
     network: MSiMamba,
-    streams: Sequence[HopSequence],
+    sequences: Sequence[HopSequence],
     sizes: Sequence[int],
     r: float,
     weights: Sequence[Tensor] | None = None,
 ) -> SequenceScores:
-    """Score whole streams, each from a fresh state; the network is left in eval mode."""
+    """Score whole sequences, each from a fresh state; the network is left in eval mode."""
     network.eval()
-    return score(stream_logits(network, streams, r), streams, sizes, weights)
+    return score_logits(sequence_logits(network, sequences, r), sequences, sizes, weights)
 
 
-def score(
+def score_logits(
     logits: Sequence[Tensor],
-    streams: Sequence[HopSequence],
+    sequences: Sequence[HopSequence],
     sizes: Sequence[int],
     weights: Sequence[Tensor] | None = None,
 ) -> SequenceScores:
-    """Score logits (n_hops, n_outputs) of each stream; sizes are the heads' numbers of labels."""
+    """Score logits (n_hops, n_outputs) of each sequence; sizes are the heads' numbers of labels."""
     whole = torch.cat(list(logits))
-    labels = np.concatenate([stream.labels for stream in streams])
+    labels = np.concatenate([sequence.labels for sequence in sequences])
     loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes, weights))
     heads = zip(labels.T, torch.split(whole, list(sizes), dim=-1), strict=True)
     return SequenceScores(loss, tuple(balanced_accuracy(k, p.argmax(-1).numpy()) for k, p in heads))
@@ -82,13 +82,13 @@ def score(
 def fit_temperatures(
     network: MSiMamba,
     outputs: Mapping[str, Sequence[str]],
-    streams: Sequence[HopSequence],
+    sequences: Sequence[HopSequence],
     r: float,
 ) -> dict[str, float]:
-    """The temperature of each output that makes its probabilities likeliest on these streams."""
+    """The temperature of each output that makes its probabilities likeliest on these sequences."""
     network.eval()
-    logits = torch.cat(stream_logits(network, streams, r)).double()
-    labels = torch.from_numpy(np.concatenate([stream.labels for stream in streams]))
+    logits = torch.cat(sequence_logits(network, sequences, r)).double()
+    labels = torch.from_numpy(np.concatenate([sequence.labels for sequence in sequences]))
     sizes = [len(names) for names in outputs.values()]
     heads = zip(outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True)
     return {name: fit_temperature(head, label) for name, head, label in heads}

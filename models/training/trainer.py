@@ -1,9 +1,9 @@
-"""Train MS-iMamba on streams of hops: truncated sequences, with and without carried state.
+"""Train MS-iMamba on sequences of hops: truncated sequences, with and without carried state.
 
 Each sequence of a batch runs with r = 0 (the paper, window by window) or with the checkpoint's r,
 so that one set of weights serves both. A sequence starts from an empty state, as does the hop after
-a gap. The best epoch is chosen on validation streams, and so are the temperatures: nothing here
-ever sees a test stream.
+a gap. The best epoch is chosen on validation sequences, and so are the temperatures: nothing here
+ever sees a test sequence.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.augmentation import AS_IT_IS, Augmentation, Augmenter
-from mimamba.models.training.batches import Batch, shuffled
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter
+from mimamba.models.training.batches import Batch, shuffled_batches
 from mimamba.models.training.loss import cross_entropy, label_weights
-from mimamba.models.training.scoring import SequenceScores, evaluate, fit_temperatures
+from mimamba.models.training.scoring import SequenceScores, fit_temperatures, score_network
+from mimamba.models.training.windowing import HopSequence
 
-SCALED_BY = 4096
+MAX_SCALE_WINDOWS = 4096
 """Windows at most that the scale of the network's input is taken from."""
 
 
@@ -69,14 +69,14 @@ class TrainingConfig:
     seed: int = 0
     balanced: bool = False
     averaging: float = 0.0
-    augmentation: Augmentation = AS_IT_IS
+    augmentation: Augmentation = NO_AUGMENTATION
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where training is after an epoch, one of ``epochs`` at most.
 
-    ``loss`` is of the training, ``validation`` of the validation streams with carried state;
+    ``loss`` is of the training, ``validation`` of the validation sequences with carried state;
     ``best`` tells whether that one's loss is the lowest yet.
     """
 
@@ -87,7 +87,7 @@ class Progress:
     best: bool
 
 
-OnProgress: TypeAlias = Callable[[Progress], None]
+OnProgress: TypeAlias = Callable[[TrainingProgress], None]
 
 
 def new_network(architecture: MSiMambaConfig, seed: int) -> MSiMamba:
@@ -97,7 +97,7 @@ def new_network(architecture: MSiMambaConfig, seed: int) -> MSiMamba:
         return MSiMamba(architecture)
 
 
-class Training:
+class Trainer:
     """A network in training: its weights, and all that the next epoch hangs on.
 
     Parameters
@@ -106,7 +106,7 @@ class Training:
         Trained in place. Its ``n_outputs`` is the number of labels over all outputs.
     sizes
         How many labels each output has.
-    streams
+    sequences
         To learn from.
     r
         The gate of the carried state, trained beside r = 0.
@@ -118,19 +118,19 @@ class Training:
         self,
         network: MSiMamba,
         sizes: Sequence[int],
-        streams: Sequence[HopSequence],
+        sequences: Sequence[HopSequence],
         r: float,
         config: TrainingConfig,
     ) -> None:
         self.network, self.config = network, config
         self.epoch = 0
-        self.sizes, self.r, self._streams = sizes, r, streams
-        self.label_weights = label_weights(streams, sizes) if config.balanced else None
+        self.sizes, self.r, self._sequences = sizes, r, sequences
+        self.label_weights = label_weights(sequences, sizes) if config.balanced else None
         self.rng = np.random.default_rng(config.seed)
         generator = torch.Generator(network.device).manual_seed(config.seed)
         self.generator_state = generator.get_state()
-        self._augmenter = Augmenter(config.augmentation, streams, self.rng)
-        network.standardise(_some_windows(streams).to(network.device))
+        self._augmenter = Augmenter(config.augmentation, sequences, self.rng)
+        network.standardise(_some_windows(sequences).to(network.device))
         groups = _groups(network, config.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.averaged = copy.deepcopy(network) if config.averaging else None
@@ -141,14 +141,14 @@ class Training:
         return self.averaged if self.averaged is not None else self.network
 
     def run_epoch(self) -> float:
-        """Learn from all streams once; the mean loss of the batches as they were learnt from."""
+        """Learn from all sequences once; the mean loss of the batches as they were learnt from."""
         config = self.config
         self.epoch += 1
         rate = config.learning_rate * (1 + math.cos(math.pi * (self.epoch - 1) / config.epochs)) / 2
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         n_hops = int(self.rng.integers(config.sequence[0], config.sequence[1] + 1))
-        batches = shuffled(self._streams, n_hops, config.batch, self._augmenter, self.rng)
+        batches = shuffled_batches(self._sequences, n_hops, config.batch, self._augmenter, self.rng)
         self.network.train()
         with self._own_generator():
             losses = [self._learn(batch) for batch in batches]
@@ -192,13 +192,13 @@ class Training:
 
 
 class EpochSelection:
-    """A training whose epochs are judged on validation streams; the best one is remembered.
+    """A training whose epochs are judged on validation sequences; the best one is remembered.
 
     ``best`` is the lowest validation loss yet, of the epoch ``best_epoch`` (0 for none), whose
     weights are kept.
     """
 
-    def __init__(self, training: Training, validation: Sequence[HopSequence]) -> None:
+    def __init__(self, training: Trainer, validation: Sequence[HopSequence]) -> None:
         self.training, self._validation = training, validation
         self.best, self.best_epoch = math.inf, 0
         self.weights = copy.deepcopy(training.network.state_dict())
@@ -209,17 +209,19 @@ class EpochSelection:
         epoch, config = self.training.epoch, self.training.config
         return epoch >= config.epochs or epoch - self.best_epoch >= config.patience
 
-    def run_epoch(self) -> Progress:
-        """Learn from all streams once, and judge."""
+    def run_epoch(self) -> TrainingProgress:
+        """Learn from all sequences once, and judge."""
         training = self.training
         loss = training.run_epoch()
         weights = training.label_weights
-        found = evaluate(training.result, self._validation, training.sizes, training.r, weights)
+        found = score_network(
+            training.result, self._validation, training.sizes, training.r, weights
+        )
         if found.loss < self.best:
             self.best, self.best_epoch = found.loss, training.epoch
             self.weights = copy.deepcopy(training.result.state_dict())
         best = training.epoch == self.best_epoch
-        return Progress(training.epoch, training.config.epochs, loss, found, best)
+        return TrainingProgress(training.epoch, training.config.epochs, loss, found, best)
 
     def run(self, on_progress: OnProgress | None) -> None:
         """Run all epochs that are left, and leave the best one's weights in the network."""
@@ -233,7 +235,7 @@ class EpochSelection:
 def train(
     network: MSiMamba,
     outputs: Mapping[str, Sequence[str]],
-    streams: Sequence[HopSequence],
+    sequences: Sequence[HopSequence],
     validation: Sequence[HopSequence],
     r: float,
     config: TrainingConfig,
@@ -243,8 +245,8 @@ def train(
 
     Parameters
     ----------
-    network, streams, r, config
-        See ``Training``.
+    network, sequences, r, config
+        See ``Trainer``.
     outputs
         The heads in order, each with its labels.
     validation
@@ -254,35 +256,35 @@ def train(
 
     Returns
     -------
-    The temperature of each output, fitted on the validation streams with carried state.
+    The temperature of each output, fitted on the validation sequences with carried state.
     """
     sizes = [len(labels) for labels in outputs.values()]
-    choice = EpochSelection(Training(network, sizes, streams, r, config), validation)
+    choice = EpochSelection(Trainer(network, sizes, sequences, r, config), validation)
     choice.run(on_progress)
     return fit_temperatures(network, outputs, validation, r)
 
 
-def train_whole(
+def train_epochs(
     network: MSiMamba,
     outputs: Mapping[str, Sequence[str]],
-    streams: Sequence[HopSequence],
+    sequences: Sequence[HopSequence],
     epochs: int,
     r: float,
     config: TrainingConfig,
 ) -> None:
     """Train for so many epochs of the same schedule, with nothing left to choose by."""
     sizes = [len(labels) for labels in outputs.values()]
-    training = Training(network, sizes, streams, r, config)
+    training = Trainer(network, sizes, sequences, r, config)
     for _ in range(epochs):
         training.run_epoch()
     network.load_state_dict(training.result.state_dict())
     network.eval()
 
 
-def _some_windows(streams: Sequence[HopSequence]) -> Tensor:
+def _some_windows(sequences: Sequence[HopSequence]) -> Tensor:
     """Windows to take a scale from, every one or evenly spread."""
-    step = -(-sum(len(stream.windows) for stream in streams) // SCALED_BY)
-    windows = np.concatenate([stream.windows[::step] for stream in streams])
+    step = -(-sum(len(sequence.windows) for sequence in sequences) // MAX_SCALE_WINDOWS)
+    windows = np.concatenate([sequence.windows[::step] for sequence in sequences])
     return torch.from_numpy(windows)
 
 

@@ -1,21 +1,46 @@
-"""From the trials of a data set to streams of hops, as a live session would have cut them."""
+"""From the trials of a data set to sequences of hops, as a live session would have cut them."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from mimamba.models.datasets.base import Dataset, DatasetError, Trial
+import numpy as np
+from numpy.typing import NDArray
+
+from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial
 from mimamba.models.signal.baseline import Aligner, Baseline
 from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.hop_sequence import HopSequence
 
-CHUNK = 4096
+CHUNK_SAMPLES = 4096
 """Samples that are filtered at once; any number gives the same."""
 
 
-def cut(dataset: Dataset, signal: SignalConfig, baseline: float = 0.0) -> list[HopSequence]:
-    """The trials of a data set as a live session would have cut them, one stream each.
+@dataclass(frozen=True, eq=False)
+class HopSequence:
+    """The good hops of one recording or trial, in order, and what they mean.
+
+    Parameters
+    ----------
+    windows
+        (n_hops, n_channels, n_times) float32, µV after the band-pass.
+    restart
+        (n_hops,) bool, where the state begins anew; the first hop always does.
+    labels
+        (n_hops, n_heads) int64, one label's index per head.
+    person, trial
+        Whose they are, and of which of that person's trials or recordings.
+    """
+
+    windows: NDArray[np.float32]
+    restart: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    person: str = ""
+    trial: str = ""
+
+
+def cut_hops(dataset: Dataset, signal: SignalConfig, baseline: float = 0.0) -> list[HopSequence]:
+    """The trials of a data set as a live session would have cut them, one sequence each.
 
     With ``baseline`` so many seconds of each person's rest align all of the person's trials; where
     the rest is a trial itself, its beginning is left out of it.
@@ -50,7 +75,7 @@ def _rest(
         )
     aligner = Aligner(signal)
     aligner.begin(seconds)
-    stream = _cut(dataset, dataset.rest[person], aligner, signal)
+    sequence = _cut(dataset, dataset.rest[person], aligner, signal)
     found = aligner.state
     if found.baseline is None:
         there = found.taken * signal.hop / signal.sfreq
@@ -59,7 +84,7 @@ def _rest(
             f"{there:g} s",
             "ask for a shorter --baseline",
         )
-    return found.baseline, stream
+    return found.baseline, sequence
 
 
 def _cut(dataset: Dataset, trial: Trial, aligner: Aligner, signal: SignalConfig) -> HopSequence:
@@ -67,7 +92,7 @@ def _cut(dataset: Dataset, trial: Trial, aligner: Aligner, signal: SignalConfig)
     cutter = HopCutter(signal, info, range(info.n_channels), dataset.info.ch_names)
     good = [
         hop
-        for chunk in trial.chunks(CHUNK, info.sfreq)
+        for chunk in trial.chunks(CHUNK_SAMPLES, info.sfreq)
         for hop in map(aligner.feed, cutter.feed(chunk))
         if hop.window is not None
     ]

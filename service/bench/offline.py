@@ -9,7 +9,7 @@ import torch
 from mimamba.drivers.simulator.synthesis import Synthesis
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.decoding.decoder import CHUNK, StreamingDecoder
-from mimamba.models.fitting.demo import chunks
+from mimamba.models.fitting.demo import simulate_chunks
 from mimamba.service.bench.figures import Figure
 from mimamba.service.bench.reference import INFO, reference_checkpoint
 
@@ -34,7 +34,7 @@ def times_real_time(checkpoint: Checkpoint, seconds: float) -> float:
     decoder, synthesis = StreamingDecoder(checkpoint, INFO), Synthesis("tour", 1)
     spent = signal = 0.0
     while spent < seconds or signal < LEAST:
-        made = list(chunks(synthesis, LEAST))  # which is not counted
+        made = list(simulate_chunks(synthesis, LEAST))  # which is not counted
         start = time.perf_counter()
         for chunk in made:
             decoder.feed(chunk)

@@ -17,7 +17,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from mimamba.models.evaluation.candidates.braindecode import NetworkUnavailable, build
+from mimamba.models.evaluation.candidates.braindecode_loader import (
+    NetworkUnavailable,
+    build_network,
+)
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask
 from mimamba.models.inference.cpu.mstb import LEAST
 from mimamba.models.inference.stepper import CPUStepper, Stepper
@@ -181,7 +184,7 @@ def rivals(x: Windows) -> dict[str, Callable[[], object]]:
     given, found = torch.from_numpy(x), dict[str, Callable[[], object]]()
     for name in RIVALS:
         try:
-            found[name] = partial(build(name, task).eval(), given)
+            found[name] = partial(build_network(name, task).eval(), given)
         except NetworkUnavailable:
             continue  # what is not here has no line
     return found

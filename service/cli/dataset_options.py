@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mimamba.models.datasets import BidsOptions, Dataset, DatasetError, open_dataset
+from mimamba.models.datasets.bids import BidsOptions
+from mimamba.models.datasets.dataset import Dataset, DatasetError
+from mimamba.models.datasets.open import open_dataset
 from mimamba.models.signal.baseline import LONGEST
 from mimamba.service.server.console import print_montage
 

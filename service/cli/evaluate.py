@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mimamba.drivers.errors import LibraryMissing, Mismatch, UserError
-from mimamba.models.datasets import Dataset
-from mimamba.models.evaluation.benchmark import CandidateSet, judge
-from mimamba.models.evaluation.evaluate import Step
+from mimamba.models.datasets.dataset import Dataset
+from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
+from mimamba.models.evaluation.evaluator import EvaluationProgress, evaluate_dataset
 from mimamba.models.evaluation.protocols import PROTOCOLS, ProtocolName
-from mimamba.models.evaluation.report import above, below, save_report, to_table, to_text
-from mimamba.models.evaluation.results import Report
+from mimamba.models.evaluation.report import notes_of, save_report, to_table, to_text, warnings_of
+from mimamba.models.evaluation.results import EvaluationReport
 from mimamba.service.cli.dataset_options import DataFlags
 from mimamba.service.cli.train import choose_recipe
 
@@ -76,28 +76,28 @@ def evaluate(data: DataFlags, asked: EvaluateFlags) -> None:
         console.print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
-def _print(report: Report) -> None:
+def _print(report: EvaluationReport) -> None:
     """To a terminal as wide as it is; elsewhere as the file has it."""
     out = Console()
     if not out.is_terminal:
         sys.stdout.write(to_text(report))
         return
-    for part in (*above(report), to_table(report), *below(report)):
+    for part in (*warnings_of(report), to_table(report), *notes_of(report)):
         out.print(part, highlight=False, markup=False)
 
 
 def _judge(
     dataset: Dataset, field: CandidateSet, baseline: float, asked: EvaluateFlags, console: Console
-) -> Report:
+) -> EvaluationReport:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("Cutting windows", total=None)
 
-        def show(step: Step) -> None:
-            text = f"{step.protocol}: fold {step.fold} of {step.n_folds}: {step.contender}"
+        def show(step: EvaluationProgress) -> None:
+            text = f"{step.protocol}: fold {step.fold} of {step.n_folds}: {step.candidate}"
             progress.update(bar, description=text, completed=step.done, total=step.total)
 
-        return judge(
+        return evaluate_dataset(
             dataset,
             field,
             baseline,

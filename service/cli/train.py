@@ -11,14 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mimamba.models.checkpoints.checkpoint import SUFFIX, Checkpoint
-from mimamba.models.datasets import Dataset
+from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation.report import load_report
 from mimamba.models.fitting import demo
-from mimamba.models.fitting.fit import Epoch as FitEpoch
-from mimamba.models.fitting.fit import FittingError, fit
+from mimamba.models.fitting.fit import FitProgress, FittingError, fit
 from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
 from mimamba.models.training.recipes import Recipe, find_recipe
-from mimamba.models.training.trainer import Progress as Epoch
+from mimamba.models.training.trainer import TrainingProgress
 from mimamba.service.cli.dataset_options import DataFlags
 from mimamba.service.storage.models import ModelNameError, check_name, models_folder
 
@@ -33,7 +32,7 @@ def train_demo(out: Path, seed: int) -> None:
     with Progress(*COLUMNS, console=console) as progress:
         bar = progress.add_task("Simulating people", total=None)
 
-        def show(epoch: Epoch) -> None:
+        def show(epoch: TrainingProgress) -> None:
             text = (
                 f"epoch {epoch.epoch} of at most {epoch.epochs}, loss {epoch.loss:.3f}, "
                 f"validation balanced accuracy {epoch.validation.balanced_accuracy:.3f}"
@@ -150,7 +149,7 @@ def _fit(
         with Progress(*COLUMNS, console=console) as progress:
             bar = progress.add_task("Cutting windows", total=None)
 
-            def show(epoch: FitEpoch) -> None:
+            def show(epoch: FitProgress) -> None:
                 most = "at most " if epoch.phase == "choosing" else ""
                 text = (
                     f"{PHASES[epoch.phase]}: epoch {epoch.epoch} of {most}{epoch.epochs}, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.models.datasets.base import Dataset, Trial
+from mimamba.models.datasets.dataset import Dataset, Trial
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.signal.montage import meet_montage
 from mimamba.models.signal.preprocessing import SignalConfig

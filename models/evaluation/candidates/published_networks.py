@@ -1,4 +1,4 @@
-"""Published networks as contenders: one way of training for all, the one that ours has.
+"""Published networks as candidates: one way of training for all, the one that ours has.
 
 Imported where it is used: it needs the extras ``train`` and ``rivals``.
 """
@@ -18,18 +18,18 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 
-from mimamba.models.evaluation.candidates.braindecode import build
+from mimamba.models.evaluation.candidates.braindecode_loader import build_network
 from mimamba.models.evaluation.candidates.candidate import (
     ClassificationTask,
-    Unlabelled,
-    split_heads,
+    UnlabelledSequence,
+    split_outputs,
 )
-from mimamba.models.training.hop_sequence import HopSequence
 from mimamba.models.training.loss import cross_entropy, label_weights
 from mimamba.models.training.trainer import TrainingConfig
+from mimamba.models.training.windowing import HopSequence
 
 
-class Loss(nn.Module):
+class WindowLoss(nn.Module):
     """Ours, over windows: logits (B, n_outputs), labels (B, n_heads)."""
 
     def __init__(self, sizes: Sequence[int], weights: Sequence[Tensor] | None) -> None:
@@ -40,7 +40,7 @@ class Loss(nn.Module):
         return cross_entropy(logits, labels, self._sizes, self._weights)
 
 
-class Network:
+class PublishedNetwork:
     """A network of braindecode, window by window.
 
     Trained with the loss, the weights of labels, AdamW, the cosine, the clipping and the early
@@ -49,7 +49,7 @@ class Network:
     stay; left electrodes come first, as TSception wants them.
     """
 
-    carries = False
+    carries_state = False
 
     def __init__(self, name: str, task: ClassificationTask, config: TrainingConfig) -> None:
         self.name = name
@@ -59,38 +59,38 @@ class Network:
         self._net: NeuralNet | None = None
         self._epochs = config.epochs
 
-    def fit(self, streams: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
-        self._rescale(streams)
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        self._rescale(sequences)
         patience = EarlyStopping(
             patience=self._config.patience, threshold=0, load_best=True, sink=_hush
         )
         net = self._make(
-            streams, self._config.epochs, predefined_split(self._dataset(validation)), [patience]
+            sequences, self._config.epochs, predefined_split(self._dataset(validation)), [patience]
         )
-        self._train(net, streams)
+        self._train(net, sequences)
         losses = [epoch["valid_loss"] for epoch in net.history]
         self._epochs = 1 + int(np.argmin(losses))
 
-    def refit(self, streams: Sequence[HopSequence]) -> None:
-        self._rescale(streams)
-        self._train(self._make(streams, self._epochs, None, []), streams)
+    def refit(self, sequences: Sequence[HopSequence]) -> None:
+        self._rescale(sequences)
+        self._train(self._make(sequences, self._epochs, None, []), sequences)
 
-    def _rescale(self, streams: Sequence[HopSequence]) -> None:
-        windows = np.concatenate([stream.windows for stream in streams])
+    def _rescale(self, sequences: Sequence[HopSequence]) -> None:
+        windows = np.concatenate([sequence.windows for sequence in sequences])
         self._scale = np.maximum(np.median(windows.std(-1), axis=0), 1e-3)[:, None]
 
     def _make(
-        self, streams: Sequence[HopSequence], epochs: int, split: Any, callbacks: Sequence[Any]
+        self, sequences: Sequence[HopSequence], epochs: int, split: Any, callbacks: Sequence[Any]
     ) -> NeuralNet:
         """An untrained one; the schedule is that of all epochs, however many of them are run."""
         config, sizes = self._config, self._task.sizes
-        weights = label_weights(streams, sizes) if config.balanced else None
+        weights = label_weights(sequences, sizes) if config.balanced else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            module = build(self.name, self._task)
+            module = build_network(self.name, self._task)
         return NeuralNet(
             module,
-            Loss(sizes, weights),
+            WindowLoss(sizes, weights),
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=config.weight_decay,
             lr=config.learning_rate,
@@ -106,27 +106,27 @@ class Network:
             verbose=0,
         )
 
-    def _train(self, net: NeuralNet, streams: Sequence[HopSequence]) -> None:
+    def _train(self, net: NeuralNet, sequences: Sequence[HopSequence]) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._config.seed)
-            net.fit(self._dataset(streams))
+            net.fit(self._dataset(sequences))
         self._net = net
 
-    def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
+    def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
         if self._net is None:
             raise RuntimeError("fit comes before probabilities")
-        x = np.concatenate([self._prepared(stream.windows) for stream in streams])
+        x = np.concatenate([self._prepared(sequence.windows) for sequence in sequences])
         logits = np.asarray(self._net.forward(x), np.float64)
-        heads = split_heads(np.exp(logits), self._task.sizes)
+        heads = split_outputs(np.exp(logits), self._task.sizes)
         whole = np.concatenate([head / head.sum(1, keepdims=True) for head in heads], axis=1)
-        return np.split(whole, np.cumsum([len(s.windows) for s in streams])[:-1])
+        return np.split(whole, np.cumsum([len(s.windows) for s in sequences])[:-1])
 
     def _prepared(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         return (windows / self._scale)[:, self._order].astype(np.float32)
 
-    def _dataset(self, streams: Sequence[HopSequence]) -> Dataset:
-        x = np.concatenate([self._prepared(stream.windows) for stream in streams])
-        return Dataset(x, np.concatenate([stream.labels for stream in streams]))
+    def _dataset(self, sequences: Sequence[HopSequence]) -> Dataset:
+        x = np.concatenate([self._prepared(sequence.windows) for sequence in sequences])
+        return Dataset(x, np.concatenate([sequence.labels for sequence in sequences]))
 
 
 def left_first(montage: Sequence[str]) -> list[int]:

@@ -7,7 +7,7 @@ import torch
 
 from mimamba.drivers.simulator.synthesis import Synthesis
 from mimamba.models.checkpoints.checkpoint import PACKAGED, load_checkpoint
-from mimamba.models.fitting.demo import hops
+from mimamba.models.fitting.demo import simulate_hops
 from mimamba.models.signal.baseline import Aligner
 
 
@@ -30,7 +30,9 @@ def test_minute_60_is_like_minute_4() -> None:
     aligner.begin(60.0)
     seen = [
         hop.window
-        for hop in map(aligner.feed, hops(Synthesis("random", 5, 256.0), checkpoint.signal, 190.0))
+        for hop in map(
+            aligner.feed, simulate_hops(Synthesis("random", 5, 256.0), checkpoint.signal, 190.0)
+        )
         if hop.window is not None
     ]
     x = torch.from_numpy(np.stack(seen[:120]))[None]

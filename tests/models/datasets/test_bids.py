@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.models.datasets.base import DatasetError, Trial
 from mimamba.models.datasets.bids import Bids, BidsOptions
+from mimamba.models.datasets.dataset import DatasetError, Trial
 from mimamba.models.signal.montage import parse_montage
 from tests.drivers.formats.edf.edffile import tal
 from tests.models.datasets.layouts import MUSE, write_bids_recording

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.models.datasets.base import DatasetError
-from mimamba.models.datasets.bids_tables import description, labels_of_people, labels_of_scans
+from mimamba.models.datasets.bids_tables import describe_dataset, labels_of_people, labels_of_scans
+from mimamba.models.datasets.dataset import DatasetError
 
 
 @pytest.mark.parametrize("text", ["", "sex\tparticipant_id\n", "participant_id\tage\nsub-01\t3\n"])
@@ -53,4 +53,4 @@ def test_scans_of_sessions(tmp_path: Path) -> None:
 )
 def test_what_a_set_says_of_itself(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "dataset_description.json").write_text(text, encoding="latin1")
-    assert description(tmp_path).endswith(said)
+    assert describe_dataset(tmp_path).endswith(said)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.datasets.deap import CHANNELS, Deap
 from mimamba.models.signal.montage import parse_montage
 from tests.models.datasets.layouts import deap_arrays, write_deap

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.datasets.dreamer import CHANNELS, FILE, Dreamer
 from mimamba.models.signal.montage import MontageError, parse_montage
 from tests.models.datasets.layouts import dreamer_person, write_dreamer

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.models.datasets import BidsOptions, Dataset, DatasetError, open_dataset
+from mimamba.models.datasets.bids import BidsOptions
+from mimamba.models.datasets.dataset import Dataset, DatasetError
+from mimamba.models.datasets.open import open_dataset
 from mimamba.models.signal.montage import MontageError
 from tests.models.datasets.layouts import (
     dreamer_person,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.datasets.ratings import low_or_high
 
 HERE = Path("here.mat")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.datasets.seed import CHANNELS, Seed
 from mimamba.models.signal.montage import parse_montage
 from tests.models.datasets.layouts import seed_clips, write_seed

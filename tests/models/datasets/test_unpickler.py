@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mimamba.models.datasets import unpickler
-from mimamba.models.datasets.base import DatasetError
+from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.datasets.unpickler import unpickle_arrays
 from tests.models.datasets.layouts import python2_array, python2_pickle
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask
 from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 N_TIMES = 128
 TASK = ClassificationTask(

@@ -8,31 +8,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.models.evaluation.candidates.candidate import ClassificationTask, Majority
-from mimamba.models.evaluation.evaluate import run
+from mimamba.models.evaluation.candidates.candidate import ClassificationTask, MajorityLabel
+from mimamba.models.evaluation.evaluator import evaluate_sequences
 from mimamba.models.evaluation.report import (
-    above,
     draw_confusions,
     from_json,
     save_report,
     to_json,
     to_text,
+    warnings_of,
 )
-from mimamba.models.evaluation.results import Report
+from mimamba.models.evaluation.results import EvaluationReport
 from tests.models.evaluation.people import TASK, people, silent
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> EvaluationReport:
     missing = ["wanted braindecode; found nothing"]
-    return run("nobody", people(5, 6, 3, silent), TASK, [Majority(TASK)], missing=missing)
+    return evaluate_sequences(
+        "nobody", people(5, 6, 3, silent), TASK, [MajorityLabel(TASK)], missing=missing
+    )
 
 
 def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_the_text_warns_before_the_numbers_and_shows_calibration(report: Report) -> None:
+def test_the_text_warns_before_the_numbers_and_shows_calibration(report: EvaluationReport) -> None:
     text = to_text(report)
     assert flat(text).index("WARNING: protocol paper leaks") < flat(text).index("majority label")
     assert "57.7 %" in flat(text)
@@ -46,27 +48,27 @@ def test_the_text_warns_before_the_numbers_and_shows_calibration(report: Report)
     assert max(map(len, text.splitlines())) <= 140
 
 
-def test_without_paper_there_is_no_warning(report: Report) -> None:
+def test_without_paper_there_is_no_warning(report: EvaluationReport) -> None:
     honest = replace(report, evaluations=report.evaluations[1:])
-    assert above(honest) == []
+    assert warnings_of(honest) == []
     assert "leak" not in to_text(honest)
 
 
-def test_permuted_labels_and_refusals_are_told(report: Report) -> None:
+def test_permuted_labels_and_refusals_are_told(report: EvaluationReport) -> None:
     text = to_text(replace(report, permuted=True, refused={"trial": "wanted more"}))
     assert "labels are permuted" in text
     assert "nobody (permuted labels)" in text
     assert "trial: refused: wanted more" in text
 
 
-def test_json_comes_back_whole(report: Report) -> None:
+def test_json_comes_back_whole(report: EvaluationReport) -> None:
     content = to_json(report)
     assert from_json(content) == report
     assert b"protocol paper leaks" in content
 
 
 def test_all_three_are_saved_and_the_picture_holds_the_warning(
-    report: Report, tmp_path: Path
+    report: EvaluationReport, tmp_path: Path
 ) -> None:
     image = pytest.importorskip("matplotlib.image", reason="the extra train is not installed")
     paths = save_report(report, tmp_path / "new")
@@ -87,7 +89,9 @@ def reddish(pixels: np.ndarray) -> int:
 
 def test_two_outputs_have_their_own_sections() -> None:
     task = ClassificationTask({"a": ("x", "y"), "b": ("u", "v")}, TASK.montage, TASK.signal)
-    streams = [replace(s, labels=np.repeat(s.labels, 2, 1)) for s in people(4, 4, 2, silent)]
-    text = to_text(run("two", streams, task, [Majority(task)], protocols=["subject"]))
+    sequences = [replace(s, labels=np.repeat(s.labels, 2, 1)) for s in people(4, 4, 2, silent)]
+    text = to_text(
+        evaluate_sequences("two", sequences, task, [MajorityLabel(task)], protocols=["subject"])
+    )
     rows = [line.split("│")[2].strip() for line in text.splitlines() if "majority" in line]
     assert rows == ["a", "a", "b", "b"]

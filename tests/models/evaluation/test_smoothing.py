@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.models.evaluation.smoothing import KEEPS, choose_keep, smooth
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 
 def test_by_hand() -> None:

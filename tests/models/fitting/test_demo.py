@@ -23,16 +23,16 @@ from mimamba.models.fitting.demo import (
     OUTPUTS,
     SIZES,
     SimulatedPeople,
-    card,
-    chunks,
-    simulate,
+    demo_card,
+    simulate_chunks,
+    simulate_person,
     train_demo,
 )
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.hop_sequence import HopSequence
-from mimamba.models.training.scoring import evaluate, score, stream_logits
-from mimamba.models.training.trainer import Progress, TrainingConfig
+from mimamba.models.training.scoring import score_logits, score_network, sequence_logits
+from mimamba.models.training.trainer import TrainingConfig, TrainingProgress
+from mimamba.models.training.windowing import HopSequence
 
 NEW = SimulatedPeople(900_000, 8, 90.0)
 """Nobody of the demo's own splits."""
@@ -56,7 +56,7 @@ def demo() -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def people(demo: Checkpoint) -> list[HopSequence]:
-    return NEW.streams(demo.signal)
+    return NEW.sequences(demo.signal)
 
 
 def test_the_shipped_file_is_what_its_recipe_says(demo: Checkpoint) -> None:
@@ -67,13 +67,13 @@ def test_the_shipped_file_is_what_its_recipe_says(demo: Checkpoint) -> None:
     assert demo.outputs == OUTPUTS
     assert demo.notice is not None
     assert "simulated" in demo.notice
-    assert (PACKAGED / "demo.md").read_text(encoding="utf-8") == card(demo, DEMO)
+    assert (PACKAGED / "demo.md").read_text(encoding="utf-8") == demo_card(demo, DEMO)
 
 
 def test_the_shipped_demo_does_well_on_new_people(
     demo: Checkpoint, people: list[HopSequence]
 ) -> None:
-    found = evaluate(demo.network, people, SIZES, demo.r)
+    found = score_network(demo.network, people, SIZES, demo.r)
     assert min(found.accuracies) > 0.7, found
     claimed = [demo.scores[f"subject/{output}/balanced_accuracy"] for output in OUTPUTS]
     assert min(claimed) > 0.7
@@ -83,7 +83,7 @@ def test_permuted_labels_come_out_at_chance(demo: Checkpoint, people: list[HopSe
     rng = np.random.default_rng(1)
     labels = iter(rng.permutation(np.concatenate([s.labels for s in people])))
     permuted = [replace(s, labels=np.stack([next(labels) for _ in s.labels])) for s in people]
-    found = score(stream_logits(demo.network, people, demo.r), permuted, SIZES)
+    found = score_logits(sequence_logits(demo.network, people, demo.r), permuted, SIZES)
     assert max(abs(a - 0.5) for a in found.accuracies) < 0.06
 
 
@@ -104,15 +104,15 @@ def test_minute_60_is_as_minute_5(demo: Checkpoint, people: list[HopSequence]) -
         largest.append(float(states.h.abs().max()))
     assert largest[59] == pytest.approx(largest[4], rel=0.01)
     torch.testing.assert_close(found[59], found[4], rtol=1e-3, atol=1e-3)
-    fifth, last = (score(list(found[k]), minute, SIZES) for k in (4, 59))
+    fifth, last = (score_logits(list(found[k]), minute, SIZES) for k in (4, 59))
     assert last.accuracies == pytest.approx(fifth.accuracies, abs=0.01)
 
 
 def test_the_decoder_says_what_was_scored(demo: Checkpoint) -> None:
     """Hop by hop from chunks, as a session does, and offline, as the scores were made."""
     decoder = StreamingDecoder(demo, INFO)
-    said = [p for c in chunks(Synthesis("random", 5), 20.0) for p in decoder.feed(c)]
-    offline = stream_logits(demo.network, [simulate(5, demo.signal, 20.0)], demo.r)[0]
+    said = [p for c in simulate_chunks(Synthesis("random", 5), 20.0) for p in decoder.feed(c)]
+    offline = sequence_logits(demo.network, [simulate_person(5, demo.signal, 20.0)], demo.r)[0]
     given = [p.outputs for p in said if p.outputs is not None]
     for one, other in zip(given, demo.probabilities(offline), strict=True):
         assert one["valence"] == pytest.approx(other["valence"], abs=1e-5)
@@ -121,21 +121,23 @@ def test_the_decoder_says_what_was_scored(demo: Checkpoint) -> None:
 
 
 def test_a_person_is_good_hops_labelled_by_the_script() -> None:
-    stream = simulate(3, DEMO.signal, 30.0)
-    assert stream.windows.dtype == np.float32
-    assert stream.windows.shape[1:] == (4, DEMO.signal.window)
-    assert len(stream.windows) == len(stream.restart) == len(stream.labels) > 50
-    assert stream.restart[0]
+    sequence = simulate_person(3, DEMO.signal, 30.0)
+    assert sequence.windows.dtype == np.float32
+    assert sequence.windows.shape[1:] == (4, DEMO.signal.window)
+    assert len(sequence.windows) == len(sequence.restart) == len(sequence.labels) > 50
+    assert sequence.restart[0]
     synthesis = Synthesis("random", 3, 256.0)
     decoder = StreamingDecoder(load_checkpoint("demo"), INFO)
-    good = [p for c in chunks(synthesis, 30.0) for p in decoder.feed(c) if p.status == "ok"]
+    good = [
+        p for c in simulate_chunks(synthesis, 30.0) for p in decoder.feed(c) if p.status == "ok"
+    ]
     truth = synthesis.truth([p.index for p in good])
-    assert stream.labels[:, 0].tolist() == (truth.valence >= 0).astype(int).tolist()
-    assert stream.labels[:, 1].tolist() == (truth.arousal >= 0).astype(int).tolist()
+    assert sequence.labels[:, 0].tolist() == (truth.valence >= 0).astype(int).tolist()
+    assert sequence.labels[:, 1].tolist() == (truth.arousal >= 0).astype(int).tolist()
 
 
 def test_a_small_demo_is_made_written_and_told(tmp_path: Path) -> None:
-    told: list[Progress] = []
+    told: list[TrainingProgress] = []
     path = tmp_path / "small.safetensors"
     threads = torch.get_num_threads()
     made = train_demo(path, 3, told.append, SMALL)

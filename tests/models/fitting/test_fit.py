@@ -11,15 +11,22 @@ import torch
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mimamba.models.datasets.base import Dataset
-from mimamba.models.evaluation.benchmark import CandidateSet, judge
-from mimamba.models.evaluation.results import Report
-from mimamba.models.fitting.fit import Epoch, FittingError, OnEpoch, fit, parts
+from mimamba.models.datasets.dataset import Dataset
+from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
+from mimamba.models.evaluation.evaluator import evaluate_dataset
+from mimamba.models.evaluation.results import EvaluationReport
+from mimamba.models.fitting.fit import (
+    FitProgress,
+    FittingError,
+    OnFitProgress,
+    fit,
+    split_validation,
+)
 from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.fitting.resume import FILE, UnfinishedError
+from mimamba.models.fitting.resume import FILE, ResumeError
 from mimamba.models.training.recipes import Recipe
-from mimamba.models.training.scoring import evaluate
-from mimamba.models.training.windowing import cut
+from mimamba.models.training.scoring import score_network
+from mimamba.models.training.windowing import cut_hops
 from tests.models.labelled import MUSE, TINY, labelled
 
 ABOUT = CheckpointDescription(
@@ -35,8 +42,8 @@ class Interrupted(Exception):
     """What a person does at the keyboard."""
 
 
-def interrupt(phase: str, epoch: int) -> OnEpoch:
-    def on_epoch(now: Epoch) -> None:
+def interrupt(phase: str, epoch: int) -> OnFitProgress:
+    def on_epoch(now: FitProgress) -> None:
         if (now.phase, now.epoch) == (phase, epoch):
             raise Interrupted
 
@@ -49,10 +56,10 @@ def waves() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def report(waves: Dataset) -> Report:
-    return judge(
+def report(waves: Dataset) -> EvaluationReport:
+    return evaluate_dataset(
         waves,
-        CandidateSet((TINY,), ablations=False, rivals=False),
+        CandidateSet((TINY,), ablations=False, comparisons=False),
         protocols=["subject"],
         n_folds=2,
     )
@@ -66,7 +73,7 @@ def whole(waves: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Checkpoin
 
 def test_both_phases_are_told_and_it_learns(tmp_path: Path) -> None:
     waves = labelled()
-    told: list[Epoch] = []
+    told: list[FitProgress] = []
     training = replace(TINY.training, epochs=6, batch=2, learning_rate=3e-2)
     recipe = replace(TINY, training=training)
     path = tmp_path / "mine.safetensors"
@@ -79,8 +86,8 @@ def test_both_phases_are_told_and_it_learns(tmp_path: Path) -> None:
     assert len(learning) <= len(choosing) <= 6
     assert all(epoch.balanced_accuracy is not None for epoch in choosing)
     assert not any(epoch.balanced_accuracy for epoch in learning)
-    new = cut(labelled(seed=9), made.signal)
-    assert evaluate(made.network, new, [2], made.r).balanced_accuracy > 0.9
+    new = cut_hops(labelled(seed=9), made.signal)
+    assert score_network(made.network, new, [2], made.r).balanced_accuracy > 0.9
     assert sorted(found.name for found in tmp_path.iterdir()) == ["mine.md", "mine.safetensors"]
     assert load_checkpoint(path).sha256 == made.sha256
 
@@ -129,7 +136,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(
     with pytest.raises(Interrupted):
         fit(path, waves, order, ABOUT, on_epoch=interrupt(phase, epoch))
     assert [found.name for found in tmp_path.iterdir()] == ["mine.training"]
-    told: list[Epoch] = []
+    told: list[FitProgress] = []
     made = fit(path, waves, order, ABOUT, resume=True, on_epoch=told.append)
     assert (told[0].phase, told[0].epoch) != (phase, epoch)
     assert (phase, epoch) not in [(each.phase, each.epoch) for each in told]
@@ -148,13 +155,13 @@ def begun(waves: Dataset, tmp_path: Path) -> Path:
 
 def test_an_unfinished_training_is_never_lost_silently(begun: Path, waves: Dataset) -> None:
     kept = (begun.with_suffix(".training") / FILE).read_bytes()
-    with pytest.raises(UnfinishedError, match=r"an unfinished one in .*mine\.training; .*--resume"):
+    with pytest.raises(ResumeError, match=r"an unfinished one in .*mine\.training; .*--resume"):
         fit(begun, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT)
     assert (begun.with_suffix(".training") / FILE).read_bytes() == kept
 
 
 def test_nothing_to_resume(waves: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UnfinishedError, match="a training to resume, but found none"):
+    with pytest.raises(ResumeError, match="a training to resume, but found none"):
         fit(tmp_path / "x.safetensors", waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, resume=True)
 
 
@@ -179,22 +186,22 @@ def test_another_order_does_not_go_on(
 ) -> None:
     other = labelled(n_trials=2, seed=data)
     order = TrainingJob.of(other, change(TINY), baseline)
-    with pytest.raises(UnfinishedError, match=word):
+    with pytest.raises(ResumeError, match=word):
         fit(begun, other, order, ABOUT, resume=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"\x00" * 4096])
 def test_a_damaged_file_is_told(begun: Path, waves: Dataset, content: bytes) -> None:
     (begun.with_suffix(".training") / FILE).write_bytes(content)
-    with pytest.raises(UnfinishedError, match="begin anew"):
+    with pytest.raises(ResumeError, match="begin anew"):
         fit(begun, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, resume=True)
 
 
 @pytest.mark.parametrize(("n_people", "n_trials"), [(8, 2), (3, 6)])
 def test_people_are_held_out_or_trials_where_there_are_few(n_people: int, n_trials: int) -> None:
-    streams = cut(labelled(n_people, n_trials, 4), TINY.signal)
-    learn, choose = parts(streams, 0)
-    assert sorted(map(id, learn + choose)) == sorted(map(id, streams))
+    sequences = cut_hops(labelled(n_people, n_trials, 4), TINY.signal)
+    learn, choose = split_validation(sequences, 0)
+    assert sorted(map(id, learn + choose)) == sorted(map(id, sequences))
     shared = {s.person for s in learn} & {s.person for s in choose}
     assert not shared if n_people == 8 else shared
     for part in (learn, choose):
@@ -203,7 +210,7 @@ def test_people_are_held_out_or_trials_where_there_are_few(n_people: int, n_tria
 
 def test_too_few_to_choose_by() -> None:
     with pytest.raises(FittingError, match="2 trials with a good signal of 1 people"):
-        parts(cut(labelled(1, 2, 4), TINY.signal), 0)
+        split_validation(cut_hops(labelled(1, 2, 4), TINY.signal), 0)
 
 
 def test_a_loss_that_is_no_number_is_told(waves: Dataset, tmp_path: Path) -> None:
@@ -212,7 +219,9 @@ def test_a_loss_that_is_no_number_is_told(waves: Dataset, tmp_path: Path) -> Non
         fit(tmp_path / "x.safetensors", waves, TrainingJob.of(waves, wild, 0.0), ABOUT)
 
 
-def test_scores_come_along_with_their_table(waves: Dataset, report: Report, tmp_path: Path) -> None:
+def test_scores_come_along_with_their_table(
+    waves: Dataset, report: EvaluationReport, tmp_path: Path
+) -> None:
     path = tmp_path / "scored.safetensors"
     seeded = _seeded(TINY)  # the seed of an evaluation need not be the training's
     about = replace(ABOUT, report=report)
@@ -245,7 +254,7 @@ def test_scores_come_along_with_their_table(waves: Dataset, report: Report, tmp_
     ],
 )
 def test_scores_of_something_else_are_refused(
-    report: Report, tmp_path: Path, recipe: Recipe, baseline: float, data: int, word: str
+    report: EvaluationReport, tmp_path: Path, recipe: Recipe, baseline: float, data: int, word: str
 ) -> None:
     other = labelled(n_trials=2, seed=data)
     about = replace(ABOUT, report=report)
@@ -255,7 +264,7 @@ def test_scores_of_something_else_are_refused(
 
 
 def test_scores_of_permuted_labels_are_refused(
-    waves: Dataset, report: Report, tmp_path: Path
+    waves: Dataset, report: EvaluationReport, tmp_path: Path
 ) -> None:
     about = replace(ABOUT, report=replace(report, permuted=True))
     with pytest.raises(Mismatch, match="whose labels were permuted"):

@@ -1,4 +1,4 @@
-"""What contenders are asked by, and the one that says the training's shares."""
+"""What candidates are asked by, and the one that says the training's shares."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import numpy as np
 
 from mimamba.models.evaluation.candidates.candidate import (
     ClassificationTask,
-    Majority,
-    Unlabelled,
-    split_heads,
-    unlabelled,
+    MajorityLabel,
+    UnlabelledSequence,
+    split_outputs,
+    without_labels,
 )
 from tests.models.evaluation.people import TASK
-from tests.models.evaluation.test_protocols import stream
+from tests.models.evaluation.test_protocols import sequence
 
 
 def test_what_is_asked_has_no_label_no_person_and_no_trial() -> None:
-    asked = unlabelled([stream("p", "t", [1], 3)])
-    assert [f.name for f in fields(Unlabelled)] == ["windows", "restart"]
+    asked = without_labels([sequence("p", "t", [1], 3)])
+    assert [f.name for f in fields(UnlabelledSequence)] == ["windows", "restart"]
     assert not any(hasattr(asked[0], name) for name in ("labels", "person", "trial"))
     assert asked[0].windows.shape == (3, 1, 2)
 
 
 def test_the_majority_says_the_shares_of_the_training() -> None:
     task = ClassificationTask({"a": ("x", "y"), "b": ("u", "v", "w")}, TASK.montage, TASK.signal)
-    majority = Majority(task)
-    majority.fit([stream("p", "1", [0, 2], 3), stream("p", "2", [1, 0], 1)], [])
-    said = majority.probabilities(unlabelled([stream("q", "1", [1, 1], 2)]))
+    majority = MajorityLabel(task)
+    majority.fit([sequence("p", "1", [0, 2], 3), sequence("p", "2", [1, 0], 1)], [])
+    said = majority.probabilities(without_labels([sequence("q", "1", [1, 1], 2)]))
     assert said[0].tolist() == [[0.75, 0.25, 0.25, 0.0, 0.75]] * 2
-    heads = split_heads(said[0], task.sizes)
+    heads = split_outputs(said[0], task.sizes)
     assert [head.shape for head in heads] == [(2, 2), (2, 3)]
-    majority.fit([stream("p", "1", [1, 1], 3)], [])
-    assert majority.probabilities(unlabelled([stream("q", "1", [0, 0], 1)]))[0].tolist() == [
+    majority.fit([sequence("p", "1", [1, 1], 3)], [])
+    assert majority.probabilities(without_labels([sequence("q", "1", [0, 0], 1)]))[0].tolist() == [
         [0.0, 1.0, 0.0, 1.0, 0.0]
     ]
-    assert np.array_equal(split_heads(said[0], [2, 3])[0], said[0][:, :2])
+    assert np.array_equal(split_outputs(said[0], [2, 3])[0], said[0][:, :2])

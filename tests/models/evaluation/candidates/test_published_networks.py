@@ -9,16 +9,20 @@ import pytest
 
 pytest.importorskip("skorch", reason="the extra train is not installed")
 
-from mimamba.models.evaluation.candidates import braindecode
-from mimamba.models.evaluation.candidates.braindecode import (
-    NAMES,
+from mimamba.models.evaluation.candidates import braindecode_loader
+from mimamba.models.evaluation.candidates.braindecode_loader import (
+    NETWORK_NAMES,
     NetworkUnavailable,
-    build,
+    build_network,
     load_models,
 )
-from mimamba.models.evaluation.candidates.candidate import Candidate, ClassificationTask, unlabelled
-from mimamba.models.evaluation.candidates.comparisons import rivals
-from mimamba.models.evaluation.candidates.published_networks import Network, left_first
+from mimamba.models.evaluation.candidates.candidate import (
+    Candidate,
+    ClassificationTask,
+    without_labels,
+)
+from mimamba.models.evaluation.candidates.candidate_set import comparison_candidates
+from mimamba.models.evaluation.candidates.published_networks import PublishedNetwork, left_first
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.trainer import TrainingConfig
 from tests.models.evaluation.people import TASK, people, telling
@@ -34,8 +38,8 @@ def _braindecode() -> None:
         pytest.skip(str(error))
 
 
-def names(contenders: list[Candidate]) -> list[str]:
-    return [contender.name for contender in contenders]
+def names(candidates: list[Candidate]) -> list[str]:
+    return [candidate.name for candidate in candidates]
 
 
 def test_left_comes_first() -> None:
@@ -46,48 +50,48 @@ def test_left_comes_first() -> None:
 
 @pytest.mark.usefixtures("_braindecode")
 def test_all_rivals_are_had_and_the_networks_learn() -> None:
-    streams = people(4, 4, 8, telling)
-    learn, choose, asked = streams[:12], streams[12:14], streams[14:]
-    found, missing = rivals(TASK, CONFIG)
+    sequences = people(4, 4, 8, telling)
+    learn, choose, asked = sequences[:12], sequences[12:14], sequences[14:]
+    found, missing = comparison_candidates(TASK, CONFIG)
     assert missing == []
-    assert names(found)[-4:] == list(NAMES)
+    assert names(found)[-4:] == list(NETWORK_NAMES)
     right = {}
-    for contender in found[-4:]:
-        contender.fit(learn, choose)
-        shares = contender.probabilities(unlabelled(asked))
+    for candidate in found[-4:]:
+        candidate.fit(learn, choose)
+        shares = candidate.probabilities(without_labels(asked))
         assert [p.shape for p in shares] == [(8, 2)] * 2
         assert np.concatenate(shares).sum(1) == pytest.approx(1.0)
         hits = [p[:, s.labels[0, 0]] > 0.5 for p, s in zip(shares, asked, strict=True)]
-        right[contender.name] = float(np.mean(hits))
+        right[candidate.name] = float(np.mean(hits))
     assert min(right["ShallowFBCSPNet"], right["TSception"]) > 0.9, right
 
 
 @pytest.mark.usefixtures("_braindecode")
 def test_the_same_seed_says_the_same_whatever_went_before() -> None:
-    streams = people(2, 4, 4, telling)
+    sequences = people(2, 4, 4, telling)
     config = TrainingConfig(epochs=1, batch=8)
     found = []
     for _ in range(2):
-        network = Network("EEGNet", TASK, config)
-        network.fit(streams[:6], streams[6:])
-        found.append(np.concatenate(network.probabilities(unlabelled(streams[6:]))))
+        network = PublishedNetwork("EEGNet", TASK, config)
+        network.fit(sequences[:6], sequences[6:])
+        found.append(np.concatenate(network.probabilities(without_labels(sequences[6:]))))
     assert (found[0] == found[1]).all()
 
 
 @pytest.mark.usefixtures("_braindecode")
 def test_a_network_that_wants_longer_windows_is_left_out_in_one_line() -> None:
     task = ClassificationTask(TASK.outputs, TASK.montage, SignalConfig(window=64))
-    found, missing = rivals(task, CONFIG)
+    found, missing = comparison_candidates(task, CONFIG)
     assert "EEGNet" in names(found)
     assert "ShallowFBCSPNet" not in names(found)
     assert any("long enough for ShallowFBCSPNet, but found 64 samples" in line for line in missing)
     with pytest.raises(NetworkUnavailable):
-        build("ShallowFBCSPNet", task)
+        build_network("ShallowFBCSPNet", task)
 
 
 def test_without_braindecode_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "braindecode.models", None)
-    found, missing = rivals(TASK, CONFIG)
+    found, missing = comparison_candidates(TASK, CONFIG)
     assert len(found) == 3
     assert len(missing) == 1
     assert "mimamba[rivals]" in missing[0]
@@ -95,14 +99,14 @@ def test_without_braindecode_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 def test_without_scikit_learn_there_is_the_majority(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    found, missing = rivals(TASK, CONFIG)
+    found, missing = comparison_candidates(TASK, CONFIG)
     assert names(found) == ["majority label"]
     assert "mimamba[train]" in missing[0]
 
 
 def test_the_stand_in_for_torchaudio_raises_when_used_and_does_not_stay() -> None:
     before = sys.modules.get("torchaudio")
-    with braindecode._without_audio():
+    with braindecode_loader._without_audio():
         import torchaudio.transforms as transforms
         from torchaudio.functional import lfilter
 

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the extra train is not installed")
 
-from mimamba.models.evaluation.candidates.band_power import (
+from mimamba.models.evaluation.candidates.band_power_classifiers import (
     log_band_power,
     logistic_regression,
     random_forest,
 )
-from mimamba.models.evaluation.candidates.candidate import ClassificationTask, unlabelled
+from mimamba.models.evaluation.candidates.candidate import ClassificationTask, without_labels
 from mimamba.models.signal.band_power import BANDS
 from tests.models.evaluation.people import TASK, people, telling
 
@@ -36,13 +36,13 @@ def test_white_noise_has_its_density_in_every_band() -> None:
 
 @pytest.mark.parametrize("forest", [False, True])
 def test_both_learn_and_repeat_themselves(forest: bool) -> None:
-    streams = people(4, 4, 6, telling)
+    sequences = people(4, 4, 6, telling)
     found = []
     for _ in range(2):
-        contender = random_forest(TASK, 0) if forest else logistic_regression(TASK)
-        contender.fit(streams[:8], streams[8:12])
-        found.append(contender.probabilities(unlabelled(streams[12:])))
-    truth = [stream.labels[0, 0] for stream in streams[12:]]
+        candidate = random_forest(TASK, 0) if forest else logistic_regression(TASK)
+        candidate.fit(sequences[:8], sequences[8:12])
+        found.append(candidate.probabilities(without_labels(sequences[12:])))
+    truth = [sequence.labels[0, 0] for sequence in sequences[12:]]
     assert [p.mean(0).argmax() for p in found[0]] == truth
     assert [p.shape for p in found[0]] == [(6, 2)] * 4
     assert all((a == b).all() for a, b in zip(*found, strict=True))
@@ -50,11 +50,11 @@ def test_both_learn_and_repeat_themselves(forest: bool) -> None:
 
 def test_a_label_that_was_never_learnt_has_no_share() -> None:
     task = ClassificationTask({"mood": ("low", "middle", "high")}, TASK.montage, TASK.signal)
-    streams = people(3, 4, 4, telling)
-    for stream in streams:
-        stream.labels[:] *= 2
-    contender = logistic_regression(task)
-    contender.fit(streams[:4], streams[4:8])
-    shares = np.concatenate(contender.probabilities(unlabelled(streams[8:])))
+    sequences = people(3, 4, 4, telling)
+    for sequence in sequences:
+        sequence.labels[:] *= 2
+    candidate = logistic_regression(task)
+    candidate.fit(sequences[:4], sequences[4:8])
+    shares = np.concatenate(candidate.probabilities(without_labels(sequences[8:])))
     assert (shares[:, 1] == 0).all()
     assert shares.sum(1) == pytest.approx(1.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.models.datasets.base import Dataset, DatasetError, Trial, unbroken
+from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial, continuous_trial
 from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
 
@@ -80,9 +80,9 @@ def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
     with pytest.raises(
         DatasetError, match=r"here\.mat, but found one that is no number in a of s01"
     ):
-        unbroken(HERE, "s01", "a", samples, (0,))
+        continuous_trial(HERE, "s01", "a", samples, (0,))
 
 
 def test_no_samples_are_no_trial() -> None:
     with pytest.raises(DatasetError, match="found none in a of s01"):
-        unbroken(HERE, "s01", "a", np.zeros((0, 2)), (0,))
+        continuous_trial(HERE, "s01", "a", np.zeros((0, 2)), (0,))

@@ -69,7 +69,7 @@ class Trial:
                 yield Chunk(self.data[rows], stamps, int(self.index[first]))
 
 
-def unbroken(
+def continuous_trial(
     path: Path, person: str, name: str, samples: NDArray[np.floating], labels: tuple[int, ...]
 ) -> Trial:
     """A trial without gaps of samples (n_times, n_channels), µV, from a file.
@@ -83,11 +83,11 @@ def unbroken(
         data = np.ascontiguousarray(samples, np.float32)
     if not len(data) or not np.isfinite(data).all():
         found = "one that is no number" if len(data) else "none"
-        raise damaged(path, "samples that are numbers", f"{found} in {name} of {person}")
+        raise damaged_file(path, "samples that are numbers", f"{found} in {name} of {person}")
     return Trial(person, name, data, np.arange(len(data)), labels)
 
 
-def facts(
+def make_info(
     name: str, root: Path, sfreq: float, met: Sequence[Electrode]
 ) -> tuple[StreamInfo, tuple[Electrode, ...]]:
     """A set's facts, and its montage, once only the channels that were met are left, in order."""
@@ -96,7 +96,7 @@ def facts(
     return StreamInfo(name, str(root), sfreq, ch_names, live=False), montage
 
 
-def damaged(path: Path, wanted: str, found: str) -> DatasetError:
+def damaged_file(path: Path, wanted: str, found: str) -> DatasetError:
     """The error for a file that is not as its data set's description says."""
     remedy = "copy the file anew from the data set"
     return DatasetError(f"{wanted} in {path}", one_line(found), remedy)

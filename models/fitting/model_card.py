@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from mimamba.models.checkpoints.card import NOT_MEDICAL, facts
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader
-from mimamba.models.datasets.base import Dataset
+from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation.checkpoint_scores import scores_of
 from mimamba.models.evaluation.report import to_markdown
 from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.fitting.resume import Selection
+from mimamba.models.fitting.resume import SelectedEpochs
 from mimamba.models.training.data_fingerprint import DataFingerprint
 
-UNEVALUATED = "It was not evaluated: how good it is, nobody knows."
+NOT_EVALUATED = "It was not evaluated: how good it is, nobody knows."
 
 
 def make_header(
-    dataset: Dataset, order: TrainingJob, about: CheckpointDescription, chosen: Selection
+    dataset: Dataset, order: TrainingJob, about: CheckpointDescription, chosen: SelectedEpochs
 ) -> CheckpointHeader:
     """Of what was trained."""
     setting, recipe = order.setting, order.recipe
@@ -43,7 +43,7 @@ def make_header(
 def _notice(setting: DataFingerprint, scores: Mapping[str, float]) -> str:
     """What a person must be told before they believe a prediction."""
     if not scores:
-        return UNEVALUATED
+        return NOT_EVALUATED
     found = {name: scores.get(f"subject/{name}/balanced_accuracy") for name in setting.outputs}
     said = [
         f"{value:.2f} of {name} (chance {1 / len(setting.outputs[name]):.2f})"
@@ -55,8 +55,8 @@ def _notice(setting: DataFingerprint, scores: Mapping[str, float]) -> str:
     return f"Balanced accuracy on people whom it had not seen: {', '.join(said)}."
 
 
-def card(
-    checkpoint: Checkpoint, order: TrainingJob, about: CheckpointDescription, chosen: Selection
+def model_card(
+    checkpoint: Checkpoint, order: TrainingJob, about: CheckpointDescription, chosen: SelectedEpochs
 ) -> str:
     """The model card."""
     outputs = " and ".join(f"{k} ({', '.join(v)})" for k, v in checkpoint.outputs.items())

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
 VALIDATION = 0.2
 """Share of each label's hops outside the test that the validation aims at."""
 
 
 @dataclass(frozen=True, eq=False)
-class SplitUnits:
+class Groups:
     """What is never cut: people, or trials.
 
     Parameters
     ----------
     of
-        (n_streams,) the unit of each stream.
+        (n_sequences,) the unit of each sequence.
     owner
         (n_units,) who must keep each of its labels in the training: for ``trial`` the unit's
         person; for ``subject`` all units have one owner, the whole set.
@@ -34,34 +34,34 @@ class SplitUnits:
     counts: NDArray[np.int64]
 
 
-def people(streams: Sequence[HopSequence]) -> SplitUnits:
+def person_groups(sequences: Sequence[HopSequence]) -> Groups:
     """Each person is a unit."""
-    _, of = np.unique([stream.person for stream in streams], return_inverse=True)
-    return SplitUnits(of, np.zeros(of.max(initial=-1) + 1, np.int64), _counts(streams, of))
+    _, of = np.unique([sequence.person for sequence in sequences], return_inverse=True)
+    return Groups(of, np.zeros(of.max(initial=-1) + 1, np.int64), _counts(sequences, of))
 
 
-def trials(streams: Sequence[HopSequence]) -> SplitUnits:
+def trial_groups(sequences: Sequence[HopSequence]) -> Groups:
     """Each trial of each person is a unit."""
-    keys = sorted({(stream.person, stream.trial) for stream in streams})
+    keys = sorted({(sequence.person, sequence.trial) for sequence in sequences})
     places = {key: place for place, key in enumerate(keys)}
-    of = np.array([places[stream.person, stream.trial] for stream in streams], np.int64)
+    of = np.array([places[sequence.person, sequence.trial] for sequence in sequences], np.int64)
     _, owner = np.unique([person for person, _ in keys], return_inverse=True)
-    return SplitUnits(of, owner, _counts(streams, of))
+    return Groups(of, owner, _counts(sequences, of))
 
 
-def _counts(streams: Sequence[HopSequence], of: NDArray[np.int64]) -> NDArray[np.int64]:
+def _counts(sequences: Sequence[HopSequence], of: NDArray[np.int64]) -> NDArray[np.int64]:
     """Hops of each unit by label, the outputs side by side."""
-    if not streams:
+    if not sequences:
         return np.zeros((0, 0), np.int64)
-    sizes = np.max([stream.labels.max(0) for stream in streams], axis=0) + 1
+    sizes = np.max([sequence.labels.max(0) for sequence in sequences], axis=0) + 1
     offsets = np.cumsum(sizes) - sizes
     counts = np.zeros((of.max() + 1, sizes.sum()), np.int64)
-    for stream, unit in zip(streams, of, strict=True):
-        counts[unit] += np.bincount((stream.labels + offsets).ravel(), minlength=sizes.sum())
+    for sequence, unit in zip(sequences, of, strict=True):
+        counts[unit] += np.bincount((sequence.labels + offsets).ravel(), minlength=sizes.sum())
     return counts
 
 
-def leave_out(units: SplitUnits, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def assign_folds(units: Groups, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """The fold (n_units,) that tests each unit; -1 where the owner can't spare all its units."""
     tested = np.full(len(units.owner), -1)
     owned = [np.flatnonzero(units.owner == owner) for owner in np.unique(units.owner)]
@@ -69,7 +69,9 @@ def leave_out(units: SplitUnits, n_folds: int, rng: np.random.Generator) -> NDAr
     for mine in owned:
         n_parts = min(n_folds, len(mine))
         parts = _deal(units.counts[mine], n_parts, rng)
-        if n_parts > 1 and all(covers(units, mine[parts != p], mine) for p in range(n_parts)):
+        if n_parts > 1 and all(
+            covers_labels(units, mine[parts != p], mine) for p in range(n_parts)
+        ):
             tested[mine] = rng.permutation(n_folds)[parts]
     return np.unique([-1, *tested], return_inverse=True)[1][1:] - 1  # no fold is empty
 
@@ -91,7 +93,7 @@ def _deal(counts: NDArray[np.int64], n_parts: int, rng: np.random.Generator) -> 
     return parts
 
 
-def hold_out(
+def hold_out_validation(
     counts: NDArray[np.int64], owner: NDArray[np.int64], rng: np.random.Generator
 ) -> list[int]:
     """Units for validation: of each label about its share, if its owner has another to learn from.
@@ -114,8 +116,8 @@ def hold_out(
     return chosen
 
 
-def covers(
-    units: SplitUnits, part: NDArray[np.int64], whole: NDArray[np.int64] | None = None
+def covers_labels(
+    units: Groups, part: NDArray[np.int64], whole: NDArray[np.int64] | None = None
 ) -> bool:
     """Whether each owner has in a part all of the labels that it has in the whole (or at all)."""
     whole = np.arange(len(units.owner)) if whole is None else whole
@@ -126,6 +128,6 @@ def covers(
     return True
 
 
-def members(units: SplitUnits, part: NDArray[np.int64]) -> tuple[int, ...]:
-    """Indices of the streams of these units."""
+def members(units: Groups, part: NDArray[np.int64]) -> tuple[int, ...]:
+    """Indices of the sequences of these units."""
     return tuple(np.flatnonzero(np.isin(units.of, part)).tolist())

@@ -16,14 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mimamba.models.evaluation.candidates.candidate import ClassificationTask, Unlabelled
+from mimamba.models.evaluation.candidates.candidate import ClassificationTask, UnlabelledSequence
 from mimamba.models.evaluation.metrics import balanced_accuracy, confusion
 from mimamba.models.signal.band_power import BANDS
-from mimamba.models.training.hop_sequence import HopSequence
+from mimamba.models.training.windowing import HopSequence
 
-FLOOR = 1e-6
+MIN_POWER = 1e-6
 """µV²/Hz below which power is rounding: that of a flat channel."""
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+C_VALUES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Of the logistic regression, tried as C on the validation."""
 
 
@@ -37,7 +37,7 @@ def log_band_power(windows: NDArray[np.float32], sfreq: float) -> NDArray[np.flo
     n = min(second, windows.shape[-1])
     f, density = welch(windows.astype(np.float64), sfreq, nperseg=n, nfft=second)
     powers = [density[..., (low <= f) & (f < high)].mean(-1) for low, high in BANDS.values()]
-    logs = np.log(np.maximum(np.stack(powers, axis=-1), FLOOR))
+    logs = np.log(np.maximum(np.stack(powers, axis=-1), MIN_POWER))
     return np.asarray(logs.reshape(len(windows), -1))
 
 
@@ -50,47 +50,47 @@ class BandPowerCandidate:
         What its rows are called.
     task
         Whose outputs it learns.
-    candidates
+    classifiers
         Make the classifiers; the one that is best on the validation is kept.
     """
 
-    carries = False
+    carries_state = False
 
     def __init__(
-        self, name: str, task: ClassificationTask, candidates: Sequence[Callable[[], Pipeline]]
+        self, name: str, task: ClassificationTask, classifiers: Sequence[Callable[[], Pipeline]]
     ) -> None:
         self.name = name
         self._task = task
-        self._candidates = candidates
+        self._classifiers = classifiers
         self._chosen: list[Pipeline] = []
 
-    def fit(self, streams: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
-        x, y = self._features(streams), np.concatenate([s.labels for s in streams])
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        x, y = self._features(sequences), np.concatenate([s.labels for s in sequences])
         x_val, y_val = self._features(validation), np.concatenate([s.labels for s in validation])
         self._chosen = []
         for k, size in enumerate(self._task.sizes):
-            fitted = [make().fit(x, y[:, k]) for make in self._candidates]
+            fitted = [make().fit(x, y[:, k]) for make in self._classifiers]
             scores = [
                 balanced_accuracy(confusion(y_val[:, k], _shares(model, x_val, size)))
                 for model in fitted
             ]
             self._chosen.append(fitted[int(np.argmax(scores))])
 
-    def refit(self, streams: Sequence[HopSequence]) -> None:
-        x, y = self._features(streams), np.concatenate([s.labels for s in streams])
+    def refit(self, sequences: Sequence[HopSequence]) -> None:
+        x, y = self._features(sequences), np.concatenate([s.labels for s in sequences])
         self._chosen = [clone(model).fit(x, y[:, k]) for k, model in enumerate(self._chosen)]
 
-    def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
-        x = self._features(streams)
+    def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
+        x = self._features(sequences)
         heads = zip(self._chosen, self._task.sizes, strict=True)
         whole = np.concatenate([_shares(model, x, size) for model, size in heads], axis=1)
-        return np.split(whole, np.cumsum([len(s.windows) for s in streams])[:-1])
+        return np.split(whole, np.cumsum([len(s.windows) for s in sequences])[:-1])
 
     def _features(
-        self, streams: Sequence[HopSequence] | Sequence[Unlabelled]
+        self, sequences: Sequence[HopSequence] | Sequence[UnlabelledSequence]
     ) -> NDArray[np.float64]:
         sfreq = self._task.signal.sfreq
-        return log_band_power(np.concatenate([s.windows for s in streams]), sfreq)
+        return log_band_power(np.concatenate([s.windows for s in sequences]), sfreq)
 
 
 def logistic_regression(task: ClassificationTask) -> BandPowerCandidate:
@@ -101,9 +101,7 @@ def logistic_regression(task: ClassificationTask) -> BandPowerCandidate:
             StandardScaler(), LogisticRegression(C=c, class_weight="balanced", max_iter=1000)
         )
 
-    return BandPowerCandidate(
-        "band power, logistic regression", task, [maker(c) for c in STRENGTHS]
-    )
+    return BandPowerCandidate("band power, logistic regression", task, [maker(c) for c in C_VALUES])
 
 
 def random_forest(task: ClassificationTask, seed: int) -> BandPowerCandidate:

@@ -18,7 +18,7 @@ from torch import nn
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask
 
-NAMES = ("EEGNet", "ShallowFBCSPNet", "TSception", "EEGConformer")
+NETWORK_NAMES = ("EEGNet", "ShallowFBCSPNet", "TSception", "EEGConformer")
 AUDIO = ("torchaudio", "torchaudio.functional", "torchaudio.transforms")
 
 
@@ -65,12 +65,12 @@ def _quietly() -> Iterator[None]:
 
 
 def load_models() -> ModuleType:
-    """Import ``braindecode.models``.
+    """Import ``braindecode.models``, with or without a working torchaudio.
 
-    It imports torchaudio, whose compiled part wants the very build of torch that it was made for:
-    the published ones fail beside a CPU build (``libc10_cuda.so``: OSError). None of ``NAMES`` uses
-    it. So where it fails, a stand-in is there for the time of the import, which raises as soon as
-    anything of it is used.
+    braindecode imports torchaudio, whose compiled part needs the exact build of torch it was made
+    for: beside a CPU build the published wheels fail (``libc10_cuda.so``: OSError). None of
+    ``NETWORK_NAMES`` uses torchaudio. Where it cannot be loaded, a placeholder replaces it during
+    the import and raises if anything in it is used.
 
     Raises
     ------
@@ -87,14 +87,14 @@ def load_models() -> ModuleType:
             return importlib.import_module("braindecode.models")
         except ImportError as error:
             raise NetworkUnavailable(
-                f"braindecode, for {', '.join(NAMES)}",
+                f"braindecode, for {', '.join(NETWORK_NAMES)}",
                 f"{error}",
                 "install it: pip install 'mimamba[rivals]'",
             ) from error
 
 
-def build(name: str, task: ClassificationTask) -> nn.Module:
-    """One of ``NAMES`` with braindecode's defaults; logits of all outputs, side by side.
+def build_network(name: str, task: ClassificationTask) -> nn.Module:
+    """One of ``NETWORK_NAMES`` with braindecode's defaults; logits of all outputs, side by side.
 
     Raises
     ------

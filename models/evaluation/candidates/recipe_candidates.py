@@ -1,4 +1,4 @@
-"""MS-iMamba and its ablations as contenders: each recipe is trained once and read in two ways."""
+"""MS-iMamba and its ablations as candidates: each recipe is trained once and read in two ways."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mimamba.models.evaluation.candidates.candidate import Candidate, ClassificationTask, Unlabelled
+from mimamba.models.evaluation.candidates.candidate import (
+    Candidate,
+    ClassificationTask,
+    UnlabelledSequence,
+)
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.hop_sequence import HopSequence
 from mimamba.models.training.recipes import Recipe
-from mimamba.models.training.scoring import stream_logits
+from mimamba.models.training.scoring import sequence_logits
 from mimamba.models.training.trainer import (
-    Progress,
     TrainingConfig,
+    TrainingProgress,
     new_network,
     train,
-    train_whole,
+    train_epochs,
 )
+from mimamba.models.training.windowing import HopSequence
 
 GROUP = 64
 """Streams that are scored side by side; it bounds the memory and changes nothing else."""
 
 
-class Weights:
+class SharedWeights:
     """A recipe's weights, trained once for all that read them.
 
     There are two: those that the validation chose by, and those that learnt from it as well.
@@ -40,89 +44,94 @@ class Weights:
         self._whole: MSiMamba | None = None
         self._epochs = 0
 
-    def fit(self, streams: Sequence[HopSequence], validation: Sequence[HopSequence]) -> MSiMamba:
-        """Train anew, unless these very streams were the last that it was trained on."""
-        if self._chosen is None or self._learnt is not streams:
-            network, config = self._make(streams)
-            found: list[Progress] = []
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> MSiMamba:
+        """Train anew, unless these very sequences were the last that it was trained on."""
+        if self._chosen is None or self._learnt is not sequences:
+            network, config = self._make(sequences)
+            found: list[TrainingProgress] = []
             r, outputs = self._recipe.r, self._task.outputs
-            learn, choose = self._cropped(streams), self._cropped(validation)
+            learn, choose = self._cropped(sequences), self._cropped(validation)
             train(network, outputs, learn, choose, r, config, found.append)
             self._epochs = max(progress.epoch for progress in found if progress.best)
-            self._learnt, self._chosen = streams, network
+            self._learnt, self._chosen = sequences, network
         return self._chosen
 
-    def refit(self, streams: Sequence[HopSequence]) -> MSiMamba:
+    def refit(self, sequences: Sequence[HopSequence]) -> MSiMamba:
         """Train anew on all, for as many epochs as ``fit`` chose."""
-        if self._whole is None or self._relearnt is not streams:
-            network, config = self._make(streams)
+        if self._whole is None or self._relearnt is not sequences:
+            network, config = self._make(sequences)
             outputs, r = self._task.outputs, self._recipe.r
-            train_whole(network, outputs, self._cropped(streams), self._epochs, r, config)
-            self._relearnt, self._whole = streams, network
+            train_epochs(network, outputs, self._cropped(sequences), self._epochs, r, config)
+            self._relearnt, self._whole = sequences, network
         return self._whole
 
-    def _make(self, streams: Sequence[HopSequence]) -> tuple[MSiMamba, TrainingConfig]:
+    def _make(self, sequences: Sequence[HopSequence]) -> tuple[MSiMamba, TrainingConfig]:
         recipe = self._recipe.fitted(self._task.montage, sum(self._task.sizes))
         config = recipe.training
         network = new_network(recipe.architecture, config.seed)
-        return network, fit_sequences(config, max(len(stream.windows) for stream in streams))
+        return network, limit_crop_length(
+            config, max(len(sequence.windows) for sequence in sequences)
+        )
 
-    def _cropped(self, streams: Sequence[HopSequence]) -> list[HopSequence]:
-        return [replace(stream, windows=self._newest(stream.windows)) for stream in streams]
+    def _cropped(self, sequences: Sequence[HopSequence]) -> list[HopSequence]:
+        return [replace(sequence, windows=self._newest(sequence.windows)) for sequence in sequences]
 
     def _newest(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The end of each window: a recipe may see less than the task shows, at the same hops."""
         return windows[..., -self._recipe.signal.window :]
 
     def probabilities(
-        self, network: MSiMamba, streams: Sequence[Unlabelled], r: float
+        self, network: MSiMamba, sequences: Sequence[UnlabelledSequence], r: float
     ) -> list[NDArray[np.float64]]:
-        """Softmax of each output, side by side, of whole streams."""
+        """Softmax of each output, side by side, of whole sequences."""
         blank = [
             HopSequence(self._newest(s.windows), s.restart, np.zeros((len(s.windows), 0), np.int64))
-            for s in streams
+            for s in sequences
         ]
         groups = [blank[i : i + GROUP] for i in range(0, len(blank), GROUP)]
-        logits = [whole for group in groups for whole in stream_logits(network, group, r)]
+        logits = [whole for group in groups for whole in sequence_logits(network, group, r)]
         heads = (torch.split(whole.double(), self._task.sizes, -1) for whole in logits)
         return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
 
 
-class Reading:
+class RecipeCandidate:
     """Weights read with one r."""
 
-    def __init__(self, name: str, weights: Weights, r: float) -> None:
+    def __init__(self, name: str, weights: SharedWeights, r: float) -> None:
         self.name = name
         self._weights, self._r = weights, r
         self._network: MSiMamba | None = None
 
     @property
-    def carries(self) -> bool:
+    def carries_state(self) -> bool:
         return self._r > 0
 
-    def fit(self, streams: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
-        self._network = self._weights.fit(streams, validation)
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        self._network = self._weights.fit(sequences, validation)
 
-    def refit(self, streams: Sequence[HopSequence]) -> None:
-        self._network = self._weights.refit(streams)
+    def refit(self, sequences: Sequence[HopSequence]) -> None:
+        self._network = self._weights.refit(sequences)
 
-    def probabilities(self, streams: Sequence[Unlabelled]) -> list[NDArray[np.float64]]:
+    def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
         if self._network is None:
             raise RuntimeError("fit comes before probabilities")
-        return self._weights.probabilities(self._network, streams, self._r)
+        return self._weights.probabilities(self._network, sequences, self._r)
 
 
-def readings(recipe: Recipe, task: ClassificationTask) -> list[Candidate]:
+def recipe_candidates(recipe: Recipe, task: ClassificationTask) -> list[Candidate]:
     """The carried state, where the recipe has one, and the same weights window by window."""
-    weights = Weights(recipe, task)
-    alone = Reading(f"{recipe.name}, r = 0", weights, 0.0)
+    weights = SharedWeights(recipe, task)
+    alone = RecipeCandidate(f"{recipe.name}, r = 0", weights, 0.0)
     if recipe.r == 0:
         return [alone]
-    return [Reading(f"{recipe.name}, carried, r = {recipe.r:.3g}", weights, recipe.r), alone]
+    return [
+        RecipeCandidate(f"{recipe.name}, carried, r = {recipe.r:.3g}", weights, recipe.r),
+        alone,
+    ]
 
 
-def fit_sequences(config: TrainingConfig, longest: int) -> TrainingConfig:
-    """Cut the sequences to the longest stream, and put more of them into a batch for it.
+def limit_crop_length(config: TrainingConfig, longest: int) -> TrainingConfig:
+    """Cut the sequences to the longest sequence, and put more of them into a batch for it.
 
     Single hops, as the protocol ``paper`` has them, would else be padded to whole sequences, and
     most of them passed over.
