@@ -1,0 +1,1 @@
+"""Evaluation of candidates on data sets: protocols, metrics, calibration and reports."""

@@ -1,4 +1,4 @@
-"""Temperatures of probabilities, whoever says them."""
+"""Temperature scaling of probabilities from any candidate."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from scipy.special import softmax
 from mimamba.models.training.loss import fit_temperature
 
 MIN_PROBABILITY = 1e-12
-"""A probability counts as at least so much; a forest's are often 0."""
+"""Lower limit of probabilities before the logarithm; those of a random forest are often 0."""
 
 
 def apply_temperature(
     probabilities: NDArray[np.float64], temperature: float
 ) -> NDArray[np.float64]:
-    """Divide one output's logarithms (n, n_labels) by the temperature, and sum to 1 again."""
+    """Return one output's probabilities (n, n_labels), their logits divided by the temperature."""
     return np.asarray(softmax(_logits(probabilities) / temperature, axis=1))
 
 
 def fit_probability_temperature(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> float:
-    """Find the temperature that makes one output's labels (n,) likeliest."""
+    """Fit the temperature that maximises the likelihood of one output's labels (n,).
+
+    ``probabilities`` are (n, n_labels). See ``fit_temperature``.
+    """
     return fit_temperature(torch.from_numpy(_logits(probabilities)), torch.from_numpy(labels))
 
 

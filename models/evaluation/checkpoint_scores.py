@@ -1,4 +1,4 @@
-"""What of a report goes into a checkpoint: its own scores, if they are of the very same."""
+"""Scores that go from an evaluation report into a checkpoint trained on the same data."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from mimamba.models.training.data_fingerprint import DataFingerprint
 from mimamba.models.training.recipes import Recipe
 
 MEASURES = ("balanced_accuracy", "macro_f1", "ece", "brier")
-REMEDY = "evaluate with the options of the training, or leave the scores out"
+REMEDY = "evaluate with the options of the training, or leave out --scores"
 
 
 def check_same_training(report: EvaluationReport, setting: DataFingerprint, recipe: Recipe) -> None:
-    """Raise Mismatch unless a report is of this setting and this recipe, whatever the seed.
+    """Raise Mismatch unless a report is of this data and this recipe; the seed may differ.
 
-    ``recipe`` is fitted to the setting.
+    ``recipe`` is already adapted to the data.
     """
     what = "the evaluation"
     conditions = report.conditions
     if conditions is None or report.permuted:
-        found = "one whose labels were permuted" if report.permuted else "one that does not say"
+        found = "permuted labels" if report.permuted else "no record of the data and recipe"
         raise Mismatch("an evaluation of this data and recipe", found, REMEDY)
     setting.check_same(conditions.setting, what, REMEDY)
     named = {each.name: each for each in conditions.recipes}
     if recipe.name not in named:
         raise Mismatch(f"the recipe {recipe.name} in {what}", ", ".join(named), REMEDY)
-    other = named[recipe.name].fitted(setting.electrodes, recipe.architecture.n_outputs)
+    other = named[recipe.name].adapted(setting.electrodes, recipe.architecture.n_outputs)
     other = replace(other, training=replace(other.training, seed=recipe.training.seed))
     if (other, conditions.signal) != (recipe, recipe.signal):
         raise Mismatch(
-            f"the recipe {recipe.name} as it is to be trained in {what}",
+            f"the recipe {recipe.name} with the same settings in {what}",
             "another architecture, training or windows",
-            f"{REMEDY}; a recipe with shorter windows than another's is evaluated by itself",
+            f"{REMEDY}; evaluate a recipe alone if another one has longer windows",
         )
 
 
 def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
-    """By ``protocol/output/measure``: the recipe's own ways of being read, and the majority label.
+    """Return the scores of the recipe and of the majority label, by ``protocol/output/measure``.
 
-    The protocol's name alone is for the state carried as it is trained; other ways are in brackets,
-    as in ``subject (r = 0, smoothed)``.
+    The protocol's name alone means the state carried as trained; variants are in brackets, as in
+    ``subject (r = 0, smoothed)``.
     """
     found: dict[str, float] = {}
     for evaluation in report.evaluations:
@@ -56,12 +56,12 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
 
 
 def _way(result: CandidateResult, recipe: Recipe) -> str | None:
-    """How the recipe was read; None for others than it and the majority label."""
+    """Return the recipe's variant in brackets, or None if the result is of another candidate."""
     smoothed = ["smoothed"] if result.smoothing == "smoothed" else []
     if result.contender == MajorityLabel.name:
         return None if smoothed else f" ({MajorityLabel.name})"
-    name, _, reading = result.contender.partition(", ")
+    name, _, variant = result.contender.partition(", ")
     if name != recipe.name:
         return None
-    words = [*(["r = 0"] if recipe.r and reading == "r = 0" else []), *smoothed]
+    words = [*(["r = 0"] if recipe.r and variant == "r = 0" else []), *smoothed]
     return f" ({', '.join(words)})" if words else ""

@@ -1,7 +1,7 @@
-"""Run protocols over candidates: fit, calibrate on the validation, score on the test.
+"""Evaluation of candidates under protocols: fit, calibrate on validation, score on test folds.
 
-Nothing is chosen on a test fold: temperatures, smoothing, epochs and settings come from the
-validation, and a candidate is asked by sequences that have no labels.
+Nothing is chosen on a test fold. Temperatures, smoothing, epochs and settings come from the
+validation set, and candidates predict sequences that carry no labels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from mimamba.models.training.windowing import HopSequence, cut_hops
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """What is about to be fitted: ``done`` of ``total`` fits of this protocol are behind."""
+    """Progress before a fit: ``done`` of the protocol's ``total`` fits are finished."""
 
     protocol: ProtocolName
     candidate: str
@@ -65,7 +65,7 @@ OnEvaluationProgress: TypeAlias = Callable[[EvaluationProgress], None]
 
 @dataclass(frozen=True, eq=False)
 class FoldScores:
-    """One output of one fold, read in one way."""
+    """Scores of one output in one fold, with or without smoothing."""
 
     scores: Scores
     confusion: NDArray[np.int64]
@@ -75,42 +75,45 @@ class FoldScores:
 
 def evaluate_dataset(
     dataset: Dataset,
-    field: CandidateSet,
+    candidate_set: CandidateSet,
     baseline: float = 0.0,
     *,
     protocols: Sequence[ProtocolName] = PROTOCOLS,
     n_folds: int = N_FOLDS,
     seed: int = 0,
     permute: bool = False,
-    on_step: OnEvaluationProgress | None = None,
+    on_progress: OnEvaluationProgress | None = None,
 ) -> EvaluationReport:
-    """Judge a field on a data set; see ``evaluate.run``.
+    """Evaluate recipes and their comparisons on a data set.
 
     Parameters
     ----------
     dataset
         The trials.
-    field
-        Who is judged.
+    candidate_set
+        The recipes, and the comparisons to evaluate with them.
     baseline
         Seconds of each person's rest by which windows are aligned; 0 for none.
+    protocols, n_folds, permute, on_progress
+        See ``evaluate_sequences``.
     seed
-        Of the folds, the permutation and every training.
+        Seed of the folds, the permutation and every training.
 
     Raises
     ------
     DatasetError
-        If there is too little rest.
+        If a person has too little rest.
     SignalError
-        If the set's rate does not serve.
+        If the sampling rate is not supported.
     """
     recipes = tuple(
-        replace(recipe, training=replace(recipe.training, seed=seed)) for recipe in field.recipes
+        replace(recipe, training=replace(recipe.training, seed=seed))
+        for recipe in candidate_set.recipes
     )
     signal = max((recipe.signal for recipe in recipes), key=lambda signal: signal.window)
     setting = DataFingerprint.of(dataset, baseline)
     task = ClassificationTask(setting.outputs, setting.electrodes, signal)
-    candidates, missing = replace(field, recipes=recipes).candidates(task, seed)
+    candidates, missing = replace(candidate_set, recipes=recipes).candidates(task, seed)
     report = evaluate_sequences(
         _words(dataset, setting),
         cut_hops(dataset, signal, baseline),
@@ -121,7 +124,7 @@ def evaluate_dataset(
         seed=seed,
         permute=permute,
         missing=missing,
-        on_step=on_step,
+        on_progress=on_progress,
     )
     return replace(report, conditions=EvaluationConditions(setting, signal, recipes, n_folds))
 
@@ -145,37 +148,37 @@ def evaluate_sequences(
     seed: int = 0,
     permute: bool = False,
     missing: Sequence[str] = (),
-    on_step: OnEvaluationProgress | None = None,
+    on_progress: OnEvaluationProgress | None = None,
 ) -> EvaluationReport:
-    """Evaluate under each protocol; one that the set is not fit for is refused with its reason.
+    """Evaluate candidates under each protocol; unsuitable protocols are reported with the reason.
 
     Parameters
     ----------
     data
-        What the sequences are, in words.
+        Description of the data, for the report.
     sequences
-        One for each trial, with its person.
+        One per trial, with its person.
     task
         The outputs and the windows.
     candidates
-        Each is fitted anew for each fold.
+        Candidates, each fitted again in every fold.
     protocols, n_folds, seed
         See ``make_splits``.
     permute
-        Whether to permute the labels first: all must then be at chance.
+        Permute the labels first; all results should then be at chance.
     missing
-        What to say of candidates that could not be had.
-    on_step
+        A line for each candidate that is not available.
+    on_progress
         Called before each fit.
 
     Raises
     ------
     ValueError
-        If two candidates have one name.
+        If two candidates have the same name.
     """
     names = [candidate.name for candidate in candidates]
     if len(set(names)) < len(names):
-        raise ValueError(f"each candidate has a name of its own; found {', '.join(names)}")
+        raise ValueError(f"Expected candidates with different names, found {', '.join(names)}.")
     evaluations, refused = [], {}
     for protocol in protocols:
         chosen = permute_labels(protocol, sequences, seed) if permute else sequences
@@ -184,7 +187,7 @@ def evaluate_sequences(
         except ProtocolError as error:
             refused[protocol] = str(error)
         else:
-            evaluations.append(evaluate_protocol(protocol, plan, task, candidates, on_step))
+            evaluations.append(evaluate_protocol(protocol, plan, task, candidates, on_progress))
     return EvaluationReport(
         data, dict(task.outputs), seed, permute, tuple(evaluations), refused, tuple(missing)
     )
@@ -195,12 +198,12 @@ def evaluate_protocol(
     plan: Splits,
     task: ClassificationTask,
     candidates: Sequence[Candidate],
-    on_step: OnEvaluationProgress | None = None,
+    on_progress: OnEvaluationProgress | None = None,
 ) -> ProtocolResult:
-    """Run one protocol.
+    """Evaluate candidates under one protocol.
 
-    Under ``paper`` hops have no neighbours: what carries a state is passed over, and nothing is
-    smoothed.
+    Under ``paper`` hops have no neighbours: candidates that carry a state are left out, and nothing
+    is smoothed.
     """
     if protocol == "paper":
         candidates = [candidate for candidate in candidates if not candidate.carries_state]
@@ -209,10 +212,10 @@ def evaluate_protocol(
     for number, fold in enumerate(plan.folds):
         parts = _parts(plan, fold)
         for place, candidate in enumerate(candidates):
-            if on_step is not None:
+            if on_progress is not None:
                 n_folds, n = len(plan.folds), len(candidates)
                 done = number * n + place
-                on_step(
+                on_progress(
                     EvaluationProgress(
                         protocol, candidate.name, number + 1, n_folds, done, n_folds * n
                     )
@@ -238,7 +241,7 @@ def evaluate_protocol(
 
 @dataclass(frozen=True, eq=False)
 class FoldSequences:
-    """A fold's sequences; ``whole`` is training and validation together."""
+    """Sequences of a fold; ``whole`` is training and validation together."""
 
     train: list[HopSequence]
     validation: list[HopSequence]
@@ -256,10 +259,10 @@ def _parts(plan: Splits, fold: Fold) -> FoldSequences:
 def _score(
     candidate: Candidate, parts: FoldSequences, task: ClassificationTask, ways: Sequence[Smoothing]
 ) -> list[list[FoldScores]]:
-    """By way, then by output.
+    """Fit and score a candidate, by way of smoothing and then by output.
 
-    What is chosen on the validation is chosen by answers of a candidate that has not learnt from
-    it; then it learns from all that is not tested.
+    Temperature and smoothing are chosen on predictions of a candidate not trained on the validation
+    set; then it is refitted on everything outside the test fold.
     """
     validation, test = parts.validation, parts.test
     candidate.fit(parts.train, validation)
@@ -280,7 +283,7 @@ def _score(
 def _smoothed(
     probabilities: Sequence[NDArray[np.float64]], sequences: Sequence[HopSequence], keep: float
 ) -> NDArray[np.float64]:
-    """All sequences' hops in a row."""
+    """Return the smoothed probabilities of all sequences, concatenated."""
     pairs = zip(probabilities, sequences, strict=True)
     return np.concatenate([smooth(p, sequence.restart, keep) for p, sequence in pairs])
 
@@ -292,7 +295,7 @@ def _score_output(
     said: NDArray[np.float64],
     keep: float,
 ) -> FoldScores:
-    """Score what was said of the test, with the temperature of what is known."""
+    """Score the test predictions, with the temperature fitted on the validation predictions."""
     temperature = fit_probability_temperature(known_labels, known)
     calibrated = apply_temperature(said, temperature)
     matrix = metrics.confusion(labels, said)

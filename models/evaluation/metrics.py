@@ -1,7 +1,7 @@
-"""How good probabilities are: of one output, over labelled hops.
+"""Metrics of one output's probabilities over labelled hops.
 
-Everywhere ``labels`` is (n,) int, a label's index each, and ``probabilities`` (n, n_labels), rows
-that sum to 1. A confusion matrix has a row per true and a column per predicted label.
+In all functions ``labels`` is (n,) int, label indices, and ``probabilities`` is (n, n_labels), with
+rows that sum to 1. A confusion matrix has a row per true and a column per predicted label.
 """
 
 from __future__ import annotations
@@ -10,38 +10,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_BINS = 15
-"""Of the calibration error, as Guo et al. (arXiv 1706.04599)."""
+"""Number of bins of the calibration error, as in Guo et al. (arXiv 1706.04599)."""
 
 
 def confusion(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count the hops (n_labels, n_labels) of each true and each likeliest label."""
+    """Return the confusion matrix (n_labels, n_labels) of true and most probable labels."""
     n_labels = probabilities.shape[1]
     pairs = labels * n_labels + probabilities.argmax(1)
     return np.bincount(pairs, minlength=n_labels**2).reshape(n_labels, n_labels)
 
 
 def accuracy(matrix: NDArray[np.int64]) -> float:
-    """The share of hops that are right, from a confusion matrix."""
+    """Return the share of correct hops from a confusion matrix."""
     return float(np.trace(matrix) / matrix.sum())
 
 
 def balanced_accuracy(matrix: NDArray[np.int64]) -> float:
-    """Mean over the labels that occur of the share that is found, from a confusion matrix."""
+    """Return the mean recall of the labels that occur, from a confusion matrix."""
     occurs = matrix.sum(1) > 0
     return float(np.mean(np.diag(matrix)[occurs] / matrix.sum(1)[occurs]))
 
 
 def macro_f1(matrix: NDArray[np.int64]) -> float:
-    """Mean F1 of the labels that occur or are predicted, from a confusion matrix."""
+    """Return the mean F1 of the labels that occur or are predicted, from a confusion matrix."""
     both = matrix.sum(0) + matrix.sum(1)
     return float(np.mean(2 * np.diag(matrix)[both > 0] / both[both > 0]))
 
 
 def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
-    """Expected calibration error: |confidence - accuracy|, averaged over the hops' bins.
+    """Return the expected calibration error: mean of |confidence - accuracy| over bins.
 
-    The bins cut the winning probability into ``N_BINS`` equal widths, as Guo et al., "On
-    Calibration of Modern Neural Networks" (arXiv 1706.04599).
+    The bins divide the highest probability into ``N_BINS`` equal widths and are weighted by their
+    number of hops. Source: Guo et al., "On Calibration of Modern Neural Networks"
+    (arXiv 1706.04599).
     """
     confidence = probabilities.max(1)
     excess = confidence - (probabilities.argmax(1) == labels)
@@ -50,9 +51,9 @@ def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float
 
 
 def brier(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
-    """Brier score, squared errors summed over the labels: 0 is perfect, 2 the worst.
+    """Return the Brier score, the squared errors summed over labels: 0 is best, 2 is worst.
 
-    After Brier, "Verification of forecasts expressed in terms of probability" (1950).
+    Source: Brier, "Verification of forecasts expressed in terms of probability" (1950).
     """
     truth = np.eye(probabilities.shape[1])[labels]
     return float(np.square(probabilities - truth).sum(1).mean())

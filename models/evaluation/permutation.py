@@ -1,4 +1,4 @@
-"""Labels in another order: whatever still finds them has found a leak."""
+"""Permutation of labels, to check that an evaluation does not leak."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mimamba.models.training.windowing import HopSequence
 def permute_labels(
     protocol: ProtocolName, sequences: Sequence[HopSequence], seed: int
 ) -> list[HopSequence]:
-    """Give the same signals other labels: an honest evaluation of them comes out at chance.
+    """Return the sequences with permuted labels; an evaluation without leaks is then at chance.
 
-    What changes labels is what the protocol takes for independent. ``subject``: trials, among all
-    people, so that a label of the whole person is broken too. ``trial``: trials, each within its
-    person. ``paper``: single windows; labels that are permuted over whole trials it would find
-    again, far above chance, which is its leak.
+    The units permuted are those the protocol treats as independent: for ``subject``, trials of all
+    people, which also breaks labels that belong to a whole person; for ``trial``, trials within
+    each person; for ``paper``, single windows. With labels permuted over whole trials, ``paper``
+    would be far above chance because of its leak.
     """
     sequences = [sequence for sequence in sequences if len(sequence.windows)]
     rng = np.random.default_rng(seed)
@@ -43,5 +43,5 @@ def permute_labels(
 
 
 def _stretched(labels: NDArray[np.int64], n_hops: int) -> NDArray[np.int64]:
-    """Another trial's labels over the length of this one."""
+    """Resample another trial's labels to ``n_hops``."""
     return labels[np.arange(n_hops) * len(labels) // n_hops]

@@ -1,14 +1,14 @@
-"""What is learnt from, chosen by and scored on: three protocols, side by side.
+"""Protocols that split data into training, validation and test folds.
 
 ``paper``
-    Random windows. Windows of one trial are in the training and in the test, so that recognising
-    the trial passes for recognising its label. For comparison with published figures only.
+    Random windows. Windows of one trial are in both training and test, so a model can recognise the
+    trial instead of the label. Only for comparison with published figures.
 ``trial``
-    Whole trials are left out; the same person's other trials are learnt from.
+    Whole trials are left out; other trials of the same person are in the training.
 ``subject``
     Whole people are left out.
 
-The validation is always a part of what is not tested, cut by the same units.
+The validation set is always a part of the data outside the test fold, split the same way.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ ProtocolName: TypeAlias = Literal["paper", "trial", "subject"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "trial", "subject")
 N_FOLDS = 5
 WARNING = (
-    "protocol paper leaks: windows of one trial are both learnt from and tested, so that "
-    "recognising the trial passes for recognising its label. About 87 % of 101 papers on DEAP "
-    "leak, by up to 46 points (arXiv 2508.02417); one model falls from 92.2 % to 57.7 % when the "
-    "split respects trials. For comparison with published figures only."
+    "protocol paper leaks: windows of one trial are in both training and test, so a model can "
+    "recognise the trial instead of the label. About 87 % of 101 papers on DEAP leak in this way, "
+    "by up to 46 points (arXiv 2508.02417); one model falls from 92.2 % to 57.7 % when trials are "
+    "not split. Only for comparison with published figures."
 )
-"""Of the protocol ``paper``; it goes wherever its numbers go."""
+"""Warning of the protocol ``paper``, shown wherever its numbers are."""
 
-TOO_FEW_TRIALS = "as some of their labels are in too few trials"
+TOO_FEW_TRIALS = "because some of their labels are in too few trials"
 
 
 class ProtocolError(Mismatch, ValueError):
-    """A protocol would say nothing true of these sequences; one clear line."""
+    """Data on which a protocol would give no valid result."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Indices of a plan's sequences; none is in two parts."""
+    """Indices of the sequences in each part of a fold; no index is in two parts."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -72,54 +72,54 @@ class Splits:
 def make_splits(
     protocol: ProtocolName, sequences: Sequence[HopSequence], n_folds: int = N_FOLDS, seed: int = 0
 ) -> Splits:
-    """Cut sequences into folds.
+    """Split sequences into folds.
 
     Parameters
     ----------
     protocol
-        See the module.
+        See the module's docstring.
     sequences
-        Trials with their people; those without a hop are left out.
+        One per trial, with its person; those without hops are left out.
     n_folds
-        At most so many, at least 2: with fewer people (trials of a person) one is left out each
-        time.
+        Maximum number of folds, at least 2. With fewer people (or trials of a person), one is left
+        out in each fold.
     seed
-        The same seed gives the same folds.
+        Seed of the folds.
 
     Raises
     ------
     ProtocolError
-        If the set is too small for the protocol, or lets no fold learn every label.
+        If there is too little data, or some fold has a label missing in its training.
     """
     if n_folds < 2:
-        raise ProtocolError("at least 2 folds", f"{n_folds}", "correct the number of folds")
+        raise ProtocolError("at least 2 folds", f"{n_folds}", "set --folds to 2 or more")
     kept = [sequence for sequence in sequences if len(sequence.windows)]
     empty = len(sequences) - len(kept)
-    notes = [f"{empty} trials have no good hop"] if empty else []
+    notes = [f"{empty} trials have no good signal"] if empty else []
     rng = np.random.default_rng(seed)
     if protocol == "paper":
         return Splits(*_paper(kept, n_folds, rng), tuple(notes))
-    units = person_groups(kept) if protocol == "subject" else trial_groups(kept)
-    tested = assign_folds(units, n_folds, rng)
+    groups = person_groups(kept) if protocol == "subject" else trial_groups(kept)
+    tested = assign_folds(groups, n_folds, rng)
     if protocol == "trial":
-        notes += _say_untested(kept, units, tested)
+        notes += _note_untested(kept, groups, tested)
     if tested.max(initial=-1) < 1:
         raise _too_small(protocol, kept)
     folds = []
     for fold in range(tested.max() + 1):
         rest = np.flatnonzero(tested != fold)
-        chosen = rest[hold_out_validation(units.counts[rest], units.owner[rest], rng)]
+        chosen = rest[hold_out_validation(groups.counts[rest], groups.owner[rest], rng)]
         parts = (np.setdiff1d(rest, chosen), chosen, np.flatnonzero(tested == fold))
-        if not len(chosen) or not covers_labels(units, parts[0]):
+        if not len(chosen) or not covers_labels(groups, parts[0]):
             raise _too_small(protocol, kept)
-        folds.append(Fold(*(members(units, part) for part in parts)))
+        folds.append(Fold(*(members(groups, part) for part in parts)))
     return Splits(tuple(kept), tuple(folds), tuple(notes))
 
 
 def _paper(
     sequences: Sequence[HopSequence], n_folds: int, rng: np.random.Generator
 ) -> tuple[tuple[HopSequence, ...], tuple[Fold, ...]]:
-    """Deal single hops at random."""
+    """Split single hops at random."""
     hops = tuple(
         replace(s, windows=s.windows[i : i + 1], restart=np.ones(1, bool), labels=s.labels[i, None])
         for s in sequences
@@ -136,26 +136,26 @@ def _paper(
     return hops, tuple(folds)
 
 
-def _say_untested(
-    sequences: Sequence[HopSequence], units: Groups, tested: NDArray[np.int64]
+def _note_untested(
+    sequences: Sequence[HopSequence], groups: Groups, tested: NDArray[np.int64]
 ) -> list[str]:
-    who = {s.person for s, unit in zip(sequences, units.of, strict=True) if tested[unit] < 0}
-    return (
-        [f"learnt from but not tested, {TOO_FEW_TRIALS}: {', '.join(sorted(who))}"] if who else []
-    )
+    pairs = zip(sequences, groups.of_sequence, strict=True)
+    people = {sequence.person for sequence, group in pairs if tested[group] < 0}
+    names = ", ".join(sorted(people))
+    return [f"in the training but not tested, {TOO_FEW_TRIALS}: {names}"] if people else []
 
 
 def _too_small(protocol: ProtocolName, sequences: Sequence[HopSequence]) -> ProtocolError:
     wanted, remedy = {
-        "paper": ("at least two windows for each fold", "bring longer trials"),
+        "paper": ("at least two windows for each fold", "add longer trials"),
         "trial": (
-            "people with at least 2 trials of each of their labels, and some with 3, as a model "
-            "that knows the person would else be misled instead of tested",
-            "use protocol subject, or bring more trials",
+            "people with at least 2 trials of each of their labels, and some with 3, so that every "
+            "label of a tested person is in the training",
+            "use the protocol subject, or add more trials",
         ),
         "subject": (
-            "every label of at least 3 people: to learn from, to choose by and to test",
-            "use protocol trial, or bring more people",
+            "every label from at least 3 people, for training, validation and test",
+            "use the protocol trial, or add more people",
         ),
     }[protocol]
     n_people = len({sequence.person for sequence in sequences})

@@ -1,4 +1,4 @@
-"""A report as text, as JSON and as a picture; a warning goes with its numbers into all three."""
+"""Evaluation reports as text, Markdown, JSON and figure; each includes the warnings."""
 
 from __future__ import annotations
 
@@ -21,33 +21,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 140
-"""Characters of the text's lines."""
-PERMUTED = "labels are permuted: every row must be at chance"
+"""Maximum line length of the text, characters."""
+PERMUTED = "labels are permuted: every row should be at chance"
 
 
 def to_json(report: EvaluationReport) -> bytes:
-    """Indented JSON; ``from_json`` takes it back."""
+    """Encode a report as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2)
 
 
 def from_json(content: bytes) -> EvaluationReport:
-    """Raise msgspec.ValidationError where it is no report."""
+    """Decode a report from JSON; raises msgspec.MsgspecError."""
     return msgspec.json.decode(content, type=EvaluationReport)
 
 
 def load_report(path: Path) -> EvaluationReport:
-    """A report from the file that ``save_report`` wrote; raises Mismatch in one line."""
+    """Read the file ``evaluation.json`` that ``save_report`` wrote; raises Mismatch."""
     try:
         return from_json(path.read_bytes())
     except (OSError, msgspec.MsgspecError, ValueError) as error:
-        found = one_line(str(error))
         raise Mismatch(
-            f"an evaluation.json of mimamba evaluate at {path}", found, "name the file"
+            f"an evaluation.json written by mimamba evaluate at {path}",
+            f"the error: {one_line(str(error))}",
+            "correct the path",
         ) from error
 
 
 def to_text(report: EvaluationReport) -> str:
-    """The table, with what must be known of it above and below."""
+    """Return the table as plain text, with the warnings above and the notes below."""
     lines = StringIO()
     console = Console(file=lines, width=WIDTH, color_system=None)
     for part in (*warnings_of(report), to_table(report), *notes_of(report)):
@@ -56,30 +57,30 @@ def to_text(report: EvaluationReport) -> str:
 
 
 def warnings_of(report: EvaluationReport) -> list[str]:
-    """What must be read before the numbers."""
+    """Return the warnings to show before the numbers."""
     warnings = [f"WARNING: {e.warning}" for e in report.evaluations if e.warning]
     return [*warnings, *([f"WARNING: {PERMUTED}"] if report.permuted else [])]
 
 
 def notes_of(report: EvaluationReport) -> list[str]:
-    """What was tested, what was not, and how to read the columns."""
+    """Return notes: what was tested, what was not, and the meaning of the columns."""
     tested = [
-        f"{e.protocol}: {e.n_hops} hops of {e.n_trials} trials of {e.n_people} people tested in "
+        f"{e.protocol}: tested {e.n_hops} hops from {e.n_trials} trials of {e.n_people} people in "
         f"{e.n_folds} folds" + "".join(f"; {note}" for note in e.notes)
         for e in report.evaluations
     ]
-    refused = [f"{name}: refused: {reason}" for name, reason in report.refused.items()]
+    refused = [f"{name}: not evaluated. {reason}" for name, reason in report.refused.items()]
     return [
         *tested,
         *refused,
-        *(f"left out: {line}" for line in report.missing),
+        *(f"not available: {line}" for line in report.missing),
         "Mean over folds, ± standard deviation. ECE raw and ECE: expected calibration error before "
-        "and after a temperature fitted on the validation; Brier after it.",
+        "and after temperature scaling on the validation set. Brier: score after it.",
     ]
 
 
 def to_table(report: EvaluationReport) -> Table:
-    """A section for each protocol and output, a row for each candidate; ± is over folds."""
+    """Return a table with a section per protocol and output and a row per candidate."""
     table = Table(title=report.data + (" (permuted labels)" if report.permuted else ""))
     for name in ("protocol", "output", "candidate"):
         table.add_column(name, overflow="fold")
@@ -95,7 +96,7 @@ def to_table(report: EvaluationReport) -> Table:
 
 
 def to_markdown(report: EvaluationReport) -> str:
-    """The table with its warnings and notes, for a card."""
+    """Return the table with its warnings and notes, for a model card."""
     heads = ("protocol", "output", "candidate", "accuracy", "balanced accuracy", "macro-F1")
     table = [
         _cells((*heads, "ECE raw", "ECE", "Brier")),
@@ -117,7 +118,7 @@ def to_markdown(report: EvaluationReport) -> str:
 
 
 def save_report(report: EvaluationReport, folder: Path) -> list[Path]:
-    """Write ``evaluation.txt``, ``.json`` and ``.png``, and return their paths."""
+    """Write ``evaluation.txt``, ``.json`` and ``.png`` to a folder, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     text, data, picture = (folder / f"evaluation.{end}" for end in ("txt", "json", "png"))
     text.write_text(to_text(report), encoding="utf-8")
@@ -127,9 +128,9 @@ def save_report(report: EvaluationReport, folder: Path) -> list[Path]:
 
 
 def draw_confusions(report: EvaluationReport, path: Path) -> None:
-    """Draw the confusion matrices as PNG: the share of each true label's hops, in percent.
+    """Draw the confusion matrices as PNG, in percent of each true label's hops.
 
-    A row for each candidate, a column for each protocol and output. It needs the extra ``train``.
+    There is a row per candidate and a column per protocol and output. Needs the extra ``train``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -164,7 +165,7 @@ def draw_confusions(report: EvaluationReport, path: Path) -> None:
 
 
 def _rows(report: EvaluationReport) -> list[str]:
-    """Each candidate that occurs anywhere, its smoothed row after its plain one."""
+    """Return the name of every row, a candidate's smoothed row after its plain one."""
     results = [result for evaluation in report.evaluations for result in evaluation.results]
     candidates = list(dict.fromkeys(result.contender for result in results))
     order = {_who(r): (candidates.index(r.contender), r.smoothing) for r in results}

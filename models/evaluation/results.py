@@ -1,4 +1,7 @@
-"""What an evaluation found; plain values that go into JSON and come back."""
+"""Results of an evaluation, as plain values stored in JSON.
+
+The fields' names are those of the stored files.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ Smoothing: TypeAlias = Literal["plain", "smoothed"]
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one output: see ``metrics``. ``raw_ece`` is before the temperature, the rest after it."""
+    """Scores of one output, see ``metrics``; ``raw_ece`` is before temperature scaling."""
 
     accuracy: float
     balanced_accuracy: float
@@ -30,20 +33,21 @@ class Scores:
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """One candidate's row for one output.
+    """Result of one candidate for one output.
 
     Parameters
     ----------
     contender, smoothing, output
-        Whose, how its probabilities were read, and of what.
+        Name of the candidate, the treatment of its probabilities, and the output.
     mean, spread
-        Over the folds: mean, and standard deviation of the sample.
+        Mean and sample standard deviation over the folds.
     folds
-        Each fold's own.
+        Scores of each fold.
     confusion
-        Hops over all folds, a row per true and a column per predicted label.
+        Number of hops over all folds, a row per true and a column per predicted label.
     temperatures, keeps
-        Each fold's, chosen on its validation; a keep of 0 is no smoothing.
+        Temperature and smoothing of each fold, chosen on its validation set; a keep of 0 is no
+        smoothing.
     """
 
     contender: str
@@ -59,10 +63,10 @@ class CandidateResult:
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """One protocol's results.
+    """Results of one protocol.
 
-    ``n_hops`` are those tested; ``warning`` must be told with the numbers, ``notes`` say what of
-    the set was left aside.
+    ``n_people``, ``n_trials`` and ``n_hops`` count what was tested. ``warning`` must be shown with
+    the numbers; ``notes`` list what was left out.
     """
 
     protocol: ProtocolName
@@ -77,18 +81,18 @@ class ProtocolResult:
 
 @dataclass(frozen=True)
 class EvaluationConditions:
-    """What was evaluated on what, so that a checkpoint's scores can be told to be its own.
+    """Data and settings of an evaluation, to check that scores belong to a checkpoint.
 
     Parameters
     ----------
     setting
-        The data.
+        Fingerprint of the data.
     signal
-        The windows that all candidates saw.
+        Preprocessing and windows of all candidates.
     recipes
-        Those that were asked for, with the seed of their training.
+        The evaluated recipes, with their training seed.
     n_folds
-        As asked for; each protocol says how many it had.
+        Requested number of folds; each protocol reports its own.
     """
 
     setting: DataFingerprint
@@ -99,26 +103,26 @@ class EvaluationConditions:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All protocols, side by side.
+    """Report of an evaluation under several protocols.
 
     Parameters
     ----------
     data
-        What was evaluated, in words.
+        Description of the data.
     outputs
-        With their labels.
+        Labels by output.
     seed
-        Of the folds, and of the permutation.
+        Seed of the folds and the permutation.
     permuted
-        Whether the labels were permuted before: then all must be at chance.
+        True if the labels were permuted; all results should then be at chance.
     evaluations
-        By protocol.
+        Results of each protocol.
     refused
-        Protocols that would say nothing true of this set, and why.
+        Reasons by protocol that does not suit the data.
     missing
-        Contenders that could not be had, a line each.
+        A line for each candidate that was not available.
     conditions
-        Where it is known what the sequences were cut from.
+        Data and settings, if known.
     """
 
     data: str
@@ -132,6 +136,6 @@ class EvaluationReport:
 
 
 def mean_and_spread(folds: Sequence[Scores]) -> tuple[Scores, Scores]:
-    """Mean, and standard deviation of the sample, of at least two folds."""
+    """Return the mean and the sample standard deviation of at least two folds."""
     table = np.array([[getattr(fold, f.name) for f in fields(Scores)] for fold in folds])
     return Scores(*table.mean(0).tolist()), Scores(*table.std(0, ddof=1).tolist())

@@ -1,4 +1,4 @@
-"""Exponential smoothing of probabilities: the plain rival of a carried state."""
+"""Exponential smoothing of probabilities, the simple comparison for a carried state."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from mimamba.models.evaluation.metrics import balanced_accuracy, confusion
 from mimamba.models.training.windowing import HopSequence
 
 KEEPS = tuple(1 - 2.0**-k for k in range(7))
-"""Shares of the past that are tried; 0 is no smoothing, 63/64 forgets in 64 hops."""
+"""Weights of the past to try: 0 is no smoothing, 63/64 has a time constant of 64 hops."""
 
 
 def smooth(
     probabilities: NDArray[np.float64], restart: NDArray[np.bool_], keep: float
 ) -> NDArray[np.float64]:
-    """Smooth (n_hops, n_outputs) over hops, anew from each restart (n_hops,)."""
+    """Smooth probabilities (n_hops, n_outputs) over hops, starting again at each restart.
+
+    ``restart`` is (n_hops,); ``keep`` is the weight of the past, from 0 to below 1.
+    """
     if keep == 0:
         return probabilities
     pieces = np.split(probabilities, np.flatnonzero(restart[1:]) + 1)
@@ -33,7 +36,7 @@ def choose_keep(
     validation: Sequence[HopSequence],
     sizes: Sequence[int],
 ) -> float:
-    """The keep of the best mean balanced accuracy on the validation; of equals the smallest."""
+    """Choose the smallest keep with the best mean balanced accuracy on the validation set."""
     labels = np.concatenate([sequence.labels for sequence in validation])
     scores = []
     for keep in KEEPS:

@@ -1,1 +1,1 @@
-"""From a data set to a checkpoint."""
+"""Training of a checkpoint from a data set, with resume, model card and the shipped demo."""

@@ -1,7 +1,7 @@
-"""The checkpoint ``demo``: trained on simulated people, so that everything can be tried at once.
+"""Training of the checkpoint ``demo`` on simulated people, for trying the service without data.
 
-``train_demo`` makes it from nothing within minutes: simulated EEG through the very hops that a live
-session cuts, the scripted valence and arousal as labels, other people in each of the three splits.
+``train_demo`` takes a few minutes. Simulated EEG is cut into hops as in a live session, the
+simulator's scripted valence and arousal are the labels, and no person is in two splits.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ INFO = StreamInfo(
 OUTPUTS: dict[str, tuple[str, ...]] = {"valence": ("low", "high"), "arousal": ("low", "high")}
 SIZES = [len(labels) for labels in OUTPUTS.values()]
 TIE = 0.01
-"""Balanced accuracies that differ by less are called level."""
+"""Balanced accuracies that differ by less count as equal."""
 NOTICE = "Trained on simulated EEG: it shows the machinery, not anybody's emotions."
 
 
 @dataclass(frozen=True)
 class SimulatedPeople:
-    """Simulated people of one split: consecutive seeds from ``first``."""
+    """Simulated people of one split: consecutive seeds from ``first``, ``seconds`` of EEG each."""
 
     first: int
     number: int
@@ -61,10 +61,10 @@ class SimulatedPeople:
 
 @dataclass(frozen=True)
 class DemoRecipe:
-    """All that the demo is made of.
+    """Complete settings of the demo.
 
-    ``memory_seconds`` is the time without news after which 1/e of the state is left; ``learn``,
-    ``choose`` and ``test`` are the splits, no person in two of them.
+    ``memory_seconds`` is the time after which 1/e of the state is left without new input.
+    ``learn``, ``choose`` and ``test`` are the training, validation and test people.
     """
 
     architecture: MSiMambaConfig
@@ -103,11 +103,11 @@ DEMO = DemoRecipe(
     choose=SimulatedPeople(200_000, 32, 120.0),
     test=SimulatedPeople(300_000, 32, 240.0),
 )
-"""Of the checkpoint that comes with the package."""
+"""Settings of the checkpoint in the package."""
 
 
 def simulate_chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
-    """The next samples of a simulated person, as a driver would yield them; stamped from 0."""
+    """Yield the next samples of a simulated person as a driver would; timestamps start at 0 s."""
     left = round(seconds * synthesis.sfreq)
     while left:
         first, n_times = synthesis.position, min(left, 4096)
@@ -117,14 +117,14 @@ def simulate_chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
 
 
 def simulate_hops(synthesis: Synthesis, signal: SignalConfig, seconds: float) -> Iterator[Hop]:
-    """The hops of a simulated person, those to abstain at among them."""
+    """Yield the hops of a simulated person, including those without a usable window."""
     cutter = HopCutter(signal, INFO, range(len(CH_NAMES)), CH_NAMES)
     for chunk in simulate_chunks(synthesis, seconds):
         yield from cutter.feed(chunk)
 
 
 def simulate_person(seed: int, signal: SignalConfig, seconds: float) -> HopSequence:
-    """The good hops of a simulated person, labelled by the script at their newest sample."""
+    """Return the good hops of a simulated person, labelled by the script at their last sample."""
     synthesis = Synthesis("random", seed, INFO.sfreq)
     good = [hop for hop in simulate_hops(synthesis, signal, seconds) if hop.window is not None]
     truth = synthesis.truth([hop.index for hop in good])
@@ -138,10 +138,10 @@ def simulate_person(seed: int, signal: SignalConfig, seconds: float) -> HopSeque
 def train_demo(
     path: Path, seed: int = 0, on_progress: OnProgress | None = None, recipe: DemoRecipe = DEMO
 ) -> Checkpoint:
-    """Train the demo from nothing and write it, with its card beside it as ``.md``.
+    """Train the demo and write it, with its model card beside it as ``.md``.
 
-    One thread: at this size a second gains little, and the result hangs on fewer things. The same
-    seed gives the same file on the same processor with the same release of torch.
+    Training uses one thread: a second gains little at this size, and results depend on less.
+    The same seed gives the same file on the same processor with the same release of torch.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -184,10 +184,10 @@ def train_demo(
 def score_demo(
     network: MSiMamba, choose: Sequence[HopSequence], test: Sequence[HopSequence], r: float
 ) -> dict[str, float]:
-    """Balanced accuracies on people that it has not seen, with and without carried state.
+    """Return balanced accuracies on unseen people, with and without carried state.
 
-    The fair rival of carrying the state is the same network window by window (r = 0) with its
-    probabilities smoothed exponentially; how strongly is chosen on the validation people.
+    The fair comparison for a carried state is the same network window by window (r = 0) with
+    exponentially smoothed probabilities; the strength is chosen on the validation people.
     """
     alone = sequence_logits(network, test, 0.0)
     keep = choose_keep(_probabilities(sequence_logits(network, choose, 0.0)), choose, SIZES)
@@ -208,13 +208,13 @@ def score_demo(
 
 
 def _probabilities(logits: Sequence[Tensor]) -> list[NDArray[np.float64]]:
-    """A softmax per output, side by side, of each sequence (n_hops, n_outputs)."""
+    """Return the softmax of each output, side by side, for each sequence (n_hops, n_outputs)."""
     heads = (torch.split(sequence.double(), SIZES, dim=-1) for sequence in logits)
     return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
 
 
 def demo_card(checkpoint: Checkpoint, recipe: DemoRecipe) -> str:
-    """The model card: what the checkpoint says of itself, and how it was scored."""
+    """Return the model card as Markdown."""
     rows = [(*key.split("/"), value) for key, value in checkpoint.scores.items()]
     table = "\n".join(
         f"| {protocol} | {output} | {value:.3f} |" for protocol, output, _, value in rows
@@ -225,29 +225,29 @@ MS-iMamba for {", ".join(checkpoint.montage)}: {" and ".join(checkpoint.outputs)
 
 **{checkpoint.notice}**
 
-Its labels are the simulator's script. It knows nothing of real people, measures nobody's feelings,
-and is not a medical device. It is here so that drivers, engine, dashboard and recordings can be
-tried without training anything.
+Its labels come from the simulator's script. It knows nothing about real people, does not measure
+feelings, and is not a medical device. It is included so that drivers, engine, dashboard and
+recordings can be tried without training a model.
 
 {facts(checkpoint)}
 
-Balanced accuracy over all hops of {recipe.test.number} simulated people whom it has never seen,
-changes between states included; chance is 0.5:
+Balanced accuracy over all hops of {recipe.test.number} simulated people who are not in its training
+data, including the transitions between states; chance is 0.5:
 
 | protocol | output | balanced accuracy |
 |---|---|---|
 {table}
 
-`subject` carries the state with r, `r = 0` takes each window alone, `smoothed` is the latter with
+`subject` carries the state with r, `r = 0` uses each window alone, and `smoothed` is `r = 0` with
 exponentially smoothed probabilities.
 {_verdict(checkpoint)}
 
-`mimamba train demo` makes one by the same recipe.
+`mimamba train demo` trains a checkpoint with the same recipe.
 """
 
 
 def _verdict(checkpoint: Checkpoint) -> str:
-    """Whether the carried state is worth its while, said plainly."""
+    """Compare the carried state with smoothing, a sentence for each output."""
     lines = []
     for output in checkpoint.outputs:
         carried, smoothed = (
@@ -255,8 +255,8 @@ def _verdict(checkpoint: Checkpoint) -> str:
             for protocol in ("subject", "subject (r = 0, smoothed)")
         )
         if abs(carried - smoothed) < TIE:
-            verdict = "is level with"
+            verdict = "as accurate as"
         else:
-            verdict = "beats" if carried > smoothed else "does not beat"
-        lines.append(f"For {output}, the carried state {verdict} smoothing.")
+            verdict = "better than" if carried > smoothed else "worse than"
+        lines.append(f"For {output}, the carried state is {verdict} smoothing.")
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""A checkpoint from a data set: choose the epochs on a validation, then learn from everybody.
+"""Training of a checkpoint: select the epochs on a validation set, then train on everyone.
 
-The validation is whole people, or, where there are fewer than four, whole trials. It chooses how
-many epochs to train for, and the temperatures; then a new network learns from all people for as
-many. Each epoch is kept on disk (``unfinished.py``), so that a training that was interrupted can go
-on, to the same bytes.
+The validation set is whole people or, with fewer than four people, whole trials. It selects the
+number of epochs and the temperatures. Then a new network is trained on all people for that many
+epochs. Each epoch is saved (``resume.py``), so that an interrupted training can be resumed and ends
+with the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from mimamba.models.datasets.dataset import Dataset
-from mimamba.models.evaluation.candidates.recipe_candidates import limit_crop_length
 from mimamba.models.evaluation.checkpoint_scores import check_same_training
 from mimamba.models.evaluation.groups import (
     covers_labels,
@@ -34,24 +33,30 @@ from mimamba.models.fitting.model_card import make_header, model_card
 from mimamba.models.fitting.resume import ResumeStore, SelectedEpochs, TrainingState
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.training.scoring import fit_temperatures
-from mimamba.models.training.trainer import EpochSelection, Trainer, TrainingProgress, new_network
+from mimamba.models.training.trainer import (
+    EpochSelection,
+    Trainer,
+    TrainingProgress,
+    limit_crop_length,
+    new_network,
+)
 from mimamba.models.training.windowing import HopSequence, cut_hops
 
 MIN_PEOPLE = 4
-"""People, at least, of whom whole ones are held out; of fewer, trials are."""
-Phase: TypeAlias = Literal["choosing", "learning"]
-"""The epochs are chosen on a validation; then everybody is learnt from."""
+"""Minimum number of people for holding out whole people; with fewer, trials are held out."""
+Phase: TypeAlias = Literal["selection", "final"]
+"""Selection of the number of epochs on a validation set, then the final training on everyone."""
 
 
 class FittingError(Mismatch):
-    """A network cannot be trained on this; one clear line."""
+    """Data or options on which no network can be trained."""
 
 
 @dataclass(frozen=True)
 class FitProgress:
-    """Where it is after an epoch, one of ``epochs`` at most.
+    """Progress after an epoch, out of at most ``epochs``.
 
-    ``balanced_accuracy`` is of the validation; None once everybody is learnt from.
+    ``balanced_accuracy`` is that of the validation set; None in the final training.
     """
 
     phase: Phase
@@ -67,137 +72,140 @@ OnFitProgress: TypeAlias = Callable[[FitProgress], None]
 def fit(
     path: Path,
     dataset: Dataset,
-    order: TrainingJob,
+    job: TrainingJob,
     about: CheckpointDescription,
     resume: bool = False,
     on_epoch: OnFitProgress | None = None,
 ) -> Checkpoint:
-    """Train a checkpoint and write it, with its card beside it as ``.md``.
+    """Train a checkpoint and write it, with its model card beside it as ``.md``.
 
-    The same order gives the same file on the same processor, with as many threads and the same
-    release of torch; on a CUDA device, whose sums have no order, nearly the same.
+    The same job gives the same bytes on the same processor with the same number of threads and
+    release of torch. On a CUDA device, where the order of sums varies, nearly the same.
 
     Parameters
     ----------
     path
-        Of the checkpoint; what is kept of an unfinished training is beside it, as ``.training``.
-    dataset, order, about
-        What is learnt from, how, and what is said of it.
+        Path of the checkpoint; an unfinished training is saved beside it, as ``.training``.
+    dataset, job, about
+        Training data, settings, and the texts of the checkpoint.
     resume
-        Whether to go on with an unfinished training, or to begin one.
+        Resume an unfinished training instead of starting one.
     on_epoch
-        Called after each epoch, once it is kept.
+        Called after each epoch has been saved.
 
     Raises
     ------
     Mismatch
-        If the scores are of something else, there are too few people or trials, or too little
-        rest, or an unfinished training is in the way, absent, or another one.
+        If the scores belong to other data or another recipe; if there are too few people or trials,
+        or too little rest; or if an unfinished training is in the way, missing, or of another job.
     """
     if about.report is not None:
-        check_same_training(about.report, order.setting, order.recipe)
-    plain = msgspec.to_builtins(order)
-    unfinished = ResumeStore(path.with_suffix(".training"), plain)
-    kept = unfinished.open(resume)
-    setting, recipe = order.setting, order.recipe
+        check_same_training(about.report, job.setting, job.recipe)
+    plain = msgspec.to_builtins(job)
+    store = ResumeStore(path.with_suffix(".training"), plain)
+    saved = store.open(resume)
+    setting, recipe = job.setting, job.recipe
     sequences = [s for s in cut_hops(dataset, recipe.signal, setting.baseline) if len(s.windows)]
-    learn, choose = split_validation(sequences, recipe.training.seed)
-    fitting = ResumableFit(order, unfinished, on_epoch)
-    chosen = fitting.choose(learn, choose, kept)
-    network = fitting.learn(sequences, chosen, kept)
-    header = make_header(dataset, order, about, chosen)
+    train, validation = split_validation(sequences, recipe.training.seed)
+    run = ResumableFit(job, store, on_epoch)
+    selected = run.select_epochs(train, validation, saved)
+    network = run.train_final(sequences, selected, saved)
+    header = make_header(dataset, job, about, selected)
     checkpoint = save_checkpoint(path, header, network)
-    text = model_card(checkpoint, order, about, chosen)
+    text = model_card(checkpoint, job, about, selected)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
-    unfinished.discard()
+    store.discard()
     return checkpoint
 
 
 def split_validation(
     sequences: Sequence[HopSequence], seed: int
 ) -> tuple[list[HopSequence], list[HopSequence]]:
-    """What is learnt from and what is chosen by: no person in both, or with few people no trial.
+    """Split sequences into training and validation, by person or, with few people, by trial.
 
     Raises
     ------
     FittingError
-        If not every label can be in both.
+        If some label cannot be in both parts.
     """
     n_people = len({sequence.person for sequence in sequences})
-    units = person_groups(sequences) if n_people >= MIN_PEOPLE else trial_groups(sequences)
+    groups = person_groups(sequences) if n_people >= MIN_PEOPLE else trial_groups(sequences)
     rng = np.random.default_rng(seed)
-    chosen = np.array(hold_out_validation(units.counts, units.owner, rng), np.int64)
-    rest = np.setdiff1d(np.arange(len(units.owner)), chosen)
-    if not len(chosen) or not covers_labels(units, rest):
+    held_out = np.array(hold_out_validation(groups.counts, groups.owner, rng), np.int64)
+    rest = np.setdiff1d(np.arange(len(groups.owner)), held_out)
+    if not len(held_out) or not covers_labels(groups, rest):
         raise FittingError(
-            "trials of each label of several people, to learn from and to choose by",
+            "trials of every label for both training and validation",
             f"{len(sequences)} trials with a good signal of {n_people} people",
-            "bring more people, or more trials of each",
+            "add more people, or more trials of each",
         )
-    learn, choose = members(units, rest), members(units, chosen)
-    return [sequences[i] for i in learn], [sequences[i] for i in choose]
+    train, validation = members(groups, rest), members(groups, held_out)
+    return [sequences[i] for i in train], [sequences[i] for i in validation]
 
 
 class ResumableFit:
-    """Both phases of one order, each epoch kept."""
+    """Both phases of one training job, saved after each epoch."""
 
     def __init__(
-        self, order: TrainingJob, unfinished: ResumeStore, on_epoch: OnFitProgress | None
+        self, job: TrainingJob, store: ResumeStore, on_epoch: OnFitProgress | None
     ) -> None:
-        self._order, self._unfinished, self._on_epoch = order, unfinished, on_epoch
-        self._outputs: Mapping[str, Sequence[str]] = order.setting.outputs
+        self._job, self._store, self._on_epoch = job, store, on_epoch
+        self._outputs: Mapping[str, Sequence[str]] = job.setting.outputs
 
-    def choose(
+    def select_epochs(
         self,
-        learn: Sequence[HopSequence],
+        train: Sequence[HopSequence],
         validation: Sequence[HopSequence],
-        kept: TrainingState | None,
+        saved: TrainingState | None,
     ) -> SelectedEpochs:
-        """Train until the validation gets no better; raises FittingError if it never was good."""
-        if kept is not None and kept.facts.chosen is not None:
-            return kept.facts.chosen
-        choice = EpochSelection(self._training(learn), validation)
-        if kept is not None:
-            kept.restore_choice(choice)
+        """Train until the validation stops improving; raises FittingError if it diverges."""
+        if saved is not None and saved.facts.chosen is not None:
+            return saved.facts.chosen
+        selection = EpochSelection(self._trainer(train), validation)
+        if saved is not None:
+            saved.restore_selection(selection)
 
-        def keep(progress: TrainingProgress) -> None:
-            self._unfinished.keep_choice(choice)
+        def save(progress: TrainingProgress) -> None:
+            self._store.save_selection(selection)
             accuracy = progress.validation.balanced_accuracy
-            self._tell("choosing", progress.epoch, progress.epochs, progress.loss, accuracy)
+            self._report("selection", progress.epoch, progress.epochs, progress.loss, accuracy)
 
-        choice.run(keep)
-        if not choice.best_epoch:
+        selection.run(save)
+        if not selection.best_epoch:
             raise _diverged()
-        network, r = choice.training.network, self._order.recipe.r
+        network, r = selection.trainer.network, self._job.recipe.r
         return SelectedEpochs(
-            choice.best_epoch, fit_temperatures(network, self._outputs, validation, r)
+            selection.best_epoch, fit_temperatures(network, self._outputs, validation, r)
         )
 
-    def learn(
-        self, sequences: Sequence[HopSequence], chosen: SelectedEpochs, kept: TrainingState | None
+    def train_final(
+        self,
+        sequences: Sequence[HopSequence],
+        selected: SelectedEpochs,
+        saved: TrainingState | None,
     ) -> MSiMamba:
-        """Train a new network for as many epochs as were chosen."""
-        training = self._training(sequences)
-        if kept is not None and kept.facts.chosen is not None:
-            kept.restore(training)
-        while training.epoch < chosen.epochs:
-            loss = training.run_epoch()
+        """Train a new network for the selected number of epochs."""
+        trainer = self._trainer(sequences)
+        if saved is not None and saved.facts.chosen is not None:
+            saved.restore(trainer)
+        while trainer.epoch < selected.epochs:
+            loss = trainer.run_epoch()
             if not math.isfinite(loss):
                 raise _diverged()
-            self._unfinished.keep(training, chosen)
-            self._tell("learning", training.epoch, chosen.epochs, loss, None)
-        return training.result
+            self._store.save(trainer, selected)
+            self._report("final", trainer.epoch, selected.epochs, loss, None)
+        return trainer.result
 
-    def _training(self, sequences: Sequence[HopSequence]) -> Trainer:
-        recipe = self._order.recipe
+    def _trainer(self, sequences: Sequence[HopSequence]) -> Trainer:
+        recipe = self._job.recipe
         network = new_network(recipe.architecture, recipe.training.seed)
         sizes = [len(labels) for labels in self._outputs.values()]
         config = limit_crop_length(
             recipe.training, max(len(sequence.windows) for sequence in sequences)
         )
-        return Trainer(network.to(self._order.device), sizes, sequences, recipe.r, config)
+        return Trainer(network.to(self._job.device), sizes, sequences, recipe.r, config)
 
-    def _tell(
+    def _report(
         self, phase: Phase, epoch: int, epochs: int, loss: float, accuracy: float | None
     ) -> None:
         if self._on_epoch is not None:
@@ -206,5 +214,5 @@ class ResumableFit:
 
 def _diverged() -> FittingError:
     return FittingError(
-        "a loss that is a number", "none", "train another recipe, or with another seed"
+        "a finite training loss", "one that diverged", "try another recipe or another seed"
     )

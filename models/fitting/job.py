@@ -1,4 +1,4 @@
-"""What is to be trained, and what is said of it."""
+"""Training job: the data, the recipe and the texts of the checkpoint to train."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mimamba.models.training.recipes import Recipe
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """All that the weights hang on.
+    """Everything that determines the weights.
 
     Parameters
     ----------
     setting
-        The data.
+        Fingerprint of the data.
     recipe
-        Fitted to the data, its seed chosen.
+        Recipe adapted to the data, including the seed.
     device
         ``cpu`` or ``cuda``.
     """
@@ -32,26 +32,26 @@ class TrainingJob:
     def of(
         cls, dataset: Dataset, recipe: Recipe, baseline: float, device: str = "cpu"
     ) -> TrainingJob:
-        """The order for a data set, of a recipe as it is listed."""
+        """Make the job of training a named recipe on a data set."""
         setting = DataFingerprint.of(dataset, baseline)
         n_outputs = sum(map(len, setting.outputs.values()))
-        return cls(setting, recipe.fitted(setting.electrodes, n_outputs), device)
+        return cls(setting, recipe.adapted(setting.electrodes, n_outputs), device)
 
 
 @dataclass(frozen=True)
 class CheckpointDescription:
-    """What a checkpoint says besides.
+    """Texts and scores that a checkpoint carries in addition to its weights.
 
     Parameters
     ----------
     name
-        What a person calls it.
+        Name of the checkpoint.
     licence
-        Of the weights.
+        Licence of the weights.
     command, evaluation
-        What makes it again, and what evaluates it.
+        Command lines that train it again and that evaluate it.
     report
-        How it was evaluated; None where it was not.
+        Report of its evaluation, or None.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a checkpoint that was trained on people says of itself: its header, and its card."""
+"""Header and model card of a checkpoint trained on a data set."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NOT_EVALUATED = "It was not evaluated: how good it is, nobody knows."
 
 
 def make_header(
-    dataset: Dataset, order: TrainingJob, about: CheckpointDescription, chosen: SelectedEpochs
+    dataset: Dataset, job: TrainingJob, about: CheckpointDescription, selected: SelectedEpochs
 ) -> CheckpointHeader:
-    """Of what was trained."""
-    setting, recipe = order.setting, order.recipe
+    """Make the header of a trained checkpoint."""
+    setting, recipe = job.setting, job.recipe
     scores = scores_of(about.report, recipe) if about.report else {}
     return CheckpointHeader(
         name=about.name,
@@ -29,7 +29,7 @@ def make_header(
         signal=recipe.signal,
         r=recipe.r,
         outputs=setting.outputs,
-        temperature=chosen.temperature,
+        temperature=selected.temperature,
         trained_on=(
             f"{dataset.source} ({len(dataset.trials)} trials of {len(dataset.people)} people)"
         ),
@@ -41,7 +41,10 @@ def make_header(
 
 
 def _notice(setting: DataFingerprint, scores: Mapping[str, float]) -> str:
-    """What a person must be told before they believe a prediction."""
+    """Return the notice to show with every prediction: the accuracy on unseen people.
+
+    The notice is part of the checkpoint's bytes, so its wording stays the same.
+    """
     if not scores:
         return NOT_EVALUATED
     found = {name: scores.get(f"subject/{name}/balanced_accuracy") for name in setting.outputs}
@@ -56,11 +59,11 @@ def _notice(setting: DataFingerprint, scores: Mapping[str, float]) -> str:
 
 
 def model_card(
-    checkpoint: Checkpoint, order: TrainingJob, about: CheckpointDescription, chosen: SelectedEpochs
+    checkpoint: Checkpoint, job: TrainingJob, about: CheckpointDescription, selected: SelectedEpochs
 ) -> str:
-    """The model card."""
+    """Return the model card as Markdown."""
     outputs = " and ".join(f"{k} ({', '.join(v)})" for k, v in checkpoint.outputs.items())
-    setting, training = order.setting, order.recipe.training
+    setting, training = job.setting, job.recipe.training
     met = ", ".join(
         f"{e.electrode} by {e.channel}" + (f" ({e.distance_mm:.0f} mm away)" * (e.distance_mm > 0))
         for e in setting.montage
@@ -71,8 +74,8 @@ def model_card(
         checkpoint,
         f"Electrodes: {met}",
         f"Baseline: {rest}",
-        f"Recipe: {order.recipe.name}, seed {training.seed}, epochs {chosen.epochs} of at most "
-        f"{training.epochs}, on {order.device}",
+        f"Recipe: {job.recipe.name}, seed {training.seed}, epochs {selected.epochs} of at most "
+        f"{training.epochs}, on {job.device}",
         f"Temperature: {temperature}",
     )
     scores = to_markdown(about.report) if about.report else _unevaluated(about)
@@ -90,13 +93,13 @@ MS-iMamba for {", ".join(checkpoint.montage)}: {outputs}.
 
 {scores}
 
-## Made by
+## Made with
 
     {about.command}
 """
 
 
 def _unevaluated(about: CheckpointDescription) -> str:
-    return f"""It was not evaluated. This does it, and `--scores` then puts the scores here:
+    return f"""It was not evaluated. Evaluate it with this command, then train with `--scores`:
 
     {about.evaluation}"""

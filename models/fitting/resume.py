@@ -1,8 +1,8 @@
-"""A training that is not finished, kept in a folder at every epoch so that it can go on.
+"""State of an unfinished training, saved after every epoch so that it can be resumed.
 
 The folder holds one safetensors file, whose metadata has one key, ``mimamba``, a JSON object. It is
-written whole or not at all, and nothing in it is ever executed. All that the next epoch hangs on is
-there, so a training that was interrupted ends with the same bytes as one that was not.
+replaced atomically, and nothing in it is ever executed. It contains everything that the next epoch
+depends on, so a resumed training ends with the same bytes as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from mimamba.models.training.trainer import EpochSelection, Trainer
 
 FILE = "state.safetensors"
 ADAMW_STATE = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW remembers of each weight."""
+"""State that AdamW keeps for each weight."""
 
 
 class ResumeError(Mismatch):
-    """An unfinished training is in the way, absent, damaged, or another one; one clear line."""
+    """Unfinished training that is in the way, missing, damaged, or of another job."""
 
 
 @dataclass(frozen=True)
 class SelectedEpochs:
-    """What a validation chose: for how many epochs to train, and each output's temperature."""
+    """Result of the validation: the number of epochs, and each output's temperature."""
 
     epochs: int
     temperature: dict[str, float]
@@ -43,20 +43,20 @@ class SelectedEpochs:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFacts:
-    """What is no array.
+    """Values of the saved state that are not arrays.
 
     Parameters
     ----------
     plan
-        All that the weights hang on, as plain values.
+        The job, as plain values.
     epoch
-        How far it is.
+        Number of finished epochs.
     rng
-        The state of numpy's generator.
+        State of numpy's generator.
     best, best_epoch
-        While the epochs are being chosen: the lowest validation loss, and its epoch.
+        Lowest validation loss so far and its epoch, while the number of epochs is selected.
     chosen
-        Once they are, and a new network learns.
+        The selected epochs, once a new network is trained on everyone.
     """
 
     plan: dict[str, object]
@@ -69,43 +69,43 @@ class TrainingFacts:
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """What a file holds."""
+    """Content of a saved file."""
 
     facts: TrainingFacts
     tensors: dict[str, Tensor]
 
-    def restore(self, training: Trainer) -> None:
-        """Set a training, made with the same plan, to where it was."""
+    def restore(self, trainer: Trainer) -> None:
+        """Restore a trainer made for the same job."""
         tensors, facts = self.tensors, self.facts
-        training.epoch = facts.epoch
-        training.rng.bit_generator.state = facts.rng
-        training.generator_state = tensors["generator"]
-        training.network.load_state_dict(_under("weights", tensors))
-        if training.averaged is not None:
-            training.averaged.load_state_dict(_under("averaged", tensors))
+        trainer.epoch = facts.epoch
+        trainer.rng.bit_generator.state = facts.rng
+        trainer.generator_state = tensors["generator"]
+        trainer.network.load_state_dict(_under("weights", tensors))
+        if trainer.averaged is not None:
+            trainer.averaged.load_state_dict(_under("averaged", tensors))
         for moment in ADAMW_STATE:
             found = _under(moment, tensors)
-            for name, weight in training.network.named_parameters():
+            for name, weight in trainer.network.named_parameters():
                 if name in found:
                     place = "cpu" if moment == "step" else weight.device
-                    training.optimiser.state[weight][moment] = found[name].to(place)
+                    trainer.optimiser.state[weight][moment] = found[name].to(place)
 
-    def restore_choice(self, choice: EpochSelection) -> None:
-        """Set a choice, with its training, to where it was."""
-        self.restore(choice.training)
-        choice.best, choice.best_epoch = self.facts.best, self.facts.best_epoch
-        choice.weights = _under("best", self.tensors)
+    def restore_selection(self, selection: EpochSelection) -> None:
+        """Restore a selection and its trainer."""
+        self.restore(selection.trainer)
+        selection.best, selection.best_epoch = self.facts.best, self.facts.best_epoch
+        selection.weights = _under("best", self.tensors)
 
 
 class ResumeStore:
-    """The folder of one training.
+    """Folder with the saved state of one training.
 
     Parameters
     ----------
     folder
-        Made when the first epoch is kept.
+        Created with the first saved epoch.
     plan
-        All that the weights hang on, as plain values: a file of another plan is refused.
+        The job as plain values; a file saved for another job is refused.
     """
 
     def __init__(self, folder: Path, plan: Mapping[str, object]) -> None:
@@ -114,40 +114,40 @@ class ResumeStore:
         self._path = folder / FILE
 
     def open(self, resume: bool) -> TrainingState | None:
-        """What is kept, if it is to go on; None at the beginning.
+        """Return the saved state to resume from, or None for a new training.
 
         Raises
         ------
         ResumeError
-            If there is something and it is not to go on, or the other way round; if it is damaged,
-            or of another plan.
+            If there is a saved state but ``resume`` is false, or the other way round; if it is
+            damaged, or of another job.
         """
         there = self._path.exists()
         if there and not resume:
             raise ResumeError(
-                "to begin a training",
-                f"an unfinished one in {self.folder}",
-                "go on with it by --resume, or delete that folder",
+                "no unfinished training of this checkpoint",
+                f"one in {self.folder}",
+                "resume it with --resume, or delete that folder",
             )
         if resume and not there:
             raise ResumeError(
-                "a training to resume", f"none in {self.folder}", "leave out --resume"
+                "an unfinished training to resume", f"none in {self.folder}", "leave out --resume"
             )
         return self._load() if there else None
 
-    def keep_choice(self, choice: EpochSelection) -> None:
-        """Keep a choice, with its training, after an epoch; raises ResumeError."""
-        facts = self._facts(choice.training)
-        facts = replace(facts, best=choice.best, best_epoch=choice.best_epoch)
-        self._write(facts, _tensors(choice.training) | _named("best", choice.weights))
+    def save_selection(self, selection: EpochSelection) -> None:
+        """Save a selection and its trainer after an epoch; raises ResumeError."""
+        facts = self._facts(selection.trainer)
+        facts = replace(facts, best=selection.best, best_epoch=selection.best_epoch)
+        self._write(facts, _tensors(selection.trainer) | _named("best", selection.weights))
 
-    def keep(self, training: Trainer, chosen: SelectedEpochs) -> None:
-        """Keep a training for as many epochs as were chosen, after one; raises ResumeError."""
-        self._write(replace(self._facts(training), chosen=chosen), _tensors(training))
+    def save(self, trainer: Trainer, chosen: SelectedEpochs) -> None:
+        """Save the final training after an epoch; raises ResumeError."""
+        self._write(replace(self._facts(trainer), chosen=chosen), _tensors(trainer))
 
-    def _facts(self, training: Trainer) -> TrainingFacts:
-        state = dict(training.rng.bit_generator.state)
-        return TrainingFacts(plan=self._plan, epoch=training.epoch, rng=state)
+    def _facts(self, trainer: Trainer) -> TrainingFacts:
+        state = dict(trainer.rng.bit_generator.state)
+        return TrainingFacts(plan=self._plan, epoch=trainer.epoch, rng=state)
 
     def _write(self, facts: TrainingFacts, tensors: dict[str, Tensor]) -> None:
         text = json.dumps(asdict(facts))
@@ -157,19 +157,19 @@ class ResumeStore:
             _replace(self._path, content)
         except OSError as error:
             raise ResumeError(
-                f"to keep the training in {self.folder}",
-                error.strerror or str(error),
-                "make room, then go on with --resume",
+                f"a writable folder {self.folder} for the unfinished training",
+                f"the error: {error.strerror or error}",
+                "free some disk space, then continue with --resume",
             ) from error
 
     def discard(self) -> None:
-        """Delete what is kept, once its training is finished; whatever else is there stays."""
+        """Delete the saved state of a finished training; other files in the folder stay."""
         self._path.unlink(missing_ok=True)
-        with suppress(OSError):  # it is not empty
+        with suppress(OSError):  # the folder is not empty
             self.folder.rmdir()
 
     def _load(self) -> TrainingState:
-        remedy = f"delete {self.folder} and begin anew"
+        remedy = f"delete {self.folder} and start the training again"
         try:
             content = self._path.read_bytes()
             tensors = safetensors.torch.load(content)
@@ -178,25 +178,27 @@ class ResumeStore:
             facts = msgspec.convert(json.loads(text), type=TrainingFacts)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ResumeError(
-                f"an unfinished training in {self._path}", one_line(str(error)), remedy
+                f"an unfinished training in {self._path}",
+                f"a damaged file ({one_line(str(error))})",
+                remedy,
             ) from error
         differing = list(_differing(facts.plan, self._plan))
         if differing:
             raise ResumeError(
-                f"to go on as the training in {self.folder} was begun",
+                f"the options that the training in {self.folder} was started with",
                 f"{'; '.join(differing[:3])}",
-                f"give the options that it was begun with, or {remedy}",
+                f"give the same options, or {remedy}",
             )
         return TrainingState(facts, tensors)
 
 
-def _tensors(training: Trainer) -> dict[str, Tensor]:
-    tensors = {"generator": training.generator_state}
-    tensors |= _named("weights", training.network.state_dict())
-    if training.averaged is not None:
-        tensors |= _named("averaged", training.averaged.state_dict())
-    state = training.optimiser.state
-    weights = [(name, w) for name, w in training.network.named_parameters() if w in state]
+def _tensors(trainer: Trainer) -> dict[str, Tensor]:
+    tensors = {"generator": trainer.generator_state}
+    tensors |= _named("weights", trainer.network.state_dict())
+    if trainer.averaged is not None:
+        tensors |= _named("averaged", trainer.averaged.state_dict())
+    state = trainer.optimiser.state
+    weights = [(name, w) for name, w in trainer.network.named_parameters() if w in state]
     for moment in ADAMW_STATE:
         tensors |= _named(moment, {name: state[weight][moment] for name, weight in weights})
     return tensors
@@ -207,13 +209,13 @@ def _named(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _under(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of one kind, by their names without it."""
+    """Return the tensors of one kind, by name without the prefix."""
     start = f"{kind}."
     return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
 
 
 def _differing(was: object, now: object, name: str = "") -> Iterator[str]:
-    """What differs between two plans, in words."""
+    """List the differences between two plans in words."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in [*was, *(now.keys() - was.keys())]:
             yield from _differing(was.get(key), now.get(key), f"{name}.{key}".removeprefix("."))
@@ -222,7 +224,7 @@ def _differing(was: object, now: object, name: str = "") -> Iterator[str]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave the old one."""
+    """Replace a file atomically."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         file.write(content)

@@ -1,1 +1,1 @@
-"""The training loop and what feeds it."""
+"""Training loop of the network, with recipes, windowing, batches, augmentation and loss."""

@@ -1,4 +1,4 @@
-"""What training changes about the windows that it shows, so that people's own traits teach less."""
+"""Augmentation of windows during training, so that personal traits are learnt less."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Labels = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Drawn anew for each sequence; the default changes nothing.
+    """Settings of the augmentation, applied to each crop; the default changes nothing.
 
     Parameters
     ----------
     mixing
-        Share of the sequences that are mixed with another one of the same labels, so that it seems
-        to come from a person who does not exist. Powers add up as those of two sources do, of which
-        none is louder over its whole trial. Only trials whose labels never change are mixed.
+        Share of the crops (0 to 1) that are mixed with a crop of the same labels, as if recorded
+        from a person who does not exist. The powers add up as those of two independent sources, and
+        both trials are scaled to the same loudness first. Only trials with constant labels are
+        mixed.
     mirror
-        The channels' places when left and right are swapped, as half of the sequences then are;
-        empty for never.
+        Channel order with left and right swapped, applied to half of the crops; empty for never.
     """
 
     mixing: float = 0.0
@@ -37,7 +37,7 @@ NO_AUGMENTATION = Augmentation()
 
 
 class Augmenter:
-    """Augments sequences of these sequences."""
+    """Augmenter of crops of the given hop sequences."""
 
     def __init__(
         self, config: Augmentation, sequences: Sequence[HopSequence], rng: np.random.Generator
@@ -52,7 +52,7 @@ class Augmenter:
                 self._alike.setdefault(labels, []).append(sequence)
 
     def draw(self, sequence: HopSequence, hops: slice) -> Windows:
-        """Some windows of a sequence, (n_hops, n_channels, n_times) µV, as they are shown now."""
+        """Return the augmented windows of some hops, (n_hops, n_channels, n_times) in µV."""
         windows = sequence.windows[hops]
         if self._config.mixing and self._rng.random() < self._config.mixing:
             windows = self._mixed(windows, sequence)
@@ -76,7 +76,7 @@ class Augmenter:
         return mixed
 
     def _constant(self, sequence: HopSequence) -> Labels | None:
-        """The labels of a sequence where they never change."""
+        """Return the labels of a sequence, or None if they change."""
         if id(sequence) not in self._labels:
             first = sequence.labels[0]
             constant = (sequence.labels == first).all()
@@ -84,7 +84,7 @@ class Augmenter:
         return self._labels[id(sequence)]
 
     def _loudness(self, sequence: HopSequence) -> Windows:
-        """(n_channels, 1), the deviation over the whole sequence, µV."""
+        """Return the RMS of each channel over the whole sequence, (n_channels, 1) in µV."""
         if id(sequence) not in self._loud:
             square = np.square(sequence.windows).mean((0, 2), dtype=np.float64)
             self._loud[id(sequence)] = np.sqrt(square)[:, None].clip(1e-3).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Sequences of hops out of sequences, as the network takes them.
+"""Batches of crops of hop sequences, in the network's input format.
 
-Letters: B sequences, S hops, C channels, L samples in a window.
+Shapes: B crops, S hops, C channels, L samples in a window.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mimamba.models.training.loss import PADDING
 from mimamba.models.training.windowing import HopSequence
 
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""Windows (B, S, C, L), gates (B, S), labels (B, S, n_heads) that are -1 where padded."""
+"""Windows (B, S, C, L) in µV, gates (B, S), and labels (B, S, n_heads), -1 where padded."""
 
 
 def shuffled_batches(
@@ -28,10 +28,10 @@ def shuffled_batches(
     augmenter: Augmenter,
     rng: np.random.Generator,
 ) -> Iterator[Batch]:
-    """Cut every sequence into sequences of one length, from a random place on, and mix them.
+    """Cut every sequence into crops of ``n_hops``, from a random offset, in shuffled batches.
 
-    What lies before that place is a shorter sequence of its own: how a trial begins, with nothing
-    remembered, is to be learnt as well. The gates are 0 or 1.
+    The hops before the offset are a shorter crop, so that the start of a trial, with an empty
+    state, is learnt as well. Gates are 0 after a restart and 1 elsewhere.
     """
     places = [
         (sequence, slice(max(first, 0), first + n_hops))
@@ -46,7 +46,7 @@ def shuffled_batches(
 
 
 def parallel_batch(sequences: Sequence[HopSequence], first: int, n_hops: int) -> Batch:
-    """The same hops of each sequence."""
+    """Return the same hops of each sequence as one batch."""
     windows = [sequence.windows[first : first + n_hops] for sequence in sequences]
     return _stack(windows, sequences, [first] * len(sequences), n_hops)
 
@@ -57,7 +57,7 @@ def _stack(
     firsts: Sequence[int],
     n_hops: int,
 ) -> Batch:
-    """Pad parts of sequences to one length."""
+    """Pad crops to one length and stack them."""
     n_channels, n_times = sequences[0].windows.shape[1:]
     windows = torch.zeros(len(sequences), n_hops, n_channels, n_times)
     gates = torch.zeros(len(sequences), n_hops)

@@ -1,4 +1,4 @@
-"""Which data a network learns from, or is judged on: enough to tell whether two are the same."""
+"""Fingerprint of a data set, to check that training and evaluation used the same data."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mimamba.models.signal.montage import Electrode
 
 @dataclass(frozen=True)
 class DataFingerprint:
-    """A data set as it was opened, and the rest that its windows are aligned by.
+    """Identity of a data set as it was opened, with the length of the baseline.
 
     Parameters
     ----------
     dataset
-        Its name.
+        Name of the data set.
     people
-        Everybody who has a trial.
+        Everyone who has a trial.
     outputs
-        With their labels.
+        Labels by output.
     montage
-        The electrodes, and the channels that stand for them.
+        The electrodes and the channels used for them.
     baseline
-        Seconds of each person's rest; 0 for none.
+        Seconds of each person's rest used for alignment; 0 for none.
     sha256
-        Of every trial's samples and labels, in hexadecimal digits.
+        SHA-256 of all samples and labels, hexadecimal.
     """
 
     dataset: str
@@ -41,7 +41,7 @@ class DataFingerprint:
 
     @classmethod
     def of(cls, dataset: Dataset, baseline: float) -> DataFingerprint:
-        """The setting of a data set."""
+        """Compute the fingerprint of a data set."""
         return cls(
             dataset.name,
             dataset.people,
@@ -53,17 +53,20 @@ class DataFingerprint:
 
     @property
     def electrodes(self) -> tuple[str, ...]:
-        """The montage's own names."""
+        """Names of the montage's electrodes."""
         return tuple(electrode.electrode for electrode in self.montage)
 
     def check_same(self, other: DataFingerprint, what: str, remedy: str) -> None:
-        """Raise Mismatch where another, found in ``what``, is not the same; it tells how."""
+        """Raise Mismatch if the fingerprint found in ``what`` differs, naming the first difference.
+
+        ``remedy`` is the last sentence of the error.
+        """
         pairs = (
             ("the data set", self.dataset, other.dataset),
             ("people", ", ".join(self.people), ", ".join(other.people)),
-            ("outputs", _said(self), _said(other)),
-            ("electrodes", _met(self), _met(other)),
-            ("a baseline", f"{self.baseline:g} s", f"{other.baseline:g} s"),
+            ("outputs", _list_outputs(self), _list_outputs(other)),
+            ("electrodes", _list_electrodes(self), _list_electrodes(other)),
+            ("a baseline of", f"{self.baseline:g} s", f"{other.baseline:g} s"),
             ("samples and labels with SHA-256", self.sha256, other.sha256),
         )
         for name, wanted, found in pairs:
@@ -71,16 +74,16 @@ class DataFingerprint:
                 raise Mismatch(f"{name} {wanted} in {what}", found, remedy)
 
 
-def _said(setting: DataFingerprint) -> str:
-    return ", ".join(f"{name} ({', '.join(v)})" for name, v in setting.outputs.items())
+def _list_outputs(data: DataFingerprint) -> str:
+    return ", ".join(f"{name} ({', '.join(v)})" for name, v in data.outputs.items())
 
 
-def _met(setting: DataFingerprint) -> str:
-    return ", ".join(f"{e.channel} for {e.electrode}" for e in setting.montage)
+def _list_electrodes(data: DataFingerprint) -> str:
+    return ", ".join(f"{e.channel} for {e.electrode}" for e in data.montage)
 
 
 def _sha256(dataset: Dataset, baseline: float) -> str:
-    """Of what is learnt from; rest counts where it is made use of."""
+    """Hash the trials, and the rest if a baseline is used."""
     digest = hashlib.sha256(repr((dataset.info.sfreq, dataset.info.ch_names)).encode())
     rest = sorted(dataset.rest.items()) if baseline else []
     for trial in (*dataset.trials, *(trial for _, trial in rest)):

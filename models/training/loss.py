@@ -1,4 +1,4 @@
-"""The loss over hops and heads, the labels' weights in it, and the temperature that it fits."""
+"""Cross-entropy over hops and outputs, label weights, and temperature scaling."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from mimamba.models.training.windowing import HopSequence
 
 PADDING = -1
-"""The label of a hop past a sequence's end: not learnt from."""
+"""Label of a padded hop, ignored by the loss."""
 
 
 def label_weights(sequences: Sequence[HopSequence], sizes: Sequence[int]) -> list[Tensor]:
-    """Weigh each label of each output by the inverse of its share; 0 where it does not occur."""
+    """Return each label's weight, the inverse of its share; 0 if it does not occur.
+
+    ``sizes`` are the numbers of labels per output; one tensor (n_labels,) is returned for each.
+    """
     labels = np.concatenate([sequence.labels for sequence in sequences])
     counts = [np.bincount(k, minlength=n) for k, n in zip(labels.T, sizes, strict=True)]
     return [torch.tensor((n > 0) * n.sum() / np.maximum(n, 1)).float() for n in counts]
@@ -29,9 +32,18 @@ def cross_entropy(
     sizes: Sequence[int],
     weights: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """Mean over hops and heads: logits (..., n_outputs), labels (..., n_heads).
+    """Return the mean cross-entropy in nats over hops and outputs.
 
-    With weights, one per label of each head, the mean over hops is weighed by their labels'.
+    Parameters
+    ----------
+    logits
+        (..., n_outputs), the labels of all outputs side by side.
+    labels
+        (..., n_heads), one label index per output; ``PADDING`` is ignored.
+    sizes
+        Number of labels of each output.
+    weights
+        Label weights for each output; the mean over hops is weighted by them.
     """
     each = [w.to(logits.device) for w in weights] if weights else [None] * len(sizes)
     heads = zip(torch.split(logits, list(sizes), dim=-1), labels.unbind(-1), each, strict=True)
@@ -43,9 +55,10 @@ def cross_entropy(
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Find the temperature that makes one output's logits (n, n_labels) likeliest.
+    """Fit the temperature that maximises the likelihood of ``labels`` (n,) under one output.
 
-    After Guo et al., "On Calibration of Modern Neural Networks" (arXiv 1706.04599).
+    ``logits`` are (n, n_labels). Source: Guo et al., "On Calibration of Modern Neural Networks"
+    (arXiv 1706.04599).
     """
 
     def loss(log_t: float) -> float:

@@ -1,7 +1,7 @@
-"""Recipes: an architecture, its signal and its training under one name.
+"""Named recipes: an architecture with its signal and training settings.
 
-``paper`` is the network as the paper has it, as far as that is public. ``spectral`` is ours: it
-embeds log power instead of samples, and its head sees only what the recurrence has gathered.
+``paper`` follows the MS-iMamba paper as far as it is published. ``spectral`` is ours: it embeds log
+power instead of samples, and its head sees only the state of the recurrence.
 """
 
 from __future__ import annotations
@@ -20,10 +20,19 @@ from mimamba.models.training.trainer import TrainingConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a network is made of but the data.
+    """Everything needed to train a network except the data.
 
-    The number of channels and of outputs, and which channels are each other's mirror, are the
-    data's: ``fitted`` fills them in.
+    ``adapted`` fills in what depends on the data: the numbers of channels and outputs, and the
+    left-right mirror of the montage.
+
+    Parameters
+    ----------
+    name
+        Name on the command line and in reports.
+    architecture, signal, training
+        Settings of the network, the preprocessing and the training loop.
+    r
+        Gate of the carried state per hop: 0 forgets it, 1 keeps all of it.
     """
 
     name: str
@@ -32,8 +41,8 @@ class Recipe:
     training: TrainingConfig
     r: float
 
-    def fitted(self, montage: Sequence[str], n_outputs: int) -> Recipe:
-        """The same recipe for a montage and so many labels over all outputs."""
+    def adapted(self, montage: Sequence[str], n_outputs: int) -> Recipe:
+        """Return the recipe for a montage and the number of labels over all outputs."""
         training = self.training
         if training.augmentation.mirror:
             augmentation = replace(training.augmentation, mirror=mirrored(montage))
@@ -58,7 +67,7 @@ SPECTRAL = Recipe(
     "spectral",
     MSiMambaConfig(
         n_times=512,
-        n_scales=2,  # of the multi-scale block, for the ablation that puts it in
+        n_scales=2,  # of the multi-scale block, used only by the ablation that adds it
         kernels=(1, 3),
         hidden=8,
         mstb=False,
@@ -93,21 +102,22 @@ RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
 
 
 class RecipeError(Mismatch):
-    """There is no such recipe."""
+    """Unknown recipe name."""
 
 
 def find_recipe(name: str) -> Recipe:
-    """A recipe by its name; raises RecipeError."""
+    """Return a recipe by name; raises RecipeError."""
     if name not in RECIPES:
-        raise RecipeError("a recipe", name, f"choose among {', '.join(RECIPES)}")
+        raise RecipeError("the name of a recipe", name, f"choose one of {', '.join(RECIPES)}")
     return RECIPES[name]
 
 
 def ablations(recipe: Recipe) -> list[Recipe]:
-    """The recipe with one part left out: the multi-scale block (or put in, where it has none),
-    the recurrence, the carried state.
+    """Return variants of a recipe with one part changed.
 
-    The last is trained window by window alone, so that it is as good at that as it can be.
+    The multi-scale block is removed (or added if the recipe has none), the recurrence is removed,
+    or the state is never carried. The last is trained on single windows only, so that it is as good
+    at them as it can be.
     """
     a, training = recipe.architecture, recipe.training
     other = replace(a, mstb=not a.mstb)
@@ -115,7 +125,7 @@ def ablations(recipe: Recipe) -> list[Recipe]:
     if a.mixer != "none":
         bare = replace(a, mixer="none")
         found.append(replace(recipe, name="no iMamba", architecture=bare, r=0.0))
-    if recipe.r > 0:  # what sees only its memory needs a way past it to judge a single window
+    if recipe.r > 0:  # the "memory" mixer sees only the state, which single windows do not have
         plain = replace(a, mixer="mamba") if a.mixer == "memory" else a
         alone = replace(training, carried=0.0)
         found.append(

@@ -1,4 +1,4 @@
-"""What a network says of whole sequences, and how good that is."""
+"""Predictions of a network on whole hop sequences, and their scores."""
 
 from __future__ import annotations
 
@@ -16,30 +16,36 @@ from mimamba.models.training.loss import cross_entropy, fit_temperature
 from mimamba.models.training.windowing import HopSequence
 
 CHUNK_HOPS = 64
-"""Hops that are scanned at once; it bounds the memory and changes nothing else."""
+"""Hops per scan. It limits memory and does not change the result."""
 
 
 @dataclass(frozen=True)
 class SequenceScores:
-    """Mean cross-entropy, nats, and the balanced accuracy of each head, in the outputs' order."""
+    """Mean cross-entropy in nats, and the balanced accuracy of each output in order."""
 
     loss: float
     accuracies: tuple[float, ...]
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean over the heads."""
+        """Mean over the outputs."""
         return float(np.mean(self.accuracies))
 
 
 def balanced_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Mean over the labels that occur of the share that is found; 0.5 is chance for two."""
+    """Return the mean recall of the labels that occur; chance is 0.5 for two labels.
+
+    Both arrays are (n,), label indices.
+    """
     return float(np.mean([(predicted[labels == k] == k).mean() for k in np.unique(labels)]))
 
 
 @torch.inference_mode()
 def sequence_logits(network: MSiMamba, sequences: Sequence[HopSequence], r: float) -> list[Tensor]:
-    """Logits (n_hops, n_outputs) of each whole sequence, all of them side by side, on the CPU."""
+    """Return the logits (n_hops, n_outputs) of each whole sequence, on the CPU.
+
+    ``r`` is the gate of the carried state. All sequences are scanned in parallel.
+    """
     lengths = [len(sequence.windows) for sequence in sequences]
     device = network.device
     states = network.initial_states(len(sequences))
@@ -60,7 +66,7 @@ def score_network(
     r: float,
     weights: Sequence[Tensor] | None = None,
 ) -> SequenceScores:
-    """Score whole sequences, each from a fresh state; the network is left in eval mode."""
+    """Score whole sequences, each from an empty state; leaves the network in eval mode."""
     network.eval()
     return score_logits(sequence_logits(network, sequences, r), sequences, sizes, weights)
 
@@ -71,7 +77,7 @@ def score_logits(
     sizes: Sequence[int],
     weights: Sequence[Tensor] | None = None,
 ) -> SequenceScores:
-    """Score logits (n_hops, n_outputs) of each sequence; sizes are the heads' numbers of labels."""
+    """Score the logits (n_hops, n_outputs) of each sequence; ``sizes`` are labels per output."""
     whole = torch.cat(list(logits))
     labels = np.concatenate([sequence.labels for sequence in sequences])
     loss = float(cross_entropy(whole, torch.from_numpy(labels), sizes, weights))
@@ -85,7 +91,7 @@ def fit_temperatures(
     sequences: Sequence[HopSequence],
     r: float,
 ) -> dict[str, float]:
-    """The temperature of each output that makes its probabilities likeliest on these sequences."""
+    """Fit a temperature for each output on these sequences, with the state carried by ``r``."""
     network.eval()
     logits = torch.cat(sequence_logits(network, sequences, r)).double()
     labels = torch.from_numpy(np.concatenate([sequence.labels for sequence in sequences]))

@@ -1,9 +1,9 @@
-"""Train MS-iMamba on sequences of hops: truncated sequences, with and without carried state.
+"""Training loop of MS-iMamba on crops of hop sequences, with and without carried state.
 
-Each sequence of a batch runs with r = 0 (the paper, window by window) or with the checkpoint's r,
-so that one set of weights serves both. A sequence starts from an empty state, as does the hop after
-a gap. The best epoch is chosen on validation sequences, and so are the temperatures: nothing here
-ever sees a test sequence.
+Each crop of a batch runs with r = 0 (as in the paper, window by window) or with the recipe's r, so
+that one set of weights serves both. A crop starts from an empty state, as does the hop after a gap.
+The best epoch and the temperatures are chosen on validation sequences; test sequences are never
+used here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,34 +28,34 @@ from mimamba.models.training.scoring import SequenceScores, fit_temperatures, sc
 from mimamba.models.training.windowing import HopSequence
 
 MAX_SCALE_WINDOWS = 4096
-"""Windows at most that the scale of the network's input is taken from."""
+"""Maximum number of windows used to standardise the network's input."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How to train.
+    """Settings of the training loop.
 
     Parameters
     ----------
     epochs, patience
-        At most so many epochs; stop after so many without a better validation loss.
+        Maximum number of epochs, and epochs without a better validation loss before stopping.
     batch
-        Sequences in a batch.
+        Crops in a batch.
     sequence
-        Shortest and longest sequence, hops.
+        Length of the shortest and the longest crop, hops; drawn for each epoch.
     carried
-        Share of the sequences that run with r; the others run with r = 0.
+        Share of the crops that run with r; the others run with r = 0.
     learning_rate, weight_decay, clip
-        Of AdamW; the rate falls to 0 along a cosine, the gradient's norm is clipped.
+        Settings of AdamW, and the maximum norm of the gradient. The learning rate follows a cosine
+        down to 0.
     seed
-        Of the weights, the dropout and the order.
+        Seed of the weights, the dropout and the order of the crops.
     balanced
-        Whether all labels of an output weigh the same in the loss, however rare; else all hops do.
+        Give all labels of an output the same weight in the loss; otherwise all hops weigh the same.
     averaging
-        What each step keeps of the running mean of the weights, which is what is then used; 0 uses
-        the weights themselves.
+        Decay of the exponential moving average of the weights, which is the result; 0 for none.
     augmentation
-        What is changed about the windows.
+        Settings of the augmentation.
     """
 
     epochs: int = 30
@@ -72,12 +72,26 @@ class TrainingConfig:
     augmentation: Augmentation = NO_AUGMENTATION
 
 
+def limit_crop_length(config: TrainingConfig, longest: int) -> TrainingConfig:
+    """Limit crops to the longest sequence in hops, and put more of them into a batch.
+
+    Otherwise the single hops of the protocol ``paper`` would be padded to whole crops of which most
+    is ignored.
+    """
+    shortest = min(config.sequence[0], longest)
+    return replace(
+        config,
+        sequence=(shortest, min(config.sequence[1], longest)),
+        batch=config.batch * config.sequence[0] // shortest,
+    )
+
+
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where training is after an epoch, one of ``epochs`` at most.
+    """Progress after an epoch, out of at most ``epochs``.
 
-    ``loss`` is of the training, ``validation`` of the validation sequences with carried state;
-    ``best`` tells whether that one's loss is the lowest yet.
+    ``loss`` is the training loss, ``validation`` the scores with carried state, and ``best`` is
+    true if the validation loss is the lowest so far.
     """
 
     epoch: int
@@ -91,27 +105,27 @@ OnProgress: TypeAlias = Callable[[TrainingProgress], None]
 
 
 def new_network(architecture: MSiMambaConfig, seed: int) -> MSiMamba:
-    """An untrained network, whose weights follow from the seed alone."""
+    """Return an untrained network with weights that depend only on the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MSiMamba(architecture)
 
 
 class Trainer:
-    """A network in training: its weights, and all that the next epoch hangs on.
+    """Network in training, with the complete state that the next epoch depends on.
 
     Parameters
     ----------
     network
         Trained in place. Its ``n_outputs`` is the number of labels over all outputs.
     sizes
-        How many labels each output has.
+        Number of labels of each output.
     sequences
-        To learn from.
+        Training data.
     r
-        The gate of the carried state, trained beside r = 0.
+        Gate of the carried state, trained together with r = 0.
     config
-        The rest.
+        Settings of the loop.
     """
 
     def __init__(
@@ -131,17 +145,17 @@ class Trainer:
         self.generator_state = generator.get_state()
         self._augmenter = Augmenter(config.augmentation, sequences, self.rng)
         network.standardise(_some_windows(sequences).to(network.device))
-        groups = _groups(network, config.weight_decay)
+        groups = _parameter_groups(network, config.weight_decay)
         self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.averaged = copy.deepcopy(network) if config.averaging else None
 
     @property
     def result(self) -> MSiMamba:
-        """The network with the weights to be used: the running mean, where there is one."""
+        """Network to use: the moving average of the weights if there is one."""
         return self.averaged if self.averaged is not None else self.network
 
     def run_epoch(self) -> float:
-        """Learn from all sequences once; the mean loss of the batches as they were learnt from."""
+        """Train on all sequences once and return the mean loss of the batches."""
         config = self.config
         self.epoch += 1
         rate = config.learning_rate * (1 + math.cos(math.pi * (self.epoch - 1) / config.epochs)) / 2
@@ -156,7 +170,7 @@ class Trainer:
 
     @contextmanager
     def _own_generator(self) -> Iterator[None]:
-        """Let dropout draw from this training's own generator, which is on the network's device."""
+        """Make dropout draw from this trainer's own generator, on the network's device."""
         device = self.network.device
         if device.type == "cuda":
             with torch.random.fork_rng(devices=[device]):
@@ -192,44 +206,42 @@ class Trainer:
 
 
 class EpochSelection:
-    """A training whose epochs are judged on validation sequences; the best one is remembered.
+    """Selection of the best epoch of a training by the loss on validation sequences.
 
-    ``best`` is the lowest validation loss yet, of the epoch ``best_epoch`` (0 for none), whose
-    weights are kept.
+    ``best`` is the lowest validation loss so far, reached in ``best_epoch`` (0 for none) with
+    ``weights``.
     """
 
-    def __init__(self, training: Trainer, validation: Sequence[HopSequence]) -> None:
-        self.training, self._validation = training, validation
+    def __init__(self, trainer: Trainer, validation: Sequence[HopSequence]) -> None:
+        self.trainer, self._validation = trainer, validation
         self.best, self.best_epoch = math.inf, 0
-        self.weights = copy.deepcopy(training.network.state_dict())
+        self.weights = copy.deepcopy(trainer.network.state_dict())
 
     @property
     def done(self) -> bool:
-        """Whether there are no more epochs, or none was better for long enough."""
-        epoch, config = self.training.epoch, self.training.config
+        """True after the last epoch, or after ``patience`` epochs without improvement."""
+        epoch, config = self.trainer.epoch, self.trainer.config
         return epoch >= config.epochs or epoch - self.best_epoch >= config.patience
 
     def run_epoch(self) -> TrainingProgress:
-        """Learn from all sequences once, and judge."""
-        training = self.training
-        loss = training.run_epoch()
-        weights = training.label_weights
-        found = score_network(
-            training.result, self._validation, training.sizes, training.r, weights
-        )
+        """Train for an epoch and score the validation sequences."""
+        trainer = self.trainer
+        loss = trainer.run_epoch()
+        weights = trainer.label_weights
+        found = score_network(trainer.result, self._validation, trainer.sizes, trainer.r, weights)
         if found.loss < self.best:
-            self.best, self.best_epoch = found.loss, training.epoch
-            self.weights = copy.deepcopy(training.result.state_dict())
-        best = training.epoch == self.best_epoch
-        return TrainingProgress(training.epoch, training.config.epochs, loss, found, best)
+            self.best, self.best_epoch = found.loss, trainer.epoch
+            self.weights = copy.deepcopy(trainer.result.state_dict())
+        best = trainer.epoch == self.best_epoch
+        return TrainingProgress(trainer.epoch, trainer.config.epochs, loss, found, best)
 
     def run(self, on_progress: OnProgress | None) -> None:
-        """Run all epochs that are left, and leave the best one's weights in the network."""
+        """Run all remaining epochs and load the best epoch's weights into the network."""
         while not self.done:
             progress = self.run_epoch()
             if on_progress is not None:
                 on_progress(progress)
-        self.training.network.load_state_dict(self.weights)
+        self.trainer.network.load_state_dict(self.weights)
 
 
 def train(
@@ -241,16 +253,16 @@ def train(
     config: TrainingConfig,
     on_progress: OnProgress | None = None,
 ) -> dict[str, float]:
-    """Train the network in place, leave it in eval mode with the best epoch's weights.
+    """Train the network in place and leave it in eval mode with the best epoch's weights.
 
     Parameters
     ----------
     network, sequences, r, config
         See ``Trainer``.
     outputs
-        The heads in order, each with its labels.
+        Labels by output, in order.
     validation
-        To choose the best epoch and the temperatures by.
+        Sequences that choose the best epoch and the temperatures.
     on_progress
         Called after each epoch.
 
@@ -259,8 +271,8 @@ def train(
     The temperature of each output, fitted on the validation sequences with carried state.
     """
     sizes = [len(labels) for labels in outputs.values()]
-    choice = EpochSelection(Trainer(network, sizes, sequences, r, config), validation)
-    choice.run(on_progress)
+    selection = EpochSelection(Trainer(network, sizes, sequences, r, config), validation)
+    selection.run(on_progress)
     return fit_temperatures(network, outputs, validation, r)
 
 
@@ -272,24 +284,24 @@ def train_epochs(
     r: float,
     config: TrainingConfig,
 ) -> None:
-    """Train for so many epochs of the same schedule, with nothing left to choose by."""
+    """Train for a fixed number of epochs of the same schedule, without validation."""
     sizes = [len(labels) for labels in outputs.values()]
-    training = Trainer(network, sizes, sequences, r, config)
+    trainer = Trainer(network, sizes, sequences, r, config)
     for _ in range(epochs):
-        training.run_epoch()
-    network.load_state_dict(training.result.state_dict())
+        trainer.run_epoch()
+    network.load_state_dict(trainer.result.state_dict())
     network.eval()
 
 
 def _some_windows(sequences: Sequence[HopSequence]) -> Tensor:
-    """Windows to take a scale from, every one or evenly spread."""
+    """Return up to ``MAX_SCALE_WINDOWS`` windows, evenly spread."""
     step = -(-sum(len(sequence.windows) for sequence in sequences) // MAX_SCALE_WINDOWS)
     windows = np.concatenate([sequence.windows[::step] for sequence in sequences])
     return torch.from_numpy(windows)
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; vectors and the recurrence's A do not, as in Mamba."""
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split the parameters: weight decay for matrices only, not for vectors and A, as in Mamba."""
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     free = [p for name, p in named if p.ndim < 2 or name.endswith("A_log")]
     matrices = [p for name, p in named if not (p.ndim < 2 or name.endswith("A_log"))]

@@ -1,4 +1,4 @@
-"""From the trials of a data set to sequences of hops, as a live session would have cut them."""
+"""Windowing of trials into hop sequences, exactly as a live session cuts them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
 
 CHUNK_SAMPLES = 4096
-"""Samples that are filtered at once; any number gives the same."""
+"""Samples filtered per chunk; the result does not depend on it."""
 
 
 @dataclass(frozen=True, eq=False)
 class HopSequence:
-    """The good hops of one recording or trial, in order, and what they mean.
+    """Hops of one trial or recording with a good signal, in order, with their labels.
 
     Parameters
     ----------
     windows
         (n_hops, n_channels, n_times) float32, µV after the band-pass.
     restart
-        (n_hops,) bool, where the state begins anew; the first hop always does.
+        (n_hops,) bool, true where the state is reset: at the first hop and after each gap.
     labels
         (n_hops, n_heads) int64, one label's index per head.
     person, trial
-        Whose they are, and of which of that person's trials or recordings.
+        Identifiers of the person, and of the trial within that person.
     """
 
     windows: NDArray[np.float32]
@@ -40,17 +40,24 @@ class HopSequence:
 
 
 def cut_hops(dataset: Dataset, signal: SignalConfig, baseline: float = 0.0) -> list[HopSequence]:
-    """The trials of a data set as a live session would have cut them, one sequence each.
+    """Cut each trial of a data set into hops, one sequence per trial.
 
-    With ``baseline`` so many seconds of each person's rest align all of the person's trials; where
-    the rest is a trial itself, its beginning is left out of it.
+    Parameters
+    ----------
+    dataset
+        The trials.
+    signal
+        Settings of preprocessing and windows.
+    baseline
+        Seconds of each person's rest by which their trials are aligned; 0 for none. If the rest is
+        itself a trial, these seconds are left out of its sequence.
 
     Raises
     ------
     DatasetError
-        If there is no such rest of somebody, or too little.
+        If a person has no rest, or too little of good signal.
     SignalError
-        If the set's rate does not serve.
+        If the sampling rate is not supported.
     """
     if not baseline:
         return [_cut(dataset, trial, Aligner(signal), signal) for trial in dataset.trials]
@@ -66,12 +73,12 @@ def cut_hops(dataset: Dataset, signal: SignalConfig, baseline: float = 0.0) -> l
 def _rest(
     dataset: Dataset, person: str, signal: SignalConfig, seconds: float
 ) -> tuple[Baseline, HopSequence]:
-    """A person's baseline, and what is left of the rest."""
+    """Return a person's baseline, and the sequence of the remaining rest."""
     if person not in dataset.rest:
         raise DatasetError(
             f"{seconds:g} s of rest of {person} in {dataset.name}",
-            "none",
-            "leave out --baseline, or name the task that is rest where the set has one",
+            "no rest",
+            "leave out --baseline, or name the resting task with --rest",
         )
     aligner = Aligner(signal)
     aligner.begin(seconds)
@@ -82,7 +89,7 @@ def _rest(
         raise DatasetError(
             f"{seconds:g} s of good signal in the rest of {person} in {dataset.name}",
             f"{there:g} s",
-            "ask for a shorter --baseline",
+            "give a shorter --baseline",
         )
     return found.baseline, sequence
 

@@ -45,8 +45,8 @@ class EvaluateFlags:
     def protocols(self) -> Sequence[ProtocolName]:
         return PROTOCOLS if self.protocol == "all" else (self.protocol,)
 
-    def field(self) -> CandidateSet:
-        """Who is judged; raises RecipeError."""
+    def candidate_set(self) -> CandidateSet:
+        """Candidates to evaluate; raises RecipeError."""
         names = dict.fromkeys(self.recipes)
         recipes = tuple(choose_recipe(name, self.epochs, self.seed) for name in names)
         return CandidateSet(recipes, self.ablations, self.rivals)
@@ -62,12 +62,12 @@ def evaluate(data: DataFlags, asked: EvaluateFlags) -> None:
     Mismatch
         For each thing that a person can mend; all that can be told before hours of training is.
     """
-    field = asked.field()
+    candidate_set = asked.candidate_set()
     _check_place(asked.out)
     _check_extra()
     console = Console(stderr=True)
     dataset = data.open(console)
-    report = _judge(dataset, field, data.baseline, asked, console)
+    report = _evaluate(dataset, candidate_set, data.baseline, asked, console)
     if not report.evaluations:
         refused = (f"{protocol}: {reason}" for protocol, reason in report.refused.items())
         raise CannotEvaluate("; ".join(refused))
@@ -86,8 +86,12 @@ def _print(report: EvaluationReport) -> None:
         out.print(part, highlight=False, markup=False)
 
 
-def _judge(
-    dataset: Dataset, field: CandidateSet, baseline: float, asked: EvaluateFlags, console: Console
+def _evaluate(
+    dataset: Dataset,
+    candidate_set: CandidateSet,
+    baseline: float,
+    asked: EvaluateFlags,
+    console: Console,
 ) -> EvaluationReport:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -99,13 +103,13 @@ def _judge(
 
         return evaluate_dataset(
             dataset,
-            field,
+            candidate_set,
             baseline,
             protocols=asked.protocols,
             n_folds=asked.folds,
             seed=asked.seed,
             permute=asked.permute,
-            on_step=show,
+            on_progress=show,
         )
 
 

@@ -21,7 +21,7 @@ from mimamba.models.training.trainer import TrainingProgress
 from mimamba.service.cli.dataset_options import DataFlags
 from mimamba.service.storage.models import ModelNameError, check_name, models_folder
 
-PHASES = {"choosing": "Choosing the epochs", "learning": "Learning from everybody"}
+PHASES = {"selection": "Selecting the number of epochs", "final": "Training on everyone"}
 UNSTATED = "not stated; the data set's own terms hold"
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
 
@@ -111,11 +111,11 @@ def train_on(data: DataFlags, asked: TrainFlags) -> None:
     report = load_report(asked.scores) if asked.scores else None
     console = Console(stderr=True)
     dataset = data.open(console)
-    order = TrainingJob.of(dataset, recipe, data.baseline, asked.device)
+    job = TrainingJob.of(dataset, recipe, data.baseline, asked.device)
     about = CheckpointDescription(
         name, asked.licence or UNSTATED, *_commands(data, asked, name), report
     )
-    checkpoint = _fit(path, dataset, order, about, asked.resume, console)
+    checkpoint = _fit(path, dataset, job, about, asked.resume, console)
     _print(path, checkpoint)
     card = path.with_suffix(".md")
     console.print(f"Its card: {card}", highlight=False, markup=False, soft_wrap=True)
@@ -133,7 +133,7 @@ def _commands(data: DataFlags, asked: TrainFlags, name: str) -> tuple[str, str]:
 def _fit(
     path: Path,
     dataset: Dataset,
-    order: TrainingJob,
+    job: TrainingJob,
     about: CheckpointDescription,
     resume: bool,
     console: Console,
@@ -150,7 +150,7 @@ def _fit(
             bar = progress.add_task("Cutting windows", total=None)
 
             def show(epoch: FitProgress) -> None:
-                most = "at most " if epoch.phase == "choosing" else ""
+                most = "at most " if epoch.phase == "selection" else ""
                 text = (
                     f"{PHASES[epoch.phase]}: epoch {epoch.epoch} of {most}{epoch.epochs}, "
                     f"loss {epoch.loss:.3f}"
@@ -159,7 +159,7 @@ def _fit(
                     text += f", validation balanced accuracy {epoch.balanced_accuracy:.3f}"
                 progress.update(bar, description=text, completed=epoch.epoch, total=epoch.epochs)
 
-            return fit(path, dataset, order, about, resume, show)
+            return fit(path, dataset, job, about, resume, show)
     except KeyboardInterrupt:
         if path.with_suffix(".training").exists():
             console.print("Its epochs are kept: the same command with --resume goes on.")

@@ -1,1 +1,1 @@
-"""Models compared in an evaluation: ours, published networks, band power."""
+"""Candidates of an evaluation: our recipes, published networks, band-power classifiers."""

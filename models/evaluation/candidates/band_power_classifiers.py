@@ -1,6 +1,6 @@
-"""Log band power with two classifiers of scikit-learn: what every network has to beat.
+"""Log band power with two scikit-learn classifiers, the simple baselines of an evaluation.
 
-Imported where it is used: it needs the extra ``train``.
+Needs the extra ``train``.
 """
 
 from __future__ import annotations
@@ -22,16 +22,27 @@ from mimamba.models.signal.band_power import BANDS
 from mimamba.models.training.windowing import HopSequence
 
 MIN_POWER = 1e-6
-"""µV²/Hz below which power is rounding: that of a flat channel."""
+"""Lower limit of power, µV²/Hz; a flat channel has less by rounding."""
 C_VALUES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Of the logistic regression, tried as C on the validation."""
+"""Values of C of the logistic regression to try on the validation set."""
 
 
 def log_band_power(windows: NDArray[np.float32], sfreq: float) -> NDArray[np.float64]:
-    """(n_hops, n_channels, n_times) µV to (n_hops, n_channels * n_bands), log µV²/Hz.
+    """Compute log band power by Welch's method with segments of a second.
 
-    Welch's method with segments of a second, zero-padded where the window is shorter, so that the
-    narrowest band has bins; a band has those from its lower edge up to below its upper one.
+    Shorter windows are zero-padded so that the narrowest band has bins. A band includes its lower
+    edge and excludes its upper one.
+
+    Parameters
+    ----------
+    windows
+        (n_hops, n_channels, n_times), µV.
+    sfreq
+        Sampling rate, Hz.
+
+    Returns
+    -------
+    (n_hops, n_channels * n_bands), natural logarithm of µV²/Hz.
     """
     second = round(sfreq)
     n = min(second, windows.shape[-1])
@@ -42,16 +53,16 @@ def log_band_power(windows: NDArray[np.float32], sfreq: float) -> NDArray[np.flo
 
 
 class BandPowerCandidate:
-    """Standardised log band power with one classifier per output, all labels weighing the same.
+    """Standardised log band power with a classifier per output and balanced labels.
 
     Parameters
     ----------
     name
-        What its rows are called.
+        Name of its rows in the report.
     task
-        Whose outputs it learns.
+        The outputs to learn.
     classifiers
-        Make the classifiers; the one that is best on the validation is kept.
+        Factories of the classifiers to try; the best on the validation set is used.
     """
 
     carries_state = False
@@ -94,7 +105,7 @@ class BandPowerCandidate:
 
 
 def logistic_regression(task: ClassificationTask) -> BandPowerCandidate:
-    """C is chosen on the validation."""
+    """Make the logistic regression, with C chosen on the validation set."""
 
     def maker(c: float) -> Callable[[], Pipeline]:
         return lambda: make_pipeline(
@@ -105,7 +116,10 @@ def logistic_regression(task: ClassificationTask) -> BandPowerCandidate:
 
 
 def random_forest(task: ClassificationTask, seed: int) -> BandPowerCandidate:
-    """200 trees, leaves of at least 5 hops: neighbours in time are nearly the same."""
+    """Make the random forest of 200 trees.
+
+    Leaves have at least 5 hops, since neighbouring hops are nearly the same.
+    """
 
     def make() -> Pipeline:
         forest = RandomForestClassifier(
@@ -117,7 +131,7 @@ def random_forest(task: ClassificationTask, seed: int) -> BandPowerCandidate:
 
 
 def _shares(model: Pipeline, x: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Probabilities (n, size) with zeros for labels that were never learnt."""
+    """Return probabilities (n, size), with zeros for labels absent from the training."""
     shares = np.zeros((len(x), size))
     shares[:, model.classes_] = model.predict_proba(x)
     return shares

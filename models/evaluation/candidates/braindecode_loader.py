@@ -1,6 +1,6 @@
-"""Published networks from braindecode, also where its torchaudio cannot be loaded.
+"""Import of braindecode's networks, also if its dependency torchaudio cannot be loaded.
 
-Imported where it is used: it needs the extra ``rivals``.
+Needs the extra ``rivals``.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ AUDIO = ("torchaudio", "torchaudio.functional", "torchaudio.transforms")
 
 
 class NetworkUnavailable(Mismatch):
-    """A rival cannot be had here; one clear line."""
+    """Published network that is not available here."""
 
 
 class _Absent(ModuleType):
-    """Stands in for a part of torchaudio: its names can be imported, and raise when used."""
+    """Placeholder for a module of torchaudio: its names can be imported but raise when used."""
 
     def __getattr__(self, name: str) -> type[nn.Module]:
         if name.startswith("__"):
             raise AttributeError(name)
 
         def refuse(*_args: object, **_settings: object) -> None:
-            raise ImportError(f"{self.__name__}.{name} needs a torchaudio that fits this torch")
+            raise ImportError(f"{self.__name__}.{name} needs a torchaudio built for this torch")
 
         return type(name, (nn.Module,), {"__init__": refuse})
 
 
 @contextmanager
 def _without_audio() -> Iterator[None]:
-    """Let modules be imported that import torchaudio, then forget the stand-in."""
+    """Provide a placeholder for torchaudio during an import."""
     parts = {name: _Absent(name) for name in AUDIO}
     parts["torchaudio"].__dict__.update(
         functional=parts["torchaudio.functional"], transforms=parts["torchaudio.transforms"]
@@ -56,7 +56,7 @@ def _without_audio() -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep to themselves what libraries say about each other; MNE says it on stdout, too."""
+    """Suppress warnings of libraries about each other; MNE also prints them to stdout."""
     from mne.utils import use_log_level
 
     with warnings.catch_warnings(), use_log_level("error"):
@@ -75,31 +75,31 @@ def load_models() -> ModuleType:
     Raises
     ------
     NetworkUnavailable
-        If braindecode is not installed, or not importable all the same.
+        If braindecode is not installed or cannot be imported.
     """
     with _quietly():
         try:
             try:
                 importlib.import_module("torchaudio")
-            except (ImportError, OSError, RuntimeError):  # the last: made for another CUDA
+            except (ImportError, OSError, RuntimeError):  # RuntimeError: built for another CUDA
                 with _without_audio():
                     return importlib.import_module("braindecode.models")
             return importlib.import_module("braindecode.models")
         except ImportError as error:
             raise NetworkUnavailable(
                 f"braindecode, for {', '.join(NETWORK_NAMES)}",
-                f"{error}",
+                f"the error: {error}",
                 "install it: pip install 'mimamba[rivals]'",
             ) from error
 
 
 def build_network(name: str, task: ClassificationTask) -> nn.Module:
-    """One of ``NETWORK_NAMES`` with braindecode's defaults; logits of all outputs, side by side.
+    """Make one of ``NETWORK_NAMES`` with braindecode's defaults and logits of all outputs.
 
     Raises
     ------
     NetworkUnavailable
-        If it cannot be made for windows this short.
+        If the windows are too short for it.
     """
     network: Any = getattr(load_models(), name)
     try:
@@ -112,8 +112,8 @@ def build_network(name: str, task: ClassificationTask) -> nn.Module:
             )
     except (ValueError, RuntimeError) as error:
         raise NetworkUnavailable(
-            f"windows that are long enough for {name}",
+            f"windows long enough for {name}",
             f"{task.signal.window} samples",
-            "choose a longer window to have it beside",
+            "use a recipe with longer windows to compare with it",
         ) from error
     return made

@@ -1,4 +1,4 @@
-"""Whatever can be held against the network: it learns, and says probabilities of hops."""
+"""Interface of a candidate in an evaluation, its task, and the majority-label baseline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from mimamba.models.training.windowing import HopSequence
 
 @dataclass(frozen=True)
 class ClassificationTask:
-    """What is to be said of what: the outputs in order with their labels, and the windows."""
+    """Task of all candidates.
+
+    Parameters
+    ----------
+    outputs
+        Labels by output, in order.
+    montage
+        Names of the electrodes, in channel order.
+    signal
+        Preprocessing and windows.
+    """
 
     outputs: Mapping[str, tuple[str, ...]]
     montage: tuple[str, ...]
@@ -23,15 +33,16 @@ class ClassificationTask:
 
     @property
     def sizes(self) -> list[int]:
-        """How many labels each output has."""
+        """Number of labels of each output."""
         return [len(labels) for labels in self.outputs.values()]
 
 
 @dataclass(frozen=True, eq=False)
 class UnlabelledSequence:
-    """A sequence without its labels, its person and its trial: all that a candidate is asked by.
+    """Hop sequence without label, person and trial, given to candidates for prediction.
 
-    ``windows`` (n_hops, n_channels, n_times) µV, ``restart`` (n_hops,) as in Stream.
+    ``windows`` are (n_hops, n_channels, n_times) in µV; ``restart`` is (n_hops,) as in
+    ``HopSequence``.
     """
 
     windows: NDArray[np.float32]
@@ -39,40 +50,40 @@ class UnlabelledSequence:
 
 
 class Candidate(Protocol):
-    """Learns from labelled sequences, chooses by the validation, and is asked without labels."""
+    """Model or method to evaluate."""
 
     @property
     def name(self) -> str:
-        """What its rows are called."""
+        """Name of its rows in the report."""
 
     @property
     def carries_state(self) -> bool:
-        """Whether an answer hangs on earlier hops of the sequence."""
+        """True if a prediction depends on earlier hops of the sequence."""
 
     def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
-        """Begin anew, learn, and choose by the validation."""
+        """Train from scratch, with hyperparameters chosen on the validation sequences."""
 
     def refit(self, sequences: Sequence[HopSequence]) -> None:
-        """Begin anew and learn from all of these, which ``fit`` had in two parts, as it chose."""
+        """Train from scratch on all sequences given to ``fit``, with the hyperparameters chosen."""
 
     def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
-        """(n_hops, n_outputs) of each sequence: a softmax per output, side by side."""
+        """Predict each sequence: (n_hops, n_outputs), each output's probabilities side by side."""
 
 
 def without_labels(sequences: Sequence[HopSequence]) -> list[UnlabelledSequence]:
-    """Take the labels off."""
+    """Remove the labels."""
     return [UnlabelledSequence(sequence.windows, sequence.restart) for sequence in sequences]
 
 
 def split_outputs(
     probabilities: NDArray[np.float64], sizes: Sequence[int]
 ) -> list[NDArray[np.float64]]:
-    """One (n_hops, n_labels) for each output."""
+    """Split probabilities (n_hops, n_outputs) into (n_hops, n_labels) for each output."""
     return np.split(probabilities, np.cumsum(sizes)[:-1], axis=1)
 
 
 class MajorityLabel:
-    """Always says the shares of the labels in the training: the least that anything must beat."""
+    """Baseline that always predicts the label shares of the training data."""
 
     name = "majority label"
     carries_state = False

@@ -1,4 +1,4 @@
-"""Everything that the network is held against, as far as it can be had here."""
+"""Set of candidates for an evaluation: recipes, their ablations, and the available comparisons."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from mimamba.models.training.trainer import TrainingConfig
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """Who is judged.
+    """Choice of the candidates to evaluate.
 
     Parameters
     ----------
     recipes
-        Of our own network; windows are those of the recipe that sees the longest.
-    ablations, rivals
-        Whether each recipe's ablations, and other people's methods, are judged beside them. The
-        majority label always is.
+        Recipes of MS-iMamba. All candidates get the windows of the recipe with the longest ones.
+    ablations
+        Include the ablations of each recipe.
+    comparisons
+        Include published networks and band-power classifiers. The majority label is always there.
     """
 
     recipes: tuple[Recipe, ...]
@@ -33,15 +34,15 @@ class CandidateSet:
     comparisons: bool = True
 
     def candidates(self, task: ClassificationTask, seed: int) -> tuple[list[Candidate], list[str]]:
-        """All of them, and a line for each that cannot be had here."""
-        found = [reading for recipe in self._all() for reading in recipe_candidates(recipe, task)]
+        """Make the candidates; also return a line for each that is not available."""
+        found = [made for recipe in self._all() for made in recipe_candidates(recipe, task)]
         if not self.comparisons:
             return [*found, MajorityLabel(task)], []
         others, missing = comparison_candidates(task, TrainingConfig(balanced=True, seed=seed))
         return [*found, *others], missing
 
     def _all(self) -> list[Recipe]:
-        """Recipes and ablations; where there are several recipes, an ablation says of which."""
+        """List recipes and ablations; with several recipes, ablations get their recipe's name."""
         if not self.ablations:
             return list(self.recipes)
         several = len(self.recipes) > 1
@@ -57,9 +58,9 @@ class CandidateSet:
 def comparison_candidates(
     task: ClassificationTask, config: TrainingConfig
 ) -> tuple[list[Candidate], list[str]]:
-    """Make the rivals, and say in a line each what cannot be had and why.
+    """Make the comparisons; also return a line for each that is not available.
 
-    ``config`` trains the published networks; its seed is the forest's too.
+    ``config`` trains the published networks; its seed is also used for the random forest.
     """
     found: list[Candidate] = [MajorityLabel(task)]
     missing = []
@@ -68,7 +69,8 @@ def comparison_candidates(
             importlib.import_module(package)
         except ImportError as error:
             return found, [
-                f"no rivals but the majority label: {error}; pip install 'mimamba[train]'"
+                f"comparisons other than the majority label ({error}). "
+                "Run pip install 'mimamba[train]'."
             ]
     from mimamba.models.evaluation.candidates.band_power_classifiers import (
         logistic_regression,

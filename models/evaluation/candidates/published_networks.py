@@ -1,6 +1,6 @@
-"""Published networks as candidates: one way of training for all, the one that ours has.
+"""Published networks as candidates, trained by skorch in the same way as ours.
 
-Imported where it is used: it needs the extras ``train`` and ``rivals``.
+Needs the extras ``train`` and ``rivals``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mimamba.models.training.windowing import HopSequence
 
 
 class WindowLoss(nn.Module):
-    """Ours, over windows: logits (B, n_outputs), labels (B, n_heads)."""
+    """Our loss over windows: logits (B, n_outputs), labels (B, n_heads)."""
 
     def __init__(self, sizes: Sequence[int], weights: Sequence[Tensor] | None) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class WindowLoss(nn.Module):
 
 
 class PublishedNetwork:
-    """A network of braindecode, window by window.
+    """Network of braindecode, applied window by window.
 
-    Trained with the loss, the weights of labels, AdamW, the cosine, the clipping and the early
-    stopping on the validation that ``models.training.trainer`` has; ``batch`` counts windows.
-    Windows are divided by each channel's median deviation over the training, so that amplitudes
-    stay; left electrodes come first, as TSception wants them.
+    The loss, label weights, AdamW, cosine schedule, clipping and early stopping are those of
+    ``models.training.trainer``; ``batch`` counts windows. Windows are divided by each channel's
+    median deviation in the training data, which keeps amplitude differences. Left electrodes come
+    first, as TSception expects.
     """
 
     carries_state = False
@@ -82,7 +82,7 @@ class PublishedNetwork:
     def _make(
         self, sequences: Sequence[HopSequence], epochs: int, split: Any, callbacks: Sequence[Any]
     ) -> NeuralNet:
-        """An untrained one; the schedule is that of all epochs, however many of them are run."""
+        """Make an untrained network; the schedule always covers ``config.epochs``."""
         config, sizes = self._config, self._task.sizes
         weights = label_weights(sequences, sizes) if config.balanced else None
         with torch.random.fork_rng(devices=[]):
@@ -114,7 +114,7 @@ class PublishedNetwork:
 
     def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
         if self._net is None:
-            raise RuntimeError("fit comes before probabilities")
+            raise RuntimeError("Call fit before probabilities.")
         x = np.concatenate([self._prepared(sequence.windows) for sequence in sequences])
         logits = np.asarray(self._net.forward(x), np.float64)
         heads = split_outputs(np.exp(logits), self._task.sizes)
@@ -130,7 +130,7 @@ class PublishedNetwork:
 
 
 def left_first(montage: Sequence[str]) -> list[int]:
-    """The channels' places, left ones (odd) first, then the midline, then right ones (even)."""
+    """Return channel indices: left electrodes (odd), then the midline, then right ones (even)."""
 
     def side(name: str) -> int:
         number = re.search(r"\d+$", name)
@@ -142,4 +142,4 @@ def left_first(montage: Sequence[str]) -> list[int]:
 
 
 def _hush(_text: str) -> None:
-    """Early stopping is not news."""
+    """Discard the messages of early stopping."""

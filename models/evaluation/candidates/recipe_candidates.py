@@ -1,4 +1,7 @@
-"""MS-iMamba and its ablations as candidates: each recipe is trained once and read in two ways."""
+"""MS-iMamba and its ablations as candidates, with and without the carried state.
+
+Each recipe is trained once for both.
+"""
 
 from __future__ import annotations
 
@@ -20,82 +23,85 @@ from mimamba.models.training.scoring import sequence_logits
 from mimamba.models.training.trainer import (
     TrainingConfig,
     TrainingProgress,
+    limit_crop_length,
     new_network,
     train,
     train_epochs,
 )
 from mimamba.models.training.windowing import HopSequence
 
-GROUP = 64
-"""Streams that are scored side by side; it bounds the memory and changes nothing else."""
+PARALLEL_SEQUENCES = 64
+"""Sequences scanned in parallel. It limits memory and does not change the result."""
 
 
 class SharedWeights:
-    """A recipe's weights, trained once for all that read them.
+    """Weights of a recipe, trained once for all candidates that use them.
 
-    There are two: those that the validation chose by, and those that learnt from it as well.
+    There are two sets: those of ``fit``, and those of ``refit``.
     """
 
     def __init__(self, recipe: Recipe, task: ClassificationTask) -> None:
         self._recipe, self._task = recipe, task
-        self._learnt: Sequence[HopSequence] = ()
-        self._relearnt: Sequence[HopSequence] = ()
+        self._fitted_on: Sequence[HopSequence] = ()
+        self._refitted_on: Sequence[HopSequence] = ()
         self._chosen: MSiMamba | None = None
         self._whole: MSiMamba | None = None
         self._epochs = 0
 
     def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> MSiMamba:
-        """Train anew, unless these very sequences were the last that it was trained on."""
-        if self._chosen is None or self._learnt is not sequences:
+        """Train a new network, unless the last one was fitted on the same sequences."""
+        if self._chosen is None or self._fitted_on is not sequences:
             network, config = self._make(sequences)
             found: list[TrainingProgress] = []
             r, outputs = self._recipe.r, self._task.outputs
-            learn, choose = self._cropped(sequences), self._cropped(validation)
+            learn, choose = self._shortened(sequences), self._shortened(validation)
             train(network, outputs, learn, choose, r, config, found.append)
             self._epochs = max(progress.epoch for progress in found if progress.best)
-            self._learnt, self._chosen = sequences, network
+            self._fitted_on, self._chosen = sequences, network
         return self._chosen
 
     def refit(self, sequences: Sequence[HopSequence]) -> MSiMamba:
-        """Train anew on all, for as many epochs as ``fit`` chose."""
-        if self._whole is None or self._relearnt is not sequences:
+        """Train a new network on all sequences, for the number of epochs that ``fit`` chose."""
+        if self._whole is None or self._refitted_on is not sequences:
             network, config = self._make(sequences)
             outputs, r = self._task.outputs, self._recipe.r
-            train_epochs(network, outputs, self._cropped(sequences), self._epochs, r, config)
-            self._relearnt, self._whole = sequences, network
+            train_epochs(network, outputs, self._shortened(sequences), self._epochs, r, config)
+            self._refitted_on, self._whole = sequences, network
         return self._whole
 
     def _make(self, sequences: Sequence[HopSequence]) -> tuple[MSiMamba, TrainingConfig]:
-        recipe = self._recipe.fitted(self._task.montage, sum(self._task.sizes))
+        recipe = self._recipe.adapted(self._task.montage, sum(self._task.sizes))
         config = recipe.training
         network = new_network(recipe.architecture, config.seed)
         return network, limit_crop_length(
             config, max(len(sequence.windows) for sequence in sequences)
         )
 
-    def _cropped(self, sequences: Sequence[HopSequence]) -> list[HopSequence]:
+    def _shortened(self, sequences: Sequence[HopSequence]) -> list[HopSequence]:
         return [replace(sequence, windows=self._newest(sequence.windows)) for sequence in sequences]
 
     def _newest(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The end of each window: a recipe may see less than the task shows, at the same hops."""
+        """Return the end of each window: the recipe's may be shorter than the task's."""
         return windows[..., -self._recipe.signal.window :]
 
     def probabilities(
         self, network: MSiMamba, sequences: Sequence[UnlabelledSequence], r: float
     ) -> list[NDArray[np.float64]]:
-        """Softmax of each output, side by side, of whole sequences."""
+        """Return the probabilities of whole sequences, with the state carried by ``r``."""
         blank = [
             HopSequence(self._newest(s.windows), s.restart, np.zeros((len(s.windows), 0), np.int64))
             for s in sequences
         ]
-        groups = [blank[i : i + GROUP] for i in range(0, len(blank), GROUP)]
+        groups = [
+            blank[i : i + PARALLEL_SEQUENCES] for i in range(0, len(blank), PARALLEL_SEQUENCES)
+        ]
         logits = [whole for group in groups for whole in sequence_logits(network, group, r)]
         heads = (torch.split(whole.double(), self._task.sizes, -1) for whole in logits)
         return [torch.cat([head.softmax(-1) for head in each], -1).numpy() for each in heads]
 
 
 class RecipeCandidate:
-    """Weights read with one r."""
+    """Trained recipe evaluated with one gate ``r`` of the carried state."""
 
     def __init__(self, name: str, weights: SharedWeights, r: float) -> None:
         self.name = name
@@ -114,12 +120,12 @@ class RecipeCandidate:
 
     def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
         if self._network is None:
-            raise RuntimeError("fit comes before probabilities")
+            raise RuntimeError("Call fit before probabilities.")
         return self._weights.probabilities(self._network, sequences, self._r)
 
 
 def recipe_candidates(recipe: Recipe, task: ClassificationTask) -> list[Candidate]:
-    """The carried state, where the recipe has one, and the same weights window by window."""
+    """Make a candidate with carried state, if the recipe has one, and one window by window."""
     weights = SharedWeights(recipe, task)
     alone = RecipeCandidate(f"{recipe.name}, r = 0", weights, 0.0)
     if recipe.r == 0:
@@ -128,17 +134,3 @@ def recipe_candidates(recipe: Recipe, task: ClassificationTask) -> list[Candidat
         RecipeCandidate(f"{recipe.name}, carried, r = {recipe.r:.3g}", weights, recipe.r),
         alone,
     ]
-
-
-def limit_crop_length(config: TrainingConfig, longest: int) -> TrainingConfig:
-    """Cut the sequences to the longest sequence, and put more of them into a batch for it.
-
-    Single hops, as the protocol ``paper`` has them, would else be padded to whole sequences, and
-    most of them passed over.
-    """
-    shortest = min(config.sequence[0], longest)
-    return replace(
-        config,
-        sequence=(shortest, min(config.sequence[1], longest)),
-        batch=config.batch * config.sequence[0] // shortest,
-    )

@@ -158,7 +158,7 @@ def test_what_is_counted_warned_and_told_on_the_way() -> None:
     candidates: list[Candidate] = [MajorityLabel(TASK), Spy(carries_state=True)]
     sequences = people(5, 6, 3, silent)
     report = evaluate_sequences(
-        "counts", sequences, TASK, candidates, n_folds=2, on_step=told.append
+        "counts", sequences, TASK, candidates, n_folds=2, on_progress=told.append
     )
     paper, trial, subject = report.evaluations
     assert (paper.warning, trial.warning, subject.warning) == (WARNING, None, None)

@@ -79,7 +79,7 @@ def test_both_phases_are_told_and_it_learns(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     made = fit(path, waves, TrainingJob.of(waves, recipe, 0.0), ABOUT, on_epoch=told.append)
     choosing, learning = (
-        [epoch for epoch in told if epoch.phase == phase] for phase in ("choosing", "learning")
+        [epoch for epoch in told if epoch.phase == phase] for phase in ("selection", "final")
     )
     assert [epoch.epoch for epoch in choosing] == list(range(1, len(choosing) + 1))
     assert {epoch.epochs for epoch in learning} == {len(learning)}
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_bytes(
     assert other.sha256 != whole.sha256
 
 
-@pytest.mark.parametrize(("phase", "epoch"), [("choosing", 1), ("choosing", 2), ("learning", 1)])
+@pytest.mark.parametrize(("phase", "epoch"), [("selection", 1), ("selection", 2), ("final", 1)])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(
     whole: Checkpoint, waves: Dataset, tmp_path: Path, phase: str, epoch: int
 ) -> None:
@@ -149,7 +149,9 @@ def begun(waves: Dataset, tmp_path: Path) -> Path:
     """Where a checkpoint would be, beside its unfinished training."""
     path = tmp_path / "mine.safetensors"
     with pytest.raises(Interrupted):
-        fit(path, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, on_epoch=interrupt("choosing", 1))
+        fit(
+            path, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, on_epoch=interrupt("selection", 1)
+        )
     return path
 
 

@@ -11,16 +11,16 @@ from mimamba.models.training.recipes import PAPER, RECIPES, SPECTRAL, Recipe, ab
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def test_each_makes_a_network_for_any_montage(recipe: Recipe) -> None:
-    fitted = recipe.fitted(("Fp1", "Fp2", "Cz"), 5)
+    fitted = recipe.adapted(("Fp1", "Fp2", "Cz"), 5)
     network = MSiMamba(fitted.architecture).eval()
     x = torch.randn(2, 3, recipe.signal.window)
     assert network(x).shape == (2, 5)
 
 
 def test_left_and_right_are_those_of_the_montage() -> None:
-    fitted = SPECTRAL.fitted(("Fp1", "Fp2", "Cz", "T7"), 2)
+    fitted = SPECTRAL.adapted(("Fp1", "Fp2", "Cz", "T7"), 2)
     assert fitted.training.augmentation.mirror == (1, 0, 2, 3)
-    assert PAPER.fitted(("Fp1", "Fp2"), 2).training == PAPER.training
+    assert PAPER.adapted(("Fp1", "Fp2"), 2).training == PAPER.training
 
 
 def test_the_paper_has_nothing_of_ours() -> None:

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 
 from mimamba.models.evaluation.candidates.candidate import UnlabelledSequence, without_labels
-from mimamba.models.evaluation.candidates.recipe_candidates import (
-    limit_crop_length,
-    recipe_candidates,
-)
+from mimamba.models.evaluation.candidates.recipe_candidates import recipe_candidates
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.training.recipes import Recipe
-from mimamba.models.training.trainer import TrainingConfig
+from mimamba.models.training.trainer import TrainingConfig, limit_crop_length
 from tests.models.evaluation.people import TASK, people, telling
 
 TINY = MSiMambaConfig(
