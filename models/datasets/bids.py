@@ -1,7 +1,8 @@
-"""Any BIDS-EEG data set: its files by mne-bids, its signals by the project's own readers.
+"""Any EEG data set in BIDS: mne-bids finds the files, mimamba's own readers read the signals.
 
-A label comes from the task, from ``trial_type`` in ``events.tsv``, or from a column of
-``participants.tsv`` or ``scans.tsv``. A label of ``n/a`` is none, and makes no trial.
+Labels come from the task, from ``trial_type`` in ``events.tsv``, or from a column of
+``participants.tsv`` or ``scans.tsv``. The label ``n/a`` makes no trial. Source: the BIDS
+specification, https://bids-specification.readthedocs.io, and Pernet et al., "EEG-BIDS", 2019.
 """
 
 from __future__ import annotations
@@ -29,26 +30,26 @@ from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial, make_i
 from mimamba.models.signal.montage import Electrode, MontageError, meet_montage
 
 EXTENSIONS = [".edf", ".bdf", ".vhdr", ".fif", ".set"]
-"""Of a recording's first file."""
+"""File name extensions of recordings; for formats with several files, of the first one."""
 
 
 @dataclass(frozen=True)
 class BidsOptions:
-    """How labels are taken from a BIDS data set.
+    """Labels and tasks to use from a BIDS data set.
 
     Parameters
     ----------
     label
         ``task``, ``trial_type``, ``participants:COLUMN`` or ``scans:COLUMN``.
     rest
-        The task that is a person's rest: their first recording of it.
+        Task whose first recording is a person's rest.
     tasks
-        Those whose recordings make trials; all where there are none.
+        Tasks whose recordings make trials; empty for all.
     classes
-        The labels that make trials; all where there are none.
+        Labels that make trials; empty for all.
     seconds
-        How long an event lasts. Without it, its duration, or where that is 0 or ``n/a``, until the
-        next event.
+        Length of each event's trial, s. None for the event's duration or, if that is 0 or ``n/a``,
+        up to the next event.
     """
 
     label: str = "task"
@@ -68,18 +69,20 @@ class BidsOptions:
             )
         if self.seconds is not None and not (self.label == "trial_type" and self.seconds > 0):
             raise DatasetError(
-                "seconds over 0, of events", f"{self.seconds:g}, {self.label}", "take seconds out"
+                "seconds above 0, with the label trial_type",
+                f"{self.seconds:g} with {self.label}",
+                "leave out --seconds",
             )
 
     @property
     def output(self) -> str:
-        """What the output is called where nobody says."""
+        """Default name of the output."""
         return self.label.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
 class BidsRecording:
-    """A recording's file, and what its name says."""
+    """File of a recording, with the entities of its name."""
 
     path: Path
     person: str
@@ -89,7 +92,7 @@ class BidsRecording:
 
 @dataclass(frozen=True, eq=False)
 class MontageRecording:
-    """A recording's facts, and its channels that stand for the montage."""
+    """Recording reduced to the montage's channels."""
 
     found: BidsRecording
     recording: Recording
@@ -97,7 +100,7 @@ class MontageRecording:
     whole: Trial
 
     def trial(self, span: LabelledSpan) -> Trial:
-        """An event's span; it may be empty."""
+        """Return the trial of an event's span, which may be empty."""
         index = self.whole.index
         rows = slice(*np.searchsorted(index, (span.start, span.stop)).tolist())
         return replace(
@@ -110,7 +113,7 @@ class MontageRecording:
 
 @dataclass(frozen=True)
 class Bids:
-    """A BIDS data set's folder."""
+    """Data set in a BIDS folder."""
 
     root: Path
     options: BidsOptions = field(default_factory=BidsOptions)
@@ -120,14 +123,14 @@ class Bids:
         return self.root.resolve().name
 
     def files(self) -> list[Path]:
-        """People's files and the whole set's tables; raises DatasetError if it has no recording."""
+        """List all files of people, and the tables; raises DatasetError without recordings."""
         _recordings(self.root)
         tables = (*self.root.glob("*.tsv"), *self.root.glob("*.json"))
         below = (path for person in self.root.glob("sub-*") for path in person.rglob("*"))
         return sorted(path for path in (*tables, *below) if path.is_file())
 
     def read(self, montage: Sequence[str]) -> Dataset:
-        """The trials and rest that the options name; raises DatasetError."""
+        """Read the trials and rest that the options name; raises DatasetError."""
         recordings = self._chosen()
         labels = self._labels(recordings)
         taken = [_take(found, montage) for found in recordings]
@@ -154,20 +157,20 @@ class Bids:
         )
 
     def _chosen(self) -> list[BidsRecording]:
-        """The recordings of the tasks asked for, and of rest."""
+        """Return the recordings of the chosen tasks and of rest."""
         every = _recordings(self.root)
         there = sorted({found.task for found in every})
         rest = self.options.rest
         for task in (*self.options.tasks, *((rest,) if rest is not None else ())):
             if task not in there:
-                raise DatasetError(f"the task {task}", ", ".join(there), "choose among these")
+                raise DatasetError(f"the task {task}", ", ".join(there), "choose from these")
         return [found for found in every if self._makes_trials(found) or found.task == rest]
 
     def _makes_trials(self, found: BidsRecording) -> bool:
         return not self.options.tasks or found.task in self.options.tasks
 
     def _labels(self, recordings: Sequence[BidsRecording]) -> dict[Path, str]:
-        """Of whole recordings, where they have one."""
+        """Return the labels of whole recordings, by path."""
         table, _, column = self.options.label.partition(":")
         if table == "task":
             return {found.path: found.task for found in recordings}
@@ -179,7 +182,7 @@ class Bids:
     def _trials(
         self, taken: MontageRecording, labels: dict[Path, str]
     ) -> Iterator[tuple[Trial, str]]:
-        """Each with its label in words."""
+        """Yield each trial of a recording with the name of its label."""
         if not self._makes_trials(taken.found):
             return
         if self.options.label == "trial_type":
@@ -191,16 +194,16 @@ class Bids:
             yield taken.whole, labels[taken.found.path]
 
     def _classes(self, there: set[str]) -> tuple[str, ...]:
-        """The labels that make trials, sorted."""
+        """Return the labels that make trials, sorted."""
         for label in self.options.classes:
             if label not in there:
                 raise DatasetError(
-                    f"the label {label}", ", ".join(sorted(there)) or "none", "choose among these"
+                    f"the label {label}", ", ".join(sorted(there)) or "none", "choose from these"
                 )
         return tuple(sorted(set(self.options.classes) or there))
 
     def _facts(self, taken: Sequence[MontageRecording]) -> tuple[StreamInfo, tuple[Electrode, ...]]:
-        """Of the whole set, as its recordings tell them."""
+        """Combine the stream info of all recordings; return it with the montage."""
         infos = [one.recording.info for one in taken]
         info, montage = make_info(self.name, self.root, infos[0].sfreq, taken[0].met)
         bits, ranges = {one.uv_per_bit for one in infos}, {one.range_uv for one in infos}
@@ -215,7 +218,7 @@ class Bids:
 
 
 def _recordings(root: Path) -> list[BidsRecording]:
-    """By person, session, task and run; raises DatasetError if there is none."""
+    """Find the recordings by person, session, task and run; raises DatasetError without any."""
     try:
         from mne_bids import find_matching_paths
     except ImportError as error:
@@ -234,7 +237,7 @@ def _recordings(root: Path) -> list[BidsRecording]:
         raise DatasetError(
             "recordings such as sub-01/eeg/sub-01_task-rest_eeg.edf",
             f"none in {root}",
-            "correct the root: the folder with dataset_description.json",
+            "set --root to the folder with dataset_description.json",
         )
     found.sort(key=lambda one: _natural(one.path.as_posix()))
     for one, other in pairwise(found):
@@ -246,18 +249,18 @@ def _recordings(root: Path) -> list[BidsRecording]:
 
 
 def _name(path: Path) -> str:
-    """What a file's name says beside the person, as in ``ses-01_task-rest_run-1``."""
+    """Return the entities of a file name after the person, such as ``ses-01_task-rest_run-1``."""
     return path.name.partition("_")[2].rpartition("_eeg.")[0]
 
 
 def _natural(text: str) -> tuple[int | str, ...]:
-    """A key by which run-2 comes before run-10."""
-    parts = re.split(r"(\d+)", text)  # every second one is a number
+    """Return a sort key that puts run-2 before run-10."""
+    parts = re.split(r"(\d+)", text)  # every second part is a number
     return tuple(int(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def _take(found: BidsRecording, montage: Sequence[str]) -> MontageRecording:
-    """Read a recording; raises DatasetError, which names the file."""
+    """Read a recording; raises DatasetError with the file's name."""
     try:
         recording = read_recording(found.path)
         met = tuple(meet_montage(montage, recording.info.ch_names))
@@ -270,7 +273,7 @@ def _take(found: BidsRecording, montage: Sequence[str]) -> MontageRecording:
 
 
 def _check_same(first: MontageRecording, other: MontageRecording) -> None:
-    """Raises DatasetError if two recordings differ in their rate or chosen channels."""
+    """Raise DatasetError if two recordings differ in their sampling rate or chosen channels."""
     one, two = (
         f"{', '.join(e.channel for e in taken.met)} at {taken.recording.info.sfreq:g} Hz"
         for taken in (first, other)
@@ -279,5 +282,5 @@ def _check_same(first: MontageRecording, other: MontageRecording) -> None:
         raise DatasetError(
             f"the same channels and rate in every recording: {one} in {first.found.path}",
             f"{two} in {other.found.path}",
-            "choose another montage, or tasks that agree",
+            "choose another montage, or only tasks with the same channels and rate",
         )

@@ -1,4 +1,4 @@
-"""Labels in the tables of a BIDS data set, and what it says of itself."""
+"""Labels in the tables of a BIDS data set, and its description."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mimamba.models.datasets.dataset import DatasetError
 
 @dataclass(frozen=True)
 class LabelledSpan:
-    """An event from position ``start`` up to ``stop``; ``number`` among its recording's, from 1."""
+    """Labelled event from sample ``start`` to ``stop`` (excluded), numbered from 1."""
 
     number: int
     label: str
@@ -26,12 +26,12 @@ class LabelledSpan:
 
 
 def labels_of_people(root: Path, column: str) -> dict[str, str]:
-    """From a column of ``participants.tsv``, by person; raises DatasetError without it."""
+    """Read labels by person from a column of ``participants.tsv``; raises DatasetError."""
     return _column(root / "participants.tsv", "participant_id", column)
 
 
 def labels_of_scans(root: Path, column: str) -> dict[Path, str]:
-    """From a column of every ``scans.tsv``, by recording; raises DatasetError without it."""
+    """Read labels by recording from a column of every ``scans.tsv``; raises DatasetError."""
     paths = sorted((*root.glob("sub-*/*_scans.tsv"), *root.glob("sub-*/ses-*/*_scans.tsv")))
     if not paths:
         raise DatasetError(
@@ -45,15 +45,19 @@ def labels_of_scans(root: Path, column: str) -> dict[Path, str]:
 
 
 def _column(path: Path, key: str, column: str) -> dict[str, str]:
-    """Labels by key; those that are ``n/a`` are left out."""
+    """Read a column by key, without ``n/a``."""
     rows = table(path)
     if rows is None:
-        raise DatasetError(f"{path}", "no such file, or one too large", "choose another label")
+        raise DatasetError(
+            f"a table {path}", "no such file, or one that is too large", "choose another label"
+        )
     columns = rows[0].keys() if rows else ()
     for name in (key, column):
         if name not in columns:
             raise DatasetError(
-                f"a column {name} in {path}", ", ".join(columns) or "no row", "choose another label"
+                f"a column {name} in {path}",
+                ", ".join(columns) or "no rows",
+                "choose another label",
             )
     return {
         row[key]: row[column] for row in rows if key in row and row.get(column, "") not in NOTHING
@@ -61,10 +65,10 @@ def _column(path: Path, key: str, column: str) -> dict[str, str]:
 
 
 def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> list[LabelledSpan]:
-    """The events with a ``trial_type`` that lie within a recording.
+    """Return the events of a recording that have a ``trial_type``.
 
-    Each lasts ``seconds``; where that is None its own duration; where that is none, until the next
-    event, or the end. The recording's markers tell where each event is.
+    Each lasts ``seconds`` or, if that is None, its own duration; an event without a duration lasts
+    until the next one or the end. The recording's markers give the events' sample positions.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> l
 
 
 def _durations(path: Path) -> Mapping[tuple[float, str], float]:
-    """Seconds by onset and ``trial_type``; 0 where a duration is not told."""
+    """Read durations in seconds by onset and ``trial_type``; 0 if not given."""
     rows = table(path)
     if rows is None or not rows or "trial_type" not in rows[0]:
         found = "no such file" if rows is None else "no such column"
@@ -115,15 +119,15 @@ def _number(text: str | None) -> float | None:
 
 
 def describe_dataset(root: Path) -> str:
-    """Its name, authors and licence in words, from ``dataset_description.json``."""
+    """Return the name, authors and licence in words, from ``dataset_description.json``."""
     try:
-        told: Any = msgspec.json.decode((root / "dataset_description.json").read_bytes())
+        content: Any = msgspec.json.decode((root / "dataset_description.json").read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        told = None
-    if not isinstance(told, dict):
+        content = None
+    if not isinstance(content, dict):
         return f"{root.resolve().name}, a BIDS data set that does not describe itself"
-    authors = told.get("Authors")
+    authors = content.get("Authors")
     names = ", ".join(map(str, authors)) if isinstance(authors, list) else ""
-    name, licence = (str(told.get(key) or "") for key in ("Name", "License"))
+    name, licence = (str(content.get(key) or "") for key in ("Name", "License"))
     parts = (name or root.resolve().name, names, f"licence {licence or 'not stated'}")
     return one_line("; ".join(part for part in parts if part))

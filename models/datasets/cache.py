@@ -1,11 +1,12 @@
-"""Data sets as they were read, kept on disk: a second start maps them into memory.
+"""Cache of data sets on disk, which later starts map into memory.
 
-One folder per data set, montage and way of labelling: ``data.npy``, every trial's chosen channels
-one after the other, and ``index.json``, which says what lies where and of which source files it was
-made. Only these channels are kept: with four of them 157 MB for DEAP, about 170 MB for DREAMER and
-490 MB for SEED. An entry is written as a whole or not at all, and used only if its format, its
-sources' sizes and times and its checksums are right; else it is made anew. A program that is killed
-meanwhile leaves a folder ``.making-*`` that nothing uses.
+There is one folder per data set, montage and set of options. ``data.npy`` holds the chosen channels
+of all trials, one after the other; ``index.json`` holds the position of each trial and the source
+files. Four channels need 157 MB for DEAP, about 170 MB for DREAMER and 490 MB for SEED.
+
+An entry is written atomically. It is used only if its format, the sizes and times of its source
+files and its checksums match; otherwise it is made again. A process killed while writing leaves an
+unused folder ``.making-*``.
 """
 
 from __future__ import annotations
@@ -29,31 +30,33 @@ from mimamba.models.datasets.dataset import Dataset, Trial
 from mimamba.models.signal.montage import Electrode
 
 FORMAT = 1
-"""Grows with every change of what is kept, and of how data sets are read."""
+"""Version of the cache; increase it when its content or the reading of data sets changes."""
 DATA, INDEX = "data.npy", "index.json"
 logger = logging.getLogger(__name__)
 
 FileStamp = tuple[str, int, int]
-"""A source file's path, size in bytes and time of change in ns."""
+"""Path of a source file, its size in bytes and its modification time in ns."""
 
 
 class DatasetSource(Protocol):
-    """A data set's own files."""
+    """Source of a data set: its files, and the way to read them.
+
+    The ``repr`` must contain the kind, root and options: it is the key of the cache entry.
+    """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the data set."""
 
     def files(self) -> list[Path]:
-        """Those that the data set is made of; raises DatasetError if it is not there."""
-        ...
+        """List the files of the data set; raises DatasetError if it is missing."""
 
     def read(self, montage: Sequence[str]) -> Dataset:
-        """The data set with the channels that stand for these electrodes."""
-        ...
+        """Read the data set, reduced to the channels for these electrodes."""
 
 
 class TrialEntry(msgspec.Struct, frozen=True):
-    """A trial. ``runs`` are its unbroken stretches: first position, and number of samples."""
+    """Trial in the index; ``runs`` are its parts without gaps: first position, sample count."""
 
     person: str
     name: str
@@ -66,7 +69,7 @@ class TrialEntry(msgspec.Struct, frozen=True):
 
 
 class CacheIndex(msgspec.Struct, frozen=True):
-    """What ``data.npy`` holds; the first ``n_trials`` entries are trials, the others only rest."""
+    """Content of ``data.npy``; the first ``n_trials`` entries are trials, the others only rest."""
 
     format: int
     stamps: tuple[FileStamp, ...]
@@ -82,7 +85,7 @@ class CacheIndex(msgspec.Struct, frozen=True):
 
 
 class ChecksummedCacheIndex(msgspec.Struct, frozen=True):
-    """An index with the checksum of its text."""
+    """Index with the checksum of its text."""
 
     checksum: int
     index: msgspec.Raw
@@ -91,16 +94,16 @@ class ChecksummedCacheIndex(msgspec.Struct, frozen=True):
 def read_cached(
     source: DatasetSource, montage: Sequence[str], folder: Path | None = None
 ) -> Dataset:
-    """A data set from its cache; where that is not to be trusted, from its files, then kept.
+    """Return a data set from the cache, or read its files and add it to the cache.
 
     Parameters
     ----------
     source
-        The data set.
+        Files of the data set.
     montage
-        The electrodes wanted.
+        Names of the electrodes.
     folder
-        Where entries are kept; the person's cache otherwise.
+        Folder of the cache; None for the user's cache folder.
 
     Raises
     ------
@@ -117,7 +120,7 @@ def read_cached(
     try:
         _keep(entry, dataset, stamps)
     except OSError as error:
-        logger.warning("%s is not kept in %s: %s", dataset.name, folder, error)
+        logger.warning("Could not cache %s in %s: %s", dataset.name, folder, error)
         return dataset
     return _load(entry, stamps) or dataset
 
@@ -128,13 +131,13 @@ def _stamp(path: Path) -> FileStamp:
 
 
 def _key(source: DatasetSource, montage: Sequence[str]) -> str:
-    """The entry's name; a source's repr tells its kind, root and options."""
+    """Return the entry's name; the source's repr contains its kind, root and options."""
     text = repr((source, list(montage)))
     return f"{source.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _load(entry: Path, stamps: Sequence[FileStamp]) -> Dataset | None:
-    """What is kept, or None where it is absent, of other sources, or damaged."""
+    """Load an entry, or return None if it is missing, outdated or damaged."""
     try:
         sealed = msgspec.json.decode((entry / INDEX).read_bytes(), type=ChecksummedCacheIndex)
         if zlib.crc32(bytes(sealed.index)) != sealed.checksum:
@@ -175,13 +178,13 @@ def _dataset(index: CacheIndex, data: NDArray[np.float32]) -> Dataset:
 
 
 def _keep(entry: Path, dataset: Dataset, stamps: tuple[FileStamp, ...]) -> None:
-    """Write an entry whole, in place of one that is there."""
+    """Write an entry atomically, replacing an existing one."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(
         dir=entry.parent, prefix=".making-", ignore_cleanup_errors=True
     ) as making:
         new = Path(making) / "new"
-        new.mkdir(mode=0o700)  # it is somebody's EEG
+        new.mkdir(mode=0o700)  # EEG is personal data
         _write(new, dataset, stamps)
         if entry.exists():
             entry.rename(Path(making) / "old")
@@ -210,7 +213,7 @@ def _write(folder: Path, dataset: Dataset, stamps: tuple[FileStamp, ...]) -> Non
 
 
 def _write_data(path: Path, trials: Sequence[Trial], n_channels: int) -> int:
-    """The trials' samples one after the other; their checksum comes back."""
+    """Write the samples of all trials and return their checksum."""
     shape = (sum(trial.n_times for trial in trials), n_channels)
     checksum = 0
     with path.open("wb") as file:

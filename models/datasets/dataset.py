@@ -1,4 +1,4 @@
-"""What a data set is: people, their trials, and a label per trial and output."""
+"""Data set of several people: trials, with a label for each output."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from mimamba.models.signal.montage import Electrode
 
 
 class DatasetError(Mismatch):
-    """A data set is absent, damaged, or does not hold what was asked for; one clear line."""
+    """Data set that is missing, damaged, or does not contain what was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One stretch with one label per output: a stimulus, a recording, or an event's span.
+    """Part of a recording with one label per output: a stimulus, a whole recording, or an event.
 
     Parameters
     ----------
     person
-        Who, as in ``s01`` or ``sub-01``.
+        Identifier of the person, such as ``s01`` or ``sub-01``.
     name
-        Unique within the person, as in ``trial-07`` or ``task-rest_run-1``.
+        Name that is unique within the person, such as ``trial-07`` or ``task-rest_run-1``.
     data
         (n_times, n_channels) float32, µV, finite, channels in montage order; may be a read-only
         memory map.
     index
-        (n_times,) each sample's position from 0, lost samples counted: a jump is a gap.
+        (n_times,) position of each sample, including lost samples: a jump is a gap.
     labels
-        One label index per output; empty for rest that is no trial.
+        One label index per output; empty for rest that is not a trial.
     """
 
     person: str
@@ -57,9 +57,9 @@ class Trial:
         return int(self.data.shape[0])
 
     def chunks(self, n_times: int, sfreq: float) -> Iterator[Chunk]:
-        """Views of up to ``n_times`` samples that never span a gap.
+        """Yield views of up to ``n_times`` samples that never span a gap.
 
-        Their timestamps are the samples' positions over ``sfreq``, Hz: ``Dataset.info`` has it.
+        Timestamps are positions divided by ``sfreq`` in Hz, which is in ``Dataset.info``.
         """
         borders = [0, *(np.flatnonzero(np.diff(self.index) != 1) + 1).tolist(), self.n_times]
         for start, stop in pairwise(borders):
@@ -72,17 +72,17 @@ class Trial:
 def continuous_trial(
     path: Path, person: str, name: str, samples: NDArray[np.floating], labels: tuple[int, ...]
 ) -> Trial:
-    """A trial without gaps of samples (n_times, n_channels), µV, from a file.
+    """Make a trial without gaps from a file's samples (n_times, n_channels) in µV.
 
     Raises
     ------
     DatasetError
-        If there are none, or one of them is no number.
+        If there are no samples, or one of them is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         data = np.ascontiguousarray(samples, np.float32)
     if not len(data) or not np.isfinite(data).all():
-        found = "one that is no number" if len(data) else "none"
+        found = "one that is not a number" if len(data) else "no samples"
         raise damaged_file(path, "samples that are numbers", f"{found} in {name} of {person}")
     return Trial(person, name, data, np.arange(len(data)), labels)
 
@@ -90,15 +90,15 @@ def continuous_trial(
 def make_info(
     name: str, root: Path, sfreq: float, met: Sequence[Electrode]
 ) -> tuple[StreamInfo, tuple[Electrode, ...]]:
-    """A set's facts, and its montage, once only the channels that were met are left, in order."""
+    """Return the stream info and the montage of a data set reduced to the montage's channels."""
     ch_names = tuple(electrode.channel for electrode in met)
     montage = tuple(replace(electrode, row=row) for row, electrode in enumerate(met))
     return StreamInfo(name, str(root), sfreq, ch_names, live=False), montage
 
 
 def damaged_file(path: Path, wanted: str, found: str) -> DatasetError:
-    """The error for a file that is not as its data set's description says."""
-    remedy = "copy the file anew from the data set"
+    """Make the error for a file that does not match its data set's description."""
+    remedy = "copy the file again from the data set"
     return DatasetError(f"{wanted} in {path}", one_line(found), remedy)
 
 
@@ -109,22 +109,20 @@ class Dataset:
     Parameters
     ----------
     name
-        As in ``deap`` or ``arith``.
+        Name, such as ``deap`` or ``arith``.
     source
-        In words, for a model's card: what, by whom, and the licence as the data set states it.
+        Title, authors and stated licence, for the model card.
     info
-        The facts of every trial's samples. ``ch_names`` are in montage order, as the data set calls
-        them.
+        Stream info of every trial. ``ch_names`` are in montage order, as named in the data set.
     montage
-        The electrodes that were wanted, in order. ``row`` is the column of ``Trial.data``.
+        The requested electrodes, in order. ``row`` is the column of ``Trial.data``.
     outputs
-        The labels' names by output.
+        Names of the labels by output.
     trials
-        Those of one person stand together.
+        The trials, grouped by person.
     rest
-        By person, a stretch of rest without a label, where the set has one. May be one of
-        ``trials``, the same object: its first minute then serves as the baseline, and is not
-        judged.
+        Rest by person, if the data set has any. It may be one of ``trials`` (the same object): the
+        part used as the baseline is then left out of training and evaluation.
     """
 
     name: str
@@ -137,11 +135,11 @@ class Dataset:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Everybody who has a trial, in the trials' order."""
+        """Everyone who has a trial, in the order of the trials."""
         return tuple(dict.fromkeys(trial.person for trial in self.trials))
 
     def relabelled(self, labels: Sequence[tuple[int, ...]]) -> Dataset:
-        """The same trials with these labels, one tuple per trial; rest that is a trial stays it."""
+        """Return the same trials with other labels, one tuple per trial."""
         made = {
             id(trial): replace(trial, labels=new)
             for trial, new in zip(self.trials, labels, strict=True)

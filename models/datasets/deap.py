@@ -1,11 +1,11 @@
-"""DEAP, preprocessed: ``s01`` .. ``s32``, as ``.dat`` for Python or ``.mat`` for MATLAB.
+"""DEAP, preprocessed: ``s01`` to ``s32``, as ``.dat`` for Python or ``.mat`` for MATLAB.
 
 Source: Koelstra et al., "DEAP: A Database for Emotion Analysis using Physiological Signals", 2012,
-and the data set's description. 40 trials of 60 s at 128 Hz, each after 3 s of a baseline, which
-are left out; the first 32 of 40 channels are EEG. It has no other rest.
+https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. Each person has 40 trials of 60 s at 128 Hz, after
+3 s of baseline, which are left out. The first 32 of 40 channels are EEG. There is no other rest.
 
-As a Muse's electrodes serve T7 for TP9 (47.5 mm), Fp1 for AF7 (29.9 mm), Fp2 for AF8 (30.2 mm), T8
-for TP10 (48.5 mm).
+For a Muse's electrodes, T7 is used for TP9 (47.5 mm away), Fp1 for AF7 (29.9 mm), Fp2 for AF8
+(30.2 mm) and T8 for TP10 (48.5 mm).
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from mimamba.models.signal.montage import meet_montage
 
 SFREQ = 128.0
 BASELINE = 384
-"""Samples before the stimulus."""
+"""Number of samples before the stimulus (3 s)."""
 SHAPES = {"data": (40, 40, 8064), "labels": (40, 4)}
-"""(trials, channels, samples), and (trials, ratings)."""
+"""Shapes (trials, channels, samples) and (trials, ratings)."""
 SCALE = (1.0, 9.0)
+"""Lowest and highest rating."""
 OUTPUTS = ("valence", "arousal", "dominance", "liking")
 CHANNELS = (
     *(
@@ -76,7 +77,7 @@ CHANNELS = (
     ),
 )
 FOLDERS = (".", "data_preprocessed_python", "data_preprocessed_matlab")
-"""Where the files lie below the root, the first that has any."""
+"""Folders of the files below the root; the first with any file is used."""
 SOURCE = (
     "DEAP (Koelstra et al. 2012), preprocessed EEG of people who watched music videos; under its "
     "end user licence agreement, for academic research"
@@ -85,13 +86,13 @@ SOURCE = (
 
 @dataclass(frozen=True)
 class Deap:
-    """A copy of DEAP, or of a part of its people."""
+    """Copy of DEAP, or of some of its people; the class name is part of the cache's key."""
 
     root: Path
     name: str = "deap"
 
     def files(self) -> list[Path]:
-        """One per person, ``.dat`` before ``.mat``; raises DatasetError if there is none."""
+        """List a file per person, ``.dat`` preferred; raises DatasetError without any."""
         for folder in FOLDERS:
             found = {
                 path.stem: path
@@ -101,11 +102,11 @@ class Deap:
             if found:
                 return [found[person] for person in sorted(found)]
         raise DatasetError(
-            "DEAP's s01.dat .. s32.dat, or .mat", f"none of them in {self.root}", "correct the root"
+            "DEAP's files s01.dat to s32.dat, or .mat", f"none in {self.root}", "correct --root"
         )
 
     def read(self, montage: Sequence[str]) -> Dataset:
-        """Every person who is there; raises DatasetError or MontageError."""
+        """Read all people; raises DatasetError or MontageError."""
         met = meet_montage(montage, CHANNELS)
         rows = [electrode.row for electrode in met]
         info, chosen = make_info(self.name, self.root, SFREQ, met)
@@ -132,11 +133,11 @@ def _trials(path: Path, rows: Sequence[int]) -> list[Trial]:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """``data`` and ``labels`` in the shapes that they must have."""
+    """Read ``data`` and ``labels``, and check their shapes."""
     found = unpickle_arrays(path) if path.suffix == ".dat" else load_matlab(path, list(SHAPES))
     for name, shape in SHAPES.items():
         if name not in found:
-            raise damaged_file(path, name, ", ".join(found) or "nothing")
+            raise damaged_file(path, f"the array {name}", ", ".join(found) or "nothing")
         found[name] = numbers(path, name, found[name])
         if found[name].shape != shape:
             raise damaged_file(path, f"{name} of shape {shape}", f"{found[name].shape}")

@@ -1,13 +1,13 @@
 """DREAMER: one file, ``DREAMER.mat``.
 
 Source: Katsigiannis and Ramzan, "DREAMER: A Database for Emotion Recognition Through EEG and ECG
-Signals From Wireless Low-cost Off-the-Shelf Devices", 2018. 23 people, 18 film clips each, an
-Emotiv EPOC with 14 channels at 128 Hz. Before each clip they saw a neutral one of 61 s: the first
-of these is a person's rest.
+Signals From Wireless Low-cost Off-the-Shelf Devices", 2018, https://zenodo.org/records/546113.
+23 people watched 18 film clips each, with an Emotiv EPOC of 14 channels at 128 Hz. Before each clip
+they watched a neutral one of 61 s; the first of these is the person's rest.
 
-As a Muse's electrodes serve T7 for TP9 (47.5 mm), F7 for AF7 (30.3 mm), F8 for AF8 (30.6 mm), T8
-for TP10 (48.5 mm). It has no Fp1 and Fp2: AF3 and AF4 can stand in for them (29.4 and 30.5 mm), but
-then not for themselves, so Fp1,Fp2,AF3,AF4 is refused.
+For a Muse's electrodes, T7 is used for TP9 (47.5 mm away), F7 for AF7 (30.3 mm), F8 for AF8
+(30.6 mm) and T8 for TP10 (48.5 mm). There is no Fp1 and Fp2. AF3 and AF4 can replace them (29.4 and
+30.5 mm), but not at the same time as themselves, so the montage Fp1,Fp2,AF3,AF4 is refused.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OUTPUTS = {
     "arousal": "ScoreArousal",
     "dominance": "ScoreDominance",
 }
-"""The struct's fields by output."""
+"""Fields of the struct by output."""
 SOURCE = (
     "DREAMER (Katsigiannis and Ramzan 2018), EEG of people who watched film clips; under its end "
     "user licence agreement, for research"
@@ -54,20 +54,20 @@ SOURCE = (
 
 @dataclass(frozen=True)
 class Dreamer:
-    """A copy of DREAMER: its file, or the folder that has it."""
+    """Copy of DREAMER: its file, or the folder with it."""
 
     root: Path
     name: str = "dreamer"
 
     def files(self) -> list[Path]:
-        """The one file; raises DatasetError if it is not there."""
+        """List the only file; raises DatasetError if it is missing."""
         path = self.root if self.root.is_file() else self.root / FILE
         if not path.is_file():
-            raise DatasetError(FILE, f"no such file in {self.root}", "correct the root")
+            raise DatasetError(f"the file {FILE}", f"none in {self.root}", "correct --root")
         return [path]
 
     def read(self, montage: Sequence[str]) -> Dataset:
-        """Every person of the file; raises DatasetError or MontageError."""
+        """Read all people; raises DatasetError or MontageError."""
         met = meet_montage(montage, CHANNELS)
         columns = [electrode.row for electrode in met]
         (path,) = self.files()
@@ -87,10 +87,10 @@ class Dreamer:
 
 
 def _data(path: Path) -> list[Any]:
-    """The structs of people: a cell array or an array of structs."""
+    """Read the structs of people, from a cell array or an array of structs."""
     found = getattr(load_matlab(path, ["DREAMER"]).get("DREAMER"), "Data", None)
     if found is None:
-        raise damaged_file(path, "the struct DREAMER with the field Data", "no such")
+        raise damaged_file(path, "the struct DREAMER with the field Data", "none")
     return list(np.atleast_1d(np.asarray(found, object)))
 
 

@@ -1,4 +1,4 @@
-"""MATLAB files, up to the format of version 7, and the errors that damaged ones lead to."""
+"""MATLAB files up to version 7, read by SciPy with clear errors for damaged ones."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ BROKEN = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError),
     *(OverflowError, MemoryError, RuntimeError, struct.error, zlib.error),
 )
-"""What SciPy raises where a file is cut or damaged, beside its own ``MatReadError``."""
+"""Errors that SciPy raises for a truncated or damaged file, in addition to ``MatReadError``."""
 
 
 def load_matlab(path: Path, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """A file's variables by name: all, or those asked for that are there.
+    """Read a file's variables by name: all, or those of ``names`` that exist.
 
-    Axes of length 1 are gone; a struct has its fields as attributes, a cell array is an array of
+    Axes of length 1 are removed. A struct has its fields as attributes; a cell array is an array of
     objects.
 
     Raises
     ------
     DatasetError
-        If it is damaged, or of MATLAB 7.3, whose files are HDF5.
+        If the file is damaged, or of MATLAB 7.3, which is HDF5.
     """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -44,13 +44,13 @@ def load_matlab(path: Path, names: Sequence[str] | None = None) -> dict[str, Any
         ) from error
     except (MatReadError, *BROKEN) as error:
         raise damaged_file(
-            path, "a whole MATLAB file", f"{type(error).__name__}: {error}"[:200]
+            path, "a complete MATLAB file", f"{type(error).__name__}: {error}"[:200]
         ) from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
 def numbers(path: Path, name: str, value: object) -> NDArray[Any]:
-    """A variable as an array of numbers; raises DatasetError where it is none."""
+    """Return a variable as an array of numbers; raises DatasetError if it is not one."""
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise damaged_file(path, f"numbers as {name}", f"{array.dtype.name}")

@@ -1,4 +1,4 @@
-"""Labelled EEG of people, as trials that a model is trained and judged on.
+"""Opening of labelled data sets, from the cache or from their files.
 
 ======== ======================================= ============================= ====
 kind     root                                    outputs                       rest
@@ -12,7 +12,8 @@ seed     Preprocessed_EEG                        emotion: negative, neutral,   n
 bids     any BIDS-EEG data set                   one, labelled by the options  if named
 ======== ======================================= ============================= ====
 
-Nothing is downloaded: people bring the copy that they have an agreement for, or a part of it.
+Nothing is downloaded: use the copy that your agreement with the data set's authors covers, or a
+part of it. Each kind's module names its source.
 """
 
 from __future__ import annotations
@@ -48,33 +49,32 @@ def open_dataset(
     people: str | Sequence[str] | None = None,
     cache: Path | None = None,
 ) -> Dataset:
-    """A data set of a kind, its signals mapped from the cache.
+    """Open a data set; its signals are memory-mapped from the cache.
 
     Parameters
     ----------
     kind
         One of ``KINDS``.
     root
-        Its folder.
+        Folder of the data set.
     montage
-        A named montage or electrodes; text as ``parse_montage`` takes it.
+        A named montage or electrodes; text as for ``parse_montage``.
     outputs
-        Which of its outputs, in this order; text has commas. All where it is None. For BIDS, what
-        the one output is called; its column's name where it is None.
+        Outputs to use, in this order; text is separated by commas. None for all. For BIDS, the name
+        of its one output; None for the name of the column.
     options
-        How a BIDS data set is labelled; of another kind there are none.
+        Labels of a BIDS data set; None for other kinds.
     people
-        Whose trials, as ``s01`` or ``sub-01``; text has commas. Everybody who is there where it is
-        None.
+        People to use, such as ``s01`` or ``sub-01``; text is separated by commas. None for all.
     cache
-        Where it is kept once read; the person's cache folder where it is None.
+        Folder of the cache; None for the user's cache folder.
 
     Raises
     ------
     DatasetError
-        If it is not there, is damaged, or does not hold what was asked for.
+        If the data set is missing, damaged, or does not contain what was asked for.
     MontageError
-        If its channels cannot stand in for the electrodes.
+        If no suitable channels are near the electrodes.
     LibraryMissing
         If mne-bids is not installed, for BIDS.
     """
@@ -91,13 +91,13 @@ def open_dataset(
 
 def _source(kind: str, root: Path, options: BidsOptions | None) -> DatasetSource:
     if kind not in KINDS:
-        raise DatasetError(f"a data set ({', '.join(KINDS)})", kind, "choose one of them")
+        raise DatasetError(f"a kind of data set ({', '.join(KINDS)})", kind, "choose one of them")
     if not root.exists():
-        raise DatasetError(f"the data set {kind}", f"nothing at {root}", "correct the root")
+        raise DatasetError(f"the data set {kind}", f"nothing at {root}", "correct --root")
     if kind == "bids":
         return Bids(root, options or BidsOptions())
     if options is not None:
-        raise DatasetError(f"no options of BIDS for {kind}", f"{options}", "take them out")
+        raise DatasetError(f"no BIDS options for {kind}", f"{options}", "leave them out")
     return _EMOTION[kind](root)
 
 
@@ -107,11 +107,11 @@ def _names(text: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _only(dataset: Dataset, people: Sequence[str]) -> Dataset:
-    """The trials and rest of these people."""
+    """Keep the trials and rest of these people."""
     for person in people:
         if person not in dataset.people:
             raise DatasetError(
-                f"{person} in {dataset.name}", ", ".join(dataset.people), "choose among these"
+                f"{person} in {dataset.name}", ", ".join(dataset.people), "choose from these"
             )
     trials = tuple(trial for trial in dataset.trials if trial.person in people)
     rest = {person: rest for person, rest in dataset.rest.items() if person in people}
@@ -119,12 +119,12 @@ def _only(dataset: Dataset, people: Sequence[str]) -> Dataset:
 
 
 def _chosen(dataset: Dataset, outputs: str | Sequence[str]) -> Dataset:
-    """With these outputs' labels only."""
+    """Keep the labels of these outputs, in this order."""
     there, names = tuple(dataset.outputs), _names(outputs)
     for name in names:
         if name not in there:
             raise DatasetError(
-                f"outputs of {dataset.name}", name or "none", f"choose among {', '.join(there)}"
+                f"outputs of {dataset.name}", name or "none", f"choose from {', '.join(there)}"
             )
     columns = [there.index(name) for name in names]
     made = dataset.relabelled(
@@ -134,22 +134,25 @@ def _chosen(dataset: Dataset, outputs: str | Sequence[str]) -> Dataset:
 
 
 def _named(dataset: Dataset, outputs: str | Sequence[str]) -> Dataset:
-    """With its one output called so."""
+    """Rename the only output."""
     names = _names(outputs)
     if len(names) != 1 or not names[0]:
         raise DatasetError(
-            "one name for the one output of a BIDS data set", ", ".join(names) or "none", "name one"
+            "one name for the only output of a BIDS data set",
+            ", ".join(names) or "none",
+            "give one name with --outputs",
         )
     return replace(dataset, outputs={names[0]: next(iter(dataset.outputs.values()))})
 
 
 def _check_labels(dataset: Dataset) -> None:
-    """Raises DatasetError if an output has fewer than two labels among the trials."""
+    """Raise DatasetError if an output has fewer than two labels among the trials."""
     for place, (output, labels) in enumerate(dataset.outputs.items()):
         there = {labels[trial.labels[place]] for trial in dataset.trials}
         if len(there) < 2:
+            found = ", ".join(there) or "without a label"
             raise DatasetError(
-                f"trials of two labels or more in {output} of {dataset.name}",
-                f"{len(dataset.trials)} trials, all of them {', '.join(there) or 'without one'}",
+                f"trials with two labels or more of {output} in {dataset.name}",
+                f"{len(dataset.trials)} trials, all of them {found}",
                 "choose other labels, or more people",
             )

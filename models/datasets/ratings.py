@@ -1,4 +1,4 @@
-"""Ratings on a scale, as the labels low and high."""
+"""Labels low and high from ratings on a scale."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ LABELS = ("low", "high")
 def low_or_high(
     path: Path, ratings: NDArray[Any], scale: tuple[float, float]
 ) -> list[tuple[int, ...]]:
-    """Each trial's labels, from ratings (n_trials, n_outputs): above the scale's middle is high.
+    """Return each trial's label indices; a rating above the middle of the scale is high.
+
+    ``ratings`` are (n_trials, n_outputs), ``scale`` the lowest and highest rating.
 
     Raises
     ------
     DatasetError
-        If a rating is none of the scale.
+        If a rating is outside the scale.
     """
     low, high = scale
     if not ((ratings >= low) & (ratings <= high)).all():

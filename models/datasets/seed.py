@@ -1,12 +1,12 @@
 """SEED, ``Preprocessed_EEG``: ``<subject>_<date>.mat``, and ``label.mat`` for all of them.
 
 Source: Zheng and Lu, "Investigating Critical Frequency Bands and Channels for EEG-based Emotion
-Recognition with Deep Neural Networks", 2015, and the data set's description. 15 people, three
-sessions each, 15 film clips per session: arrays ``<name>_eeg1`` .. ``<name>_eeg15`` of 62 x N at
-200 Hz. It has no rest.
+Recognition with Deep Neural Networks", 2015, https://bcmi.sjtu.edu.cn/home/seed/. 15 people have
+three sessions each, with 15 film clips per session: arrays ``<name>_eeg1`` to ``<name>_eeg15`` of
+62 x N samples at 200 Hz. There is no rest.
 
-As a Muse's electrodes serve TP7 for TP9 (38.7 mm), FP1 for AF7 (29.9 mm), FP2 for AF8 (30.2 mm),
-TP8 for TP10 (38.8 mm).
+For a Muse's electrodes, TP7 is used for TP9 (38.7 mm away), FP1 for AF7 (29.9 mm), FP2 for AF8
+(30.2 mm) and TP8 for TP10 (38.8 mm).
 """
 
 from __future__ import annotations
@@ -53,13 +53,16 @@ SOURCE = (
 
 @dataclass(frozen=True)
 class Seed:
-    """A copy of SEED's folder, or of a part of its sessions."""
+    """Copy of SEED's folder, or of some of its sessions.
+
+    The class name is part of the cache's key.
+    """
 
     root: Path
     name: str = "seed"
 
     def files(self) -> list[Path]:
-        """``label.mat`` and then the sessions by person and date; raises DatasetError."""
+        """List ``label.mat`` and the sessions by person and date; raises DatasetError."""
         for folder in (self.root / name for name in FOLDERS):
             sessions = [path for path in folder.glob("*.mat") if SESSION.fullmatch(path.stem)]
             labels = folder / "label.mat"
@@ -68,11 +71,11 @@ class Seed:
         raise DatasetError(
             "SEED's label.mat and sessions such as 1_20131027.mat",
             f"not both in {self.root}",
-            "correct the root: the folder Preprocessed_EEG",
+            "set --root to the folder Preprocessed_EEG",
         )
 
     def read(self, montage: Sequence[str]) -> Dataset:
-        """Every session that is there; raises DatasetError or MontageError."""
+        """Read all sessions; raises DatasetError or MontageError."""
         met = meet_montage(montage, CHANNELS)
         rows = [electrode.row for electrode in met]
         labels_path, *sessions = self.files()
@@ -95,7 +98,7 @@ def _place(path: Path) -> tuple[int, str]:
 
 
 def _labels(path: Path) -> list[int]:
-    """The labels' indices, one per clip."""
+    """Read the label index of each clip."""
     found = load_matlab(path, ["label"])
     labels = numbers(path, "label", found.get("label"))
     if labels.shape != (N_CLIPS,) or not set(labels.tolist()) <= LABELS.keys():
@@ -104,7 +107,7 @@ def _labels(path: Path) -> list[int]:
 
 
 def _trials(path: Path, rows: Sequence[int], labels: Sequence[int]) -> Iterator[Trial]:
-    """One session; its trials' names begin with its date, so that a person's differ."""
+    """Read a session; its trials' names start with its date, so that they are unique."""
     subject, date = _place(path)
     for n, array in enumerate(_clips(path), 1):
         name = f"{date}_trial-{n:02d}"
@@ -112,7 +115,7 @@ def _trials(path: Path, rows: Sequence[int], labels: Sequence[int]) -> Iterator[
 
 
 def _clips(path: Path) -> Iterator[NDArray[Any]]:
-    """The 15 arrays (62, n_times) of a session in the clips' order."""
+    """Yield the 15 arrays (62, n_times) of a session, in the order of the clips."""
     variables = load_matlab(path)
     clips = {
         int(match["n"]): value
@@ -120,7 +123,7 @@ def _clips(path: Path) -> Iterator[NDArray[Any]]:
         if (match := re.fullmatch(r"\w+_eeg(?P<n>\d+)", name))
     }
     if sorted(clips) != list(range(1, N_CLIPS + 1)):
-        wanted = f"arrays *_eeg1 .. *_eeg{N_CLIPS}"
+        wanted = f"arrays *_eeg1 to *_eeg{N_CLIPS}"
         raise damaged_file(path, wanted, ", ".join(variables) or "nothing")
     for n in sorted(clips):
         array = numbers(path, f"eeg{n}", clips[n])

@@ -1,7 +1,7 @@
-"""Arrays of numbers from a pickle, and nothing else: a pickle can ask for any program to be run.
+"""Safe unpickler for arrays of numbers only, since an ordinary one can run any code.
 
-Python 2 wrote DEAP's files, so text is latin1. Not even numpy sees what the file says: the four
-names that a pickled array consists of lead to stand-ins, which check each value.
+DEAP's files were written by Python 2, so text is latin1. The four names that a pickled array
+contains are replaced by classes that check each value before numpy gets it.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from numpy.typing import NDArray
 from mimamba.models.datasets.dataset import damaged_file
 
 MAX_BYTES = 2**30
-"""Bytes. One person of DEAP has 103 MB."""
+"""Maximum file size, bytes. One person of DEAP has 103 MB."""
 MAX_MEMO = 1000
-"""A pickle numbers what it refers to again, and memory is taken up to the highest number. Two
-arrays need a few dozen."""
+"""Highest memo index. A pickle numbers the objects it refers to, and memory is allocated up to the
+highest number; two arrays need a few dozen."""
 NUMBERS = re.compile(r"[fiu][1248]")
-"""numpy's names for types of numbers, without the order of bytes."""
+"""numpy's names of numeric types, without the byte order."""
 BROKEN = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError),
     *(IndexError, ImportError, OverflowError, MemoryError, RecursionError, OSError),
 )
-"""What unpickling raises where the bytes are no pickle (documentation of ``pickle``), or unread."""
+"""Errors that unpickling raises for bytes that are not a pickle (documentation of ``pickle``)."""
 
 
 def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a pickled dict, by key.
+    """Read the arrays of a pickled dict, by key.
 
     Raises
     ------
     DatasetError
-        If the file is damaged, too large, or asks for anything but arrays of numbers.
+        If the file is damaged, too large, or contains anything except arrays of numbers.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise damaged_file(path, f"up to {MAX_BYTES:,} bytes", f"{path.stat().st_size:,}")
+            raise damaged_file(path, f"at most {MAX_BYTES:,} bytes", f"{path.stat().st_size:,}")
         content = path.read_bytes()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of text with odd escapes
+            warnings.simplefilter("ignore", DeprecationWarning)  # about odd escapes in text
             _check_numbers(content)
             made = _Unpickler(io.BytesIO(content), encoding="latin1").load()
     except BROKEN as error:
@@ -61,10 +61,10 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _check_numbers(content: bytes) -> None:
-    """Raises UnpicklingError if a pickle numbers too much, ValueError if it is none."""
+    """Raise UnpicklingError for a memo index that is too high, ValueError if it is no pickle."""
     for opcode, number, _ in pickletools.genops(content):
         if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(number or 0) > MAX_MEMO:
-            raise pickle.UnpicklingError(f"it numbers {number:,} values")
+            raise pickle.UnpicklingError(f"it refers to object number {number:,}")
 
 
 def _taken(path: Path, key: str, value: object) -> NDArray[Any]:
@@ -74,7 +74,7 @@ def _taken(path: Path, key: str, value: object) -> NDArray[Any]:
 
 
 class _Array:
-    """Stands for ``numpy.ndarray``: first empty, then filled by the state that follows."""
+    """Replacement of ``numpy.ndarray``: created empty, then filled by its state."""
 
     __slots__ = ("values",)
 
@@ -86,7 +86,7 @@ class _Array:
         if not isinstance(kind, _DType):
             raise pickle.UnpicklingError("an array without a type")
         if not all(isinstance(n, int) and n >= 0 for n in shape):
-            raise pickle.UnpicklingError("a shape that is none")
+            raise pickle.UnpicklingError("an invalid shape")
         if not isinstance(content, (bytes, str)):
             raise pickle.UnpicklingError("an array of objects")
         raw = content.encode("latin1") if isinstance(content, str) else content
@@ -97,7 +97,7 @@ class _Array:
 
 
 class _DType:
-    """Stands for ``numpy.dtype``; the order of bytes comes with the state that follows."""
+    """Replacement of ``numpy.dtype``; the byte order comes with its state."""
 
     __slots__ = ("dtype",)
 
@@ -114,7 +114,7 @@ class _DType:
 
 
 class _AllowedName:
-    """One of the admitted names. It can be called; being given a state, it refuses."""
+    """One of the allowed names. It can be called, but refuses a state."""
 
     __slots__ = ("_make",)
 
@@ -132,7 +132,7 @@ ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
     ("numpy", "ndarray"): lambda *_: _Array(),
     ("numpy", "dtype"): _DType,
-    # How Python 3 writes bytes for Python 2: the text that they are in latin1.
+    # Python 3 writes bytes for Python 2 as text in latin1.
     ("_codecs", "encode"): lambda text, *_: text,
 }
 
@@ -141,5 +141,5 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         make = ALLOWED.get((module.replace("numpy._core", "numpy.core"), name))
         if make is None:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array")
+            raise pickle.UnpicklingError(f"it contains {module}.{name}, which is not an array")
         return _AllowedName(make)
