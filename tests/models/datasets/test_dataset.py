@@ -78,11 +78,11 @@ def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
     samples = np.zeros((5, 2))
     samples[3, 1] = value
     with pytest.raises(
-        DatasetError, match=r"here\.mat, but found one that is no number in a of s01"
+        DatasetError, match=r"here\.mat, but found one that is not a number in a of s01"
     ):
         continuous_trial(HERE, "s01", "a", samples, (0,))
 
 
 def test_no_samples_are_no_trial() -> None:
-    with pytest.raises(DatasetError, match="found none in a of s01"):
+    with pytest.raises(DatasetError, match="found no samples in a of s01"):
         continuous_trial(HERE, "s01", "a", np.zeros((0, 2)), (0,))

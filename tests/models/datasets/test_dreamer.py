@@ -60,7 +60,7 @@ def test_electrodes_that_it_lacks(tmp_path: Path) -> None:
 
 
 def test_it_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"Expected DREAMER\.mat, but found no such file"):
+    with pytest.raises(DatasetError, match=r"Expected the file DREAMER\.mat, but found none"):
         Dreamer(tmp_path).read(MUSE)
 
 

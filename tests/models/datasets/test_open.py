@@ -76,19 +76,19 @@ def test_people_by_name(root: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "asked", "told"),
     [
-        ("deap", {"people": "s07,s08"}, "Expected s08 in deap, but found s07. Choose among these"),
+        ("deap", {"people": "s07,s08"}, "Expected s08 in deap, but found s07. Choose from these"),
         (
             "deap",
             {"outputs": "mood"},
-            "found mood. Choose among valence, arousal, dominance, liking",
+            "found mood. Choose from valence, arousal, dominance, liking",
         ),
         ("deap", {"outputs": ""}, "outputs of deap, but found none"),
-        ("deap", {"outputs": "dominance"}, "two labels or more in dominance .*all of them high"),
-        ("deap", {"options": BidsOptions()}, "no options of BIDS for deap"),
+        ("deap", {"outputs": "dominance"}, "two labels or more of dominance .*all of them high"),
+        ("deap", {"options": BidsOptions()}, "no BIDS options for deap"),
         (
             "bids",
             {"outputs": "a,b"},
-            "one name for the one output of a BIDS data set, but found a, b",
+            "one name for the only output of a BIDS data set, but found a, b",
         ),
         ("bids", {"options": BidsOptions(classes=("calm",))}, "2 trials, all of them calm"),
         (
@@ -110,7 +110,7 @@ def test_a_montage_that_cannot_be_met(root: Path) -> None:
 
 def test_no_such_kind_or_folder(tmp_path: Path) -> None:
     with pytest.raises(
-        DatasetError, match=r"a data set \(deap, dreamer, seed, bids\), but found mahnob"
+        DatasetError, match=r"a kind of data set \(deap, dreamer, seed, bids\), but found mahnob"
     ):
         open_dataset("mahnob", tmp_path)
     with pytest.raises(DatasetError, match="found nothing at"):

@@ -47,12 +47,12 @@ def test_it_is_not_there(tmp_path: Path, absent: str) -> None:
         ("label.mat", {"label": np.ones(14)}, "15 labels of -1, 0, 1"),
         ("label.mat", {"label": np.full(15, 2)}, "15 labels of -1, 0, 1"),
         ("label.mat", {"other": np.ones(15)}, "numbers as label"),
-        ("1_1.mat", {"djc_eeg1": np.zeros((62, 9))}, r"arrays \*_eeg1 \.\. \*_eeg15"),
+        ("1_1.mat", {"djc_eeg1": np.zeros((62, 9))}, r"arrays \*_eeg1 to \*_eeg15"),
         ("1_1.mat", seed_clips() | {"djc_eeg7": np.zeros((61, 9))}, "62 x samples as eeg7"),
         (
             "1_1.mat",
             seed_clips() | {"djc_eeg7": np.full((62, 9), np.nan)},
-            "no number in 1_trial-07",
+            "not a number in 1_trial-07",
         ),
     ],
 )

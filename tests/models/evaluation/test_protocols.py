@@ -176,7 +176,7 @@ def test_too_few_people_are_refused_for_subject() -> None:
     with pytest.raises(ProtocolError, match="12 trials of 2 people"):
         make_splits("subject", two)
     rare = [sequence(f"p{p}", f"t{i}", [int(p == 0)]) for p in range(9) for i in range(6)]
-    with pytest.raises(ProtocolError, match="every label of at least 3 people"):
+    with pytest.raises(ProtocolError, match="every label from at least 3 people"):
         make_splits("subject", rare)
 
 
@@ -190,7 +190,7 @@ def test_a_trial_without_a_good_hop_is_left_out_and_told() -> None:
     sequences = [sequence(f"p{p}", f"t{i}", [i % 2]) for p in range(4) for i in range(6)]
     plan = make_splits("subject", [*sequences, sequence("p0", "bad", [0], 0)])
     assert len(plan.sequences) == 24
-    assert plan.notes == ("1 trials have no good hop",)
+    assert plan.notes == ("1 trials have no good signal",)
 
 
 def test_one_fold_is_refused() -> None:

@@ -43,8 +43,8 @@ def test_the_text_warns_before_the_numbers_and_shows_calibration(report: Evaluat
         assert column in text
     assert "0.500 ± 0.000" in text
     assert "majority label, smoothed" in text
-    assert "left out: wanted braindecode; found nothing" in text
-    assert "subject: 90 hops of 30 trials of 5 people tested in 5 folds" in text
+    assert "not available: wanted braindecode; found nothing" in text
+    assert "subject: tested 90 hops from 30 trials of 5 people in 5 folds" in text
     assert max(map(len, text.splitlines())) <= 140
 
 
@@ -58,7 +58,7 @@ def test_permuted_labels_and_refusals_are_told(report: EvaluationReport) -> None
     text = to_text(replace(report, permuted=True, refused={"trial": "wanted more"}))
     assert "labels are permuted" in text
     assert "nobody (permuted labels)" in text
-    assert "trial: refused: wanted more" in text
+    assert "trial: not evaluated. wanted more" in text
 
 
 def test_json_comes_back_whole(report: EvaluationReport) -> None:

@@ -170,28 +170,28 @@ def _interrupt(*_: object) -> None:
         ("train bids --root {root} --out mine.pt", ".safetensors"),
         ("train bids --root {root} --out {data}/taken.safetensors", "taken.safetensors"),
         ("train bids --root {root} --name mine --recipe best", "spectral, paper"),
-        ("train bids --root {data}/none --name mine", "correct the root"),
+        ("train bids --root {data}/none --name mine", "Correct --root"),
         ("train bids --root {root} --name mine --montage Cz,Oz,Fz,Pz", "Cz"),
         ("train bids --root {root} --name mine --people sub-09", "sub-09"),
         ("train bids --root {root} --name mine --label mood", "participants:COLUMN"),
         ("train bids --root {root} --name mine --tasks calm", "two labels"),
-        ("train bids --root {root} --name mine --seconds 3", "take seconds out"),
-        ("train bids --root {root} --name mine --baseline 5", "leave out --baseline"),
+        ("train bids --root {root} --name mine --seconds 3", "Leave out --seconds"),
+        ("train bids --root {root} --name mine --baseline 5", "Leave out --baseline"),
         ("train bids --root {root} --name mine --rest calm --baseline 50", "shorter --baseline"),
         ("train bids --root {root} --name mine --baseline 900", "0 to 600 s"),
         ("train bids --root {root} --name mine --scores {data}/none.json", "none.json"),
         ("train bids --root {root} --name mine --scores {data}/taken.safetensors", "evaluation"),
-        ("train bids --root {root} --name mine --resume", "leave out --resume"),
-        ("train bids --root {root} --name mine --device cuda", "leave out --device"),
+        ("train bids --root {root} --name mine --resume", "Leave out --resume"),
+        ("train bids --root {root} --name mine --device cuda", "Leave out --device"),
         ("train deap --root {root} --name mine", "s01.dat"),
-        ("train deap --root {root} --name mine --label task", "no options of BIDS"),
+        ("train deap --root {root} --name mine --label task", "no BIDS options"),
         ("evaluate bids --root {root} --out {data} --recipe best", "spectral, paper"),
-        ("evaluate bids --root {data}/none --out {data}/new", "correct the root"),
+        ("evaluate bids --root {data}/none --out {data}/new", "Correct --root"),
         ("evaluate bids --root {root} --out {data}/done", "--out"),
         ("evaluate bids --root {root} --out {data}/taken.safetensors", "--out"),
         (
             "evaluate bids --root {root} --out {data}/new --people sub-01 --protocol subject",
-            "subject: Expected every label of at least 3 people",
+            "subject: Expected every label from at least 3 people",
         ),
     ],
 )
@@ -230,7 +230,7 @@ def test_what_is_damaged_or_takes_a_name_is_listed_with_its_error(data_dir: Path
     errors = [each["error"] for each in listed[1:]]
     assert (errors[0], errors[3]) == (None, None)
     assert "a safetensors file" in str(errors[1])
-    assert "rename the file" in str(errors[2])
+    assert "Rename the file" in str(errors[2])
     assert "cannot be used" in run("models").stdout
     (folder / "demo.safetensors").write_bytes(b"{}")  # never loaded in place of the package's
     assert load_checkpoint("demo", folder).sha256 == demo.sha256
