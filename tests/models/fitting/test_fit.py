@@ -157,7 +157,7 @@ def begun(waves: Dataset, tmp_path: Path) -> Path:
 
 def test_an_unfinished_training_is_never_lost_silently(begun: Path, waves: Dataset) -> None:
     kept = (begun.with_suffix(".training") / FILE).read_bytes()
-    with pytest.raises(ResumeError, match=r"found one in .*mine\.training\. Resume it with --resume"):
+    with pytest.raises(ResumeError, match=r"found one in .*mine\.training\. Resume it"):
         fit(begun, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT)
     assert (begun.with_suffix(".training") / FILE).read_bytes() == kept
 
@@ -195,7 +195,7 @@ def test_another_order_does_not_go_on(
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"\x00" * 4096])
 def test_a_damaged_file_is_told(begun: Path, waves: Dataset, content: bytes) -> None:
     (begun.with_suffix(".training") / FILE).write_bytes(content)
-    with pytest.raises(ResumeError, match="a damaged file .* start the training again"):
+    with pytest.raises(ResumeError, match=r"a damaged file .* start the training again"):
         fit(begun, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, resume=True)
 
 
