@@ -243,6 +243,7 @@ exponentially smoothed probabilities.
 {_verdict(checkpoint)}
 
 `mimamba train demo` trains a checkpoint with the same recipe.
+The project's licence is BSD-3-Clause.
 """
 
 
