@@ -51,9 +51,7 @@ def test_people_who_are_there_in_order_and_dat_before_mat(tmp_path: Path) -> Non
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        DatasetError, match=r"s01\.dat to s32\.dat, or \.mat, but found none"
-    ):
+    with pytest.raises(DatasetError, match=r"s01\.dat to s32\.dat, or \.mat, but found none"):
         Deap(tmp_path).read(MUSE)
 
 
