@@ -1,1 +1,1 @@
-"""MS-iMamba: from samples to predictions, training, evaluation."""
+"""The MS-iMamba model: preprocessing, network, inference, training and evaluation."""

@@ -1,4 +1,4 @@
-"""What the model says of one hop, or why it says nothing."""
+"""The prediction for one hop: calibrated probabilities, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ Outputs: TypeAlias = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """A pure function of the samples, their indices, the checkpoint and the settings.
+    """The model's result for one hop.
+
+    It depends only on the samples, their indices, the checkpoint and the settings.
 
     Parameters
     ----------
     index
-        The newest source sample received into it, counted as ``Chunk.first`` is.
+        Index of the newest source sample in the hop, counted like ``Chunk.first``.
     timestamp
-        That sample's time, seconds on the LSL clock (a recording's own clock when scored offline).
+        Time of that sample in seconds on the LSL clock, or on a recording's own clock when it is
+        scored offline.
     status
-        ``ok``, or why the model abstains.
+        ``ok``, or the kind of reason for which the model abstains.
     reason
-        Why, in words; None where the status is ok.
+        The reason in words; None if the status is ``ok``.
     outputs
-        Calibrated probabilities; None where the status is not ok.
+        Calibrated probabilities; None unless the status is ``ok``.
     """
 
     index: int

@@ -1,1 +1,1 @@
-"""Trained weights: file format, catalog, card; the checkpoints that ship."""
+"""Checkpoints: their file format, catalog and model card, and the weights that ship."""

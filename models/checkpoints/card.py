@@ -1,4 +1,4 @@
-"""A model card: what a checkpoint says of itself, as Markdown beside it."""
+"""Parts of a model card, the Markdown description beside a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NOT_MEDICAL = (
 )
 
 
-def facts(checkpoint: Checkpoint, *more: str) -> str:
-    """The list that every card has; ``more`` items come before the licence."""
+def list_facts(checkpoint: Checkpoint, *more: str) -> str:
+    """Return the Markdown list that every card has; ``more`` items come before the licence."""
     signal = checkpoint.signal
     items = [
         f"Trained on: {checkpoint.trained_on}",
@@ -30,7 +30,7 @@ def facts(checkpoint: Checkpoint, *more: str) -> str:
 
 
 def _memory(checkpoint: Checkpoint) -> str:
-    """How long the state lasts: the time without news after which 1/e of it is left."""
+    """Describe how long the state lasts: the time after which 1/e of it is left."""
     if checkpoint.r == 0:
         return "each window by itself"
     if checkpoint.r == 1:

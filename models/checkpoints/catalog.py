@@ -1,4 +1,4 @@
-"""The checkpoints that there are: those of the package, and a person's own in a folder."""
+"""List of all checkpoints: those of the package and a person's own in a folder."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mimamba.models.checkpoints.checkpoint import (
-    PACKAGED,
+    PACKAGE_FOLDER,
     SUFFIX,
     CheckpointError,
-    list_checkpoints,
-    list_own,
+    list_own_checkpoints,
+    list_packaged_checkpoints,
     load_checkpoint,
 )
 
-HONEST = "subject"
-"""The protocol whose scores are told first: people whom the network had not seen."""
+FIRST_PROTOCOL = "subject"
+"""Protocol whose scores come first: people that the network had not seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointInfo:
-    """A checkpoint's facts, or why it cannot be used.
+    """Description of a checkpoint, or the reason why it cannot be used.
 
     Parameters
     ----------
     name
-        By which it is asked for.
+        Name to load it by.
     path
-        Of its file.
+        Path of its file.
     packaged
-        Whether it came with the package.
+        True if it comes with the package.
     error
-        What is wrong with it, in one line; the facts below are then empty.
+        Problem with the file in one line; the fields below are then empty.
     outputs, montage, baseline, trained_on, licence, notice, sha256
-        As its header has them.
+        As in its header.
     scores
-        By ``protocol/output/measure``, those that a person should hear first before the others.
+        By ``protocol/output/measure``, the most important first.
     """
 
     name: str
@@ -52,20 +52,20 @@ class CheckpointInfo:
     sha256: str = ""
 
 
-def list_all(folder: Path) -> list[CheckpointInfo]:
-    """All checkpoints, the package's first; a damaged file is listed with what is wrong with it."""
-    packaged = list_checkpoints()
-    found = [_listed(PACKAGED / f"{name}{SUFFIX}", packaged=True) for name in packaged]
-    for name in list_own(folder):
-        own = _listed(folder / f"{name}{SUFFIX}", packaged=False)
+def list_catalog(folder: Path) -> list[CheckpointInfo]:
+    """List all checkpoints, the package's first; a damaged file is listed with its error."""
+    packaged = list_packaged_checkpoints()
+    found = [_describe(PACKAGE_FOLDER / f"{name}{SUFFIX}", packaged=True) for name in packaged]
+    for name in list_own_checkpoints(folder):
+        own = _describe(folder / f"{name}{SUFFIX}", packaged=False)
         if name in packaged:
-            taken = f"Expected another name than the package's, but found {name}. Rename the file."
+            taken = f"{name} is the name of a checkpoint of the package. Rename the file."
             own = replace(own, error=own.error or taken)
         found.append(own)
     return found
 
 
-def _listed(path: Path, packaged: bool) -> CheckpointInfo:
+def _describe(path: Path, packaged: bool) -> CheckpointInfo:
     try:
         found = load_checkpoint(path)
     except CheckpointError as error:
@@ -85,14 +85,18 @@ def _listed(path: Path, packaged: bool) -> CheckpointInfo:
         montage=found.montage,
         baseline=found.baseline,
         trained_on=found.trained_on,
-        scores=dict(sorted(found.scores.items(), key=lambda score: _order(score[0]))),
+        scores=dict(sorted(found.scores.items(), key=lambda score: _score_order(score[0]))),
         licence=found.licence,
         notice=found.notice,
         sha256=found.sha256,
     )
 
 
-def _order(score: str) -> tuple[bool, bool, bool]:
-    """The honest protocol before others, as it is trained before other readings, then accuracy."""
-    way, *_, measure = score.split("/")
-    return not way.startswith(HONEST), way != HONEST, measure != "balanced_accuracy"
+def _score_order(score: str) -> tuple[bool, bool, bool]:
+    """Sort key: ``FIRST_PROTOCOL`` first, as trained before its variants, then accuracy."""
+    protocol, *_, measure = score.split("/")
+    return (
+        not protocol.startswith(FIRST_PROTOCOL),
+        protocol != FIRST_PROTOCOL,
+        measure != "balanced_accuracy",
+    )

@@ -1,7 +1,7 @@
-"""A checkpoint: trained weights, and everything that is needed to use them on a stream.
+"""Checkpoints: trained weights with everything that is needed to use them on a stream.
 
-The file is safetensors; its metadata holds one key, ``mimamba``, a JSON header. Nothing in it is
-ever executed: no pickle is written or loaded. The same weights and header give the same bytes.
+The file is safetensors, and its metadata has one key, ``mimamba``, with a JSON header. Nothing in
+it is ever executed: no pickle is written or loaded. Equal weights and headers give equal bytes.
 """
 
 from __future__ import annotations
@@ -24,51 +24,52 @@ from mimamba.drivers.errors import Mismatch
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.prediction import Outputs
-from mimamba.models.signal.baseline import LONGEST
+from mimamba.models.signal.baseline import MAX_BASELINE
 from mimamba.models.signal.preprocessing import SignalConfig
 
 VERSION = 1
-"""Of the header; a file of another version is refused."""
-PACKAGED = Path(__file__).parent
+"""Version of the header; a file of another version is refused."""
+PACKAGE_FOLDER = Path(__file__).parent
+"""Folder of the checkpoints that come with the package."""
 SUFFIX = ".safetensors"
 MAX_BYTES = 64 << 20
-"""A file above this is refused unread; the reference configuration takes 1.1 MB."""
+"""A larger file is refused unread; the reference configuration takes 1.1 MB."""
 MAX_SIZE = 4096
-"""No number of an architecture is above this, so that a header alone can't exhaust memory."""
+"""Largest number in an architecture, so that a header alone cannot exhaust memory."""
 
 
 class CheckpointError(Mismatch):
-    """A file is no checkpoint, or not the one that was wanted."""
+    """Raised for a checkpoint that is missing, damaged or invalid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointHeader:
-    """What a checkpoint's file says of its weights.
+    """Description of the weights in a checkpoint's file.
 
     Parameters
     ----------
     name
-        What a person calls it.
+        Name for people.
     architecture
-        The network's.
+        Architecture of the network.
     montage
-        The electrodes that the channels are, in order.
+        Electrodes of the channels, in order.
     signal
-        How the samples become windows.
+        Settings of the preprocessing.
     r
-        The gate at each hop's start that it was trained with, 0 to 1.
+        Gate at each hop's start used in training, 0 to 1.
     outputs
-        The heads in the order of the logits, each with its labels.
+        Outputs in the order of the logits, each with its labels.
     temperature
-        Per output: the logits are divided by it before the softmax.
+        Divisor of the logits before the softmax, by output.
     trained_on
-        The data, in words.
+        Training data in words.
     scores
-        By ``protocol/output/measure``.
+        Scores by ``protocol/output/measure``.
     licence
-        Of the weights.
+        Licence of the weights.
     notice
-        What a person must be told before they see a prediction; None for nothing.
+        Text that a person must see before a prediction; None for nothing.
     baseline
         Seconds of the person's rest by which windows were aligned in training; 0 for none.
     """
@@ -99,8 +100,8 @@ class CheckpointHeader:
                 raise ValueError(f"{what} ({value}) are not {other} ({expected})")
         if not 0 <= self.r <= 1:
             raise ValueError(f"r is 0 to 1, not {self.r}")
-        if not 0 <= self.baseline <= LONGEST:
-            raise ValueError(f"baseline is 0 to {LONGEST:g} s, not {self.baseline}")
+        if not 0 <= self.baseline <= MAX_BASELINE:
+            raise ValueError(f"baseline is 0 to {MAX_BASELINE:g} s, not {self.baseline}")
         if list(self.temperature) != list(self.outputs):
             raise ValueError("temperature names other outputs than outputs")
         if not all(0 < t < math.inf for t in self.temperature.values()):
@@ -114,18 +115,18 @@ class Checkpoint(CheckpointHeader):
     Parameters
     ----------
     network
-        In eval mode, without gradients.
+        The network, in eval mode and without gradients.
     sha256
-        Of the file, in hexadecimal digits.
+        SHA-256 of the file, in hexadecimal digits.
     """
 
     network: MSiMamba
     sha256: str
 
     def probabilities(self, logits: Tensor) -> list[Outputs]:
-        """Calibrated probabilities of each row of logits (B, n_outputs)."""
-        # In NumPy: each operation of torch's would let go of the interpreter's lock, which a busy
-        # service's engine must then win back.
+        """Return calibrated probabilities for each row of logits (B, n_outputs)."""
+        # In NumPy, since each PyTorch operation releases the interpreter's lock, which a busy
+        # service's engine must then acquire again.
         ends = np.cumsum([len(labels) for labels in self.outputs.values()])
         heads = np.split(logits.numpy(force=True).astype(np.float64), ends[:-1], axis=-1)
         rows: list[Outputs] = [{} for _ in range(len(logits))]
@@ -136,25 +137,30 @@ class Checkpoint(CheckpointHeader):
         return rows
 
 
-def list_checkpoints() -> list[str]:
-    """Names of the checkpoints that come with the package."""
-    return sorted(path.stem for path in PACKAGED.glob(f"*{SUFFIX}"))
+def list_packaged_checkpoints() -> list[str]:
+    """List the names of the checkpoints that come with the package."""
+    return sorted(path.stem for path in PACKAGE_FOLDER.glob(f"*{SUFFIX}"))
 
 
-def list_own(folder: Path) -> list[str]:
-    """Names of a person's own checkpoints in a folder, which may be absent."""
+def list_own_checkpoints(folder: Path) -> list[str]:
+    """List the names of a person's own checkpoints in a folder, which may be absent."""
     return sorted(path.stem for path in folder.glob(f"*{SUFFIX}"))
 
 
 def load_checkpoint(name_or_path: str | Path, folder: Path | None = None) -> Checkpoint:
-    """Load a checkpoint by its name, or any by its path.
+    """Load a checkpoint by its name or path.
 
-    A name is a packaged one's, or else that of a file in ``folder``, where a person's own are.
+    Parameters
+    ----------
+    name_or_path
+        A name (``demo``), or a path, which is a `Path` or ends in ``.safetensors``.
+    folder
+        Folder with a person's own checkpoints, which are found by name after those of the package.
 
     Raises
     ------
     CheckpointError
-        If it is not there, is no checkpoint, or contradicts itself.
+        If it is missing, damaged or invalid.
     """
     path = _find(name_or_path, folder)
     try:
@@ -163,23 +169,25 @@ def load_checkpoint(name_or_path: str | Path, folder: Path | None = None) -> Che
             raise CheckpointError(
                 f"a checkpoint of at most {MAX_BYTES >> 20} MiB",
                 f"{size >> 20} MiB in {path}",
-                "pass another file",
+                "choose another file",
             )
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(
-            f"to read {path}", error.strerror or str(error), "check the path and its permissions"
+            f"a readable file {path}",
+            error.strerror or str(error),
+            "check the path and its permissions",
         ) from error
     return _decode(content, str(path))
 
 
 def save_checkpoint(path: Path, header: CheckpointHeader, network: MSiMamba) -> Checkpoint:
-    """Write the file, whole or not at all, and return what it holds."""
+    """Write a checkpoint atomically and return it as it would be loaded."""
     tensors = {name: t.detach().contiguous().cpu() for name, t in network.state_dict().items()}
     entries = {f.name: getattr(header, f.name) for f in fields(CheckpointHeader)}
     text = msgspec.json.encode({"version": VERSION, **entries}).decode()
     content = safetensors.torch.save(tensors, metadata={"mimamba": text})
-    checkpoint = _decode(content, str(path))  # what cannot be loaded is never written
+    checkpoint = _decode(content, str(path))  # a file that cannot be loaded is never written
     partial = path.with_suffix(".partial")
     partial.write_bytes(content)
     partial.replace(path)
@@ -190,14 +198,14 @@ def _find(name_or_path: str | Path, folder: Path | None) -> Path:
     path = Path(name_or_path)
     if isinstance(name_or_path, Path) or path.suffix == SUFFIX or len(path.parts) != 1:
         return path
-    places = [PACKAGED, folder] if folder else [PACKAGED]
+    places = [PACKAGE_FOLDER, folder] if folder else [PACKAGE_FOLDER]
     for place in places:
         if (found := place / f"{name_or_path}{SUFFIX}").is_file():
             return found
-    own = ", ".join(list_own(folder)) if folder else ""
+    own = ", ".join(list_own_checkpoints(folder)) if folder else ""
     raise CheckpointError(
         f"a checkpoint named {name_or_path}",
-        f"{', '.join(list_checkpoints()) or 'none'} with the package"
+        f"{', '.join(list_packaged_checkpoints()) or 'none'} with the package"
         + (f", and your own {own}" if own else ""),
         f"use one of these names, or the path of a {SUFFIX} file",
     )
@@ -208,7 +216,7 @@ def _decode(content: bytes, source: str) -> Checkpoint:
         tensors = safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(
-            "a safetensors file", f"another or a damaged one in {source}", "pass a checkpoint"
+            "a safetensors file", f"another or a damaged file: {source}", "choose a checkpoint"
         ) from error
     header = _decode_header(content, source)
     network = _build(header.architecture, tensors, source)
@@ -223,40 +231,40 @@ def _decode_header(content: bytes, source: str) -> CheckpointHeader:
         raise CheckpointError(
             "weights with a mimamba header",
             f"none in {source}",
-            "pass a file that mimamba has written",
+            "choose a file written by mimamba",
         )
     try:
         entries = msgspec.json.decode(metadata["mimamba"], type=dict[str, object])
-        if entries.pop("version", None) != VERSION:
+        if (version := entries.pop("version", None)) != VERSION:
             raise CheckpointError(
                 f"a checkpoint of version {VERSION}",
-                f"another version in {source}",
+                f"version {version} in {source}",
                 "use the release of mimamba that wrote it, or train it again",
             )
         return msgspec.convert(entries, type=CheckpointHeader)
     except msgspec.MsgspecError as error:
         raise CheckpointError(
-            "a valid header", f"{error} in {source}", "the file is damaged: fetch it again"
+            "a valid header", f"{error} in {source}", "download the file again: it is damaged"
         ) from error
 
 
 def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> MSiMamba:
-    """Hold the weights against the architecture before any memory is taken for it."""
+    """Check the weights against the architecture before memory is allocated for it."""
     values = (getattr(config, f.name) for f in fields(config))
     sizes = [*(v for v in values if type(v) is int), *config.kernels]  # no bool
     if not all(1 <= v <= MAX_SIZE for v in sizes) or config.n_layers > len(tensors):
         raise CheckpointError(
             f"an architecture of sizes 1 to {MAX_SIZE}",
             f"{config} in {source}",
-            "the file is damaged: fetch it again",
+            "download the file again: it is damaged",
         )
-    if _most_weights(config) > MAX_BYTES // 4:
+    if _count_weights(config) > MAX_BYTES // 4:
         raise CheckpointError(
             f"an architecture whose weights fit {MAX_BYTES >> 20} MiB",
             f"{config} in {source}",
-            "the file is damaged: fetch it again",
+            "download the file again: it is damaged",
         )
-    # Not on the device "meta": its arithmetic loads torch's compiler, 1.4 s.
+    # Not on the device "meta", whose arithmetic loads PyTorch's compiler (1.4 s).
     with torch.random.fork_rng(devices=[]):
         network = MSiMamba(config)
     expected = {name: (t.shape, t.dtype) for name, t in network.state_dict().items()}
@@ -266,14 +274,14 @@ def _build(config: MSiMambaConfig, tensors: dict[str, Tensor], source: str) -> M
             raise CheckpointError(
                 f"the weights {name} {_describe(expected.get(name))}",
                 f"{_describe(found.get(name))} in {source}",
-                "the file does not fit its own header: fetch it again",
+                "download the file again: it contradicts its own header",
             )
     network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False)
 
 
-def _most_weights(config: MSiMambaConfig) -> int:
-    """The large weights alone, so never far below the number of all."""
+def _count_weights(config: MSiMambaConfig) -> int:
+    """Count the large weights alone, nearly all of them."""
     d, inner = config.d_model, config.expand * config.d_model
     layer = 3 * d * inner + 3 * inner * config.d_state + 2 * d * config.d_ff + inner * config.d_conv
     blocks = sum(k * k for k in config.kernels) * config.n_channels * config.hidden

@@ -27,7 +27,7 @@ from mimamba.models.datasets.bids_tables import (
     labels_of_scans,
 )
 from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial, make_info
-from mimamba.models.signal.montage import Electrode, MontageError, meet_montage
+from mimamba.models.signal.montage import Electrode, MontageError, match_montage
 
 EXTENSIONS = [".edf", ".bdf", ".vhdr", ".fif", ".set"]
 """File name extensions of recordings; for formats with several files, of the first one."""
@@ -263,7 +263,7 @@ def _take(found: BidsRecording, montage: Sequence[str]) -> MontageRecording:
     """Read a recording; raises DatasetError with the file's name."""
     try:
         recording = read_recording(found.path)
-        met = tuple(meet_montage(montage, recording.info.ch_names))
+        met = tuple(match_montage(montage, recording.info.ch_names))
     except (DriverError, MontageError) as error:
         here = "" if str(found.path) in str(error) else f" in {found.path}"
         raise DatasetError(error.expected, f"{error.found}{here}", error.remedy) from error

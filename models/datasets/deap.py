@@ -28,7 +28,7 @@ from mimamba.models.datasets.dataset import (
 from mimamba.models.datasets.matlab import load_matlab, numbers
 from mimamba.models.datasets.ratings import LABELS, low_or_high
 from mimamba.models.datasets.unpickler import unpickle_arrays
-from mimamba.models.signal.montage import meet_montage
+from mimamba.models.signal.montage import match_montage
 
 SFREQ = 128.0
 BASELINE = 384
@@ -107,7 +107,7 @@ class Deap:
 
     def read(self, montage: Sequence[str]) -> Dataset:
         """Read all people; raises DatasetError or MontageError."""
-        met = meet_montage(montage, CHANNELS)
+        met = match_montage(montage, CHANNELS)
         rows = [electrode.row for electrode in met]
         info, chosen = make_info(self.name, self.root, SFREQ, met)
         return Dataset(

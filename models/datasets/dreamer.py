@@ -30,7 +30,7 @@ from mimamba.models.datasets.dataset import (
 )
 from mimamba.models.datasets.matlab import load_matlab, numbers
 from mimamba.models.datasets.ratings import LABELS, low_or_high
-from mimamba.models.signal.montage import meet_montage
+from mimamba.models.signal.montage import match_montage
 
 FILE = "DREAMER.mat"
 SFREQ = 128.0
@@ -68,7 +68,7 @@ class Dreamer:
 
     def read(self, montage: Sequence[str]) -> Dataset:
         """Read all people; raises DatasetError or MontageError."""
-        met = meet_montage(montage, CHANNELS)
+        met = match_montage(montage, CHANNELS)
         columns = [electrode.row for electrode in met]
         (path,) = self.files()
         people = [

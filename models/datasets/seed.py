@@ -28,7 +28,7 @@ from mimamba.models.datasets.dataset import (
     make_info,
 )
 from mimamba.models.datasets.matlab import load_matlab, numbers
-from mimamba.models.signal.montage import meet_montage
+from mimamba.models.signal.montage import match_montage
 
 SFREQ = 200.0
 N_CLIPS = 15
@@ -76,7 +76,7 @@ class Seed:
 
     def read(self, montage: Sequence[str]) -> Dataset:
         """Read all sessions; raises DatasetError or MontageError."""
-        met = meet_montage(montage, CHANNELS)
+        met = match_montage(montage, CHANNELS)
         rows = [electrode.row for electrode in met]
         labels_path, *sessions = self.files()
         labels = _labels(labels_path)

@@ -1,1 +1,1 @@
-"""One stream's chunks to predictions."""
+"""Decoding of one stream: from its chunks to predictions, and the decoder's saved state."""

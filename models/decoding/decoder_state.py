@@ -1,7 +1,8 @@
-"""What a decoder remembers, as bytes: kept beside its predictions, it lets them be made again.
+"""Snapshots: a decoder's state as bytes. Stored beside predictions, they make these reproducible.
 
-The bytes are safetensors: arrays by name, and a JSON object of the rest. Nothing in them is ever
-executed, and what does not fit the model that it is set into is refused.
+A snapshot is safetensors: arrays by name, and a JSON object for all other values. Nothing in it is
+ever executed, and a snapshot that does not fit the model is refused. The names of the arrays and of
+the JSON fields are part of the format of recordings and never change.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from safetensors import SafetensorError
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.network.ssm import States
-from mimamba.models.signal.baseline import CENTRES, LONGEST, AlignerState, Baseline
-from mimamba.models.signal.hops import CutterState
-from mimamba.models.signal.preprocessing import PathState, SignalPath
-from mimamba.models.signal.segment import Segment
+from mimamba.models.signal.baseline import BAND_CENTRES, MAX_BASELINE, AlignerState, Baseline
+from mimamba.models.signal.hops import CutterState, Segment
+from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState
 
 KEY = "mimamba"
-STRETCH = ("last", "values", "known", "stamps", "recent")
-"""The arrays of a stretch."""
+"""Key of the JSON object in the metadata."""
+SEGMENT_ARRAYS = ("last", "values", "known", "stamps", "recent")
+"""Arrays of a segment."""
 
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -35,12 +36,15 @@ Shapes: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
 
 
 class SnapshotError(Exception):
-    """A snapshot is damaged, or of another model; one clear line."""
+    """Raised for a snapshot that is damaged or of another model."""
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """What is no array; without a stretch nothing of the signal is remembered."""
+class _Fields:
+    """The JSON object. Without ``hops`` there is no segment.
+
+    ``wanted``, ``taken`` and ``anew`` are the aligner's ``target``, ``n_hops`` and ``restart``.
+    """
 
     failed: bool
     epoch: int | None
@@ -49,95 +53,95 @@ class _Rest:
     newest: int = 0
     poor: int = 0
     restart: bool = True
-    wanted: Annotated[float, msgspec.Meta(ge=0, le=LONGEST)] = 0.0
+    wanted: Annotated[float, msgspec.Meta(ge=0, le=MAX_BASELINE)] = 0.0
     taken: Annotated[int, msgspec.Meta(ge=0)] = 0
     anew: bool = False
     seconds: float = 0.0
 
 
 def pack_state(state: DecoderState) -> bytes:
-    """The bytes of a state; the same state gives the same bytes."""
-    cutter, stretch = state.cutter, state.cutter.stretch
+    """Encode a state; the same state gives the same bytes."""
+    cutter, segment = state.cutter, state.cutter.segment
     arrays = {"h": state.states.h.numpy(force=True), "conv": state.states.conv.numpy(force=True)}
     aligner, baseline = state.aligner, state.aligner.baseline
-    rest = _Rest(
+    rest = _Fields(
         state.failed,
         cutter.epoch,
         cutter.end,
-        wanted=aligner.wanted,
-        taken=aligner.taken,
-        anew=aligner.anew,
+        wanted=aligner.target,
+        taken=aligner.n_hops,
+        anew=aligner.restart,
         seconds=baseline.seconds if baseline else 0.0,
     )
     if baseline is not None:
         arrays["baseline"] = baseline.log_power
     if aligner.total is not None:
         arrays["total"] = aligner.total
-    if stretch is not None:
-        path = stretch.path
+    if segment is not None:
+        path = segment.path
         rest = replace(
             rest,
             hops=path.hops,
-            newest=stretch.newest,
-            poor=stretch.poor,
-            restart=stretch.restart,
+            newest=segment.newest,
+            poor=segment.poor,
+            restart=segment.restart,
         )
         arrays |= {"offset": path.offset, "history": path.history, "zi": path.zi}
-        arrays |= {name: getattr(stretch, name) for name in STRETCH}
+        arrays |= {name: getattr(segment, name) for name in SEGMENT_ARRAYS}
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return safetensors.numpy.save(whole, metadata={KEY: msgspec.json.encode(rest).decode()})
 
 
 def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> DecoderState:
-    """The state in a snapshot, for a decoder of this checkpoint and a source of this rate, Hz.
+    """Decode a snapshot for a decoder of this checkpoint and a source of ``sfreq``, Hz.
 
     Raises
     ------
     SnapshotError
-        If it is damaged or does not fit.
+        If the snapshot is damaged or does not fit.
     SignalError
-        If the source's rate does not serve.
+        If the source's sampling frequency is unsuitable.
     """
     try:
         arrays = safetensors.numpy.load(content)
         size = int.from_bytes(content[:8], "little")  # checked by safetensors before
         metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        rest = msgspec.json.decode(metadata.get(KEY, ""), type=_Rest)
+        rest = msgspec.json.decode(metadata.get(KEY, ""), type=_Fields)
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
         raise SnapshotError(
-            f"Expected a snapshot of a decoder, but found damage: {error}."
+            f"Expected a snapshot of a decoder, but found a damaged one: {error}."
         ) from None
-    begun = rest.hops is not None
-    if begun and rest.newest >= rest.end:
+    has_segment = rest.hops is not None
+    if has_segment and rest.newest >= rest.end:
         raise SnapshotError(
             f"Expected a newest sample before {rest.end} in the snapshot, but found {rest.newest}. "
             "It is damaged."
         )
-    wanted = _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays)
-    if begun:
-        wanted |= _signal_shapes(checkpoint, sfreq, arrays)
-    _check_shapes(arrays, wanted)
+    expected = _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays)
+    if has_segment:
+        expected |= _signal_shapes(checkpoint, sfreq, arrays)
+    _check_shapes(arrays, expected)
     states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
-    cutter = CutterState(rest.epoch, rest.end, _stretch(arrays, rest) if begun else None)
+    cutter = CutterState(rest.epoch, rest.end, _segment(arrays, rest) if has_segment else None)
     return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
 
 
-def _stretch(arrays: Arrays, rest: _Rest) -> Segment:
+def _segment(arrays: Arrays, rest: _Fields) -> Segment:
     assert rest.hops is not None
-    path = PathState(rest.hops, arrays["offset"], arrays["history"], arrays["zi"])
-    kept = {name: arrays[name] for name in STRETCH}
-    return Segment(path, rest.newest, **kept, poor=rest.poor, restart=rest.restart)
+    path = PreprocessorState(rest.hops, arrays["offset"], arrays["history"], arrays["zi"])
+    stored = {name: arrays[name] for name in SEGMENT_ARRAYS}
+    return Segment(path, rest.newest, **stored, poor=rest.poor, restart=rest.restart)
 
 
-def _aligner(arrays: Arrays, rest: _Rest) -> AlignerState:
+def _aligner(arrays: Arrays, rest: _Fields) -> AlignerState:
     known = arrays.get("baseline")
     baseline = None if known is None else Baseline(known, rest.seconds)
     return AlignerState(baseline, rest.wanted, rest.taken, arrays.get("total"), rest.anew)
 
 
-def _aligner_shapes(checkpoint: Checkpoint, rest: _Rest, arrays: Arrays) -> Shapes:
-    """A baseline, where there is one, and the sum of what is in the next one so far."""
-    shape = ((len(checkpoint.montage), len(CENTRES)), "float64")
+def _aligner_shapes(checkpoint: Checkpoint, rest: _Fields, arrays: Arrays) -> Shapes:
+    """Shapes of the baseline, if there is one, and of the sum for one being measured."""
+    shape = ((len(checkpoint.montage), len(BAND_CENTRES)), "float64")
     names = ["baseline"] if "baseline" in arrays else []
     return dict.fromkeys([*names, *(["total"] if rest.taken else [])], shape)
 
@@ -149,7 +153,7 @@ def _state_shapes(checkpoint: Checkpoint) -> Shapes:
 
 def _signal_shapes(checkpoint: Checkpoint, sfreq: float, arrays: Arrays) -> Shapes:
     n = len(checkpoint.montage)
-    fresh = SignalPath(checkpoint.signal, sfreq).start(np.zeros(n))
+    fresh = Preprocessor(checkpoint.signal, sfreq).start(np.zeros(n))
     waiting = len(arrays.get("known", ()))
     recent = min(len(arrays.get("recent", ())), checkpoint.signal.window)
     return {
@@ -164,12 +168,12 @@ def _signal_shapes(checkpoint: Checkpoint, sfreq: float, arrays: Arrays) -> Shap
     }
 
 
-def _check_shapes(arrays: Arrays, wanted: Shapes) -> None:
-    for name, (shape, dtype) in wanted.items():
+def _check_shapes(arrays: Arrays, expected: Shapes) -> None:
+    for name, (shape, dtype) in expected.items():
         found = arrays.get(name)
         if found is None or found.shape != shape or found.dtype != dtype:
-            what = "none" if found is None else f"{found.shape} {found.dtype}"
+            actual = "none" if found is None else f"{found.shape} {found.dtype}"
             raise SnapshotError(
-                f"Expected {name} {shape} {dtype} in the snapshot, but found {what}. "
-                "It is damaged, or of another model."
+                f"Expected {name} {shape} {dtype} in the snapshot, but found {actual}. "
+                "It is damaged or of another model."
             )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
-from mimamba.models.checkpoints.card import facts
+from mimamba.models.checkpoints.card import list_facts
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from mimamba.models.evaluation.smoothing import choose_keep, smooth
 from mimamba.models.network.config import MSiMambaConfig
@@ -229,7 +229,7 @@ Its labels come from the simulator's script. It knows nothing about real people,
 feelings, and is not a medical device. It is included so that drivers, engine, dashboard and
 recordings can be tried without training a model.
 
-{facts(checkpoint)}
+{list_facts(checkpoint)}
 
 Balanced accuracy over all hops of {recipe.test.number} simulated people who are not in its training
 data, including the transitions between states; chance is 0.5:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mimamba.models.checkpoints.card import NOT_MEDICAL, facts
+from mimamba.models.checkpoints.card import NOT_MEDICAL, list_facts
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader
 from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation.checkpoint_scores import scores_of
@@ -70,7 +70,7 @@ def model_card(
     )
     temperature = ", ".join(f"{name} {t:.3f}" for name, t in checkpoint.temperature.items())
     rest = f"{setting.baseline:g} s of each person's rest" if setting.baseline else "none"
-    listed = facts(
+    listed = list_facts(
         checkpoint,
         f"Electrodes: {met}",
         f"Baseline: {rest}",

@@ -1,1 +1,1 @@
-"""Stepping of a network: state pool, devices, CUDA graphs."""
+"""Live stepping of a network for many streams: devices, steppers and the pool of states."""

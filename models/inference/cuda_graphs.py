@@ -1,12 +1,11 @@
-"""Steps on a CUDA device: one copy there, one captured graph, one copy back.
+"""The stepper for a CUDA device: one copy to it, one captured graph, one copy back.
 
-The graph of a batch size holds the whole step: the static form, its recurrence in mamba-ssm's
-kernels where they are, and the reading and writing of the pool. A batch is padded to the next
-prepared size, since a device steps 8 streams as fast as 5 and every size costs a capture. What a
-batch needs lies in one pinned buffer: rows, gates, windows.
+The graph of a batch size contains the whole step: the network in static shapes, with mamba-ssm's
+kernels for the recurrence if installed, and reading and writing the pool. A batch is padded to the
+next power of two, since a device steps 8 streams as fast as 5 and each size costs a capture. The
+inputs of a batch, rows, gates and windows, lie in one pinned buffer.
 
-Imported only where it is asked for. On a processor it runs as well, without a graph, and is tested
-so; to serve there, ``ProcessorStepper`` is faster.
+On a CPU it runs without graphs, which serves tests; ``CPUStepper`` is faster there.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mimamba.models.inference.precision import Precision
-from mimamba.models.inference.state_pool import Pool
+from mimamba.models.inference.state_pool import StatePool
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.network.static_shapes import static_form, step_slots
+from mimamba.models.network.static_shapes import step_rows, to_static
 
-LARGEST = 4096
-"""The largest prepared batch size; all are powers of two."""
-ROWS = LARGEST + 1
-"""Rows of the pool at the start: when it grows, every graph is captured anew."""
+MAX_BATCH = 4096
+"""Largest batch size; all sizes are powers of two."""
+FIRST_ROWS = MAX_BATCH + 1
+"""Rows of the pool at the start. When it grows, every graph must be captured again."""
 WARM_UP = 3
-"""Steps before a capture, in which libraries choose and allocate."""
+"""Steps before a capture, in which libraries choose algorithms and allocate memory."""
 
 
-def prepared(count: int) -> int:
-    """The smallest power of two that is not smaller."""
+def round_up_batch(count: int) -> int:
+    """Round a batch size up to a power of two."""
     return 1 << (count - 1).bit_length()
 
 
 class StagingBuffers:
-    """What one step of a batch size needs, in one stretch of memory on each side.
+    """Inputs of one step of a batch size, in one block of memory on each side.
 
     Rows (int64) come first, then gates and windows (float32).
     """
@@ -67,7 +66,7 @@ class StagingBuffers:
         windows: Sequence[NDArray[np.float32]],
         gates: Sequence[float],
     ) -> None:
-        """Write a batch, padded by rows of -1, and begin to copy it to the device."""
+        """Write a batch, padded with rows of -1, and start copying it to the device."""
         self._rows[:] = -1
         self._rows[: len(rows)] = rows
         self._gates[: len(rows)] = gates
@@ -77,46 +76,46 @@ class StagingBuffers:
 
 
 @dataclass(frozen=True, eq=False)
-class CapturedBatch:
-    """A batch size: its buffers, and what steps what lies in them."""
+class CapturedStep:
+    """Buffers and step function of one batch size."""
 
     staging: StagingBuffers
     run: Callable[[], object]
     logits: Tensor
-    answer: Tensor
-    """The logits on the host."""
+    host_logits: Tensor
+    """Pinned copy of the logits on the host."""
 
 
-class GraphStepper:
-    """A ``Stepper``: a batch size is captured at its first use, some 0.1 s.
+class CUDAGraphStepper:
+    """Steps on a CUDA device. Each batch size is captured at its first use, in about 0.1 s.
 
     Parameters
     ----------
     network
-        To step; it is copied.
+        The network to step; it is copied.
     device
-        Where; a name of torch's.
+        Name of a PyTorch device.
     precision
-        Of products and convolutions.
+        Precision of matrix products and convolutions.
     rows
-        Of the pool at the start; one is no stream's.
+        Rows of the pool at the start, one of which belongs to no stream.
     """
 
-    largest = LARGEST
+    max_batch = MAX_BATCH
 
     def __init__(
         self,
         network: MSiMamba,
         device: str = "cuda",
         precision: Precision = "fp32",
-        rows: int = ROWS,
+        rows: int = FIRST_ROWS,
     ) -> None:
         self._device = torch.device(device)
-        self._form = static_form(network).to(self._device)
+        self._network = to_static(network).to(self._device)
         self._precision: Precision = precision
-        self.pool = Pool(self._form, rows)
-        self._prepared: dict[int, CapturedBatch] = {}
-        self._captured_on = self.pool.h
+        self.pool = StatePool(self._network, rows)
+        self._steps: dict[int, CapturedStep] = {}
+        self._captured_h = self.pool.h
 
     @torch.inference_mode()
     def step(
@@ -125,44 +124,48 @@ class GraphStepper:
         windows: Sequence[NDArray[np.float32]],
         gates: Sequence[float],
     ) -> Tensor:
-        if self.pool.h is not self._captured_on:  # the pool grew: graphs write the old one
-            self._prepared.clear()
-            self._captured_on = self.pool.h
-        size = prepared(len(rows))
-        if size not in self._prepared:
-            self._prepared[size] = self._prepare(size)
-        ready = self._prepared[size]
+        if self.pool.h is not self._captured_h:  # the pool grew: graphs use the old one
+            self._steps.clear()
+            self._captured_h = self.pool.h
+        size = round_up_batch(len(rows))
+        if size not in self._steps:
+            self._steps[size] = self._capture_size(size)
+        ready = self._steps[size]
         ready.staging.fill(rows, windows, gates)
         ready.run()
-        ready.answer.copy_(ready.logits, non_blocking=True)
+        ready.host_logits.copy_(ready.logits, non_blocking=True)
         self._wait()
-        return ready.answer[: len(rows)].clone()
+        return ready.host_logits[: len(rows)].clone()
 
     def _wait(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()
 
-    def _prepare(self, size: int) -> CapturedBatch:
-        staging = StagingBuffers(size, self._form.config, self._device)
-        staging.rows.fill_(-1)  # the steps before the capture are all padding
+    def _capture_size(self, size: int) -> CapturedStep:
+        staging = StagingBuffers(size, self._network.config, self._device)
+        staging.rows.fill_(-1)  # only padding in the steps before the capture
         pinned = self._device.type == "cuda"
-        shape = (size, self._form.config.n_outputs)
-        answer = torch.zeros(shape, pin_memory=pinned)
+        shape = (size, self._network.config.n_outputs)
+        host_logits = torch.zeros(shape, pin_memory=pinned)
         logits = torch.zeros(shape, device=self._device)
 
         def step() -> None:
-            with precise(self._device, self._precision):
+            with use_precision(self._device, self._precision):
                 logits.copy_(
-                    step_slots(
-                        self._form, staging.windows, staging.gates, self.pool.states, staging.rows
+                    step_rows(
+                        self._network,
+                        staging.windows,
+                        staging.gates,
+                        self.pool.states,
+                        staging.rows,
                     )
                 )
 
-        return CapturedBatch(staging, capture(step) if pinned else step, logits, answer)
+        return CapturedStep(staging, capture(step) if pinned else step, logits, host_logits)
 
 
 def capture(step: Callable[[], None]) -> Callable[[], object]:
-    """A graph of a step, which runs a few times before."""
+    """Capture a step as a graph, after a few runs, and return the function that replays it."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -170,20 +173,20 @@ def capture(step: Callable[[], None]) -> Callable[[], object]:
             step()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    # Of this thread alone: other models' engines may be stepping meanwhile.
+    # Local to this thread, since engines of other models may be stepping meanwhile.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         step()
     return graph.replay
 
 
 @contextmanager
-def precise(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Products and convolutions in this precision; what is captured within keeps it."""
+def use_precision(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Use a precision for products and convolutions; graphs captured within keep it."""
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     before = products.allow_tf32, convolutions.allow_tf32
     products.allow_tf32 = convolutions.allow_tf32 = precision == "tf32"
     try:
-        # Without the cache: a graph would keep casts of weights that are freed when this ends.
+        # Without the cache: a graph would keep casts of weights that are freed at the end.
         with torch.autocast(device.type, torch.bfloat16, precision == "bf16", cache_enabled=False):
             yield
     finally:

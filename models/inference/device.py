@@ -1,6 +1,6 @@
-"""Where models are stepped live, and how precisely: as a person asked, or as the machine can.
+"""The device that steps models, its precision, and the choice of the stepper for it.
 
-PyTorch is imported only by those who ask, so settings may name what stands here.
+PyTorch is imported at the first use only, so that settings can name a device at no cost.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 AMPERE = (8, 0)
-"""The first compute capability with tf32 and bf16."""
+"""First compute capability with tf32 and bf16."""
 
 
-class NoDevice(Mismatch):
-    """The device that was asked for is not there, or cannot do what it should."""
+class DeviceError(Mismatch):
+    """Raised if the requested device is missing or cannot do what it should."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where models are stepped.
+    """Device that steps models.
 
     Parameters
     ----------
     kind
         ``cpu`` or ``cuda``.
     precision
-        Of products and convolutions.
+        Precision of matrix products and convolutions.
     required
-        Whether the processor is no substitute for it.
+        True if the CPU must not replace a CUDA device that fails.
     """
 
     kind: Literal["cpu", "cuda"] = "cpu"
@@ -45,46 +45,49 @@ class Device:
     required: bool = False
 
     def __str__(self) -> str:
-        """For a person."""
+        """Name for people."""
         if self.kind == "cpu":
-            return "the processor"
+            return "the CPU"
         import torch
 
         return f"{torch.cuda.get_device_name()} (CUDA), {self.precision}"
 
-    def stepper(self, network: MSiMamba) -> Stepper | None:
-        """One for an engine, which has stepped once; None where the engine takes its own.
+    def make_stepper(self, network: MSiMamba) -> Stepper:
+        """Make the stepper of this device for a network; on CUDA it has stepped once.
+
+        If that step fails on a CUDA device that is not required, the CPU replaces it.
 
         Raises
         ------
-        NoDevice
-            If a required device fails in that step.
+        DeviceError
+            If the step fails on a required device.
         """
-        if self.kind == "cpu":
-            return None
-        try:
-            return tried(network, self)
-        except Exception as error:  # noqa: BLE001  not swallowed: told as the reason
-            self._give_up(error)
-            return None
+        if self.kind == "cuda":
+            try:
+                return try_cuda_stepper(network, self)
+            except Exception as error:  # noqa: BLE001  not swallowed: logged or raised with its text
+                self._give_up(error)
+        from mimamba.models.inference.stepper import CPUStepper
+
+        return CPUStepper(network)
 
     def _give_up(self, error: Exception) -> None:
-        """Tell why; raises NoDevice where there is no substitute."""
-        reason = f"that a step on it fails: {_first_line(error)}"
+        """Log the reason; raise DeviceError if the device is required."""
+        reason = f"one on which a step fails: {_first_line(error)}"
         if self.required:
-            remedy = "take --device cpu, or see what mimamba doctor says"
-            raise NoDevice("a CUDA device that steps the model", reason, remedy) from error
+            remedy = "use --device cpu, or run mimamba doctor"
+            raise DeviceError("a CUDA device that steps the model", reason, remedy) from error
         log = logging.getLogger(__name__)
-        log.warning("models run on the processor, not the CUDA device; found %s", reason)
+        log.warning("The CUDA device is not used, as a step fails on it: %s", _first_line(error))
 
 
-def tried(network: MSiMamba, device: Device) -> Stepper:
-    """A stepper, with the graph for one stream captured."""
+def try_cuda_stepper(network: MSiMamba, device: Device) -> Stepper:
+    """Make a stepper and capture the graph for one stream by a first step."""
     import numpy as np
 
-    from mimamba.models.inference.cuda_graphs import GraphStepper
+    from mimamba.models.inference.cuda_graphs import CUDAGraphStepper
 
-    stepper = GraphStepper(network, device.kind, device.precision)
+    stepper = CUDAGraphStepper(network, device.kind, device.precision)
     row = stepper.pool.open()
     shape = network.config.n_channels, network.config.n_times
     stepper.step([row], [np.zeros(shape, np.float32)], [0.0])
@@ -92,42 +95,42 @@ def tried(network: MSiMamba, device: Device) -> Stepper:
     return stepper
 
 
-def find_device(wanted: DeviceRequest, precision: Precision = "fp32") -> Device:
-    """The device asked for; ``auto`` is CUDA where it works, else the processor.
+def find_device(requested: DeviceRequest, precision: Precision = "fp32") -> Device:
+    """Find the requested device; ``auto`` is CUDA if it works, else the CPU.
 
     Raises
     ------
-    NoDevice
-        If it, or the precision, cannot be had.
+    DeviceError
+        If the device or its precision is not available.
     """
-    reason = why_no_cuda() if wanted != "cpu" else "that the processor was asked for"
-    if reason is None:
+    problem = "the CPU, which computes in fp32" if requested == "cpu" else find_cuda_problem()
+    if problem is None:
         _check_precision(precision)
-        return Device("cuda", precision, required=wanted == "cuda")
-    if wanted == "cuda":
-        raise NoDevice("a CUDA device", reason, "take --device cpu, or auto")
+        return Device("cuda", precision, required=requested == "cuda")
+    if requested == "cuda":
+        raise DeviceError("a CUDA device", problem, "use --device cpu or --device auto")
     if precision != "fp32":
-        remedy = "leave --precision out: the processor's is fp32"
-        raise NoDevice(f"a CUDA device for --precision {precision}", reason, remedy)
+        expected = f"a CUDA device for --precision {precision}"
+        raise DeviceError(expected, problem, "leave --precision out")
     return Device()
 
 
 def _check_precision(precision: Precision) -> None:
-    """Raises NoDevice where the CUDA device does not know it."""
+    """Raise DeviceError if the CUDA device lacks the precision."""
     import torch
 
     major, minor = torch.cuda.get_device_capability()
     if precision != "fp32" and (major, minor) < AMPERE:
-        raise NoDevice(
-            f"a card with {precision} (compute capability 8.0)",
+        raise DeviceError(
+            f"a CUDA device with {precision} (compute capability 8.0 or higher)",
             f"{torch.cuda.get_device_name()} ({major}.{minor})",
             "leave --precision out",
         )
 
 
 @functools.cache
-def why_no_cuda() -> str | None:
-    """Why no CUDA device can be used; None where one computes."""
+def find_cuda_problem() -> str | None:
+    """Return the reason why CUDA cannot be used, as a noun phrase; None if it can."""
     import torch
 
     if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]

@@ -1,15 +1,10 @@
-"""models/inference/precision.py."""
+"""Values of the settings ``device`` and ``precision``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Literal, TypeAlias
 
 DeviceRequest: TypeAlias = Literal["auto", "cpu", "cuda"]
-
-
+"""Device that a person asks for."""
 Precision: TypeAlias = Literal["fp32", "tf32", "bf16"]
-"""Of products and convolutions; the state is always float32. All but fp32 are for CUDA alone."""
+"""Precision of products and convolutions. The state is always float32; a CPU has fp32 only."""

@@ -1,6 +1,6 @@
-"""Where the states of many streams are kept: a row each, opened and closed without touching others.
+"""A pool of the states of many streams: one row each, opened and closed independently.
 
-A pool is for one thread at a time; whoever has several sees to it. Letters as in ``ssm.py``.
+A pool is used by one thread at a time; callers lock. Letters as in ``ssm.py``.
 """
 
 from __future__ import annotations
@@ -10,23 +10,30 @@ import torch
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.network.ssm import States
 
-EMPTY = 0
-"""A row that is no stream's, and always zero."""
+EMPTY_ROW = 0
+"""Row that belongs to no stream and is always zero."""
 FIRST_ROWS = 16
-"""Rows at the start; the number doubles when they are used up."""
+"""Rows at the start; the number doubles when all are used."""
 
 
-class Pool:
-    """The states of a network's streams.
+class StatePool:
+    """States of a network's streams.
 
-    In memory d_inner runs fastest, as whoever steps wants it: ``h`` is (n_layers, rows, n, E) and
-    ``history`` (n_layers, rows, K - 1, E). ``states`` are the same numbers in the network's order.
+    In memory d_inner runs fastest, as steppers need it: ``h`` is (n_layers, rows, n, E) and
+    ``history`` (n_layers, rows, K - 1, E). ``states`` are views of them in the network's order.
+
+    Parameters
+    ----------
+    network
+        The network, on the device of the pool.
+    rows
+        Rows at the start, one of which belongs to no stream.
     """
 
     def __init__(self, network: MSiMamba, rows: int = FIRST_ROWS) -> None:
         fresh = network.initial_states(rows)
         self.h, self.history = (t.transpose(-1, -2).contiguous() for t in fresh)
-        self._free = list(range(rows - 1, EMPTY, -1))
+        self._free = list(range(rows - 1, EMPTY_ROW, -1))
 
     @property
     def states(self) -> States:
@@ -35,11 +42,11 @@ class Pool:
 
     @property
     def full(self) -> bool:
-        """Whether the next ``open`` makes the pool grow, so that its tensors are others then."""
+        """True if the next ``open`` makes the pool grow, which replaces its tensors."""
         return not self._free
 
     def open(self) -> int:
-        """A row, its state zero."""
+        """Return a free row, its state zero."""
         if self.full:
             self._grow()
         row = self._free.pop()
@@ -51,17 +58,17 @@ class Pool:
         self._free.append(row)
 
     def reset(self, row: int) -> None:
-        """Forget everything."""
+        """Set the state of a row to zero."""
         self.h[:, row] = 0.0
         self.history[:, row] = 0.0
 
-    def row(self, row: int) -> States:
-        """A copy of one row: (n_layers, 1, E, n) and (n_layers, 1, E, K - 1), on the processor."""
+    def read(self, row: int) -> States:
+        """Copy one row to the CPU: (n_layers, 1, E, n) and (n_layers, 1, E, K - 1)."""
         h, conv = (t[:, row : row + 1].cpu().contiguous() for t in self.states)
         return States(h.clone(), conv.clone())
 
     def _grow(self) -> None:
-        """Have twice as many rows."""
+        """Double the number of rows."""
         rows = self.h.shape[1]
         self.h, self.history = (
             torch.cat([t, torch.zeros_like(t)], dim=1) for t in (self.h, self.history)

@@ -1,4 +1,4 @@
-"""Steps the hops of many streams in one batch, each with its row of a pool."""
+"""The stepper protocol, and the stepper for a CPU: hops of many streams in one batch."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mimamba.models.inference.cpu.network import BLOCK, CPUNetwork
-from mimamba.models.inference.state_pool import EMPTY, Pool
+from mimamba.models.inference.cpu.network import MAX_BATCH, CPUNetwork
+from mimamba.models.inference.state_pool import EMPTY_ROW, StatePool
 from mimamba.models.network.msimamba import MSiMamba
 
 
 class Stepper(Protocol):
-    """Steps one network; for one thread at a time."""
+    """Steps one network for many streams; used by one thread at a time."""
 
     @property
-    def largest(self) -> int:
-        """The most hops in a batch."""
+    def max_batch(self) -> int:
+        """Largest number of hops in a batch."""
         ...
 
     @property
-    def pool(self) -> Pool:
-        """The streams' states."""
+    def pool(self) -> StatePool:
+        """States of the streams."""
         ...
 
     def step(
@@ -34,40 +34,40 @@ class Stepper(Protocol):
         windows: Sequence[NDArray[np.float32]],
         gates: Sequence[float],
     ) -> Tensor:
-        """One hop of each of some streams, whose rows of the pool are written.
+        """Step one hop of each given stream and update its row of the pool.
 
         Parameters
         ----------
         rows
-            1 to ``largest`` of them, each once.
+            1 to ``max_batch`` different rows of the pool.
         windows
-            Of each (C, L), µV.
+            One (C, L) for each row, µV.
         gates
-            What each one's state is multiplied by at first; 0 forgets even what is no number.
+            Factor of each state before the step; 0 resets even NaN.
 
         Returns
         -------
-        Logits (len(rows), n_outputs), on the processor.
+        Logits (len(rows), n_outputs), on the CPU.
         """
         ...
 
 
 class CPUStepper:
-    """On the processor. It pads nothing, since there padding costs as much as hops.
+    """Steps on a CPU, without padding, which would cost as much as hops.
 
-    Windows go into one staging buffer and states into another, both made once.
+    Windows are copied to one staging buffer and states to another; both are allocated once.
     """
 
-    largest = BLOCK
+    max_batch = MAX_BATCH
 
     def __init__(self, network: MSiMamba) -> None:
-        self.pool = Pool(network)
-        self._form = CPUNetwork(network)
+        self.pool = StatePool(network)
+        self._network = CPUNetwork(network)
         c = network.config
-        self._windows = torch.empty(BLOCK, c.n_channels, c.n_times)
+        self._windows = torch.empty(MAX_BATCH, c.n_channels, c.n_times)
         self._staged = self._windows.numpy()
         kept = (self.pool.h, self.pool.history)
-        self._rooms = [t.new_empty(len(t) * BLOCK * t[0, 0].numel()) for t in kept]
+        self._buffers = [t.new_empty(len(t) * MAX_BATCH * t[0, 0].numel()) for t in kept]
         self._views: dict[int, list[Tensor]] = {}
 
     @torch.inference_mode()
@@ -79,15 +79,15 @@ class CPUStepper:
     ) -> Tensor:
         np.concatenate(windows, out=self._staged[: len(rows)].reshape(-1, self._staged.shape[-1]))
         h, history = gated = self._gated(rows, gates)
-        logits = self._form.step(self._windows[: len(rows)], h, history)
+        logits = self._network.step(self._windows[: len(rows)], h, history)
         index = np.array(rows)
         for whole, copy in zip((self.pool.h, self.pool.history), gated, strict=True):
             whole.numpy()[:, index] = copy.numpy()
         return logits
 
     def _gated(self, rows: Sequence[int], gates: Sequence[float]) -> list[Tensor]:
-        """Copies of the states, times the gates; where one is 0, of the empty row."""
-        read = [row if gate > 0 else EMPTY for row, gate in zip(rows, gates, strict=True)]
+        """Copy the states, times the gates; for a gate of 0, copy the empty row."""
+        read = [row if gate > 0 else EMPTY_ROW for row, gate in zip(rows, gates, strict=True)]
         index, copies = torch.tensor(read), self._copies(len(rows))
         for whole, copy in zip((self.pool.h, self.pool.history), copies, strict=True):
             torch.index_select(whole, 1, index, out=copy)
@@ -98,10 +98,12 @@ class CPUStepper:
         return copies
 
     def _copies(self, batch: int) -> list[Tensor]:
-        """Where the states of so many are copied to; a view is made once."""
+        """Return the buffers for the states of a batch; views are made once."""
         if batch not in self._views:
             self._views[batch] = [
-                room[: whole[:, 0].numel() * batch].view(len(whole), batch, *whole.shape[2:])
-                for whole, room in zip((self.pool.h, self.pool.history), self._rooms, strict=True)
+                buffer[: whole[:, 0].numel() * batch].view(len(whole), batch, *whole.shape[2:])
+                for whole, buffer in zip(
+                    (self.pool.h, self.pool.history), self._buffers, strict=True
+                )
             ]
         return self._views[batch]

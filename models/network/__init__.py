@@ -1,1 +1,1 @@
-"""MS-iMamba (arXiv 2409.07589) in PyTorch."""
+"""The MS-iMamba network (arXiv 2409.07589) in PyTorch: configuration, layers, fixed shapes."""

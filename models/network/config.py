@@ -1,7 +1,7 @@
-"""The architecture of MS-iMamba: every size and every choice, as values.
+"""Configuration of MS-iMamba: all sizes and options of the architecture.
 
-Defaults are the paper's network, as far as it is public; what departs from it is a named option,
-marked "(ours)".
+The defaults are the network of the paper (arXiv 2409.07589), as far as it is public. Anything that
+departs from it is a named option, marked "(ours)".
 """
 
 from __future__ import annotations
@@ -18,49 +18,47 @@ Mixer: TypeAlias = Literal["mamba", "memory", "none"]
 
 @dataclass(frozen=True)
 class MSiMambaConfig:
-    """The architecture; the defaults are ``REFERENCE`` (ours: the paper's values are not public).
+    """Architecture of a network; the defaults are ours, as the paper's values are not public.
 
     Parameters
     ----------
     n_channels, n_times
         C and L of a window.
     n_outputs
-        Labels in total, over all heads.
+        Number of labels of all heads together.
     n_scales
-        k, how many of the strongest frequencies give a patch size.
+        k, the number of strongest frequencies that give a patch size.
     kernels
         Odd sizes of the parallel square convolutions.
     hidden
         Channels between the two convolutions.
     d_model, d_ff, n_layers
-        Width of a token, of the feed-forward network within, and the number of TSFB layers.
+        Width of a token, width of the feed-forward network, number of TSFB layers.
     d_state, d_conv, expand
-        Of the selective SSM.
+        Sizes of the selective SSM, as in Mamba.
     dropout
         After each residual branch and before the head.
     normalisation
         ``zscore`` per window and channel, or ``none``.
     ranking
-        ``amplitude`` picks the k strongest A_f, as TimesNet; ``whitened`` the k strongest f A_f
-        (ours): EEG falls with f, and plain picks are at or below 4 Hz in every third window.
+        ``amplitude`` picks the k strongest A_f, like TimesNet; ``whitened`` picks the k strongest
+        f A_f (ours). EEG falls with f, so plain picks are at or below 4 Hz in every third window.
     mstb
-        Whether there is a multi-scale block; without it windows are embedded as they are, for the
-        ablation.
+        True for a multi-scale temporal block; without it windows are embedded unchanged (ablation).
     embedding
-        ``linear`` maps a channel's samples to its token, as the paper; ``spectral`` maps the
-        logarithm of its power spectrum (ours): what tells states of mind apart is power, which a
-        linear map of samples cannot tell.
+        ``linear`` maps a channel's samples to its token, like the paper; ``spectral`` maps the
+        logarithm of its power spectrum (ours). States of mind differ in power, which a linear map
+        of samples cannot express.
     bins, bands
-        With ``spectral``: the bins of the window's spectrum, the first and the one after the last,
-        and how many bands of equal width they are averaged to.
+        With ``spectral``: first bin and end (exclusive) of the window's spectrum, and the number of
+        bands of equal width to which the bins are averaged.
     mixer
-        ``mamba`` is the paper's block. ``memory`` (ours) has no way past the recurrence, neither a
-        residual nor D: the head sees only what the state holds. ``none`` leaves the recurrence out,
-        for the ablation.
+        ``mamba`` is the paper's block. ``memory`` (ours) has no path around the recurrence, neither
+        a residual nor D: the head sees only the state. ``none`` has no recurrence (ablation).
     dt
-        Smallest and largest step size delta at the start, as in Mamba; a small one remembers long.
+        Range of the initial step size delta, as in Mamba; a small one gives a long memory.
     blanking
-        With ``spectral``: the share of its bands that training blanks at random.
+        With ``spectral``: share of the bands that training sets to zero at random.
     """
 
     n_channels: int = 4
@@ -88,17 +86,17 @@ class MSiMambaConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_scales <= self.n_times // 2:
-            raise ValueError(f"n_scales is 1 to n_times // 2, not {self.n_scales}")
+            raise ValueError(f"n_scales must be 1 to n_times // 2, not {self.n_scales}")
         if not self.kernels or any(size < 1 or size % 2 == 0 for size in self.kernels):
-            raise ValueError(f"kernels are odd and positive, not {self.kernels}")
+            raise ValueError(f"kernels must be odd and positive, not {self.kernels}")
         first, stop = self.bins
         if self.embedding == "spectral" and not 1 <= first < stop <= self.n_times // 2 + 1:
-            raise ValueError(f"bins lie from 1 to n_times // 2 + 1, not {self.bins}")
+            raise ValueError(f"bins must be within 1 to n_times // 2 + 1, not {self.bins}")
         if self.embedding == "spectral" and (self.bands < 1 or (stop - first) % self.bands):
-            raise ValueError(f"bands of equal width cannot be {self.bands} of {stop - first} bins")
+            raise ValueError(f"bands must divide the {stop - first} bins, not {self.bands}")
         if not 0 < self.dt[0] <= self.dt[1] < math.inf:
-            raise ValueError(f"dt is two positive numbers in order, not {self.dt}")
+            raise ValueError(f"dt must be two positive numbers in order, not {self.dt}")
 
 
 REFERENCE = MSiMambaConfig()
-"""The configuration that speed figures are for, with windows at 128 Hz and a hop of 32 samples."""
+"""Configuration of all speed measurements, with windows at 128 Hz and a hop of 32 samples."""

@@ -1,4 +1,4 @@
-"""From a channel's window to its token.
+"""Embeddings: from a channel's window to its token.
 
 Letters: B batch, C channels, L samples in a window, F bands, d d_model.
 """
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 from mimamba.models.network.config import MSiMambaConfig
 
-FLOOR = 1e-6
-"""Power below which a band is empty: of a z-scored window, or µV² where it is not normalised."""
-FARTHEST = 5.0
-"""Standard deviations beyond which a band's power says no more."""
+MIN_POWER = 1e-6
+"""Power of an empty band, in µV², or without unit if windows are z-scored."""
+MAX_DEVIATIONS = 5.0
+"""Standard deviations to which a band's power is clipped."""
 
 
 class LinearEmbedding(nn.Linear):
-    """The paper's: (..., L) to (..., d).
+    """The paper's linear embedding: (..., L) to (..., d).
 
-    Rows start as sinusoids of unit norm and random phase, up to L / 3 cycles (ours): EEG is rhythms
-    whose phase says little; from white rows they take long to find.
+    Rows start as sinusoids of unit norm and random phase, up to L / 3 cycles (ours). EEG consists
+    of rhythms whose phase says little, and training finds them slowly from white noise.
     """
 
     def __init__(self, config: MSiMambaConfig) -> None:
@@ -36,10 +36,10 @@ class LinearEmbedding(nn.Linear):
 
 
 class SpectralEmbedding(nn.Module):
-    """(B, C, L) to (B, C, d), by way of each band's log power (ours).
+    """Embedding by log band power (ours): (B, C, L) to (B, C, d).
 
-    The power spectrum under a Hann window is averaged over bands of equal width; the logarithm is
-    standardised by channel and band, with the mean and the deviation of what was learnt from.
+    The power spectrum under a Hann window is averaged over bands of equal width. Its logarithm is
+    standardised by channel and band with the mean and deviation of the training data.
     """
 
     window: Tensor
@@ -59,18 +59,18 @@ class SpectralEmbedding(nn.Module):
         self.linear = nn.Linear(config.bands, config.d_model)
 
     def log_power(self, x: Tensor) -> Tensor:
-        """(..., L) to (..., F), the logarithm of each band's mean power."""
+        """Return the logarithm of each band's mean power: (..., L) to (..., F)."""
         power = torch.fft.rfft(x * self.window).abs().square()[..., self.first : self.stop]
-        bands: Tensor = power.reshape(*power.shape[:-1], -1, self.width).mean(-1) + FLOOR
+        bands: Tensor = power.reshape(*power.shape[:-1], -1, self.width).mean(-1) + MIN_POWER
         return bands.log()
 
     def standardise(self, x: Tensor) -> None:
-        """Take mean and deviation from windows (B, C, L) as ``forward`` gets them."""
+        """Set mean and deviation from training windows (B, C, L), as ``forward`` gets them."""
         power = self.log_power(x)
         self.mean.copy_(power.mean(0))
-        self.deviation.copy_(power.std(0).clamp_min(FLOOR))
+        self.deviation.copy_(power.std(0).clamp_min(MIN_POWER))
 
     def forward(self, x: Tensor) -> Tensor:
         power: Tensor = (self.log_power(x) - self.mean) / self.deviation
-        token: Tensor = self.linear(self.blank(power.clamp(-FARTHEST, FARTHEST)))
+        token: Tensor = self.linear(self.blank(power.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)))
         return token

@@ -1,10 +1,10 @@
-"""The selective scan on CUDA devices: mamba-ssm's kernels, where they are installed and work.
+"""mamba-ssm's kernels for the selective scan on CUDA devices, if they are installed and work.
 
-The optional extra ``cuda`` brings mamba-ssm 2.2. Two of its functions serve here:
-``selective_state_update`` (Triton) takes a stream one token on, in place, without gradients;
-``selective_scan_fn`` runs over whole sequences with gradients, from an empty state. What they can't
-do, and every other device and type, PyTorch does in ``ssm.py``. A missing or broken install is told
-in one line, once, and changes nothing else.
+The optional extra ``cuda`` installs mamba-ssm 2.2. Two of its functions are used:
+``selective_state_update`` (Triton) advances a stream by one token, in place, without gradients;
+``selective_scan_fn`` runs over whole sequences with gradients, from an empty state. PyTorch does
+everything else in ``ssm.py``, including all other devices and types. A missing or broken install is
+logged once, in one line, and changes nothing else.
 
 Letters as in ``ssm.py``.
 """
@@ -23,23 +23,23 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 MAX_STATE = 256
-"""The largest d_state that the compiled scan takes."""
-FORGET = 1e9
-"""A delta at which exp(delta A) is 0 for any A that Mamba learns (1 and more at the start)."""
-FADED = 1e-12
-"""A sequence whose gates multiply to less is not scanned: its inverse would be too large."""
+"""Largest d_state of the compiled scan."""
+FORGET_DELTA = 1e9
+"""A delta for which exp(delta A) is 0 with any A that Mamba learns (-1 and less at the start)."""
+MIN_GATE_PRODUCT = 1e-12
+"""Least product of a sequence's gates for a scan: below it, the inverse would be too large."""
 
 
 @dataclass(frozen=True)
 class MambaKernels:
-    """mamba-ssm's functions, called as this network needs them.
+    """Functions of mamba-ssm, called as this network needs them.
 
     Parameters
     ----------
     version
-        Of mamba-ssm.
+        Version of mamba-ssm.
     selective_scan, selective_state_update
-        Its functions.
+        Functions of mamba-ssm.
     """
 
     version: str
@@ -49,7 +49,7 @@ class MambaKernels:
     def step(
         self, delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor, rows: Tensor
     ) -> Tensor:
-        """Take h over the tokens of one hop, in place; nothing is learnt through it.
+        """Advance h over the tokens of one hop, in place and without gradients.
 
         Parameters
         ----------
@@ -60,15 +60,15 @@ class MambaKernels:
         B, C
             (B, C, n).
         h
-            (rows, E, n), which is written.
+            (rows, E, n), updated in place.
         rows
-            (B,) int64, where in h each stream's state is; negative for padding, which touches none.
+            (B,) int64, each stream's row in h; a negative one is padding and updates nothing.
 
         Returns
         -------
-        y (B, C, E), zeros where padded.
+        y (B, C, E), zeros for padding.
         """
-        # In 2.2 a call without D and dt_bias fails in unpacking their strides.
+        # mamba-ssm 2.2 fails without D and dt_bias, as it unpacks their strides.
         none = A.new_zeros(A.shape[0])
         tokens = zip(delta.unbind(1), a.unbind(1), B.unbind(1), C.unbind(1), strict=True)
         ys = [
@@ -82,13 +82,13 @@ class MambaKernels:
     def scan(
         self, delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Run over whole sequences that start empty, all of them in one call.
+        """Run over whole sequences that start with an empty state, in one call.
 
-        The scan knows no gates. A token of no content before each hop stands for them: where r is
-        0, its delta forgets everything, else it is 0 and changes nothing. What fades is not h but
-        the measure that it is taken in: with R the product of the gates so far, zeros left out, the
-        scan runs over h / R, into which a / R goes and which R times its y comes out of. So windows
-        alone, whole sequences, restarts and fading may be mixed in a batch, as training does.
+        mamba-ssm's scan has no gates, so an empty token is inserted before each hop. If r is 0, its
+        delta is so large that the state is forgotten; otherwise its delta is 0 and changes nothing.
+        Fading is done by scaling: with R the product of the gates so far, zeros left out, the scan
+        runs over h / R, with inputs a / R and outputs times R. So a batch may mix single windows,
+        whole sequences, restarts and fading, as training does.
 
         Parameters
         ----------
@@ -104,11 +104,11 @@ class MambaKernels:
         Returns
         -------
         y (B, S C, E), and h (B, E, n) after the last token. No gradient flows through h: the
-        kernel's backward pass leaves it out.
+        kernel's backward pass omits it.
         """
-        n_hops, faded = r.shape[1], fading(r)
+        n_hops, faded = r.shape[1], multiply_gates(r)
         reach = faded.repeat_interleave(a.shape[1] // n_hops, dim=1)[..., None]  # (B, S C, 1)
-        forget = torch.where(r == 0, FORGET, 0.0).to(delta)[..., None, None]
+        forget = torch.where(r == 0, FORGET_DELTA, 0.0).to(delta)[..., None, None]
         hops = [_by_hop(t, n_hops) for t in (delta, a / reach, B, C)]
         hops = [pad(t, (0, 0, 1, 0)) for t in hops]  # (B, S, C + 1, ...)
         hops[0] = torch.cat([forget.expand_as(hops[0][:, :, :1]), hops[0][:, :, 1:]], dim=2)
@@ -119,36 +119,36 @@ class MambaKernels:
 
 
 def _by_hop(tokens: Tensor, n_hops: int) -> Tensor:
-    """(B, S C, ...) to (B, S, C, ...)."""
+    """Reshape (B, S C, ...) to (B, S, C, ...)."""
     return tokens.reshape(len(tokens), n_hops, -1, tokens.shape[-1])
 
 
-def fading(r: Tensor) -> Tensor:
-    """(B, S), the product of a sequence's gates up to each hop, zeros left out."""
+def multiply_gates(r: Tensor) -> Tensor:
+    """Return the product of a sequence's gates up to each hop, zeros left out: (B, S)."""
     return torch.where(r > 0, r, 1.0).cumprod(1)
 
 
-def scannable(r: Tensor, h: Tensor) -> bool:
-    """Whether these sequences can be scanned: all start empty, none fades away.
+def can_scan(r: Tensor, h: Tensor) -> bool:
+    """Return True if all sequences start empty and none fades away.
 
-    It waits for the device, so that only training may ask.
+    This waits for the device, so only training calls it.
     """
     empty = (h == 0).flatten(1).all(1) | (r[:, 0] == 0)
-    return bool((empty & (fading(r)[:, -1] > FADED)).all())
+    return bool((empty & (multiply_gates(r)[:, -1] > MIN_GATE_PRODUCT)).all())
 
 
-def kernels_for(h: Tensor) -> MambaKernels | None:
-    """The kernels, if they are there and take a state like this one."""
+def find_kernels(h: Tensor) -> MambaKernels | None:
+    """Return the kernels if they are installed and support a state like this one."""
     if not h.is_cuda or h.dtype != torch.float32 or h.shape[-1] > MAX_STATE:
         return None
     found = load_kernels()
     return found if isinstance(found, MambaKernels) else None
 
 
-def describe(device: torch.device) -> str:
-    """What runs the selective scan on this device and why, in one line."""
+def describe_scan(device: torch.device) -> str:
+    """Describe in one line what runs the selective scan on a device, and why."""
     if device.type != "cuda":
-        return f"selective scan: PyTorch, as mamba-ssm is for CUDA and this is {device.type}"
+        return f"selective scan: PyTorch, as mamba-ssm needs CUDA and this is {device.type}"
     found = load_kernels()
     if isinstance(found, MambaKernels):
         return f"selective scan: mamba-ssm {found.version}"
@@ -157,7 +157,7 @@ def describe(device: torch.device) -> str:
 
 @functools.cache
 def load_kernels() -> MambaKernels | str:
-    """mamba-ssm's kernels, or the reason why there are none, which is logged."""
+    """Load mamba-ssm's kernels, or return the reason why there are none, which is logged."""
     found = _import_kernels()
     if isinstance(found, str):
         logging.getLogger(__name__).warning("selective scan: PyTorch, as %s", found)
@@ -169,7 +169,7 @@ def _import_kernels() -> MambaKernels | str:
         import mamba_ssm
         from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
         from mamba_ssm.ops.triton.selective_state_update import selective_state_update
-    except Exception as error:  # noqa: BLE001  not swallowed: told as the reason
+    except Exception as error:  # noqa: BLE001  not swallowed: returned as the reason
         if isinstance(error, ModuleNotFoundError) and error.name == "mamba_ssm":
             return "mamba-ssm is not installed"
         reason = str(error).strip().partition("\n")[0]

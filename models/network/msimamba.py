@@ -1,16 +1,16 @@
 """MS-iMamba: a multi-scale inverted Mamba for EEG windows, and its stateful streaming form.
 
 After Zhou, Huang, Peng and Yin, "miMamba: EEG-based Emotion Recognition with Multi-scale Inverted
-Mamba Models" (arXiv 2409.07589). The paper published no code; it is read with the models that it
-builds on (TimesNet, iTransformer, S-Mamba, Mamba). What is our reading is marked "(ours)".
+Mamba Models" (arXiv 2409.07589). No code was published, so the paper is read together with the
+models that it builds on (TimesNet, iTransformer, S-Mamba, Mamba). Our choices are marked "(ours)".
 
 Letters: B batch, S hops, C channels, L samples in a window, k scales, f frequency in cycles per
 window, p patch size, d d_model.
 
 Streaming **(ours)**: the paper's recurrence runs over the electrodes of one window. Here the
 channel tokens of successive hops are one endless sequence through the same weights, with a gate r
-at each hop's start. r = 0 is the paper, window by window; r = 1 carries the state; between them it
-fades.
+at each hop's start. With r = 0 it is the paper's network, window by window; with r = 1 the state is
+carried on; between these it fades.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from mimamba.models.network.embedding import LinearEmbedding, SpectralEmbedding
 from mimamba.models.network.ssm import SelectiveSSM, States
 
 FLAT_UV = 1e-3
-"""A channel with a smaller standard deviation, µV, is flat: its z-score is 0 (ours).
+"""Standard deviation, µV, below which a channel is flat: its z-score is 0 (ours).
 
-Headsets resolve 0.002 µV (Ganglion) to 0.5 µV (Muse); below this there is only rounding."""
+Headsets resolve 0.002 µV (Ganglion) to 0.5 µV (Muse); below this there are only rounding errors."""
 
 
 def zscore(x: Tensor) -> Tensor:
-    """Per window and channel, zeros where flat: (..., L) to the same."""
+    """Standardise each channel of each window, (..., L); flat channels become zeros."""
     centred = x - x.mean(-1, keepdim=True)
     deviation = centred.square().mean(-1, keepdim=True).sqrt()
     return torch.where(deviation < FLAT_UV, 0.0, centred / deviation)
 
 
 def dominant_periods(x: Tensor, n_scales: int, ranking: Ranking) -> tuple[Tensor, Tensor]:
-    """Patch sizes of the k strongest frequencies of each sample, and their weights.
+    """Find the patch sizes of the k strongest frequencies of each window, and their weights.
 
-    Per sample, where TimesNet takes the batch's mean: a result never depends on batch mates (ours).
-    Scores are compared in steps of 1e-9 of the largest, and a tie goes to the lower frequency, so
-    that rounding decides nothing (ours).
+    TimesNet takes the mean over the batch; here each window counts alone, so that a result never
+    depends on the rest of the batch (ours). Scores are compared in steps of 1e-9 of the largest,
+    and a tie goes to the lower frequency, so that rounding decides nothing (ours).
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ def dominant_periods(x: Tensor, n_scales: int, ranking: Ranking) -> tuple[Tensor
 
 
 def fold(x: Tensor, period: int) -> Tensor:
-    """(B, C, L) to (B, C, patches, period), zero-padded at the end."""
+    """Fold windows (B, C, L) to maps (B, C, patches, period), zero-padded at the end."""
     x = pad(x, (0, -x.shape[-1] % period))
     return x.reshape(*x.shape[:2], -1, period)
 
 
 class InceptionConv2d(nn.Module):
-    """The mean of parallel square 'same' convolutions, computed as the one equal to it (ours)."""
+    """Mean of parallel square 'same' convolutions, computed as one equal convolution (ours)."""
 
     def __init__(self, n_in: int, n_out: int, kernels: tuple[int, ...]) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class InceptionConv2d(nn.Module):
 
 
 class MultiScaleTemporalBlock(nn.Module):
-    """MSTB: X' = X + sum_i w_i X_i, each X_i seen through a 2-D map of one patch size."""
+    """MSTB: X' = X + sum_i w_i X_i, with each X_i convolved in a 2-D map of one patch size."""
 
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class MultiScaleTemporalBlock(nn.Module):
         self.narrow = InceptionConv2d(config.hidden, config.n_channels, config.kernels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, L) in any float type to the same shape in the weights' type."""
+        """Apply the block to windows (B, C, L) of any float type; output in the weights' type."""
         periods, weights = dominant_periods(x.double(), self.config.n_scales, self.config.ranking)
         (wide, wide_bias), (narrow, narrow_bias) = self.widen.merged(), self.narrow.merged()
         x, weights = x.to(wide.dtype), weights.to(wide.dtype)
@@ -142,7 +142,7 @@ class TemporalSpatialFusionBlock(nn.Module):
     def forward(
         self, e: Tensor, r: Tensor, h: Tensor, history: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As SelectiveSSM.forward: e (B, S C, d), r (B, S)."""
+        """Apply the layer to e (B, S C, d) with r (B, S), like ``SelectiveSSM.forward``."""
         if self.mixer != "none":
             y, h, history = self.ssm(self.norm1(e), r, h, history)
             y = self.dropout(y)
@@ -151,10 +151,15 @@ class TemporalSpatialFusionBlock(nn.Module):
 
 
 class MSiMamba(nn.Module):
-    """The whole network; windows are µV, (batch, n_channels, n_times).
+    """The whole network. Windows are (batch, n_channels, n_times), µV.
 
-    ``forward`` is the paper. ``scan`` runs over whole streams, for training and scoring; ``step``
-    is one hop of many streams, for the engine. All three are the same computation.
+    ``forward`` is the paper's network on independent windows. ``scan`` runs over whole streams, for
+    training and scoring. ``step`` runs one hop of many streams. All three are the same computation.
+
+    Parameters
+    ----------
+    config
+        Architecture of the network.
     """
 
     def __init__(self, config: MSiMambaConfig) -> None:
@@ -163,44 +168,46 @@ class MSiMamba(nn.Module):
         self.mstb: nn.Module = MultiScaleTemporalBlock(config) if config.mstb else nn.Identity()
         spectral = config.embedding == "spectral"
         self.embedding = SpectralEmbedding(config) if spectral else LinearEmbedding(config)
-        # Small at the start beside a z-scored window's embedding, whose deviation is 1.
+        # Small at first, compared with the embedding of a z-scored window, whose deviation is 1.
         self.electrode = nn.Parameter(0.1 * torch.randn(config.n_channels, config.d_model))
         self.layers = nn.ModuleList(
             TemporalSpatialFusionBlock(config) for _ in range(config.n_layers)
         )
-        self.norm = nn.LayerNorm(config.d_model)  # pre-norm layers end in one (ours)
+        self.norm = nn.LayerNorm(config.d_model)  # pre-norm layers need a last one (ours)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.n_channels * config.d_model, config.n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, n_outputs) of independent windows (B, C, L)."""
+        """Return logits (B, n_outputs) of independent windows (B, C, L)."""
         return self.step(x, x.new_zeros(x.shape[0]), None)[0]
 
     def step(self, x: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
-        """One hop: x (B, C, L), r (B,) to logits (B, n_outputs) and the states after it."""
+        """Step one hop: x (B, C, L), r (B,) to logits (B, n_outputs) and the states after it."""
         logits, states = self.scan(x[:, None], r[:, None], states)
         return logits[:, 0], states
 
     def scan(self, x: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
-        """Successive hops of B streams.
+        """Run over successive hops of B streams.
 
         Parameters
         ----------
         x
             (B, S, C, L), µV.
         r
-            (B, S), the gate at each hop's start, 0 to 1.
+            (B, S), gate at each hop's start, 0 to 1.
         states
-            Before the first hop; None is a fresh start.
+            States before the first hop; None for zeros.
 
         Returns
         -------
         logits (B, S, n_outputs), heads concatenated, and the states after the last hop.
         """
         tokens = self.embed(x.flatten(0, 1))  # (B S, C, d)
-        return self.remember(tokens.reshape(*x.shape[:2], *tokens.shape[1:]), r, states)
+        return self.scan_tokens(tokens.reshape(*x.shape[:2], *tokens.shape[1:]), r, states)
 
-    def remember(self, tokens: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
+    def scan_tokens(
+        self, tokens: Tensor, r: Tensor, states: States | None
+    ) -> tuple[Tensor, States]:
         """What ``scan`` says of windows that are embedded already, as tokens (B, S, C, d)."""
         batch, n_hops, n_channels, _ = tokens.shape
         e = tokens.reshape(batch, n_hops * n_channels, -1)
@@ -215,35 +222,35 @@ class MSiMamba(nn.Module):
         return self.head(self.dropout(e)), States(torch.stack(hs), torch.stack(convs))
 
     def embed(self, x: Tensor) -> Tensor:
-        """(B, C, L) to (B, C, d): each channel's whole window is one token.
+        """Embed windows (B, C, L) as tokens (B, C, d), one for each channel.
 
-        A learnt vector per electrode is added (ours). From an empty state a token's place tells
-        its electrode, but in an endless sequence nothing does: left and right would be one.
+        A learnt vector per electrode is added (ours). In one window the position of a token
+        identifies its electrode; in an endless sequence nothing would.
         """
-        embedded: Tensor = self.embedding(self._seen(x)) + self.electrode
+        embedded: Tensor = self.embedding(self._preprocess(x)) + self.electrode
         return embedded
 
     @torch.no_grad()
     def standardise(self, x: Tensor) -> None:
-        """Set the scale of what is embedded by windows (B, C, L) to learn from, µV."""
+        """Set the scale of the embedding from training windows (B, C, L), µV."""
         if isinstance(self.embedding, SpectralEmbedding):
-            self.embedding.standardise(self._seen(x))
+            self.embedding.standardise(self._preprocess(x))
 
-    def _seen(self, x: Tensor) -> Tensor:
-        """(B, C, L), µV, to what is embedded of it, the same shape in the weights' type."""
-        x = x.double()  # for the choice of periods
+    def _preprocess(self, x: Tensor) -> Tensor:
+        """Normalise windows (B, C, L), µV, and apply the MSTB; the result has the weights' type."""
+        x = x.double()  # the choice of periods needs float64
         if self.config.normalisation == "zscore":
             x = zscore(x)
-        seen: Tensor = self.mstb(x).to(self.head.weight.dtype)
-        return seen
+        mixed: Tensor = self.mstb(x).to(self.head.weight.dtype)
+        return mixed
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.head.weight.device
 
     def initial_states(self, batch: int) -> States:
-        """Return zeros, for `batch` fresh streams."""
+        """Return the initial states, zeros, of ``batch`` streams."""
         c, weight = self.config, self.head.weight
         d_inner = c.expand * c.d_model
         return States(

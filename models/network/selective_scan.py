@@ -1,7 +1,7 @@
 """The recurrence of the selective SSM over whole sequences, with its gradient.
 
-One operation a token in each direction, and the rest at once for all of them: recorded step by
-step, the same gradient takes two to three times as long on a processor.
+Each direction needs one operation per token; all others run on all tokens together. If autograd
+recorded every token, the gradient would take two to three times as long on a CPU.
 
 Letters: T tokens, S hops, B batch, E d_inner, n d_state.
 """
@@ -15,10 +15,10 @@ from torch import Tensor
 
 
 class Recurrence(torch.autograd.Function):
-    """h_t = decay_t h + entering_t, where at a hop's start h is r h, or 0 where r is 0.
+    """h_t = decay_t h + entering_t, with h multiplied by r at each hop's start.
 
-    Takes decay and entering (T, B, E, n), r (S, B) and h (B, E, n) before the first token; gives h
-    after each one (T, B, E, n). NaN before a gate of 0 is forgotten like all else.
+    Inputs are decay and entering (T, B, E, n), r (S, B), and h (B, E, n) before the first token.
+    The output is h after each token, (T, B, E, n). A gate of 0 also removes NaN.
     """
 
     @staticmethod
@@ -39,8 +39,8 @@ class Recurrence(torch.autograd.Function):
         (grad,) = grads
         decay, hs, r, starts = ctx.saved_tensors
         n_tokens = len(decay) // len(r)
-        entering = torch.empty_like(hs)  # the gradient of what entered, which is that of h
-        behind = torch.zeros_like(hs[0])  # of h before the token that follows
+        entering = torch.empty_like(hs)  # the gradient of entering, equal to that of h
+        behind = torch.zeros_like(hs[0])  # gradient of h before the next token
         for t in reversed(range(len(decay))):
             at = torch.add(grad[t], behind, out=entering[t])
             behind = decay[t] * at
@@ -52,6 +52,6 @@ class Recurrence(torch.autograd.Function):
 
 
 def recur(decay: Tensor, entering: Tensor, r: Tensor, h: Tensor) -> Tensor:
-    """``Recurrence`` as a function."""
+    """Apply ``Recurrence``."""
     hs: Tensor = Recurrence.apply(decay, entering, r, h)  # type: ignore[no-untyped-call]
     return hs

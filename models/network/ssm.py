@@ -1,12 +1,12 @@
-"""The selective state-space layer (Mamba-1), with a state that comes in and goes out.
+"""The selective state-space layer (Mamba-1), with its state as input and output.
 
 Letters, as in Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces"
 (arXiv 2312.00752): B batch, S hops, C tokens of a hop (one per channel), T = S C tokens, d d_model,
 E d_inner = expand d, n d_state, K d_conv, R the rank of delta.
 
-The weights carry the names and shapes of mamba_ssm's ``Mamba``, so checkpoints fit both. What that
-one has not is ours: an initial state, and a gate r at each hop's start that multiplies whatever the
-layer remembers (the state h and the convolution's history).
+The weights have the names and shapes of mamba_ssm's ``Mamba``, so checkpoints fit both. Two things
+are ours: an initial state, and a gate r at each hop's start that multiplies the state h and the
+convolution's history.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mimamba.models.network.mamba_kernels import kernels_for, scannable
+from mimamba.models.network.mamba_kernels import can_scan, find_kernels
 from mimamba.models.network.selective_scan import recur
 
 DT = (1e-3, 1e-1)
-"""Initial range of the step size delta, as in Mamba."""
-BLOCK = 128
-"""Tokens whose states are held at once where nothing is learnt: 1 MB each of decay and state.
+"""Range of the initial step size delta, as in Mamba."""
+SCAN_BLOCK = 128
+"""Tokens in a block of the recurrence without gradients: 1 MB each of decay and state.
 
-Measured, `REFERENCE`, a hop of one stream with the rest of the step, 16 to 256 tokens at once:
-344, 288, 290, 256, 313 µs; all 256 in the form that learns: 504."""
+Measured with ``REFERENCE``, time per hop of one stream in the whole step: 344, 288, 290, 256,
+313 µs for 16, 32, 64, 128, 256 tokens; 504 µs for 256 tokens in the form with gradients.
+"""
 
 
 class States(NamedTuple):
-    """What a network remembers of a stream, all layers stacked.
+    """State of a network for B streams, all layers stacked.
 
-    A pool of slots along dim 1 serves many streams: ``index_select(1, slots)`` takes some out,
-    ``index_copy_(1, slots, ...)`` puts them back.
+    A pool of many streams has them along dim 1: ``index_select(1, rows)`` reads some of them,
+    ``index_copy_(1, rows, ...)`` writes them back.
 
     Parameters
     ----------
     h
-        (n_layers, B, d_inner, d_state) float32, the recurrence.
+        (n_layers, B, d_inner, d_state) float32, state of the recurrence.
     conv
         (n_layers, B, d_inner, d_conv - 1) float32, the convolution's last inputs, oldest first.
     """
@@ -47,8 +48,8 @@ class States(NamedTuple):
     conv: Tensor
 
 
-def keep(memory: Tensor, r: Tensor) -> Tensor:
-    """Return ``r * memory``, and plain zeros where r is 0: NaN times 0 would live on."""
+def apply_gate(memory: Tensor, r: Tensor) -> Tensor:
+    """Return ``r * memory``, and zeros where r is 0, since NaN times 0 is NaN."""
     return torch.where(r > 0, r * memory, 0.0)
 
 
@@ -59,8 +60,8 @@ class SelectiveSSM(nn.Module):
     [delta, B, C] = W_x a~; Delta = softplus(W_d delta + b_d); A = -exp(A_log);
     h = exp(Delta A) h + (Delta a~) B^T; y = h C + D a~; out = W_out (y silu(z)).
 
-    ``dt`` is delta's initial range. Without ``direct`` D is 0 and stays so: nothing comes out that
-    did not go through h (ours).
+    ``dt`` is the range of the initial delta. Without ``direct``, D is 0 and not trained, so all
+    output has passed through h (ours).
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class SelectiveSSM(nn.Module):
 
     @torch.no_grad()
     def _initialise_delta(self, dt: tuple[float, float]) -> None:
-        """Draw delta log-uniformly from that range; the bias is softplus's inverse of it."""
+        """Draw delta log-uniformly from a range; the bias is its inverse softplus."""
         scale = self.dt_proj.in_features**-0.5
         nn.init.uniform_(self.dt_proj.weight, -scale, scale)
         delta = torch.empty_like(self.dt_proj.bias)
@@ -125,19 +126,19 @@ class SelectiveSSM(nn.Module):
         """Causal depthwise convolution and silu; each hop start gates all that came before it."""
         (batch, n_tokens, _), n_hops = a.shape, r.shape[1]
         taps = self.conv1d.kernel_size[0]
-        start = a.new_ones(batch, n_hops, n_tokens // n_hops)  # a token's gate: 1 within a hop
+        start = a.new_ones(batch, n_hops, n_tokens // n_hops)  # gate of each token: 1 within a hop
         start[:, :, 0] = r
-        # Gates before the sequence are in the history already; one more token is yet to come.
+        # Gates before the sequence are in the history already; one more token is still to come.
         gates = nn.functional.pad(start.flatten(1), (taps - 1, 1), value=1.0)[..., None]
         inputs = torch.cat([history.transpose(1, 2), a], dim=1)  # (B, K - 1 + T, E)
         weight = self.conv1d.weight[:, 0]  # (E, K), the newest input's tap last
         out = self.conv1d.get_parameter("bias") + a * weight[:, -1]
-        reach = a.new_ones(())  # the product of the gates between a token and the one `lag` before
+        reach = a.new_ones(())  # product of the gates from the token `lag` before
         lasting: list[Tensor] = []
         for lag in range(1, taps):
             reach = reach * gates[:, taps - lag : taps - lag + n_tokens + 1]
             first = taps - 1 - lag
-            past = keep(inputs[:, first : first + n_tokens + 1], reach)
+            past = apply_gate(inputs[:, first : first + n_tokens + 1], reach)
             out = out + past[:, :n_tokens] * weight[:, -1 - lag]
             lasting.insert(0, past[:, -1])
         return nn.functional.silu(out), torch.stack(lasting, dim=-1) if lasting else history
@@ -147,10 +148,10 @@ class SelectiveSSM(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """h = exp(delta A) h + (delta a) B^T and y = h C, one token after the other."""
         A = -self.A_log.exp()  # (E, n)
-        kernels = kernels_for(h)
+        kernels = find_kernels(h)
         learning = any(t.requires_grad for t in (delta, a, A, B, C, h))
         if kernels is not None and learning:
-            if scannable(r, h):
+            if can_scan(r, h):
                 return kernels.scan(delta, a, A, B, C, r)
             kernels = None
         if kernels is None and r.shape[1] > 1:
@@ -161,10 +162,10 @@ class SelectiveSSM(nn.Module):
         )  # (B, C, ...)
         ys = []
         for delta_s, a_s, B_s, C_s, r_s in zip(*hops, r.unbind(1), strict=True):
-            h = keep(h, r_s[:, None, None])
+            h = apply_gate(h, r_s[:, None, None])
             if kernels is not None:
                 rows = torch.arange(len(h), device=h.device).where(r_s >= 0, -1)
-                y = kernels.step(delta_s, a_s, A, B_s, C_s, h, rows)  # into the h that keep made
+                y = kernels.step(delta_s, a_s, A, B_s, C_s, h, rows)  # writes to the new h
             else:
                 y, h = _recur_hop(delta_s, a_s, A, B_s, C_s, h)
             ys.append(y)
@@ -174,7 +175,7 @@ class SelectiveSSM(nn.Module):
 def _recur_whole(
     delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The recurrence over all hops: y (B, T, E), and h after them."""
+    """Run the recurrence over all hops: y (B, T, E), and h after them."""
     delta, a, B, C = (t.transpose(0, 1) for t in (delta, a, B, C))  # (T, B, ...)
     decay = (delta[..., None] * A).exp()  # (T, B, E, n)
     entering = (delta * a)[..., None] * B[:, :, None]
@@ -185,10 +186,10 @@ def _recur_whole(
 def _recur_blocks(
     delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """As ``_recur_whole`` where nothing is learnt: some hops at a time, in place, E innermost."""
-    A = (A.T / math.log(2)).contiguous()  # exp2 takes half of exp's time
+    """Like ``_recur_whole`` without gradients: some hops at a time, in place, E innermost."""
+    A = (A.T / math.log(2)).contiguous()  # exp2 takes half the time of exp
     n_hops, n_tokens = r.shape[1], delta.shape[1] // r.shape[1]
-    n_block = max(1, BLOCK // (len(h) * n_tokens))
+    n_block = max(1, SCAN_BLOCK // (len(h) * n_tokens))
     hops = (t.reshape(len(t), n_hops, n_tokens, -1) for t in (delta, delta * a, B, C))
     h, ys = h.transpose(1, 2).contiguous(), []
     for delta_s, entering_s, B_s, C_s, r_s in zip(
@@ -201,7 +202,7 @@ def _recur_blocks(
         starts = {n_tokens * int(hop): kept[:, hop] for hop in (~kept).any(0).nonzero()[:, 0]}
         tokens = zip(decay.flatten(1, 2).unbind(1), hs.flatten(1, 2).unbind(1), strict=True)
         for t, (decay_t, h_t) in enumerate(tokens):
-            if t in starts:  # a product would keep what is no number
+            if t in starts:  # a product would keep NaN
                 h = torch.where(starts[t], h, 0.0)
             h = h_t.addcmul_(decay_t, h)
         ys.append((C_s[..., None, :] @ hs)[..., 0, :].flatten(1, 2))
@@ -211,7 +212,7 @@ def _recur_blocks(
 def _recur_hop(
     delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The recurrence over the tokens of one hop: y (B, C, E), and h after them."""
+    """Run the recurrence over the tokens of one hop: y (B, C, E), and h after them."""
     decays = (delta[..., None] * A).exp().unbind(1)  # C of (B, E, n)
     inputs = ((delta * a)[..., None] * B[:, :, None]).unbind(1)
     hs = []

@@ -1,1 +1,1 @@
-"""Samples to hops: preprocessing, montage, quality, band power, baseline."""
+"""From a source's samples to the model's hops, signal quality and band power."""

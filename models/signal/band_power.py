@@ -1,4 +1,4 @@
-"""How strong each channel's rhythms are: power in µV² of five bands, four times a second.
+"""Band power of each channel: µV² in delta, theta, alpha, beta and gamma, four times a second.
 
 An update takes 0.2 ms for 4 channels at 256 Hz and 0.7 ms for 64, on one slow core.
 """
@@ -23,12 +23,12 @@ BANDS: Final[dict[Band, tuple[float, float]]] = {
     "beta": (13.0, 30.0),
     "gamma": (30.0, 40.0),
 }
-"""Edges in Hz."""
+"""Lower and upper edge of each band, Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelBands:
-    """Power in µV² of each band; None where there is no value."""
+    """Power of each band in µV²; None where there is no value."""
 
     delta: float | None
     theta: float | None
@@ -39,18 +39,18 @@ class ChannelBands:
 
 @dataclass(frozen=True, eq=False)
 class BandPower:
-    """Every channel's band power over the 2 s up to a sample.
+    """Band power of every channel over the 2 s up to a sample.
 
     Parameters
     ----------
     index
-        The newest sample looked at, counted as ``Chunk.first`` is.
+        Index of the newest sample in the window, counted like ``Chunk.first``.
     timestamp
-        Its time, seconds.
+        Time of that sample, seconds.
     ch_names
-        The source's channels, in order.
+        Names of the source's channels, in order.
     power
-        (n_channels, n_bands) µV², NaN where there is no value.
+        (n_channels, n_bands) µV²; NaN where there is no value.
     """
 
     index: int
@@ -60,26 +60,26 @@ class BandPower:
 
     @property
     def channels(self) -> dict[str, ChannelBands]:
-        """By name, in the source's order."""
+        """Band power by channel name, in the source's order."""
         rows = ([None if isnan(each) else each for each in row] for row in self.power.tolist())
         return {name: ChannelBands(*row) for name, row in zip(self.ch_names, rows, strict=True)}
 
 
 class BandMeter:
-    """The band power of all channels of a source, from its newest 2 s.
+    """Measures the band power of all channels of a source from its newest 2 s.
 
-    One periodogram of them: the straight line that fits them best is taken off (an electrode's
-    offset of tens of mV and its drift would leak into delta), a periodic Hann window laid on, and
-    the one-sided density integrated over each band, where a bin counts for the share of its width
-    that lies in the band. A sine of amplitude a has the power a² / 2.
+    The method is one periodogram. First the linear trend is removed, since an electrode's offset
+    of tens of mV and its drift would leak into delta. Then a periodic Hann window is applied, and
+    the one-sided density is integrated over each band; a bin at an edge counts for the share of
+    its width that lies in the band. A sine of amplitude a has the power a² / 2.
 
-    A channel of which more than 0.1 s in a row are missing has no value (NaN); nor has any where
-    2 s are not there yet, nor a band that the source's rate does not hold.
+    The value is NaN for a channel that lost more than 0.1 s in a row, for all channels until 2 s
+    have arrived, and for a band above half of the sampling frequency.
 
     Parameters
     ----------
     info
-        The source's facts.
+        Description of the source.
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -91,14 +91,14 @@ class BandMeter:
         self._taper = taper
         self._weights = _weights(n_times, info.sfreq).T * (2 / (n_times * np.sum(taper**2)))
 
-    def measure(self, newest: Window) -> BandPower:
-        """The band power of the 2 s up to a quarter's end."""
-        if newest.samples is None:
+    def measure(self, window: Window) -> BandPower:
+        """Measure the band power of one window of 2 s."""
+        if window.samples is None:
             power = np.full((len(self._ch_names), len(BANDS)), np.nan)
         else:
-            power = self._integrate(newest.samples)
-            power[~newest.there] = np.nan
-        return BandPower(newest.index, newest.timestamp, self._ch_names, power)
+            power = self._integrate(window.samples)
+            power[~window.usable] = np.nan
+        return BandPower(window.index, window.timestamp, self._ch_names, power)
 
     def _integrate(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_channels, n_bands) µV²."""
@@ -111,7 +111,7 @@ class BandMeter:
 
 
 def _weights(n_times: int, sfreq: float) -> NDArray[np.float64]:
-    """(n_bands, n_frequencies): each bin's share that lies in each band; NaN beyond sfreq / 2."""
+    """Share of each bin that lies in each band, (n_bands, n_freqs); NaN above sfreq / 2."""
     width = sfreq / n_times
     freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
     low, high = np.array(list(BANDS.values())).T[:, :, np.newaxis]

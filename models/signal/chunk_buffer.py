@@ -1,7 +1,7 @@
-"""Chunks on their way to whatever works on many samples at once.
+"""A buffer that keeps short chunks until enough samples are there to work on.
 
-Chunks are short, a headset's have 12 samples or so, and NumPy costs as much for 12 as for 60. So
-they are only kept until something is due, and then joined.
+A headset's chunks have about 12 samples, and a NumPy call costs as much for 12 as for 60. So chunks
+are only kept until a hop or window is due, and then joined.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from mimamba.drivers.driver import Chunk, Samples, Seconds
 class JoinedSamples:
     """Samples of one epoch, in order.
 
-    ``index`` (n_times,) is each one's, counted as ``Chunk.first`` is, and jumps over what was
-    lost; ``stamps`` are (n_times,) seconds, ``data`` (n_times, n_channels) µV.
+    Parameters
+    ----------
+    index
+        (n_times,) index of each sample, counted like ``Chunk.first``; it jumps over lost samples.
+    stamps
+        (n_times,) seconds.
+    data
+        (n_times, n_channels) µV.
     """
 
     index: NDArray[np.int64]
@@ -28,14 +34,14 @@ class JoinedSamples:
 
 
 class ChunkBuffer:
-    """The chunks of one epoch that nothing was made of yet.
+    """The chunks of one epoch that were not used yet.
 
     Attributes
     ----------
     epoch
-        The chunks', None before the first.
+        Epoch of the chunks; None before the first.
     end
-        Index of the sample after the newest.
+        Index after that of the newest sample.
     """
 
     def __init__(self, epoch: int | None = None, end: int = 0) -> None:
@@ -44,11 +50,11 @@ class ChunkBuffer:
 
     @property
     def first(self) -> int:
-        """Index of the oldest sample; ``end`` where none waits."""
+        """Index of the oldest sample; ``end`` if the buffer is empty."""
         return self._chunks[0].first if self._chunks else self.end
 
     def add(self, chunk: Chunk) -> bool:
-        """Let a chunk wait; whether it begins a new epoch, to which nothing older belongs.
+        """Add a chunk. True means that it begins a new epoch and older chunks were dropped.
 
         Raises
         ------
@@ -70,11 +76,11 @@ class ChunkBuffer:
 
     @property
     def head(self) -> Chunk | None:
-        """The oldest chunk that waits."""
+        """The oldest chunk, or None."""
         return self._chunks[0] if self._chunks else None
 
     def take(self, stop: int | None = None) -> JoinedSamples | None:
-        """All before sample ``stop``, which then waits no longer; None where nothing does.
+        """Remove and join all samples before ``stop``; None if there are none.
 
         Only the newest chunk may reach beyond that sample.
         """
@@ -95,7 +101,7 @@ class ChunkBuffer:
 
 
 def _index(chunks: list[Chunk]) -> NDArray[np.int64]:
-    """Each sample's; at once where none is lost between chunks, as mostly."""
+    """Index of each sample. Mostly nothing was lost between chunks, which is the fast case."""
     first, end = chunks[0].first, chunks[-1].end
     if end - first == sum(chunk.n_times for chunk in chunks):
         return np.arange(first, end)
@@ -103,7 +109,7 @@ def _index(chunks: list[Chunk]) -> NDArray[np.int64]:
 
 
 def _split(chunk: Chunk, at: int) -> tuple[Chunk, Chunk]:
-    """A chunk's first samples, and a copy of the others, which does not keep it in memory."""
+    """Split a chunk; the second part is a copy, so that it does not keep the chunk in memory."""
     before = Chunk(chunk.data[:at], chunk.timestamps[:at], chunk.first, chunk.epoch)
     data, stamps = chunk.data[at:].copy(), chunk.timestamps[at:].copy()
     return before, Chunk(data, stamps, chunk.first + at, chunk.epoch)

@@ -1,9 +1,9 @@
 """From chunks to hops: gaps, warm-up, signal quality, and the window that the model sees.
 
-What comes out is a function of the samples and their indices. Samples wait until a hop has all of
-its own; whatever is computed, is computed on those, so neither time nor the borders of chunks
-enter. A chunk that completes no hop costs 1 µs; the work is done once per hop, and at once for all
-hops that a long chunk completes.
+The hops depend only on the samples and their indices. Samples are buffered until a hop is complete
+and all computing is done on whole hops, so neither time nor the chunk borders have an influence. A
+chunk that completes no hop costs 1 µs. The work is done once per hop, and in one go for all hops
+that a long chunk completes.
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.prediction import Status
 from mimamba.models.signal.chunk_buffer import ChunkBuffer
-from mimamba.models.signal.hop_quality import Limits, describe_faults, find_faults
-from mimamba.models.signal.preprocessing import SignalConfig, SignalPath
-from mimamba.models.signal.segment import Segment, extend
+from mimamba.models.signal.hop_quality import QualityLimits, describe_faults, name_faults
+from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState, SignalConfig
 
-BRIDGED = 0.1
-"""Seconds of lost samples up to which a gap is bridged by a straight line; longer ones restart."""
-HELD = 2.0
-"""Seconds of poor signal in a row after which the state is too old to go on from."""
-
+MAX_GAP = 0.1
+"""Seconds up to which a gap is bridged by a straight line; a longer one causes a restart."""
+MAX_POOR = 2.0
+"""Seconds of poor signal in a row after which the model's state is too old to continue."""
 IMPOSSIBLE_UV = 1e8
-"""µV from which a value is a broken file's or driver's: 100 V, far above any converter's range."""
+"""µV from which a value must be an error: 100 V, far above any converter's range."""
 
 
-def bridged(sfreq: float) -> int:
-    """How many lost samples are bridged; round-off must not cost one."""
-    return int(BRIDGED * sfreq + 1e-6)
+def max_gap_samples(sfreq: float) -> int:
+    """Return the most lost samples that are bridged; rounding must not cost one."""
+    return int(MAX_GAP * sfreq + 1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +41,20 @@ class Hop:
     Parameters
     ----------
     index
-        The newest source sample received into it, counted as ``Chunk.first`` is.
+        Index of the newest source sample in the hop, counted like ``Chunk.first``.
     timestamp
-        That sample's time, seconds.
+        Time of that sample, seconds.
     status
-        ``ok``, or why the model must not be stepped.
+        ``ok``, or the kind of reason for which the model must not be stepped.
     reason
-        Why, in words; None where the status is ok.
+        The reason in words; None if the status is ``ok``.
     window
         (n_channels, n_times) float32, C-contiguous, in montage order, µV after the band-pass;
-        None where the status is not ok.
+        None unless the status is ``ok``.
     restart
-        Whether the model's state must begin anew (r = 0) at this hop; never where it is not
-        stepped.
+        True if the model's state must be reset (r = 0) at this hop; only ever at an ``ok`` hop.
     epoch
-        The ``Chunk.epoch`` that the index is counted in.
+        The ``Chunk.epoch`` in which the index is counted.
     """
 
     index: int
@@ -70,34 +67,68 @@ class Hop:
 
 
 @dataclass(frozen=True, eq=False)
+class Segment:
+    """State of an unbroken run of samples. Its arrays are never modified.
+
+    Parameters
+    ----------
+    path
+        State of the preprocessing after the last hop.
+    newest, last
+        Index and values (n_channels,) of the newest sample received.
+    values
+        (n_waiting, n_channels) samples of the unfinished hop up to ``newest``, gaps bridged.
+    known, stamps
+        (n_waiting,) index and time of the received sample from which each value is known: the
+        sample itself, or the first one after its gap.
+    recent
+        (up to window, n_channels) the newest samples at the model's rate.
+    poor
+        Number of hops of poor signal in a row.
+    restart
+        True until a hop was ``ok``.
+    """
+
+    path: PreprocessorState
+    newest: int
+    last: NDArray[np.float64]
+    values: NDArray[np.float64]
+    known: NDArray[np.int64]
+    stamps: NDArray[np.float64]
+    recent: NDArray[np.float64]
+    poor: int = 0
+    restart: bool = True
+
+
+@dataclass(frozen=True, eq=False)
 class CutterState:
-    """All that a cutter remembers; kept and set again, it takes the cutter back."""
+    """Complete state of a ``HopCutter``; setting it takes the cutter back to that point."""
 
     epoch: int | None = None
     end: int = 0
-    stretch: Segment | None = None
+    segment: Segment | None = None
 
 
 class HopCutter:
-    """Takes a source's chunks and gives the hops that they complete.
+    """Cuts a source's chunks into hops.
 
     Parameters
     ----------
     config
-        The model's signal.
+        Signal settings of the model.
     info
-        The source's facts.
+        Description of the source.
     rows
-        Its channels that stand for the model's electrodes, in montage order.
+        Indices of the source's channels used for the model's electrodes, in montage order.
     names
-        What these are called in reasons.
+        Names of these electrodes, used in reasons.
 
     Raises
     ------
     SignalError
-        If the source's sfreq cannot serve the model.
+        If the source's sampling frequency is unsuitable for the model.
     ValueError
-        If rows and names do not fit each other or the source.
+        If rows and names do not match each other or the source.
     """
 
     def __init__(
@@ -109,62 +140,63 @@ class HopCutter:
                 f"found rows {list(rows)} and names {list(names)}."
             )
         self._config = config
-        self._path = SignalPath(config, info.sfreq)
-        self._limits = Limits.of(info)
+        self._preprocessor = Preprocessor(config, info.sfreq)
+        self._limits = QualityLimits.of(info)
         self._rows = np.array(rows, dtype=np.intp)
         self._names = tuple(names)
-        self._longest_step = bridged(info.sfreq) + 1  # the index grows by one more than was lost
+        # The index grows by one more than the number of lost samples.
+        self._longest_step = max_gap_samples(info.sfreq) + 1
         self.state = CutterState()
 
     @property
     def state(self) -> CutterState:
-        """All that the past has left; set it again to go on from there."""
-        self._extend_stretch([])  # no hop is due, or it would have been given
-        return CutterState(self._waiting.epoch, self._waiting.end, self._stretch)
+        """Complete state; set it to continue from there."""
+        self._extend_segment([])  # no hop is due: it would have been returned before
+        return CutterState(self._buffer.epoch, self._buffer.end, self._segment)
 
     @state.setter
     def state(self, state: CutterState) -> None:
-        self._waiting = ChunkBuffer(state.epoch, state.end)
-        self._stretch = state.stretch
+        self._buffer = ChunkBuffer(state.epoch, state.end)
+        self._segment = state.segment
         self._due = self._next_due()
 
     @property
     def delay(self) -> float:
-        """Seconds by which a window shows the signal late, at 10 Hz."""
-        return self._path.delay
+        """Delay of the preprocessing at 10 Hz, seconds."""
+        return self._preprocessor.delay
 
     def feed(self, chunk: Chunk) -> list[Hop]:
-        """The hops that this chunk completes, oldest first.
+        """Return the hops that this chunk completes, oldest first.
 
-        Samples with a value that is not finite, or is ``IMPOSSIBLE_UV``, count as lost.
+        A sample with a value that is not finite, or reaches ``IMPOSSIBLE_UV``, counts as lost.
 
         Raises
         ------
         ValueError
             If the chunk goes back within its epoch.
         """
-        if self._waiting.add(chunk):
-            self._stretch = None
+        if self._buffer.add(chunk):
+            self._segment = None
             self._due = self._next_due()
         hops: list[Hop] = []
         if chunk.end > self._due:
-            self._extend_stretch(hops)
+            self._extend_segment(hops)
             self._due = self._next_due()
         return hops
 
     def _next_due(self) -> int:
-        """The sample without which, or a later one, no hop is complete."""
-        if self._stretch is None:
-            return self._waiting.first + self._path.needs(0) - 1
-        needed = self._path.needs(self._stretch.path.hops)
-        return self._stretch.newest + needed - len(self._stretch.values)
+        """Return the first sample index with which the next hop can be complete."""
+        if self._segment is None:
+            return self._buffer.first + self._preprocessor.samples_needed(0) - 1
+        needed = self._preprocessor.samples_needed(self._segment.path.hops)
+        return self._segment.newest + needed - len(self._segment.values)
 
-    def _extend_stretch(self, hops: list[Hop]) -> None:
-        """Let what waits be part of the stretch, or begin one; add the hops that are due then."""
-        joined = self._waiting.take()
+    def _extend_segment(self, hops: list[Hop]) -> None:
+        """Move the buffered samples to the segment, or begin one; append the hops that are due."""
+        joined = self._buffer.take()
         if joined is None:
             return
-        epoch, stretch = self._waiting.epoch, self._stretch
+        epoch, segment = self._buffer.epoch, self._segment
         assert epoch is not None
         values = joined.data[:, self._rows].astype(np.float64)
         index, stamps = joined.index, joined.stamps
@@ -172,88 +204,130 @@ class HopCutter:
         if not received.all():
             index, stamps, values = index[received], stamps[received], values[received]
         for run in self._runs(index):
-            if stretch is None or index[run.start] - stretch.newest > self._longest_step:
-                stretch = self._begin(int(index[run.start]), values[run.start])
-            stretch = extend(stretch, index[run], stamps[run], values[run])
-            stretch = self._cut(stretch, epoch, hops)
-        self._stretch = stretch
+            if segment is None or index[run.start] - segment.newest > self._longest_step:
+                segment = self._begin(int(index[run.start]), values[run.start])
+            segment = _extend(segment, index[run], stamps[run], values[run])
+            segment = self._cut(segment, epoch, hops)
+        self._segment = segment
 
     def _runs(self, index: NDArray[np.int64]) -> list[slice]:
-        """Where the received samples lie without a gap too long to bridge."""
+        """Return the runs of received samples without a gap too long to bridge."""
         breaks = np.flatnonzero(np.diff(index) > self._longest_step) + 1
         borders = [0, *breaks.tolist(), len(index)]
         return [slice(start, stop) for start, stop in pairwise(borders) if start < stop]
 
     def _begin(self, index: int, sample: NDArray[np.float64]) -> Segment:
-        """A stretch that this sample will be the first of."""
+        """Return an empty segment that will begin with this sample."""
         none = np.empty(0)
         rows = np.empty((0, sample.size))
         sample = sample.copy()  # not a view that keeps a whole chunk in memory
-        path = self._path.start(sample)
+        path = self._preprocessor.start(sample)
         return Segment(path, index - 1, sample, rows, none.astype(np.int64), none, rows)
 
-    def _cut(self, stretch: Segment, epoch: int, hops: list[Hop]) -> Segment:
-        """Add the hops that are due, all filtered at once; what is left waits."""
-        count = self._path.holds(stretch.path.hops, len(stretch.values))
+    def _cut(self, segment: Segment, epoch: int, hops: list[Hop]) -> Segment:
+        """Append the hops that are due, filtered in one go; the remaining samples wait."""
+        count = self._preprocessor.count_hops(segment.path.hops, len(segment.values))
         if count == 0:
-            return stretch
-        ends = [self._path.needs(stretch.path.hops, n) for n in range(1, count + 1)]
-        path, made = self._path.step(stretch.path, stretch.values[: ends[-1]], count)
-        signal = np.concatenate([stretch.recent, made])
-        said = self._judge(stretch, ends)
-        restarts, poor, restart = self._restarts(stretch, [status for status, _ in said])
-        for n, (status, reason) in enumerate(said):
+            return segment
+        ends = [
+            self._preprocessor.samples_needed(segment.path.hops, n) for n in range(1, count + 1)
+        ]
+        path, made = self._preprocessor.process(segment.path, segment.values[: ends[-1]], count)
+        signal = np.concatenate([segment.recent, made])
+        judged = self._judge_hops(segment, ends)
+        restarts, poor, restart = self._restarts(segment, [status for status, _ in judged])
+        for n, (status, reason) in enumerate(judged):
             window = None
             if status == "ok":
-                newest = len(stretch.recent) + (n + 1) * self._config.hop
+                newest = len(segment.recent) + (n + 1) * self._config.hop
                 seen = signal[max(newest - self._config.window, 0) : newest]
                 window = np.ascontiguousarray(seen.T, dtype=np.float32)
-            index, stamp = int(stretch.known[ends[n] - 1]), float(stretch.stamps[ends[n] - 1])
+            index, stamp = int(segment.known[ends[n] - 1]), float(segment.stamps[ends[n] - 1])
             hops.append(Hop(index, stamp, status, reason, window, restarts[n], epoch))
         # Copies, so that a few waiting samples do not keep a whole chunk in memory.
         return replace(
-            stretch,
+            segment,
             path=path,
-            values=stretch.values[ends[-1] :].copy(),
-            known=stretch.known[ends[-1] :].copy(),
-            stamps=stretch.stamps[ends[-1] :].copy(),
+            values=segment.values[ends[-1] :].copy(),
+            known=segment.known[ends[-1] :].copy(),
+            stamps=segment.stamps[ends[-1] :].copy(),
             recent=signal[-self._config.window :].copy(),
             poor=poor,
             restart=restart,
         )
 
     def _restarts(
-        self, stretch: Segment, statuses: Sequence[Status]
+        self, segment: Segment, statuses: Sequence[Status]
     ) -> tuple[list[bool], int, bool]:
-        """At which of these hops the state begins anew, and the stretch's two counts after them."""
-        restarts, poor, restart = [], stretch.poor, stretch.restart
+        """Return for each hop if the state is reset, and the segment's ``poor`` and ``restart``."""
+        restarts, poor, restart = [], segment.poor, segment.restart
         for status in statuses:
-            too_old = poor * self._config.hop >= HELD * self._config.sfreq
+            too_old = poor * self._config.hop >= MAX_POOR * self._config.sfreq
             restarts.append(status == "ok" and (restart or too_old))
             poor = poor + 1 if status == "poor_signal" else 0
             restart = restart and status != "ok"
         return restarts, poor, restart
 
-    def _judge(self, stretch: Segment, ends: Sequence[int]) -> list[tuple[Status, str | None]]:
-        """Status and reason of the hops that the samples up to each of these ends complete.
+    def _judge_hops(self, segment: Segment, ends: Sequence[int]) -> list[tuple[Status, str | None]]:
+        """Return status and reason of the hops that end before each of these places.
 
-        Warming up goes before poor signal: until the first full window neither is stepped.
+        Warming up takes precedence over poor signal: no hop is ``ok`` before the first full window.
         """
         sfreq, full = self._config.sfreq, self._config.window + self._config.settle
-        first = stretch.newest + 1 - len(stretch.values)
-        received = stretch.known[: ends[-1]] == np.arange(first, first + ends[-1])
-        said: dict[int, tuple[Status, str | None]] = {}
+        first = segment.newest + 1 - len(segment.values)
+        received = segment.known[: ends[-1]] == np.arange(first, first + ends[-1])
+        judged: dict[int, tuple[Status, str | None]] = {}
         parts: dict[int, NDArray[np.float64]] = {}
         for n, (start, end) in enumerate(pairwise([0, *ends])):
-            made = (stretch.path.hops + n + 1) * self._config.hop
+            made = (segment.path.hops + n + 1) * self._config.hop
             lost = end - start - int(np.count_nonzero(received[start:end]))
             if made < full:
-                said[n] = "warming_up", f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
+                judged[n] = "warming_up", f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
             elif 2 * lost > end - start:
-                said[n] = "poor_signal", f"{lost} of {end - start} samples lost"
+                judged[n] = "poor_signal", f"{lost} of {end - start} samples lost"
             else:
-                parts[n] = stretch.values[start:end][received[start:end]]
-        for n, faults in zip(parts, find_faults([*parts.values()], self._limits), strict=True):
+                parts[n] = segment.values[start:end][received[start:end]]
+        for n, faults in zip(parts, name_faults([*parts.values()], self._limits), strict=True):
             reason = describe_faults(self._names, faults)
-            said[n] = ("poor_signal", reason) if reason else ("ok", None)
-        return [said[n] for n in range(len(ends))]
+            judged[n] = ("poor_signal", reason) if reason else ("ok", None)
+        return [judged[n] for n in range(len(ends))]
+
+
+def _extend(
+    segment: Segment,
+    index: NDArray[np.int64],
+    stamps: NDArray[np.float64],
+    values: NDArray[np.float64],
+) -> Segment:
+    """Append at least one received sample, with straight lines over lost samples."""
+    if int(index[-1]) - segment.newest == len(index):  # nothing was lost
+        return _append(segment, index, index, stamps, values, values)
+    every = np.arange(segment.newest + 1, index[-1] + 1)
+    place = np.searchsorted(index, every)  # the received sample at or after each one
+    known, filled = index[place], values[place]
+    lost = known != every
+    if lost.any():
+        xs = np.concatenate([[segment.newest], index])
+        ys = np.concatenate([segment.last[np.newaxis], values])
+        left = place[lost]  # the arrays are shifted by one: this is the sample before each gap
+        weight = (every[lost] - xs[left]) / (xs[left + 1] - xs[left])
+        filled[lost] = ys[left] + weight[:, np.newaxis] * (ys[left + 1] - ys[left])
+    return _append(segment, index, known, stamps[place], values, filled)
+
+
+def _append(
+    segment: Segment,
+    index: NDArray[np.int64],
+    known: NDArray[np.int64],
+    stamps: NDArray[np.float64],
+    values: NDArray[np.float64],
+    filled: NDArray[np.float64],
+) -> Segment:
+    return replace(
+        segment,
+        newest=int(index[-1]),
+        last=values[-1].copy(),
+        values=np.concatenate([segment.values, filled]),
+        known=np.concatenate([segment.known, known]),
+        stamps=np.concatenate([segment.stamps, stamps]),
+    )

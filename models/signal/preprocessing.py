@@ -1,8 +1,8 @@
-"""From a source's samples to the model's: resample, then band-pass, hop by hop.
+"""Resampling and band-pass from a source's samples to the model's, hop by hop.
 
-One hop of the model is ``SignalConfig.hop`` samples at the model's rate. The path runs over whole
-hops, one or many at once, on exactly the source samples that they added, so the way in which
-samples were chunked cannot enter the result. Everything is float64, time-major.
+One hop is ``SignalConfig.hop`` samples at the model's rate. The preprocessor runs over whole hops,
+one or many at once, on exactly the source samples that belong to them, so the chunk borders have no
+influence on the result. All arrays are float64 and time-major.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from scipy.signal import butter, firwin, group_delay, sosfilt, upfirdn
 
 from mimamba.drivers.errors import Mismatch
 
-LEAST_OVERSAMPLING = 2.2
-"""A source's sfreq over the band's upper edge, at least: below it the edge meets its own images."""
-MOST_OVERSAMPLING = 100.0
-"""A source's sfreq over the model's, at most: above it the ratio's rounding would show."""
-LEAST_SAMPLES = 8
-"""A hop's source samples, at least: fewer say nothing of the signal's quality."""
-FINEST_RATIO = 1000
+MIN_OVERSAMPLING = 2.2
+"""Least ratio of a source's sfreq to the band's upper edge: below it, the band would alias."""
+MAX_OVERSAMPLING = 100.0
+"""Largest ratio of a source's sfreq to the model's: above it, rounding of the ratio would show."""
+MIN_HOP_SAMPLES = 8
+"""Least source samples in a hop: fewer carry no information on signal quality."""
+MAX_DENOMINATOR = 1000
 """Largest denominator of the resampling ratio; every common rate fits (250 Hz: 64/125)."""
-ALPHA = 10.0
-"""Hz at which the path's delay is stated: the rhythm that a person sees first."""
+DELAY_FREQ = 10.0
+"""Frequency in Hz at which the delay is stated: the rhythm that a person sees first."""
 
 
 class SignalError(Mismatch, ValueError):
-    """A signal setting is impossible, or a source cannot serve the model's; one clear line."""
+    """Raised for an impossible signal setting, or a source that is unsuitable for the model."""
 
 
 @dataclass(frozen=True)
 class SignalConfig:
-    """What the model's signal is; stored in its checkpoint.
+    """Signal settings of a model; stored in its checkpoint.
 
     Parameters
     ----------
     sfreq
         The model's sampling frequency, Hz.
     band
-        Pass band of the Butterworth filter, Hz.
+        Lower and upper edge of the Butterworth band-pass, Hz.
     order
         Order of that filter, as `scipy.signal.butter` counts it.
     window
-        Samples at ``sfreq`` that the model sees at once.
+        Length of the model's window in samples at ``sfreq``.
     hop
-        Samples at ``sfreq`` between two windows.
+        Distance of two windows in samples at ``sfreq``.
     settle
-        Samples at ``sfreq`` after a restart that no window may hold: the filters' transient.
+        Samples at ``sfreq`` after a restart that no window may contain: the filters' transient.
     fir_half
-        Half the length of the resampling filter, in periods of the slower of both rates.
+        Half the length of the resampling filter, in periods of the slower of the two rates.
     fir_beta
         Shape of its Kaiser window.
 
@@ -74,7 +74,7 @@ class SignalConfig:
         low, high = self.band
         if not 0 < low < high < self.sfreq / 2:
             raise SignalError(
-                f"0 < low < high < {self.sfreq / 2:g} Hz (half of sfreq) as the band",
+                f"a band with 0 < low < high < {self.sfreq / 2:g} Hz (half of sfreq)",
                 f"{low:g} to {high:g} Hz",
                 "correct band or sfreq",
             )
@@ -88,26 +88,26 @@ class SignalConfig:
             value = getattr(self, name)
             if value != int(value) or value < least:
                 raise SignalError(
-                    f"a whole number from {least} as {name}", f"{value}", "correct it"
+                    f"a whole number of at least {least} for {name}", f"{value}", "correct it"
                 )
         if not 0 <= self.fir_beta <= 20:
-            raise SignalError("0 to 20 as fir_beta", f"{self.fir_beta:g}", "correct it")
+            raise SignalError("0 to 20 for fir_beta", f"{self.fir_beta:g}", "correct it")
 
 
 @dataclass(frozen=True, eq=False)
-class PathState:
-    """What the next hop needs of the past. Its arrays are never written again.
+class PreprocessorState:
+    """State of a ``Preprocessor`` between two hops. Its arrays are never modified.
 
     Parameters
     ----------
     hops
-        Hops made since the start.
+        Number of hops since the start.
     offset
-        (n_channels,) the first sample, subtracted from all: as if it had always been there.
+        (n_channels,) the first sample, which is subtracted from all.
     history
-        (reach, n_channels) the newest source samples, less the offset.
+        (reach, n_channels) the newest source samples, minus the offset.
     zi
-        (n_sections, 2, n_channels) the band-pass's memory.
+        (n_sections, 2, n_channels) the state of the band-pass.
     """
 
     hops: int
@@ -116,44 +116,44 @@ class PathState:
     zi: NDArray[np.float64]
 
 
-class SignalPath:
-    """The filters between a source's rate and the model's; it holds no samples itself.
+class Preprocessor:
+    """Filters from a source's rate to the model's. It keeps no samples itself.
 
-    Model sample m, counted from a start, is due with source sample floor(m * down / up). Over any
-    number of hops the result is ``sosfilt(sos, upfirdn(fir, x - x[0], up, down))``, the beginning
-    of it, bit for bit.
+    Model sample m, counted from the start, is due with source sample floor(m * down / up). Over any
+    number of hops the result equals the beginning of
+    ``sosfilt(sos, upfirdn(fir, x - x[0], up, down))``, bit for bit.
 
-    Subtracting the first sample is the plain way to start without a step: the resampler passes a
-    constant exactly and the band-pass stops it, so nothing else of the constant would ever show.
+    The first sample is subtracted to start without a step. Nothing else changes: the resampler
+    passes a constant exactly and the band-pass removes it.
 
     Parameters
     ----------
     config
-        What the model wants.
+        Signal settings of the model.
     sfreq
         The source's nominal sampling frequency, Hz. Ratios to the model's finer than
-        ``FINEST_RATIO`` are rounded.
+        ``MAX_DENOMINATOR`` are rounded.
 
     Raises
     ------
     SignalError
-        If the source is too slow for the band or the hop, or absurdly fast.
+        If the source is too slow for the band or the hop, or far too fast.
     """
 
     def __init__(self, config: SignalConfig, sfreq: float) -> None:
-        least = LEAST_OVERSAMPLING * config.band[1]
-        most = MOST_OVERSAMPLING * config.sfreq
+        least = MIN_OVERSAMPLING * config.band[1]
+        most = MAX_OVERSAMPLING * config.sfreq
         if not least <= sfreq <= most:
             raise SignalError(
                 f"a source of {least:g} to {most:g} Hz for the band up to {config.band[1]:g} Hz",
                 f"{sfreq:g} Hz",
                 "choose another source, or a model for its rate",
             )
-        ratio = Fraction(config.sfreq / sfreq).limit_denominator(FINEST_RATIO)
+        ratio = Fraction(config.sfreq / sfreq).limit_denominator(MAX_DENOMINATOR)
         self.up, self.down = ratio.numerator, ratio.denominator
-        if config.hop * self.down < LEAST_SAMPLES * self.up:
+        if config.hop * self.down < MIN_HOP_SAMPLES * self.up:
             raise SignalError(
-                f"a hop of at least {LEAST_SAMPLES} source samples",
+                f"a hop of at least {MIN_HOP_SAMPLES} source samples",
                 f"{config.hop / config.sfreq:g} s at {sfreq:g} Hz",
                 "choose a faster source, or a model with a longer hop",
             )
@@ -161,62 +161,64 @@ class SignalPath:
         self.fir = _anti_alias(self.up, self.down, config.fir_half, config.fir_beta)
         self.sos = butter(config.order, config.band, "bandpass", output="sos", fs=config.sfreq)
         self.delay = (self.fir.size - 1) / 2 / (sfreq * self.up) + _sos_delay(self.sos, config)
-        self._reach = -(-self.fir.size // self.up)  # source samples that one model sample weighs
+        self._reach = -(-self.fir.size // self.up)  # source samples in one model sample
 
-    def due(self, hop: int) -> int:
-        """The source sample, counted from the start, that completes this hop; -1 before any."""
+    def last_sample(self, hop: int) -> int:
+        """Return the source sample, counted from the start, that completes a hop; -1 before any."""
         return max(((hop + 1) * self.config.hop - 1) * self.down // self.up, -1)
 
-    def needs(self, hop: int, count: int = 1) -> int:
-        """How many source samples so many hops add; at 250 Hz and 32: 61, 63, 62, 63, ..."""
-        return self.due(hop + count - 1) - self.due(hop - 1)
+    def samples_needed(self, hop: int, count: int = 1) -> int:
+        """Return the source samples in ``count`` hops; at 250 Hz, hop 32: 61, 63, 62, 63, ..."""
+        return self.last_sample(hop + count - 1) - self.last_sample(hop - 1)
 
-    def holds(self, hop: int, n_times: int) -> int:
-        """How many hops from this one on so many source samples complete."""
-        newest = self.due(hop - 1) + n_times
+    def count_hops(self, hop: int, n_times: int) -> int:
+        """Return the number of hops, from ``hop`` on, that ``n_times`` source samples complete."""
+        newest = self.last_sample(hop - 1) + n_times
         made = ((newest + 1) * self.up - 1) // self.down + 1  # model samples that are due by then
         return made // self.config.hop - hop
 
-    def start(self, first: NDArray[np.float64]) -> PathState:
-        """The state before ``first`` (n_channels,), the first sample of an unbroken stretch."""
+    def start(self, first: NDArray[np.float64]) -> PreprocessorState:
+        """Return the state before ``first`` (n_channels,), the first sample of a segment."""
         history = np.zeros((self._reach, first.size))
-        return PathState(0, first, history, np.zeros((len(self.sos), 2, first.size)))
+        return PreprocessorState(0, first, history, np.zeros((len(self.sos), 2, first.size)))
 
-    def step(
-        self, state: PathState, samples: NDArray[np.float64], count: int = 1
-    ) -> tuple[PathState, NDArray[np.float64]]:
-        """So many hops: exactly their source samples in, their model samples out.
+    def process(
+        self, state: PreprocessorState, samples: NDArray[np.float64], count: int = 1
+    ) -> tuple[PreprocessorState, NDArray[np.float64]]:
+        """Filter ``count`` hops.
 
         Parameters
         ----------
         state
-            After the hop before.
+            State after the hop before.
         samples
-            (needs(state.hops, count), n_channels), µV.
+            (samples_needed(state.hops, count), n_channels), µV.
 
         Returns
         -------
         The state after the last hop, and (count hop, n_channels) model samples, µV.
         """
         joined = np.concatenate([state.history, samples - state.offset])
-        begin = self.due(state.hops - 1) + 1 - self._reach  # the index of joined[0]
-        # Zeros before the filter move the outputs' instants to where the whole stretch has them.
+        begin = self.last_sample(state.hops - 1) + 1 - self._reach  # the index of joined[0]
+        # Zeros before the filter give the outputs the same phase as in the whole segment.
         before, lead = divmod(begin * self.up, self.down)
         fir = np.concatenate([np.zeros(lead), self.fir])
         resampled = upfirdn(fir, joined, self.up, self.down, axis=0)
         skip = state.hops * self.config.hop - before
         hops = resampled[skip : skip + count * self.config.hop]
         passed, zi = sosfilt(self.sos, hops, axis=0, zi=state.zi)
-        return PathState(state.hops + count, state.offset, joined[-self._reach :], zi), passed
+        return PreprocessorState(
+            state.hops + count, state.offset, joined[-self._reach :], zi
+        ), passed
 
 
 def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float64]:
-    """A causal linear-phase low-pass at the Nyquist frequency of the slower rate.
+    """Design a causal linear-phase low-pass at the Nyquist frequency of the slower rate.
 
-    Kaiser-windowed; with the defaults, 250 to 128 Hz: flat to 40 Hz, -59 dB at 90 Hz, 47 ms late.
-    Each of its ``up`` phases is scaled to pass a constant exactly. Else they differ by 2e-4 (from
-    250 Hz) to 1e-3 (from 125 Hz), and an electrode that drifts by 100 mV, as dry ones do, would
-    leave a pattern of 20 to 130 µV at the rate of the phases.
+    Kaiser-windowed. With the defaults, 250 to 128 Hz: flat to 40 Hz, -59 dB at 90 Hz, delay 47 ms.
+    Each of its ``up`` phases is scaled to pass a constant exactly. Without this they differ by 2e-4
+    (from 250 Hz) to 1e-3 (from 125 Hz), and an electrode that drifts by 100 mV, as dry ones do,
+    would leave a pattern of 20 to 130 µV at the rate of the phases.
     """
     if up == down:
         return np.ones(1)
@@ -228,6 +230,6 @@ def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float6
 
 
 def _sos_delay(sos: NDArray[np.float64], config: SignalConfig) -> float:
-    """The band-pass's group delay at ``ALPHA``, seconds."""
-    delays = [group_delay((s[:3], s[3:]), [ALPHA], fs=config.sfreq)[1][0] for s in sos]
+    """Return the group delay of the band-pass at ``DELAY_FREQ``, seconds."""
+    delays = [group_delay((s[:3], s[3:]), [DELAY_FREQ], fs=config.sfreq)[1][0] for s in sos]
     return float(sum(delays)) / config.sfreq

@@ -1,6 +1,7 @@
-"""The newest 2 s of a source, a quarter of a second at a time: what quality and bands look at.
+"""The newest 2 s of a source, four times a second: the input of channel quality and band power.
 
-A chunk that completes no quarter costs 1 µs; the work is done four times a second, once for both.
+The samples are handled in quarters of a second. A chunk that completes no quarter costs 1 µs; the
+work is done four times a second, once for both measures.
 """
 
 from __future__ import annotations
@@ -15,125 +16,125 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, Samples, StreamInfo
 from mimamba.models.signal.chunk_buffer import ChunkBuffer, JoinedSamples
-from mimamba.models.signal.hops import IMPOSSIBLE_UV, bridged
-from mimamba.models.signal.preprocessing import LEAST_SAMPLES
+from mimamba.models.signal.hops import IMPOSSIBLE_UV, max_gap_samples
+from mimamba.models.signal.preprocessing import MIN_HOP_SAMPLES
 
 Point: TypeAlias = tuple[int, NDArray[np.float64]]
 """A sample's index and values, (n_channels,) µV."""
-RATE = 4.0
+QUARTER_RATE = 4.0
 """Quarters per second of signal."""
 QUARTERS = 8
-"""Quarters that are looked at together: 2 s, so that 0.5 Hz is told from a drift."""
+"""Quarters in a window: 2 s, long enough to separate 0.5 Hz from a drift."""
 
 
 def quarter_length(sfreq: float) -> int:
-    """Samples in a quarter of a second; eight at least, or they would say nothing."""
-    return max(LEAST_SAMPLES, round(sfreq / RATE))
+    """Return the samples in a quarter of a second, at least eight: fewer carry no information."""
+    return max(MIN_HOP_SAMPLES, round(sfreq / QUARTER_RATE))
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The signal up to the end of a quarter.
+    """The newest 2 s of signal, up to the end of a quarter.
 
     Parameters
     ----------
     index
-        The quarter's last sample, counted as ``Chunk.first`` is.
+        Index of the quarter's last sample, counted like ``Chunk.first``.
     timestamp
-        Its time, seconds; where it did not come, that of the newest one before, counted on.
+        Time of that sample, seconds; extrapolated from the newest one before if it was lost.
     samples
-        (n_channels, 2 s) raw µV, C-contiguous. What is missing lies on straight lines; where more
-        than 0.1 s in a row are, a value beside is held. None where 2 s are not there yet.
-    there
-        (n_channels,) whether no more than 0.1 s in a row are missing.
+        (n_channels, n_times) raw µV, C-contiguous. Missing samples are interpolated linearly; in
+        gaps above 0.1 s a neighbouring value is held. None until 2 s have arrived.
+    usable
+        (n_channels,) True if at most 0.1 s in a row are missing.
     """
 
     index: int
     timestamp: float
     samples: NDArray[np.float64] | None
-    there: NDArray[np.bool_]
+    usable: NDArray[np.bool_]
 
 
 class SlidingWindow:
-    """Takes a source's chunks and gives, for each quarter that they complete, the newest 2 s.
+    """Turns a source's chunks into one ``Window`` for each quarter that they complete.
 
-    What comes out is a function of the samples and their indices. Quarter n is samples
-    n x ``quarter_length`` and those that follow; one of which no sample came is left out. It is
-    complete with its last sample, or the first one after it where that was lost. Values that are
-    not finite, or ``IMPOSSIBLE_UV``, are missing. A new epoch starts anew.
+    The windows depend only on the samples and their indices. Quarter n begins at sample
+    n x ``quarter_length``; a quarter without any sample is left out. It is complete with its last
+    sample, or with the first one after it if that was lost. Values that are not finite, or reach
+    ``IMPOSSIBLE_UV``, are missing. A new epoch begins with an empty window.
 
     Parameters
     ----------
     info
-        The source's facts.
+        Description of the source.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self._sfreq = info.sfreq
         self._step = quarter_length(info.sfreq)
-        self._longest = bridged(info.sfreq)
+        self._longest = max_gap_samples(info.sfreq)
         self._n_channels = info.n_channels
-        self._waiting = ChunkBuffer()
-        self._forget()
+        self._buffer = ChunkBuffer()
+        self._clear()
 
     def feed(self, chunk: Chunk) -> list[Window]:
-        """The quarters that this chunk completes, oldest first.
+        """Return the windows of the quarters that this chunk completes, oldest first.
 
         Raises
         ------
         ValueError
             If the chunk goes back within its epoch.
         """
-        if self._waiting.add(chunk):
-            self._forget()
+        if self._buffer.add(chunk):
+            self._clear()
         border = chunk.end // self._step * self._step
-        if self._waiting.first >= border:
+        if self._buffer.first >= border:
             return []
-        joined = self._waiting.take(border)
+        joined = self._buffer.take(border)
         return [] if joined is None else self._cut(joined)
 
-    def _forget(self) -> None:
-        self._end: int | None = None  # of the newest quarter
+    def _clear(self) -> None:
+        self._end: int | None = None  # end of the newest quarter
         self._samples: deque[NDArray[np.float64]] = deque(maxlen=QUARTERS)
         self._missing: deque[NDArray[np.bool_] | None] = deque(maxlen=QUARTERS)
-        # Each channel's newest value so far, and its index.
+        # Newest value of each channel so far, and its index.
         self._known = np.zeros(self._n_channels)
         self._known_at = np.full(self._n_channels, -1)
 
     def _cut(self, joined: JoinedSamples) -> list[Window]:
-        """The quarters of samples of which the last is complete."""
+        """Return the windows for samples that end with a complete quarter."""
         values = _usable(joined.data)
-        found: list[Window] = []
+        windows: list[Window] = []
         for start, stop in pairwise(self._borders(joined.index)):
             index = joined.index[start:stop]
             end = (int(index[0]) // self._step + 1) * self._step
             after: Point | None = None
-            if index[-1] != end - 1:  # it took a later sample to complete this
+            if index[-1] != end - 1:  # a later sample completes this quarter
                 last = stop == len(values)
                 after = self._after() if last else (joined.index[stop], values[stop])
             self._add(index, values[start:stop], end, after)
             stamp = float(joined.stamps[stop - 1] + (end - 1 - index[-1]) / self._sfreq)
-            found.append(self._newest(end - 1, stamp))
-        return found
+            windows.append(self._window(end - 1, stamp))
+        return windows
 
     def _borders(self, index: NDArray[np.int64]) -> list[int]:
-        """Where the samples of a quarter begin, and the end; mostly they are of one alone."""
+        """Return the place at which each quarter begins, and the end; mostly there is only one."""
         if index[0] // self._step == index[-1] // self._step:
             return [0, len(index)]
         starts = np.flatnonzero(np.diff(index // self._step, prepend=-1))
         return [*starts.tolist(), len(index)]
 
     def _after(self) -> Point | None:
-        """The oldest sample that waits."""
-        head = self._waiting.head
+        """Return the oldest buffered sample."""
+        head = self._buffer.head
         return None if head is None else (head.first, _usable(head.data[0]))
 
     def _add(
         self, index: NDArray[np.int64], values: NDArray[np.float64], end: int, after: Point | None
     ) -> None:
-        """One more quarter, of these samples; ``after`` is the next one where the last is lost."""
+        """Append a quarter; ``after`` is the sample after it if its last one was lost."""
         if self._end is not None and end != self._end + self._step:
-            self._forget()  # a quarter is missing, which is more than can be bridged
+            self._clear()  # a whole quarter is missing: too long to bridge
         self._end = end
         if len(values) == self._step and not np.isnan(values).any():
             self._samples.append(np.ascontiguousarray(values.T))
@@ -155,7 +156,7 @@ class SlidingWindow:
     def _bridge(
         self, column: NDArray[np.float64], k: int, end: int, after: Point | None
     ) -> NDArray[np.float64]:
-        """One channel of a quarter without holes."""
+        """Return one channel of a quarter with its gaps filled."""
         every = np.arange(end - self._step, end)
         known = np.flatnonzero(~np.isnan(column))
         at, values = every[known].tolist(), column[known].tolist()
@@ -174,21 +175,21 @@ class SlidingWindow:
         )
         return line
 
-    def _newest(self, index: int, timestamp: float) -> Window:
-        there = np.ones(self._n_channels, np.bool_)
+    def _window(self, index: int, timestamp: float) -> Window:
+        usable = np.ones(self._n_channels, np.bool_)
         if len(self._samples) < QUARTERS:
-            return Window(index, timestamp, None, ~there)
+            return Window(index, timestamp, None, ~usable)
         if any(missing is not None for missing in self._missing):
             none = np.zeros((self._step, self._n_channels), np.bool_)
             rows = np.concatenate([none if each is None else each for each in self._missing])
             for k in np.flatnonzero(rows.any(axis=0)):
                 holes = np.diff([-1, *np.flatnonzero(~rows[:, k]), len(rows)]) - 1
-                there[k] = holes.max() <= self._longest
-        return Window(index, timestamp, np.concatenate(self._samples, axis=1), there)
+                usable[k] = holes.max() <= self._longest
+        return Window(index, timestamp, np.concatenate(self._samples, axis=1), usable)
 
 
 def _usable(data: Samples) -> NDArray[np.float64]:
-    """The values, NaN where they are not usable."""
+    """Return the values as float64, NaN for those that are missing or impossible."""
     values = data.astype(np.float64)
     usable = np.abs(values) < IMPOSSIBLE_UV  # NaN is not
     if not usable.all():

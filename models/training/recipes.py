@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.network.config import REFERENCE, MSiMambaConfig
-from mimamba.models.signal.montage import mirrored
+from mimamba.models.signal.montage import mirror_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.augmentation import Augmentation
 from mimamba.models.training.trainer import TrainingConfig
@@ -45,7 +45,7 @@ class Recipe:
         """Return the recipe for a montage and the number of labels over all outputs."""
         training = self.training
         if training.augmentation.mirror:
-            augmentation = replace(training.augmentation, mirror=mirrored(montage))
+            augmentation = replace(training.augmentation, mirror=mirror_montage(montage))
             training = replace(training, augmentation=augmentation)
         architecture = replace(
             self.architecture,

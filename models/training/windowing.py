@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial
-from mimamba.models.signal.baseline import Aligner, Baseline
+from mimamba.models.signal.baseline import Baseline, BaselineAligner
 from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
 
@@ -60,12 +60,12 @@ def cut_hops(dataset: Dataset, signal: SignalConfig, baseline: float = 0.0) -> l
         If the sampling rate is not supported.
     """
     if not baseline:
-        return [_cut(dataset, trial, Aligner(signal), signal) for trial in dataset.trials]
+        return [_cut(dataset, trial, BaselineAligner(signal), signal) for trial in dataset.trials]
     taken = {person: _rest(dataset, person, signal, baseline) for person in dataset.people}
     return [
         taken[trial.person][1]
         if trial is dataset.rest[trial.person]
-        else _cut(dataset, trial, Aligner(signal, taken[trial.person][0]), signal)
+        else _cut(dataset, trial, BaselineAligner(signal, taken[trial.person][0]), signal)
         for trial in dataset.trials
     ]
 
@@ -80,12 +80,12 @@ def _rest(
             "no rest",
             "leave out --baseline, or name the resting task with --rest",
         )
-    aligner = Aligner(signal)
-    aligner.begin(seconds)
+    aligner = BaselineAligner(signal)
+    aligner.start(seconds)
     sequence = _cut(dataset, dataset.rest[person], aligner, signal)
     found = aligner.state
     if found.baseline is None:
-        there = found.taken * signal.hop / signal.sfreq
+        there = found.n_hops * signal.hop / signal.sfreq
         raise DatasetError(
             f"{seconds:g} s of good signal in the rest of {person} in {dataset.name}",
             f"{there:g} s",
@@ -94,7 +94,9 @@ def _rest(
     return found.baseline, sequence
 
 
-def _cut(dataset: Dataset, trial: Trial, aligner: Aligner, signal: SignalConfig) -> HopSequence:
+def _cut(
+    dataset: Dataset, trial: Trial, aligner: BaselineAligner, signal: SignalConfig
+) -> HopSequence:
     info = dataset.info
     cutter = HopCutter(signal, info, range(info.n_channels), dataset.info.ch_names)
     good = [

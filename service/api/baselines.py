@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.models.signal.baseline import LONGEST, SHORTEST
+from mimamba.models.signal.baseline import MAX_BASELINE, MIN_BASELINE
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, OneSession
 from mimamba.service.sessions.session import Session
 from mimamba.service.sessions.session_decoder import SessionDecoder
@@ -28,8 +28,8 @@ class NewBaseline(BaseModel):
 
     seconds: float | None = Field(
         default=None,
-        ge=SHORTEST,
-        le=LONGEST,
+        ge=MIN_BASELINE,
+        le=MAX_BASELINE,
         description="Of good signal; what the model was trained with if absent.",
     )
     person: str | None = Field(
@@ -75,8 +75,8 @@ def baseline_of(session: Session) -> SessionBaseline:
     checkpoint, state = session.checkpoint, session.aligner
     signal = checkpoint.signal if checkpoint else None
     return SessionBaseline(
-        state.wanted,
-        state.taken * signal.hop / signal.sfreq if signal else 0.0,
+        state.target,
+        state.n_hops * signal.hop / signal.sfreq if signal else 0.0,
         state.baseline.seconds if state.baseline else 0.0,
         checkpoint.baseline if checkpoint else 0.0,
         session.subject.person,
@@ -106,7 +106,7 @@ def begin_baseline(
         if new.person is not None:
             people.name(new.person)
             session.subject.person = new.person
-        decoding.begin_baseline(new.seconds or decoding.checkpoint.baseline)
+        decoding.start_baseline(new.seconds or decoding.checkpoint.baseline)
     return baseline_of(session)
 
 
@@ -129,7 +129,7 @@ def use_baseline(
             wanted = f"a baseline of {known.person} for {decoding.checkpoint.name} ({montage})"
             raise NoBaseline(wanted, "none", "take one first")
         session.subject.person = known.person
-        decoding.use_baseline(kept)
+        decoding.set_baseline(kept)
     return baseline_of(session)
 
 
@@ -141,7 +141,7 @@ def break_off_baseline(session: OneSession) -> SessionBaseline:
     """
     with session.between_chunks() as model:
         decoding = aligned(model)
-        if not decoding.aligner.wanted:
+        if not decoding.aligner.target:
             raise NoBaseline("one that is being taken", "none", "there is nothing to break off")
         if decoding.aligner.baseline is None:
             raise NoBaseline(
@@ -149,7 +149,7 @@ def break_off_baseline(session: OneSession) -> SessionBaseline:
                 "none, which the model needs",
                 "take this one to its end, use one that is kept, or let another model speak",
             )
-        decoding.break_off_baseline()
+        decoding.cancel_baseline()
     return baseline_of(session)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, WebSocket
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.drivers.discovery.discover import Sources, scan
-from mimamba.models.checkpoints.catalog import CheckpointInfo, list_all
+from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.service.api.dependencies import Service
 from mimamba.service.api.source_policy import admit
 from mimamba.service.auth.websocket_auth import authenticate_websocket
@@ -57,7 +57,7 @@ def list_sources(
 @api.get("/models")
 def list_models(service: Service) -> list[CheckpointInfo]:
     """The package's checkpoints and the person's own; each tells how good it is."""
-    return list_all(models_folder(service.settings.data_dir))
+    return list_catalog(models_folder(service.settings.data_dir))
 
 
 @api.get("/sessions")

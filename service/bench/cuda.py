@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mimamba.models.inference.cuda_graphs import GraphStepper
-from mimamba.models.inference.device import NoDevice, find_device
+from mimamba.models.inference.cuda_graphs import CUDAGraphStepper
+from mimamba.models.inference.device import DeviceError, find_device
 from mimamba.models.inference.precision import Precision
 from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.msimamba import MSiMamba
@@ -34,11 +34,11 @@ def measure(seconds: float) -> list[Figure]:
 def precisions() -> list[Precision]:
     """Those that the CUDA device knows; raises NotRun where there is none."""
     known: list[Precision] = []
-    reason: NoDevice | None = None
+    reason: DeviceError | None = None
     for precision in get_args(Precision):
         try:
             known.append(find_device("cuda", precision).precision)
-        except NoDevice as error:
+        except DeviceError as error:
             reason = error
     if reason is not None and not known:
         raise NotRun(reason.expected, reason.found, "run it on a machine that has one") from reason
@@ -49,13 +49,13 @@ def figures(device: str, known: Sequence[Precision], seconds: float) -> list[Fig
     """Steps, latency and errors in each precision; then the sessions held."""
     with steps.one_thread(), torch.inference_mode():
         network = steps.random_network()
-        step = steps.stepping(GraphStepper(network, device, rows=2), steps.windows(1))
+        step = steps.stepping(CUDAGraphStepper(network, device, rows=2), steps.windows(1))
         found = steps.latency(step, seconds / 8, LATENCY_MS)
         for batch in BATCHES:
             found += throughput(network, device, known, batch, seconds / 8)
         for precision in known:
             found += errors(network, device, precision)
-    make = partial(GraphStepper, device=device, rows=HELD + 1)
+    make = partial(CUDAGraphStepper, device=device, rows=HELD + 1)
     return found + held.figures(make, HELD, seconds / 4)
 
 
@@ -65,7 +65,7 @@ def throughput(
     """Hops per second of one batch size, copies included; at the largest in each precision."""
     x = steps.windows(batch)
     calls: dict[str, Callable[[], object]] = {
-        precision: steps.stepping(GraphStepper(network, device, precision, batch + 1), x)
+        precision: steps.stepping(CUDAGraphStepper(network, device, precision, batch + 1), x)
         for precision in (known if batch == BATCHES[-1] else known[:1])
     }
     spent = steps.in_turn({**calls, "naive": steps.naive(network, x)}, seconds, least=1)
@@ -84,7 +84,7 @@ def throughput(
 def errors(network: MSiMamba, device: str, precision: Precision) -> list[Figure]:
     """How far a precision's logits are from the processor's in fp32."""
     exact = answers(CPUStepper(network))
-    off = answers(GraphStepper(network, device, precision, STREAMS + 1)) - exact
+    off = answers(CUDAGraphStepper(network, device, precision, STREAMS + 1)) - exact
     told = f"{precision}: logits off the processor's"
     return [
         Figure(f"{told}, at most", float(off.abs().max()), ""),

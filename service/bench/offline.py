@@ -8,13 +8,13 @@ import torch
 
 from mimamba.drivers.simulator.synthesis import Synthesis
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mimamba.models.decoding.decoder import CHUNK, StreamingDecoder
+from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
 from mimamba.models.fitting.demo import simulate_chunks
 from mimamba.service.bench.figures import Figure
 from mimamba.service.bench.reference import INFO, reference_checkpoint
 
 AIM = 500
-LEAST = CHUNK
+LEAST = OFFLINE_CHUNK
 """Seconds of signal that are scored at least: one chunk of theirs."""
 
 

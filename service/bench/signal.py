@@ -14,7 +14,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.models.signal.band_power import BandMeter
 from mimamba.models.signal.channel_quality import QualityMeter
 from mimamba.models.signal.hops import HopCutter
-from mimamba.models.signal.preprocessing import SignalConfig, SignalPath
+from mimamba.models.signal.preprocessing import Preprocessor, SignalConfig
 from mimamba.models.signal.sliding_window import SlidingWindow
 from mimamba.service.bench.figures import Figure
 from mimamba.service.bench.reference import INFO, PACKET, packets
@@ -80,7 +80,7 @@ def _spent(take: Callable[[Chunk], object], made: Sequence[Chunk]) -> float:
 
 def _whole(sfreq: float, seconds: float) -> float:
     """µs for as many samples as a chunk has, all filtered at once."""
-    path = SignalPath(SignalConfig(), sfreq)
+    path = Preprocessor(SignalConfig(), sfreq)
     x = np.concatenate([chunk.data for chunk in packets(LENGTH, sfreq)]).astype(np.float64)
 
     def work() -> float:

@@ -22,7 +22,7 @@ from mimamba.models.evaluation.candidates.braindecode_loader import (
     build_network,
 )
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask
-from mimamba.models.inference.cpu.mstb import LEAST
+from mimamba.models.inference.cpu.mstb import MIN_WEIGHT
 from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.config import REFERENCE
 from mimamba.models.network.msimamba import MSiMamba, dominant_periods, zscore
@@ -156,11 +156,11 @@ def in_turn(
 def stepping(stepper: Stepper, x: Windows) -> Callable[[], None]:
     """As the engine does it: one hop of each stream, in the batches that it takes."""
     rows = [stepper.pool.open() for _ in x]
-    starts = range(0, len(x), stepper.largest)
+    starts = range(0, len(x), stepper.max_batch)
 
     def step() -> None:
         for at in starts:
-            part = slice(at, at + stepper.largest)
+            part = slice(at, at + stepper.max_batch)
             stepper.step(rows[part], list(x[part]), [GATE] * len(rows[part]))
 
     return step
@@ -208,7 +208,9 @@ def floor(network: MSiMamba, x: Windows, spent: Mapping[str, list[float]]) -> fl
     """
     seen = zscore(torch.from_numpy(x[:SLICE]).double())
     periods, weights = dominant_periods(seen, REFERENCE.n_scales, REFERENCE.ranking)
-    counts = weights >= LEAST * torch.finfo(torch.float32).eps  # what weighs less need not be done
+    counts = (
+        weights >= MIN_WEIGHT * torch.finfo(torch.float32).eps
+    )  # what weighs less need not be done
     work = statistics.mean(
         multiply_adds(REFERENCE, each[counted].tolist())
         for each, counted in zip(periods, counts, strict=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from mimamba.models.datasets.bids import BidsOptions
 from mimamba.models.datasets.dataset import Dataset, DatasetError
 from mimamba.models.datasets.open import open_dataset
-from mimamba.models.signal.baseline import LONGEST
+from mimamba.models.signal.baseline import MAX_BASELINE
 from mimamba.service.server.console import print_montage
 
 
@@ -49,9 +49,11 @@ class DataFlags:
         DatasetError, MontageError, LibraryMissing
             See ``open_dataset``.
         """
-        if not 0 <= self.baseline <= LONGEST:
+        if not 0 <= self.baseline <= MAX_BASELINE:
             raise DatasetError(
-                f"a baseline of 0 to {LONGEST:g} s", f"{self.baseline:g} s", "correct --baseline"
+                f"a baseline of 0 to {MAX_BASELINE:g} s",
+                f"{self.baseline:g} s",
+                "correct --baseline",
             )
         with console.status("Reading the data set"):
             dataset = open_dataset(

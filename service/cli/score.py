@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from mimamba.drivers.open import open_recording
 from mimamba.models.checkpoints.checkpoint import CheckpointError, load_checkpoint
-from mimamba.models.decoding.decoder import CHUNK, StreamingDecoder
+from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
 
 
 def score(
@@ -49,11 +49,11 @@ def score(
             console.print(notice, style="yellow", highlight=False, markup=False)
     decoder = StreamingDecoder(checkpoint, signal.info, None if memory else 0.0)
     if seconds := baseline or checkpoint.baseline:
-        decoder.begin_baseline(seconds)
+        decoder.start_baseline(seconds)
     encoder = msgspec.json.Encoder()
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("Scoring", total=signal.n_times)
-        for chunk in signal.chunks(round(CHUNK * signal.info.sfreq)):
+        for chunk in signal.chunks(round(OFFLINE_CHUNK * signal.info.sfreq)):
             for prediction in decoder.feed(chunk):
                 sys.stdout.write(encoder.encode(prediction).decode() + "\n")
             progress.advance(bar, chunk.n_times)

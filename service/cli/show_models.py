@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mimamba.models.checkpoints.catalog import CheckpointInfo, list_all
+from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.service.storage.models import models_folder
 
 
 def show_models(data_dir: Path | None, json: bool) -> None:
     """Print the checkpoints one after the other, or one JSON object a line."""
     folder = models_folder(data_dir)
-    listed = list_all(folder)
+    listed = list_catalog(folder)
     if json:
         for each in listed:
             sys.stdout.write(msgspec.json.encode(each).decode() + "\n")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from mimamba.models.inference.device import NoDevice, find_device
+from mimamba.models.inference.device import DeviceError, find_device
 from mimamba.models.inference.precision import DeviceRequest, Precision
 from mimamba.service.bench.latency_probe import (
     ReceivedPredictions,
@@ -60,7 +60,7 @@ def check_device(wanted: DeviceRequest, precision: Precision) -> Finding:
     """Where models run, by these settings."""
     try:
         found = find_device(wanted, precision)
-    except NoDevice as error:
+    except DeviceError as error:
         return fail("device", error.found, error.remedy)
     except (ImportError, OSError):
         return note("device", "cannot be asked where PyTorch does not load")
@@ -73,12 +73,12 @@ def check_mamba_ssm() -> Finding:
     try:
         import torch
 
-        from mimamba.models.network.mamba_kernels import MambaKernels, describe, load_kernels
+        from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan, load_kernels
     except (ImportError, OSError):
         return note(name, "cannot be asked where PyTorch does not load")
     if not torch.cuda.is_available():
-        return ok(name, describe(torch.device("cpu")))
-    found = describe(torch.device("cuda"))
+        return ok(name, describe_scan(torch.device("cpu")))
+    found = describe_scan(torch.device("cuda"))
     if isinstance(load_kernels(), MambaKernels):
         return ok(name, found)
     return note(name, found, "build it for this PyTorch and card: pip install 'mimamba[cuda]'")

@@ -23,7 +23,7 @@ import torch
 
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.models.decoding.decoder import gate, prediction
+from mimamba.models.decoding.decoder import gate, make_prediction
 from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.ssm import States
 from mimamba.models.prediction import Outputs, Prediction
@@ -146,7 +146,7 @@ class Engine:
         self.drain(slot)
         with self._stepping:
             self._check_running()
-            return self.stepper.pool.row(slot.row), slot.anew or slot.failed
+            return self.stepper.pool.read(slot.row), slot.anew or slot.failed
 
     def finish(self, slot: Slot) -> None:
         """Drain a slot and give its row back."""
@@ -194,7 +194,7 @@ class Engine:
             self._work.wait_for(lambda: self._stopped or self._due)
             if self._stopped:
                 return []
-            count = min(len(self._due), self.stepper.largest)
+            count = min(len(self._due), self.stepper.max_batch)
             slots = [self._due.popleft() for _ in range(count)]
             batch = [(slot, *slot.waiting.popleft()) for slot in slots]
             for slot in slots:
@@ -215,7 +215,7 @@ class Engine:
         outputs = dict(zip((slot for slot, _ in ok), self._outputs(ok), strict=True))
         stepped = local_clock()
         for slot, hop, received in batch:
-            slot.publish(prediction(hop, outputs.get(slot)), received, stepped)
+            slot.publish(make_prediction(hop, outputs.get(slot)), received, stepped)
 
     @torch.inference_mode()
     def _outputs(self, ok: Sequence[tuple[Slot, Hop]]) -> list[Outputs | None]:

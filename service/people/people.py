@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from mimamba.drivers.errors import UserError
 from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.models.signal.baseline import CENTRES, Baseline
+from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.storage.private_files import NAME, delete_file, replace_file
 
 LONGEST_NOTES = 10_000
@@ -69,7 +69,7 @@ class KeptBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_power: list[list[float]]
 
     def __post_init__(self) -> None:
-        shape = (len(self.montage), len(CENTRES))
+        shape = (len(self.montage), len(BAND_CENTRES))
         if [len(each) for each in self.log_power] != [shape[1]] * shape[0]:
             raise ValueError(f"Expected log_power of {shape[0]} times {shape[1]} numbers.")
 

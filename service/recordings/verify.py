@@ -27,8 +27,8 @@ from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import (
     Checkpoint,
     CheckpointError,
-    list_checkpoints,
-    list_own,
+    list_own_checkpoints,
+    list_packaged_checkpoints,
     load_checkpoint,
 )
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
@@ -159,9 +159,9 @@ def _again(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterator[Pr
 def _rest(decoder: StreamingDecoder, seconds: float | None) -> None:
     """Begin a baseline, or break it off."""
     if seconds is None:
-        decoder.break_off_baseline()
+        decoder.cancel_baseline()
     else:
-        decoder.begin_baseline(seconds)
+        decoder.start_baseline(seconds)
 
 
 def _chunks(recorded: RecordedPredictions, epoch: int) -> Iterator[Chunk]:
@@ -229,7 +229,7 @@ def _checkpoint(predictions: XDFStream, model: str | None, models: Path | None) 
     """The model that was asked for, or the one that the file names; of the same bytes."""
     name = predictions.fact("desc/mimamba/model/name")
     wanted = predictions.fact("desc/mimamba/model/sha256")
-    known = [*list_checkpoints(), *(list_own(models) if models else ())]
+    known = [*list_packaged_checkpoints(), *(list_own_checkpoints(models) if models else ())]
     checkpoint = load_checkpoint(model or (name if name in known else DEFAULT_MODEL), models)
     if checkpoint.sha256 != wanted:
         raise CheckpointError(

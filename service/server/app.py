@@ -75,7 +75,7 @@ def make_app(
 
     Raises
     ------
-    NoDevice
+    DeviceError
         If models cannot be stepped where the settings say.
     """
     device = device or find_device(settings.device, settings.precision)

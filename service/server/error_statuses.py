@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from mimamba.drivers.errors import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
 from mimamba.drivers.formats.writing import CannotWrite
 from mimamba.models.checkpoints.checkpoint import CheckpointError
-from mimamba.models.inference.device import NoDevice
+from mimamba.models.inference.device import DeviceError
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.api.baselines import NoBaseline
@@ -38,7 +38,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     SignalError: (422, "The model cannot use the source"),
     BadPlayback: (422, "The recording cannot be played so"),
     CheckpointError: (422, "The model cannot be used"),
-    NoDevice: (503, "The model cannot be stepped"),
+    DeviceError: (503, "The model cannot be stepped"),
     NotAdmitted: (403, "The source is not open to the API"),
     BadLabel: (422, "The label is not valid"),
     BadTimestamp: (422, "The timestamp is not valid"),

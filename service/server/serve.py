@@ -207,7 +207,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         If OSC messages are to go where there is no place.
     CannotListen
         If the port for markers cannot be had.
-    NoDevice
+    DeviceError
         If models cannot be stepped where they should be.
     """
     keep_small()

@@ -13,7 +13,7 @@ from mimamba.models.prediction import Prediction
 from mimamba.models.signal.band_power import BandMeter, BandPower
 from mimamba.models.signal.channel_quality import Quality, QualityMeter
 from mimamba.models.signal.montage import Electrode
-from mimamba.models.signal.sliding_window import RATE, SlidingWindow
+from mimamba.models.signal.sliding_window import QUARTER_RATE, SlidingWindow
 from mimamba.service.protocol.events import LinkEvent
 from mimamba.service.protocol.messages import TOPICS, Model, Timing, Topic
 from mimamba.service.sessions.log import Log, SignalLog
@@ -105,8 +105,8 @@ class EpochLogs:
         self._quality, self._bands = QualityMeter(info), BandMeter(info)
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
         self.prediction: Log[Event] = Log(active_model.hour)
-        self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
-        self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * RATE))
+        self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
+        self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
         self.marker: Log[Event] = Log(MAX_EVENTS)
         self.link: Log[Event] = Log(MAX_EVENTS)
         self.signal_shown = 0

@@ -176,7 +176,7 @@ class SessionRegistry:
             If the id is taken.
         CheckpointError
             If there is no such model.
-        NoDevice
+        DeviceError
             If a required device cannot step it.
         PersonRefused, DamagedPerson, CannotKeep
             If that person cannot be named so, or their file not be read or written.
@@ -215,7 +215,7 @@ class SessionRegistry:
         ------
         CheckpointError
             If there is no such model.
-        NoDevice
+        DeviceError
             If a required device cannot step it.
         SessionFailed
             If the service ends.
@@ -255,7 +255,7 @@ class SessionRegistry:
             self._check_running()
             if model not in self._engines:
                 checkpoint = load_checkpoint(model, self._models)
-                stepper = self._device.stepper(checkpoint.network)
+                stepper = self._device.make_stepper(checkpoint.network)
                 self._engines[model] = Engine(checkpoint, stepper)
             return self._engines[model]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.decoding.decoder import DecoderState
-from mimamba.models.signal.baseline import LONGEST, Aligner, AlignerState
+from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineAligner
 from mimamba.models.signal.hops import Hop, HopCutter
-from mimamba.models.signal.montage import meet_montage
+from mimamba.models.signal.montage import match_montage
 from mimamba.service.engine.engine import Engine, Publish
 from mimamba.service.people.people import KeptBaseline
 from mimamba.service.people.subject import Subject
@@ -60,12 +60,12 @@ class SessionDecoder:
         subject: Subject,
     ) -> None:
         self.checkpoint = engine.checkpoint
-        self._montage = meet_montage(self.checkpoint.montage, info.ch_names)
+        self._montage = match_montage(self.checkpoint.montage, info.ch_names)
         self.r = r
         rows = [electrode.row for electrode in self._montage]
         names = [electrode.channel for electrode in self._montage]
         self._cutter = HopCutter(self.checkpoint.signal, info, rows, names)
-        self._aligner = Aligner(self.checkpoint.signal)
+        self._aligner = BaselineAligner(self.checkpoint.signal)
         self._subject = subject
         self._engine = engine
         self._note = note
@@ -116,24 +116,24 @@ class SessionDecoder:
             return
         kept = self._subject.find(self.checkpoint)
         if kept is None:
-            self.begin_baseline(self.checkpoint.baseline)
+            self.start_baseline(self.checkpoint.baseline)
         else:
-            self.use_baseline(kept)
+            self.set_baseline(kept)
 
-    def begin_baseline(self, seconds: float) -> None:
+    def start_baseline(self, seconds: float) -> None:
         """Take the person's rest from the next so many seconds of good signal."""
-        self._aligner.begin(seconds)
+        self._aligner.start(seconds)
         self._note("baseline_begun", format_baseline_seconds(seconds), None)
 
-    def use_baseline(self, kept: KeptBaseline) -> None:
+    def set_baseline(self, kept: KeptBaseline) -> None:
         """Go on by one of the person's that was taken before."""
-        self._aligner.use(kept.baseline)
+        self._aligner.set_baseline(kept.baseline)
         self._subject.rested = self._subject.person
         self._note("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
 
-    def break_off_baseline(self) -> None:
+    def cancel_baseline(self) -> None:
         """Take no more, and go on by the one before, as that one's person's."""
-        self._aligner.break_off()
+        self._aligner.cancel()
         self._subject.person = self._subject.rested
         self._note("baseline_stopped", "what was taken is dropped; the rest before holds", None)
 
@@ -158,10 +158,10 @@ class SessionDecoder:
 
     def _align(self, hop: Hop) -> Hop:
         """The hop as the model gets it; tells where a baseline is complete with it."""
-        wanted = self._aligner.state.wanted
+        target = self._aligner.state.target
         aligned = self._aligner.feed(hop)
         state = self._aligner.state
-        if wanted and not state.wanted and state.baseline is not None:
+        if target and not state.target and state.baseline is not None:
             self._subject.rested = self._subject.person
             detail = self._subject.keep(self.checkpoint, state.baseline)
             self._note("baseline_taken", detail, hop)
@@ -176,6 +176,6 @@ def format_baseline_seconds(seconds: float) -> str:
 def parse_baseline_seconds(text: str) -> float:
     """The seconds in such a text; raises ValueError where it is none."""
     seconds = float(text.split(" ", maxsplit=1)[0])
-    if not 0 < seconds <= LONGEST:
-        raise ValueError(f"Expected up to {LONGEST:g} s of rest, but found {text!r}.")
+    if not 0 < seconds <= MAX_BASELINE:
+        raise ValueError(f"Expected up to {MAX_BASELINE:g} s of rest, but found {text!r}.")
     return seconds

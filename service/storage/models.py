@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.models.checkpoints.checkpoint import SUFFIX, list_checkpoints
+from mimamba.models.checkpoints.checkpoint import SUFFIX, list_packaged_checkpoints
 from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.storage.folders import data_folder
 
@@ -29,6 +29,6 @@ def check_name(name: str) -> None:
         raise ModelNameError(
             "a name of letters, digits, '-', '_' and '.'", repr(name), "choose another with --name"
         )
-    if name in (NO_MODEL, *list_checkpoints()):
+    if name in (NO_MODEL, *list_packaged_checkpoints()):
         whose = "means no model" if name == NO_MODEL else "comes with the package"
         raise ModelNameError("a name of your own", f"{name}, which {whose}", "choose another")

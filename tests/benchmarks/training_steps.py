@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from mimamba.models.network import ssm
 from mimamba.models.network.config import REFERENCE
-from mimamba.models.network.mamba_kernels import MambaKernels, describe, load_kernels
+from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan, load_kernels
 from mimamba.models.network.msimamba import MSiMamba
 
 SEQUENCES, HOPS = 16, 16
@@ -57,7 +57,7 @@ def main() -> None:
     if device.type == "cuda" and isinstance(load_kernels(), MambaKernels):
         table.add_row("mamba-ssm", name, f"{steps_per_second(device, steps):.2f}")
     else:
-        table.add_row("mamba-ssm", name, f"not run: {describe(device)}")
+        table.add_row("mamba-ssm", name, f"not run: {describe_scan(device)}")
     Console().print(table)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.datasets.dataset import Dataset, Trial
 from mimamba.models.network.config import MSiMambaConfig
-from mimamba.models.signal.montage import meet_montage
+from mimamba.models.signal.montage import match_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.recipes import Recipe
 from mimamba.models.training.trainer import TrainingConfig
@@ -37,7 +37,7 @@ def labelled(n_people: int = 4, n_trials: int = 4, seconds: int = 6, seed: int =
     )
     rest = {f"p{person}": trial(f"p{person}", "rest", (), 8, rng) for person in range(n_people)}
     outputs: dict[str, tuple[str, ...]] = {"pitch": ("low", "high")}
-    montage = tuple(meet_montage(MUSE, CH_NAMES))
+    montage = tuple(match_montage(MUSE, CH_NAMES))
     return Dataset("waves", "waves by nobody", info, montage, outputs, trials, rest)
 
 

@@ -13,7 +13,7 @@ from scipy.signal import sosfilt, upfirdn
 
 from mimamba.drivers.driver import Chunk, Samples, Seconds, StreamInfo
 from mimamba.models.signal.hops import Hop, HopCutter
-from mimamba.models.signal.preprocessing import SignalConfig, SignalPath
+from mimamba.models.signal.preprocessing import Preprocessor, SignalConfig
 
 CONFIG = SignalConfig()
 NAMES = ("TP9", "AF7")
@@ -91,7 +91,7 @@ def plain_hops(track: Track, config: SignalConfig) -> list[Hop]:
 
 def _plain_stretch(track: Track, config: SignalConfig) -> list[Hop]:
     index, picked = track.index, track.data[:, list(ROWS)].astype(np.float64)
-    path = SignalPath(config, track.sfreq)
+    path = Preprocessor(config, track.sfreq)
     every = np.arange(index[0], index[-1] + 1)
     x = np.stack([np.interp(every, index, channel) for channel in picked.T], axis=1)
     model = sosfilt(path.sos, upfirdn(path.fir, x - x[0], path.up, path.down, axis=0), axis=0)

@@ -1,4 +1,4 @@
-"""GELU of few numbers: by way of erf it costs a third of PyTorch's, which takes 11 µs at least."""
+"""GELU of small arrays: computed with erf, it takes a third of PyTorch's time (11 µs or more)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-FEW = 8192
-"""Numbers from which PyTorch's costs less."""
+NUMPY_BELOW = 8192
+"""Array size from which PyTorch's function is faster."""
 
 
-def twice_gelu(x: Tensor, spare: Tensor, out: NDArray[np.floating]) -> None:
-    """2 GELU(x) to ``out``, which may be ``spare``'s; the half is for a product to take."""
-    array, room = x.numpy(), spare.numpy()
-    np.multiply(array, math.sqrt(0.5), out=room)
+def double_gelu(x: Tensor, spare: Tensor, out: NDArray[np.floating]) -> None:
+    """Write 2 GELU(x) to ``out``, which may share the memory of ``spare``.
+
+    The factor 1/2 is left to the product that follows.
+    """
+    array, buffer = x.numpy(), spare.numpy()
+    np.multiply(array, math.sqrt(0.5), out=buffer)
     torch.erf(spare, out=spare)
-    np.add(room, 1.0, out=room)
-    np.multiply(room.reshape(out.shape), array.reshape(out.shape), out=out)
+    np.add(buffer, 1.0, out=buffer)
+    np.multiply(buffer.reshape(out.shape), array.reshape(out.shape), out=out)

@@ -19,7 +19,7 @@ from mimamba.models.checkpoints.checkpoint import (
     Checkpoint,
     CheckpointError,
     CheckpointHeader,
-    list_checkpoints,
+    list_packaged_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
@@ -107,7 +107,7 @@ def test_probabilities_are_calibrated_softmaxes(saved: Checkpoint) -> None:
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    refused("no-such-model", "no-such-model", *list_checkpoints())
+    refused("no-such-model", "no-such-model", *list_packaged_checkpoints())
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_name_is_the_packages_first_then_one_of_the_folder(tmp_path: Path) -> 
     save_checkpoint(tmp_path / "demo.safetensors", HEADER, network())
     assert load_checkpoint("own", tmp_path).sha256 == saved.sha256
     assert load_checkpoint("demo", tmp_path).sha256 == load_checkpoint("demo").sha256
-    with pytest.raises(CheckpointError, match=r"your own demo, own."):
+    with pytest.raises(CheckpointError, match=r"your own demo, own\."):
         load_checkpoint("none", tmp_path)
     refused("own", "own")
 

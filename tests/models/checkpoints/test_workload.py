@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from mimamba.drivers.simulator.synthesis import Synthesis
-from mimamba.models.checkpoints.checkpoint import PACKAGED, load_checkpoint
+from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
 from mimamba.models.fitting.demo import simulate_hops
-from mimamba.models.signal.baseline import Aligner
+from mimamba.models.signal.baseline import BaselineAligner
 
 
 def test_it_says_what_it_is() -> None:
@@ -17,7 +17,7 @@ def test_it_says_what_it_is() -> None:
     assert checkpoint.baseline == 60
     assert 0 < checkpoint.r < 1
     assert "Zyma" in checkpoint.trained_on
-    card = (PACKAGED / "workload.md").read_text(encoding="utf-8")
+    card = (PACKAGE_FOLDER / "workload.md").read_text(encoding="utf-8")
     assert checkpoint.sha256 in card
     assert "not a medical device" in card
 
@@ -26,8 +26,8 @@ def test_it_says_what_it_is() -> None:
 def test_minute_60_is_like_minute_4() -> None:
     """Two minutes of a simulated person over and over: nothing grows, nothing drifts."""
     checkpoint = load_checkpoint("workload")
-    aligner = Aligner(checkpoint.signal)
-    aligner.begin(60.0)
+    aligner = BaselineAligner(checkpoint.signal)
+    aligner.start(60.0)
     seen = [
         hop.window
         for hop in map(

@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import Chunk, Samples, StreamInfo
 from mimamba.drivers.simulator.synthesis import Synthesis
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from mimamba.models.decoding.decoder import NOT_FINITE, StreamingDecoder, choose_r, gate, prediction
+from mimamba.models.decoding.decoder import (
+    NOT_FINITE,
+    StreamingDecoder,
+    choose_r,
+    gate,
+    make_prediction,
+)
 from mimamba.models.decoding.decoder_state import pack_state, unpack_state
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
@@ -96,7 +102,7 @@ def test_the_decoder_equals_the_offline_scan(
     gates = torch.full((1, len(good)), checkpoint.r if r is None else r)
     logits = checkpoint.network.scan(windows[None], gates, None)[0][0]
     answers = iter(checkpoint.probabilities(logits))
-    same(found, [prediction(h, None if h.window is None else next(answers)) for h in hops])
+    same(found, [make_prediction(h, None if h.window is None else next(answers)) for h in hops])
     assert [p.status for p in found[:3]] == ["warming_up", "warming_up", "ok"]
     assert found[-1].index == (24 * 32 - 1) * 2  # the source sample that the last hop was due with
 
@@ -137,7 +143,7 @@ def test_a_baseline_is_the_same_in_any_chunks(
 ) -> None:
     whole, parted = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
     for decoder in (whole, parted):
-        decoder.begin_baseline(2.0)
+        decoder.start_baseline(2.0)
     same(decode(parted, chunks(samples, cuts)), decode(whole, chunks(samples, [])))
     assert parted.baseline is not None
     assert whole.baseline is not None
@@ -148,7 +154,7 @@ def test_after_a_baseline_it_says_other_things_and_begins_anew(
     checkpoint: Checkpoint, samples: Samples
 ) -> None:
     plain, aligned = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
-    aligned.begin_baseline(2.0)
+    aligned.start_baseline(2.0)
     before, after = decode(plain, chunks(samples, [])), decode(aligned, chunks(samples, []))
     reasons = [said.reason for said in after if said.reason and said.reason.startswith("baseline")]
     assert reasons[-1] == "baseline 2 of 2 s"
@@ -157,7 +163,7 @@ def test_after_a_baseline_it_says_other_things_and_begins_anew(
     assert told
     assert all(p.outputs != q.outputs for p, q in told)
     alone = StreamingDecoder(checkpoint, INFO)
-    alone.use_baseline(aligned.baseline)
+    alone.set_baseline(aligned.baseline)
     hops = [hop for hop in cut(samples) if hop.index >= told[0][0].index]
     same([alone.predict(hop) for hop in hops], [q for _, q in told])
 
@@ -168,7 +174,7 @@ def test_a_snapshot_holds_the_baseline_and_what_is_in_it_so_far(
 ) -> None:
     first, second = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
     parts = chunks(samples, [round(at * 256)])
-    first.begin_baseline(2.0)
+    first.start_baseline(2.0)
     first.feed(parts[0])
     second.state = unpack_state(pack_state(first.state), checkpoint, INFO.sfreq)
     same(second.feed(parts[1]), first.feed(parts[1]))
@@ -202,9 +208,9 @@ def test_an_answer_that_is_no_number_is_not_given_and_not_remembered(
     decoder, fresh = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
     decoder.decode(good[0])
     broken = replace(good[1], window=window, restart=False)
-    assert decoder.decode(broken) == prediction(broken, None)
-    assert prediction(broken, None).status == "poor_signal"
-    assert prediction(broken, None).reason == NOT_FINITE
+    assert decoder.decode(broken) == make_prediction(broken, None)
+    assert make_prediction(broken, None).status == "poor_signal"
+    assert make_prediction(broken, None).reason == NOT_FINITE
     same([decoder.decode(hop) for hop in good[2:6]], [fresh.decode(hop) for hop in good[2:6]])
 
 

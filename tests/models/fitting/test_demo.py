@@ -11,9 +11,9 @@ import torch
 
 from mimamba.drivers.simulator.synthesis import Synthesis
 from mimamba.models.checkpoints.checkpoint import (
-    PACKAGED,
+    PACKAGE_FOLDER,
     Checkpoint,
-    list_checkpoints,
+    list_packaged_checkpoints,
     load_checkpoint,
 )
 from mimamba.models.decoding.decoder import StreamingDecoder
@@ -60,14 +60,14 @@ def people(demo: Checkpoint) -> list[HopSequence]:
 
 
 def test_the_shipped_file_is_what_its_recipe_says(demo: Checkpoint) -> None:
-    assert "demo" in list_checkpoints()
-    assert (PACKAGED / "demo.safetensors").stat().st_size < 5e6
+    assert "demo" in list_packaged_checkpoints()
+    assert (PACKAGE_FOLDER / "demo.safetensors").stat().st_size < 5e6
     assert (demo.architecture, demo.signal, demo.r) == (DEMO.architecture, DEMO.signal, DEMO.r)
     assert demo.montage == INFO.ch_names
     assert demo.outputs == OUTPUTS
     assert demo.notice is not None
     assert "simulated" in demo.notice
-    assert (PACKAGED / "demo.md").read_text(encoding="utf-8") == demo_card(demo, DEMO)
+    assert (PACKAGE_FOLDER / "demo.md").read_text(encoding="utf-8") == demo_card(demo, DEMO)
 
 
 def test_the_shipped_demo_does_well_on_new_people(

@@ -7,7 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mimamba.models.inference.cuda_graphs import GraphStepper, StagingBuffers, precise, prepared
+from mimamba.models.inference.cuda_graphs import (
+    CUDAGraphStepper,
+    StagingBuffers,
+    round_up_batch,
+    use_precision,
+)
 from mimamba.models.inference.precision import Precision
 from mimamba.models.inference.stepper import CPUStepper
 from mimamba.models.network.config import REFERENCE
@@ -16,7 +21,16 @@ from tests.models.network.test_msimamba import SMALL, eeg, make
 
 
 def test_batches_are_padded_to_powers_of_two() -> None:
-    assert [prepared(n) for n in (1, 2, 3, 4, 5, 9, 4095, 4096)] == [1, 2, 4, 4, 8, 16, 4096, 4096]
+    assert [round_up_batch(n) for n in (1, 2, 3, 4, 5, 9, 4095, 4096)] == [
+        1,
+        2,
+        4,
+        4,
+        8,
+        16,
+        4096,
+        4096,
+    ]
 
 
 def test_what_is_staged_arrives_in_one_copy() -> None:
@@ -33,7 +47,7 @@ def test_what_is_staged_arrives_in_one_copy() -> None:
 def check_equal(device: str, precision: Precision, bound: float) -> None:
     """Streams that open while others are stepped, in batches of all sizes up to 5."""
     network = make(replace(REFERENCE, n_outputs=5), torch.float32)
-    graph = GraphStepper(network, device, precision, rows=4)
+    graph = CUDAGraphStepper(network, device, precision, rows=4)
     plain = CPUStepper(network)
     pairs: list[tuple[int, int]] = []
     worst = 0.0
@@ -47,8 +61,10 @@ def check_equal(device: str, precision: Precision, bound: float) -> None:
         worst = max(worst, float((found - expected).abs().max()))
     assert worst < bound
     for mine, other in pairs:
-        torch.testing.assert_close(graph.pool.row(mine), plain.pool.row(other), atol=bound, rtol=0)
-        assert graph.pool.row(mine).h.dtype == torch.float32
+        torch.testing.assert_close(
+            graph.pool.read(mine), plain.pool.read(other), atol=bound, rtol=0
+        )
+        assert graph.pool.read(mine).h.dtype == torch.float32
     assert not graph.pool.h[:, 0].any()  # padding
 
 
@@ -71,8 +87,8 @@ def test_graphs_equal_the_processor(precision: Precision, bound: float) -> None:
 def test_precision_is_as_before_afterwards() -> None:
     cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, products.allow_tf32
-    with precise(torch.device("cpu"), "tf32"):
+    with use_precision(torch.device("cpu"), "tf32"):
         assert (cudnn.allow_tf32, products.allow_tf32) == (True, True)
-        with precise(torch.device("cpu"), "fp32"):
+        with use_precision(torch.device("cpu"), "fp32"):
             assert (cudnn.allow_tf32, products.allow_tf32) == (False, False)
     assert (cudnn.allow_tf32, products.allow_tf32) == before

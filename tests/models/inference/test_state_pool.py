@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mimamba.models.inference.cpu.network import BLOCK
-from mimamba.models.inference.state_pool import EMPTY, FIRST_ROWS, Pool
+from mimamba.models.inference.cpu.network import MAX_BATCH
+from mimamba.models.inference.state_pool import EMPTY_ROW, FIRST_ROWS, StatePool
 from mimamba.models.inference.stepper import CPUStepper
 from tests.models.network.test_msimamba import SMALL, close, eeg, make
 
@@ -21,7 +21,7 @@ def fresh() -> CPUStepper:
 @settings(max_examples=25)
 def test_rows_are_one_stream_s_alone(choices: list[int]) -> None:
     """Opened, marked, closed at random, the pool growing meanwhile."""
-    pool = Pool(make(dtype=torch.float32), rows=3)
+    pool = StatePool(make(dtype=torch.float32), rows=3)
     held: dict[int, tuple[int, int]] = {}
     for mark, choice in enumerate(choices, start=1):
         if choice in held:
@@ -29,7 +29,7 @@ def test_rows_are_one_stream_s_alone(choices: list[int]) -> None:
             pool.close(row)
             continue
         row = pool.open()
-        assert row > EMPTY
+        assert row > EMPTY_ROW
         assert row not in [other for other, _ in held.values()]
         assert not pool.h[:, row].any()
         assert not pool.history[:, row].any()
@@ -56,21 +56,21 @@ def test_a_reset_forgets_one_row() -> None:
     first, second = pool.open(), pool.open()
     pool.h[:, [first, second]] = pool.history[:, [first, second]] = torch.nan
     pool.reset(first)
-    assert not any(t.any() for t in pool.row(first))
-    assert all(t.isnan().all() for t in pool.row(second))
+    assert not any(t.any() for t in pool.read(first))
+    assert all(t.isnan().all() for t in pool.read(second))
 
 
 def test_a_step_touches_its_rows_alone() -> None:
     """Rows in any order, gates of 0 over what is no number; full blocks and single hops."""
     network = make(SMALL, torch.float32)
     stepper = CPUStepper(network)
-    rows = [stepper.pool.open() for _ in range(BLOCK + 3)]
-    mates, idle = rows[::-1][:BLOCK], rows[:3]
+    rows = [stepper.pool.open() for _ in range(MAX_BATCH + 3)]
+    mates, idle = rows[::-1][:MAX_BATCH], rows[:3]
     stepper.pool.h[:, rows], stepper.pool.history[:, rows] = 0.1, 0.2
     stepper.pool.h[:, mates[5]] = torch.nan
-    gates = np.linspace(0.2, 1.0, BLOCK).tolist()
+    gates = np.linspace(0.2, 1.0, MAX_BATCH).tolist()
     gates[5] = 0.0
-    x = eeg(BLOCK, 4, 64, dtype=torch.float32)
+    x = eeg(MAX_BATCH, 4, 64, dtype=torch.float32)
     before = stepper.pool.states
     states = type(before)(*(t[:, mates].clone() for t in before))
     logits = stepper.step(mates, list(x.numpy()), gates)

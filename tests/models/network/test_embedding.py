@@ -10,7 +10,7 @@ import torch
 from scipy.signal import periodogram
 
 from mimamba.models.network.config import MSiMambaConfig
-from mimamba.models.network.embedding import FLOOR, LinearEmbedding, SpectralEmbedding
+from mimamba.models.network.embedding import MIN_POWER, LinearEmbedding, SpectralEmbedding
 from mimamba.models.network.msimamba import MSiMamba
 
 CONFIG = MSiMambaConfig(
@@ -27,7 +27,7 @@ def test_log_power_is_that_of_scipy_up_to_a_factor() -> None:
     x = windows(3)
     found = SpectralEmbedding(CONFIG).log_power(x).numpy()
     _, power = periodogram(x.numpy(), 1.0, "hann", detrend=False)
-    wanted = np.log(power[..., 4:40].reshape(3, 4, 12, 3).mean(-1) / 2 + FLOOR)
+    wanted = np.log(power[..., 4:40].reshape(3, 4, 12, 3).mean(-1) / 2 + MIN_POWER)
     assert found == pytest.approx(wanted, abs=1e-4)
 
 

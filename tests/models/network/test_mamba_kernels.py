@@ -21,14 +21,14 @@ from mimamba.models.network import ssm
 from mimamba.models.network.config import REFERENCE
 from mimamba.models.network.mamba_kernels import (
     MambaKernels,
-    describe,
-    kernels_for,
+    can_scan,
+    describe_scan,
+    find_kernels,
     load_kernels,
-    scannable,
 )
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.network.ssm import States
-from mimamba.models.network.static_shapes import static_form, step_slots
+from mimamba.models.network.static_shapes import step_rows, to_static
 from tests.models.marks import on_cuda
 from tests.models.network.test_msimamba import SMALL, close, eeg, make
 
@@ -90,14 +90,14 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     kernels = MambaKernels("of these tests", scan, update)
     with monkeypatch.context() as patch:
-        patch.setattr(ssm, "kernels_for", lambda _: kernels)
+        patch.setattr(ssm, "find_kernels", lambda _: kernels)
         yield called
 
 
 def plain(network: MSiMamba, x: Tensor, r: Tensor, states: States | None) -> tuple[Tensor, States]:
     """The network's scan in PyTorch, whatever stands in."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssm, "kernels_for", lambda _: None)
+        patch.setattr(ssm, "find_kernels", lambda _: None)
         return network.scan(x, r, states)
 
 
@@ -121,7 +121,7 @@ def test_padding_is_skipped(stand_ins: list[str]) -> None:
     before = States(*(t.clone() for t in pool))
     x[1] = torch.nan
     r = torch.tensor([0.5, 1.0, 1.0], dtype=torch.float64)
-    logits = step_slots(static_form(network), x, r, pool, torch.tensor([2, -1, 0]))
+    logits = step_rows(to_static(network), x, r, pool, torch.tensor([2, -1, 0]))
     assert stand_ins == ["padded update"] * (4 * 2)  # channels, layers
     chosen = States(*(t[:, [2, 0]] for t in before))
     expected, after = plain(network, x[[0, 2], None], r[[0, 2], None], chosen)
@@ -179,18 +179,18 @@ def test_what_the_scan_cannot_do_is_left_to_pytorch(stand_ins: list[str]) -> Non
 def test_sequences_that_start_empty_and_last_can_be_scanned() -> None:
     r, empty = torch.full((2, 3), 0.9), torch.zeros(2, 3, 4)
     full = empty + torch.tensor([0.0, 1.0])[:, None, None]
-    assert scannable(r, empty)
-    assert not scannable(r, full)
-    assert not scannable(r, full * torch.nan)
+    assert can_scan(r, empty)
+    assert not can_scan(r, full)
+    assert not can_scan(r, full * torch.nan)
     r[1, 0] = 0.0
-    assert scannable(r, full)
-    assert not scannable(torch.full((2, 3), 1e-5), empty)
+    assert can_scan(r, full)
+    assert not can_scan(torch.full((2, 3), 1e-5), empty)
 
 
 def test_a_processor_never_asks_for_kernels() -> None:
     loaded = load_kernels.cache_info().misses
-    assert kernels_for(torch.zeros(1, 2, 3)) is None
-    assert describe(torch.device("cpu")).endswith("mamba-ssm is for CUDA and this is cpu")
+    assert find_kernels(torch.zeros(1, 2, 3)) is None
+    assert describe_scan(torch.device("cpu")).endswith("mamba-ssm needs CUDA and this is cpu")
     assert load_kernels.cache_info().misses == loaded
 
 
@@ -237,7 +237,7 @@ INSTALLS = (
 
 TELL = """
 import sys, torch
-from mimamba.models.network.mamba_kernels import describe, load_kernels
+from mimamba.models.network.mamba_kernels import describe_scan, load_kernels
 for folder in sys.argv[1:]:
     load_kernels.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "mamba_ssm"]:
@@ -245,8 +245,8 @@ for folder in sys.argv[1:]:
     if folder == "none":
         sys.modules["mamba_ssm"] = None  # whatever is installed here
     sys.path.insert(0, folder)
-    print(describe(torch.device("cuda")))
-    print(describe(torch.device("cuda")))
+    print(describe_scan(torch.device("cuda")))
+    print(describe_scan(torch.device("cuda")))
 """
 
 
@@ -292,7 +292,7 @@ def test_a_stream_on_cuda_equals_one_on_the_processor() -> None:
     r[2, 3] = 0.0
     expected, end = network.scan(x, r, None)
     device = torch.device("cuda")
-    for form in (network.to(device), static_form(network).to(device)):
+    for form in (network.to(device), to_static(network).to(device)):
         logits, after = form.scan(x.to(device), r.to(device), None)
         near(logits, expected)
         near(after.h, end.h)
@@ -321,25 +321,25 @@ def test_training_on_cuda_equals_the_processors() -> None:
 @torch.no_grad()
 def test_a_graph_equals_eager() -> None:
     """Slots, gates and windows change between replays; a row of them is padding."""
-    form = static_form(make(REFERENCE, torch.float32)).cuda()
+    form = to_static(make(REFERENCE, torch.float32)).cuda()
     pool = form.initial_states(8)
     x, r = torch.zeros(4, 4, 128, device="cuda"), torch.zeros(4, device="cuda")
     slots = torch.full((4,), -1, device="cuda")
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(side):
         for _ in range(3):
-            step_slots(form, x, r, pool, slots)
+            step_rows(form, x, r, pool, slots)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        logits = step_slots(form, x, r, pool, slots)
+        logits = step_rows(form, x, r, pool, slots)
     eager = form.initial_states(8)
     for hop, places in enumerate(([5, 1, -1, 0], [1, 5, 7, -1], [0, -1, -1, 5])):
         x.copy_(eeg(4, 4, 128, dtype=torch.float32, seed=hop))
         r.copy_(torch.tensor([0.0, 0.9, 1.0, 0.5]))
         slots.copy_(torch.tensor(places))
         graph.replay()
-        expected = step_slots(form, x, r, eager, slots)
+        expected = step_rows(form, x, r, eager, slots)
         live = slots >= 0
         near(logits[live], expected[live].cpu())
         near(pool.h, eager.h.cpu())

@@ -9,7 +9,7 @@ import torch
 from mambapy.mamba import MambaBlock, MambaConfig
 from torch import Tensor, nn
 
-from mimamba.models.network.ssm import BLOCK, DT, SelectiveSSM, keep
+from mimamba.models.network.ssm import DT, SCAN_BLOCK, SelectiveSSM, apply_gate
 
 D_MODEL, D_STATE, D_CONV, EXPAND, CHANNELS = 24, 5, 4, 2, 4
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -92,7 +92,7 @@ def test_zero_gates_equal_independent_mambas_per_hop(dtype: torch.dtype) -> None
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_steps_equal_the_scan_for_any_gates(d_conv: int, channels: int, learning: bool) -> None:
     """With fewer channels than taps, a token's history reaches over several gates."""
-    ssm, n_hops = make(d_conv=d_conv), BLOCK // (3 * channels) + 2
+    ssm, n_hops = make(d_conv=d_conv), SCAN_BLOCK // (3 * channels) + 2
     u = torch.randn(3, n_hops * channels, D_MODEL, dtype=torch.float64)
     r = torch.rand(3, n_hops, dtype=torch.float64)
     r[1, 3] = r[2, 5] = 0.0
@@ -158,8 +158,8 @@ def test_gradients_flow_through_the_gates() -> None:
 
 def test_nothing_of_nan_is_kept_by_a_zero_gate() -> None:
     memory = torch.tensor([[float("nan"), float("inf"), 2.0]])
-    assert keep(memory, torch.zeros(1, 1)).tolist() == [[0.0, 0.0, 0.0]]
-    assert keep(memory, torch.full((1, 1), 0.5))[0, 2] == 1.0
+    assert apply_gate(memory, torch.zeros(1, 1)).tolist() == [[0.0, 0.0, 0.0]]
+    assert apply_gate(memory, torch.full((1, 1), 0.5))[0, 2] == 1.0
 
 
 def test_initialisation_is_mambas() -> None:

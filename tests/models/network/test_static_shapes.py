@@ -14,7 +14,7 @@ from torch import Tensor
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba, MultiScaleTemporalBlock
 from mimamba.models.network.ssm import States
-from mimamba.models.network.static_shapes import StaticTemporalBlock, static_form, step_slots
+from mimamba.models.network.static_shapes import StaticTemporalBlock, step_rows, to_static
 from tests.models.network.test_msimamba import SMALL, close, eeg, make, sinusoids, steps
 
 LONGER = replace(SMALL, n_times=128)
@@ -50,7 +50,7 @@ def networks(draw: st.DrawFn) -> MSiMamba:
 @settings(max_examples=40)
 def test_it_equals_the_reference(network: MSiMamba, batch: int, seed: int, white: bool) -> None:
     c, dtype = network.config, network.head.weight.dtype
-    form = static_form(network)
+    form = to_static(network)
     x = eeg(batch, 3, c.n_channels, c.n_times, dtype=dtype, seed=seed)
     if white:  # then the periods are of all lengths
         x = x.diff(dim=-1, prepend=x[..., -1:])
@@ -70,7 +70,7 @@ def test_each_patch_size_equals_the_reference(n_times: int) -> None:
     """One sinusoid per frequency: the maps from two rows to two columns, tails included."""
     network = make(replace(SMALL, n_times=n_times, n_scales=1))
     x = sinusoids(n_times)
-    close(static_form(network).mstb(x), network.mstb(x))
+    close(to_static(network).mstb(x), network.mstb(x))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -81,14 +81,14 @@ def test_odd_windows_equal_the_reference(dtype: torch.dtype) -> None:
     one_flat[0, 2] = -250.0
     odd = [torch.zeros(1, 4, 128, dtype=dtype), torch.full((1, 4, 128), 7.7, dtype=dtype)]
     x = torch.cat([*odd, walk + 500.0, one_flat, impulses(1, 128, dtype), 1e6 * walk])
-    close(static_form(network)(x), network(x))
+    close(to_static(network)(x), network(x))
     assert network(x).isfinite().all()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_number_that_is_none_harms_no_batch_mate(bad: float) -> None:
     network = make()
-    form, x = static_form(network), eeg(3, 5, 4, 64)
+    form, x = to_static(network), eeg(3, 5, 4, 64)
     clean, _ = form.scan(x, torch.ones(3, 5), None)
     x[1, 1, 2, 30] = bad
     r = torch.ones(3, 5)
@@ -101,7 +101,7 @@ def test_a_number_that_is_none_harms_no_batch_mate(bad: float) -> None:
 
 
 def test_batch_mates_never_matter() -> None:
-    form = static_form(make(LONGER, torch.float32))
+    form = to_static(make(LONGER, torch.float32))
     flat = torch.zeros(2, 4, 128)
     x = torch.cat([eeg(4, 4, 128, dtype=torch.float32), flat, impulses(2, 128, torch.float32)])
     r = torch.linspace(0, 1, 8)
@@ -122,7 +122,7 @@ def test_batch_mates_never_matter() -> None:
 def test_padding_touches_no_state(slots: list[int], padding: list[int]) -> None:
     """Rows of NaN, anywhere in the batch, with a negative slot."""
     network = make()
-    form = static_form(network)
+    form = to_static(network)
     pool = network.step(eeg(6, 4, 64, seed=8), torch.ones(6), None)[1]
     before = States(*(t.clone() for t in pool))
     places = list(slots)
@@ -134,7 +134,7 @@ def test_padding_touches_no_state(slots: list[int], padding: list[int]) -> None:
     x[~live] = math.nan
     r = torch.linspace(0.2, 1, len(places), dtype=torch.float64)
     if places:
-        logits = step_slots(form, x, r, pool, index)
+        logits = step_rows(form, x, r, pool, index)
     idle = [slot for slot in range(6) if slot not in slots]
     assert pool.h[:, idle].equal(before.h[:, idle])
     assert pool.conv[:, idle].equal(before.conv[:, idle])
@@ -151,8 +151,8 @@ def test_no_shape_and_no_choice_waits_for_the_data() -> None:
     network = make(LONGER, torch.float32)
     x, r = torch.empty(3, 4, 128, device="meta"), torch.empty(3, device="meta")
     slots = torch.empty(3, dtype=torch.int64, device="meta")
-    form = static_form(network).to("meta")
-    assert step_slots(form, x, r, form.initial_states(8), slots).shape == (3, 5)
+    form = to_static(network).to("meta")
+    assert step_rows(form, x, r, form.initial_states(8), slots).shape == (3, 5)
     with pytest.raises((NotImplementedError, RuntimeError)):
         network.to("meta").step(x, r, None)
 
@@ -160,7 +160,7 @@ def test_no_shape_and_no_choice_waits_for_the_data() -> None:
 def test_it_is_a_copy_that_learns_nothing() -> None:
     network = make(replace(SMALL, dropout=0.5)).train().requires_grad_(True)
     x = eeg(2, 4, 64)
-    form = static_form(network)
+    form = to_static(network)
     assert not any(p.requires_grad for p in form.parameters())
     assert network.training
     assert isinstance(network.mstb, MultiScaleTemporalBlock)
@@ -169,6 +169,6 @@ def test_it_is_a_copy_that_learns_nothing() -> None:
         for weights in network.parameters():
             weights.add_(1.0)
     close(form(x), before)
-    again = static_form(form)
+    again = to_static(form)
     assert isinstance(again.mstb, StaticTemporalBlock)
     close(again(x), before)

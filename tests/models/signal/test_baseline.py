@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import periodogram
 
-from mimamba.models.signal.baseline import CENTRES, EDGES, REFERENCE, Aligner, Baseline, Spectrum
+from mimamba.models.signal.baseline import (
+    BAND_CENTRES,
+    BAND_EDGES,
+    TARGET_LOG_POWER,
+    BandSpectrum,
+    Baseline,
+    BaselineAligner,
+)
 from mimamba.models.signal.hops import Hop
 from mimamba.models.signal.preprocessing import SignalConfig
 
@@ -43,36 +50,36 @@ def test_log_power_is_that_of_scipy() -> None:
     assert window is not None
     _, density = periodogram(window, SIGNAL.sfreq, np.hanning(SIGNAL.window), detrend=False)
     f = np.fft.rfftfreq(SIGNAL.window, 1 / SIGNAL.sfreq)
-    wanted = [density[:, (a <= f) & (f < a + 1)].mean(1) for a in EDGES[:-1]]
-    assert Spectrum(SIGNAL).log_power(window) == pytest.approx(np.log(wanted).T, abs=1e-5)
+    wanted = [density[:, (a <= f) & (f < a + 1)].mean(1) for a in BAND_EDGES[:-1]]
+    assert BandSpectrum(SIGNAL).log_power(window) == pytest.approx(np.log(wanted).T, abs=1e-5)
 
 
 @pytest.mark.parametrize("window", [64, 128, 256, 500])
 def test_a_window_of_any_length_has_all_bands(window: int) -> None:
     signal = SignalConfig(window=window, hop=32)
     noise = np.random.default_rng(1).standard_normal((4, window)).astype(np.float32)
-    assert np.isfinite(Spectrum(signal).log_power(noise)).all()
-    assert Spectrum(signal).log_power(np.zeros_like(noise)).shape == (4, len(CENTRES))
+    assert np.isfinite(BandSpectrum(signal).log_power(noise)).all()
+    assert BandSpectrum(signal).log_power(np.zeros_like(noise)).shape == (4, len(BAND_CENTRES))
 
 
 def test_the_baseline_itself_comes_out_as_the_reference() -> None:
-    aligner = Aligner(SIGNAL)
-    aligner.begin(100 * SECONDS)
+    aligner = BaselineAligner(SIGNAL)
+    aligner.start(100 * SECONDS)
     for seed in range(100):
         aligner.feed(hop(seed))
-    spectrum = Spectrum(SIGNAL)
+    spectrum = BandSpectrum(SIGNAL)
     seen = [aligner.feed(hop(seed)).window for seed in range(100)]
     power = np.mean([spectrum.log_power(window) for window in seen if window is not None], axis=0)
     # Between two bands the filter passes from one scale to the next; below 3 Hz that is steep.
-    assert power[:, 2:] == pytest.approx(np.tile(REFERENCE[2:], (4, 1)), abs=0.2)
+    assert power[:, 2:] == pytest.approx(np.tile(TARGET_LOG_POWER[2:], (4, 1)), abs=0.2)
 
 
 def test_what_a_headset_amplifies_is_taken_out() -> None:
     """Twice as much of everything, at rest and after it: the model sees no difference."""
     seen = []
     for scale in (10.0, 20.0):
-        aligner = Aligner(SIGNAL)
-        aligner.begin(20 * SECONDS)
+        aligner = BaselineAligner(SIGNAL)
+        aligner.start(20 * SECONDS)
         for seed in range(20):
             aligner.feed(hop(seed, scale))
         seen.append(aligner.feed(hop(50, scale)).window)
@@ -80,8 +87,8 @@ def test_what_a_headset_amplifies_is_taken_out() -> None:
 
 
 def test_the_model_abstains_meanwhile_and_begins_anew_after_it() -> None:
-    aligner = Aligner(SIGNAL)
-    aligner.begin(3 * SECONDS)
+    aligner = BaselineAligner(SIGNAL)
+    aligner.start(3 * SECONDS)
     taken = [aligner.feed(hop(seed)) for seed in range(3)]
     assert [each.status for each in taken] == ["warming_up"] * 3
     assert [each.reason for each in taken] == [
@@ -96,9 +103,9 @@ def test_the_model_abstains_meanwhile_and_begins_anew_after_it() -> None:
 
 
 def test_poor_signal_is_in_no_baseline_and_says_why() -> None:
-    aligner, clean = Aligner(SIGNAL), Aligner(SIGNAL)
+    aligner, clean = BaselineAligner(SIGNAL), BaselineAligner(SIGNAL)
     for each in (aligner, clean):
-        each.begin(4 * SECONDS)
+        each.start(4 * SECONDS)
     for seed in range(4):
         poor = hop(100 + seed, status="poor")
         assert aligner.feed(poor) == poor
@@ -112,20 +119,20 @@ def test_poor_signal_is_in_no_baseline_and_says_why() -> None:
 
 
 def test_poor_signal_puts_off_the_new_beginning() -> None:
-    aligner = Aligner(SIGNAL)
-    aligner.use(Baseline(np.zeros((4, len(CENTRES))), 60.0))
+    aligner = BaselineAligner(SIGNAL)
+    aligner.set_baseline(Baseline(np.zeros((4, len(BAND_CENTRES))), 60.0))
     assert not aligner.feed(hop(5, status="poor")).restart
     assert aligner.feed(hop(6)).restart
 
 
 def test_one_that_is_broken_off_leaves_the_one_before() -> None:
-    before, never = Aligner(SIGNAL), Aligner(SIGNAL)
+    before, never = BaselineAligner(SIGNAL), BaselineAligner(SIGNAL)
     for each in (before, never):
-        each.use(Baseline(np.ones((4, len(CENTRES))), 60.0))
+        each.set_baseline(Baseline(np.ones((4, len(BAND_CENTRES))), 60.0))
         each.feed(hop(1))
-    before.begin(3 * SECONDS)
+    before.start(3 * SECONDS)
     assert before.feed(hop(2)).window is None
-    before.break_off()
+    before.cancel()
     one, other = before.feed(hop(3)), never.feed(hop(3))
     assert one.restart
     assert one.window is not None
@@ -135,17 +142,17 @@ def test_one_that_is_broken_off_leaves_the_one_before() -> None:
 
 
 def test_without_a_baseline_hops_are_as_they_came() -> None:
-    aligner, plain = Aligner(SIGNAL), hop(7)
+    aligner, plain = BaselineAligner(SIGNAL), hop(7)
     seen = aligner.feed(plain)
     assert seen.window is plain.window
     assert facts(seen) == facts(plain)
 
 
 def test_a_second_baseline_is_taken_of_the_signal_as_it_came() -> None:
-    aligner, fresh = Aligner(SIGNAL), Aligner(SIGNAL)
-    aligner.use(Baseline(np.ones((4, len(CENTRES))), 60.0))
+    aligner, fresh = BaselineAligner(SIGNAL), BaselineAligner(SIGNAL)
+    aligner.set_baseline(Baseline(np.ones((4, len(BAND_CENTRES))), 60.0))
     for each in (aligner, fresh):
-        each.begin(2 * SECONDS)
+        each.start(2 * SECONDS)
         each.feed(hop(1))
         each.feed(hop(2))
     one, other = aligner.state.baseline, fresh.state.baseline
@@ -157,9 +164,9 @@ def test_a_second_baseline_is_taken_of_the_signal_as_it_came() -> None:
 @settings(max_examples=20)
 @given(st.integers(0, 30), st.integers(1, 20))
 def test_a_state_that_is_set_again_goes_on_as_if_nothing_had_been(at: int, wanted: int) -> None:
-    whole, first, second = Aligner(SIGNAL), Aligner(SIGNAL), Aligner(SIGNAL)
+    whole, first, second = BaselineAligner(SIGNAL), BaselineAligner(SIGNAL), BaselineAligner(SIGNAL)
     for each in (whole, first):
-        each.begin(wanted * SECONDS)
+        each.start(wanted * SECONDS)
     hops = [hop(seed) for seed in range(32)]
     expected = [whole.feed(each) for each in hops]
     found = [first.feed(each) for each in hops[:at]]

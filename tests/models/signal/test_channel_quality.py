@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.simulator.scenario import SCENARIOS, FaultSchedule
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
-from mimamba.models.signal.channel_quality import TOLD_BELOW, ChannelQuality, Quality, QualityMeter
+from mimamba.models.signal.channel_quality import (
+    REASON_BELOW,
+    ChannelQuality,
+    Quality,
+    QualityMeter,
+)
 from mimamba.models.signal.sliding_window import SlidingWindow
 from tests.models.edf import edf
 
@@ -129,7 +134,7 @@ def test_a_very_slow_source_is_judged_all_the_same() -> None:
 def test_a_reason_is_told_below_a_score_only() -> None:
     for amplitude in np.geomspace(10, 400, 30):
         told = newest(CALM + sine(float(amplitude), 50))
-        assert (told.reason is None) == (told.score >= TOLD_BELOW)
+        assert (told.reason is None) == (told.score >= REASON_BELOW)
 
 
 def test_updates_come_four_times_a_second_of_signal() -> None:

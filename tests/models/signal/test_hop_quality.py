@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.models.signal.hop_quality import Limits, describe_faults, find_faults
+from mimamba.models.signal.hop_quality import QualityLimits, describe_faults, name_faults
 from tests.models.edf import edf
 
 MUSE = StreamInfo("Muse", "test", 256.0, ("TP9", "AF7"), uv_per_bit=0.48828, range_uv=1000.0)
@@ -29,7 +29,7 @@ def eeg(seed: int = 0, rms: float = 10.0) -> NDArray[np.float64]:
 def fault(x: NDArray[np.float64], info: StreamInfo) -> str | None:
     """What is said of x beside a good channel, of which nothing may be said."""
     good = eeg(99)
-    (faults,) = find_faults([np.stack([x, good], axis=1)], Limits.of(info))
+    (faults,) = name_faults([np.stack([x, good], axis=1)], QualityLimits.of(info))
     assert faults[1] is None
     return faults[0]
 
@@ -113,7 +113,7 @@ def test_faults_are_told_by_channel() -> None:
 def share_poor(x: NDArray[np.float64], info: StreamInfo) -> float:
     """Share of hops with a fault on any channel."""
     hops = x[: len(x) // HOP * HOP].reshape(-1, HOP, x.shape[1])
-    poor = [any(faults) for faults in find_faults([*hops], Limits.of(info))]
+    poor = [any(faults) for faults in name_faults([*hops], QualityLimits.of(info))]
     return sum(poor) / len(poor)
 
 

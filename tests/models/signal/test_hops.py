@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.signal.hops import HopCutter
-from mimamba.models.signal.preprocessing import SignalConfig, SignalError, SignalPath
+from mimamba.models.signal.preprocessing import Preprocessor, SignalConfig, SignalError
 from tests.models.tracks import (
     CONFIG,
     NAMES,
@@ -64,7 +64,7 @@ def test_a_window_may_be_shorter_than_a_hop() -> None:
 
 
 def test_the_delay_is_the_paths() -> None:
-    assert cutter(250.0).delay == SignalPath(CONFIG, 250.0).delay
+    assert cutter(250.0).delay == Preprocessor(CONFIG, 250.0).delay
 
 
 # Any chunking, any gaps --------------------------------------------------------------------------
@@ -120,9 +120,9 @@ def test_what_waits_does_not_hold_the_chunk_it_came_in() -> None:
     chunk = Track.noise(5000).chunks()[0]
     cut = cutter()
     cut.feed(chunk)
-    stretch = cut.state.stretch
-    assert stretch is not None
-    kept = (stretch.values, stretch.known, stretch.stamps, stretch.last, stretch.path.offset)
+    segment = cut.state.segment
+    assert segment is not None
+    kept = (segment.values, segment.known, segment.stamps, segment.last, segment.path.offset)
     assert all(array.base is None or array.base.nbytes < 10_000 for array in kept)
 
 
@@ -154,13 +154,13 @@ def test_after_a_long_gap_all_is_as_at_the_start() -> None:
 def test_samples_of_an_unfinished_hop_are_dropped_at_a_long_gap() -> None:
     hops = Track.noise(3000).without(range(1000, 1100)).hops()
     before = [hop.index for hop in hops if hop.index < 1100]
-    first = SignalPath(CONFIG, 256.0).due(0)
+    first = Preprocessor(CONFIG, 256.0).last_sample(0)
     assert max(before) == 63 + 14 * 64 - 1  # the hop that would end at 1022 has no more samples
     assert min(hop.index for hop in hops if hop.index >= 1100) == 1100 + first
 
 
 def test_a_hop_whose_due_sample_was_lost_bears_the_first_after_the_gap() -> None:
-    due = SignalPath(CONFIG, 256.0).due(9)
+    due = Preprocessor(CONFIG, 256.0).last_sample(9)
     hops = Track.noise(1500).without(range(due - 3, due + 7)).hops()
     assert hops[9].index == due + 7
     assert hops[9].timestamp == 100.0 + (due + 7) / 256
@@ -193,7 +193,7 @@ def test_rows_with_an_impossible_value_count_as_lost(value: float) -> None:
     ("lost", "reason"), [(32, None), (33, "33 of 64 samples lost"), (44, "44 of 64 samples lost")]
 )
 def test_a_hop_mostly_lost_is_poor(lost: int, reason: str | None) -> None:
-    due = SignalPath(CONFIG, 256.0).due(9)  # the 64 samples after it are hop 10
+    due = Preprocessor(CONFIG, 256.0).last_sample(9)  # the 64 samples after it are hop 10
     gaps = [*range(due + 2, due + 24), *range(due + 26, due + 4 + lost)]
     hop = Track.noise(1500).without(gaps).hops()[10]
     assert (hop.status, hop.reason) == ("poor_signal" if reason else "ok", reason)
@@ -223,8 +223,8 @@ def test_going_back_within_an_epoch_is_refused_and_changes_nothing() -> None:
 
 def cut_hops(after: int, before: int) -> list[int]:
     """Which hops are due with samples of this range, at 256 Hz."""
-    path = SignalPath(CONFIG, 256.0)
-    return [hop for hop in range(before) if after <= path.due(hop) < before]
+    path = Preprocessor(CONFIG, 256.0)
+    return [hop for hop in range(before) if after <= path.last_sample(hop) < before]
 
 
 # Poor signal -------------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ def cut_hops(after: int, before: int) -> list[int]:
 
 def flat(track: Track, first_hop: int, hops: int) -> Track:
     """One picked channel holds its value for these hops, exactly."""
-    path = SignalPath(CONFIG, track.sfreq)
-    begin, end = path.due(first_hop - 1) + 1, path.due(first_hop + hops - 1) + 1
+    path = Preprocessor(CONFIG, track.sfreq)
+    begin, end = path.last_sample(first_hop - 1) + 1, path.last_sample(first_hop + hops - 1) + 1
     track.data[begin:end, ROWS[1]] = 7.0
     return track
 
@@ -249,7 +249,7 @@ def test_a_poor_hop_is_held_and_says_which_channel_and_why() -> None:
 
 def test_poor_channels_are_told_together() -> None:
     track = flat(Track.noise(2000), 12, 1)
-    begin = SignalPath(CONFIG, 256.0).due(11) + 1
+    begin = Preprocessor(CONFIG, 256.0).last_sample(11) + 1
     track.data[begin : begin + 64, ROWS[0]] = np.clip(
         track.data[begin : begin + 64, 0] * 900, -999, 999
     )
@@ -289,7 +289,7 @@ def test_poor_signal_while_warming_up_stays_warming_up() -> None:
 
 
 def test_a_bridge_is_not_looked_at_for_quality() -> None:
-    due = SignalPath(CONFIG, 256.0).due(11)
+    due = Preprocessor(CONFIG, 256.0).last_sample(11)
     first, second = range(due + 10, due + 35), range(due + 40, due + 47)
     track = Track.noise(2000)
     for gap in (first, second):  # level bridges, which would make the hop stuck

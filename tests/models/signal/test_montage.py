@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mimamba.models.signal.montage import (
-    FARTHEST,
+    MAX_DISTANCE_MM,
     Electrode,
     MontageError,
-    meet_montage,
+    match_montage,
     parse_montage,
 )
 
@@ -20,7 +20,7 @@ def channels(met: list[Electrode]) -> list[str]:
 
 
 def test_names_are_met_in_the_montages_order() -> None:
-    met = meet_montage(MUSE, ("AUX", "AF8", "tp10", "Tp9", "AF7"))
+    met = match_montage(MUSE, ("AUX", "AF8", "tp10", "Tp9", "AF7"))
     assert met == [
         Electrode("TP9", "Tp9", 3, 0.0),
         Electrode("AF7", "AF7", 4, 0.0),
@@ -43,16 +43,16 @@ def test_names_are_met_in_the_montages_order() -> None:
     ],
 )
 def test_other_names_of_the_same_place(electrode: str, channel: str) -> None:
-    assert meet_montage([electrode], ["Oz", channel]) == [Electrode(electrode, channel, 1, 0.0)]
+    assert match_montage([electrode], ["Oz", channel]) == [Electrode(electrode, channel, 1, 0.0)]
 
 
 def test_the_very_name_goes_before_a_decorated_one() -> None:
-    assert channels(meet_montage(["Fp1"], ["EEG Fp1-A2", "fp1"])) == ["fp1"]
+    assert channels(match_montage(["Fp1"], ["EEG Fp1-A2", "fp1"])) == ["fp1"]
 
 
 def test_a_bipolar_derivation_is_no_electrode() -> None:
     with pytest.raises(MontageError):
-        meet_montage(["Fp1"], ["Fp1-F3"])
+        match_montage(["Fp1"], ["Fp1-F3"])
 
 
 @pytest.mark.parametrize(
@@ -82,31 +82,31 @@ def test_a_bipolar_derivation_is_no_electrode() -> None:
     ],
 )
 def test_the_nearest_electrodes_stand_in(ch_names: tuple[str, ...], expected: list[str]) -> None:
-    met = meet_montage(MUSE, ch_names)
+    met = match_montage(MUSE, ch_names)
     assert channels(met) == expected
     assert [ch_names[electrode.row] for electrode in met] == expected
-    assert all(0 < electrode.distance_mm <= FARTHEST for electrode in met)
+    assert all(0 < electrode.distance_mm <= MAX_DISTANCE_MM for electrode in met)
 
 
 def test_distances_are_those_of_the_standard_positions() -> None:
-    met = meet_montage(MUSE, ("T5", "Fp1", "Fp2", "T6"))
+    met = match_montage(MUSE, ("T5", "Fp1", "Fp2", "T6"))
     # From the published 10-05 coordinates, by hand: TP9 (-85.6, -46.5, -45.7) mm and so on.
     assert [round(electrode.distance_mm, 1) for electrode in met] == [52.6, 29.9, 30.2, 52.2]
 
 
 def test_each_channel_is_used_once_and_the_sum_is_least() -> None:
     # F7 is nearest to both; taking it for AF7 first would leave FT7 only Fp1, out of reach.
-    met = meet_montage(("AF7", "FT7"), ("F7", "Fp1"))
+    met = match_montage(("AF7", "FT7"), ("F7", "Fp1"))
     assert channels(met) == ["Fp1", "F7"]
 
 
 def test_all_within_reach_goes_before_the_least_sum() -> None:
     # POO5 is 12 mm from O1, but then POz, 58 mm away, would be left for P3.
-    assert channels(meet_montage(("P3", "O1"), ("POO5", "POz"))) == ["POO5", "POz"]
+    assert channels(match_montage(("P3", "O1"), ("POO5", "POz"))) == ["POO5", "POz"]
 
 
 def test_a_named_channel_is_not_taken_for_another_electrode() -> None:
-    met = meet_montage(("F7", "AF7"), ("F7", "Fp1"))
+    met = match_montage(("F7", "AF7"), ("F7", "Fp1"))
     assert channels(met) == ["F7", "Fp1"]
 
 
@@ -122,18 +122,18 @@ def test_a_named_channel_is_not_taken_for_another_electrode() -> None:
 )
 def test_what_cannot_be_met_is_said_in_one_line(ch_names: tuple[str, ...], unmet: str) -> None:
     with pytest.raises(MontageError) as caught:
-        meet_montage(MUSE, ch_names)
+        match_montage(MUSE, ch_names)
     text = str(caught.value)
-    assert f"of {unmet}," in text
+    assert f"of {unmet}, but found" in text
     assert ", ".join(ch_names) in text
     assert "names=" in text
     assert "\n" not in text
 
 
 def test_an_electrode_without_a_position_needs_its_name() -> None:
-    assert channels(meet_montage(["custom"], ["CUSTOM"])) == ["CUSTOM"]
-    with pytest.raises(MontageError, match="of custom,"):
-        meet_montage(["custom", "Fp1"], ["Fp1", "Fp2"])
+    assert channels(match_montage(["custom"], ["CUSTOM"])) == ["CUSTOM"]
+    with pytest.raises(MontageError, match="of custom, but found"):
+        match_montage(["custom", "Fp1"], ["Fp1", "Fp2"])
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def follow(chunks: list[Chunk], info: StreamInfo = INFO) -> list[Window]:
 def facts(newest: Window) -> tuple[object, ...]:
     """All of it, comparable bit for bit."""
     samples = None if newest.samples is None else newest.samples.tobytes()
-    return (newest.index, newest.timestamp, samples, newest.there.tolist())
+    return (newest.index, newest.timestamp, samples, newest.usable.tolist())
 
 
 def without(*lost: slice) -> NDArray[np.bool_]:
@@ -69,7 +69,7 @@ def test_chunks_never_matter(
     values[~keep] = np.nan
     for each in whole:
         rows = values[max(each.index - 511, 0) : each.index + 1]
-        assert each.there.tolist() == [len(rows) == 512 and holds(column) for column in rows.T]
+        assert each.usable.tolist() == [len(rows) == 512 and holds(column) for column in rows.T]
         if each.samples is not None:
             known = ~np.isnan(rows)
             np.testing.assert_array_equal(each.samples.T[known], rows[known])
@@ -92,7 +92,7 @@ def test_one_sample_at_a_time() -> None:
 def test_a_short_gap_lies_on_a_straight_line(gap: slice) -> None:
     newest = follow(cut(NOISE, without(gap), []))[12]
     assert newest.samples is not None
-    assert newest.there.all()
+    assert newest.usable.all()
     start = newest.index - 511
     ends = NOISE[[gap.start - 1, gap.stop]].astype(np.float64)
     line = np.linspace(ends[0], ends[1], gap.stop - gap.start + 2)[1:-1]
@@ -105,7 +105,7 @@ def test_a_channel_that_is_dead_holds_a_value() -> None:
     values[:, 2] = np.inf
     newest = follow(cut(values, without(), []))[-1]
     assert newest.samples is not None
-    assert newest.there.tolist() == [True, False, False]
+    assert newest.usable.tolist() == [True, False, False]
     assert (newest.samples[1] == np.float64(values[699, 1])).all()
     assert (newest.samples[2] == 0).all()
 

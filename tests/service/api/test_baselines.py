@@ -80,7 +80,7 @@ def events(stage: Stage) -> list[LinkEntry]:
 
 def begin(stage: Stage, seconds: float) -> None:
     with stage.session.between_chunks() as model:
-        aligned(model).begin_baseline(seconds)
+        aligned(model).start_baseline(seconds)
 
 
 def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
@@ -107,9 +107,9 @@ def test_a_session_takes_it_as_the_offline_decoder_does(
     """One at the start by itself, another later, with a gap; in any chunks."""
     before, after = chunks_of(0, begun, n_times), chunks_of(begun + lost, 3500, n_times)
     decoder = decoder_of(engines[0])
-    decoder.begin_baseline(REST)
+    decoder.start_baseline(REST)
     expected = [made for chunk in chunks_of(0, begun) for made in decoder.feed(chunk)]
-    decoder.begin_baseline(3.0)
+    decoder.start_baseline(3.0)
     expected += [made for chunk in chunks_of(begun + lost, 3500) for made in decoder.feed(chunk)]
     with staged(engines[0]) as stage:
         stage.play(*before)
@@ -172,7 +172,7 @@ def test_it_is_kept_and_used_again_by_models_alike(
     assert first is not None
     again = persons(tmp_path, "P01")
     decoder = decoder_of(engines[0])
-    decoder.use_baseline(Baseline(first.log_power, first.seconds))
+    decoder.set_baseline(Baseline(first.log_power, first.seconds))
     expected = [made for chunk in chunks_of(2000, 4000) for made in decoder.feed(chunk)]
     with staged(engines[0], subject=again) as stage:
         stage.play(*chunks_of(2000, 4000))
@@ -234,7 +234,7 @@ def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
         begin(stage, 3.0)
         subject.forget("P01")
         with stage.session.between_chunks() as model:
-            aligned(model).break_off_baseline()
+            aligned(model).cancel_baseline()
         assert subject.person is None
         assert stage.session.aligner.baseline is not None
         assert events(stage)[-1].event == "baseline_stopped"
@@ -245,7 +245,7 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints that are found by their names."""
     random_checkpoint(tmp_path, "aligned", REST)
     random_checkpoint(tmp_path, "plain")
-    monkeypatch.setattr(mimamba.models.checkpoints.checkpoint, "PACKAGED", tmp_path)
+    monkeypatch.setattr(mimamba.models.checkpoints.checkpoint, "PACKAGE_FOLDER", tmp_path)
 
 
 def baseline(

@@ -161,7 +161,7 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two checkpoints that are found by their names."""
     for name in ("one", "other"):
         random_checkpoint(tmp_path, name)
-    monkeypatch.setattr(mimamba.models.checkpoints.checkpoint, "PACKAGED", tmp_path)
+    monkeypatch.setattr(mimamba.models.checkpoints.checkpoint, "PACKAGE_FOLDER", tmp_path)
 
 
 def put(service: Live, new: dict[str, object], session: str = "simulate-1") -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mimamba.models.inference.cuda_graphs import GraphStepper
+from mimamba.models.inference.cuda_graphs import CUDAGraphStepper
 from mimamba.models.inference.stepper import CPUStepper
 from mimamba.models.network.config import REFERENCE
 from mimamba.service.bench import cuda, held
@@ -52,7 +52,7 @@ def test_answers_are_held_against_the_processor_s() -> None:
     exact = cuda.answers(CPUStepper(network))
     assert exact.shape == (2, 2, REFERENCE.n_outputs)
     torch.testing.assert_close(
-        cuda.answers(GraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0
+        cuda.answers(CUDAGraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0
     )
     (fine, _), (coarse, share) = (
         [each.value for each in cuda.errors(network, "cpu", precision)]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 import mimamba.models.datasets.cache
 import mimamba.models.fitting.fit
 import mimamba.models.training.recipes
-from mimamba.models.checkpoints.checkpoint import PACKAGED, load_checkpoint
+from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
 from mimamba.models.evaluation.report import load_report
 from mimamba.service.cli.main import app
 from mimamba.service.storage.models import models_folder
@@ -223,7 +223,7 @@ def test_what_is_damaged_or_takes_a_name_is_listed_with_its_error(data_dir: Path
     (folder / "broken.safetensors").write_bytes(b"{}")
     demo = load_checkpoint("demo")
     for name in ("demo", "mine"):
-        shutil.copy(PACKAGED / "demo.safetensors", folder / f"{name}.safetensors")
+        shutil.copy(PACKAGE_FOLDER / "demo.safetensors", folder / f"{name}.safetensors")
     listed = objects(run("models", "--json"))
     assert [each["name"] for each in listed] == ["demo", "workload", "broken", "demo", "mine"]
     assert [each["packaged"] for each in listed] == [True, True, *[False] * 3]

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from mimamba.drivers.discovery.bluetooth_scanner import SWITCH
-from mimamba.models.network.mamba_kernels import MambaKernels, describe
+from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan
 from mimamba.service.cli.main import app
 from mimamba.service.doctor import checks, devices
 from mimamba.service.doctor.finding import LINUX, ok
@@ -116,7 +116,7 @@ def test_a_full_or_slow_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = checks.check_mamba_ssm()
-    assert (found.verdict, found.found) == ("ok", describe(torch.device("cpu")))
+    assert (found.verdict, found.found) == ("ok", describe_scan(torch.device("cpu")))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for loaded, verdict in (
         (MambaKernels("2.2.9", selective_scan, selective_state_update), "ok"),
@@ -126,7 +126,7 @@ def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatc
             "mimamba.models.network.mamba_kernels.load_kernels", lambda loaded=loaded: loaded
         )
         found = checks.check_mamba_ssm()
-        assert (found.verdict, found.found) == (verdict, describe(torch.device("cuda")))
+        assert (found.verdict, found.found) == (verdict, describe_scan(torch.device("cuda")))
         assert bool(found.remedy) == (verdict == "note")
 
 
@@ -140,6 +140,6 @@ def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) ->
 @without_cuda
 def test_a_device_that_cannot_be_had_fails() -> None:
     found = checks.check_device("auto", "fp32")
-    assert (found.verdict, found.found) == ("ok", "models run on the processor; --device auto")
+    assert (found.verdict, found.found) == ("ok", "models run on the CPU; --device auto")
     found = checks.check_device("cuda", "fp32")
-    assert (found.verdict, found.remedy) == ("fail", "take --device cpu, or auto")
+    assert (found.verdict, found.remedy) == ("fail", "use --device cpu or --device auto")

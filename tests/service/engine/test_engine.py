@@ -13,7 +13,7 @@ from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder import StreamingDecoder
-from mimamba.models.inference.cpu.network import BLOCK
+from mimamba.models.inference.cpu.network import MAX_BATCH
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import Hop, HopCutter
 from mimamba.service.engine.engine import MAX_WAITING_HOPS, Engine, EngineStopped, Slot
@@ -192,7 +192,7 @@ def test_order_is_kept_under_load_and_a_session_that_falls_behind_harms_nobody(
 ) -> None:
     """More sessions than a batch takes, from many threads, live ones among recordings."""
     hops = hops_of(checkpoint, noise(5, seconds=8))
-    streams = [Stream(engine, 1.0) for _ in range(BLOCK + 16)]
+    streams = [Stream(engine, 1.0) for _ in range(MAX_BATCH + 16)]
     skipped: list[list[Hop]] = [[] for _ in streams]
 
     def play(n_threads: int, first: int) -> None:
@@ -214,7 +214,7 @@ def test_order_is_kept_under_load_and_a_session_that_falls_behind_harms_nobody(
         assert heard == sorted(set(heard))
         assert sorted(heard + gone) == [hop.index for hop in hops]
         assert not gone or n % 5 == 0
-    assert_same(streams[1].heard, streams[BLOCK + 2].heard)
+    assert_same(streams[1].heard, streams[MAX_BATCH + 2].heard)
 
 
 def test_an_answer_that_is_no_number_abstains_and_the_memory_begins_anew(
@@ -230,7 +230,7 @@ def test_an_answer_that_is_no_number_abstains_and_the_memory_begins_anew(
     mate.play(hops)
     assert stream.heard[ok[3]].status == "poor_signal"
     assert stream.heard[ok[3]].outputs is None
-    assert "no number" in (stream.heard[ok[3]].reason or "")
+    assert "not finite" in (stream.heard[ok[3]].reason or "")
     after = Stream(engine, 1.0)
     after.play(hops[ok[4] :])
     assert_same(stream.heard[ok[4] :], after.heard)

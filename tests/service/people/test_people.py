@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.models.signal.baseline import CENTRES, Baseline
+from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.cli.main import app
 from mimamba.service.people.people import (
     CannotKeep,
@@ -46,7 +46,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 def rest(seed: int = 0) -> Baseline:
-    return Baseline(np.random.default_rng(seed).normal(0, 3, (4, len(CENTRES))), 60.25)
+    return Baseline(np.random.default_rng(seed).normal(0, 3, (4, len(BAND_CENTRES))), 60.25)
 
 
 def test_who_is_named_is_there_and_only_the_owner_reads_it(people: People, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def aligned(tmp_path: Path) -> Iterator[Engine]:
 def begin(stage: Stage, seconds: float) -> None:
     with stage.session.between_chunks() as model:
         assert model is not None
-        model.begin_baseline(seconds)
+        model.start_baseline(seconds)
 
 
 @pytest.mark.parametrize("before", [0, 517, 1100])
@@ -204,7 +204,7 @@ def test_a_baseline_that_is_broken_off_in_a_recording(
         stage.play(*chunks_of(1500, 1700, 37))
         with stage.session.between_chunks() as model:
             assert model is not None
-            model.break_off_baseline()
+            model.cancel_baseline()
         stage.play(*chunks_of(1700, 2600, 37))
         recorder.stop()
     recorded = load_recorded(tmp_path / "a.xdf")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu
 
-from mimamba.models.inference.cpu.gelu import twice_gelu
+from mimamba.models.inference.cpu.gelu import double_gelu
 from tests.models.network.test_msimamba import close
 
 
@@ -15,8 +15,8 @@ def test_it_is_gelus_double(dtype: torch.dtype) -> None:
     """Beside, and into what is spare."""
     x = torch.linspace(-9, 9, 200, dtype=dtype).view(20, 10)
     spare, beside = torch.empty_like(x), torch.zeros(4, 5, 12, dtype=dtype)
-    twice_gelu(x, spare, beside.numpy()[:, :, 1:11])
+    double_gelu(x, spare, beside.numpy()[:, :, 1:11])
     close(beside[:, :, 1:11].flatten(0, 1), 2 * gelu(x))
     assert (beside[:, :, ::11] == 0).all()
-    twice_gelu(x, spare, spare.numpy())
+    double_gelu(x, spare, spare.numpy())
     close(spare, 2 * gelu(x))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from mimamba.models.inference.cpu.mstb import MANY, CPUMultiScaleBlock
-from mimamba.models.network.config import MSiMambaConfig
-from mimamba.models.network.msimamba import MultiScaleTemporalBlock
-from tests.models.network.test_msimamba import SMALL, close
+from mimamba.models.inference.cpu.mstb import GROUPED_FROM, CPUMultiScaleBlock, PeriodPicker
+from mimamba.models.network.config import MSiMambaConfig, Ranking
+from mimamba.models.network.msimamba import MultiScaleTemporalBlock, dominant_periods
+from tests.models.network.test_msimamba import SMALL, close, eeg, sinusoids
 
 
 def block(config: MSiMambaConfig, dtype: torch.dtype = torch.float64) -> MultiScaleTemporalBlock:
@@ -36,18 +39,18 @@ def test_each_patch_size(kernels: tuple[int, ...], n_channels: int, n_times: int
     readable = block(replace(one, n_times=n_times, n_channels=n_channels))
     maps = CPUMultiScaleBlock(readable)
     for f in range(1, n_times // 2 + 1):
-        x = tones(n_times, f, MANY, n_channels)
+        x = tones(n_times, f, GROUPED_FROM, n_channels)
         expected = readable(x)
-        close(maps.mix(x.numpy()), expected)
-        close(maps.mix(x[:1].numpy()), expected[:1])
+        close(maps.apply(x.numpy()), expected)
+        close(maps.apply(x[:1].numpy()), expected[:1])
 
 
-@pytest.mark.parametrize("n_windows", [1, MANY])
+@pytest.mark.parametrize("n_windows", [1, GROUPED_FROM])
 def test_two_frequencies_of_one_patch_size(n_windows: int) -> None:
     """Of 128 samples, 44 and 50 cycles are both in patches of 3: both count, for each window."""
     readable = block(replace(SMALL, n_times=128, n_scales=3))
     x = tones(128, 44, n_windows, 4) + tones(128, 50, n_windows, 4) + tones(128, 3, n_windows, 4)
-    close(CPUMultiScaleBlock(readable).mix(x.numpy()), readable(x))
+    close(CPUMultiScaleBlock(readable).apply(x.numpy()), readable(x))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -57,13 +60,43 @@ def test_what_is_left_out_is_below_the_rounding(dtype: torch.dtype) -> None:
     maps = CPUMultiScaleBlock(readable)
     for louder in torch.linspace(0.0, 1.5, 16).tolist():
         x = tones(128, 4, 1, 4) + (1.0 + louder) * tones(128, 9, 1, 4)
-        close(maps.mix(x.numpy()), readable(x))
+        close(maps.apply(x.numpy()), readable(x))
 
 
 def test_what_is_no_number_stays_so() -> None:
     readable = block(replace(SMALL, n_times=128))
     x = tones(128, 4, 2, 4)
     x[1, 0, 0] = math.nan
-    mixed = CPUMultiScaleBlock(readable).mix(x.numpy())
+    mixed = CPUMultiScaleBlock(readable).apply(x.numpy())
     close(mixed[:1], readable(x[:1]))
     assert mixed[1].isnan().all()
+
+
+def check_picks(x: Tensor, n_scales: int, ranking: Ranking) -> None:
+    config = replace(SMALL, n_times=x.shape[-1], n_scales=n_scales, ranking=ranking)
+    periods, weights = PeriodPicker(config).pick(x.numpy())
+    wanted, expected = dominant_periods(x, n_scales, ranking)
+    np.testing.assert_array_equal(periods, wanted.numpy())
+    close(torch.from_numpy(weights), expected)
+
+
+@given(
+    n_times=st.sampled_from([4, 31, 64, 125, 128]),
+    batch=st.integers(1, 9),
+    n_scales=st.integers(1, 4),
+    ranking=st.sampled_from(["amplitude", "whitened"]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=50)
+def test_picks_equal_the_reference(
+    n_times: int, batch: int, n_scales: int, ranking: Ranking, seed: int
+) -> None:
+    check_picks(eeg(batch, 3, n_times, seed=seed), min(n_scales, n_times // 2), ranking)
+
+
+@pytest.mark.parametrize("ranking", ["amplitude", "whitened"])
+def test_of_equal_scores_the_lower_frequency_is_first(ranking: Ranking) -> None:
+    """Zeros, an impulse in each place, and two tones of one amplitude."""
+    tones = sinusoids(64)
+    check_picks(torch.cat([torch.zeros(1, 1, 64), torch.eye(64)[:, None]]).double(), 3, ranking)
+    check_picks(tones + tones.roll(5, 0), 3, ranking)

@@ -12,17 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mimamba.models.inference.cpu.network import CPUNetwork
-from mimamba.models.inference.state_pool import Pool
+from mimamba.models.inference.cpu.network import CPUNetwork, zscore
+from mimamba.models.inference.state_pool import StatePool
 from mimamba.models.network.config import REFERENCE, MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.network.ssm import States, keep
+from mimamba.models.network.msimamba import zscore as readable_zscore
+from mimamba.models.network.ssm import States, apply_gate
 from tests.models.network.test_msimamba import SMALL, close, eeg, make, sinusoids
 
 
 def stepped(form: CPUNetwork, x: Tensor, r: Tensor, states: States) -> tuple[Tensor, States]:
     """One step from states as the network has them; they stay as they are."""
-    gated = [keep(t, r[:, None, None]).transpose(-1, -2).contiguous() for t in states]
+    gated = [apply_gate(t, r[:, None, None]).transpose(-1, -2).contiguous() for t in states]
     logits = form.step(x, *gated)
     h, conv = (t.transpose(-1, -2) for t in gated)
     return logits, States(h, conv)
@@ -165,8 +166,20 @@ def test_what_was_stepped_before_leaves_nothing_behind() -> None:
 
 def test_it_is_a_copy() -> None:
     network = make()
-    form, pool, x = CPUNetwork(network), Pool(network, rows=2), eeg(2, 4, 64)
+    form, pool, x = CPUNetwork(network), StatePool(network, rows=2), eeg(2, 4, 64)
     before = form.step(x, pool.h.clone(), pool.history.clone())
     for weights in network.parameters():
         weights.add_(1.0)
     close(form.step(x, pool.h, pool.history), before)
+
+
+def test_zscores() -> None:
+    """One channel constant, one flat but for noise, one no number."""
+    x = eeg(3, 4, 128)
+    x[0, 1] = -250.0
+    x[1, 2] *= 1e-6
+    x[2, 3, 7] = torch.nan
+    scored = x.clone()
+    zscore(scored.numpy())
+    torch.testing.assert_close(scored, readable_zscore(x), equal_nan=True)
+    assert (scored[0, 1] == 0).all()
