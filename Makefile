@@ -37,7 +37,7 @@ types: $(VENV)/test
 page-test: $(VENV)/test
 	$(BIN)/python -m tests.npm check lint test
 
-docs: $(VENV)/test
+docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 fuzz: $(VENV)/test
@@ -60,6 +60,10 @@ $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 $(VENV)/test: $(VENV)/serve
 	$(INSTALL) --editable '.[dev]'
 	$(BIN)/python -m tests.browser
+	touch $(VENV)/docs $@
+
+$(VENV)/docs: $(VENV)/serve
+	$(INSTALL) --editable '.[docs]'
 	touch $@
 
 clean:
