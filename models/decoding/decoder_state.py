@@ -40,7 +40,7 @@ class SnapshotError(Exception):
 
 
 @dataclass(frozen=True)
-class _Fields:
+class _SnapshotFields:
     """The JSON object. Without ``hops`` there is no segment.
 
     ``wanted``, ``taken`` and ``anew`` are the aligner's ``target``, ``n_hops`` and ``restart``.
@@ -64,7 +64,7 @@ def pack_state(state: DecoderState) -> bytes:
     cutter, segment = state.cutter, state.cutter.segment
     arrays = {"h": state.states.h.numpy(force=True), "conv": state.states.conv.numpy(force=True)}
     aligner, baseline = state.aligner, state.aligner.baseline
-    rest = _Fields(
+    rest = _SnapshotFields(
         state.failed,
         cutter.epoch,
         cutter.end,
@@ -106,7 +106,7 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
         arrays = safetensors.numpy.load(content)
         size = int.from_bytes(content[:8], "little")  # checked by safetensors before
         metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        rest = msgspec.json.decode(metadata.get(KEY, ""), type=_Fields)
+        rest = msgspec.json.decode(metadata.get(KEY, ""), type=_SnapshotFields)
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
         raise SnapshotError(
             f"Expected a snapshot of a decoder, but found a damaged one: {error}."
@@ -126,20 +126,20 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
     return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
 
 
-def _segment(arrays: Arrays, rest: _Fields) -> Segment:
+def _segment(arrays: Arrays, rest: _SnapshotFields) -> Segment:
     assert rest.hops is not None
     path = PreprocessorState(rest.hops, arrays["offset"], arrays["history"], arrays["zi"])
     stored = {name: arrays[name] for name in SEGMENT_ARRAYS}
     return Segment(path, rest.newest, **stored, poor=rest.poor, restart=rest.restart)
 
 
-def _aligner(arrays: Arrays, rest: _Fields) -> AlignerState:
+def _aligner(arrays: Arrays, rest: _SnapshotFields) -> AlignerState:
     known = arrays.get("baseline")
     baseline = None if known is None else Baseline(known, rest.seconds)
     return AlignerState(baseline, rest.wanted, rest.taken, arrays.get("total"), rest.anew)
 
 
-def _aligner_shapes(checkpoint: Checkpoint, rest: _Fields, arrays: Arrays) -> Shapes:
+def _aligner_shapes(checkpoint: Checkpoint, rest: _SnapshotFields, arrays: Arrays) -> Shapes:
     """Shapes of the baseline, if there is one, and of the sum for one being measured."""
     shape = ((len(checkpoint.montage), len(BAND_CENTRES)), "float64")
     names = ["baseline"] if "baseline" in arrays else []

@@ -208,7 +208,7 @@ class MSiMamba(nn.Module):
     def scan_tokens(
         self, tokens: Tensor, r: Tensor, states: States | None
     ) -> tuple[Tensor, States]:
-        """What ``scan`` says of windows that are embedded already, as tokens (B, S, C, d)."""
+        """Run ``scan`` on windows that are embedded already, as tokens (B, S, C, d)."""
         batch, n_hops, n_channels, _ = tokens.shape
         e = tokens.reshape(batch, n_hops * n_channels, -1)
         r = r.to(e.dtype)

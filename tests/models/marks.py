@@ -1,4 +1,4 @@
-"""What a test needs of the machine: a CUDA device, or none."""
+"""Marks of tests that need a CUDA device, or the absence of one."""
 
 from __future__ import annotations
 

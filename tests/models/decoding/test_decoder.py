@@ -150,7 +150,7 @@ def test_a_baseline_is_the_same_in_any_chunks(
     assert parted.baseline.log_power == pytest.approx(whole.baseline.log_power)
 
 
-def test_after_a_baseline_it_says_other_things_and_begins_anew(
+def test_a_baseline_changes_predictions_and_resets_the_state(
     checkpoint: Checkpoint, samples: Samples
 ) -> None:
     plain, aligned = (StreamingDecoder(checkpoint, INFO) for _ in range(2))
@@ -180,7 +180,7 @@ def test_a_snapshot_holds_the_baseline_and_what_is_in_it_so_far(
     same(second.feed(parts[1]), first.feed(parts[1]))
 
 
-def test_a_gap_begins_anew(checkpoint: Checkpoint, samples: Samples) -> None:
+def test_a_gap_resets_the_state(checkpoint: Checkpoint, samples: Samples) -> None:
     decoder = StreamingDecoder(checkpoint, INFO)
     decode(decoder, chunks(samples[:900], []))
     later = chunks(samples[900:], [], first=2000)
@@ -199,7 +199,7 @@ def test_a_hop_without_a_window_holds_the_state(checkpoint: Checkpoint, samples:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_an_answer_that_is_no_number_is_not_given_and_not_remembered(
+def test_an_output_that_is_not_finite_is_dropped_and_resets_the_state(
     checkpoint: Checkpoint, samples: Samples, bad: float
 ) -> None:
     hops = HopCutter(SIGNAL, INFO, range(4), MONTAGE).feed(chunks(samples, [])[0])

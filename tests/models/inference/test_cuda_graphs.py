@@ -68,7 +68,7 @@ def check_equal(device: str, precision: Precision, bound: float) -> None:
     assert not graph.pool.h[:, 0].any()  # padding
 
 
-def test_without_a_graph_it_equals_the_processor_s() -> None:
+def test_without_a_graph_it_equals_the_cpu() -> None:
     check_equal("cpu", "fp32", 1e-5)
 
 
@@ -80,7 +80,7 @@ def test_half_precision_stays_near_and_its_state_whole() -> None:
 
 @on_cuda
 @pytest.mark.parametrize(("precision", "bound"), [("fp32", 1e-4), ("tf32", 2e-2), ("bf16", 0.1)])
-def test_graphs_equal_the_processor(precision: Precision, bound: float) -> None:
+def test_graphs_equal_the_cpu(precision: Precision, bound: float) -> None:
     check_equal("cuda", precision, bound)
 
 

@@ -1,4 +1,4 @@
-"""Which device is found for what is asked, and what is said where it cannot be had."""
+"""The device found for a request, and the error if it is not available."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.models.network.test_msimamba import SMALL, make
 
 
 @without_cuda
-def test_without_cuda_auto_is_the_processor() -> None:
+def test_without_cuda_auto_is_the_cpu() -> None:
     assert find_device("auto") == find_device("cpu") == Device("cpu", "fp32")
     assert isinstance(Device().make_stepper(make(SMALL, torch.float32)), CPUStepper)
 
 
 @without_cuda
-def test_without_cuda_what_needs_it_is_refused() -> None:
+def test_without_cuda_requests_for_it_are_refused() -> None:
     with pytest.raises(
         DeviceError, match=r"Expected a CUDA device, but found .*PyTorch.*\. Use --device cpu"
     ):
@@ -32,21 +32,21 @@ def test_without_cuda_what_needs_it_is_refused() -> None:
         find_device("auto", "tf32")
 
 
-def test_the_processor_knows_one_precision() -> None:
+def test_the_cpu_has_one_precision() -> None:
     with pytest.raises(
         DeviceError, match="--precision bf16, but found the CPU, which computes in fp32"
     ):
         find_device("cpu", "bf16")
 
 
-def test_where_cuda_works_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_is_used_if_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "find_cuda_problem", lambda: None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
     assert find_device("auto", "tf32") == Device("cuda", "tf32", required=False)
     assert find_device("cuda") == Device("cuda", "fp32", required=True)
 
 
-def test_an_old_card_knows_no_other_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_card_has_fp32_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "find_cuda_problem", lambda: None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old")
@@ -56,7 +56,7 @@ def test_an_old_card_knows_no_other_precision(monkeypatch: pytest.MonkeyPatch) -
 
 
 @without_cuda
-def test_a_device_that_fails_gives_way_unless_it_is_required(
+def test_the_cpu_replaces_a_failing_device_unless_it_is_required(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     network = make(SMALL, torch.float32)
@@ -68,7 +68,7 @@ def test_a_device_that_fails_gives_way_unless_it_is_required(
         Device("cuda", required=True).make_stepper(network)
 
 
-def test_a_stepper_has_stepped_and_left_nothing_behind() -> None:
+def test_the_first_step_leaves_no_state() -> None:
     stepper = try_cuda_stepper(make(SMALL, torch.float32), Device("cpu"))
     row = stepper.pool.open()
     assert row == EMPTY_ROW + 1

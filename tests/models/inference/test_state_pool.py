@@ -61,7 +61,7 @@ def test_a_reset_forgets_one_row() -> None:
 
 
 def test_a_step_touches_its_rows_alone() -> None:
-    """Rows in any order, gates of 0 over what is no number; full blocks and single hops."""
+    """Rows in any order, gates of 0 over NaN, full batches and single hops."""
     network = make(SMALL, torch.float32)
     stepper = CPUStepper(network)
     rows = [stepper.pool.open() for _ in range(MAX_BATCH + 3)]

@@ -40,7 +40,7 @@ def test_what_is_learnt_from_has_mean_0_and_deviation_1() -> None:
     assert power.std(0) == pytest.approx(torch.ones(4, 12).numpy(), abs=1e-4)
 
 
-def test_twice_the_power_of_one_band_is_told_in_that_band_alone() -> None:
+def test_twice_the_power_of_one_band_changes_that_band_alone() -> None:
     embedding = SpectralEmbedding(CONFIG)
     t = torch.arange(128) / 128
     noise = 0.05 * windows(1)

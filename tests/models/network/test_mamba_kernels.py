@@ -187,7 +187,7 @@ def test_sequences_that_start_empty_and_last_can_be_scanned() -> None:
     assert not can_scan(torch.full((2, 3), 1e-5), empty)
 
 
-def test_a_processor_never_asks_for_kernels() -> None:
+def test_a_cpu_never_loads_kernels() -> None:
     loaded = load_kernels.cache_info().misses
     assert find_kernels(torch.zeros(1, 2, 3)) is None
     assert describe_scan(torch.device("cpu")).endswith("mamba-ssm needs CUDA and this is cpu")
@@ -250,7 +250,7 @@ for folder in sys.argv[1:]:
 """
 
 
-def test_an_install_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_install_is_described_in_one_line(tmp_path: Path) -> None:
     """Missing, broken, too old and sound ones, in a process of their own."""
     folders = []
     for i, install in enumerate(INSTALLS):
@@ -285,7 +285,7 @@ def near(found: Tensor, expected: Tensor) -> None:
 
 @on_cuda
 @pytest.mark.usefixtures("exact")
-def test_a_stream_on_cuda_equals_one_on_the_processor() -> None:
+def test_a_stream_on_cuda_equals_one_on_the_cpu() -> None:
     """With mamba-ssm where it is installed, else in PyTorch."""
     network = make(REFERENCE, torch.float32)
     x, r = eeg(6, 8, 4, 128, dtype=torch.float32), torch.rand(6, 8)
@@ -301,7 +301,7 @@ def test_a_stream_on_cuda_equals_one_on_the_processor() -> None:
 
 @on_cuda
 @pytest.mark.usefixtures("exact")
-def test_training_on_cuda_equals_the_processors() -> None:
+def test_training_on_cuda_equals_the_cpu() -> None:
     with_kernels()
     network = make(replace(REFERENCE, dropout=0.0), torch.float32).requires_grad_(True)
     x, r = eeg(5, 6, 4, 128, dtype=torch.float32), gates().float()

@@ -47,7 +47,7 @@ def test_its_gradient_is_that_of_differences(n_hops: int, n_tokens: int, seed: i
     assert torch.autograd.gradcheck(run, learnt)
 
 
-def test_a_gate_of_0_forgets_what_is_no_number() -> None:
+def test_a_gate_of_0_removes_nan() -> None:
     decay, entering, r, h = inputs(3, 2, 1)
     r[1:] = 0.0
     h[:] = torch.nan

@@ -103,7 +103,7 @@ def test_steps_equal_the_scan_for_any_gates(d_conv: int, channels: int, learning
 
 
 @pytest.mark.parametrize("learning", [False, True])
-def test_a_zero_gate_ends_what_is_no_number_in_one_stream(learning: bool) -> None:
+def test_a_zero_gate_removes_nan_in_one_stream(learning: bool) -> None:
     ssm = make()
     u = torch.randn(2, 6 * CHANNELS, D_MODEL, dtype=torch.float64)
     r = torch.ones(2, 6, dtype=torch.float64)

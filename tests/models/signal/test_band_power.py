@@ -119,7 +119,7 @@ def test_a_short_gap_is_bridged_and_a_long_one_leaves_nothing_for_two_seconds() 
     ]
 
 
-def test_another_epoch_starts_anew() -> None:
+def test_a_new_epoch_starts_empty() -> None:
     values = np.random.default_rng(4).normal(size=(640, 4))
     chunks = list(cut(values, [100, 300]))
     told = follow([replace(chunk, epoch=epoch) for epoch in range(3) for chunk in chunks])

@@ -86,7 +86,7 @@ def test_what_a_headset_amplifies_is_taken_out() -> None:
     assert seen[0] == pytest.approx(seen[1], rel=1e-3, abs=1e-3)
 
 
-def test_the_model_abstains_meanwhile_and_begins_anew_after_it() -> None:
+def test_the_model_abstains_while_measuring_and_restarts_after_it() -> None:
     aligner = BaselineAligner(SIGNAL)
     aligner.start(3 * SECONDS)
     taken = [aligner.feed(hop(seed)) for seed in range(3)]
@@ -118,14 +118,14 @@ def test_poor_signal_is_in_no_baseline_and_says_why() -> None:
     assert one.seconds == 4 * SECONDS
 
 
-def test_poor_signal_puts_off_the_new_beginning() -> None:
+def test_poor_signal_postpones_the_restart() -> None:
     aligner = BaselineAligner(SIGNAL)
     aligner.set_baseline(Baseline(np.zeros((4, len(BAND_CENTRES))), 60.0))
     assert not aligner.feed(hop(5, status="poor")).restart
     assert aligner.feed(hop(6)).restart
 
 
-def test_one_that_is_broken_off_leaves_the_one_before() -> None:
+def test_a_cancelled_baseline_leaves_the_one_before() -> None:
     before, never = BaselineAligner(SIGNAL), BaselineAligner(SIGNAL)
     for each in (before, never):
         each.set_baseline(Baseline(np.ones((4, len(BAND_CENTRES))), 60.0))

@@ -131,7 +131,7 @@ def test_a_very_slow_source_is_judged_all_the_same() -> None:
     assert [each.index for each in told] == list(range(63, 100, 8))
 
 
-def test_a_reason_is_told_below_a_score_only() -> None:
+def test_a_reason_is_reported_below_a_score_only() -> None:
     for amplitude in np.geomspace(10, 400, 30):
         told = newest(CALM + sine(float(amplitude), 50))
         assert (told.reason is None) == (told.score >= REASON_BELOW)
@@ -144,14 +144,14 @@ def test_updates_come_four_times_a_second_of_signal() -> None:
     assert list(told[0].channels) == list(CH_NAMES)
 
 
-def test_a_fault_is_told_within_half_a_second_and_forgotten_after_two() -> None:
+def test_a_fault_is_reported_within_half_a_second_and_gone_after_two() -> None:
     values = Synthesis("calm", seed=2).next(256 * 10).copy()
     values[1280:1536, 2] = 0.0
     told = {q.index: q.channels["AF8"].reason for q in measure(values, MUSE)}
     assert [told[1279 + 64 * k] for k in range(14)] == [None] + 11 * ["flat"] + 2 * [None]
 
 
-def test_nothing_is_told_of_two_seconds_with_a_long_gap() -> None:
+def test_two_seconds_with_a_long_gap_have_no_quality() -> None:
     values = Synthesis("calm", seed=3, mains=0).next(2560).astype(np.float32)
     for lost, expected in ((25, list(range(511, 2560, 64))), (26, None)):
         told = follow([c for c in cut(values, [1000, 1000 + lost]) if c.first != 1000])
@@ -160,7 +160,7 @@ def test_nothing_is_told_of_two_seconds_with_a_long_gap() -> None:
         assert all(c.reason is None for each in told for c in each.channels.values())
 
 
-def test_another_epoch_starts_anew() -> None:
+def test_a_new_epoch_starts_empty() -> None:
     faulty = Synthesis("poor", seed=4).next(640).astype(np.float32)
     chunks = list(cut(faulty, [100, 300]))
     told = follow([replace(chunk, epoch=epoch) for epoch in range(3) for chunk in chunks])
@@ -177,7 +177,7 @@ def test_a_channel_without_values_is_flat_and_silences_no_other() -> None:
 
 
 def shares(told: list[Quality], channel: str) -> Counter[str | None]:
-    """How often each reason was told of a channel, in per cent."""
+    """Percentage of windows with each reason, for one channel."""
     counted = Counter(each.channels[channel].reason for each in told)
     return Counter({reason: round(100 * n / len(told)) for reason, n in counted.items()})
 
@@ -207,7 +207,7 @@ def test_the_simulators_faults_are_found_and_no_others(seed: int, mains: float) 
     assert false < 0.03 * good  # muscle bursts, which are none of its faults
 
 
-def test_the_simulators_muscle_and_pops_are_told() -> None:
+def test_the_simulators_muscle_and_pops_are_reported() -> None:
     told = measure(Synthesis("artefacts", 0).next(256 * 120), MUSE)
     counted = sum((Counter(c.reason for c in q.channels.values()) for q in told), Counter())
     assert set(counted) <= {None, "muscle", "drift", "no contact"}

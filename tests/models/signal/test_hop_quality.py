@@ -1,4 +1,4 @@
-"""What is poor signal and what is not, made up and on real recordings."""
+"""Poor and good signal, synthetic and from real recordings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def eeg(seed: int = 0, rms: float = 10.0) -> NDArray[np.float64]:
 
 
 def fault(x: NDArray[np.float64], info: StreamInfo) -> str | None:
-    """What is said of x beside a good channel, of which nothing may be said."""
+    """The fault of x, next to a good channel without any."""
     good = eeg(99)
     (faults,) = name_faults([np.stack([x, good], axis=1)], QualityLimits.of(info))
     assert faults[1] is None
@@ -103,7 +103,7 @@ def test_a_channel_that_holds_its_value_is_stuck() -> None:
     assert fault(packet_lost(eeg(), 3), MUSE) == "stuck"
 
 
-def test_faults_are_told_by_channel() -> None:
+def test_faults_are_reported_by_channel() -> None:
     assert describe_faults(["TP9", "AF7", "AF8"], ["flat", None, "railed"]) == (
         "TP9: flat; AF8: railed"
     )

@@ -199,7 +199,7 @@ def test_a_hop_mostly_lost_is_poor(lost: int, reason: str | None) -> None:
     assert (hop.status, hop.reason) == ("poor_signal" if reason else "ok", reason)
 
 
-def test_a_new_epoch_starts_anew() -> None:
+def test_a_new_epoch_starts_empty() -> None:
     track = Track.noise(2000)
     track.epoch[1000:] = 1
     track.index[1000:] -= 1000
@@ -222,7 +222,7 @@ def test_going_back_within_an_epoch_is_refused_and_changes_nothing() -> None:
 
 
 def cut_hops(after: int, before: int) -> list[int]:
-    """Which hops are due with samples of this range, at 256 Hz."""
+    """Hops that are due with samples of this range, at 256 Hz."""
     path = Preprocessor(CONFIG, 256.0)
     return [hop for hop in range(before) if after <= path.last_sample(hop) < before]
 
@@ -247,7 +247,7 @@ def test_a_poor_hop_is_held_and_says_which_channel_and_why() -> None:
     assert not hops[13].restart
 
 
-def test_poor_channels_are_told_together() -> None:
+def test_poor_channels_are_reported_together() -> None:
     track = flat(Track.noise(2000), 12, 1)
     begin = Preprocessor(CONFIG, 256.0).last_sample(11) + 1
     track.data[begin : begin + 64, ROWS[0]] = np.clip(
@@ -268,7 +268,7 @@ def test_the_window_moves_on_while_the_signal_is_poor() -> None:
 
 
 @pytest.mark.parametrize(("poor", "restarts"), [(1, False), (7, False), (8, True), (20, True)])
-def test_two_seconds_of_poor_signal_start_the_state_anew(poor: int, restarts: bool) -> None:
+def test_two_seconds_of_poor_signal_reset_the_state(poor: int, restarts: bool) -> None:
     hops = flat(Track.noise(3000), 12, poor).hops()
     assert hops[12 + poor].status == "ok"
     assert hops[12 + poor].restart is restarts

@@ -120,7 +120,7 @@ def test_a_named_channel_is_not_taken_for_another_electrode() -> None:
         ((), "TP9, AF7, AF8, TP10"),
     ],
 )
-def test_what_cannot_be_met_is_said_in_one_line(ch_names: tuple[str, ...], unmet: str) -> None:
+def test_missing_channels_are_reported_in_one_line(ch_names: tuple[str, ...], unmet: str) -> None:
     with pytest.raises(MontageError) as caught:
         match_montage(MUSE, ch_names)
     text = str(caught.value)

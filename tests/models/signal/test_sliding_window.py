@@ -77,7 +77,7 @@ def test_chunks_never_matter(
 
 
 def holds(column: Samples) -> bool:
-    """Whether no more than 0.1 s in a row are missing."""
+    """True if at most 0.1 s in a row are missing."""
     known = np.flatnonzero(~np.isnan(column))
     return int((np.diff([-1, *known, len(column)]) - 1).max()) <= LONGEST
 
@@ -116,7 +116,7 @@ def test_what_a_quarter_lost_is_counted_in_its_time() -> None:
     assert newest.timestamp == pytest.approx(639 / 256)
 
 
-def test_an_epoch_begins_anew_and_leaves_an_unfinished_quarter_untold() -> None:
+def test_a_new_epoch_drops_an_unfinished_quarter() -> None:
     chunks = cut(NOISE[:700], np.ones(700, np.bool_), [100])
     told = follow([replace(chunk, epoch=epoch) for epoch in range(2) for chunk in chunks])
     assert [facts(each) for each in told[:10]] == [facts(each) for each in told[10:]]

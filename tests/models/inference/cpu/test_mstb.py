@@ -63,7 +63,7 @@ def test_what_is_left_out_is_below_the_rounding(dtype: torch.dtype) -> None:
         close(maps.apply(x.numpy()), readable(x))
 
 
-def test_what_is_no_number_stays_so() -> None:
+def test_nan_stays_nan() -> None:
     readable = block(replace(SMALL, n_times=128))
     x = tones(128, 4, 2, 4)
     x[1, 0, 0] = math.nan

@@ -1,4 +1,4 @@
-"""The processor's form equals the reference, whatever the window, and leaves batch mates alone."""
+"""The CPU form equals the readable network for any window, independently of the rest of a batch."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_batch_mates_never_matter(order: list[int], cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("batch", [*range(1, 10), 31, 32, 64])
 def test_batches_of_each_size(batch: int) -> None:
-    """Windows of all sorts, one of each patch size more; of a mate that is no number none knows."""
+    """All kinds of windows and patch sizes; NaN in one window has no effect on others."""
     network = make(replace(SMALL, n_times=128), torch.float32)
     form = CPUNetwork(network)
     sorts = [sinusoids(128).float(), odd(128), eeg(64, 4, 128, dtype=torch.float32)]
@@ -154,7 +154,7 @@ def test_batches_of_each_size(batch: int) -> None:
 
 
 def test_what_was_stepped_before_leaves_nothing_behind() -> None:
-    """Batches of all sizes share memory, whatever was in it: here what is no number."""
+    """Batches of all sizes share memory, whatever it contained before: here NaN."""
     network = make(dtype=torch.float32)
     form, fresh = CPUNetwork(network), network.initial_states(64)
     for batch in (3, 64, 1, 40, 2):
