@@ -3,13 +3,13 @@ import './styles/forms.css';
 import 'uplot/dist/uPlot.min.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { listSessions, logIn, logOut } from './requests/login';
+import { AnimationLoop } from './plots/animation_loop';
+import { catalogApi } from './requests/catalog';
+import { logIn, logOut } from './requests/login';
+import { recordingApi } from './requests/recordings';
+import { replayApi } from './requests/replay';
+import { listSessions, sessionApi } from './requests/sessions';
 import { Dashboard } from './state/dashboard.svelte';
-import { Frames } from './plots/animation_loop';
-import { recordings } from './requests/recordings';
-import { offers } from './requests/catalog';
-import { replays } from './requests/replay';
-import { steering } from './requests/sessions';
 
 const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const dashboard = new Dashboard({
@@ -18,10 +18,10 @@ const dashboard = new Dashboard({
   logIn,
   logOut,
 });
-const frames = new Frames();
-frames.add(() => dashboard.publish());
-frames.start();
+const animation = new AnimationLoop();
+animation.add(() => dashboard.publish());
+animation.start();
 mount(App, {
   target: document.getElementById('page')!,
-  props: { dashboard, frames, replays, recordings, offers, steering },
+  props: { dashboard, animation, replayApi, recordingApi, catalogApi, sessionApi },
 });

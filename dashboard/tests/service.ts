@@ -8,8 +8,9 @@ import {
   type ServerMessage,
   SUBPROTOCOL,
 } from '../src/connection/protocol';
+import type { Recording } from '../src/requests/recordings';
 
-/** The bytes in a buffer of their own, as a browser hands them over. */
+/** The bytes in a buffer of their own, as the browser passes them. */
 export function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
 }
@@ -17,9 +18,9 @@ export function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
 export const openSocket: OpenSocket = (url, protocol) =>
   new WebSocket(url, protocol) as unknown as Socket;
 
-/** One end of a real WebSocket that says what a test lets it say, and keeps what it hears. */
+/** Real WebSocket server that sends what a test wants, and keeps what it receives. */
 export class ScriptedService {
-  readonly heard: ClientMessage[] = [];
+  readonly received: ClientMessage[] = [];
   connections = 0;
   private readonly decoder = new Decoder();
   private socket: WebSocket | null = null;
@@ -29,7 +30,7 @@ export class ScriptedService {
       this.connections += 1;
       this.socket = socket;
       socket.on('message', (frame: Buffer) =>
-        this.heard.push(this.decoder.decode(frame) as ClientMessage),
+        this.received.push(this.decoder.decode(frame) as ClientMessage),
       );
     });
   }
@@ -61,23 +62,23 @@ export class ScriptedService {
     this.send({ type: 'hello', protocol, server: 'test', clock, scope: 'control', login: true });
   }
 
-  /** Hello as a stranger hears it. */
-  ask(): void {
+  /** Hello before a login. */
+  requireLogin(): void {
     this.send({ type: 'hello', protocol: 'mimamba.v1', server: 'test', clock: null, scope: null });
   }
 
-  /** The connection is closed with this code. */
+  /** Close the connection with this code. */
   close(code: number, reason: string): void {
     this.socket?.close(code, reason);
   }
 
-  /** The connection ends without a farewell. */
+  /** End the connection without a close frame. */
   cut(): void {
     this.socket?.terminate();
   }
 
   subscriptions(): (ClientMessage & { type: 'subscribe' })[] {
-    return this.heard.filter((message) => message.type === 'subscribe');
+    return this.received.filter((message) => message.type === 'subscribe');
   }
 
   async stop(): Promise<void> {
@@ -121,7 +122,7 @@ export const subscribed = (session: string, epoch: string, next = {}): ServerMes
   next,
 });
 
-/** `count` samples of zeros. */
+/** Signal message with `count` samples of zeros. */
 export const signal = (
   session: string,
   seq: number,
@@ -159,4 +160,11 @@ export const prediction = (
   reason: high === null ? 'AF7 is flat.' : null,
   outputs: high === null ? null : { valence: { low: 1 - high, high } },
   timing: { received: timestamp, stepped: timestamp, published: timestamp },
+});
+
+export const recording = (change: Partial<Recording>): Recording => ({
+  ...{ name: 'day1', state: 'finished', reason: null, session: 'a', source: 'Muse 2' },
+  ...{ person: 'p7', notes: null, model: 'demo', started: '2026-01-02T10:00:00+00:00' },
+  ...{ ended: '2026-01-02T10:01:05+00:00', seconds: null, bytes: 7000 },
+  ...change,
 });

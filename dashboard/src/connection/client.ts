@@ -14,8 +14,8 @@ import {
 } from './protocol';
 
 /**
- * `until` is a page time, seconds; `why` says what ended the last connection. `locked` lasts until
- * somebody logs in.
+ * State of the connection to the service. `until`: page time of the next attempt, seconds. `why`:
+ * reason for the end of the last connection. `locked` lasts until a login.
  */
 export type Connection =
   | { phase: 'connecting' }
@@ -23,7 +23,7 @@ export type Connection =
   | { phase: 'waiting'; until: number; why: string }
   | { phase: 'locked'; why: string };
 
-/** What a WebSocket has to offer; the browser's and that of `ws` both do. */
+/** The part of a WebSocket that is used: the browser's and the one of `ws` both have it. */
 export type Socket = Pick<
   WebSocket,
   'binaryType' | 'close' | 'send' | 'onmessage' | 'onclose' | 'onerror'
@@ -35,39 +35,40 @@ export interface Listener {
   connection(connection: Connection): void;
 }
 
-/** Where the page is in one session's logs. */
+/** Last entries read from one session's logs. */
 interface Position {
   epoch: string;
   seq: Partial<Record<Topic, number>>;
   next: Partial<Record<Topic, number>>;
-  /** Topics that were asked for in this epoch. */
-  asked: Set<Topic>;
+  /** Topics subscribed to in this epoch. */
+  requested: Set<Topic>;
 }
 
-/** The close code with which the service asks for a token. */
-const TOKEN_WANTED = 4401;
+/** Close code of the service for a missing or expired login. */
+const LOGIN_REQUIRED = 4401;
 const FIRST_DELAY = 0.5;
 const LONGEST_DELAY = 10;
-/** Heartbeats come once a second; four missed ones mean that nobody is there. */
+/** Seconds without a message after which the connection counts as lost: four missed heartbeats. */
 const SILENCE = 4.5;
 const PING_EVERY = 2;
 
 const openSocket: OpenSocket = (url, protocol) => new WebSocket(url, protocol);
 
 /**
- * One connection to the service, kept up: it reconnects with growing delays and goes on after the
- * last entry of each topic.
+ * WebSocket client that reconnects with growing delays and resumes after the last entry of each
+ * topic.
  */
 export class StreamClient {
   private socket: Socket | null = null;
   private attempts = 0;
-  private greeted = false;
-  /** Whether the service has ever let this page in. */
-  private known = false;
+  /** True after the service's hello. */
+  private ready = false;
+  /** True once this page has been logged in. */
+  private wasLoggedIn = false;
   private lastFrame = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
-  private pulse: ReturnType<typeof setInterval> | undefined;
-  private readonly wanted = new Map<string, Topic[]>();
+  private pingTimer: ReturnType<typeof setInterval> | undefined;
+  private readonly followed = new Map<string, Topic[]>();
   private readonly positions = new Map<string, Position>();
 
   constructor(
@@ -78,17 +79,17 @@ export class StreamClient {
   ) {}
 
   start(): void {
-    this.pulse = setInterval(() => this.beat(), PING_EVERY * 1000);
+    this.pingTimer = setInterval(() => this.ping(), PING_EVERY * 1000);
     this.connect();
   }
 
   stop(): void {
-    clearInterval(this.pulse);
+    clearInterval(this.pingTimer);
     clearTimeout(this.retry);
     this.drop();
   }
 
-  /** Try again at once: somebody has logged in. */
+  /** Reconnect at once, after a login. */
   unlock(): void {
     clearTimeout(this.retry);
     this.drop();
@@ -96,27 +97,27 @@ export class StreamClient {
     this.connect();
   }
 
-  /** Try no more until somebody logs in. */
-  lock(why = this.known ? 'the login has ended' : ''): void {
+  /** Stop reconnecting until a login. */
+  lock(why = this.wasLoggedIn ? 'your login has ended' : ''): void {
     clearTimeout(this.retry);
     this.drop();
     this.listener.connection({ phase: 'locked', why });
   }
 
-  /** Follow these topics of a session and no others; none at all where the list is empty. */
+  /** Subscribe to these topics of a session, and unsubscribe from all others. */
   follow(session: string, topics: Topic[]): void {
-    const before = this.wanted.get(session) ?? [];
-    const left = before.filter((topic) => !topics.includes(topic));
-    if (topics.length) this.wanted.set(session, topics);
-    else this.wanted.delete(session);
-    if (!this.greeted) return;
-    if (left.length) this.send({ type: 'unsubscribe', session, topics: left });
+    const before = this.followed.get(session) ?? [];
+    const dropped = before.filter((topic) => !topics.includes(topic));
+    if (topics.length) this.followed.set(session, topics);
+    else this.followed.delete(session);
+    if (!this.ready) return;
+    if (dropped.length) this.send({ type: 'unsubscribe', session, topics: dropped });
     if (topics.some((topic) => !before.includes(topic))) this.subscribe(session, topics);
   }
 
-  /** A session is gone for good. */
+  /** Forget a session that was closed. */
   forget(session: string): void {
-    this.wanted.delete(session);
+    this.followed.delete(session);
     this.positions.delete(session);
   }
 
@@ -127,8 +128,8 @@ export class StreamClient {
     this.socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.onmessage = (event: MessageEvent) => this.receive(event.data);
-    socket.onclose = (event: CloseEvent) => this.closed(event.code, event.reason);
-    socket.onerror = () => undefined; // onclose follows and says more
+    socket.onclose = (event: CloseEvent) => this.onClose(event.code, event.reason);
+    socket.onerror = () => undefined; // onclose follows with the reason
   }
 
   private receive(frame: unknown): void {
@@ -137,32 +138,34 @@ export class StreamClient {
     try {
       message = decodeFrame(frame);
     } catch (error) {
-      this.lose(String(error));
+      this.reconnectLater(String(error));
       return;
     }
     if (message === null) return;
-    if (message.type === 'hello' && !this.greet(message)) return;
-    if (message.type === 'subscribed') this.place(message);
-    else if ('seq' in message && !this.advance(message)) return;
+    if (message.type === 'hello' && !this.onHello(message)) return;
+    if (message.type === 'subscribed') this.onSubscribed(message);
+    else if ('seq' in message && !this.isNew(message)) return;
     this.listener.message(message);
   }
 
-  /** Whether the service talks to us. */
-  private greet({ protocol, scope }: Hello): boolean {
+  /** Subscribe after the hello; false if the protocol differs or a login is required. */
+  private onHello({ protocol, scope }: Hello): boolean {
     if (protocol !== PROTOCOL) {
-      this.lose(`the service speaks ${protocol}, this page ${PROTOCOL}: reload the page`);
+      this.reconnectLater(
+        `the service uses protocol ${protocol}, this page ${PROTOCOL}. Reload the page`,
+      );
       return false;
     }
     if (scope === null) {
       this.lock();
       return false;
     }
-    this.known = true;
-    this.greeted = true;
+    this.wasLoggedIn = true;
+    this.ready = true;
     this.attempts = 0;
     this.listener.connection({ phase: 'connected' });
     this.send({ type: 'ping', t: pageTime() });
-    for (const [session, topics] of this.wanted) this.subscribe(session, topics);
+    for (const [session, topics] of this.followed) this.subscribe(session, topics);
     return true;
   }
 
@@ -176,47 +179,48 @@ export class StreamClient {
     });
   }
 
-  /** After the last entry of each topic; the whole of the logs where a topic is new to the page. */
+  /** Position after the last entry of each topic; the logs' start if a topic is new. */
   private since(session: string, topics: Topic[]): Since {
     const position = this.positions.get(session);
-    if (!position || !topics.every((topic) => position.asked.has(topic)))
+    if (!position || !topics.every((topic) => position.requested.has(topic)))
       return { epoch: '', seq: {} };
     const seq: Since['seq'] = {};
     for (const topic of topics) seq[topic] = position.seq[topic] ?? (position.next[topic] ?? 0) - 1;
     return { epoch: position.epoch, seq };
   }
 
-  private place(message: Subscribed): void {
+  private onSubscribed(message: Subscribed): void {
     const { session, epoch, next } = message;
     let position = this.positions.get(session);
     if (position?.epoch !== epoch) {
-      position = { epoch, seq: {}, next, asked: new Set() };
+      position = { epoch, seq: {}, next, requested: new Set() };
       this.positions.set(session, position);
     }
     position.next = next;
-    for (const topic of this.wanted.get(session) ?? []) position.asked.add(topic);
+    for (const topic of this.followed.get(session) ?? []) position.requested.add(topic);
   }
 
-  /** Whether the entry is new to the page. */
-  private advance(message: TopicMessage): boolean {
+  /** Record the entry's position; false if it was received before. */
+  private isNew(message: TopicMessage): boolean {
     const position = this.positions.get(message.session);
     if (!position || message.seq <= (position.seq[message.type] ?? -1)) return false;
     position.seq[message.type] = message.seq;
     return true;
   }
 
-  private beat(): void {
+  private ping(): void {
     if (!this.socket) return;
-    if (pageTime() - this.lastFrame > SILENCE) this.lose('the service fell silent');
-    else if (this.greeted) this.send({ type: 'ping', t: pageTime() });
+    if (pageTime() - this.lastFrame > SILENCE)
+      this.reconnectLater('the service stopped responding');
+    else if (this.ready) this.send({ type: 'ping', t: pageTime() });
   }
 
-  private closed(code: number, reason: string): void {
-    if (code === TOKEN_WANTED) this.lock(reason);
-    else this.lose(reason || closeReason(code));
+  private onClose(code: number, reason: string): void {
+    if (code === LOGIN_REQUIRED) this.lock(reason);
+    else this.reconnectLater(reason || closeReason(code));
   }
 
-  private lose(why: string): void {
+  private reconnectLater(why: string): void {
     this.drop();
     const delay = Math.min(LONGEST_DELAY, this.firstDelay * 2 ** this.attempts++);
     this.listener.connection({ phase: 'waiting', until: pageTime() + delay, why });
@@ -227,7 +231,7 @@ export class StreamClient {
   private drop(): void {
     const socket = this.socket;
     this.socket = null;
-    this.greeted = false;
+    this.ready = false;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close();

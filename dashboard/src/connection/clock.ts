@@ -1,41 +1,41 @@
 import type { Clock } from './protocol';
 
-/** Seconds on the page's own clock, which never steps. */
+/** The page's monotonic clock, seconds. */
 export const pageTime = (): number => performance.now() / 1000;
 
 /**
- * The service's LSL clock as seen from the page.
+ * Offset between the page's clock and the service's LSL clock.
  *
- * Each answered ping bounds the offset by its round trip (as in NTP); the shortest of the last few
- * counts. Until the first answer, a message's arrival stands for its sending.
+ * A ping bounds the offset by its round trip, as in NTP; the shortest of the last eight is used.
+ * Before the first pong, the clock of the first message is used as if it took no time.
  */
 export class ServiceClock {
-  private static readonly KEPT = 8;
-  private answers: { roundTrip: number; offset: number }[] = [];
-  private heard: number | null = null;
+  private static readonly MAX_PINGS = 8;
+  private pings: { roundTrip: number; offset: number }[] = [];
+  private firstOffset: number | null = null;
 
-  /** A clock that came unasked, in hello or a heartbeat. */
-  hear(clock: Clock, arrival: number): void {
-    this.heard ??= clock.lsl - arrival;
+  /** Use the clock in a hello or a heartbeat. */
+  addMessage(clock: Clock, arrival: number): void {
+    this.firstOffset ??= clock.lsl - arrival;
   }
 
-  /** The answer to a ping that was sent at page time `sent`. */
-  answer(sent: number, clock: Clock, arrival: number): void {
+  /** Use the answer to a ping that was sent at page time `sent`. */
+  addPong(sent: number, clock: Clock, arrival: number): void {
     const roundTrip = arrival - sent;
-    this.answers.push({ roundTrip, offset: clock.lsl - (sent + roundTrip / 2) });
-    if (this.answers.length > ServiceClock.KEPT) this.answers.shift();
+    this.pings.push({ roundTrip, offset: clock.lsl - (sent + roundTrip / 2) });
+    if (this.pings.length > ServiceClock.MAX_PINGS) this.pings.shift();
   }
 
-  /** A new connection may lead to a restarted service with another clock. */
+  /** Forget the offset: a new connection may lead to a restarted service with another clock. */
   reset(): void {
-    this.answers = [];
-    this.heard = null;
+    this.pings = [];
+    this.firstOffset = null;
   }
 
-  /** The LSL clock's time at a page time; null while nothing is known. */
+  /** LSL time at a page time, seconds; null while unknown. */
   at(page: number): number | null {
-    if (this.answers.length === 0) return this.heard === null ? null : page + this.heard;
-    const best = this.answers.reduce((a, b) => (b.roundTrip < a.roundTrip ? b : a));
+    if (this.pings.length === 0) return this.firstOffset === null ? null : page + this.firstOffset;
+    const best = this.pings.reduce((a, b) => (b.roundTrip < a.roundTrip ? b : a));
     return page + best.offset;
   }
 }

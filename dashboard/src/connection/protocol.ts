@@ -1,7 +1,7 @@
 /**
- * Wire protocol v1 as in service/protocol/messages.py, from the page's side.
+ * Wire protocol v1: message types and msgpack frames.
  *
- * Frames are msgpack. Unknown fields and unknown messages are ignored.
+ * Field names are those of service/protocol/. Unknown fields and messages are ignored.
  */
 import { Decoder, encode } from '@msgpack/msgpack';
 
@@ -12,7 +12,7 @@ export type Topic = 'prediction' | 'quality' | 'bands' | 'signal' | 'marker' | '
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
-/** The last `seq` that the page has of each topic; an unknown epoch means from the oldest entry. */
+/** Last `seq` received of each topic; with an unknown epoch the service starts at the oldest. */
 export interface Since {
   epoch: string;
   seq: Partial<Record<Topic, number>>;
@@ -24,7 +24,7 @@ export type ClientMessage =
   | { type: 'mark'; session: string; label: string; timestamp?: number; id?: string }
   | { type: 'ping'; t: number };
 
-/** The same instant on the LSL clock and in UNIX time, seconds. */
+/** One instant in LSL time and in UNIX time, seconds. */
 export interface Clock {
   lsl: number;
   unix: number;
@@ -63,11 +63,11 @@ export interface Hello {
   type: 'hello';
   protocol: string;
   server: string;
-  /** Null for a stranger. */
+  /** Null before a login. */
   clock: Clock | null;
-  /** What this page may do; null for a stranger, who must log in. */
+  /** Permission of this page; null before a login. */
   scope: 'view' | 'control' | null;
-  /** Whether it came by a login, which can be ended. */
+  /** True if the page is logged in by a cookie, so that it can log out. */
   login?: boolean;
 }
 
@@ -91,7 +91,7 @@ export interface SessionState {
   reason: string | null;
 }
 
-/** Entries `from` to `to`, both included, had left the log before they could be sent. */
+/** Entries `from` to `to` (both included) left the log before they could be sent. */
 export interface Skipped {
   type: 'skipped';
   session: string;
@@ -122,11 +122,11 @@ export interface Prediction {
 export interface ChannelQuality {
   /** From 0 (useless) to 1 (good). */
   score: number;
-  /** What lowers the score most, where it is under 0.7. */
+  /** Main reason for a score below 0.7. */
   reason: 'railed' | 'flat' | 'no contact' | 'mains hum' | 'muscle' | 'drift' | null;
 }
 
-/** Every channel's quality over the 2 s up to sample `index`. */
+/** Signal quality of each channel over the 2 s up to sample `index`. */
 export interface Quality {
   type: 'quality';
   session: string;
@@ -136,7 +136,7 @@ export interface Quality {
   channels: Record<string, ChannelQuality>;
 }
 
-/** Power in µV² of 1-4, 4-8, 8-13, 13-30 and 30-40 Hz; null where a gap leaves too little. */
+/** Power in µV² in 1-4, 4-8, 8-13, 13-30 and 30-40 Hz; null if a gap leaves too few samples. */
 export interface ChannelBands {
   delta: number | null;
   theta: number | null;
@@ -145,7 +145,7 @@ export interface ChannelBands {
   gamma: number | null;
 }
 
-/** Every channel's band power over the 2 s up to sample `index`. */
+/** Band power of each channel over the 2 s up to sample `index`. */
 export interface Bands {
   type: 'bands';
   session: string;
@@ -229,24 +229,24 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'link',
 ]);
 
-/** The service said what this page cannot read. */
+/** A frame that this page cannot read. */
 export class ProtocolError extends Error {
   override name = 'ProtocolError';
 }
 
 const decoder = new Decoder();
 
-/** One frame's message; null where its type is none that this page knows. */
+/** Decode one frame; null if the message type is unknown. Throws ProtocolError. */
 export function decodeFrame(frame: unknown): ServerMessage | null {
   if (!(frame instanceof ArrayBuffer)) throw new ProtocolError('expected a msgpack frame');
   let message: unknown;
   try {
     message = decoder.decode(new Uint8Array(frame));
   } catch (error) {
-    throw new ProtocolError(`a frame is not msgpack: ${String(error)}`);
+    throw new ProtocolError(`expected a msgpack frame: ${String(error)}`);
   }
   if (typeof message !== 'object' || message === null || !('type' in message))
-    throw new ProtocolError('a frame holds no message');
+    throw new ProtocolError('expected a message in the frame');
   return TYPES.has(String(message.type)) ? (message as ServerMessage) : null;
 }
 
@@ -254,13 +254,13 @@ export function encodeFrame(message: ClientMessage): Uint8Array<ArrayBuffer> {
   return encode(message);
 }
 
-/** Float32 values of raw bytes: a view where they lie aligned, else a copy. */
+/** Bytes as float32 values: a view if they are aligned, else a copy. */
 export function float32(bytes: Uint8Array): Float32Array {
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
 }
 
-/** Float64 values of raw bytes: a view where they lie aligned, else a copy. */
+/** Bytes as float64 values: a view if they are aligned, else a copy. */
 export function float64(bytes: Uint8Array): Float64Array {
   const aligned = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
   return new Float64Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 3);

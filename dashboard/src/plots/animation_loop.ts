@@ -1,8 +1,8 @@
-/** Called at most once per animation frame, `time` in milliseconds as the browser gives it. */
+/** Called once per animation frame; `time` in milliseconds, from the browser. */
 export type Frame = (time: number) => void;
 
-/** The page's one animation loop: all that is drawn is drawn from here. */
-export class Frames {
+/** The animation loop of the page. Everything is drawn from here. */
+export class AnimationLoop {
   private readonly listeners = new Set<Frame>();
   private request = 0;
 
@@ -18,7 +18,7 @@ export class Frames {
     cancelAnimationFrame(this.request);
   }
 
-  /** Returns how to leave again. */
+  /** Add a listener; returns a function that removes it. */
   add(listener: Frame): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -1,12 +1,12 @@
-import type { SampleRing } from '../signal/ring_buffer';
+import type { RingBuffer } from '../signal/ring_buffer';
 import { type Spread, chooseStep, spread } from './scale';
 
-/** The automatic scale is looked at once a second. */
+/** Interval between changes of the automatic scale. */
 const RESCALE_MS = 1000;
-/** From this many samples to a pixel on, only the least and greatest of each bin are drawn. */
-const CROWDED = 3;
+/** From this many samples per pixel, only the minimum and maximum of each bin are drawn. */
+const ENVELOPE_SAMPLES = 3;
 
-/** Where the lanes are on a canvas, device pixels. */
+/** Area of the lanes on a canvas, device pixels. */
 export interface Box {
   left: number;
   top: number;
@@ -14,27 +14,26 @@ export interface Box {
   height: number;
 }
 
-/** A line is drawn on it: a canvas's context, or a test. */
+/** The part of a canvas context that is used. */
 export type Pen = Pick<CanvasRenderingContext2D, 'moveTo' | 'lineTo'>;
 
 /**
- * A stretch of every channel, each in a lane of its own.
+ * A window of samples with one lane per channel, without each channel's mean.
  *
- * All arrays are allocated once; a frame only writes to them. Each channel's mean over the stretch
- * is taken off.
+ * All arrays are allocated once; a frame only writes to them.
  */
 export class Lanes {
-  /** Half a lane's height now, µV. */
+  /** Half a lane's height, µV. */
   step = 100;
-  /** Index of the stretch's first sample. */
+  /** Index of the window's first sample. */
   first = 0;
-  /** Heights from the first lane's upper edge, in lanes; NaN where there is no sample. */
+  /** Distances from the top of the first lane, in lanes; NaN for missing samples. */
   readonly heights: Float32Array[];
   private readonly raw: Float32Array;
   private readonly spreads: Spread[];
   private rescaled = -Infinity;
 
-  /** `length`: samples of the stretch. */
+  /** `length` of the window, samples. */
   constructor(
     nChannels: number,
     readonly length: number,
@@ -44,8 +43,8 @@ export class Lanes {
     this.raw = new Float32Array(length);
   }
 
-  /** Take the stretch that ends at index `end`; `step` is null for an automatic scale. */
-  fill(ring: SampleRing, end: number, step: number | null, time: number): void {
+  /** Load the window that ends at index `end`. `step`: scale in µV, or null for automatic. */
+  fill(ring: RingBuffer, end: number, step: number | null, time: number): void {
     this.first = end - this.length + 1;
     this.step = step ?? this.step;
     this.measure(ring, end);
@@ -56,20 +55,20 @@ export class Lanes {
     if (this.step !== before) this.measure(ring, end);
   }
 
-  /** Draw one channel's line, broken where samples are lost. */
+  /** Draw one channel's line, with breaks at lost samples. */
   trace(pen: Pen, channel: number, box: Box): void {
     const bin = Math.floor(this.length / box.width);
-    if (bin < CROWDED) this.line(pen, this.heights[channel]!, box);
+    if (bin < ENVELOPE_SAMPLES) this.line(pen, this.heights[channel]!, box);
     else this.envelope(pen, this.heights[channel]!, box, bin);
   }
 
-  /** Call `found` with each stretch of lost samples, as places from `from` up to but without `to`. */
-  gaps(ring: SampleRing, found: (from: number, to: number) => void): void {
+  /** Call `found` for each gap: positions in the window, from `from` up to, but not including, `to`. */
+  gaps(ring: RingBuffer, found: (from: number, to: number) => void): void {
     const lane = this.heights[0];
     if (!lane) return;
     const stop = Math.min(this.length, ring.newest - this.first + 1);
     let from = -1;
-    for (let i = Math.max(0, ring.kept - this.first); i <= stop; i++) {
+    for (let i = Math.max(0, ring.oldest - this.first); i <= stop; i++) {
       const lost = i < stop && Number.isNaN(lane[i]!);
       if (lost && from < 0) from = i;
       if (lost || from < 0) continue;
@@ -78,7 +77,7 @@ export class Lanes {
     }
   }
 
-  private measure(ring: SampleRing, end: number): void {
+  private measure(ring: RingBuffer, end: number): void {
     const unit = 0.5 / this.step;
     for (let c = 0; c < this.heights.length; c++) {
       ring.read(c, this.raw, end);
@@ -87,7 +86,7 @@ export class Lanes {
       const centre = c + 0.5;
       for (let i = 0; i < lane.length; i++) {
         const height = (this.raw[i]! - mean) * unit;
-        // What is off the scale runs along the lane's edge and leaves the other lanes alone.
+        // Values off the scale are clipped to the lane.
         lane[i] = centre - (height > 0.5 ? 0.5 : height < -0.5 ? -0.5 : height);
       }
     }
@@ -110,10 +109,10 @@ export class Lanes {
   }
 
   /**
-   * The least and the greatest of each `bin` samples, in the order in which they came.
+   * Draw the minimum and maximum of each bin, in time order.
    *
-   * Bins begin at multiples of `bin` in the source's own count, so that a peak is in the same bin
-   * in every frame and does not shimmer.
+   * Bins start at sample indices that are multiples of `bin`, so that a peak is in the same bin in
+   * every frame and does not shimmer.
    */
   private envelope(pen: Pen, lane: Float32Array, box: Box, bin: number): void {
     const right = box.width / this.length;

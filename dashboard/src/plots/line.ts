@@ -1,6 +1,6 @@
 import type uPlot from 'uplot';
 
-/** A line that breaks at NaN, which uPlot's own builders don't know: they want nulls, thus no typed arrays. */
+/** Line that breaks at NaN. uPlot's own builders need null, which typed arrays cannot hold. */
 export const brokenLine: uPlot.Series.PathBuilder = (u, series, from, to) => {
   const xs = u.data[0];
   const ys = u.data[series]!;
@@ -10,18 +10,18 @@ export const brokenLine: uPlot.Series.PathBuilder = (u, series, from, to) => {
   const xUnit = width / (x.max! - x.min!);
   const yUnit = height / (y.max! - y.min!);
   const stroke = new Path2D();
-  let down = false;
+  let drawing = false;
   for (let i = from; i <= to; i++) {
     const value = ys[i]!;
     if (Number.isNaN(value)) {
-      down = false;
+      drawing = false;
       continue;
     }
     const px = left + (xs[i]! - x.min!) * xUnit;
     const py = top + (y.max! - value) * yUnit;
-    if (down) stroke.lineTo(px, py);
+    if (drawing) stroke.lineTo(px, py);
     else stroke.moveTo(px, py);
-    down = true;
+    drawing = true;
   }
   return { stroke, fill: null, clip: null, flags: 0 };
 };

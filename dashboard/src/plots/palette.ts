@@ -1,4 +1,4 @@
-/** The page's colours for what is drawn on a canvas, which knows no CSS variables. */
+/** Colours of the page for canvases, which cannot use CSS variables. */
 export interface Palette {
   ink: string;
   soft: string;
@@ -23,11 +23,11 @@ function readPalette(): Palette {
   };
 }
 
-/** Calls with the colours now and whenever light turns to dark; returns how to stop. */
+/** Call `use` with the colours now and after each change between light and dark; returns a stop function. */
 export function watchPalette(use: (palette: Palette) => void): () => void {
   const query = dark();
-  const renew = (): void => use(readPalette());
-  renew();
-  query.addEventListener('change', renew);
-  return () => query.removeEventListener('change', renew);
+  const update = (): void => use(readPalette());
+  update();
+  query.addEventListener('change', update);
+  return () => query.removeEventListener('change', update);
 }

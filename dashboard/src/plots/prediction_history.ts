@@ -1,16 +1,16 @@
 import uPlot from 'uplot';
-import { HISTORY_SECONDS, type Past } from '../state/prediction_history';
+import { HISTORY_SECONDS, type OutputHistory } from '../state/prediction_history';
 import type { Palette } from './palette';
-import { type Times, probabilityOptions } from './probabilities';
+import { type TimeAxis, probabilityOptions } from './probabilities';
 
-const TIMES: Times = {
+const TIMES: TimeAxis = {
   range: [-HISTORY_SECONDS, 0],
   splits: [-120, -60, 0],
-  values: ['−2 min', '−1 min', 'newest'],
+  values: ['−2 min', '−1 min', 'now'],
 };
 
-/** One output's probabilities over the last two minutes, a line for each label in `labels`. */
-export class PastPlot {
+/** Plot of one output's probabilities over the last two minutes, one line per label. */
+export class PredictionHistoryPlot {
   private readonly plot: uPlot;
 
   constructor(holder: HTMLElement, labels: readonly string[], look: { palette: Palette }) {
@@ -18,7 +18,7 @@ export class PastPlot {
     this.plot = new uPlot(options, [[], ...labels.map(() => [])], holder);
   }
 
-  draw({ seconds, probabilities }: Past): void {
+  draw({ seconds, probabilities }: OutputHistory): void {
     this.plot.setData([seconds, ...probabilities], true);
   }
 

@@ -2,27 +2,27 @@ import type uPlot from 'uplot';
 import { FONT, brokenLine } from './line';
 import type { Palette } from './palette';
 
-/** One dash per line, so that lines differ by more than their colour; and as words show it. */
+/** Dash of each line, on the canvas and in text: colour alone would not be accessible. */
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
 const SIGNS = ['—', '- -', '···', '-·-'];
 
-/** Each line's name and how it is dashed. */
+/** "valence: high —, arousal: high - -". */
 export const legend = (names: readonly string[]): string =>
   names.map((name, i) => `${name} ${SIGNS[i % SIGNS.length]}`).join(', ');
 
-/** What the time axis holds, seconds, and what is written at it. */
-export interface Times {
+/** Time axis: range and ticks in seconds, and the ticks' labels. */
+export interface TimeAxis {
   range: [number, number];
   splits: number[];
   values: string[];
 }
 
-/** Lines of probabilities over time, from 0 to 100 %. */
+/** uPlot options for probabilities over time, 0 to 100 %. */
 export function probabilityOptions(
   holder: HTMLElement,
   names: readonly string[],
   look: { palette: Palette },
-  times: Times,
+  times: TimeAxis,
   style: { width: number; right: number },
 ): uPlot.Options {
   const axis: uPlot.Axis = {

@@ -1,18 +1,18 @@
-/** Half a lane's height in µV: what a lane may span. */
+/** Scales to choose from: half a lane's height, µV. */
 export const STEPS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] as const;
 
-/** A step is left for a smaller one only when the signal is this much smaller: no flicker. */
+/** The scale shrinks only if the signal is smaller by this factor, so that it does not flicker. */
 const SHRINK = 0.4;
-/** Root mean squares that a lane leaves room for on either side; blinks reach about this far. */
-const ROOM = 4;
+/** Half a lane's height in standard deviations; blinks reach about this far. */
+const HEADROOM = 4;
 
-/** Mean and root mean square about it. */
+/** Mean and standard deviation. */
 export interface Spread {
   mean: number;
   rms: number;
 }
 
-/** Mean and root mean square of the values that are not NaN, written to `into`. */
+/** Write mean and standard deviation of the values that are not NaN to `into`. */
 export function spread(values: Float32Array, into: Spread): Spread {
   let count = 0;
   let mean = 0;
@@ -22,7 +22,7 @@ export function spread(values: Float32Array, into: Spread): Spread {
     if (Number.isNaN(value)) continue;
     count += 1;
     const step = value - mean;
-    mean += step / count; // Welford's running mean: offsets of 10^5 µV leave the rest exact
+    mean += step / count; // Welford's algorithm: exact even with offsets of 10^5 µV
     squares += step * (value - mean);
   }
   into.mean = mean;
@@ -31,13 +31,13 @@ export function spread(values: Float32Array, into: Spread): Spread {
 }
 
 /**
- * The step for these channels' spreads, given the present one.
+ * Scale for these channels, given the present one.
  *
- * The channel in the middle decides, so that one loose electrode does not flatten the others.
+ * The median channel decides, so that one loose electrode does not flatten the others.
  */
 export function chooseStep(spreads: readonly Spread[], present: number): number {
   const sorted = spreads.map(({ rms }) => rms).sort((a, b) => a - b);
-  const needed = ROOM * (sorted[Math.floor((sorted.length - 1) / 2)] ?? 0);
+  const needed = HEADROOM * (sorted[Math.floor((sorted.length - 1) / 2)] ?? 0);
   if (needed <= present && needed > SHRINK * present) return present;
   const step = STEPS.find((candidate) => candidate >= needed) ?? STEPS.at(-1)!;
   return needed > present || step < present ? step : present;

@@ -3,16 +3,16 @@ import { SPECTRUM_HZ } from '../signal/spectrum';
 import { FONT, brokenLine } from './line';
 import type { Palette } from './palette';
 
-/** Decibels between the lines of the grid. */
+/** Distance of the grid lines, dB. */
 const GRID_DB = 10;
 
 export interface SpectrumLook {
   palette: Palette;
-  /** The channel that is drawn bold, by its place. */
-  chosen: number;
+  /** Index of the highlighted channel. */
+  highlighted: number;
 }
 
-/** A line for each channel's power density, dB of 1 µV²/Hz; one of them is bold, before the rest. */
+/** Plot of the channels' power density, dB re 1 µV²/Hz, with one channel highlighted. */
 export class SpectrumPlot {
   private readonly plot: uPlot;
 
@@ -25,7 +25,7 @@ export class SpectrumPlot {
     this.plot = new uPlot(this.options(holder), this.data(), holder);
   }
 
-  /** Draw what the channels' arrays hold now. */
+  /** Draw the present values of the channels' arrays. */
   draw(): void {
     this.plot.setData(this.data(), true);
   }
@@ -38,9 +38,9 @@ export class SpectrumPlot {
     this.plot.destroy();
   }
 
-  /** The bold line is a series of its own, the last: it is drawn over the others. */
+  /** The highlighted channel is repeated as the last series, so that it is drawn on top. */
   private data(): uPlot.AlignedData {
-    return [this.freqs, ...this.channels, this.channels[this.look.chosen]!];
+    return [this.freqs, ...this.channels, this.channels[this.look.highlighted]!];
   }
 
   private options(holder: HTMLElement): uPlot.Options {
@@ -55,7 +55,7 @@ export class SpectrumPlot {
       legend: { show: false },
       cursor: { show: false },
       padding: [6, 12, 0, 0],
-      scales: { x: { time: false, range: [...SPECTRUM_HZ] }, y: { range: wholeGrid } },
+      scales: { x: { time: false, range: [...SPECTRUM_HZ] }, y: { range: gridRange } },
       axes: [
         {
           ...axis,
@@ -81,8 +81,8 @@ export class SpectrumPlot {
   }
 }
 
-/** Whole steps of the grid around the values. */
-function wholeGrid(_: uPlot, least: number | null, most: number | null): [number, number] {
+/** Range of the values, rounded to the grid. */
+function gridRange(_: uPlot, least: number | null, most: number | null): [number, number] {
   if (least === null || most === null || !Number.isFinite(least + most)) return [-20, 20];
   return [GRID_DB * Math.floor(least / GRID_DB), GRID_DB * (Math.floor(most / GRID_DB) + 1)];
 }

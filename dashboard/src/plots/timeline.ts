@@ -1,38 +1,38 @@
 import uPlot from 'uplot';
-import type { Lines } from '../state/timeline';
+import type { ProbabilityLines } from '../state/timeline';
 import { clockTime } from '../text/wording';
 import type { Palette } from './palette';
 import { probabilityOptions } from './probabilities';
 
 export interface TimelineLook {
   palette: Palette;
-  /** Where the recording is now, seconds. */
+  /** Playback position, seconds. */
   position: number;
-  /** Where markers stand, seconds. */
+  /** Positions of the markers, seconds. */
   markers: readonly number[];
 }
 
-/** A whole recording: its predictions as lines, its markers as ticks, and where it is now. */
+/** Plot of a whole recording: predictions as lines, markers as ticks, and the playback position. */
 export class TimelinePlot {
   private readonly plot: uPlot;
 
   constructor(
     holder: HTMLElement,
     private readonly length: number,
-    { names, seconds, values }: Lines,
+    { names, seconds, values }: ProbabilityLines,
     private readonly look: TimelineLook,
   ) {
     this.plot = new uPlot(this.options(holder, names), [seconds, ...values], holder);
   }
 
-  /** Draw again what has changed in the lines or the look. */
-  draw({ seconds, values }: Lines): void {
+  /** Redraw after a change of the lines or the look. */
+  draw({ seconds, values }: ProbabilityLines): void {
     this.plot.setData([seconds, ...values], false);
     this.plot.redraw(false, false);
   }
 
-  /** The position under a point of the page, seconds. */
-  at(clientX: number): number {
+  /** Playback position under a point of the page, seconds. */
+  positionAt(clientX: number): number {
     const { left, width } = this.plot.over.getBoundingClientRect();
     const share = width > 0 ? (clientX - left) / width : 0;
     return Math.min(1, Math.max(0, share)) * this.length;
@@ -55,11 +55,11 @@ export class TimelinePlot {
     };
     return {
       ...probabilityOptions(holder, names, this.look, times, { width: 1.5, right: 22 }),
-      hooks: { draw: [(u) => this.drawPlaces(u)] },
+      hooks: { draw: [(u) => this.drawPositions(u)] },
     };
   }
 
-  private drawPlaces(u: uPlot): void {
+  private drawPositions(u: uPlot): void {
     const { ctx, bbox } = u;
     const line = (second: number, height: number): void => {
       const x = u.valToPos(second, 'x', true);

@@ -1,31 +1,31 @@
 import uPlot from 'uplot';
 import type { Marker, Stream } from '../connection/protocol';
-import type { SampleRing } from '../signal/ring_buffer';
+import type { RingBuffer } from '../signal/ring_buffer';
 import { Lanes } from './lanes';
 import { FONT } from './line';
 import type { Palette } from './palette';
 
 export interface TraceLook {
   palette: Palette;
-  /** Half a lane's height, µV; null means automatic. */
+  /** Half a lane's height, µV; null for automatic. */
   step: number | null;
 }
 
 /**
- * Some seconds of every channel, one lane each.
+ * Plot of a few seconds of signal, one lane per channel.
  *
- * uPlot draws the axes; bands, lines and markers are drawn into the same canvas from arrays that
- * are there already. The x axis is seconds before the right edge.
+ * uPlot draws the axes; gaps, lines and markers are drawn on its canvas from preallocated arrays.
+ * The x axis is seconds before the right edge.
  */
 export class TracePlot {
   private readonly plot: uPlot;
   private readonly lanes: Lanes;
-  private ring: SampleRing | null = null;
+  private ring: RingBuffer | null = null;
   private markers: readonly Marker[] = [];
   private newest: Marker | undefined;
   /** Index of the sample at the right edge. */
   private end = -1;
-  private stale = true;
+  private dirty = true;
 
   constructor(
     holder: HTMLElement,
@@ -37,16 +37,16 @@ export class TracePlot {
     this.plot = new uPlot(this.options(holder), [[], []], holder);
   }
 
-  /** Half a lane's height now, µV. */
+  /** Half a lane's height, µV. */
   get step(): number {
     return this.lanes.step;
   }
 
-  /** Draw what the ring holds up to index `end`; whether there was anything new to draw. */
-  draw(ring: SampleRing, end: number, markers: readonly Marker[], time: number): boolean {
-    const known = ring === this.ring && end === this.end && markers.at(-1) === this.newest;
-    if (known && !this.stale) return false;
-    this.stale = false;
+  /** Draw the buffer up to index `end`; false if nothing has changed. */
+  draw(ring: RingBuffer, end: number, markers: readonly Marker[], time: number): boolean {
+    const same = ring === this.ring && end === this.end && markers.at(-1) === this.newest;
+    if (same && !this.dirty) return false;
+    this.dirty = false;
     this.ring = ring;
     this.end = end;
     this.markers = markers;
@@ -56,9 +56,9 @@ export class TracePlot {
     return true;
   }
 
-  /** Draw again although nothing came: the look or the size changed. */
+  /** Redraw in the next frame, after a change of look or size. */
   refresh(): void {
-    this.stale = true;
+    this.dirty = true;
   }
 
   resize(width: number, height: number): void {
@@ -92,7 +92,7 @@ export class TracePlot {
           font: FONT,
           size: 28,
           ticks: { show: false },
-          splits: () => roundSeconds(this.seconds),
+          splits: () => timeTicks(this.seconds),
           values: (_, splits) => splits.map((second) => (second === 0 ? '0 s' : `−${-second} s`)),
         },
         {
@@ -108,7 +108,7 @@ export class TracePlot {
       ],
       series: [
         {},
-        { show: false }, // a scale needs a series; the lines are ours
+        { show: false }, // a scale needs a series
       ],
       hooks: { draw: [(u) => this.paint(u)] },
     };
@@ -120,10 +120,10 @@ export class TracePlot {
     const { ctx, bbox } = u;
     ctx.save();
     ctx.fillStyle = this.look.palette.gap;
-    lanes.gaps(ring, this.band);
+    lanes.gaps(ring, this.drawGap);
     ctx.strokeStyle = this.look.palette.trace;
-    // Without a GPU, a hairline is drawn in a fifth of the time of a line of 1.25 pixels: the
-    // page's main thread was busy 17 % of the time, not 74 (4 channels, 8 s at 256 Hz, headless).
+    // Without a GPU, a line of 1 pixel takes a fifth of the time of one of 1.25 pixels: 17 instead
+    // of 74 % of the main thread (4 channels, 8 s at 256 Hz, headless).
     ctx.lineWidth = 1;
 
     for (let c = 0; c < lanes.heights.length; c++) {
@@ -135,8 +135,8 @@ export class TracePlot {
     this.drawMarkers(u);
   }
 
-  /** Lost samples are a band from the last sample before them to the first after. */
-  private readonly band = (from: number, to: number): void => {
+  /** Shade a gap, from the last sample before it to the first after it. */
+  private readonly drawGap = (from: number, to: number): void => {
     const { ctx, bbox } = this.plot;
     const unit = bbox.width / this.lanes.length;
     ctx.fillRect(bbox.left + from * unit, bbox.top, (to + 1 - from) * unit, bbox.height);
@@ -158,7 +158,7 @@ export class TracePlot {
       ctx.moveTo(x, u.bbox.top);
       ctx.lineTo(x, u.bbox.top + u.bbox.height);
       ctx.stroke();
-      // The words stand on the side with more room, and are narrowed where even that is too little.
+      // The label is on the side with more room, and is squeezed if it does not fit.
       const before = x - u.bbox.left;
       const after = u.bbox.width - before;
       const gap = 4 * devicePixelRatio;
@@ -174,8 +174,8 @@ export class TracePlot {
   }
 }
 
-/** Five or so round seconds, the right edge among them. */
-function roundSeconds(seconds: number): number[] {
+/** About five round ticks, including the right edge. */
+function timeTicks(seconds: number): number[] {
   const step = Math.max(1, seconds / 4);
   return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => -step * i).reverse();
 }

@@ -1,12 +1,12 @@
-import { ask } from './rest';
+import { request } from './rest';
 
-/** What a session can be made of, as in drivers/discovery/discover.py, drivers/discovery/headsets.py, models/checkpoints/catalog.py, service/recordings/people_index.py. */
-export interface Offers {
-  /** Listens for headsets and LSL streams for so many seconds. */
+/** Choices for a new session. Requests throw an Error with the service's error detail. */
+export interface CatalogApi {
+  /** Search for headsets and LSL streams for this many seconds. */
   sources(seconds: number): Promise<Sources>;
-  models(): Promise<OfferedModel[]>;
+  models(): Promise<ModelInfo[]>;
   people(): Promise<Person[]>;
-  /** Those that can be played. */
+  /** Names of the recordings that can be replayed. */
   recordings(): Promise<string[]>;
 }
 
@@ -14,26 +14,26 @@ export interface Sources {
   headsets: Headset[];
   boards: Board[];
   streams: FoundStream[];
-  /** `problem` says why headsets could not be listened for. */
+  /** `problem`: reason why Bluetooth could not be searched. */
   bluetooth: { present: boolean | null; detail: string; problem: string | null };
   simulations: { name: string; summary: string; url: string }[];
-  /** Which libraries do not load, and what to do. */
+  /** Libraries that cannot be loaded, each with a remedy. */
   missing: string[];
 }
 
-/** One that is near, as one board; where several are possible it is there as each. */
+/** A headset in range, as one board. A device that may be one of several is listed as each. */
 export interface Headset {
   name: string;
   title: string;
   way: 'bluetooth' | 'serial';
-  /** dBm; null where that is not known. */
+  /** Signal strength in dBm; null if unknown. */
   rssi: number | null;
   url: string;
-  /** What is not certain of it. */
+  /** What is uncertain about it. */
   note: string | null;
 }
 
-/** `..` in the URL is to be filled in. */
+/** A board that BrainFlow supports. `..` in the URL is a placeholder. */
 export interface Board {
   name: string;
   title: string | null;
@@ -47,17 +47,17 @@ export interface FoundStream {
   n_channels: number;
   source_id: string;
   hostname: string;
-  /** Null where it is no signal of an even rate. */
+  /** Null if the stream has no constant sampling rate. */
   url: string | null;
 }
 
-export interface OfferedModel {
+export interface ModelInfo {
   name: string;
-  /** Why it cannot be used; the facts below are empty then. */
+  /** Reason why the model cannot be loaded; the other fields are empty then. */
   error: string | null;
   outputs: Record<string, string[]>;
   montage: string[];
-  /** Seconds of the person's rest that it wants; 0 where none. */
+  /** Seconds of baseline that the model needs; 0 for none. */
   baseline: number;
   trained_on: string;
   /** By `protocol/output/measure`. */
@@ -71,18 +71,21 @@ export interface Person {
   notes: string | null;
   baselines: { montage: string[]; seconds: number; taken: string }[];
   recordings: string[];
-  /** What is wrong with the person's file. */
+  /** Reason why the person's file cannot be read. */
   damaged: string | null;
 }
 
+/** Pattern of a valid pseudonym; the service checks it too. */
+export const PSEUDONYM = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?$/;
+
 const PLAYABLE = ['finished', 'recovered', 'uploaded'];
 
-export const offers: Offers = {
-  sources: (seconds) => ask('GET', `/v1/sources?timeout=${seconds}`),
-  models: () => ask('GET', '/v1/models'),
-  people: () => ask('GET', '/v1/people'),
+export const catalogApi: CatalogApi = {
+  sources: (seconds) => request('GET', `/v1/sources?timeout=${seconds}`),
+  models: () => request('GET', '/v1/models'),
+  people: () => request('GET', '/v1/people'),
   recordings: async () => {
-    const all = await ask<{ name: string; state: string }[]>('GET', '/v1/recordings');
+    const all = await request<{ name: string; state: string }[]>('GET', '/v1/recordings');
     return all.filter(({ state }) => PLAYABLE.includes(state)).map(({ name }) => name);
   },
 };

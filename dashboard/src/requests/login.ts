@@ -1,19 +1,16 @@
-import { ask, refusal } from './rest';
-import type { Listed } from '../state/session.svelte';
+import { errorDetail } from './rest';
 
-export const listSessions = (): Promise<Listed[]> => ask('GET', '/v1/sessions');
-
-/** Show the token once; the browser has a cookie from then on, which no script can read. */
+/** Exchange the token for a session cookie, which scripts cannot read. */
 export async function logIn(token: string): Promise<void> {
-  const answer = await fetch('/v1/login', {
+  const response = await fetch('/v1/login', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ token }),
   });
-  if (!answer.ok) throw new Error(await refusal(answer));
+  if (!response.ok) throw new Error(await errorDetail(response));
 }
 
 export async function logOut(): Promise<void> {
-  const answer = await fetch('/v1/logout', { method: 'POST' });
-  if (!answer.ok) throw new Error(await refusal(answer));
+  const response = await fetch('/v1/logout', { method: 'POST' });
+  if (!response.ok) throw new Error(await errorDetail(response));
 }

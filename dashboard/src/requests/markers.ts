@@ -1,9 +1,9 @@
-import { ask } from './rest';
+import { request } from './rest';
 
-/** Set a marker; `timestamp` is on the LSL clock, null means when it arrives. */
+/** Set a marker at `timestamp` (LSL time, seconds); null means on arrival. */
 export const setMarker = (
   session: string,
   label: string,
   timestamp: number | null,
 ): Promise<unknown> =>
-  ask('POST', `/v1/sessions/${encodeURIComponent(session)}/markers`, { label, timestamp });
+  request('POST', `/v1/sessions/${encodeURIComponent(session)}/markers`, { label, timestamp });

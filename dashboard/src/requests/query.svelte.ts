@@ -1,22 +1,22 @@
-import { wordsOf } from './rest';
+import { messageOf } from './rest';
 
-/** What was asked of the service last: the newest answer, or why there is none. */
-export class Answer<T> {
+/** Result of the latest request: its value, or the reason for its failure. */
+export class Query<T> {
   value: T | null = $state.raw(null);
   problem: string | null = $state.raw(null);
-  asking = $state(false);
-  private turn = 0;
+  pending = $state(false);
+  private count = 0;
 
-  /** Wait for an answer, unless something else is asked meanwhile; it is kept while that lasts. */
-  async settle(asked: Promise<T>): Promise<void> {
-    const mine = ++this.turn;
-    this.asking = true;
+  /** Wait for a request; its result is ignored if another one was started meanwhile. */
+  async settle(request: Promise<T>): Promise<void> {
+    const own = ++this.count;
+    this.pending = true;
     try {
-      const value = await asked;
-      if (mine === this.turn) [this.value, this.problem] = [value, null];
+      const value = await request;
+      if (own === this.count) [this.value, this.problem] = [value, null];
     } catch (error) {
-      if (mine === this.turn) this.problem = wordsOf(error);
+      if (own === this.count) this.problem = messageOf(error);
     }
-    if (mine === this.turn) this.asking = false;
+    if (own === this.count) this.pending = false;
   }
 }

@@ -1,38 +1,44 @@
-import { ask } from './rest';
-import type { Recorded } from '../state/timeline';
+import { request } from './rest';
 
-/** A marker of the recording, and its position in seconds. */
-export interface Place {
+/** A marker of the recording; `position` in seconds from its start. */
+export interface RecordedMarker {
   position: number;
   label: string;
   source: string;
 }
 
-/** How a session's recording is played, as in service/api/replay.py. */
+/** Playback state of a session's recording. */
 export interface Replay {
-  /** Of the next sample, seconds: its index divided by sfreq. */
+  /** Position of the next sample, seconds: its index divided by sfreq. */
   position: number;
   length: number;
   speed: number | 'max';
   paused: boolean;
   loop: boolean;
-  markers: Place[];
+  markers: RecordedMarker[];
 }
 
 export type ReplayChange = Partial<Omit<Replay, 'length' | 'markers'>>;
 
-/** Reads and changes it; a refusal is an Error in the service's words. */
-export interface Replays {
+/** The predictions that are stored in a recording. */
+export interface RecordedPredictions {
+  model: string | null;
+  /** Seconds from the recording's start. */
+  position: number[];
+  outputs: Record<string, Record<string, (number | null)[]>>;
+}
+
+/** Playback requests. They throw an Error with the service's error detail. */
+export interface ReplayApi {
   read(session: string): Promise<Replay>;
   change(session: string, change: ReplayChange): Promise<Replay>;
-  /** The predictions that the recording itself holds. */
-  timeline(session: string): Promise<Recorded>;
+  predictions(session: string): Promise<RecordedPredictions>;
 }
 
 const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}`;
 
-export const replays: Replays = {
-  read: (session) => ask('GET', `${pathOf(session)}/replay`),
-  change: (session, change) => ask('POST', `${pathOf(session)}/replay`, change),
-  timeline: (session) => ask('GET', `${pathOf(session)}/timeline`),
+export const replayApi: ReplayApi = {
+  read: (session) => request('GET', `${pathOf(session)}/replay`),
+  change: (session, change) => request('POST', `${pathOf(session)}/replay`, change),
+  predictions: (session) => request('GET', `${pathOf(session)}/timeline`),
 };

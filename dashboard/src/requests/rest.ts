@@ -1,44 +1,42 @@
-/** The service asks for a token, or for another one. */
-export class LoginNeeded extends Error {
-  override name = 'LoginNeeded';
+/** HTTP 401: a login is required, or the login has ended. */
+export class LoginRequired extends Error {
+  override name = 'LoginRequired';
 }
 
-/** The service has nothing to give now, and may have again. */
-export class Unavailable extends Error {
-  override name = 'Unavailable';
+/** HTTP 503: the service is shutting down or busy. */
+export class ServiceUnavailable extends Error {
+  override name = 'ServiceUnavailable';
 }
 
-/** Why the service refused, in its own words where it has some. */
-export async function refusal(answer: Response): Promise<string> {
+/** The `detail` of a problem response (RFC 9457), or the status if there is none. */
+export async function errorDetail(response: Response): Promise<string> {
   try {
-    const { detail } = (await answer.json()) as { detail?: unknown };
+    const { detail } = (await response.json()) as { detail?: unknown };
     if (typeof detail === 'string') return detail;
   } catch {
-    // no problem details: what answers is not the service
+    // not a problem response: something between the page and the service answered
   }
-  return `the service answered ${answer.status}`;
+  return `unexpected response from the service (HTTP ${response.status})`;
 }
 
-/** What went wrong, in words. */
-export const wordsOf = (error: unknown): string =>
+export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
 /**
- * One request to the service that this page came from, and its answer.
+ * Send a request to the service and return the JSON of its response; undefined for an empty one.
  *
- * A refusal is an Error in the service's words; one for want of a token is LoginNeeded,
- * a 503 Unavailable. An answer without a body is undefined.
+ * Throws LoginRequired, ServiceUnavailable or Error with the service's error detail.
  */
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const sent =
+export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const content =
     body === undefined
       ? {}
       : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const answer = await fetch(path, { method, ...sent }).catch(() => {
-    throw new Error('the service does not answer');
+  const response = await fetch(path, { method, ...content }).catch(() => {
+    throw new Error('the service does not respond');
   });
-  if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
-  const why = await refusal(answer);
-  if (answer.status === 401) throw new LoginNeeded(why);
-  throw answer.status === 503 ? new Unavailable(why) : new Error(why);
+  if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
+  const detail = await errorDetail(response);
+  if (response.status === 401) throw new LoginRequired(detail);
+  throw response.status === 503 ? new ServiceUnavailable(detail) : new Error(detail);
 }

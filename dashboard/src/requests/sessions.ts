@@ -1,20 +1,38 @@
-import { ask } from './rest';
+import type { Electrode, Link, Model, Stream } from '../connection/protocol';
+import { request } from './rest';
 
-/** A session to open; null watches the signal only, or is nobody's. */
+/** One session in the list of sessions. */
+export interface ListedSession {
+  id: string;
+  state: 'opening' | 'open' | 'ended';
+  reason: string | null;
+  source: string;
+  info: Stream | null;
+  model: Model | null;
+  outputs: Record<string, string[]> | null;
+  montage: Electrode[] | null;
+  delay: number | null;
+  link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
+  seekable: boolean;
+  person: string | null;
+}
+
+/** A session to open. Without a model it shows the signal only; without a person it is anonymous. */
 export interface NewSession {
   source: string;
   model: string | null;
   person: string | null;
 }
 
-/** How a session stands with its person's baseline, as in service/api/baselines.py. */
+/** Baseline state of a session; all durations in seconds, 0 for none. */
 export interface Baseline {
-  /** Seconds of the one that is being taken; 0 where none is. */
+  /** Length of the baseline that is being taken. */
   wanted: number;
+  /** Part of it that is done. */
   taken: number;
-  /** Of the one that is used; 0 where none is. */
+  /** Length of the baseline in use. */
   seconds: number;
-  /** That the model was trained with; 0 where it uses none. */
+  /** Length that the model was trained with. */
   usual: number;
   person: string | null;
 }
@@ -24,33 +42,35 @@ export interface NewBaseline {
   person?: string;
 }
 
-/** What the page has the service do with sessions; a refusal is an Error in the service's words. */
-export interface Steering {
-  /** The new session's id, once its source is there. */
-  open(wanted: NewSession): Promise<string>;
+/** Session requests. They throw an Error with the service's error detail. */
+export interface SessionApi {
+  /** Open a session and return its id once the source is connected. */
+  open(session: NewSession): Promise<string>;
   close(session: string): Promise<void>;
-  changeModel(session: string, model: string | null): Promise<void>;
+  setModel(session: string, model: string | null): Promise<void>;
   baseline(session: string): Promise<Baseline>;
-  takeBaseline(session: string, wanted: NewBaseline): Promise<Baseline>;
-  /** Use what is kept of a person. */
+  takeBaseline(session: string, baseline: NewBaseline): Promise<Baseline>;
+  /** Use the saved baseline of a person. */
   useBaseline(session: string, person: string): Promise<Baseline>;
-  /** Take no more, and go on by the one before. */
-  breakOffBaseline(session: string): Promise<Baseline>;
+  /** Stop taking a baseline and keep the previous one. */
+  cancelBaseline(session: string): Promise<Baseline>;
 }
 
 const pathOf = (session: string): string => `/v1/sessions/${encodeURIComponent(session)}`;
 
-export const steering: Steering = {
+export const listSessions = (): Promise<ListedSession[]> => request('GET', '/v1/sessions');
+
+export const sessionApi: SessionApi = {
   open: async ({ source, model, person }) => {
-    const wanted = { source, model: model ?? 'none', ...(person === null ? {} : { person }) };
-    return (await ask<{ id: string }>('POST', '/v1/sessions', wanted)).id;
+    const body = { source, model: model ?? 'none', ...(person === null ? {} : { person }) };
+    return (await request<{ id: string }>('POST', '/v1/sessions', body)).id;
   },
-  close: (session) => ask('DELETE', pathOf(session)),
-  changeModel: async (session, model) => {
-    await ask('PUT', `${pathOf(session)}/model`, { model });
+  close: (session) => request('DELETE', pathOf(session)),
+  setModel: async (session, model) => {
+    await request('PUT', `${pathOf(session)}/model`, { model });
   },
-  baseline: (session) => ask('GET', `${pathOf(session)}/baseline`),
-  takeBaseline: (session, wanted) => ask('POST', `${pathOf(session)}/baseline`, wanted),
-  useBaseline: (session, person) => ask('PUT', `${pathOf(session)}/baseline`, { person }),
-  breakOffBaseline: (session) => ask('DELETE', `${pathOf(session)}/baseline`),
+  baseline: (session) => request('GET', `${pathOf(session)}/baseline`),
+  takeBaseline: (session, baseline) => request('POST', `${pathOf(session)}/baseline`, baseline),
+  useBaseline: (session, person) => request('PUT', `${pathOf(session)}/baseline`, { person }),
+  cancelBaseline: (session) => request('DELETE', `${pathOf(session)}/baseline`),
 };

@@ -1,14 +1,12 @@
-/** Sources' URLs, as drivers/url.py reads them. */
-
-/** A recording by its name, or by its path below the folder that the service may read. */
+/** URL that replays a recording, given its name or its path below the service's data folder. */
 export function replayUrl(recording: string): string {
   const path = recording.trim().split('/').map(encodeURIComponent).join('/');
-  // Held at its end, so that it can be moved back.
+  // hold=1 pauses at the end instead of ending the session, so that one can seek back.
   return path ? `replay://${path}?hold=1` : '';
 }
 
-/** The parameters of a URL that still say `..`, as a board's do before they are filled in. */
-export function unfilled(url: string): string[] {
+/** Parameters of a source URL that still have the placeholder `..`. */
+export function missingParameters(url: string): string[] {
   const query = url.split('?')[1] ?? '';
   return query
     .split('&')

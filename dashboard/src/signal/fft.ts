@@ -1,4 +1,4 @@
-/** The discrete Fourier transform of a power of two of values, in place: radix 2, in tables. */
+/** In-place radix-2 FFT of a power of two of values, with precomputed tables. */
 export class FFT {
   private readonly cos: Float64Array;
   private readonly sin: Float64Array;
@@ -6,7 +6,7 @@ export class FFT {
 
   constructor(readonly size: number) {
     const bits = Math.log2(size);
-    if (!Number.isInteger(bits)) throw new RangeError(`wanted a power of two; found ${size}`);
+    if (!Number.isInteger(bits)) throw new RangeError(`expected a power of two, found ${size}`);
     const angle = (i: number): number => (-2 * Math.PI * i) / size;
     this.cos = Float64Array.from({ length: size / 2 }, (_, i) => Math.cos(angle(i)));
     this.sin = Float64Array.from({ length: size / 2 }, (_, i) => Math.sin(angle(i)));
@@ -15,7 +15,7 @@ export class FFT {
       this.order[i] = (this.order[i >> 1]! >> 1) | (i & 1 ? size >> 1 : 0);
   }
 
-  /** Replace the values by their transform. */
+  /** Replace the values with their transform. */
   run(real: Float64Array, imaginary: Float64Array): void {
     this.shuffle(real);
     this.shuffle(imaginary);
@@ -41,9 +41,9 @@ export class FFT {
     for (let i = 0; i < this.size; i++) {
       const j = this.order[i]!;
       if (j <= i) continue;
-      const kept = values[i]!;
+      const value = values[i]!;
       values[i] = values[j]!;
-      values[j] = kept;
+      values[j] = value;
     }
   }
 }

@@ -1,13 +1,13 @@
 /**
- * The newest samples of one epoch, by channel, in typed arrays that are allocated once.
+ * Ring buffer of one epoch's newest samples: one typed array per channel, allocated once.
  *
- * A sample's place is its index modulo the capacity, so lost samples are places that hold NaN:
- * what was never received is never joined by a line.
+ * Sample `index` is stored at `index % capacity`. Lost samples are NaN, so no line is drawn across
+ * them.
  */
-export class SampleRing {
-  /** Index of the first sample ever written; what lies before it is not a gap. */
-  oldest = -1;
-  /** Index of the newest sample; -1 while there is none. */
+export class RingBuffer {
+  /** Index of the first sample ever written, or -1. Earlier samples are not a gap. */
+  start = -1;
+  /** Index of the newest sample, or -1. */
   newest = -1;
   private readonly channels: Float32Array[];
 
@@ -20,37 +20,35 @@ export class SampleRing {
     );
   }
 
-  /** Index of the oldest sample that is still there; -1 while there is none. */
-  get kept(): number {
-    return Math.max(this.oldest, this.newest - this.capacity + 1);
+  /** Index of the oldest sample in the buffer, or -1. */
+  get oldest(): number {
+    return Math.max(this.start, this.newest - this.capacity + 1);
   }
 
   /**
-   * Take `count` time-major samples (n_times x n_channels, µV), the first of which has index
-   * `first`.
+   * Add `count` samples (n_times x n_channels, time-major, µV), starting at index `first`.
    *
-   * Samples up to the newest one are known already and are left out.
+   * Samples that are in the buffer already are skipped.
    */
   write(first: number, data: Float32Array, count = Math.floor(data.length / this.nChannels)): void {
     const end = first + count;
     if (end <= this.newest + 1) return;
-    if (this.newest < 0) this.oldest = first;
+    if (this.newest < 0) this.start = first;
     else this.blank(this.newest + 1, first);
     const start = Math.max(first, this.newest + 1, end - this.capacity);
     for (let c = 0; c < this.nChannels; c++) {
       const channel = this.channels[c]!;
-      let place = start % this.capacity;
+      let slot = start % this.capacity;
       for (let index = start; index < end; index++) {
-        channel[place] = data[(index - first) * this.nChannels + c]!;
-        if (++place === this.capacity) place = 0;
+        channel[slot] = data[(index - first) * this.nChannels + c]!;
+        if (++slot === this.capacity) slot = 0;
       }
     }
     this.newest = end - 1;
   }
 
   /**
-   * Copy the `into.length` samples of a channel up to index `end`, oldest first; NaN where there is
-   * none, or none any more.
+   * Copy a channel's `into.length` samples up to index `end`, oldest first; NaN for missing ones.
    */
   read(channel: number, into: Float32Array, end = this.newest): void {
     const values = this.channels[channel]!;
@@ -63,14 +61,14 @@ export class SampleRing {
     }
     into.fill(Number.NaN, 0, from - first);
     into.fill(Number.NaN, to - first + 1);
-    let place = from % this.capacity;
+    let slot = from % this.capacity;
     for (let i = from - first; i <= to - first; i++) {
-      into[i] = values[place]!;
-      if (++place === this.capacity) place = 0;
+      into[i] = values[slot]!;
+      if (++slot === this.capacity) slot = 0;
     }
   }
 
-  /** Lost samples: the indices `from` up to but without `to`. */
+  /** Mark the samples from index `from` up to, but not including, `to` as lost. */
   private blank(from: number, to: number): void {
     if (to - from >= this.capacity) for (const channel of this.channels) channel.fill(Number.NaN);
     else

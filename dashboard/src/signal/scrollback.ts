@@ -1,20 +1,17 @@
-import type { SampleRing } from './ring_buffer';
+import type { RingBuffer } from './ring_buffer';
 
-/** Seconds from the newest sample back to the one at the right edge. */
-export const behind = (ring: SampleRing, end: number, sfreq: number): number =>
+/** Seconds between the newest sample and the one at the right edge, index `end`. */
+export const secondsBack = (ring: RingBuffer, end: number, sfreq: number): number =>
   (ring.newest - end) / sfreq;
 
-/** Seconds by which a view of `length` samples can be moved back over what the ring keeps. */
-export const room = (ring: SampleRing, length: number, sfreq: number): number =>
-  Math.max(0, ring.newest - ring.kept + 1 - length) / sfreq;
+/** Seconds by which a window of `length` samples can be moved back in the buffer. */
+export const maxSecondsBack = (ring: RingBuffer, length: number, sfreq: number): number =>
+  Math.max(0, ring.newest - ring.oldest + 1 - length) / sfreq;
 
-/** `end`, moved so that a view of `length` samples lies in what the ring keeps, if that is enough. */
-export const within = (ring: SampleRing, end: number, length: number): number =>
-  Math.min(ring.newest, Math.max(end, ring.kept + length - 1));
+/** `end`, limited so that a window of `length` samples lies in the buffer if possible. */
+export const clampEnd = (ring: RingBuffer, end: number, length: number): number =>
+  Math.min(ring.newest, Math.max(end, ring.oldest + length - 1));
 
-/**
- * `end` of a view that is held, now that more has come: it stands still until the ring's oldest
- * samples have left it.
- */
-export const still = (ring: SampleRing, end: number, length: number): number =>
-  ring.kept > ring.oldest ? within(ring, end, length) : end;
+/** `end` of a frozen window: it moves only if its samples have left the buffer. */
+export const frozenEnd = (ring: RingBuffer, end: number, length: number): number =>
+  ring.oldest > ring.start ? clampEnd(ring, end, length) : end;

@@ -1,26 +1,26 @@
 import { FFT } from './fft';
-import type { SampleRing } from './ring_buffer';
+import type { RingBuffer } from './ring_buffer';
 
-/** Seconds of signal that one spectrum is of. */
+/** Length of the signal that a spectrum is computed from, seconds. */
 export const SPECTRUM_SECONDS = 8;
-/** Hz between which it is shown. */
+/** Frequency range shown, Hz. */
 export const SPECTRUM_HZ = [1, 45] as const;
-/** Seconds of one window: half a hertz is told apart. */
+/** Window length, seconds: a resolution of 0.5 Hz. */
 const WINDOW_SECONDS = 2;
-/** Below, noise of 1/f is always greatest. */
+/** No peak is reported below this: 1/f noise is always strongest there. */
 const PEAK_FROM_HZ = 4;
-/** µV²/Hz, below any amplifier's noise: a flat channel is a line at -30 dB. */
-const LEAST = 1e-3;
+/** µV²/Hz, below any amplifier's noise: a flat channel is drawn at -30 dB. */
+const FLOOR = 1e-3;
 
 /**
- * Power spectral density after Welch (1967): periodic Hann windows of 2 s that overlap by half,
- * each without its mean, averaged.
+ * Power spectral density by Welch's method (1967): periodic Hann windows of 2 s, half overlap, mean
+ * removed.
  *
- * A window with a lost sample is left out. The one-sided density of a sine of amplitude a
- * integrates to a² / 2, as in models/signal/band_power.py.
+ * Windows with lost samples are skipped. One-sided: the density of a sine of amplitude a integrates
+ * to a² / 2, as in the service's band power.
  */
 export class Spectrum {
-  /** Hz of each value, SPECTRUM_HZ. */
+  /** Frequency of each value, Hz. */
   readonly freqs: Float64Array;
   private readonly taper: Float64Array;
   private readonly fft: FFT;
@@ -32,7 +32,7 @@ export class Spectrum {
 
   constructor(sfreq: number) {
     const n = Math.round(WINDOW_SECONDS * sfreq);
-    const size = 2 ** Math.ceil(Math.log2(n)); // padded with zeros, for the FFT's sake
+    const size = 2 ** Math.ceil(Math.log2(n)); // zero-padded to a power of two
     const [low, high] = SPECTRUM_HZ;
     this.first = Math.ceil((low * size) / sfreq);
     const last = Math.floor((Math.min(high, sfreq / 2) * size) / sfreq);
@@ -51,8 +51,12 @@ export class Spectrum {
     this.samples = new Float32Array(Math.round(SPECTRUM_SECONDS * sfreq));
   }
 
-  /** A channel's newest 8 s in dB of 1 µV²/Hz, written to `into`; whether any window was whole. */
-  measure(ring: SampleRing, channel: number, into: Float64Array): boolean {
+  /**
+   * Write a channel's density over the newest 8 s to `into`, dB re 1 µV²/Hz.
+   *
+   * Returns false if every window has a lost sample.
+   */
+  measure(ring: RingBuffer, channel: number, into: Float64Array): boolean {
     ring.read(channel, this.samples);
     into.fill(0);
     let windows = 0;
@@ -65,11 +69,11 @@ export class Spectrum {
         into[k] = into[k]! + this.real[this.first + k]! ** 2 + this.imaginary[this.first + k]! ** 2;
     }
     for (let k = 0; k < into.length; k++)
-      into[k] = windows ? 10 * Math.log10((into[k]! * this.scale) / windows + LEAST) : Number.NaN;
+      into[k] = windows ? 10 * Math.log10((into[k]! * this.scale) / windows + FLOOR) : Number.NaN;
     return windows > 0;
   }
 
-  /** Lay the window on the samples from place `start` on; false where one of them is lost. */
+  /** Load the window that starts at `start`; false if a sample is lost. */
   private load(start: number): boolean {
     const n = this.taper.length;
     let sum = 0;
@@ -83,7 +87,7 @@ export class Spectrum {
   }
 }
 
-/** Where the density from 4 Hz on is greatest. */
+/** Highest peak from 4 Hz on. */
 export function peak(
   freqs: Float64Array,
   decibels: Float64Array,

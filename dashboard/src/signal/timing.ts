@@ -1,44 +1,44 @@
-/** Seconds over which the rate is measured. */
+/** Window of the rate, seconds. */
 const RATE_SECONDS = 10;
-/** Seconds of samples without which a rate says nothing. */
+/** Least signal for a rate, seconds. */
 const LEAST_SECONDS = 2;
-/** Seconds after which a delay is forgotten. */
+/** Window of the latency, seconds. */
 const DELAY_SECONDS = 2;
-/** More than are drawn in that time at 120 frames a second. */
+/** More than the frames in that window at 120 Hz. */
 const DELAYS_KEPT = 256;
 
-/** How fast samples come, by their own stamps: lost ones lower it, a burst does not raise it. */
-export class Rate {
-  private heard: { stamp: number; count: number }[] = [];
+/** Sampling rate by timestamps: lost samples lower it, a burst after a reconnect does not raise it. */
+export class RateMeter {
+  private chunks: { stamp: number; count: number }[] = [];
 
-  /** `count` samples came, the newest of them stamped `stamp`. */
+  /** Add a chunk of `count` samples whose newest timestamp is `stamp`. */
   push(stamp: number, count: number): void {
-    this.heard.push({ stamp, count: (this.heard.at(-1)?.count ?? 0) + count });
-    while (this.heard[0]!.stamp < stamp - RATE_SECONDS) this.heard.shift();
+    this.chunks.push({ stamp, count: (this.chunks.at(-1)?.count ?? 0) + count });
+    while (this.chunks[0]!.stamp < stamp - RATE_SECONDS) this.chunks.shift();
   }
 
-  /** Hz over the last 10 s; null where fewer than 2 s are there. */
+  /** Hz over the last 10 s; null with less than 2 s of signal. */
   get hz(): number | null {
-    const [from, to] = [this.heard[0], this.heard.at(-1)];
+    const [from, to] = [this.chunks[0], this.chunks.at(-1)];
     if (!from || !to || to.stamp - from.stamp < LEAST_SECONDS) return null;
     return (to.count - from.count) / (to.stamp - from.stamp);
   }
 }
 
-/** How long the newest samples took to the frames that drew them. */
-export class Delays {
+/** Time from a sample's timestamp to the frame that drew it. */
+export class DisplayLatency {
   private readonly times = new Float64Array(DELAYS_KEPT).fill(-Infinity);
   private readonly delays = new Float64Array(DELAYS_KEPT);
-  private place = 0;
+  private next = 0;
 
-  /** A frame at page time `time` drew a sample that was `delay` seconds old. */
+  /** Add a frame at page time `time` that drew a sample `delay` seconds old. */
   push(time: number, delay: number): void {
-    this.times[this.place] = time;
-    this.delays[this.place] = delay;
-    this.place = (this.place + 1) % DELAYS_KEPT;
+    this.times[this.next] = time;
+    this.delays[this.next] = delay;
+    this.next = (this.next + 1) % DELAYS_KEPT;
   }
 
-  /** The median over the last 2 s, seconds; null where nothing was drawn in that time. */
+  /** Median over the last 2 s, seconds; null if nothing was drawn. */
   median(time: number): number | null {
     const recent = this.delays.filter((_, i) => this.times[i]! > time - DELAY_SECONDS).sort();
     return recent.length ? recent[recent.length >> 1]! : null;

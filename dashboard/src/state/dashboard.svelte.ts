@@ -1,57 +1,62 @@
-import { LoginNeeded, Unavailable, wordsOf } from '../requests/rest';
 import { type Connection, type OpenSocket, StreamClient } from '../connection/client';
 import { ServiceClock, pageTime } from '../connection/clock';
 import type { ServerMessage, ServiceError, SessionState, Topic } from '../connection/protocol';
-import { type Listed, Session } from './session.svelte';
+import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
+import type { ListedSession } from '../requests/sessions';
+import { Session } from './session.svelte';
 
-const EVERYTHING: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'link'];
+const ALL_TOPICS: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'link'];
 const LINK_ONLY: Topic[] = ['link'];
-/** Ages and countdowns are shown in words; four times a second is as fast as they are read. */
+/** Update interval of ages and countdowns, seconds. */
 const TICK = 0.25;
-/** Seconds that a connection may take to end after the requests that a service which ends fails. */
+/** Seconds between a failed request and its message: a service that shuts down closes the connection within this time. */
 const GRACE = 1;
 
-/** Where the service is, and how the page talks to it. */
+/** Access to the service. */
 export interface Service {
   streamUrl: string;
-  listSessions: () => Promise<Listed[]>;
+  listSessions: () => Promise<ListedSession[]>;
   logIn: (token: string) => Promise<void>;
   logOut: () => Promise<void>;
   open?: OpenSocket;
 }
 
-/** All that the page knows: one connection, its sessions, and the one in focus. */
+/** State of the page: the connection, the sessions, and the session in focus. */
 export class Dashboard {
   connection: Connection = $state.raw({ phase: 'connecting' });
   sessions: readonly Session[] = $state.raw([]);
   focus: Session | null = $state.raw(null);
-  /** What the service last refused, in its words. */
+  /** Last error. */
   problem: string | null = $state.raw(null);
-  /** Whether there is a login to end. */
+  /** True if the page can log out. */
   loggedIn = $state(false);
-  /** Whether this page may change anything: the service says so at each connection. */
+  /** True if the page has permission to control; the service says so at each connection. */
   mayControl = $state(false);
-  /** Page time, seconds, renewed four times a second. */
+  /** Page time, seconds, updated four times a second. */
   time = $state(pageTime());
   readonly clock = new ServiceClock();
   private readonly client: StreamClient;
   private readonly service: Service;
-  private wish: string | null = null;
+  /** Session that should be in focus, if it exists. */
+  private wanted: string | null = null;
   private ticker: ReturnType<typeof setInterval> | undefined;
-  private listing = false;
-  private listAgain = false;
+  private loading = false;
+  private reload = false;
 
   constructor(service: Service) {
     this.service = service;
     this.client = new StreamClient(
       service.streamUrl,
-      { message: (message) => this.accept(message), connection: (state) => this.connect(state) },
+      {
+        message: (message) => this.accept(message),
+        connection: (state) => this.setConnection(state),
+      },
       service.open,
     );
   }
 
-  start(wish: string | null): void {
-    this.wish = wish;
+  start(wanted: string | null): void {
+    this.wanted = wanted;
     this.ticker = setInterval(() => (this.time = pageTime()), TICK * 1000);
     this.client.start();
   }
@@ -61,7 +66,7 @@ export class Dashboard {
     this.client.stop();
   }
 
-  /** Show the token; a refusal is an Error in the service's words. */
+  /** Log in and reconnect. Throws an Error with the service's error detail. */
   async logIn(token: string): Promise<void> {
     await this.service.logIn(token);
     this.client.unlock();
@@ -72,87 +77,87 @@ export class Dashboard {
       await this.service.logOut();
       this.client.lock('');
     } catch (error) {
-      this.problem = `The login did not end: ${String(error)}`;
+      this.problem = `Could not log out: ${messageOf(error)}`;
     }
   }
 
-  /** Put a session in focus as soon as it is there. */
-  choose(id: string | null): void {
-    this.wish = id;
+  /** Put a session in focus as soon as it exists. */
+  setFocus(id: string | null): void {
+    this.wanted = id;
     this.refocus();
   }
 
-  /** Make what came since the last frame visible. */
+  /** Show what has arrived since the last frame. */
   publish(): void {
     for (const session of this.sessions) session.publish();
   }
 
-  /** How old, in seconds, what is shown is; null where nothing came yet. */
+  /** Age of the newest sample, seconds; null if there is none. */
   age(session: Session): number | null {
-    const { arrival, latestTimestamp, info } = session.view;
+    const { arrival, latestTimestamp, info } = session.snapshot;
     if (arrival === null || latestTimestamp === null) return null;
     const sinceArrival = Math.max(0, this.time - arrival);
     const lsl = this.clock.at(this.time);
-    // A replayed stamp tells of the past by design: there only the arrival counts.
+    // A replayed timestamp is in the past: only the arrival counts.
     if (!info?.live || lsl === null) return sinceArrival;
     return Math.max(sinceArrival, lsl - latestTimestamp);
   }
 
-  /** A session's newest sample is on the screen. A replayed one has no way there to measure. */
-  drawn({ view, delays }: Session): void {
+  /** Measure the latency of a session's newest sample, which was drawn now. Live sources only. */
+  onDrawn({ snapshot, latency }: Session): void {
     const time = pageTime();
     const lsl = this.clock.at(time);
-    if (view.info?.live && lsl !== null && view.latestTimestamp !== null)
-      delays.push(time, lsl - view.latestTimestamp);
+    if (snapshot.info?.live && lsl !== null && snapshot.latestTimestamp !== null)
+      latency.push(time, lsl - snapshot.latestTimestamp);
   }
 
-  /** Seconds from a sample to the frame that drew it, lately; null where none was drawn. */
+  /** Median time from sample to screen over the last 2 s, seconds; null if none was drawn. */
   latency(session: Session): number | null {
-    return session.delays.median(this.time);
+    return session.latency.median(this.time);
   }
 
-  private connect(connection: Connection): void {
+  private setConnection(connection: Connection): void {
     this.connection = connection;
-    if (connection.phase !== 'connected') this.problem = null; // what was refused is over
+    if (connection.phase !== 'connected') this.problem = null;
     if (connection.phase === 'connecting') this.clock.reset();
-    if (connection.phase === 'connected') void this.list();
+    if (connection.phase === 'connected') void this.loadSessions();
   }
 
-  /** One request at a time; what is asked for meanwhile is one more after it. */
-  private async list(): Promise<void> {
-    this.listAgain = this.listing;
-    if (this.listing) return;
-    this.listing = true;
+  /** Load the list of sessions. One request at a time; a call meanwhile repeats it once. */
+  private async loadSessions(): Promise<void> {
+    this.reload = this.loading;
+    if (this.loading) return;
+    this.loading = true;
     try {
       this.merge(await this.service.listSessions());
     } catch (error) {
-      if (error instanceof LoginNeeded) this.client.lock();
-      else await this.unlisted(error);
+      if (error instanceof LoginRequired) this.client.lock();
+      else await this.loadFailed(error);
     } finally {
-      this.listing = false;
+      this.loading = false;
     }
-    if (this.listAgain) await this.list();
+    if (this.reload) await this.loadSessions();
   }
 
-  /** No alarm where the connection ends, too: that is told by itself, and the next one asks again. */
-  private async unlisted(error: unknown): Promise<void> {
+  /** Show the error, unless the connection ends too: then the list is loaded after a reconnect. */
+  private async loadFailed(error: unknown): Promise<void> {
     const { connection } = this;
     await new Promise((resolve) => setTimeout(resolve, GRACE * 1000));
     if (connection.phase === 'connected' && connection === this.connection)
       this.problem =
-        error instanceof Unavailable
-          ? 'The service is ending. This page connects again by itself once it is back.'
-          : `The list of sessions did not come: ${wordsOf(error)}`;
+        error instanceof ServiceUnavailable
+          ? 'The service is shutting down. This page reconnects when it is back.'
+          : `Could not load the sessions: ${messageOf(error)}`;
   }
 
-  private merge(listed: Listed[]): void {
+  private merge(listed: ListedSession[]): void {
     this.problem = null;
-    const kept = new Map(this.sessions.map((session) => [session.id, session]));
-    for (const id of kept.keys())
+    const known = new Map(this.sessions.map((session) => [session.id, session]));
+    for (const id of known.keys())
       if (!listed.some((entry) => entry.id === id)) this.client.forget(id);
     this.sessions = listed.map((entry) => {
-      const session = kept.get(entry.id) ?? new Session(entry.id, entry.source);
-      session.list(entry);
+      const session = known.get(entry.id) ?? new Session(entry.id, entry.source);
+      session.update(entry);
       return session;
     });
     this.publish();
@@ -161,14 +166,14 @@ export class Dashboard {
 
   private refocus(): void {
     this.focus =
-      this.sessions.find((session) => session.id === this.wish) ??
+      this.sessions.find((session) => session.id === this.wanted) ??
       this.sessions.find((session) => session === this.focus) ??
-      this.sessions.find((session) => !session.view.ended) ??
+      this.sessions.find((session) => !session.snapshot.ended) ??
       this.sessions[0] ??
       null;
     for (const session of this.sessions)
-      if (!session.view.opening)
-        this.client.follow(session.id, session === this.focus ? EVERYTHING : LINK_ONLY);
+      if (!session.snapshot.opening)
+        this.client.follow(session.id, session === this.focus ? ALL_TOPICS : LINK_ONLY);
   }
 
   private accept(message: ServerMessage): void {
@@ -178,28 +183,30 @@ export class Dashboard {
       this.mayControl = message.scope === 'control';
     }
     if (message.type === 'hello' || message.type === 'heartbeat') {
-      if (message.clock) this.clock.hear(message.clock, arrival);
-    } else if (message.type === 'pong') this.clock.answer(message.t, message.clock, arrival);
-    else if (message.type === 'error') this.refused(message);
-    else if (message.type === 'session') this.changed(message);
+      if (message.clock) this.clock.addMessage(message.clock, arrival);
+    } else if (message.type === 'pong') this.clock.addPong(message.t, message.clock, arrival);
+    else if (message.type === 'error') this.onError(message);
+    else if (message.type === 'session') this.onSessionState(message);
     else if (message.type !== 'ok') {
       const session = this.sessions.find(({ id }) => id === message.session);
-      // A baseline can make it another person's session, which only the list says.
-      if (message.type === 'link' && message.event.startsWith('baseline_')) void this.list();
+      // A baseline can set the session's person, which only the list has.
+      if (message.type === 'link' && message.event.startsWith('baseline_'))
+        void this.loadSessions();
       if (session) deliver(session, message, arrival);
     }
   }
 
-  /** A session that is gone can't be subscribed to: the list says so already. */
-  private refused({ id, message }: ServiceError): void {
+  /** Show an error, unless it is about a session that is gone: the list is reloaded then anyway. */
+  private onError({ id, message }: ServiceError): void {
     if (id === undefined || this.sessions.some((session) => session.id === id))
       this.problem = message;
   }
 
-  private changed(message: SessionState): void {
+  private onSessionState(message: SessionState): void {
     const session = this.sessions.find(({ id }) => id === message.session);
-    if (message.state === 'closed' || !session || session.view.opening) void this.list();
-    else session.change(message);
+    if (message.state === 'closed' || !session || session.snapshot.opening)
+      void this.loadSessions();
+    else session.setState(message);
   }
 }
 
@@ -211,20 +218,20 @@ type SessionMessage = Exclude<
 function deliver(session: Session, message: SessionMessage, arrival: number): void {
   switch (message.type) {
     case 'subscribed':
-      return session.subscribed(message);
+      return session.setSubscribed(message);
     case 'signal':
-      return session.signal(message, arrival);
+      return session.addSignal(message, arrival);
     case 'prediction':
-      return session.predict(message);
+      return session.addPrediction(message);
     case 'quality':
-      return session.measure(message);
+      return session.addQuality(message);
     case 'bands':
-      return session.weigh(message);
+      return session.addBands(message);
     case 'marker':
-      return session.mark(message);
+      return session.addMarker(message);
     case 'link':
-      return session.link(message);
+      return session.addLink(message);
     case 'skipped':
-      return session.skipped(message);
+      return session.addSkipped(message);
   }
 }

@@ -1,47 +1,48 @@
-/** The markers' own labels, one for each of the keys 1 to 9, kept in this browser. */
+/** Labels for the marker keys 1 to 9, saved in the browser. */
 
-const KEY = 'mimamba.labels';
-export const KEYS = 9;
-/** The service takes no longer ones. */
-export const LONGEST_LABEL = 1024;
+const STORAGE_KEY = 'mimamba.labels';
+export const MARKER_KEYS = 9;
+/** Limit of the service. */
+export const MAX_LABEL_LENGTH = 1024;
 
-const usual = (): string[] => Array.from({ length: KEYS }, (_, n) => `Mark ${n + 1}`);
+const defaultLabels = (): string[] =>
+  Array.from({ length: MARKER_KEYS }, (_, n) => `Mark ${n + 1}`);
 
-export type Kept = Pick<Storage, 'getItem' | 'setItem'>;
+export type LabelStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** What is kept, or the usual ones; an empty label has no marker. */
-export function readLabels(storage: Kept): string[] {
+/** The saved labels, or the default ones. An empty label disables its key. */
+export function loadLabels(storage: LabelStorage): string[] {
   try {
-    const kept: unknown = JSON.parse(storage.getItem(KEY) ?? 'null');
-    if (Array.isArray(kept))
-      return usual().map((label, n) => (typeof kept[n] === 'string' ? kept[n] : label));
+    const saved: unknown = JSON.parse(storage.getItem(STORAGE_KEY) ?? 'null');
+    if (Array.isArray(saved))
+      return defaultLabels().map((label, n) => (typeof saved[n] === 'string' ? saved[n] : label));
   } catch {
-    // storage may be forbidden, and may hold anything
+    // storage may be blocked, or hold anything
   }
-  return usual();
+  return defaultLabels();
 }
 
-export function keepLabels(storage: Kept, labels: readonly string[]): void {
+export function saveLabels(storage: LabelStorage, labels: readonly string[]): void {
   try {
-    storage.setItem(KEY, JSON.stringify(labels));
+    storage.setItem(STORAGE_KEY, JSON.stringify(labels));
   } catch {
-    // they hold until the page is left
+    // without storage the labels last until the page is closed
   }
 }
 
-/** Which label a key asks for, from 0; null where it is another key or goes into a field. */
-export function labelOfKey(event: KeyboardEvent): number | null {
+/** Index of the label that a key press selects; null for other keys and while typing in a field. */
+export function labelForKey(event: KeyboardEvent): number | null {
   const { altKey, ctrlKey, metaKey, repeat, code, key, target } = event;
   if (altKey || ctrlKey || metaKey || repeat || isField(target)) return null;
-  // By its place, too: some keyboards have the digits behind Shift.
+  // Also by the key's code: some layouts have the digits on Shift.
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code)?.[1] ?? /^[1-9]$/.exec(key)?.[0];
   return digit === undefined ? null : Number(digit) - 1;
 }
 
-/** Whether a digit means something there. */
+/** True if the element takes digits as input. */
 function isField(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || ['TEXTAREA', 'SELECT'].includes(target.tagName)) return true;
-  const without = ['checkbox', 'radio', 'range', 'button', 'submit', 'file'];
-  return target instanceof HTMLInputElement && !without.includes(target.type);
+  const withoutDigits = ['checkbox', 'radio', 'range', 'button', 'submit', 'file'];
+  return target instanceof HTMLInputElement && !withoutDigits.includes(target.type);
 }

@@ -1,31 +1,31 @@
-import type { OfferedModel } from '../requests/catalog';
+import type { ModelInfo } from '../requests/catalog';
 
-/** One score of a model; `way` is the protocol, with what was changed in brackets. */
+/** One score of a model. `protocol` may have its options in brackets. */
 export interface Score {
-  way: string;
+  protocol: string;
   output: string;
   measure: string;
   value: number;
 }
 
-/** The protocol of people whom the model had not seen. */
-const HONEST = 'subject';
+/** Evaluation on people who were not in the training data. */
+const UNSEEN_PEOPLE = 'subject';
 const ACCURACY = 'balanced_accuracy';
 
-/** In the service's order, which tells first what should be heard first. */
-export function scoresOf({ scores }: Pick<OfferedModel, 'scores'>): Score[] {
+/** All scores, in the service's order: most important first. */
+export function allScores({ scores }: Pick<ModelInfo, 'scores'>): Score[] {
   return Object.entries(scores).map(([name, value]) => {
-    const [way = '', output = '', measure = ''] = name.split('/');
-    return { way, output, measure, value };
+    const [protocol = '', output = '', measure = ''] = name.split('/');
+    return { protocol, output, measure, value };
   });
 }
 
-/** Balanced accuracy in people whom the model had not seen, each output's beside that of chance. */
-export function honestScores(
-  model: Pick<OfferedModel, 'scores' | 'outputs'>,
+/** Balanced accuracy on unseen people for each output, with its chance level. */
+export function unseenPeopleScores(
+  model: Pick<ModelInfo, 'scores' | 'outputs'>,
 ): { output: string; accuracy: number; chance: number }[] {
-  return scoresOf(model)
-    .filter(({ way, measure }) => way === HONEST && measure === ACCURACY)
+  return allScores(model)
+    .filter(({ protocol, measure }) => protocol === UNSEEN_PEOPLE && measure === ACCURACY)
     .map(({ output, value }) => ({
       output,
       accuracy: value,

@@ -1,42 +1,41 @@
 import type { Prediction } from '../connection/protocol';
 
-/** Seconds of predictions that are kept and drawn. */
+/** Length of the history, seconds. */
 export const HISTORY_SECONDS = 120;
 
-/** One output's past: seconds before the newest prediction, and each label's probabilities. */
-export interface Past {
+/** History of one output: seconds before the newest prediction, and each label's probabilities. */
+export interface OutputHistory {
   seconds: Float64Array;
   probabilities: Float64Array[];
 }
 
 /**
- * The last two minutes of predictions.
+ * Predictions of the last two minutes.
  *
- * An abstention and a stretch without predictions are entries without probabilities, so that no
- * line is drawn across them.
+ * Abstentions and pauses are entries without probabilities, so that no line is drawn across them.
  */
-export class History {
+export class PredictionHistory {
   private entries: Pick<Prediction, 'timestamp' | 'outputs'>[] = [];
 
-  /** `pause`: seconds without a prediction that count as a break. */
-  constructor(private readonly pause: number) {}
+  /** `maxPause`: seconds without a prediction after which the line breaks. */
+  constructor(private readonly maxPause: number) {}
 
   push(prediction: Prediction): void {
     const { timestamp } = prediction;
     const outputs = prediction.status === 'ok' ? prediction.outputs : null;
     const last = this.entries.at(-1);
-    if (last && timestamp - last.timestamp > this.pause)
+    if (last && timestamp - last.timestamp > this.maxPause)
       this.entries.push({ timestamp: last.timestamp, outputs: null });
     this.entries.push({ timestamp, outputs });
     while (this.entries[0]!.timestamp < timestamp - HISTORY_SECONDS) this.entries.shift();
   }
 
-  past(output: string, labels: readonly string[]): Past {
+  output(name: string, labels: readonly string[]): OutputHistory {
     const newest = this.entries.at(-1)?.timestamp ?? 0;
     return {
       seconds: Float64Array.from(this.entries, (entry) => entry.timestamp - newest),
       probabilities: labels.map((label) =>
-        Float64Array.from(this.entries, (entry) => entry.outputs?.[output]?.[label] ?? Number.NaN),
+        Float64Array.from(this.entries, (entry) => entry.outputs?.[name]?.[label] ?? Number.NaN),
       ),
     };
   }

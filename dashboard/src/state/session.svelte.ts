@@ -1,5 +1,3 @@
-import { History } from './prediction_history';
-import { Delays, Rate } from '../signal/timing';
 import {
   type Bands,
   type Electrode,
@@ -16,85 +14,71 @@ import {
   float32,
   float64,
 } from '../connection/protocol';
-import { SampleRing } from '../signal/ring_buffer';
+import type { ListedSession } from '../requests/sessions';
+import { RingBuffer } from '../signal/ring_buffer';
+import { DisplayLatency, RateMeter } from '../signal/timing';
+import { PredictionHistory } from './prediction_history';
 
-/** Seconds of signal that are kept: as many as the service's log holds. */
-export const KEPT_SECONDS = 300;
-const MARKERS_KEPT = 256;
+/** Length of the signal buffer, seconds; the service's log is as long. */
+export const BUFFER_SECONDS = 300;
+const MAX_MARKERS = 256;
 
-/** The link between the source and the service; `since` is on the LSL clock. */
+/** Connection between the source and the service; `since` in LSL time. */
 export interface LinkState {
   state: 'unknown' | 'connected' | 'lost' | 'retrying' | 'paused' | 'playing';
   detail: string;
   since: number | null;
 }
 
-/** One element of the answer to GET /v1/sessions. */
-export interface Listed {
-  id: string;
-  state: 'opening' | 'open' | 'ended';
-  reason: string | null;
-  source: string;
-  info: Stream | null;
-  model: Model | null;
-  outputs: Record<string, string[]> | null;
-  montage: Electrode[] | null;
-  delay: number | null;
-  link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
-  seekable: boolean;
-  person: string | null;
-}
-
-/** What the page shows of a session in words and numbers. */
-export interface View {
-  /** The source is still being opened: there is nothing to subscribe to yet. */
+/** State of a session that the components show. */
+export interface SessionSnapshot {
+  /** The source is being connected; there is nothing to subscribe to yet. */
   opening: boolean;
   ended: boolean;
   endReason: string | null;
-  /** A recording that can be paused and moved. */
+  /** True for a recording, which can be paused and moved. */
   seekable: boolean;
   info: Stream | null;
   model: Model | null;
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
   delay: number | null;
-  /** A pseudonym; null where it is nobody's session. */
+  /** Pseudonym, or null. */
   person: string | null;
-  /** What became of the person's baseline last. */
+  /** Last baseline event. */
   baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
   gaps: number;
   lostSamples: number;
   hopsSkipped: number;
-  /** Entries that left the service's logs before the page read them. */
+  /** Log entries that were dropped before the page read them. */
   missed: number;
   prediction: Prediction | null;
   quality: Quality | null;
   bands: Bands | null;
-  /** Samples per second, as they came; null where that is not known yet. */
+  /** Measured sampling rate, Hz; null if not known yet. */
   rate: number | null;
   latestIndex: number;
-  /** The newest sample's stamp, LSL clock. */
+  /** Timestamp of the newest sample, LSL time. */
   latestTimestamp: number | null;
-  /** When the newest sample reached the page, page clock. */
+  /** Page time at which the newest sample arrived. */
   arrival: number | null;
 }
 
 /**
- * One session as the page knows it.
+ * One session.
  *
- * Messages change plain fields; `publish`, called once per animation frame, makes what changed
- * visible to the components. So a burst of thousands of entries costs one update.
+ * Messages change plain fields. `publish`, called once per animation frame, copies them to
+ * `snapshot`, which the components show: a burst of thousands of messages costs one update.
  */
 export class Session {
-  view: View = $state.raw(blankView());
-  ring: SampleRing | null = null;
-  history = new History(2);
+  snapshot: SessionSnapshot = $state.raw(emptySnapshot());
+  ring: RingBuffer | null = null;
+  history = new PredictionHistory(2);
   markers: Marker[] = [];
-  /** From the newest samples' stamps to the frames that drew them. */
-  readonly delays = new Delays();
-  private pace = new Rate();
-  private readonly now: View = blankView();
+  readonly latency = new DisplayLatency();
+  private rateMeter = new RateMeter();
+  private readonly now: SessionSnapshot = emptySnapshot();
   private epoch = '';
   private dirty = false;
 
@@ -103,86 +87,87 @@ export class Session {
     readonly source: string,
   ) {}
 
-  list(listed: Listed): void {
+  /** Update from the list of sessions. */
+  update(listed: ListedSession): void {
     const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
     [this.now.seekable, this.now.person] = [listed.seekable, listed.person];
     const [opening, ended] = [state === 'opening', state === 'ended'];
     Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
-    if (link) this.relink(link);
+    if (link) this.setLink(link);
     this.dirty = true;
   }
 
-  change(message: SessionState): void {
+  setState(message: SessionState): void {
     this.now.ended = message.state !== 'opened';
     this.now.endReason = message.reason;
     this.dirty = true;
   }
 
-  subscribed(message: Subscribed): void {
+  setSubscribed(message: Subscribed): void {
     const { info, model, outputs, montage, delay } = message;
     if (message.epoch !== this.epoch) this.restart(message.epoch);
     if (model?.sha256 !== this.now.model?.sha256) this.now.prediction = null;
-    if (model) this.history = sameModel(this.now.model, model) ? this.history : past(model);
+    if (model) this.history = sameModel(this.now.model, model) ? this.history : historyFor(model);
     Object.assign(this.now, { info, model, outputs, montage, delay });
-    const capacity = Math.ceil(KEPT_SECONDS * info.sfreq);
+    const capacity = Math.ceil(BUFFER_SECONDS * info.sfreq);
     if (this.ring?.nChannels !== info.ch_names.length || this.ring.capacity !== capacity)
-      this.ring = new SampleRing(info.ch_names.length, capacity);
+      this.ring = new RingBuffer(info.ch_names.length, capacity);
     this.dirty = true;
   }
 
-  signal(message: Signal, arrival: number): void {
+  addSignal(message: Signal, arrival: number): void {
     const stamps = float64(message.timestamps);
     if (!this.ring || stamps.length === 0) return;
     this.ring.write(message.first, float32(message.data));
     this.now.latestIndex = this.ring.newest;
     this.now.latestTimestamp = stamps[stamps.length - 1]!;
     this.now.arrival = arrival;
-    this.pace.push(this.now.latestTimestamp, stamps.length);
-    this.now.rate = this.pace.hz;
+    this.rateMeter.push(this.now.latestTimestamp, stamps.length);
+    this.now.rate = this.rateMeter.hz;
     this.dirty = true;
   }
 
-  predict(message: Prediction): void {
+  addPrediction(message: Prediction): void {
     this.history.push(message);
     this.now.prediction = message;
     this.dirty = true;
   }
 
-  measure(message: Quality): void {
+  addQuality(message: Quality): void {
     this.now.quality = message;
     this.dirty = true;
   }
 
-  weigh(message: Bands): void {
+  addBands(message: Bands): void {
     this.now.bands = message;
     this.dirty = true;
   }
 
-  mark(message: Marker): void {
+  addMarker(message: Marker): void {
     this.markers.push(message);
-    if (this.markers.length > MARKERS_KEPT) this.markers.shift();
+    if (this.markers.length > MAX_MARKERS) this.markers.shift();
     this.dirty = true;
   }
 
-  link(message: Link): void {
+  addLink(message: Link): void {
     if (message.event === 'gap') {
       this.now.gaps += 1;
       this.now.lostSamples += message.lost ?? 0;
     } else if (message.event === 'hops_skipped') this.now.hopsSkipped += 1;
     else if (message.event.startsWith('baseline_')) this.now.baseline = message;
-    else this.relink(message);
+    else this.setLink(message);
     this.dirty = true;
   }
 
-  private relink({ event, detail, timestamp }: NonNullable<Listed['link']>): void {
-    if (!isState(event)) return;
+  private setLink({ event, detail, timestamp }: NonNullable<ListedSession['link']>): void {
+    if (!isLinkState(event)) return;
     const { state, since } = this.now.link;
-    // Trying again goes on with the loss that began before it.
-    const goesOn = event === 'retrying' && state !== 'connected';
-    this.now.link = { state: event, detail, since: goesOn ? (since ?? timestamp) : timestamp };
+    // Reconnecting is part of the loss that began before it.
+    const sameLoss = event === 'retrying' && state !== 'connected';
+    this.now.link = { state: event, detail, since: sameLoss ? (since ?? timestamp) : timestamp };
   }
 
-  skipped(message: Skipped): void {
+  addSkipped(message: Skipped): void {
     this.now.missed += message.to - message.from + 1;
     this.dirty = true;
   }
@@ -190,33 +175,40 @@ export class Session {
   publish(): void {
     if (!this.dirty) return;
     this.dirty = false;
-    this.view = { ...this.now };
+    this.snapshot = { ...this.now };
   }
 
-  /** Another epoch numbers its samples and entries anew. */
+  /** Start a new epoch: its samples and entries are numbered from 0. */
   private restart(epoch: string): void {
     const { info, model, outputs, montage, delay, person, baseline } = this.now;
     const { ended, endReason, seekable, link } = this.now;
     const known = { info, model, outputs, montage, delay, person, baseline };
-    Object.assign(this.now, blankView(), known, { ended, endReason, seekable, link });
+    Object.assign(this.now, emptySnapshot(), known, { ended, endReason, seekable, link });
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
-    this.pace = new Rate();
-    this.history = past(model);
+    this.rateMeter = new RateMeter();
+    this.history = historyFor(model);
   }
 }
 
-/** Three hops without a prediction are a break in its history. */
-const past = (model: Model | null): History => new History(3 * (model?.hop ?? 1));
+/** History whose lines break after three hops without a prediction. */
+const historyFor = (model: Model | null): PredictionHistory =>
+  new PredictionHistory(3 * (model?.hop ?? 1));
 
-type State = Exclude<LinkState['state'], 'unknown'>;
-const STATES: readonly Link['event'][] = ['connected', 'lost', 'retrying', 'paused', 'playing'];
-const isState = (event: Link['event']): event is State => STATES.includes(event);
+type KnownState = Exclude<LinkState['state'], 'unknown'>;
+const LINK_STATES: readonly Link['event'][] = [
+  'connected',
+  'lost',
+  'retrying',
+  'paused',
+  'playing',
+];
+const isLinkState = (event: Link['event']): event is KnownState => LINK_STATES.includes(event);
 
 const sameModel = (a: Model | null, b: Model): boolean => a?.sha256 === b.sha256 && a.hop === b.hop;
 
-function blankView(): View {
+function emptySnapshot(): SessionSnapshot {
   return {
     opening: false,
     ended: false,

@@ -1,27 +1,20 @@
 import type { Prediction } from '../connection/protocol';
+import type { RecordedPredictions } from '../requests/replay';
 
-/** The predictions in a recording, as in service/api/timeline.py. */
-export interface Recorded {
-  model: string | null;
-  /** Seconds from its beginning. */
-  position: number[];
-  outputs: Record<string, Record<string, (number | null)[]>>;
-}
-
-/** What a timeline draws: a probability for each name and position; NaN is a break. */
-export interface Lines {
+/** Lines of a timeline: a probability for each name and position; NaN breaks the line. */
+export interface ProbabilityLines {
   names: string[];
   seconds: Float64Array;
   values: Float64Array[];
 }
 
-/** Places on a timeline, about as many as a screen has. */
-const PLACES = 1000;
-/** So many usual steps without a prediction are a break. */
+/** Points of a timeline, about one per pixel. */
+const POINTS = 1000;
+/** The line breaks after this many median steps without a prediction. */
 const BREAK = 4;
 
-/** Output and label of each line: of two labels one says all. */
-export function drawnOf(outputs: Record<string, readonly string[]>): [string, string][] {
+/** Output and label of each line. Of two labels only the second is drawn: the first adds nothing. */
+export function drawnLabels(outputs: Record<string, readonly string[]>): [string, string][] {
   return Object.entries(outputs).flatMap(([output, labels]) =>
     (labels.length === 2 ? labels.slice(1) : labels).map((label): [string, string] => [
       output,
@@ -30,59 +23,60 @@ export function drawnOf(outputs: Record<string, readonly string[]>): [string, st
   );
 }
 
-/** The lines of what a recording holds. */
-export function linesOf({ position, outputs }: Recorded): Lines {
-  const drawn = drawnOf(
+/** Lines of the predictions stored in a recording. */
+export function recordedLines({ position, outputs }: RecordedPredictions): ProbabilityLines {
+  const drawn = drawnLabels(
     Object.fromEntries(
       Object.entries(outputs).map(([name, labels]) => [name, Object.keys(labels)]),
     ),
   );
   const steps = position.slice(1).map((at, n) => at - position[n]!);
-  const usual = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
-  // A place before each prediction that comes late, for the break.
-  const places = position.flatMap((_, n) =>
-    n > 0 && steps[n - 1]! > BREAK * usual ? [-1, n] : [n],
+  const median = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
+  // -1 stands for a break before a prediction that comes late.
+  const points = position.flatMap((_, n) =>
+    n > 0 && steps[n - 1]! > BREAK * median ? [-1, n] : [n],
   );
   return {
     names: drawn.map(([output, label]) => `${output}: ${label}`),
-    seconds: Float64Array.from(places, (n, at) => position[n < 0 ? places[at + 1]! : n]!),
+    seconds: Float64Array.from(points, (n, at) => position[n < 0 ? points[at + 1]! : n]!),
     values: drawn.map(([output, label]) =>
-      Float64Array.from(places, (n) => outputs[output]?.[label]?.[n] ?? NaN),
+      Float64Array.from(points, (n) => outputs[output]?.[label]?.[n] ?? NaN),
     ),
   };
 }
 
-/** What was predicted in this replay so far, wherever it was; a later pass replaces an earlier. */
-export class Played {
-  readonly lines: Lines;
+/** Lines of the predictions made in this replay; a later pass replaces an earlier one. */
+export class ReplayedPredictions {
+  readonly lines: ProbabilityLines;
   private readonly drawn: [string, string][];
-  /** The place of the prediction before; none is behind this one. */
+  /** Point of the previous prediction; before the first one, no point is after it. */
   private last = Infinity;
 
+  /** `length` of the recording and `hop` of the model, both in seconds. */
   constructor(
     private readonly length: number,
     outputs: Record<string, readonly string[]>,
     hop: number,
   ) {
-    this.drawn = drawnOf(outputs);
-    const places = Math.max(1, Math.min(PLACES, Math.ceil(length / hop)));
+    this.drawn = drawnLabels(outputs);
+    const points = Math.max(1, Math.min(POINTS, Math.ceil(length / hop)));
     this.lines = {
       names: this.drawn.map(([output, label]) => `${output}: ${label}`),
-      seconds: Float64Array.from({ length: places }, (_, n) => ((n + 0.5) * length) / places),
-      values: this.drawn.map(() => new Float64Array(places).fill(NaN)),
+      seconds: Float64Array.from({ length: points }, (_, n) => ((n + 0.5) * length) / points),
+      values: this.drawn.map(() => new Float64Array(points).fill(NaN)),
     };
   }
 
   push(prediction: Prediction, sfreq: number): void {
-    const places = this.lines.seconds.length;
-    const at = Math.floor((((prediction.index + 1) / sfreq) * places) / this.length);
-    const place = Math.min(places - 1, at);
-    // The page reads one prediction per frame: at high speeds some places are passed over.
-    const from = place > this.last && place - this.last <= BREAK ? this.last + 1 : place;
-    this.last = place;
+    const points = this.lines.seconds.length;
+    const at = Math.floor((((prediction.index + 1) / sfreq) * points) / this.length);
+    const point = Math.min(points - 1, at);
+    // The page reads one prediction per frame, so at high speeds it has to fill in some points.
+    const from = point > this.last && point - this.last <= BREAK ? this.last + 1 : point;
+    this.last = point;
     this.drawn.forEach(([output, label], line) => {
-      const said = prediction.status === 'ok' ? prediction.outputs?.[output]?.[label] : undefined;
-      this.lines.values[line]!.fill(said ?? NaN, from, place + 1);
+      const value = prediction.status === 'ok' ? prediction.outputs?.[output]?.[label] : undefined;
+      this.lines.values[line]!.fill(value ?? NaN, from, point + 1);
     });
   }
 }

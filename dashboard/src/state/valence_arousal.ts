@@ -1,8 +1,9 @@
-import type { History } from './prediction_history';
-import type { View } from './session.svelte';
+import type { PredictionHistory } from './prediction_history';
+import type { SessionSnapshot } from './session.svelte';
 
-/** Seconds of the past that are drawn behind the point, and over which its spread is measured. */
+/** Length of the trail behind the point, seconds. */
 export const TRAIL_SECONDS = 20;
+/** Window of the standard deviation, seconds. */
 export const SPREAD_SECONDS = 5;
 
 /** Probabilities of high valence and of high arousal, or their standard deviations. */
@@ -11,43 +12,43 @@ export interface Point {
   arousal: number;
 }
 
-/** From one point of the trail to the next; `age` is the later one's, seconds. */
-export interface Step {
+/** Line from one prediction to the next; `age` of the later one, seconds. */
+export interface TrailStep {
   from: Point;
   to: Point;
   age: number;
 }
 
-export interface Plane {
+export interface ValenceArousal {
   point: Point;
-  trail: Step[];
-  /** Standard deviations over the last 5 s; null where there are fewer than two predictions. */
+  trail: TrailStep[];
+  /** Standard deviations over the last 5 s; null with fewer than two predictions. */
   spread: Point | null;
 }
 
-/** Whether a model's outputs are the two that span the plane. */
-export function spansPlane(outputs: View['outputs']): boolean {
+/** True if the model has the outputs valence and arousal, each with labels low and high. */
+export function hasValenceArousal(outputs: SessionSnapshot['outputs']): boolean {
   const lowHigh = (labels: string[] | undefined): boolean =>
     labels?.length === 2 && labels.includes('low') && labels.includes('high');
   return lowHigh(outputs?.['valence']) && lowHigh(outputs?.['arousal']);
 }
 
-/** The plane as the newest prediction has it; null where that one is an abstention. */
-export function planeOf(history: History): Plane | null {
-  const { seconds, probabilities } = history.past('valence', ['high']);
+/** Point, trail and spread of the newest prediction; null if it is an abstention. */
+export function valenceArousal(history: PredictionHistory): ValenceArousal | null {
+  const { seconds, probabilities } = history.output('valence', ['high']);
   const valence = probabilities[0]!;
-  const arousal = history.past('arousal', ['high']).probabilities[0]!;
+  const arousal = history.output('arousal', ['high']).probabilities[0]!;
   const at = (i: number): Point => ({ valence: valence[i]!, arousal: arousal[i]! });
   const known = (i: number): boolean => !Number.isNaN(valence[i]! + arousal[i]!);
   const newest = seconds.length - 1;
   if (newest < 0 || !known(newest)) return null;
 
-  const trail: Step[] = [];
+  const trail: TrailStep[] = [];
   for (let i = 1; i <= newest; i++)
     if (known(i - 1) && known(i) && seconds[i - 1]! >= -TRAIL_SECONDS)
       trail.push({ from: at(i - 1), to: at(i), age: 0 - seconds[i]! });
 
-  // Only since the last abstention: before it the model heard something else.
+  // Only since the last abstention: the signal before it was different.
   let first = newest;
   while (first > 0 && known(first - 1) && seconds[first - 1]! >= -SPREAD_SECONDS) first--;
   const spread =
@@ -57,6 +58,7 @@ export function planeOf(history: History): Plane | null {
   return { point: at(newest), trail, spread };
 }
 
+/** Standard deviation. */
 function deviation(values: Float64Array): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);

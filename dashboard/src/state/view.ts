@@ -1,2 +1,2 @@
-/** The parts of the page, of which one is seen at a time. */
-export type Place = 'sessions' | 'start' | 'recordings';
+/** The main views of the page. */
+export type View = 'sessions' | 'start' | 'recordings';

@@ -1,17 +1,20 @@
+/** Numbers and states as text. */
 import type { Connection } from '../connection/client';
-import type { FoundStream, Headset } from '../requests/catalog';
 import type { ChannelQuality } from '../connection/protocol';
-import type { LinkState, View } from '../state/session.svelte';
-import type { Verdict } from '../state/staleness';
+import { type FoundStream, type Headset, PSEUDONYM, type Person } from '../requests/catalog';
+import type { Recording } from '../requests/recordings';
+import type { LinkState, SessionSnapshot } from '../state/session.svelte';
 
-/** "69 %": whole per cent, as the bars show. */
+/** "69 %". */
 export const percent = (probability: number): string => `${Math.round(probability * 100)} %`;
 
-/** "20 %, mains hum"; a dash where nothing is measured. */
-export const contactWords = (quality: ChannelQuality | undefined): string =>
-  quality ? `${percent(quality.score)}, ${quality.reason ?? 'good'}` : '–';
-
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Text as a sentence: with a capital letter, and a period if it has no end mark. */
+export const sentence = (text: string): string => capital(text) + (/[.!?…]$/.test(text) ? '' : '.');
+
+export const plural = (count: number, one: string, many: string): string =>
+  `${count} ${count === 1 ? one : many}`;
 
 /** "0.3 s", "12 s", "2 min", "3 h". */
 export function duration(seconds: number): string {
@@ -21,7 +24,11 @@ export function duration(seconds: number): string {
   return `${Math.round(seconds / 3600)} h`;
 }
 
-/** "1:03", "2:00:03": a place in a recording. */
+/** Like `duration`, but without tenths: they would change all the time. */
+export const wholeDuration = (seconds: number): string =>
+  seconds < 120 ? `${Math.max(0, Math.round(seconds))} s` : duration(seconds);
+
+/** Position in a recording: "1:03", "2:00:03". */
 export function clockTime(seconds: number): string {
   const whole = Math.floor(seconds + 1e-6);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
@@ -29,63 +36,81 @@ export function clockTime(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
 }
 
-export const plural = (count: number, one: string, many: string): string =>
-  `${count} ${count === 1 ? one : many}`;
+/** "12 kB", "3.4 MB". */
+export function fileSize(bytes: number): string {
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
 
-/** "1 headset and 2 LSL streams found."; one that may be several boards is one headset. */
-export function foundWords(headsets: Headset[], streams: FoundStream[]): string {
+/** "20 %, mains hum"; a dash without a measurement. */
+export const qualityText = (quality: ChannelQuality | undefined): string =>
+  quality ? `${percent(quality.score)}, ${quality.reason ?? 'good'}` : '–';
+
+/** "1 headset and 2 LSL streams found." One headset may be listed as several boards. */
+export function foundText(headsets: Headset[], streams: FoundStream[]): string {
   const count = new Set(headsets.map(({ name }) => name)).size;
   const found = [
     ...(count ? [plural(count, 'headset', 'headsets')] : []),
     ...(streams.length ? [plural(streams.length, 'LSL stream', 'LSL streams')] : []),
   ];
-  return found.length ? `${found.join(' and ')} found.` : 'No headset and no LSL stream was found.';
+  return found.length ? `${found.join(' and ')} found.` : 'No headsets or LSL streams found.';
 }
 
-/** "Muse 2, signal −52 dBm", what stands beside a headset's name. */
-export const headsetWords = ({ title, rssi, way }: Headset): string =>
+/** "Muse 2, signal −52 dBm". */
+export const headsetText = ({ title, rssi, way }: Headset): string =>
   `${title}, ${rssi === null ? way : `signal −${Math.abs(rssi)}\u00a0dBm`}`;
 
-/** `time` is the page's, seconds. */
-export function connectionWords(connection: Connection, time: number): string {
+/** `time`: page time, seconds. */
+export function connectionText(connection: Connection, time: number): string {
   if (connection.phase === 'connected') return 'Connected';
   if (connection.phase === 'connecting') return 'Connecting …';
   if (connection.phase === 'locked') return 'Not logged in';
   return `Reconnecting in ${Math.max(0, Math.ceil(connection.until - time))} s`;
 }
 
-/** `lsl` is the LSL clock's time now, null where unknown. */
-export function linkWords(link: LinkState, lsl: number | null): string {
-  if (link.state === 'connected') return 'Link connected';
+/** State of the connection to the source. `lsl`: LSL time now, or null. */
+export function linkText(link: LinkState, lsl: number | null): string {
+  if (link.state === 'connected') return 'Connected';
   if (link.state === 'playing') return 'Playing';
   if (link.state === 'paused') return 'Paused';
-  if (link.state === 'unknown') return 'Link not known yet';
+  if (link.state === 'unknown') return 'Unknown';
   const lost =
     lsl !== null && link.since !== null
-      ? `Link lost for ${wholeDuration(lsl - link.since)}`
-      : 'Link lost';
-  return link.state === 'retrying' ? `${lost}, trying again` : lost;
+      ? `Lost for ${wholeDuration(lsl - link.since)}`
+      : 'Connection lost';
+  return link.state === 'retrying' ? `${lost}, reconnecting` : lost;
 }
 
-/** One session in a few words, for its tab. */
-export function sessionWords(view: View, lsl: number | null): string {
-  if (view.opening) return 'Opening';
-  return view.ended ? 'Ended' : linkWords(view.link, lsl);
+/** State of a session, for its tab. */
+export function sessionText(snapshot: SessionSnapshot, lsl: number | null): string {
+  if (snapshot.opening) return 'Opening';
+  return snapshot.ended ? 'Ended' : linkText(snapshot.link, lsl);
 }
 
-/** As `duration`, but without tenths that would run. */
-export const wholeDuration = (seconds: number): string =>
-  seconds < 120 ? `${Math.max(0, Math.round(seconds))} s` : duration(seconds);
+export const recordingStateText: Record<Recording['state'], string> = {
+  recording: 'recording now',
+  finished: 'complete',
+  recovered: 'interrupted, recovered',
+  unfinished: 'interrupted',
+  damaged: 'damaged',
+  uploaded: 'uploaded',
+  unknown: 'origin unknown',
+};
 
-/** What a screen reader hears when it changes: states, and no numbers that run. */
-export function announcement(
-  connection: Connection,
-  view: View | null,
-  said: Verdict | null,
-): string {
-  if (connection.phase === 'locked') return 'The service asks for a token.';
-  if (connection.phase !== 'connected') return 'Not connected to the service.';
-  if (!view || !said) return 'Connected. No session is open.';
-  if (said.shown) return 'Connected. Predictions are current.';
-  return `Connected. ${said.title}.`;
+export const BAD_PSEUDONYM = 'choose another pseudonym, for example P01';
+
+/** Hint below the pseudonym field: the person's saved baselines, or the rules for a new name. */
+export function personHint(name: string, people: readonly Person[]): string {
+  if (!name) return 'Without a person, the baseline is not saved.';
+  if (!PSEUDONYM.test(name))
+    return 'Use up to 81 letters, digits, “-”, “_” and “.”, for example P01. No real names.';
+  const known = people.find(({ person }) => person === name);
+  if (!known) return `${name} is new and will be added.`;
+  if (known.damaged) return known.damaged;
+  const baselines = known.baselines.map(
+    ({ seconds, montage, taken }) => `${seconds} s (${montage.join(', ')}, ${taken.slice(0, 10)})`,
+  );
+  return baselines.length
+    ? `${name}, saved baselines: ${baselines.join('; ')}.`
+    : `${name}, no saved baseline.`;
 }

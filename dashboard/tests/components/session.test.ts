@@ -1,47 +1,52 @@
 // @vitest-environment happy-dom
-import { flushSync, mount, unmount } from 'svelte';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { flushSync } from 'svelte';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import BaselinePanel from '../../src/components/session/Baseline.svelte';
+import Markers from '../../src/components/session/Markers.svelte';
+import Notices from '../../src/components/session/Notices.svelte';
 import SessionControls from '../../src/components/session/SessionControls.svelte';
-import type { Offers } from '../../src/requests/catalog';
-import type { Subscribed } from '../../src/connection/protocol';
-import { Session } from '../../src/state/session.svelte';
-import type { Baseline, Steering } from '../../src/requests/sessions';
-import { prediction, subscribed } from '../service';
+import SessionTabs from '../../src/components/session/SessionTabs.svelte';
+import type { Marker, Subscribed } from '../../src/connection/protocol';
+import type { CatalogApi } from '../../src/requests/catalog';
+import type { Baseline, SessionApi } from '../../src/requests/sessions';
+import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
+import { clear, click, enter, find, render, settled, text, there } from '../dom';
+import { info, model, prediction, subscribed } from '../service';
 
-let shown: Record<string, unknown> | null = null;
 let session: Session;
 let baseline: Baseline;
-let asked: unknown[];
-let refusal: string | null;
-let rests: number;
+/** Requests that were sent. */
+let sent: unknown[];
+/** Error of the next requests, or null. */
+let failure: string | null;
+let savedBaselines: number;
 
-const answer = <T>(value: T): Promise<T> =>
-  refusal ? Promise.reject(new Error(refusal)) : Promise.resolve(value);
+const respond = <T>(value: T): Promise<T> =>
+  failure ? Promise.reject(new Error(failure)) : Promise.resolve(value);
 
-const steering: Steering = {
-  open: () => answer('b'),
-  close: (id) => answer(void asked.push(['close', id])),
-  changeModel: (id, model) => answer(void asked.push(['model', id, model])),
-  baseline: () => answer({ ...baseline }),
-  takeBaseline: (id, wanted) => {
-    asked.push(['take', id, wanted]);
-    if (!refusal) baseline = { ...baseline, wanted: wanted.seconds ?? 60, taken: 0 };
-    return answer({ ...baseline, person: wanted.person ?? baseline.person });
+const sessionApi: SessionApi = {
+  open: () => respond('b'),
+  close: (id) => respond(void sent.push(['close', id])),
+  setModel: (id, model) => respond(void sent.push(['model', id, model])),
+  baseline: () => respond({ ...baseline }),
+  takeBaseline: (id, options) => {
+    sent.push(['take', id, options]);
+    if (!failure) baseline = { ...baseline, wanted: options.seconds ?? 60, taken: 0 };
+    return respond({ ...baseline, person: options.person ?? baseline.person });
   },
-  breakOffBaseline: (id) => {
-    asked.push(['break off', id]);
-    if (!refusal) baseline = { ...baseline, wanted: 0, taken: 0 };
-    return answer({ ...baseline });
+  cancelBaseline: (id) => {
+    sent.push(['cancel', id]);
+    if (!failure) baseline = { ...baseline, wanted: 0, taken: 0 };
+    return respond({ ...baseline });
   },
   useBaseline: (id, person) => {
-    asked.push(['use', id, person]);
-    return answer({ ...baseline, wanted: 0, seconds: 60 });
+    sent.push(['use', id, person]);
+    return respond({ ...baseline, wanted: 0, seconds: 60 });
   },
 };
 
 const facts = { error: null, outputs: {}, montage: [], scores: {}, notice: null };
-const offers = {
+const catalogApi = {
   models: () =>
     Promise.resolve(
       ['demo', 'other'].map((name) => ({
@@ -52,162 +57,223 @@ const offers = {
     Promise.resolve([
       {
         ...{ person: 'P01', notes: null, recordings: [], damaged: null },
-        baselines: Array.from({ length: rests }, () => ({ montage: [], seconds: 60, taken: '' })),
+        baselines: Array.from({ length: savedBaselines }, () => ({
+          ...{ montage: [], seconds: 60, taken: '' },
+        })),
       },
     ]),
-} as unknown as Offers;
+} as unknown as CatalogApi;
 
-const find = <T extends HTMLElement>(testid: string): T | null =>
-  document.querySelector<T>(`[data-testid="${testid}"]`);
-const text = (testid: string): string | undefined =>
-  find(testid)?.textContent.replace(/\s+/g, ' ').trim();
-
-async function settled(): Promise<void> {
+async function published(): Promise<void> {
   session.publish();
-  flushSync();
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  flushSync();
-}
-
-async function click(testid: string): Promise<void> {
-  find(testid)!.click();
   await settled();
 }
 
 beforeEach(() => {
   session = new Session('a', 'simulate://');
-  session.subscribed(subscribed('a', 'e1') as Subscribed);
+  session.setSubscribed(subscribed('a', 'e1') as Subscribed);
   session.publish();
-  [asked, refusal, rests] = [[], null, 0];
+  [sent, failure, savedBaselines] = [[], null, 0];
   baseline = { wanted: 0, taken: 0, seconds: 0, usual: 60, person: 'P01' };
 });
 
-afterEach(async () => {
-  if (shown) await unmount(shown);
-  shown = null;
-  document.body.replaceChildren();
-});
+afterEach(() => localStorage.clear());
 
 describe('SessionControls', () => {
   beforeEach(async () => {
-    const props = { session, offers, steering };
-    shown = mount(SessionControls, { target: document.body, props });
+    render(SessionControls, { session, catalogApi, sessionApi });
     await settled();
   });
 
-  it('ends a session once that is confirmed', async () => {
+  it('closes a session after a confirmation', async () => {
     await click('close-session');
-    expect(asked).toEqual([]);
+    expect(sent).toEqual([]);
     await click('confirm-close');
-    expect(asked).toEqual([['close', 'a']]);
+    expect(sent).toEqual([['close', 'a']]);
   });
 
-  it('lets another model speak, or says why not', async () => {
-    find<HTMLDetailsElement>('change-model')!.closest('details')!.open = true;
-    find('change-model')!.closest('details')!.dispatchEvent(new Event('toggle'));
+  it('changes the model, or shows the error', async () => {
+    find('change-model').closest('details')!.open = true;
+    find('change-model').closest('details')!.dispatchEvent(new Event('toggle'));
     await settled();
-    expect(find<HTMLButtonElement>('set-model')!.disabled).toBe(true);
-    const select = find<HTMLSelectElement>('model')!;
-    select.value = 'other';
-    select.dispatchEvent(new Event('change', { bubbles: true }));
-    flushSync();
-    refusal = 'the session is recorded';
+    expect(find<HTMLButtonElement>('set-model').disabled).toBe(true);
+    enter('model', 'other', 'change');
+    failure = 'the session is recorded';
     await click('set-model');
     expect(text('control-problem')).toBe('The session is recorded.');
-    refusal = null;
+    failure = null;
     await click('set-model');
-    expect(asked.at(-1)).toEqual(['model', 'a', 'other']);
-    expect(find('control-problem')).toBeNull();
+    expect(sent.at(-1)).toEqual(['model', 'a', 'other']);
+    expect(there('control-problem')).toBe(false);
+  });
+});
+
+describe('SessionTabs', () => {
+  it('links to each session by the hash and marks the one in focus', () => {
+    const [other, show] = [new Session('b c', ''), vi.fn<() => void>()];
+    render(SessionTabs, { sessions: [session, other], focus: other, lsl: null, show });
+    const links = [...document.querySelectorAll('a')];
+    expect(links.map((link) => link.getAttribute('href'))).toEqual(['#a', '#b%20c']);
+    expect(links.map((link) => link.getAttribute('aria-current'))).toEqual([null, 'true']);
+    links[1]?.click(); // works without a change of the hash too
+    expect(show).toHaveBeenCalledOnce();
+  });
+});
+
+describe('Notices', () => {
+  const snapshot = (change: Partial<SessionSnapshot>): SessionSnapshot => ({
+    ...session.snapshot,
+    ...change,
+  });
+
+  it.each([
+    [{ info: { ...info, simulated: true } }, 'This signal is simulated.'],
+    [{ info: { ...info, simulated: true, notices: ['No real brain.'] } }, 'No real brain.'],
+    [{ model: { ...model, notice: 'It means nothing.' } }, 'It means nothing.'],
+  ])('warn of a demo', (change, warning) => {
+    render(Notices, { snapshot: snapshot(change) });
+    expect(text('notice')).toContain(warning);
+  });
+
+  it('show the notice of a model that is no demo', () => {
+    render(Notices, {
+      snapshot: snapshot({ model: { ...model, name: 'own', notice: '0.80 (chance 0.50).' } }),
+    });
+    expect(text('notice')).toBe('▲ Note 0.80 (chance 0.50).');
+  });
+
+  it('show the notices of a source, without a warning', () => {
+    const notices = ['Four channels of eight.'];
+    render(Notices, { snapshot: snapshot({ info: { ...info, notices } }) });
+    expect(there('notice')).toBe(false);
+    expect(text('source-notices')).toBe('Four channels of eight.');
   });
 });
 
 describe('Baseline', () => {
-  async function render(mayControl = true): Promise<void> {
-    const props = { session, offers, steering, mayControl };
-    shown = mount(BaselinePanel, { target: document.body, props });
+  async function show(mayControl = true): Promise<void> {
+    render(BaselinePanel, { session, catalogApi, sessionApi, mayControl });
     await settled();
   }
 
-  const predict = (seq: number, reason: string, status: 'warming_up' | 'poor_signal') =>
-    session.predict({ ...prediction('a', seq, seq, null), status, reason });
+  const predict = (seq: number, reason: string, status: 'warming_up' | 'poor_signal'): void =>
+    session.addPrediction({ ...prediction('a', seq, seq, null), status, reason });
 
-  it('is not there where the model uses none', async () => {
+  it('is hidden if the model needs none', async () => {
     baseline.usual = 0;
-    await render();
-    expect(find('baseline')).toBeNull();
+    await show();
+    expect(there('baseline')).toBe(false);
   });
 
-  it('counts down while good signal comes, and holds while it does not', async () => {
-    await render();
-    expect(text('take-baseline')).toBe('Take 60 s of rest');
+  it('counts down during good signal, and waits during poor signal', async () => {
+    await show();
+    expect(text('take-baseline')).toBe('Take a 60 s baseline');
     await click('take-baseline');
-    expect(asked).toEqual([['take', 'a', {}]]);
+    expect(sent).toEqual([['take', 'a', {}]]);
     expect(text('baseline-left')).toBe('60 s left');
     predict(0, 'baseline 34 of 60 s', 'warming_up');
-    await settled();
+    await published();
     expect(text('baseline-left')).toBe('26 s left');
     expect(document.querySelector('progress')!.value).toBe(34);
     predict(1, 'AF7: flat', 'poor_signal');
-    await settled();
+    await published();
     expect(text('baseline-left')).toBe('26 s left');
-    expect(text('baseline')).toContain('it is not good now: AF7: flat.');
-    expect(text('take-baseline')).toBe('Begin anew');
+    expect(text('baseline')).toContain('Poor signal now: AF7: flat.');
+    expect(text('take-baseline')).toBe('Restart');
   });
 
-  it('breaks off what is taken where there is one before to go on by', async () => {
-    await render();
+  it('can be cancelled if there is a previous one', async () => {
+    await show();
     await click('take-baseline');
-    expect(find('break-off-baseline')).toBeNull();
+    expect(there('cancel-baseline')).toBe(false);
     baseline = { ...baseline, seconds: 60 };
     await click('take-baseline');
-    await click('break-off-baseline');
-    expect(asked.at(-1)).toEqual(['break off', 'a']);
-    expect(text('baseline-used')).toContain('60 s of P01’s rest');
+    await click('cancel-baseline');
+    expect(sent.at(-1)).toEqual(['cancel', 'a']);
+    expect(text('baseline-used')).toContain('Using a 60 s baseline of P01.');
   });
 
-  it('says whose rest was kept, and how', async () => {
+  it('shows the last event', async () => {
     baseline.wanted = 60;
-    await render();
+    await show();
     baseline = { ...baseline, wanted: 0, seconds: 60 };
-    session.link({
+    session.addLink({
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, first: 0, lost: null },
-      ...{ event: 'baseline_taken', detail: '60 s of rest are taken, and kept' },
+      ...{ event: 'baseline_taken', detail: '60 s baseline taken and saved' },
     });
-    await settled();
-    expect(text('baseline-used')).toContain('60 s of P01’s rest');
-    expect(text('baseline-said')).toBe('60 s of rest are taken, and kept.');
+    await published();
+    expect(text('baseline-used')).toContain('Using a 60 s baseline of P01.');
+    expect(text('baseline-event')).toBe('60 s baseline taken and saved.');
   });
 
-  it('asks whose rest it is where it is nobody’s', async () => {
+  it('asks for a person if the session has none', async () => {
     baseline.person = null;
-    await render();
-    expect(text('baseline-person')).toContain('nobody’s');
-    const field = find<HTMLInputElement>('person')!;
-    field.value = 'P02';
-    field.dispatchEvent(new Event('input', { bubbles: true }));
-    flushSync();
+    await show();
+    expect(text('baseline-person')).toContain('not saved');
+    enter('person', 'P02', 'input');
     await click('take-baseline');
-    expect(asked).toEqual([['take', 'a', { person: 'P02' }]]);
-    expect(text('baseline-person')).toBe('It is kept for P02.');
+    expect(sent).toEqual([['take', 'a', { person: 'P02' }]]);
+    expect(text('baseline-person')).toBe('The baseline is saved for P02.');
   });
 
-  it('goes back to what is kept', async () => {
-    [baseline.wanted, rests] = [60, 1];
-    await render();
+  it('can be replaced with the saved one', async () => {
+    [baseline.wanted, savedBaselines] = [60, 1];
+    await show();
     await click('use-baseline');
-    expect(asked).toEqual([['use', 'a', 'P01']]);
-    expect(find('baseline-left')).toBeNull();
+    expect(sent).toEqual([['use', 'a', 'P01']]);
+    expect(there('baseline-left')).toBe(false);
   });
 
-  it('says what is refused, and offers nothing to whom may only look', async () => {
-    await render();
-    refusal = 'the session has ended';
+  it('shows errors, and no buttons without permission to control', async () => {
+    await show();
+    failure = 'the session has ended';
     await click('take-baseline');
     expect(text('baseline-problem')).toBe('The session has ended.');
-    await unmount(shown!);
-    refusal = null;
-    await render(false);
-    expect(find('baseline')).not.toBeNull();
-    expect(find('take-baseline')).toBeNull();
+    await clear();
+    failure = null;
+    await show(false);
+    expect(there('baseline')).toBe(true);
+    expect(there('take-baseline')).toBe(false);
+  });
+});
+
+describe('Markers', () => {
+  const mark = (label: string): Promise<void> => respond(void sent.push(label));
+  const press = (key: string): void =>
+    void document.body.dispatchEvent(
+      new KeyboardEvent('keydown', { key, code: `Digit${key}`, bubbles: true }),
+    );
+
+  it('are set by button and by key, with the user’s labels', async () => {
+    localStorage.setItem('mimamba.labels', '["rest", ""]');
+    render(Markers, { session, mark });
+    expect(text('mark-1')).toBe('1 rest');
+    expect(there('mark-2')).toBe(false);
+    for (const key of ['1', '2', '3']) press(key);
+    await click('mark-1');
+    expect(sent).toEqual(['rest', 'Mark 3', 'rest']);
+  });
+
+  it('have labels that can be edited and are saved', async () => {
+    render(Markers, { session, mark });
+    await click('edit-labels');
+    enter('label-1', 'music', 'input');
+    await click('edit-labels');
+    expect(text('mark-1')).toBe('1 music');
+    expect(localStorage.getItem('mimamba.labels')).toContain('music');
+  });
+
+  it('are listed, newest first, with errors', async () => {
+    failure = 'the session has ended';
+    render(Markers, { session, mark });
+    for (const seq of [0, 1]) {
+      const marker = { type: 'marker', session: 'a', seq, timestamp: 1, index: 256 * 65 * seq };
+      session.addMarker({ ...marker, label: `m${seq}`, source: 'api' } as Marker);
+    }
+    press('1');
+    await published();
+    flushSync();
+    expect(text('recent-markers')).toBe('1:05 m1 (api)0:00 m0 (api)');
+    expect(text('marker-problem')).toBe('The session has ended.');
   });
 });

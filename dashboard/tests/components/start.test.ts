@@ -1,14 +1,15 @@
 // @vitest-environment happy-dom
-import { flushSync, mount, unmount } from 'svelte';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { flushSync } from 'svelte';
+import { beforeEach, describe, expect, it } from 'vitest';
 import Start from '../../src/components/start/Start.svelte';
-import type { Headset, OfferedModel, Offers, Sources } from '../../src/requests/catalog';
+import type { CatalogApi, Headset, ModelInfo, Sources } from '../../src/requests/catalog';
 import type { NewSession } from '../../src/requests/sessions';
-import { find, text, there } from '../dom';
+import { click, enter, render, settled, text, there } from '../dom';
 
-let shown: Record<string, unknown> | null = null;
-let wanted: NewSession[];
-let refusal: string | null;
+let opened: NewSession[];
+/** Error of the next request to open a session, or null. */
+let failure: string | null;
+/** Durations of the scans. */
 let scans: number[];
 let left: string[];
 
@@ -32,104 +33,79 @@ const dongle: Headset = {
   ...{ name: '/dev/ttyUSB0', title: 'OpenBCI Cyton', way: 'serial', rssi: null, note: null },
   url: 'brainflow://cyton?serial_port=/dev/ttyUSB0',
 };
-const offered = (name: string, change: Partial<OfferedModel> = {}): OfferedModel => ({
+const modelInfo = (name: string, change: Partial<ModelInfo> = {}): ModelInfo => ({
   ...{ name, error: null, outputs: { valence: ['low', 'high'] }, montage: ['TP9'], baseline: 0 },
   ...{ trained_on: 'dreams', scores: {}, licence: 'MIT', notice: null },
   ...change,
 });
 
-let offers: Offers;
+let catalogApi: CatalogApi;
 
-async function settled(): Promise<void> {
-  flushSync();
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  flushSync();
-}
-
-function enter(testid: string, value: string): void {
-  const field = find<HTMLInputElement>(testid);
-  field.value = value;
-  for (const event of ['input', 'change']) field.dispatchEvent(new Event(event, { bubbles: true }));
-  flushSync();
-}
-
-async function click(testid: string): Promise<void> {
-  find(testid).click();
-  await settled();
-}
-
-async function render(mayControl = true): Promise<void> {
+async function show(mayControl = true): Promise<void> {
   const open = (session: NewSession): Promise<void> => {
-    wanted.push(session);
-    return refusal ? Promise.reject(new Error(refusal)) : Promise.resolve();
+    opened.push(session);
+    return failure ? Promise.reject(new Error(failure)) : Promise.resolve();
   };
   const [toRecordings, close] = [() => void left.push('recordings'), () => void left.push('out')];
-  const props = { offers, mayControl, open, toRecordings, close };
-  shown = mount(Start, { target: document.body, props });
+  render(Start, { catalogApi, mayControl, open, toRecordings, close });
   await settled();
 }
 
 beforeEach(() => {
-  [wanted, refusal, scans, left] = [[], null, [], []];
-  offers = {
+  [opened, failure, scans, left] = [[], null, [], []];
+  catalogApi = {
     sources: (seconds) => {
       scans.push(seconds);
       return Promise.resolve(sources);
     },
     models: () =>
       Promise.resolve([
-        offered('broken', { error: 'no checkpoint' }),
-        offered('demo', { scores: { 'subject/valence/balanced_accuracy': 0.771 } }),
-        offered('rested', { baseline: 60, notice: 'Only a test.' }),
+        modelInfo('broken', { error: 'no checkpoint' }),
+        modelInfo('demo', { scores: { 'subject/valence/balanced_accuracy': 0.771 } }),
+        modelInfo('rested', { baseline: 60, notice: 'Only a test.' }),
       ]),
     people: () => Promise.resolve([]),
     recordings: () => Promise.resolve(['muse-1']),
   };
 });
 
-afterEach(async () => {
-  if (shown) await unmount(shown);
-  shown = null;
-  document.body.replaceChildren();
-});
-
 describe('Start', () => {
-  it('opens what was chosen: at first the simulator and the first model that can be used', async () => {
-    await render();
+  it('opens the chosen source, by default the simulator with the first usable model', async () => {
+    await show();
     await click('open');
-    expect(wanted).toEqual([{ source: 'simulate://?scenario=tour', model: 'demo', person: null }]);
+    expect(opened).toEqual([{ source: 'simulate://?scenario=tour', model: 'demo', person: null }]);
   });
 
-  it('tells of a model what it is good for', async () => {
-    await render();
-    expect(text('honest-scores')).toBe('valence: 77 % (chance: 50 %)');
+  it('shows the scores of a model', async () => {
+    await show();
+    expect(text('unseen-people-scores')).toBe('valence: 77 % (chance: 50 %)');
     enter('model', 'rested');
-    expect(text('honest-scores')).toBe('Nobody has measured that. Expect chance.');
+    expect(text('unseen-people-scores')).toBe('Not measured. Expect chance level.');
     expect(text('model-card')).toContain('Only a test.');
-    expect(text('model-card')).toContain('It wants 60 s of the person’s rest first');
+    expect(text('model-card')).toContain('60 s of the person at rest');
     enter('model', '');
     expect(there('model-card')).toBe(false);
     enter('person', 'P01');
     await click('open');
-    expect(wanted).toMatchObject([{ model: null, person: 'P01' }]);
+    expect(opened).toMatchObject([{ model: null, person: 'P01' }]);
   });
 
-  it('says in the service’s words why it did not open', async () => {
-    refusal = 'wanted a headset; found none; switch it on';
-    await render();
+  it('shows the error of the service', async () => {
+    failure = 'no headset found; switch it on';
+    await show();
     await click('open');
-    expect(text('start-problem')).toBe('Wanted a headset; found none; switch it on.');
-    refusal = null;
+    expect(text('start-problem')).toBe('No headset found; switch it on.');
+    failure = null;
     await click('open');
     expect(there('start-problem')).toBe(false);
   });
 
-  it('looks for headsets and streams', async () => {
+  it('scans for headsets and streams', async () => {
     const eeg = { ...stream, name: 'EEG', url: 'lsl://?name=EEG' };
     const keys = { ...stream, name: 'Keys', url: null };
     const bluetooth = { present: true, detail: 'hci0', problem: null };
-    await render();
-    offers.sources = (seconds) => {
+    await show();
+    catalogApi.sources = (seconds) => {
       scans.push(seconds);
       const found = [headset('muse_s', 'may be another'), headset('muse_s_athena', null), dongle];
       return Promise.resolve({ ...sources, headsets: found, streams: [eeg, keys], bluetooth });
@@ -157,64 +133,64 @@ describe('Start', () => {
       flushSync();
       await click('open');
     }
-    expect(wanted.map(({ source }) => source)).toEqual([
+    expect(opened.map(({ source }) => source)).toEqual([
       'brainflow://muse_s_athena?mac_address=00:55:DA:B0:11:22',
       'lsl://?name=EEG',
     ]);
   });
 
-  it('says what to do where no headset was found, and where none can be', async () => {
-    await render();
+  it('gives advice if no headset was found, or Bluetooth is off', async () => {
+    await show();
     await click('kind-scan');
     await click('scan');
-    expect(text('scan-found')).toBe('No headset and no LSL stream was found.');
-    expect(text('no-headset')).toContain('switched on');
-    const problem = 'wanted Bluetooth headsets; found an adapter that is off; switch it on';
+    expect(text('scan-found')).toBe('No headsets or LSL streams found.');
+    expect(text('no-headset')).toContain('Check that it is on');
+    const problem = 'the Bluetooth adapter is off; switch it on';
     const bluetooth = { present: true, detail: 'hci0', problem };
-    offers.sources = () => Promise.resolve({ ...sources, bluetooth });
+    catalogApi.sources = () => Promise.resolve({ ...sources, bluetooth });
     await click('scan');
     expect([there('no-headset'), there('bluetooth')]).toEqual([false, false]);
-    expect(text('bluetooth-problem')).toContain('found an adapter that is off; switch it on');
+    expect(text('bluetooth-problem')).toBe('The Bluetooth adapter is off; switch it on.');
   });
 
-  it('says why nothing was found', async () => {
-    await render();
-    offers.sources = () => Promise.reject(new Error('the service does not answer'));
+  it('shows why a scan failed', async () => {
+    await show();
+    catalogApi.sources = () => Promise.reject(new Error('the service does not respond'));
     await click('kind-scan');
     await click('scan');
-    expect(text('scan-problem')).toBe('The service does not answer.');
+    expect(text('scan-problem')).toBe('The service does not respond.');
     expect(there('scan-progress')).toBe(false);
   });
 
-  it('asks for what is missing before it asks the service', async () => {
-    await render();
+  it('checks the form before it sends a request', async () => {
+    await show();
     await click('kind-url');
     await click('open');
     expect(text('start-problem')).toBe('Choose a source first.');
     await click('kind-scan');
     enter('board', sources.boards[0]!.url);
     await click('open');
-    expect(text('start-problem')).toBe('Fill in serial_port in the source’s URL.');
+    expect(text('start-problem')).toBe('Fill in serial_port in the source URL.');
     await click('kind-simulator');
     enter('person', '../P01');
     await click('open');
-    expect(text('start-problem')).toBe('Choose another pseudonym, as P01.');
-    expect(wanted).toEqual([]);
+    expect(text('start-problem')).toBe('Choose another pseudonym, for example P01.');
+    expect(opened).toEqual([]);
   });
 
-  it('plays a recording, and leads to where one is uploaded', async () => {
-    await render();
+  it('replays a recording, and leads to the recordings', async () => {
+    await show();
     await click('kind-recording');
     enter('recording', 'muse-1');
     await click('open');
-    expect(wanted).toMatchObject([{ source: 'replay://muse-1?hold=1' }]);
+    expect(opened).toMatchObject([{ source: 'replay://muse-1?hold=1' }]);
     await click('upload-instead');
     expect(left).toEqual(['recordings']);
   });
 
-  it('offers nothing to whom may only look', async () => {
-    await render(false);
-    expect(there('only-looks')).toBe(true);
+  it('shows no form without permission to control', async () => {
+    await show(false);
+    expect(there('view-only')).toBe(true);
     expect([there('open'), scans]).toEqual([false, []]);
   });
 });

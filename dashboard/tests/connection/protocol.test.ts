@@ -10,13 +10,13 @@ import {
 } from '../../src/connection/protocol';
 import { encode } from '@msgpack/msgpack';
 import { arrayBuffer } from '../service';
-// Written by tests/test_frames.py with the service's own encoder.
+// Written by tests/test_frames.py with the encoder of the service.
 import frames from '../frames.json';
 
 const bytes = (hex: string): ArrayBuffer => arrayBuffer(Buffer.from(hex, 'hex'));
 
 describe('decodeFrame', () => {
-  it.each(frames)('reads $fields.type as the service wrote it', ({ frame, fields }) => {
+  it.each(frames)('reads $fields.type from the service', ({ frame, fields }) => {
     const message = decodeFrame(bytes(frame));
     if (message?.type !== 'signal') {
       expect(message).toEqual(fields);
@@ -29,7 +29,7 @@ describe('decodeFrame', () => {
     expect([...float64(timestamps)]).toEqual(seconds);
   });
 
-  it.each(frames)('finds the same in the JSON of $fields.type', ({ json, fields }) => {
+  it.each(frames)('reads the same from the JSON of $fields.type', ({ json, fields }) => {
     const message = JSON.parse(json) as ServerMessage;
     if (message.type !== 'signal') {
       expect(message).toEqual(fields);
@@ -43,16 +43,16 @@ describe('decodeFrame', () => {
     expect([...float64(bytesOf(message.timestamps))]).toEqual(timestamps);
   });
 
-  it('knows every message of the service', () => {
+  it('reads every message type of the service', () => {
     const types = new Set(frames.map(({ fields }) => fields.type));
     expect(types.size).toBe(14);
   });
 
-  it('ignores a message that it does not know', () => {
+  it('ignores an unknown message type', () => {
     expect(decodeFrame(arrayBuffer(encode({ type: 'weather', rain: 1 })))).toBeNull();
   });
 
-  it('says what it cannot read', () => {
+  it('rejects invalid frames', () => {
     expect(() => decodeFrame('{"type": "hello"}')).toThrow(ProtocolError);
     expect(() => decodeFrame(bytes('c1'))).toThrow(ProtocolError);
     expect(() => decodeFrame(bytes('c0'))).toThrow(ProtocolError);
@@ -62,8 +62,8 @@ describe('decodeFrame', () => {
 describe('encodeFrame', () => {
   const hex = (frame: Uint8Array): string => Buffer.from(frame).toString('hex');
 
-  // The same frames are decoded by the service in tests/test_frames.py.
-  it('writes what the service reads', () => {
+  // The service decodes the same frames in tests/test_frames.py.
+  it('writes frames that the service reads', () => {
     const since = { epoch: 'e', seq: { signal: 70000 } };
     expect(
       hex(encodeFrame({ type: 'subscribe', session: 'muse-1', topics: ['signal', 'link'], since })),

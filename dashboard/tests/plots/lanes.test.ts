@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Lanes, type Pen } from '../../src/plots/lanes';
-import { SampleRing } from '../../src/signal/ring_buffer';
+import { RingBuffer } from '../../src/signal/ring_buffer';
 import { random } from '../random';
 
 const TALL = { left: 0, top: 0, width: 1000, height: 200 };
@@ -23,8 +23,8 @@ function drawn(lanes: Lanes, channel: number, width = TALL.width): [number, numb
 }
 
 describe('Lanes', () => {
-  it('draws each channel in its lane, without its offset, broken at lost samples', () => {
-    const ring = new SampleRing(2, 100);
+  it('draws each channel in its lane, without offset, with breaks at lost samples', () => {
+    const ring = new RingBuffer(2, 100);
     ring.write(0, Float32Array.of(1000, -5, 1100, -5));
     ring.write(3, Float32Array.of(1050, -5));
     const lanes = new Lanes(2, 4);
@@ -39,16 +39,16 @@ describe('Lanes', () => {
     ]);
   });
 
-  it('keeps what is off the scale in its lane', () => {
-    const ring = new SampleRing(1, 100);
+  it('clips values to the lane', () => {
+    const ring = new RingBuffer(1, 100);
     ring.write(0, Float32Array.of(-9000, 9000, 0));
     const lanes = new Lanes(1, 3);
     lanes.fill(ring, 2, 10, 0);
     expect(drawn(lanes, 0)[0]!.map(([, y]) => y)).toEqual([200, 0, 100]);
   });
 
-  it('finds the gaps in view, and calls nothing a gap before the first sample', () => {
-    const ring = new SampleRing(1, 100);
+  it('finds gaps, but none before the first sample', () => {
+    const ring = new RingBuffer(1, 100);
     ring.write(10, new Float32Array(5));
     ring.write(20, new Float32Array(5));
     const gaps = (end: number): number[][] => {
@@ -59,13 +59,13 @@ describe('Lanes', () => {
       return found;
     };
     expect(gaps(24)).toEqual([[15, 20]]);
-    expect(gaps(17)).toEqual([[15, 18]]); // the view ends in it
+    expect(gaps(17)).toEqual([[15, 18]]); // the window ends in it
     expect(gaps(13)).toEqual([]);
   });
 
-  it('draws the least and the greatest where samples crowd, the same in every frame', () => {
+  it('draws minimum and maximum of dense samples, the same in every frame', () => {
     const next = random(5);
-    const ring = new SampleRing(1, 5000);
+    const ring = new RingBuffer(1, 5000);
     ring.write(
       0,
       Float32Array.from({ length: 4000 }, () => 100 * (next() - 0.5)),
@@ -78,12 +78,12 @@ describe('Lanes', () => {
       return new Set(points.map(([x]) => Math.round(x * 10) - 1 + lanes.first));
     };
     const [early, late] = [chosen(1999), chosen(2053)];
-    expect([early.size, late.size]).toEqual([200, 202]); // two bins are in part out of view
+    expect([early.size, late.size]).toEqual([200, 202]); // two bins are partly outside the window
     for (let index = 1060; index < 1990; index++) expect(late.has(index)).toBe(early.has(index));
   });
 
-  it('breaks a crowded line at a gap, however short', () => {
-    const ring = new SampleRing(1, 5000);
+  it('breaks a dense line at a gap, however short', () => {
+    const ring = new RingBuffer(1, 5000);
     ring.write(0, new Float32Array(500));
     ring.write(501, new Float32Array(499));
     const lanes = new Lanes(1, 1000);
@@ -91,8 +91,8 @@ describe('Lanes', () => {
     expect(drawn(lanes, 0, 100)).toHaveLength(3);
   });
 
-  it('chooses its scale once a second, unless it is told one', () => {
-    const ring = new SampleRing(1, 100);
+  it('updates an automatic scale once a second', () => {
+    const ring = new RingBuffer(1, 100);
     const lanes = new Lanes(1, 4);
     const fill = (amplitude: number, time: number, step: number | null = null): number => {
       ring.write(ring.newest + 1, Float32Array.of(amplitude, -amplitude, amplitude, -amplitude));

@@ -9,7 +9,7 @@ const choose = (rms: number[], present: number): number =>
   );
 
 describe('spread', () => {
-  it('leaves lost samples out, and offsets do not blur it', () => {
+  it('ignores lost samples and offsets', () => {
     expect(of(1, Number.NaN, 3)).toEqual({ mean: 2, rms: 1 });
     expect(of(400_001, 400_003).rms).toBe(1);
     expect(of(Number.NaN)).toEqual({ mean: 0, rms: 0 });
@@ -17,13 +17,13 @@ describe('spread', () => {
 });
 
 describe('chooseStep', () => {
-  it('fits the channel in the middle, not a loose one', () => {
+  it('fits the median channel, not a loose one', () => {
     expect(choose([10, 11, 12, 4000], 100)).toBe(100);
     expect(choose([10, 40, 45, 4000], 100)).toBe(200);
     expect(choose([1e9, 1e9], 100)).toBe(STEPS.at(-1));
   });
 
-  it('does not flicker between two steps', () => {
+  it('does not flicker between two scales', () => {
     expect(choose([12], 100)).toBe(100);
     expect(choose([9], 100)).toBe(50);
     expect(choose([12], 50)).toBe(50);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { replayUrl, unfilled } from '../../src/requests/source_url';
+import { missingParameters, replayUrl } from '../../src/requests/source_url';
 
 describe('replayUrl', () => {
   it.each([
@@ -9,10 +9,10 @@ describe('replayUrl', () => {
   ])('%s', (recording, url) => expect(replayUrl(recording)).toBe(url));
 });
 
-describe('unfilled', () => {
+describe('missingParameters', () => {
   it.each([
     ['brainflow://cyton?serial_port=..&mac_address=..', ['serial_port', 'mac_address']],
     ['brainflow://cyton?serial_port=/dev/ttyUSB0', []],
     ['simulate://', []],
-  ])('%s', (url, names) => expect(unfilled(url)).toEqual(names));
+  ])('%s', (url, names) => expect(missingParameters(url)).toEqual(names));
 });

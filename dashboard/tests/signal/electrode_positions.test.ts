@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { spot } from '../../src/signal/electrode_positions';
+import { electrodePosition } from '../../src/signal/electrode_positions';
 
 const rounded = (name: string): [number, number] | null => {
-  const found = spot(name);
+  const found = electrodePosition(name);
   return found && [Math.round(100 * found.x) / 100 || 0, Math.round(100 * found.y) / 100 || 0];
 };
 
-describe('spot', () => {
+describe('electrodePosition', () => {
   it.each<[string, number, number]>([
     ['Cz', 0, 0],
     ['Fpz', 0, 0.8],
@@ -21,27 +21,27 @@ describe('spot', () => {
     ['AF7', -0.47, 0.65],
     ['TP9', -0.95, -0.31],
     ['TP10', 0.95, -0.31],
-  ])('puts %s where its angles say', (name, x, y) => {
+  ])('of %s follows from its angles', (name, x, y) => {
     expect(rounded(name)).toEqual([x, y]);
   });
 
-  it('spaces a row evenly from the middle outwards, left as right', () => {
+  it('is evenly spaced in a row, symmetric left and right', () => {
     for (const row of ['AF', 'F', 'FC', 'C', 'CP', 'P', 'PO']) {
-      const [left, right] = [3, 4].map((n) => spot(`${row}${n}`)!);
+      const [left, right] = [3, 4].map((n) => electrodePosition(`${row}${n}`)!);
       expect(left!.x).toBeCloseTo(-right!.x, 12);
       expect(left!.y).toBeCloseTo(right!.y, 12);
-      expect(spot(`${row}z`)!.x).toBe(0);
-      const xs = ['z', '2', '4', '6'].map((n) => spot(`${row}${n}`)!.x);
+      expect(electrodePosition(`${row}z`)!.x).toBe(0);
+      const xs = ['z', '2', '4', '6'].map((n) => electrodePosition(`${row}${n}`)!.x);
       expect(xs).toEqual([...xs].sort((a, b) => a - b));
     }
   });
 
-  it('understands old names, any case, and what EDF files write around a name', () => {
-    expect(spot('T5')).toEqual(spot('P7'));
-    expect(spot('EEG FP1-Ref')).toEqual(spot('Fp1'));
+  it('takes old names, any case, and the decorations of EDF files', () => {
+    expect(electrodePosition('T5')).toEqual(electrodePosition('P7'));
+    expect(electrodePosition('EEG FP1-Ref')).toEqual(electrodePosition('Fp1'));
   });
 
-  it.each(['1', 'EEG', 'X3', 'FC7', 'Fp3', 'T1', 'C11', ''])('knows no place for %j', (name) => {
-    expect(spot(name)).toBeNull();
+  it.each(['1', 'EEG', 'X3', 'FC7', 'Fp3', 'T1', 'C11', ''])('is null for %j', (name) => {
+    expect(electrodePosition(name)).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { FilteredRing, displaySections, gain } from '../../src/signal/filter';
-import { SampleRing } from '../../src/signal/ring_buffer';
+import { FilteredBuffer, displaySections, gain } from '../../src/signal/filter';
+import { RingBuffer } from '../../src/signal/ring_buffer';
 import { random } from '../random';
 
 const SFREQ = 256;
@@ -8,8 +8,8 @@ const decibels = (ratio: number): number => 20 * Math.log10(ratio);
 
 /** What the filter makes of these samples of one channel, written in chunks of such lengths. */
 function filtered(samples: Float32Array, chunk: () => number, gaps: number[] = []): number[] {
-  const source = new SampleRing(1, samples.length);
-  const filter = new FilteredRing(source, SFREQ);
+  const source = new RingBuffer(1, samples.length);
+  const filter = new FilteredBuffer(source, SFREQ);
   for (let first = 0; first < samples.length;) {
     const end = Math.min(samples.length, first + chunk());
     const lost = gaps.some((gap) => gap >= first && gap < end);
@@ -31,7 +31,7 @@ const sine = (hz: number, seconds: number, offset = 0): Float32Array =>
 const loudest = (values: number[]): number => Math.max(...values.map(Math.abs));
 
 describe('displaySections', () => {
-  it.each([250, 256, 500, 1000])('passes 1 to 40 Hz at %d Hz, and no mains', (sfreq) => {
+  it.each([250, 256, 500, 1000])('pass 1 to 40 Hz but no mains at %d Hz', (sfreq) => {
     const sections = displaySections(sfreq);
     const at = (hz: number): number => decibels(gain(sections, hz, sfreq));
     expect(at(1)).toBeCloseTo(-3, 1); // Butterworth's edge
@@ -42,24 +42,24 @@ describe('displaySections', () => {
     expect(at(100)).toBeLessThan(-14);
   });
 
-  it('leaves out what a low rate cannot hold', () => {
+  it('leave out frequencies too high for a low rate', () => {
     expect(displaySections(125)).toHaveLength(3); // 60 Hz is too close to half the rate
     expect(displaySections(64)).toHaveLength(1);
   });
 });
 
-describe('FilteredRing', () => {
-  it.each([0.3, 1, 10, 40, 50])('does to a sine of %d Hz what its response says', (hz) => {
+describe('FilteredBuffer', () => {
+  it.each([0.3, 1, 10, 40, 50])('filters a sine of %d Hz as its gain says', (hz) => {
     const end = filtered(sine(hz, 20), () => 11).slice(10 * SFREQ);
     expect(loudest(end)).toBeCloseTo(gain(displaySections(SFREQ), hz, SFREQ), 2);
   });
 
-  it('does not ring from an offset', () => {
+  it('does not ring after an offset', () => {
     const offset = Float32Array.from({ length: SFREQ }, () => 100_000);
     expect(loudest(filtered(offset, () => 12))).toBe(0);
   });
 
-  it('gives the same whatever the chunks are, and never a later sample’s share', () => {
+  it('gives the same for any chunks, independent of later samples', () => {
     const next = random(3);
     const samples = Float32Array.from({ length: 4 * SFREQ }, () => 100 * next());
     const whole = filtered(samples, () => samples.length);
@@ -67,7 +67,7 @@ describe('FilteredRing', () => {
     expect(filtered(samples.slice(0, SFREQ), () => 7)).toEqual(whole.slice(0, SFREQ));
   });
 
-  it('starts anew after a gap, and keeps it open', () => {
+  it('restarts after a gap, which stays', () => {
     const samples = sine(10, 4, 500);
     const broken = filtered(samples, () => 64, [3 * 64]);
     const after = filtered(samples.slice(4 * 64), () => 64);
@@ -75,16 +75,16 @@ describe('FilteredRing', () => {
     expect(broken.slice(4 * 64)).toEqual(after);
   });
 
-  it('follows a ring that has gone round meanwhile', () => {
-    const source = new SampleRing(1, 300);
-    const filter = new FilteredRing(source, SFREQ);
+  it('follows a buffer that has wrapped around', () => {
+    const source = new RingBuffer(1, 300);
+    const filter = new FilteredBuffer(source, SFREQ);
     filter.follow();
     expect(filter.ring.newest).toBe(-1);
     source.write(0, sine(10, 1));
     filter.follow();
     source.write(SFREQ, sine(10, 4, 10_000));
     filter.follow();
-    expect([filter.ring.newest, filter.ring.kept]).toEqual([source.newest, source.kept]);
+    expect([filter.ring.newest, filter.ring.oldest]).toEqual([source.newest, source.oldest]);
     const into = new Float32Array(300);
     filter.ring.read(0, into);
     expect(loudest([...into])).toBeLessThan(2); // what the offset was before is forgotten

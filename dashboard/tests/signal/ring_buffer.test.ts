@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SampleRing } from '../../src/signal/ring_buffer';
+import { RingBuffer } from '../../src/signal/ring_buffer';
 import { random } from '../random';
 
 const CHANNELS = 3;
@@ -12,7 +12,7 @@ function samples(first: number, count: number): Float32Array {
   return data;
 }
 
-function shown(ring: SampleRing, length = ring.capacity): (number | null)[][] {
+function shown(ring: RingBuffer, length = ring.capacity): (number | null)[][] {
   return Array.from({ length: CHANNELS }, (_, c) => {
     const into = new Float32Array(length);
     ring.read(c, into);
@@ -33,18 +33,18 @@ function expected(stretches: [number, number][], capacity: number): (number | nu
   );
 }
 
-describe('SampleRing', () => {
-  it('shows nothing before the first sample', () => {
-    const ring = new SampleRing(CHANNELS, 4);
+describe('RingBuffer', () => {
+  it('is empty before the first sample', () => {
+    const ring = new RingBuffer(CHANNELS, 4);
     expect(shown(ring)).toEqual([0, 1, 2].map(() => [null, null, null, null]));
     expect(ring.newest).toBe(-1);
   });
 
-  it('holds the same whatever the chunks were, over wraps and gaps', () => {
+  it('has the same samples for any chunks, across wraps and gaps', () => {
     for (let seed = 1; seed <= 300; seed++) {
       const next = random(seed);
       const capacity = 1 + Math.floor(next() * 40);
-      const ring = new SampleRing(CHANNELS, capacity);
+      const ring = new RingBuffer(CHANNELS, capacity);
       const stretches: [number, number][] = [];
       let first = Math.floor(next() * 100);
       for (let chunk = 0; chunk < 12; chunk++) {
@@ -55,12 +55,12 @@ describe('SampleRing', () => {
         first += count + gap;
         expect(shown(ring), `seed ${seed}`).toEqual(expected(stretches, capacity));
       }
-      expect(ring.oldest).toBe(stretches[0]![0]);
+      expect(ring.start).toBe(stretches[0]![0]);
     }
   });
 
-  it('leaves out what it knows already', () => {
-    const ring = new SampleRing(CHANNELS, 10);
+  it('skips samples that it has already', () => {
+    const ring = new RingBuffer(CHANNELS, 10);
     ring.write(0, samples(0, 6));
     ring.write(2, samples(2, 3));
     ring.write(4, samples(4, 4));
@@ -68,43 +68,43 @@ describe('SampleRing', () => {
     expect(ring.newest).toBe(7);
   });
 
-  it('keeps the end of a chunk that is longer than itself', () => {
-    const ring = new SampleRing(CHANNELS, 5);
+  it('keeps the end of a chunk longer than the buffer', () => {
+    const ring = new RingBuffer(CHANNELS, 5);
     ring.write(7, samples(7, 23));
     expect(shown(ring)).toEqual(expected([[7, 23]], 5));
   });
 
-  it('reads a shorter stretch, and pads a longer one', () => {
-    const ring = new SampleRing(CHANNELS, 4);
+  it('reads a shorter window, and pads a longer one', () => {
+    const ring = new RingBuffer(CHANNELS, 4);
     ring.write(0, samples(0, 4));
     expect(shown(ring, 2)[0]).toEqual([20, 30]);
     expect(shown(ring, 6)[0]).toEqual([null, null, 0, 10, 20, 30]);
   });
 
-  it('reads back to what it still keeps, whatever the stretch', () => {
-    const values = (ring: SampleRing, end: number): number[] => {
+  it('reads back to its oldest sample for any window', () => {
+    const values = (ring: RingBuffer, end: number): number[] => {
       const into = new Float32Array(3);
       ring.read(0, into, end);
       return [...into];
     };
-    const ring = new SampleRing(1, 6);
-    expect(ring.kept).toBe(-1);
+    const ring = new RingBuffer(1, 6);
+    expect(ring.oldest).toBe(-1);
     ring.write(10, Float32Array.of(10, 11));
-    expect(ring.kept).toBe(10);
+    expect(ring.oldest).toBe(10);
     ring.write(13, Float32Array.of(13, 14, 15, 16), 3);
-    expect([ring.kept, ring.newest]).toEqual([10, 15]);
+    expect([ring.oldest, ring.newest]).toEqual([10, 15]);
     expect(values(ring, 15)).toEqual([13, 14, 15]);
     expect(values(ring, 12)).toEqual([10, 11, Number.NaN]);
     expect(values(ring, 17)).toEqual([15, Number.NaN, Number.NaN]);
     expect(values(ring, 10)).toEqual([Number.NaN, Number.NaN, 10]);
     expect(values(ring, 3)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
     ring.write(16, Float32Array.of(16, 17));
-    expect(ring.kept).toBe(12);
+    expect(ring.oldest).toBe(12);
     expect(values(ring, 13)).toEqual([Number.NaN, Number.NaN, 13]);
   });
 
-  it('counts indices beyond 32 bits', () => {
-    const ring = new SampleRing(1, 4);
+  it('takes indices beyond 32 bits', () => {
+    const ring = new RingBuffer(1, 4);
     ring.write(5_000_000_000, Float32Array.of(1, 2));
     ring.write(5_000_000_003, Float32Array.of(4));
     const into = new Float32Array(4);

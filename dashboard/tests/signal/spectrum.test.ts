@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { FFT } from '../../src/signal/fft';
-import { SampleRing } from '../../src/signal/ring_buffer';
+import { RingBuffer } from '../../src/signal/ring_buffer';
 import { Spectrum, peak } from '../../src/signal/spectrum';
 import { random } from '../random';
 
 describe('FFT', () => {
-  it('is the transform that its definition says', () => {
+  it('matches the definition', () => {
     const next = random(1);
     const n = 32;
     const values = Array.from({ length: n }, () => [next() - 0.5, next() - 0.5] as const);
@@ -24,14 +24,14 @@ describe('FFT', () => {
     }
   });
 
-  it('takes powers of two alone', () => {
-    expect(() => new FFT(48)).toThrow('wanted a power of two; found 48');
+  it('takes powers of two only', () => {
+    expect(() => new FFT(48)).toThrow('expected a power of two, found 48');
   });
 });
 
 /** A ring with one channel that `value` makes of the time in seconds. */
-function ringOf(sfreq: number, seconds: number, value: (t: number) => number): SampleRing {
-  const ring = new SampleRing(1, 20 * sfreq);
+function ringOf(sfreq: number, seconds: number, value: (t: number) => number): RingBuffer {
+  const ring = new RingBuffer(1, 20 * sfreq);
   ring.write(
     0,
     Float32Array.from({ length: seconds * sfreq }, (_, i) => value(i / sfreq)),
@@ -39,7 +39,7 @@ function ringOf(sfreq: number, seconds: number, value: (t: number) => number): S
   return ring;
 }
 
-function measured(sfreq: number, ring: SampleRing) {
+function measured(sfreq: number, ring: RingBuffer) {
   const spectrum = new Spectrum(sfreq);
   const decibels = new Float64Array(spectrum.freqs.length);
   const whole = spectrum.measure(ring, 0, decibels);
@@ -47,7 +47,7 @@ function measured(sfreq: number, ring: SampleRing) {
 }
 
 describe('Spectrum', () => {
-  it.each([250, 256, 500])('finds a sine’s frequency and its power at %d Hz', (sfreq) => {
+  it.each([250, 256, 500])('finds frequency and power of a sine at %d Hz', (sfreq) => {
     const ring = ringOf(sfreq, 8, (t) => 300 + 20 * Math.sin(2 * Math.PI * 10 * t));
     const { freqs, decibels } = measured(sfreq, ring);
     expect([freqs[0]! >= 1, freqs.at(-1)! <= 45]).toEqual([true, true]);
@@ -57,7 +57,7 @@ describe('Spectrum', () => {
     expect(power / 200).toBeCloseTo(1, 2); // a² / 2
   });
 
-  it('is level for white noise, at its density', () => {
+  it('is flat for white noise, at its density', () => {
     const next = random(4);
     const ring = ringOf(256, 8, () => Math.sqrt(12 * 128) * (next() - 0.5)); // 1 µV²/Hz
     const { decibels } = measured(256, ring);
@@ -66,7 +66,7 @@ describe('Spectrum', () => {
     expect(mean).toBeLessThan(1.25);
   });
 
-  it('leaves out windows with lost samples, and says where none is whole', () => {
+  it('skips windows with lost samples, and reports if none is left', () => {
     const sine = (t: number): number => Math.sin(2 * Math.PI * 10 * t);
     const broken = ringOf(256, 3, sine);
     broken.write(4 * 256, ringSamples(4, sine));

@@ -1,38 +1,41 @@
 // @vitest-environment happy-dom
 import { afterEach, describe, expect, it } from 'vitest';
-import { keepLabels, labelOfKey, readLabels } from '../../src/state/marker_labels';
+import { labelForKey, loadLabels, saveLabels } from '../../src/state/marker_labels';
 
 afterEach(() => localStorage.clear());
 
-/** What a key pressed in an element asks for. */
+/** Label selected by a key pressed in an element. */
 function pressed(init: KeyboardEventInit, html = '<p></p>'): number | null {
   document.body.innerHTML = html;
   let found: number | null = null;
-  const hear = (event: KeyboardEvent): void => void (found = labelOfKey(event));
-  window.addEventListener('keydown', hear);
+  const listen = (event: KeyboardEvent): void => void (found = labelForKey(event));
+  window.addEventListener('keydown', listen);
   document.body.firstElementChild!.dispatchEvent(
     new KeyboardEvent('keydown', { bubbles: true, ...init }),
   );
-  window.removeEventListener('keydown', hear);
+  window.removeEventListener('keydown', listen);
   return found;
 }
 
 describe('labels', () => {
-  it('are kept, an empty one too', () => {
-    expect(readLabels(localStorage)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `Mark ${n}`));
-    const labels = readLabels(localStorage);
+  it('are saved, also empty ones', () => {
+    expect(loadLabels(localStorage)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `Mark ${n}`));
+    const labels = loadLabels(localStorage);
     [labels[0], labels[8]] = ['', 'Ende'];
-    keepLabels(localStorage, labels);
-    expect(readLabels(localStorage)).toEqual(labels);
+    saveLabels(localStorage, labels);
+    expect(loadLabels(localStorage)).toEqual(labels);
   });
 
-  it.each(['{', '7', '[1, null]', '{"0": "x"}'])('are the usual ones where %s is kept', (kept) => {
-    localStorage.setItem('mimamba.labels', kept);
-    expect(readLabels(localStorage)[0]).toBe('Mark 1');
-    expect(readLabels(localStorage)).toHaveLength(9);
-  });
+  it.each(['{', '7', '[1, null]', '{"0": "x"}'])(
+    'are the default ones if %s is stored',
+    (stored) => {
+      localStorage.setItem('mimamba.labels', stored);
+      expect(loadLabels(localStorage)[0]).toBe('Mark 1');
+      expect(loadLabels(localStorage)).toHaveLength(9);
+    },
+  );
 
-  it('hold where nothing can be kept', () => {
+  it('work without storage', () => {
     const forbidden = {
       getItem: () => {
         throw new Error('no');
@@ -41,8 +44,8 @@ describe('labels', () => {
         throw new Error('no');
       },
     };
-    expect(readLabels(forbidden)).toHaveLength(9);
-    expect(() => keepLabels(forbidden, ['a'])).not.toThrow();
+    expect(loadLabels(forbidden)).toHaveLength(9);
+    expect(() => saveLabels(forbidden, ['a'])).not.toThrow();
   });
 });
 
@@ -56,12 +59,12 @@ describe('a key', () => {
     [{ key: '1', code: 'Digit1', ctrlKey: true }, null],
     [{ key: '1', code: 'Digit1', altKey: true }, null],
     [{ key: '1', code: 'Digit1', repeat: true }, null],
-  ])('%o asks for %s', (init, label) => {
+  ])('%o selects %s', (init, label) => {
     expect(pressed(init)).toBe(label);
   });
 
   it.each(['<input>', '<input type="number">', '<textarea></textarea>', '<select></select>'])(
-    'in %s is typed there',
+    'in %s is typed text',
     (html) => {
       expect(pressed({ key: '1', code: 'Digit1' }, html)).toBeNull();
     },

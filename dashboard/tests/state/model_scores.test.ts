@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { honestScores, scoresOf } from '../../src/state/model_scores';
+import { allScores, unseenPeopleScores } from '../../src/state/model_scores';
 
 const model = {
   outputs: { valence: ['low', 'high'], mood: ['sad', 'so', 'glad'] },
@@ -11,13 +11,13 @@ const model = {
   },
 };
 
-describe('scores', () => {
-  it('are honest where the people were new, beside what chance would have', () =>
-    expect(honestScores(model)).toEqual([{ output: 'mood', accuracy: 0.5, chance: 1 / 3 }]));
+describe('model scores', () => {
+  it('of unseen people come with the chance level', () =>
+    expect(unseenPeopleScores(model)).toEqual([{ output: 'mood', accuracy: 0.5, chance: 1 / 3 }]));
 
   it('keep the order of the service', () =>
-    expect(scoresOf(model)[2]).toEqual({
-      way: 'subject (smoothed)',
+    expect(allScores(model)[2]).toEqual({
+      protocol: 'subject (smoothed)',
       output: 'valence',
       measure: 'balanced_accuracy',
       value: 0.8,

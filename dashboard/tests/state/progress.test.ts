@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { progressOf } from '../../src/state/progress';
+import { warmUpProgress } from '../../src/state/progress';
 
-describe('progressOf', () => {
+describe('warmUpProgress', () => {
   it.each([
     ['warming up: 1.5 of 4.0 s', { kind: 'model', done: 1.5, of: 4 }],
     ['baseline 34 of 60 s', { kind: 'baseline', done: 34, of: 60 }],
   ])('reads %s', (reason, progress) =>
-    expect(progressOf({ status: 'warming_up', reason })).toEqual(progress),
+    expect(warmUpProgress({ status: 'warming_up', reason })).toEqual(progress),
   );
 
   it.each([
@@ -14,7 +14,7 @@ describe('progressOf', () => {
     ['warming_up', 'it is early'],
     ['poor_signal', '12 of 64 samples lost'],
     ['ok', null],
-  ] as const)('reads nothing from %s, %s', (status, reason) =>
-    expect(progressOf({ status, reason })).toBeNull(),
+  ] as const)('finds none in %s, %s', (status, reason) =>
+    expect(warmUpProgress({ status, reason })).toBeNull(),
   );
 });

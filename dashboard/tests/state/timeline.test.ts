@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { Played, linesOf } from '../../src/state/timeline';
+import { ReplayedPredictions, recordedLines } from '../../src/state/timeline';
 import { prediction } from '../service';
 
 const OUTPUTS = { valence: ['low', 'high'], mood: ['sad', 'calm', 'glad'] };
 
-describe('the lines of a recording', () => {
-  it('are one for two labels, each for more, and break where nothing was said', () => {
-    const { names, seconds, values } = linesOf({
+describe('recordedLines', () => {
+  it('are one for two labels, one each for more, with breaks at abstentions', () => {
+    const { names, seconds, values } = recordedLines({
       model: 'demo',
       position: [1, 2, 3],
       outputs: {
@@ -20,7 +20,7 @@ describe('the lines of a recording', () => {
   });
 
   it('break over a gap', () => {
-    const { seconds, values } = linesOf({
+    const { seconds, values } = recordedLines({
       model: 'demo',
       position: [1, 2, 3, 30, 31],
       outputs: { valence: { low: [0.5, 0.5, 0.5, 0.5, 0.5], high: [0.1, 0.2, 0.3, 0.4, 0.5] } },
@@ -29,39 +29,39 @@ describe('the lines of a recording', () => {
     expect([...values[0]!]).toEqual([0.1, 0.2, 0.3, NaN, 0.4, 0.5]);
   });
 
-  it('are none where the recording holds none', () => {
-    const { names, seconds } = linesOf({ model: null, position: [], outputs: {} });
+  it('are none if the recording has no predictions', () => {
+    const { names, seconds } = recordedLines({ model: null, position: [], outputs: {} });
     expect(names).toEqual([]);
     expect(seconds).toHaveLength(0);
   });
 });
 
-describe('what was predicted so far', () => {
+describe('ReplayedPredictions', () => {
   const at = (second: number, high: number | null) => prediction('a', 0, second, high);
 
-  it('stands where it was predicted, and a later pass replaces it', () => {
-    const played = new Played(10, OUTPUTS, 1);
-    expect(played.lines.seconds).toHaveLength(10);
-    played.push(at(2.5, 0.7), 256);
-    expect([...played.lines.values[0]!]).toEqual([NaN, NaN, 0.7, ...Array(7).fill(NaN)]);
-    expect(played.lines.values[1]!.every(Number.isNaN)).toBe(true); // it said nothing of mood
-    played.push(at(2.5, null), 256);
-    expect(played.lines.values[0]!.every(Number.isNaN)).toBe(true);
+  it('are drawn at their position, and replaced by a later pass', () => {
+    const replayed = new ReplayedPredictions(10, OUTPUTS, 1);
+    expect(replayed.lines.seconds).toHaveLength(10);
+    replayed.push(at(2.5, 0.7), 256);
+    expect([...replayed.lines.values[0]!]).toEqual([NaN, NaN, 0.7, ...Array(7).fill(NaN)]);
+    expect(replayed.lines.values[1]!.every(Number.isNaN)).toBe(true); // no output for mood
+    replayed.push(at(2.5, null), 256);
+    expect(replayed.lines.values[0]!.every(Number.isNaN)).toBe(true);
   });
 
-  it('is filled where predictions were passed over, not over a jump', () => {
-    const played = new Played(100, OUTPUTS, 1);
-    for (const second of [10, 13, 60, 5]) played.push(at(second + 0.5, 0.7), 256);
-    const said = [...played.lines.values[0]!.keys()].filter(
-      (n) => !Number.isNaN(played.lines.values[0]![n]!),
+  it('fill small steps, but not a jump', () => {
+    const replayed = new ReplayedPredictions(100, OUTPUTS, 1);
+    for (const second of [10, 13, 60, 5]) replayed.push(at(second + 0.5, 0.7), 256);
+    const filled = [...replayed.lines.values[0]!.keys()].filter(
+      (n) => !Number.isNaN(replayed.lines.values[0]![n]!),
     );
-    expect(said).toEqual([5, 10, 11, 12, 13, 60]);
+    expect(filled).toEqual([5, 10, 11, 12, 13, 60]);
   });
 
-  it('has no more places than a screen, and none beyond the end', () => {
-    const played = new Played(36_000, OUTPUTS, 0.25);
-    expect(played.lines.seconds).toHaveLength(1000);
-    played.push(at(36_000, 0.7), 256);
-    expect(played.lines.values[0]![999]).toBe(0.7);
+  it('have at most 1000 points, none beyond the end', () => {
+    const replayed = new ReplayedPredictions(36_000, OUTPUTS, 0.25);
+    expect(replayed.lines.seconds).toHaveLength(1000);
+    replayed.push(at(36_000, 0.7), 256);
+    expect(replayed.lines.values[0]![999]).toBe(0.7);
   });
 });

@@ -1,0 +1,42 @@
+// @vitest-environment happy-dom
+import { describe, expect, it, vi } from 'vitest';
+import Header from '../../src/components/page/Header.svelte';
+import Login from '../../src/components/page/Login.svelte';
+import { click, enter, find, render, settled, text, there } from '../dom';
+
+describe('Login', () => {
+  it('sends the token, and shows the error of the service', async () => {
+    const logIn = vi.fn(() => Promise.reject(new Error('token not accepted')));
+    render(Login, { why: 'your login has ended', logIn });
+    expect(text('login-problem')).toBe('Your login has ended.');
+    enter('token', ' a token ');
+    document.querySelector('form')?.dispatchEvent(new SubmitEvent('submit', { cancelable: true }));
+    await settled();
+    expect(text('login-problem')).toBe('Token not accepted.');
+    expect(logIn).toHaveBeenCalledExactlyOnceWith('a token');
+    expect(find<HTMLInputElement>('token').value).toBe('');
+  });
+
+  it('shows no error at first', () => {
+    render(Login, { why: '', logIn: () => Promise.resolve() });
+    expect(there('login-problem')).toBe(false);
+  });
+});
+
+describe('Header', () => {
+  it('counts down to the next attempt and gives the reason', () => {
+    const why = 'the service stopped responding';
+    const connection = { phase: 'waiting', until: 14.2, why } as const;
+    render(Header, { connection, time: 12, logOut: null });
+    expect(text('connection')).toBe(`○ Reconnecting in 3 s: ${why}`);
+    expect(document.body.textContent).toContain('Not a medical device.');
+  });
+
+  it('logs out', async () => {
+    const logOut = vi.fn();
+    const connection = { phase: 'connected' } as const;
+    render(Header, { connection, time: 0, logOut: () => void logOut() });
+    await click('log-out');
+    expect(logOut).toHaveBeenCalledOnce();
+  });
+});
