@@ -1,4 +1,4 @@
-"""What axe, which knows the rules of WCAG, finds wrong with a page."""
+"""Accessibility check with axe, which tests the rules of WCAG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async () => (await axe.run()).violations.flatMap(
 
 
 def violations(page: Page) -> list[str]:
-    """The rules that are broken and by what, in light and in dark."""
+    """Return violations with their elements, in light and dark mode."""
     page.evaluate(AXE.read_text("utf-8"))
     found: list[str] = []
     for scheme in ("light", "dark"):

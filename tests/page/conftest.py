@@ -1,4 +1,4 @@
-"""A real Chromium, and pages in it that watch what they ask for and what they log."""
+"""A real Chromium, and pages whose requests and errors are checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that may ask nothing of any other origin, and must log no error."""
+    """Open a page that must send no request to other origins and log no error."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -43,26 +43,25 @@ def page(browser: Browser) -> Iterator[Page]:
     page.on("request", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
 
-    def log(said: ConsoleMessage) -> None:
-        if said.type in ("error", "warning"):
-            errors.append(f"{said.text} {said.location['url']}")
+    def log(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            errors.append(f"{message.text} {message.location['url']}")
 
     page.on("console", log)
     yield page
     context.close()
     assert foreign == []
-    # A connection that is lost and what is refused are told by the browser, too; so is a request
-    # that a service which ends answers with 503, or not any more, and one that reaches a session
-    # which has ended meanwhile.
-    told = re.compile(
+    # The browser also logs lost connections, error responses, requests to a service that is
+    # shutting down, and requests about a session that has just ended.
+    expected = re.compile(
         r"WebSocket| 4(01|03|09|13|22|24) | 404 .*/v1/sessions/| 503 |"
         r"net::ERR_(CONNECTION|EMPTY_RESPONSE)"
     )
-    assert [each for each in errors if not told.search(each)] == []
+    assert [each for each in errors if not expected.search(each)] == []
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """For services that come one after the other."""
+    """Reserve a port for services that run one after the other."""
     with kept_port() as port:
         yield port

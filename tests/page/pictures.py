@@ -1,4 +1,4 @@
-"""Screenshots to look at, in a folder that git ignores; they are taken by ``make pictures``."""
+"""Screenshots, in a folder that git ignores. ``make pictures`` takes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIZES = {"desktop": (1280, 800), "phone": (360, 740)}
 
 
 def shots(page: Page, name: str) -> None:
-    """Desktop and phone, light and dark; nothing where nobody wants to look."""
+    """Take pictures for desktop and phone, light and dark, if ``MIMAMBA_PICTURES`` is set."""
     if "MIMAMBA_PICTURES" not in os.environ:
         return
     SCREENSHOTS.mkdir(exist_ok=True)

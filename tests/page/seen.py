@@ -1,4 +1,4 @@
-"""What shows for a moment only, which a busy machine would look for too late."""
+"""Elements that show for a moment only, too short for a busy machine to look."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WATCH = """id => {
 
 @contextmanager
 def seen(page: Page, testid: str) -> Iterator[None]:
-    """The page shows the element of this test id, now or while or after something is done."""
+    """Wait until the page has shown the element of this test id, now or meanwhile."""
     page.evaluate(WATCH, testid)
     yield
     page.wait_for_function("() => window.seen")

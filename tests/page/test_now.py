@@ -1,4 +1,4 @@
-"""What a page shows of sessions that run, in a real Chromium, against a real service."""
+"""Sessions on the page, in a real Chromium, with a real service."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
+from drivers.replay import SLOWEST
 from tests.page.pictures import SIZES, shots
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
@@ -18,12 +19,12 @@ LINK = "[data-testid=link-state]"
 
 
 def words(text: str) -> re.Pattern[str]:
-    """The text in any case."""
+    """Match the text in any case."""
     return re.compile(text, re.IGNORECASE)
 
 
 def picture(page: Page) -> bytes:
-    """The traces as they are drawn now."""
+    """Return the traces as they are drawn now."""
     return page.get_by_test_id("trace").first.screenshot()
 
 
@@ -36,7 +37,7 @@ def test_traces_move_and_predictions_change(page: Page) -> None:
         expect(page.get_by_text(words("not a medical device")).first).to_be_visible()
         probability = page.get_by_test_id("probability-valence-high")
         expect(probability).to_contain_text("%")
-        expect(page.get_by_test_id("contact-TP9")).to_contain_text("%, good")
+        expect(page.get_by_test_id("quality-TP9")).to_contain_text("%, good")
         before, index = probability.inner_text(), page.get_by_test_id("latest-index").inner_text()
         drawn = picture(page)
         expect(page.get_by_test_id("latest-index")).not_to_have_text(index)
@@ -44,20 +45,21 @@ def test_traces_move_and_predictions_change(page: Page) -> None:
         service.until(lambda: picture(page) != drawn)
 
 
-def test_an_abstention_pretends_nothing(page: Page, tmp_path: Path) -> None:
+def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=2.2)
-    with live(f"replay://{path}") as service:
+    # Slow, so that it is still warming up when the page has been loaded.
+    with live(f"replay://{path}?speed={SLOWEST}") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("status")).to_contain_text(words("warming up"))
         expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")
 
 
-def test_a_lost_link_is_shown_and_mended(page: Page) -> None:
+def test_a_lost_connection_is_shown_and_restored(page: Page) -> None:
     with live("simulate://?dead=4") as service:
         page.goto(service.url)
         link = page.get_by_test_id("link-state")
         expect(link).to_contain_text(words("connected"))
-        # For half a second, time and again: it is looked for at each frame.
+        # It shows for half a second, again and again: look at every frame.
         page.wait_for_function(
             "id => /lost/i.test(document.querySelector(id).textContent)", arg=LINK
         )
@@ -76,7 +78,7 @@ def test_the_page_outlives_the_service(page: Page, port: int) -> None:
         expect(page.get_by_test_id("probability-arousal-low")).to_contain_text("%")
 
 
-def test_several_sessions_are_there_to_choose_from(page: Page) -> None:
+def test_several_sessions_can_be_chosen(page: Page) -> None:
     with live("simulate://?seed=1", "simulate://?seed=2&channels=1,2") as service:
         service.opened("simulate-1", "simulate-2")
         page.goto(service.url)
@@ -84,34 +86,34 @@ def test_several_sessions_are_there_to_choose_from(page: Page) -> None:
             page.get_by_test_id(f"session-{name}").click()
             expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
             expect(page).to_have_url(re.compile(f"#{name}$"))
-        expect(page.get_by_text(words("only the signal")).first).to_be_visible()
+        expect(page.get_by_text(words("shows the signal only")).first).to_be_visible()
 
 
 @contextmanager
-def told_again(page: Page) -> Iterator[None]:
-    """What is done changes a replay; then the page has asked, and been told, how it is played."""
+def reloaded(page: Page) -> Iterator[None]:
+    """Change a replay, then wait until the page has loaded its new state."""
     with page.expect_response(
-        lambda told: told.url.endswith("/replay") and told.request.method == "GET"
+        lambda response: response.url.endswith("/replay") and response.request.method == "GET"
     ):
         yield
 
 
-def test_a_recording_is_paused_moved_and_paced(page: Page, tmp_path: Path) -> None:
+def test_a_recording_is_paused_moved_and_sped_up(page: Page, tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=90)
     with live(f"replay://{path}?hold=1", "simulate://") as service:
         service.opened("replay-1", "simulate-2")
         page.goto(f"{service.url}#replay-1")
         index = page.get_by_test_id("latest-index")
         expect(index).not_to_have_text("none")
-        with told_again(page):
+        with reloaded(page):
             page.get_by_test_id("play").click()
         expect(page.get_by_test_id("play")).to_have_text(words("play"))
         expect(page.get_by_test_id("link-state")).to_have_text("Paused")
         page.get_by_test_id("position").focus()
-        with told_again(page):
+        with reloaded(page):
             page.keyboard.press("End")
         expect(page.get_by_test_id("time")).to_have_text("1:30 / 1:30")
-        with told_again(page):
+        with reloaded(page):
             page.keyboard.press("Home")
         expect(page.get_by_test_id("time")).to_have_text("0:00 / 1:30")
         page.keyboard.press("ArrowRight")
@@ -130,10 +132,10 @@ def test_a_recording_is_paused_moved_and_paced(page: Page, tmp_path: Path) -> No
             )
         )
         page.get_by_test_id("session-simulate-2").click()
-        expect(page.get_by_test_id("transport")).to_have_count(0)
+        expect(page.get_by_test_id("playback")).to_have_count(0)
 
 
-def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page, port: int) -> None:
+def test_nothing_is_shown_without_a_login(page: Page, port: int) -> None:
     tokens: dict[str, Any] = {
         "token": "a-token-that-controls",
         "view_token": "a-token-that-only-views",
@@ -165,29 +167,29 @@ def test_a_guarded_service_shows_nothing_before_a_login_or_after_it(page: Page, 
         expect(index).to_have_count(0)
         log_in(tokens["token"])
         expect(index).not_to_have_text("none")
-    with live("simulate://", model="none", port=port, **tokens):  # it knows of no login
-        expect(problem).to_contain_text(words("the login has ended"))
+    with live("simulate://", model="none", port=port, **tokens):  # logins end with the service
+        expect(problem).to_contain_text(words("login has ended"))
         expect(index).to_have_count(0)
         log_in(tokens["token"])
         expect(index).not_to_have_text("none")
 
 
-def test_a_phone_need_not_scroll_aside(page: Page) -> None:
+def test_a_phone_does_not_scroll_sideways(page: Page) -> None:
     with live("simulate://?seed=2") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
         shots(page, "ok")
         width, height = SIZES["phone"]
         page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_function(  # once what is drawn has followed the window
+        page.wait_for_function(  # once the plots have the new size
             "([width]) => window.innerWidth === width"
             " && document.documentElement.scrollWidth <= width",
             arg=[width],
         )
 
 
-def test_one_viewer_that_stalls_does_not_stop_another(browser: Browser) -> None:
-    """A tab that is frozen wakes up and says what it missed, or goes on."""
+def test_a_stalled_viewer_does_not_stop_another(browser: Browser) -> None:
+    """A frozen tab continues when it wakes up."""
     with live("simulate://") as service:
         frozen, lively = browser.new_page(), browser.new_page()
         for each in (frozen, lively):

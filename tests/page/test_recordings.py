@@ -1,4 +1,4 @@
-"""Recording, marking, uploading and replaying on the page, against a real service."""
+"""Recording, marking, uploading and replaying on the page, with a real service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.service.muse_recordings import write_muse
 
 
 def look(page: Page, name: str) -> None:
-    """Take pictures from the page's top down; nothing may stand out to the side."""
+    """Take pictures of the whole page; nothing may overflow sideways."""
     page.evaluate("scrollTo(0, 0)")
     shots(page, name)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -25,7 +25,7 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
     with live("simulate://?seed=2", data_dir=tmp_path) as service:
         page.goto(service.url)
         expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
-        page.get_by_test_id("record-name").fill("day 1")  # its digit sets no marker
+        page.get_by_test_id("record-name").fill("day 1")  # the digit sets no marker
         page.get_by_test_id("record-start").click()
         expect(page.get_by_test_id("recorder-problem")).to_contain_text("name")
         page.get_by_test_id("record-name").fill("day1")
@@ -36,24 +36,24 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         page.get_by_test_id("label-3").fill("eyes open 3")
         page.get_by_test_id("edit-labels").click()
         page.locator("h1").click()
-        last = page.get_by_test_id("last-markers").locator("li").filter(has_text="(api)")
+        recent = page.get_by_test_id("recent-markers").locator("li").filter(has_text="(api)")
         page.keyboard.press("3")
-        expect(last).to_have_count(1)  # else the second may overtake it
+        expect(recent).to_have_count(1)  # else the second one may overtake it
         page.get_by_test_id("mark-1").click()
-        expect(last).to_have_count(2)
-        expect(last.nth(0)).to_contain_text("Mark 1")
-        expect(last.nth(1)).to_contain_text("eyes open 3")
+        expect(recent).to_have_count(2)
+        expect(recent.nth(0)).to_contain_text("Mark 1")
+        expect(recent.nth(1)).to_contain_text("eyes open 3")
         page.keyboard.press("Control+3")
         look(page, "recording")
-        page.reload()  # it is found again, and so are the labels
+        page.reload()  # the recording and the labels are found again
         expect(page.get_by_test_id("recorder-state")).to_contain_text("Recording day1")
         expect(page.get_by_test_id("mark-3")).to_contain_text("eyes open 3")
         page.get_by_test_id("record-stop").click()
-        expect(page.get_by_test_id("recorder-state")).to_contain_text("day1 has ended")
+        expect(page.get_by_test_id("recorder-state")).to_contain_text("Recording day1 stopped")
 
         page.get_by_test_id("to-recordings").click()
         item = page.get_by_test_id("recording-day1")
-        expect(item).to_contain_text("whole")
+        expect(item).to_contain_text("complete")
         with page.expect_download() as download:
             item.get_by_test_id("download").click()
         assert download.value.suggested_filename == "day1.xdf"
@@ -71,26 +71,26 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         look(page, "recordings")
 
         item.get_by_test_id("replay").click()
-        expect(page.get_by_test_id("timeline-source")).to_contain_text("In the recording")
+        expect(page.get_by_test_id("timeline-source")).to_contain_text("Recorded predictions")
         expect(page.get_by_test_id("to-marker")).to_contain_text("eyes open 3")
         (played,) = (n for n in service.sessions() if n != "simulate-1")
         replay = f"/v1/sessions/{played}/replay"
-        # At its end it would pause by itself.
+        # At its end the replay would pause by itself.
         service.http.post(replay, json={"position": 0, "speed": SLOWEST, "paused": False})
         expect(page.get_by_test_id("speed")).to_have_value(str(SLOWEST))
         expect(page.get_by_test_id("play")).to_contain_text("Pause")
         page.get_by_test_id("play").click()
         expect(page.get_by_test_id("link-state")).to_have_text("Paused")
         seek(page, 0.5)
-        told = service.http.get(replay).json()
+        state = service.http.get(replay).json()
 
-        def stands_at(position: float, within: float = 0.0) -> bool:
+        def is_at(position: float, within: float = 0.0) -> bool:
             now = float(service.http.get(replay).json()["position"])
             return abs(now - position) <= within
 
-        service.until(lambda: stands_at(told["length"] / 2, 0.02 * told["length"]))
+        service.until(lambda: is_at(state["length"] / 2, 0.02 * state["length"]))
         page.get_by_test_id("to-marker").select_option(index=1)
-        service.until(lambda: stands_at(told["markers"][0]["position"]))
+        service.until(lambda: is_at(state["markers"][0]["position"]))
         look(page, "timeline")
         service.http.delete(f"/v1/sessions/{played}")
 
@@ -103,13 +103,15 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
 
 
 def seek(page: Page, share: float) -> None:
-    """Click on the timeline's drawing, at a share of its width."""
+    """Click on the timeline, at a share of its width."""
     box = page.locator("[data-testid=timeline-plot] .u-over").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
 
 
-def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_told(page: Page, tmp_path: Path) -> None:
+def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_rejected(
+    page: Page, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     write_muse(tmp_path / "muse.csv", seconds=20)
     (tmp_path / "letter.csv").write_text("Dear Sir,\nno signal here\n")
@@ -128,12 +130,12 @@ def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_told(page: Page, tmp_p
         expect(problem).to_contain_text("at most 1 MiB")
         page.get_by_test_id("upload-file").set_input_files(tmp_path / "muse.csv")
         page.get_by_test_id("upload-send").click()
-        expect(page.get_by_test_id("upload-kept")).to_contain_text("muse")
+        expect(page.get_by_test_id("upload-done")).to_contain_text("muse")
         expect(problem).to_have_count(0)
         item = page.get_by_test_id("recording-muse")
         expect(item).to_contain_text("0:20")
         item.get_by_test_id("replay").click()
-        expect(page.get_by_test_id("timeline-source")).to_contain_text("In this replay so far")
+        expect(page.get_by_test_id("timeline-source")).to_contain_text("Predictions of this replay")
         expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
         page.get_by_test_id("speed").select_option("4")
         expect(page.get_by_test_id("time")).to_have_text("0:20 / 0:20")

@@ -1,4 +1,4 @@
-"""The signal on the page: held, moved back, filtered, weighed, and called old where it is."""
+"""The signal on the page: traces, scrollback, filter, spectrum, quality and age."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRAWN = """() => new Promise(done => requestAnimationFrame(() => requestAnimatio
 
 
 def picture(page: Page) -> str:
-    """The traces once they are drawn the same again, without what stands around them."""
+    """Return the traces once two pictures of them are the same."""
     last, drawn = "", str(page.evaluate(DRAWN))
     while drawn != last:
         last, drawn = drawn, str(page.evaluate(DRAWN))
@@ -25,7 +25,7 @@ def picture(page: Page) -> str:
 
 
 def write_flat(path: Path, seconds: float) -> Path:
-    """A Muse recording whose AF7 says the same all the time."""
+    """Write a Muse recording with a flat AF7."""
     lines = write_muse(path, seconds).read_text().splitlines()
     rows = (line.split(",") for line in lines[1:])
     flat = [",".join([time, tp9, "12.5", *rest]) for time, tp9, _, *rest in rows]
@@ -33,79 +33,79 @@ def write_flat(path: Path, seconds: float) -> Path:
     return path
 
 
-def test_a_recording_is_looked_back_over_and_filtered(page: Page, tmp_path: Path) -> None:
+def test_a_recording_is_scrolled_back_and_filtered(page: Page, tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=60)
     with live(f"replay://{path}?hold=1&speed=max", model="none") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("latest-index")).to_have_text("15359")
-        place, back = page.get_by_test_id("trace-place"), page.get_by_test_id("trace-back")
+        position, back = page.get_by_test_id("trace-position"), page.get_by_test_id("trace-back")
         expect(page.get_by_test_id("peak")).to_have_text(re.compile(r"^(9|10|11)\.\d Hz$"))
         page.get_by_test_id("scale").select_option("100")
         newest = picture(page)
         back.focus()
         page.keyboard.press("ArrowLeft")
-        expect(place).to_have_text("Held, 0:01 back")
+        expect(position).to_have_text("Frozen, 0:01 back")
         assert picture(page) != newest
         page.keyboard.press("Home")
-        expect(place).to_have_text("Held, 0:52 back")
+        expect(position).to_have_text("Frozen, 0:52 back")
         page.get_by_test_id("seconds").select_option("32 s")
-        expect(place).to_have_text("Held, 0:28 back")
+        expect(position).to_have_text("Frozen, 0:28 back")
         page.get_by_test_id("seconds").select_option("8 s")
         back.focus()
         page.keyboard.press("End")
-        expect(place).to_have_text("Live")
+        expect(position).to_have_text("Live")
         assert picture(page) == newest
         page.get_by_test_id("filter").select_option(index=1)
-        expect(page.get_by_text("Filtered for the eye alone")).to_be_visible()
+        expect(page.get_by_text("The filter changes the display only")).to_be_visible()
         assert picture(page) != newest
         page.get_by_test_id("filter").select_option(index=0)
         assert picture(page) == newest
 
 
-def test_what_is_held_stands_still_and_comes_back(page: Page) -> None:
+def test_frozen_traces_stand_still_and_return_to_live(page: Page) -> None:
     with live("simulate://?seed=2&loss=3,0.4", model="none") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("band-TP10-alpha")).to_have_text(re.compile(r"^\d"))
         expect(page.get_by_test_id("latency")).to_have_text(re.compile(r"^\d+ ms$"))
         expect(page.get_by_test_id("rate")).to_have_text(re.compile(r"^2\d\d\.\d of 256 Hz, off$"))
-        hold, index = page.get_by_test_id("trace-pause"), page.get_by_test_id("latest-index")
-        hold.click()
-        held, then = picture(page), index.inner_text()
+        freeze, index = page.get_by_test_id("trace-freeze"), page.get_by_test_id("latest-index")
+        freeze.click()
+        frozen, then = picture(page), index.inner_text()
         expect(index).not_to_have_text(then)
-        expect(page.get_by_test_id("trace-place")).to_have_text(re.compile("Held, .*[1-9].* back"))
-        assert picture(page) == held
+        expect(page.get_by_test_id("trace-position")).to_have_text(
+            re.compile("Frozen, .*[1-9].* back")
+        )
+        assert picture(page) == frozen
         expect(page.get_by_test_id("latency")).to_have_text(NOTHING)
-        hold.click()
-        expect(page.get_by_test_id("trace-place")).to_have_text("Live")
-        service.until(lambda: page.evaluate(DRAWN) != held)
+        freeze.click()
+        expect(page.get_by_test_id("trace-position")).to_have_text("Live")
+        service.until(lambda: page.evaluate(DRAWN) != frozen)
 
 
-def test_an_electrode_tells_its_reason_to_whoever_comes_by_keyboard(
-    page: Page, tmp_path: Path
-) -> None:
+def test_the_details_of_an_electrode_can_be_read_by_keyboard(page: Page, tmp_path: Path) -> None:
     path = write_flat(tmp_path / "muse.csv", seconds=60)
     with live(f"replay://{path}", model="none") as service:
         page.goto(service.url)
-        told, af7 = page.get_by_test_id("electrode-words"), page.get_by_test_id("electrode-AF7")
+        details, af7 = page.get_by_test_id("electrode-text"), page.get_by_test_id("electrode-AF7")
         expect(af7).to_have_attribute("data-state", "bad")
         page.get_by_test_id("electrode-TP9").focus()
-        expect(told).to_have_text(re.compile(r"^TP9: \d+ %, good$"))
+        expect(details).to_have_text(re.compile(r"^TP9: \d+ %, good$"))
         page.keyboard.press("Tab")
         expect(af7).to_be_focused()
-        expect(told).to_have_text("AF7: 0 %, flat")
+        expect(details).to_have_text("AF7: 0 %, flat")
         shots(page, "flat-electrode")
         page.mouse.move(0, 0)
         page.get_by_test_id("electrode-AF8").hover()
-        expect(told).to_contain_text("AF8: ")
+        expect(details).to_contain_text("AF8: ")
 
 
-def test_a_source_that_falls_silent_is_called_old(page: Page) -> None:
+def test_the_signal_of_a_silent_source_is_marked_as_old(page: Page) -> None:
     with live("simulate://?dead=4", model="none") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
         expect(page.get_by_test_id("stale")).to_have_count(0)
-        expect(page.get_by_test_id("stale")).to_contain_text("What is shown is")
-        expect(page.get_by_text("Of old signal.")).to_be_visible()
+        expect(page.get_by_test_id("stale")).to_contain_text("The newest sample is")
+        expect(page.get_by_text("The signal is old.")).to_be_visible()
         expect(page.get_by_test_id("rate")).to_have_text(f"{NOTHING} of 256 Hz")
         expect(page.get_by_test_id("electrode-TP9")).to_have_attribute("data-state", "none")
         expect(page.get_by_test_id("stale")).to_have_count(0)
