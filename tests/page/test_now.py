@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from drivers.replay import SLOWEST
+from mimamba.drivers.replay.driver import SLOWEST
 from tests.page.pictures import SIZES, shots
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from drivers.replay import SLOWEST
+from mimamba.drivers.replay.driver import SLOWEST
 from tests.benchmarks.page import built, write_eight
 from tests.page.conftest import PATIENCE_MS
 from tests.service.live import PATIENCE, live

@@ -104,9 +104,11 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
 
 def seek(page: Page, share: float) -> None:
     """Click on the timeline, at a share of its width."""
-    box = page.locator("[data-testid=timeline-plot] .u-over").bounding_box()
+    timeline = page.locator("[data-testid=timeline-plot] .u-over")
+    box = timeline.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+    # Relative to the element: a warning above it may come or go meanwhile.
+    timeline.click(position={"x": share * box["width"], "y": box["height"] / 2})
 
 
 def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_rejected(
@@ -122,8 +124,7 @@ def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_rejected(
         problem = page.get_by_test_id("upload-problem")
         page.get_by_test_id("upload-file").set_input_files(tmp_path / "letter.csv")
         page.get_by_test_id("upload-send").click()
-        expect(problem).to_contain_text("Wanted a recording (muse-lsl CSV")
-        expect(problem).to_contain_text("found text of no known format in letter.csv")
+        expect(problem).to_contain_text("text of no known format in letter.csv")
         look(page, "upload-refused")
         page.get_by_test_id("upload-file").set_input_files(tmp_path / "long.csv")
         page.get_by_test_id("upload-send").click()

@@ -3,7 +3,7 @@ import type { Outputs, Prediction } from '../connection/protocol';
 import { type Progress, warmUpProgress } from '../state/progress';
 import type { LinkState, SessionSnapshot } from '../state/session.svelte';
 import { STALE_SECONDS } from '../state/staleness';
-import { wholeDuration } from './wording';
+import { sentence, wholeDuration } from './wording';
 
 /** Current probabilities, or the reason why there are none. */
 export type Availability =
@@ -32,7 +32,8 @@ export function availability(
   if (connection.phase !== 'connected')
     return none('Not connected', 'The page has no connection to the service.');
   if (snapshot.opening) return none('Opening', 'Connecting to the source.');
-  if (snapshot.ended) return none('Session ended', snapshot.endReason ?? 'The source has ended.');
+  if (snapshot.ended)
+    return none('Session ended', sentence(snapshot.endReason ?? 'the source has ended'));
   if (link.state === 'lost' || link.state === 'retrying')
     return none('Connection lost', lossReason(link, lsl));
   if (link.state === 'paused') return none('Paused', `Playback is paused ${link.detail}.`);
@@ -42,7 +43,7 @@ export function availability(
   if (!prediction) return none('No prediction yet', 'The first one takes a few seconds.');
   if (prediction.status === 'warming_up') return warmingUp(prediction);
   if (prediction.status === 'poor_signal')
-    return none('Poor signal', prediction.reason ?? 'The signal is too poor for a prediction.');
+    return none('Poor signal', sentence(prediction.reason ?? 'too poor for a prediction'));
   const behind = info ? (snapshot.latestIndex - prediction.index) / info.sfreq : 0;
   if (behind > STALE_SECONDS + (model?.hop ?? 0))
     return none(
@@ -55,12 +56,15 @@ export function availability(
 
 function lossReason({ since, detail }: LinkState, lsl: number | null): string {
   const reason = detail || 'The headset sends no samples.';
-  return lsl === null || since === null ? reason : `For ${wholeDuration(lsl - since)}: ${reason}`;
+  return lsl === null || since === null
+    ? sentence(reason)
+    : `For ${wholeDuration(lsl - since)}. ${sentence(reason)}`;
 }
 
 function warmingUp(prediction: Prediction): Availability {
   const progress = warmUpProgress(prediction);
-  if (!progress) return none('Warming up', prediction.reason ?? 'The model needs more signal.');
+  if (!progress)
+    return none('Warming up', sentence(prediction.reason ?? 'the model needs more signal'));
   const done = `${progress.done} of ${progress.of} s`;
   if (progress.kind === 'model') return none('Warming up', `${done} of signal.`, progress);
   return none('Taking a baseline', `${done}. Sit still and look at one point.`, progress);

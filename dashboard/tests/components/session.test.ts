@@ -213,7 +213,7 @@ describe('Baseline', () => {
     enter('person', 'P02', 'input');
     await click('take-baseline');
     expect(sent).toEqual([['take', 'a', { person: 'P02' }]]);
-    expect(text('baseline-person')).toBe('The baseline is saved for P02.');
+    expect(text('baseline-person')).toBe('Baselines are saved for P02.');
   });
 
   it('can be replaced with the saved one', async () => {

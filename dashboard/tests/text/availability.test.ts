@@ -44,7 +44,7 @@ describe('availability', () => {
   it('has the duration of a loss', () => {
     const link = { state: 'lost', detail: 'Is the headset on?', since: 100 } as const;
     expect(availability({ ...snapshot, link }, connected, 0, 112)).toMatchObject({
-      reason: 'For 12 s: Is the headset on?',
+      reason: 'For 12 s. Is the headset on?',
     });
   });
 
