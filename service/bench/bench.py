@@ -1,9 +1,9 @@
-"""``mimamba bench``: what this machine can do, as a table and as JSON."""
+"""Run measurements one after the other; print their figures as a table and write them as JSON."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,69 +13,71 @@ from rich.table import Table
 
 from mimamba.service.bench.figures import Figure, NotRun
 from mimamba.service.bench.machine import StealTime, describe_machine
-from mimamba.service.bench.registry import choose
+from mimamba.service.bench.registry import Measurement
 
 WIDTH = 120
-"""Columns of the table where no terminal says how many there are."""
-STOLEN = "meanwhile the host gave others, of the processors"
+"""Columns of the table where the output is not a terminal."""
+STOLEN = "CPU time that the host took away meanwhile"
 
 
-def bench(names: Sequence[str], seconds: float | None, file: Path | None) -> bool:
-    """Measure, and print the table; whether no aim was missed.
+def run_measurements(
+    chosen: Mapping[str, Measurement], seconds: float | None, file: Path | None
+) -> bool:
+    """Measure, and print the table.
 
     Parameters
     ----------
-    names
-        Which measurements; the usual where none is named.
+    chosen
+        The measurements, by name.
     seconds
-        About how long each takes; None takes what suits it.
+        Approximate duration of each, s; None for the default of each.
     file
-        Where the figures are written as JSON, after each measurement.
+        File for the figures as JSON, written after each measurement; None for none.
 
-    Raises
-    ------
-    NoMeasurement
-        If there is none of that name.
+    Returns
+    -------
+    bool
+        False if an aim was missed.
     """
-    chosen, machine = choose(names), describe_machine()
+    machine = describe_machine()
     found: dict[str, list[Figure]] = {}
-    left: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         for nth, (name, measurement) in enumerate(chosen.items()):
-            told = f"{nth + 1} of {len(chosen)}: {measurement.about}"
-            task = progress.add_task(told, total=None)
+            text = f"{nth + 1} of {len(chosen)}: {measurement.about}"
+            task = progress.add_task(text, total=None)
             stolen = StealTime()
             try:
                 found[name] = measurement.run(seconds or measurement.seconds)
                 if share := stolen.share():
                     found[name].append(Figure(STOLEN, share, "%"))
             except NotRun as reason:
-                left[name] = str(reason)
+                left_out[name] = str(reason)
             progress.remove_task(task)
             if file is not None:
-                made = {"machine": machine, "figures": found, "not_run": left}
-                file.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+                result = {"machine": machine, "figures": found, "not_run": left_out}
+                file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     if found:
-        console.print(table(machine, found))
-    for name, said in left.items():
-        console.print(f"{name}: not run: {said}", markup=False, highlight=False, soft_wrap=True)
+        console.print(make_table(machine, found))
+    for name, reason in left_out.items():
+        console.print(f"{name}: not run. {reason}", markup=False, highlight=False, soft_wrap=True)
     return not any(each.met is False for figures in found.values() for each in figures)
 
 
-def table(machine: str, found: dict[str, list[Figure]]) -> Table:
-    """All figures, those of a measurement together."""
-    shown = Table("", "figure", title="mimamba bench", caption=machine)
-    shown.add_column("", justify="right")
+def make_table(machine: str, found: Mapping[str, list[Figure]]) -> Table:
+    """Make a table of all figures, grouped by measurement."""
+    table = Table("", "figure", title="Figures", caption=machine)
+    table.add_column("", justify="right")
     for heading in ("unit", "aim", "met"):
-        shown.add_column(heading)
+        table.add_column(heading)
     for name, figures in found.items():
         for nth, figure in enumerate(figures):
             met = "" if figure.met is None else "yes" if figure.met else "no"
             value = f"{figure.value:,.0f}" if abs(figure.value) >= 1000 else f"{figure.value:.3g}"
-            shown.add_row(
+            table.add_row(
                 "" if nth else name, figure.what, value, figure.unit, figure.aim or "", met
             )
-        shown.add_section()
-    return shown
+        table.add_section()
+    return table

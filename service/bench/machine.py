@@ -1,4 +1,4 @@
-"""What the figures are of: the machine, its devices and its load."""
+"""A description of the machine that is measured, and the CPU time that its host took away."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-TIMES, STEAL = Path("/proc/stat"), 7
-"""Where Linux tells the processors' time by use, and which of them the host gave to others."""
+PROC_STAT, STEAL = Path("/proc/stat"), 7
+"""File in which Linux counts CPU time by use, and the column of the time stolen by the host."""
 
 
 def describe_machine() -> str:
-    """One line for a person."""
+    """Describe CPU, GPUs, versions and load in one line."""
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -26,16 +26,16 @@ def describe_machine() -> str:
 
 
 class StealTime:
-    """What a virtual machine's host gave to others since this was made; proc_stat(5).
+    """CPU time that a virtual machine's host gave to others since this object was made.
 
-    All figures are worse for it, whatever the load within says.
+    See proc_stat(5). It makes every figure worse, and the load average does not show it.
     """
 
     def __init__(self) -> None:
         self._before = _ticks()
 
     def share(self) -> float | None:
-        """Percent of the processors' time; None where the system does not tell."""
+        """Return the stolen share of all CPU time in percent; None where it is not known."""
         now = _ticks()
         if now is None or self._before is None:
             return None
@@ -44,9 +44,9 @@ class StealTime:
 
 
 def _ticks() -> list[int] | None:
-    """The processors' time by use, less what is counted twice."""
+    """CPU time by use; the columns after steal are left out, since they are counted twice."""
     try:
-        with TIMES.open() as lines:
+        with PROC_STAT.open() as lines:
             return [int(each) for each in lines.readline().split()[1 : STEAL + 2]]
     except (OSError, ValueError):
         return None

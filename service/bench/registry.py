@@ -1,10 +1,11 @@
-"""What can be measured; a measurement's module is imported only when it runs."""
+"""The list of measurements; the module of a measurement is imported when it runs."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from mimamba.drivers.errors import Mismatch
@@ -17,43 +18,66 @@ class NoMeasurement(Mismatch):
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured, in words, and for how many seconds if nobody says; ``module`` has it.
+    """One measurement.
 
-    What is not ``usual`` is measured only where it is named.
+    Parameters
+    ----------
+    about
+        The subject, in words.
+    seconds
+        Default duration, s.
+    run
+        Measures for about this long (s); raises NotRun where it cannot be measured.
     """
 
-    module: str
     about: str
     seconds: float
-    usual: bool = True
+    run: Callable[[float], list[Figure]]
 
-    def run(self, seconds: float) -> list[Figure]:
-        """Measure for about so many seconds."""
-        module = importlib.import_module(f"mimamba.service.bench.{self.module}")
-        return cast("Callable[[float], list[Figure]]", module.measure)(seconds)
+
+def _run(module: str, seconds: float) -> list[Figure]:
+    found = importlib.import_module(f"mimamba.service.bench.{module}")
+    return cast("list[Figure]", found.measure(seconds))
 
 
 MEASUREMENTS = {
-    "startup": Measurement("startup", "from the start of a service to its first predictions", 30.0),
-    "steps": Measurement("steps", "one hop, and hops a second by batch, beside other ways", 60.0),
-    "cuda": Measurement("cuda", "steps, latency, sessions and errors on a CUDA device", 120.0),
-    "latency": Measurement("latency", "from samples to their prediction at a client", 30.0),
-    "held": Measurement("held", "sessions that the engine alone holds at 4 hops a second", 30.0),
-    "sessions": Measurement("sessions", "sessions that the whole service holds", 30.0),
-    "subscribers": Measurement("subscribers", "500 subscribers, and 50 that never read", 30.0),
-    "score": Measurement("offline", "a recording scored, times real time", 10.0),
-    "growth": Measurement("growth", "what a session costs beside 1, 10, 100 and 1,000", 30.0),
-    "signal": Measurement("signal", "ring, filters, resampler, quality and bands, by chunk", 10.0),
-    "mne-lsl": Measurement("mnelsl", "LSL, ring and filters, beside MNE-LSL's stream", 20.0),
-    "soak": Measurement("soak", "a service at 8 times the pace, clients come and go", 600.0, False),
+    "startup": Measurement(
+        "time from the start of a service to its first predictions, and its memory",
+        30.0,
+        partial(_run, "startup"),
+    ),
+    "latency": Measurement(
+        "time from a sample's arrival to its prediction at a client",
+        30.0,
+        partial(_run, "latency"),
+    ),
+    "sessions": Measurement(
+        "hops stepped in time, by number of sessions", 30.0, partial(_run, "sessions")
+    ),
+    "steps": Measurement(
+        "hops a second by batch size, and their comparison", 60.0, partial(_run, "steps")
+    ),
 }
+MOVED = {
+    "cuda": "cuda",
+    "growth": "session_cost",
+    "held": "engine_capacity",
+    "mne-lsl": "mne_lsl",
+    "score": "scoring_speed",
+    "signal": "signal_path",
+    "soak": "soak",
+    "subscribers": "subscribers",
+}
+"""Former measurements, by the name that ``python -m tests.benchmarks`` has for them."""
 
 
 def choose(names: Sequence[str]) -> dict[str, Measurement]:
-    """Those of these names, or the usual where none is named; raises NoMeasurement."""
+    """Return the measurements of these names, or all if there are none; raises NoMeasurement."""
     for name in names:
-        if name not in MEASUREMENTS:
-            there = ", ".join(MEASUREMENTS)
-            raise NoMeasurement(f"one of {there}", repr(name), "run: mimamba bench --only NAME")
-    usual = [name for name, each in MEASUREMENTS.items() if each.usual]
-    return {name: MEASUREMENTS[name] for name in names or usual}
+        if name in MEASUREMENTS:
+            continue
+        remedy = "correct the name after --only"
+        if name in MOVED:
+            remedy = f"in a checkout of mimamba, run: python -m tests.benchmarks {MOVED[name]}"
+        raise NoMeasurement(f"one of {', '.join(MEASUREMENTS)}", repr(name), remedy)
+    return {name: MEASUREMENTS[name] for name in names or MEASUREMENTS}

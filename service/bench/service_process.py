@@ -1,4 +1,4 @@
-"""A service in a process of its own, and what the operating system tells of it."""
+"""A service in its own process: start it, find its address, measure its memory, stop it."""
 
 from __future__ import annotations
 
@@ -20,58 +20,63 @@ from mimamba.drivers.runtime.child_environment import PREFIX, without_settings
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
 SERVE = "import sys; sys.argv[1:] = ['serve']; from mimamba.service.cli.main import main; main()"
-"""What ``mimamba serve`` runs."""
+"""Python code that does the same as ``mimamba serve``."""
 
 
-class NoService(Mismatch):
-    """The service that was to be measured did not start."""
+class ServiceNotStarted(Mismatch):
+    """The service to be measured did not start."""
 
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """A service in a process of its own."""
+    """A running service: its address and its process."""
 
     url: str
     pid: int
 
     def rss(self) -> float:
-        """Its resident memory and that of its children, MB; pages that they share count twice."""
-        told = subprocess.run(
+        """Return the resident memory of the process and its children, MB.
+
+        Pages that they share are counted once for each.
+        """
+        listing = subprocess.run(
             ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True
         )
-        rows = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
+        rows = [tuple(map(int, line.split())) for line in listing.stdout.splitlines()]
         return sum(_family(self.pid, rows)) / 1000
 
 
 def _family(pid: int, rows: list[tuple[int, ...]]) -> Iterator[int]:
-    """What a process and its children take, of rows of (process, parent, taken)."""
-    for each, parent, taken in rows:
+    """Memory of a process and of its children, from rows of (process, parent, memory)."""
+    for each, parent, memory in rows:
         if each == pid:
-            yield taken
+            yield memory
         elif parent == pid:
             yield from _family(each, rows)
 
 
 @dataclass(frozen=True)
-class StartingProcess:
-    """The process of a service that starts; ``said`` is the file of all that it says."""
+class StartingService:
+    """A service that is starting; ``stderr`` is the file of all that it prints."""
 
     process: subprocess.Popen[bytes]
-    said: Path
+    stderr: Path
 
-    def served(self) -> ServiceProcess:
-        """Once it can be reached; raises NoService if that does not come."""
+    def wait_until_ready(self) -> ServiceProcess:
+        """Wait for the service's address; raises ServiceNotStarted."""
         end = time.monotonic() + STARTING
         while self.process.poll() is None and time.monotonic() < end:
-            found = re.search(r"http://\S+/", self.said.read_text())
+            found = re.search(r"http://\S+/", self.stderr.read_text())
             if found:
                 return ServiceProcess(found[0], self.process.pid)
             time.sleep(0.01)
-        said = repr(self.said.read_text()[-200:])
-        raise NoService("a service that starts", said, "run: mimamba serve")
+        printed = repr(self.stderr.read_text()[-200:])
+        raise ServiceNotStarted(
+            "a service that starts", printed, "run: mimamba serve, and correct what it reports"
+        )
 
-    def end(self) -> float:
-        """Have it end, as a terminal or a supervisor does; the seconds that took."""
+    def stop(self) -> float:
+        """Stop the service with SIGTERM, and return the seconds that it took."""
         start = time.monotonic()
         self.process.terminate()
         self.process.wait()
@@ -79,43 +84,43 @@ class StartingProcess:
 
 
 @contextmanager
-def begun(*sources: str, code: str = SERVE, **settings: str) -> Iterator[StartingProcess]:
-    """Start a service that watches these sources; nobody's settings and recordings matter.
+def start_service(*sources: str, code: str = SERVE, **settings: str) -> Iterator[StartingService]:
+    """Start a service with its own empty data folder; it is stopped on leaving.
 
     Parameters
     ----------
     sources
-        Their URLs.
+        URLs of the sources to watch.
     code
-        What its Python runs.
+        Python code that the process runs.
     settings
-        By their names.
+        Settings by name. Those of the person who runs this are not used.
     """
-    with TemporaryDirectory() as folder, (Path(folder) / "said").open("w+") as said:
+    with TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+") as stderr:
         given = {"config": os.devnull, "data_dir": folder, "port": "0", **settings}
         given["source"] = json.dumps(sources)
-        told = {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
+        variables = {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            env=without_settings() | told,
+            env=without_settings() | variables,
             stdin=subprocess.DEVNULL,
-            stderr=said,  # a pipe would fill up
+            stderr=stderr,  # a pipe would fill up
         )
         try:
-            yield StartingProcess(process, Path(said.name))
+            yield StartingService(process, Path(stderr.name))
         finally:
             process.terminate()
             process.wait()
 
 
 @contextmanager
-def served(*sources: str, model: str) -> Iterator[ServiceProcess]:
-    """A service that watches these sources.
+def running_service(*sources: str, model: str) -> Iterator[ServiceProcess]:
+    """Start a service that watches these sources, and wait for its address.
 
     Raises
     ------
-    NoService
+    ServiceNotStarted
         If it does not start.
     """
-    with begun(*sources, model=model) as service:
-        yield service.served()
+    with start_service(*sources, model=model) as service:
+        yield service.wait_until_ready()

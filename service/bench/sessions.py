@@ -1,4 +1,4 @@
-"""How many sessions the whole service holds: simulated headsets, logs, the model, a WebSocket."""
+"""Hops stepped in time by a whole service: simulated headsets, logs, the model, a WebSocket."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 
 from mimamba.service.bench.figures import Figure
-from mimamba.service.bench.service_process import STARTING, ServiceProcess, served
-from mimamba.service.bench.wire import ask, connected, say
+from mimamba.service.bench.service_process import STARTING, ServiceProcess, running_service
+from mimamba.service.bench.wire import connect_client, request, send
 from mimamba.service.protocol.messages import (
     PredictionMessage,
     SessionState,
@@ -21,84 +21,85 @@ from mimamba.service.protocol.messages import (
 )
 
 SESSIONS = (1, 64, 200)
-SHARE = 8
-"""Sessions that are tried in a second of measuring."""
-IN_TIME, LATENESS = 0.1, 0.05
-"""Seconds from the newest sample's reception within which 99 % of hops should be stepped: of 64
-sessions, and of 200."""
+SESSIONS_A_SECOND = 8
+"""Largest number of sessions for each second of measuring; more are left out."""
+LIMIT, LIMIT_OF_MOST = 0.1, 0.05
+"""Seconds from the newest sample's reception within which 99 % of hops should be stepped: the first
+for up to 64 sessions, the second for 200."""
 
 
 @dataclass
-class Hops:
-    """From reception to step, seconds, of each hop that has outputs; and how many were skipped."""
+class HopTimes:
+    """Seconds from reception to step of each hop with outputs, and the count of skipped hops."""
 
     waits: list[float] = field(default_factory=list)
     skipped: int = 0
 
     def within(self, seconds: float) -> float:
-        """The share that was stepped so soon, %."""
-        told = len(self.waits) + self.skipped
-        return 100 * sum(wait <= seconds for wait in self.waits) / max(1, told)
+        """Return the share of hops that were stepped within this time, %."""
+        total = len(self.waits) + self.skipped
+        return 100 * sum(wait <= seconds for wait in self.waits) / max(1, total)
 
     def percentile(self, share: float) -> float:
-        """Milliseconds."""
+        """Return a percentile of the waits, ms."""
         return 1e3 * float(np.percentile(self.waits, share))
 
 
 def measure(seconds: float) -> list[Figure]:
-    """Fewer sessions are tried in less than the 25 s that 200 take."""
-    tried = [n for n in SESSIONS if n <= max(1, SHARE * seconds)]
-    return [figure for n in tried for figure in measure_sessions(n, seconds / len(tried))]
+    """Measure 1, 64 and 200 sessions; in less than 25 s, only as many as fit."""
+    counts = [n for n in SESSIONS if n <= max(1, SESSIONS_A_SECOND * seconds)]
+    return [figure for n in counts for figure in measure_sessions(n, seconds / len(counts))]
 
 
 def measure_sessions(sessions: int, seconds: float) -> list[Figure]:
-    """So many, with the shipped model; its window moves twice a second."""
+    """Measure this many sessions with the shipped model, which makes two hops a second."""
     sources = [f"simulate://?seed={seed}" for seed in range(sessions)]
-    with served(*sources, model="demo") as service:
-        return asyncio.run(figures(service, sessions, seconds))
+    with running_service(*sources, model="demo") as service:
+        return asyncio.run(measure_service(service, sessions, seconds))
 
 
-async def figures(service: ServiceProcess, sessions: int, seconds: float) -> list[Figure]:
-    """How a service fares that watches so many simulated headsets."""
+async def measure_service(service: ServiceProcess, sessions: int, seconds: float) -> list[Figure]:
+    """Measure a service that watches this many simulated headsets."""
     hops = await follow(service, sessions, seconds)
-    within = IN_TIME if sessions < SESSIONS[-1] else LATENESS
-    share, in_time = hops.within(within), f"hops stepped within {1e3 * within:g} ms"
-    told = f"{sessions} sessions"
+    limit = LIMIT if sessions < SESSIONS[-1] else LIMIT_OF_MOST
+    share, label = hops.within(limit), f"{sessions} sessions"
     return [
-        Figure(f"{told}: {in_time}", share, "%", ">= 99 %", share >= 99),
+        Figure(
+            f"{label}: hops stepped within {1e3 * limit:g} ms", share, "%", ">= 99 %", share >= 99
+        ),
         *(
-            Figure(f"{told}: from reception to step, p{nth}", hops.percentile(nth), "ms")
+            Figure(f"{label}: from reception to step, p{nth}", hops.percentile(nth), "ms")
             for nth in (50, 99)
             if hops.waits
         ),
-        Figure(f"{told}: hops skipped", hops.skipped, "hops"),
-        Figure(f"{told}: memory of the service", service.rss(), "MB"),
+        Figure(f"{label}: hops skipped", hops.skipped, "hops"),
+        Figure(f"{label}: memory of the service", service.rss(), "MB"),
     ]
 
 
-async def follow(service: ServiceProcess, sessions: int, seconds: float) -> Hops:
-    """Hear all predictions for so long, once all sessions have warmed up."""
-    hops, ready = Hops(), set[str]()
+async def follow(service: ServiceProcess, sessions: int, seconds: float) -> HopTimes:
+    """Receive all predictions for this long, once all sessions have warmed up."""
+    hops, ready = HopTimes(), set[str]()
     end = time.monotonic() + 2 * STARTING
-    async with connected(service.url) as client:
+    async with connect_client(service.url) as client:
         while time.monotonic() < end:
-            message = await hear(client, end)
+            message = await receive_until(client, end)
             if isinstance(message, SessionState) and message.state == "opened":
-                await say(client, Subscribe(message.session, ["prediction"]))
+                await send(client, Subscribe(message.session, ["prediction"]))
             elif isinstance(message, PredictionMessage) and message.status == "ok":
                 if len(ready) == sessions:
                     hops.waits.append(message.timing.stepped - message.timing.received)
                     continue
                 ready.add(message.session)
                 if len(ready) == sessions:
-                    before, end = await skipped_by(service), time.monotonic() + seconds
+                    before, end = await count_skipped(service), time.monotonic() + seconds
     if len(ready) == sessions:
-        hops.skipped = await skipped_by(service) - before
+        hops.skipped = await count_skipped(service) - before
     return hops
 
 
-async def hear(client: ClientConnection, end: float) -> object:
-    """The next message; None where none comes before the end."""
+async def receive_until(client: ClientConnection, end: float) -> object:
+    """Return the next message; None if there is none before the end (s, monotonic clock)."""
     try:
         async with asyncio.timeout(max(0.0, end - time.monotonic())):
             return decode_server(await client.recv())
@@ -106,9 +107,9 @@ async def hear(client: ClientConnection, end: float) -> object:
         return None
 
 
-async def skipped_by(service: ServiceProcess) -> int:
-    """Hops that a busy engine has skipped so far."""
-    _, told = await ask(service.url, "/metrics")
-    lines = told.decode().splitlines()
+async def count_skipped(service: ServiceProcess) -> int:
+    """Return the number of hops that a busy engine has skipped so far."""
+    _, metrics = await request(service.url, "/metrics")
+    lines = metrics.decode().splitlines()
     skips = [each for each in lines if re.match(r'mimamba_hops_total\{.*"skipped"', each)]
     return sum(round(float(each.rsplit(" ", 1)[1])) for each in skips)

@@ -1,7 +1,7 @@
 """From the start of ``mimamba serve`` to its first predictions, and the memory of one session.
 
-As a person starts it: the simulator, the shipped model, nobody else there. Each start is a process
-of its own, whose files the system has in memory from the one before.
+It is started as a person would: the simulator, the shipped model, nothing else. Each start is a new
+process; the system has its files in memory from the start before.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mimamba.service.bench.figures import Figure, most
-from mimamba.service.bench.service_process import STARTING, begun
-from mimamba.service.bench.wire import connected, say
+from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.service_process import STARTING, start_service
+from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.protocol.messages import (
     Position,
     PredictionMessage,
@@ -25,72 +25,87 @@ from mimamba.service.protocol.messages import (
     decode_server,
 )
 
-EACH = 10.0
-"""Seconds that a start takes, about: the model is warm after some 5 s of signal."""
+SECONDS_A_START = 10.0
+"""Approximate seconds of one start: the model has warmed up after 5 s of signal."""
 FIRST, OK, MEMORY = 6.0, 10.0, 600.0
-"""Seconds to the first prediction message and to the first that is ok; MB."""
+"""Aims: seconds to the first prediction message and to the first of status ``ok``; MB."""
 
 
 @dataclass(frozen=True)
 class StartupFigures:
-    """Seconds from the start of the process to what it came to, and its memory in the end, MB.
+    """One start.
 
-    ``worked`` is the processor's time up to the first prediction, which other programs disturb
-    less; 0 where the system does not tell it.
+    Parameters
+    ----------
+    address, first, ok
+        Seconds from the start of the process to its address, to the first prediction, and to the
+        first prediction of status ``ok``.
+    cpu
+        CPU seconds up to the first prediction, which other programs disturb less; 0 where the
+        system does not count them.
+    memory
+        Resident memory in the end, MB.
     """
 
-    reached: float
+    address: float
     first: float
     ok: float
-    worked: float
+    cpu: float
     memory: float
 
 
 def measure(seconds: float) -> list[Figure]:
-    """The median of so many starts as fit, one at least."""
-    starts = [start() for _ in range(max(1, int(seconds / EACH)))]
-    reached, worked, first, ok, memory = (
+    """Measure as many starts as fit, at least one, and return their medians."""
+    starts = [start_once() for _ in range(max(1, int(seconds / SECONDS_A_START)))]
+    address, cpu, first, ok, memory = (
         statistics.median(getattr(each, name) for each in starts)
-        for name in ("reached", "worked", "first", "ok", "memory")
+        for name in ("address", "cpu", "first", "ok", "memory")
     )
     return [
         Figure("starts", len(starts), ""),
-        Figure("to the address that is told", reached, "s"),
-        Figure("processor's time to the first prediction", worked, "s"),
-        most("to the first prediction", first, "s", FIRST),
-        most("to the first that is ok", ok, "s", OK),
-        most("memory with one session", memory, "MB", MEMORY),
+        Figure("until the service prints its address", address, "s"),
+        Figure("CPU time until the first prediction", cpu, "s"),
+        at_most("until the first prediction", first, "s", FIRST),
+        at_most("until the first prediction that is ok", ok, "s", OK),
+        at_most("memory with one session", memory, "MB", MEMORY),
     ]
 
 
-def start() -> StartupFigures:
-    """Start a service once, and hear its first predictions."""
-    began = time.monotonic()
-    with begun("simulate://", model="demo") as process:
-        service = process.served()
-        reached = time.monotonic() - began
-        first, worked, ok = asyncio.run(hear(service.url, service.pid))
-        return StartupFigures(reached, first - began, ok - began, worked, service.rss())
+def start_once() -> StartupFigures:
+    """Start a service, and receive its first predictions."""
+    start = time.monotonic()
+    with start_service("simulate://", model="demo") as starting:
+        service = starting.wait_until_ready()
+        address = time.monotonic() - start
+        first, cpu, ok = asyncio.run(first_predictions(service.url, service.pid))
+        return StartupFigures(address, first - start, ok - start, cpu, service.rss())
 
 
-async def hear(url: str, pid: int) -> tuple[float, float, float]:
-    """When the first prediction came, the work up to it, and when the first came that is ok."""
-    first = worked = 0.0
-    async with asyncio.timeout(STARTING), connected(url) as client:
+async def first_predictions(url: str, pid: int) -> tuple[float, float, float]:
+    """Receive the first predictions.
+
+    Returns
+    -------
+    tuple of float
+        The time of the first prediction, the CPU time of the process until then, and the time of
+        the first prediction of status ``ok``; s, times on the monotonic clock.
+    """
+    first = cpu = 0.0
+    async with asyncio.timeout(STARTING), connect_client(url) as client:
         while True:
             message = decode_server(await client.recv())
             if isinstance(message, SessionState) and message.state == "opened":
-                await say(client, Subscribe(message.session, ["prediction"], Position("")))
+                await send(client, Subscribe(message.session, ["prediction"], Position("")))
             elif isinstance(message, PredictionMessage):
                 if not first:
-                    first, worked = time.monotonic(), processor_time(pid)
+                    first, cpu = time.monotonic(), cpu_time(pid)
                 if message.status == "ok":
-                    return first, worked, time.monotonic()
+                    return first, cpu, time.monotonic()
 
 
-def processor_time(pid: int) -> float:
-    """Of a process so far, s; Linux tells it (proc(5), ``stat``), others are not asked."""
+def cpu_time(pid: int) -> float:
+    """Return the CPU seconds of a process so far, by proc_pid_stat(5); 0 on other systems."""
     with suppress(OSError):
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0

@@ -1,4 +1,4 @@
-"""A bare client of the stream and of the API: what it measures is not its own."""
+"""A minimal client of the stream and of the API, which adds little to what is measured."""
 
 from __future__ import annotations
 
@@ -16,17 +16,27 @@ from websockets.typing import Subprotocol
 from mimamba.service.client.client import stream_url
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, ClientMessage, encode
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that an answer may take."""
 CLOSING = 1.0
-"""Seconds for a farewell, which a narrow one that has not read all does not hear."""
+"""Seconds for the closing handshake, which a narrow client with unread messages never finishes."""
 
 
 @asynccontextmanager
-async def connected(
+async def connect_client(
     url: str, narrow: bool = False, binary: bool = True
 ) -> AsyncIterator[ClientConnection]:
-    """A connection; a ``narrow`` one holds next to nothing that it has not read."""
+    """Connect to a service's stream.
+
+    Parameters
+    ----------
+    url
+        The service's address.
+    narrow
+        Keep the receive buffers as small as possible, so that unread messages wait in the service.
+    binary
+        MessagePack; otherwise JSON.
+    """
     parts = urlsplit(url)
     plug = socket.socket()
     if narrow:
@@ -43,23 +53,23 @@ async def connected(
         yield client
 
 
-async def say(client: ClientConnection, message: ClientMessage) -> None:
-    """Send a message."""
+async def send(client: ClientConnection, message: ClientMessage) -> None:
+    """Send a message in the connection's encoding."""
     binary = client.subprotocol is not None
     await client.send(encode(message, binary), text=not binary)
 
 
-async def ask(
+async def request(
     url: str, path: str, body: object = None, method: str | None = None
 ) -> tuple[int, bytes]:
-    """Status and body of the API's answer; what has a body is a POST, if nothing is said."""
+    """Return status and body of the API's answer; the default is POST with a body, else GET."""
     method = method or ("GET" if body is None else "POST")
-    return await asyncio.to_thread(_ask, url, path, body, method)
+    return await asyncio.to_thread(_request, url, path, body, method)
 
 
-def _ask(url: str, path: str, body: object, method: str) -> tuple[int, bytes]:
+def _request(url: str, path: str, body: object, method: str) -> tuple[int, bytes]:
     parts = urlsplit(url)
-    with closing(http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)) as connection:
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT)) as connection:
         sent = None if body is None else json.dumps(body).encode()
         connection.request(method, path, sent, {"Content-Type": "application/json"})
         answer = connection.getresponse()

@@ -43,7 +43,8 @@ def bench(
     The exit status is 1 where an aim is missed.
     """
     with one_line_errors():
-        from mimamba.service.bench.bench import bench as run
+        from mimamba.service.bench.bench import run_measurements
+        from mimamba.service.bench.registry import choose
 
-        if not run(only or [], seconds, json):
+        if not run_measurements(choose(only or []), seconds, json):
             raise typer.Exit(1)

@@ -38,7 +38,7 @@ def doctor(
 ) -> None:
     """Look whether all is there that mimamba needs; status 1 where something fails."""
     with one_line_errors():
-        from mimamba.service.doctor.doctor import doctor as run
+        from mimamba.service.doctor.doctor import run_checks as run
         from mimamba.service.settings.load import find_stepping
         from mimamba.service.settings.sources import find_config
 

@@ -1,1 +1,1 @@
-"""`mimamba doctor`: checks of this machine."""
+"""Checks for ``mimamba doctor``: everything that mimamba needs is there and works."""

@@ -1,4 +1,4 @@
-"""What ``mimamba doctor`` looks at: the ways to headsets."""
+"""Checks of the connections to headsets: BrainFlow, LSL, Bluetooth, serial ports."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from mimamba.drivers.discovery.discover import blocked, find_bluetooth
 from mimamba.drivers.discovery.headsets import headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import find, liblsl
-from mimamba.service.doctor.finding import LINUX, Finding, fail, not_asked, note, ok
+from mimamba.service.doctor.finding import LINUX, Finding, fail, linux_only, note, ok
 
 LSL_SECONDS = 2.0
 BLUETOOTH_SECONDS = 3.0
-FTDI_BEST = 1
-"""ms that an FTDI chip holds a byte back; 16 unless set, which is 4 samples of a Cyton."""
+FTDI_MS = 1
+"""Best latency timer of an FTDI chip, ms. The default of 16 ms is 4 samples of a Cyton."""
 
 
 def check_brainflow() -> Finding:
-    """The library that reaches Muse and OpenBCI headsets."""
+    """Check the library that connects Muse and OpenBCI headsets."""
     from mimamba.drivers.brainflow.boards import known_boards
 
     try:
         boards = known_boards()
     except LibraryMissing as error:
         return fail("BrainFlow", error.found, error.remedy)
-    return ok("BrainFlow", f"{len(boards)} boards known")
+    return ok("BrainFlow", f"supports {len(boards)} boards")
 
 
 def check_lsl() -> Finding:
-    """Whether a stream that is sent out here is found here: the library, and the network."""
+    """Send a stream and find it again: checks liblsl and the network."""
     try:
         lsl = liblsl()
     except LibraryMissing as error:
@@ -46,59 +46,61 @@ def check_lsl() -> Finding:
     if not found:
         return fail(
             "LSL",
-            f"{release}; a stream of this machine is not found on it within {LSL_SECONDS:g} s",
-            "let multicast and UDP 16571 to 16604 through the firewall, or name the machines as "
+            f"{release}; this machine does not find its own test stream within {LSL_SECONDS:g} s",
+            "allow multicast and UDP ports 16571 to 16604 in the firewall, or list the machines as "
             "KnownPeers in lsl_api.cfg",
         )
-    return ok("LSL", f"{release}; a stream of this machine is found on it")
+    return ok("LSL", f"{release}; this machine finds its own test stream")
 
 
 def check_bluetooth(classes: Path = Path("/sys/class")) -> Finding:
-    """The adapter that Muse headsets need, and whether it can be listened with."""
+    """Scan with the Bluetooth adapter that Muse headsets need."""
     if not LINUX:
-        return not_asked("Bluetooth")
+        return linux_only("Bluetooth")
     found = find_bluetooth(classes)
     if not found.present:
-        return note("Bluetooth", "no adapter", "for a Muse plug one in; for a Ganglion, its dongle")
+        return note(
+            "Bluetooth", "no adapter", "for a Muse, plug in an adapter; for a Ganglion, its dongle"
+        )
     if blocked(found):
         adapters, _, remedy = found.detail.partition("; ")
         return fail("Bluetooth", adapters, remedy)
-    with listening(BLUETOOTH_SECONDS) as listened:
-        heard = listened()
+    with listening(BLUETOOTH_SECONDS) as scan_result:
+        heard = scan_result()
     if heard.trouble is not None:
         return fail("Bluetooth", f"{found.detail}; {heard.trouble.found}", heard.trouble.remedy)
     names = sorted({headset.name for headset in headsets(heard.sightings)})
-    return ok("Bluetooth", f"{found.detail}; near: {', '.join(names) or 'no headset'}")
+    return ok("Bluetooth", f"{found.detail}; headsets nearby: {', '.join(names) or 'none'}")
 
 
 def check_serial(devices: Path = Path("/dev")) -> Finding:
-    """Whether serial ports, which OpenBCI's dongles are, may be opened."""
+    """Check the access to serial ports, which OpenBCI's dongles use."""
     if not LINUX:
-        return not_asked("serial ports")
+        return linux_only("serial ports")
     ports = sorted([*devices.glob("ttyUSB*"), *devices.glob("ttyACM*")])
     if not ports:
-        return note("serial ports", "none", "for OpenBCI's boards plug the dongle in")
+        return note("serial ports", "none", "for an OpenBCI board, plug in its dongle")
     closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]
     if closed:
         return fail(
             "serial ports",
-            f"{_names(closed)} may not be opened by {getpass.getuser()}",
+            f"{getpass.getuser()} may not open {_names(closed)}",
             f"sudo usermod -aG {_group(closed[0])} {getpass.getuser()}, then log in again",
         )
     return ok("serial ports", _names(ports))
 
 
 def check_ftdi(devices: Path = Path("/sys/bus/usb-serial/devices")) -> Finding:
-    """How long FTDI chips, as a Cyton's dongle has one, hold samples back."""
+    """Check the latency timer of FTDI chips; the dongle of a Cyton has such a chip."""
     if not LINUX:
-        return not_asked("FTDI latency")
+        return linux_only("FTDI latency")
     times = {each.parent.name: int(each.read_text()) for each in devices.glob("*/latency_timer")}
     if not times:
-        return ok("FTDI latency", "no such chip")
+        return ok("FTDI latency", "no FTDI chip")
     found = ", ".join(f"{name}: {time} ms" for name, time in sorted(times.items()))
-    slow = [name for name, time in sorted(times.items()) if time > FTDI_BEST]
+    slow = [name for name, time in sorted(times.items()) if time > FTDI_MS]
     if slow:
-        remedy = f"echo {FTDI_BEST} | sudo tee {devices / slow[0] / 'latency_timer'}"
+        remedy = f"echo {FTDI_MS} | sudo tee {devices / slow[0] / 'latency_timer'}"
         return note("FTDI latency", found, remedy)
     return ok("FTDI latency", found)
 
@@ -108,7 +110,7 @@ def _names(ports: list[Path]) -> str:
 
 
 def _group(port: Path) -> str:
-    """The group whose members may open a port; dialout where the system has no name for it."""
+    """Name of the group whose members may open a port; dialout if it has no name."""
     try:
         return port.group()
     except KeyError:

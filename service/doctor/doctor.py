@@ -1,4 +1,4 @@
-"""``mimamba doctor``: whether all is there that mimamba needs, and how to mend what is not."""
+"""Run all checks, and print a line for each with the way to fix a problem."""
 
 from __future__ import annotations
 
@@ -32,17 +32,22 @@ from mimamba.service.storage.folders import data_folder
 COLOURS = {"ok": "green", "note": "yellow", "fail": "bold red"}
 
 
-def doctor(settings: DeviceSettings, json: bool, quick: bool) -> bool:
-    """Look at everything, each as a line at once; whether nothing fails.
+def run_checks(settings: DeviceSettings, json: bool, quick: bool) -> bool:
+    """Run all checks, and print each finding as it comes.
 
     Parameters
     ----------
     settings
-        Where recordings go, and where models run.
+        The data folder, and the device and precision of models.
     json
-        An object a line.
+        Print one JSON object per line.
     quick
-        Leave out the measurement of the latency, which takes a quarter of a minute.
+        Skip the latency measurement, which takes 15 s.
+
+    Returns
+    -------
+    bool
+        False if a check failed.
     """
     show = _show_json if json else _show
     healthy = True
@@ -53,7 +58,7 @@ def doctor(settings: DeviceSettings, json: bool, quick: bool) -> bool:
 
 
 def findings(settings: DeviceSettings, quick: bool) -> Iterator[Finding]:
-    """One check after the other."""
+    """Run one check after the other."""
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_torch,

@@ -1,4 +1,4 @@
-"""What a check of ``mimamba doctor`` found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ LINUX = sys.platform.startswith("linux")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's.
+    """One line of ``mimamba doctor``.
 
     Parameters
     ----------
     name
-        What was looked at.
+        Name of the check.
     verdict
-        ``ok``; ``note`` where something is missing or slow that not everyone needs; ``fail`` where
-        mimamba does not work, or loses something.
+        ``ok``; ``note`` if something is missing or slow that not everyone needs; ``fail`` if
+        mimamba does not work, or may lose data.
     found
         The facts.
     remedy
-        What to do; None where there is nothing to do.
+        The way to fix it; None if there is nothing to do.
     """
 
     name: str
@@ -33,20 +33,20 @@ class Finding:
 
 
 def ok(name: str, found: str) -> Finding:
-    """All is well."""
+    """Make a finding without a problem."""
     return Finding(name, "ok", found)
 
 
 def note(name: str, found: str, remedy: str | None = None) -> Finding:
-    """Something that not everyone needs, or that cannot be asked here."""
+    """Make a finding of something optional, or of a check that is not possible here."""
     return Finding(name, "note", found, remedy)
 
 
 def fail(name: str, found: str, remedy: str) -> Finding:
-    """Something that does not work."""
+    """Make a finding of something that does not work."""
     return Finding(name, "fail", found, remedy)
 
 
-def not_asked(name: str) -> Finding:
-    """A question that only Linux answers."""
-    return note(name, f"cannot be asked on this system ({sys.platform})")
+def linux_only(name: str) -> Finding:
+    """Make the finding of a check that is possible on Linux only."""
+    return note(name, f"can be checked on Linux only, not on {sys.platform}")

@@ -1,15 +1,12 @@
 """Sample timing of ``mimamba simulate --to lsl``, as another program on this machine sees it.
 
-``python -m tests.benchmarks.outlet [seconds]`` (600 where none are given): the simulator in a
-process of its own, an inlet in this one. ``stamp`` is how far each sample's stamp is from an even
-clock that starts with the first; ``arrival`` is how long after its newest sample's stamp a packet
-was here.
+The simulator runs in its own process, the inlet in this one. ``stamp`` is the distance of a
+sample's stamp from an even clock that starts with the first sample. ``arrival`` is the time from
+the stamp of a packet's newest sample until the packet arrives.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,69 +17,53 @@ from uuid import uuid4
 
 import numpy as np
 import pylsl
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from mimamba.drivers.simulator.driver import PACKET_SECONDS
+from mimamba.service.bench.figures import Figure
 
 MIMAMBA = Path(sys.executable).with_name("mimamba")
-PATIENCE = 30.0
+TIMEOUT = 30.0
+
+
+def measure(seconds: float) -> list[Figure]:
+    """Receive a simulated headset for this long."""
+    with simulated_inlet() as inlet:
+        sfreq = inlet.info().nominal_srate()
+        stamps, delays = receive(inlet, round(seconds * sfreq), round(PACKET_SECONDS * sfreq))
+    even = stamps[0] + np.arange(len(stamps)) / sfreq
+    return [
+        Figure(f"{name}, {'max' if share == 100 else f'p{share:g}'}", 1e3 * float(value), "ms")
+        for name, values in (("stamp", np.abs(np.array(stamps) - even)), ("arrival", delays))
+        for share in (50, 99, 99.9, 100)
+        for value in [np.percentile(values, share)]
+    ]
 
 
 @contextmanager
-def simulated() -> Iterator[Any]:
-    """An inlet on a simulated headset."""
+def simulated_inlet() -> Iterator[Any]:
+    """Start a simulated headset, and open an inlet on it."""
     name = f"benchmark {uuid4()}"
     process = subprocess.Popen(
         [MIMAMBA, "simulate", "--to", "lsl", "--name", name], stderr=subprocess.DEVNULL
     )
     try:
-        (info,) = pylsl.resolve_byprop("name", name, 1, PATIENCE)
+        (info,) = pylsl.resolve_byprop("name", name, 1, TIMEOUT)
         inlet = pylsl.StreamInlet(info, recover=False)
-        inlet.open_stream(PATIENCE)
+        inlet.open_stream(TIMEOUT)
         yield inlet
     finally:
         process.terminate()
         process.wait()
 
 
-def listen(inlet: Any, n_times: int, packet: int) -> tuple[list[float], list[float]]:
-    """Stamps of samples, and for each packet how long after its newest stamp it came, s."""
+def receive(inlet: Any, n_times: int, packet: int) -> tuple[list[float], list[float]]:
+    """Return the samples' stamps, and for each packet the delay after its newest stamp, s."""
     stamps: list[float] = []
-    late: list[float] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("Listening", total=n_times)
-        while len(stamps) < n_times:
-            _, found = inlet.pull_chunk(1.0, min_samples=1)
-            now = pylsl.local_clock()
-            stamps += found
-            if found and len(stamps) % packet == 0:  # the packet's newest sample
-                late.append(now - found[-1])
-            progress.advance(bar, len(found))
-    return stamps, late
-
-
-def main() -> None:
-    """Measure and print the table."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
-    with simulated() as inlet:
-        sfreq = inlet.info().nominal_srate()
-        stamps, late = listen(inlet, round(seconds * sfreq), round(PACKET_SECONDS * sfreq))
-    even = stamps[0] + np.arange(len(stamps)) / sfreq
-    table = Table(
-        title=f"Sample timing over {seconds:g} s, ms: {len(stamps)} samples at {sfreq:g} Hz",
-        caption=f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, liblsl {pylsl.library_version()}",
-    )
-    table.add_column("")
-    for heading in ("p50", "p99", "p99.9", "max"):
-        table.add_column(heading, justify="right")
-    for name, values in (("stamp", np.abs(np.array(stamps) - even)), ("arrival", np.array(late))):
-        times = 1e3 * np.percentile(values, [50, 99, 99.9, 100])
-        table.add_row(name, *(f"{each:.3f}" for each in times))
-    Console(width=88).print(table)
-
-
-if __name__ == "__main__":
-    main()
+    delays: list[float] = []
+    while len(stamps) < n_times:
+        _, found = inlet.pull_chunk(1.0, min_samples=1)
+        now = pylsl.local_clock()
+        stamps += found
+        if found and len(stamps) % packet == 0:  # the packet's newest sample
+            delays.append(now - found[-1])
+    return stamps, delays

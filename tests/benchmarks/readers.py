@@ -1,51 +1,43 @@
-"""How long one hour of four channels at 256 Hz takes to read, by format.
+"""Time to read a recording of four channels at 256 Hz, by file format.
 
-``python -m tests.benchmarks.readers [hours]``: each file is made, read once small so that imports
-are paid, then read whole in this process. OpenBCI's files have 8 channels at 250 Hz.
+Each file is made, read once small so that imports are not counted, then read whole in this process.
+OpenBCI's files have 8 channels at 250 Hz.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-from rich.table import Table
-
 from mimamba.drivers.formats.read import read_recording
+from mimamba.service.bench.figures import Figure, at_most
 from tests.drivers.formats.files import FORMATS
 
 LIMITS = {"XDF": 2.0, "EDF+": 2.0, "BDF+": 2.0}
-"""Seconds per hour of signal."""
-CSV_LIMIT = 5.0
+"""Seconds for an hour of signal."""
+TEXT_LIMIT = 5.0
 
 
-def measure(name: str, n_times: int) -> tuple[float, float]:
-    """Seconds to read a file of so many samples, and its size in MB."""
+def measure(hours: float) -> list[Figure]:
+    """Read a recording of this length in each format."""
+    figures = []
+    for name in FORMATS:
+        seconds, size = read_time(name, round(hours * 3600 * 256))
+        limit = LIMITS.get(name, TEXT_LIMIT) * hours
+        figures.append(at_most(f"{name}, {size:.0f} MB", seconds, "s", limit))
+    return figures
+
+
+def read_time(name: str, n_times: int) -> tuple[float, float]:
+    """Return the seconds to read a file of this many samples, and its size in MB."""
     with TemporaryDirectory() as folder:
         read_recording(FORMATS[name](Path(folder), 1000))
     with TemporaryDirectory() as folder:
         path = FORMATS[name](Path(folder), n_times)
         size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
         start = time.perf_counter()
-        made = read_recording(path)
+        recording = read_recording(path)
         seconds = time.perf_counter() - start
-    assert made.n_times == n_times, made.info.notices
+    assert recording.n_times == n_times, recording.info.notices
     return seconds, size
-
-
-def main() -> None:
-    """Measure and print the table."""
-    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
-    table = Table("format", "MB", "s", "limit, s", title=f"Reading {hours:g} h at 256 Hz")
-    for name in FORMATS:
-        seconds, size = measure(name, round(hours * 3600 * 256))
-        limit = LIMITS.get(name, CSV_LIMIT) * hours
-        table.add_row(name, f"{size:.0f}", f"{seconds:.2f}", f"{limit:g}")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

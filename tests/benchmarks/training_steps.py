@@ -1,8 +1,7 @@
-"""Training steps per second, with mamba-ssm's kernels and in PyTorch.
+"""Training steps a second, in PyTorch and with mamba-ssm's kernels.
 
-``python -m tests.benchmarks.training_steps [steps]``: the reference configuration, 16 sequences of
-16 hops a step, half of them with carried state, AdamW; on the CUDA device if there is one. Where
-mamba-ssm cannot run, the table says why.
+The reference configuration, 16 sequences of 16 hops a step, half of them with carried state, AdamW;
+on the CUDA device if there is one. mamba-ssm is left out where it cannot run.
 """
 
 from __future__ import annotations
@@ -12,20 +11,34 @@ import time
 from unittest import mock
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch.nn.functional import cross_entropy
 
 from mimamba.models.network import ssm
 from mimamba.models.network.config import REFERENCE
 from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan, load_kernels
 from mimamba.models.network.msimamba import MSiMamba
+from mimamba.service.bench.figures import Figure
 
 SEQUENCES, HOPS = 16, 16
 
 
+def measure(steps: float) -> list[Figure]:
+    """Time this many steps."""
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
+    with mock.patch.object(ssm, "kernels_for", return_value=None):
+        figures = [Figure(f"PyTorch, {name}", steps_per_second(device, round(steps)), "steps/s")]
+    if device.type == "cuda" and isinstance(load_kernels(), MambaKernels):
+        rate = steps_per_second(device, round(steps))
+        figures.append(Figure(f"mamba-ssm, {name}", rate, "steps/s"))
+    else:
+        sys.stderr.write(f"mamba-ssm: not run. {describe_scan(device)}\n")
+    return figures
+
+
 def steps_per_second(device: torch.device, steps: int) -> float:
-    """Steps on the same made windows; the first is not counted."""
+    """Train on the same random windows; the first step is not counted."""
     torch.manual_seed(0)
     network = MSiMamba(REFERENCE).to(device)
     optimiser = torch.optim.AdamW(network.parameters())
@@ -43,23 +56,3 @@ def steps_per_second(device: torch.device, steps: int) -> float:
         if step == 0:
             start = time.perf_counter()
     return steps / (time.perf_counter() - start)
-
-
-def main() -> None:
-    """Measure and print the table."""
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor, one thread"
-    table = Table("backend", "device", "steps/s", title="Training")
-    with mock.patch.object(ssm, "kernels_for", return_value=None):
-        table.add_row("PyTorch", name, f"{steps_per_second(device, steps):.2f}")
-    if device.type == "cuda" and isinstance(load_kernels(), MambaKernels):
-        table.add_row("mamba-ssm", name, f"{steps_per_second(device, steps):.2f}")
-    else:
-        table.add_row("mamba-ssm", name, f"not run: {describe_scan(device)}")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Bounds of the page: its buffer, its nodes and its size.
 
-``python -m tests.benchmarks.page`` measures its speed.
+``python -m tests.benchmarks page`` measures its speed.
 """
 
 from __future__ import annotations

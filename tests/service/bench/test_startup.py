@@ -1,4 +1,4 @@
-"""The bench of a start: what it waits for comes, in order."""
+"""The measurement of a start: its events come in order."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import time
 from pathlib import Path
 
-from mimamba.service.bench.startup import hear, processor_time
+from mimamba.service.bench.startup import cpu_time, first_predictions
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
 
 
-def test_the_first_predictions_are_heard_in_order(tmp_path: Path) -> None:
+def test_the_first_predictions_come_in_order(tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", 30)
-    before, worked_before = time.monotonic(), processor_time(os.getpid())
+    before, worked_before = time.monotonic(), cpu_time(os.getpid())
     with live(f"replay://{path}?speed=8&hold=1", model="demo") as service:
-        first, worked, ok = asyncio.run(hear(service.url, os.getpid()))
+        first, worked, ok = asyncio.run(first_predictions(service.url, os.getpid()))
     assert before < first < ok < time.monotonic()
-    assert worked_before <= worked <= processor_time(os.getpid())
+    assert worked_before <= worked <= cpu_time(os.getpid())

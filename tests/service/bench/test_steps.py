@@ -1,4 +1,4 @@
-"""The bench of steps: what is counted, what is compared, and that it leaves torch as it was."""
+"""Hops a second: counted operations, compared candidates, and the restored thread count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d
 
 from mimamba.models.network.config import REFERENCE
 from mimamba.service.bench import steps
-from mimamba.service.bench.floor import multiply_adds
+from mimamba.service.bench.roofline import multiply_adds
 
 
 @given(st.integers(2, 128))
@@ -25,21 +25,21 @@ def test_taps_outside_of_a_map_are_not_counted(period: int) -> None:
     assert found == per_tap * int(met)
 
 
-def test_each_batch_size_is_held_against_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_batch_size_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "BATCHES", (2, 3))
     monkeypatch.setattr(steps, "AIMED", 3)
-    monkeypatch.setattr(steps, "RIVALS", ())
+    monkeypatch.setattr(steps, "PUBLISHED", ())
     threads = torch.get_num_threads()
     figures = {each.what: each for each in steps.measure(0.0)}
     assert torch.get_num_threads() == threads
     for batch in (2, 3):
-        for name in ("step", "naive", "step over naive", "floor over step"):
+        for name in ("step", "naive", "step over naive", "step, share of the roofline"):
             assert figures[f"{name}, batch {batch}"].value > 0
     aims = [each for each in figures.values() if each.aim]
     assert [each.what for each in aims] == [
         "one hop, batch 1, p50",
         "step over naive, batch 3",
-        "floor over step, batch 3",
+        "step, share of the roofline, batch 3",
     ]
     assert all(each.met is not None for each in aims)
     assert all(each.met is None for each in figures.values() if not each.aim)

@@ -1,4 +1,4 @@
-"""The doctor's checks, on systems made for them, and its lines."""
+"""The checks on made-up systems, and the lines that are printed."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tests.models.network.test_mamba_kernels import selective_scan, selective_st
 pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 
 
-def test_every_check_is_a_line_and_all_is_well_here(
+def test_every_check_is_a_line_and_this_machine_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "LSL_SECONDS", LONG)
     line = ["doctor", "--quick", "--json", "--data-dir", str(tmp_path / "recordings")]
     ended = CliRunner().invoke(app, line)
-    told = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
-    assert told.keys() == {
+    lines = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
+    assert lines.keys() == {
         *("Python", "PyTorch", "mamba-ssm", "BrainFlow", "LSL", "Bluetooth", "serial ports"),
         *("FTDI latency", "disk", "page", "device"),
     }
-    failed = {name for name, each in told.items() if each["verdict"] == "fail"}
-    assert failed <= {"Bluetooth", "serial ports"}  # of this machine's own
+    failed = {name for name, each in lines.items() if each["verdict"] == "fail"}
+    assert failed <= {"Bluetooth", "serial ports"}  # may be missing on this machine
     assert ended.exit_code == (1 if failed else 0)
-    assert all(told[name]["remedy"] for name in failed)
+    assert all(lines[name]["remedy"] for name in failed)
     assert not (tmp_path / "recordings").exists()
 
 
-def test_a_failure_is_status_1_and_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_status_1_and_says_how_to_fix_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mimamba.service.doctor.checks.find_page", lambda: None)
     monkeypatch.setattr("mimamba.service.doctor.doctor.check_lsl", lambda: ok("LSL", "left out"))
     ended = CliRunner().invoke(app, ["doctor", "--quick"])
@@ -51,7 +51,7 @@ def test_a_failure_is_status_1_and_says_how_to_mend_it(monkeypatch: pytest.Monke
     assert "pip install ." in line
 
 
-def test_an_ftdi_chip_that_waits_is_noted(tmp_path: Path) -> None:
+def test_a_slow_ftdi_chip_is_noted(tmp_path: Path) -> None:
     assert devices.check_ftdi(tmp_path).verdict == "ok"
     for port, time in (("ttyUSB0", 1), ("ttyUSB1", 16)):
         (tmp_path / port).mkdir()
@@ -61,7 +61,7 @@ def test_an_ftdi_chip_that_waits_is_noted(tmp_path: Path) -> None:
     assert found.remedy == f"echo 1 | sudo tee {tmp_path}/ttyUSB1/latency_timer"
 
 
-def test_a_serial_port_must_be_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_serial_port_must_be_accessible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.check_serial(tmp_path).verdict == "note"
     (tmp_path / "ttyUSB0").touch()
     assert devices.check_serial(tmp_path).verdict == "ok"
@@ -90,7 +90,7 @@ def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             found = devices.check_bluetooth(tmp_path)
             if LATE.name and LATE.name in found.found:
                 break
-    assert (found.verdict, found.found) == ("ok", "hci0; near: MuseS-1122")
+    assert (found.verdict, found.found) == ("ok", "hci0; headsets nearby: MuseS-1122")
     with bluez(Adapter(powered=False)):
         found = devices.check_bluetooth(tmp_path)
     assert (found.verdict, found.found) == ("fail", "hci0; an adapter that is off")
@@ -104,7 +104,7 @@ def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> No
     assert "KnownPeers" in (found.remedy or "")
 
 
-def test_a_full_or_slow_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_or_slow_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.check_disk(tmp_path / "not" / "yet").found.startswith(f"{tmp_path}: ")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(checks, "SLOW_SYNC", -1.0)
@@ -113,7 +113,7 @@ def test_a_full_or_slow_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert checks.check_disk(tmp_path).verdict == "fail"
 
 
-def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernels_are_described_as_the_models_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = checks.check_mamba_ssm()
     assert (found.verdict, found.found) == ("ok", describe_scan(torch.device("cpu")))
@@ -131,14 +131,17 @@ def test_the_kernels_are_told_of_as_the_models_do(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mimamba.service.bench.latency_probe.SOURCE", "simulate://?colour=blue")
+    monkeypatch.setattr("mimamba.service.bench.latency.SOURCE", "simulate://?colour=blue")
     monkeypatch.setattr("mimamba.service.bench.service_process.sys.executable", "/bin/false")
     found = checks.check_latency()
-    assert (found.verdict, found.remedy) == ("fail", "run: mimamba serve")
+    assert (found.verdict, found.remedy) == (
+        "fail",
+        "run: mimamba serve, and correct what it reports",
+    )
 
 
 @without_cuda
-def test_a_device_that_cannot_be_had_fails() -> None:
+def test_an_unavailable_device_fails() -> None:
     found = checks.check_device("auto", "fp32")
     assert (found.verdict, found.found) == ("ok", "models run on the CPU; --device auto")
     found = checks.check_device("cuda", "fp32")

@@ -17,7 +17,7 @@ import mimamba.service.sessions.registry
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.inference.cpu.network import CPUNetwork
 from mimamba.service.auth.login_throttle import MOST
-from mimamba.service.bench.latency_probe import listen, summary
+from mimamba.service.bench.latency import receive, summarize
 from mimamba.service.client.client import stream_url
 from mimamba.service.protocol.messages import Error, PredictionMessage, SignalMessage, Subscribe
 from tests.service.auth.test_tokens import CONTROL, VIEW
@@ -141,8 +141,8 @@ async def test_whoever_is_not_let_in_is_counted_by_why() -> None:
 async def test_the_latency_is_measured_stage_by_stage(tmp_path: Path) -> None:
     with live("simulate://", model=str(random_file(tmp_path))) as service:
         told: list[None] = []
-        heard = await listen(service.url, 2, lambda: told.append(None))
-    stages = summary(heard)
+        heard = await receive(service.url, 2, lambda: told.append(None))
+    stages = summarize(heard)
     assert msgspec.json.decode(msgspec.json.encode(stages)) == stages
     whole = stages.pop("reception to client")
     assert len(told) == 2

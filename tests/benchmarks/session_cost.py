@@ -1,7 +1,7 @@
-"""What a session costs beside others: its work for a second of signal, and its memory.
+"""Cost of one session among others: CPU time for a second of signal, and memory.
 
-Each has logs, quality, bands and hops of its own, and one engine steps all. Nothing waits for a
-clock: all that is measured is the processor's time, so other programs hardly disturb it.
+Each session has its own logs, quality, bands and hops, and one engine steps all of them. Nothing
+waits for a clock, and only CPU time is measured, so other programs hardly disturb it.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from contextlib import contextmanager
 from mimamba.drivers.driver import Chunk
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import HopCutter
-from mimamba.service.bench.figures import Figure, most
-from mimamba.service.bench.reference import INFO, packets, reference_checkpoint
+from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.engine.engine import Engine
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
+from tests.benchmarks.reference_model import INFO, packets, reference_checkpoint
 
 SESSIONS = (1, 10, 100, 1000)
 FLAT = 1.2
-"""Times the cost of one alone that a session of many may have."""
+"""Largest cost of a session among many, in units of the cost of one alone."""
 MEMORY_KB = 200.0
-SHARE = 60
-"""Sessions that are tried in a second of measuring."""
+SESSIONS_A_SECOND = 60
+"""Largest number of sessions for each second of measuring; more are left out."""
 
 
 class SteppedSession:
-    """One session without a thread: what it does with a chunk."""
+    """The work of one session with a chunk, without its thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._logs = EpochLogs("bench", INFO, ActiveModel())
         self._cutter = HopCutter(engine.checkpoint.signal, INFO, range(4), INFO.ch_names)
-        self.slot = engine.open(1.0, _forget)
+        self.slot = engine.open(1.0, _ignore)
 
     def take(self, chunk: Chunk) -> None:
-        """Log it, measure it, and have its hops stepped."""
+        """Log a chunk, measure it, and submit its hops."""
         self._logs.take(chunk)
         for hop in self._cutter.feed(chunk):
             self._engine.submit(self.slot, hop, 0.0, wait=True)
 
 
 def measure(seconds: float) -> list[Figure]:
-    """Fewer sessions are tried in less than the 20 s that a thousand take."""
+    """Measure 1 to 1,000 sessions; in less than 20 s, only as many as fit."""
     with engine_of_reference() as engine:
-        costs = {n: cost(engine, n) for n in SESSIONS if n <= max(1, SHARE * seconds)}
+        costs = {n: cost(engine, n) for n in SESSIONS if n <= max(1, SESSIONS_A_SECOND * seconds)}
         logs, rest = memory(engine)
     alone = costs[1]
     return [
@@ -61,13 +61,13 @@ def measure(seconds: float) -> list[Figure]:
             for n, each in costs.items()
         ),
         Figure("memory of a session's logs", logs, "kB"),
-        most("memory beyond the logs", rest, "kB", MEMORY_KB),
+        at_most("memory beyond the logs", rest, "kB", MEMORY_KB),
     ]
 
 
 @contextmanager
 def engine_of_reference() -> Iterator[Engine]:
-    """Ended on leaving."""
+    """Make an engine with the reference model; it is closed on leaving."""
     checkpoint = reference_checkpoint()
     engine = Engine(checkpoint)
     try:
@@ -77,24 +77,24 @@ def engine_of_reference() -> Iterator[Engine]:
 
 
 def cost(engine: Engine, sessions: int) -> float:
-    """The processor's time for one session's second of signal, once all are warm; s."""
-    watched = [SteppedSession(engine) for _ in range(sessions)]
+    """Return the CPU time of one session for a second of signal, after a warm-up, s."""
+    stepped = [SteppedSession(engine) for _ in range(sessions)]
     made = packets(4.0)
     warm = len(made) * 3 // 4
     start = 0.0
     for nth, chunk in enumerate(made):
         if nth == warm:
-            start = _worked(engine, watched)
-        for each in watched:
+            start = _cpu_time(engine, stepped)
+        for each in stepped:
             each.take(chunk)
-    spent = _worked(engine, watched) - start
-    for each in watched:
+    spent = _cpu_time(engine, stepped) - start
+    for each in stepped:
         engine.finish(each.slot)
     return spent / sessions
 
 
 def memory(engine: Engine) -> tuple[float, float]:
-    """What a session's logs take, and all else of it, kB."""
+    """Return the memory of a session's logs, and of everything else in it, kB."""
     made = packets(4.0)
     states = engine.checkpoint.network.initial_states(1)
     tracemalloc.start()
@@ -102,10 +102,10 @@ def memory(engine: Engine) -> tuple[float, float]:
         before = tracemalloc.get_traced_memory()[0]
         logs = EpochLogs("bench", INFO, ActiveModel())
         between = tracemalloc.get_traced_memory()[0]
-        watched = SteppedSession(engine)
+        session = SteppedSession(engine)
         for chunk in made:
-            watched.take(chunk)
-        engine.finish(watched.slot)
+            session.take(chunk)
+        engine.finish(session.slot)
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
@@ -115,12 +115,12 @@ def memory(engine: Engine) -> tuple[float, float]:
     return taken / 1e3, rest / 1e3
 
 
-def _worked(engine: Engine, watched: list[SteppedSession]) -> float:
-    """The processor's time so far, s, once all is stepped."""
-    for each in watched:
+def _cpu_time(engine: Engine, stepped: list[SteppedSession]) -> float:
+    """CPU time of this process, s, once all hops are stepped."""
+    for each in stepped:
         engine.drain(each.slot)
     return time.process_time()
 
 
-def _forget(prediction: Prediction, received: float, stepped: float) -> None:
-    """Nobody listens."""
+def _ignore(prediction: Prediction, received: float, stepped: float) -> None:
+    """Drop the prediction."""

@@ -1,7 +1,8 @@
-"""The least that a step costs on this machine: its multiply-adds and its bytes.
+"""The least time that a step can take on this machine: its multiply-adds and its bytes.
 
-Counted is what the function itself needs: taps that fall outside a map are left out, and so is what
-is small beside the rest (norms, spectra, activations).
+Only necessary work is counted: kernel taps outside of a map are left out, and so is everything
+that is small beside the rest (norms, spectra, activations). The bound is that of the roofline model
+(Williams, Waterman and Patterson 2009, doi:10.1145/1498765.1498785).
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import torch
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 
-SIDE = 1024
-"""Of the square matrices whose product tells a processor's rate."""
-COPIED = 64 << 20
-"""Bytes of the copy that tells the memory's."""
+MATRIX_SIZE = 1024
+"""Rows and columns of the matrices whose product measures the CPU's rate."""
+COPIED_BYTES = 64 << 20
+"""Size of the copy that measures the memory's rate."""
 
 
 def multiply_adds(config: MSiMambaConfig, periods: list[int]) -> float:
-    """Of one hop whose window has these patch sizes, those of maps that weigh nothing left out."""
+    """Count the multiply-adds of one hop whose maps have these periods, in samples.
+
+    ``periods`` has the maps that are computed; maps of no weight are left out by the caller.
+    """
     c, d_inner = config, config.expand * config.d_model
     rank = math.ceil(c.d_model / 16)
     size = max(c.kernels)
@@ -34,33 +38,33 @@ def multiply_adds(config: MSiMambaConfig, periods: list[int]) -> float:
 
 
 def _taps(size: int, kernel: int) -> int:
-    """Pairs of two places in a line of this size that are within half a kernel of each other."""
+    """Count the pairs of positions on a line that are at most half a kernel apart."""
     return sum(max(0, size - abs(shift)) for shift in range(-(kernel // 2), kernel // 2 + 1))
 
 
 def moved_bytes(network: MSiMamba, batch: int) -> float:
-    """Of one hop in a batch: its state read and written, its window, and its share of weights."""
+    """Count the bytes of one hop: its state in and out, its window, its share of the weights."""
     c, states = network.config, network.initial_states(1)
     state = sum(t.numel() for t in states)
     weights = sum(p.numel() for p in network.parameters())
     return 4 * (2 * state + c.n_channels * c.n_times + c.n_outputs + weights / batch)
 
 
-class Machine:
-    """What a large product and a large copy take; the operands are made once."""
+class MachineRates:
+    """Measured rates of large products and of large copies."""
 
     def __init__(self) -> None:
-        self._a, self._b, self._c = (torch.ones(SIDE, SIDE) for _ in range(3))
-        self._from, self._to = (torch.ones(COPIED // 4) for _ in range(2))
+        self._a, self._b, self._c = (torch.ones(MATRIX_SIZE, MATRIX_SIZE) for _ in range(3))
+        self._from, self._to = (torch.ones(COPIED_BYTES // 4) for _ in range(2))
 
     def multiply(self) -> float:
-        """Seconds of a multiply-add."""
+        """Return the seconds of one multiply-add."""
         start = time.perf_counter()
         torch.mm(self._a, self._b, out=self._c)
-        return (time.perf_counter() - start) / SIDE**3
+        return (time.perf_counter() - start) / MATRIX_SIZE**3
 
     def copy(self) -> float:
-        """Seconds of a byte that is read or written."""
+        """Return the seconds of one byte read or written."""
         start = time.perf_counter()
         self._to.copy_(self._from)
-        return (time.perf_counter() - start) / (2 * COPIED)
+        return (time.perf_counter() - start) / (2 * COPIED_BYTES)

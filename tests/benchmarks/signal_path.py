@@ -1,4 +1,4 @@
-"""What a chunk of a headset costs on its way to a window, beside SciPy on the whole signal."""
+"""CPU time of a headset's chunk from the log to the window, compared with SciPy offline."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import Preprocessor, SignalConfig
 from mimamba.models.signal.sliding_window import SlidingWindow
 from mimamba.service.bench.figures import Figure
-from mimamba.service.bench.reference import INFO, PACKET, packets
 from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.sessions.log import SignalLog
+from tests.benchmarks.reference_model import INFO, PACKET, packets
 
 LENGTH = 4.0
-"""Seconds of signal that are worked on at a time."""
+"""Seconds of signal in one round."""
 
 
 def measure(seconds: float) -> list[Figure]:
-    """Microseconds for 12 samples of four channels; each the fastest of many rounds."""
+    """Measure µs for 12 samples of four channels; each is the fastest of many rounds."""
     share = seconds / 6
     figures = [Figure("ring: a chunk into the log", _each(_ring, share), "µs a chunk")]
     for sfreq in (256.0, 250.0):
@@ -35,8 +35,8 @@ def measure(seconds: float) -> list[Figure]:
         rate = f"{sfreq:g} to 128 Hz"
         figures += [
             Figure(f"resampler, filter and windows, {rate}", hops, "µs a chunk"),
-            Figure(f"SciPy on all of {LENGTH:g} s at once, {rate}", whole, "µs a chunk"),
-            Figure(f"windows by SciPy on the whole, {rate}", hops / whole, "times"),
+            Figure(f"SciPy on {LENGTH:g} s at once, {rate}", whole, "µs a chunk"),
+            Figure(f"ratio, {rate}", hops / whole, "times"),
         ]
     figures.append(Figure("quality and bands", _each(_meters, share), "µs a chunk"))
     return figures
@@ -52,12 +52,12 @@ def _hops(sfreq: float) -> Callable[[Chunk], object]:
 
 
 def _meters() -> Callable[[Chunk], object]:
-    quarters, quality, bands = SlidingWindow(INFO), QualityMeter(INFO), BandMeter(INFO)
+    windows, quality, bands = SlidingWindow(INFO), QualityMeter(INFO), BandMeter(INFO)
 
     def take(chunk: Chunk) -> None:
-        for newest in quarters.feed(chunk):
-            quality.measure(newest)
-            bands.measure(newest)
+        for window in windows.feed(chunk):
+            quality.measure(window)
+            bands.measure(window)
 
     return take
 
@@ -65,13 +65,13 @@ def _meters() -> Callable[[Chunk], object]:
 def _each(
     make: Callable[[], Callable[[Chunk], object]], seconds: float, sfreq: float = INFO.sfreq
 ) -> float:
-    """µs for each chunk, from the first on."""
+    """CPU time of each chunk, µs."""
     made = packets(2 * LENGTH, sfreq)
     return _fastest(lambda: _spent(make(), made), seconds) / len(made) * 1e6
 
 
 def _spent(take: Callable[[Chunk], object], made: Sequence[Chunk]) -> float:
-    """The processor's seconds for these chunks."""
+    """CPU time of these chunks, s."""
     start = time.thread_time()
     for chunk in made:
         take(chunk)
@@ -79,7 +79,7 @@ def _spent(take: Callable[[Chunk], object], made: Sequence[Chunk]) -> float:
 
 
 def _whole(sfreq: float, seconds: float) -> float:
-    """µs for as many samples as a chunk has, all filtered at once."""
+    """CPU time of a chunk's share, µs, if the whole signal is filtered at once."""
     path = Preprocessor(SignalConfig(), sfreq)
     x = np.concatenate([chunk.data for chunk in packets(LENGTH, sfreq)]).astype(np.float64)
 
@@ -92,7 +92,7 @@ def _whole(sfreq: float, seconds: float) -> float:
 
 
 def _fastest(work: Callable[[], float], seconds: float) -> float:
-    """The least of what it tells, tried for so many seconds."""
+    """Least result of ``work`` in this many seconds."""
     end = time.monotonic() + seconds
     least = work()
     while time.monotonic() < end:

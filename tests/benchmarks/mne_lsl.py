@@ -1,7 +1,7 @@
-"""Samples from LSL to filtered ones in a ring: ours beside MNE-LSL's stream, from one outlet.
+"""CPU time from LSL to filtered samples in a ring buffer, compared with MNE-LSL's stream.
 
-Both have an inlet of their own and filter each chunk from 1 to 40 Hz as it comes. MNE-LSL keeps
-the source's rate; ours also looks for gaps, resamples to 128 Hz and cuts the windows of hops.
+Both have their own inlet on the same outlet, and filter each chunk from 1 to 40 Hz as it comes.
+MNE-LSL keeps the source's rate; ours also finds gaps, resamples to 128 Hz and cuts windows.
 """
 
 from __future__ import annotations
@@ -23,50 +23,50 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.service.bench.figures import Figure, NotRun
-from mimamba.service.bench.reference import INFO, PACKET, packets
 from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.sessions.log import SignalLog
+from tests.benchmarks.reference_model import INFO, PACKET, packets
 
 BUFFER = 4.0
 """Seconds that MNE-LSL's stream keeps."""
 TRANSIT = 0.03
-"""Seconds in which a chunk arrives at both inlets."""
+"""Seconds in which a chunk surely arrives at both inlets."""
 WARM = 8
-"""Chunks that are not counted."""
+"""Number of first chunks that are not counted."""
 
 
 class Sender(threading.Thread):
-    """A headset's chunks at its pace; ``sent`` is released with each."""
+    """Thread that sends chunks at a headset's pace; ``sent`` is released with each."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name="bench outlet")
         self.stream = name
-        self._ended = threading.Event()
+        self._stopped = threading.Event()
         self.sent = threading.Semaphore(0)
 
     def run(self) -> None:
-        """Until ``end``, the same seconds again and again."""
+        """Send the same few seconds again and again, until ``stop``."""
         period, made = PACKET / INFO.sfreq, packets(BUFFER)
         steps = np.arange(1 - PACKET, 1) / INFO.sfreq
         due, nth = local_clock(), 0
         with Outlet(INFO, self.stream) as outlet:
-            while not self._ended.wait(max(0.0, due - local_clock())):
+            while not self._stopped.wait(max(0.0, due - local_clock())):
                 outlet.push(replace(made[nth % len(made)], timestamps=due + steps))
                 self.sent.release()
                 due, nth = due + period, nth + 1
 
-    def end(self) -> None:
-        """Send no more."""
-        self._ended.set()
+    def stop(self) -> None:
+        """Stop sending, and wait for the thread."""
+        self._stopped.set()
         self.join()
 
 
 def measure(seconds: float) -> list[Figure]:
-    """At a headset's pace, CPU time; raises NotRun where MNE-LSL cannot be imported."""
-    vendor = load()
+    """Measure at a headset's pace; raises NotRun where MNE-LSL cannot be imported."""
+    vendor = load_mne_lsl()
     count = WARM + max(1, round(seconds * INFO.sfreq / PACKET))
-    with sending() as (name, sent), vendor_stream(vendor, name) as theirs, own(name) as ours:
-        spent = [spent_on(sent, (ours, theirs)) for _ in range(count)]
+    with sending() as (name, sent), vendor_stream(vendor, name) as theirs, our_stream(name) as ours:
+        spent = [cpu_times(sent, (ours, theirs)) for _ in range(count)]
     mine, other = (1e6 * float(each) for each in np.median(spent[WARM:], axis=0))
     return [
         Figure("LSL to ring, filtered, resampled, cut to windows", mine, "µs a chunk"),
@@ -75,29 +75,31 @@ def measure(seconds: float) -> list[Figure]:
     ]
 
 
-def load() -> Any:
-    """mne_lsl; raises NotRun."""
+def load_mne_lsl() -> Any:
+    """Import MNE-LSL; raises NotRun."""
     try:
         import mne_lsl.stream
-    except (ImportError, OSError) as error:  # the second: a library of its own does not load
-        raise NotRun("MNE-LSL beside", str(error), "install it: pip install mne-lsl") from None
+    except (ImportError, OSError) as error:  # OSError: its liblsl does not load
+        raise NotRun(
+            "MNE-LSL", f"that it does not load ({error})", "run: pip install mne-lsl"
+        ) from None
     return mne_lsl
 
 
 @contextmanager
 def sending() -> Iterator[tuple[str, threading.Semaphore]]:
-    """A stream of a name that nobody else has; ended on leaving."""
+    """Send a stream with a unique name; it is stopped on leaving."""
     sender = Sender(f"bench {uuid.uuid4().hex}")
     sender.start()
     try:
         yield sender.stream, sender.sent
     finally:
-        sender.end()
+        sender.stop()
 
 
 @contextmanager
 def vendor_stream(vendor: Any, name: str) -> Iterator[Callable[[], object]]:
-    """What takes a chunk MNE-LSL's way."""
+    """Connect MNE-LSL's stream, and return its acquisition of a chunk."""
     stream = vendor.stream.StreamLSL(BUFFER, name=name)
     stream.connect(None, processing_flags=["clocksync"], timeout=10)
     try:
@@ -108,14 +110,14 @@ def vendor_stream(vendor: Any, name: str) -> Iterator[Callable[[], object]]:
 
 
 @contextmanager
-def own(name: str) -> Iterator[Callable[[], object]]:
-    """What takes a chunk our way: inlet, log, hops."""
+def our_stream(name: str) -> Iterator[Callable[[], object]]:
+    """Connect our driver, and return the way of a chunk: inlet, log, hops."""
     with open_driver(f"lsl://?name={name}") as driver:
-        yield taking(driver)
+        yield chunk_reader(driver)
 
 
-def taking(driver: Driver) -> Callable[[], object]:
-    """The next chunk into a log, and its hops cut."""
+def chunk_reader(driver: Driver) -> Callable[[], object]:
+    """Return a call that puts the next chunk into a log and cuts its hops."""
     info, chunks = driver.info, iter(driver)
     log = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
     cutter = HopCutter(SignalConfig(), info, range(info.n_channels), info.ch_names)
@@ -128,11 +130,11 @@ def taking(driver: Driver) -> Callable[[], object]:
     return take
 
 
-def spent_on(sent: threading.Semaphore, calls: tuple[Callable[[], object], ...]) -> list[float]:
-    """The processor time for each, s, once a chunk was sent."""
+def cpu_times(sent: threading.Semaphore, calls: tuple[Callable[[], object], ...]) -> list[float]:
+    """Wait for a chunk, and return the CPU time of each call, s."""
     sent.acquire()
     while sent.acquire(blocking=False):
-        pass  # several came meanwhile; both take them at once
+        pass  # several came meanwhile; both read them together
     time.sleep(TRANSIT)
     spent = []
     for call in calls:

@@ -1,4 +1,4 @@
-"""A checkpoint of the reference configuration whose weights are random: it is only timed."""
+"""A checkpoint of the reference configuration with random weights, and signal to feed it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mimamba.models.training.trainer import new_network
 
 INFO = StreamInfo("Muse", "bench", 256.0, CH_NAMES, UV_PER_BIT, RANGE_UV, simulated=True)
 PACKET = 12
-"""Samples that a headset sends at once."""
+"""Samples in one packet of a headset."""
 
 
 def reference_checkpoint() -> Checkpoint:
-    """The same each time; four hops a second."""
+    """Make the same checkpoint each time; it makes four hops a second."""
     n_outputs = REFERENCE.n_outputs
     header = CheckpointHeader(
         name="reference",
@@ -42,7 +42,7 @@ def reference_checkpoint() -> Checkpoint:
 
 
 def packets(seconds: float, sfreq: float = INFO.sfreq) -> list[Chunk]:
-    """Simulated signal as a headset sends it."""
+    """Simulate this many seconds of signal, in packets as a headset sends them."""
     synthesis = Synthesis("tour", 1, sfreq)
     starts = range(0, round(seconds * sfreq), PACKET)
     return [

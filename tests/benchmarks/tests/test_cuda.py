@@ -1,4 +1,4 @@
-"""The bench of a CUDA device: without one it says so; its figures are found on a processor, too."""
+"""The benchmark of a CUDA device: its reason to not run without one, and its figures on a CPU."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from mimamba.models.inference.cuda_graphs import CUDAGraphStepper
 from mimamba.models.inference.stepper import CPUStepper
 from mimamba.models.network.config import REFERENCE
-from mimamba.service.bench import cuda, held
 from mimamba.service.bench.figures import NotRun
 from mimamba.service.bench.steps import random_network
+from tests.benchmarks import cuda, engine_capacity
 from tests.models.marks import without_cuda
 
 
@@ -19,7 +19,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "BATCHES", (1, 3))
     monkeypatch.setattr(cuda, "STREAMS", 2)
     monkeypatch.setattr(cuda, "HOPS", 2)
-    monkeypatch.setattr(held, "TRIED", (1,))
+    monkeypatch.setattr(engine_capacity, "SESSIONS", (1,))
 
 
 @without_cuda
@@ -30,14 +30,14 @@ def test_without_a_device_it_says_why() -> None:
         cuda.measure(1.0)
 
 
-def test_its_figures_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "HELD", 2)
-    found = {each.what: each for each in cuda.figures("cpu", ["fp32", "bf16"], 0.0)}
+def test_its_figures_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "SESSIONS", 2)
+    found = {each.what: each for each in cuda.measure_device("cpu", ["fp32", "bf16"], 0.0)}
     aims = [each for each in found.values() if each.met is not None]
     assert [each.what for each in aims] == [
         "one hop, batch 1, p50",
         "step over one core's naive way, batch 3",
-        "sessions held by the engine alone",
+        "sessions that the engine alone can step",
     ]
     speeds = [what for what, each in found.items() if each.unit == "hops/s"]
     assert speeds == [
@@ -47,12 +47,12 @@ def test_its_figures_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(found[what].value > 0 for what in speeds)
 
 
-def test_answers_are_held_against_the_processor_s() -> None:
+def test_logits_are_compared_with_the_cpu() -> None:
     network = random_network()
-    exact = cuda.answers(CPUStepper(network))
+    exact = cuda.logits(CPUStepper(network))
     assert exact.shape == (2, 2, REFERENCE.n_outputs)
     torch.testing.assert_close(
-        cuda.answers(CUDAGraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0
+        cuda.logits(CUDAGraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0
     )
     (fine, _), (coarse, share) = (
         [each.value for each in cuda.errors(network, "cpu", precision)]

@@ -1,4 +1,4 @@
-"""The engine's stepper on a CUDA device, beside the processor's naive way, and how exact it is."""
+"""The engine's stepper on a CUDA device: hops a second, latency, errors, and sessions."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from mimamba.models.inference.device import DeviceError, find_device
 from mimamba.models.inference.precision import Precision
 from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.service.bench import held, steps
+from mimamba.service.bench import steps
 from mimamba.service.bench.figures import Figure, NotRun
+from tests.benchmarks.engine_capacity import capacity
 
 BATCHES = (1, 8, 64, 512, 4096)
-RISE, LATENCY_MS, HELD = 1000.0, 0.3, 20_000
-"""The aims: times the naive way at the largest batch; ms of one hop, both copies included;
-sessions that the engine alone holds."""
+SPEEDUP, LATENCY_MS, SESSIONS = 1000.0, 0.3, 20_000
+"""Aims: times the readable network's speed on one core, at the largest batch; ms of one hop, both
+copies included; sessions that the engine alone can step."""
 STREAMS, HOPS = 64, 40
-"""Of which answers are compared: 10 s of each stream, its state carried."""
+"""Size of the comparison with the CPU: 10 s of each stream, with its state carried over."""
 
 
 def measure(seconds: float) -> list[Figure]:
-    """All figures; raises NotRun without a CUDA device that works."""
-    return figures("cuda", precisions(), seconds)
+    """Measure the CUDA device; raises NotRun where there is none that works."""
+    return measure_device("cuda", find_precisions(), seconds)
 
 
-def precisions() -> list[Precision]:
-    """Those that the CUDA device knows; raises NotRun where there is none."""
+def find_precisions() -> list[Precision]:
+    """Return the precisions that the CUDA device supports; raises NotRun without a device."""
     known: list[Precision] = []
     reason: DeviceError | None = None
     for precision in get_args(Precision):
@@ -45,8 +46,8 @@ def precisions() -> list[Precision]:
     return known
 
 
-def figures(device: str, known: Sequence[Precision], seconds: float) -> list[Figure]:
-    """Steps, latency and errors in each precision; then the sessions held."""
+def measure_device(device: str, known: Sequence[Precision], seconds: float) -> list[Figure]:
+    """Measure hops a second, latency and errors in each precision, then the engine's capacity."""
     with steps.one_thread(), torch.inference_mode():
         network = steps.random_network()
         step = steps.stepping(CUDAGraphStepper(network, device, rows=2), steps.windows(1))
@@ -55,45 +56,47 @@ def figures(device: str, known: Sequence[Precision], seconds: float) -> list[Fig
             found += throughput(network, device, known, batch, seconds / 8)
         for precision in known:
             found += errors(network, device, precision)
-    make = partial(CUDAGraphStepper, device=device, rows=HELD + 1)
-    return found + held.figures(make, HELD, seconds / 4)
+    make = partial(CUDAGraphStepper, device=device, rows=SESSIONS + 1)
+    return found + capacity(make, SESSIONS, seconds / 4)
 
 
 def throughput(
     network: MSiMamba, device: str, known: Sequence[Precision], batch: int, seconds: float
 ) -> list[Figure]:
-    """Hops per second of one batch size, copies included; at the largest in each precision."""
+    """Measure hops a second of one batch size, copies included; the largest in each precision."""
     x = steps.windows(batch)
     calls: dict[str, Callable[[], object]] = {
         precision: steps.stepping(CUDAGraphStepper(network, device, precision, batch + 1), x)
         for precision in (known if batch == BATCHES[-1] else known[:1])
     }
-    spent = steps.in_turn({**calls, "naive": steps.naive(network, x)}, seconds, least=1)
+    spent = steps.interleave({**calls, "naive": steps.naive(network, x)}, seconds, least=1)
     hops = {**dict.fromkeys(calls, batch), "naive": steps.NAIVE}
     each = {name: np.array(spent[name]) / count for name, count in hops.items()}
-    rise = float(np.median(each["naive"]) / np.median(each[known[0]]))
+    speedup = float(np.median(each["naive"]) / np.median(each[known[0]]))
     return [
         *(
             Figure(f"{name}, batch {batch}", 1 / float(np.median(t)), "hops/s")
             for name, t in each.items()
         ),
-        steps.judged("step over one core's naive way", batch, rise, "times", RISE, BATCHES[-1]),
+        steps.with_aim(
+            "step over one core's naive way", batch, speedup, "times", SPEEDUP, BATCHES[-1]
+        ),
     ]
 
 
 def errors(network: MSiMamba, device: str, precision: Precision) -> list[Figure]:
-    """How far a precision's logits are from the processor's in fp32."""
-    exact = answers(CPUStepper(network))
-    off = answers(CUDAGraphStepper(network, device, precision, STREAMS + 1)) - exact
-    told = f"{precision}: logits off the processor's"
+    """Compare a precision's logits with those of the CPU in fp32."""
+    exact = logits(CPUStepper(network))
+    error = logits(CUDAGraphStepper(network, device, precision, STREAMS + 1)) - exact
+    label = f"{precision}: error of the logits"
     return [
-        Figure(f"{told}, at most", float(off.abs().max()), ""),
-        Figure(f"{told}, of their deviation", 100 * float(off.std() / exact.std()), "%"),
+        Figure(f"{label}, largest", float(error.abs().max()), ""),
+        Figure(f"{label}, of their deviation", 100 * float(error.std() / exact.std()), "%"),
     ]
 
 
-def answers(stepper: Stepper) -> Tensor:
-    """(HOPS, STREAMS, n_outputs), each stream's state carried."""
+def logits(stepper: Stepper) -> Tensor:
+    """Step all hops with carried states; return the logits, (HOPS, STREAMS, n_outputs)."""
     x = steps.windows(HOPS * STREAMS)
     rows = [stepper.pool.open() for _ in range(STREAMS)]
     return torch.stack(

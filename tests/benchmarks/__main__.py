@@ -1,0 +1,78 @@
+"""Run one benchmark: ``python -m tests.benchmarks NAME``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from mimamba.service.bench.bench import run_measurements
+from mimamba.service.bench.registry import Measurement
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark: its subject, and the option that says how much is measured."""
+
+    about: str
+    default: float
+    option: str = "seconds"
+    module: str | None = None
+
+
+BENCHMARKS = {
+    "cuda": Benchmark("hops a second, latency, errors and sessions on a CUDA device", 120),
+    "engine_capacity": Benchmark("sessions that the engine alone can step", 30),
+    "mne_lsl": Benchmark("CPU time from LSL to a ring buffer, compared with MNE-LSL", 20),
+    "outlet": Benchmark("sample timing of `mimamba simulate --to lsl`", 600),
+    "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
+    "readers": Benchmark("time to read a recording, by file format", 1, "hours"),
+    "scoring_speed": Benchmark("speed of `mimamba score`", 10),
+    "session_cost": Benchmark("CPU time and memory of one session among up to 1,000", 30),
+    "signal_path": Benchmark("CPU time of log, filters, quality and bands, by chunk", 10),
+    "soak": Benchmark("a service under load: memory, warnings, leaks", 600, module="soak.soak"),
+    "subscribers": Benchmark("500 subscribers, and 50 that never read", 30),
+    "training_steps": Benchmark("training steps a second", 5, "steps"),
+}
+
+
+def choose(arguments: list[str]) -> tuple[dict[str, Measurement], Path | None]:
+    """Read the command line; the path is the file for the figures as JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Run a benchmark for developers. What a user measures is in `mimamba bench`. "
+        "The exit status is 1 if an aim is missed.",
+        allow_abbrev=False,
+    )
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, each in BENCHMARKS.items():
+        options = names.add_parser(name, help=each.about, description=each.about)
+        options.add_argument(
+            f"--{each.option}",
+            dest="amount",
+            type=float,
+            default=each.default,
+            help="approximate duration, s" if each.option == "seconds" else "amount to measure",
+        )
+        options.add_argument("--json", type=Path, metavar="FILE", help="file for the figures")
+        if name == "page":
+            options.add_argument("--show", type=int, choices=[4, 8, 16, 32], default=8)
+            options.add_argument("--display-filter", action="store_true")
+    chosen = vars(parser.parse_args(arguments))
+    name, amount, file = (chosen.pop(each) for each in ("name", "amount", "json"))
+    each = BENCHMARKS[name]
+    module = import_module(f"tests.benchmarks.{each.module or name}")
+    return {name: Measurement(each.about, amount, partial(module.measure, **chosen))}, file
+
+
+def main() -> None:
+    """Run the benchmark that the command line names."""
+    chosen, file = choose(sys.argv[1:])
+    sys.exit(0 if run_measurements(chosen, None, file) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A service under load for ten minutes, and checks for leaks."""
