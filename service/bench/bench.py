@@ -61,8 +61,8 @@ def run_measurements(
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     if found:
         console.print(make_table(machine, found))
-    for name, reason in left_out.items():
-        console.print(f"{name}: not run. {reason}", markup=False, highlight=False, soft_wrap=True)
+    for name, why in left_out.items():
+        console.print(f"{name}: not run. {why}", markup=False, highlight=False, soft_wrap=True)
     return not any(each.met is False for figures in found.values() for each in figures)
 
 

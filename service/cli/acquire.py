@@ -1,4 +1,4 @@
-"""``mimamba acquire``: the headset is here, the service elsewhere; one line says how it goes."""
+"""Command ``acquire``: send a source on this machine to a service on another machine."""
 
 from __future__ import annotations
 
@@ -7,102 +7,130 @@ import contextlib
 import signal
 import time
 from collections import deque
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+import typer
 
-from mimamba.service.acquire.acquirer import Acquirer
-from mimamba.service.client.credentials import Credentials
+from mimamba.service.cli.options import (
+    LIVE,
+    CaFile,
+    Memory,
+    TokenFile,
+    credentials,
+    one_line_errors,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from mimamba.service.acquire.acquirer import Acquirer
 
 PERIOD = 0.5
-"""Seconds between two looks."""
+"""Seconds between two updates of the status line."""
 RATE_SECONDS = 5.0
+"""Seconds over which the sampling rate is averaged."""
+
+app = typer.Typer()
 
 
-class Rate:
-    """How fast samples have come of late."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque(maxlen=round(RATE_SECONDS / PERIOD) + 1)
-
-    def __call__(self, taken: int, now: float) -> float:
-        """Samples a second over the last 5 s, from how many have come by now."""
-        self._seen.append((now, taken))
-        (start, before), (end, after) = self._seen[0], self._seen[-1]
-        return (after - before) / (end - start) if end > start else 0.0
-
-
+@app.command(rich_help_panel=LIVE)
 def acquire(
-    source: str,
-    to: str,
-    session: str | None,
-    model: str | None,
-    memory: bool,
-    buffer: float,
-    credentials: Credentials,
+    source: Annotated[str, typer.Option(help="Source to send, as for `mimamba serve`.")],
+    to: Annotated[
+        str, typer.Option(help="Address of the service: wss://host or ws://127.0.0.1:8765.")
+    ],
+    session: Annotated[
+        str | None, typer.Option("--id", help="Id of the new session. [default: push-1, ...]")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a checkpoint on the service, or 'none' for the signal without "
+            "predictions. [default: the service's default]"
+        ),
+    ] = None,
+    memory: Memory = True,
+    buffer: Annotated[
+        float,
+        typer.Option(
+            help="Signal to keep while the connection is interrupted, s.", min=1, max=3600
+        ),
+    ] = 90.0,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
-    """Send a source's samples to a service until the source ends or a person interrupts.
+    """Send a source on this machine to a service on another machine, without losing samples."""
+    with one_line_errors():
+        from rich.console import Console
 
-    Raises
-    ------
-    DriverError, ServiceUnreachable, NotLetIn, PushRefused
-        If the source, or the service, cannot be used.
-    """
-    asyncio.run(_acquire(source, to, session, model, memory, buffer, credentials))
+        from mimamba.service.acquire.acquirer import Acquirer
+
+        console = Console(stderr=True)
+
+        def report(line: str) -> None:
+            console.print(f"{time.strftime('%H:%M:%S')} {line}", highlight=False, markup=False)
+
+        shown = credentials(token_file, cafile)
+        acquirer = Acquirer(source, to, session, model, memory, buffer, report, shown)
+        asyncio.run(_run(acquirer, console))
 
 
-async def _acquire(
-    source: str,
-    to: str,
-    session: str | None,
-    model: str | None,
-    memory: bool,
-    buffer: float,
-    credentials: Credentials,
-) -> None:
-    console = Console(stderr=True)
-
-    def tell(line: str) -> None:
-        console.print(f"{time.strftime('%H:%M:%S')} {line}", highlight=False, markup=False)
-
-    acquirer = Acquirer(source, to, session, model, memory, buffer, tell, credentials)
+async def _run(acquirer: Acquirer, console: Console) -> None:
+    """Send until the source ends, or until Ctrl+C or SIGTERM."""
     sending = asyncio.create_task(acquirer.run())
     task = asyncio.current_task()
     assert task is not None
-    with contextlib.suppress(NotImplementedError):  # Windows has none of this
+    with contextlib.suppress(NotImplementedError):  # on Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
-        await _show(acquirer, sending, console)
+        await _show_status(acquirer, sending, console)
     except asyncio.CancelledError:
         task.uncancel()
         sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):  # before there was anything to end
+        with contextlib.suppress(asyncio.CancelledError):  # cancelled before it had started
             await sending
         return
     await sending
 
 
-async def _show(acquirer: Acquirer, sending: asyncio.Task[None], console: Console) -> None:
+async def _show_status(acquirer: Acquirer, sending: asyncio.Task[None], console: Console) -> None:
     """Keep one line up to date; only a terminal gets it."""
-    rate = Rate()
+    from rich.live import Live
+
+    rate = SamplingRate()
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not sending.done():
             if console.is_terminal:
-                live.update(status(acquirer, rate), refresh=True)
+                live.update(status_line(acquirer, rate), refresh=True)
             await asyncio.wait({sending}, timeout=PERIOD)
 
 
-def status(acquirer: Acquirer, rate: Rate) -> Text:
-    """How it goes, in one line."""
+class SamplingRate:
+    """Sampling rate over the last 5 s."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque(maxlen=round(RATE_SECONDS / PERIOD) + 1)
+
+    def update(self, count: int, now: float) -> float:
+        """Note the number of samples so far, and return the rate, Hz."""
+        self._counts.append((now, count))
+        (start, before), (end, after) = self._counts[0], self._counts[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+
+def status_line(acquirer: Acquirer, rate: SamplingRate) -> Text:
+    """Describe the state of the connection and of the buffer in one line."""
+    from rich.text import Text
+
     outbox = acquirer.outbox
     if outbox is None:
         return Text("connecting to the source (Ctrl+C stops)")
     colour = "green" if acquirer.state == "connected" else "yellow"
     rest = (
-        f" | {outbox.info.name} | {rate(outbox.taken, time.monotonic()):.0f} of "
+        f" | {outbox.info.name} | {rate.update(outbox.taken, time.monotonic()):.0f} of "
         f"{outbox.info.sfreq:g} Hz | {outbox.taken:,} samples | "
-        f"{outbox.seconds:.1f} s to be sent | {outbox.lost:,} lost (Ctrl+C stops)"
+        f"{outbox.seconds:.1f} s buffered | {outbox.lost:,} lost (Ctrl+C stops)"
     )
-    where = f" as {acquirer.session}" if acquirer.session else ""
-    return Text.assemble((acquirer.state + where, colour), rest)
+    name = f" as {acquirer.session}" if acquirer.session else ""
+    return Text.assemble((acquirer.state + name, colour), rest)

@@ -1,4 +1,4 @@
-"""``mimamba evaluate``: how good the network is on a data set, as a table and as files."""
+"""Command ``evaluate``: the network's accuracy on a data set, as a table and as files."""
 
 from __future__ import annotations
 
@@ -7,29 +7,113 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+import typer
 
 from mimamba.drivers.errors import LibraryMissing, Mismatch, UserError
-from mimamba.models.datasets.dataset import Dataset
-from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
-from mimamba.models.evaluation.evaluator import EvaluationProgress, evaluate_dataset
-from mimamba.models.evaluation.protocols import PROTOCOLS, ProtocolName
-from mimamba.models.evaluation.report import notes_of, save_report, to_table, to_text, warnings_of
-from mimamba.models.evaluation.results import EvaluationReport
-from mimamba.service.cli.dataset_options import DataFlags
+from mimamba.service.cli.data_options import (
+    Baseline,
+    Classes,
+    DatasetOptions,
+    Epochs,
+    Label,
+    Montage,
+    Outputs,
+    People,
+    Rest,
+    Root,
+    Seconds,
+    Seed,
+    Tasks,
+)
+from mimamba.service.cli.options import MODELS, one_line_errors
 from mimamba.service.cli.train import choose_recipe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mimamba.models.datasets.dataset import Dataset
+    from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
+    from mimamba.models.evaluation.evaluator import EvaluationProgress
+    from mimamba.models.evaluation.protocols import ProtocolName
+    from mimamba.models.evaluation.results import EvaluationReport
+
+app = typer.Typer()
 
 
 class CannotEvaluate(UserError):
-    """No protocol says anything of this set; one clear line."""
+    """No protocol is possible on this data set; one line."""
+
+
+@app.command(rich_help_panel=MODELS)
+def evaluate(
+    kind: Annotated[Literal["deap", "dreamer", "seed", "bids"], typer.Argument(help="Data set.")],
+    root: Root,
+    out: Annotated[
+        Path,
+        typer.Option(help="New folder for evaluation.txt, evaluation.json and evaluation.png."),
+    ],
+    protocol: Annotated[
+        Literal["paper", "trial", "subject", "all"],
+        typer.Option(
+            help="Test data: people held out (subject), trials of known people (trial), or single "
+            "windows, which leaks information (paper)."
+        ),
+    ] = "all",
+    folds: Annotated[int, typer.Option(help="Largest number of folds.", min=2)] = 5,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="spectral (ours) or paper (the network as published), repeat for both. "
+            "[default: spectral]",
+            show_default=False,
+        ),
+    ] = None,
+    rivals: Annotated[
+        bool, typer.Option("--rivals/--no-rivals", help="Also evaluate other people's methods.")
+    ] = True,
+    ablations: Annotated[
+        bool,
+        typer.Option(
+            "--ablations/--no-ablations",
+            help="Also evaluate the network without some of its parts.",
+        ),
+    ] = True,
+    permute: Annotated[
+        bool,
+        typer.Option("--permute", help="Permute the labels first; every result must be at chance."),
+    ] = False,
+    outputs: Outputs = None,
+    montage: Montage = "muse",
+    people: People = None,
+    baseline: Baseline = 0.0,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    label: Label = None,
+    rest: Rest = None,
+    tasks: Tasks = None,
+    classes: Classes = None,
+    seconds: Seconds = None,
+) -> None:
+    """Evaluate the network and other methods on your copy of a data set.
+
+    Up to three protocols are used; nothing is chosen on test data. This needs
+    pip install 'mimamba[train]', and 'mimamba[rivals]' for published networks.
+    """
+    with one_line_errors():
+        bids = (label, rest, tasks, classes, seconds)
+        data = DatasetOptions(kind, root, outputs, montage, people, baseline, *bids)
+        recipes = tuple(recipe or ["spectral"])
+        options = EvaluationOptions(
+            out, protocol, folds, recipes, rivals, ablations, permute, epochs, seed
+        )
+        _evaluate(data, options)
 
 
 @dataclass(frozen=True)
-class EvaluateFlags:
-    """What a command says of the evaluation; None is what was not said."""
+class EvaluationOptions:
+    """An evaluation as the command line describes it; None for an option that was not given."""
 
     out: Path
     protocol: Literal["paper", "trial", "subject", "all"]
@@ -43,41 +127,54 @@ class EvaluateFlags:
 
     @property
     def protocols(self) -> Sequence[ProtocolName]:
+        """All protocols, or the one that was chosen."""
+        from mimamba.models.evaluation.protocols import PROTOCOLS
+
         return PROTOCOLS if self.protocol == "all" else (self.protocol,)
 
-    def candidate_set(self) -> CandidateSet:
-        """Candidates to evaluate; raises RecipeError."""
+    def candidates(self) -> CandidateSet:
+        """Return the methods to compare; raises RecipeError."""
+        from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
+
         names = dict.fromkeys(self.recipes)
         recipes = tuple(choose_recipe(name, self.epochs, self.seed) for name in names)
         return CandidateSet(recipes, self.ablations, self.rivals)
 
 
-def evaluate(data: DataFlags, asked: EvaluateFlags) -> None:
-    """Evaluate, print the table, write the files.
+def _evaluate(data: DatasetOptions, options: EvaluationOptions) -> None:
+    """Evaluate, print the table, and write the files.
 
     Raises
     ------
     CannotEvaluate
-        If every protocol is refused.
+        If no protocol is possible on this data set.
     Mismatch
-        For each thing that a person can mend; all that can be told before hours of training is.
+        If an option cannot be used; as far as possible before the hours of training.
     """
-    candidate_set = asked.candidate_set()
-    _check_place(asked.out)
-    _check_extra()
+    from rich.console import Console
+
+    from mimamba.models.evaluation.report import save_report
+
+    candidates = options.candidates()
+    _check_folder(options.out)
+    _check_matplotlib()
     console = Console(stderr=True)
     dataset = data.open(console)
-    report = _evaluate(dataset, candidate_set, data.baseline, asked, console)
+    report = _run(dataset, candidates, data.baseline, options, console)
     if not report.evaluations:
         refused = (f"{protocol}: {reason}" for protocol, reason in report.refused.items())
         raise CannotEvaluate("; ".join(refused))
     _print(report)
-    for path in save_report(report, asked.out):
+    for path in save_report(report, options.out):
         console.print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print(report: EvaluationReport) -> None:
-    """To a terminal as wide as it is; elsewhere as the file has it."""
+    """Fit the table to a terminal's width; elsewhere print it as in the file."""
+    from rich.console import Console
+
+    from mimamba.models.evaluation.report import notes_of, to_table, to_text, warnings_of
+
     out = Console()
     if not out.is_terminal:
         sys.stdout.write(to_text(report))
@@ -86,13 +183,17 @@ def _print(report: EvaluationReport) -> None:
         out.print(part, highlight=False, markup=False)
 
 
-def _evaluate(
+def _run(
     dataset: Dataset,
-    candidate_set: CandidateSet,
+    candidates: CandidateSet,
     baseline: float,
-    asked: EvaluateFlags,
+    options: EvaluationOptions,
     console: Console,
 ) -> EvaluationReport:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from mimamba.models.evaluation.evaluator import evaluate_dataset
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("Cutting windows", total=None)
@@ -103,18 +204,18 @@ def _evaluate(
 
         return evaluate_dataset(
             dataset,
-            candidate_set,
+            candidates,
             baseline,
-            protocols=asked.protocols,
-            n_folds=asked.folds,
-            seed=asked.seed,
-            permute=asked.permute,
-            on_progress=show,
+            protocols=options.protocols,
+            n_folds=options.folds,
+            seed=options.seed,
+            permute=options.permute,
+            on_step=show,
         )
 
 
-def _check_place(folder: Path) -> None:
-    """Raises Mismatch if the folder holds an evaluation, or cannot be one's place."""
+def _check_folder(folder: Path) -> None:
+    """Create the folder; raises Mismatch if it has an evaluation, or cannot be created."""
     if (folder / "evaluation.json").exists():
         raise Mismatch(
             "a folder for a new evaluation", f"one in {folder}", "choose another with --out"
@@ -127,8 +228,8 @@ def _check_place(folder: Path) -> None:
         ) from error
 
 
-def _check_extra() -> None:
-    """Raises LibraryMissing where the picture could not be drawn at the end."""
+def _check_matplotlib() -> None:
+    """Raise LibraryMissing now, if the picture could not be drawn at the end."""
     try:
         importlib.import_module("matplotlib")
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What the commands share: options, and errors as one line."""
+"""Options that several commands share, and errors as one line."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,16 +17,21 @@ from mimamba.models.checkpoints.names import DEFAULT_MODEL
 if TYPE_CHECKING:
     from mimamba.service.client.credentials import Credentials
 
-To = Annotated[Literal["lsl"], typer.Option(help="As streams of the lab streaming layer.")]
-Name = Annotated[
-    str | None,
-    typer.Option(help="The stream's name. [default: the source's]", show_default=False),
-]
+LIVE, RECORDINGS, MODELS, MACHINE = (
+    "Live sessions",
+    "Recordings",
+    "Models",
+    "This machine",
+)
+"""Groups of commands in the help."""
+SERVICE_URL = "http://127.0.0.1:8765"
+"""Address of a service that runs on this machine with the default port."""
+
 Model = Annotated[
     str | None,
     typer.Option(
-        help="A checkpoint's name or path, or 'none' to watch the signal only. "
-        f"[default: {DEFAULT_MODEL}, where the source's channels can meet it]",
+        help="Name or path of a checkpoint, or 'none' for the signal without predictions. "
+        f"[default: {DEFAULT_MODEL}, if the source has suitable channels]",
         show_default=False,
     ),
 ]
@@ -35,20 +39,20 @@ Memory = Annotated[
     bool,
     typer.Option(
         "--memory/--no-memory",
-        help="Carry the model's state from hop to hop, or judge each window by itself.",
+        help="Carry the model's state from window to window, or predict from each window alone.",
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        help="Where models run: cpu, cuda, or auto, which is cuda where it works. [default: auto]",
+        help="Device for models: cpu, cuda, or auto, which uses cuda if it works. [default: auto]",
         show_default=False,
     ),
 ]
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="Of their products: fp32; or on CUDA tf32 or bf16, which are faster and less "
+        help="Precision of models: fp32; on cuda also tf32 or bf16, which are faster and less "
         "exact. [default: fp32]",
         show_default=False,
     ),
@@ -56,32 +60,15 @@ Precision = Annotated[
 Person = Annotated[
     str | None,
     typer.Option(
-        help="Whose sessions these are, a pseudonym: their baseline is kept, and used again.",
+        help="Pseudonym of the person; their baseline is stored and used again. [default: nobody]",
         show_default=False,
     ),
 ]
-
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="MIMAMBA_DATA_DIR",
-        help="The folder of recordings and of your own models. [default: a place of your own]",
-        show_default=False,
-    ),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MIMAMBA_TOKEN_FILE",
-        help="A file with the service's token on its first line. [default: MIMAMBA_TOKEN]",
-        show_default=False,
-    ),
-]
-CaFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="The certificates to trust (PEM), for a service that signed its own. "
-        "[default: the system's]",
+        help="Folder of your recordings and models. [default: the system's folder for user data]",
         show_default=False,
     ),
 ]
@@ -89,46 +76,52 @@ Config = Annotated[
     Path | None,
     typer.Option(
         envvar="MIMAMBA_CONFIG",
-        help="A TOML file of settings. [default: mimamba.toml in your configuration folder]",
+        help="TOML file of settings. [default: mimamba.toml in the system's folder for user "
+        "configuration]",
         show_default=False,
     ),
 ]
+SessionId = Annotated[str, typer.Argument(help="Id of the session.")]
+Url = Annotated[str, typer.Option(help="Address of the service.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MIMAMBA_TOKEN_FILE",
+        help="File with the service's token on its first line. [default: the token in "
+        "MIMAMBA_TOKEN]",
+        show_default=False,
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Certificates to trust (PEM), for a service with a self-signed certificate. "
+        "[default: the system's]",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
 def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
-    """What to show a service; raises BadToken, BadCertificate."""
+    """Find the token and the certificates for a service; raises BadToken, BadCertificate."""
     from mimamba.service.client.credentials import find_credentials
 
     return find_credentials(token_file, cafile)
 
 
-def recordings_folder(given: Path | None) -> Path:
-    """Where the recordings are: as the service has it, whose file of settings counts here, too."""
+def recordings_folder(data_dir: Path | None) -> Path:
+    """Find the folder of recordings as the service does, with its settings file."""
     from mimamba.service.settings.load import find_folder
     from mimamba.service.settings.sources import find_config
 
-    named = os.environ.get("MIMAMBA_CONFIG")
-    return find_folder(given, find_config(Path(named) if named else None))
-
-
-def _tell_version(asked: bool) -> None:
-    if asked:
-        print(f"mimamba {version('mimamba')}")  # noqa: T201
-        raise typer.Exit
-
-
-def options(
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which one."),
-    ] = False,
-) -> None:
-    """What may be said without a command."""
+    config = os.environ.get("MIMAMBA_CONFIG")
+    return find_folder(data_dir, find_config(Path(config) if config else None))
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn the errors that a person can mend into one line and exit status 2."""
+    """Print a UserError as one line and exit with status 2; exit with 130 after Ctrl+C."""
     try:
         yield
     except UserError as error:

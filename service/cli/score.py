@@ -1,46 +1,111 @@
-"""``mimamba score``: a recording through the live pipeline, offline and at full speed."""
+"""Command ``score``: predictions of a whole recording, offline and at full speed."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import msgspec
-import torch
-from rich.console import Console
-from rich.progress import Progress
+import typer
 
-from mimamba.drivers.open import open_recording
-from mimamba.models.checkpoints.checkpoint import CheckpointError, load_checkpoint
-from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
+from mimamba.models.checkpoints.names import DEFAULT_MODEL
+from mimamba.service.cli.options import RECORDINGS, DataDir, Memory, one_line_errors
+
+app = typer.Typer()
 
 
+@app.command(rich_help_panel=RECORDINGS)
 def score(
+    recording: Annotated[str, typer.Argument(help="Path of a recording, or a replay:// URL.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Name or path of a checkpoint. [default: {DEFAULT_MODEL}]", show_default=False
+        ),
+    ] = None,
+    memory: Memory = True,
+    baseline: Annotated[
+        float | None,
+        typer.Option(
+            help="Length of the person's rest at the start, in good signal, s. "
+            "[default: as the model was trained]",
+            min=10,
+            max=600,
+            show_default=False,
+        ),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compute the recorded predictions again, and compare them; status 1 if they "
+            "differ.",
+        ),
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Predict from a whole recording, and print one JSON object per prediction.
+
+    The pipeline is the same as live, at full speed.
+    """
+    with one_line_errors():
+        from mimamba.service.storage.models import models_folder
+
+        models = models_folder(data_dir)
+        if verify:
+            from mimamba.service.recordings.verify import verify as verify_predictions
+
+            if not verify_predictions(recording, model, models):
+                raise typer.Exit(1)
+            return
+        score_recording(recording, model or DEFAULT_MODEL, memory, baseline, models)
+
+
+def score_recording(
     recording: str,
     model: str,
     memory: bool,
     baseline: float | None = None,
     models: Path | None = None,
 ) -> None:
-    """Print one JSON object per prediction, timestamps on the recording's own clock.
+    """Print one JSON object per prediction; timestamps are on the recording's own clock.
 
-    The first ``baseline`` seconds of good signal are the person's rest, by which what follows is
-    aligned; None takes as many as the model was trained with. ``models`` is the folder of the
-    person's own checkpoints.
+    Parameters
+    ----------
+    recording
+        Path or replay:// URL.
+    model
+        Name or path of a checkpoint.
+    memory
+        Carry the model's state from window to window.
+    baseline
+        Length of the person's rest at the start, in good signal, s; the signal after it is aligned
+        to it. None for the length that the model was trained with.
+    models
+        Folder of the person's own checkpoints.
 
     Raises
     ------
     DriverError, CheckpointError, MontageError, SignalError
-        If the recording or the model cannot be used, or do not fit, or the model was trained
-        without a baseline and one is asked for.
+        If the recording or the model cannot be used, if they do not fit, or if a baseline is given
+        for a model that was trained without.
     """
-    torch.set_num_threads(1)  # a hop is little work: 0.6 s for 311 hops, with two threads up to 14
+    import msgspec
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mimamba.drivers.open import open_recording
+    from mimamba.models.checkpoints.checkpoint import CheckpointError, load_checkpoint
+    from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
+
+    torch.set_num_threads(1)  # 311 hops take 0.6 s on one thread, up to 14 s on two
     checkpoint = load_checkpoint(model, models)
     if baseline and not checkpoint.baseline:
         raise CheckpointError(
             "a model that was trained with baselines",
             f"{checkpoint.name}, which was not",
-            "leave --baseline out, or pass another --model",
+            "leave --baseline out, or choose another --model",
         )
     signal = open_recording(recording)
     console = Console(stderr=True)

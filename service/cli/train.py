@@ -1,51 +1,154 @@
-"""``mimamba train``: make a checkpoint, with its progress in the terminal."""
+"""Command ``train``: train a checkpoint, with its progress in the terminal."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+import typer
 
-from mimamba.models.checkpoints.checkpoint import SUFFIX, Checkpoint
-from mimamba.models.datasets.dataset import Dataset
-from mimamba.models.evaluation.report import load_report
-from mimamba.models.fitting import demo
-from mimamba.models.fitting.fit import FitProgress, FittingError, fit
-from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.training.recipes import Recipe, find_recipe
-from mimamba.models.training.trainer import TrainingProgress
-from mimamba.service.cli.dataset_options import DataFlags
-from mimamba.service.storage.models import ModelNameError, check_name, models_folder
+from mimamba.service.cli.data_options import (
+    Baseline,
+    Classes,
+    DatasetOptions,
+    Epochs,
+    Label,
+    Montage,
+    Outputs,
+    People,
+    Rest,
+    Root,
+    Seconds,
+    Seed,
+    Tasks,
+)
+from mimamba.service.cli.options import MODELS, DataDir, one_line_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mimamba.models.checkpoints.checkpoint import Checkpoint
+    from mimamba.models.datasets.dataset import Dataset
+    from mimamba.models.fitting.fit import FitProgress
+    from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
+    from mimamba.models.training.recipes import Recipe
+    from mimamba.models.training.trainer import TrainingProgress
 
 PHASES = {"selection": "Selecting the number of epochs", "final": "Training on everyone"}
 UNSTATED = "not stated; the data set's own terms hold"
-COLUMNS = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+
+app = typer.Typer()
+train = typer.Typer(
+    help="Train a checkpoint on your copy of a data set, or the demo on simulated EEG.",
+    no_args_is_help=True,
+)
+app.add_typer(train, name="train", rich_help_panel=MODELS)
 
 
-def train_demo(out: Path, seed: int) -> None:
-    """Train the demo checkpoint and write it and its card; print its scores."""
-    console = Console(stderr=True)
-    with Progress(*COLUMNS, console=console) as progress:
-        bar = progress.add_task("Simulating people", total=None)
+@train.command("demo")
+def train_demo(
+    out: Annotated[Path, typer.Option(help="File for the checkpoint.")] = Path("demo.safetensors"),
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+) -> None:
+    """Train the demo checkpoint on simulated EEG, as the shipped one was."""
+    with one_line_errors():
+        from rich.console import Console
 
-        def show(epoch: TrainingProgress) -> None:
-            text = (
-                f"epoch {epoch.epoch} of at most {epoch.epochs}, loss {epoch.loss:.3f}, "
-                f"validation balanced accuracy {epoch.validation.balanced_accuracy:.3f}"
-            )
-            progress.update(bar, description=text, completed=epoch.epoch, total=epoch.epochs)
+        from mimamba.models.fitting import demo
 
-        checkpoint = demo.train_demo(out, seed, show)
-    _print(out, checkpoint)
+        with _progress(Console(stderr=True)) as progress:
+            bar = progress.add_task("Simulating people", total=None)
+
+            def show(epoch: TrainingProgress) -> None:
+                text = (
+                    f"epoch {epoch.epoch} of at most {epoch.epochs}, loss {epoch.loss:.3f}, "
+                    f"validation balanced accuracy {epoch.validation.balanced_accuracy:.3f}"
+                )
+                progress.update(bar, description=text, completed=epoch.epoch, total=epoch.epochs)
+
+            checkpoint = demo.train_demo(out, seed, show)
+        _print_scores(out, checkpoint)
+
+
+@train.command("bids", short_help="On any BIDS-EEG data set.")  # the last one is listed first
+@train.command("seed", short_help="On SEED: folder Preprocessed_EEG.")
+@train.command("dreamer", short_help="On DREAMER: file DREAMER.mat.")
+@train.command("deap", short_help="On DEAP, preprocessed: files s01.dat to s32.dat, or .mat.")
+def train_on_dataset(
+    context: typer.Context,
+    root: Root,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the checkpoint, for --model NAME. [default: the name of --out]",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the checkpoint. [default: by its name, in the folder of your models]",
+            show_default=False,
+        ),
+    ] = None,
+    outputs: Outputs = None,
+    montage: Montage = "muse",
+    people: People = None,
+    baseline: Baseline = 0.0,
+    recipe: Annotated[
+        str, typer.Option(help="spectral (ours), or paper (the network as published).")
+    ] = "spectral",
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a training that was interrupted.")
+    ] = False,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="An evaluation.json of `mimamba evaluate` with the same options; its scores are "
+            "stored in the checkpoint. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the weights. [default: not stated; the data set's own terms hold]",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="Device; cuda is an NVIDIA GPU.")
+    ] = "cpu",
+    label: Label = None,
+    rest: Rest = None,
+    tasks: Tasks = None,
+    classes: Classes = None,
+    seconds: Seconds = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Train a checkpoint on your copy of this data set.
+
+    The number of epochs is chosen on people who are held out. Then the network is trained on all
+    people. The state is saved after each epoch; see --resume.
+    """
+    with one_line_errors():
+        bids = (label, rest, tasks, classes, seconds)
+        kind = str(context.info_name)
+        data = DatasetOptions(kind, root, outputs, montage, people, baseline, *bids)
+        options = TrainingOptions(
+            name, out, recipe, epochs, seed, resume, scores, licence, device, data_dir
+        )
+        _train(data, options)
 
 
 @dataclass(frozen=True)
-class TrainFlags:
-    """What a command says of the training; None is what was not said."""
+class TrainingOptions:
+    """A training as the command line describes it; None for an option that was not given."""
 
     name: str | None
     out: Path | None
@@ -58,8 +161,11 @@ class TrainFlags:
     device: str
     data_dir: Path | None
 
-    def place(self) -> tuple[str, Path]:
-        """The checkpoint's name and path; raises ModelNameError."""
+    def checkpoint_path(self) -> tuple[str, Path]:
+        """Return the checkpoint's name and path; raises ModelNameError."""
+        from mimamba.models.checkpoints.checkpoint import SUFFIX
+        from mimamba.service.storage.models import ModelNameError, check_name, models_folder
+
         if self.out is not None and self.out.suffix != SUFFIX:
             raise ModelNameError(f"a path that ends in {SUFFIX}", str(self.out), "correct --out")
         name = self.name or (self.out.stem if self.out else None)
@@ -69,16 +175,12 @@ class TrainFlags:
         path = self.out or models_folder(self.data_dir) / f"{name}{SUFFIX}"
         if path.exists():
             raise ModelNameError(
-                "a new checkpoint", f"one at {path}", "choose another name, or take that one away"
+                "a new checkpoint", f"one at {path}", "choose another name, or move that file away"
             )
         return name, path
 
-    def chosen_recipe(self) -> Recipe:
-        """Raises RecipeError."""
-        return choose_recipe(self.recipe, self.epochs, self.seed)
-
-    def options(self, name: str) -> list[str]:
-        """Those that a command which makes the checkpoint again has besides the data's."""
+    def flags(self, name: str) -> list[str]:
+        """Write the options that repeat this training, without those of the data set."""
         epochs = [f"--epochs {self.epochs}"] if self.epochs else []
         device = [f"--device {self.device}"] if self.device != "cpu" else []
         scores = ["--scores evaluation.json"] if self.scores else []
@@ -88,7 +190,9 @@ class TrainFlags:
 
 
 def choose_recipe(name: str, epochs: int | None, seed: int) -> Recipe:
-    """A recipe with another seed and number of epochs; raises RecipeError."""
+    """Return a recipe with this seed and, if given, number of epochs; raises RecipeError."""
+    from mimamba.models.training.recipes import find_recipe
+
     recipe = find_recipe(name)
     training = replace(recipe.training, seed=seed)
     if epochs is not None:
@@ -96,57 +200,62 @@ def choose_recipe(name: str, epochs: int | None, seed: int) -> Recipe:
     return replace(recipe, training=training)
 
 
-def train_on(data: DataFlags, asked: TrainFlags) -> None:
-    """Train a checkpoint on a data set, write it and its card, and print where they are.
+def _train(data: DatasetOptions, options: TrainingOptions) -> None:
+    """Train a checkpoint, write it and its card, and print their paths.
 
     Raises
     ------
     Mismatch
-        For each thing that a person can mend; all that can be told before hours of training is.
+        If an option cannot be used; as far as possible before the hours of training.
     """
-    name, path = asked.place()
-    recipe = asked.chosen_recipe()
-    if asked.device == "cuda" and not torch.cuda.is_available():
+    import torch
+    from rich.console import Console
+
+    from mimamba.models.evaluation.report import load_report
+    from mimamba.models.fitting.fit import FittingError
+    from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
+
+    name, path = options.checkpoint_path()
+    recipe = choose_recipe(options.recipe, options.epochs, options.seed)
+    if options.device == "cuda" and not torch.cuda.is_available():
         raise FittingError("a CUDA device", "none that torch can use", "leave out --device cuda")
-    report = load_report(asked.scores) if asked.scores else None
+    report = load_report(options.scores) if options.scores else None
     console = Console(stderr=True)
     dataset = data.open(console)
-    job = TrainingJob.of(dataset, recipe, data.baseline, asked.device)
-    about = CheckpointDescription(
-        name, asked.licence or UNSTATED, *_commands(data, asked, name), report
+    job = TrainingJob.of(dataset, recipe, data.baseline, options.device)
+    epochs = [f"--epochs {options.epochs}"] if options.epochs else []
+    training = data.command("train", *options.flags(name))
+    evaluation = data.command("evaluate", f"--recipe {options.recipe}", *epochs, "--out evaluation")
+    description = CheckpointDescription(
+        name, options.licence or UNSTATED, training, evaluation, report
     )
-    checkpoint = _fit(path, dataset, job, about, asked.resume, console)
-    _print(path, checkpoint)
+    checkpoint = _fit(path, dataset, job, description, options.resume, console)
+    _print_scores(path, checkpoint)
     card = path.with_suffix(".md")
     console.print(f"Its card: {card}", highlight=False, markup=False, soft_wrap=True)
-    if asked.out is None:
+    if options.out is None:
         console.print(f"Use it: mimamba serve --model {name}", highlight=False, markup=False)
-
-
-def _commands(data: DataFlags, asked: TrainFlags, name: str) -> tuple[str, str]:
-    """What makes the checkpoint again, and what evaluates it."""
-    epochs = [f"--epochs {asked.epochs}"] if asked.epochs else []
-    evaluation = (f"--recipe {asked.recipe}", *epochs, "--out evaluation")
-    return data.command("train", *asked.options(name)), data.command("evaluate", *evaluation)
 
 
 def _fit(
     path: Path,
     dataset: Dataset,
     job: TrainingJob,
-    about: CheckpointDescription,
+    description: CheckpointDescription,
     resume: bool,
     console: Console,
 ) -> Checkpoint:
+    from mimamba.models.fitting.fit import FittingError, fit
+
     try:
-        for folder in (path.parent.parent, path.parent):  # each one made is for its owner alone
+        for folder in (path.parent.parent, path.parent):  # only the owner may read new folders
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise FittingError(
-            f"the folder {path.parent}", error.strerror or str(error), "choose another place"
+            f"the folder {path.parent}", error.strerror or str(error), "choose another with --out"
         ) from error
     try:
-        with Progress(*COLUMNS, console=console) as progress:
+        with _progress(console) as progress:
             bar = progress.add_task("Cutting windows", total=None)
 
             def show(epoch: FitProgress) -> None:
@@ -159,17 +268,26 @@ def _fit(
                     text += f", validation balanced accuracy {epoch.balanced_accuracy:.3f}"
                 progress.update(bar, description=text, completed=epoch.epoch, total=epoch.epochs)
 
-            return fit(path, dataset, job, about, resume, show)
+            return fit(path, dataset, job, description, resume, show)
     except KeyboardInterrupt:
         if path.with_suffix(".training").exists():
-            console.print("Its epochs are kept: the same command with --resume goes on.")
+            console.print("The epochs so far are saved. Continue with the same command, --resume.")
         raise
 
 
-def _print(path: Path, checkpoint: Checkpoint) -> None:
-    Console().print(
-        f"{path}: SHA-256 {checkpoint.sha256}", highlight=False, markup=False, soft_wrap=True
-    )
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _print_scores(path: Path, checkpoint: Checkpoint) -> None:
+    from rich.console import Console
+
+    console = Console()
+    line = f"{path}: SHA-256 {checkpoint.sha256}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name, value in checkpoint.scores.items():
         if name.endswith("/balanced_accuracy"):
-            Console().print(f"  {name}: {value:.3f}", highlight=False, markup=False)
+            console.print(f"  {name}: {value:.3f}", highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""``mimamba watch``: a running service in the terminal, through its public WebSocket."""
+"""Command ``watch``: a running service in the terminal, by its public WebSocket."""
 
 from __future__ import annotations
 
@@ -7,38 +7,63 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
+import typer
 
-from mimamba.service.client.client import Client
-from mimamba.service.client.credentials import Credentials
-from mimamba.service.protocol.events import LinkMessage
-from mimamba.service.protocol.measures import BandsMessage, QualityMessage
-from mimamba.service.protocol.messages import (
-    PredictionMessage,
-    ServerMessage,
-    SessionState,
-    Subscribed,
-    Topic,
-    encode,
+from mimamba.service.cli.options import (
+    LIVE,
+    SERVICE_URL,
+    CaFile,
+    Json,
+    TokenFile,
+    credentials,
+    one_line_errors,
 )
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mimamba.service.client.client import Client
+    from mimamba.service.protocol.measures import BandsMessage, QualityMessage
+    from mimamba.service.protocol.messages import (
+        PredictionMessage,
+        ServerMessage,
+        Subscribed,
+        Topic,
+    )
 
 TOPICS: list[Topic] = ["prediction", "quality", "bands", "marker", "link"]
-WatchedMessage: TypeAlias = (
-    SessionState | Subscribed | PredictionMessage | QualityMessage | BandsMessage | LinkMessage
-)
 HEADINGS = ("session", "source", "prediction", "signal", "bands, µV²", "age", "gaps", "link")
 OLD = 2.0
-"""Seconds after which what is shown is called old."""
+"""Age from which a row is marked as old, s."""
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=LIVE)
+def watch(
+    url: Annotated[str, typer.Argument(help="Address of the service.")] = SERVICE_URL,
+    json: Json = False,
+    session: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of a session, repeat for several. [default: all sessions]"),
+    ] = None,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Show the predictions and the signal quality of a running service in the terminal."""
+    with one_line_errors():
+        from mimamba.service.client.client import Client
+
+        client = Client(url, credentials=credentials(token_file, cafile))
+        show = _print_json if json else _show_table
+        asyncio.run(show(client, session or []))
 
 
 @dataclass
 class TableRow:
-    """What the table shows of one session."""
+    """State of one session in the table."""
 
     subscribed: Subscribed | None = None
     prediction: PredictionMessage | None = None
@@ -46,29 +71,17 @@ class TableRow:
     bands: BandsMessage | None = None
     link: str = ""
     state: str = "opened"
-    heard: float = field(default_factory=time.monotonic)
+    updated: float = field(default_factory=time.monotonic)
     gaps: int = 0
     lost: int = 0
 
 
-def watch(url: str, json: bool, only: list[str], credentials: Credentials) -> None:
-    """Follow all sessions, or ``only`` some, until interrupted.
-
-    Raises
-    ------
-    ServiceUnreachable
-        If no service answers.
-    NotLetIn
-        If it wants a token, or another one.
-    """
-    client = Client(url, credentials=credentials)
-    asyncio.run(_print_json(client, only) if json else _show_table(client, only))
-
-
 async def _print_json(client: Client, only: list[str]) -> None:
+    from mimamba.service.protocol.messages import encode
+
     async with client:
         async for message in client:
-            await _follow(client, message, only)
+            await _subscribe(client, message, only)
             name = getattr(message, "session", None)
             if name is not None and (not only or name in only):
                 sys.stdout.write(encode(message, binary=False).decode() + "\n")
@@ -76,27 +89,36 @@ async def _print_json(client: Client, only: list[str]) -> None:
 
 
 async def _show_table(client: Client, only: list[str]) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
     rows: dict[str, TableRow] = {}
-    console = Console()
     async with client:
-        with Live(console=console, auto_refresh=False) as live:  # empty until somebody answers
+        with Live(console=Console(), auto_refresh=False) as live:  # empty until the first answer
             async for message in client:
-                await _follow(client, message, only)
-                _note(rows, message)
-                live.update(_table(rows), refresh=True)
+                await _subscribe(client, message, only)
+                _update(rows, message)
+                live.update(_make_table(rows), refresh=True)
 
 
-async def _follow(client: Client, message: ServerMessage, only: list[str]) -> None:
+async def _subscribe(client: Client, message: ServerMessage, only: list[str]) -> None:
     """Subscribe to each session as it opens."""
+    from mimamba.service.protocol.messages import SessionState
+
     if not isinstance(message, SessionState) or message.state != "opened":
         return
     if not only or message.session in only:
         await client.subscribe(message.session, TOPICS)
 
 
-def _note(rows: dict[str, TableRow], message: ServerMessage) -> None:
-    """Take a message into the table."""
-    if not isinstance(message, WatchedMessage):
+def _update(rows: dict[str, TableRow], message: ServerMessage) -> None:
+    """Put a message into its row."""
+    from mimamba.service.protocol.events import LinkMessage
+    from mimamba.service.protocol.measures import BandsMessage, QualityMessage
+    from mimamba.service.protocol.messages import PredictionMessage, SessionState, Subscribed
+
+    kinds = (SessionState, Subscribed, PredictionMessage, QualityMessage, BandsMessage, LinkMessage)
+    if not isinstance(message, kinds):
         return
     row = rows.setdefault(message.session, TableRow())
     if isinstance(message, SessionState):
@@ -106,11 +128,11 @@ def _note(rows: dict[str, TableRow], message: ServerMessage) -> None:
     elif isinstance(message, Subscribed):
         row.subscribed, row.quality, row.bands = message, None, None
     elif isinstance(message, PredictionMessage):
-        row.prediction, row.heard = message, time.monotonic()
+        row.prediction, row.updated = message, time.monotonic()
     elif isinstance(message, QualityMessage):
         row.quality = message
         if row.subscribed is None or row.subscribed.model is None:
-            row.heard = time.monotonic()
+            row.updated = time.monotonic()
     elif isinstance(message, BandsMessage):
         row.bands = message
     elif message.event == "gap":
@@ -119,17 +141,20 @@ def _note(rows: dict[str, TableRow], message: ServerMessage) -> None:
         row.link = f"{message.event.replace('_', ' ')}: {message.detail}"
 
 
-def _table(rows: dict[str, TableRow]) -> Table:
-    table = Table(caption="Ctrl+C leaves. mimamba is not a medical device.", expand=True)
+def _make_table(rows: dict[str, TableRow]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(caption="Ctrl+C stops. mimamba is not a medical device.", expand=True)
     for heading in HEADINGS:
         table.add_column(heading)
     for name, row in sorted(rows.items()):
         info = row.subscribed.info if row.subscribed else None
-        age = time.monotonic() - row.heard
+        age = time.monotonic() - row.updated
         table.add_row(
             name,
             escape(f"{info.name}{' (simulated)' if info.simulated else ''}") if info else "",
-            _judgement(row),
+            _describe_prediction(row),
             describe_quality(row.quality),
             describe_bands(row.bands),
             f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now",
@@ -139,8 +164,10 @@ def _table(rows: dict[str, TableRow]) -> Table:
     return table
 
 
-def _judgement(row: TableRow) -> str:
-    """The last prediction in words, or why there is none."""
+def _describe_prediction(row: TableRow) -> str:
+    """Describe the last prediction, or the reason that there is none; in rich's markup."""
+    from rich.markup import escape
+
     if row.subscribed is not None and row.subscribed.model is None:
         return "no model: signal only"
     if row.prediction is None:
@@ -156,7 +183,9 @@ def _judgement(row: TableRow) -> str:
 
 
 def describe_quality(message: QualityMessage | None) -> str:
-    """The worst channel and why, or that all are good; in rich's markup."""
+    """Describe the worst channel, or say that all are good; in rich's markup."""
+    from rich.markup import escape
+
     if message is None:
         return "waiting"
     name, worst = min(message.channels.items(), key=lambda item: item[1].score)
@@ -166,7 +195,7 @@ def describe_quality(message: QualityMessage | None) -> str:
 
 
 def describe_bands(message: BandsMessage | None) -> str:
-    """Each band's median over the channels that have a value."""
+    """Describe each band by its median over the channels that have a value, µV²."""
     if message is None:
         return "waiting"
     channels = [asdict(each) for each in message.channels.values()]

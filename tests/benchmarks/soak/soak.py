@@ -2,9 +2,9 @@
 
 Two recordings are played. One only plays, so that its logs fill; the other restarts every 15 s and
 is moved in. A simulated headset is recorded beside them. Logs grow until they are full: at this
-pace in an eighth of their length, the longest (an hour of predictions) after 450 s. Growth of memory
-is measured from then on; in a run of less than 600 s, from three quarters of it on. At the end a
-recording and a client are still active, as when a person stops a service.
+pace in an eighth of their length, the longest (an hour of predictions) after 450 s. Growth of
+memory is measured from then on; in a run of less than 600 s, from three quarters of it on. At the
+end a recording and a client are still active, as when a person stops a service.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import Baseline
 from mimamba.service.api.baselines import NoBaseline, aligned
 from mimamba.service.cli.main import app
-from mimamba.service.cli.score import score
+from mimamba.service.cli.score import score_recording
 from mimamba.service.engine.engine import Engine
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.people.subject import Subject
@@ -277,9 +277,9 @@ async def test_a_replay_at_full_speed_is_what_score_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     muse = write_muse(tmp_path / "muse.csv", 16, broken=True)
-    score(str(muse), "aligned", memory=True)
+    score_recording(str(muse), "aligned", memory=True)
     usual = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    score(str(muse), "aligned", memory=True, baseline=REST)
+    score_recording(str(muse), "aligned", memory=True, baseline=REST)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == usual
     assert sum(each["status"] == "ok" for each in usual) > 10
     with live(f"replay://{muse}?speed=max&hold=1", model="aligned") as service:
@@ -350,14 +350,14 @@ def test_from_the_terminal(tmp_path: Path, slowly: str) -> None:
 
     with live(slowly, model="aligned", data_dir=tmp_path) as service:
         service.opened("replay-1")
-        assert ask() == (0, "2 s of rest are being taken\n")
-        taking = "P01: 12.5 s of rest are being taken\n"
+        assert ask() == (0, "recording 2 s of rest\n")
+        taking = "P01: recording 12.5 s of rest\n"
         assert ask("--seconds", "12.5", "--person", "P01") == (0, taking)
         code, said = ask("--kept", "--person", "P01")
         assert (code, "found none; take one first" in said) == (2, True)
-        assert ask()[1] == "P01: 2 s of rest are being taken\n"
+        assert ask()[1] == "P01: recording 2 s of rest\n"
         hurry(service)
-        assert ask("--kept", "--person", "P01") == (0, "P01: 2 s of rest are used\n")
+        assert ask("--kept", "--person", "P01") == (0, "P01: using 2 s of rest\n")
         assert ask("--kept")[0] == 2
         assert ask("--seconds", "30", "--person", "P02")[1] == "P02: 30 s of rest are being taken\n"
         assert ask("--break-off", "--kept")[0] == 2

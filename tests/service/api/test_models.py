@@ -195,7 +195,7 @@ async def test_the_api_and_the_terminal_change_it() -> None:
             done = CliRunner().invoke(
                 app, ["control", "simulate-1", "--model", "none", "--url", service.url]
             )
-            assert (done.exit_code, done.output) == (0, "no model speaks: signal only\n")
+            assert (done.exit_code, done.output) == (0, "no model: signal only\n")
             assert (await client.find(Subscribed)).model is None
             assert put(service, {"model": "one"}) == 200
             assert put(service, {"model": None}) == 200

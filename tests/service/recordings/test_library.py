@@ -20,7 +20,7 @@ import pyxdf
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.replay.driver import LATE
-from mimamba.service.cli.show_recordings import recover_recordings, show_recordings
+from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.library import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.metadata import Card, load_card, save_card
 from mimamba.service.recordings.recovery import FileInUse, recover_recording
@@ -241,7 +241,7 @@ def test_the_terminal_lists_and_recovers(
     save_card(path, Card("one", "recording", person="P-07"))
     (tmp_path / "bad.xdf").write_bytes(b"XDF:")
     save_card(tmp_path / "bad.xdf", Card("bad", "recording"))
-    show_recordings(tmp_path, json=True)
+    list_recordings(tmp_path, json=True)
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {each["name"]: each["state"] for each in listed} == {
         "one": "unfinished",
@@ -258,7 +258,7 @@ def test_the_terminal_lists_and_recovers(
     assert capsys.readouterr().out == f"{tmp_path}: no recording was cut off\n"
     recover_recordings(path)
     assert "whole" in capsys.readouterr().out
-    show_recordings(tmp_path, json=False)
+    list_recordings(tmp_path, json=False)
     assert "P-07" in capsys.readouterr().out
     with pytest.raises(BadRecording, match="No such file"):
         recover_recordings(tmp_path / "missing.xdf")

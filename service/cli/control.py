@@ -1,0 +1,270 @@
+"""Commands ``mark``, ``control`` and ``baseline``, which change a session of a running service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mimamba.drivers.errors import UserError
+from mimamba.service.cli.options import (
+    LIVE,
+    SERVICE_URL,
+    CaFile,
+    SessionId,
+    TokenFile,
+    Url,
+    credentials,
+    one_line_errors,
+)
+
+if TYPE_CHECKING:
+    from urllib.error import HTTPError
+
+    from mimamba.service.client.credentials import Credentials
+
+TIMEOUT = 10.0
+"""Seconds that an answer may take."""
+
+app = typer.Typer()
+
+
+class ControlRefused(UserError):
+    """The service refused the request; the message is its own, in one line."""
+
+
+@app.command(rich_help_panel=LIVE)
+def mark(
+    session: SessionId,
+    label: Annotated[str, typer.Argument(help="Label of the marker.")],
+    timestamp: Annotated[
+        float | None,
+        typer.Option(help="Time on the LSL clock, s. [default: now]", show_default=False),
+    ] = None,
+    url: Url = SERVICE_URL,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Set a marker in a session."""
+    with one_line_errors():
+        body = {"label": label} | ({} if timestamp is None else {"timestamp": timestamp})
+        shown = credentials(token_file, cafile)
+        request_change(url, session, "markers", body, _describe_marker, shown)
+
+
+@app.command(rich_help_panel=LIVE)
+def control(
+    session: SessionId,
+    paused: Annotated[
+        bool | None, typer.Option("--pause/--resume", help="Pause or resume the playback.")
+    ] = None,
+    seek: Annotated[
+        float | None, typer.Option(help="Continue from this position, s.", show_default=False)
+    ] = None,
+    marker: Annotated[
+        str | None, typer.Option(help="Continue from the marker with this label.")
+    ] = None,
+    nth: Annotated[
+        int | None,
+        typer.Option(help="Number of the marker among those of its label. [default: 1]"),
+    ] = None,
+    speed: Annotated[
+        str | None, typer.Option(help="Speed, 0.1 to 64 times the recorded pace, or 'max'.")
+    ] = None,
+    loop: Annotated[
+        bool | None, typer.Option("--loop/--no-loop", help="Restart at the end, or stop there.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Change the model of any session: name of a checkpoint, or 'none'.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = SERVICE_URL,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Change a session's model, or the playback of its recording.
+
+    Without options, it prints the state of the playback.
+    """
+    with one_line_errors():
+        options: dict[str, object] = {
+            "paused": paused,
+            "position": seek,
+            "marker": marker,
+            "nth": nth,
+            "speed": speed,
+            "loop": loop,
+        }
+        changes = {name: value for name, value in options.items() if value is not None}
+        shown = credentials(token_file, cafile)
+        if model is not None:
+            body = {"model": model}
+            request_change(url, session, "model", body, _describe_model, shown, "PUT")
+        if changes or model is None:
+            request_change(url, session, "replay", changes or None, _describe_replay, shown)
+
+
+@app.command(rich_help_panel=LIVE)
+def baseline(
+    session: SessionId,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Length in good signal, 10 to 600 s. [default: as the model was trained]",
+            show_default=False,
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Pseudonym of the person for whom it is stored. [default: nobody]",
+            show_default=False,
+        ),
+    ] = None,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Use the stored baseline of this person instead.")
+    ] = False,
+    break_off: Annotated[
+        bool,
+        typer.Option("--break-off", help="Cancel, and use the previous baseline again."),
+    ] = False,
+    url: Url = SERVICE_URL,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Record a person's baseline in a session: a minute of rest, to compare the signal with."""
+    with one_line_errors():
+        if break_off and (kept or seconds is not None or person is not None):
+            raise typer.BadParameter(
+                "Expected --break-off alone, but found another option with it. Leave one out."
+            )
+        options = {"seconds": seconds, "person": person}
+        body = {name: value for name, value in options.items() if value is not None}
+        method = "DELETE" if break_off else "PUT" if kept else "POST"
+        shown = credentials(token_file, cafile)
+        request_change(url, session, "baseline", body, _describe_baseline, shown, method)
+
+
+def request_change(
+    url: str,
+    session: str,
+    resource: str,
+    body: Mapping[str, object] | None,
+    describe: Callable[[dict[str, Any]], str],
+    credentials: Credentials,
+    method: str | None = None,
+) -> None:
+    """Send a request about a session to a service, and print its answer in words.
+
+    Parameters
+    ----------
+    url
+        Address of the service, with or without a scheme.
+    session
+        Id of the session.
+    resource
+        Last part of the path ``/v1/sessions/{session}/{resource}``.
+    body
+        Sent as JSON; None for a request without a body.
+    describe
+        Puts the decoded answer into words.
+    credentials
+        Token to send, and certificates to trust.
+    method
+        Default: POST with a body, else GET.
+
+    Raises
+    ------
+    ServiceUnreachable
+        If no service answers.
+    Unauthorized
+        If the token is missing or not accepted.
+    ControlRefused
+        If the service refuses, if it is another program, or if ``url`` is not an address.
+    """
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.parse import quote
+    from urllib.request import (
+        HTTPRedirectHandler,
+        HTTPSHandler,
+        ProxyHandler,
+        Request,
+        build_opener,
+    )
+
+    from mimamba.service.client.client import ServiceUnreachable
+    from mimamba.service.client.credentials import ASKED, REFUSED, Unauthorized, mend_of
+
+    class NoRedirect(HTTPRedirectHandler):
+        """Follow no redirection, since it would take the token along."""
+
+        def redirect_request(self, *_: Any, **__: Any) -> None:
+            """Refuse."""
+
+    base = url if "://" in url else f"http://{url}"
+    address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/{resource}"
+    data = None if body is None else json.dumps(body).encode()
+    # A service is on this machine or near it, where a proxy of the environment cannot reach it.
+    secure = HTTPSHandler(context=credentials.context(address))
+    opener = build_opener(ProxyHandler({}), NoRedirect(), secure)
+    try:
+        headers = {"Content-Type": "application/json", **credentials.headers}
+        request = Request(address, data, headers, method=method)
+        with opener.open(request, timeout=TIMEOUT) as answer:
+            line = describe(json.load(answer))
+    except HTTPError as error:
+        with error:
+            if error.code == 401:
+                raise Unauthorized(REFUSED if credentials.token else ASKED) from error
+            raise ControlRefused(_reason(error)) from error
+    except (URLError, TimeoutError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        raise ServiceUnreachable(
+            f"Expected a service at {address}, but found: {reason}; {mend_of(reason)}."
+        ) from error
+    except (HTTPException, OSError, ValueError, LookupError, TypeError) as error:
+        raise ControlRefused(
+            f"Expected a service of mimamba at {address}, but found {error!r}. Correct the address."
+        ) from error
+    sys.stdout.write(f"{line}\n")
+
+
+def _reason(error: HTTPError) -> str:
+    """Take the service's own message from its problem details (RFC 9457)."""
+    try:
+        return str(json.load(error)["detail"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return (
+            f"Expected a service of mimamba, but found one that answers {error.code} "
+            f"{error.reason}. Correct the address."
+        )
+
+
+def _describe_replay(replay: dict[str, Any]) -> str:
+    state = "paused" if replay["paused"] else "playing"
+    speed = replay["speed"] if replay["speed"] == "max" else f"{replay['speed']:g}"
+    loop = ", in a loop" if replay["loop"] else ""
+    return f"{state} at {replay['position']:.1f} of {replay['length']:.1f} s, speed {speed}{loop}"
+
+
+def _describe_model(session: dict[str, Any]) -> str:
+    model = session["model"]
+    return f"model {model['name']}" if model else "no model: signal only"
+
+
+def _describe_baseline(baseline: dict[str, Any]) -> str:
+    person = f"{baseline['person']}: " if baseline["person"] else ""
+    if baseline["wanted"]:
+        return f"{person}recording {baseline['wanted']:g} s of rest"
+    return f"{person}using {baseline['seconds']:g} s of rest"
+
+
+def _describe_marker(marker: dict[str, Any]) -> str:
+    return f"{marker['label']} at {marker['timestamp']:.3f} s"

@@ -1,0 +1,142 @@
+"""Commands about this machine: ``sources``, ``doctor`` and ``bench``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mimamba.service.cli.options import LIVE, MACHINE, Config, DataDir, Json, one_line_errors
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mimamba.drivers.discovery.discover import Sources
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=MACHINE)
+def doctor(
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Skip the latency measurement, which takes 15 s.")
+    ] = False,
+) -> None:
+    """Check that everything mimamba needs is there and works; status 1 if a check fails."""
+    with one_line_errors():
+        from mimamba.service.doctor.doctor import run_checks
+        from mimamba.service.settings.load import find_stepping
+        from mimamba.service.settings.sources import find_config
+
+        if not run_checks(find_stepping(data_dir, find_config(config)), json, quick):
+            raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=MACHINE)
+def bench(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measurement, repeat for several: startup, latency, sessions or steps. "
+            "[default: all]",
+            show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Approximate duration of each measurement, s; a short one tries fewer sessions. "
+            "[default: 30; 60 for steps]",
+            show_default=False,
+            min=0.1,
+            max=3600,
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="File to write the figures to, as JSON.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure this machine: startup, latency, sessions, hops a second.
+
+    The exit status is 1 if an aim is missed.
+    """
+    with one_line_errors():
+        from mimamba.service.bench.bench import run_measurements
+        from mimamba.service.bench.registry import choose
+
+        if not run_measurements(choose(only or []), seconds, json):
+            raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=LIVE)
+def sources(
+    timeout: Annotated[
+        float, typer.Option(help="Duration of the search, s.", min=0.1, max=60)
+    ] = 5.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find sources: headsets nearby, LSL streams, supported boards, simulations."""
+    with one_line_errors():
+        import msgspec
+        from rich.console import Console
+        from rich.markup import escape
+
+        from mimamba.drivers.discovery.discover import scan
+
+        if json:
+            sys.stdout.write(msgspec.json.encode(scan(timeout)).decode() + "\n")
+            return
+        console = Console()
+        with Console(stderr=True).status("Looking for sources"):
+            found = scan(timeout)
+        for table in _source_tables(found):
+            console.print(table)
+        present = {True: "yes", False: "none", None: "unknown"}[found.bluetooth.present]
+        detail = escape(found.bluetooth.problem or found.bluetooth.detail)
+        console.print(f"[bold]Bluetooth adapter:[/] {present}: {detail}", highlight=False)
+        for line in found.missing:
+            console.print(f"[yellow]{escape(line)}[/]", highlight=False)
+        console.print("Stream one with: mimamba serve --source URL", highlight=False)
+
+
+def _source_tables(found: Sources) -> list[Table]:
+    from rich.markup import escape
+
+    simulations = _two_columns("Simulations", "URL", "scenario")
+    for each in found.simulations:
+        simulations.add_row(each.url, each.summary)
+    boards = _two_columns("Boards that BrainFlow supports", "URL (fill in ..)", "board")
+    for board in found.boards:
+        boards.add_row(board.url, board.title or board.name.replace("_", " "))
+    streams = _two_columns("LSL streams on the network", "URL", "stream")
+    for stream in found.streams:
+        facts = f"{stream.type}, {stream.n_channels} channels, {stream.sfreq:g} Hz"
+        url = stream.url or "no signal with a regular rate"
+        streams.add_row(escape(url), escape(f"{stream.name} on {stream.hostname} ({facts})"))
+    if not found.streams:
+        streams.add_row("none found", "")
+    headsets = _two_columns("Headsets nearby", "URL", "headset")
+    for headset in found.headsets:
+        strength = "" if headset.rssi is None else f", {headset.rssi} dBm"
+        note = f" ({headset.note})" if headset.note else ""
+        facts = f"{headset.title}: {headset.name}{strength}{note}"
+        headsets.add_row(escape(headset.url), escape(facts))
+    if not found.headsets:
+        headsets.add_row("none found", "")
+    return [simulations, boards, streams, headsets]
+
+
+def _two_columns(title: str, url: str, content: str) -> Table:
+    """Make a table of two columns, so that a URL is never broken over lines."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    table.add_column(url, no_wrap=True)
+    table.add_column(content)
+    return table

@@ -1,0 +1,198 @@
+"""Commands for stored data: ``recordings``, ``convert``, ``recover`` and ``people``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mimamba.service.cli.options import (
+    RECORDINGS,
+    DataDir,
+    Json,
+    one_line_errors,
+    recordings_folder,
+)
+
+if TYPE_CHECKING:
+    from mimamba.service.recordings.people_index import PeopleIndex
+
+app = typer.Typer()
+people = typer.Typer(help="List people with their baselines and recordings, or delete a person.")
+
+
+@app.command(rich_help_panel=RECORDINGS)
+def recordings(data_dir: DataDir = None, json: Json = False) -> None:
+    """List the recordings."""
+    with one_line_errors():
+        list_recordings(recordings_folder(data_dir), json)
+
+
+@app.command(rich_help_panel=RECORDINGS)
+def convert(
+    recording: Annotated[
+        str, typer.Argument(metavar="IN", help="Path of a recording, or a replay:// URL.")
+    ],
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT",
+            help="Path that ends in .edf, .bdf, .csv, .parquet or .xdf; or "
+            "'bids:FOLDER?subject=01&task=rest', optionally with session and run.",
+        ),
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Convert a recording to another format, with its gaps, markers and units (µV)."""
+    with one_line_errors():
+        from mimamba.drivers.convert import convert as convert_recording
+
+        convert_recording(recording, out, force)
+
+
+@app.command(rich_help_panel=RECORDINGS)
+def recover(
+    where: Annotated[
+        Path | None,
+        typer.Argument(
+            help="XDF file, or folder of XDF files. [default: your recordings]", show_default=False
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Repair recordings that a crash has cut off. The service also does this when it starts."""
+    with one_line_errors():
+        recover_recordings(where or recordings_folder(data_dir))
+
+
+@people.callback(invoke_without_command=True)
+def list_people(context: typer.Context, data_dir: DataDir = None, json: Json = False) -> None:
+    """List people with their baselines and recordings."""
+    context.obj = data_dir
+    if context.invoked_subcommand is not None:
+        return
+    with one_line_errors():
+        print_people(recordings_folder(data_dir), json)
+
+
+@people.command()
+def delete(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(help="Pseudonym of the person.")],
+    confirm: Annotated[
+        str | None,
+        typer.Option(help="The pseudonym again. [default: ask for it]", show_default=False),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder, as for `mimamba people`.", show_default=False),
+    ] = None,
+) -> None:
+    """Delete a person's file and all of their recordings permanently."""
+    with one_line_errors():
+        index = _people_index(recordings_folder(data_dir or context.obj))
+        if confirm is None:
+            index.get(person)  # reports an unknown name before the question
+            question = f"This deletes all recordings of {person}. Enter the pseudonym again"
+            confirm = typer.prompt(question)
+        deleted = index.delete(person, confirm)
+        for name in deleted.recordings:
+            sys.stdout.write(f"deleted: recording {name}\n")
+        sys.stdout.write(f"deleted: person {deleted.person}\n")
+
+
+app.add_typer(people, name="people", rich_help_panel=RECORDINGS)
+
+
+def list_recordings(folder: Path, json: bool) -> None:
+    """Print the recordings of a folder as a table, or one JSON object per line."""
+    import msgspec
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mimamba.service.recordings.library import Recordings
+
+    found = Recordings(folder).all()
+    if json:
+        for each in found:
+            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+        return
+    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
+    for heading in ("name", "state", "started", "source", "model", "person", "MB"):
+        table.add_column(heading)
+    for each in found:
+        facts = (each.started, each.source, each.model, each.person)
+        table.add_row(
+            each.name,
+            each.state,
+            *(escape(fact or "") for fact in facts),
+            f"{each.bytes / 1e6:.1f}",
+        )
+    Console().print(table)
+
+
+def recover_recordings(where: Path) -> None:
+    """Repair a file, or all incomplete recordings of a folder; print one line for each.
+
+    Raises
+    ------
+    BadRecording
+        If a recording cannot be repaired; the others of the folder are repaired first.
+    """
+    from mimamba.drivers.errors import BadRecording
+    from mimamba.service.recordings.library import Recordings
+    from mimamba.service.recordings.recovery import recover_recording
+
+    if not where.is_dir():
+        sys.stdout.write(f"{where}: {recover_recording(where)}\n")
+        return
+    failed: BadRecording | None = None
+    complete = ("finished", "recovered", "recording", "uploaded")
+    cut_off = [each for each in Recordings(where).all() if each.state not in complete]
+    if not cut_off:
+        sys.stdout.write(f"{where}: no recording was cut off\n")
+    for each in cut_off:
+        path = where / f"{each.name}.xdf"
+        try:
+            sys.stdout.write(f"{path}: {recover_recording(path)}\n")
+        except BadRecording as error:
+            sys.stdout.write(f"{path}: {error}\n")
+            failed = error
+    if failed:
+        raise failed
+
+
+def print_people(folder: Path, json: bool) -> None:
+    """Print the people of a data folder as a table, or one JSON object per line."""
+    import msgspec
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    found = _people_index(folder).all()
+    if json:
+        for each in found:
+            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+        return
+    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
+    for heading in ("person", "baselines", "recordings", "notes"):
+        table.add_column(heading)
+    for each in found:
+        baselines = "; ".join(
+            f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"
+            for stored in each.baselines
+        )
+        facts = (baselines, ", ".join(each.recordings), each.damaged or each.notes or "")
+        table.add_row(each.person, *(escape(fact) for fact in facts))
+    Console().print(table)
+
+
+def _people_index(folder: Path) -> PeopleIndex:
+    from mimamba.service.people.people import People, people_folder
+    from mimamba.service.recordings.library import Recordings
+    from mimamba.service.recordings.people_index import PeopleIndex
+
+    return PeopleIndex(People(people_folder(folder)), Recordings(folder))

@@ -1,0 +1,223 @@
+"""Commands ``serve``, which runs the service, and ``config``, which prints its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mimamba.service.cli.options import (
+    LIVE,
+    Config,
+    DataDir,
+    Device,
+    Memory,
+    Model,
+    Person,
+    Precision,
+    one_line_errors,
+)
+from mimamba.service.server.gc import lasting
+
+ACCESS = "Access"
+OUTPUTS = "Other programs"
+LOG = "Log"
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=LIVE)
+def serve(
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Source to stream, repeat for several: simulate://, brainflow://muse_2, "
+            "lsl://?type=EEG, or the path of a recording. [default: simulate://]",
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = None,
+    memory: Memory = True,
+    device: Device = None,
+    precision: Precision = None,
+    person: Person = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on. Any other than loopback needs tokens, and TLS or "
+            "--insecure-http. [default: 127.0.0.1]",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 for any free one. [default: 8765]", rich_help_panel=ACCESS
+        ),
+    ] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(help="Folder of recordings that may be played by the API. [default: none]"),
+    ] = None,
+    data_dir: DataDir = None,
+    upload_mib: Annotated[
+        int | None,
+        typer.Option(help="Largest recording that may be uploaded, MiB. [default: 1024]"),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host name that browsers may use besides localhost, repeat for several. "
+            "[default: none]",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the token to control on its first line and the token to view on its "
+            "second. [default: MIMAMBA_TOKEN and MIMAMBA_VIEW_TOKEN; made if needed]",
+            show_default=False,
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    ssl_certfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="TLS certificate (PEM). [default: no TLS]",
+            show_default=False,
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Private key of the certificate (PEM). [default: in the certificate's file]",
+            show_default=False,
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-http",
+            help="Allow other addresses than loopback without TLS.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = False,
+    lsl_out: Annotated[
+        bool,
+        typer.Option(
+            "--lsl-out",
+            help="Send predictions, quality, bands and markers as LSL streams, which everyone on "
+            "the network can read.",
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = False,
+    osc_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Send predictions, quality and bands as OSC messages to this HOST:PORT. "
+            "[default: none]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    udp_markers: Annotated[
+        int | None,
+        typer.Option(
+            help="Receive markers as UDP datagrams on this port of the loopback interface. "
+            "[default: none]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            help="text, or json for one object per line. [default: text]", rich_help_panel=LOG
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            help="debug, info, warning or error. [default: warning for text, info for json]",
+            rich_help_panel=LOG,
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Stream sources to the page in the browser, the WebSocket and the API.
+
+    Each option can also be set by an environment variable (MIMAMBA_PORT=9000) or in the settings
+    file (port = 9000). An option overrides a variable, and a variable overrides the file.
+    Several values of a variable are separated by spaces, or are a JSON list:
+    MIMAMBA_SOURCE="simulate:// lsl://?type=EEG".
+    """
+    with one_line_errors():
+        with lasting():
+            from mimamba.service.server.serve import serve as run_service
+            from mimamba.service.settings.load import make_settings
+            from mimamba.service.settings.sources import find_config
+
+        flags = {
+            "source": source or None,
+            "model": model,
+            "memory": None if memory else False,
+            "device": device,
+            "precision": precision,
+            "person": person,
+            "host": host,
+            "port": port,
+            "files": files,
+            "data_dir": data_dir,
+            "upload_mib": upload_mib,
+            "allowed_host": allowed_host or None,
+            "token_file": token_file,
+            "ssl_certfile": ssl_certfile,
+            "ssl_keyfile": ssl_keyfile,
+            "insecure_http": insecure_http or None,
+            "lsl_out": lsl_out or None,
+            "osc_out": osc_out,
+            "udp_markers": udp_markers,
+            "log_format": log_format,
+            "log_level": log_level,
+        }
+        given = {name: value for name, value in flags.items() if value is not None}
+        run_service(make_settings(given, find_config(config)))
+
+
+@app.command(
+    rich_help_panel=LIVE,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def config(context: typer.Context) -> None:
+    """Print the settings that `mimamba serve` would use, and the origin of each.
+
+    Accepts all options of `mimamba serve`.
+    """
+    with one_line_errors():
+        from mimamba.service.settings.load import make_settings
+        from mimamba.service.settings.sources import find_config, origins, show_config
+
+        flags = _serve_options(context)
+        file = find_config(flags.pop("config", None))
+        show_config(make_settings(flags, file), origins(flags, file))
+
+
+def _serve_options(context: typer.Context) -> dict[str, Any]:
+    """Options of ``mimamba serve`` that are on this command line."""
+    assert context.parent is not None
+    group = context.parent.command
+    assert isinstance(group, TyperGroup)
+    with group.commands["serve"].make_context("serve", list(context.args)) as serve_context:
+        parameters = serve_context.params.items()
+        return {name: value for name, value in parameters if _is_given(serve_context, name)}
+
+
+def _is_given(context: Any, name: str) -> bool:
+    """Tell options of the command line from those of the environment and from defaults."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
