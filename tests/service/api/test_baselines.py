@@ -359,9 +359,9 @@ def test_from_the_terminal(tmp_path: Path, slowly: str) -> None:
         hurry(service)
         assert ask("--kept", "--person", "P01") == (0, "P01: using 2 s of rest\n")
         assert ask("--kept")[0] == 2
-        assert ask("--seconds", "30", "--person", "P02")[1] == "P02: 30 s of rest are being taken\n"
+        assert ask("--seconds", "30", "--person", "P02")[1] == "P02: recording 30 s of rest\n"
         assert ask("--break-off", "--kept")[0] == 2
-        assert ask("--break-off") == (0, "P01: 2 s of rest are used\n")
+        assert ask("--break-off") == (0, "P01: using 2 s of rest\n")
 
 
 @pytest.mark.usefixtures("packaged")
