@@ -107,7 +107,7 @@ def control(
             body = {"model": model}
             request_change(url, session, "model", body, _describe_model, shown, "PUT")
         if changes or model is None:
-            request_change(url, session, "replay", changes or None, _describe_replay, shown)
+            request_change(url, session, "replay", changes or None, describe_replay, shown)
 
 
 @app.command(rich_help_panel=LIVE)
@@ -238,16 +238,19 @@ def request_change(
 
 def _reason(error: HTTPError) -> str:
     """Take the service's own message from its problem details (RFC 9457)."""
+    from http.client import HTTPException
+
     try:
         return str(json.load(error)["detail"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (HTTPException, OSError, ValueError, LookupError, TypeError):
         return (
             f"Expected a service of mimamba, but found one that answers {error.code} "
             f"{error.reason}. Correct the address."
         )
 
 
-def _describe_replay(replay: dict[str, Any]) -> str:
+def describe_replay(replay: dict[str, Any]) -> str:
+    """Describe the state of a playback."""
     state = "paused" if replay["paused"] else "playing"
     speed = replay["speed"] if replay["speed"] == "max" else f"{replay['speed']:g}"
     loop = ", in a loop" if replay["loop"] else ""

@@ -27,7 +27,7 @@ from mimamba.service.cli import (
 NOT_MEDICAL = "mimamba is not a medical device."
 
 app = typer.Typer(
-    help=f"Stream consumer EEG, and predict emotion from it in real time. {NOT_MEDICAL}",
+    help=f"Stream consumer EEG, and predict emotion from it in real time.\n\n{NOT_MEDICAL}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

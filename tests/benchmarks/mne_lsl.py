@@ -80,9 +80,7 @@ def load_mne_lsl() -> Any:
     try:
         import mne_lsl.stream
     except (ImportError, OSError) as error:  # OSError: its liblsl does not load
-        raise NotRun(
-            "MNE-LSL", f"that it does not load ({error})", "run: pip install mne-lsl"
-        ) from None
+        raise NotRun("MNE-LSL", str(error), "install it: pip install mne-lsl") from None
     return mne_lsl
 
 

@@ -15,7 +15,7 @@ from tests.benchmarks import mne_lsl
 
 def test_without_mne_lsl_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mne_lsl", None)
-    with pytest.raises(NotRun, match=r"found .*mne_lsl.*\. Run: pip install mne-lsl"):
+    with pytest.raises(NotRun, match=r"found .*mne_lsl.*\. Install it: pip install mne-lsl"):
         mne_lsl.measure(1.0)
 
 

@@ -21,7 +21,7 @@ from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.service.api.replay import control_replay, read_replay
-from mimamba.service.cli.control import ControlRefused, request_change
+from mimamba.service.cli.control import ControlRefused, describe_replay, request_change
 from mimamba.service.cli.main import app
 from mimamba.service.client.credentials import NOTHING
 from mimamba.service.protocol.events import LinkMessage
@@ -311,7 +311,7 @@ def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
 
 def assert_one_line(url: str) -> None:
     with pytest.raises(ControlRefused, match=r"Expected .+, but found .+"):
-        request_change(url, "replay-1", "replay", None, lambda answer: answer["paused"], NOTHING)
+        request_change(url, "replay-1", "replay", None, describe_replay, NOTHING)
     done = CliRunner().invoke(app, ["control", "replay-1", "--url", url])
     assert done.exit_code == 2
     assert done.output.startswith("mimamba: Expected ")
