@@ -210,7 +210,7 @@ def _run(
             n_folds=options.folds,
             seed=options.seed,
             permute=options.permute,
-            on_step=show,
+            on_progress=show,
         )
 
 
