@@ -208,7 +208,8 @@ def roofline(network: MSiMamba, x: Windows, spent: Mapping[str, list[float]]) ->
     """
     seen = zscore(torch.from_numpy(x[:SLICE]).double())
     periods, weights = dominant_periods(seen, REFERENCE.n_scales, REFERENCE.ranking)
-    counts = weights >= MIN_WEIGHT * torch.finfo(torch.float32).eps  # the others need not be computed
+    # Maps below this weight need not be computed.
+    counts = weights >= MIN_WEIGHT * torch.finfo(torch.float32).eps
     work = statistics.mean(
         multiply_adds(REFERENCE, each[counted].tolist())
         for each, counted in zip(periods, counts, strict=True)

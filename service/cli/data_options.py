@@ -137,7 +137,9 @@ class DatasetOptions:
 
         if not 0 <= self.baseline <= MAX_BASELINE:
             raise DatasetError(
-                f"a baseline of 0 to {MAX_BASELINE:g} s", f"{self.baseline:g} s", "correct --baseline"
+                f"a baseline of 0 to {MAX_BASELINE:g} s",
+                f"{self.baseline:g} s",
+                "correct --baseline",
             )
         with console.status("Reading the data set"):
             dataset = open_dataset(
