@@ -1,4 +1,4 @@
-"""What is kept is what was read; a copy that is old or damaged is made anew."""
+"""Cached data sets equal those read from files; outdated or damaged entries are made again."""
 
 from __future__ import annotations
 

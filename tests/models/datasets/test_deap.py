@@ -1,4 +1,4 @@
-"""DEAP: both of its forms give the same trials, and what is wrong is told with its file."""
+"""DEAP: both file formats give the same trials, and errors name the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call opens each kind; what is asked for is there, or is told in one line."""
+"""One call opens each kind of data set; anything missing is one clear error."""
 
 from __future__ import annotations
 

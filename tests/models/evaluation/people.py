@@ -1,4 +1,4 @@
-"""Small sets of people and trials, with labels that their signals tell of, or do not."""
+"""Small sets of people and trials, with labels that do or do not depend on the signals."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_permuted_labels_come_out_at_chance_under_every_protocol() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_nothing_of_a_test_fold_reaches_a_contender_but_its_signal(protocol: str) -> None:
+def test_nothing_of_a_test_fold_reaches_a_candidate_but_its_signal(protocol: str) -> None:
     plan = make_splits(next(p for p in PROTOCOLS if p == protocol), people(5, 6, 4, telling))
     spy = Spy()
     evaluate_protocol(next(p for p in PROTOCOLS if p == protocol), plan, TASK, [spy])
@@ -182,7 +182,7 @@ def test_mean_and_spread_are_of_the_folds() -> None:
     assert result.spread.balanced_accuracy == pytest.approx(np.std(accuracies, ddof=1))
 
 
-def test_two_contenders_of_one_name_are_refused() -> None:
+def test_two_candidates_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="spy, spy"):
         evaluate_sequences("twice", people(5, 6, 3, silent), TASK, [Spy(), Spy()])
 

@@ -1,4 +1,4 @@
-"""Folds: nothing in two parts, whole units, every label learnt; and refusals."""
+"""Folds: no overlap, whole groups, every label in the training; and refusals."""
 
 from __future__ import annotations
 

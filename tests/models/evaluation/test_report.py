@@ -82,7 +82,7 @@ def test_all_three_are_saved_and_the_picture_holds_the_warning(
 
 
 def reddish(pixels: np.ndarray) -> int:
-    """How many pixels are of the warning's ink."""
+    """Count the pixels in the warning's colour."""
     r, g, b = (pixels[..., i] for i in range(3))
     return int(((r > 0.4) & (g < 0.25) & (b < 0.25)).sum())
 

@@ -1,4 +1,4 @@
-"""Smoothing: by hand, anew at restarts, causal, and chosen where it helps."""
+"""Smoothing: by hand, reset at restarts, causal, and chosen only if it helps."""
 
 from __future__ import annotations
 

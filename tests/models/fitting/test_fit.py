@@ -1,4 +1,4 @@
-"""Fitting: nobody is on both sides, the same order gives the same bytes, interrupted or not."""
+"""Fitting: no person in two parts, and the same job gives the same bytes, even if resumed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FULL = replace(
 
 
 class Interrupted(Exception):
-    """What a person does at the keyboard."""
+    """Interruption of a training, as by Ctrl-C."""
 
 
 def interrupt(phase: str, epoch: int) -> OnFitProgress:
@@ -119,9 +119,9 @@ def test_the_header_and_the_card_say_all(whole: Checkpoint, waves: Dataset, tmp_
 def test_the_same_seed_gives_the_same_bytes(
     whole: Checkpoint, waves: Dataset, tmp_path: Path
 ) -> None:
-    order = TrainingJob.of(waves, FULL, 0.0)
+    job = TrainingJob.of(waves, FULL, 0.0)
     torch.manual_seed(5)  # what went before does not matter
-    again = fit(tmp_path / "again.safetensors", waves, order, ABOUT)
+    again = fit(tmp_path / "again.safetensors", waves, job, ABOUT)
     assert again.sha256 == whole.sha256
     seeded = replace(FULL, training=replace(FULL.training, seed=1))
     other = fit(tmp_path / "other.safetensors", waves, TrainingJob.of(waves, seeded, 0.0), ABOUT)
@@ -132,12 +132,12 @@ def test_the_same_seed_gives_the_same_bytes(
 def test_an_interrupted_training_goes_on_to_the_same_bytes(
     whole: Checkpoint, waves: Dataset, tmp_path: Path, phase: str, epoch: int
 ) -> None:
-    path, order = tmp_path / "mine.safetensors", TrainingJob.of(waves, FULL, 0.0)
+    path, job = tmp_path / "mine.safetensors", TrainingJob.of(waves, FULL, 0.0)
     with pytest.raises(Interrupted):
-        fit(path, waves, order, ABOUT, on_epoch=interrupt(phase, epoch))
+        fit(path, waves, job, ABOUT, on_epoch=interrupt(phase, epoch))
     assert [found.name for found in tmp_path.iterdir()] == ["mine.training"]
     told: list[FitProgress] = []
-    made = fit(path, waves, order, ABOUT, resume=True, on_epoch=told.append)
+    made = fit(path, waves, job, ABOUT, resume=True, on_epoch=told.append)
     assert (told[0].phase, told[0].epoch) != (phase, epoch)
     assert (phase, epoch) not in [(each.phase, each.epoch) for each in told]
     assert made.sha256 == whole.sha256
@@ -146,7 +146,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(
 
 @pytest.fixture
 def begun(waves: Dataset, tmp_path: Path) -> Path:
-    """Where a checkpoint would be, beside its unfinished training."""
+    """Path of a checkpoint with an unfinished training beside it."""
     path = tmp_path / "mine.safetensors"
     with pytest.raises(Interrupted):
         fit(
@@ -183,13 +183,13 @@ def _same(recipe: Recipe) -> Recipe:
         (_same, 0, 2.0, "setting.baseline 2.0, not 0.0"),
     ],
 )
-def test_another_order_does_not_go_on(
+def test_another_job_does_not_go_on(
     begun: Path, change: Callable[[Recipe], Recipe], data: int, baseline: float, word: str
 ) -> None:
     other = labelled(n_trials=2, seed=data)
-    order = TrainingJob.of(other, change(TINY), baseline)
+    job = TrainingJob.of(other, change(TINY), baseline)
     with pytest.raises(ResumeError, match=word):
-        fit(begun, other, order, ABOUT, resume=True)
+        fit(begun, other, job, ABOUT, resume=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"\x00" * 4096])

@@ -1,4 +1,4 @@
-"""What candidates are asked by, and the one that says the training's shares."""
+"""Sequences without labels, and the majority label."""
 
 from __future__ import annotations
 
