@@ -1,0 +1,148 @@
+"""Each example runs as it stands, against a real service."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from mimamba.drivers.convert import export
+from tests.browser import open_browser
+from tests.drivers.formats.edf.edffile import File, Signal
+from tests.drivers.formats.made import recording
+from tests.service.live import PATIENCE, Live, live
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+MUSE = ("TP9", "AF7", "AF8", "TP10")
+RATE = 256
+LONGEST = 3 * PATIENCE
+"""Seconds that a program may take: it may import PyTorch on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with live("simulate://", data_dir=tmp_path_factory.mktemp("data")) as service:
+        service.opened("simulate-1")
+        yield service
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    surroundings = {
+        "MPLBACKEND": "agg",
+        "MIMAMBA_DATA_DIR": str(cwd / "data"),
+        "XDG_CACHE_HOME": str(cwd / "cache"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env=os.environ | surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_predictions_are_followed_and_plotted(service: Live, tmp_path: Path) -> None:
+    picture = tmp_path / "plot.png"
+    program = (sys.executable, EXAMPLES / "subscribe_and_plot.py", "--url", service.url)
+    said = run(*program, "--save", picture, "--seconds", "1", cwd=tmp_path)
+    assert len(said.splitlines()) >= 2
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_marker_is_set(service: Live, tmp_path: Path) -> None:
+    program = (sys.executable, EXAMPLES / "send_marker.py", "simulate-1", "stimulus/left")
+    assert "stimulus/left" in run(*program, "--url", service.url, cwd=tmp_path)
+
+
+def test_the_notebook_decodes_a_file(tmp_path: Path) -> None:
+    export(recording(labels=((20, "go"),)), str(tmp_path / "recording.xdf"))
+    notebook = json.loads((EXAMPLES / "decode_file.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
+    said = run(sys.executable, "-c", "\n".join(cells), cwd=tmp_path)
+    assert "predictions" in said
+
+
+def test_a_model_is_trained_on_bids(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for person in range(1, 4):
+        for number, (task, f) in enumerate((("calm", 4), ("tense", 12)) * 2, 1):
+            folder = tmp_path / "dataset" / f"sub-{person:02d}" / "eeg"
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"sub-{person:02d}_task-{task}_run-{number}_eeg.edf"
+            File([sine(name, f, rng) for name in MUSE]).write(path)
+    options = ("--outputs", "mood", "--epochs", "1")
+    script = EXAMPLES / "train_on_bids.sh"
+    said = run("bash", script, tmp_path / "dataset", "mine", *options, cwd=tmp_path)
+    assert "mimamba serve --model mine" in said
+    assert (tmp_path / "evaluation" / "evaluation.txt").is_file()
+
+
+def sine(name: str, f: float, rng: np.random.Generator) -> Signal:
+    times = np.arange(8 * RATE) / RATE
+    values = 40 * np.sin(2 * np.pi * f * times) + 10 * rng.standard_normal(len(times))
+    return Signal(name, values.round().astype(int).tolist(), RATE)
+
+
+def test_predictions_become_sound(tmp_path: Path) -> None:
+    port, file = free_port(socket.SOCK_DGRAM), tmp_path / "tone.wav"
+    program = (
+        sys.executable,
+        EXAMPLES / "osc_to_sound.py",
+        "--port",
+        str(port),
+        "--wav",
+        str(file),
+    )
+    with (
+        subprocess.Popen([*map(str, program), "--seconds", "6"], stdout=subprocess.PIPE) as sound,
+        live("simulate://", osc_out=f"127.0.0.1:{port}", data_dir=tmp_path / "data"),
+    ):
+        said, _ = sound.communicate(timeout=LONGEST)
+    assert sound.returncode == 0
+    assert b"/mimamba/simulate-1/prediction/valence/high" in said
+    with wave.open(str(file)) as tone:
+        samples = np.frombuffer(tone.readframes(tone.getnframes()), "<i2")
+    assert np.abs(samples).max() > 5000
+
+
+def test_a_page_of_ones_own_shows_predictions(service: Live, tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    program = (sys.executable, EXAMPLES / "own_page" / "server.py", "--url", service.url)
+    server = subprocess.Popen([*map(str, program), "--port", str(port)], cwd=tmp_path)
+    try:
+        service.until(lambda: answers(port))
+        with open_browser() as browser:
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.locator("#outputs meter").first).to_be_visible(timeout=1e3 * PATIENCE)
+            expect(page.locator("#outputs")).to_contain_text("valence")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
