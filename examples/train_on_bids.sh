@@ -17,7 +17,8 @@ dataset=$1 name=$2
 shift 2
 
 # How good is it on people whom it has not seen? The table is in evaluation/evaluation.txt.
-mimamba evaluate bids --root "$dataset" --no-rivals --no-ablations --out evaluation "$@"
+mimamba evaluate bids --root "$dataset" --protocol subject --no-rivals --no-ablations \
+    --out evaluation "$@"
 
 # Train on everybody. The card of the model says how it was evaluated.
 mimamba train bids --root "$dataset" --name "$name" --scores evaluation/evaluation.json "$@"

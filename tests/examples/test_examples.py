@@ -49,7 +49,7 @@ def run(*command: str | Path, cwd: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=LONGEST,
+        timeout=3 * LONGEST,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -84,6 +84,7 @@ def test_the_notebook_decodes_a_file(tmp_path: Path) -> None:
     assert "predictions" in said
 
 
+@pytest.mark.timeout(4 * LONGEST)
 def test_a_model_is_trained_on_bids(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for person in range(1, 4):
