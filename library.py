@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mimamba.models.decoding.decoder import StreamingDecoder
     from mimamba.models.prediction import Prediction
     from mimamba.service.client.client import Client
+    from mimamba.service.protocol.messages import PredictionMessage
 
 __all__ = [
     "Checkpoint",
@@ -27,6 +28,7 @@ __all__ = [
     "DriverError",
     "Marker",
     "Prediction",
+    "PredictionMessage",
     "Recording",
     "StreamInfo",
     "StreamingDecoder",
@@ -44,6 +46,7 @@ _MODULES = {
     "DriverError": "drivers.errors",
     "Marker": "drivers.driver",
     "Prediction": "models.prediction",
+    "PredictionMessage": "service.protocol.messages",
     "Recording": "drivers.formats.recording",
     "StreamInfo": "drivers.driver",
     "StreamingDecoder": "models.decoding.decoder",

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from mimamba import Client
-from mimamba.service.protocol.messages import PredictionMessage
+from mimamba import Client, PredictionMessage
 
 
 async def follow(options: argparse.Namespace) -> None:

@@ -19,8 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, StreamingResponse
 
-from mimamba import Client
-from mimamba.service.protocol.messages import PredictionMessage
+from mimamba import Client, PredictionMessage
 
 PAGE = Path(__file__).parent / "index.html"
 
