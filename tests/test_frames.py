@@ -14,33 +14,33 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.models.signal.band_power import ChannelBands
-from mimamba.models.signal.channel_quality import ChannelQuality
-from mimamba.models.signal.montage import Electrode
-from mimamba.service.protocol.events import LinkMessage, MarkerMessage
-from mimamba.service.protocol.measures import BandsMessage, QualityMessage
+from mimamba.models.signal.electrode import Electrode
+from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.messages import (
     PROTOCOL,
+    BandsMessage,
     Clock,
     Error,
     Heartbeat,
     Hello,
-    Model,
+    LinkMessage,
+    MarkerMessage,
     Ok,
     Pong,
     PredictionMessage,
+    QualityMessage,
     ServerMessage,
     SessionState,
     SignalMessage,
     Skipped,
     Subscribe,
     Subscribed,
-    Timing,
     Unsubscribe,
     decode_client,
     decode_server,
     encode,
 )
+from mimamba.service.topics import Model, Timing
 
 FRAMES = Path(__file__).resolve().parents[1] / "dashboard" / "tests" / "frames.json"
 CLOCK = Clock(812.5, 1_790_000_000.25)

@@ -27,7 +27,8 @@ from mimamba.models.datasets.bids_tables import (
     labels_of_scans,
 )
 from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial, make_info
-from mimamba.models.signal.montage import Electrode, MontageError, match_montage
+from mimamba.models.signal.electrode import Electrode
+from mimamba.models.signal.montage import MontageError, match_montage
 
 EXTENSIONS = [".edf", ".bdf", ".vhdr", ".fif", ".set"]
 """File name extensions of recordings; for formats with several files, of the first one."""

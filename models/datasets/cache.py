@@ -27,7 +27,7 @@ from platformdirs import user_cache_path
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.datasets.dataset import Dataset, Trial
-from mimamba.models.signal.montage import Electrode
+from mimamba.models.signal.electrode import Electrode
 
 FORMAT = 1
 """Version of the cache; increase it when its content or the reading of data sets changes."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
-from mimamba.models.signal.montage import Electrode
+from mimamba.models.signal.electrode import Electrode
 
 
 class DatasetError(Mismatch):

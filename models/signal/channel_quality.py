@@ -12,25 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.hop_quality import QualityLimits, detect_faults
+from mimamba.models.signal.measures import REASONS, ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import QUARTERS, Window, quarter_length
 
-QualityReason: TypeAlias = Literal["railed", "flat", "no contact", "mains hum", "muscle", "drift"]
-REASONS: tuple[QualityReason, ...] = (
-    "railed",
-    "flat",
-    "no contact",
-    "mains hum",
-    "muscle",
-    "drift",
-)
-"""In order of precedence: of several with the same score, the first is reported."""
 REASON_BELOW = 0.7
 """Score below which a reason is reported."""
 MAINS = (50.0, 60.0)
@@ -43,38 +33,11 @@ CLIPPED_UV = 500.0
 """Peak to peak, µV, beyond which such a share counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelQuality:
-    """A score from 0 (useless) to 1 (good), and the main reason if it is below 0.7."""
-
-    score: float
-    reason: QualityReason | None
-
-
 @cache
 def _channel_quality(percent: int, reason: int) -> ChannelQuality:
     """Share one object for equal values: five minutes of 64 channels hold 77,000 of them."""
     score = percent / 100
     return ChannelQuality(score, REASONS[reason] if score < REASON_BELOW else None)
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Quality of every channel over the 2 s up to a sample.
-
-    Parameters
-    ----------
-    index
-        Index of the newest sample in the window, counted like ``Chunk.first``.
-    timestamp
-        Time of that sample, seconds.
-    channels
-        Quality by channel name, in the source's order.
-    """
-
-    index: int
-    timestamp: float
-    channels: dict[str, ChannelQuality]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mimamba.drivers.channels import LAYOUTS
 from mimamba.drivers.errors import Mismatch
+from mimamba.models.signal.electrode import Electrode
 
 MAX_DISTANCE_MM = 55.0
 """Millimetres up to which a channel may replace an electrode.
@@ -36,28 +36,6 @@ _DECORATED = re.compile(
 
 class MontageError(Mismatch, ValueError):
     """Raised if a source's channels cannot replace the model's electrodes."""
-
-
-@dataclass(frozen=True)
-class Electrode:
-    """An electrode of the model's montage and the channel used for it.
-
-    Parameters
-    ----------
-    electrode
-        Name in the montage.
-    channel
-        Name of the source's channel.
-    row
-        Index of that channel in the source, from 0.
-    distance_mm
-        Distance of the two standard 10-05 positions; 0 if both names mean the same place.
-    """
-
-    electrode: str
-    channel: str
-    row: int
-    distance_mm: float
 
 
 def parse_montage(text: str) -> tuple[str, ...]:

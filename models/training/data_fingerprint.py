@@ -9,7 +9,7 @@ import numpy as np
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.datasets.dataset import Dataset, Trial
-from mimamba.models.signal.montage import Electrode
+from mimamba.models.signal.electrode import Electrode
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,11 @@ from mimamba.drivers.lsl.discovery import liblsl
 from mimamba.drivers.lsl.markers import OWN
 from mimamba.drivers.lsl.markers import TYPE as MARKERS
 from mimamba.drivers.lsl.outlet import append_values
-from mimamba.models.signal.band_power import BANDS, BandPower
-from mimamba.models.signal.channel_quality import Quality
-from mimamba.service.protocol.messages import TOPICS, Topic
+from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
 from mimamba.service.sessions.epoch_logs import EpochLogs, Event, PublishedPrediction
 from mimamba.service.sessions.session import Session
+from mimamba.service.topics import TOPICS, Topic
 
 WAKE = 0.02
 """Pause between two looks at the logs, s: what is new is sent at most this late, well before the

@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 from mimamba.drivers.errors import UserError
 from mimamba.models.prediction import Prediction
-from mimamba.models.signal.band_power import BandPower
-from mimamba.models.signal.channel_quality import Quality
-from mimamba.service.protocol.messages import Topic
+from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.sessions.epoch_logs import EpochLogs, Event, PublishedPrediction
 from mimamba.service.sessions.session import Session
+from mimamba.service.topics import Topic
 
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 Message: TypeAlias = tuple[str, float | str]

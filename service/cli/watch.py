@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mimamba.service.client.client import Client
-    from mimamba.service.protocol.measures import BandsMessage, QualityMessage
     from mimamba.service.protocol.messages import (
+        BandsMessage,
         PredictionMessage,
+        QualityMessage,
         ServerMessage,
         Subscribed,
-        Topic,
     )
+    from mimamba.service.topics import Topic
 
 TOPICS: list[Topic] = ["prediction", "quality", "bands", "marker", "link"]
 HEADINGS = ("session", "source", "prediction", "signal", "bands, µV²", "age", "gaps", "link")
@@ -113,9 +114,14 @@ async def _subscribe(client: Client, message: ServerMessage, only: list[str]) ->
 
 def _update(rows: dict[str, TableRow], message: ServerMessage) -> None:
     """Put a message into its row."""
-    from mimamba.service.protocol.events import LinkMessage
-    from mimamba.service.protocol.measures import BandsMessage, QualityMessage
-    from mimamba.service.protocol.messages import PredictionMessage, SessionState, Subscribed
+    from mimamba.service.protocol.messages import (
+        BandsMessage,
+        LinkMessage,
+        PredictionMessage,
+        QualityMessage,
+        SessionState,
+        Subscribed,
+    )
 
     kinds = (SessionState, Subscribed, PredictionMessage, QualityMessage, BandsMessage, LinkMessage)
     if not isinstance(message, kinds):

@@ -32,11 +32,11 @@ from mimamba.service.protocol.messages import (
     Skipped,
     Subscribe,
     Subscribed,
-    Topic,
     TopicMessage,
     decode_server,
     encode,
 )
+from mimamba.service.topics import Topic
 
 SILENCE = 5.0
 """Seconds without any message, five heartbeats, after which the connection counts as dead."""

@@ -14,18 +14,14 @@ import msgspec
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.prediction import Outputs, Status
-from mimamba.models.signal.montage import Electrode
+from mimamba.models.signal.electrode import Electrode
+from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.auth import Auth, Scope
-from mimamba.service.protocol.events import LinkMessage, MarkerMessage
-from mimamba.service.protocol.measures import BandsMessage, QualityMessage
 from mimamba.service.protocol.push import Ack, Float32s, Float64s, Push, Pushing, Samples
+from mimamba.service.topics import LinkEvent, Model, Timing, Topic
 
 PROTOCOL = "mimamba.v1"
 MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
-
-Topic: TypeAlias = Literal["prediction", "quality", "bands", "signal", "marker", "link"]
-TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
-"""In the order in which a reader with a backlog is served: the bulky signal last."""
 
 
 # From a client -----------------------------------------------------------------------------------
@@ -103,23 +99,6 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
     id: str | int | None = None
 
 
-@dataclass(frozen=True)
-class Model:
-    """The checkpoint that speaks: ``notice`` must be shown wherever its predictions are.
-
-    ``window`` and ``hop`` are seconds; ``r`` is the gate at each hop's start.
-    """
-
-    name: str
-    sha256: str
-    trained_on: str
-    licence: str
-    notice: str | None
-    window: float
-    hop: float
-    r: float
-
-
 class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=True):
     """What a session sends from here on; sent again when the model or the epoch changes.
 
@@ -184,15 +163,6 @@ class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
     id: str | int | None = None
 
 
-@dataclass(frozen=True)
-class Timing:
-    """On the LSL clock: newest sample received, model stepped, entry logged."""
-
-    received: float
-    stepped: float
-    published: float
-
-
 class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     """One hop's probabilities; ``reason`` says why ``outputs`` is null when status is not ok."""
 
@@ -204,6 +174,34 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     reason: str | None
     outputs: Outputs | None
     timing: Timing
+
+
+class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
+    """Each channel's quality over the 2 s up to sample ``index``, four times a second.
+
+    ``channels`` holds all of the source's, by name: ``score`` from 0 (useless) to 1 (good), and the
+    ``reason``, null from 0.7 up.
+    """
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    channels: dict[str, ChannelQuality]
+
+
+class BandsMessage(msgspec.Struct, frozen=True, tag="bands"):
+    """Each channel's band power over the 2 s up to sample ``index``, four times a second.
+
+    ``channels`` holds all of the source's, by name: µV² of delta 1-4, theta 4-8, alpha 8-13, beta
+    13-30 and gamma 30-40 Hz; null where a gap leaves too little, and in the first 2 s.
+    """
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    channels: dict[str, ChannelBands]
 
 
 class SignalMessage(msgspec.Struct, frozen=True, tag="signal"):
@@ -218,6 +216,42 @@ class SignalMessage(msgspec.Struct, frozen=True, tag="signal"):
     first: int
     timestamps: Float64s
     data: Float32s
+
+
+class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
+    """A labelled instant; ``index`` is the sample that it belongs to."""
+
+    session: str
+    seq: int
+    timestamp: float
+    index: int
+    label: str
+    source: str
+
+
+class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
+    """What befell the stream.
+
+    ``connected``, ``lost`` and ``retrying`` tell of the link to the device; ``paused`` and
+    ``playing`` of a recording, at each change of how it is played. A ``gap`` means that
+    the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
+    was too busy for some hops of a live source. ``restarted`` means that the model's state began
+    anew at sample ``first``; ``model`` that another one, or none, speaks from the first hop after
+    that sample on. ``baseline_begun`` means that the person's rest is taken from the first hop
+    after sample ``first`` on, for as many seconds of good signal as ``detail`` begins with, and
+    ``baseline_taken`` that it is complete; ``baseline_used`` that an earlier one of a person is
+    used from there on; ``baseline_stopped`` that no more is taken, and the one before holds again
+    from there on. ``recording`` tells that this session is recorded, is not any more,
+    or may soon not be, because the disk is nearly full.
+    """
+
+    session: str
+    seq: int
+    timestamp: float
+    event: LinkEvent
+    detail: str
+    first: int | None = None
+    lost: int | None = None
 
 
 TopicMessage: TypeAlias = (

@@ -16,7 +16,6 @@ from pathlib import Path
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.xdf.writer import XDFWriter
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.protocol.messages import Topic
 from mimamba.service.recordings.result_streams import ResultStreams
 from mimamba.service.recordings.stream_headers import (
     event_text,
@@ -35,6 +34,7 @@ from mimamba.service.storage.folders import (
     check_room,
     free_space,
 )
+from mimamba.service.topics import Topic
 
 WAKE = 0.5
 """Seconds between two writes: what a kill may cost."""
@@ -111,7 +111,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to write."""
-        self._session.tell_recording(f"the recording {self._path.stem} began")
+        self._session.report_recording(f"the recording {self._path.stem} began")
         self._thread.start()
 
     def stop(self) -> None:
@@ -157,7 +157,7 @@ class Recorder:
             self._writer.close()
             self._on_end(ending)
             why = f": {ending.reason}" if ending.reason else ""
-            self._session.tell_recording(f"the recording {self._path.stem} ended{why}")
+            self._session.report_recording(f"the recording {self._path.stem} ended{why}")
 
     def _follow(self) -> RecordingEnd:
         """Write until there is a reason to end."""
@@ -272,7 +272,7 @@ class Recorder:
         free = free_space(self._path.parent)
         if free < LOW_BYTES and not self._warned:
             self._warned = True
-            self._session.tell_recording(
+            self._session.report_recording(
                 f"the disk of {self._path.stem} is nearly full: {free / 1e6:.1f} MB left; "
                 f"the recording ends when there are {LEAST_BYTES / 1e6:.1f} MB"
             )

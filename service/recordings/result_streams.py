@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.formats.xdf.writer import XDFWriter
 from mimamba.models.prediction import Prediction
-from mimamba.models.signal.band_power import BandPower
-from mimamba.models.signal.channel_quality import Quality
+from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.recordings.stream_headers import (
     bands_header,
     bands_rows,

@@ -25,9 +25,8 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder_state import pack_state
 from mimamba.models.prediction import Prediction
-from mimamba.models.signal.band_power import BANDS as EDGES
-from mimamba.models.signal.band_power import BandPower
-from mimamba.models.signal.channel_quality import REASONS, Quality
+from mimamba.models.signal.measures import BANDS as EDGES
+from mimamba.models.signal.measures import REASONS, BandPower, Quality
 from mimamba.service.sessions.epoch_logs import LinkEntry, SessionSnapshot
 from mimamba.service.sessions.session import Session
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mimamba.models.signal.montage import Electrode
+    from mimamba.models.signal.electrode import Electrode
 
 
 def print_montage(console: Console, montage: Sequence[Electrode]) -> None:

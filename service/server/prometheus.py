@@ -77,7 +77,7 @@ class ServiceCollector(Collector):
         states = Counter(dict.fromkeys(get_args(State), 0))
         states.update(each.state for each in sessions)
         yield _gauge("sessions", "Sessions by state.", "state", states)
-        counts = {each.name: each.chronicle.counters for each in sessions}
+        counts = {each.name: each.counters for each in sessions}
         for name, what, field in (
             ("samples_received", "Samples that came.", "samples"),
             ("samples_lost", "Samples that never came: the gaps in their numbering.", "lost"),

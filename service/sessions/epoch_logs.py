@@ -1,4 +1,4 @@
-"""What a session has said in one epoch: its logs."""
+"""The logs of one epoch of a session: everything that its readers can be sent."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from mimamba.drivers.driver import Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.prediction import Prediction
-from mimamba.models.signal.band_power import BandMeter, BandPower
-from mimamba.models.signal.channel_quality import Quality, QualityMeter
-from mimamba.models.signal.montage import Electrode
-from mimamba.models.signal.sliding_window import QUARTER_RATE, SlidingWindow
-from mimamba.service.protocol.events import LinkEvent
-from mimamba.service.protocol.messages import TOPICS, Model, Timing, Topic
+from mimamba.models.signal.electrode import Electrode
+from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.models.signal.sliding_window import QUARTER_RATE
 from mimamba.service.sessions.log import Log, SignalLog
+from mimamba.service.topics import TOPICS, LinkEvent, Model, Timing, Topic
 
 SIGNAL_SECONDS = 300.0
-"""Of the signal, its quality and bands: so far back a page can look, which waits for all of it."""
+"""Seconds of signal, quality and bands that are kept: as far back as the page looks."""
 HOUR = 3600.0
 MAX_EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
@@ -27,7 +25,7 @@ MAX_EVENTS = 4096
 
 @dataclass(frozen=True)
 class PublishedPrediction:
-    """A prediction and when it was made."""
+    """A prediction and its times."""
 
     prediction: Prediction
     timing: Timing
@@ -35,7 +33,7 @@ class PublishedPrediction:
 
 @dataclass(frozen=True)
 class LinkEntry:
-    """What befell the stream; ``first`` and ``lost`` are set where it is about samples."""
+    """A link event; ``first`` and ``lost`` are set where it is about samples."""
 
     timestamp: float
     event: LinkEvent
@@ -46,14 +44,14 @@ class LinkEntry:
 
 @dataclass(frozen=True)
 class ActiveModel:
-    """Who makes a session's predictions, from one entry of their log on.
+    """The model that makes a session's predictions, from one entry of their log on.
 
     Parameters
     ----------
     since
-        The ``seq`` of the first prediction that is its own.
+        The ``seq`` of its first prediction.
     model, outputs, montage, delay
-        As ``subscribed`` tells them; None where nobody speaks, and only the signal is watched.
+        As in ``Subscribed``; None where there is no model and only the signal is watched.
     """
 
     since: int = 0
@@ -63,8 +61,8 @@ class ActiveModel:
     delay: float | None = None
 
     @property
-    def hour(self) -> int:
-        """Its predictions in an hour; 1 where there are none."""
+    def predictions_per_hour(self) -> int:
+        """Predictions that it makes in an hour; 1 where there is no model."""
         return round(HOUR / self.model.hop) if self.model else 1
 
 
@@ -78,7 +76,7 @@ Event: TypeAlias = PublishedPrediction | Quality | BandPower | Marker | LinkEntr
 
 class EpochLogs:
     """The logs of one epoch: 5 minutes of signal, quality and bands, an hour of
-    predictions, events.
+    predictions, and events.
 
     Parameters
     ----------
@@ -87,24 +85,22 @@ class EpochLogs:
     info
         The source.
     active_model
-        Who makes the first predictions.
+        The model that makes the first predictions.
 
     Attributes
     ----------
     expected
         Index of the next sample, if none is lost; None before the first one.
     active_models
-        Who made the predictions, in order.
+        The models that made the predictions, in order.
     """
 
     def __init__(self, epoch: str, info: StreamInfo, active_model: ActiveModel) -> None:
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.active_models = [replace(active_model, since=0)]
-        self._quarters = SlidingWindow(info)
-        self._quality, self._bands = QualityMeter(info), BandMeter(info)
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
-        self.prediction: Log[Event] = Log(active_model.hour)
+        self.prediction: Log[Event] = Log(active_model.predictions_per_hour)
         self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
         self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
         self.marker: Log[Event] = Log(MAX_EVENTS)
@@ -112,19 +108,24 @@ class EpochLogs:
         self.signal_shown = 0
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
-    def take(self, chunk: Chunk) -> None:
-        """Log a chunk and what is measured of it."""
+    def take(self, chunk: Chunk) -> list[LinkEntry | Marker]:
+        """Log a chunk; return the events logged with it: the gap before it and its markers."""
+        events: list[LinkEntry | Marker] = list(chunk.markers)
+        if gap := self._gap_before(chunk):
+            self.link.append(gap)
+            events.insert(0, gap)
         self.signal.append(chunk)
-        for newest in self._quarters.feed(chunk):
-            self.bands.append(self._bands.measure(newest))
-            if quality := self._quality.measure(newest):
-                self.quality.append(quality)
         for marker in chunk.markers:
             self.marker.append(marker)
         self.expected = chunk.end
+        return events
 
-    def gap_before(self, chunk: Chunk) -> LinkEntry | None:
-        """What the link says of the samples that never came before this chunk, if any."""
+    def add_measure(self, measure: Quality | BandPower) -> None:
+        """Log a measure of the signal."""
+        (self.bands if isinstance(measure, BandPower) else self.quality).append(measure)
+
+    def _gap_before(self, chunk: Chunk) -> LinkEntry | None:
+        """The link event of the samples that never came before this chunk, if any."""
         lost = 0 if self.expected is None else chunk.first - self.expected
         if lost <= 0:
             return None
@@ -132,13 +133,11 @@ class EpochLogs:
         return LinkEntry(float(chunk.timestamps[0]), "gap", detail, self.expected, lost)
 
     def set_model(self, active_model: ActiveModel) -> LinkEntry:
-        """Another one makes the predictions to come; what the link says of it."""
-        self.prediction.widen(active_model.hour)
+        """Set the model of the predictions to come; return the link event that says so."""
+        self.prediction.widen(active_model.predictions_per_hour)
         self.active_models.append(replace(active_model, since=self.prediction.next))
-        detail = (
-            f"{active_model.model.name if active_model.model else 'no model'} speaks from here on"
-        )
-        return LinkEntry(local_clock(), "model", detail, self.expected)
+        name = active_model.model.name if active_model.model else "no model"
+        return LinkEntry(local_clock(), "model", f"{name} speaks from here on", self.expected)
 
     def events(self, topic: Topic) -> Log[Event]:
         """The log of a topic other than the signal."""
@@ -155,7 +154,7 @@ class EpochLogs:
         return self.signal if topic == "signal" else self.events(topic)
 
     def snapshot(self, state: DecoderState | None) -> SessionSnapshot:
-        """Where all stands now, with what the model remembers."""
+        """The present ends of all logs, with the decoder's state."""
         return SessionSnapshot(
             self, self.expected, {topic: self.log(topic).next for topic in TOPICS}, state
         )
@@ -163,7 +162,7 @@ class EpochLogs:
 
 @dataclass(frozen=True)
 class SessionSnapshot:
-    """Where a session stands between two chunks.
+    """A session between two chunks.
 
     Parameters
     ----------
@@ -174,7 +173,7 @@ class SessionSnapshot:
     next
         The ``seq`` that each topic's next entry will have.
     state
-        All that its model remembers; None without a model.
+        The state of its decoder; None without a model.
     """
 
     logs: EpochLogs
@@ -184,10 +183,10 @@ class SessionSnapshot:
 
 
 def playback_entry(playback: Playback) -> LinkEntry:
-    """What the link says of a recording that is paused, or is played from here on."""
-    place = f"{playback.position:.1f} of {playback.length:.1f} s"
+    """The link event of a recording that is paused, or is played from here on."""
+    position = f"{playback.position:.1f} of {playback.length:.1f} s"
     if playback.paused:
-        return LinkEntry(local_clock(), "paused", f"at {place}")
+        return LinkEntry(local_clock(), "paused", f"at {position}")
     loop = ", in a loop" if playback.loop else ""
     speed = "full speed" if playback.speed == math.inf else f"speed {playback.speed:g}"
-    return LinkEntry(local_clock(), "playing", f"from {place} at {speed}{loop}")
+    return LinkEntry(local_clock(), "playing", f"from {position} at {speed}{loop}")

@@ -37,10 +37,9 @@ def set_marker(
         If the session is not open.
     """
     session.check_open()
-    heard = ReceivedMarker(_checked_time(timestamp), _checked_label(label), source)
-    session.chronicle.marks.add(heard)
-    session.chronicle.place_marks()
-    return heard
+    marker = ReceivedMarker(_checked_time(timestamp), _checked_label(label), source)
+    session.add_marker(marker)
+    return marker
 
 
 def _checked_label(label: str) -> str:

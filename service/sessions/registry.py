@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.errors import UserError
@@ -15,14 +16,13 @@ from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.checkpoints.names import DEFAULT_MODEL, NO_MODEL
 from mimamba.models.inference.device import Device
-from mimamba.models.signal.montage import Electrode
+from mimamba.models.signal.electrode import Electrode
 from mimamba.service.engine.engine import Engine
 from mimamba.service.people.people import People
 from mimamba.service.people.subject import Subject
-from mimamba.service.protocol.messages import Model
 from mimamba.service.sessions.epoch_logs import LinkEntry
-from mimamba.service.sessions.session import Connect, Session, State
-from mimamba.service.stream.hub import Hub
+from mimamba.service.sessions.session import Connect, Session, SessionObserver, State
+from mimamba.service.topics import Model
 
 
 class NoSession(LookupError):
@@ -35,6 +35,22 @@ class SessionTaken(ValueError):
 
 class SessionFailed(UserError):
     """A session's source or model could not be opened; the message is the reason."""
+
+
+class RegistryObserver(SessionObserver, Protocol):
+    """An observer of all sessions; the calls besides its own are made on the event loop."""
+
+    def add(self, session: Session) -> None:
+        """Observe a session that is about to start."""
+        ...
+
+    async def opened(self, session: Session) -> None:
+        """Wait until a session is open, or has failed to open."""
+        ...
+
+    def remove(self, session: Session) -> None:
+        """Forget a session that has ended."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,7 @@ def view_session(session: Session) -> SessionView:
         active_model.outputs,
         active_model.montage,
         active_model.delay,
-        session.chronicle.link,
+        session.link,
         session.seekable is not None,
         session.battery,
         session.subject.person,
@@ -102,8 +118,8 @@ class SessionRegistry:
 
     Parameters
     ----------
-    hub
-        Wakes connections.
+    observer
+        Notified of everything new in any session.
     default
         The model of a session that asks for none.
     models
@@ -116,7 +132,7 @@ class SessionRegistry:
 
     def __init__(
         self,
-        hub: Hub,
+        observer: RegistryObserver,
         default: ModelChoice,
         models: Path | None = None,
         people: People | None = None,
@@ -125,7 +141,7 @@ class SessionRegistry:
         self.default = default
         self._device = device or Device()
         self._models = models
-        self._hub = hub
+        self._observer = observer
         self._people = people
         self._sessions: dict[str, Session] = {}
         self._engines: dict[str, Engine] = {}
@@ -191,16 +207,16 @@ class SessionRegistry:
         if self._people and person is not None:
             await asyncio.to_thread(self._people.name, person)
         subject = Subject(self._people, person)
-        session = Session(name, url, engine, choice.required, r, self._hub, connect, subject)
+        session = Session(name, url, engine, choice.required, r, self._observer, connect, subject)
         self._check_running()
         if name in self._sessions:
             raise SessionTaken(
                 f"Expected a new id, but found that {name!r} is taken. Choose another."
             )
         self._sessions[name] = session
-        self._hub.add(session)
+        self._observer.add(session)
         session.start()
-        await self._hub.opened(session)
+        await self._observer.opened(session)
         if session.logs is None:
             await self._end(session)
             if session.error is not None:
@@ -268,7 +284,7 @@ class SessionRegistry:
         await asyncio.to_thread(session.close)
         if self._sessions.get(session.name) is session:
             del self._sessions[session.name]
-            self._hub.remove(session)
+            self._observer.remove(session)
 
     async def close_all(self, within: float | None = None) -> list[str]:
         """End everything, the engines last.

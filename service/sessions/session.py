@@ -1,4 +1,4 @@
-"""A session: one source being watched. Its thread takes chunks, logs them and cuts hops."""
+"""A session: one source, its logs and its model. Its thread takes chunks and cuts hops."""
 
 from __future__ import annotations
 
@@ -8,36 +8,54 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, Powered, Seekable, StreamInfo
 from mimamba.drivers.errors import DriverError
+from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
 from mimamba.drivers.runtime.compute_lock import TURN
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import UNALIGNED, AlignerState
+from mimamba.models.signal.hops import Hop
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.engine.engine import Engine, EngineStopped
 from mimamba.service.people.subject import Subject
+from mimamba.service.sessions.channel_meters import ChannelMeters
 from mimamba.service.sessions.epoch_logs import (
     ActiveModel,
     EpochLogs,
     LinkEntry,
+    PublishedPrediction,
     SessionSnapshot,
     playback_entry,
 )
-from mimamba.service.sessions.event_recorder import EventRecorder
+from mimamba.service.sessions.pending_markers import PendingMarkers
+from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SessionDecoder
-from mimamba.service.watcher import SessionObserver
+from mimamba.service.topics import LinkEvent, Timing
 
 State: TypeAlias = Literal["opening", "open", "ended"]
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
 
 
 class SessionOver(RuntimeError):
-    """A session is not open, or not any more."""
+    """The session is not open, or not any more."""
+
+
+class SessionObserver(Protocol):
+    """An observer of sessions, called from any of their threads; it does not block."""
+
+    def notify(self, session: Session) -> None:
+        """Send what is new now: a prediction, a marker, the link, the state."""
+        ...
+
+    def notify_signal(self, session: Session) -> None:
+        """Send the new signal when it is due."""
+        ...
 
 
 class Session:
@@ -52,16 +70,25 @@ class Session:
     engine
         Steps the model; None watches the signal only.
     required
-        Whether a montage that the source cannot meet is an error; else the session then goes on
-        without a model and says so.
+        Whether a montage that the source cannot meet is an error; else the session goes on without
+        a model and says so.
     r
         The gate at each hop's start: the checkpoint's, or 0.
-    watcher
-        Told of everything new.
+    observer
+        Notified of everything new.
     connect
-        Gives the driver of the URL, which is told to it with whom to tell the link's changes.
+        Makes the driver of the URL, and has it report the link's changes.
     subject
-        Whose session it is; nobody's if absent.
+        The person of the session; nobody if absent.
+
+    Attributes
+    ----------
+    logs
+        The logs of the present epoch; None before the source is open.
+    link
+        The newest event that says whether the stream runs.
+    opened
+        Set once the source is open, or has failed to open.
     """
 
     def __init__(
@@ -71,7 +98,7 @@ class Session:
         engine: Engine | None,
         required: bool,
         r: float,
-        watcher: SessionObserver,
+        observer: SessionObserver,
         connect: Connect = open_source,
         subject: Subject | None = None,
     ) -> None:
@@ -83,42 +110,44 @@ class Session:
         self.reason: str | None = None
         self.error: Exception | None = None
         self.info: StreamInfo | None = None
-        self.chronicle = EventRecorder(lambda: watcher.notify(self))
-        """What it has to tell."""
+        self.logs: EpochLogs | None = None
+        self.link: LinkEntry | None = None
+        self.counters = SessionCounters()
+        self._pending_markers = PendingMarkers()
         self.opened = threading.Event()
-        """Set once the source is open, or has failed to."""
         self._engine = engine
         self._required = required
-        self._watcher = watcher
+        self._observer = observer
         self._connect_to = connect
         self._token = secrets.token_hex(4)
         self._closing = threading.Lock()
         self._between = threading.Lock()
-        """Held while a chunk is taken: who has it finds the session between two chunks."""
+        """Held while a chunk is taken: whoever has it finds the session between two chunks."""
         self._closed = False
         self._driver: Driver | None = None
-        self._decoding: SessionDecoder | None = None
+        self._decoder: SessionDecoder | None = None
+        self._meters: ChannelMeters | None = None
         self._epoch = 0
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
-        """Begin to connect; ``opened`` is set when that has succeeded or failed."""
+        """Start to connect; ``opened`` is set when that has succeeded or failed."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the session; returns when its thread has ended."""
+        """End the session, and wait until its thread has ended."""
         self.stop()
         self._thread.join()
 
     def stop(self) -> None:
-        """Have the session end, without waiting for it."""
+        """End the session, without waiting for it."""
         with self._closing:
             self._closed = True
             if self._driver is not None:
                 self._driver.close()
 
     def snapshot(self) -> SessionSnapshot:
-        """Where the session stands, all hops so far predicted; its thread waits meanwhile.
+        """The session between two chunks, all hops so far predicted; its thread waits meanwhile.
 
         Raises
         ------
@@ -129,48 +158,62 @@ class Session:
         """
         with self._between:
             logs = self.check_open()
-            state = self._decoding.state() if self._decoding else None
+            state = self._decoder.state() if self._decoder else None
             return logs.snapshot(state)
 
     def set_model(self, engine: Engine | None, r: float) -> None:
-        """Let another model speak, or none; the epoch goes on, and so do the predictions' numbers.
+        """Use another model, or none; the epoch goes on, and so do the predictions' numbers.
 
-        Its hops begin with the next sample. All that the old one had to say is logged before.
+        Its hops begin with the next sample. All predictions of the old one are logged before.
 
         Raises
         ------
         SessionOver
-            If it is not open.
+            If the session is not open.
         MontageError, SignalError
             If the model cannot use the source; the old one goes on then.
         """
         with self._between:
             logs, driver = self.check_open(), self._driver
             assert driver is not None
-            decoding = self._decode(engine, driver.info, r) if engine else None
-            if self._decoding:
-                self._decoding.finish()
-            self._decoding, self.r, self.info = decoding, r, driver.info
-            self.chronicle.counters.period = decoding.period if decoding else math.inf
-            self.chronicle.tell(
-                logs.set_model(decoding.active_model if decoding else ActiveModel())
-            )
-            if decoding:
-                decoding.begin()
+            decoder = self._make_decoder(engine, driver.info, r) if engine else None
+            if self._decoder:
+                self._decoder.finish()
+            self._decoder, self.r, self.info = decoder, r, driver.info
+            self.counters.period = decoder.period if decoder else math.inf
+            self._on_link_event(logs.set_model(decoder.active_model if decoder else ActiveModel()))
+            if decoder:
+                decoder.begin()
 
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
-        """Its model, which takes nothing meanwhile; raises SessionOver where it is not open."""
+        """Hold the session between two chunks, and give its decoder; raises SessionOver."""
         with self._between:
             self.check_open()
-            yield self._decoding
+            yield self._decoder
 
-    def tell_recording(self, detail: str) -> None:
-        """Tell all who follow the link what became of a recording of this session."""
-        self.chronicle.tell(LinkEntry(local_clock(), "recording", detail))
+    def report_recording(self, detail: str) -> None:
+        """Report on the link that a recording of this session began or ended."""
+        self._on_link_event(LinkEntry(local_clock(), "recording", detail))
+
+    def add_marker(self, marker: ReceivedMarker) -> None:
+        """Log a marker as soon as its sample is there; from any thread."""
+        self._pending_markers.add(marker)
+        self.place_markers()
+
+    def place_markers(self) -> None:
+        """Log the markers that need not wait any more; from any thread."""
+        with self._pending_markers.lock:  # no new epoch begins meanwhile
+            if (logs := self.logs) is None:
+                return
+            placed = self._pending_markers.place(logs.signal, logs.info)
+            for marker in placed:
+                logs.marker.append(marker)
+        if placed:
+            self._observer.notify(self)
 
     def check_open(self) -> EpochLogs:
-        """Its present logs; raises SessionOver where it is not open."""
+        """Return the present logs; raises SessionOver where the session is not open."""
         if self.state != "open" or self.logs is None:
             raise SessionOver(
                 f"Expected an open session, but found that {self.name} is {self.state}."
@@ -178,34 +221,57 @@ class Session:
         return self.logs
 
     @property
-    def logs(self) -> EpochLogs | None:
-        """The logs of its present epoch; None before it is open."""
-        return self.chronicle.logs
-
-    @property
     def seekable(self) -> Seekable | None:
-        """What only a recording can do; None for a live source, and where it is not open."""
+        """The driver of a recording; None for a live source, and where it is not open."""
         return self._driver if self.state == "open" and isinstance(self._driver, Seekable) else None
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The model that speaks in this session."""
-        return self._decoding.checkpoint if self._decoding else None
+        """The model of this session."""
+        return self._decoder.checkpoint if self._decoder else None
 
     @property
     def aligner(self) -> AlignerState:
-        """What its model's windows are aligned by, and what is being taken for it."""
-        return self._decoding.aligner if self._decoding else UNALIGNED
+        """The baseline that its model's windows are aligned by, and the one being taken."""
+        return self._decoder.aligner if self._decoder else UNALIGNED
 
     @property
     def active_model(self) -> ActiveModel:
-        """Who speaks now."""
+        """The model that makes the predictions now."""
         return self.logs.active_models[-1] if self.logs else ActiveModel()
 
     @property
     def battery(self) -> float | None:
-        """The device's charge, percent; None where it does not tell."""
+        """The device's charge, percent; None where it reports none."""
         return self._driver.battery if isinstance(self._driver, Powered) else None
+
+    # Any thread: a marker may be set, a recording end, a baseline be asked for ------------------
+
+    def _on_link_event(self, entry: LinkEntry) -> None:
+        """Count an event, log it on the link, and notify."""
+        assert self.logs is not None
+        self.counters.on_link_event(entry)
+        if entry.event in ("connected", "lost", "retrying", "paused", "playing"):
+            self.link = entry
+        self.logs.link.append(entry)
+        self._observer.notify(self)
+
+    def _on_decoder_event(self, event: LinkEvent, detail: str, hop: Hop | None) -> None:
+        """Report an event of the decoder at a hop, or from the next sample on."""
+        assert self.logs is not None
+        if hop is None:
+            self._on_link_event(LinkEntry(local_clock(), event, detail, self.logs.expected))
+        else:
+            self._on_link_event(LinkEntry(hop.timestamp, event, detail, hop.index))
+
+    # In the engine's thread ----------------------------------------------------------------------
+
+    def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
+        assert self.logs is not None
+        timing = Timing(received, stepped, local_clock())
+        self.counters.on_prediction(prediction.outputs is None, timing.published - received)
+        self.logs.prediction.append(PublishedPrediction(prediction, timing))
+        self._observer.notify(self)
 
     # In the session's thread ---------------------------------------------------------------------
 
@@ -218,11 +284,11 @@ class Session:
             self.error, reason = error, str(error)
         finally:
             with self._between:
-                if self._decoding:
-                    self._decoding.finish()
+                if self._decoder:
+                    self._decoder.finish()
                 self.state, self.reason = "ended", reason
             self.opened.set()
-            self._watcher.notify(self)
+            self._observer.notify(self)
 
     def _follow(self) -> None:
         with self._connect() as driver:
@@ -233,13 +299,17 @@ class Session:
                     self._take(chunk, received)
 
     def _connect(self) -> Driver:
-        """The driver, not yet entered; ``close`` ends it from now on."""
-        driver = self._connect_to(self.url, self.chronicle.link_changed)
+        """Make the driver, not yet entered; ``close`` ends it from now on."""
+        driver = self._connect_to(self.url, self._on_link_change)
         with self._closing:
             self._driver = driver
             if self._closed:
                 driver.close()
         return driver
+
+    def _on_link_change(self, change: LinkChange) -> None:
+        """Report a change of the link to the device; called by the driver."""
+        self._on_link_event(LinkEntry(change.timestamp, change.state, change.detail))
 
     def _open(self, driver: Driver) -> None:
         self.info = info = driver.info
@@ -247,24 +317,22 @@ class Session:
             self._try_to_decode(self._engine, info)
         self._start_epoch(0)
         if isinstance(driver, Seekable):
-            self.chronicle.link = playback_entry(driver.playback())
-            driver.watch(lambda playback: self.chronicle.tell(playback_entry(playback)))
-        if self._decoding:
-            self._decoding.begin()
+            self.link = playback_entry(driver.playback())
+            driver.watch(lambda playback: self._on_link_event(playback_entry(playback)))
+        if self._decoder:
+            self._decoder.begin()
         self.state = "open"
         self.opened.set()
-        self._watcher.notify(self)
+        self._observer.notify(self)
 
-    def _decode(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
-        return SessionDecoder(
-            engine, info, r, self.chronicle.publish, self.chronicle.note, self.subject
-        )
+    def _make_decoder(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
+        return SessionDecoder(engine, info, r, self._publish, self._on_decoder_event, self.subject)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
         try:
-            self._decoding = self._decode(engine, info, self.r)
-            self.chronicle.counters.period = self._decoding.period
+            self._decoder = self._make_decoder(engine, info, self.r)
+            self.counters.period = self._decoder.period
         except (MontageError, SignalError) as error:
             if self._required:
                 raise
@@ -274,17 +342,35 @@ class Session:
     def _start_epoch(self, epoch: int) -> None:
         assert self.info is not None
         self._epoch = epoch
-        active_model = self._decoding.active_model if self._decoding else ActiveModel()
-        self.chronicle.begin(EpochLogs(f"{self._token}-{epoch}", self.info, active_model))
+        active_model = self._decoder.active_model if self._decoder else ActiveModel()
+        logs = EpochLogs(f"{self._token}-{epoch}", self.info, active_model)
+        self._meters = ChannelMeters(self.info)
+        with self._pending_markers.lock:
+            self.logs = logs
 
     def _take(self, chunk: Chunk, received: float) -> None:
         if chunk.epoch != self._epoch:
-            if self._decoding:
-                self._decoding.drain()  # what is still waiting belongs to the old epoch
+            if self._decoder:
+                self._decoder.drain()  # what is still waiting belongs to the old epoch
             self._start_epoch(chunk.epoch)
         with TURN:
-            self.chronicle.take(chunk)
-            hops = self._decoding.cut(chunk) if self._decoding else []
-        self._watcher.signal(self)
-        if self._decoding:
-            self._decoding.submit(hops, received)
+            self._log(chunk)
+            hops = self._decoder.cut(chunk) if self._decoder else []
+        self._observer.notify_signal(self)
+        if self._decoder:
+            self._decoder.submit(hops, received)
+
+    def _log(self, chunk: Chunk) -> None:
+        """Log a chunk, the events that come with it and its measures."""
+        assert self.logs is not None
+        assert self._meters is not None
+        events = self.logs.take(chunk)
+        self.counters.samples += chunk.n_times
+        for event in events:
+            if isinstance(event, LinkEntry):
+                self.counters.on_link_event(event)
+        if events:
+            self._observer.notify(self)
+        for measure in self._meters.feed(chunk):
+            self.logs.add_measure(measure)
+        self.place_markers()

@@ -1,4 +1,4 @@
-"""service/sessions/session_counters.py."""
+"""Counters of one session, as the metrics show them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from mimamba.service.sessions.epoch_logs import LinkEntry
 
 @dataclass
 class SessionCounters:
-    """What one session has met so far, over all of its epochs. Each field has one writer.
+    """Counts of one session over all of its epochs. Each field has one writer.
 
     Parameters
     ----------
     samples
-        Received.
+        Samples received.
     lost
-        Known to have been lost, by the jumps of ``first``.
+        Samples lost, by the gaps in their numbering.
     links_lost
-        How often the link to the device was.
+        Losses of the link to the device.
     stepped
-        Hops whose prediction has outputs.
+        Hops with a prediction that has outputs.
     abstained
-        Hops whose prediction has none: too early, poor signal, or an answer that was no number.
+        Hops with a prediction that has none: too early, poor signal, or an answer of the model that
+        was not finite.
     skipped
-        Hops of a live source that a busy engine did not take.
+        Hops of a live source that were dropped because the engine was busy.
     late
-        Predictions of a live source that came when the next hop was due already.
+        Predictions of a live source that came after the next hop was due.
     period
         Seconds from one hop to the next.
     """
@@ -42,7 +43,7 @@ class SessionCounters:
     period: float = math.inf
 
     def on_link_event(self, entry: LinkEntry) -> None:
-        """Something befell the stream; whoever tells the rest writes nothing here."""
+        """Count a link event. Those that any thread may report change nothing here."""
         if entry.event == "gap":
             self.lost += entry.lost or 0
         elif entry.event == "lost":
@@ -51,7 +52,7 @@ class SessionCounters:
             self.skipped += 1
 
     def on_prediction(self, abstained: bool, seconds: float) -> None:
-        """A prediction was published, so long after its samples came."""
+        """Count a prediction that was published this long after its samples came."""
         self.stepped += not abstained
         self.abstained += abstained
         self.late += seconds > self.period

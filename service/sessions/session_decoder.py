@@ -16,9 +16,8 @@ from mimamba.models.signal.montage import match_montage
 from mimamba.service.engine.engine import Engine, Publish
 from mimamba.service.people.people import KeptBaseline
 from mimamba.service.people.subject import Subject
-from mimamba.service.protocol.events import LinkEvent
-from mimamba.service.protocol.messages import Model
 from mimamba.service.sessions.epoch_logs import ActiveModel
+from mimamba.service.topics import LinkEvent, Model
 
 Note: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
 """Told what befell the model at a hop, or from the next one on."""

@@ -57,7 +57,7 @@ class SessionFeed:
 
 
 class Hub:
-    """Wakes connections. All but ``prompt`` and ``signal`` are called on its event loop."""
+    """Wakes connections. All but ``notify`` and ``notify_signal`` are called on its event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -72,13 +72,13 @@ class Hub:
 
     def notify(self, session: Session) -> None:
         """Something of a session should be sent at once."""
-        self._soon(self._prompted, session)
+        self._soon(self._on_notified, session)
 
-    def signal(self, session: Session) -> None:
+    def notify_signal(self, session: Session) -> None:
         """There is more signal; the event loop is not troubled where nobody follows it."""
         feed = self._feeds.get(session)
         if feed is not None and feed.followers and not feed.scheduled:
-            self._soon(self._signalled, session)
+            self._soon(self._on_signal, session)
 
     def _soon(self, call: Callable[[Session], None], session: Session) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -93,7 +93,7 @@ class Hub:
             for listener in self._listeners:
                 listener.beat()
             for session in self._feeds:
-                session.chronicle.place_marks()  # also those whose sample does not come
+                session.place_markers()  # also those whose sample does not come
 
     def add(self, session: Session) -> None:
         """Begin to listen to a session."""
@@ -142,7 +142,7 @@ class Hub:
         """The frames of a session that its readers share."""
         return self._feeds[session].frames
 
-    def _prompted(self, session: Session) -> None:
+    def _on_notified(self, session: Session) -> None:
         feed = self._feeds.get(session)
         if feed is None:
             return
@@ -186,7 +186,7 @@ class Hub:
         for listener in self._listeners:
             listener.wake()
 
-    def _signalled(self, session: Session) -> None:
+    def _on_signal(self, session: Session) -> None:
         feed = self._feeds.get(session)
         if feed is None or feed.scheduled:
             return

@@ -8,25 +8,25 @@ from functools import partial
 from math import inf
 
 from mimamba.drivers.driver import Marker
-from mimamba.models.signal.band_power import BandPower
-from mimamba.models.signal.channel_quality import Quality
+from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.monitoring.service_counters import ServiceCounters
-from mimamba.service.protocol.events import LinkMessage, MarkerMessage
-from mimamba.service.protocol.measures import BandsMessage, QualityMessage
 from mimamba.service.protocol.messages import (
-    TOPICS,
+    BandsMessage,
+    LinkMessage,
+    MarkerMessage,
     Position,
     PredictionMessage,
+    QualityMessage,
     SignalMessage,
     Skipped,
     Subscribed,
-    Topic,
     TopicMessage,
     encode,
 )
 from mimamba.service.sessions.epoch_logs import Event, PublishedPrediction
 from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.session import Session
+from mimamba.service.topics import TOPICS, Topic
 
 BATCH_SIZE = 64
 """Entries read at a time by one who catches up."""

@@ -16,6 +16,7 @@ from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import HopCutter
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.engine.engine import Engine
+from mimamba.service.sessions.channel_meters import ChannelMeters
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
 from tests.benchmarks.reference_model import INFO, packets, reference_checkpoint
 
@@ -33,12 +34,15 @@ class SteppedSession:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._logs = EpochLogs("bench", INFO, ActiveModel())
+        self._meters = ChannelMeters(INFO)
         self._cutter = HopCutter(engine.checkpoint.signal, INFO, range(4), INFO.ch_names)
         self.slot = engine.open(1.0, _ignore)
 
     def take(self, chunk: Chunk) -> None:
         """Log a chunk, measure it, and submit its hops."""
         self._logs.take(chunk)
+        for measure in self._meters.feed(chunk):
+            self._logs.add_measure(measure)
         for hop in self._cutter.feed(chunk):
             self._engine.submit(self.slot, hop, 0.0, wait=True)
 

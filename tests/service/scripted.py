@@ -70,7 +70,7 @@ class Stage:
     def notify(self, session: Session) -> None:
         """As a hub is told."""
 
-    def signal(self, session: Session) -> None:
+    def notify_signal(self, session: Session) -> None:
         """As a hub is told."""
 
     def play(self, *chunks: Chunk) -> None:

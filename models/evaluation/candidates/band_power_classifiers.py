@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask, UnlabelledSequence
 from mimamba.models.evaluation.metrics import balanced_accuracy, confusion
-from mimamba.models.signal.band_power import BANDS
+from mimamba.models.signal.measures import BANDS
 from mimamba.models.training.windowing import HopSequence
 
 MIN_POWER = 1e-6

@@ -20,10 +20,10 @@ from mimamba.service.protocol.messages import (
     Ping,
     Subscribe,
     Subscribed,
-    Topic,
     Unsubscribe,
     decode_server,
 )
+from mimamba.service.topics import Topic
 
 TOPICS: list[Topic] = ["prediction", "quality", "bands", "marker", "link", "signal"]
 STAY = 3.0

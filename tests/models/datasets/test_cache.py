@@ -14,7 +14,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.datasets import cache
 from mimamba.models.datasets.cache import DATA, INDEX, read_cached
 from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial
-from mimamba.models.signal.montage import Electrode
+from mimamba.models.signal.electrode import Electrode
 
 INDICES = (np.arange(50), np.array([2, 3, 4, 9, 10, 40]), np.array([7]))
 READS: list[str] = []

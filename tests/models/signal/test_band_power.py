@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.signal import detrend, periodogram
 
 from mimamba.drivers.driver import Chunk, StreamInfo
-from mimamba.models.signal.band_power import BANDS, Band, BandMeter, BandPower
+from mimamba.models.signal.band_power import BandMeter
+from mimamba.models.signal.measures import BANDS, Band, BandPower
 from mimamba.models.signal.sliding_window import SlidingWindow
 
 MUSE = StreamInfo("Muse", "test", 256.0, ("TP9", "AF7", "AF8", "TP10"))

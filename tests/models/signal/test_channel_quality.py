@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.simulator.scenario import SCENARIOS, FaultSchedule
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
-from mimamba.models.signal.channel_quality import (
-    REASON_BELOW,
-    ChannelQuality,
-    Quality,
-    QualityMeter,
-)
+from mimamba.models.signal.channel_quality import REASON_BELOW, QualityMeter
+from mimamba.models.signal.measures import ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import SlidingWindow
 from tests.models.edf import edf
 

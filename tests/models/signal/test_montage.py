@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.montage import (
     MAX_DISTANCE_MM,
-    Electrode,
     MontageError,
     match_montage,
     parse_montage,

@@ -16,8 +16,8 @@ from mimamba.models.prediction import Prediction
 from mimamba.service.cli.main import app
 from mimamba.service.engine.engine import Engine
 from mimamba.service.monitoring.service_counters import ServiceCounters
-from mimamba.service.protocol.events import LinkMessage
 from mimamba.service.protocol.messages import (
+    LinkMessage,
     Ok,
     Position,
     PredictionMessage,

@@ -24,8 +24,13 @@ from mimamba.service.api.replay import control_replay, read_replay
 from mimamba.service.cli.control import ControlRefused, describe_replay, request_change
 from mimamba.service.cli.main import app
 from mimamba.service.client.credentials import NOTHING
-from mimamba.service.protocol.events import LinkMessage
-from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe, Subscribed
+from mimamba.service.protocol.messages import (
+    LinkMessage,
+    Position,
+    PredictionMessage,
+    Subscribe,
+    Subscribed,
+)
 from tests.drivers.formats.xdf import xdffile
 from tests.service.live import Live, live, talk
 from tests.service.muse_recordings import write_muse

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from mimamba.drivers.driver import Chunk
 from mimamba.models.prediction import Prediction
-from mimamba.models.signal.band_power import BANDS, BandPower
-from mimamba.models.signal.channel_quality import ChannelQuality, Quality
+from mimamba.models.signal.measures import BANDS, BandPower, ChannelQuality, Quality
 from mimamba.service.bridges.osc_out import (
     AT_ONCE,
     CannotSend,
@@ -26,15 +25,15 @@ from mimamba.service.bridges.osc_out import (
     messages,
 )
 from mimamba.service.cli.main import app
-from mimamba.service.protocol.measures import QualityMessage
 from mimamba.service.protocol.messages import (
     Position,
     PredictionMessage,
+    QualityMessage,
     ServerMessage,
     Subscribe,
-    Timing,
 )
 from mimamba.service.sessions.epoch_logs import PublishedPrediction
+from mimamba.service.topics import Timing
 from tests.service.live import live, talk
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import last_index, write_muse

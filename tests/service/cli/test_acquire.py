@@ -22,14 +22,14 @@ from mimamba.drivers.simulator.synthesis import Synthesis
 from mimamba.service.acquire.acquirer import Acquirer, PushRefused
 from mimamba.service.acquire.outbox import Outbox
 from mimamba.service.client.client import ServiceUnreachable
-from mimamba.service.protocol.events import LinkMessage
-from mimamba.service.protocol.measures import QualityMessage
 from mimamba.service.protocol.messages import (
     Error,
+    LinkMessage,
     Ping,
     Pong,
     Position,
     PredictionMessage,
+    QualityMessage,
     SessionState,
     SignalMessage,
     Skipped,

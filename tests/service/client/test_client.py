@@ -13,8 +13,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from mimamba.service.cli.main import app
 from mimamba.service.client.client import Client, ServiceUnreachable, stream_url, topic_of
-from mimamba.service.protocol.events import LinkMessage
 from mimamba.service.protocol.messages import (
+    LinkMessage,
     Position,
     PredictionMessage,
     SessionState,

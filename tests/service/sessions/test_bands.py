@@ -10,11 +10,17 @@ import pyxdf
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
-from mimamba.models.signal.band_power import BANDS, BandMeter, ChannelBands
+from mimamba.models.signal.band_power import BandMeter
+from mimamba.models.signal.measures import BANDS, ChannelBands
 from mimamba.models.signal.sliding_window import SlidingWindow
 from mimamba.service.cli.watch import describe_bands
-from mimamba.service.protocol.measures import BandsMessage
-from mimamba.service.protocol.messages import Position, SignalMessage, Subscribe, Subscribed
+from mimamba.service.protocol.messages import (
+    BandsMessage,
+    Position,
+    SignalMessage,
+    Subscribe,
+    Subscribed,
+)
 from mimamba.service.recordings.recorder import Recorder
 from tests.service.live import live, talk
 from tests.service.muse_recordings import write_muse

@@ -11,8 +11,13 @@ import httpx
 import numpy as np
 import pytest
 
-from mimamba.service.protocol.events import LinkMessage
-from mimamba.service.protocol.messages import Position, PredictionMessage, SignalMessage, Subscribe
+from mimamba.service.protocol.messages import (
+    LinkMessage,
+    Position,
+    PredictionMessage,
+    SignalMessage,
+    Subscribe,
+)
 from tests.service.live import PATIENCE, Live, live, talk
 from tests.service.muse_recordings import write_muse
 

@@ -22,8 +22,8 @@ from mimamba.drivers.replay.driver import ReplayDriver
 from mimamba.drivers.simulator.driver import SimulateDriver
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.service.monitoring.logging import log_thread_death
-from mimamba.service.protocol.events import LinkMessage
 from mimamba.service.protocol.messages import (
+    LinkMessage,
     Ping,
     Pong,
     Position,

@@ -20,8 +20,14 @@ from mimamba.drivers.lsl.markers import MOST, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bridges.udp_markers import CannotListen, UDPMarkers, bind_datagrams
 from mimamba.service.cli.main import app
-from mimamba.service.protocol.events import MarkerMessage
-from mimamba.service.protocol.messages import Error, Mark, Ok, SignalMessage, Subscribe
+from mimamba.service.protocol.messages import (
+    Error,
+    Mark,
+    MarkerMessage,
+    Ok,
+    SignalMessage,
+    Subscribe,
+)
 from mimamba.service.sessions.log import SignalLog
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_marker
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers

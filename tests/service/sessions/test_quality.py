@@ -9,11 +9,17 @@ import pytest
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
-from mimamba.models.signal.channel_quality import ChannelQuality, QualityMeter
+from mimamba.models.signal.channel_quality import QualityMeter
+from mimamba.models.signal.measures import ChannelQuality
 from mimamba.models.signal.sliding_window import SlidingWindow
 from mimamba.service.cli.watch import describe_quality
-from mimamba.service.protocol.measures import QualityMessage
-from mimamba.service.protocol.messages import Position, SignalMessage, Subscribe, Subscribed
+from mimamba.service.protocol.messages import (
+    Position,
+    QualityMessage,
+    SignalMessage,
+    Subscribe,
+    Subscribed,
+)
 from tests.service.live import live, talk
 from tests.service.muse_recordings import write_muse
 

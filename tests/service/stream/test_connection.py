@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from mimamba.service.protocol.decode import decode_frame
-from mimamba.service.protocol.events import LinkMessage, MarkerMessage
 from mimamba.service.protocol.messages import (
     Error,
     Heartbeat,
     Hello,
+    LinkMessage,
+    MarkerMessage,
     Ok,
     Ping,
     Pong,

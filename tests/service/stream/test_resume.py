@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.service.client.client import Client
 from mimamba.service.monitoring.service_counters import ServiceCounters
-from mimamba.service.protocol.events import MarkerMessage
 from mimamba.service.protocol.messages import (
+    MarkerMessage,
     Position,
     PredictionMessage,
     ServerMessage,

@@ -13,7 +13,7 @@ from mimamba.models.evaluation.candidates.band_power_classifiers import (
     random_forest,
 )
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask, without_labels
-from mimamba.models.signal.band_power import BANDS
+from mimamba.models.signal.measures import BANDS
 from tests.models.evaluation.people import TASK, people, telling
 
 

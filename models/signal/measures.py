@@ -1,0 +1,101 @@
+"""Signal quality and band power as values, light to import since messages carry them.
+
+``channel_quality`` and ``band_power`` compute them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+QualityReason: TypeAlias = Literal["railed", "flat", "no contact", "mains hum", "muscle", "drift"]
+REASONS: tuple[QualityReason, ...] = (
+    "railed",
+    "flat",
+    "no contact",
+    "mains hum",
+    "muscle",
+    "drift",
+)
+"""In order of precedence: of several with the same score, the first is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelQuality:
+    """A score from 0 (useless) to 1 (good), and the main reason if it is below 0.7."""
+
+    score: float
+    reason: QualityReason | None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of every channel over the 2 s up to a sample.
+
+    Parameters
+    ----------
+    index
+        Index of the newest sample in the window, counted like ``Chunk.first``.
+    timestamp
+        Time of that sample, seconds.
+    channels
+        Quality by channel name, in the source's order.
+    """
+
+    index: int
+    timestamp: float
+    channels: dict[str, ChannelQuality]
+
+
+Band: TypeAlias = Literal["delta", "theta", "alpha", "beta", "gamma"]
+BANDS: Final[dict[Band, tuple[float, float]]] = {
+    "delta": (1.0, 4.0),
+    "theta": (4.0, 8.0),
+    "alpha": (8.0, 13.0),
+    "beta": (13.0, 30.0),
+    "gamma": (30.0, 40.0),
+}
+"""Lower and upper edge of each band, Hz."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelBands:
+    """Power of each band in µV²; None where there is no value."""
+
+    delta: float | None
+    theta: float | None
+    alpha: float | None
+    beta: float | None
+    gamma: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class BandPower:
+    """Band power of every channel over the 2 s up to a sample.
+
+    Parameters
+    ----------
+    index
+        Index of the newest sample in the window, counted like ``Chunk.first``.
+    timestamp
+        Time of that sample, seconds.
+    ch_names
+        Names of the source's channels, in order.
+    power
+        (n_channels, n_bands) µV²; NaN where there is no value.
+    """
+
+    index: int
+    timestamp: float
+    ch_names: tuple[str, ...]
+    power: NDArray[np.float64]
+
+    @property
+    def channels(self) -> dict[str, ChannelBands]:
+        """Band power by channel name, in the source's order."""
+        rows = ([None if isnan(each) else each for each in row] for row in self.power.tolist())
+        return {name: ChannelBands(*row) for name, row in zip(self.ch_names, rows, strict=True)}
