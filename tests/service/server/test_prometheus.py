@@ -90,7 +90,7 @@ async def test_two_services_in_one_process_count_apart(monkeypatch: pytest.Monke
 
     with live("simulate://", model="none") as one, live(model="none") as other:
         one.opened("simulate-1")
-        monkeypatch.setattr("mimamba.service.api.sessions.view", fail)
+        monkeypatch.setattr("mimamba.service.api.sessions.view_session", fail)
         # The server ends a connection on which it failed: this one is not to be used again.
         answer = one.http.get("/v1/sessions", headers={"Connection": "close"})
         assert answer.status_code == answer.json()["status"] == 500

@@ -131,7 +131,7 @@ async def test_a_model_that_answers_no_number(
         new = {"source": HEALTHY, "id": "mad", "model": "bad"}
         assert running.http.post("/v1/sessions", json=new).status_code == 201
         async with watching(running, "mad") as client:
-            await client.find(PredictionMessage, lambda each: "no number" in (each.reason or ""))
+            await client.find(PredictionMessage, lambda each: "not finite" in (each.reason or ""))
         async with watching(running, "simulate-1") as client:
             await client.find(PredictionMessage, lambda each: each.status == "ok")
         told = numbers(running)
