@@ -1,6 +1,6 @@
 # make serve     set up what is needed and watch a simulated headset
 # make test      set up what is needed, a browser included, and run every check
-# make fuzz      read 200 damaged files of each format instead of make test's 20
+# make fuzz      try many more damaged files and invalid requests than make test does
 # make docs      build the documentation into build/docs
 # make pictures  take screenshots of the page's states, into tests/screenshots
 # make bench     measure what this machine can do
@@ -41,7 +41,7 @@ docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 fuzz: $(VENV)/test
-	MIMAMBA_MUTATIONS=200 $(BIN)/python -m pytest tests/drivers/formats/test_hostile.py
+	MIMAMBA_MUTATIONS=200 MIMAMBA_API_EXAMPLES=20 $(BIN)/python -m pytest tests/drivers/formats/test_hostile.py tests/service/api/test_openapi.py
 
 pictures: $(VENV)/test
 	MIMAMBA_PICTURES=1 $(BIN)/python -m pytest tests/page

@@ -58,6 +58,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
+    """Load a public name at its first use; raises AttributeError for any other name."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
@@ -66,4 +67,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    """List the public names, loaded or not, and the module's own attributes."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -170,7 +170,9 @@ async def test_a_live_source_over_a_line_that_falls_silent_loses_nothing() -> No
     with live(model="none") as service:
         async with bad_line(service.url) as line, talk(service.url) as client:
             async with acquiring("simulate://?seed=4", line.url) as acquirer:
-                await until(lambda: acquirer.state == "connected")
+                await until(lambda: "push-1" in service.sessions())
+                # The link is there with the first samples, which may come after the session.
+                await until(lambda: service.sessions()["push-1"]["link"] is not None)
                 line.flowing.clear()
                 await until(lambda: acquirer.state == "reconnecting")
                 # The service finds out for itself, before it hears of the acquirer again.

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: one clear line for each mistake."""
+"""The program as a person uses it: the service, its clients, and one line for each mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from mimamba.service.cli.main import app
 from tests.drivers.discovery.bluez import Adapter, bluez
@@ -31,6 +31,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [MIMAMBA, *arguments], capture_output=True, text=True, timeout=LONGEST, check=False
     )
+
+
+def invoke(*arguments: str) -> Result:
+    """Run a command in this process, which is faster than a new one by seconds."""
+    return CliRunner().invoke(app, arguments)
 
 
 @contextmanager
@@ -52,7 +57,7 @@ def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """Recordings that are none, in a folder."""
+    """Make invalid files and one recording in a folder."""
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 40)
     (tmp_path / "letter.txt").write_text("Dear Sir,\nno EEG here.\n")
@@ -99,21 +104,20 @@ def files(tmp_path: Path) -> Path:
 )
 def test_each_mistake_is_one_line_and_status_2(arguments: str, files: Path) -> None:
     where = [] if "--port" in arguments or not arguments.startswith("serve") else ["--port", "0"]
-    # In this process: to start one costs seconds, and there are many mistakes.
-    ended = CliRunner().invoke(app, [*arguments.format(files=files).split(), *where])
+    ended = invoke(*arguments.format(files=files).split(), *where)
     assert ended.exit_code == 2, ended.stderr
     assert isinstance(ended.exception, SystemExit)
     assert_one_line(ended.stdout, ended.stderr)
 
 
-def test_a_mistake_in_a_process_of_its_own(files: Path) -> None:
+def test_a_mistake_in_its_own_process(files: Path) -> None:
     ended = run("serve", "--port", "0", "--source", str(files / "letter.txt"))
     assert ended.returncode == 2
     assert_one_line(ended.stdout, ended.stderr)
 
 
 def assert_one_line(stdout: str, stderr: str) -> None:
-    """What was wanted, what was found, what to do; and nothing that only we understand."""
+    """Check that a message says what was expected, what was found, and what to do."""
     assert "Traceback" not in stderr
     lines = [line for line in stderr.splitlines() if line.startswith("mimamba: ")]
     assert lines, stderr
@@ -121,17 +125,17 @@ def assert_one_line(stdout: str, stderr: str) -> None:
     assert stdout == ""
 
 
-def test_who_is_not_let_in_sees_no_empty_table() -> None:
+def test_without_a_token_there_is_no_empty_table() -> None:
     with live(source=[], token=CONTROL) as service:
         ended = CliRunner().invoke(app, ["watch", service.url], env={"MIMAMBA_TOKEN": ""})
     assert ended.exit_code == 2
     assert_one_line(ended.stdout, ended.stderr)
 
 
-def test_a_port_in_use_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("serve", "--port", str(taken.getsockname()[1]))
-    assert ended.returncode == 2
+        ended = invoke("serve", "--port", str(taken.getsockname()[1]))
+    assert ended.exit_code == 2
     assert "in use" in ended.stderr
     assert "--port" in ended.stderr
 
@@ -148,41 +152,60 @@ def test_a_signal_ends_the_service_in_good_order(signal: int) -> None:
     assert "Error" not in rest
 
 
-def test_one_source_that_fails_leaves_the_others(files: Path) -> None:
-    with serving("--source", str(files / "missing.csv"), "--source", "simulate://") as (
-        url,
-        process,
-    ):
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+    """A service whose sources have opened or failed: its address, and a line for each source."""
+    folder = tmp_path_factory.mktemp("sources")
+    named = write_muse(folder / "muse.csv", seconds=6)
+    sources = (
+        str(folder / "missing.csv"),
+        "simulate://",
+        f"replay://{named}?names=[/a],[red],c,d&hold=1",
+    )
+    arguments = [word for source in sources for word in ("--source", source)]
+    with serving(*arguments) as (url, process):
         assert process.stderr is not None
-        said = ""
-        while "missing.csv" not in said or "simulate" not in said:
-            said += process.stderr.readline()
-        watching = subprocess.Popen(
-            [MIMAMBA, "watch", url, "--json"], stdout=subprocess.PIPE, text=True
-        )
+        lines: list[str] = []
+        while not all(any(part in line for line in lines) for part in REPORTED):
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines
+        yield url, lines
+
+
+REPORTED = ("missing.csv", "simulate-2", "replay-3")
+"""Parts of the lines for the three sources."""
+
+
+def test_one_source_that_fails_leaves_the_others(service: tuple[str, list[str]]) -> None:
+    url, _ = service
+    watching = subprocess.Popen(
+        [MIMAMBA, "watch", url, "--json", "--session", "simulate-2"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
         assert watching.stdout is not None
-        heard: list[dict[str, object]] = []
-        while not {"prediction", "quality"} <= {each["type"] for each in heard}:
-            heard.append(json.loads(watching.stdout.readline()))
+        received: list[dict[str, object]] = []
+        while not {"prediction", "quality"} <= {each["type"] for each in received}:
+            received.append(json.loads(watching.stdout.readline()))
         watching.send_signal(SIGINT)
         watching.communicate(timeout=LONGEST)
-    assert [each["type"] for each in heard[:2]] == ["session", "subscribed"]
+    finally:
+        watching.kill()
+        watching.wait()
+    assert watching.returncode == 130
+    assert [each["type"] for each in received[:2]] == ["session", "subscribed"]
 
 
-def test_names_are_shown_as_they_are_whatever_they_hold(files: Path) -> None:
-    names = "names=[/a],[red],c,d"
-    source = f"replay://{files}/muse.csv?{names}&hold=1"
-    with serving("--source", source, "--model", "none") as (_, process):
-        assert process.stderr is not None
-        line = ""
-        while "replay-1" not in line:
-            line = process.stderr.readline()
-        assert "[/a], [red], c, d" in line
+def test_channel_names_are_printed_literally(service: tuple[str, list[str]]) -> None:
+    _, lines = service
+    (line,) = [each for each in lines if "replay-3" in each]
+    assert "[/a], [red], c, d" in line
 
 
 def test_score_prints_one_object_per_prediction(files: Path) -> None:
-    ended = run("score", str(files / "muse.csv"))
-    assert ended.returncode == 0, ended.stderr
+    ended = invoke("score", str(files / "muse.csv"))
+    assert ended.exit_code == 0, ended.stderr
     predictions = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [each["index"] for each in predictions] == demo_indices(1536)
     assert set(predictions[0]) == {"index", "timestamp", "status", "reason", "outputs"}
@@ -192,17 +215,17 @@ def test_score_prints_one_object_per_prediction(files: Path) -> None:
     assert "simulated" in ended.stderr
 
 
-def test_sources_tells_boards_streams_and_bluetooth() -> None:
-    ended = run("sources", "--timeout", "0.2")
-    assert ended.returncode == 0, ended.stderr
+def test_sources_lists_boards_streams_and_bluetooth() -> None:
+    ended = invoke("sources", "--timeout", "0.2")
+    assert ended.exit_code == 0, ended.stderr
     for expected in ("muse_2", "ganglion", "LSL", "Bluetooth", "simulate://"):
         assert expected in ended.stdout
 
 
-def test_sources_finds_the_headset_that_is_near() -> None:
+def test_sources_finds_a_headset_nearby() -> None:
     with bluez(Adapter(devices=[*OTHERS, MUSE])):
-        ended = run("sources", "--timeout", "2.5")
-    assert ended.returncode == 0, ended.stderr
+        ended = invoke("sources", "--timeout", "2.5")
+    assert ended.exit_code == 0, ended.stderr
     (line,) = [each for each in ended.stdout.splitlines() if str(MUSE.name) in each]
     assert line.strip().startswith(f"brainflow://muse_2?mac_address={MUSE.address} ")
     assert " dBm" in line
@@ -211,4 +234,4 @@ def test_sources_finds_the_headset_that_is_near() -> None:
 
 
 def test_help_says_that_this_is_no_medical_device() -> None:
-    assert "not a medical device" in run("--help").stdout
+    assert "not a medical device" in invoke("--help").stdout
