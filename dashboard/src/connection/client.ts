@@ -4,7 +4,9 @@ import {
   SUBPROTOCOL,
   type ClientMessage,
   type Hello,
+  NO_SESSION,
   type ServerMessage,
+  type ServiceError,
   type Since,
   type Subscribed,
   type Topic,
@@ -144,6 +146,7 @@ export class StreamClient {
     if (message === null) return;
     if (message.type === 'hello' && !this.onHello(message)) return;
     if (message.type === 'subscribed') this.onSubscribed(message);
+    else if (message.type === 'error') this.onError(message);
     else if ('seq' in message && !this.isNew(message)) return;
     this.listener.message(message);
   }
@@ -198,6 +201,11 @@ export class StreamClient {
     }
     position.next = next;
     for (const topic of this.followed.get(session) ?? []) position.requested.add(topic);
+  }
+
+  /** A session that is not open yet was not subscribed to: the next `follow` tries again. */
+  private onError({ code, id }: ServiceError): void {
+    if (code === NO_SESSION && id !== undefined) this.followed.delete(String(id));
   }
 
   /** Record the entry's position; false if it was received before. */

@@ -100,6 +100,9 @@ export interface Skipped {
   to: number;
 }
 
+/** Error code for a session that does not exist or is not open yet. */
+export const NO_SESSION = 'no_session';
+
 export interface ServiceError {
   type: 'error';
   code: string;

@@ -1,6 +1,12 @@
 import { type Connection, type OpenSocket, StreamClient } from '../connection/client';
 import { ServiceClock, pageTime } from '../connection/clock';
-import type { ServerMessage, ServiceError, SessionState, Topic } from '../connection/protocol';
+import {
+  NO_SESSION,
+  type ServerMessage,
+  type ServiceError,
+  type SessionState,
+  type Topic,
+} from '../connection/protocol';
 import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
 import { Session } from './session.svelte';
@@ -196,10 +202,12 @@ export class Dashboard {
     }
   }
 
-  /** Show an error, unless it is about a session that is gone: the list is reloaded then anyway. */
-  private onError({ id, message }: ServiceError): void {
-    if (id === undefined || this.sessions.some((session) => session.id === id))
-      this.problem = message;
+  /** Show an error, unless it is about a session that is not open. */
+  private onError({ code, id, message }: ServiceError): void {
+    const known = this.sessions.some((session) => session.id === id);
+    // A restarted service may have opened the session since the subscription failed.
+    if (known && code === NO_SESSION) void this.loadSessions();
+    else if (known || id === undefined) this.problem = message;
   }
 
   private onSessionState(message: SessionState): void {

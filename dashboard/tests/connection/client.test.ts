@@ -139,6 +139,16 @@ describe('StreamClient', () => {
     });
   });
 
+  it('subscribes again to a session that was not open yet', async () => {
+    client.follow('a', ['link']);
+    await connect();
+    await subscribedTimes(1);
+    service.send({ type: 'error', code: 'no_session', message: 'not open', id: 'a' });
+    await received('error', 1);
+    client.follow('a', ['link']);
+    await subscribedTimes(2);
+  });
+
   it('passes on skipped entries', async () => {
     client.follow('a', ['signal']);
     await connect();

@@ -202,6 +202,15 @@ describe('Dashboard', () => {
     await until(() => expect(dashboard.problem).toBe('what?'));
   });
 
+  it('subscribes once a session is open that was not open after a restart', async () => {
+    await start('a');
+    await until(() => expect(topics()).toContainEqual(['a', 6]));
+    const before = topics().length;
+    service.send({ type: 'error', code: 'no_session', message: 'not open', id: 'a' });
+    await until(() => expect(topics().slice(before)).toEqual([['a', 6]]));
+    expect(dashboard.problem).toBeNull();
+  });
+
   it('takes the age of a live sample from its timestamp, of a replayed one from its arrival', async () => {
     await start('a');
     await until(() => expect(topics()).toContainEqual(['a', 6]));
