@@ -29,7 +29,7 @@ export interface Headset {
   /** Signal strength in dBm; null if unknown. */
   rssi: number | null;
   url: string;
-  /** What is uncertain about it. */
+  /** Uncertainty about the device, or null. */
   note: string | null;
 }
 

@@ -5,7 +5,7 @@ import { random } from '../random';
 
 const TALL = { left: 0, top: 0, width: 1000, height: 200 };
 
-/** What is drawn, as lines of points. */
+/** Lines of points that were drawn. */
 class Drawn implements Pen {
   readonly lines: [number, number][][] = [];
   moveTo(x: number, y: number): void {

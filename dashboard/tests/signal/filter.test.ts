@@ -6,7 +6,7 @@ import { random } from '../random';
 const SFREQ = 256;
 const decibels = (ratio: number): number => 20 * Math.log10(ratio);
 
-/** What the filter makes of these samples of one channel, written in chunks of such lengths. */
+/** Filtered samples of one channel, written in chunks of these lengths. */
 function filtered(samples: Float32Array, chunk: () => number, gaps: number[] = []): number[] {
   const source = new RingBuffer(1, samples.length);
   const filter = new FilteredBuffer(source, SFREQ);
@@ -87,6 +87,6 @@ describe('FilteredBuffer', () => {
     expect([filter.ring.newest, filter.ring.oldest]).toEqual([source.newest, source.oldest]);
     const into = new Float32Array(300);
     filter.ring.read(0, into);
-    expect(loudest([...into])).toBeLessThan(2); // what the offset was before is forgotten
+    expect(loudest([...into])).toBeLessThan(2); // the previous offset is forgotten
   });
 });

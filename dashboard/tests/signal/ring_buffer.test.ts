@@ -4,7 +4,7 @@ import { random } from '../random';
 
 const CHANNELS = 3;
 
-/** Each value tells its index and its channel. */
+/** Value made of index and channel. */
 function samples(first: number, count: number): Float32Array {
   const data = new Float32Array(count * CHANNELS);
   for (let i = 0; i < count; i++)
@@ -20,7 +20,7 @@ function shown(ring: RingBuffer, length = ring.capacity): (number | null)[][] {
   });
 }
 
-/** What a ring should show that got these stretches, [first, count], in order. */
+/** Expected content of a buffer after these chunks, [first, count]. */
 function expected(stretches: [number, number][], capacity: number): (number | null)[][] {
   const known = new Set<number>();
   for (const [first, count] of stretches) for (let i = 0; i < count; i++) known.add(first + i);
