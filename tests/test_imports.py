@@ -48,7 +48,7 @@ def test_no_package_imports_one_above_it(package: str) -> None:
         ("mimamba.service.cli.main", ["torch", "scipy", "mne", "brainflow", "fastapi", "bleak"]),
         (
             "mimamba.service.client.client",
-            ["torch", "scipy", "fastapi", "starlette", "prometheus_client", "brainflow"],
+            ["torch", "scipy", "numpy", "fastapi", "prometheus_client", "brainflow"],
         ),
         ("mimamba.drivers.open", ["torch", "brainflow", "pylsl", "mne", "pyxdf"]),
         (

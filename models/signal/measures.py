@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 QualityReason: TypeAlias = Literal["railed", "flat", "no contact", "mains hum", "muscle", "drift"]
 REASONS: tuple[QualityReason, ...] = (
