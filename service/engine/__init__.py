@@ -1,1 +1,1 @@
-"""Model stepping for all sessions."""
+"""The engine that steps a model for all sessions."""

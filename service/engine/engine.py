@@ -1,10 +1,10 @@
-"""One engine owns a model and steps every hop that is due, of all sessions, in one batch.
+"""The engine: it owns a model and steps the due hops of all sessions in one batch.
 
-There is no timer: the engine takes whatever waits, so one session alone is stepped at once and
-under load the batch grows by itself. The state of each session is a row of the pool. A session's
-hops stay in order, those that abstain included, and outputs never depend on batch mates.
+There is no timer: the engine takes the hops that wait, so a single session is stepped immediately,
+and under load the batches grow. The state of each session is a row of the pool. A session's hops
+stay in order, also those that abstain, and outputs never depend on the rest of the batch.
 
-Nothing here walks over all sessions: whoever has a hop that waits stands in one queue.
+Nothing here loops over all sessions: the slots with a hop that waits are in one queue.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from prometheus_client import Histogram
 
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
@@ -28,70 +29,84 @@ from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.ssm import States
 from mimamba.models.prediction import Outputs, Prediction
 from mimamba.models.signal.hops import Hop
-from mimamba.service.engine.step_times import step_times
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING_HOPS = 8
 """Hops of one session that may wait (2 s at 4 hops/s) before a live source skips to its newest."""
+STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Bounds of the histogram of step times, s: a step of the shipped model takes some milliseconds."""
 
 Publish: TypeAlias = Callable[[Prediction, float, float], None]
-"""Called in the engine's thread with the prediction, and when it was received and stepped."""
+"""Called in the engine's thread with a prediction and the times of its reception and its step."""
 
 
 class EngineStopped(RuntimeError):
-    """The engine was closed, or its model failed; it steps nothing any more."""
+    """The engine was closed or its model failed, so it steps nothing any more."""
 
 
 @dataclass(eq=False)
 class Slot:
-    """A session's place in the engine: its row of the pool and its hops that wait."""
+    """A session in the engine: its row of the pool and its hops that wait."""
 
     row: int
     r: float
     publish: Publish
     changed: threading.Condition
-    """Told when a hop of it is taken or published."""
+    """Notified when one of its hops is taken or published."""
     waiting: deque[tuple[Hop, float]] = field(default_factory=deque)
     stepping: bool = False
-    anew: bool = True  # the next ok hop that is submitted follows nothing: a start, or a skip
-    failed: bool = False  # the last answer was no number: the next ok hop forgets it
+    restart: bool = True  # the next ok hop resets the memory: at the start, and after a skip
+    failed: bool = False  # the last output was not finite: the next ok hop resets the memory
 
 
 Due: TypeAlias = tuple[Slot, Hop, float]
-"""A slot, the hop of it that is to be stepped next, and when that was received."""
+"""A slot, its next hop, and the time of its reception."""
 
 
 class Engine:
     """A thread that steps one checkpoint's network for all sessions that use it.
 
-    ``stepper`` steps it; by default the processor does.
+    Parameters
+    ----------
+    checkpoint
+        The model.
+    stepper
+        Steps its network; on the CPU by default.
+
+    Attributes
+    ----------
+    failure
+        The error that ended the thread, if any.
+    steps
+        Histogram of step times, s; it is in no registry.
+    non_finite
+        Number of outputs that were not finite.
+    stepper
+        Used by the engine's thread alone.
     """
 
     def __init__(self, checkpoint: Checkpoint, stepper: Stepper | None = None) -> None:
         self.checkpoint = checkpoint
         self.failure: BaseException | None = None
-        self.steps = step_times()
-        """How long the steps took."""
-        self.unsound = 0
-        """How many answers were no numbers."""
+        self.steps = Histogram("step_seconds", "Steps.", registry=None, buckets=STEP_SECONDS)
+        self.non_finite = 0
         self.stepper: Stepper = stepper or CPUStepper(checkpoint.network)
-        """Used by the engine's thread."""
         self._stopped = False
         self._slots: set[Slot] = set()
         # One lock for the queues; the other is held while the network is stepped, or the pool's
-        # tensors are read or replaced. Who takes both takes this one first.
+        # tensors are read or replaced. A thread that needs both takes this one first.
         self._lock = threading.Lock()
         self._stepping = threading.Lock()
         self._due: deque[Slot] = deque()
-        """Slots whose first hop waits, and none of theirs is being stepped."""
+        """Slots with a hop that waits and none that is being stepped."""
         self._work = threading.Condition(self._lock)
-        """Told when something is due."""
+        """Notified when a slot is due."""
         self._thread = threading.Thread(target=self._run, name=f"engine {checkpoint.name}")
         self._thread.start()
 
     def open(self, r: float, publish: Publish) -> Slot:
-        """A new slot, its state at zero; ``r`` is the gate at the start of each hop."""
+        """Open a slot, its state at zero; ``r`` is the gate at the start of each hop."""
         with self._lock:
             pool = self.stepper.pool
             with self._stepping if pool.full else nullcontext():  # only growth must wait
@@ -100,11 +115,11 @@ class Engine:
             return slot
 
     def submit(self, slot: Slot, hop: Hop, received: float, wait: bool) -> list[Hop]:
-        """Queue a hop; of a session that has fallen behind, the hops that are skipped for it.
+        """Queue a hop; return the hops that are skipped for it.
 
-        With ``wait`` the caller is held until there is room: a recording loses nothing. Else, where
-        there is none, all that waits gives way to the newest hop. The next ok hop then begins from
-        nothing: what was skipped is as long as what makes the memory begin anew in a poor signal.
+        With ``wait``, block until there is room: a recording loses nothing. Without, a full queue
+        is emptied for the newest hop. The next ok hop then resets the memory: the skipped hops are
+        as long as the poor signal after which the memory is reset.
 
         Raises
         ------
@@ -119,9 +134,9 @@ class Engine:
             if len(slot.waiting) >= MAX_WAITING_HOPS:
                 skipped = [each for each, _ in slot.waiting]
                 slot.waiting.clear()
-                slot.anew = True
-            if slot.anew and hop.window is not None:
-                hop, slot.anew = replace(hop, restart=True), False
+                slot.restart = True
+            if slot.restart and hop.window is not None:
+                hop, slot.restart = replace(hop, restart=True), False
             slot.waiting.append((hop, received))
             if len(slot.waiting) == 1 and not (slot.stepping or skipped):
                 self._due.append(slot)
@@ -134,7 +149,7 @@ class Engine:
             slot.changed.wait_for(lambda: self._stopped or not (slot.waiting or slot.stepping))
 
     def snapshot(self, slot: Slot) -> tuple[States, bool]:
-        """A drained slot's states, and whether its next ok hop must begin anew.
+        """Return a drained slot's states, and if its next ok hop must reset them.
 
         Nothing may be submitted to it meanwhile.
 
@@ -146,7 +161,7 @@ class Engine:
         self.drain(slot)
         with self._stepping:
             self._check_running()
-            return self.stepper.pool.read(slot.row), slot.anew or slot.failed
+            return self.stepper.pool.read(slot.row), slot.restart or slot.failed
 
     def finish(self, slot: Slot) -> None:
         """Drain a slot and give its row back."""
@@ -165,7 +180,7 @@ class Engine:
             raise EngineStopped(f"the engine has stopped: {self.failure or 'closed'}")
 
     def _stop(self) -> None:
-        """Have nobody wait any more."""
+        """Stop, and wake all threads that wait."""
         with self._lock:
             self._stopped = True
             self._work.notify()
@@ -189,7 +204,7 @@ class Engine:
             self._stop()
 
     def _take(self) -> list[Due]:
-        """The first hop of whoever waited longest; empty once the engine is closed."""
+        """Take the first hops of the slots that waited longest; none once the engine is closed."""
         with self._lock:
             self._work.wait_for(lambda: self._stopped or self._due)
             if self._stopped:
@@ -219,7 +234,7 @@ class Engine:
 
     @torch.inference_mode()
     def _outputs(self, ok: Sequence[tuple[Slot, Hop]]) -> list[Outputs | None]:
-        """Step the network on one hop of each slot; None where the answer is no number."""
+        """Step the network on one hop of each slot; None where the output is not finite."""
         if not ok:
             return []
         start = time.perf_counter()
@@ -229,14 +244,14 @@ class Engine:
         with self._stepping:
             logits = self.stepper.step(rows, windows, gates)
         finite = np.isfinite(logits.numpy()).all(axis=1).tolist()
-        for (slot, _), sound in zip(ok, finite, strict=True):
-            slot.failed = not sound
-        self._count_unsound(finite.count(False))
+        for (slot, _), each in zip(ok, finite, strict=True):
+            slot.failed = not each
+        self._count_non_finite(finite.count(False))
         made = self.checkpoint.probabilities(logits)
         self.steps.observe(time.perf_counter() - start)
-        return [each if sound else None for each, sound in zip(made, finite, strict=True)]
+        return [each if right else None for each, right in zip(made, finite, strict=True)]
 
-    def _count_unsound(self, count: int) -> None:
-        if count and not self.unsound:  # told once: each hop may be so from now on
+    def _count_non_finite(self, count: int) -> None:
+        if count and not self.non_finite:  # logged once: all later hops may be so, too
             log.error("the model's answer was no number", extra={"model": self.checkpoint.name})
-        self.unsound += count
+        self.non_finite += count

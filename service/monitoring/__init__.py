@@ -1,1 +1,1 @@
-"""Operator logs and counters."""
+"""The operator's log and the service's counters."""

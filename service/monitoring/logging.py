@@ -1,7 +1,7 @@
-"""What the service tells its operator: one event a line, as text or as JSON.
+"""The operator's log: one event a line, as text or as JSON.
 
-Only the fields named here ever get into a line. None of them can hold samples, predictions, a
-person's name or notes, or a token.
+A line holds no fields but ``FIELDS``. None of them can hold samples, predictions, a person's name
+or notes, or a token.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ FIELDS = (
     "count",
     "reason",
 )
-"""What an event may be about; given as ``extra``."""
+"""Fields of an event, given as ``extra``."""
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
-    """Send every event of this process to stderr, those of its libraries and dying threads too.
+    """Log every event of this process to stderr, also of its libraries and of threads that die.
 
     Parameters
     ----------
     form
         Text for people, JSON for programs.
     level
-        The least important level told; None takes ``warning`` for text, as a terminal shows the
-        rest in another way, and ``info`` for JSON.
+        The lowest level logged. None means ``info`` for JSON and ``warning`` for text, as a
+        terminal shows the rest in another way.
     """
     least = (level or ("info" if form == "json" else "warning")).upper()
     stream = logging.StreamHandler(sys.stderr)
@@ -69,7 +69,7 @@ def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]
 
 
 def log_thread_death(died: threading.ExceptHookArgs) -> None:
-    """Tell of a thread that ended by an error of ours; for ``threading.excepthook``."""
+    """Log a thread that ended with an internal error; for ``threading.excepthook``."""
     if died.exc_value is not None:
         name = died.thread.name if died.thread else None
         error = (died.exc_type, died.exc_value, died.exc_traceback)
@@ -80,7 +80,7 @@ class JSONLine(logging.Formatter):
     """An event as one JSON object in one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``time`` (UTC), ``level``, ``logger``, ``event``, and the fields that it has."""
+        """Write ``time`` (UTC), ``level``, ``logger``, ``event``, and the event's fields."""
         line = {
             "time": _time(record).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -97,10 +97,10 @@ class TextLine(logging.Formatter):
     """An event as a line for people; a traceback follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level and event, then the fields."""
+        """Write time, level and event, then the fields."""
         time = _time(record).astimezone().strftime("%H:%M:%S")
-        said = [f"{name}={value}" for name, value in event_fields(record).items()]
-        line = " ".join([time, record.levelname.lower(), record.getMessage(), *said])
+        pairs = [f"{name}={value}" for name, value in event_fields(record).items()]
+        line = " ".join([time, record.levelname.lower(), record.getMessage(), *pairs])
         line = " ".join(line.splitlines())
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
@@ -108,7 +108,7 @@ class TextLine(logging.Formatter):
 
 
 def event_fields(record: logging.LogRecord) -> dict[str, object]:
-    """What an event is about, in the order of ``FIELDS``."""
+    """Return an event's fields, in the order of ``FIELDS``."""
     there = record.__dict__
     return {name: there[name] for name in FIELDS if there.get(name) is not None}
 

@@ -1,4 +1,4 @@
-"""Whose a session is: nobody's, or a person's, whose baseline is kept and used again."""
+"""The person of a session, if any, with the baseline that is stored and used again."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ class Subject:
     Parameters
     ----------
     people
-        Those known; None where nothing is kept.
+        The stored people; None stores nothing.
     person
-        The pseudonym; None for nobody's.
+        The pseudonym; None if there is no person.
     """
 
     def __init__(self, people: People | None = None, person: str | None = None) -> None:
         self._people = people
         self.person = person
         self.rested: str | None = None
-        """Whose rest is in force, while another's may be taken."""
+        """The person of the baseline in use, while another person's may be taken."""
 
     def forget(self, person: str) -> None:
-        """The session is nobody's where it was this person's."""
+        """Forget this person, if the session is theirs."""
         self.person = None if self.person == person else self.person
         self.rested = None if self.rested == person else self.rested
 
     def find(self, checkpoint: Checkpoint) -> KeptBaseline | None:
-        """The person's baseline for a model, where one is kept and can be read."""
+        """Find the person's baseline for a model, if one is stored and can be read."""
         if self._people is None or self.person is None:
             return None
-        with contextlib.suppress(NoPerson, DamagedPerson):  # a new one is not kept, and says why
+        with contextlib.suppress(NoPerson, DamagedPerson):  # a new one is not stored, and says why
             return self._people.get(self.person).baseline_for(checkpoint)
         return None
 
     def keep(self, checkpoint: Checkpoint, baseline: Baseline) -> str:
-        """Keep a baseline that was taken; what is to be told of it, which names nobody.
+        """Store a baseline that was taken; return the link event's detail, without a name.
 
-        It goes to the link, and so into recordings, which can be given away.
+        The detail goes into recordings, which can be given away.
         """
         taken = f"{baseline.seconds:g} s of rest are taken"
         if self._people is None or self.person is None:

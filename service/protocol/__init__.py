@@ -1,1 +1,1 @@
-"""Wire protocol v1: messages and their schema."""
+"""Wire protocol v1: its messages and their schema."""

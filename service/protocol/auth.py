@@ -1,4 +1,4 @@
-"""The part of wire protocol v1 by which a stranger is let in; ``hello`` is in messages.py."""
+"""Authentication in wire protocol v1; ``hello`` is in ``messages``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal, TypeAlias
 import msgspec
 
 TOKEN_WANTED = 4401
-"""The close code of a connection that has shown no token, or a wrong one, or whose login ended."""
+"""Close code of a connection with no token or a wrong one, or after its login ended."""
 TOO_MANY = 4429
-"""The close code where too many wrong tokens came from this address; a right one must wait."""
+"""Close code after too many wrong tokens from this address; a right one must wait."""
 
 
 class Auth(msgspec.Struct, frozen=True, tag="auth", omit_defaults=True):
-    """Show a token; answered by another hello. Whoever cannot send headers says it first."""
+    """Send a token; answered by another hello. The first message of a client without headers."""
 
     token: str
     id: str | int | None = None
 
     def __repr__(self) -> str:
-        """Without the token."""
+        """Return the name alone, without the token."""
         return "Auth()"
 
 

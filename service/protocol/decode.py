@@ -1,4 +1,4 @@
-"""What a client's frames hold, and what those were that hold nothing."""
+"""Decode a client's frames, and name the errors of those that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import msgspec
 from mimamba.service.protocol.messages import ClientMessage, Error, decode_client
 
 CLOSE_CODES = {1002: "no_frame", 1007: "no_text", 1009: "too_long"}
-"""What a client's frames were, by the code with which they had its WebSocket closed."""
+"""Error codes of frames that closed their WebSocket, by its close code."""
 
 
 def decode_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | Error:
-    """A frame's message, or what is answered where it has none; None is the other kind of frame."""
+    """Decode a frame, or return the error to answer; None stands for the other kind of frame."""
     wanted = "a msgpack message in a binary frame" if binary else "a JSON text frame"
     if payload is None:
         return Error("bad_frame", f"Expected {wanted}, but found the other kind of frame.")
@@ -19,5 +19,5 @@ def decode_frame(payload: bytes | str | None, binary: bool) -> ClientMessage | E
         return decode_client(payload, binary)
     except msgspec.MsgspecError as error:
         return Error("bad_message", f"Expected {wanted} of protocol v1, but found: {error}.")
-    except (UnicodeError, RecursionError) as error:  # bytes and texts that are no UTF-8
+    except (UnicodeError, RecursionError) as error:  # bytes and texts that are not UTF-8
         return Error("bad_message", f"Expected {wanted}, but found {type(error).__name__}.")

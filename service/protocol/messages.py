@@ -28,14 +28,14 @@ MSGPACK_SUBPROTOCOL = "mimamba.v1.msgpack"
 
 
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a reader was: the last ``seq`` that it has of each topic, in this epoch."""
+    """A reader's position: the last ``seq`` that it has of each topic, in this epoch."""
 
     epoch: str
     seq: dict[Topic, int] = {}
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", omit_defaults=True):
-    """Send these topics of a session: after ``since`` where it is given, else from now on."""
+    """Send these topics of a session: after ``since`` if it is given, else from now on."""
 
     session: str
     topics: list[Topic]
@@ -44,7 +44,7 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", omit_defaults=True
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", omit_defaults=True):
-    """Send no more of these topics; of none of them where ``topics`` is absent."""
+    """Send no more of these topics, or of any topic if ``topics`` is absent."""
 
     session: str
     topics: list[Topic] | None = None
@@ -54,7 +54,7 @@ class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", omit_defaults=
 class Mark(msgspec.Struct, frozen=True, tag="mark", omit_defaults=True):
     """Set a marker in a session: at ``timestamp`` on the LSL clock, or at this message's arrival.
 
-    It is answered by ok, and by an error where the label is none or the time makes no sense.
+    It is answered by ok, or by an error if the label or the time is not valid.
     """
 
     session: str
@@ -87,8 +87,9 @@ class Clock:
 class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
     """The first message on every connection, and the answer to ``auth``.
 
-    ``scope`` is what the connection may do: ``view``, or ``control`` as well; ``login`` tells that
-    it came by a login. A stranger has no scope, must say ``auth`` within 5 s, and hears no clock.
+    ``scope`` says what the connection may do: ``view``, or ``control`` as well; ``login`` is true
+    if it came by a login. Without a token there is no scope and no clock, and ``auth`` must follow
+    within 5 s.
     """
 
     protocol: str
@@ -100,10 +101,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=True):
-    """What a session sends from here on; sent again when the model or the epoch changes.
+    """The session as it is from here on; sent again when the model or the epoch changes.
 
-    ``model`` and ``outputs`` are null where the session runs without a model. ``delay`` is the
-    signal path's, seconds. ``next`` is the ``seq`` that each topic's next entry will have.
+    ``model`` and ``outputs`` are null if the session runs without a model. ``delay`` is that of the
+    signal path, seconds. ``next`` is the ``seq`` that each topic's next entry will have.
     """
 
     session: str
@@ -124,13 +125,15 @@ class Ok(msgspec.Struct, frozen=True, tag="ok"):
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong", omit_defaults=True):
+    """The answer to ping, with its ``t``."""
+
     t: float
     clock: Clock
     id: str | int | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
-    """Once a second: browsers don't see protocol pings."""
+    """Sent once a second: browsers do not see the pings of WebSockets."""
 
     clock: Clock
 
@@ -138,7 +141,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
 class SessionState(msgspec.Struct, frozen=True, tag="session"):
     """Sent to every connection, and for each open session right after hello.
 
-    ``reason`` says why a session ended, where it did not end as asked.
+    ``reason`` says why a session ended, if nobody asked for it.
     """
 
     session: str
@@ -147,7 +150,7 @@ class SessionState(msgspec.Struct, frozen=True, tag="session"):
 
 
 class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
-    """The entries ``from`` to ``to``, both included, had left the log before they could be sent."""
+    """Entries that left the log before they could be sent: ``from`` to ``to``, both included."""
 
     session: str
     topic: Topic
@@ -156,7 +159,7 @@ class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
 
 
 class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
-    """The client's message could not be carried out; the connection goes on."""
+    """The client's message could not be carried out; the connection stays open."""
 
     code: str
     message: str
@@ -179,8 +182,8 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
 class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
     """Each channel's quality over the 2 s up to sample ``index``, four times a second.
 
-    ``channels`` holds all of the source's, by name: ``score`` from 0 (useless) to 1 (good), and the
-    ``reason``, null from 0.7 up.
+    ``channels`` holds all channels of the source by name: the ``score`` from 0 (useless) to 1
+    (good), and the ``reason``, which is null from 0.7 up.
     """
 
     session: str
@@ -193,8 +196,8 @@ class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
 class BandsMessage(msgspec.Struct, frozen=True, tag="bands"):
     """Each channel's band power over the 2 s up to sample ``index``, four times a second.
 
-    ``channels`` holds all of the source's, by name: µV² of delta 1-4, theta 4-8, alpha 8-13, beta
-    13-30 and gamma 30-40 Hz; null where a gap leaves too little, and in the first 2 s.
+    ``channels`` holds all channels of the source by name: µV² of delta 1-4, theta 4-8, alpha 8-13,
+    beta 13-30 and gamma 30-40 Hz; null if a gap leaves too little signal, and in the first 2 s.
     """
 
     session: str
@@ -219,7 +222,7 @@ class SignalMessage(msgspec.Struct, frozen=True, tag="signal"):
 
 
 class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
-    """A labelled instant; ``index`` is the sample that it belongs to."""
+    """A labelled instant; ``index`` is that of its sample."""
 
     session: str
     seq: int
@@ -230,19 +233,19 @@ class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
 
 
 class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
-    """What befell the stream.
+    """An event of the stream.
 
-    ``connected``, ``lost`` and ``retrying`` tell of the link to the device; ``paused`` and
-    ``playing`` of a recording, at each change of how it is played. A ``gap`` means that
-    the ``lost`` samples from index ``first`` on never came. ``hops_skipped`` means that the engine
-    was too busy for some hops of a live source. ``restarted`` means that the model's state began
-    anew at sample ``first``; ``model`` that another one, or none, speaks from the first hop after
-    that sample on. ``baseline_begun`` means that the person's rest is taken from the first hop
-    after sample ``first`` on, for as many seconds of good signal as ``detail`` begins with, and
-    ``baseline_taken`` that it is complete; ``baseline_used`` that an earlier one of a person is
-    used from there on; ``baseline_stopped`` that no more is taken, and the one before holds again
-    from there on. ``recording`` tells that this session is recorded, is not any more,
-    or may soon not be, because the disk is nearly full.
+    ``connected``, ``lost`` and ``retrying`` report the link to the device; ``paused`` and
+    ``playing`` report each change in the replay of a recording. ``gap`` means that the ``lost``
+    samples from index ``first`` on never came; ``hops_skipped`` that the engine was too busy for
+    some hops of a live source; ``restarted`` that the model's state was reset at sample ``first``;
+    ``model`` that another model, or none, makes the predictions from the first hop after that
+    sample on. ``baseline_begun`` means that a baseline of the person is taken from the first hop
+    after sample ``first`` on, for as many seconds of good signal as ``detail`` begins with;
+    ``baseline_taken`` that it is complete; ``baseline_used`` that a stored one of a person is used
+    from there on; ``baseline_stopped`` that the baseline being taken was dropped and the one before
+    is used again from there on. ``recording`` reports that a recording of this session began,
+    ended, or may soon end because the disk is nearly full.
     """
 
     session: str
@@ -280,19 +283,19 @@ _server_msgpack: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decode
 
 
 def encode(message: ServerMessage | ClientMessage, binary: bool) -> bytes:
-    """The frame's payload: msgpack where ``binary``, else JSON."""
+    """Encode a message as a frame's payload: msgpack if ``binary``, else JSON."""
     return (_msgpack if binary else _json).encode(message)
 
 
 def decode_client(frame: bytes | str, binary: bool) -> ClientMessage:
-    """A client's message; raises msgspec.DecodeError or msgspec.ValidationError."""
+    """Decode a client's message; raises msgspec.DecodeError or msgspec.ValidationError."""
     if binary:
         return _client_msgpack.decode(frame.encode() if isinstance(frame, str) else frame)
     return _client_json.decode(frame)
 
 
 def decode_server(frame: bytes | str) -> ServerMessage:
-    """A service's message: text is JSON, bytes are msgpack; raises as ``decode_client``."""
+    """Decode a service's message: text is JSON, bytes are msgpack; raises as ``decode_client``."""
     if isinstance(frame, str):
         return _server_json.decode(frame)
     return _server_msgpack.decode(frame)

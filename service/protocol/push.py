@@ -1,7 +1,7 @@
-"""The part of wire protocol v1 by which a remote acquirer sends samples to the service.
+"""Samples from a remote acquirer in wire protocol v1.
 
-The acquirer says ``push`` and is answered ``pushing``; it sends ``samples`` and is answered
-``ack``. After a lost connection it says ``push`` again and goes on where ``pushing`` says.
+The acquirer sends ``push``, answered by ``pushing``, and then ``samples``, answered by ``ack``.
+After a lost connection it sends ``push`` again and continues from the ``next`` of ``pushing``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.
 
 
 class Push(msgspec.Struct, frozen=True, tag="push", omit_defaults=True):
-    """Open a session whose samples come over this connection, or go on with it; see pushing.
+    """Open a session for samples over this connection, or continue it; answered by pushing.
 
-    ``stream`` is the acquirer's own name for this run of its source, unique in the world: with the
-    same one it finds its session again. ``session`` is the id wished for, ``model`` a checkpoint's
-    name or ``none``; both are the service's choice where they are absent.
+    ``stream`` is the acquirer's globally unique name for this run of its source, by which it finds
+    its session again. ``session`` is the id wanted, ``model`` a checkpoint's name or ``none``; the
+    service chooses them if they are absent.
     """
 
     stream: Annotated[str, msgspec.Meta(min_length=16, max_length=64)]
@@ -40,14 +40,14 @@ class Push(msgspec.Struct, frozen=True, tag="push", omit_defaults=True):
 
 
 class Samples(msgspec.Struct, frozen=True, tag="samples", omit_defaults=True):
-    """The next samples of a push session, acknowledged by ack; one seen before changes nothing.
+    """The next samples of a push session, acknowledged by ack; a repeated one changes nothing.
 
-    ``seq`` grows by one with each message, by more where the acquirer dropped some. ``first``,
+    ``seq`` grows by one with each message, by more if the acquirer dropped some. ``first``,
     ``timestamps`` and ``data`` are as in signal, in the numbering of the acquirer's ``epoch``, but
     ``timestamps``, like those of ``markers`` and ``changes``, are on the acquirer's clock;
     ``offset`` is the service's clock less that one, as the acquirer estimates it from pongs.
-    ``changes`` is what befell the link to its device before these samples. ``ends`` is true in the
-    last message. One that is refused is answered by an error with ``seq`` as its id.
+    ``changes`` are those of the link to its device before these samples. ``ends`` is true in the
+    last message. A refused message is answered by an error with ``seq`` as its id.
     """
 
     session: str
@@ -72,7 +72,7 @@ class Pushing(msgspec.Struct, frozen=True, tag="pushing", omit_defaults=True):
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack"):
-    """All samples messages up to ``seq`` are here; the acquirer need not keep them."""
+    """All samples messages up to ``seq`` have arrived; the acquirer need not keep them."""
 
     session: str
     seq: int

@@ -1,6 +1,6 @@
 """Wire protocol v1 for machines: a JSON Schema and an AsyncAPI 3 document.
 
-Both are made of the message types themselves, so that they cannot differ from what is sent.
+Both are made from the message types, so that they cannot differ from what is sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, ClientMessage, ServerMessage
 
 Tree: TypeAlias = dict[str, Any]
-"""What JSON can hold."""
+"""A JSON object."""
 MessageType: TypeAlias = type[msgspec.Struct]
 
 CLIENT_MESSAGES: Final[tuple[MessageType, ...]] = get_args(ClientMessage)
@@ -31,13 +31,13 @@ DESCRIPTION = (
 
 
 def message_tag(kind: MessageType) -> str:
-    """What ``type`` says in messages of this kind."""
+    """Return the ``type`` of messages of this kind."""
     return str(kind.__struct_config__.tag)
 
 
 @cache
 def json_schema() -> Tree:
-    """One schema (draft 2020-12) that every message of either side meets."""
+    """Make one schema (draft 2020-12) for the messages of both sides."""
     schemas = _schemas("#/$defs/")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -52,7 +52,7 @@ def json_schema() -> Tree:
 
 @cache
 def asyncapi() -> Tree:
-    """The AsyncAPI 3 document, from the service's side: it receives what clients send."""
+    """Make the AsyncAPI 3 document from the service's side: it receives the messages of clients."""
     kinds = (*CLIENT_MESSAGES, *SERVER_MESSAGES)
     names = {
         message_tag(kind): {"$ref": f"#/components/messages/{message_tag(kind)}"} for kind in kinds
@@ -74,8 +74,8 @@ def asyncapi() -> Tree:
             }
         },
         "operations": {
-            "ask": _operation("receive", "What a client says.", CLIENT_MESSAGES),
-            "tell": _operation("send", "What the service says.", SERVER_MESSAGES),
+            "ask": _operation("receive", "Messages from a client.", CLIENT_MESSAGES),
+            "tell": _operation("send", "Messages from the service.", SERVER_MESSAGES),
         },
         "components": {
             "messages": {message_tag(kind): _message(kind) for kind in MESSAGES},
@@ -103,10 +103,10 @@ def _message(kind: MessageType) -> Tree:
     }
 
 
-def _schemas(place: str) -> Tree:
-    """Each type's schema by its name; ``place`` is where references find them."""
+def _schemas(prefix: str) -> Tree:
+    """Make each type's schema, by its name; ``prefix`` is that of references to them."""
     _, found = msgspec.json.schema_components(
-        (*CLIENT_MESSAGES, *SERVER_MESSAGES), ref_template=place + "{name}"
+        (*CLIENT_MESSAGES, *SERVER_MESSAGES), ref_template=prefix + "{name}"
     )
     for schema in found.values():
         if "description" in schema:
@@ -115,7 +115,7 @@ def _schemas(place: str) -> Tree:
 
 
 def _without_python(tree: Any) -> Any:
-    r"""Patterns as JavaScript has them: there, ``$`` is the very end, which is our ``\Z``."""
+    r"""Write patterns for JavaScript, where ``$`` is the very end, which is ``\Z`` in Python."""
     if isinstance(tree, list):
         return [_without_python(each) for each in tree]
     if not isinstance(tree, dict):

@@ -106,7 +106,7 @@ class ServiceCollector(Collector):
             "answers_unsound",
             "Answers of a model that were no numbers.",
             "model",
-            {name: engine.unsound for name, engine in engines.items()},
+            {name: engine.non_finite for name, engine in engines.items()},
         )
         steps = HistogramMetricFamily(
             f"{PREFIX}step_seconds", "Time that a step of a batch of hops took.", labels=("model",)

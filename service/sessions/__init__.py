@@ -1,1 +1,1 @@
-"""Sessions: one source each, with its logs."""
+"""Sessions: one source each, with its logs and its model."""

@@ -86,6 +86,8 @@ class EpochLogs:
         The source.
     active_model
         The model that makes the first predictions.
+    max_events
+        Markers and link events kept.
 
     Attributes
     ----------
@@ -95,7 +97,13 @@ class EpochLogs:
         The models that made the predictions, in order.
     """
 
-    def __init__(self, epoch: str, info: StreamInfo, active_model: ActiveModel) -> None:
+    def __init__(
+        self,
+        epoch: str,
+        info: StreamInfo,
+        active_model: ActiveModel,
+        max_events: int = MAX_EVENTS,
+    ) -> None:
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.active_models = [replace(active_model, since=0)]
@@ -103,8 +111,8 @@ class EpochLogs:
         self.prediction: Log[Event] = Log(active_model.predictions_per_hour)
         self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
         self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
-        self.marker: Log[Event] = Log(MAX_EVENTS)
-        self.link: Log[Event] = Log(MAX_EVENTS)
+        self.marker: Log[Event] = Log(max_events)
+        self.link: Log[Event] = Log(max_events)
         self.signal_shown = 0
         """Readers go up to here, so that all who keep up share the same merged messages."""
 

@@ -1,8 +1,8 @@
-"""Bounded, append-only logs: one writer, any number of readers that hold one integer.
+"""Bounded, append-only logs: one writer, and any number of readers that hold one integer.
 
-Every entry has a sequence number, ``seq``, from 0. A reader asks for what is new from its own
-number on; one that has fallen behind the log's ``oldest`` finds its number gone, is told what it
-skipped, and goes on at the oldest entry there. So a slow reader costs nobody anything.
+Every entry has a sequence number, ``seq``, from 0. A reader asks for the entries from its own
+number on. If these have left the log, it gets the skipped range and continues at the oldest entry.
+So a slow reader costs the others nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Entry = TypeVar("Entry")
 
 
 class Log(Generic[Entry]):
-    """A log of values that are never changed once appended.
+    """A log of values that never change once appended.
 
     Parameters
     ----------
     capacity
-        How many entries are kept.
+        Number of entries kept.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -57,13 +57,13 @@ class Log(Generic[Entry]):
         return seq
 
     def read(self, seq: int, stop: int) -> list[tuple[int, Entry]]:
-        """The entries from ``seq`` to before ``stop`` that are still there, with their numbers."""
+        """Return the entries from ``seq`` to before ``stop`` that are still there, with numbers."""
         with self._lock:
             kept = range(max(seq, self.oldest), min(stop, self._next))
             return [(n, self._entries[(n - self._base) % self._capacity]) for n in kept]
 
     def widen(self, capacity: int) -> None:
-        """Keep so many entries from now on, at least."""
+        """Keep at least this many entries from now on."""
         with self._lock:
             if capacity > self._capacity:
                 kept, oldest = range(self.oldest, self._next), self.oldest
@@ -96,7 +96,7 @@ class SignalLog:
     sfreq
         Hz; with ``seconds`` it gives the ring's length.
     seconds
-        How much signal is kept.
+        Seconds of signal kept.
     """
 
     def __init__(self, n_channels: int, sfreq: float, seconds: float) -> None:
@@ -152,9 +152,9 @@ class SignalLog:
         return int(self._stops[(seq - 1) % self._slots]) if seq else 0
 
     def read(self, seq: int, stop: int) -> list[SignalRun]:
-        """The entries from ``seq`` to before ``stop`` that are still there, merged into runs.
+        """Return the entries from ``seq`` to before ``stop`` that are kept, merged into runs.
 
-        A run holds at most two seconds. Its arrays are copies of the reader's own.
+        A run holds at most two seconds. Its arrays are copies.
         """
         with self._lock:
             runs: list[SignalRun] = []
@@ -166,7 +166,7 @@ class SignalLog:
             return runs
 
     def index_at(self, times: Seconds) -> NDArray[np.int64]:
-        """The samples that (n,) times belong to: the nearest, or where in a gap it would have been.
+        """Return the indices of the samples nearest to (n,) times; in a gap, of the lost sample.
 
         A time beyond either end belongs to the oldest or the newest sample kept; there must be one.
         """

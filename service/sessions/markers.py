@@ -13,11 +13,11 @@ MAX_LABEL_LENGTH = 256
 
 
 class BadLabel(Mismatch):
-    """A marker's label is none."""
+    """The marker's label is not valid."""
 
 
 class BadTimestamp(Mismatch):
-    """A marker's time is too long ago, too far ahead, or no time of the LSL clock."""
+    """The marker's time is too long ago, too far ahead, or not on the LSL clock."""
 
 
 def set_marker(
@@ -25,14 +25,14 @@ def set_marker(
 ) -> ReceivedMarker:
     """Set a marker at ``timestamp`` on the LSL clock, or now, where that is None.
 
-    It is logged when its sample is there, or does not come in time.
+    It is logged when its sample is there, or is too late.
 
     Raises
     ------
     BadLabel
         If it is empty, longer than ``MAX_LABEL_LENGTH``, or holds control characters.
     BadTimestamp
-        If it is older than the signal that is kept, or more than ``AHEAD`` s ahead.
+        If it is older than the kept signal, or more than ``AHEAD`` s ahead.
     SessionOver
         If the session is not open.
     """
@@ -47,7 +47,7 @@ def _checked_label(label: str) -> str:
         raise BadLabel(
             f"a label of 1 to {MAX_LABEL_LENGTH} characters, none of them a control character",
             f"{label[:40]!r} of {len(label)}",
-            "correct it",
+            "shorten it or remove those characters",
         )
     return label
 
@@ -55,7 +55,7 @@ def _checked_label(label: str) -> str:
 def _checked_time(timestamp: float | None) -> float:
     now = local_clock()
     time = now if timestamp is None else timestamp
-    if not -SIGNAL_SECONDS <= time - now <= AHEAD:  # what is no number is in no range
+    if not -SIGNAL_SECONDS <= time - now <= AHEAD:  # NaN is in no range
         raise BadTimestamp(
             f"a time on the LSL clock, up to {SIGNAL_SECONDS:g} s ago or {AHEAD:g} s ahead",
             f"{time:.3f}, where it is {now:.3f} now",

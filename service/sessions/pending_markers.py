@@ -1,4 +1,4 @@
-"""Markers that programs set in a running session, on their way to the sample of their time."""
+"""Markers that wait for their sample."""
 
 from __future__ import annotations
 
@@ -19,27 +19,33 @@ MAX_DELAY = 2.0
 class PendingMarkers:
     """Markers that wait for their sample, as one that was set just now does for some ms.
 
-    One whose sample does not come in time is placed all the same: in a live stream where its
-    sample would be at the nominal rate, in a recording at the newest sample. So is the first one
-    where more than ``MOST`` wait. All may be called from any thread.
+    A marker with a late sample is placed without it: in a live stream at the index that the sample
+    would have at the nominal rate, in a recording at the newest sample. So is the first one if more
+    than ``MOST`` wait. All methods may be called from any thread.
+
+    Parameters
+    ----------
+    max_delay
+        Seconds that a sample may be late.
 
     Attributes
     ----------
     lock
-        Who holds it keeps any from being added or given.
+        Held while markers are added or placed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_delay: float = MAX_DELAY) -> None:
+        self._max_delay = max_delay
         self._waiting: list[ReceivedMarker] = []
         self.lock = threading.RLock()
 
-    def add(self, heard: ReceivedMarker) -> None:
-        """One more, of any time."""
+    def add(self, marker: ReceivedMarker) -> None:
+        """Add a marker of any time."""
         with self.lock:
-            self._waiting.append(heard)
+            self._waiting.append(marker)
 
     def place(self, log: SignalLog, info: StreamInfo) -> list[Marker]:
-        """Those that need not wait any more, in order of their time; each is given once."""
+        """Return the markers that need not wait any more, by time; each is returned once."""
         if not self._waiting:
             return []
         due = self._take_due(log, info.sfreq)
@@ -61,7 +67,7 @@ class PendingMarkers:
 
     def _take_due(self, log: SignalLog, sfreq: float) -> list[ReceivedMarker]:
         there = log.newest[1] + 0.5 / sfreq if log.newest else -math.inf
-        there = max(there, local_clock() - MAX_DELAY)
+        there = max(there, local_clock() - self._max_delay)
         with self.lock:
             waiting = sorted(self._waiting, key=lambda each: each.timestamp)
             many = max(0, len(waiting) - MOST)

@@ -1,4 +1,4 @@
-"""The sessions of a running service, and the engines that they share."""
+"""The registry of a service's sessions, and the engines that they share."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from mimamba.service.topics import Model
 
 
 class NoSession(LookupError):
-    """No session has this id."""
+    """There is no session with this id."""
 
 
 class SessionTaken(ValueError):
-    """A session has this id already."""
+    """There is a session with this id already."""
 
 
 class SessionFailed(UserError):
-    """A session's source or model could not be opened; the message is the reason."""
+    """The session's source or model could not be opened; the message is the reason."""
 
 
 class RegistryObserver(SessionObserver, Protocol):
@@ -74,7 +74,7 @@ class SessionView:
 
 
 def view_session(session: Session) -> SessionView:
-    """A session's present facts."""
+    """View a session as it is now."""
     active_model = session.active_model
     return SessionView(
         session.name,
@@ -96,16 +96,16 @@ def view_session(session: Session) -> SessionView:
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model a session gets.
+    """The model that a session gets.
 
     Parameters
     ----------
     name
-        A checkpoint's name or path; None watches the signal only.
+        A checkpoint's name or path; None for the signal only.
     required
         Whether a montage that the source cannot meet is an error.
     memory
-        Whether the state is carried from hop to hop (the checkpoint's r); else r = 0.
+        Whether the state is carried from hop to hop (the checkpoint's r); otherwise r = 0.
     """
 
     name: str | None
@@ -114,7 +114,7 @@ class ModelChoice:
 
 
 class SessionRegistry:
-    """Opens, finds and closes sessions; lives on the event loop.
+    """Opens, finds and closes sessions; used on the event loop.
 
     Parameters
     ----------
@@ -123,11 +123,11 @@ class SessionRegistry:
     default
         The model of a session that asks for none.
     models
-        The folder of the person's own checkpoints, found by their names.
+        The folder of one's own checkpoints, found by their names.
     people
-        Where people are kept; None keeps nobody.
+        The people and their baselines; None stores nothing.
     device
-        Where models are stepped; the processor by default.
+        The device that steps models; the CPU by default.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class SessionRegistry:
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
         self.ending = False
-        """Whether the service ends: no session is opened any more."""
+        """True once the service ends: no session is opened any more."""
         self.loading: Counter[str] = Counter()
         """The models that sessions wait for."""
         self._opened = 0
@@ -157,7 +157,7 @@ class SessionRegistry:
         return self._sessions
 
     def get(self, name: str) -> Session:
-        """One session; raises NoSession."""
+        """Return one session; raises NoSession."""
         if name not in self._sessions:
             there = ", ".join(sorted(self._sessions)) or "none"
             raise NoSession(f"Expected a session, but found no {name!r}. There are: {there}.")
@@ -169,7 +169,7 @@ class SessionRegistry:
 
     @property
     def failure(self) -> BaseException | None:
-        """Why an engine is dead, where one is."""
+        """The error that ended an engine, if any."""
         return next((e.failure for e in self._engines.values() if e.failure), None)
 
     async def open(
@@ -180,7 +180,7 @@ class SessionRegistry:
         connect: Connect = open_source,
         person: str | None = None,
     ) -> Session:
-        """Open a session, a person's where one is named, and wait until its source is there.
+        """Open a session, of a person if one is named, and wait until its source is open.
 
         Raises
         ------
@@ -195,11 +195,11 @@ class SessionRegistry:
         DeviceError
             If a required device cannot step it.
         PersonRefused, DamagedPerson, CannotKeep
-            If that person cannot be named so, or their file not be read or written.
+            If the name is not valid, or the person's file cannot be read or written.
         SessionFailed
-            If it was closed while it opened, or ended by an error of ours.
+            If it was closed while it opened, or ended by an internal error.
 
-        No session is left then.
+        After an error there is no such session.
         """
         choice = choice or self.default
         name = self._name(url, name)
@@ -225,7 +225,7 @@ class SessionRegistry:
         return session
 
     async def engine_of(self, choice: ModelChoice) -> tuple[Engine | None, float]:
-        """The engine of a choice, where it has a model, and the gate at each hop's start.
+        """Return the engine of a choice, if it has a model, and the gate at each hop's start.
 
         Raises
         ------
@@ -240,7 +240,7 @@ class SessionRegistry:
         return engine, engine.checkpoint.r if engine and choice.memory else 0.0
 
     def _name(self, url: str, name: str | None) -> str:
-        """The id asked for, or one made of the source's kind and a number."""
+        """Return the id asked for, or one made of the source's kind and a number."""
         source = parse_source(url)
         if name is not None:
             return name
@@ -251,7 +251,7 @@ class SessionRegistry:
         return name
 
     async def _load(self, model: str) -> Engine:
-        """The engine of a checkpoint; ``loading`` names the model meanwhile."""
+        """Load the engine of a checkpoint; ``loading`` names the model meanwhile."""
         self.loading[model] += 1
         try:
             return await asyncio.to_thread(self._engine, model)
@@ -259,14 +259,14 @@ class SessionRegistry:
             self.loading -= Counter([model])  # which drops the name with the last one
 
     def _check_running(self) -> None:
-        """Raises SessionFailed where the service ends."""
+        """Raise SessionFailed if the service ends."""
         if self.ending:
             raise SessionFailed(
-                "Expected a running service, but found that it ends. Start it again."
+                "Expected a running service, but found that it is shutting down. Start it again."
             )
 
     def _engine(self, model: str) -> Engine:
-        """The engine of a checkpoint, started at its first use."""
+        """Return the engine of a checkpoint, started at its first use."""
         with self._engines_lock:
             self._check_running()
             if model not in self._engines:
@@ -280,7 +280,7 @@ class SessionRegistry:
         await self._end(self.get(name))
 
     async def _end(self, session: Session) -> None:
-        """End a session; whoever of several is the first to have ended it forgets it."""
+        """End a session; of several callers, the first that has ended it forgets it."""
         await asyncio.to_thread(session.close)
         if self._sessions.get(session.name) is session:
             del self._sessions[session.name]
@@ -292,7 +292,7 @@ class SessionRegistry:
         Parameters
         ----------
         within
-            Seconds for the sessions; None waits for as long as it takes.
+            Seconds for the sessions to end; None waits for all.
 
         Returns
         -------
@@ -301,7 +301,7 @@ class SessionRegistry:
         """
         self.ending = True
         sessions = list(self._sessions.values())
-        for each in sessions:  # all at once: the threads that wait for their ends are few
+        for each in sessions:  # all first: only few threads can wait for their ends
             await asyncio.to_thread(each.stop)
         ends = {asyncio.create_task(self._end(each), name=each.name) for each in sessions}
         hanging = (await asyncio.wait(ends, timeout=within))[1] if ends else set()
@@ -310,14 +310,14 @@ class SessionRegistry:
         return sorted(each.get_name() for each in hanging)
 
     def _close_engines(self) -> None:
-        """Also one that is only being loaded now: whoever loads it holds the lock."""
+        """Close all engines, also one that is being loaded now: the lock is held meanwhile."""
         with self._engines_lock:
             for engine in self._engines.values():
                 engine.close()
 
 
 def choose_model(name: str | None, memory: bool) -> ModelChoice:
-    """A model by name: required where it was asked for, the default where it was not."""
+    """Choose a model by name, required if one is named; otherwise the default."""
     if name == NO_MODEL:
         return ModelChoice(None, required=False)
     return ModelChoice(name or DEFAULT_MODEL, required=name is not None, memory=memory)

@@ -1,4 +1,4 @@
-"""Push sessions: what remote acquirers send, from their connections to their sessions."""
+"""Push sessions: samples of remote acquirers, from their connections to their sessions."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_CHANNELS = 64
 MAX_SFREQ = 2000.0
 MAX_NOTICES = 16
 ACQUIRER_TIMEOUT = 90.0
-"""Seconds without a word, after which an acquirer's id is free: as long as it keeps samples."""
+"""Seconds of silence after which an acquirer's id is free: as long as it keeps samples."""
 RETRY_PERIOD = 0.02
-"""Seconds between two looks whether a busy session has room again; 64 packets last longer."""
+"""Seconds between two tries to hand a packet to a busy session; 64 packets last longer."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class RemoteSource:
 
 
 class RemoteSources:
-    """The push sessions of a running service; lives on the event loop.
+    """The push sessions of a running service; used on the event loop.
 
     Parameters
     ----------
     sessions
-        Where they are opened.
+        The registry that opens them.
     choose
-        The model for a name, or for none, and whether its memory is carried on.
+        Chooses a model by name, or the default, with or without memory.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class RemoteSources:
         self._openings: set[asyncio.Task[RemoteSource]] = set()
 
     async def open(self, asked: Push) -> RemoteSource:
-        """The session of a stream; a new one where the stream is new.
+        """Return the session of a stream; open one if the stream is new.
 
-        It opens even if its connection is lost meanwhile: the next one finds it.
+        It opens even if its connection is lost meanwhile; the next connection finds it.
 
         Raises
         ------
         DriverError
-            If the stream is none that a session can watch.
+            If the stream cannot be a session's source.
         SessionTaken, CheckpointError, SessionFailed
             As ``SessionRegistry.open`` says; an id whose acquirer has ended or is away is free.
         """
@@ -79,7 +79,7 @@ class RemoteSources:
         opening.add_done_callback(self._opened)
         pushed = await asyncio.shield(opening)
         if pushed.inbox.info != asked.info:
-            raise BadSource("the stream's facts as before", "others", "start another stream")
+            raise BadSource("the same facts of the stream", "others", "start another stream")
         pushed.inbox.hear()
         return pushed
 
@@ -91,10 +91,10 @@ class RemoteSources:
     def _opened(self, opening: asyncio.Task[RemoteSource]) -> None:
         self._openings.discard(opening)
         if not opening.cancelled():
-            opening.exception()  # told to whoever waits; perhaps nobody does any more
+            opening.exception()  # raised to the caller, which may be gone
 
     async def _find(self, asked: Push) -> RemoteSource:
-        async with self._one_by_one:  # a stream that comes twice at once is one session
+        async with self._one_by_one:  # the same stream over two connections is one session
             self._forget_closed()
             if asked.stream not in self._pushed:
                 await self._free(asked.session)
@@ -120,7 +120,7 @@ class RemoteSources:
         }
 
     async def _free(self, name: str | None) -> None:
-        """Close the session of this name where its acquirer is gone for good."""
+        """Close the session of this name if its acquirer is gone for good."""
         for stream, pushed in list(self._pushed.items()):
             gone = pushed.session.state == "ended" or pushed.inbox.silent > ACQUIRER_TIMEOUT
             if pushed.session.name == name and gone:
@@ -134,7 +134,7 @@ class RemoteInbox:
     Parameters
     ----------
     pushes
-        All those of the service.
+        All push sessions of the service.
     """
 
     def __init__(self, pushes: RemoteSources) -> None:
@@ -142,24 +142,24 @@ class RemoteInbox:
         self._mine: dict[str, RemoteSource] = {}
         self._due: dict[str, int] = {}  # by session: the seq to acknowledge
 
-    def hear(self) -> None:
-        """The acquirer has said something."""
+    def touch(self) -> None:
+        """Note that the acquirer is there: a message of it has come."""
         for pushed in self._mine.values():
             pushed.inbox.hear()
 
     def acks(self) -> list[Ack]:
-        """What is to be acknowledged; the newest for all before it."""
-        if not self._due:  # of a subscriber, after each of its frames
+        """Return the acknowledgements to send; each one is for all samples before it."""
+        if not self._due:  # the usual case: this is asked after each frame of any subscriber
             return []
         due, self._due = self._due, {}
         return [Ack(session, seq) for session, seq in due.items()]
 
     async def take(self, asked: Push | Samples) -> Pushing | Error | None:
-        """Carry a message out, waiting where its session is busy; None where acks tell of it."""
+        """Carry out a message, waiting while its session is busy; None if an ack will answer."""
         if isinstance(asked, Push):
             return await self._open(asked)
         if asked.session not in self._mine:
-            text = f"Expected push before samples, but found none of {asked.session!r}. Say push."
+            text = f"Expected push before samples, but found none of {asked.session!r}. Send push."
             return Error("no_push", text, asked.seq)
         pushed = self._mine[asked.session]
         try:
@@ -184,7 +184,7 @@ class RemoteInbox:
 
 
 def read_packet(asked: Samples, info: StreamInfo) -> Packet:
-    """A message's samples as arrays; raises BadSamples where they have no such shape."""
+    """Read a message's samples as arrays; raises BadSamples if the sizes do not fit."""
     row = 4 * info.n_channels
     n_times, rest = divmod(len(asked.timestamps), 8)
     if rest or len(asked.data) != n_times * row:
@@ -212,7 +212,7 @@ def read_packet(asked: Samples, info: StreamInfo) -> Packet:
 
 
 def check_info(info: StreamInfo) -> None:
-    """Raises BadSource for a stream that is none, or would fill the service's memory."""
+    """Raise BadSource for a stream that is not valid, or would fill the service's memory."""
     names = info.ch_names
     if not 1 <= len(names) <= MAX_CHANNELS or len(set(names)) < len(names) or not all(names):
         raise BadSource(

@@ -26,6 +26,7 @@ from mimamba.service.engine.engine import Engine, EngineStopped
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.channel_meters import ChannelMeters
 from mimamba.service.sessions.epoch_logs import (
+    MAX_EVENTS,
     ActiveModel,
     EpochLogs,
     LinkEntry,
@@ -33,7 +34,7 @@ from mimamba.service.sessions.epoch_logs import (
     SessionSnapshot,
     playback_entry,
 )
-from mimamba.service.sessions.pending_markers import PendingMarkers
+from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.topics import LinkEvent, Timing
@@ -80,6 +81,10 @@ class Session:
         Makes the driver of the URL, and has it report the link's changes.
     subject
         The person of the session; nobody if absent.
+    max_events
+        Markers and link events kept of an epoch.
+    max_delay
+        Seconds that a marker waits for its sample.
 
     Attributes
     ----------
@@ -101,6 +106,8 @@ class Session:
         observer: SessionObserver,
         connect: Connect = open_source,
         subject: Subject | None = None,
+        max_events: int = MAX_EVENTS,
+        max_delay: float = MAX_DELAY,
     ) -> None:
         self.name = name
         self.url = url
@@ -113,7 +120,8 @@ class Session:
         self.logs: EpochLogs | None = None
         self.link: LinkEntry | None = None
         self.counters = SessionCounters()
-        self._pending_markers = PendingMarkers()
+        self._pending_markers = PendingMarkers(max_delay)
+        self._max_events = max_events
         self.opened = threading.Event()
         self._engine = engine
         self._required = required
@@ -183,7 +191,7 @@ class Session:
             self.counters.period = decoder.period if decoder else math.inf
             self._on_link_event(logs.set_model(decoder.active_model if decoder else ActiveModel()))
             if decoder:
-                decoder.begin()
+                decoder.start()
 
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
@@ -320,7 +328,7 @@ class Session:
             self.link = playback_entry(driver.playback())
             driver.watch(lambda playback: self._on_link_event(playback_entry(playback)))
         if self._decoder:
-            self._decoder.begin()
+            self._decoder.start()
         self.state = "open"
         self.opened.set()
         self._observer.notify(self)
@@ -343,7 +351,7 @@ class Session:
         assert self.info is not None
         self._epoch = epoch
         active_model = self._decoder.active_model if self._decoder else ActiveModel()
-        logs = EpochLogs(f"{self._token}-{epoch}", self.info, active_model)
+        logs = EpochLogs(f"{self._token}-{epoch}", self.info, active_model, self._max_events)
         self._meters = ChannelMeters(self.info)
         with self._pending_markers.lock:
             self.logs = logs

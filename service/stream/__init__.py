@@ -1,1 +1,1 @@
-"""The WebSocket stream: connections, hub, readers."""
+"""The WebSocket stream: its connections, readers and hub."""

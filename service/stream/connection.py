@@ -1,8 +1,7 @@
-"""One subscriber's WebSocket: what it asks, and what it is sent.
+"""A connection: one WebSocket, its requests, and the frames sent to it.
 
-Each connection has a sender of its own that waits for its own socket alone, so a subscriber that
-stops reading stops itself and nobody else. Whatever it asks is answered by that same sender, in
-order with the news.
+Each connection has a sender that waits for its own socket alone, so a subscriber that stops reading
+delays no other. The same sender answers its requests, in order with the news.
 """
 
 from __future__ import annotations
@@ -48,54 +47,54 @@ from mimamba.service.stream.reader import SessionReader
 log = logging.getLogger(__name__)
 
 Request: TypeAlias = Subscribe | Unsubscribe | Mark | Ping | Pushing | Hello | Error
-"""A client's message that the sender answers, or the answer itself."""
+"""A client's message for the sender to answer, or the answer."""
 MAX_PENDING_REQUESTS = 16
-"""A client's messages that may wait for an answer; more wait in its own socket."""
+"""Messages of a client that may wait for an answer; more wait in its socket."""
 
 
 def clock_now() -> Clock:
-    """The present instant on both clocks."""
+    """Read both clocks."""
     return Clock(local_clock(), time.time())
 
 
 class Connection:
-    """A subscriber.
+    """A subscriber's or an acquirer's connection.
 
     Parameters
     ----------
     socket
-        Accepted.
-    rights
-        What it may say.
+        The accepted WebSocket.
+    permissions
+        The requests that it may make.
     hub
-        Wakes this connection.
+        Wakes the connection.
     sessions
-        The present sessions.
+        Returns the present sessions.
     server
         Name and version of the service, for hello.
-    pushes
+    remote_sources
         The push sessions, for an acquirer.
     """
 
     def __init__(
         self,
         socket: WebSocket,
-        rights: ConnectionPermissions,
+        permissions: ConnectionPermissions,
         hub: Hub,
         sessions: Callable[[], dict[str, Session]],
         server: str,
-        pushes: RemoteSources,
+        remote_sources: RemoteSources,
     ) -> None:
         self._socket = socket
-        self._rights = rights
+        self._permissions = permissions
         self._hub = hub
         self._sessions = sessions
         self._server = server
         self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
-        self._intake = RemoteInbox(pushes)
+        self._inbox = RemoteInbox(remote_sources)
         self._readers: dict[Session, SessionReader] = {}
         self._fresh: dict[Session, None] = {}  # where readers may find something, in order
-        self._asked: asyncio.Queue[Request] = asyncio.Queue(MAX_PENDING_REQUESTS)
+        self._requests: asyncio.Queue[Request] = asyncio.Queue(MAX_PENDING_REQUESTS)
         self._states = hub.states.next
         self._woken = asyncio.Event()
         self._beat = False
@@ -103,65 +102,65 @@ class Connection:
         self._errors: set[str] = set()
 
     def wake(self, session: Session | None = None) -> None:
-        """There is something new to send, of a session where one is named."""
+        """Wake the sender: there is something new, in a session if one is named."""
         if session is not None:
             self._fresh[session] = None
         self._woken.set()
 
     def beat(self) -> None:
-        """A heartbeat is due; one that is late is not sent twice."""
+        """Send a heartbeat; if the last one still waits, only one is sent."""
         self._beat = True
         self._woken.set()
 
     async def serve(self) -> None:
-        """Talk until the client goes, or its login ends."""
+        """Serve until the client leaves, or its login ends."""
         self._id = self._hub.join(self)
         peer = self._socket.client.host if self._socket.client else None
         log.info("client came", extra={"client": self._id, "peer": peer})
         try:
             async with anyio.create_task_group() as tasks:
-                # Either may be waiting for the other when the client goes.
-                for half in (self._speak, self._listen):
-                    tasks.start_soon(_then, half, tasks.cancel_scope.cancel)
+                # Either may wait for the other when the client leaves.
+                for half in (self._send_all, self._receive_all):
+                    tasks.start_soon(_run_then, half, tasks.cancel_scope.cancel)
         finally:
             self._hub.leave(self)
             log.info("client left", extra={"client": self._id})
 
-    async def _listen(self) -> None:
+    async def _receive_all(self) -> None:
         while True:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
                 if frame["code"] in CLOSE_CODES:
-                    self._erred(CLOSE_CODES[frame["code"]])
+                    self._count_error(CLOSE_CODES[frame["code"]])
                 return
             payload = frame.get("bytes") if self._binary else frame.get("text")
             message = decode_frame(payload, self._binary)
-            self._intake.hear()
-            heard = message if isinstance(message, Error) else await self._take(message)
-            if heard is not None:
-                await self._asked.put(heard)
+            self._inbox.touch()
+            request = message if isinstance(message, Error) else await self._take(message)
+            if request is not None:
+                await self._requests.put(request)
             self._woken.set()
 
     async def _take(self, message: ClientMessage) -> Request | None:
-        """What is to be answered, or the answer."""
+        """Carry out a message; return it for the sender to answer, or the answer."""
         if isinstance(message, Auth):
-            refusal = self._rights.show(message)
+            refusal = self._permissions.show(message)
             if refusal is not None:
                 return Error("unauthenticated", refusal.reason, message.id)
             return self._hello()
-        refused = self._rights.refusal(message)
+        refused = self._permissions.refusal(message)
         if refused is not None:
             return refused
         if isinstance(message, Push | Samples):
-            # What a busy session has no room for waits here, and so in the acquirer's socket.
-            return await self._intake.take(message)
+            # Samples for a busy session wait here, and so do those in the acquirer's socket.
+            return await self._inbox.take(message)
         return message
 
-    async def _speak(self) -> None:
+    async def _send_all(self) -> None:
         try:
             for frame in self._greeting():
                 await self._send(frame)
-            while self._rights.scope is not None:
+            while self._permissions.scope is not None:
                 frames = self._due()
                 for frame in frames:
                     await self._send(frame)
@@ -177,10 +176,10 @@ class Connection:
             await self._socket.send_bytes(frame)
         else:
             await self._socket.send_text(frame.decode())
-        self._hub.counters.sent(frame)
+        self._hub.counters.on_sent(frame)
 
     def _greeting(self) -> list[bytes]:
-        """Hello, and each session as it stands."""
+        """Return hello and the state of each session."""
         self._states = self._hub.states.next
         messages: list[ServerMessage] = [self._hello()]
         for session in self._sessions().values():
@@ -191,15 +190,14 @@ class Connection:
         return [encode(message, self._binary) for message in messages]
 
     def _hello(self) -> Hello:
-        rights = self._rights
-        clock, scope = clock_now(), rights.scope
-        return Hello(PROTOCOL, self._server, clock, scope, rights.login, rights.shown)
+        may = self._permissions
+        return Hello(PROTOCOL, self._server, clock_now(), may.scope, may.login, may.shown)
 
     def _due(self) -> list[bytes]:
-        """The frames to send next; empty where there is nothing to say."""
-        if not self._asked.empty():
-            return self._answer(self._asked.get_nowait())
-        acks = self._intake.acks()
+        """Return the frames to send next; none if there is nothing new."""
+        if not self._requests.empty():
+            return self._answer(self._requests.get_nowait())
+        acks = self._inbox.acks()
         if acks:
             return [encode(ack, self._binary) for ack in acks]
         if self._beat:
@@ -208,7 +206,7 @@ class Connection:
         return self._news() or self._next_state()
 
     def _news(self) -> list[bytes]:
-        """A batch of each session in which there is something new."""
+        """Return a batch of each session in which there is something new."""
         news: list[bytes] = []
         fresh, self._fresh = self._fresh, {}
         for session in fresh:
@@ -218,7 +216,7 @@ class Connection:
         return news
 
     def _next_state(self) -> list[bytes]:
-        """What became of a session; told when all that it said before is sent."""
+        """Return the next change of a session's state, once everything before it is sent."""
         if self._states == self._hub.states.next:
             return []
         seq, state = self._hub.states.read(self._states, self._hub.states.next)[0]
@@ -228,70 +226,70 @@ class Connection:
             self._unfollow(gone)
         return [encode(state, self._binary)]
 
-    def _answer(self, asked: Request) -> list[bytes]:
-        if isinstance(asked, Error | Pushing | Hello):
-            return self._say(asked)
-        if isinstance(asked, Ping):
-            return self._say(Pong(asked.t, clock_now(), asked.id))
-        session = self._sessions().get(asked.session)
+    def _answer(self, request: Request) -> list[bytes]:
+        if isinstance(request, Error | Pushing | Hello):
+            return self._encode_answers(request)
+        if isinstance(request, Ping):
+            return self._encode_answers(Pong(request.t, clock_now(), request.id))
+        session = self._sessions().get(request.session)
         if session is None or session.logs is None:
             there = ", ".join(sorted(self._sessions())) or "none"
-            text = f"Expected an open session, but found {asked.session!r}. There are: {there}."
-            return self._say(Error("no_session", text, asked.id))
-        if isinstance(asked, Subscribe):
-            return [self._subscribe(session, asked)]
-        if isinstance(asked, Mark):
-            return self._say(*answer_mark(session, asked))
-        return self._unsubscribe(session, asked)
+            text = f"Expected an open session, but found {request.session!r}. There are: {there}."
+            return self._encode_answers(Error("no_session", text, request.id))
+        if isinstance(request, Subscribe):
+            return [self._subscribe(session, request)]
+        if isinstance(request, Mark):
+            return self._encode_answers(*answer_mark(session, request))
+        return self._unsubscribe(session, request)
 
-    def _say(self, *answers: ServerMessage) -> list[bytes]:
+    def _encode_answers(self, *answers: ServerMessage) -> list[bytes]:
         for each in answers:
             if isinstance(each, Error):
-                self._erred(each.code)
+                self._count_error(each.code)
         return [encode(each, self._binary) for each in answers]
 
-    def _erred(self, code: str) -> None:
-        """Count a client's error; told once, or a flood of them would fill the log."""
+    def _count_error(self, code: str) -> None:
+        """Count a client's error; log it once, as a flood of them would fill the log."""
         self._hub.counters.errors[code] += 1
         if code not in self._errors:
             self._errors.add(code)
             log.warning("client erred", extra={"client": self._id, "code": code})
 
-    def _subscribe(self, session: Session, asked: Subscribe) -> bytes:
+    def _subscribe(self, session: Session, request: Subscribe) -> bytes:
         if session not in self._readers:
             self._readers[session] = SessionReader(session, self._hub.frames(session), self._binary)
             self._hub.follow(session, self)
         self._fresh[session] = None
         reader = self._readers[session]
-        reader.subscribe(asked.topics, asked.since)
-        return reader.describe(asked.id)
+        reader.subscribe(request.topics, request.since)
+        return reader.describe(request.id)
 
-    def _unsubscribe(self, session: Session, asked: Unsubscribe) -> list[bytes]:
+    def _unsubscribe(self, session: Session, request: Unsubscribe) -> list[bytes]:
         if session in self._readers:
-            self._readers[session].unsubscribe(asked.topics)
+            self._readers[session].unsubscribe(request.topics)
             if self._readers[session].idle:
                 self._unfollow(session)
-        return [] if asked.id is None else [encode(Ok(asked.id), self._binary)]
+        return [] if request.id is None else [encode(Ok(request.id), self._binary)]
 
     def _unfollow(self, session: Session) -> None:
         del self._readers[session]
         self._hub.unfollow(session, self)
 
 
-def answer_mark(session: Session, asked: Mark) -> list[Ok | Error]:
-    """Set a marker; what is answered."""
+def answer_mark(session: Session, request: Mark) -> list[Ok | Error]:
+    """Set a marker and return the answer."""
     try:
-        set_marker(session, asked.label, asked.timestamp, "websocket")
+        set_marker(session, request.label, request.timestamp, "websocket")
     except BadLabel as error:
-        return [Error("bad_label", str(error), asked.id)]
+        return [Error("bad_label", str(error), request.id)]
     except BadTimestamp as error:
-        return [Error("bad_timestamp", str(error), asked.id)]
+        return [Error("bad_timestamp", str(error), request.id)]
     except SessionOver as error:
-        return [Error("session_over", str(error), asked.id)]
-    return [] if asked.id is None else [Ok(asked.id)]
+        return [Error("session_over", str(error), request.id)]
+    return [] if request.id is None else [Ok(request.id)]
 
 
-async def _then(run: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:
-    """Run one half of a connection; then end both."""
+async def _run_then(run: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:
+    """Run one half of a connection, then end both."""
     await run()
     end()

@@ -1,7 +1,7 @@
-"""The hub: who is told what became of sessions, and when each connection is woken.
+"""The hub: wakes connections when there is something new in the sessions that they follow.
 
-Sessions prompt it from their threads; it wakes the connections that follow them on the event loop.
-Predictions and events wake at once, signal at most 30 times a second.
+Sessions notify it from their threads; it wakes connections on the event loop: immediately for
+predictions and events, at most 30 times a second for signal.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SIGNAL_PERIOD = 1 / 30
 """Seconds between two signal messages of a session: a screen shows no more."""
 HEARTBEAT_PERIOD = 1.0
 MAX_STATES = 1024
-"""States of sessions kept for connections that are slow to read."""
+"""Session states kept for connections that are slow to read."""
 
 
 class Listener(Protocol):
     """A connection, as the hub sees it."""
 
     def wake(self, session: Session | None = None) -> None:
-        """There is something new, of a session where one is named."""
+        """Wake it: there is something new, in a session if one is named."""
         ...
 
     def beat(self) -> None:
@@ -43,7 +43,7 @@ class Listener(Protocol):
 
 @dataclass(eq=False)
 class SessionFeed:
-    """What the hub knows of a session."""
+    """The followers of a session, and what they share."""
 
     frames: SharedFrames
     followers: set[Listener] = field(default_factory=set)
@@ -52,12 +52,12 @@ class SessionFeed:
     scheduled: bool = False
     logs: EpochLogs | None = None
     links: int = 0
-    """Events of this logs's link that the log has been told."""
+    """Link events of these logs that are in the operator's log."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Hub:
-    """Wakes connections. All but ``notify`` and ``notify_signal`` are called on its event loop."""
+    """Wakes connections; used on its event loop, but for ``notify`` and ``notify_signal``."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -66,37 +66,37 @@ class Hub:
         self._joined = 0
         self.counters = ServiceCounters()
         self.states: Log[SessionState] = Log(MAX_STATES)
-        """What became of sessions; every connection reads it."""
+        """Changes of the sessions' states; every connection reads it."""
 
     # From any thread -----------------------------------------------------------------------------
 
     def notify(self, session: Session) -> None:
-        """Something of a session should be sent at once."""
+        """Wake the followers of a session."""
         self._soon(self._on_notified, session)
 
     def notify_signal(self, session: Session) -> None:
-        """There is more signal; the event loop is not troubled where nobody follows it."""
+        """Wake the followers of a session for its signal when that is due, if there are any."""
         feed = self._feeds.get(session)
         if feed is not None and feed.followers and not feed.scheduled:
             self._soon(self._on_signal, session)
 
     def _soon(self, call: Callable[[Session], None], session: Session) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, with all connections
             self._loop.call_soon_threadsafe(call, session)
 
     # On the event loop ---------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Give the heartbeat until cancelled, and see after markers that wait."""
+        """Send the heartbeat until cancelled, and place the markers that wait."""
         while True:
             await asyncio.sleep(HEARTBEAT_PERIOD)
             for listener in self._listeners:
                 listener.beat()
             for session in self._feeds:
-                session.place_markers()  # also those whose sample does not come
+                session.place_markers()  # also if their sample does not come
 
     def add(self, session: Session) -> None:
-        """Begin to listen to a session."""
+        """Add a session, before it starts."""
         self._feeds[session] = SessionFeed(SharedFrames(self.counters))
 
     async def opened(self, session: Session) -> None:
@@ -104,24 +104,24 @@ class Hub:
         await self._feeds[session].opened.wait()
 
     def remove(self, session: Session) -> None:
-        """A session is closed and gone."""
+        """Remove a session that has ended, and report that it is closed."""
         del self._feeds[session]
-        self._tell(SessionState(session.name, "closed"))
+        self._publish_state(SessionState(session.name, "closed"))
 
     def join(self, listener: Listener) -> str:
-        """A connection has come; its id, for the log."""
+        """Add a connection; return its id for the operator's log."""
         self._listeners.add(listener)
         self._joined += 1
         return f"client-{self._joined}"
 
     def leave(self, listener: Listener) -> None:
-        """A connection has gone."""
+        """Remove a connection."""
         self._listeners.discard(listener)
         for feed in self._feeds.values():
             feed.followers.discard(listener)
 
     def follow(self, session: Session, listener: Listener) -> None:
-        """A connection is to be woken for a session; its signal so far is shown."""
+        """Wake a connection for a session from now on; its signal so far is shown."""
         feed = self._feeds[session]
         first = not feed.followers
         feed.followers.add(listener)  # first, so that no later signal is missed
@@ -129,17 +129,17 @@ class Hub:
             session.logs.signal_shown = session.logs.signal.next
 
     def unfollow(self, session: Session, listener: Listener) -> None:
-        """It need not be woken for that session any more."""
+        """Wake a connection for that session no more."""
         if session in self._feeds:
             self._feeds[session].followers.discard(listener)
 
     @property
     def subscribers(self) -> int:
-        """How many connections there are."""
+        """Number of connections."""
         return len(self._listeners)
 
     def frames(self, session: Session) -> SharedFrames:
-        """The frames of a session that its readers share."""
+        """Return the frames of a session that its readers share."""
         return self._feeds[session].frames
 
     def _on_notified(self, session: Session) -> None:
@@ -154,7 +154,7 @@ class Hub:
         _wake(feed, session)
 
     def _log_losses(self, session: Session, feed: SessionFeed) -> None:
-        """Tell the operator where the link to a device is lost, and why."""
+        """Log that the link to a device is lost, and why."""
         if feed.logs is not session.logs:
             feed.logs, feed.links = session.logs, 0
         if feed.logs is None:
@@ -162,25 +162,25 @@ class Hub:
         start, feed.links = feed.links, feed.logs.link.next
         for _, entry in feed.logs.link.read(start, feed.links):
             if isinstance(entry, LinkEntry) and entry.event == "lost":
-                told = {"session": session.name, "reason": entry.detail}
-                log.warning("link lost", extra=told)
+                extra = {"session": session.name, "reason": entry.detail}
+                log.warning("link lost", extra=extra)
 
     def _state_changed(self, session: Session, feed: SessionFeed) -> None:
         before, feed.state = feed.state, session.state
         if session.state == "ended":
             self._show(session)
         if before == "opening" and session.logs is not None:
-            self._tell(SessionState(session.name, "opened"))
+            self._publish_state(SessionState(session.name, "opened"))
         if session.state == "ended":
             if session.reason is not None:
                 kind = type(session.error).__name__ if session.error else "InternalError"
                 self.counters.errors[kind] += 1
-            self._tell(SessionState(session.name, "ended", session.reason))
+            self._publish_state(SessionState(session.name, "ended", session.reason))
 
-    def _tell(self, state: SessionState) -> None:
-        told = {"session": state.session, "reason": state.reason}
+    def _publish_state(self, state: SessionState) -> None:
+        extra = {"session": state.session, "reason": state.reason}
         log.log(
-            logging.WARNING if state.reason else logging.INFO, f"session {state.state}", extra=told
+            logging.WARNING if state.reason else logging.INFO, f"session {state.state}", extra=extra
         )
         self.states.append(state)
         for listener in self._listeners:

@@ -1,4 +1,4 @@
-"""A reader of one session's logs: what it wants, where it is, and the messages that are next."""
+"""Readers of one session's logs: their topics, their positions and their next messages."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 
 BATCH_SIZE = 64
-"""Entries read at a time by one who catches up."""
+"""Entries read at a time when catching up."""
 
 
 class SharedFrames:
-    """Encoded frames of one session, made once per format and shared by all who keep up."""
+    """Encoded frames of a session, made once per format and shared by all readers that keep up."""
 
     def __init__(self, counters: ServiceCounters, keep: int = 64) -> None:
         self.counters = counters
@@ -41,7 +41,7 @@ class SharedFrames:
         self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
     def get(self, key: tuple[object, ...], make: Callable[[], list[bytes]]) -> list[bytes]:
-        """The frames under a key, made by ``make`` the first time."""
+        """Return the frames of a key, made by ``make`` the first time."""
         frames = self._made.get(key)
         if frames is None:
             frames = self._made[key] = make()
@@ -51,7 +51,7 @@ class SharedFrames:
 
 
 class SessionReader:
-    """Follows a session's topics by one integer each.
+    """Follows a session's topics with one integer each.
 
     Parameters
     ----------
@@ -70,13 +70,13 @@ class SessionReader:
         self._binary = binary
         self._logs = session.logs
         self._positions: dict[Topic, int] = {}
-        self._model_index = 0  # which of the logs's was told last
+        self._model_index = 0  # of the model in the last ``subscribed``
 
     def subscribe(self, topics: list[Topic], since: Position | None) -> None:
         """Follow topics: from now on, or after ``since``.
 
-        What was before an epoch that is over cannot be told, so a reader that comes with another
-        epoch than the present one gets all that the present one's logs hold.
+        The logs of a past epoch are gone, so a reader with a position in another epoch than the
+        present one gets all entries of the present logs.
         """
         for topic in topics:
             log = self._logs.log(topic)
@@ -96,7 +96,7 @@ class SessionReader:
             self._model_index += 1
 
     def unsubscribe(self, topics: list[Topic] | None) -> None:
-        """Follow these topics no longer; none where ``topics`` is None."""
+        """Follow these topics no longer, or no topic if ``topics`` is None."""
         for topic in topics or list(self._positions):
             self._positions.pop(topic, None)
 
@@ -106,7 +106,7 @@ class SessionReader:
         return not self._positions
 
     def describe(self, answer: str | int | None = None) -> bytes:
-        """The ``subscribed`` message for the reader's present place."""
+        """Encode the ``subscribed`` message for the reader's position."""
         session, logs = self._session, self._logs
         assert session.info is not None
         active_model = logs.active_models[self._model_index]
@@ -124,15 +124,15 @@ class SessionReader:
         return encode(message, self._binary)
 
     def take(self) -> list[bytes]:
-        """The next frames, on into the next epoch where there is one; empty where all is told.
+        """Return the next frames, also of the next epoch; none if there is nothing new.
 
-        At most one batch, and predictions first: a backlog of signal holds up nothing else. Between
-        the predictions of two models comes ``subscribed``.
+        This is at most one batch, predictions first, so a backlog of signal delays nothing else.
+        ``subscribed`` comes between the predictions of two models.
         """
         if self._model_changed():
             self._model_index += 1
             return [self.describe()]
-        present = self._session.logs  # read first: the logs of one that is over are complete
+        present = self._session.logs  # read first: the logs of a past epoch are complete
         for topic, at in self._positions.items():
             stop = min(self._stop(topic), at + BATCH_SIZE)
             if at < stop:
@@ -148,28 +148,28 @@ class SessionReader:
         return [self.describe()]
 
     def _stop(self, topic: Topic) -> int:
-        """How far the topic may be read now."""
+        """Return the end of what may be read of a topic now."""
         if topic == "signal" and self._logs is self._session.logs:
             return self._logs.signal_shown
-        stop = self._logs.log(topic).next  # who made what is before it is known by now
+        stop = self._logs.log(topic).next  # the model of all entries before it is known by now
         following = self._logs.active_models[self._model_index + 1 :]
         return min(stop, following[0].since) if topic == "prediction" and following else stop
 
     def _model_changed(self) -> bool:
-        """Whether the next prediction is of another active_model than the one told last."""
+        """Check if the next prediction is of another model than that of the last ``subscribed``."""
         following = self._logs.active_models[self._model_index + 1 :]
         return bool(following) and self._positions.get("prediction", inf) >= following[0].since
 
     def _count(self, topic: Topic, at: int, stop: int) -> None:
-        """What this reader misses, and how old the newest prediction is that it gets."""
+        """Count the entries that this reader misses, and the age of its newest prediction."""
         counters, oldest = self._frames.counters, self._logs.log(topic).oldest
         counters.skipped += max(0, min(oldest, stop) - at)
         if topic == "prediction":
             for _, newest in self._logs.prediction.read(stop - 1, stop):
-                counters.told(newest)
+                counters.on_prediction(newest)
 
     def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
-        """The frames of the entries from ``at`` to before ``stop``; a skip where some are gone."""
+        """Encode the entries from ``at`` to before ``stop``, with ``skipped`` if some are gone."""
         name, logs = self._session.name, self._logs
         messages: list[TopicMessage | Skipped]
         if topic == "signal":
@@ -186,7 +186,7 @@ class SessionReader:
 
 
 def signal_message(session: str, run: SignalRun) -> SignalMessage:
-    """A run of samples as it is sent."""
+    """Make the message of a run of samples."""
     return SignalMessage(
         session,
         run.seq,
@@ -197,9 +197,9 @@ def signal_message(session: str, run: SignalRun) -> SignalMessage:
 
 
 def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
-    """A log's entry as it is sent."""
+    """Make the message of a log's entry."""
     if isinstance(entry, PublishedPrediction):
-        told, made = entry, entry.prediction
+        made = entry.prediction
         return PredictionMessage(
             session,
             seq,
@@ -208,7 +208,7 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
             made.status,
             made.reason,
             made.outputs,
-            told.timing,
+            entry.timing,
         )
     if isinstance(entry, Quality):
         return QualityMessage(session, seq, entry.index, entry.timestamp, entry.channels)

@@ -1,6 +1,4 @@
-"""The stream's WebSocket under uvicorn: one who does not read is cut off, one who is gone is told
-nothing more.
-"""
+"""WebSockets under uvicorn that disconnect clients that stop reading."""
 
 from __future__ import annotations
 
@@ -19,21 +17,23 @@ KEEPALIVE_TIMEOUT = 30.0
 
 
 class KeepaliveProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, which asks by a ping whether its client reads, but would wait for ever for one
-    that does not to take what is written to it already.
+    """uvicorn's protocol, with an end for clients that do not answer a ping.
+
+    uvicorn closes such a connection, but waits forever until the client takes the frames that are
+    already written.
     """
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Raise ClientDisconnected also where a write has failed, and the end is told a turn later.
+        """Raise ClientDisconnected also after a failed write, before the loop reports the end.
 
-        The rest of a batch would be written in vain, and asyncio would warn of each frame.
+        The rest of a batch would be written in vain, and asyncio would warn for each frame.
         """
         if message["type"] == "websocket.send" and self.transport.is_closing():
             raise ClientDisconnected
         await super().send(message)
 
     def keepalive_timeout(self) -> None:
-        """No answer to a ping: drop the connection with all that is still to be sent."""
+        """Drop a connection that did not answer a ping, with all frames that wait."""
         counters: ServiceCounters = self.app_state["counters"]
         counters.errors["stalled"] += 1
         peer = self.client[0] if self.client else None

@@ -15,6 +15,8 @@ from typing import Self
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.service.engine.engine import Engine
 from mimamba.service.people.subject import Subject
+from mimamba.service.sessions.epoch_logs import MAX_EVENTS
+from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session
 
 INFO = StreamInfo(
@@ -55,11 +57,25 @@ class Stage:
     """A session that follows a script."""
 
     def __init__(
-        self, engine: Engine | None, info: StreamInfo, subject: Subject | None = None
+        self,
+        engine: Engine | None,
+        info: StreamInfo,
+        subject: Subject | None,
+        max_events: int,
+        max_delay: float,
     ) -> None:
         self.script = Script(info)
         self.session = Session(
-            "scripted", "simulate://", engine, True, 1.0, self, self._connect, subject
+            "scripted",
+            "simulate://",
+            engine,
+            required=True,
+            r=1.0,
+            observer=self,
+            connect=self._connect,
+            subject=subject,
+            max_events=max_events,
+            max_delay=max_delay,
         )
         self.session.start()
         assert self.session.opened.wait(PATIENCE)
@@ -98,11 +114,15 @@ class Stage:
 
 @contextmanager
 def staged(
-    engine: Engine | None, live: bool = False, subject: Subject | None = None
+    engine: Engine | None,
+    live: bool = False,
+    subject: Subject | None = None,
+    max_events: int = MAX_EVENTS,
+    max_delay: float = MAX_DELAY,
 ) -> Iterator[Stage]:
     """A session on a script; ended, threads and all, on leaving. A live one may skip hops."""
     before = set(threading.enumerate())
-    stage = Stage(engine, replace(INFO, live=live), subject)
+    stage = Stage(engine, replace(INFO, live=live), subject, max_events, max_delay)
     try:
         yield stage
     finally:

@@ -77,15 +77,12 @@ def test_while_a_recording_pauses_a_time_belongs_to_the_nearer_side() -> None:
     assert log.index_at(np.array([101.1, 159.9])).tolist() == [255, 256]
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No marker stops to wait for its sample because this machine is slow."""
-    monkeypatch.setattr("mimamba.service.sessions.pending_markers.MAX_DELAY", 600.0)
+LONG = 600.0
+"""Seconds; no marker stops to wait for its sample because a machine is slow."""
 
 
-@pytest.mark.usefixtures("patient")
 def test_one_waits_for_its_sample_and_is_given_once() -> None:
-    marks, now = PendingMarkers(), local_clock()
+    marks, now = PendingMarkers(LONG), local_clock()
     log = log_of((0, now - 1, 256))
     marks.add(ReceivedMarker(now + 0.25, "soon", "api"))
     marks.add(ReceivedMarker(now - 0.5, "late", "api"))
@@ -109,9 +106,8 @@ def test_one_whose_sample_does_not_come_waits_no_longer(live_source: bool, index
     assert placed.index == 0
 
 
-@pytest.mark.usefixtures("patient")
 def test_of_too_many_the_first_wait_no_longer() -> None:
-    marks, now = PendingMarkers(), local_clock()
+    marks, now = PendingMarkers(LONG), local_clock()
     for n in range(MOST + 3):
         marks.add(ReceivedMarker(now + 4, f"{n}", "api"))
     assert [each.label for each in marks.place(log_of((0, now, 1)), INFO)] == ["0", "1", "2"]
@@ -152,9 +148,8 @@ def logged(stage: Stage) -> list[Any]:
     return [entry for _, entry in log.read(0, log.next)]
 
 
-@pytest.mark.usefixtures("patient")
 def test_a_session_places_them_as_its_samples_come() -> None:
-    with staged(None, live=True) as stage:
+    with staged(None, live=True, max_delay=LONG) as stage:
         now = local_clock()
         zeros = np.zeros((256, 4), np.float32)
         stage.play(Chunk(zeros, now - 1 + np.arange(256) / SFREQ, 0))

@@ -82,6 +82,6 @@ async def test_a_model_that_is_still_loading_at_the_end_is_not_left_behind(
     go_on.set()
     await ending
     await asyncio.gather(opening, return_exceptions=True)
-    with pytest.raises(SessionFailed, match="ends"):
+    with pytest.raises(SessionFailed, match="shutting down"):
         await sessions.open("simulate://")
     assert not [each for each in threading.enumerate() if each.name.startswith("engine")]

@@ -108,7 +108,7 @@ def connect(stage: Stage, ledger: Ledger) -> SessionReader:
 @settings(max_examples=20)
 @given(st.lists(steps, max_size=25))
 def test_any_course_of_cuts_and_epochs(course: list[tuple[str, int]]) -> None:
-    with patch("mimamba.service.sessions.epoch_logs.MAX_EVENTS", KEPT), staged(None) as stage:
+    with staged(None, max_events=KEPT) as stage:
         played, ledger = Played(stage), Ledger()
         reader = connect(stage, ledger)
         for what, count in [*course, ("hear", 99)]:
