@@ -1,4 +1,4 @@
-"""``mimamba convert``: a recording of any known format, written in another."""
+"""Conversion of recordings between formats, as `mimamba convert` does it."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from typing import TypeAlias
 
 from rich.console import Console
 
-from mimamba.drivers.errors import LibraryMissing
-from mimamba.drivers.formats.gaps import gaps_of
-from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.writing import CannotWrite, WriteResult
+from mimamba.drivers.errors import CannotWrite, LibraryMissing
+from mimamba.drivers.formats.gaps import find_gaps
+from mimamba.drivers.formats.recording import Recording, WriteResult
 from mimamba.drivers.open import open_recording
 
 Write: TypeAlias = Callable[[Recording, Path], WriteResult]
 
 SUFFIXES = (".edf", ".bdf", ".csv", ".parquet", ".xdf")
-BIDS = "bids:"
+BIDS_SCHEME = "bids:"
 
 
 def convert(source: str, out: str, force: bool = False) -> None:
-    """Read a recording and write it in the format that ``out`` names; tell what was written.
+    """Read a recording, write it in the format that ``out`` names, and print a summary.
 
     Parameters
     ----------
     source
-        A recording's path, or a ``replay://`` URL, which may choose channels.
+        A recording's path, or a ``replay://`` URL, which may select channels.
     out
-        A path that ends in .edf, .bdf, .csv, .parquet or .xdf; or a place in a BIDS dataset,
+        A path that ends in .edf, .bdf, .csv, .parquet or .xdf; or a file in a BIDS dataset,
         ``bids:FOLDER?subject=01&task=rest`` (``session``, ``run``).
     force
-        Whether to replace what is there.
+        Replace an existing recording.
 
     Raises
     ------
     DriverError
-        If the recording cannot be read, or not be written so. Then nothing is left behind.
+        If the recording cannot be read, or cannot be written so. Nothing is left behind then.
     """
     console = Console(stderr=True)
     with console.status("Reading"):
@@ -47,29 +46,33 @@ def convert(source: str, out: str, force: bool = False) -> None:
         path, written = export(recording, out, force)
     for notice in (*recording.info.notices, *written.notices):
         console.print(notice, style="yellow", highlight=False, markup=False)
-    Console(soft_wrap=True).print(summary(recording, path, written), highlight=False, markup=False)
+    Console(soft_wrap=True).print(
+        summarize(recording, path, written), highlight=False, markup=False
+    )
 
 
 def export(recording: Recording, out: str, force: bool = False) -> tuple[Path, WriteResult]:
-    """Write a recording in the format that ``out`` names; see ``convert``. Gives the file."""
+    """Write a recording in the format that ``out`` names, see ``convert``; return its path."""
     try:
-        if out.startswith(BIDS):
+        if out.startswith(BIDS_SCHEME):
             return _to_bids(recording, out, force)
         return _to_file(recording, Path(out), force)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CannotWrite(f"to write {out}", reason, "choose a place with room") from error
+        raise CannotWrite(
+            f"a place where {out} can be written", reason, "choose another place"
+        ) from error
 
 
-def summary(recording: Recording, path: Path, written: WriteResult) -> str:
-    """What was written, in one line."""
-    gaps = gaps_of(recording.index)
+def summarize(recording: Recording, path: Path, written: WriteResult) -> str:
+    """Describe a written recording in one line."""
+    gaps = find_gaps(recording.index)
     lost = sum(gap.count for gap in gaps)
     parts = [
         f"{_count(recording.n_times, 'sample')} of {_count(recording.info.n_channels, 'channel')}",
         f"{_count(len(gaps), 'gap')} ({_count(lost, 'sample')} lost)",
         _count(len(recording.markers), "marker"),
-        "values as they are" if written.lsb is None else f"LSB {written.lsb:.4g} µV",
+        "values unchanged" if written.lsb is None else f"LSB {written.lsb:.4g} µV",
     ]
     return f"{path}: {', '.join(parts)}"
 
@@ -79,48 +82,50 @@ def _count(number: int, noun: str) -> str:
 
 
 def _to_file(recording: Recording, path: Path, force: bool) -> tuple[Path, WriteResult]:
-    """Write into a folder beside it, and move the file when it is whole."""
-    write = _writer(path)
-    _check_free(path, force)
+    """Write into a temporary folder beside the file, and move the file when it is complete."""
+    write = _find_writer(path)
+    _check_overwrite(path, force)
     with TemporaryDirectory(prefix=".mimamba-", dir=path.parent) as folder:
         partial = Path(folder) / path.name
         written = write(recording, partial)
-        _check_free(path, force)
+        _check_overwrite(path, force)
         partial.replace(path)
     return path, written
 
 
 def _to_bids(recording: Recording, out: str, force: bool) -> tuple[Path, WriteResult]:
-    with _extra("mne-bids and edfio, to write BIDS"):
-        from mimamba.drivers.formats.bids_writer import parse_place, write_bids
-    return write_bids(recording, parse_place(out), force)
+    with _optional_library("mne-bids and edfio, to write BIDS"):
+        from mimamba.drivers.formats.bids_writer import parse_bids_target, write_bids
+    return write_bids(recording, parse_bids_target(out), force)
 
 
 @contextmanager
-def _extra(what: str) -> Iterator[None]:
-    """Turn a library that is not installed into one line."""
+def _optional_library(what: str) -> Iterator[None]:
+    """Raise LibraryMissing if an import fails within."""
     try:
         yield
     except ImportError as error:
         raise LibraryMissing(
-            what, f"not installed ({error.name})", "install it: pip install 'mimamba[files]'"
+            what, f"no {error.name}", "install it: pip install 'mimamba[files]'"
         ) from error
 
 
-def _check_free(path: Path, force: bool) -> None:
+def _check_overwrite(path: Path, force: bool) -> None:
     if path.is_dir() or (path.exists() and not force):
-        raise CannotWrite("a file that is not there yet", f"{path}", "choose another, or --force")
+        raise CannotWrite(
+            "a new file", f"an existing one at {path}", "choose another name, or add --force"
+        )
 
 
-def _writer(path: Path) -> Write:
-    """What writes a file of that name."""
+def _find_writer(path: Path) -> Write:
+    """Find the function that writes a file with this name."""
     suffix = path.suffix.lower()
     if suffix in {".edf", ".bdf"}:
-        with _extra("edfio, to write EDF and BDF"):
+        with _optional_library("edfio, to write EDF and BDF"):
             from mimamba.drivers.formats.edf.writer import write_bdf, write_edf
         return write_edf if suffix == ".edf" else write_bdf
     if suffix == ".parquet":
-        with _extra("pyarrow, to write Parquet"):
+        with _optional_library("pyarrow, to write Parquet"):
             from mimamba.drivers.formats.tables.parquet_writer import write_parquet
         return write_parquet
     if suffix == ".csv":
@@ -128,11 +133,11 @@ def _writer(path: Path) -> Write:
 
         return write_csv
     if suffix == ".xdf":
-        from mimamba.drivers.formats.xdf.write_recording import write_xdf
+        from mimamba.drivers.formats.xdf.recording_writer import write_xdf
 
         return write_xdf
     raise CannotWrite(
-        f"a name that ends in {', '.join(SUFFIXES)}, or {BIDS}FOLDER?subject=..&task=..",
+        f"a name that ends in {', '.join(SUFFIXES)}, or {BIDS_SCHEME}FOLDER?subject=..&task=..",
         f"{path}",
-        "name the format so",
+        "end the name with one of them",
     )

@@ -1,10 +1,9 @@
-"""The driver contract: stream facts, chunks, markers, playback, and the protocol of a driver."""
+"""The driver contract: stream facts, chunks, markers, playback, and the driver protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:  # a client imports this module, and needs no NumPy for it
@@ -19,14 +18,14 @@ Seconds: TypeAlias = "NDArray[np.float64]"
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """The facts of a source that hold for all of its samples.
+    """Facts about a source that hold for all of its samples.
 
     Parameters
     ----------
     name
-        What a person calls the source, e.g. ``Muse 2``.
+        Name to show to people, e.g. ``Muse 2``.
     source_id
-        Identifies the device or file, e.g. a MAC address or a path.
+        Identifier of the device or file, e.g. a MAC address or a path.
     sfreq
         Nominal sampling frequency, Hz.
     ch_names
@@ -34,13 +33,13 @@ class StreamInfo:
     uv_per_bit
         The converter's resolution, µV per least significant bit, where it is known.
     range_uv
-        The converter's nominal range: it saturates at ± this many µV, where it is known.
+        The converter's nominal range, ± µV, where it is known.
     live
-        Whether samples come from a source that goes on by itself; false for a recording.
+        True for a source that goes on by itself, false for a recording.
     simulated
-        Whether the samples are synthetic: nobody's brain made them.
+        True if the samples are synthetic.
     notices
-        What a person should be told about this source, one sentence each.
+        Remarks for people about this source, one sentence each.
     """
 
     name: str
@@ -61,18 +60,18 @@ class StreamInfo:
 
 @dataclass(frozen=True)
 class Marker:
-    """A labelled instant.
+    """A labelled point in time.
 
     Parameters
     ----------
     timestamp
-        Seconds on the clock of the chunk's timestamps.
+        Seconds, on the clock of the chunk's timestamps.
     index
-        The sample that it belongs to, counted as ``Chunk.first`` is.
+        Index of its sample, in the numbering of ``Chunk.first``.
     label
-        What happened.
+        Description of the event, e.g. ``stimulus/left``.
     source
-        The program or column that said so.
+        Program or column that the marker comes from.
     """
 
     timestamp: float
@@ -83,7 +82,7 @@ class Marker:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Consecutive samples as they came.
+    """Consecutive samples, without a gap.
 
     Parameters
     ----------
@@ -92,14 +91,14 @@ class Chunk:
     timestamps
         (n_times,) float64, seconds on the LSL clock.
     first
-        Index of ``data[0]`` in this epoch. Lost samples are counted, so a loss is a jump from the
+        Index of ``data[0]`` in this epoch. Lost samples are counted, so a gap is a jump from the
         previous chunk's ``first + n_times``. It never goes back within an epoch.
     epoch
-        Grows by one when the numbering starts anew: a seek or a loop of a recording.
+        Number that grows by one when the numbering restarts: at a seek, or a loop of a recording.
     markers
-        Those whose index lies in this chunk, or between it and the previous one; after a seek,
-        between it and the position sought. A live source's marker that arrives late comes with
-        the next chunk, at its earlier index.
+        Markers whose index lies in this chunk or after the previous one; after a seek, between
+        the position sought and this chunk. A live source's marker that arrives late comes with
+        the next chunk and keeps its earlier index.
     """
 
     data: Samples
@@ -121,9 +120,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class LinkChange:
-    """A change of the link to a live source, in words for a person.
+    """A change of the connection to a live source.
 
-    ``timestamp`` is seconds on the LSL clock; ``detail`` says why, or what is tried next.
+    ``timestamp`` is in seconds on the LSL clock. ``detail`` is the reason or the next attempt,
+    for people.
     """
 
     state: Literal["connected", "lost", "retrying"]
@@ -134,50 +134,45 @@ class LinkChange:
 class Driver(Protocol):
     """A context manager that yields chunks until closed.
 
-    Entering connects, or raises DriverError. Iterating blocks for the next samples, ends at the
-    end of a recording or when closed, and raises StreamLost when a live link is gone. Yielded
-    arrays are never written again. One thread iterates; ``close`` may be called from another, and
-    twice.
+    Entering connects, or raises DriverError. Iterating blocks until the next samples are there. It
+    ends at the end of a recording or when the driver is closed, and raises StreamLost when a live
+    connection is gone. Yielded arrays are never changed afterwards. One thread iterates; ``close``
+    may be called from another thread, and more than once.
     """
 
     @property
     def info(self) -> StreamInfo:
-        """The source's facts; complete once the driver is entered."""
+        """Facts about the source; complete once the driver is entered."""
         ...
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *exc: object) -> None: ...
 
     def __iter__(self) -> Iterator[Chunk]: ...
 
     def close(self) -> None:
-        """Disconnect; a blocked iteration ends within 0.5 s."""
+        """Disconnect. A blocked iteration ends within 0.5 s."""
         ...
 
 
 @dataclass(frozen=True)
 class Playback:
-    """How a recording is being played.
+    """State of a recording that is being played.
 
     Parameters
     ----------
     position
-        The next sample's, s: its index divided by sfreq, lost samples counted. The
-        length where none is left.
+        Position of the next sample, s: its index divided by sfreq, lost samples counted. Equal to
+        the length if no sample is left.
     length
-        The position after the last sample, s.
+        Position after the last sample, s.
     speed
-        Times the pace at which it was recorded; inf is as fast as its reader takes it.
+        Multiple of the original speed; inf plays as fast as the reader takes it.
     paused
-        Whether nothing is played until ``resume``.
+        True if nothing is played until ``resume``.
     loop
-        Whether it starts anew at its end.
+        True if the recording restarts at its end.
     """
 
     position: float
@@ -189,64 +184,66 @@ class Playback:
 
 @runtime_checkable
 class Seekable(Protocol):
-    """What only a recording can do, and only once its driver is entered.
+    """A driver of a recording: it can pause, seek and change its speed once it is entered.
 
-    A caller asks ``isinstance(driver, Seekable)``, never for a class. All may be called from any
-    thread while another one iterates; a chunk that was already due then may still come.
+    Check for it with ``isinstance(driver, Seekable)``, never for a concrete class. All methods may
+    be called from any thread while another thread iterates; a chunk that was already due may still
+    come.
 
-    A seek starts a new epoch, whose first chunk has the ``first`` of its position in the file;
-    seeks between which nothing was played count as one. A pause and a change of speed are neither
-    a gap nor a new epoch: what follows is only played, and stamped, later or at another pace.
+    A seek starts a new epoch. Its first chunk has the ``first`` of its position in the file; seeks
+    with nothing played in between count as one. A pause or a change of speed is neither a gap nor a
+    new epoch: the following samples are only played, and stamped, later or at another speed.
     """
 
     def playback(self) -> Playback:
-        """How it is being played now."""
+        """Return the current state."""
         ...
 
     def watch(self, on_change: Callable[[Playback], None]) -> None:
-        """Have every change told, but that of the position by playing itself.
+        """Call ``on_change`` at every change, except for the progress of playing itself.
 
-        The calls come in order, from whichever thread makes the change; they must not block, nor
-        call back.
+        The calls come in order, from the thread that makes the change. They must neither block nor
+        call this driver.
         """
         ...
 
     def markers(self) -> tuple[Marker, ...]:
-        """The recording's markers in order; ``timestamp`` is the position, s."""
+        """Return the recording's markers in order; ``timestamp`` is the position, s."""
         ...
 
     def pause(self) -> None:
-        """Play nothing more."""
+        """Pause."""
         ...
 
     def resume(self) -> None:
-        """Play on; from the start where the end was reached."""
+        """Continue; from the start if the end was reached."""
         ...
 
     def seek(self, position: float) -> None:
-        """Go on from the first sample at or after a position, s; paused where it was paused.
+        """Continue from the first sample at or after a position, s.
 
-        One beyond either end is that end.
+        A paused recording stays paused. A position outside of the recording is moved to the
+        nearer end.
         """
         ...
 
     def set_speed(self, speed: float) -> None:
-        """Play at another speed, inf for as fast as possible; raises BadPlayback."""
+        """Set the speed, inf for as fast as possible; raises BadPlayback if it is out of range."""
         ...
 
     def set_loop(self, loop: bool) -> None:
-        """Start anew at the end, or do not."""
+        """Restart at the end, or not."""
         ...
 
 
 @runtime_checkable
-class Powered(Protocol):
-    """A driver that may know its device's charge.
+class HasBattery(Protocol):
+    """A driver that may report its device's battery.
 
-    A caller asks ``isinstance(driver, Powered)``, never for a class.
+    Check for it with ``isinstance(driver, HasBattery)``, never for a concrete class.
     """
 
     @property
     def battery(self) -> float | None:
-        """Charge as last told, percent; None before, and where the device does not tell it."""
+        """Last reported charge, percent; None if none was reported."""
         ...

@@ -1,28 +1,36 @@
-"""Errors that a person can mend.
+"""Errors that a person can fix.
 
 UserError
 └── Mismatch             expected, found, what to do
     └── DriverError
         ├── BadSource        the source's URL is wrong: scheme, board, parameter
         ├── BadChannels      the channels asked for are not there
-        ├── BadRecording     a file is unreadable, empty, truncated or of another format
+        ├── BadRecording     a file is unreadable, empty, cut off or of another format
         ├── BadPlayback      a recording has no such position, marker or speed
-        ├── DeviceNotFound   the headset, board or stream is not there
+        ├── DeviceNotFound   the headset, board or stream does not answer
         ├── LibraryMissing   a vendor's library is not installed or does not load
-        ├── StreamLost       a live link that worked is gone
-        ├── BadSamples       a remote acquirer sent what cannot be samples (push.py)
-        └── CannotWrite      a recording cannot be written in this format (formats/writing.py)
+        ├── StreamLost       a live connection that worked is gone
+        ├── BadSamples       a remote acquirer sent a malformed packet
+        └── CannotWrite      a recording cannot be written in this format
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """An error that a person can mend: one clear line, no traceback."""
+    """An error that a person can fix: it is shown as one line, without a traceback."""
 
 
 class Mismatch(UserError):
-    """An error in three parts: what was expected, what was found, what to do."""
+    """An error in three parts.
+
+    Parameters
+    ----------
+    expected, found
+        Noun phrases without a full stop.
+    remedy
+        An instruction in the imperative, in lower case, without a full stop.
+    """
 
     def __init__(self, expected: str, found: str, remedy: str) -> None:
         super().__init__(expected, found, remedy)
@@ -37,7 +45,7 @@ class Mismatch(UserError):
 
 
 class DriverError(Mismatch):
-    """A source cannot be used, or not any more."""
+    """A source cannot be used, or can no longer be used."""
 
 
 class BadSource(DriverError):
@@ -65,4 +73,12 @@ class LibraryMissing(DriverError):
 
 
 class StreamLost(DriverError):
-    """A live link that worked is gone."""
+    """A live connection that worked is gone."""
+
+
+class BadSamples(DriverError):
+    """A packet from a remote acquirer is malformed; packets before and after it are unaffected."""
+
+
+class CannotWrite(DriverError):
+    """A recording does not fit the format asked for, or its place is taken or full."""

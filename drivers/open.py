@@ -1,4 +1,4 @@
-"""drivers/open.py."""
+"""Open a source by its URL: as a driver, as a supervised driver, or as a whole recording."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def open_driver(url: str) -> Driver:
-    """The driver for a source's URL; nothing is connected until it is entered.
+    """Make the driver for a source's URL. It connects when it is entered.
 
-    Vendor libraries are imported only by the scheme that needs them.
+    A vendor's library is imported only for the scheme that needs it.
 
     Raises
     ------
@@ -39,27 +39,27 @@ def open_driver(url: str) -> Driver:
         driver = BrainFlowDriver(source)
     elif source.scheme == "push":
         raise BadSource(
-            "a source that can be reached from here",
-            f"{url}, which comes by itself",
-            "send it from where the device is: mimamba acquire --source URL --to THIS SERVICE",
+            "a source that this machine can connect to",
+            f"{url}, which another machine sends",
+            "run `mimamba acquire --source URL --to ADDRESS` on the machine with the device",
         )
     else:
         from mimamba.drivers.lsl.driver import LSLDriver
 
         driver = LSLDriver(source)
-    source.finish()
+    source.check_unused()
     return driver
 
 
 def open_recording(url: str) -> Recording:
-    """The whole recording of a path or ``replay://`` URL, on the file's own clock.
+    """Read the whole recording of a path or ``replay://`` URL, on the file's own clock.
 
     Raises
     ------
     BadSource
-        If the URL is of another scheme or has parameters that only playing needs.
+        If the URL has another scheme, or parameters that are only for playing.
     BadRecording, BadChannels
-        If the file cannot be read, or lacks the channels asked for.
+        If the file cannot be read or does not have the channels asked for.
     """
     from mimamba.drivers.channels import ChannelChoice
     from mimamba.drivers.formats.read import read_recording
@@ -67,13 +67,20 @@ def open_recording(url: str) -> Recording:
     source = parse_source(url)
     if source.scheme != "replay":
         raise BadSource("a recording's path", url, "name a file")
-    choice, stream, board = ChannelChoice.of(source), source.text("stream"), source.text("board")
-    source.finish()
-    return read_recording(source.place, choice, stream, board)
+    choice, stream, board = (
+        ChannelChoice.from_url(source),
+        source.text("stream"),
+        source.text("board"),
+    )
+    source.check_unused()
+    return read_recording(source.target, choice, stream, board)
 
 
 def open_source(url: str, on_change: Callable[[LinkChange], None]) -> Driver:
-    """As ``open_driver``; a live source's link is kept by a supervisor, which tells its changes."""
+    """Make the driver for a source's URL; a live source gets a supervisor, which reconnects it.
+
+    ``on_change`` is called at each change of the connection. Raises BadSource.
+    """
     driver = open_driver(url)
     if parse_source(url).scheme == "replay":
         return driver

@@ -1,9 +1,9 @@
-"""Samples that a remote acquirer sends: the headset is on one machine, the service on another.
+"""Samples from a remote acquirer: the headset is on one machine, the service on another.
 
-The acquirer numbers what it sends by ``seq`` and sends again what was not acknowledged. An
-``Inbox`` takes each number once, in order, and holds little: a sender that is too fast waits. The
-``PushDriver`` yields what is in it. ``first`` is the acquirer's own, so a lost connection is no gap
-where all samples come after all.
+The acquirer numbers its packets by ``seq`` and repeats those that were not acknowledged. An
+``Inbox`` accepts each number once, in order. It is small, so that a sender that is too fast has to
+wait. The ``PushDriver`` yields the packets' samples. ``first`` is the acquirer's own, so a lost
+connection is not a gap if all samples arrive in the end.
 """
 
 from __future__ import annotations
@@ -13,49 +13,44 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, LinkChange, Seconds, StreamInfo
-from mimamba.drivers.errors import DriverError, StreamLost
+from mimamba.drivers.errors import BadSamples, StreamLost
 from mimamba.drivers.timing.clock import local_clock
 
-SILENCE = 2.0
-"""Seconds without a word of the acquirer, after which its connection counts as lost."""
-HELD = 64
-"""Packets that may wait for the session's thread: 3 s of a Muse's, more only where it is busy."""
-SLEW = 5e-4
-"""Seconds a second by which the clocks' offset is corrected; quartz drifts a tenth of that."""
-LEAP = 1.0
-"""Seconds of offset that are corrected at once: the acquirer's machine has slept."""
-LATEST = 1e11
-"""Seconds beyond which a stamp is of no clock."""
-LONGEST_TEXT = 1000
-"""Characters of a label, a source's name, or a detail."""
-LARGEST = 2**53
-"""No index goes beyond it: browsers count in float64."""
-
-
-class BadSamples(DriverError):
-    """An acquirer's packet cannot be taken; those before and after it can."""
+SILENCE_TIMEOUT = 2.0
+"""Seconds without a message, after which the connection to the acquirer counts as lost."""
+MAX_PACKETS = 64
+"""Packets that may wait for the session's thread: 3 s of a Muse's."""
+MAX_SLEW = 5e-4
+"""Correction of the clocks' offset, seconds per second; quartz drifts by a tenth of that."""
+CLOCK_STEP = 1.0
+"""Offset that is corrected in one step, s: the acquirer's machine was suspended."""
+MAX_TIMESTAMP = 1e11
+"""Largest plausible timestamp, s."""
+MAX_TEXT = 1000
+"""Characters of a label, a source's name or a detail."""
+MAX_INDEX = 2**53
+"""Largest sample index: browsers count in float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class Packet:
-    """What is sent and acknowledged as one.
+    """A unit that is sent and acknowledged as a whole.
 
     Parameters
     ----------
     seq
-        Grows by one with each packet; more where the acquirer had to drop some.
+        Number that grows by one with each packet, by more if the acquirer had to drop some.
     chunk
-        Its timestamps are on the acquirer's clock. Without samples it has no markers.
+        Samples, with timestamps on the acquirer's clock. Without samples there are no markers.
     changes
-        What befell the acquirer's link to its device before the chunk.
+        Changes of the connection between acquirer and device, before the chunk.
     ends
-        Whether nothing comes after it.
+        True for the last packet.
     """
 
     seq: int
@@ -64,12 +59,12 @@ class Packet:
     ends: bool = False
 
 
-class ClockTranslation:
-    """From the acquirer's clock to ours, never backward.
+class ClockTranslator:
+    """Translation from the acquirer's clock to ours; it never goes back.
 
-    The offset between the clocks is estimated anew all the time. A new estimate is approached by at
-    most ``SLEW``, so timestamps stay even to that share; where it is more than ``LEAP`` ahead, it
-    is taken at once.
+    The offset between the clocks is estimated all the time. The translation approaches a new
+    estimate by at most ``MAX_SLEW``, so timestamps stay even. An estimate that is more than
+    ``CLOCK_STEP`` ahead is used immediately.
     """
 
     def __init__(self) -> None:
@@ -77,96 +72,102 @@ class ClockTranslation:
         self._last = 0.0
 
     def __call__(self, timestamps: Seconds, estimate: float) -> Seconds:
-        """Timestamps (n_times,), not decreasing, on our clock; ``estimate`` is ours less theirs."""
+        """Translate timestamps (n_times,), not decreasing, to our clock.
+
+        ``estimate`` is our clock minus theirs, s.
+        """
         if timestamps.size == 0:
             return timestamps
-        if self._offset is None or estimate - self._offset > LEAP:
+        if self._offset is None or estimate - self._offset > CLOCK_STEP:
             self._offset, self._last = estimate, float(timestamps[0])
-        reach = SLEW * (timestamps - self._last)
+        reach = MAX_SLEW * (timestamps - self._last)
         offsets: Seconds = self._offset + np.clip(estimate - self._offset, -reach, reach)
         self._offset, self._last = float(offsets[-1]), float(timestamps[-1])
         return timestamps + offsets
 
 
 class Inbox:
-    """Packets on their way from a connection to a session's thread.
+    """A queue of packets from a connection to a session's thread.
 
     Parameters
     ----------
     info
-        The stream's facts, as the acquirer tells them.
+        Facts about the stream, from the acquirer.
 
     Attributes
     ----------
-    next
-        The ``seq`` from which the acquirer has to send.
+    next_seq
+        The ``seq`` that is expected next.
     closed
-        Whether nobody takes packets any more.
+        True once no more packets are accepted.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
-        self.next = 0
+        self.next_seq = 0
         self.closed = False
         self._changed = threading.Condition()
         self._packets: deque[Packet] = deque()
-        self._translate = ClockTranslation()
+        self._translate = ClockTranslator()
         self._last: Chunk | None = None  # as it came
-        self._heard = time.monotonic()
+        self._last_contact = time.monotonic()
 
     @property
-    def silent(self) -> float:
-        """Seconds since the acquirer was heard."""
-        return time.monotonic() - self._heard
+    def silence(self) -> float:
+        """Seconds since the last message from the acquirer."""
+        return time.monotonic() - self._last_contact
 
-    def hear(self) -> None:
-        """There was a word of the acquirer."""
-        self._heard = time.monotonic()
+    def touch(self) -> None:
+        """Note that there was a message from the acquirer."""
+        self._last_contact = time.monotonic()
 
     def put(self, packet: Packet, offset: float) -> bool:
-        """Take a packet, or one that was taken before; False where it has to wait for room.
+        """Add a packet; True for a repeated one, too, False if the inbox is full.
 
         Parameters
         ----------
         packet
-            The next one, or one sent again.
+            The next one, or a repeated one.
         offset
-            Our clock less the acquirer's, as it estimates it now, seconds.
+            Current estimate of our clock minus the acquirer's, s.
 
         Raises
         ------
         BadSamples
-            If it cannot follow what came before; nothing is changed then.
+            If it contradicts the previous packets; the inbox is unchanged then.
         StreamLost
-            If nobody takes packets any more.
+            If the inbox is closed.
         """
         with self._changed:
-            if packet.seq < self.next:
+            if packet.seq < self.next_seq:
                 return True
             if self.closed:
-                raise StreamLost("an open session", "it has ended", "open another")
+                raise StreamLost("an open session", "one that has ended", "open another")
             self._check(packet, offset)
-            if len(self._packets) >= HELD:
+            if len(self._packets) >= MAX_PACKETS:
                 return False
             self._append(packet, offset)
             return True
 
     def take(self, silence: float | None) -> Packet | None:
-        """Wait for the next packet; None if it is closed, or after so many seconds of silence."""
+        """Wait for the next packet.
+
+        None if the inbox is closed, or after ``silence`` seconds without a message.
+        """
         with self._changed:
             while not (self._packets or self.closed):
-                rest = None if silence is None else silence - self.silent
+                rest = None if silence is None else silence - self.silence
                 if rest is not None and rest <= 0:
                     return None
                 self._changed.wait(rest)
             if self.closed:
                 return None
-            # While nobody took them, packets waited in the socket: that is no silence.
-            self.hear()
+            # Packets waited in the socket while the inbox was full: that is not silence.
+            self.touch()
             return self._packets.popleft()
 
     def close(self) -> None:
-        """Take and give no more."""
+        """Drop all packets and accept no more."""
         with self._changed:
             self.closed = True
             self._packets.clear()
@@ -176,7 +177,7 @@ class Inbox:
         chunk = packet.chunk
         timestamps = self._translate(chunk.timestamps, offset)
         shift = float(timestamps[0] - chunk.timestamps[0]) if chunk.n_times else offset
-        # Markers of packets that the acquirer dropped come again, with the samples after these.
+        # Markers of packets that the acquirer dropped are repeated with the samples after them.
         known = self._last.end if self._last and self._last.epoch == chunk.epoch else 0
         markers = tuple(
             replace(each, timestamp=each.timestamp + shift)
@@ -186,35 +187,39 @@ class Inbox:
         changes = tuple(replace(each, timestamp=each.timestamp + shift) for each in packet.changes)
         translated = replace(chunk, timestamps=timestamps, markers=markers)
         self._packets.append(replace(packet, chunk=translated, changes=changes))
-        self.next = packet.seq + 1
+        self.next_seq = packet.seq + 1
         if chunk.n_times:
             self._last = chunk
         self._changed.notify_all()
 
     def _check(self, packet: Packet, offset: float) -> None:
-        """Raises BadSamples."""
+        """Raise BadSamples for impossible times or indices."""
         chunk = packet.chunk
         events = [each.timestamp for each in chunk.markers]
         events += [each.timestamp for each in packet.changes]
         stamps = np.concatenate([chunk.timestamps, events, [offset]])
-        if not np.all(np.abs(stamps) < LATEST):
-            raise BadSamples("times in seconds", "some that are none", "send the clock's own")
-        indices = [chunk.first, chunk.end, *(each.index for each in chunk.markers)]
-        if not 0 <= min(indices) <= max(indices) < LARGEST:
+        if not np.all(np.abs(stamps) < MAX_TIMESTAMP):
             raise BadSamples(
-                f"indices from 0 to {LARGEST}", f"{min(indices)}..{max(indices)}", "number from 0"
+                "times in seconds", "values that cannot be times", "send the clock's own time"
+            )
+        indices = [chunk.first, chunk.end, *(each.index for each in chunk.markers)]
+        if not 0 <= min(indices) <= max(indices) < MAX_INDEX:
+            raise BadSamples(
+                f"indices from 0 to {MAX_INDEX}", f"{min(indices)}..{max(indices)}", "number from 0"
             )
         if chunk.n_times:
             self._check_order(chunk)
         elif chunk.markers:
-            raise BadSamples("markers with samples", "markers alone", "send them with the next")
+            raise BadSamples(
+                "markers together with samples", "markers alone", "send them with the next samples"
+            )
 
     def _check_order(self, chunk: Chunk) -> None:
         last = self._last
-        stamps, before = chunk.timestamps, last.timestamps[-1] if last else -LATEST
+        stamps, before = chunk.timestamps, last.timestamps[-1] if last else -MAX_TIMESTAMP
         if stamps[0] < before or np.any(np.diff(stamps) < 0):
             raise BadSamples(
-                "timestamps that never go back", "some that do", "send samples in their order"
+                "timestamps that never go back", "some that do", "send samples in order"
             )
         if last and (chunk.epoch, chunk.first) < (last.epoch, last.end):
             raise BadSamples(
@@ -227,70 +232,68 @@ class Inbox:
 class PushDriver:
     """A driver whose samples come from a remote acquirer.
 
-    It needs no supervisor: the acquirer has one for its device and tells its changes, and to the
-    service the acquirer comes by itself. A silent acquirer is told as ``lost`` after 2 s, and as
-    ``connected`` when samples come again; whether any were lost, ``first`` says.
+    It needs no supervisor: the acquirer supervises its device and reports the changes, and connects
+    to the service by itself. A silent acquirer is reported as ``lost`` after ``silence`` seconds,
+    and as ``connected`` when samples come again. A jump of ``first`` shows if any were lost.
 
     Parameters
     ----------
     inbox
-        Where the packets are.
+        Source of the packets.
     on_change
-        Told each change of the link, in the iterating thread.
+        Called at each change of the connection, in the iterating thread.
     silence
-        Seconds without a word of the acquirer, after which its connection counts as lost.
+        Seconds without a message, after which the connection counts as lost.
     """
 
     def __init__(
-        self, inbox: Inbox, on_change: Callable[[LinkChange], None], silence: float = SILENCE
+        self,
+        inbox: Inbox,
+        on_change: Callable[[LinkChange], None],
+        silence: float = SILENCE_TIMEOUT,
     ) -> None:
         self._inbox = inbox
         self._on_change = on_change
         self._silence = silence
-        self._told: Literal["connected", "lost", "retrying"] | None = None
+        self._state: Literal["connected", "lost", "retrying"] | None = None
 
     @property
     def info(self) -> StreamInfo:
-        """The stream's facts, as the acquirer told them."""
+        """Facts about the stream, from the acquirer."""
         return self._inbox.info
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """End; the acquirer is told when it sends on."""
+        """End the iteration; the acquirer gets an error at its next packet."""
         self._inbox.close()
 
     def __iter__(self) -> Iterator[Chunk]:
         while not self._inbox.closed:
-            down = self._told in ("lost", "retrying")
+            down = self._state in ("lost", "retrying")
             packet = self._inbox.take(None if down else self._silence)
             if packet is not None:
-                yield from self._open(packet)
+                yield from self._unpack(packet)
                 if packet.ends:
                     return
             elif not self._inbox.closed:
-                detail = f"nothing heard of the acquirer for {self._silence:g} s"
-                self._tell(LinkChange("lost", local_clock(), detail))
+                detail = f"no message from the acquirer for {self._silence:g} s"
+                self._report(LinkChange("lost", local_clock(), detail))
 
-    def _open(self, packet: Packet) -> Iterator[Chunk]:
-        """Tell what a packet says of the link, and yield its samples."""
+    def _unpack(self, packet: Packet) -> Iterator[Chunk]:
+        """Report a packet's changes of the connection, and yield its samples."""
         for change in packet.changes:
-            self._tell(change)
+            self._report(change)
         if packet.chunk.n_times:
-            # A recording has no link of its own: it is told of only after a loss.
-            if self._told != "connected" and (self._told or self.info.live):
-                self._tell(LinkChange("connected", local_clock(), self.info.name))
+            # A recording has no connection of its own: only a recovery is reported.
+            if self._state != "connected" and (self._state or self.info.live):
+                self._report(LinkChange("connected", local_clock(), self.info.name))
             yield packet.chunk
 
-    def _tell(self, change: LinkChange) -> None:
-        self._told = change.state
+    def _report(self, change: LinkChange) -> None:
+        self._state = change.state
         self._on_change(change)

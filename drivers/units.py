@@ -1,8 +1,8 @@
-"""drivers/units.py."""
+"""Units of voltage, as files and streams name them."""
 
 from __future__ import annotations
 
-MICROVOLTS = {
+_FACTORS = {
     "v": 1e6,
     "volt": 1e6,
     "volts": 1e6,
@@ -16,4 +16,9 @@ MICROVOLTS = {
     "nanovolt": 1e-3,
     "nanovolts": 1e-3,
 }
-"""µV per unit, as units are written; µ counts as u."""
+_MU = str.maketrans({"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"})
+
+
+def microvolts_per(unit: str) -> float | None:
+    """Give the factor from a unit to µV, in any case of its letters; None if it is no voltage."""
+    return _FACTORS.get(unit.lower().translate(_MU))

@@ -1,7 +1,7 @@
-"""A source's URL: its scheme, its place, and its parameters read one by one.
+"""Source URLs: a scheme, a target and parameters.
 
 ``brainflow://muse_2?mac_address=..``, ``lsl://?type=EEG``, ``replay:///path/muse.csv?speed=2``,
-``simulate://?scenario=calm&seed=1``. Without a scheme the text is a recording's path.
+``simulate://?scenario=calm&seed=1``. A text without a scheme is the path of a recording.
 """
 
 from __future__ import annotations
@@ -18,25 +18,37 @@ SCHEMES = ("simulate", "replay", "brainflow", "lsl", "push")
 
 @dataclass
 class SourceURL:
-    """A parsed URL. Each parameter is taken once; ``finish`` refuses those that nobody took."""
+    """A parsed URL.
+
+    Parameters
+    ----------
+    scheme
+        One of ``SCHEMES``.
+    target
+        The part before the ``?``: a board for ``brainflow``, a path for ``replay``, else empty.
+    parameters
+        The query.
+    used
+        Names of the parameters that were read; ``check_unused`` rejects all others.
+    """
 
     scheme: str
-    place: str
+    target: str
     parameters: dict[str, str]
-    taken: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
     def text(self, name: str) -> str | None:
-        """A parameter as it stands, or None where it is absent."""
-        self.taken.add(name)
+        """Read a parameter as text; None if it is absent."""
+        self.used.add(name)
         return self.parameters.get(name)
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        """A number in [low, high].
+        """Read a number in [low, high].
 
         Raises
         ------
         BadSource
-            If it is no number or out of range.
+            If it is not a number or out of range.
         """
         text = self.text(name)
         if text is None:
@@ -47,30 +59,36 @@ class SourceURL:
             value = float("nan")
         if not low <= value <= high:
             raise BadSource(
-                f"{name} from {low:g} to {high:g}", f"{name}={text}", f"correct {self.scheme}://"
+                f"{name} from {low:g} to {high:g}",
+                f"{name}={text}",
+                f"correct it in the {self.scheme}:// URL",
             )
         return value
 
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number in [low, high]; raises BadSource otherwise."""
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        """Read an integer in [low, high]; raises BadSource otherwise."""
         value = self.number(name, default, low, high)
         if value != int(value):
             raise BadSource(
-                f"a whole number as {name}", f"{name}={value:g}", f"correct {self.scheme}://"
+                f"a whole number as {name}",
+                f"{name}={value:g}",
+                f"correct it in the {self.scheme}:// URL",
             )
         return int(value)
 
     def flag(self, name: str) -> bool:
-        """1, true, yes, on are true; 0, false, no, off and absence are false; else BadSource."""
+        """Read 1, true, yes or on; 0, false, no, off or absence; raises BadSource otherwise."""
         text = (self.text(name) or "0").lower()
         if text in {"1", "true", "yes", "on"}:
             return True
         if text in {"0", "false", "no", "off"}:
             return False
-        raise BadSource(f"{name}=0 or {name}=1", f"{name}={text}", f"correct {self.scheme}://")
+        raise BadSource(
+            f"{name}=0 or {name}=1", f"{name}={text}", f"correct it in the {self.scheme}:// URL"
+        )
 
     def choice(self, name: str, default: str, choices: Iterable[str]) -> str:
-        """One of the choices; raises BadSource otherwise."""
+        """Read one of the choices; raises BadSource otherwise."""
         value = self.text(name) or default
         if value not in choices:
             raise BadSource(
@@ -78,26 +96,26 @@ class SourceURL:
             )
         return value
 
-    def finish(self) -> None:
-        """Raises BadSource for parameters that this kind of source does not have."""
-        unknown = sorted(set(self.parameters) - self.taken)
+    def check_unused(self) -> None:
+        """Raise BadSource if there are parameters that nothing has read."""
+        unknown = sorted(set(self.parameters) - self.used)
         if unknown:
-            known = ", ".join(sorted(self.taken)) or "none"
+            known = ", ".join(sorted(self.used)) or "none"
             raise BadSource(
-                f"parameters of {self.scheme}:// ({known})", ", ".join(unknown), "take them out"
+                f"parameters of {self.scheme}:// ({known})", ", ".join(unknown), "remove them"
             )
 
 
 def parse_source(text: str) -> SourceURL:
-    """Split a source's URL, or a bare path, into its parts.
+    """Parse a source's URL or a path.
 
     Raises
     ------
     BadSource
-        If the scheme is unknown or a parameter stands twice.
+        If the scheme is unknown or a parameter appears twice.
     """
     if "\0" in text or "%00" in text:
-        raise BadSource("a source's URL or path", f"a null character in {text!r}", "take it out")
+        raise BadSource("a source's URL or path", f"a null character in {text!r}", "remove it")
     # One letter before the colon is a Windows drive, not a scheme.
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
     if match is None:
@@ -110,5 +128,5 @@ def parse_source(text: str) -> SourceURL:
     pairs = parse_qsl(query, keep_blank_values=True)
     parameters = dict(pairs)
     if len(parameters) != len(pairs):
-        raise BadSource("each parameter once", f"{query!r}", "take the second one out")
+        raise BadSource("each parameter once", f"{query!r}", "remove the repeats")
     return SourceURL(scheme, unquote(place), parameters)

@@ -1,4 +1,4 @@
-"""BrainFlow's boards: names and numbers, and what BrainFlow does not say about them."""
+"""BrainFlow's boards: names, numbers, and facts that BrainFlow does not provide."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from functools import cache
 from typing import Any
 
 from mimamba.drivers.errors import BadSource, LibraryMissing
-from mimamba.drivers.timing.packet_counter import BYTE, GANGLION, MUSE, PacketNumbering
+from mimamba.drivers.timing.packet_counter import (
+    BYTE_NUMBERING,
+    GANGLION_NUMBERING,
+    MUSE_NUMBERING,
+    PacketNumbering,
+)
 
 
 @dataclass(frozen=True)
-class Board:
-    """A board by its name in URLs, e.g. ``muse_2``, and BrainFlow's number."""
+class BrainFlowBoard:
+    """A board: its name in URLs, e.g. ``muse_2``, and BrainFlow's number."""
 
     name: str
     number: int
@@ -22,19 +27,19 @@ class Board:
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """What is known of a board.
+    """Facts about a board.
 
     Parameters
     ----------
     title
-        What a person calls it; None where BrainFlow's own name serves.
+        Name to show to people; None to show BrainFlow's own name.
     uv_per_bit, range_uv
         As in StreamInfo.
     numbering
-        How its packets are numbered; None where that is not known to count EEG samples. Then gaps
-        are found by the clock.
+        Numbering of its packets; None if it may not count EEG samples. Gaps are then found by
+        timestamps.
     query
-        The parameters of its URL that choose the device, with ``..`` to fill in.
+        Parameters that select the device in its URL, with ``..`` to fill in.
     """
 
     title: str | None = None
@@ -55,37 +60,41 @@ _24_BIT = 2**23 - 1
 
 _MAC, _PORT = "?mac_address=..", "?serial_port=.."
 
-FACTS = {
+BOARD_FACTS = {
     PLAYBACK: BoardFacts("a file of BrainFlow", query="?file=..&master_board=.."),
     STREAMING: BoardFacts(
         "another program's BrainFlow", query="?ip_address=..&ip_port=..&master_board=.."
     ),
-    SYNTHETIC: BoardFacts("BrainFlow's synthetic board", numbering=BYTE),
-    0: BoardFacts("OpenBCI Cyton", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, BYTE, _PORT),
-    1: BoardFacts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION, _PORT),
+    SYNTHETIC: BoardFacts("BrainFlow's synthetic board", numbering=BYTE_NUMBERING),
+    0: BoardFacts("OpenBCI Cyton", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, BYTE_NUMBERING, _PORT),
+    1: BoardFacts(
+        "OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION_NUMBERING, _PORT
+    ),
     2: BoardFacts("OpenBCI Cyton Daisy", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, query=_PORT),
     21: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, query=_PORT),
     22: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, query=_PORT),
-    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE, _MAC),
-    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE, _MAC),
-    41: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE, _MAC),
+    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, _MAC),
+    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, _MAC),
+    41: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, _MAC),
     42: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, query=_PORT),
-    46: BoardFacts("OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION, _MAC),
+    46: BoardFacts(
+        "OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION_NUMBERING, _MAC
+    ),
     # Its counter numbers the packets of all sensors together, so it does not count samples.
     67: BoardFacts("Muse S Athena", 0.0885, query=_MAC),
 }
 
 
 @cache
-def brainflow() -> Any:
-    """BrainFlow's module ``board_shim``, its native library loaded and its logger silent.
+def load_brainflow() -> Any:
+    """Import BrainFlow's module ``board_shim``, load its native library and silence its logger.
 
     Raises
     ------
     LibraryMissing
         If it is not installed, or its native library does not load on this machine.
     """
-    # BrainFlow asks pkg_resources for its own path on Python 3.11; nobody here can help it.
+    # BrainFlow asks pkg_resources for its own path on Python 3.11.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning, "brainflow")
     try:
         from brainflow import board_shim
@@ -102,33 +111,33 @@ def brainflow() -> Any:
 
 @cache
 def board_class() -> Any:
-    """BrainFlow's ``BoardShim`` without its ``__del__``; raises LibraryMissing.
+    """Return BrainFlow's ``BoardShim`` without its ``__del__``; raises LibraryMissing.
 
-    BrainFlow knows sessions by board and parameters. So an object that failed to connect, when it
-    is collected at last, would release the session of another that has connected since.
+    BrainFlow identifies sessions by board and parameters. An object that failed to connect would,
+    when it is collected, release the session of another one that has connected since.
     """
-    return type("Board", (brainflow().BoardShim,), {"__del__": lambda _: None})
+    return type("Board", (load_brainflow().BoardShim,), {"__del__": lambda _: None})
 
 
 @cache
-def known_boards() -> tuple[Board, ...]:
-    """Every board of the installed BrainFlow, by number; raises LibraryMissing."""
-    ids = brainflow().BoardIds
+def known_boards() -> tuple[BrainFlowBoard, ...]:
+    """List the boards of the installed BrainFlow by number; raises LibraryMissing."""
+    ids = load_brainflow().BoardIds
     boards = [
-        Board(board.name.lower().removesuffix("_board"), int(board))
+        BrainFlowBoard(board.name.lower().removesuffix("_board"), int(board))
         for board in ids
         if board is not ids.NO_BOARD
     ]
     return tuple(sorted(boards, key=lambda board: board.number))
 
 
-def find_board(text: str) -> Board:
-    """The board of this name, in any case, with or without ``_board``; or of this number.
+def find_board(text: str) -> BrainFlowBoard:
+    """Find a board by its name, in any case and with or without ``_board``, or by its number.
 
     Raises
     ------
     BadSource
-        If there is none; names that are close to it are given.
+        If there is none; the error suggests similar names.
     """
     name = text.strip().lower().replace("-", "_").removesuffix("_board")
     for board in known_boards():
@@ -150,20 +159,22 @@ def find_board(text: str) -> Board:
 
 
 def describe_board(number: int) -> dict[str, Any]:
-    """What BrainFlow says of a board: rows, names, sampling rate.
+    """Return BrainFlow's description of a board: rows, names, sampling rate.
 
     Raises
     ------
     BadSource
-        If it has no description, or no EEG.
+        If the board has no description or no EEG.
     """
-    shim = brainflow()
+    shim = load_brainflow()
     try:
         facts: dict[str, Any] = shim.BoardShim.get_board_descr(number)
     except shim.BrainFlowError as error:
         raise BadSource(
-            f"a board with EEG instead of {number}", str(error), "choose another"
+            "a board that BrainFlow describes", f"{number} ({error})", "choose another"
         ) from (error)
     if not facts.get("eeg_channels"):
-        raise BadSource("a board with EEG", f"{facts['name']} without", "choose another board")
+        raise BadSource(
+            "a board with EEG", f"{facts['name']}, which has none", "choose another board"
+        )
     return facts

@@ -1,9 +1,9 @@
-"""Headsets through BrainFlow: ``brainflow://muse_2?mac_address=..``, any board that it knows.
+"""Headsets through BrainFlow: ``brainflow://muse_2?mac_address=..``, any board that it supports.
 
-BrainFlow has no blocking read and never says that a link is dead: the driver polls, and the
-supervisor watches for silence. Its stamps are UNIX times of reception; they are put on the LSL
-clock and evened out by the device's packet counter, or by the clock where that is not known to
-count samples.
+BrainFlow has no blocking read and does not report a dead connection: the driver polls, and the
+supervisor watches for silence. BrainFlow's stamps are UNIX times of reception. They are translated
+to the LSL clock, and evened out by the device's packet counter, or by ``SampleClock`` if the
+counter may not count samples.
 """
 
 from __future__ import annotations
@@ -14,42 +14,41 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from mimamba.drivers.brainflow.battery import BatteryRow
 from mimamba.drivers.brainflow.boards import (
-    FACTS,
+    BOARD_FACTS,
     PLAYBACK,
     STREAMING,
     SYNTHETIC,
-    Board,
     BoardFacts,
+    BrainFlowBoard,
     board_class,
-    brainflow,
     describe_board,
     find_board,
+    load_brainflow,
 )
-from mimamba.drivers.brainflow.packet_filter import PacketFilter, Rows
-from mimamba.drivers.channels import LAYOUTS, ChannelChoice
+from mimamba.drivers.brainflow.packet_filter import NumberedRows, PacketFilter
+from mimamba.drivers.channels import HEADSET_CHANNELS, ChannelChoice
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import BadSource, DeviceNotFound, DriverError, StreamLost
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.drivers.timing.packet_counter import BYTE, CounterClock, PacketNumbering
+from mimamba.drivers.timing.packet_counter import BYTE_NUMBERING, CounterClock, PacketNumbering
 from mimamba.drivers.timing.sample_clock import SampleClock
 from mimamba.drivers.url import SourceURL
 
-POLL = 0.01
-"""Pause between two looks for samples, s: a fifth of a Muse's packet, and little work."""
-RING = 60.0
-"""BrainFlow's own buffer, s; it drops the oldest in silence."""
-BELIEVED = 5.0
-"""Stamps further than this from now are another machine's, s: reception stands in for them."""
+POLL_SECONDS = 0.01
+"""Pause between two reads, s: a fifth of a Muse's packet, and little work."""
+BUFFER_SECONDS = 60.0
+"""Length of BrainFlow's own buffer, s; it drops the oldest samples without notice."""
+MAX_CLOCK_OFFSET = 5.0
+"""Largest distance of a stamp from now, s; other stamps are replaced by the time of reception."""
 
-TEXTS = ("mac_address", "serial_number", "serial_port", "ip_address", "other_info")
-NUMBERS = {"timeout": 600, "ip_port": 65535, "ip_protocol": 2}
+TEXT_PARAMETERS = ("mac_address", "serial_number", "serial_port", "ip_address", "other_info")
+INTEGER_PARAMETERS = {"timeout": 600, "ip_port": 65535, "ip_protocol": 2}
 
 
 class BrainFlowDriver:
@@ -58,7 +57,7 @@ class BrainFlowDriver:
     Parameters
     ----------
     source
-        The place is the board: a name of BrainFlow's ``BoardIds``, in any case and without
+        URL. Its target is the board: a name of BrainFlow's ``BoardIds``, in any case and without
         ``_BOARD``, or its number. Parameters: BrainFlow's ``mac_address``, ``serial_number``,
         ``serial_port``, ``ip_address``, ``ip_port``, ``ip_protocol``, ``other_info`` and
         ``timeout`` (for finding the device, s); ``master_board`` for a streaming or playback
@@ -69,23 +68,23 @@ class BrainFlowDriver:
     BadSource
         If there is no such board, it has no EEG, or a parameter is out of range.
     BadChannels
-        If the channels asked for are not there.
+        If a channel asked for does not exist.
     LibraryMissing
         If BrainFlow does not load.
     """
 
     def __init__(self, source: SourceURL) -> None:
-        self._board = find_board(source.place)
+        self._board = find_board(source.target)
         self._parameters = _parameters(source, self._board)
         number = int(self._parameters.get("master_board", self._board.number))
         self._rows = describe_board(number)
-        self._facts = FACTS.get(number, BoardFacts())
+        self._facts = BOARD_FACTS.get(number, BoardFacts())
         simulated = self._board.number == SYNTHETIC
-        choice, notices = _choice(source, simulated)
+        choice, notices = _channel_choice(source, simulated)
         available = self._rows.get("eeg_names")
         eeg = self._rows["eeg_channels"]
         labels = available.split(",") if available else [str(n) for n in range(1, len(eeg) + 1)]
-        picks = choice.pick(labels)
+        picks = choice.select(labels)
         self._eeg = [eeg[row] for row in picks.rows]
         self._info = StreamInfo(
             name=self._facts.title or self._rows["name"],
@@ -98,7 +97,7 @@ class BrainFlowDriver:
             notices=notices,
         )
         played = number != self._board.number
-        self._battery_row = None if played else BatteryRow.of(number)
+        self._battery_row = None if played else BatteryRow.for_board(number)
         self._battery: float | None = None
         self._shim: Any = None
         self._closed = threading.Event()
@@ -109,7 +108,7 @@ class BrainFlowDriver:
 
     @property
     def battery(self) -> float | None:
-        """Charge as the device told it last, percent; None where it has not."""
+        """Charge that the device reported last, percent; None if it reported none."""
         return self._battery
 
     def __enter__(self) -> Self:
@@ -122,10 +121,10 @@ class BrainFlowDriver:
         BadSource
             If the board needs a parameter that was not given.
         """
-        shim = brainflow()
+        shim = load_brainflow()
         board = board_class()(self._board.number, self._input())
         try:
-            board.prepare_session()  # where this fails, a session of that name is another's
+            board.prepare_session()  # if this fails, there is nothing to release
             self._start(board)
         except shim.BrainFlowError as error:
             raise self._explain(shim.BrainFlowExitCodes(error.exit_code).name) from error
@@ -134,25 +133,20 @@ class BrainFlowDriver:
 
     def _start(self, board: Any) -> None:
         try:
-            board.start_stream(round(RING * self._info.sfreq))
+            board.start_stream(round(BUFFER_SECONDS * self._info.sfreq))
         except BaseException:
             board.release_session()
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let the device go; for a Bluetooth headset this takes about 4 s."""
+    def __exit__(self, *exc: object) -> None:
+        """Release the device; for a Bluetooth headset this takes about 4 s."""
         self.close()
         board, self._shim = self._shim, None
         if board is not None and board.is_prepared():
             board.release_session()  # stops the stream, too
 
     def close(self) -> None:
-        """End the iteration; leaving the context lets the device go."""
+        """End the iteration; leaving the context releases the device."""
         self._closed.set()
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -165,25 +159,26 @@ class BrainFlowDriver:
             yield from self._numbered(numbering)
 
     def _stamped(self) -> Iterator[Chunk]:
-        """Chunks of a board whose numbers do not count samples."""
+        """Yield chunks by timestamps: the board's packet numbers do not count samples."""
         clock = SampleClock(self._info.sfreq)
         for _, stamps, data in self._poll():
             yield from clock.push(stamps, data.astype(np.float32))
         yield from clock.flush()
 
     def _numbered(self, numbering: PacketNumbering) -> Iterator[Chunk]:
+        """Yield chunks by packet numbers."""
         clock = CounterClock(numbering, self._info.sfreq)
-        sieve = PacketFilter() if numbering is BYTE else None
+        packets = PacketFilter() if numbering is BYTE_NUMBERING else None
         for rows in self._poll():
-            yield from clock.push(*(sieve.feed(rows) if sieve else rows))
-        held = sieve.flush() if sieve else None
+            yield from clock.push(*(packets.feed(rows) if packets else rows))
+        held = packets.flush() if packets else None
         if held is not None:
             yield from clock.push(*held)
         yield from clock.flush()
 
-    def _poll(self) -> Iterator[Rows]:
-        """What comes, until closed; stamps are times of reception on the LSL clock."""
-        while not self._closed.wait(POLL):
+    def _poll(self) -> Iterator[NumberedRows]:
+        """Yield what arrives, until closed; stamps are times of reception on the LSL clock."""
+        while not self._closed.wait(POLL_SECONDS):
             rows = self._read()
             if rows.shape[1]:
                 numbers = rows[self._rows["package_num_channel"]]
@@ -191,19 +186,19 @@ class BrainFlowDriver:
                 yield numbers, stamps, rows[self._eeg].T
 
     def _read(self) -> Any:
-        """What came since the last call, (rows, n_times) float64."""
+        """Read what has arrived since the last call, (rows, n_times) float64."""
         try:
             rows = self._shim.get_board_data()
             if rows.shape[1] and self._battery_row is not None:
                 self._battery = self._battery_row.read(self._shim, rows) or self._battery
-        except brainflow().BrainFlowError as error:
-            raise StreamLost(f"samples from {self._info.name}", str(error), "reconnect it") from (
-                error
-            )
+        except load_brainflow().BrainFlowError as error:
+            raise StreamLost(
+                f"samples from {self._info.name}", str(error), "reconnect the headset"
+            ) from (error)
         return rows
 
     def _input(self) -> Any:
-        parameters = brainflow().BrainFlowInputParams()
+        parameters = load_brainflow().BrainFlowInputParams()
         for name, value in self._parameters.items():
             setattr(parameters, name, value)
         return parameters
@@ -214,22 +209,26 @@ class BrainFlowDriver:
         return "/".join(["brainflow:", self._board.name, *given])
 
     def _explain(self, code: str) -> DriverError:
-        """A failure to connect in words: BrainFlow gives a code, what it means depends."""
+        """Describe a failure to connect by BrainFlow's code and the parameters."""
         device = self._info.name
         port = self._parameters.get("serial_port")
         if code == "INVALID_ARGUMENTS_ERROR":
             return BadSource(
-                f"what {device} is reached by",
-                ", ".join(self._parameters) or "no parameter",
-                f"give it, e.g. brainflow://{self._board.name}?serial_port={_example_port()}",
+                f"the parameter by which {device} is found",
+                ", ".join(self._parameters) or "none",
+                f"add it, e.g. brainflow://{self._board.name}?serial_port={_example_port()}",
             )
         if code == "ANOTHER_BOARD_IS_CREATED_ERROR":
-            return DeviceNotFound(device, "it is open in this program", "close that session first")
+            return DeviceNotFound(
+                device, "one that this program has already opened", "close that session first"
+            )
         if port is not None:
-            return DeviceNotFound(f"{device} on {port}", *_port_trouble(str(port), code))
+            return DeviceNotFound(f"{device} on {port}", *_explain_port(str(port), code))
         if code == "UNABLE_TO_OPEN_PORT_ERROR":
             return DeviceNotFound(
-                device, f"no Bluetooth adapter ({code})", "switch Bluetooth on or plug one in"
+                device,
+                f"no Bluetooth adapter ({code})",
+                "switch Bluetooth on, or plug in an adapter",
             )
         return DeviceNotFound(
             device,
@@ -238,55 +237,55 @@ class BrainFlowDriver:
         )
 
 
-def _parameters(source: SourceURL, board: Board) -> dict[str, str | int]:
-    """BrainFlow's input parameters that the URL gives."""
-    texts = (*TEXTS, "file") if board.number == PLAYBACK else TEXTS
+def _parameters(source: SourceURL, board: BrainFlowBoard) -> dict[str, str | int]:
+    """Read BrainFlow's input parameters from the URL."""
+    texts = (*TEXT_PARAMETERS, "file") if board.number == PLAYBACK else TEXT_PARAMETERS
     found: dict[str, str | int] = {}
     for name in texts:
         text = source.text(name)
         if text is not None:
             found[name] = text
-    for name, highest in NUMBERS.items():
+    for name, highest in INTEGER_PARAMETERS.items():
         if source.text(name) is not None:
-            found[name] = source.whole(name, 0, 0, highest)
+            found[name] = source.integer(name, 0, 0, highest)
     if board.number in {STREAMING, PLAYBACK}:
         master = source.text("master_board")
         if master is None:
-            raise BadSource("master_board=", "none", "name the board that the samples are of")
+            raise BadSource("master_board=", "none", "add the board that the samples come from")
         found["master_board"] = find_board(master).number
     return found
 
 
-def _choice(source: SourceURL, simulated: bool) -> tuple[ChannelChoice, tuple[str, ...]]:
-    """The channels asked for; of the synthetic board, four under a headset's names."""
-    choice = ChannelChoice.of(source)
+def _channel_choice(source: SourceURL, simulated: bool) -> tuple[ChannelChoice, tuple[str, ...]]:
+    """Read the channels asked for; by default the synthetic board has a Muse's four."""
+    choice = ChannelChoice.from_url(source)
     if not simulated or choice.channels is not None:
         return choice, ()
-    names = choice.names or LAYOUTS["muse"]
+    names = choice.names or HEADSET_CHANNELS["muse"]
     channels = tuple(str(n) for n in range(1, len(names) + 1))
     notice = f"BrainFlow's synthetic channels 1 to {len(names)} stand in for {', '.join(names)}."
     return ChannelChoice(channels, names), (notice,)
 
 
 def _on_lsl_clock(stamps: Any) -> Any:
-    """UNIX times of reception as seconds on the LSL clock."""
+    """Translate UNIX times of reception to the LSL clock, s."""
     now = local_clock()
-    # Measured at each call: the UNIX clock may be set meanwhile.
+    # Measured at each call, because the UNIX clock may be set.
     moved = stamps + (now - time.time())
-    return np.where(np.abs(moved - now) < BELIEVED, moved, now)
+    return np.where(np.abs(moved - now) < MAX_CLOCK_OFFSET, moved, now)
 
 
 def _example_port() -> str:
     return {"win32": "COM3", "darwin": "/dev/cu.usbserial-DM00"}.get(sys.platform, "/dev/ttyUSB0")
 
 
-def _port_trouble(port: str, code: str) -> tuple[str, str]:
-    """What is wrong with a serial port, and what to do."""
+def _explain_port(port: str, code: str) -> tuple[str, str]:
+    """Return what is wrong with a serial port, and what to do."""
     if sys.platform.startswith("linux"):
         if not Path(port).exists():
-            return "no such port", "plug the dongle in and look for /dev/ttyUSB* or /dev/ttyACM*"
+            return "no such port", "plug in the dongle and look for /dev/ttyUSB* or /dev/ttyACM*"
         if not os.access(port, os.R_OK | os.W_OK):
             return "no permission", "join the group dialout (sudo usermod -aG dialout $USER)"
     if code == "UNABLE_TO_OPEN_PORT_ERROR":
-        return f"it does not open ({code})", "check the port's name and close other programs"
-    return f"no answer ({code})", "switch the board on, near the dongle, with a full battery"
+        return f"a port that does not open ({code})", "check its name and close other programs"
+    return f"no answer ({code})", "switch on the board near the dongle and check its battery"

@@ -1,4 +1,4 @@
-"""A search by Bluetooth: it goes on beside other things, and is shared by all who ask meanwhile."""
+"""A Bluetooth scan in a child process, shared by all callers that ask meanwhile."""
 
 from __future__ import annotations
 
@@ -11,73 +11,87 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mimamba.drivers.discovery.bluetooth_scanner import AGAIN, ALLOW, SILENT, WANTED
+from mimamba.drivers.discovery.bluetooth_scanner import (
+    ALLOW,
+    EXPECTED,
+    NO_ANSWER,
+    SWITCH_OFF_AND_ON,
+)
 from mimamba.drivers.discovery.headsets import Advertisement
 from mimamba.drivers.errors import DeviceNotFound
-from mimamba.drivers.runtime.child_environment import without_settings
-from mimamba.drivers.runtime.cpu_affinity import on_all
+from mimamba.drivers.runtime.child_environment import child_environment
+from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
 
-LEAST = 1.0
-"""Seconds below which there is no listening: the program that listens takes some of them (0.4 s on
-two cores) to start."""
-ENDING = 0.2
-"""Seconds that it gets to stop the scan and end."""
-GRACE = 1.0
-"""Seconds after which one that has not ended by then is ended."""
-BROKEN = {"darwin": ALLOW}.get(sys.platform, AGAIN)
-"""What to do where it breaks off: macOS ends who may not use Bluetooth."""
+MIN_SECONDS = 1.0
+"""Shortest scan, s: the scanner needs a part of it (0.4 s on two cores) to start."""
+STOP_SECONDS = 0.2
+"""Time for the scanner to stop its scan and end, s."""
+GRACE_SECONDS = 1.0
+"""Time after which a scanner that has not ended is no longer waited for, s."""
+BROKEN_REMEDY = {"darwin": ALLOW}.get(sys.platform, SWITCH_OFF_AND_ON)
+"""Remedy for a scanner that broke off: macOS ends programs that may not use Bluetooth."""
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """Who was heard, and why nobody could be."""
+    """Advertisements that were received, and the reason if scanning failed."""
 
-    sightings: tuple[Advertisement, ...]
-    trouble: DeviceNotFound | None
+    advertisements: tuple[Advertisement, ...]
+    error: DeviceNotFound | None
 
 
 class BluetoothScan:
-    """One run of ``drivers/discovery/bluetooth_scanner.py``, until a time of ``time.monotonic``."""
+    """One run of ``drivers/discovery/bluetooth_scanner.py``.
 
-    def __init__(self, until: float) -> None:
+    Parameters
+    ----------
+    until
+        End of the scan, on ``time.monotonic``.
+    grace
+        Time after which a scanner that has not ended is no longer waited for, s.
+    """
+
+    def __init__(self, until: float, grace: float = GRACE_SECONDS) -> None:
         self._until = until
+        self._grace = grace
         self._seen: dict[str, Advertisement] = {}
-        self._trouble: DeviceNotFound | None = None
+        self._error: DeviceNotFound | None = None
         self._listening = False
-        self._words = ""
-        with on_all():
+        self._last_line = ""
+        with use_all_cpus():
             self._process = subprocess.Popen(
-                # -P: a folder here may be called drivers, too.
+                # -P: a folder here may be called mimamba, too.
                 [
                     sys.executable,
                     "-P",
                     "-m",
                     "mimamba.drivers.discovery.bluetooth_scanner",
-                    str(until - ENDING),
+                    str(until - STOP_SECONDS),
                 ],
-                stdin=subprocess.PIPE,  # it ends when this closes, if this process is killed
+                stdin=subprocess.PIPE,  # the scanner ends when this closes
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env=without_settings(),
+                env=child_environment(),
             )
-        self._reader = threading.Thread(target=self._read, name="bluetooth search", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="bluetooth scan", daemon=True)
         self._reader.start()
 
-    def heard(self, until: float) -> ScanResult:
-        """Who was heard so far; waits until then, or until the search has ended."""
-        last = until if until < self._until else self._until + GRACE
+    def result(self, until: float) -> ScanResult:
+        """Wait until this time, or until the scan has ended; return the advertisements so far."""
+        last = until if until < self._until else self._until + self._grace
         self._reader.join(max(0.0, last - time.monotonic()))
-        trouble = self._trouble
-        if trouble is None and not self._reader.is_alive() and self._process.wait():
-            found = f"a search that broke off ({self._words or self._process.returncode})"
-            trouble = DeviceNotFound(WANTED, found, BROKEN)
-        elif trouble is None and not self._listening and until >= self._until:
-            trouble = DeviceNotFound(WANTED, SILENT, AGAIN)  # it was too late, so nobody listened
-        return ScanResult(tuple(self._seen.copy().values()), trouble)
+        error = self._error
+        if error is None and not self._reader.is_alive() and self._process.wait():
+            found = f"a scan that broke off ({self._last_line or self._process.returncode})"
+            error = DeviceNotFound(EXPECTED, found, BROKEN_REMEDY)
+        elif error is None and not self._listening and until >= self._until:
+            # It was stopped before it had started to scan.
+            error = DeviceNotFound(EXPECTED, NO_ANSWER, SWITCH_OFF_AND_ON)
+        return ScanResult(tuple(self._seen.copy().values()), error)
 
     def close(self) -> None:
-        """End the process: whoever leaves the bus scans no more (BlueZ ends its session)."""
+        """End the process; BlueZ then ends its scan."""
         assert self._process.stdin is not None
         self._process.terminate()
         self._process.stdin.close()
@@ -92,55 +106,57 @@ class BluetoothScan:
 
     def _take(self, line: str) -> None:
         if not line.startswith("{"):
-            self._words = line.strip()  # a traceback's last line says what happened
+            self._last_line = line.strip()  # the last line of a traceback names the error
             return
-        told = json.loads(line)
-        if "listening" in told:
+        message = json.loads(line)
+        if "listening" in message:
             self._listening = True
-        elif "address" in told:
-            seen = Advertisement(**{**told, "services": tuple(told["services"])})
+        elif "address" in message:
+            seen = Advertisement(**{**message, "services": tuple(message["services"])})
             self._seen[seen.address] = seen
         else:
-            self._trouble = DeviceNotFound(told["expected"], told["found"], told["remedy"])
+            self._error = DeviceNotFound(message["expected"], message["found"], message["remedy"])
 
 
-_one = threading.Lock()
-_current: list[BluetoothScan] = []
-"""The search that goes on, if any: the radio is asked once, however many people look."""
+_lock = threading.Lock()
+_running: list[BluetoothScan] = []
+"""The running scan, if there is one."""
 
 
 @contextmanager
-def listening(seconds: float) -> Iterator[Callable[[], ScanResult]]:
-    """Listen for so many seconds; what it yields waits for their end, and tells who was heard.
+def scan_bluetooth(seconds: float) -> Iterator[Callable[[], ScanResult]]:
+    """Scan within the context; the function it yields waits for the end and returns the result.
 
-    A search that goes on already is shared; who began it ends it. On leaving early it is broken
-    off.
+    ``seconds`` is the length of the scan, at least ``MIN_SECONDS``. A scan that is running already
+    is shared; its starter ends it. Leaving early stops the scan.
     """
     until = time.monotonic() + seconds
-    if seconds < LEAST:
-        wanted = f"{LEAST:g} s or more to listen for Bluetooth headsets"
-        heard = ScanResult((), DeviceNotFound(wanted, f"{seconds:g} s", "scan for longer"))
-        yield lambda: heard
+    if seconds < MIN_SECONDS:
+        expected = f"{MIN_SECONDS:g} s or more to scan for Bluetooth headsets"
+        too_short = DeviceNotFound(expected, f"{seconds:g} s", "scan for longer")
+        yield lambda: ScanResult((), too_short)
         return
     try:
-        search, mine = _join(until)
+        scan, started = _share_scan(until)
     except OSError as error:
-        lost = DeviceNotFound(WANTED, f"no process to listen ({error.strerror})", "close others")
-        yield lambda: ScanResult((), lost)
+        failed = DeviceNotFound(
+            EXPECTED, f"a scanner that does not start ({error.strerror})", "close other programs"
+        )
+        yield lambda: ScanResult((), failed)
         return
     try:
-        yield lambda: search.heard(until)
+        yield lambda: scan.result(until)
     finally:
-        if mine:
-            search.close()
-            with _one:
-                _current.remove(search)
+        if started:
+            scan.close()
+            with _lock:
+                _running.remove(scan)
 
 
-def _join(until: float) -> tuple[BluetoothScan, bool]:
-    """The search that goes on, or one that begins; whether it is the caller's to end."""
-    with _one:
-        if _current:
-            return _current[0], False
-        _current.append(BluetoothScan(until))
-        return _current[0], True
+def _share_scan(until: float) -> tuple[BluetoothScan, bool]:
+    """Return the running scan or a new one, and True if the caller has to end it."""
+    with _lock:
+        if _running:
+            return _running[0], False
+        _running.append(BluetoothScan(until))
+        return _running[0], True

@@ -1,4 +1,4 @@
-"""What can be watched from here: headsets that are near, LSL streams, boards, the simulator."""
+"""Discovery of sources: headsets nearby, LSL streams, known boards, the simulator."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from mimamba.drivers.brainflow.boards import FACTS, BoardFacts, known_boards
-from mimamba.drivers.discovery.bluetooth import ScanResult, listening
-from mimamba.drivers.discovery.bluetooth_scanner import ADAPTER, WANTED
-from mimamba.drivers.discovery.headsets import Headset, find_dongles, headsets
+from mimamba.drivers.brainflow.boards import BOARD_FACTS, BoardFacts, known_boards
+from mimamba.drivers.discovery.bluetooth import ScanResult, scan_bluetooth
+from mimamba.drivers.discovery.bluetooth_scanner import ADAPTER, EXPECTED
+from mimamba.drivers.discovery.headsets import Headset, find_dongles, find_headsets
 from mimamba.drivers.errors import LibraryMissing
-from mimamba.drivers.lsl.discovery import liblsl
+from mimamba.drivers.lsl.discovery import load_pylsl
 from mimamba.drivers.lsl.driver import FORMATS
 from mimamba.drivers.simulator.scenario import SCENARIOS
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class KnownBoard:
-    """A board that BrainFlow knows, whether or not one is near. ``..`` in the URL is to fill in."""
+    """A board that BrainFlow supports, near or not. ``..`` in the URL has to be filled in."""
 
     name: str
     number: int
@@ -34,7 +34,7 @@ class KnownBoard:
 
 @dataclass(frozen=True)
 class FoundStream:
-    """An LSL stream on the network; ``url`` is None where it is no signal of an even rate."""
+    """An LSL stream on the network; ``url`` is None if it is not a signal with a regular rate."""
 
     name: str
     type: str
@@ -46,10 +46,17 @@ class FoundStream:
 
 
 @dataclass(frozen=True)
-class Bluetooth:
-    """Whether an adapter is there; None where that is not checked. ``detail`` says more.
+class BluetoothStatus:
+    """State of Bluetooth.
 
-    ``problem`` says why headsets could not be listened for; None where they were.
+    Parameters
+    ----------
+    present
+        True if there is an adapter; None if that was not checked.
+    detail
+        Names of the adapters, or what is wrong with them.
+    problem
+        Reason why headsets could not be scanned for; None if they were.
     """
 
     present: bool | None
@@ -58,7 +65,7 @@ class Bluetooth:
 
 
 @dataclass(frozen=True)
-class Simulation:
+class SimulatedSource:
     """A scenario of the simulator."""
 
     name: str
@@ -68,37 +75,37 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that was found. ``missing`` says which libraries do not load, and what to do."""
+    """All sources found. ``missing`` has a message for each library that does not load."""
 
     headsets: tuple[Headset, ...]
     boards: tuple[KnownBoard, ...]
     streams: tuple[FoundStream, ...]
-    bluetooth: Bluetooth
-    simulations: tuple[Simulation, ...]
+    bluetooth: BluetoothStatus
+    simulations: tuple[SimulatedSource, ...]
     missing: tuple[str, ...]
 
 
-def scan(timeout: float) -> Sources:
-    """Look for sources; listens for headsets and LSL streams until ``timeout`` seconds are over."""
+def discover_sources(timeout: float) -> Sources:
+    """Find sources; scans for headsets and LSL streams for ``timeout`` seconds."""
     until = time.monotonic() + timeout
     missing: list[str] = []
-    with listening(timeout) as heard:
-        boards = _found(list_boards, missing)
-        dongles = _found(find_dongles, missing)
-        streams = _found(lambda: listen(max(0.0, until - time.monotonic())), missing)
-        by_bluetooth = heard()
+    with scan_bluetooth(timeout) as scanned:
+        boards = _unless_missing(list_boards, missing)
+        dongles = _unless_missing(find_dongles, missing)
+        streams = _unless_missing(lambda: find_streams(max(0.0, until - time.monotonic())), missing)
+        by_bluetooth = scanned()
     return Sources(
-        headsets=(*headsets(by_bluetooth.sightings), *dongles),
+        headsets=(*find_headsets(by_bluetooth.advertisements), *dongles),
         boards=boards,
         streams=streams,
-        bluetooth=judge(find_bluetooth(), by_bluetooth),
+        bluetooth=bluetooth_status(find_adapters(), by_bluetooth),
         simulations=list_simulations(),
         missing=tuple(missing),
     )
 
 
-def _found(look: Callable[[], tuple[T, ...]], missing: list[str]) -> tuple[T, ...]:
-    """What one way of looking finds; nothing where its library does not load, which is noted."""
+def _unless_missing(look: Callable[[], tuple[T, ...]], missing: list[str]) -> tuple[T, ...]:
+    """Return what ``look`` finds; if its library is missing, note that in ``missing``."""
     try:
         return look()
     except LibraryMissing as error:
@@ -107,57 +114,59 @@ def _found(look: Callable[[], tuple[T, ...]], missing: list[str]) -> tuple[T, ..
 
 
 def list_boards() -> tuple[KnownBoard, ...]:
-    """BrainFlow's boards, those that more is known of first; raises LibraryMissing."""
+    """List BrainFlow's boards, those with known facts first; raises LibraryMissing."""
     boards = [
         KnownBoard(board.name, board.number, facts.title, f"brainflow://{board.name}{facts.query}")
         for board in known_boards()
-        for facts in [FACTS.get(board.number, BoardFacts())]
+        for facts in [BOARD_FACTS.get(board.number, BoardFacts())]
     ]
     return tuple(sorted(boards, key=lambda board: board.title is None))
 
 
-def listen(seconds: float) -> tuple[FoundStream, ...]:
-    """The LSL streams that answer within so many seconds, by name; raises LibraryMissing."""
-    found = [_stream(stream) for stream in liblsl().resolve_streams(seconds)]
+def find_streams(seconds: float) -> tuple[FoundStream, ...]:
+    """Find the LSL streams that answer within ``seconds``, by name; raises LibraryMissing."""
+    found = [_stream(stream) for stream in load_pylsl().resolve_streams(seconds)]
     return tuple(sorted(found, key=lambda stream: (stream.name, stream.type, stream.source_id)))
 
 
-def find_bluetooth(classes: Path = Path("/sys/class")) -> Bluetooth:
-    """The adapters that Linux lists; on other systems nothing is checked."""
+def find_adapters(classes: Path = Path("/sys/class")) -> BluetoothStatus:
+    """Find the adapters that Linux lists; other systems are not checked."""
     if not sys.platform.startswith("linux"):
-        return Bluetooth(None, "not checked on this system")
+        return BluetoothStatus(None, "not checked on this system")
     adapters = sorted(path.name for path in (classes / "bluetooth").glob("hci*"))
-    # A connection is listed beside its adapter, as hci0:64.
+    # Connections are listed, too, such as hci0:64.
     adapters = [name for name in adapters if ":" not in name]
     if not adapters:
-        return Bluetooth(False, "no adapter; plug one in, or use a board's own dongle")
+        return BluetoothStatus(False, "no adapter; plug one in, or use the board's own dongle")
     if any(_blocks_bluetooth(path) for path in (classes / "rfkill").glob("*")):
-        return Bluetooth(True, f"{', '.join(adapters)}, blocked; run: rfkill unblock bluetooth")
-    return Bluetooth(True, ", ".join(adapters))
+        return BluetoothStatus(
+            True, f"{', '.join(adapters)}, blocked; run: rfkill unblock bluetooth"
+        )
+    return BluetoothStatus(True, ", ".join(adapters))
 
 
-def judge(adapter: Bluetooth, heard: ScanResult) -> Bluetooth:
-    """The adapter, and why there was no listening."""
-    trouble = heard.trouble
-    if trouble is None:
-        return Bluetooth(True, adapter.detail if adapter.present else "headsets were listened for")
-    if trouble.found.startswith(ADAPTER) and not adapter.present:
-        adapter = Bluetooth(True, trouble.found)  # a container's list may show none
-    # What keeps the radio off is the cause of what the search met.
-    known = adapter.present is False or blocked(adapter)
-    problem = f"Expected {WANTED}, but found {adapter.detail}." if known else str(trouble)
+def bluetooth_status(adapter: BluetoothStatus, scanned: ScanResult) -> BluetoothStatus:
+    """Combine the adapter that was found with the result of a scan."""
+    error = scanned.error
+    if error is None:
+        return BluetoothStatus(True, adapter.detail if adapter.present else "scanned for headsets")
+    if error.found.startswith(ADAPTER) and not adapter.present:
+        adapter = BluetoothStatus(True, error.found)  # a container's list may be empty
+    # A missing or blocked adapter is the cause of the scan's error.
+    known = adapter.present is False or is_blocked(adapter)
+    problem = f"Expected {EXPECTED}, but found {adapter.detail}." if known else str(error)
     return replace(adapter, problem=problem)
 
 
-def blocked(adapter: Bluetooth) -> bool:
-    """Whether a kill switch keeps it from working."""
+def is_blocked(adapter: BluetoothStatus) -> bool:
+    """Return True if a kill switch blocks the adapter."""
     return ", blocked; " in adapter.detail
 
 
-def list_simulations() -> tuple[Simulation, ...]:
-    """The simulator's scenarios."""
+def list_simulations() -> tuple[SimulatedSource, ...]:
+    """List the simulator's scenarios."""
     return tuple(
-        Simulation(name, scenario.summary, f"simulate://?scenario={name}")
+        SimulatedSource(name, scenario.summary, f"simulate://?scenario={name}")
         for name, scenario in SCENARIOS.items()
     )
 
@@ -185,7 +194,7 @@ def _url(stream: Any) -> str:
 
 
 def _blocks_bluetooth(switch: Path) -> bool:
-    """Whether this kill switch is Bluetooth's, and on by software or hardware."""
+    """Return True if this kill switch is for Bluetooth, and on by software or hardware."""
     try:
         kind, soft, hard = (
             (switch / name).read_text().strip() for name in ("type", "soft", "hard")

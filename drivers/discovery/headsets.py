@@ -1,6 +1,6 @@
-"""Headsets that are near: what tells of itself by Bluetooth, and the dongles that are plugged in.
+"""Headsets nearby: Bluetooth advertisements, and dongles that are plugged in.
 
-Nothing else is ever listed: what other Bluetooth devices a person has is nobody's business.
+Other Bluetooth devices are private; they are never listed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from mimamba.drivers.errors import LibraryMissing
 
 @dataclass(frozen=True)
 class Headset:
-    """A headset that is there, as one board; a name that leaves several open is listed as each.
+    """A headset nearby, as one board. If it may be one of several boards, it is listed as each.
 
     Parameters
     ----------
     name
-        What it calls itself, e.g. ``Muse-3F2A``; its address or port where it has no name.
+        The device's own name, e.g. ``Muse-3F2A``; its address or port if it has none.
     title
-        What a person calls such a board.
+        Name of such boards, e.g. ``Muse 2``.
     way
-        ``bluetooth``, or ``serial`` for a dongle: its board may be off, or far away.
+        ``bluetooth``, or ``serial`` for a dongle. The board of a dongle may be off, or far away.
     rssi
-        Strength of its signal here, dBm; None where that is not known.
+        Signal strength, dBm; None if unknown.
     url
-        The source, as ``mimamba serve --source`` takes it.
+        Source for `mimamba serve --source`.
     note
-        What is not certain of it; None where nothing is left open.
+        Remark about what is uncertain; None if nothing is.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Headset:
 
 @dataclass(frozen=True)
 class Advertisement:
-    """One that was heard by Bluetooth: address, name if it told one, strength in dBm."""
+    """A Bluetooth advertisement: address, name if there is one, services, strength in dBm."""
 
     address: str
     name: str | None
@@ -55,7 +55,7 @@ class Advertisement:
 
 @dataclass(frozen=True)
 class HeadsetKind:
-    """A board by BrainFlow's name, as a person calls it, and what is not certain of it."""
+    """A kind of headset: BrainFlow's name of the board, its title, and what is uncertain."""
 
     board: str
     title: str
@@ -63,7 +63,7 @@ class HeadsetKind:
 
 
 class Port(Protocol):
-    """What pyserial tells of a serial port; vendor and product are None where it is no USB's."""
+    """A serial port of pyserial; vendor and product ID are None if it is not a USB port."""
 
     device: str
     vid: int | None
@@ -74,20 +74,20 @@ MUSE_SERVICE = "0000fe8d-0000-1000-8000-00805f9b34fb"
 """The service that every Muse advertises: 0xFE8D is InteraXon's (Bluetooth SIG, Assigned Numbers,
 member UUIDs)."""
 MUSE_NAME = re.compile(r"MuseS?-[0-9A-F]{4}", re.IGNORECASE)
-"""What is printed inside of the band, too. A name alone that only begins so is not taken."""
+"""Name of a Muse, which is also printed inside the band. Names that only begin so do not match."""
 
-# One class of BrainFlow reads the EEG of all three (muse.cpp). What sets them apart is the pulse,
-# which a Muse 2016 does not have, and which is taken only where it is.
+# One class of BrainFlow reads the EEG of all three (muse.cpp). They differ in the pulse sensor,
+# which a Muse 2016 does not have.
 _MUSE_2 = HeadsetKind(
-    "muse_2", "Muse 2", "may be a Muse 2016 or an early Muse S: all are read alike"
+    "muse_2", "Muse 2", "may be a Muse 2016 or an early Muse S: all are read the same way"
 )
-# Both call themselves MuseS-.. (muse_athena.cpp); they differ only once connected.
+# Both are named MuseS-.. (muse_athena.cpp); they differ only once connected.
 _MUSE_S = HeadsetKind("muse_s", "Muse S", "may be a Muse S Athena: both have such names")
 _ATHENA = HeadsetKind(
     "muse_s_athena", "Muse S Athena", "may be an older Muse S: both have such names"
 )
 
-NAMES = {
+NAME_PREFIXES = {
     "Ganglion": HeadsetKind("ganglion_native", "OpenBCI Ganglion"),
     "Simblee": HeadsetKind(
         "ganglion_native", "OpenBCI Ganglion", "has the name of the radio module in a Ganglion"
@@ -95,52 +95,52 @@ NAMES = {
     "AAVAAv3": HeadsetKind("aavaa_v3", "AAVAA V3"),
     "BrainAlive": HeadsetKind("brainalive", "BrainAlive"),
 }
-"""How the names of others begin by which BrainFlow itself finds them (ganglion_native.cpp,
-aavaa_v3.cpp, brainalive.cpp)."""
+"""Prefixes by which BrainFlow finds other headsets (ganglion_native.cpp, aavaa_v3.cpp,
+brainalive.cpp)."""
 
-_SHARED = "is known by its USB chip, which other devices have, too"
+_SHARED_CHIP = "is recognised by its USB chip, which other devices have, too"
 DONGLES = {
-    # FT231X (FTDI, DS_FT231X): the chip of OpenBCI's dongle, which does not tell of a Daisy.
+    # FT231X (FTDI, DS_FT231X): the chip of OpenBCI's dongle, with or without a Daisy.
     (0x0403, 0x6015): (
-        HeadsetKind("cyton", "OpenBCI Cyton", _SHARED),
-        HeadsetKind("cyton_daisy", "OpenBCI Cyton Daisy", _SHARED),
+        HeadsetKind("cyton", "OpenBCI Cyton", _SHARED_CHIP),
+        HeadsetKind("cyton_daisy", "OpenBCI Cyton Daisy", _SHARED_CHIP),
     ),
-    # BLED112 (Bluegiga; its identity as in pygatt's bgapi.py): what OpenBCI sells for a Ganglion.
-    (0x2458, 0x0001): (HeadsetKind("ganglion", "OpenBCI Ganglion", _SHARED),),
+    # BLED112 (Bluegiga; IDs as in pygatt's bgapi.py): the dongle that OpenBCI sells for a Ganglion.
+    (0x2458, 0x0001): (HeadsetKind("ganglion", "OpenBCI Ganglion", _SHARED_CHIP),),
 }
 
 
-def kinds(name: str | None, services: Sequence[str]) -> tuple[HeadsetKind, ...]:
-    """What this may be that advertises such a name and such services; empty if no headset."""
-    told = name or ""
-    if MUSE_NAME.fullmatch(told) or MUSE_SERVICE in services:
-        if told.startswith("Muse-"):
+def match_kinds(name: str | None, services: Sequence[str]) -> tuple[HeadsetKind, ...]:
+    """Return the kinds of headset that advertise this name and these services; empty if none."""
+    label = name or ""
+    if MUSE_NAME.fullmatch(label) or MUSE_SERVICE in services:
+        if label.startswith("Muse-"):
             return (_MUSE_2,)
-        return (_MUSE_S, _ATHENA) if told.startswith("MuseS") else (_MUSE_2, _MUSE_S, _ATHENA)
-    return tuple(kind for prefix, kind in NAMES.items() if told.startswith(prefix))
+        return (_MUSE_S, _ATHENA) if label.startswith("MuseS") else (_MUSE_2, _MUSE_S, _ATHENA)
+    return tuple(kind for prefix, kind in NAME_PREFIXES.items() if label.startswith(prefix))
 
 
-def headsets(
-    sightings: Iterable[Advertisement], platform: str = sys.platform
+def find_headsets(
+    advertisements: Iterable[Advertisement], platform: str = sys.platform
 ) -> tuple[Headset, ...]:
-    """The headsets among what was heard, the strongest first."""
+    """Find the headsets among advertisements, the strongest first."""
     found = [
         Headset(
             seen.name or seen.address,
             kind.title,
             "bluetooth",
             seen.rssi,
-            _url(kind, **_reached(seen, platform)),
+            _url(kind, **_address(seen, platform)),
             kind.note,
         )
-        for seen in sightings
-        for kind in kinds(seen.name, seen.services)
+        for seen in advertisements
+        for kind in match_kinds(seen.name, seen.services)
     ]
     return tuple(sorted(found, key=lambda headset: -(headset.rssi or -128)))
 
 
 def find_dongles(ports: Iterable[Port] | None = None) -> tuple[Headset, ...]:
-    """The dongles among these serial ports, of this machine where none are given.
+    """Find the dongles among serial ports, by default those of this machine.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def find_dongles(ports: Iterable[Port] | None = None) -> tuple[Headset, ...]:
 
 
 def list_ports() -> Iterable[Port]:
-    """The serial ports of this machine; raises LibraryMissing."""
+    """List the serial ports of this machine; raises LibraryMissing."""
     try:
         from serial.tools.list_ports import comports
     except ImportError as error:
@@ -168,11 +168,11 @@ def list_ports() -> Iterable[Port]:
     return found
 
 
-def _reached(seen: Advertisement, platform: str) -> dict[str, str]:
-    """What BrainFlow, which compares letter by letter, finds it by.
+def _address(seen: Advertisement, platform: str) -> dict[str, str]:
+    """Return the URL parameter by which BrainFlow finds the device.
 
-    On Linux both have the address from BlueZ. macOS tells none, and Windows' is written in capitals
-    by some and in small letters by others; there it is the name.
+    On Linux it is the address, which both programs have from BlueZ. macOS gives no address, and on
+    Windows the programs differ in upper and lower case; there it is the name.
     """
     if platform.startswith("linux") or not seen.name:
         return {"mac_address": seen.address}

@@ -1,1 +1,1 @@
-"""Recordings in files: one folder per family of formats, reader beside writer."""
+"""Recordings in files: one folder per family of formats, with readers and writers."""

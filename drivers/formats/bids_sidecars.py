@@ -1,8 +1,8 @@
-"""What a BIDS dataset says beside a recording: ``*_channels.tsv`` and ``*_events.tsv``.
+"""Sidecar tables of a recording in a BIDS dataset: ``*_channels.tsv`` and ``*_events.tsv``.
 
-In BIDS (EEG, https://bids-specification.readthedocs.io) a recording ``..._eeg.edf`` has files with
-the same beginning: the channels' types and status, and what happened, in seconds from the first
-sample. Files that are absent, or have none of the columns, say nothing.
+In BIDS (EEG, https://bids-specification.readthedocs.io) a recording ``..._eeg.edf`` has tables with
+the same prefix: the channels' types and status, and events with their time from the first sample.
+Tables that are missing, or lack the columns, are ignored.
 """
 
 from __future__ import annotations
@@ -12,51 +12,51 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from mimamba.drivers.formats.events import Event
+from mimamba.drivers.formats.events import FileEvent
 
-LARGEST = 2**24
-"""Bytes; a table of events beyond it is none."""
-NOTHING = {"", "n/a"}
+MAX_BYTES = 2**24
+"""Largest table that is read, bytes."""
+MISSING_VALUES = {"", "n/a"}
 
 
 @dataclass(frozen=True)
-class Sidecars:
-    """What the tables say.
+class BIDSSidecars:
+    """Content of the tables.
 
     Parameters
     ----------
     kinds
-        Each channel's type in upper case, by the channel's name; empty without the table.
+        Type of each channel in upper case, by the channel's name; empty without the table.
     bad
         Channels with the status ``bad``.
     events
-        None without the table.
+        Events; None without the table.
     """
 
     kinds: Mapping[str, str]
     bad: tuple[str, ...]
-    events: tuple[Event, ...] | None
+    events: tuple[FileEvent, ...] | None
 
 
-def beside(path: Path) -> Sidecars:
+def read_sidecars(path: Path) -> BIDSSidecars:
     """Read the tables that belong to a recording."""
     stem, is_eeg, _ = path.name.rpartition("_eeg.")
     if not is_eeg:
-        return Sidecars({}, (), None)
-    channels = table(path.with_name(f"{stem}_channels.tsv"))
-    events = table(path.with_name(f"{stem}_events.tsv"))
+        return BIDSSidecars({}, (), None)
+    channels = read_tsv(path.with_name(f"{stem}_channels.tsv"))
+    events = read_tsv(path.with_name(f"{stem}_events.tsv"))
     named = [row for row in channels or () if row.get("name")]
-    return Sidecars(
+    return BIDSSidecars(
         {row["name"]: row.get("type", "").upper() for row in named if row.get("type")},
         tuple(row["name"] for row in named if row.get("status") == "bad"),
         None if events is None else tuple(filter(None, map(_event, events))),
     )
 
 
-def table(path: Path) -> list[dict[str, str]] | None:
-    """Each row by its columns' names; cells that are missing are empty. None without the file."""
+def read_tsv(path: Path) -> list[dict[str, str]] | None:
+    """Read a TSV file: a dict per row, without missing cells. None without the file."""
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_BYTES:
             return None
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
@@ -65,13 +65,14 @@ def table(path: Path) -> list[dict[str, str]] | None:
     return [dict(zip(names, row, strict=False)) for row in rows]
 
 
-def _event(row: Mapping[str, str]) -> Event | None:
-    """An event by its type, else by its value."""
+def _event(row: Mapping[str, str]) -> FileEvent | None:
+    """Make an event; its label is its type, or else its value."""
     try:
         onset = float(row.get("onset", ""))
     except ValueError:
         return None
     label = next(
-        (row[name] for name in ("trial_type", "value") if row.get(name, "") not in NOTHING), None
+        (row[name] for name in ("trial_type", "value") if row.get(name, "") not in MISSING_VALUES),
+        None,
     )
-    return Event(onset, label, "events.tsv") if label and isfinite(onset) else None
+    return FileEvent(onset, label, "events.tsv") if label and isfinite(onset) else None

@@ -1,8 +1,8 @@
-"""BIDS-EEG (https://bids-specification.readthedocs.io), through mne-bids.
+"""Writer of BIDS-EEG (https://bids-specification.readthedocs.io), through mne-bids.
 
-``bids:FOLDER?subject=01&task=rest`` names a recording's place in a dataset; ``session`` and ``run``
-may follow. The signal is EDF+, or BDF+ where the device resolves more than 16 bits; the dataset is
-made if it is not there. What a dataset says of itself and of a person it has already is kept.
+``bids:FOLDER?subject=01&task=rest`` names a recording in a dataset; ``session`` and ``run`` are
+optional. The signal is EDF+, or BDF+ if the device resolves more than 16 bits. A missing dataset is
+created. The descriptions of an existing dataset and of its people are kept.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl
 import mne
 import mne_bids
 
-from mimamba.drivers.formats.edf.writer import needs_bdf, started, write_bdf, write_edf
-from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.writing import CannotWrite, WriteResult
+from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.edf.writer import needs_bdf, start_time, write_bdf, write_edf
+from mimamba.drivers.formats.recording import Recording, WriteResult
 
 SCHEME = "bids:"
 NEEDED, OPTIONAL = ("subject", "task"), ("session", "run")
@@ -28,7 +28,7 @@ PEOPLE = "participants.tsv"
 
 @dataclass(frozen=True)
 class BIDSEntities:
-    """A recording's place in a dataset; labels are letters and digits."""
+    """Entities that name a recording in a dataset; labels are letters and digits."""
 
     root: Path
     subject: str
@@ -38,18 +38,18 @@ class BIDSEntities:
 
     @property
     def folder(self) -> Path:
-        """Where the recording's files are."""
+        """Folder of the recording's files."""
         return self.subject_folder / "eeg"
 
     @property
     def subject_folder(self) -> Path:
-        """Where the session's ``scans.tsv`` is."""
+        """Folder of the session's ``scans.tsv``."""
         folder = self.root / f"sub-{self.subject}"
         return folder / f"ses-{self.session}" if self.session else folder
 
     @property
     def stem(self) -> str:
-        """What the recording's file names begin with."""
+        """Prefix of the recording's file names."""
         parts = (
             ("sub", self.subject),
             ("ses", self.session),
@@ -59,20 +59,20 @@ class BIDSEntities:
         return "_".join(f"{key}-{value}" for key, value in parts if value)
 
     def signals(self) -> list[Path]:
-        """The signal files that are there already."""
+        """List the signal files that exist already."""
         return sorted(
             each for each in self.folder.glob(f"{self.stem}_eeg.*") if each.suffix != ".json"
         )
 
 
-def parse_place(text: str) -> BIDSEntities:
-    """Read ``bids:FOLDER?subject=..&task=..``; raises CannotWrite where it is not that."""
+def parse_bids_target(text: str) -> BIDSEntities:
+    """Parse ``bids:FOLDER?subject=..&task=..``; raises CannotWrite if it is not valid."""
     folder, _, query = text.removeprefix(SCHEME).partition("?")
-    told = dict(parse_qsl(query, keep_blank_values=True))
-    wrong = [key for key in told if key not in (*NEEDED, *OPTIONAL)]
-    missing = [key for key in NEEDED if key not in told]
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    wrong = [key for key in given if key not in (*NEEDED, *OPTIONAL)]
+    missing = [key for key in NEEDED if key not in given]
     bad = [
-        f"{key}={value}" for key, value in told.items() if not re.fullmatch("[A-Za-z0-9]+", value)
+        f"{key}={value}" for key, value in given.items() if not re.fullmatch("[A-Za-z0-9]+", value)
     ]
     if not folder or wrong or missing or bad:
         found = ", ".join([*(f"no {key}" for key in missing), *wrong, *bad]) or "no folder"
@@ -81,24 +81,24 @@ def parse_place(text: str) -> BIDSEntities:
             f"{found} in {text}",
             "correct it",
         )
-    return BIDSEntities(Path(folder), **told)
+    return BIDSEntities(Path(folder), **given)
 
 
 def write_bids(
     recording: Recording, place: BIDSEntities, force: bool = False
 ) -> tuple[Path, WriteResult]:
-    """Add a recording to a dataset; gives the signal's file.
+    """Add a recording to a dataset; return the signal's file.
 
-    All is made in a folder of its own and moved when it is whole.
+    All files are made in a temporary folder and moved when they are complete.
 
     Raises
     ------
     CannotWrite
-        If the recording is there already and not to be replaced, or does not fit into EDF.
+        If the recording exists and ``force`` is not set, or if it does not fit into EDF.
     """
     before = place.signals()
     if before and not force:
-        raise CannotWrite("a place that is free", f"{before[0]}", "choose another run, or --force")
+        raise CannotWrite("a new recording", f"{before[0]}", "choose another run, or add --force")
     with TemporaryDirectory(prefix=".mimamba-", dir=place.root.parent) as folder:
         staging = BIDSEntities(
             Path(folder) / "dataset", place.subject, place.task, place.session, place.run
@@ -117,7 +117,7 @@ def write_bids(
 
 
 def _stage_tables(place: BIDSEntities, staging: BIDSEntities) -> bool:
-    """Copy the tables that get a row more; tell whether the person is new to the dataset."""
+    """Copy the tables that get a new row; True if the person is new to the dataset."""
     staging.subject_folder.mkdir(parents=True)
     scans = f"{_prefix(place)}_scans.tsv"
     if (place.subject_folder / scans).exists():
@@ -137,10 +137,10 @@ def _prefix(place: BIDSEntities) -> str:
 
 
 def _describe(recording: Recording, signal: Path, staging: BIDSEntities) -> None:
-    """Have mne-bids copy the signal and write all that describes it."""
+    """Copy the signal and write its descriptions, with mne-bids."""
     read = mne.io.read_raw_bdf if signal.suffix == ".bdf" else mne.io.read_raw_edf
     raw = read(signal, verbose="error")
-    if started(recording) is None:
+    if start_time(recording) is None:
         raw.set_meas_date(None)
     path = mne_bids.BIDSPath(
         subject=staging.subject,
@@ -156,7 +156,7 @@ def _describe(recording: Recording, signal: Path, staging: BIDSEntities) -> None
 
 
 def _move(staging: Path, root: Path, new_person: bool) -> None:
-    """Put all files into the dataset; its own descriptions stay."""
+    """Move all files into the dataset; keep its own descriptions."""
     for source in sorted(staging.rglob("*"), reverse=True):
         target = root / source.relative_to(staging)
         shared = source.parent == staging and target.exists()

@@ -1,4 +1,4 @@
-"""drivers/formats/read.py."""
+"""Read a recording of any supported format, which is recognised by its content."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording, DriverError
 from mimamba.drivers.formats.recording import Recording, one_line
 
-LARGEST = 2**30
-"""Bytes. A file of this size holds 24 hours of a Muse as CSV."""
+MAX_BYTES = 2**30
+"""Largest file that is read, bytes: 24 hours of a Muse as CSV."""
 
 
-HEAD = 4096
-"""Bytes by which a format is recognised."""
+HEAD_BYTES = 4096
+"""Bytes from which a format is recognised."""
 
 
-Read = Callable[[Path, ChannelChoice, str | None], "Recording"]
+ReadFunction = Callable[[Path, ChannelChoice, str | None], "Recording"]
 
 
 def read_recording(
@@ -30,37 +30,41 @@ def read_recording(
     stream: str | None = None,
     board: str | None = None,
 ) -> Recording:
-    """Read a file; its content tells the format.
+    """Read a file; its format is recognised by its content.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     choice
-        Which channels, and what to call them; the EEG channels as the file names them otherwise.
+        Channels and their names; by default the EEG channels with the file's names.
     stream
-        The signal's name, where a file holds several.
+        Name of the signal, for a file with several.
     board
-        BrainFlow's board by name or number, where a file of BrainFlow does not tell it.
+        BrainFlow's board by name or number, for a file whose columns fit several boards.
 
     Raises
     ------
     BadRecording
-        If it is no file, has no known format, or holds no signal.
+        If the file does not exist, has no known format, or contains no signal.
     BadChannels
-        If the channels asked for are not there.
+        If a channel asked for does not exist.
     """
     path = Path(path)
-    read = _reader(path, _head(path), board)
+    read = _find_reader(path, _head(path), board)
     try:
         recording = read(path, choice or ChannelChoice(), stream)
     except MemoryError as error:
-        raise BadRecording(f"memory to read {path}", "too little", "split the file") from error
+        raise BadRecording(
+            f"enough memory to read {path}", "too little", "split the file"
+        ) from error
     except OSError as error:
         raise BadRecording(
-            f"to read {path}", f"{error.strerror or error}", "check the file and its disk"
+            f"a readable file at {path}",
+            f"{error.strerror or error}",
+            "check the file and its disk",
         ) from error
-    except DriverError as error:  # may cite the file, and so have several lines
+    except DriverError as error:  # may quote the file, and so have several lines
         raise type(error)(*map(one_line, (error.expected, error.found, error.remedy))) from error
     info = recording.info
     names, notices = (tuple(map(one_line, texts)) for texts in (info.ch_names, info.notices))
@@ -68,7 +72,8 @@ def read_recording(
 
 
 def _readers() -> dict[str, ModuleType]:
-    # They import this module, and some of them a library that few runs need.
+    """Return the reader of each format, in the order in which they are tried."""
+    # Some of them import a library that few runs need.
     from mimamba.drivers.formats.edf import reader as edf
     from mimamba.drivers.formats.mne import brainvision, fif
     from mimamba.drivers.formats.tables import csv_reader, parquet_reader
@@ -89,43 +94,44 @@ def _readers() -> dict[str, ModuleType]:
     }
 
 
-def _reader(path: Path, head: bytes, board: str | None) -> Read:
+def _find_reader(path: Path, head: bytes, board: str | None) -> ReadFunction:
+    """Find the reader for a file by its first bytes."""
     readers = _readers()
     for name, module in readers.items():
         if module.recognises(head):
-            read: Read = module.read
+            read: ReadFunction = module.read
             if board is None:
                 return read
             if name == "BrainFlow CSV":
                 return partial(module.read, board=board)
-            raise BadRecording(
-                "a file of BrainFlow, to go with board=", f"{name} in {path}", "take board out"
-            )
+            raise BadRecording("a BrainFlow file for board=", f"{name} in {path}", "remove board=")
     kind = "binary data" if b"\0" in head else "text"
     raise BadRecording(
-        f"a recording ({', '.join(readers)})", f"{kind} of no known format in {path}", "convert it"
+        f"a recording ({', '.join(readers)})",
+        f"{kind} of no known format in {path}",
+        "convert the file",
     )
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes of a file that is there, is not empty, and not too large."""
+    """Return a file's first bytes; raises BadRecording if it is missing, empty or too large."""
     try:
         facts = path.stat()
         size = facts.st_size
         if not S_ISREG(facts.st_mode):  # opening a pipe would block
-            what = "the folder" if S_ISDIR(facts.st_mode) else "no regular file:"
+            what = "the folder" if S_ISDIR(facts.st_mode) else "the device or pipe"
             raise BadRecording("a recording", f"{what} {path}", "name a file")
         with path.open("rb") as file:
-            head = file.read(HEAD)
+            head = file.read(HEAD_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadRecording(
             f"a recording at {path}", f"{reason}", "check the path and its permissions"
         ) from error
     if not head:
-        raise BadRecording("a recording", f"an empty file: {path}", "record again")
-    if size > LARGEST:
+        raise BadRecording("a recording", f"the empty file {path}", "record again")
+    if size > MAX_BYTES:
         raise BadRecording(
-            f"a recording of up to {LARGEST:,} bytes", f"{size:,} in {path}", "split the file"
+            f"a recording of up to {MAX_BYTES:,} bytes", f"{size:,} in {path}", "split the file"
         )
     return head

@@ -1,4 +1,4 @@
-"""A recording in memory, and the one way to read it from a file of any known format."""
+"""A recording in memory, and helpers for its readers and writers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, Marker, Samples, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording
 
-LEAST_SHARE = 0.01
-"""With fewer of its samples present, a file's timestamps are not in seconds, or are broken."""
+MIN_SHARE = 0.01
+"""Share of samples that must be present; with fewer, the timestamps are not in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +23,15 @@ class Recording:
     Parameters
     ----------
     info
-        Its facts; ``live`` is false, ``source_id`` the file's path.
+        Facts about the source; ``live`` is false, ``source_id`` is the file's path.
     data
         (n_times, n_channels) float32, µV, finite.
     timestamps
         (n_times,) float64, seconds on the file's own clock, evened out, strictly increasing.
     index
-        (n_times,) int64, each sample's position from 0, lost samples counted.
+        (n_times,) int64, position of each sample from 0, lost samples counted.
     markers
-        In the order of their indices, which may lie in a gap.
+        Markers in the order of their indices, which may lie in a gap.
     """
 
     info: StreamInfo
@@ -47,22 +47,22 @@ class Recording:
 
     @property
     def end(self) -> int:
-        """The position after the last sample."""
+        """Position after the last sample."""
         return int(self.index[-1]) + 1
 
     def chunks(self, n_times: int, start: int = 0) -> Iterator[Chunk]:
-        """Views of up to ``n_times`` samples that never span a gap, with the file's timestamps.
+        """Yield views of up to ``n_times`` samples, without gaps, with the file's timestamps.
 
-        From position ``start`` on: samples and markers of that index and above.
+        The first has the samples and markers from position ``start`` on.
         """
         while (chunk := self.chunk(start, n_times)) is not None:
             yield chunk
             start = chunk.end
 
     def chunk(self, start: int, n_times: int) -> Chunk | None:
-        """The first chunk at or after position ``start``; None where none is left.
+        """Return the first chunk at or after position ``start``; None if none is left.
 
-        It has the markers from ``start`` up to its end.
+        It has up to ``n_times`` samples, and the markers from ``start`` up to its end.
         """
         row = int(np.searchsorted(self.index, start))
         if row == self.n_times:
@@ -70,7 +70,7 @@ class Recording:
         index = self.index[row : row + n_times]
         gaps = np.flatnonzero(np.diff(index) != 1)
         rows = slice(row, row + (int(gaps[0]) + 1 if gaps.size else len(index)))
-        told, due = (
+        first_marker, last_marker = (
             bisect_left(self.markers, at, key=lambda marker: marker.index)
             for at in (start, int(self.index[rows.stop - 1]) + 1)
         )
@@ -78,22 +78,26 @@ class Recording:
             data=self.data[rows],
             timestamps=self.timestamps[rows],
             first=int(index[0]),
-            markers=self.markers[told:due],
+            markers=self.markers[first_marker:last_marker],
         )
 
 
-def refuse_stream(stream: str | None, kind: str) -> None:
-    """Raises BadRecording if a stream was asked for in a format that holds one signal."""
+def reject_stream(stream: str | None, kind: str) -> None:
+    """Raise BadRecording if a stream is named for a format with one signal."""
     if stream is not None:
-        raise BadRecording(f"one signal, as {kind} holds", f"stream={stream}", "take stream out")
+        raise BadRecording(
+            f"a {kind} file without stream=, because it has one signal",
+            f"stream={stream}",
+            "remove it",
+        )
 
 
 def one_line(text: str) -> str:
-    """A text from a file without line ends and other characters that cannot be printed."""
+    """Replace line ends and other unprintable characters of a text from a file by spaces."""
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
-def complete(
+def make_recording(
     info: StreamInfo,
     data: NDArray[np.floating],
     timestamps: Seconds,
@@ -101,10 +105,23 @@ def complete(
     markers: Sequence[Marker] = (),
     exact: bool = False,
 ) -> Recording:
-    """A recording of the rows whose cells are all finite; the others count as lost.
+    """Make a recording of the rows whose cells are all finite; the others count as lost.
 
-    ``exact`` tells that the index was counted, not concluded from stamps: then even an outage that
-    is most of the recording is believed.
+    Parameters
+    ----------
+    info
+        Facts about the file.
+    data
+        (n_times, n_channels), µV.
+    timestamps
+        (n_times,), s.
+    index
+        (n_times,), position of each sample, lost samples counted.
+    markers
+        Markers in any order, with positions as ``index``.
+    exact
+        True if the index was counted, not derived from stamps: a gap may then be most of the
+        recording.
 
     Raises
     ------
@@ -116,15 +133,15 @@ def complete(
     finite = np.isfinite(samples).all(axis=1)
     if not finite.any():
         raise BadRecording(
-            f"samples in {info.source_id}", "no row of numbers", "choose another file or channels"
+            f"samples in {info.source_id}", "no row of numbers", "select another file or channels"
         )
     bad = int(np.count_nonzero(~finite))
     if bad:
-        notice = f"{bad} of {len(data)} samples hold no number in some channel: they count as lost."
+        notice = f"{bad} of {len(data)} samples lack a number in some channel: they count as lost."
         info = replace(info, notices=(*info.notices, notice))
     start = int(index[finite][0])
     kept = index[finite] - start
-    if not exact and len(kept) < LEAST_SHARE * (int(kept[-1]) + 1):
+    if not exact and len(kept) < MIN_SHARE * (int(kept[-1]) + 1):
         raise BadRecording(
             f"timestamps in seconds, {info.sfreq:g} Hz, in {info.source_id}",
             f"{len(kept)} samples in the time of {int(kept[-1]) + 1}",
@@ -138,3 +155,20 @@ def complete(
         index=kept,
         markers=tuple(sorted(moved, key=lambda marker: (marker.index, marker.timestamp))),
     )
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """Facts about a file that was written.
+
+    Parameters
+    ----------
+    lsb
+        Least significant bit of the coarsest channel, µV; values differ by at most half of it.
+        None if the format stores float32, and so the exact values.
+    notices
+        Remarks for people, one sentence each.
+    """
+
+    lsb: float | None = None
+    notices: tuple[str, ...] = ()

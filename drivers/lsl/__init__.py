@@ -1,1 +1,1 @@
-"""Streams of the lab streaming layer, in and out."""
+"""Streams of the Lab Streaming Layer (LSL), in and out."""

@@ -1,4 +1,4 @@
-"""The library liblsl, and finding streams with it."""
+"""Discovery of LSL streams, and loading of the library liblsl."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from mimamba.drivers.errors import BadSource, DeviceNotFound, LibraryMissing
 from mimamba.drivers.url import SourceURL
 
-OTHERS = 0.7
-"""Once a stream is found, others that match have this long to be found too, s (liblsl asks the
-peers of its configuration after 0.5 s)."""
-FOREIGN = 86400.0
-"""Stamps further than this from now, s, are not of the LSL clock."""
+EXTRA_SECONDS = 0.7
+"""Time to find further matching streams after the first one, s (liblsl asks the peers of its
+configuration after 0.5 s)."""
+FOREIGN_CLOCK = 86400.0
+"""Distance from now beyond which a stamp is not on the LSL clock, s."""
 
 
 @cache
-def liblsl() -> Any:
-    """The module pylsl.
+def load_pylsl() -> Any:
+    """Import pylsl.
 
     Raises
     ------
     LibraryMissing
-        If pylsl is not installed, or finds no liblsl that loads.
+        If pylsl is not installed, or cannot load liblsl.
     """
     try:
         import pylsl
@@ -39,38 +39,38 @@ def liblsl() -> Any:
     return pylsl
 
 
-def find(predicate: str, timeout: float, others: float) -> list[Any]:
-    """The streams that match, by source_id and name.
+def resolve_streams(predicate: str, timeout: float, others: float) -> list[Any]:
+    """Find the streams that match a predicate, sorted by source_id and name.
 
-    The first within ``timeout``, and those found within ``others`` after it, s.
+    Waits up to ``timeout`` s for the first one, and then ``others`` s for further ones.
     """
-    found = liblsl().resolve_bypred(predicate, 1, timeout)
+    found = load_pylsl().resolve_bypred(predicate, 1, timeout)
     if found and others:
-        found = liblsl().resolve_bypred(predicate, 1024, others)
+        found = load_pylsl().resolve_bypred(predicate, 1024, others)
     return sorted(found, key=lambda stream: (stream.source_id(), stream.name(), stream.uid()))
 
 
-def tell_others(found: Sequence[Any]) -> tuple[str, ...]:
-    """A notice of the streams that match but are not taken."""
+def other_streams_notice(found: Sequence[Any]) -> tuple[str, ...]:
+    """Return a notice about matching streams that are not used."""
     if len(found) == 1:
         return ()
     others = ", ".join(f"{stream.name()} ({stream.source_id()})" for stream in found[1:])
-    return (f"Other streams match, too: {others}. Choose by name= or source_id=.",)
+    return (f"Other streams match, too: {others}. Select one by name= or source_id=.",)
 
 
-def nothing_found(predicate: str) -> DeviceNotFound:
-    """The error, with the streams that are there."""
-    seen = [f"{stream.name()} ({stream.type()})" for stream in liblsl().resolve_streams(1.0)]
+def no_stream_error(predicate: str) -> DeviceNotFound:
+    """Return the error for a stream that was not found; it names the streams that were."""
+    seen = [f"{stream.name()} ({stream.type()})" for stream in load_pylsl().resolve_streams(1.0)]
     return DeviceNotFound(
         f"an LSL stream with {predicate}",
         f"only {', '.join(sorted(seen))}" if seen else "no LSL stream on the network",
-        "start the sender in the same network, let UDP and TCP ports 16571 to 16604 through the "
+        "start the sender in the same network, open UDP and TCP ports 16571 to 16604 in the "
         "firewall, or wait longer with timeout=",
     )
 
 
-def read_predicate(source: SourceURL) -> str:
-    """The parameters that name a stream as an XPath 1.0 predicate; raises BadSource."""
+def build_predicate(source: SourceURL) -> str:
+    """Build an XPath 1.0 predicate from the URL's parameters; raises BadSource."""
     given = source.text("predicate")
     kind = source.text("type")
     parts = [f"({given})"] if given else []
@@ -79,14 +79,14 @@ def read_predicate(source: SourceURL) -> str:
         "name": source.text("name"),
         "source_id": source.text("source_id"),
     }
-    parts += [f"{name}={quoted(value)}" for name, value in wanted.items() if value]
+    parts += [f"{name}={xpath_literal(value)}" for name, value in wanted.items() if value]
     return " and ".join(parts) or "count(desc)>=0"
 
 
-def quoted(value: str) -> str:
-    """A literal of XPath 1.0, which knows no escapes; raises BadSource."""
+def xpath_literal(value: str) -> str:
+    """Quote a text for XPath 1.0, which has no escapes; raises BadSource."""
     if "'" not in value:
         return f"'{value}'"
     if '"' not in value:
         return f'"{value}"'
-    raise BadSource("a name with one kind of quotes", value, "use predicate= with contains()")
+    raise BadSource("a name without two kinds of quotes", value, "use predicate= with contains()")

@@ -1,4 +1,4 @@
-"""Marker streams of the lab streaming layer, laid onto the samples of a signal."""
+"""LSL marker streams, and the assignment of their markers to the samples of a signal."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, Marker
-from mimamba.drivers.lsl.discovery import FOREIGN, find, liblsl, quoted
+from mimamba.drivers.lsl.discovery import FOREIGN_CLOCK, load_pylsl, resolve_streams, xpath_literal
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 
-TYPE = "Markers"
-OWN = "mimamba-session:"
-"""How the source_id of a session's own marker stream begins: it is not taken, or it would be told
-again and again."""
-LOOK = 1.0
-"""Pause between two looks for streams that have come, s."""
-CONNECTING = 2.0
-"""A stream has this long to answer, s; then it is tried again."""
-AT_ONCE = 256
-"""Markers pulled from a stream at a time."""
-AHEAD = 5.0
-"""A program may stamp a marker this long before its moment, s; no sample is waited for longer."""
-MOST = 4096
-"""Markers that wait for their samples at most."""
+MARKER_TYPE = "Markers"
+OWN_PREFIX = "mimamba-session:"
+"""Prefix of the source_id of a session's own marker stream. Such streams are not read, because each
+marker would come back again and again."""
+LOOK_SECONDS = 1.0
+"""Pause between two searches for new streams, s."""
+CONNECT_TIMEOUT = 2.0
+"""Time for a stream to answer, s; then it is tried again."""
+PULL_SIZE = 256
+"""Largest number of markers pulled from a stream at a time."""
+MAX_AHEAD = 5.0
+"""Largest lead of a marker's stamp over the present, s."""
+MAX_WAITING = 4096
+"""Largest number of markers that wait for their samples."""
 
 
 @dataclass(frozen=True)
 class ReceivedMarker:
-    """A marker as it came: seconds on the LSL clock, its label, its stream's name."""
+    """A marker: its time on the LSL clock, s, its label, and its stream's name."""
 
     timestamp: float
     label: str
@@ -39,33 +39,38 @@ class ReceivedMarker:
 
 
 class MarkerStreams:
-    """Connections to marker streams; those that come later are taken, too, by a thread.
+    """Connections to marker streams. A thread looks for streams that appear later.
 
-    Labels are text; of a stream of numbers or of several channels, they are joined by commas.
+    A label is text; several channels are joined by commas.
 
     Parameters
     ----------
     name
-        Only streams of this name; None takes all of type Markers.
+        Name of the streams to use; None for all of type Markers.
+    connect_timeout
+        Time for a stream to answer, s; then it is tried again.
     """
 
-    def __init__(self, name: str | None) -> None:
-        wanted = f" and name={quoted(name)}" if name else ""
-        self._predicate = f"type='{TYPE}' and not(starts-with(source_id,'{OWN}')){wanted}"
+    def __init__(self, name: str | None, connect_timeout: float = CONNECT_TIMEOUT) -> None:
+        wanted = f" and name={xpath_literal(name)}" if name else ""
+        self._predicate = (
+            f"type='{MARKER_TYPE}' and not(starts-with(source_id,'{OWN_PREFIX}')){wanted}"
+        )
+        self._connect_timeout = connect_timeout
         self._known: set[str] = set()
         self._inlets: dict[str, tuple[str, Any]] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._look, name="marker streams", daemon=True)
 
     @classmethod
-    def of(cls, source: SourceURL) -> MarkerStreams | None:
-        """Those of a URL's ``markers=``: a stream's name, 1 for all, or 0 for none."""
+    def from_url(cls, source: SourceURL) -> MarkerStreams | None:
+        """Read ``markers`` from a source's URL: a stream's name, 1 for all, or 0 for none."""
         name = source.text("markers") or "0"
         return None if name == "0" else cls(None if name == "1" else name)
 
     def open(self, timeout: float) -> int:
-        """Take the streams that are found within ``timeout`` s; give their number."""
-        self._take(find(self._predicate, timeout, 0.0))
+        """Connect to the streams that are found within ``timeout`` s; return their number."""
+        self._connect(resolve_streams(self._predicate, timeout, 0.0))
         self._thread.start()
         return len(self._inlets)
 
@@ -77,68 +82,69 @@ class MarkerStreams:
         self._inlets.clear()
 
     def pull(self, offset: float) -> list[ReceivedMarker]:
-        """What came since the last call.
+        """Return the markers since the last call.
 
-        Stamps of another clock are moved by ``offset``, s, as those of the signal were; if that
-        makes no sense of them either, or they lie more than ``AHEAD`` s ahead, it is the time of
-        arrival.
+        Stamps of another clock are moved by ``offset``, s, like those of the signal. If they are
+        still implausible, or more than ``MAX_AHEAD`` s ahead, the time of arrival is used.
         """
         now = local_clock()
-        heard: list[ReceivedMarker] = []
+        received: list[ReceivedMarker] = []
         for uid, (name, inlet) in list(self._inlets.items()):
             try:
-                rows, stamps = inlet.pull_chunk(0.0, AT_ONCE, as_numpy=True)
-            except liblsl().util.LostError:
-                self._inlets.pop(uid)  # one that comes back has another uid
+                rows, stamps = inlet.pull_chunk(0.0, PULL_SIZE, as_numpy=True)
+            except load_pylsl().util.LostError:
+                self._inlets.pop(uid)  # a stream that comes back has another uid
                 continue
             for row, stamp in zip(rows.tolist(), stamps.tolist(), strict=True):
-                heard.append(ReceivedMarker(believed(stamp, offset, now), _label(row), name))
-        return heard
+                received.append(
+                    ReceivedMarker(plausible_time(stamp, offset, now), _label(row), name)
+                )
+        return received
 
     def _look(self) -> None:
-        resolver = liblsl().ContinuousResolver(pred=self._predicate)
-        while not self._closed.wait(LOOK):
-            self._take(resolver.results())
+        resolver = load_pylsl().ContinuousResolver(pred=self._predicate)
+        while not self._closed.wait(LOOK_SECONDS):
+            self._connect(resolver.results())
 
-    def _take(self, streams: list[Any]) -> None:
-        """Connect those that are new."""
-        lsl = liblsl()
+    def _connect(self, streams: list[Any]) -> None:
+        """Connect to the streams that are new."""
+        lsl = load_pylsl()
         for stream in streams:
             if stream.uid() in self._known or self._closed.is_set():
                 continue
             inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
             try:
-                inlet.open_stream(CONNECTING)
-                inlet.time_correction(CONNECTING)  # else the first pull would wait for it
+                inlet.open_stream(self._connect_timeout)
+                inlet.time_correction(self._connect_timeout)  # so that the first pull does not wait
             except (lsl.util.TimeoutError, lsl.util.LostError):
-                continue  # looked for again
+                continue  # the next search finds it again
             self._known.add(stream.uid())
             self._inlets[stream.uid()] = (stream.name(), inlet)
 
 
 class MarkerBuffer:
-    """Markers that wait for their sample.
+    """A buffer of markers that wait for their sample.
 
-    A marker goes with the chunk that holds the sample nearest to it, or with the next one where
-    that sample never came. One that comes too late goes with the next chunk, too; its index is
-    right all the same. Where more than ``MOST`` wait, those that came first count as arrived.
+    A marker goes with the chunk that holds the sample nearest to it, or with the next one if that
+    sample was lost. A late marker also goes with the next chunk; its index is right nevertheless.
+    If more than ``MAX_WAITING`` wait, the first ones are assigned to the latest sample.
     """
 
     def __init__(self, sfreq: float) -> None:
         self._sfreq = sfreq
         self._waiting: list[ReceivedMarker] = []
 
-    def add(self, heard: list[ReceivedMarker]) -> None:
-        """More markers, in any order."""
-        self._waiting += heard
+    def add(self, received: list[ReceivedMarker]) -> None:
+        """Add markers, in any order."""
+        self._waiting += received
 
     def attach(self, chunk: Chunk) -> Chunk:
-        """The next chunk with the markers that are due."""
+        """Return the next chunk with the markers that are due."""
         last = float(chunk.timestamps[-1])
         edge = last + 0.5 / self._sfreq
         due = [marker for marker in self._waiting if marker.timestamp < edge]
         later = [marker for marker in self._waiting if marker.timestamp >= edge]
-        many = max(0, len(later) - MOST)
+        many = max(0, len(later) - MAX_WAITING)
         due += [replace(marker, timestamp=last) for marker in later[:many]]
         self._waiting = later[many:]
         if not due:
@@ -151,17 +157,17 @@ class MarkerBuffer:
         return replace(chunk, markers=tuple(markers))
 
     def _index(self, chunk: Chunk, timestamp: float) -> int:
-        """The nearest sample's; before the chunk, where it would be at the nominal rate."""
+        """Return the nearest sample's index; before the chunk, the index at the nominal rate."""
         before = (float(chunk.timestamps[0]) - timestamp) * self._sfreq
         if before > 0:
             return max(0, chunk.first - round(before))
         return chunk.first + int(np.argmin(np.abs(chunk.timestamps - timestamp)))
 
 
-def believed(stamp: float, offset: float, now: float) -> float:
-    """When a marker was, s: its stamp, that moved by ``offset``, or else ``now``."""
+def plausible_time(stamp: float, offset: float, now: float) -> float:
+    """Return a marker's time, s: its stamp, the stamp plus ``offset``, or else ``now``."""
     for each in (stamp, stamp + offset):
-        if -FOREIGN < each - now <= AHEAD:
+        if -FOREIGN_CLOCK < each - now <= MAX_AHEAD:
             return each
     return now
 

@@ -1,37 +1,34 @@
-"""Samples of any driver as streams of the lab streaming layer, which other programs take for a
-headset's.
-"""
+"""Samples of any driver as LSL streams, which other programs read like a headset's."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from types import TracebackType
 from typing import Any, Self
 
 from mimamba.drivers.driver import Chunk, StreamInfo
-from mimamba.drivers.lsl.discovery import liblsl
+from mimamba.drivers.lsl.discovery import load_pylsl
 
-BUFFER = 60
-"""What liblsl keeps for a reader that is slow, s."""
-LINGER = 0.5
-"""Time to send what was pushed last, s: a stream that ends takes what is under way with it."""
+BUFFER_SECONDS = 60
+"""Length of liblsl's buffer for a slow reader, s."""
+LINGER_SECONDS = 0.5
+"""Time to send the last samples before the stream ends, s."""
 
 
-class Outlet:
-    """Two streams: the signal, and its markers; they are there from entering to leaving.
+class SignalOutlet:
+    """Two streams, the signal and its markers, that exist within the context.
 
-    Stamps are those of the chunks, pushed with each sample; a gap is silence. The signal's
-    description follows XDF's EEG meta-data (channels with label, unit and type), which
-    LabRecorder keeps and MNE-LSL and muse-lsl read.
+    Each sample is pushed with its own stamp; a gap is silence. The signal's description follows
+    XDF's EEG meta-data (channels with label, unit and type), which LabRecorder stores and MNE-LSL
+    and muse-lsl read.
 
     Parameters
     ----------
     info
-        The source; ``sfreq`` is the stream's nominal rate.
+        Facts about the source; ``sfreq`` is the stream's nominal rate.
     name
-        The signal's name; the markers' is this and ``markers``.
+        Name of the signal's stream; the marker stream is named ``NAME markers``.
 
     Raises
     ------
@@ -40,29 +37,24 @@ class Outlet:
     """
 
     def __init__(self, info: StreamInfo, name: str) -> None:
-        self._lsl = liblsl()
+        self._lsl = load_pylsl()
         self._info = info
         self._name = name
-        # The same source is the same stream after a restart, which readers find again by its id.
-        # It is hashed: a path can name a person, and everyone on the network reads it.
+        # After a restart, readers find the same source by the same source_id. It is hashed: a path
+        # can contain a person's name, and everyone on the network reads it.
         digest = sha256(f"{name}\n{info.source_id}".encode()).hexdigest()[:16]
         self._source_id = f"mimamba-{digest}"
         self._signal: Any = None
         self._markers: Any = None
 
     def __enter__(self) -> Self:
-        self._signal = self._lsl.StreamOutlet(self._describe_signal(), max_buffered=BUFFER)
+        self._signal = self._lsl.StreamOutlet(self._describe_signal(), max_buffered=BUFFER_SECONDS)
         self._markers = self._lsl.StreamOutlet(self._describe_markers())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self._signal.have_consumers() or self._markers.have_consumers():
-            time.sleep(LINGER)
+            time.sleep(LINGER_SECONDS)
         self._signal = self._markers = None
 
     def push(self, chunk: Chunk) -> None:

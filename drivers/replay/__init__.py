@@ -1,1 +1,1 @@
-"""Recordings played as if they were live."""
+"""Playback of recordings as if they were live."""

@@ -1,4 +1,4 @@
-"""When the instants of a file are played, and which stamps they get."""
+"""The clock of playback: times at which a file's samples are played, and their timestamps."""
 
 from __future__ import annotations
 
@@ -8,67 +8,70 @@ from mimamba.drivers.driver import Seconds
 
 
 class PlaybackClock:
-    """Maps a file's own time to the clock on which it is played.
+    """Mapping from a file's own time to the clock of playback.
 
-    It runs or stands; while it runs, ``speed`` seconds of the file are played in each second, and
-    all of it at once where the speed is inf. A stamp tells when an instant is played. At speed inf
-    stamps count as at speed 1, so they run ahead of the clock; a pause lets the clock catch up.
-    Stamps never go back, whatever is done.
+    The clock runs or is paused. While it runs, ``speed`` seconds of the file are played per second;
+    at speed inf everything is due immediately. A stamp is the time at which an instant is played.
+    At speed inf stamps advance as at speed 1, so they run ahead of the clock; a pause lets the
+    clock catch up. Stamps never go back.
 
     Parameters
     ----------
     instant
-        The file's time at which it stands, s.
+        The file's time at the start, s.
     speed
-        Seconds of the file played in a second.
+        Seconds of the file per second.
     """
 
     def __init__(self, instant: float, speed: float) -> None:
         self.speed = speed
         self._instant = instant
         self._began: float | None = None
-        """When ``_instant`` was played; None while it stands."""
+        """Time at which ``_instant`` was played; None while paused."""
         self._stamp = -math.inf
-        """What ``_instant`` is stamped."""
+        """Stamp of ``_instant``."""
 
-    def run(self, now: float) -> None:
-        """Go on, where it stands."""
+    def start(self, now: float) -> None:
+        """Start, unless the clock runs already."""
         if self._began is None:
             self._began = now
             self._stamp = max(self._stamp, now)
 
-    def stand(self, now: float, earliest: float, latest: float) -> None:
-        """Stop at the instant that is played now, between two others."""
+    def pause(self, now: float, earliest: float, latest: float) -> None:
+        """Pause at the present instant, limited to [earliest, latest], s."""
         if self._began is not None:
             played = math.inf if self.speed == math.inf else (now - self._began) * self.speed
             self._move(min(max(self._instant + played, earliest), latest))
             self._began = None
 
     def jump(self, after: float, instant: float) -> None:
-        """Play ``instant`` where ``after`` would have been played."""
+        """Play ``instant`` at the time at which ``after`` would have been played."""
         if self._began is not None:
             self._move(after)
         self._instant = instant
 
     def delay(self, seconds: float) -> None:
-        """Play all that follows later."""
+        """Delay everything that follows."""
         assert self._began is not None
         self._began += seconds
         self._stamp += seconds
 
-    def wait(self, now: float, instant: float) -> float:
-        """Seconds until an instant is played, below 0 where we are late; only while it runs."""
+    def seconds_until(self, now: float, instant: float) -> float:
+        """Return the seconds until an instant is played, negative if it is late.
+
+        The clock must run.
+        """
         assert self._began is not None
         if self.speed == math.inf:
             return 0.0
         return self._began + (instant - self._instant) / self.speed - now
 
     def stamps(self, instants: Seconds) -> Seconds:
-        """What instants are stamped."""
+        """Return the stamps of instants."""
         return self._stamp + (instants - self._instant) / self._rate
 
     def stamp(self, instant: float) -> float:
-        """What an instant is stamped."""
+        """Return the stamp of an instant."""
         return self._stamp + (instant - self._instant) / self._rate
 
     @property
@@ -76,7 +79,7 @@ class PlaybackClock:
         return 1.0 if self.speed == math.inf else self.speed
 
     def _move(self, instant: float) -> None:
-        """Count from another instant."""
+        """Change the reference instant."""
         step = instant - self._instant
         assert self._began is not None
         self._began += step / self.speed

@@ -1,15 +1,17 @@
-"""The environment of processes that are started here, which need none of our settings or tokens."""
+"""Environment variables of child processes, which need none of our settings and tokens."""
 
 from __future__ import annotations
 
 import os
 
-PREFIX = "MIMAMBA_"
-"""How the names of our settings begin, in whatever case."""
+SETTINGS_PREFIX = "MIMAMBA_"
+"""Prefix of the names of our settings, in upper or lower case."""
 
 
-def without_settings() -> dict[str, str]:
-    """Ours, without mimamba's settings: a token is among them."""
+def child_environment() -> dict[str, str]:
+    """Return this process's environment without mimamba's settings, which include a token."""
     return {
-        name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(SETTINGS_PREFIX)
     }

@@ -1,4 +1,4 @@
-"""What is in an EEG and comes from no brain: blinks, muscle bursts, electrode pops."""
+"""Simulated EEG artefacts: blinks, muscle bursts, electrode pops."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Block = NDArray[np.float64]
 """(n_channels, n_times), µV: channels first, as the simulator computes."""
 
 FRONTAL = np.array([0.12, 1.0, 1.0, 0.12])
-"""How much of a blink reaches TP9, AF7, AF8, TP10."""
+"""Share of a blink at TP9, AF7, AF8, TP10."""
 TEMPORAL = np.array([1.0, 0.35, 0.35, 1.0])
-"""How much of a jaw's muscles reaches them."""
+"""Share of the jaw muscles' activity at TP9, AF7, AF8, TP10."""
 
 
 class Artefacts:
-    """Draws artefacts block by block; each is over within one block after its own.
+    """Generator of artefacts, block by block. An artefact ends in the next block at the latest.
 
     Parameters
     ----------
     scenario
-        How many per minute.
+        Rates of artefacts.
     seed
-        Of the person and the moment alike.
+        Seed of all random draws.
     sfreq
         Hz.
     n_times
@@ -36,30 +36,30 @@ class Artefacts:
         self._sfreq = sfreq
         self._n_times = n_times
         self._rng = np.random.default_rng([seed, 3])
-        self._kinds = (
+        self._generators = (
             (scenario.blinks, self._blink),
             (scenario.bursts, self._burst),
             (scenario.pops, self._pop),
         )
         top = min(100.0, 0.45 * sfreq)
         self._muscle = signal.butter(2, (20.0, top), "bandpass", fs=sfreq, output="sos")
-        self._coming: Block = np.zeros((len(FRONTAL), 2 * n_times))
+        self._pending: Block = np.zeros((len(FRONTAL), 2 * n_times))
 
     def next(self) -> Block:
-        """The next block of artefacts, (n_channels, n_times) µV."""
+        """Generate the next block, (n_channels, n_times), µV."""
         minutes = self._n_times / self._sfreq / 60.0
-        for rate, draw in self._kinds:
+        for rate, draw in self._generators:
             for _ in range(self._rng.poisson(rate * minutes)):
                 start = int(self._rng.integers(self._n_times))
                 wave = draw()
-                self._coming[:, start : start + wave.shape[1]] += wave
-        block = self._coming[:, : self._n_times].copy()
-        self._coming[:, : self._n_times] = self._coming[:, self._n_times :]
-        self._coming[:, self._n_times :] = 0.0
+                self._pending[:, start : start + wave.shape[1]] += wave
+        block = self._pending[:, : self._n_times].copy()
+        self._pending[:, : self._n_times] = self._pending[:, self._n_times :]
+        self._pending[:, self._n_times :] = 0.0
         return block
 
     def _blink(self) -> Block:
-        """100 to 300 µV over the eyes: up in about 0.1 s, down in 0.2 s, then a slight swing."""
+        """Draw a blink of 100 to 300 µV: 0.1 s up, 0.2 s down, then a slight overshoot."""
         height = self._rng.uniform(100.0, 300.0)
         width = self._rng.uniform(0.8, 1.3)
         times = np.arange(round(0.8 * self._sfreq)) / self._sfreq / width
@@ -69,11 +69,11 @@ class Artefacts:
             np.exp(-(((times - 0.12) / 0.09) ** 2)),
         )
         swing = -0.1 * np.exp(-(((times - 0.36) / 0.08) ** 2))
-        tilt = self._rng.uniform(0.85, 1.15)  # no two eyes see the same
+        tilt = self._rng.uniform(0.85, 1.15)  # the two sides differ
         return np.outer(FRONTAL * (1.0, tilt, 1.0 / tilt, 1.0), height * (lid + swing))
 
     def _burst(self) -> Block:
-        """0.3 to 2 s of noise from 20 Hz up, 15 to 50 µV RMS at one temple, less at the other."""
+        """Draw a muscle burst: 0.3 to 2 s above 20 Hz, 15 to 50 µV RMS at one temple."""
         n_times = round(self._rng.uniform(0.3, 2.0) * self._sfreq)
         noise = signal.sosfilt(self._muscle, self._rng.standard_normal((len(TEMPORAL), n_times)))
         level = self._rng.uniform(15.0, 50.0) / noise.std()
@@ -83,7 +83,7 @@ class Artefacts:
         return burst
 
     def _pop(self) -> Block:
-        """A step of 100 to 600 µV at one electrode that decays within 0.1 to 0.4 s (to 1/e)."""
+        """Draw a step of 100 to 600 µV at one electrode that decays to 1/e in 0.1 to 0.4 s."""
         height = self._rng.choice((-1.0, 1.0)) * self._rng.uniform(100.0, 600.0)
         decay = self._rng.uniform(0.1, 0.4)
         times = np.arange(round(10.0 * decay * self._sfreq)) / self._sfreq

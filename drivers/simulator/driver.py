@@ -1,20 +1,20 @@
-"""A headset that does not exist, as a source: ``simulate://?scenario=tour&seed=0``.
+"""The simulated headset as a source: ``simulate://?scenario=tour&seed=0``.
 
 Parameters
 ----------
 scenario    tour (default), calm, random, artefacts or poor: see ``drivers.simulator.scenario``
-seed        the person and the moment, a whole number (default 0)
+seed        seed of the person and of all random draws, an integer (default 0)
 sfreq       Hz, 100 to 1000 (default 256)
-mains       frequency of the hum: 50 (default), 60, or 0 for none
-channels    which of TP9, AF7, AF8, TP10, by name or by number from 1
-names       what to call them
-loss        ``loss=10,0.5``: every 10 s, the samples of 0.5 s never come; a watchdog takes
-            a stretch over its patience (2 s) for a lost link
-dead        ``dead=30``: after 30 s of samples the link is dead, and nobody says so
+mains       frequency of the mains hum, Hz: 50 (default), 60, or 0 for none
+channels    selection of TP9, AF7, AF8, TP10, by name or by number from 1
+names       names for the channels
+loss        ``loss=10,0.5``: every 10 s, the samples of 0.5 s are lost (2 s or more count as a
+            lost connection)
+dead        ``dead=30``: after 30 s of samples the connection is dead, without an error
 
-Samples come as a Muse sends them, 12 at a time at 256 Hz, when the clock reaches them. A process
-that was held up gets the backlog in chunks of up to 1 s; a backlog over 5 s is lost but for its
-newest packet, and is a jump of ``first``. The script's targets and faults come as markers.
+Samples come like a Muse's, 12 at a time at 256 Hz, in real time. A reader that was delayed gets the
+backlog in chunks of up to 1 s. A backlog over 5 s is lost except for its newest packet, and shows
+as a jump of ``first``. The script's targets and faults come as markers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -31,9 +30,9 @@ import numpy as np
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.errors import BadSource
-from mimamba.drivers.runtime.compute_lock import TURN
-from mimamba.drivers.simulator.scenario import SCENARIOS, Cue
-from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
+from mimamba.drivers.simulator.scenario import SCENARIOS, ScriptEvent
+from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 
@@ -41,16 +40,17 @@ NOTICE = "These signals are simulated: they come from nobody's brain."
 PACKET_SECONDS = 12 / 256
 BACKLOG_SECONDS = 1.0
 BUFFER_SECONDS = 5.0
-LONGEST = 86_400.0
-CUES_SECONDS = 4.0
-"""How far ahead the script is read: at each chunk it took as long as all else of the chunk."""
+MAX_SECONDS = 86_400.0
+LOOKAHEAD_SECONDS = 4.0
+"""Length of the script that is read ahead: to read it for each chunk doubled the chunk's cost."""
 
 
 @dataclass(frozen=True)
 class DropOuts:
-    """Which samples never come, in numbers of samples.
+    """Samples that are lost, as numbers of samples.
 
-    The ``length`` from each multiple of ``period`` on (but not at 0), and all from ``dead`` on.
+    Lost are ``length`` samples from each multiple of ``period`` on (except 0), and all samples from
+    ``dead`` on.
     """
 
     period: int | None = None
@@ -58,45 +58,45 @@ class DropOuts:
     dead: int | None = None
 
     @classmethod
-    def of(cls, source: SourceURL, sfreq: float) -> DropOuts:
-        """Take ``loss`` and ``dead`` from a source's URL; raises BadSource if they are no times."""
-        dead = source.number("dead", math.inf, 0.0, LONGEST)
-        period, length = _loss(source.text("loss"), sfreq)
+    def from_url(cls, source: SourceURL, sfreq: float) -> DropOuts:
+        """Read ``loss`` and ``dead`` from a source's URL; raises BadSource."""
+        dead = source.number("dead", math.inf, 0.0, MAX_SECONDS)
+        period, length = _parse_loss(source.text("loss"), sfreq)
         return cls(period, length, None if dead == math.inf else round(dead * sfreq))
 
-    def resume(self, index: int) -> int | None:
-        """The first sample from ``index`` on that comes; None where none does."""
+    def next_present(self, index: int) -> int | None:
+        """Return the first sample from ``index`` on that is not lost; None if all are."""
         if self.period is not None and index >= self.period and index % self.period < self.length:
             index += self.length - index % self.period
         return None if self.dead is not None and index >= self.dead else index
 
-    def stop(self, index: int, stop: int) -> int:
-        """Where the samples that come from ``index`` on break off, at most ``stop``."""
+    def next_break(self, index: int, stop: int) -> int:
+        """Return the end of the samples from ``index`` on without a loss, at most ``stop``."""
         if self.period is not None:
             stop = min(stop, (index // self.period + 1) * self.period)
         return stop if self.dead is None else min(stop, self.dead)
 
 
-def _loss(text: str | None, sfreq: float) -> tuple[int | None, int]:
-    """Period and length of ``loss=PERIOD,SECONDS`` in samples."""
+def _parse_loss(text: str | None, sfreq: float) -> tuple[int | None, int]:
+    """Parse ``loss=PERIOD,SECONDS``; return both in samples."""
     if text is None:
         return None, 0
     try:
         period, length = (float(part) for part in text.split(","))
     except ValueError:
         period = length = math.nan
-    if 0.0 < length < period <= LONGEST and 1 <= round(length * sfreq) < round(period * sfreq):
+    if 0.0 < length < period <= MAX_SECONDS and 1 <= round(length * sfreq) < round(period * sfreq):
         return round(period * sfreq), round(length * sfreq)
     raise BadSource(
         "loss=PERIOD,SECONDS with fewer seconds lost than the period has",
         f"loss={text}",
-        "write for example loss=10,0.5",
+        "write, for example, loss=10,0.5",
     )
 
 
 @dataclass(frozen=True)
 class PacketSchedule:
-    """Which samples are handed out when: the headset's packets against the clock."""
+    """Schedule of the headset's packets."""
 
     sfreq: float
     drop_outs: DropOuts
@@ -106,27 +106,33 @@ class PacketSchedule:
         return max(1, round(PACKET_SECONDS * self.sfreq))
 
     def span(self, index: int, elapsed: float) -> range | None:
-        """The next samples to hand out, or None where no more come.
+        """Return the next samples to send, which may still lie in the future; None at the end.
 
-        They may still lie ahead: ``elapsed`` seconds after sample 0, those up to
-        ``elapsed * sfreq`` have been taken. ``index`` is the one after the last handed out.
+        ``index`` is the sample after the last one sent, ``elapsed`` the time since sample 0, s.
         """
         taken = math.floor(elapsed * self.sfreq) + 1
-        first = self.drop_outs.resume(index)
+        first = self.drop_outs.next_present(index)
         if first is not None and taken - first > BUFFER_SECONDS * self.sfreq:
-            first = self.drop_outs.resume(taken - self.packet)
+            first = self.drop_outs.next_present(taken - self.packet)
         if first is None:
             return None
         backlog = min(taken - first, int(BACKLOG_SECONDS * self.sfreq))
         whole = max(backlog // self.packet, 1) * self.packet
-        return range(first, self.drop_outs.stop(first, first + whole))
+        return range(first, self.drop_outs.next_break(first, first + whole))
 
 
 class SimulateDriver:
-    """A driver of simulated samples in real time, the same for the same URL.
+    """A driver of simulated samples in real time. The same URL gives the same samples.
 
-    ``first`` starts at 0 whenever a driver is opened. Timestamps are exact: the moment of
-    entering plus ``index / sfreq``.
+    ``first`` starts at 0 in each driver. Timestamps are exact: the time of entering plus
+    ``index / sfreq``.
+
+    Parameters
+    ----------
+    source
+        URL; see the module for its parameters.
+    buffer
+        Longest backlog of a delayed reader, s.
 
     Raises
     ------
@@ -137,22 +143,22 @@ class SimulateDriver:
     """
 
     def __init__(self, source: SourceURL) -> None:
-        if source.place.strip("/"):
+        if source.target.strip("/"):
             raise BadSource(
-                "simulate:// with parameters only", source.place, "write simulate://?scenario=tour"
+                "simulate:// with parameters only", source.target, "write simulate://?scenario=tour"
             )
         scenario = source.choice("scenario", "tour", SCENARIOS)
-        seed = source.whole("seed", 0, 0, 2**32 - 1)
+        seed = source.integer("seed", 0, 0, 2**32 - 1)
         sfreq = source.number("sfreq", 256.0, 100.0, 1000.0)
         mains = source.choice("mains", "50", ("50", "60", "0"))
-        picks = ChannelChoice.of(source).pick(CH_NAMES)
+        picks = ChannelChoice.from_url(source).select(CH_NAMES)
         self._rows = picks.rows
-        self._pace = PacketSchedule(sfreq, DropOuts.of(source, sfreq))
-        self._synthesis = Synthesis(scenario, seed, sfreq, float(mains))
+        self._schedule = PacketSchedule(sfreq, DropOuts.from_url(source, sfreq))
+        self._synthesizer = Synthesizer(scenario, seed, sfreq, float(mains))
         self._start: float | None = None
         self._next = 0
-        self._coming: list[Cue] = []
-        self._looked = 0  # all cues before this sample are told, or coming
+        self._pending: list[ScriptEvent] = []
+        self._looked = 0  # events before this sample are sent or pending
         self._closed = threading.Event()
         self._info = StreamInfo(
             name="Simulated headset",
@@ -174,12 +180,7 @@ class SimulateDriver:
         self._start = local_clock()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -190,42 +191,44 @@ class SimulateDriver:
             raise RuntimeError("enter the driver before iterating over it")
         while not self._closed.is_set():
             elapsed = local_clock() - self._start
-            span = self._pace.span(self._next, elapsed)
+            span = self._schedule.span(self._next, elapsed)
             if span is None:
-                self._closed.wait()  # a dead link says nothing
+                self._closed.wait()  # a dead connection is silent
                 return
             ahead = span[-1] / self._info.sfreq - elapsed
             if ahead > 0:
                 self._closed.wait(ahead)
             else:
-                with TURN:
+                with COMPUTE_LOCK:
                     chunk = self._chunk(self._start, span)
                 yield chunk
 
     def _chunk(self, start: float, span: range) -> Chunk:
-        """The samples of this span, and the markers since the chunk before."""
-        if span.start > self._synthesis.position:
-            self._synthesis.next(span.start - self._synthesis.position)  # these never come
-        samples = self._synthesis.next(len(span))
+        """Make the chunk of this span, with the markers since the previous chunk."""
+        if span.start > self._synthesizer.position:
+            self._synthesizer.next(span.start - self._synthesizer.position)  # these are lost
+        samples = self._synthesizer.next(len(span))
         self._next = span.stop
         return Chunk(
             data=np.take(samples, self._rows, axis=1),
             timestamps=start + np.arange(span.start, span.stop) / self._info.sfreq,
             first=span.start,
             markers=tuple(
-                Marker(start + cue.index / self._info.sfreq, cue.index, cue.label, "simulator")
-                for cue in self._cues(span.stop)
+                Marker(
+                    start + event.index / self._info.sfreq, event.index, event.label, "simulator"
+                )
+                for event in self._due_events(span.stop)
             ),
         )
 
-    def _cues(self, stop: int) -> list[Cue]:
-        """Those before sample ``stop`` that were not told yet; looked for some seconds ahead."""
+    def _due_events(self, stop: int) -> list[ScriptEvent]:
+        """Return the events before sample ``stop`` that were not sent yet."""
         if stop > self._looked:
-            looked = stop + round(CUES_SECONDS * self._info.sfreq)
-            self._coming += self._synthesis.cues(self._looked, looked)
+            looked = stop + round(LOOKAHEAD_SECONDS * self._info.sfreq)
+            self._pending += self._synthesizer.events(self._looked, looked)
             self._looked = looked
-        told = 0
-        while told < len(self._coming) and self._coming[told].index < stop:
-            told += 1
-        cues, self._coming = self._coming[:told], self._coming[told:]
-        return cues
+        due = 0
+        while due < len(self._pending) and self._pending[due].index < stop:
+            due += 1
+        events, self._pending = self._pending[:due], self._pending[due:]
+        return events

@@ -1,10 +1,10 @@
-"""What the simulator plays: a scripted valence and arousal, artefacts, and faulty electrodes.
+"""Scenarios of the simulator: scripted valence and arousal, artefacts, and faulty electrodes.
 
 Scenarios
 ---------
 tour        the four corners of the valence-arousal plane in order, 12 to 20 s each
 calm        one pleasant, calm state without end
-random      the corners in random order, 8 to 30 s each: to train on
+random      the corners in random order, 8 to 30 s each, for training
 artefacts   the tour with many blinks, muscle bursts and electrode pops
 poor        the tour with faults: a flat or a railed electrode, or heavy noise, every 10 to 16 s
 """
@@ -23,7 +23,7 @@ Corner: TypeAlias = tuple[float, float]
 
 TOUR: tuple[Corner, ...] = ((0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (-0.8, -0.8))
 RAMP = 2.0
-"""Seconds in which the state glides from one target to the next."""
+"""Time in which the state moves from one target to the next, s."""
 GOOD_SECONDS, FAULT_SECONDS = (10.0, 16.0), (4.0, 8.0)
 
 FaultKind: TypeAlias = Literal["flat", "railed", "noise"]
@@ -32,22 +32,22 @@ FAULT_KINDS: tuple[FaultKind, ...] = ("flat", "railed", "noise")
 
 @dataclass(frozen=True)
 class Scenario:
-    """A script, and how often artefacts befall the signal.
+    """A script, and rates of artefacts.
 
     Parameters
     ----------
     summary
-        One line for a person.
+        Description in one line.
     corners
-        The targets, visited in this order and then again from the first.
+        Targets, visited in this order again and again.
     shuffled
-        Whether each next corner is drawn at random among the others instead.
+        True to draw each next corner at random among the others.
     hold
-        Shortest and longest time at a corner, seconds, its ramp included.
+        Shortest and longest time at a corner, s, its ramp included.
     blinks, bursts, pops
         Mean number per minute of blinks, muscle bursts and electrode pops.
     faulty
-        Whether stretches of good signal alternate with faults.
+        True if good signal alternates with faults.
     """
 
     summary: str
@@ -78,15 +78,15 @@ class ScriptedState:
 
 
 @dataclass(frozen=True)
-class Cue:
-    """A change of the script at sample ``index``, in the words of its marker."""
+class ScriptEvent:
+    """A change of the script at sample ``index``; ``label`` is its marker's."""
 
     index: int
     label: str
 
 
-class Script:
-    """The targets of a scenario, drawn as far as they are asked for; a function of the seed."""
+class ScenarioScript:
+    """Targets of a scenario, drawn when they are needed; they depend only on the seed."""
 
     def __init__(self, scenario: Scenario, seed: int, sfreq: float) -> None:
         self._scenario = scenario
@@ -96,7 +96,7 @@ class Script:
         self._targets: list[Corner] = []
 
     def truth(self, index: ArrayLike) -> ScriptedState:
-        """The state at these samples, gliding for ``RAMP`` seconds after each new target."""
+        """Return the state at samples; it changes for ``RAMP`` seconds after each new target."""
         at = np.asarray(index, np.int64)
         if at.size == 0:
             return ScriptedState(np.zeros(0), np.zeros(0))
@@ -107,22 +107,22 @@ class Script:
         hold = np.searchsorted(starts, at, side="right") - 1
         before = targets[np.maximum(hold - 1, 0)]
         passed = np.clip((at - starts[hold]) / (RAMP * self._sfreq), 0.0, 1.0)
-        glide = passed**2 * (3.0 - 2.0 * passed)
-        state = before + (targets[hold] - before) * glide[..., None]
+        ramp = passed**2 * (3.0 - 2.0 * passed)
+        state = before + (targets[hold] - before) * ramp[..., None]
         return ScriptedState(state[..., 0], state[..., 1])
 
-    def cues(self, first: int, stop: int) -> list[Cue]:
-        """The targets that start in samples [first, stop) and whose label is a new one."""
+    def events(self, first: int, stop: int) -> list[ScriptEvent]:
+        """Return the targets that start in samples [first, stop) with a new label."""
         low, high = self._span(first, stop)
         return [
-            Cue(self._starts[hold], _label(self._targets[hold]))
+            ScriptEvent(self._starts[hold], _label(self._targets[hold]))
             for hold in range(low, high)
             if first <= self._starts[hold] < stop
             and (hold == 0 or _label(self._targets[hold]) != _label(self._targets[hold - 1]))
         ]
 
     def _span(self, first: int, stop: int) -> tuple[int, int]:
-        """The holds that reach into samples [first, stop), drawing what is missing."""
+        """Return the range of targets that reach into samples [first, stop); draw missing ones."""
         while not self._starts or self._starts[-1] < stop:
             self._draw()
         return bisect_right(self._starts, first) - 1, bisect_right(self._starts, stop - 1)
@@ -151,7 +151,7 @@ def _label(target: Corner) -> str:
 
 @dataclass(frozen=True)
 class SimulatedFault:
-    """What is wrong in samples [start, stop): ``channel`` is a row, or None for all of them."""
+    """A fault in samples [start, stop): ``channel`` is a row, or None for all channels."""
 
     start: int
     stop: int
@@ -160,12 +160,12 @@ class SimulatedFault:
 
     @property
     def rows(self) -> slice:
-        """The channels at fault."""
+        """Rows of the faulty channels."""
         return slice(None) if self.channel is None else slice(self.channel, self.channel + 1)
 
 
 class FaultSchedule:
-    """The faults of a scenario, drawn as far as they are asked for; a function of the seed."""
+    """Faults of a scenario, drawn when they are needed; they depend only on the seed."""
 
     def __init__(
         self, scenario: Scenario, seed: int, sfreq: float, ch_names: tuple[str, ...]
@@ -177,27 +177,27 @@ class FaultSchedule:
         self._drawn: list[SimulatedFault] = []
 
     def within(self, first: int, stop: int) -> list[SimulatedFault]:
-        """The faults that reach into samples [first, stop)."""
+        """Return the faults that reach into samples [first, stop)."""
         while self._faulty and (not self._drawn or self._drawn[-1].stop < stop):
             self._draw()
         low = bisect_right(self._drawn, first, key=lambda fault: fault.stop)
         high = bisect_right(self._drawn, stop - 1, key=lambda fault: fault.start)
         return self._drawn[low:high]
 
-    def cues(self, first: int, stop: int) -> list[Cue]:
-        """Where faults start and stop in samples [first, stop)."""
-        cues: list[Cue] = []
+    def events(self, first: int, stop: int) -> list[ScriptEvent]:
+        """Return the starts and stops of faults in samples [first, stop)."""
+        events: list[ScriptEvent] = []
         for fault in self.within(first - 1, stop):
             electrode = "all" if fault.channel is None else self._ch_names[fault.channel]
-            cues.append(Cue(fault.start, f"fault={fault.kind} electrode={electrode}"))
-            cues.append(Cue(fault.stop, "fault=none"))
-        return [cue for cue in cues if first <= cue.index < stop]
+            events.append(ScriptEvent(fault.start, f"fault={fault.kind} electrode={electrode}"))
+            events.append(ScriptEvent(fault.stop, "fault=none"))
+        return [event for event in events if first <= event.index < stop]
 
     def _draw(self) -> None:
         good = round(self._rng.uniform(*GOOD_SECONDS) * self._sfreq)
         bad = round(self._rng.uniform(*FAULT_SECONDS) * self._sfreq)
         start = good + (self._drawn[-1].stop if self._drawn else 0)
-        # All kinds in turn, so that a short run meets each.
+        # All kinds in turn, so that a short run has each of them.
         kind = FAULT_KINDS[len(self._drawn) % len(FAULT_KINDS)]
         channel = int(self._rng.integers(len(self._ch_names)))
         self._drawn.append(

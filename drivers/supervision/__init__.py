@@ -1,1 +1,1 @@
-"""Watch of a live link: reconnection, frozen signal."""
+"""Supervision of live sources: reconnection, frozen signals."""

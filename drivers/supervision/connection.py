@@ -1,4 +1,4 @@
-"""One connection to a live source: a driver that a thread of its own enters, reads and leaves."""
+"""One connection to a live source: a thread that enters, reads and leaves its driver."""
 
 from __future__ import annotations
 
@@ -11,81 +11,83 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mimamba.drivers.driver import Chunk, Driver, Powered, StreamInfo
+from mimamba.drivers.driver import Chunk, Driver, HasBattery, StreamInfo
 from mimamba.drivers.errors import DriverError, StreamLost
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long the supervisor waits for what, seconds.
+    """Time limits of a supervisor, seconds.
 
     Parameters
     ----------
     silence
-        Without a sample for this long, a link counts as lost.
+        Time without a sample after which a connection counts as lost.
     first_sample
-        The same, right after connecting: headsets take a while to start.
-    connecting
-        A reconnecting attempt that hangs is given up. (The first connection has no limit but the
-        driver's own.)
-    still
-        The same sample, to the last bit in every channel, for this long is a lost link, too.
-    leaving
-        A new attempt, or the end, waits this long for the old driver to let its device go:
-        BrainFlow sleeps about 4 s there for Bluetooth headsets.
+        The same, right after connecting: headsets need a while to start.
+    connect
+        Time after which an attempt to reconnect is given up. (Only the driver limits the first
+        connection.)
+    frozen
+        Time with one and the same sample, to the last bit in every channel, after which a
+        connection counts as lost.
+    release
+        Time that a new attempt, or the end, waits for the old driver to release its device.
+        BrainFlow needs about 4 s for Bluetooth headsets.
     backoff
-        Pause before the first attempt; it doubles with each failure ...
-    longest_backoff
-        ... up to this.
-    held
-        Samples kept for a slow reader; beyond it the oldest are dropped, and ``first`` jumps.
+        Pause before the first attempt; it doubles with each failure.
+    max_backoff
+        Longest pause.
+    queue
+        Length of the queue for a slow reader; beyond it the oldest samples are dropped, and
+        ``first`` jumps.
     """
 
     silence: float = 2.0
     first_sample: float = 5.0
-    connecting: float = 60.0
-    still: float = 2.0
-    leaving: float = 5.0
+    connect: float = 60.0
+    frozen: float = 2.0
+    release: float = 5.0
     backoff: float = 0.5
-    longest_backoff: float = 30.0
-    held: float = 30.0
+    max_backoff: float = 30.0
+    queue: float = 30.0
 
 
 class DeviceConnection:
-    """A connection that is read into a bounded queue, for one reader.
+    """A thread that reads a driver into a bounded queue, for one reader.
 
     Parameters
     ----------
     connect
-        Makes the driver; called in the link's thread.
+        Function that makes the driver; called in the connection's thread.
     changed
-        Notified of everything that happens.
-    patience
-        The times.
+        Condition that is notified of every change.
+    timeouts
+        Time limits.
     expected
-        The stream that it has to be, if it is a reconnection.
+        Facts that the source must have; None for the first connection.
 
     Attributes
     ----------
-    left
-        Whether the driver has been left.
+    released
+        True once the driver has been left.
     reason
-        Why ``take`` gave None.
+        Reason for a None from ``next_chunk``.
     """
 
     def __init__(
         self,
         connect: Callable[[], Driver],
         changed: threading.Condition,
-        patience: Timeouts,
+        timeouts: Timeouts,
         expected: StreamInfo | None,
     ) -> None:
-        self.left = False
-        self.reason = "the link was closed"
+        self.released = False
+        self.reason = "the connection was closed"
         self._connect = connect
         self._changed = changed
-        self._patience = patience
+        self._timeouts = timeouts
         self._expected = expected
         self._driver: Driver | None = None
         self._info: StreamInfo | None = None
@@ -93,19 +95,19 @@ class DeviceConnection:
         self._over = False
         self._abandoned = threading.Event()
         self._chunks: deque[Chunk] = deque()
-        self._held = 0  # samples in the queue
+        self._queued = 0  # samples in the queue
         self._sfreq = 0.0
-        self._deadline = time.monotonic() + patience.connecting
-        self._overdue = f"no connection within {patience.connecting:g} s"
+        self._deadline = time.monotonic() + timeouts.connect
+        self._overdue = f"no connection within {timeouts.connect:g} s"
         self._threads = [threading.Thread(target=self._run, name="live driver", daemon=True)]
         self._threads[0].start()
 
     @property
     def battery(self) -> float | None:
-        """The driver's, where it has one."""
-        return self._driver.battery if isinstance(self._driver, Powered) else None
+        """Charge that the driver reported last, percent; None if it reported none."""
+        return self._driver.battery if isinstance(self._driver, HasBattery) else None
 
-    def connected(self) -> StreamInfo:
+    def wait_connected(self) -> StreamInfo:
         """Wait for the connection; raises what the driver raised."""
         with self._changed:
             self._changed.wait_for(lambda: self._info or self._over or self._abandoned.is_set())
@@ -113,10 +115,12 @@ class DeviceConnection:
                 return self._info
             if self._failure is not None:
                 raise self._failure
-            raise StreamLost("a connection", "it was closed while connecting", "open it again")
+            raise StreamLost(
+                "a connection", "one that was closed while connecting", "open it again"
+            )
 
-    def take(self) -> Chunk | None:
-        """Wait for the next chunk; None when the link is over, silent or abandoned."""
+    def next_chunk(self) -> Chunk | None:
+        """Wait for the next chunk; None if the connection ended, is silent or was abandoned."""
         with self._changed:
             while not (self._chunks or self._over or self._abandoned.is_set()):
                 rest = self._deadline - time.monotonic()
@@ -127,7 +131,7 @@ class DeviceConnection:
             if self._abandoned.is_set() or not self._chunks:
                 return None
             chunk = self._chunks.popleft()
-            self._held -= chunk.n_times
+            self._queued -= chunk.n_times
             return chunk
 
     def abandon(self) -> None:
@@ -144,75 +148,75 @@ class DeviceConnection:
                 closer.start()
 
     def join(self, until: float) -> None:
-        """Wait for the threads until a time of ``time.monotonic``."""
+        """Wait for the threads until a time on ``time.monotonic``."""
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self) -> None:
-        """The reader thread. What goes wrong in leaving ends in ``threading.excepthook``."""
+        """Run the thread. Errors in leaving the driver end in ``threading.excepthook``."""
         try:
             self._read()
         finally:
             with self._changed:
-                self.left = True
+                self.released = True
                 self._changed.notify_all()
 
     def _read(self) -> None:
         with ExitStack() as stack:
             try:
                 driver = stack.enter_context(self._connect())
-                self._pull(driver)
-            except Exception as error:  # noqa: BLE001  not swallowed: raised or told as the reason
+                self._read_chunks(driver)
+            except Exception as error:  # noqa: BLE001  raised later, or reported as the reason
                 self._end(error)
             else:
                 self._end(None)
-            # The link ends before the driver is left, which may take seconds.
+            # The connection ends before the driver is left, which may take seconds.
 
-    def _pull(self, driver: Driver) -> None:
-        self._begin(driver)
+    def _read_chunks(self, driver: Driver) -> None:
+        self._connected(driver)
         if self._abandoned.is_set():
             return
-        stillness = FrozenSignalDetector(driver.info, self._patience.still)
+        frozen = FrozenSignalDetector(driver.info, self._timeouts.frozen)
         for chunk in driver:
             if self._abandoned.is_set():
                 return
             self._put(chunk)
-            if stillness.feed(chunk.data):
+            if frozen.feed(chunk.data):
                 raise StreamLost(
                     f"samples of {driver.info.name} that change",
-                    f"the same sample for {self._patience.still:g} s",
+                    f"the same sample for {self._timeouts.frozen:g} s",
                     "switch it off and on again",
                 )
 
-    def _begin(self, driver: Driver) -> None:
+    def _connected(self, driver: Driver) -> None:
         info = driver.info
         if self._expected is not None:
-            _check(info, self._expected)
+            _check_same_stream(info, self._expected)
         with self._changed:
             self._info = info
             self._sfreq = info.sfreq
             self._driver = driver
-            self._expect(self._patience.first_sample, "of connecting")
+            self._set_deadline(self._timeouts.first_sample, "of connecting")
             self._changed.notify_all()
 
     def _put(self, chunk: Chunk) -> None:
         with self._changed:
             self._chunks.append(chunk)
-            self._held += chunk.n_times
-            while len(self._chunks) > 1 and self._held > self._patience.held * self._sfreq:
+            self._queued += chunk.n_times
+            while len(self._chunks) > 1 and self._queued > self._timeouts.queue * self._sfreq:
                 self._drop()
             if chunk.n_times:
-                self._expect(self._patience.silence, "of the last one")
+                self._set_deadline(self._timeouts.silence, "of the last one")
             self._changed.notify_all()
 
     def _drop(self) -> None:
-        """Lose the oldest chunk to a slow reader; its markers go on with the next one."""
+        """Drop the oldest chunk; the next one gets its markers."""
         oldest = self._chunks.popleft()
-        self._held -= oldest.n_times
+        self._queued -= oldest.n_times
         following = self._chunks[0]
         self._chunks[0] = replace(following, markers=oldest.markers + following.markers)
 
-    def _expect(self, within: float, since: str) -> None:
+    def _set_deadline(self, within: float, since: str) -> None:
         self._deadline = time.monotonic() + within
         self._overdue = f"no sample within {within:g} s {since}"
 
@@ -220,26 +224,26 @@ class DeviceConnection:
         with self._changed:
             self._over = True
             self._failure = error
-            self.reason = "the driver's samples ended" if error is None else _describe(error)
+            self.reason = "the samples ended" if error is None else _describe_error(error)
             self._changed.notify_all()
 
 
-def _check(found: StreamInfo, expected: StreamInfo) -> None:
-    """Raises StreamLost where the device came back as another one."""
+def _check_same_stream(found: StreamInfo, expected: StreamInfo) -> None:
+    """Raise StreamLost if the device came back with another rate or other channels."""
     if (found.sfreq, found.ch_names) != (expected.sfreq, expected.ch_names):
         raise StreamLost(
-            f"the same stream again ({_signature(expected)})",
-            _signature(found),
-            "bring the first device back, or open the new one by itself",
+            f"the same stream again ({_describe_stream(expected)})",
+            _describe_stream(found),
+            "reconnect the first device, or open the new one as a source of its own",
         )
 
 
-def _signature(info: StreamInfo) -> str:
+def _describe_stream(info: StreamInfo) -> str:
     return f"{info.sfreq:g} Hz of {','.join(info.ch_names)}"
 
 
-def _describe(error: Exception) -> str:
-    """A driver's error in its words; any other with its type and where it was raised."""
+def _describe_error(error: Exception) -> str:
+    """Describe an error: a driver's by its text, any other with its type and place."""
     if isinstance(error, DriverError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,4 @@
-"""A live link that repeats itself: samples that are identical to the last bit."""
+"""Detection of a live source that repeats one sample, identical to the last bit."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from mimamba.drivers.driver import Samples, StreamInfo
 
 
 class FrozenSignalDetector:
-    """Watches a live source for one and the same sample, again and again.
+    """Detector of a long run of identical samples.
 
-    A converter has noise in each channel, so what does not change in any of them comes from a hung
-    device, or from a library that repeats its last packet. Not taken for that are samples with
-    every channel at the end of the converter's range: the headset is off the head. Nor is a source
-    of one channel, where it could be the electrode.
+    A converter has noise in each channel. Samples that do not change in any channel come from a
+    hung device, or from a library that repeats its last packet. Exceptions are samples with every
+    channel at the end of the converter's range (the headset is off the head), and sources with one
+    channel (it could be the electrode).
 
     Parameters
     ----------
     info
-        The source.
+        Facts about the source.
     seconds
-        The same sample for this long is no signal any more.
+        Length of a run that counts as frozen.
     """
 
     def __init__(self, info: StreamInfo, seconds: float) -> None:
-        self._least = max(1, ceil(seconds * info.sfreq))
+        self._min_repeats = max(1, ceil(seconds * info.sfreq))
         self._edge = np.inf
         if info.range_uv is not None:
             self._edge = info.range_uv - 2 * (info.uv_per_bit or 0.0)
-        self._judged = info.n_channels > 1
+        self._enabled = info.n_channels > 1
         self._last: Samples | None = None
         self._repeats = 0
 
     def feed(self, data: Samples) -> bool:
-        """Take the next samples, (n_times, n_channels) µV; say if among them it was long enough."""
-        if not (self._judged and len(data)):
+        """Process the next samples, (n_times, n_channels) µV; True if a run has become too long."""
+        if not (self._enabled and len(data)):
             return False
-        if len(data) > 1 and self._repeats + len(data) < self._least and _differ(data[-2:]):
-            # It ends in no run, and has no long one.
+        if len(data) > 1 and self._repeats + len(data) < self._min_repeats and _differ(data[-2:]):
+            # The chunk is too short for a long run, and does not end in one.
             self._last, self._repeats = data[-1:].copy(), 0
             return False
         rows = data if self._last is None else np.concatenate([self._last, data])
@@ -49,10 +49,10 @@ class FrozenSignalDetector:
         ends = np.append(changes, len(rows) - 1)
         runs = np.diff(ends, prepend=-1 - self._repeats) - 1
         self._repeats = int(runs[-1])
-        return bool(runs.max() >= self._least)
+        return bool(runs.max() >= self._min_repeats)
 
     def _repeated(self, rows: Samples) -> NDArray[np.bool_]:
-        """(n_times - 1,): which rows are the same as the one before."""
+        """Mark the rows that equal the one before, (n_times - 1,)."""
         bits = np.ascontiguousarray(rows, np.float32).view(np.uint32)
         same = np.all(bits[1:] == bits[:-1], axis=1)
         off = np.all(np.abs(rows[1:]) >= self._edge, axis=1)
@@ -61,5 +61,5 @@ class FrozenSignalDetector:
 
 
 def _differ(rows: Samples) -> bool:
-    """Whether two rows are not the same to the last bit."""
+    """Return True if two rows are not identical to the last bit."""
     return bool(rows[0].tobytes() != rows[1].tobytes())

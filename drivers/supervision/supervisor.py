@@ -1,4 +1,4 @@
-"""Keep a live driver alive: a watchdog, reconnecting with back-off, and one unbroken numbering."""
+"""Supervision of a live driver: watchdog, reconnection with back-off, continuous numbering."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Literal, Self
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, StreamInfo
@@ -15,153 +14,150 @@ from mimamba.drivers.timing.clock import local_clock
 
 
 class Supervisor:
-    """A driver that wraps a live driver and reconnects it when its link is lost.
+    """A driver that wraps a live driver and reconnects it when its connection is lost.
 
-    The wrapped driver is entered, iterated and left by a thread of its own, because a vendor's call
-    can hang or end in silence. Silence, one and the same sample again and again, an iteration that
-    ends, and any exception are a lost link: the driver is closed in the background and ``connect``
-    is asked for a new one until samples flow again. ``first`` goes on by
+    A thread of its own enters, iterates and leaves the wrapped driver, because a vendor's call can
+    hang. A connection is lost after a time of silence or of one repeated sample, at the end of the
+    iteration, and at any exception. The driver is then closed in the background, and ``connect``
+    makes new ones until samples flow again. ``first`` grows by
     ``max(1, round(elapsed * sfreq))``, so the loss is a visible jump; markers move with it. A
     device that comes back with another sampling frequency or other channels is a failed attempt.
 
     Parameters
     ----------
     connect
-        Makes a driver; called in the wrapped driver's thread, anew for each attempt.
+        Function that makes a driver; called for each attempt, in the connection's thread.
     on_change
-        Told each change of the link, in the iterating thread: ``connected`` with the first sample,
+        Called at each change, in the iterating thread: ``connected`` with the first sample,
         ``lost`` with the reason, ``retrying`` before each attempt with the last failure.
-    patience
-        The times.
+    timeouts
+        Time limits.
 
     Raises
     ------
     DriverError
-        On entering, as the wrapped driver raises it; the first connection is not retried.
+        On entering, from the wrapped driver; the first connection is not retried.
     """
 
     def __init__(
         self,
         connect: Callable[[], Driver],
         on_change: Callable[[LinkChange], None],
-        patience: Timeouts | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self._connect = connect
         self._on_change = on_change
-        self._patience = patience or Timeouts()
+        self._timeouts = timeouts or Timeouts()
         self._changed = threading.Condition()
         self._closed = False
         self._info: StreamInfo | None = None
-        self._link: DeviceConnection | None = None
-        self._leaving: list[DeviceConnection] = []
+        self._connection: DeviceConnection | None = None
+        self._connections: list[DeviceConnection] = []
         self._attempt = 0  # 0 once samples have come, and on the first connection
-        self._fresh = True  # no sample of the present link has come yet
+        self._fresh = True  # no sample has come over this connection yet
         self._last: Chunk | None = None
         self._shift = 0
 
     @property
     def info(self) -> StreamInfo:
-        """The source's facts, as the first connection had them."""
+        """Facts about the source, from the first connection."""
         if self._info is None:
-            raise RuntimeError("a supervisor has no info before it is entered")
+            raise RuntimeError("enter the supervisor before using it")
         return self._info
 
     @property
     def battery(self) -> float | None:
-        """The charge that the device told last, percent; None where it has not."""
-        return None if self._link is None else self._link.battery
+        """Charge that the device reported last, percent; None if it reported none."""
+        return None if self._connection is None else self._connection.battery
 
     def __enter__(self) -> Self:
-        link = self._open()
+        connection = self._open()
         try:
-            self._info = link.connected()
+            self._info = connection.wait_connected()
         except BaseException:
             self.close()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close, and wait a bounded time for the threads; one stuck in a vendor's call is left."""
+    def __exit__(self, *exc: object) -> None:
+        """Close, and wait for the threads for a limited time; one that hangs is left behind."""
         self.close()
-        until = time.monotonic() + self._patience.leaving
-        for link in self._leaving:
-            link.join(until)
+        until = time.monotonic() + self._timeouts.release
+        for connection in self._connections:
+            connection.join(until)
 
     def close(self) -> None:
-        """Give up the link; iteration ends at once, even while reconnecting."""
+        """End the iteration immediately, even while reconnecting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._link is not None:
-            self._link.abandon()
+        if self._connection is not None:
+            self._connection.abandon()
 
     def __iter__(self) -> Iterator[Chunk]:
-        while not self._closed and self._link is not None:
-            chunk = self._link.take()
+        while not self._closed and self._connection is not None:
+            chunk = self._connection.next_chunk()
             if chunk is not None:
                 yield self._continue(chunk)
             elif not self._closed:
-                self._reconnect(self._link)
+                self._reconnect(self._connection)
 
     def _open(self) -> DeviceConnection:
-        self._leaving = [link for link in self._leaving if not link.left]
-        link = DeviceConnection(self._connect, self._changed, self._patience, self._info)
-        self._link = link
-        self._leaving.append(link)
+        self._connections = [
+            connection for connection in self._connections if not connection.released
+        ]
+        connection = DeviceConnection(self._connect, self._changed, self._timeouts, self._info)
+        self._connection = connection
+        self._connections.append(connection)
         self._fresh = True
         if self._closed:  # closed between the check and here
-            link.abandon()
-        return link
+            connection.abandon()
+        return connection
 
     def _continue(self, chunk: Chunk) -> Chunk:
-        """Number a chunk on from the last one."""
+        """Continue the numbering with a chunk."""
         if chunk.n_times:
             if self._fresh:
                 self._resume(chunk)
-            chunk = _shifted(chunk, self._shift)
+            chunk = _shift_chunk(chunk, self._shift)
             self._last = chunk
             return chunk
-        return _shifted(chunk, self._shift)
+        return _shift_chunk(chunk, self._shift)
 
     def _resume(self, chunk: Chunk) -> None:
-        """Set the shift by the time since the last sample, and tell that samples flow."""
+        """Set the shift by the time since the last sample, and report ``connected``."""
         if self._last is not None:
             elapsed = float(chunk.timestamps[0] - self._last.timestamps[-1])
             lost = max(1, round(elapsed * self.info.sfreq))
             self._shift = self._last.end - 1 + lost - chunk.first
         self._fresh = False
         self._attempt = 0
-        self._tell("connected", self.info.name)
+        self._report("connected", self.info.name)
 
     def _reconnect(self, old: DeviceConnection) -> None:
-        """One step: tell the failure, pause, and start the next attempt."""
+        """Report the failure, pause, and start the next attempt."""
         reason = old.reason
         old.abandon()
         if self._attempt == 0:
-            self._tell("lost", reason)
+            self._report("lost", reason)
         pause = min(
-            self._patience.backoff * 2.0 ** min(self._attempt, 30), self._patience.longest_backoff
+            self._timeouts.backoff * 2.0 ** min(self._attempt, 30), self._timeouts.max_backoff
         )
         self._attempt += 1
-        self._tell("retrying", f"attempt {self._attempt} in {pause:g} s: {reason}")
+        self._report("retrying", f"attempt {self._attempt} in {pause:g} s: {reason}")
         with self._changed:
             self._changed.wait_for(lambda: self._closed, pause)
-            # A device that is still held by its old driver would refuse the new one.
-            self._changed.wait_for(lambda: self._closed or old.left, self._patience.leaving)
+            # A device that its old driver still holds would refuse the new one.
+            self._changed.wait_for(lambda: self._closed or old.released, self._timeouts.release)
         if not self._closed:
             self._open()
 
-    def _tell(self, state: Literal["connected", "lost", "retrying"], detail: str) -> None:
+    def _report(self, state: Literal["connected", "lost", "retrying"], detail: str) -> None:
         self._on_change(LinkChange(state, local_clock(), detail))
 
 
-def _shifted(chunk: Chunk, shift: int) -> Chunk:
-    """The chunk, ``shift`` samples later in the numbering."""
+def _shift_chunk(chunk: Chunk, shift: int) -> Chunk:
+    """Move a chunk and its markers by ``shift`` samples."""
     if shift == 0:
         return chunk
     markers = tuple(replace(marker, index=marker.index + shift) for marker in chunk.markers)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mimamba.drivers.formats.bids_sidecars import NOTHING, table
+from mimamba.drivers.formats.bids_sidecars import MISSING_VALUES, read_tsv
 from mimamba.drivers.formats.recording import Recording, one_line
 from mimamba.models.datasets.dataset import DatasetError
 
@@ -46,7 +46,7 @@ def labels_of_scans(root: Path, column: str) -> dict[Path, str]:
 
 def _column(path: Path, key: str, column: str) -> dict[str, str]:
     """Read a column by key, without ``n/a``."""
-    rows = table(path)
+    rows = read_tsv(path)
     if rows is None:
         raise DatasetError(
             f"a table {path}", "no such file, or one that is too large", "choose another label"
@@ -60,7 +60,9 @@ def _column(path: Path, key: str, column: str) -> dict[str, str]:
                 "choose another label",
             )
     return {
-        row[key]: row[column] for row in rows if key in row and row.get(column, "") not in NOTHING
+        row[key]: row[column]
+        for row in rows
+        if key in row and row.get(column, "") not in MISSING_VALUES
     }
 
 
@@ -98,14 +100,14 @@ def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> l
 
 def _durations(path: Path) -> Mapping[tuple[float, str], float]:
     """Read durations in seconds by onset and ``trial_type``; 0 if not given."""
-    rows = table(path)
+    rows = read_tsv(path)
     if rows is None or not rows or "trial_type" not in rows[0]:
         found = "no such file" if rows is None else "no such column"
         raise DatasetError(f"trial_type in {path}", found, "choose another label")
     return {
         (onset, row["trial_type"]): max(0.0, _number(row.get("duration")) or 0.0)
         for row in rows
-        if row.get("trial_type", "") not in NOTHING
+        if row.get("trial_type", "") not in MISSING_VALUES
         and (onset := _number(row.get("onset"))) is not None
     }
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mimamba.drivers.driver import Chunk, StreamInfo
-from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.models.checkpoints.card import list_facts
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from mimamba.models.evaluation.smoothing import choose_keep, smooth
@@ -106,7 +106,7 @@ DEMO = DemoRecipe(
 """Settings of the checkpoint in the package."""
 
 
-def simulate_chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
+def simulate_chunks(synthesis: Synthesizer, seconds: float) -> Iterator[Chunk]:
     """Yield the next samples of a simulated person as a driver would; timestamps start at 0 s."""
     left = round(seconds * synthesis.sfreq)
     while left:
@@ -116,7 +116,7 @@ def simulate_chunks(synthesis: Synthesis, seconds: float) -> Iterator[Chunk]:
         left -= n_times
 
 
-def simulate_hops(synthesis: Synthesis, signal: SignalConfig, seconds: float) -> Iterator[Hop]:
+def simulate_hops(synthesis: Synthesizer, signal: SignalConfig, seconds: float) -> Iterator[Hop]:
     """Yield the hops of a simulated person, including those without a usable window."""
     cutter = HopCutter(signal, INFO, range(len(CH_NAMES)), CH_NAMES)
     for chunk in simulate_chunks(synthesis, seconds):
@@ -125,7 +125,7 @@ def simulate_hops(synthesis: Synthesis, signal: SignalConfig, seconds: float) ->
 
 def simulate_person(seed: int, signal: SignalConfig, seconds: float) -> HopSequence:
     """Return the good hops of a simulated person, labelled by the script at their last sample."""
-    synthesis = Synthesis("random", seed, INFO.sfreq)
+    synthesis = Synthesizer("random", seed, INFO.sfreq)
     good = [hop for hop in simulate_hops(synthesis, signal, seconds) if hop.window is not None]
     truth = synthesis.truth([hop.index for hop in good])
     return HopSequence(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from mimamba.drivers.channels import LAYOUTS
+from mimamba.drivers.channels import HEADSET_CHANNELS
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.signal.electrode import Electrode
 
@@ -20,7 +20,7 @@ Measured on the standard 10-05 positions: P7 (formerly T5) is 52.6 mm from TP9 a
 from TP10. They are the nearest of OpenBCI's default names, so a limit of 50 mm would refuse them.
 F3 for AF7, 55.2 mm, is refused.
 """
-MONTAGES = {"muse": LAYOUTS["muse"], "ganglion": ("Fp1", "Fp2", "C3", "C4")}
+MONTAGES = {"muse": HEADSET_CHANNELS["muse"], "ganglion": ("Fp1", "Fp2", "C3", "C4")}
 """Montages by the name of a headset.
 
 A Ganglion's electrodes can be placed anywhere. These are OpenBCI's defaults for channels 1 to 4, in

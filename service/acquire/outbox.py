@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
-from mimamba.drivers.push import LONGEST_TEXT, Packet
+from mimamba.drivers.push import MAX_TEXT, Packet
 
 SECONDS = 90.0
 """Samples kept: a loss of 60 s, the pause and the attempt that it ends in, and the sending."""
@@ -34,7 +34,7 @@ Event = TypeVar("Event", Marker, LinkChange)
 def fitting(text: str) -> str:
     """A text as the service takes it: in UTF-8, and cut where it is too long."""
     text = text.encode(errors="replace").decode()  # half a character cannot be sent
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:

@@ -14,9 +14,8 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mimamba.drivers.convert import export
-from mimamba.drivers.errors import LibraryMissing
+from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.formats.writing import CannotWrite
 from mimamba.service.api.dependencies import AllRecordings, WholeRecording
 from mimamba.service.api.recordings import RecordingId
 from mimamba.service.storage.folders import CannotRecord

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from mimamba.drivers.driver import Playback, Seekable
 from mimamba.drivers.errors import BadPlayback
-from mimamba.drivers.replay.driver import FASTEST, SLOWEST
+from mimamba.drivers.replay.driver import MAX_SPEED, MIN_SPEED
 from mimamba.drivers.replay.position import find_marker
 from mimamba.service.api.dependencies import AllRecordings, OneSession
 from mimamba.service.sessions.session import Session
 
-Speed = Annotated[float, Field(ge=SLOWEST, le=FASTEST)] | Literal["max"]
+Speed = Annotated[float, Field(ge=MIN_SPEED, le=MAX_SPEED)] | Literal["max"]
 
 
 class NoReplay(RuntimeError):

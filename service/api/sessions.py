@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, WebSocket
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.drivers.discovery.discover import Sources, scan
+from mimamba.drivers.discovery.discover import Sources, discover_sources
 from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.service.api.dependencies import Service
 from mimamba.service.api.source_policy import admit
@@ -51,7 +51,7 @@ def list_sources(
 
     Below 1 s nothing is listened for by Bluetooth.
     """
-    return scan(timeout)
+    return discover_sources(timeout)
 
 
 @api.get("/models")

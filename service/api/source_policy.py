@@ -53,7 +53,7 @@ def admit(url: str, files: Path | None, recordings: Recordings | None = None) ->
     if source.scheme != "replay":
         return url
     query = urlencode(source.parameters)
-    path = _recorded(source.place, recordings) or _below(source.place, files)
+    path = _recorded(source.target, recordings) or _below(source.target, files)
     return f"replay://{quote(str(path))}" + (f"?{query}" if query else "")
 
 

@@ -82,7 +82,7 @@ def _thinned(recorded: RecordedPredictions) -> Timeline:
     outputs: dict[str, dict[str, list[float | None]]] = {}
     for column, (output, label) in enumerate(labels):
         outputs.setdefault(output, {})[label] = [_mean(part[:, column]) for part in parts]
-    return Timeline(stream.fact("desc/mimamba/model/name"), position.tolist(), outputs)
+    return Timeline(stream.text("desc/mimamba/model/name"), position.tolist(), outputs)
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

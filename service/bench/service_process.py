@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.drivers.runtime.child_environment import PREFIX, without_settings
+from mimamba.drivers.runtime.child_environment import SETTINGS_PREFIX, child_environment
 
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
@@ -99,10 +99,10 @@ def start_service(*sources: str, code: str = SERVE, **settings: str) -> Iterator
     with TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+") as stderr:
         given = {"config": os.devnull, "data_dir": folder, "port": "0", **settings}
         given["source"] = json.dumps(sources)
-        variables = {f"{PREFIX}{name.upper()}": value for name, value in given.items()}
+        variables = {f"{SETTINGS_PREFIX}{name.upper()}": value for name, value in given.items()}
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            env=without_settings() | variables,
+            env=child_environment() | variables,
             stdin=subprocess.DEVNULL,
             stderr=stderr,  # a pipe would fill up
         )

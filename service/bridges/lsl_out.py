@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mimamba.drivers.driver import Marker
-from mimamba.drivers.lsl.discovery import liblsl
-from mimamba.drivers.lsl.markers import OWN
-from mimamba.drivers.lsl.markers import TYPE as MARKERS
+from mimamba.drivers.lsl.discovery import load_pylsl
+from mimamba.drivers.lsl.markers import MARKER_TYPE as MARKERS
+from mimamba.drivers.lsl.markers import OWN_PREFIX
 from mimamba.drivers.lsl.outlet import append_values
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
@@ -50,7 +50,7 @@ class LSLOut:
     """
 
     def __init__(self, sessions: Callable[[], Mapping[str, Session]]) -> None:
-        liblsl()
+        load_pylsl()
         self._sessions = sessions
         self._streams: dict[Session, _Streams] = {}
         self._closed = threading.Event()
@@ -137,7 +137,7 @@ class _Streams:
 
     def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
         """A new stream of channels, each with its unit; it sends what comes from now on."""
-        lsl = liblsl()
+        lsl = load_pylsl()
         name = f"{self._session.name} {kind.lower()}"
         info = lsl.StreamInfo(
             name,
@@ -145,7 +145,7 @@ class _Streams:
             len(channels),
             lsl.IRREGULAR_RATE,
             "string" if kind == MARKERS else "double64",
-            f"{OWN}{socket.gethostname()}:{name}",
+            f"{OWN_PREFIX}{socket.gethostname()}:{name}",
         )
         described = info.desc().append_child("channels")
         for label, unit in channels.items():

@@ -87,14 +87,14 @@ def sources(
         from rich.console import Console
         from rich.markup import escape
 
-        from mimamba.drivers.discovery.discover import scan
+        from mimamba.drivers.discovery.discover import discover_sources
 
         if json:
-            sys.stdout.write(msgspec.json.encode(scan(timeout)).decode() + "\n")
+            sys.stdout.write(msgspec.json.encode(discover_sources(timeout)).decode() + "\n")
             return
         console = Console()
         with Console(stderr=True).status("Looking for sources"):
-            found = scan(timeout)
+            found = discover_sources(timeout)
         for table in _source_tables(found):
             console.print(table)
         present = {True: "yes", False: "none", None: "unknown"}[found.bluetooth.present]

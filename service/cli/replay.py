@@ -73,14 +73,14 @@ def send_source(url: str, name: str | None, speed: float = 1.0) -> None:
 
     from rich.console import Console
 
-    from mimamba.drivers.lsl.outlet import Outlet
+    from mimamba.drivers.lsl.outlet import SignalOutlet
     from mimamba.drivers.open import open_driver
 
     console = Console(stderr=True)
     with open_driver(url) as driver:
         info = replace(driver.info, sfreq=driver.info.sfreq * speed)
         name = name or info.name
-        with Outlet(info, name) as outlet:
+        with SignalOutlet(info, name) as outlet:
             facts = f"{info.sfreq:g} Hz, {', '.join(info.ch_names)}"
             lines = [
                 f"Sending LSL streams {name!r} ({facts}) and {name + ' markers'!r}. Ctrl+C stops.",

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from mimamba.drivers.discovery.bluetooth import listening
-from mimamba.drivers.discovery.discover import blocked, find_bluetooth
-from mimamba.drivers.discovery.headsets import headsets
+from mimamba.drivers.discovery.bluetooth import scan_bluetooth
+from mimamba.drivers.discovery.discover import find_adapters, is_blocked
+from mimamba.drivers.discovery.headsets import find_headsets
 from mimamba.drivers.errors import LibraryMissing
-from mimamba.drivers.lsl.discovery import find, liblsl
+from mimamba.drivers.lsl.discovery import load_pylsl, resolve_streams
 from mimamba.service.doctor.finding import LINUX, Finding, fail, linux_only, note, ok
 
 LSL_SECONDS = 2.0
@@ -34,13 +34,13 @@ def check_brainflow() -> Finding:
 def check_lsl() -> Finding:
     """Send a stream and find it again: checks liblsl and the network."""
     try:
-        lsl = liblsl()
+        lsl = load_pylsl()
     except LibraryMissing as error:
         return fail("LSL", error.found, error.remedy)
     name = f"mimamba doctor {uuid4()}"
     info = lsl.StreamInfo(name, "Doctor", 1, lsl.IRREGULAR_RATE, "float32", name)
     outlet = lsl.StreamOutlet(info)
-    found = find(f"name='{name}'", LSL_SECONDS, 0)
+    found = resolve_streams(f"name='{name}'", LSL_SECONDS, 0)
     del outlet
     release = f"liblsl {lsl.library_version() / 100:.2f}"
     if not found:
@@ -57,19 +57,19 @@ def check_bluetooth(classes: Path = Path("/sys/class")) -> Finding:
     """Scan with the Bluetooth adapter that Muse headsets need."""
     if not LINUX:
         return linux_only("Bluetooth")
-    found = find_bluetooth(classes)
+    found = find_adapters(classes)
     if not found.present:
         return note(
             "Bluetooth", "no adapter", "for a Muse, plug in an adapter; for a Ganglion, its dongle"
         )
-    if blocked(found):
+    if is_blocked(found):
         adapters, _, remedy = found.detail.partition("; ")
         return fail("Bluetooth", adapters, remedy)
-    with listening(BLUETOOTH_SECONDS) as scan_result:
+    with scan_bluetooth(BLUETOOTH_SECONDS) as scan_result:
         heard = scan_result()
-    if heard.trouble is not None:
-        return fail("Bluetooth", f"{found.detail}; {heard.trouble.found}", heard.trouble.remedy)
-    names = sorted({headset.name for headset in headsets(heard.sightings)})
+    if heard.error is not None:
+        return fail("Bluetooth", f"{found.detail}; {heard.error.found}", heard.error.remedy)
+    names = sorted({headset.name for headset in find_headsets(heard.advertisements)})
     return ok("Bluetooth", f"{found.detail}; headsets nearby: {', '.join(names) or 'none'}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC, Bytes, leading_chunks
-from mimamba.drivers.formats.xdf.writer import FOOTER, STREAM_HEADER, StreamFooter, footer
+from mimamba.drivers.formats.xdf.writer import FOOTER, STREAM_HEADER, StreamFooter, encode_footer
 from mimamba.service.recordings.metadata import load_card, save_if_possible
 
 
@@ -107,7 +107,7 @@ def _recover(path: Path, file: int) -> Recovered:
     os.ftruncate(file, end)
     os.lseek(file, end, os.SEEK_SET)
     lacking = {stream: tally for stream, tally in streams.items() if tally is not None}
-    missing = b"".join(footer(stream, tally) for stream, tally in lacking.items())
+    missing = b"".join(encode_footer(stream, tally) for stream, tally in lacking.items())
     while missing:
         missing = missing[os.write(file, missing) :]
     os.fsync(file)

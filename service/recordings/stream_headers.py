@@ -19,8 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.drivers.formats.xdf.sample_index import BANDS, LINK, PREDICTIONS, QUALITY, SIGNAL
-from mimamba.drivers.formats.xdf.writer import StreamHeader, Tree
+from mimamba.drivers.formats.xdf.sample_index import (
+    BANDS_TOPIC,
+    LINK_TOPIC,
+    PREDICTIONS_TOPIC,
+    QUALITY_TOPIC,
+    SIGNAL_TOPIC,
+)
+from mimamba.drivers.formats.xdf.writer import StreamHeader, XMLTree
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder_state import pack_state
@@ -36,7 +42,7 @@ REASON_CODES = {reason: code for code, reason in enumerate(REASONS, 1)}
 """The values of the quality's channels ``reason``; 0 for none."""
 
 
-def file_header() -> Mapping[str, Tree]:
+def file_header() -> Mapping[str, XMLTree]:
     """When and by what the file was written; the same instant on both clocks."""
     unix = time.time()
     return {
@@ -61,7 +67,7 @@ def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
         desc={
             "acquisition": {**facts, "simulated": str(int(info.simulated))},
             "mimamba": {
-                "topic": SIGNAL,
+                "topic": SIGNAL_TOPIC,
                 "first": str(first),
                 "session": session.name,
                 "epoch": epoch,
@@ -73,7 +79,9 @@ def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
 
 def link_header(session: Session) -> StreamHeader:
     """The events': one JSON object each."""
-    return _texts(session, f"{_info(session).name} link", "Link", {"mimamba": {"topic": LINK}})
+    return _texts(
+        session, f"{_info(session).name} link", "Link", {"mimamba": {"topic": LINK_TOPIC}}
+    )
 
 
 def marker_header(session: Session, source: str) -> StreamHeader:
@@ -90,7 +98,7 @@ def predictions_header(
         f"{output}/{label}" for output, names in checkpoint.outputs.items() for label in names
     ]
     channels = [{"label": each, "unit": "probability", "type": "Prediction"} for each in labels]
-    model: Mapping[str, Tree] = {
+    model: Mapping[str, XMLTree] = {
         "name": checkpoint.name,
         "sha256": checkpoint.sha256,
         "r": repr(float(session.r)),
@@ -111,7 +119,7 @@ def predictions_header(
         ],
         desc={
             "mimamba": {
-                "topic": PREDICTIONS,
+                "topic": PREDICTIONS_TOPIC,
                 "model": model,
                 "electrode": [
                     {
@@ -164,7 +172,7 @@ def quality_header(session: Session) -> StreamHeader:
         sfreq=0.0,
         source_id=_source_id(info),
         channels=channels,
-        desc={"mimamba": {"topic": QUALITY, "reason": codes}},
+        desc={"mimamba": {"topic": QUALITY_TOPIC, "reason": codes}},
     )
 
 
@@ -196,7 +204,9 @@ def bands_header(session: Session) -> StreamHeader:
         ),
         {"label": "index", "unit": "sample", "type": "Index"},
     ]
-    edges: Mapping[str, Tree] = {band: f"{low:g} {high:g}" for band, (low, high) in EDGES.items()}
+    edges: Mapping[str, XMLTree] = {
+        band: f"{low:g} {high:g}" for band, (low, high) in EDGES.items()
+    }
     return StreamHeader(
         name=f"{info.name} bands",
         kind="Bands",
@@ -204,7 +214,7 @@ def bands_header(session: Session) -> StreamHeader:
         sfreq=0.0,
         source_id=_source_id(info),
         channels=channels,
-        desc={"mimamba": {"topic": BANDS, "hertz": edges}},
+        desc={"mimamba": {"topic": BANDS_TOPIC, "hertz": edges}},
     )
 
 
@@ -223,7 +233,7 @@ def event_text(entry: LinkEntry) -> str:
     return msgspec.json.encode(told).decode()
 
 
-def _texts(session: Session, name: str, kind: str, desc: Mapping[str, Tree]) -> StreamHeader:
+def _texts(session: Session, name: str, kind: str, desc: Mapping[str, XMLTree]) -> StreamHeader:
     source = _source_id(_info(session))
     return StreamHeader(name, kind, "string", 0.0, source, [{"label": kind}], desc)
 

@@ -25,8 +25,8 @@ from typing import BinaryIO
 import msgspec
 
 from mimamba.drivers.errors import BadRecording, Mismatch
-from mimamba.drivers.runtime.child_environment import without_settings
-from mimamba.drivers.runtime.cpu_affinity import on_all
+from mimamba.drivers.runtime.child_environment import child_environment
+from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
 from mimamba.service.recordings.metadata import Card, delete_card, save_card
 from mimamba.service.recordings.upload_check import (
     GIVEN,
@@ -188,7 +188,7 @@ async def check(place: Path, name: str) -> ReadableUpload:
     BadRecording
         If it cannot be read as a recording, or not within the limits.
     """
-    with on_all():
+    with use_all_cpus():
         process = await asyncio.create_subprocess_exec(
             # -P: a folder here may be called service, too.
             *(
@@ -204,7 +204,7 @@ async def check(place: Path, name: str) -> ReadableUpload:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             # Threads take address space each.
-            env={**without_settings(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env={**child_environment(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     try:
         async with asyncio.timeout(LONGEST):

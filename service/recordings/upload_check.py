@@ -56,13 +56,13 @@ def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
     from mimamba.drivers.convert import export
     from mimamba.drivers.errors import DriverError
     from mimamba.drivers.formats.mne import brainvision
-    from mimamba.drivers.formats.read import HEAD, read_recording
+    from mimamba.drivers.formats.read import HEAD_BYTES, read_recording
     from mimamba.drivers.formats.xdf import reader
 
     os.chdir(folder / GIVEN)  # so that what is said of the file tells of no folder
     try:
         with Path(name).open("rb") as file:
-            head = file.read(HEAD)
+            head = file.read(HEAD_BYTES)
         if brainvision.recognises(head):
             found = "the header of a BrainVision recording, which has two files more"
             return RefusedUpload(

@@ -21,7 +21,12 @@ from rich.console import Console
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats.xdf.reader import XDFStream, first_indices, load_streams, recognises
-from mimamba.drivers.formats.xdf.sample_index import LINK, PREDICTIONS, SIGNAL, read_events
+from mimamba.drivers.formats.xdf.sample_index import (
+    LINK_TOPIC,
+    PREDICTIONS_TOPIC,
+    SIGNAL_TOPIC,
+    read_events,
+)
 from mimamba.drivers.lsl.description import read_description
 from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import (
@@ -87,7 +92,7 @@ def verify(recording: str, model: str | None, models: Path | None = None) -> boo
     source = parse_source(recording)
     if source.scheme != "replay" or source.parameters:
         raise BadSource("a recording's path", recording, "name a file that mimamba has recorded")
-    recorded = load_recorded(Path(source.place))
+    recorded = load_recorded(Path(source.target))
     verdict = compare(recorded, _checkpoint(recorded.predictions, model, models))
     style = "red" if verdict.difference else "green"
     Console(stderr=True).print(str(verdict), style=style, highlight=False, markup=False)
@@ -130,7 +135,7 @@ def _again(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterator[Pr
     r = header.number("desc/mimamba/model/r")
     try:
         decoder = StreamingDecoder(checkpoint, info, r)
-        content = b64decode(header.fact("desc/mimamba/snapshot"), validate=True)
+        content = b64decode(header.text("desc/mimamba/snapshot"), validate=True)
         state = unpack_state(content, checkpoint, info.sfreq)
     except (SnapshotError, ValueError) as error:
         raise BadRecording(
@@ -195,22 +200,24 @@ def load_recorded(path: Path) -> RecordedPredictions:
         raise BadRecording(f"an XDF file at {path}", "another format", "name one of mimamba's")
     streams, _ = load_streams(path)
     by_topic = {stream.topic: stream for stream in streams if stream.topic}
-    missing = [topic for topic in (SIGNAL, LINK, PREDICTIONS) if topic not in by_topic]
-    index = None if missing else first_indices(by_topic[SIGNAL], streams)
+    missing = [
+        topic for topic in (SIGNAL_TOPIC, LINK_TOPIC, PREDICTIONS_TOPIC) if topic not in by_topic
+    ]
+    index = None if missing else first_indices(by_topic[SIGNAL_TOPIC], streams)
     if index is None:
         what = f"no stream {' and no '.join(missing)}" if missing else "indices that contradict"
         raise BadRecording(
             f"a recording of mimamba with predictions at {path}", what, "record with a model"
         )
-    events = list(read_events(entry[0] for entry in by_topic[LINK].values))
+    events = list(read_events(entry[0] for entry in by_topic[LINK_TOPIC].values))
     skipped = {each.get("first") for each in events if each.get("event") == "hops_skipped"}
     try:
         begun = sorted(_begun(events), key=lambda each: each[0])
     except ValueError as error:
         raise BadRecording(f"baselines in {path}", str(error), "it is damaged") from error
-    made = by_topic[PREDICTIONS]
+    made = by_topic[PREDICTIONS_TOPIC]
     return RecordedPredictions(
-        path, by_topic[SIGNAL], index, made, frozenset(skipped), tuple(begun)
+        path, by_topic[SIGNAL_TOPIC], index, made, frozenset(skipped), tuple(begun)
     )
 
 
@@ -227,8 +234,8 @@ def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | N
 
 def _checkpoint(predictions: XDFStream, model: str | None, models: Path | None) -> Checkpoint:
     """The model that was asked for, or the one that the file names; of the same bytes."""
-    name = predictions.fact("desc/mimamba/model/name")
-    wanted = predictions.fact("desc/mimamba/model/sha256")
+    name = predictions.text("desc/mimamba/model/name")
+    wanted = predictions.text("desc/mimamba/model/sha256")
     known = [*list_packaged_checkpoints(), *(list_own_checkpoints(models) if models else ())]
     checkpoint = load_checkpoint(model or (name if name in known else DEFAULT_MODEL), models)
     if checkpoint.sha256 != wanted:
@@ -246,7 +253,7 @@ def _info(signal: XDFStream) -> StreamInfo:
     described = read_description(xml, signal.values.shape[1])
     return StreamInfo(
         signal.name,
-        signal.fact("source_id"),
+        signal.text("source_id"),
         signal.rate,
         described.labels,
         signal.number("desc/acquisition/uv_per_bit"),

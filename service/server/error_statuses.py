@@ -9,8 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from mimamba.drivers.errors import BadChannels, BadPlayback, BadRecording, BadSource, DriverError
-from mimamba.drivers.formats.writing import CannotWrite
+from mimamba.drivers.errors import (
+    BadChannels,
+    BadPlayback,
+    BadRecording,
+    BadSource,
+    CannotWrite,
+    DriverError,
+)
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.inference.device import DeviceError
 from mimamba.models.signal.montage import MontageError

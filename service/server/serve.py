@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from mimamba.drivers.errors import UserError
-from mimamba.drivers.lsl.discovery import liblsl
-from mimamba.drivers.runtime.cpu_affinity import keep_to_one
+from mimamba.drivers.lsl.discovery import load_pylsl
+from mimamba.drivers.runtime.cpu_affinity import pin_to_one_cpu
 from mimamba.models.inference.device import find_device
 from mimamba.service.api.dependencies import ServiceState
 from mimamba.service.auth.tokens import Tokens, write_tokens
@@ -214,7 +214,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     stay_single()
     device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
-        liblsl()
+        load_pylsl()
     check_certificate(settings)
     tokens = settings.tokens()
     if settings.osc_out is not None:
@@ -227,7 +227,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)
-    with contextlib.closing(listener), events, keep_to_one():
+    with contextlib.closing(listener), events, pin_to_one_cpu():
         announce(settings, tokens, listener.getsockname()[1], console)
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])

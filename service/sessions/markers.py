@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mimamba.drivers.errors import Mismatch
-from mimamba.drivers.lsl.markers import AHEAD, ReceivedMarker
+from mimamba.drivers.lsl.markers import MAX_AHEAD, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.sessions.session import Session
@@ -32,7 +32,7 @@ def set_marker(
     BadLabel
         If it is empty, longer than ``MAX_LABEL_LENGTH``, or holds control characters.
     BadTimestamp
-        If it is older than the kept signal, or more than ``AHEAD`` s ahead.
+        If it is older than the kept signal, or more than ``MAX_AHEAD`` s ahead.
     SessionOver
         If the session is not open.
     """
@@ -55,9 +55,9 @@ def _checked_label(label: str) -> str:
 def _checked_time(timestamp: float | None) -> float:
     now = local_clock()
     time = now if timestamp is None else timestamp
-    if not -SIGNAL_SECONDS <= time - now <= AHEAD:  # NaN is in no range
+    if not -SIGNAL_SECONDS <= time - now <= MAX_AHEAD:  # NaN is in no range
         raise BadTimestamp(
-            f"a time on the LSL clock, up to {SIGNAL_SECONDS:g} s ago or {AHEAD:g} s ahead",
+            f"a time on the LSL clock, up to {SIGNAL_SECONDS:g} s ago or {MAX_AHEAD:g} s ahead",
             f"{time:.3f}, where it is {now:.3f} now",
             "leave it out for the time of arrival",
         )

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 
 from mimamba.drivers.driver import Marker, StreamInfo
-from mimamba.drivers.lsl.markers import MOST, ReceivedMarker
+from mimamba.drivers.lsl.markers import MAX_WAITING, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.sessions.log import SignalLog
 
@@ -21,7 +21,7 @@ class PendingMarkers:
 
     A marker with a late sample is placed without it: in a live stream at the index that the sample
     would have at the nominal rate, in a recording at the newest sample. So is the first one if more
-    than ``MOST`` wait. All methods may be called from any thread.
+    than ``MAX_WAITING`` wait. All methods may be called from any thread.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class PendingMarkers:
         there = max(there, local_clock() - self._max_delay)
         with self.lock:
             waiting = sorted(self._waiting, key=lambda each: each.timestamp)
-            many = max(0, len(waiting) - MOST)
+            many = max(0, len(waiting) - MAX_WAITING)
             due = [each for n, each in enumerate(waiting) if each.timestamp <= there or n < many]
             self._waiting = waiting[len(due) :]
             return due

@@ -244,7 +244,7 @@ class SessionRegistry:
         source = parse_source(url)
         if name is not None:
             return name
-        kind = (source.place if source.scheme == "brainflow" else "") or source.scheme
+        kind = (source.target if source.scheme == "brainflow" else "") or source.scheme
         while name is None or name in self._sessions:
             self._opened += 1
             name = f"{kind}-{self._opened}"

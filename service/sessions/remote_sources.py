@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, StreamInfo
-from mimamba.drivers.errors import BadSource, DriverError
-from mimamba.drivers.push import LONGEST_TEXT, BadSamples, Inbox, Packet, PushDriver
+from mimamba.drivers.errors import BadSamples, BadSource, DriverError
+from mimamba.drivers.push import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.protocol.messages import Error
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
@@ -80,7 +80,7 @@ class RemoteSources:
         pushed = await asyncio.shield(opening)
         if pushed.inbox.info != asked.info:
             raise BadSource("the same facts of the stream", "others", "start another stream")
-        pushed.inbox.hear()
+        pushed.inbox.touch()
         return pushed
 
     async def close(self) -> None:
@@ -122,7 +122,7 @@ class RemoteSources:
     async def _free(self, name: str | None) -> None:
         """Close the session of this name if its acquirer is gone for good."""
         for stream, pushed in list(self._pushed.items()):
-            gone = pushed.session.state == "ended" or pushed.inbox.silent > ACQUIRER_TIMEOUT
+            gone = pushed.session.state == "ended" or pushed.inbox.silence > ACQUIRER_TIMEOUT
             if pushed.session.name == name and gone:
                 del self._pushed[stream]
                 await self._sessions.close(name)
@@ -145,7 +145,7 @@ class RemoteInbox:
     def touch(self) -> None:
         """Note that the acquirer is there: a message of it has come."""
         for pushed in self._mine.values():
-            pushed.inbox.hear()
+            pushed.inbox.touch()
 
     def acks(self) -> list[Ack]:
         """Return the acknowledgements to send; each one is for all samples before it."""
@@ -170,7 +170,7 @@ class RemoteInbox:
             return Error("bad_samples", str(error), asked.seq)
         except DriverError as error:
             return Error("session_over", pushed.session.reason or str(error), asked.seq)
-        self._due[asked.session] = pushed.inbox.next - 1
+        self._due[asked.session] = pushed.inbox.next_seq - 1
         return None
 
     async def _open(self, asked: Push) -> Pushing | Error:
@@ -180,7 +180,7 @@ class RemoteInbox:
             return Error("push_refused", str(error), asked.id)
         name = pushed.session.name
         self._mine[name] = pushed
-        return Pushing(name, asked.stream, pushed.inbox.next, asked.id)
+        return Pushing(name, asked.stream, pushed.inbox.next_seq, asked.id)
 
 
 def read_packet(asked: Samples, info: StreamInfo) -> Packet:
@@ -195,9 +195,9 @@ def read_packet(asked: Samples, info: StreamInfo) -> Packet:
         )
     texts = [text for each in asked.markers for text in (each.label, each.source)]
     texts += [each.detail for each in asked.changes]
-    if texts and max(map(len, texts)) > LONGEST_TEXT:
+    if texts and max(map(len, texts)) > MAX_TEXT:
         raise BadSamples(
-            f"texts of up to {LONGEST_TEXT} characters", f"{max(map(len, texts))}", "shorten it"
+            f"texts of up to {MAX_TEXT} characters", f"{max(map(len, texts))}", "shorten it"
         )
     chunk = Chunk(
         np.frombuffer(asked.data, "<f4")
@@ -224,9 +224,9 @@ def check_info(info: StreamInfo) -> None:
         if fact is not None and not 0 < fact < math.inf:
             raise BadSource("µV above 0", f"{fact:g}", "leave unknown facts out")
     texts = (info.name, info.source_id, *names, *info.notices)
-    if max(map(len, texts)) > LONGEST_TEXT or len(info.notices) > MAX_NOTICES:
+    if max(map(len, texts)) > MAX_TEXT or len(info.notices) > MAX_NOTICES:
         raise BadSource(
-            f"up to {MAX_NOTICES} notices, texts up to {LONGEST_TEXT} characters",
+            f"up to {MAX_NOTICES} notices, texts up to {MAX_TEXT} characters",
             f"{len(info.notices)}, the longest of {max(map(len, texts))}",
             "shorten them",
         )

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
-from mimamba.drivers.driver import Chunk, Driver, LinkChange, Powered, Seekable, StreamInfo
+from mimamba.drivers.driver import Chunk, Driver, HasBattery, LinkChange, Seekable, StreamInfo
 from mimamba.drivers.errors import DriverError
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
-from mimamba.drivers.runtime.compute_lock import TURN
+from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.prediction import Prediction
@@ -251,7 +251,7 @@ class Session:
     @property
     def battery(self) -> float | None:
         """The device's charge, percent; None where it reports none."""
-        return self._driver.battery if isinstance(self._driver, Powered) else None
+        return self._driver.battery if isinstance(self._driver, HasBattery) else None
 
     # Any thread: a marker may be set, a recording end, a baseline be asked for ------------------
 
@@ -361,7 +361,7 @@ class Session:
             if self._decoder:
                 self._decoder.drain()  # what is still waiting belongs to the old epoch
             self._start_epoch(chunk.epoch)
-        with TURN:
+        with COMPUTE_LOCK:
             self._log(chunk)
             hops = self._decoder.cut(chunk) if self._decoder else []
         self._observer.notify_signal(self)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mimamba.drivers.driver import Driver
-from mimamba.drivers.lsl.outlet import Outlet
+from mimamba.drivers.lsl.outlet import SignalOutlet
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.hops import HopCutter
@@ -49,7 +49,7 @@ class Sender(threading.Thread):
         period, made = PACKET / INFO.sfreq, packets(BUFFER)
         steps = np.arange(1 - PACKET, 1) / INFO.sfreq
         due, nth = local_clock(), 0
-        with Outlet(INFO, self.stream) as outlet:
+        with SignalOutlet(INFO, self.stream) as outlet:
             while not self._stopped.wait(max(0.0, due - local_clock())):
                 outlet.push(replace(made[nth % len(made)], timestamps=due + steps))
                 self.sent.release()

@@ -17,7 +17,7 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.formats.edf.writer import write_edf
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.bench.service_process import running_service
 from mimamba.service.http.page import find_page
@@ -40,7 +40,7 @@ COUNT_FRAMES = """() => {
 def write_eight(path: Path, seconds: float) -> Path:
     """Write eight channels of two simulated people as EDF+."""
     n_times = round(SFREQ * seconds)
-    data = np.hstack([Synthesis("tour", seed).next(n_times) for seed in (1, 2)])
+    data = np.hstack([Synthesizer("tour", seed).next(n_times) for seed in (1, 2)])
     index = np.arange(n_times, dtype=np.int64)
     info = StreamInfo(path.name, str(path), float(SFREQ), CH_NAMES, live=False)
     write_edf(Recording(info, data, index / SFREQ, index), path)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
-from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from mimamba.models.network.config import REFERENCE
 from mimamba.models.signal.preprocessing import SignalConfig
@@ -43,7 +43,7 @@ def reference_checkpoint() -> Checkpoint:
 
 def packets(seconds: float, sfreq: float = INFO.sfreq) -> list[Chunk]:
     """Simulate this many seconds of signal, in packets as a headset sends them."""
-    synthesis = Synthesis("tour", 1, sfreq)
+    synthesis = Synthesizer("tour", 1, sfreq)
     starts = range(0, round(seconds * sfreq), PACKET)
     return [
         Chunk(synthesis.next(PACKET), np.arange(first, first + PACKET) / sfreq, first)

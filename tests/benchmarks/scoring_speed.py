@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
 from mimamba.models.fitting.demo import simulate_chunks
@@ -31,7 +31,7 @@ def measure(seconds: float) -> list[Figure]:
 
 def times_real_time(checkpoint: Checkpoint, seconds: float) -> float:
     """Return the seconds of signal scored in a second; measured for about this long (s)."""
-    decoder, synthesis = StreamingDecoder(checkpoint, INFO), Synthesis("tour", 1)
+    decoder, synthesis = StreamingDecoder(checkpoint, INFO), Synthesizer("tour", 1)
     spent = signal = 0.0
     while spent < seconds or signal < LEAST:
         made = list(simulate_chunks(synthesis, LEAST))  # not timed

@@ -12,7 +12,7 @@ MUSE = ("TP9", "AF7", "AF8", "TP10")
 
 
 def pick(query: str, available: tuple[str, ...] = MUSE) -> ChannelSelection:
-    return ChannelChoice.of(parse_source(f"lsl://?{query}")).pick(available)
+    return ChannelChoice.from_url(parse_source(f"lsl://?{query}")).select(available)
 
 
 def test_nothing_asked_for_is_all() -> None:

@@ -12,13 +12,12 @@ import pyxdf
 from hypothesis import given, settings
 from typer.testing import CliRunner
 
-from mimamba.drivers.convert import export, summary
+from mimamba.drivers.convert import export, summarize
 from mimamba.drivers.driver import Marker
-from mimamba.drivers.errors import BadRecording, LibraryMissing
-from mimamba.drivers.formats.gaps import gaps_of
+from mimamba.drivers.errors import BadRecording, CannotWrite, LibraryMissing
+from mimamba.drivers.formats.gaps import find_gaps
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.writing import CannotWrite
 from mimamba.service.cli.main import app
 from tests.drivers.formats.made import assert_same, places, recording, recordings
 
@@ -99,12 +98,11 @@ def test_a_marker_whose_stamp_leads_elsewhere_keeps_its_sample(tmp_path: Path) -
 def test_one_line_tells_what_was_written(tmp_path: Path) -> None:
     made = recording(lost=((300, 100), (500, 1)), labels=((3, "x"),))
     path, written = export(made, str(tmp_path / "made.csv"))
-    assert summary(made, path, written) == (
-        f"{path}: 600 samples of 4 channels, 2 gaps (101 samples lost), 1 marker, "
-        "values as they are"
+    assert summarize(made, path, written) == (
+        f"{path}: 600 samples of 4 channels, 2 gaps (101 samples lost), 1 marker, values unchanged"
     )
     path, written = export(made, str(tmp_path / "made.edf"))
-    assert "LSB 0.00" in summary(made, path, written)
+    assert "LSB 0.00" in summarize(made, path, written)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -139,7 +137,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         ("made", r"a name that ends in \.edf"),
         ("absent/made.csv", "No such file"),
         ("file/made.csv", "Not a directory"),
-        ("folder.csv", "a file that is not there"),
+        ("folder.csv", "an existing one at"),
     ):
         with pytest.raises(CannotWrite, match=found) as caught:
             export(recording(), str(tmp_path / out), force=True)
@@ -175,7 +173,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = run.invoke(app, ["convert", str(source), str(out)])
     assert done.exit_code == 0
     assert done.stdout.strip().splitlines() == [
-        summary(read_recording(source), out, export(read_recording(source), str(out), True)[1])
+        summarize(read_recording(source), out, export(read_recording(source), str(out), True)[1])
     ]
     refused = run.invoke(app, ["convert", str(source), str(out)])
     assert refused.exit_code == 2
@@ -207,4 +205,4 @@ def test_markers_of_one_sample_keep_apart(tmp_path: Path) -> None:
     made = recording(labels=((5, "a"), (5, "b"), (0, "first")))
     for suffix in FORMATS:
         assert places(through(made, tmp_path, suffix)[0]) == [(0, "first"), (5, "a"), (5, "b")]
-        assert gaps_of(through(made, tmp_path, suffix)[0].index) == []
+        assert find_gaps(through(made, tmp_path, suffix)[0].index) == []

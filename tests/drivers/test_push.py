@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
-from mimamba.drivers.errors import BadSource, StreamLost
+from mimamba.drivers.errors import BadSamples, BadSource, StreamLost
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.push import (
-    HELD,
-    LEAP,
-    SLEW,
-    BadSamples,
-    ClockTranslation,
+    CLOCK_STEP,
+    MAX_PACKETS,
+    MAX_SLEW,
+    ClockTranslator,
     Inbox,
     Packet,
     PushDriver,
@@ -55,7 +54,7 @@ def test_whatever_is_sent_again_comes_once_and_in_order(tries: list[tuple[int, i
     inbox = Inbox(INFO)
     packets = [packet(seq, 10 * seq, ends=seq == 30) for seq in range(31)]
     for back, length in [*tries, (0, 31)]:
-        start = max(0, inbox.next - back)
+        start = max(0, inbox.next_seq - back)
         for each in packets[start : start + length]:
             assert inbox.put(each, 0.0)
     chunks = drained(inbox)
@@ -80,12 +79,12 @@ def test_a_new_epoch_starts_where_it_likes() -> None:
 
 def test_a_full_inbox_makes_the_sender_wait_and_holds_no_more() -> None:
     inbox = Inbox(INFO)
-    for seq in range(HELD):
+    for seq in range(MAX_PACKETS):
         assert inbox.put(packet(seq, 10 * seq), 0.0)
-    assert not inbox.put(packet(HELD, 10 * HELD), 0.0)
-    assert inbox.next == HELD
+    assert not inbox.put(packet(MAX_PACKETS, 10 * MAX_PACKETS), 0.0)
+    assert inbox.next_seq == MAX_PACKETS
     assert inbox.take(None) is not None
-    assert inbox.put(packet(HELD, 10 * HELD), 0.0)
+    assert inbox.put(packet(MAX_PACKETS, 10 * MAX_PACKETS), 0.0)
 
 
 def backward(chunk: Chunk) -> Chunk:
@@ -164,7 +163,7 @@ def test_a_marker_comes_once_though_its_packet_was_dropped_after_it_had_arrived(
 def test_time_goes_on_evenly_whatever_the_estimates_say(
     parts: list[tuple[int, float]], offset: float
 ) -> None:
-    translate, at = ClockTranslation(), 0
+    translate, at = ClockTranslator(), 0
     came, made = [], []
     for n_times, error in parts:
         theirs = 5.0 + (at + np.arange(n_times)) / SFREQ
@@ -172,19 +171,19 @@ def test_time_goes_on_evenly_whatever_the_estimates_say(
         made.append(translate(theirs, offset + error))
         at += n_times
     steps = np.diff(np.concatenate(made)) * SFREQ
-    np.testing.assert_allclose(steps, 1, atol=1.01 * SLEW + 1e-6)
+    np.testing.assert_allclose(steps, 1, atol=1.01 * MAX_SLEW + 1e-6)
     # The truth lies between the estimates, and so does what is made of them.
     errors = [error for _, error in parts]
     assert min(errors) - 1e-6 <= (made[-1] - came[-1] - offset)[-1] <= max(errors) + 1e-6
 
 
 def test_a_machine_that_slept_is_followed_at_once_but_never_backward() -> None:
-    translate = ClockTranslation()
+    translate = ClockTranslator()
     translate(np.array([1.0, 2.0]), 100.0)
-    after = translate(np.array([3.0, 4.0]), 100.0 + 2 * LEAP)
+    after = translate(np.array([3.0, 4.0]), 100.0 + 2 * CLOCK_STEP)
     np.testing.assert_allclose(after, [105.0, 106.0])
-    back = translate(np.array([5.0, 6.0]), 100.0 - 2 * LEAP)
-    np.testing.assert_allclose(back, [107.0, 108.0], atol=3 * SLEW)
+    back = translate(np.array([5.0, 6.0]), 100.0 - 2 * CLOCK_STEP)
+    np.testing.assert_allclose(back, [107.0, 108.0], atol=3 * MAX_SLEW)
 
 
 def test_a_silent_acquirer_is_lost_and_comes_back_without_a_gap() -> None:

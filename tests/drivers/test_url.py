@@ -15,7 +15,7 @@ def source(query: str = "") -> SourceURL:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_url_has_scheme_place_and_parameters(scheme: str) -> None:
     parsed = parse_source(f"{scheme.upper()}://some/place?a=1&b=two%20words&c=")
-    assert (parsed.scheme, parsed.place) == (scheme, "some/place")
+    assert (parsed.scheme, parsed.target) == (scheme, "some/place")
     assert parsed.parameters == {"a": "1", "b": "two words", "c": ""}
 
 
@@ -27,7 +27,7 @@ def test_a_bare_path_is_a_recording(path: str) -> None:
 
 
 def test_an_escaped_path_is_unescaped() -> None:
-    assert parse_source("replay:///data/my%20file%3F.xdf?speed=2").place == "/data/my file?.xdf"
+    assert parse_source("replay:///data/my%20file%3F.xdf?speed=2").target == "/data/my file?.xdf"
 
 
 def test_an_unknown_scheme_names_the_known_ones() -> None:
@@ -55,15 +55,15 @@ def test_a_number_out_of_range(text: str) -> None:
 def test_what_is_absent_has_its_default() -> None:
     assert source().text("x") is None
     assert source().number("x", 99.0, 0.0, 1.0) == 99.0
-    assert source().whole("x", 7, 0, 9) == 7
+    assert source().integer("x", 7, 0, 9) == 7
     assert source().flag("x") is False
     assert source().choice("x", "a", ("a", "b")) == "a"
 
 
 def test_a_whole_number() -> None:
-    assert source("x=3").whole("x", 0, 0, 9) == 3
+    assert source("x=3").integer("x", 0, 0, 9) == 3
     with pytest.raises(BadSource, match="whole"):
-        source("x=2.5").whole("x", 0, 0, 9)
+        source("x=2.5").integer("x", 0, 0, 9)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_choice() -> None:
 
 def test_what_nobody_took_is_refused() -> None:
     parsed = source("seed=1&sede=2")
-    parsed.whole("seed", 0, 0, 9)
+    parsed.integer("seed", 0, 0, 9)
     with pytest.raises(BadSource, match=r"\(seed\), but found sede"):
-        parsed.finish()
+        parsed.check_unused()
     parsed.text("sede")
-    parsed.finish()
+    parsed.check_unused()

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from mimamba.drivers.replay.driver import SLOWEST
+from mimamba.drivers.replay.driver import MIN_SPEED
 from tests.page.pictures import SIZES, shots
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
@@ -48,7 +48,7 @@ def test_traces_move_and_predictions_change(page: Page) -> None:
 def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=2.2)
     # Slow, so that it is still warming up when the page has been loaded.
-    with live(f"replay://{path}?speed={SLOWEST}") as service:
+    with live(f"replay://{path}?speed={MIN_SPEED}") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("status")).to_contain_text(words("warming up"))
         expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")

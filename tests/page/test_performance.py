@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from mimamba.drivers.replay.driver import SLOWEST
+from mimamba.drivers.replay.driver import MIN_SPEED
 from tests.benchmarks.page import built, write_eight
 from tests.page.conftest import PATIENCE_MS
 from tests.service.live import PATIENCE, live
@@ -27,7 +27,7 @@ def test_a_long_signal_of_eight_channels_is_kept_for_five_minutes(
 ) -> None:
     path = write_eight(tmp_path / "eight.edf", 310)
     # Slow at first: a page that comes late gets only the end of the service's log, not the start.
-    with live(f"replay://{path}?hold=1&speed={SLOWEST}", model="none") as service:
+    with live(f"replay://{path}?hold=1&speed={MIN_SPEED}", model="none") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("latest-index")).not_to_have_text("none")
         service.http.post("/v1/sessions/replay-1/replay", json={"speed": "max"})

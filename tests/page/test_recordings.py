@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.replay.driver import SLOWEST
+from mimamba.drivers.replay.driver import MIN_SPEED
 from tests.page.pictures import shots
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
@@ -76,8 +76,8 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         (played,) = (n for n in service.sessions() if n != "simulate-1")
         replay = f"/v1/sessions/{played}/replay"
         # At its end the replay would pause by itself.
-        service.http.post(replay, json={"position": 0, "speed": SLOWEST, "paused": False})
-        expect(page.get_by_test_id("speed")).to_have_value(str(SLOWEST))
+        service.http.post(replay, json={"position": 0, "speed": MIN_SPEED, "paused": False})
+        expect(page.get_by_test_id("speed")).to_have_value(str(MIN_SPEED))
         expect(page.get_by_test_id("play")).to_contain_text("Pause")
         page.get_by_test_id("play").click()
         expect(page.get_by_test_id("link-state")).to_have_text("Paused")

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from mimamba.drivers.replay.driver import SLOWEST
+from mimamba.drivers.replay.driver import MIN_SPEED
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.discovery.test_bluetooth import GANGLION, LATE, MUSE, OTHERS
@@ -146,7 +146,7 @@ def test_a_baseline_is_taken_and_saved(page: Page, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     random_checkpoint(tmp_path / "models", "aligned", BASELINE)
     source = f"replay://{write_muse(tmp_path / 'muse.csv', seconds=90)}?loop=1"
-    with live(f"{source}&speed={SLOWEST}", data_dir=tmp_path, model="aligned") as service:
+    with live(f"{source}&speed={MIN_SPEED}", data_dir=tmp_path, model="aligned") as service:
 
         def play(speed: float) -> None:
             """Change the speed: the baseline is measured in the time of the recording."""
@@ -156,7 +156,7 @@ def test_a_baseline_is_taken_and_saved(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("baseline-left")).to_contain_text("s left")
         play(1)
         expect(page.get_by_test_id("status")).to_contain_text(words("taking a baseline"))
-        play(SLOWEST)
+        play(MIN_SPEED)
         expect(page.get_by_test_id("plane-point")).to_have_count(0)
         expect(page.get_by_test_id("baseline-person")).to_contain_text(words("not saved"))
         page.get_by_test_id("person").fill("P02")
@@ -173,7 +173,7 @@ def test_a_baseline_is_taken_and_saved(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("plane-point")).to_be_visible()
         kept = service.http.get("/v1/people/P02").json()["baselines"]
         assert [each["seconds"] for each in kept] == [BASELINE]
-        play(SLOWEST)
+        play(MIN_SPEED)
         page.get_by_test_id("take-baseline").click()
         expect(page.get_by_test_id("baseline-left")).to_be_visible()
         page.get_by_test_id("baseline").scroll_into_view_if_needed()

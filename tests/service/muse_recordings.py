@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder import StreamingDecoder
 
@@ -27,7 +27,7 @@ def write_muse(path: Path, seconds: float, seed: int = 0, broken: bool = False) 
         Whether it has a short and a long gap, a flat electrode for 1 s, and a railed one for 3 s.
     """
     n_times = round(256 * seconds)
-    data = np.array(Synthesis("tour", seed).next(n_times))
+    data = np.array(Synthesizer("tour", seed).next(n_times))
     times = np.arange(n_times) / 256
     keep = np.ones(n_times, bool)
     if broken:

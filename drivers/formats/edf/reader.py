@@ -1,12 +1,12 @@
-"""EDF, EDF+ and BDF, with what a BIDS dataset says beside them.
+"""Reader of EDF, EDF+ and BDF, with the sidecar tables of a BIDS dataset.
 
-Samples are read record by record, as they lie in the file: nothing is resampled, the pauses of an
-interrupted file (EDF+D) become gaps, and of a file that is cut the whole records remain.
+Nothing is resampled. The pauses of an interrupted file (EDF+D) become gaps. Of a file that is cut
+off, the complete records are read.
 
-Taken are the EEG channels of the rate that most of them have, the highest of these where several
-are as common. What a channel is, BIDS's table says, else its label's first word (EDF+,
-``EEG Fp1``), else its label and unit. An EDF's physical range is as wide as its signal was, so it
-tells nothing about the device.
+By default the recording has the EEG channels of the most common rate, of the highest one if several
+are equally common. A channel's type comes from BIDS's table, else from the first word of its label
+(EDF+, ``EEG Fp1``), else from its label and unit. An EDF's physical range is as wide as its signal,
+so it is not the device's range.
 """
 
 from __future__ import annotations
@@ -20,61 +20,59 @@ from pathlib import Path
 from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.errors import BadChannels, BadRecording
-from mimamba.drivers.formats.bids_sidecars import Sidecars, beside
-from mimamba.drivers.formats.edf.header import (
+from mimamba.drivers.formats.bids_sidecars import BIDSSidecars, read_sidecars
+from mimamba.drivers.formats.edf.file import (
     BDF_VERSION,
     EDF_VERSION,
     EDFHeader,
     EDFSignal,
-    read_header,
-)
-from mimamba.drivers.formats.edf.records import (
-    events_of,
+    annotation_texts,
     map_records,
-    positions,
-    samples,
-    starts_of,
-    texts_of,
+    read_annotations,
+    read_header,
+    read_samples,
+    record_starts,
+    sample_positions,
 )
-from mimamba.drivers.formats.events import with_events
-from mimamba.drivers.formats.recording import Recording, refuse_stream
+from mimamba.drivers.formats.events import recording_with_events
+from mimamba.drivers.formats.recording import Recording, reject_stream
 
-LARGEST_HEADER = 256 * 10_000
-KINDS = {
+MAX_HEADER_BYTES = 256 * 10_000
+CHANNEL_TYPES = {
     *("EEG", "ECG", "EKG", "EOG", "ERG", "EMG", "MEG", "MCG", "EP", "SEEG", "ECOG", "DBS"),
     *("TEMP", "RESP", "SAO2", "LIGHT", "SOUND", "EVENT", "BIO", "MISC", "STIM"),
 }
-"""First words of labels that tell a channel's type (EDF+, and as common)."""
-OTHER = re.compile(
+"""First words of labels that give a channel's type (EDF+, and common ones)."""
+NOT_EEG = re.compile(
     r"(?i)\b(status|trigger|stim|marker|event|counter|time ?stamp|gyro|acc|accel\w*|batt\w*|aux"
     r"|temp|resp|airflow|pulse|pleth|ppg|spo2|sao2|ecg|ekg|v?[eh]?eog|[lr]oc|emg|gsr|eda|misc)\b"
 )
-"""Labels that are no electrode's, from files at hand and BioSemi's."""
+"""Labels of channels that are no electrodes."""
 
 
 def recognises(head: bytes) -> bool:
-    """Whether a file's first bytes are this format's header."""
+    """Return True if a file's first bytes are this format's header."""
     return head[:8] in {EDF_VERSION, BDF_VERSION} and head[184:192].strip(b" \0").isdigit()
 
 
 def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     """Read a file; see ``drivers.formats.read.read_recording``."""
-    refuse_stream(stream, "EDF")
+    reject_stream(stream, "EDF")
     with path.open("rb") as file:
-        header = read_header(file.read(LARGEST_HEADER), path)
+        header = read_header(file.read(MAX_HEADER_BYTES), path)
     notices: list[str] = []
     records = map_records(path, header, notices)
-    tables = beside(path)
+    tables = read_sidecars(path)
     channels = _channels(header, tables)
     picks = _pick(channels, choice, path, notices)
     chosen = [channels[row] for row in picks.rows]
-    _tell_bad(chosen, tables, notices)
+    _note_bad(chosen, tables, notices)
     sfreq = chosen[0].rate
-    data = samples(records, header.width, [channel.signal for channel in chosen])
-    texts = [texts_of(records, header.width, s) for s in header.signals if s.is_annotations]
-    starts = starts_of(header, len(records), texts, notices)
-    index = positions(starts, chosen[0].signal.n_times, sfreq, notices)
-    noted = events_of(texts, float(starts[0]))
+    data = read_samples(records, header.width, [channel.signal for channel in chosen])
+    texts = [annotation_texts(records, header.width, s) for s in header.signals if s.is_annotations]
+    starts = record_starts(header, len(records), texts, notices)
+    index = sample_positions(starts, chosen[0].signal.n_times, sfreq, notices)
+    annotations = read_annotations(texts, float(starts[0]))
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
@@ -83,12 +81,12 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         live=False,
         notices=tuple(notices),
     )
-    return with_events(info, data, index, noted, tables.events)
+    return recording_with_events(info, data, index, annotations, tables.events)
 
 
 @dataclass(frozen=True)
-class _Channel:
-    """A signal that holds samples, what to call it, and what it is."""
+class _EDFChannel:
+    """A signal with samples: its name, its type and its rate, Hz."""
 
     signal: EDFSignal
     name: str
@@ -100,9 +98,9 @@ class _Channel:
         return self.kind == "EEG"
 
 
-def _channels(header: EDFHeader, tables: Sidecars) -> list[_Channel]:
-    """All signals but annotations, their names distinct."""
-    channels: list[_Channel] = []
+def _channels(header: EDFHeader, tables: BIDSSidecars) -> list[_EDFChannel]:
+    """List all signals except annotations, with distinct names."""
+    channels: list[_EDFChannel] = []
     seen: Counter[str] = Counter()
     for signal in header.signals:
         if signal.is_annotations or signal.n_times == 0:
@@ -111,17 +109,17 @@ def _channels(header: EDFHeader, tables: Sidecars) -> list[_Channel]:
         seen[name] += 1
         name = name if seen[name] == 1 else f"{name} {seen[name]}"
         kind = tables.kinds.get(signal.label, kind)
-        channels.append(_Channel(signal, name, kind, signal.n_times / header.duration))
+        channels.append(_EDFChannel(signal, name, kind, signal.n_times / header.duration))
     return channels
 
 
 def _kind(signal: EDFSignal) -> tuple[str, str]:
-    """A signal's type and its name, without what says the type or the reference."""
+    """Return a signal's type, and its name without type and reference."""
     word, _, rest = signal.label.partition(" ")
-    if rest and word.upper() in KINDS:
+    if rest and word.upper() in CHANNEL_TYPES:
         kind, name = word.upper(), rest.strip()
     else:
-        kind, name = "MISC" if OTHER.search(signal.label) else "EEG", signal.label
+        kind, name = "MISC" if NOT_EEG.search(signal.label) else "EEG", signal.label
     if signal.factor is None and signal.unit not in {"", "?"}:
         kind = "MISC"  # no voltage
     name = re.sub(r"(?i)-(ref|le|avg)$", "", name.rstrip(". "))
@@ -129,43 +127,43 @@ def _kind(signal: EDFSignal) -> tuple[str, str]:
 
 
 def _pick(
-    channels: Sequence[_Channel], choice: ChannelChoice, path: Path, notices: list[str]
+    channels: Sequence[_EDFChannel], choice: ChannelChoice, path: Path, notices: list[str]
 ) -> ChannelSelection:
-    """The channels asked for, else the EEG of one rate; all of one rate and to scale."""
+    """Select the channels asked for, else the EEG of one rate; raises BadChannels."""
     eeg = [channel for channel in channels if channel.is_eeg and channel.signal.is_scaled]
     if not eeg and choice.channels is None:
         found = ", ".join(channel.name for channel in channels) or "none"
-        raise BadRecording("EEG channels", f"{found} in {path}", "choose some with channels=")
+        raise BadRecording("EEG channels", f"{found} in {path}", "select channels with channels=")
     asked = choice.channels
     if asked is None:
         taken = _of_one_rate(eeg)
         asked = tuple(str(channels.index(channel) + 1) for channel in taken)
-        _tell_left_out(channels, taken, notices)
+        _note_left_out(channels, taken, notices)
     by_number = [channel.name for channel in channels]
-    picks = ChannelChoice(asked, choice.names).pick(by_number)
+    picks = ChannelChoice(asked, choice.names).select(by_number)
     chosen = [channels[row] for row in picks.rows]
     if len({channel.rate for channel in chosen}) > 1:
         rates = ", ".join(f"{channel.name} {channel.rate:g} Hz" for channel in chosen)
-        raise BadChannels("channels of one rate", rates, "choose fewer with channels=")
+        raise BadChannels("channels of one rate", rates, "select fewer with channels=")
     for channel in chosen:
         if not channel.signal.is_scaled:
             raise BadChannels(
-                f"{channel.name}'s scale", "a range of nothing", "choose other channels"
+                f"a scale for {channel.name}", "an empty range", "select other channels"
             )
     unknown = [channel.name for channel in chosen if channel.signal.factor is None]
     if unknown:
-        notices.append(f"{', '.join(unknown)}: no unit of voltage is given; taken as µV.")
+        notices.append(f"{', '.join(unknown)}: no unit of voltage; the values are treated as µV.")
     return picks
 
 
-def _of_one_rate(eeg: Sequence[_Channel]) -> list[_Channel]:
+def _of_one_rate(eeg: Sequence[_EDFChannel]) -> list[_EDFChannel]:
     counts = Counter(channel.rate for channel in eeg)
     rate = max(counts, key=lambda rate: (counts[rate], rate))
     return [channel for channel in eeg if channel.rate == rate]
 
 
-def _tell_left_out(
-    channels: Sequence[_Channel], taken: Sequence[_Channel], notices: list[str]
+def _note_left_out(
+    channels: Sequence[_EDFChannel], taken: Sequence[_EDFChannel], notices: list[str]
 ) -> None:
     left = [
         f"{channel.name} ({channel.kind if not channel.is_eeg else f'{channel.rate:g} Hz'})"
@@ -176,7 +174,7 @@ def _tell_left_out(
         notices.append(f"Left out: {', '.join(left)}.")
 
 
-def _tell_bad(chosen: Sequence[_Channel], tables: Sidecars, notices: list[str]) -> None:
+def _note_bad(chosen: Sequence[_EDFChannel], tables: BIDSSidecars, notices: list[str]) -> None:
     bad = [channel.name for channel in chosen if channel.signal.label in tables.bad]
     if bad:
         notices.append(f"{', '.join(bad)}: marked as bad in channels.tsv.")

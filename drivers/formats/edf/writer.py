@@ -1,13 +1,12 @@
-"""EDF+ and BDF+ (https://www.edfplus.info/specs/edfplus.html), through edfio.
+"""Writer of EDF+ and BDF+ (https://www.edfplus.info/specs/edfplus.html), through edfio.
 
 EDF+ has 16 bits per sample, BDF+ 24. Each channel's physical range is that of its data, rounded
-outwards to the 8 characters that the header has, so that its least significant bit is as fine as
-can be. Both are written without a break (``drivers.formats.gaps`` says what becomes of gaps);
-markers are annotations at their sample's time. Neither format tells who said a marker, nor the
-device's facts.
+outwards to the 8 characters of the header's field, so that its least significant bit is as fine as
+possible. Files have no interruptions (see ``drivers.formats.gaps`` for gaps). Markers are
+annotations at their sample's time; their source and the device's facts are not stored.
 
-The file's date is that of UNIX timestamps. Others tell no date: then the start is given as unknown,
-as EDF+ asks (``Startdate X``). The person is always unknown.
+The file's date comes from UNIX timestamps. With other timestamps the start is unknown, written as
+EDF+ requires (``Startdate X``). The person is always unknown.
 """
 
 from __future__ import annotations
@@ -23,32 +22,32 @@ import edfio
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.drivers.formats.gaps import Gap, gaps_of, hold
-from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.writing import CannotWrite, WriteResult
+from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.gaps import Gap, fill_gaps, find_gaps
+from mimamba.drivers.formats.recording import Recording, WriteResult
 
 FIRST_UNIX, LAST_UNIX = 1e9, 3.629e9
-"""Timestamps from 2001 to 2084, s; EDF's two digits of a year end there."""
-WIDTH = 8
-"""Characters that a header has for a number."""
-MOST_UV = 9_999_999
-"""It holds no greater number with its sign."""
+"""UNIX times from 2001 to 2084, s: the range of EDF's two-digit years."""
+FIELD_WIDTH = 8
+"""Characters of a number in the header."""
+MAX_UV = 9_999_999
+"""Largest number that fits there with its sign, µV."""
 DECIMALS = 4
-"""Of a range's ends. Smaller numbers would need exponents, which not all programs read."""
-RECORD_BYTES = 61_440
-"""EDF asks for data records that are no larger."""
-SHORTEST, LONGEST = -7, 6
-"""Data records last 2**-7 to 2**6 s. Powers of 2 keep the library's arithmetic exact: it refuses
-files whose length, computed from their rate, is off by the last bit."""
-LABEL = 16
+"""Decimals of a range's ends. More would need exponents, which not all programs read."""
+MAX_RECORD_BYTES = 61_440
+"""Largest data record that EDF allows, bytes."""
+MIN_EXPONENT, MAX_EXPONENT = -7, 6
+"""Data records last 2**-7 to 2**6 s. Powers of 2 keep edfio's arithmetic exact: it rejects files
+whose length, computed from their rate, differs in the last bit."""
+MAX_LABEL = 16
 """Characters of a channel's label."""
-LARGEST = 2**29
-"""Values with all gaps filled: 37 hours of four channels at 1 kHz, 2 GiB of float32."""
+MAX_VALUES = 2**29
+"""Largest number of values with gaps filled: 37 hours of four channels at 1 kHz."""
 
 
 @dataclass(frozen=True)
-class _Depth:
-    """The whole numbers that a format has."""
+class _SampleDepth:
+    """The range of a format's integers, and their width in bytes."""
 
     low: int
     high: int
@@ -59,8 +58,8 @@ class _Depth:
         return self.high - self.low
 
 
-_EDF = _Depth(-(2**15), 2**15 - 1, 2)
-_BDF = _Depth(-(2**23), 2**23 - 1, 3)
+_EDF = _SampleDepth(-(2**15), 2**15 - 1, 2)
+_BDF = _SampleDepth(-(2**23), 2**23 - 1, 3)
 
 
 def write_edf(recording: Recording, path: Path) -> WriteResult:
@@ -69,12 +68,12 @@ def write_edf(recording: Recording, path: Path) -> WriteResult:
     Raises
     ------
     CannotWrite
-        If a label, a value or the rate cannot be told in EDF+.
+        If a label, a value or the rate cannot be stored in EDF+.
     """
     written = _write(recording, path, _EDF)
     fine = recording.info.uv_per_bit
     if fine is not None and written.lsb is not None and written.lsb > fine:
-        notice = f"The device's {fine:g} µV per bit are finer: BDF+ (.bdf) keeps them."
+        notice = f"The device resolves {fine:g} µV, which is finer: BDF+ (.bdf) keeps that."
         return WriteResult(written.lsb, (*written.notices, notice))
     return written
 
@@ -85,19 +84,19 @@ def write_bdf(recording: Recording, path: Path) -> WriteResult:
 
 
 def needs_bdf(recording: Recording) -> bool:
-    """Whether the device resolves its range into more steps than 16 bits have."""
+    """Return True if the device's range and resolution need more than 16 bits."""
     info = recording.info
     if not info.uv_per_bit or not info.range_uv:
         return False
     return 2 * info.range_uv / info.uv_per_bit > _EDF.steps
 
 
-def _write(recording: Recording, path: Path, depth: _Depth) -> WriteResult:
+def _write(recording: Recording, path: Path, depth: _SampleDepth) -> WriteResult:
     info = recording.info
     _check(recording)
     duration = _record_seconds(info.sfreq, info.n_channels * depth.width)
     per_record = round(info.sfreq * duration)
-    data = hold(recording.data, recording.index)
+    data = fill_gaps(recording.data, recording.index)
     spare = -len(data) % per_record
     padding = [Gap(len(data), spare, "padding")] if spare else []
     data = np.pad(data, ((0, spare), (0, 0)), mode="edge")
@@ -113,9 +112,9 @@ def _write(recording: Recording, path: Path, depth: _Depth) -> WriteResult:
         )
         for name, column in zip(info.ch_names, data.T, strict=True)
     ]
-    date = started(recording)
+    date = start_time(recording)
     file = (edfio.Edf if depth is _EDF else edfio.Bdf)(
-        signals,  # type: ignore[arg-type]  # of the class that belongs to it
+        signals,  # type: ignore[arg-type]  # of the matching class
         recording=edfio.Recording(
             startdate=date.date() if date else None,
             equipment_code="simulated" if info.simulated else "X",
@@ -129,68 +128,70 @@ def _write(recording: Recording, path: Path, depth: _Depth) -> WriteResult:
 
 
 def _check(recording: Recording) -> None:
-    """Raises CannotWrite for what the header or the memory cannot hold."""
+    """Raise CannotWrite for what fits neither into the header nor into memory."""
     info = recording.info
     for name in info.ch_names:
-        if len(name) > LABEL or not (name.isascii() and name.isprintable() and name.strip()):
+        if len(name) > MAX_LABEL or not (name.isascii() and name.isprintable() and name.strip()):
             raise CannotWrite(
-                f"channel names of 1 to {LABEL} ASCII characters", f"{name!r}", "rename it: names="
+                f"channel names of 1 to {MAX_LABEL} ASCII characters",
+                f"{name!r}",
+                "rename the channels with names=",
             )
     least, most = float(recording.data.min()), float(recording.data.max())
-    if max(-least, most) > MOST_UV:
+    if max(-least, most) > MAX_UV:
         raise CannotWrite(
-            f"values up to ±{MOST_UV:,} µV, as EDF and BDF hold",
+            f"values up to ±{MAX_UV:,} µV, the limit of EDF and BDF",
             f"{least:g} to {most:g} µV",
             "write CSV, Parquet or XDF",
         )
     values = (int(recording.index[-1]) + 1) * info.n_channels
-    if values > LARGEST:
+    if values > MAX_VALUES:
         raise CannotWrite(
-            f"up to {LARGEST:,} values with gaps filled",
+            f"up to {MAX_VALUES:,} values with gaps filled",
             f"{values:,}",
-            "write CSV, Parquet or XDF, which keep gaps empty",
+            "write CSV, Parquet or XDF, which store gaps without values",
         )
 
 
 def _record_seconds(sfreq: float, row_bytes: int) -> float:
-    """A data record's length: 1 s, or the nearest that has whole samples and fits."""
+    """Return a data record's length, s: 1, or the nearest possible length."""
     whole = [
         2.0**power
-        for power in range(SHORTEST, LONGEST + 1)
+        for power in range(MIN_EXPONENT, MAX_EXPONENT + 1)
         if (sfreq * 2.0**power).is_integer() and sfreq * 2.0**power >= 1
     ]
     if not whole:
         raise CannotWrite(
-            f"a rate that has whole samples in up to {2**LONGEST} s, as EDF and BDF need",
+            f"a rate with a whole number of samples in up to {2**MAX_EXPONENT} s, for EDF and BDF",
             f"{sfreq!r} Hz",
             "write CSV, Parquet or XDF",
         )
-    fitting = [each for each in whole if each * sfreq * row_bytes <= RECORD_BYTES]
+    fitting = [each for each in whole if each * sfreq * row_bytes <= MAX_RECORD_BYTES]
     if not fitting:
         return whole[0]
     return min(fitting, key=lambda each: abs(math.log2(each)))
 
 
 def _range(column: NDArray[np.float32]) -> tuple[float, float]:
-    """The ends of a channel's values, µV, rounded outwards to what a header holds."""
+    """Return the range of a channel's values, µV, rounded outwards to fit the header."""
     low = _rounded(float(column.min()), ROUND_FLOOR)
     high = _rounded(float(column.max()), ROUND_CEILING)
     if low < high:
         return low, high
-    return (low, low + 1) if low < MOST_UV else (low - 1, low)
+    return (low, low + 1) if low < MAX_UV else (low - 1, low)
 
 
 def _rounded(value: float, direction: str) -> float:
-    """The next number with up to ``DECIMALS`` decimals that a header can hold."""
+    """Round to up to ``DECIMALS`` decimals so that the number fits the header."""
     for decimals in range(DECIMALS, 0, -1):
         rounded = Decimal(value).quantize(Decimal(10) ** -decimals, direction)
-        if len(f"{rounded:f}") <= WIDTH:
+        if len(f"{rounded:f}") <= FIELD_WIDTH:
             return float(rounded)
     return float(Decimal(value).to_integral_value(direction))
 
 
-def started(recording: Recording) -> datetime | None:
-    """When a recording began, if its timestamps are UNIX time; else None."""
+def start_time(recording: Recording) -> datetime | None:
+    """Return a recording's start if its timestamps are UNIX times, else None."""
     stamp = float(recording.timestamps[0])
     if not FIRST_UNIX <= stamp <= LAST_UNIX:
         return None
@@ -199,7 +200,7 @@ def started(recording: Recording) -> datetime | None:
 
 def _annotations(recording: Recording, padding: list[Gap]) -> Iterator[edfio.EdfAnnotation]:
     sfreq = recording.info.sfreq
-    for gap in (*gaps_of(recording.index), *padding):
+    for gap in (*find_gaps(recording.index), *padding):
         yield edfio.EdfAnnotation(gap.first / sfreq, gap.count / sfreq, gap.text)
     for marker in recording.markers:
         text = "".join(" " if ord(letter) < 32 else letter for letter in marker.label)

@@ -1,1 +1,1 @@
-"""Tables with a sample index: our CSV and Parquet files."""
+"""Tables with a sample index: mimamba's own CSV and Parquet."""

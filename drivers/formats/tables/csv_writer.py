@@ -1,4 +1,4 @@
-"""CSV that a person, a spreadsheet, pandas and MATLAB read, and that loses nothing.
+"""Writer of CSV without loss, for people, spreadsheets, pandas and MATLAB.
 
 ::
 
@@ -10,10 +10,10 @@
     0,1000.0,12.207,-0.48828,
     2,1000.0078125,12.5,-0.9,"start"
 
-UTF-8, a line per sample, values as the shortest text that gives the same float32 or float64 again.
-A lost sample is a jump in ``index``. The column ``marker`` has each marker's label on one line,
-for people; the lines ``# marker:`` have them whole, also those that lie in a gap. pandas reads it
-with ``read_csv(path, comment="#")``, MATLAB with ``readtable(path, CommentStyle="#")``.
+UTF-8, one line per sample, values as the shortest text that gives the same float32 or float64.
+A lost sample is a jump in ``index``. The column ``marker`` has the markers' labels, for people; the
+lines ``# marker:`` have complete markers, also those in a gap. pandas reads the file with
+``read_csv(path, comment="#")``, MATLAB with ``readtable(path, CommentStyle="#")``.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mimamba.drivers.formats.recording import Recording
+from mimamba.drivers.formats.recording import Recording, WriteResult
 from mimamba.drivers.formats.tables.metadata import RecordingMetadata, labels_at, to_json
-from mimamba.drivers.formats.writing import WriteResult
 
 MAGIC = "# mimamba CSV 1"
-FACTS = "# facts: "
-MARKER = "# marker: "
+METADATA_PREFIX = "# facts: "
+MARKER_PREFIX = "# marker: "
 COLUMNS = ("index", "timestamp", "marker")
-"""Those beside the channels; ``marker`` is the last."""
-BLOCK = 16_384
-"""Lines made at a time."""
+"""Columns that are not channels; ``marker`` is the last."""
+BLOCK_ROWS = 16_384
+"""Lines that are formatted at a time."""
 
 
 def write_csv(recording: Recording, path: Path) -> WriteResult:
-    """Write CSV; any recording fits."""
+    """Write CSV, which can store any recording; raises OSError."""
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in _head(recording))
         for line in _rows(recording):
@@ -43,8 +42,8 @@ def write_csv(recording: Recording, path: Path) -> WriteResult:
     return WriteResult()
 
 
-def columns(ch_names: tuple[str, ...]) -> tuple[str, ...]:
-    """All columns' names; a channel that is called as one of ours gets a prefix."""
+def column_names(ch_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all columns' names; a channel with the name of another column gets a prefix."""
     named = (f"channel {name}" if name in COLUMNS else name for name in ch_names)
     return ("index", "timestamp", *named, "marker")
 
@@ -53,19 +52,19 @@ def _head(recording: Recording) -> Iterator[str]:
     info = recording.info
     yield MAGIC
     yield f"# {info.sfreq} Hz; timestamp in s, channels in µV; index counts lost samples"
-    yield FACTS + to_json(RecordingMetadata.of(info))
+    yield METADATA_PREFIX + to_json(RecordingMetadata.from_info(info))
     for marker in recording.markers:
-        yield MARKER + to_json(marker)
-    yield ",".join(_quoted(name) for name in columns(info.ch_names))
+        yield MARKER_PREFIX + to_json(marker)
+    yield ",".join(_quoted(name) for name in column_names(info.ch_names))
 
 
 def _rows(recording: Recording) -> Iterator[str]:
-    """The samples' lines, many at a time."""
+    """Format the samples' lines, many at a time."""
     labels = labels_at(recording.markers)
-    for start in range(0, recording.n_times, BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, recording.n_times, BLOCK_ROWS):
+        part = slice(start, start + BLOCK_ROWS)
         index = recording.index[part].tolist()
-        # numpy's text for a float32 is the shortest that gives it again.
+        # numpy's text for a float32 is the shortest that gives the same number.
         cells = [map(str, column) for column in recording.data[part].T]
         marks = (f'"{_escaped(labels[at])}"' if at in labels else "" for at in index)
         table = zip(
@@ -79,7 +78,7 @@ def _rows(recording: Recording) -> Iterator[str]:
 
 
 def _quoted(name: str) -> str:
-    """A cell on one line, in quotes where it needs them."""
+    """Format a cell on one line, in quotes if it needs them."""
     line = " ".join(name.split())
     return line if set(line).isdisjoint(',"#') else f'"{_escaped(line)}"'
 

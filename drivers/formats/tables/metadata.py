@@ -1,4 +1,4 @@
-"""A recording's facts and markers as JSON, for formats that leave room for them."""
+"""A recording's metadata and markers as JSON, for formats with room for text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import msgspec
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
 
-SLOWEST, FASTEST = 10.0, 100_000.0
-"""Rates that a signal may have, Hz."""
-JOIN = "; "
-"""Between the labels of markers at the same sample, in a column for people."""
+MIN_SFREQ, MAX_SFREQ = 10.0, 100_000.0
+"""Range of a signal's sampling frequency, Hz."""
+LABEL_SEPARATOR = "; "
+"""Separator of the labels of markers at one sample, in a column for people."""
 
 T = TypeVar("T")
 
 
 class RecordingMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
-    """What a file says of its signal: ``StreamInfo``, less what is told by the file itself."""
+    """Metadata of a signal: ``StreamInfo`` without what the file itself gives."""
 
     sfreq: float
     ch_names: tuple[str, ...]
@@ -30,8 +30,8 @@ class RecordingMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=False
     notices: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, info: StreamInfo) -> RecordingMetadata:
-        """Those of a source."""
+    def from_info(cls, info: StreamInfo) -> RecordingMetadata:
+        """Take the metadata from a source's facts."""
         return cls(
             info.sfreq,
             info.ch_names,
@@ -42,15 +42,15 @@ class RecordingMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=False
         )
 
     def info(self, path: Path, ch_names: tuple[str, ...]) -> StreamInfo:
-        """The facts of a file with the channels chosen.
+        """Return the facts about a file with the selected channels.
 
         Raises
         ------
         BadRecording
-            If they are no facts of a signal.
+            If the sampling frequency is implausible.
         """
-        if not SLOWEST <= self.sfreq <= FASTEST:
-            raise damaged(path, f"a rate of {self.sfreq:g} Hz")
+        if not MIN_SFREQ <= self.sfreq <= MAX_SFREQ:
+            raise damaged_file(path, f"a rate of {self.sfreq:g} Hz")
         return StreamInfo(
             name=path.name,
             source_id=str(path),
@@ -65,43 +65,43 @@ class RecordingMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=False
 
 
 def to_json(value: RecordingMetadata | Marker | tuple[Marker, ...]) -> str:
-    """One line."""
+    """Encode as one line of JSON."""
     return msgspec.json.encode(value).decode()
 
 
 def from_json(text: str | bytes, kind: type[T], path: Path) -> T:
-    """What ``to_json`` wrote; raises BadRecording where it is not that."""
+    """Decode JSON from ``to_json``; raises BadRecording if it is invalid."""
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise damaged(path, f"{error}") from error
+        raise damaged_file(path, f"{error}") from error
 
 
-def damaged(path: Path, found: str) -> BadRecording:
-    """The error for a file that contradicts itself."""
-    return BadRecording(f"a whole file at {path}", found, "convert the recording again")
+def damaged_file(path: Path, found: str) -> BadRecording:
+    """Return the error for a file that contradicts itself."""
+    return BadRecording(f"a complete file at {path}", found, "convert the recording again")
 
 
 def check_markers(
     markers: tuple[Marker, ...], last: int, path: Path
 ) -> tuple[tuple[Marker, ...], tuple[str, ...]]:
-    """Those up to index ``last``, and a notice where there are more: the file is cut.
+    """Return the markers up to index ``last``, and a notice if there are more.
 
     Raises
     ------
     BadRecording
-        If an index or a timestamp is none.
+        If an index or a timestamp is invalid.
     """
     if any(marker.index < 0 or not isfinite(marker.timestamp) for marker in markers):
-        raise damaged(path, "a marker without a place")
+        raise damaged_file(path, "a marker with an invalid place")
     kept = tuple(marker for marker in markers if marker.index <= last)
     cut = len(markers) - len(kept)
-    return kept, (f"Markers behind the last sample are left out: {cut}.",) if cut else ()
+    return kept, (f"Markers after the last sample are left out: {cut}.",) if cut else ()
 
 
 def labels_at(markers: tuple[Marker, ...]) -> dict[int, str]:
-    """What a column of labels says at each index, on one line."""
-    told: dict[int, list[str]] = {}
+    """Return the labels at each index, joined on one line."""
+    labels: dict[int, list[str]] = {}
     for marker in markers:
-        told.setdefault(marker.index, []).append(" ".join(marker.label.split()))
-    return {index: JOIN.join(labels) for index, labels in told.items()}
+        labels.setdefault(marker.index, []).append(" ".join(marker.label.split()))
+    return {index: LABEL_SEPARATOR.join(each) for index, each in labels.items()}

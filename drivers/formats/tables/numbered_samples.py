@@ -1,4 +1,4 @@
-"""A recording of a table that numbers its samples, as our own CSV and Parquet do."""
+"""Conversion of a table with numbered samples to a recording."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Marker
-from mimamba.drivers.formats.recording import Recording, complete
-from mimamba.drivers.formats.tables.metadata import RecordingMetadata, check_markers, damaged
+from mimamba.drivers.formats.recording import Recording, make_recording
+from mimamba.drivers.formats.tables.metadata import RecordingMetadata, check_markers, damaged_file
 
-LAST = 2.0**53
-"""Greater indices are not told apart as float64."""
+MAX_INDEX = 2.0**53
+"""Largest index: float64 cannot distinguish greater ones."""
 
 
-def recording_of(
+def table_to_recording(
     path: Path,
     facts: RecordingMetadata,
     choice: ChannelChoice,
@@ -28,35 +28,35 @@ def recording_of(
     markers: tuple[Marker, ...],
     notices: tuple[str, ...] = (),
 ) -> Recording:
-    """The recording of a file's rows.
+    """Convert a file's rows to a recording.
 
     Parameters
     ----------
     index
-        (n_times,), whole numbers as any type.
+        (n_times,), integers of any type.
     timestamps
         (n_times,), seconds.
     data
         (n_times, n_channels), µV, in the order of ``facts.ch_names``.
     notices
-        What else a person should know.
+        Further notices.
 
     Raises
     ------
     BadRecording
-        If the rows are not in order, or hold no signal.
+        If the rows are not in order, or contain no signal.
     BadChannels
-        If the channels asked for are not there.
+        If a channel asked for does not exist.
     """
-    picks = choice.pick(facts.ch_names)
+    picks = choice.select(facts.ch_names)
     info = facts.info(path, picks.names)
     _check_order(index, "index", path)
     _check_order(timestamps, "timestamp", path)
-    if index[0] < 0 or index[-1] > LAST or (np.floor(index) != index).any():
-        raise damaged(path, "an index that is no position")
-    kept, told = check_markers(markers, int(index[-1]), path)
-    return complete(
-        replace(info, notices=(*info.notices, *notices, *told)),
+    if index[0] < 0 or index[-1] > MAX_INDEX or (np.floor(index) != index).any():
+        raise damaged_file(path, "an index that is not a whole number from 0")
+    kept, cut = check_markers(markers, int(index[-1]), path)
+    return make_recording(
+        replace(info, notices=(*info.notices, *notices, *cut)),
         data[:, picks.rows].astype(np.float64),
         timestamps,
         index.astype(np.int64),
@@ -65,6 +65,6 @@ def recording_of(
 
 
 def _check_order(values: NDArray[Any], name: str, path: Path) -> None:
-    """Raises BadRecording unless all are finite and grow."""
+    """Raise BadRecording unless all values are finite and grow."""
     if not (np.isfinite(values).all() and (values[1:] > values[:-1]).all()):
-        raise damaged(path, f"a column {name} that does not grow")
+        raise damaged_file(path, f"a column {name} that does not grow")

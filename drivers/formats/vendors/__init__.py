@@ -1,1 +1,1 @@
-"""Text files that the makers' and other programs write."""
+"""Text files of vendors' and other programs."""

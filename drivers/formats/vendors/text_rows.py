@@ -1,4 +1,4 @@
-"""Rows of numbers in text files: fast where all is well, tolerant where it is not."""
+"""Parser for rows of numbers in text files; fast for good files, tolerant of bad rows."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.errors import BadRecording
 
-BLOCK = 20_000
-"""Rows at a time: one malformed row costs the slow way for its block alone."""
-REFUSED_SHARE = 0.03
-"""A file with a greater share of malformed rows is damaged, or of another format."""
+BLOCK_ROWS = 20_000
+"""Rows parsed at a time: a malformed row makes only its block slow."""
+MAX_MALFORMED = 0.03
+"""Largest share of malformed rows; a file with more is damaged, or has another format."""
 
 Table = NDArray[np.float64]
 
 
 def whole_lines(file: TextIO, notices: list[str]) -> Iterator[str]:
-    """The lines that are not blank; the last one only if its end says that it is whole."""
+    """Yield the lines that are not blank; without the last one if it has no line end."""
     for line in file:
         if not line.endswith("\n"):
-            notices.append("The last row has no line end: it may be cut, and is left out.")
+            notices.append("The last row has no line end: it may be incomplete, and is left out.")
         elif not line.isspace():
             yield line
 
@@ -37,10 +37,9 @@ def read_table(
     path: Path,
     notices: list[str],
 ) -> Table:
-    """Some columns of rows of numbers.
+    """Parse some columns of rows of numbers.
 
-    A row with another number of cells keeps its place with NaN, and so does a cell without a
-    number.
+    A row with another number of cells, or a cell without a number, becomes NaN.
 
     Returns
     -------
@@ -55,16 +54,16 @@ def read_table(
     tables: list[Table] = []
     malformed: list[int] = []
     n_rows = 0
-    while block := list(islice(rows, BLOCK)):
-        table = _quick(block, columns, n_columns, delimiter)
+    while block := list(islice(rows, BLOCK_ROWS)):
+        table = _parse_block(block, columns, n_columns, delimiter)
         if table is None:
-            table, bad = _mended(block, columns, n_columns, delimiter)
+            table, bad = _parse_rows(block, columns, n_columns, delimiter)
             malformed.extend(n_rows + row for row in bad)
         tables.append(table)
         n_rows += len(block)
     if not tables:
         raise BadRecording("rows of samples", f"none in {path}", "record again")
-    if len(malformed) > REFUSED_SHARE * n_rows:
+    if len(malformed) > MAX_MALFORMED * n_rows:
         raise BadRecording(
             f"rows of {n_columns} cells in {path}",
             f"{len(malformed)} of {n_rows} malformed, row {malformed[0] + 1} first",
@@ -75,10 +74,10 @@ def read_table(
     return np.concatenate(tables)
 
 
-def _quick(
+def _parse_block(
     block: list[str], columns: Sequence[int], n_columns: int, delimiter: str
 ) -> Table | None:
-    """All at once; None where something is amiss."""
+    """Parse a block quickly; None if a row is malformed."""
     if any(line.count(delimiter) != n_columns - 1 for line in block):
         return None
     try:
@@ -89,10 +88,10 @@ def _quick(
         return None
 
 
-def _mended(
+def _parse_rows(
     block: list[str], columns: Sequence[int], n_columns: int, delimiter: str
 ) -> tuple[Table, list[int]]:
-    """Row by row; and which have another number of cells."""
+    """Parse row by row; return also the rows with another number of cells."""
     table = np.full((len(block), len(columns)), np.nan)
     bad = []
     for row, line in enumerate(block):

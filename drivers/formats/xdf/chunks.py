@@ -1,7 +1,7 @@
-"""The chunks of an XDF file that are whole, told from those that are cut or overwritten.
+"""Separation of the complete chunks of an XDF file from those that are cut off or damaged.
 
-pyxdf trusts what a file says: one wrong byte in a count of samples makes it ask for all memory,
-and a wrong length makes it lose its place. So it is given only chunks that hold together
+pyxdf trusts the file: one wrong byte in a number of samples makes it allocate all memory, and a
+wrong length makes it read garbage. So it only gets chunks that are consistent
 (https://github.com/sccn/xdf/wiki/Specifications): the length fits into the file, the tag is known,
 the header is XML with a channel count, format and rate, and the samples fill their chunk exactly.
 """
@@ -27,19 +27,19 @@ WIDTHS: Final = {
     "double64": 8,
     "string": 0,
 }
-"""Bytes per value; a string brings its own length."""
+"""Bytes per value; a string has its own length."""
 
 Bytes: TypeAlias = bytes | mmap
 """A file's content, in memory or mapped."""
 
 
-class _Damaged(Exception):
-    """A chunk that does not hold together."""
+class _DamagedChunk(Exception):
+    """A chunk is inconsistent."""
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """What a stream's samples consist of."""
+class _SampleFormat:
+    """The format of a stream's samples; ``width`` is in bytes per value."""
 
     header: Element
     n_channels: int
@@ -48,7 +48,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class ChunkSpan:
-    """A whole chunk's tag, its stream (0 where it has none), its samples, and where it ends."""
+    """A complete chunk: its tag, its stream (0 for none), its number of samples, and its end."""
 
     tag: int
     stream: int
@@ -58,16 +58,16 @@ class ChunkSpan:
 
 @dataclass(frozen=True)
 class CompleteChunks:
-    """The whole part of a file.
+    """The complete chunks of a file.
 
     Parameters
     ----------
     data
-        The file without what is damaged.
+        File without the damaged chunks.
     lost
         Number of bytes left out.
     headers
-        Each stream's header, by the stream's number.
+        Header of each stream, by the stream's number.
     """
 
     data: bytes
@@ -75,18 +75,18 @@ class CompleteChunks:
     headers: dict[int, Element]
 
 
-def whole_chunks(data: bytes) -> CompleteChunks:
-    """A file that readers load, of the whole chunks of a file that may be damaged.
+def extract_complete_chunks(data: bytes) -> CompleteChunks:
+    """Extract the complete chunks of a file that may be damaged, as a valid file.
 
-    After a damaged chunk the walk goes on behind the next boundary chunk.
+    After a damaged chunk, reading continues after the next boundary chunk.
     """
     found = [slice(0, len(MAGIC))]
-    layouts: dict[int, _Layout] = {}
+    layouts: dict[int, _SampleFormat] = {}
     at = len(MAGIC)
     while at < len(data):
         try:
-            stop = _walk_chunk(data, at, layouts).stop
-        except _Damaged:
+            stop = _parse_chunk(data, at, layouts).stop
+        except _DamagedChunk:
             boundary = data.find(BOUNDARY, at + 1)
             if boundary < 0:
                 break
@@ -100,25 +100,25 @@ def whole_chunks(data: bytes) -> CompleteChunks:
 
 
 def leading_chunks(data: Bytes) -> Iterator[ChunkSpan]:
-    """The chunks of a file up to the first that is damaged."""
-    layouts: dict[int, _Layout] = {}
+    """Yield the chunks of a file up to the first that is damaged."""
+    layouts: dict[int, _SampleFormat] = {}
     at = len(MAGIC) if data[: len(MAGIC)] == MAGIC else len(data)
     while at < len(data):
         try:
-            chunk = _walk_chunk(data, at, layouts)
-        except _Damaged:
+            chunk = _parse_chunk(data, at, layouts)
+        except _DamagedChunk:
             return
         yield chunk
         at = chunk.stop
 
 
-def _walk_chunk(data: Bytes, at: int, layouts: dict[int, _Layout]) -> ChunkSpan:
+def _parse_chunk(data: Bytes, at: int, layouts: dict[int, _SampleFormat]) -> ChunkSpan:
     """The chunk that begins here; raises _Damaged."""
     length, start = _count(data, at, len(data))
     stop = start + length
     tag = int.from_bytes(data[start : start + 2], "little")
     if length < 2 or stop > len(data) or not 1 <= tag <= 6:
-        raise _Damaged
+        raise _DamagedChunk
     if tag == 1:
         _xml(data[start + 2 : stop])
     if tag == 5:
@@ -129,9 +129,9 @@ def _walk_chunk(data: Bytes, at: int, layouts: dict[int, _Layout]) -> ChunkSpan:
     content = start + 6
     _check(content <= stop)
     if tag == 2:
-        layouts[stream] = _layout(data[content:stop])
+        layouts[stream] = _read_sample_format(data[content:stop])
     _check(stream in layouts)
-    samples = _walk_samples(data, content, stop, layouts[stream]) if tag == 3 else 0
+    samples = _skip_samples(data, content, stop, layouts[stream]) if tag == 3 else 0
     if tag == 4:
         _check(stop - content == 16)
     return ChunkSpan(tag, stream, samples, stop)
@@ -139,11 +139,11 @@ def _walk_chunk(data: Bytes, at: int, layouts: dict[int, _Layout]) -> ChunkSpan:
 
 def _check(holds: bool) -> None:
     if not holds:
-        raise _Damaged
+        raise _DamagedChunk
 
 
 def _count(data: Bytes, at: int, stop: int) -> tuple[int, int]:
-    """A number with its own width before it, and where it ends."""
+    """Parse a number with its width before it; return its end, too."""
     width = data[at] if at < stop else 0
     end = at + 1 + width
     _check(width in {1, 4, 8} and end <= stop)
@@ -154,23 +154,23 @@ def _xml(text: bytes) -> Element:
     try:
         return fromstring(text.decode("utf-8", "replace"))
     except ParseError as error:
-        raise _Damaged from error
+        raise _DamagedChunk from error
 
 
-def _layout(text: bytes) -> _Layout:
+def _read_sample_format(text: bytes) -> _SampleFormat:
     header = _xml(text)
     try:
         n_channels = int(header.findtext("channel_count", ""))
         float(header.findtext("nominal_srate", ""))
     except ValueError as error:
-        raise _Damaged from error
+        raise _DamagedChunk from error
     width = WIDTHS.get(header.findtext("channel_format", ""))
     if width is None or n_channels < 1 or header.tag != "info" or not header.findtext("name"):
-        raise _Damaged
-    return _Layout(header, n_channels, width)
+        raise _DamagedChunk
+    return _SampleFormat(header, n_channels, width)
 
 
-def _walk_samples(data: Bytes, at: int, stop: int, layout: _Layout) -> int:
+def _skip_samples(data: Bytes, at: int, stop: int, layout: _SampleFormat) -> int:
     """How many samples fill a chunk; raises _Damaged where they do not fill it exactly."""
     n_samples, at = _count(data, at, stop)
     size = 9 + layout.width * layout.n_channels  # a time stamp, and its own size before it
@@ -184,12 +184,12 @@ def _walk_samples(data: Bytes, at: int, stop: int, layout: _Layout) -> int:
         if layout.width:
             at += layout.width * layout.n_channels
         else:
-            at = _walk_strings(data, at, stop, layout.n_channels)
+            at = _skip_strings(data, at, stop, layout.n_channels)
     _check(at == stop)
     return n_samples
 
 
-def _walk_strings(data: Bytes, at: int, stop: int, n_values: int) -> int:
+def _skip_strings(data: Bytes, at: int, stop: int, n_values: int) -> int:
     for _ in range(n_values):
         length, at = _count(data, at, stop)
         at += length

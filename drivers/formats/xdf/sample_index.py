@@ -1,8 +1,8 @@
-"""Each sample's exact index, where mimamba has recorded the file.
+"""Exact sample indices in XDF files that mimamba has recorded.
 
-Such a file's signal says in its header with which index it begins (``desc/mimamba/first``), and
-its stream ``link`` holds one JSON object per event; those that have ``first`` and ``lost`` say that
-so many samples from that index on are not in the file. So stamps need not be asked.
+The header of such a file's signal has the first sample's index (``desc/mimamba/first``). Its stream
+``link`` has one JSON object per event; an event with ``first`` and ``lost`` means that ``lost``
+samples from index ``first`` on are not in the file. So stamps are not needed.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-SIGNAL: Final = "signal"
-PREDICTIONS: Final = "predictions"
-QUALITY: Final = "quality"
-BANDS: Final = "bands"
-LINK: Final = "link"
-"""What ``desc/mimamba/topic`` says of a stream that mimamba has written."""
-TOPIC: Final = "desc/mimamba/topic"
-FIRST: Final = "desc/mimamba/first"
+SIGNAL_TOPIC: Final = "signal"
+PREDICTIONS_TOPIC: Final = "predictions"
+QUALITY_TOPIC: Final = "quality"
+BANDS_TOPIC: Final = "bands"
+LINK_TOPIC: Final = "link"
+"""Values of ``desc/mimamba/topic``, the purpose of a stream that mimamba has written."""
+TOPIC_PATH: Final = "desc/mimamba/topic"
+FIRST_INDEX_PATH: Final = "desc/mimamba/first"
 
-MOST = 1 << 50
-"""An index beyond it is none: 140,000 years at 256 Hz."""
+MAX_INDEX = 1 << 50
+"""Largest plausible index: 140,000 years at 256 Hz."""
 
 
 def exact_index(n_times: int, first: str, events: Iterable[str]) -> NDArray[np.int64] | None:
-    """The (n_times,) indices of a signal; None where the file contradicts itself.
+    """Return the indices (n_times,) of a signal; None if the file contradicts itself.
 
     Parameters
     ----------
     n_times
-        Samples in the file.
+        Number of samples in the file.
     first
-        What the signal's header says.
+        Text of ``desc/mimamba/first`` in the signal's header.
     events
-        The entries of the stream ``link``, in order. Losses after the last sample are left out:
-        the file is cut there.
+        Entries of the stream ``link``, in order. Losses after the last sample are ignored: the
+        file is cut off there.
     """
-    if not first.isdecimal() or len(first) > len(str(MOST)):
+    if not first.isdecimal() or len(first) > len(str(MAX_INDEX)):
         return None
     shifts = np.zeros(n_times + 1, np.int64)
     expected, lost_so_far = int(first), 0
     for event_first, lost in _losses(events):
         before = event_first - int(first) - lost_so_far  # samples of the file before this loss
-        if event_first < expected or not 0 < lost < MOST or event_first > MOST:
+        if event_first < expected or not 0 < lost < MAX_INDEX or event_first > MAX_INDEX:
             return None
         shifts[min(before, n_times)] += lost
         expected, lost_so_far = event_first + lost, lost_so_far + lost
@@ -55,7 +55,7 @@ def exact_index(n_times: int, first: str, events: Iterable[str]) -> NDArray[np.i
 
 
 def read_events(texts: Iterable[str]) -> Iterable[dict[str, object]]:
-    """The objects among the entries of the stream ``link``."""
+    """Yield the objects among the entries of the stream ``link``."""
     for text in texts:
         try:
             event = json.loads(text)
@@ -66,7 +66,7 @@ def read_events(texts: Iterable[str]) -> Iterable[dict[str, object]]:
 
 
 def _losses(texts: Iterable[str]) -> Iterable[tuple[int, int]]:
-    """``first`` and ``lost`` of the events that have both."""
+    """Yield ``first`` and ``lost`` of the events that have both."""
     for event in read_events(texts):
         first, lost = event.get("first"), event.get("lost")
         if type(first) is int and type(lost) is int:

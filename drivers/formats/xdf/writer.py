@@ -1,8 +1,8 @@
-"""An XDF file, written chunk by chunk so that whatever is there can be read.
+"""Writer of XDF, chunk by chunk, so that an incomplete file can be read.
 
-XDF (https://github.com/sccn/xdf/wiki/Specifications) is the format of LSL's world. A file is the
-magic ``XDF:`` and then chunks ``[length][tag][content]`` that are only ever appended: one header
-per stream, samples, clock offsets, boundaries to find one's place again, and footers at the end.
+XDF (https://github.com/sccn/xdf/wiki/Specifications) is the file format of LSL. A file is the magic
+``XDF:`` and then chunks ``[length][tag][content]``, which are only appended: one header per stream,
+samples, clock offsets, boundaries for readers of damaged files, and footers at the end.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC
 
-Format: TypeAlias = Literal["float32", "double64", "string"]
-Tree: TypeAlias = "str | Mapping[str, Tree | Sequence[Tree]]"
-"""What an element holds: text, or children by their names, several of one name in a sequence."""
+ChannelFormat: TypeAlias = Literal["float32", "double64", "string"]
+XMLTree: TypeAlias = "str | Mapping[str, XMLTree | Sequence[XMLTree]]"
+"""Content of an element: text, or children by name; several of one name are a sequence."""
 
 FILE_HEADER, STREAM_HEADER, SAMPLES, CLOCK_OFFSET, BOUNDARY_TAG, FOOTER = range(1, 7)
-WIDTHS: Final[dict[Format, str]] = {"float32": "<f4", "double64": "<f8"}
+WIDTHS: Final[dict[ChannelFormat, str]] = {"float32": "<f4", "double64": "<f8"}
 NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, even escaped."""
+"""Characters that XML 1.0 cannot contain, even escaped."""
 
 
 @dataclass(frozen=True)
 class StreamHeader:
-    """What a stream says of itself.
+    """Header of a stream.
 
     Parameters
     ----------
     name, kind
-        As people call it, and its content type: ``EEG``, ``Markers``.
+        Name, and content type such as ``EEG`` or ``Markers``.
     channel_format
-        Of its values.
+        Format of the values.
     sfreq
-        Nominal rate, Hz; 0 where samples come irregularly.
+        Nominal rate, Hz; 0 for irregular samples.
     source_id
-        Identifies the device.
+        Identifier of the device.
     channels
-        Of each channel: its label, unit and the like.
+        Label, unit and other facts of each channel.
     desc
-        More elements under ``desc``.
+        Further elements under ``desc``.
     """
 
     name: str
     kind: str
-    channel_format: Format
+    channel_format: ChannelFormat
     sfreq: float
     source_id: str
     channels: Sequence[Mapping[str, str]]
-    desc: Mapping[str, Tree]
+    desc: Mapping[str, XMLTree]
 
     def xml(self, created: float) -> bytes:
-        """The ``info`` element; ``created`` is seconds on the LSL clock."""
-        return xml_of(
+        """Encode the ``info`` element; ``created`` is in seconds on the LSL clock."""
+        return encode_xml(
             "info",
             {
                 "name": self.name or "unnamed",
@@ -78,15 +78,15 @@ class StreamHeader:
         )
 
 
-def xml_of(tag: str, tree: Tree) -> bytes:
-    """An XML document; what XML cannot hold becomes U+FFFD."""
+def encode_xml(tag: str, tree: XMLTree) -> bytes:
+    """Encode an XML document; characters that XML cannot contain become U+FFFD."""
     root = Element(tag)
     _fill(root, tree)
     document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return document
 
 
-def _fill(element: Element, tree: Tree) -> None:
+def _fill(element: Element, tree: XMLTree) -> None:
     if isinstance(tree, str):
         element.text = NOT_XML.sub("\ufffd", tree)
         return
@@ -96,73 +96,73 @@ def _fill(element: Element, tree: Tree) -> None:
             _fill(SubElement(element, tag), each)  # type: ignore[arg-type]
 
 
-def chunk(tag: int, content: bytes) -> bytes:
-    """A chunk as it stands in the file."""
-    return _sized(struct.pack("<H", tag) + content)
+def encode_chunk(tag: int, content: bytes) -> bytes:
+    """Encode a chunk."""
+    return _with_length(struct.pack("<H", tag) + content)
 
 
 @dataclass(frozen=True)
 class StreamFooter:
-    """What a footer tells of a stream: its samples, and the stamps of the first and last, s."""
+    """Footer of a stream: its number of samples, and the first and last stamp, s."""
 
     count: int = 0
     first: float | None = None
     last: float | None = None
 
-    def and_then(self, count: int, first: float, last: float) -> StreamFooter:
-        """With one more chunk of samples."""
+    def extended(self, count: int, first: float, last: float) -> StreamFooter:
+        """Return the footer after one more chunk of samples."""
         return StreamFooter(self.count + count, first if self.first is None else self.first, last)
 
 
-def footer(stream: int, tally: StreamFooter) -> bytes:
-    """A stream's footer chunk."""
-    facts = {"sample_count": tally.count}
-    stamps = {"first_timestamp": tally.first, "last_timestamp": tally.last}
-    told = {name: repr(fact) for name, fact in (facts | stamps).items() if fact is not None}
-    return chunk(FOOTER, struct.pack("<I", stream) + xml_of("info", told))
+def encode_footer(stream: int, footer: StreamFooter) -> bytes:
+    """Encode a stream's footer chunk."""
+    facts = {"sample_count": footer.count}
+    stamps = {"first_timestamp": footer.first, "last_timestamp": footer.last}
+    known = {name: repr(fact) for name, fact in (facts | stamps).items() if fact is not None}
+    return encode_chunk(FOOTER, struct.pack("<I", stream) + encode_xml("info", known))
 
 
 class XDFWriter:
-    """Appends chunks to a new file, which is locked while it is written.
+    """A new file to which chunks are appended; it is locked while it is open.
 
-    What is added is in memory until ``flush`` hands it to the system, and safe from a power cut
-    after ``sync``.
+    Added chunks are in memory until ``flush`` passes them to the system, and are safe from a power
+    failure after ``sync``.
 
     Parameters
     ----------
     path
-        The file to make.
+        Path of the new file.
     about
         Elements of the file's header.
 
     Raises
     ------
     FileExistsError
-        If there is such a file: nothing is ever overwritten.
+        If the file exists: nothing is overwritten.
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Tree]) -> None:
+    def __init__(self, path: Path, about: Mapping[str, XMLTree]) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)  # kept until the file is closed, or we are gone
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # until the file is closed, or this process ends
         self._folder = path.parent
         self._headers: dict[int, StreamHeader] = {}
-        self._tallies: dict[int, StreamFooter] = {}
+        self._footers: dict[int, StreamFooter] = {}
         self._flushed: dict[int, StreamFooter] = {}
-        self._waiting = bytearray(MAGIC)
+        self._pending = bytearray(MAGIC)
         self._written = 0
-        self._add(FILE_HEADER, xml_of("info", {"version": "1.0", **about}))
+        self._add(FILE_HEADER, encode_xml("info", {"version": "1.0", **about}))
 
     def declare(self, header: StreamHeader, created: float) -> int:
-        """Add a stream; its samples may follow. Returns its number."""
+        """Add a stream; return its number."""
         stream = len(self._headers) + 1
-        self._headers[stream], self._tallies[stream] = header, StreamFooter()
+        self._headers[stream], self._footers[stream] = header, StreamFooter()
         self._add(STREAM_HEADER, struct.pack("<I", stream) + header.xml(created))
         return stream
 
     def declare_late(self, header: StreamHeader, created: float) -> int:
-        """Add a stream in the midst of a file, where the others have clock offsets already."""
+        """Add a stream after the others already have clock offsets; return its number."""
         stream = self.declare(header, created)
         self.clock_offsets(created)
         return stream
@@ -181,55 +181,55 @@ class XDFWriter:
         rows = np.empty(len(timestamps), np.dtype(layout))
         rows["size"], rows["stamp"], rows["values"] = 8, timestamps, values
         self._samples(stream, len(rows), rows.tobytes())
-        self._add_up(stream, len(rows), float(timestamps[0]), float(timestamps[-1]))
+        self._count(stream, len(rows), float(timestamps[0]), float(timestamps[-1]))
 
     def texts(self, stream: int, entries: Sequence[tuple[float, str]]) -> None:
-        """Add samples of one text each, with their stamps in seconds."""
+        """Add samples of one text each, with their stamps, s."""
         if not entries:
             return
         rows = (
-            b"\x08" + struct.pack("<d", stamp) + _sized(text.encode(errors="replace"))
+            b"\x08" + struct.pack("<d", stamp) + _with_length(text.encode(errors="replace"))
             for stamp, text in entries
         )
         self._samples(stream, len(entries), b"".join(rows))
-        self._add_up(stream, len(entries), float(entries[0][0]), float(entries[-1][0]))
+        self._count(stream, len(entries), float(entries[0][0]), float(entries[-1][0]))
 
     def clock_offsets(self, now: float) -> None:
-        """Say of all streams that their stamps are already on the clock that tells ``now``."""
-        for stream in self._tallies:
+        """Add a clock offset of 0 to all streams: their stamps are on the clock of ``now``, s."""
+        for stream in self._footers:
             self._add(CLOCK_OFFSET, struct.pack("<Idd", stream, now, 0.0))
 
     def boundary(self) -> None:
-        """Add a place where a reader of a damaged file finds its way again."""
+        """Add a boundary, from which a damaged file can be read on."""
         self._add(BOUNDARY_TAG, BOUNDARY)
 
     def flush(self) -> None:
-        """Hand over what waits, whole chunks or nothing.
+        """Write the added chunks, all or none.
 
         Raises
         ------
         OSError
-            If the disk is full or gone. The file then ends with its last whole chunk.
+            If the disk is full or gone. The file then ends with its last complete chunk.
         """
-        waiting, self._waiting = memoryview(self._waiting), bytearray()
+        pending, self._pending = memoryview(self._pending), bytearray()
         at = 0
         try:
-            while at < len(waiting):
-                at += os.write(self._file, waiting[at:])
+            while at < len(pending):
+                at += os.write(self._file, pending[at:])
         except OSError:
             os.ftruncate(self._file, self._written)
             os.lseek(self._file, self._written, os.SEEK_SET)
-            self._tallies = dict(self._flushed)
+            self._footers = dict(self._flushed)
             raise
-        self._written += len(waiting)
-        self._flushed = dict(self._tallies)
+        self._written += len(pending)
+        self._flushed = dict(self._footers)
 
     def sync(self) -> None:
-        """Have the system write to the disk all that was flushed; raises OSError."""
+        """Write flushed chunks to the disk; raises OSError."""
         os.fsync(self._file)
 
     def sync_folder(self) -> None:
-        """Have the system write the file's name to the disk; raises OSError."""
+        """Write the file's directory entry to the disk; raises OSError."""
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -237,29 +237,29 @@ class XDFWriter:
             os.close(folder)
 
     def finish(self) -> None:
-        """Add what a whole file ends with, and have it written to the disk; raises OSError."""
+        """Add the end of a complete file, and write everything to the disk; raises OSError."""
         self.boundary()
-        for stream, tally in self._tallies.items():
-            self._waiting += footer(stream, tally)
+        for stream, footer in self._footers.items():
+            self._pending += encode_footer(stream, footer)
         self.flush()
         self.sync()
 
     def close(self) -> None:
-        """Close the file as it is; what was not flushed is dropped."""
+        """Close the file; chunks that were not flushed are dropped."""
         os.close(self._file)
 
     def _add(self, tag: int, content: bytes) -> None:
-        self._waiting += chunk(tag, content)
+        self._pending += encode_chunk(tag, content)
 
-    def _add_up(self, stream: int, count: int, first: float, last: float) -> None:
-        self._tallies[stream] = self._tallies[stream].and_then(count, first, last)
+    def _count(self, stream: int, count: int, first: float, last: float) -> None:
+        self._footers[stream] = self._footers[stream].extended(count, first, last)
 
     def _samples(self, stream: int, count: int, rows: bytes) -> None:
         self._add(SAMPLES, struct.pack("<IBI", stream, 4, count) + rows)
 
 
-def _sized(content: bytes) -> bytes:
-    """Content after its length, which is told in 1, 4 or 8 bytes."""
+def _with_length(content: bytes) -> bytes:
+    """Prefix content by its length, in 1, 4 or 8 bytes."""
     size = len(content)
     width = 1 if size < 1 << 8 else 4 if size < 1 << 32 else 8
     return bytes([width]) + size.to_bytes(width, "little") + content

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 
-from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesis
+from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesizer
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.bench.service_process import ServiceProcess, StartingService, start_service
 from mimamba.service.bench.wire import connect_client, request, send
@@ -80,7 +80,7 @@ def make_sources(folder: Path, seconds: float) -> list[str]:
 
 def write_muse(path: Path, rounds: int) -> Path:
     """Write repeated simulated signal in muse-lsl's layout; each round lacks 20 samples."""
-    data = np.array(Synthesis("tour", 1, SFREQ).next(round(PERIOD * SFREQ)))
+    data = np.array(Synthesizer("tour", 1, SFREQ).next(round(PERIOD * SFREQ)))
     kept = np.delete(data, range(5000, 5020), axis=0)
     times = np.delete(np.arange(len(data)), range(5000, 5020)) / SFREQ
     with path.open("w", encoding="utf-8") as file:

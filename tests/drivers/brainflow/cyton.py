@@ -15,7 +15,6 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Collection, Mapping
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -130,12 +129,7 @@ class Cyton:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._stopped.set()
         self._thread.join()
         os.close(self._slave)

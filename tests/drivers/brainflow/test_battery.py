@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mimamba.drivers.brainflow.battery import BatteryRow
-from mimamba.drivers.brainflow.boards import brainflow, find_board
-from mimamba.drivers.driver import Driver, Powered
+from mimamba.drivers.brainflow.boards import find_board, load_brainflow
+from mimamba.drivers.driver import Driver, HasBattery
 from mimamba.drivers.open import open_driver, open_source
 from tests.service.live import live
 
 
 def charge(driver: Driver) -> float | None:
-    assert isinstance(driver, Powered)
+    assert isinstance(driver, HasBattery)
     return driver.battery
 
 
@@ -24,8 +24,8 @@ def test_the_board_tells_its_charge_once_there_are_samples() -> None:
 
 
 def test_a_charge_in_another_preset_is_found_and_read() -> None:
-    shim = brainflow()
-    athena = BatteryRow.of(find_board("muse_s_athena").number)
+    shim = load_brainflow()
+    athena = BatteryRow.for_board(find_board("muse_s_athena").number)
     assert athena is not None
     assert athena.preset == shim.BrainFlowPresets.ANCILLARY_PRESET
     with open_driver("brainflow://synthetic") as driver:
@@ -40,7 +40,7 @@ def test_a_charge_in_another_preset_is_found_and_read() -> None:
 
 @pytest.mark.parametrize("board", ["cyton", "muse_2", "ganglion_native"])
 def test_most_headsets_do_not_tell(board: str) -> None:
-    assert BatteryRow.of(find_board(board).number) is None
+    assert BatteryRow.for_board(find_board(board).number) is None
 
 
 def test_the_service_shows_it() -> None:

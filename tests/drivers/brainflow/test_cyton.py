@@ -122,7 +122,7 @@ def sound_rows(cyton: Cyton, data: NDArray[np.float32]) -> int:
 def test_eight_seconds_of_silence_are_a_lost_link_and_a_reconnection() -> None:
     changes: list[LinkChange] = []
     before: list[Chunk] = []
-    eager = Timeouts(longest_backoff=0.5)
+    eager = Timeouts(max_backoff=0.5)
     with (
         Cyton() as cyton,
         Supervisor(lambda: open_driver(url(cyton)), changes.append, eager) as driver,
@@ -174,7 +174,7 @@ def test_a_converter_that_hangs_is_a_lost_link() -> None:
 def test_a_board_that_is_off_is_not_found() -> None:
     with Cyton() as cyton:
         cyton.mute()
-        with pytest.raises(DeviceNotFound, match="Switch the board on"):
+        with pytest.raises(DeviceNotFound, match="Switch on the board"):
             open_driver(url(cyton)).__enter__()
         cyton.resume()
         with open_driver(url(cyton)) as driver:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.drivers.brainflow.boards import FACTS, brainflow, find_board, known_boards
+from mimamba.drivers.brainflow.boards import BOARD_FACTS, find_board, known_boards, load_brainflow
 from mimamba.drivers.driver import Chunk, Driver
 from mimamba.drivers.errors import BadChannels, BadSource, DeviceNotFound, StreamLost
 from mimamba.drivers.open import open_driver
@@ -109,7 +109,10 @@ def test_a_board_is_free_again_after_it_was_left() -> None:
     for _ in range(2):
         with opened("brainflow://synthetic") as driver:
             assert take(driver, 1)
-    with opened("brainflow://synthetic"), pytest.raises(DeviceNotFound, match="in this program"):
+    with (
+        opened("brainflow://synthetic"),
+        pytest.raises(DeviceNotFound, match="this program has already opened"),
+    ):
         open_driver("brainflow://synthetic").__enter__()
     with opened("brainflow://synthetic") as driver:
         assert take(driver, 1)
@@ -119,7 +122,7 @@ def test_one_that_failed_leaves_the_session_of_another_alone() -> None:
     with opened("brainflow://synthetic") as driver:
         chunks = iter(driver)
         next(chunks)
-        with pytest.raises(DeviceNotFound, match="in this program") as caught:
+        with pytest.raises(DeviceNotFound, match="this program has already opened") as caught:
             open_driver("brainflow://synthetic").__enter__()
         assert next(chunks).n_times
         del caught
@@ -128,7 +131,7 @@ def test_one_that_failed_leaves_the_session_of_another_alone() -> None:
 
 
 def test_a_start_that_fails_lets_the_board_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    shim = brainflow()
+    shim = load_brainflow()
 
     def fail(*_: object) -> None:
         raise shim.BrainFlowError("no", shim.BrainFlowExitCodes.BOARD_WRITE_ERROR.value)
@@ -145,7 +148,7 @@ def test_a_session_released_behind_its_back_is_a_lost_stream() -> None:
     with opened("brainflow://synthetic") as driver:
         chunks = iter(driver)
         next(chunks)
-        brainflow().BoardShim.release_all_sessions()
+        load_brainflow().BoardShim.release_all_sessions()
         with pytest.raises(StreamLost, match="BOARD_NOT_CREATED_ERROR"):
             for _ in chunks:
                 pass
@@ -159,7 +162,7 @@ def test_the_supervisor_reconnects_the_board() -> None:
         for n, chunk in enumerate(driver):
             first.append(chunk.first)
             if n == 3:
-                brainflow().BoardShim.release_all_sessions()
+                load_brainflow().BoardShim.release_all_sessions()
             if states.count("connected") == 2:
                 break
     assert states == ["connected", "lost", "retrying", "connected"]
@@ -189,7 +192,7 @@ def test_boards_are_found_by_name_and_number() -> None:
     assert find_board("ganglion").number == 1
     assert find_board("synthetic") == find_board("-1")
     assert all(find_board(board.name) == board for board in known_boards())
-    assert set(FACTS) <= {board.number for board in known_boards()}
+    assert set(BOARD_FACTS) <= {board.number for board in known_boards()}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.brainflow.packet_filter import PacketFilter, Rows
+from mimamba.drivers.brainflow.packet_filter import NumberedRows, PacketFilter
 
 
-def rows_of(numbers: list[int]) -> Rows:
+def rows_of(numbers: list[int]) -> NumberedRows:
     """Rows whose data tell where in the list they were."""
     at = np.arange(len(numbers), dtype=np.float64)
     return np.array(numbers, np.float64), at / 250, at[:, None]

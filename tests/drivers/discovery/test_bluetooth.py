@@ -12,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.drivers.discovery.bluetooth import LEAST, BluetoothScan, ScanResult, listening
-from mimamba.drivers.discovery.bluetooth_scanner import ALLOW, START, SWITCH
-from mimamba.drivers.discovery.headsets import MUSE_SERVICE, Advertisement, Headset, headsets
+from mimamba.drivers.discovery.bluetooth import (
+    MIN_SECONDS,
+    BluetoothScan,
+    ScanResult,
+    scan_bluetooth,
+)
+from mimamba.drivers.discovery.bluetooth_scanner import ALLOW, START_BLUEZ, SWITCH_ON
+from mimamba.drivers.discovery.headsets import MUSE_SERVICE, Advertisement, Headset, find_headsets
 from tests.drivers.discovery.bluez import Adapter, Device, bluez, system_bus
 
 MUSE = Device("00:55:DA:B0:3F:2A", "Muse-3F2A", -52, (MUSE_SERVICE,))
@@ -38,8 +43,8 @@ def heard_once(enough: Callable[[ScanResult], bool], search: BluetoothScan) -> S
     """What was heard once it is enough, or once the search has ended."""
     end = time.monotonic() + LONG
     while time.monotonic() < end:
-        heard = search.heard(time.monotonic() + 0.05)
-        if heard.trouble or enough(heard):
+        heard = search.result(time.monotonic() + 0.05)
+        if heard.error or enough(heard):
             return heard
     raise AssertionError(f"not heard: {heard}")
 
@@ -54,8 +59,8 @@ def search_for(enough: Callable[[ScanResult], bool]) -> ScanResult:
 
 def trouble(seconds: float = LONG) -> str:
     """What a search says that cannot be."""
-    with listening(seconds) as heard:
-        found = heard().trouble
+    with scan_bluetooth(seconds) as heard:
+        found = heard().error
     assert found is not None
     return str(found)
 
@@ -64,11 +69,11 @@ def test_headsets_are_found_and_nothing_else() -> None:
     adapter = Adapter(devices=[*OTHERS, LATE, GANGLION, MUSE])
     with bluez(adapter):
         names = {MUSE.name, LATE.name, GANGLION.name}
-        heard = search_for(lambda heard: {each.name for each in heard.sightings} == names)
+        heard = search_for(lambda heard: {each.name for each in heard.advertisements} == names)
         assert adapter.idle.wait(LONG)
-    assert heard.trouble is None
-    assert len(heard.sightings) == 3
-    found = headsets(heard.sightings, "linux")
+    assert heard.error is None
+    assert len(heard.advertisements) == 3
+    found = find_headsets(heard.advertisements, "linux")
     assert [(each.name, each.title) for each in found] == [
         ("Muse-3F2A", "Muse 2"),
         ("MuseS-1122", "Muse S"),
@@ -83,7 +88,7 @@ def test_headsets_are_found_and_nothing_else() -> None:
 def test_a_search_that_is_broken_off_scans_no_more() -> None:
     adapter = Adapter(devices=[MUSE])
     with bluez(adapter):
-        with suppress(KeyboardInterrupt), listening(100 * LONG):
+        with suppress(KeyboardInterrupt), scan_bluetooth(100 * LONG):
             assert adapter.busy.wait(LONG)
             raise KeyboardInterrupt
         assert adapter.idle.wait(LONG)
@@ -95,11 +100,11 @@ def test_a_search_ends_by_itself_even_if_nobody_is_left() -> None:
     with bluez(adapter):
         for seconds in (4.0, LONG):  # a busy machine may need all of the first ones to start it
             search = BluetoothScan(time.monotonic() + seconds)
-            heard = search.heard(time.monotonic() + LONG)
-            if heard.trouble is None:
+            heard = search.result(time.monotonic() + LONG)
+            if heard.error is None:
                 break
             search.close()
-        assert heard.trouble is None
+        assert heard.error is None
         assert adapter.idle.wait(LONG)
         search.close()
 
@@ -108,7 +113,7 @@ def test_a_search_ends_with_who_is_killed() -> None:
     adapter = Adapter(devices=[MUSE])
     code = (
         "import time; from mimamba.drivers.discovery.bluetooth import listening\n"
-        f"with listening({100 * LONG}): time.sleep({LONG})"
+        f"with scan_bluetooth({100 * LONG}): time.sleep({LONG})"
     )
     with bluez(adapter), subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
         assert adapter.busy.wait(LONG)
@@ -118,17 +123,17 @@ def test_a_search_ends_with_who_is_killed() -> None:
 
 def test_who_asks_meanwhile_shares_the_search() -> None:
     adapter = Adapter(devices=[MUSE])
-    with bluez(adapter), listening(LONG):
+    with bluez(adapter), scan_bluetooth(LONG):
         assert adapter.busy.wait(LONG)
         told: list[ScanResult] = []
 
         def ask() -> None:
             end = time.monotonic() + LONG
-            sightings: tuple[Advertisement, ...] = ()
-            while not sightings and time.monotonic() < end:  # it may be told late who is there
-                with listening(LEAST) as heard:
+            advertisements: tuple[Advertisement, ...] = ()
+            while not advertisements and time.monotonic() < end:  # it may be told late who is there
+                with scan_bluetooth(MIN_SECONDS) as heard:
                     found = heard()
-                sightings = found.sightings
+                advertisements = found.advertisements
             told.append(found)
 
         threads = [threading.Thread(target=ask) for _ in range(3)]
@@ -136,7 +141,7 @@ def test_who_asks_meanwhile_shares_the_search() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert [[each.name for each in heard.sightings] for heard in told] == 3 * [[MUSE.name]]
+        assert [[each.name for each in heard.advertisements] for heard in told] == 3 * [[MUSE.name]]
         assert adapter.scanning  # who shares it does not end it
     assert (adapter.starts, adapter.most) == (1, 1)
 
@@ -145,7 +150,8 @@ def test_an_adapter_that_is_off_is_told() -> None:
     with bluez(Adapter(powered=False)):
         assert (
             trouble()
-            == f"Expected Bluetooth headsets, but found an adapter that is off. {sentence(SWITCH)}"
+            == "Expected Bluetooth headsets, but found an adapter that is off. "
+            + sentence(SWITCH_ON)
         )
 
 
@@ -156,7 +162,7 @@ def test_an_adapter_that_is_off_is_told() -> None:
         (Adapter(roles=("peripheral",)), "found an adapter without Bluetooth Low Energy"),
         (
             Adapter(refusal="org.bluez.Error.NotReady"),
-            f"an adapter that is off. {sentence(SWITCH)}",
+            f"an adapter that is off. {sentence(SWITCH_ON)}",
         ),
         (Adapter(refusal="org.bluez.Error.NotAuthorized"), f"no permission. {sentence(ALLOW)}"),
         (Adapter(refusal="org.bluez.Error.Failed"), "org.bluez.Error.Failed] it is so"),
@@ -170,7 +176,7 @@ def test_what_keeps_bluez_from_scanning_is_told(adapter: Adapter | None, words: 
 
 def test_a_bus_without_bluez_is_told() -> None:
     with system_bus():
-        assert f"found no BlueZ, which does Linux's Bluetooth. {sentence(START)}" in trouble()
+        assert f"found no BlueZ, Linux's Bluetooth service. {sentence(START_BLUEZ)}" in trouble()
 
 
 def test_a_bus_that_allows_nothing_is_told() -> None:
@@ -194,9 +200,9 @@ def test_a_bluez_that_does_not_answer_is_told() -> None:
 
 def test_a_program_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/bin/false")
-    assert "found a search that broke off (1)" in trouble()
+    assert "found a scan that broke off (1)" in trouble()
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/nowhere/python")
-    assert "found no process to listen (No such file or directory)" in trouble()
+    assert "found a scanner that does not start (No such file or directory)" in trouble()
 
 
 def test_a_program_that_starts_too_late_is_told(
@@ -206,11 +212,11 @@ def test_a_program_that_starts_too_late_is_told(
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", str(program))
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.GRACE", 0.1)
-    assert "found no answer from the system's Bluetooth" in trouble(LEAST)
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.GRACE_SECONDS", 0.1)
+    assert "found no answer from the system's Bluetooth" in trouble(MIN_SECONDS)
 
 
 def test_too_short_a_time_is_told() -> None:
     assert trouble(0.1) == (
-        "Expected 1 s or more to listen for Bluetooth headsets, but found 0.1 s. Scan for longer."
+        "Expected 1 s or more to scan for Bluetooth headsets, but found 0.1 s. Scan for longer."
     )

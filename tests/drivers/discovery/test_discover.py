@@ -13,15 +13,15 @@ import pytest
 
 from mimamba.drivers.discovery.bluetooth import ScanResult
 from mimamba.drivers.discovery.discover import (
-    Bluetooth,
+    BluetoothStatus,
     FoundStream,
     Sources,
-    find_bluetooth,
-    judge,
+    bluetooth_status,
+    discover_sources,
+    find_adapters,
+    find_streams,
     list_boards,
     list_simulations,
-    listen,
-    scan,
 )
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.open import open_driver
@@ -41,7 +41,7 @@ LONGER = (5.0, 20.0)
 def scan_until(enough: Callable[[Sources], bool], seconds: float) -> Sources:
     """What the first scan finds that finds enough, or else the last and longest."""
     for each in (seconds, *LONGER):
-        found = scan(each)
+        found = discover_sources(each)
         if enough(found):
             break
     return found
@@ -92,7 +92,7 @@ def test_a_library_that_does_not_load_leaves_the_rest(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "from mimamba.drivers.discovery.discover import scan\n"
-            "found = scan(0.1)\n"
+            "found = discover_sources(0.1)\n"
             "print(len(found.boards) > 20, found.streams, found.missing)",
         ],
         env={"PYLSL_LIB": str(broken), "PATH": ""},
@@ -113,7 +113,7 @@ def test_streams_that_are_no_signal_have_no_url() -> None:
         pylsl.StreamOutlet(pylsl.StreamInfo("pulse", "PPG", 3, 64, "float32", ids[2])),
     ]
     for seconds in (1.0, *LONGER):
-        urls = {stream.source_id: stream.url for stream in listen(seconds)}
+        urls = {stream.source_id: stream.url for stream in find_streams(seconds)}
         if urls.keys() >= set(ids):
             break
     assert urls[ids[0]] is None
@@ -141,11 +141,11 @@ def test_each_scenario_has_a_url_that_opens_it() -> None:
 
 @linux
 def test_the_bluetooth_adapter_is_found_by_linux_own_list(tmp_path: Path) -> None:
-    assert find_bluetooth(tmp_path).present is False
+    assert find_adapters(tmp_path).present is False
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     (tmp_path / "bluetooth" / "hci0:64").mkdir()
-    assert find_bluetooth(tmp_path).present is True
-    assert find_bluetooth(tmp_path).detail == "hci0"
+    assert find_adapters(tmp_path).present is True
+    assert find_adapters(tmp_path).detail == "hci0"
 
 
 @linux
@@ -161,14 +161,14 @@ def test_a_kill_switch_is_told(tmp_path: Path, soft: int, hard: int, blocked: bo
         (switch / "type").write_text(f"{kind}\n")
         (switch / "soft").write_text(f"{values[0]}\n")
         (switch / "hard").write_text(f"{values[1]}\n")
-    assert ("rfkill unblock" in find_bluetooth(tmp_path).detail) is blocked
+    assert ("rfkill unblock" in find_adapters(tmp_path).detail) is blocked
 
 
 NO_BUS = DeviceNotFound("Bluetooth headsets", "no system D-Bus", "start it")
 OFF = DeviceNotFound("Bluetooth headsets", "an adapter that is off", "switch it on")
-NONE = Bluetooth(False, "no adapter; plug one in")
-THERE = Bluetooth(True, "hci0")
-BLOCKED = Bluetooth(True, "hci0, blocked; run: rfkill unblock bluetooth")
+NONE = BluetoothStatus(False, "no adapter; plug one in")
+THERE = BluetoothStatus(True, "hci0")
+BLOCKED = BluetoothStatus(True, "hci0, blocked; run: rfkill unblock bluetooth")
 WANTED = "Expected Bluetooth headsets, but found"
 
 
@@ -176,17 +176,17 @@ WANTED = "Expected Bluetooth headsets, but found"
     ("adapter", "trouble", "told"),
     [
         (THERE, None, THERE),
-        (NONE, None, Bluetooth(True, "headsets were listened for")),
+        (NONE, None, BluetoothStatus(True, "scanned for headsets")),
         (THERE, OFF, replace(THERE, problem=str(OFF))),
         (THERE, NO_BUS, replace(THERE, problem=str(NO_BUS))),
         # What the system's own list says is the cause of what the search met,
         (NONE, NO_BUS, replace(NONE, problem=f"{WANTED} no adapter; plug one in.")),
         (BLOCKED, OFF, replace(BLOCKED, problem=f"{WANTED} {BLOCKED.detail}.")),
         # but a container's list may lack what its BlueZ has.
-        (NONE, OFF, Bluetooth(True, "an adapter that is off", str(OFF))),
+        (NONE, OFF, BluetoothStatus(True, "an adapter that is off", str(OFF))),
     ],
 )
 def test_one_cause_is_told(
-    adapter: Bluetooth, trouble: DeviceNotFound | None, told: Bluetooth
+    adapter: BluetoothStatus, trouble: DeviceNotFound | None, told: BluetoothStatus
 ) -> None:
-    assert judge(adapter, ScanResult((), trouble)) == told
+    assert bluetooth_status(adapter, ScanResult((), trouble)) == told

@@ -9,11 +9,11 @@ import pytest
 from mimamba.drivers.discovery.headsets import (
     DONGLES,
     MUSE_SERVICE,
-    NAMES,
+    NAME_PREFIXES,
     Advertisement,
     find_dongles,
-    headsets,
-    kinds,
+    find_headsets,
+    match_kinds,
 )
 from mimamba.drivers.open import open_driver
 
@@ -53,13 +53,13 @@ class USBPort:
 def test_only_headsets_are_recognised(
     name: str | None, services: tuple[str, ...], boards: list[str]
 ) -> None:
-    assert [kind.board for kind in kinds(name, services)] == boards
+    assert [kind.board for kind in match_kinds(name, services)] == boards
 
 
 def test_what_a_name_leaves_open_is_said() -> None:
-    (two,) = headsets([Advertisement(ADDRESS, "Muse-3F2A", (), -50)])
+    (two,) = find_headsets([Advertisement(ADDRESS, "Muse-3F2A", (), -50)])
     assert "2016" in (two.note or "")
-    older, athena = headsets([Advertisement(ADDRESS, "MuseS-3F2A", (), -50)])
+    older, athena = find_headsets([Advertisement(ADDRESS, "MuseS-3F2A", (), -50)])
     assert "Athena" in (older.note or "")
     assert "older" in (athena.note or "")
 
@@ -69,19 +69,19 @@ def test_the_strongest_comes_first_and_an_unknown_strength_last() -> None:
         Advertisement(f"00:00:00:00:00:0{n}", f"Ganglion-000{n}", (), rssi)
         for n, rssi in enumerate((-90, None, -40))
     ]
-    assert [each.rssi for each in headsets(seen)] == [-40, -90, None]
+    assert [each.rssi for each in find_headsets(seen)] == [-40, -90, None]
 
 
 def test_it_is_reached_by_what_brainflow_compares() -> None:
     named = [Advertisement(ADDRESS, "Ganglion-1a2b", (), -50)]
     urls = {
-        system: headsets(named, system)[0].url.partition("?")[2]
+        system: find_headsets(named, system)[0].url.partition("?")[2]
         for system in ("linux", "darwin", "win32")
     }
     assert urls["linux"] == f"mac_address={ADDRESS}"
     assert urls["darwin"] == urls["win32"] == "serial_number=Ganglion-1a2b"
     nameless = [Advertisement(ADDRESS, None, (MUSE_SERVICE,), -50)]
-    assert headsets(nameless, "win32")[0].url == f"brainflow://muse_2?mac_address={ADDRESS}"
+    assert find_headsets(nameless, "win32")[0].url == f"brainflow://muse_2?mac_address={ADDRESS}"
 
 
 def test_dongles_are_found_by_their_chip() -> None:
@@ -107,11 +107,14 @@ def test_the_ports_of_this_machine_can_be_asked() -> None:
 
 def test_each_kind_has_a_url_that_opens_it() -> None:
     seen = [
-        *(Advertisement(ADDRESS, f"{name}-1234", (), None) for name in (*NAMES, "Muse", "MuseS")),
+        *(
+            Advertisement(ADDRESS, f"{name}-1234", (), None)
+            for name in (*NAME_PREFIXES, "Muse", "MuseS")
+        ),
         Advertisement(ADDRESS, None, (MUSE_SERVICE,), None),
     ]
     ports = [USBPort("/dev/port", vid, pid) for vid, pid in DONGLES]
-    found = [*headsets(seen, "linux"), *headsets(seen, "darwin"), *find_dongles(ports)]
+    found = [*find_headsets(seen, "linux"), *find_headsets(seen, "darwin"), *find_dongles(ports)]
     assert len(found) > 20
     for headset in found:
         info = open_driver(headset.url).info

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Marker, StreamInfo
-from mimamba.drivers.formats.gaps import gaps_of, read_gap
+from mimamba.drivers.formats.gaps import find_gaps, parse_gap
 from mimamba.drivers.formats.recording import Recording
 
 RATES = (128.0, 200.0, 220.5, 250.0, 256.0, 500.0, 1000.0)
@@ -86,7 +86,7 @@ def read_edf(path: Path) -> Recording:
     markers = []
     for note in file.annotations:
         at = round(note.onset * sfreq)
-        gap = read_gap(note.text, at)
+        gap = parse_gap(note.text, at)
         if gap is None:
             markers.append(Marker(at / sfreq, at, note.text, "annotations"))
         else:
@@ -107,7 +107,7 @@ def assert_same(found: Recording, wanted: Recording, lsb: float | None = None) -
     """All that every format tells is the same; values within half of ``lsb``, else exactly."""
     assert found.info.sfreq == wanted.info.sfreq
     assert found.info.ch_names == wanted.info.ch_names
-    assert gaps_of(found.index) == gaps_of(wanted.index)
+    assert find_gaps(found.index) == find_gaps(wanted.index)
     np.testing.assert_array_equal(found.index, wanted.index)
     assert places(found) == places(wanted)
     if lsb is None:

@@ -6,8 +6,8 @@ import mne
 import numpy as np
 import pytest
 
-from mimamba.drivers.formats.bids_sidecars import beside
-from mimamba.drivers.formats.events import Event
+from mimamba.drivers.formats.bids_sidecars import read_sidecars
+from mimamba.drivers.formats.events import FileEvent
 from mimamba.drivers.formats.read import read_recording
 from tests.drivers.formats.edf.edffile import File, Signal, tal
 
@@ -44,19 +44,19 @@ def test_without_tables_the_file_speaks_for_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "onset\n", "onset\ttrial_type\nnan\tx\ninf\ty\n1\n"])
 def test_tables_that_say_nothing(tmp_path: Path, text: str) -> None:
-    found = beside(write(tmp_path, text, text))
+    found = read_sidecars(write(tmp_path, text, text))
     assert (dict(found.kinds), found.bad, found.events) == ({}, (), ())
 
 
 def test_other_names_have_no_tables(tmp_path: Path) -> None:
-    found = beside(write(tmp_path).rename(tmp_path / f"{STEM}.edf"))
+    found = read_sidecars(write(tmp_path).rename(tmp_path / f"{STEM}.edf"))
     assert (dict(found.kinds), found.bad, found.events) == ({}, (), None)
 
 
 def test_an_event_has_a_place_a_label_and_a_source(tmp_path: Path) -> None:
-    assert beside(write(tmp_path)).events == (
-        Event(0.5, "blink", "events.tsv"),
-        Event(1.25, "7", "events.tsv"),
+    assert read_sidecars(write(tmp_path)).events == (
+        FileEvent(0.5, "blink", "events.tsv"),
+        FileEvent(1.25, "7", "events.tsv"),
     )
 
 

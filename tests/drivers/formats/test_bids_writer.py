@@ -8,8 +8,8 @@ import mne_bids
 import numpy as np
 import pytest
 
-from mimamba.drivers.formats.bids_writer import BIDSEntities, parse_place, write_bids
-from mimamba.drivers.formats.writing import CannotWrite
+from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.bids_writer import BIDSEntities, parse_bids_target, write_bids
 from tests.drivers.formats.made import assert_same, read_edf, recording
 
 
@@ -19,7 +19,7 @@ def files(root: Path) -> set[str]:
 
 def test_a_new_dataset_is_read_by_mne_bids(tmp_path: Path) -> None:
     made = recording(lost=((300, 100),), labels=((20, "Ton ä"), (350, "in a gap")))
-    target, told = write_bids(made, parse_place(f"bids:{tmp_path}/ds?subject=01&task=rest"))
+    target, told = write_bids(made, parse_bids_target(f"bids:{tmp_path}/ds?subject=01&task=rest"))
     assert target == tmp_path / "ds" / "sub-01" / "eeg" / "sub-01_task-rest_eeg.edf"
     assert files(tmp_path) == {
         "ds/README",
@@ -95,11 +95,11 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 )
 def test_places_that_are_none(text: str, found: str) -> None:
     with pytest.raises(CannotWrite, match=found):
-        parse_place(text)
+        parse_bids_target(text)
 
 
 def test_a_place_with_all_its_parts() -> None:
-    place = parse_place("bids:some/ds?subject=01&session=2&task=rest&run=3")
+    place = parse_bids_target("bids:some/ds?subject=01&session=2&task=rest&run=3")
     assert place == BIDSEntities(Path("some/ds"), "01", "rest", "2", "3")
     assert place.stem == "sub-01_ses-2_task-rest_run-3"
     assert place.folder == Path("some/ds/sub-01/ses-2/eeg")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats import read as read_module
-from mimamba.drivers.formats.read import LARGEST, read_recording
-from mimamba.drivers.formats.recording import Recording, complete, one_line
-from mimamba.drivers.timing.file_timeline import timeline
+from mimamba.drivers.formats.read import MAX_BYTES, read_recording
+from mimamba.drivers.formats.recording import Recording, make_recording, one_line
+from mimamba.drivers.timing.file_timeline import timeline_from_stamps
 
 INFO = StreamInfo("some.csv", "/some.csv", 256.0, ("A", "B"), live=False)
 
@@ -71,30 +71,30 @@ def test_rows_that_are_not_finite_count_as_lost() -> None:
     data[9] = 1e300  # no float32
     index = np.arange(10)
     markers = [Marker(0.0, 0, "early", "s"), Marker(4.0, 4, "inside", "s")]
-    made = complete(INFO, data, np.arange(10.0), index, markers)
+    made = make_recording(INFO, data, np.arange(10.0), index, markers)
     assert made.index.tolist() == [0, 1, 2, 4, 5, 6, 7]
     assert made.timestamps.tolist() == [1, 2, 3, 5, 6, 7, 8]
     assert [marker.index for marker in made.markers] == [0, 3]
     assert made.data.dtype == np.float32
     assert made.info.notices == (
-        "3 of 10 samples hold no number in some channel: they count as lost.",
+        "3 of 10 samples lack a number in some channel: they count as lost.",
     )
 
 
 def test_no_number_at_all() -> None:
     with pytest.raises(BadRecording, match="no row of numbers"):
-        complete(INFO, np.full((4, 2), np.nan), np.arange(4.0), np.arange(4))
+        make_recording(INFO, np.full((4, 2), np.nan), np.arange(4.0), np.arange(4))
 
 
 def test_timestamps_in_milliseconds_are_refused() -> None:
-    timestamps, index = timeline(np.arange(2000) * 1000 / 256, 256.0)
+    timestamps, index = timeline_from_stamps(np.arange(2000) * 1000 / 256, 256.0)
     with pytest.raises(BadRecording, match="timestamps in seconds"):
-        complete(INFO, np.ones((2000, 2)), timestamps, index)
+        make_recording(INFO, np.ones((2000, 2)), timestamps, index)
 
 
 def test_an_outage_that_was_counted_is_believed_however_long() -> None:
     index = np.r_[np.arange(500), 10**6 + np.arange(500)]
-    made = complete(INFO, np.ones((1000, 2)), index / 256, index, exact=True)
+    made = make_recording(INFO, np.ones((1000, 2)), index / 256, index, exact=True)
     np.testing.assert_array_equal(made.index, index)
 
 
@@ -102,11 +102,11 @@ def test_timeline_keeps_the_place_of_rows_without_a_stamp() -> None:
     stamps = 50 + np.arange(1000) / 256
     broken = stamps.copy()
     broken[[0, 1, 500]] = [np.nan, 1e300, np.inf]
-    timestamps, index = timeline(broken, 256.0)
+    timestamps, index = timeline_from_stamps(broken, 256.0)
     np.testing.assert_array_equal(index, np.arange(1000))
     np.testing.assert_allclose(timestamps, stamps, atol=1e-6)
     with pytest.raises(BadRecording, match="none that is a number"):
-        timeline(np.full(3, np.nan), 256.0)
+        timeline_from_stamps(np.full(3, np.nan), 256.0)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_a_file_says_is_told_on_one_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadRecording, match="no regular file"):
+    with pytest.raises(BadRecording, match="the device or pipe"):
         read_recording(tmp_path / "pipe")
 
 
@@ -179,6 +179,6 @@ def test_a_file_too_large_for_memory(tmp_path: Path) -> None:
     path = tmp_path / "sparse.csv"
     with path.open("wb") as file:
         file.write(b"timestamps,TP9\n")
-        file.truncate(LARGEST + 1)
+        file.truncate(MAX_BYTES + 1)
     with pytest.raises(BadRecording, match="Split the file"):
         read_recording(path)

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.errors import BadSource
-from mimamba.drivers.lsl.markers import AHEAD, MOST, OWN, MarkerBuffer, ReceivedMarker, believed
+from mimamba.drivers.lsl.markers import (
+    MAX_AHEAD,
+    MAX_WAITING,
+    OWN_PREFIX,
+    MarkerBuffer,
+    ReceivedMarker,
+    plausible_time,
+)
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
 
@@ -31,8 +38,8 @@ EVENTUALLY = 20.0
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine gets the time that it needs, and loses nothing meanwhile."""
-    monkeypatch.setattr("mimamba.drivers.lsl.driver.BUFFER", 60)
-    monkeypatch.setattr("mimamba.drivers.lsl.markers.CONNECTING", EVENTUALLY)
+    monkeypatch.setattr("mimamba.drivers.lsl.driver.BUFFER_SECONDS", 60)
+    monkeypatch.setattr("mimamba.drivers.lsl.markers.CONNECT_TIMEOUT", EVENTUALLY)
 
 
 def chunks_of(lengths: list[int], lost: dict[int, int]) -> list[Chunk]:
@@ -84,24 +91,24 @@ def test_a_late_marker_keeps_its_index() -> None:
 
 
 def test_stamps_far_ahead_or_of_no_clock_count_as_arrival() -> None:
-    assert believed(1000.0 + AHEAD / 2, 0.0, 1000.0) == 1000.0 + AHEAD / 2
-    assert believed(1000.0 - 3600, 0.0, 1000.0) == 1000.0 - 3600
-    assert believed(5000.0, -4001.0, 1000.0) == 999.0
-    for stamp in (1000.0 + 2 * AHEAD, 1000.0 + 80_000, 1e9, -1e9, float("nan")):
-        assert believed(stamp, 0.0, 1000.0) == 1000.0
+    assert plausible_time(1000.0 + MAX_AHEAD / 2, 0.0, 1000.0) == 1000.0 + MAX_AHEAD / 2
+    assert plausible_time(1000.0 - 3600, 0.0, 1000.0) == 1000.0 - 3600
+    assert plausible_time(5000.0, -4001.0, 1000.0) == 999.0
+    for stamp in (1000.0 + 2 * MAX_AHEAD, 1000.0 + 80_000, 1e9, -1e9, float("nan")):
+        assert plausible_time(stamp, 0.0, 1000.0) == 1000.0
 
 
 def test_no_more_markers_wait_than_a_cap_and_the_oldest_go_with_the_next_chunk() -> None:
     waiting = MarkerBuffer(SFREQ)
     first, second = chunks_of([100, 100], {})
     ahead = 50 + 150 / SFREQ
-    waiting.add([ReceivedMarker(ahead, str(n), "a program") for n in range(MOST + 3)])
+    waiting.add([ReceivedMarker(ahead, str(n), "a program") for n in range(MAX_WAITING + 3)])
     told = waiting.attach(first).markers
     assert [marker.label for marker in told] == ["0", "1", "2"]
     assert {(marker.index, marker.timestamp) for marker in told} == {
         (99, float(first.timestamps[-1]))
     }
-    assert len(waiting.attach(second).markers) == MOST
+    assert len(waiting.attach(second).markers) == MAX_WAITING
 
 
 @contextmanager
@@ -189,7 +196,7 @@ def test_streams_that_come_later_are_taken_but_never_our_own() -> None:
     ):
         chunks = iter(driver)
         next(chunks)
-        own = marker_outlet("own", source_id=OWN + "simulate-1")
+        own = marker_outlet("own", source_id=OWN_PREFIX + "simulate-1")
         late = marker_outlet("late", "int32")
         assert late.wait_for_consumers(EVENTUALLY)
         number, stamp = soon(start)
@@ -228,7 +235,7 @@ def test_a_stream_that_is_not_there_is_told() -> None:
         streaming() as (url, _),
         open_driver(f"{url}&markers=nobody") as driver,
     ):
-        assert "No marker stream is there yet; it is taken once it comes." in driver.info.notices
+        assert "There is no marker stream yet; it is used once it appears." in driver.info.notices
     assert "marker streams" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.lsl.description import read_description
-from mimamba.drivers.lsl.outlet import Outlet
+from mimamba.drivers.lsl.outlet import SignalOutlet
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
 
@@ -79,7 +79,7 @@ def test_samples_stamps_and_markers_come_as_they_were_pushed(
     start = local_clock()
     go = Marker(start + 30.4 / SFREQ, 30, "go ö", "a program")
     chunks = [chunk(0, 24, start), chunk(24, 12, start, go), chunk(500, 12, start)]
-    with ExitStack() as readers, Outlet(INFO, name) as outlet:
+    with ExitStack() as readers, SignalOutlet(INFO, name) as outlet:
         signal = readers.enter_context(Reader(name))
         markers = readers.enter_context(Reader(f"{name} markers"))
         for each in chunks:
@@ -97,7 +97,7 @@ def test_samples_stamps_and_markers_come_as_they_were_pushed(
 
 def test_the_streams_describe_themselves_as_a_headset() -> None:
     name = f"outlet {uuid4()}"
-    with Outlet(INFO, name):
+    with SignalOutlet(INFO, name):
         signal, markers = Reader(name), Reader(f"{name} markers")
         xml, marker_info = signal.inlet.info(EVENTUALLY).as_xml(), markers.info
     info = signal.info
@@ -129,10 +129,10 @@ def test_a_restart_is_the_same_stream() -> None:
     ids = []
     name = f"outlet {uuid4()}"
     for _ in range(2):
-        with Outlet(INFO, name):
+        with SignalOutlet(INFO, name):
             ids.append(Reader(name).info.source_id())
     assert ids[0] == ids[1]
-    with Outlet(INFO, f"{name} 2"):
+    with SignalOutlet(INFO, f"{name} 2"):
         assert Reader(f"{name} 2").info.source_id() != ids[0]
 
 
@@ -143,7 +143,7 @@ def test_our_own_driver_reads_what_it_sends() -> None:
 
     def send() -> None:
         url = "simulate://?scenario=tour&seed=3"
-        with open_driver(url) as driver, Outlet(driver.info, name) as outlet:
+        with open_driver(url) as driver, SignalOutlet(driver.info, name) as outlet:
             ready.set()
             for each in driver:
                 if stop.is_set():

@@ -18,7 +18,7 @@ from mimamba.drivers.simulator.driver import (
     DropOuts,
     PacketSchedule,
 )
-from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesis
+from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesizer
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import parse_source
 
@@ -33,7 +33,7 @@ def _held_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drop_outs(query: str) -> DropOuts:
-    return DropOuts.of(parse_source(f"simulate://?{query}"), SFREQ)
+    return DropOuts.from_url(parse_source(f"simulate://?{query}"), SFREQ)
 
 
 def take(url: str, n_chunks: int) -> list[Chunk]:
@@ -193,7 +193,7 @@ def test_samples_are_the_synthesis_at_exact_times() -> None:
         assert chunk.data.flags.c_contiguous
         assert chunk.epoch == 0
     data = np.concatenate([chunk.data for chunk in chunks])
-    assert np.array_equal(data, Synthesis("random", 5).next(len(data)))
+    assert np.array_equal(data, Synthesizer("random", 5).next(len(data)))
 
 
 def test_no_sample_comes_before_its_time() -> None:
@@ -218,7 +218,7 @@ def test_lost_samples_are_a_jump_to_the_sample() -> None:
     chunks = until_dead("simulate://?seed=2&loss=0.5,0.125&dead=1.25", 320)
     index = np.concatenate([np.arange(chunk.first, chunk.end) for chunk in chunks])
     assert index.tolist() == [*range(128), *range(160, 256), *range(288, 320)]
-    whole = Synthesis("tour", 2).next(320)
+    whole = Synthesizer("tour", 2).next(320)
     assert np.array_equal(np.concatenate([chunk.data for chunk in chunks]), whole[index])
     times = np.concatenate([chunk.timestamps for chunk in chunks])
     assert np.array_equal(times, times[0] + index / SFREQ)
@@ -236,7 +236,7 @@ def test_a_dead_link_is_silent_and_a_new_driver_starts_afresh() -> None:
 
 
 def cues_of(seed: int, start: int, stop: int) -> list[tuple[int, str]]:
-    return [(cue.index, cue.label) for cue in Synthesis("tour", seed).cues(start, stop)]
+    return [(cue.index, cue.label) for cue in Synthesizer("tour", seed).events(start, stop)]
 
 
 def marks(chunks: list[Chunk]) -> list[tuple[int, str]]:
@@ -271,7 +271,7 @@ def test_markers_in_lost_samples_come_with_the_next_chunk(
     assert marks([late]) == cues
     start = first.timestamps[0]
     assert [m.timestamp for m in late.markers] == [start + index / SFREQ for index, _ in cues]
-    made = Synthesis("tour", 1).next(late.end)
+    made = Synthesizer("tour", 1).next(late.end)
     assert np.array_equal(late.data, made[late.first :])
     assert marks(after) == cues_of(1, late.end, after[-1].end)  # none of them again
 
@@ -299,7 +299,7 @@ def test_closing_ends_a_waiting_reader(query: str) -> None:
 @pytest.mark.usefixtures("_held_up")
 def test_channels_are_picked_and_named() -> None:
     (chunk,) = take("simulate://?seed=1&channels=AF8,1&names=Fp2,T7", 1)
-    made = Synthesis("tour", 1).next(chunk.n_times)
+    made = Synthesizer("tour", 1).next(chunk.n_times)
     assert np.array_equal(chunk.data, made[:, [2, 0]])
     assert chunk.data.flags.c_contiguous
     assert open_driver("simulate://?channels=AF8,1&names=Fp2,T7").info.ch_names == ("Fp2", "T7")
@@ -309,7 +309,7 @@ def test_channels_are_picked_and_named() -> None:
 def test_another_rate_and_mains() -> None:
     chunks = take("simulate://?sfreq=250&mains=60", 2)
     data = np.concatenate([chunk.data for chunk in chunks])
-    assert np.array_equal(data, Synthesis("tour", 0, 250.0, 60.0).next(len(data)))
+    assert np.array_equal(data, Synthesizer("tour", 0, 250.0, 60.0).next(len(data)))
 
 
 @pytest.mark.parametrize(

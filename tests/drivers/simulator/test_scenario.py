@@ -14,9 +14,9 @@ from mimamba.drivers.simulator.scenario import (
     GOOD_SECONDS,
     RAMP,
     SCENARIOS,
-    Cue,
     FaultSchedule,
-    Script,
+    ScenarioScript,
+    ScriptEvent,
 )
 
 SFREQ = 256.0
@@ -25,8 +25,8 @@ MINUTES = round(600 * SFREQ)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def script(name: str, seed: int = 0) -> Script:
-    return Script(SCENARIOS[name], seed, SFREQ)
+def script(name: str, seed: int = 0) -> ScenarioScript:
+    return ScenarioScript(SCENARIOS[name], seed, SFREQ)
 
 
 def faults(name: str, seed: int = 0) -> FaultSchedule:
@@ -41,7 +41,7 @@ def test_each_scenario_is_described(name: str) -> None:
 @given(seeds)
 @settings(deadline=None)
 def test_tour_visits_the_corners_in_order_and_holds_each(seed: int) -> None:
-    cues = script("tour", seed).cues(0, MINUTES)
+    cues = script("tour", seed).events(0, MINUTES)
     corners = [
         "valence=high arousal=low",
         "valence=high arousal=high",
@@ -58,18 +58,18 @@ def test_tour_visits_the_corners_in_order_and_holds_each(seed: int) -> None:
 @given(seeds)
 @settings(deadline=None)
 def test_random_order_always_moves_on(seed: int) -> None:
-    labels = [cue.label for cue in script("random", seed).cues(0, MINUTES)]
+    labels = [cue.label for cue in script("random", seed).events(0, MINUTES)]
     assert all(now != then for then, now in pairwise(labels))
     assert len(set(labels)) == 4
 
 
 def test_orders_and_times_differ_between_seeds() -> None:
-    assert script("random", 1).cues(0, MINUTES) != script("random", 2).cues(0, MINUTES)
-    assert script("tour", 1).cues(0, MINUTES) != script("tour", 2).cues(0, MINUTES)
+    assert script("random", 1).events(0, MINUTES) != script("random", 2).events(0, MINUTES)
+    assert script("tour", 1).events(0, MINUTES) != script("tour", 2).events(0, MINUTES)
 
 
 def test_calm_stays() -> None:
-    assert script("calm").cues(0, MINUTES) == [Cue(0, "valence=high arousal=low")]
+    assert script("calm").events(0, MINUTES) == [ScriptEvent(0, "valence=high arousal=low")]
     truth = script("calm").truth(np.arange(0, MINUTES, 100))
     assert np.all(truth.valence == 0.8)
     assert np.all(truth.arousal == -0.8)
@@ -79,7 +79,7 @@ def test_calm_stays() -> None:
 @settings(max_examples=30, deadline=None)
 def test_truth_glides_to_what_the_cue_says(seed: int, name: str) -> None:
     played = script(name, seed)
-    cues = played.cues(0, MINUTES)
+    cues = played.events(0, MINUTES)
     truth = played.truth(np.arange(MINUTES))
     for cue, following in pairwise(cues):
         at = np.arange(cue.index + round(RAMP * SFREQ) + 1, following.index)
@@ -112,8 +112,8 @@ def test_truth_of_no_samples() -> None:
 def test_cues_of_pieces_are_those_of_the_whole(seed: int, name: str, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), MINUTES]
     for player in (script(name, seed), faults(name, seed)):
-        pieces = [cue for first, stop in pairwise(edges) for cue in player.cues(first, stop)]
-        assert pieces == player.cues(0, MINUTES)
+        pieces = [cue for first, stop in pairwise(edges) for cue in player.events(first, stop)]
+        assert pieces == player.events(0, MINUTES)
 
 
 @given(seeds)
@@ -155,7 +155,7 @@ def test_only_poor_has_faults() -> None:
 
 def test_a_fault_says_when_it_starts_and_stops() -> None:
     (first, *_) = faults("poor").within(0, MINUTES)
-    start, stop, *_ = faults("poor").cues(0, MINUTES)
+    start, stop, *_ = faults("poor").events(0, MINUTES)
     assert first.channel is not None
-    assert start == Cue(first.start, f"fault=flat electrode={CH_NAMES[first.channel]}")
-    assert stop == Cue(first.stop, "fault=none")
+    assert start == ScriptEvent(first.start, f"fault=flat electrode={CH_NAMES[first.channel]}")
+    assert stop == ScriptEvent(first.stop, "fault=none")

@@ -14,8 +14,8 @@ from mimamba.drivers.simulator.synthesis import (
     RANGE_UV,
     UV_PER_BIT,
     SimulatedRecording,
-    Synthesis,
-    stretch,
+    Synthesizer,
+    simulate_recording,
 )
 
 WINDOW = 1024
@@ -43,7 +43,7 @@ def spectrum(samples: Samples, sfreq: float = 256.0) -> tuple[NDArray[np.float64
 
 @pytest.fixture(scope="module")
 def people() -> list[SimulatedRecording]:
-    return [stretch("random", seed, 300.0) for seed in range(24)]
+    return [simulate_recording("random", seed, 300.0) for seed in range(24)]
 
 
 @given(
@@ -53,7 +53,7 @@ def people() -> list[SimulatedRecording]:
 )
 @settings(max_examples=40, deadline=None)
 def test_any_chunking_gives_the_same_bits(name: str, seed: int, sizes: list[int]) -> None:
-    cut, whole = Synthesis(name, seed), Synthesis(name, seed)
+    cut, whole = Synthesizer(name, seed), Synthesizer(name, seed)
     pieces = [cut.next(size) for size in sizes]
     assert [len(piece) for piece in pieces] == sizes
     assert cut.position == sum(sizes)
@@ -62,35 +62,35 @@ def test_any_chunking_gives_the_same_bits(name: str, seed: int, sizes: list[int]
 
 
 def test_no_seam_shows_where_blocks_meet() -> None:
-    steps = np.abs(np.diff(stretch("calm", 0, 1200.0).samples, axis=0))
+    steps = np.abs(np.diff(simulate_recording("calm", 0, 1200.0).samples, axis=0))
     seams = steps[WINDOW - 1 :: WINDOW]
     assert len(seams) == 299
     assert seams.mean() < 1.2 * steps.mean()
 
 
 def test_given_samples_are_not_written_again() -> None:
-    made = Synthesis()
+    made = Synthesizer()
     given_out = made.next(12)
     kept = given_out.copy()
     given_out[0] = 0.0
     made.next(2000)
     assert np.array_equal(given_out[1:], kept[1:])
-    assert np.array_equal(Synthesis().next(12), kept)
+    assert np.array_equal(Synthesizer().next(12), kept)
 
 
 def test_seeds_and_scenarios_differ() -> None:
-    made = {Synthesis(name, seed).next(8192).tobytes() for name in SCENARIOS for seed in range(4)}
+    made = {Synthesizer(name, seed).next(8192).tobytes() for name in SCENARIOS for seed in range(4)}
     assert len(made) == 4 * len(SCENARIOS)
 
 
 def test_a_scenario_that_is_not_there() -> None:
     with pytest.raises(KeyError, match="holiday"):
-        Synthesis("holiday")
+        Synthesizer("holiday")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_values_are_those_of_a_muse_converter(name: str) -> None:
-    samples = stretch(name, 0, 120.0).samples
+    samples = simulate_recording(name, 0, 120.0).samples
     assert samples.dtype == np.float32
     assert samples.shape == (120 * 256, len(CH_NAMES))
     bits = samples / UV_PER_BIT
@@ -100,14 +100,14 @@ def test_values_are_those_of_a_muse_converter(name: str) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_levels_are_plausible(seed: int) -> None:
-    samples = stretch("calm", seed, 120.0).samples.reshape(-1, 256, 4)
+    samples = simulate_recording("calm", seed, 120.0).samples.reshape(-1, 256, 4)
     rms = np.median(samples.std(axis=1), axis=0)  # of 1 s windows: most have no blink
     assert np.all((rms > 6.0) & (rms < 25.0))
 
 
 @pytest.mark.parametrize("sfreq", [128.0, 200.0, 250.0, 256.0, 500.0])
 def test_power_falls_with_frequency_and_has_an_alpha_peak(sfreq: float) -> None:
-    samples = stretch("calm", 1, 180.0, sfreq, mains=0.0).samples[:, [0, 3]]
+    samples = simulate_recording("calm", 1, 180.0, sfreq, mains=0.0).samples[:, [0, 3]]
     frequency, power = signal.welch(samples, sfreq, nperseg=round(4 * sfreq), axis=0)
     mean = power.mean(axis=1)
 
@@ -121,7 +121,7 @@ def test_power_falls_with_frequency_and_has_an_alpha_peak(sfreq: float) -> None:
 
 
 def test_neighbours_share_part_of_their_background() -> None:
-    samples = stretch("calm", 2, 120.0).samples
+    samples = simulate_recording("calm", 2, 120.0).samples
     slow = signal.sosfilt(signal.butter(2, (14, 40), "bandpass", fs=256, output="sos"), samples, 0)
     correlation = np.corrcoef(slow.T)
     assert 0.1 < correlation[1, 2] < 0.8
@@ -130,8 +130,8 @@ def test_neighbours_share_part_of_their_background() -> None:
 
 @pytest.mark.parametrize(("mains", "at"), [(50.0, 50.0), (60.0, 60.0)])
 def test_mains_hums_at_its_frequency(mains: float, at: float) -> None:
-    frequency, power = spectrum(stretch("calm", 0, 60.0, mains=mains).samples)
-    quiet = spectrum(stretch("calm", 0, 60.0, mains=0.0).samples)[1]
+    frequency, power = spectrum(simulate_recording("calm", 0, 60.0, mains=mains).samples)
+    quiet = spectrum(simulate_recording("calm", 0, 60.0, mains=0.0).samples)[1]
     rise = (power / quiet).mean(axis=1)
     assert frequency[rise.argmax()] == at
     assert rise.max() > 3.0
@@ -178,10 +178,10 @@ def test_people_differ(people: list[SimulatedRecording]) -> None:
 
 
 def test_poor_signal_is_as_poor_as_it_says() -> None:
-    made = Synthesis("poor", 3)
+    made = Synthesizer("poor", 3)
     samples = made.next(120 * 256)
     faulty = made.faulty(0, len(samples))
-    cues = [cue for cue in made.cues(0, len(samples)) if cue.label.startswith("fault=")]
+    cues = [cue for cue in made.events(0, len(samples)) if cue.label.startswith("fault=")]
     assert np.all(np.isfinite(samples))
     assert {cue.label.split()[0] for cue in cues} == {
         "fault=flat",
@@ -208,14 +208,14 @@ def test_poor_signal_is_as_poor_as_it_says() -> None:
 @given(st.integers(0, 20_000), st.integers(0, 5_000))
 @settings(max_examples=30, deadline=None)
 def test_faulty_of_a_part_is_part_of_the_whole(first: int, length: int) -> None:
-    made = Synthesis("poor", 1)
+    made = Synthesizer("poor", 1)
     whole = made.faulty(0, 25_000)
     assert np.array_equal(made.faulty(first, first + length), whole[first : first + length])
 
 
 def test_a_stretch_is_the_stream_with_its_truth() -> None:
-    made = Synthesis("poor", 7, 250.0)
-    whole = stretch("poor", 7, 31.0, 250.0)
+    made = Synthesizer("poor", 7, 250.0)
+    whole = simulate_recording("poor", 7, 31.0, 250.0)
     assert np.array_equal(whole.samples, made.next(7750))
     truth = made.truth(np.arange(7750))
     assert np.array_equal(whole.truth.valence, truth.valence)
@@ -225,7 +225,7 @@ def test_a_stretch_is_the_stream_with_its_truth() -> None:
 
 
 def test_cues_come_in_order() -> None:
-    index = [cue.index for cue in Synthesis("poor").cues(0, 60 * 256)]
+    index = [cue.index for cue in Synthesizer("poor").events(0, 60 * 256)]
     assert index[0] == 0
     assert index == sorted(index)
     assert len(index) > 6

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, LinkChange, StreamInfo
 from mimamba.drivers.open import open_driver
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.drivers.supervision.connection import Timeouts
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
 from mimamba.drivers.supervision.supervisor import Supervisor
@@ -112,12 +111,7 @@ class Hanging:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -136,7 +130,7 @@ class Hanging:
 def test_a_hanging_device_is_a_lost_link() -> None:
     changes: list[LinkChange] = []
     devices = iter([Hanging(100), Hanging(1000)])
-    patience = Timeouts(still=0.2, backoff=0.01)
+    patience = Timeouts(frozen=0.2, backoff=0.01)
     ends: list[int] = []
     with Supervisor(lambda: next(devices), changes.append, patience) as driver:
         for chunk in driver:
@@ -151,7 +145,7 @@ def test_a_hanging_device_is_a_lost_link() -> None:
 def test_a_board_with_noise_is_none() -> None:
     changes: list[LinkChange] = []
     connect = partial(open_driver, "brainflow://synthetic")
-    with Supervisor(connect, changes.append, Timeouts(still=0.1)) as driver:
+    with Supervisor(connect, changes.append, Timeouts(frozen=0.1)) as driver:
         for chunk in driver:
             if chunk.end > 0.7 * driver.info.sfreq:
                 break
@@ -161,5 +155,5 @@ def test_a_board_with_noise_is_none() -> None:
 @pytest.mark.parametrize("scenario", ["poor", "artefacts", "tour"])
 def test_the_simulators_faults_are_none(scenario: str) -> None:
     info = open_driver(f"simulate://?scenario={scenario}").info
-    samples = Synthesis(scenario, 0, info.sfreq, 50.0).next(round(60 * info.sfreq))
+    samples = Synthesizer(scenario, 0, info.sfreq, 50.0).next(round(60 * info.sfreq))
     assert not FrozenSignalDetector(info, 0.1).feed(samples)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise, repeat
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -23,10 +22,10 @@ INFO = StreamInfo("Scripted", "scripted:1", SFREQ, ("TP9", "AF7"))
 SHORT = Timeouts(
     silence=0.25,
     first_sample=0.4,
-    connecting=0.5,
-    leaving=0.2,
+    connect=0.5,
+    release=0.2,
     backoff=0.01,
-    longest_backoff=0.05,
+    max_backoff=0.05,
 )
 EVENTUALLY = 20.0
 GONE = StreamLost("samples", "an empty battery", "charge it")
@@ -83,7 +82,7 @@ class Scripted:
         self.start = start
         self.closed = threading.Event()
         self.stuck = threading.Event()
-        self.left = False
+        self.released = False
 
     def __enter__(self) -> Self:
         if isinstance(self.on_enter, Exception):
@@ -93,13 +92,8 @@ class Scripted:
             self.stuck.wait(EVENTUALLY)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.left = True
+    def __exit__(self, *exc: object) -> None:
+        self.released = True
         self.close()
 
     def close(self) -> None:
@@ -136,11 +130,11 @@ def scripted_chunk(first: int, start: float) -> Chunk:
 class Bench:
     """A supervisor over devices that come one after the other, and what it told."""
 
-    def __init__(self, devices: Sequence[Scripted], patience: Timeouts = SHORT) -> None:
+    def __init__(self, devices: Sequence[Scripted], timeouts: Timeouts = SHORT) -> None:
         self.devices = devices
         self.waiting = iter(devices)
         self.changes: list[LinkChange] = []
-        self.supervisor = Supervisor(self.connect, self.tell, patience)
+        self.supervisor = Supervisor(self.connect, self.tell, timeouts)
 
     def tell(self, change: LinkChange) -> None:
         if change.state != "connected":  # it was silent for long enough
@@ -182,7 +176,7 @@ def test_passes_chunks_on_as_they_are() -> None:
     np.testing.assert_array_equal(chunks[2].data, [[4, 4], [5, 5]])
     assert bench.states == ["connected"]
     assert bench.supervisor.info is INFO
-    assert eventually(lambda: bench.devices[0].left)
+    assert eventually(lambda: bench.devices[0].released)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +262,7 @@ def test_another_device_is_not_taken_for_the_first(other: StreamInfo) -> None:
     assert "100 Hz of TP9,AF7" in bench.changes[3].detail
     assert ",".join(other.ch_names) in bench.changes[3].detail
     assert len(chunks) == 3
-    assert eventually(lambda: bench.devices[1].left)
+    assert eventually(lambda: bench.devices[1].released)
 
 
 def test_the_first_connection_is_not_retried() -> None:
@@ -301,7 +295,7 @@ def test_a_close_that_hangs_does_not_hold_up_the_next_attempt() -> None:
     ids=["reading", "connecting", "hanging"],
 )
 def test_close_ends_a_blocked_iteration(devices: list[Scripted]) -> None:
-    bench = Bench(devices, Timeouts(backoff=0.01, leaving=0.05))
+    bench = Bench(devices, Timeouts(backoff=0.01, release=0.05))
     blocked = threading.Event()
     ended = threading.Event()
 
@@ -328,7 +322,7 @@ def test_close_ends_a_blocked_iteration(devices: list[Scripted]) -> None:
 def test_a_driver_that_ignores_its_close_is_left() -> None:
     device = Scripted(1, "ignore close")
     Bench([device]).take(1)
-    assert eventually(lambda: device.left)
+    assert eventually(lambda: device.released)
 
 
 def test_close_ends_the_first_connection() -> None:
@@ -340,15 +334,15 @@ def test_close_ends_the_first_connection() -> None:
         bench.take(1)
     closer.join()
     device.stuck.set()
-    assert eventually(lambda: device.left)  # a connection that comes too late is given back
+    assert eventually(lambda: device.released)  # a connection that comes too late is given back
 
 
 def test_a_slow_reader_loses_the_oldest_samples_but_no_marker() -> None:
-    held = Timeouts(held=4 / SFREQ, leaving=1.0)
+    held = Timeouts(queue=4 / SFREQ, release=1.0)
     device = Scripted(10, "end", start=5.0)
     bench = Bench([device], held)
     with bench.supervisor as supervisor:
-        assert eventually(lambda: device.left)
+        assert eventually(lambda: device.released)
         chunk = next(iter(supervisor))
     assert chunk.first == 16
     assert [marker.index for marker in chunk.markers] == list(range(0, 18, 2))
@@ -358,7 +352,7 @@ def test_nothing_runs_after_it() -> None:
     bench = Bench([Scripted(1, GONE), Scripted(1, ValueError("a slip")), Scripted(2)])
     bench.take(4)
     assert eventually(lambda: not live_threads())
-    assert all(device.closed.is_set() and device.left for device in bench.devices)
+    assert all(device.closed.is_set() and device.released for device in bench.devices)
 
 
 def test_attempts_pause_between_each_other() -> None:

@@ -14,15 +14,20 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, Samples, Seconds
 from mimamba.drivers.timing.packet_counter import (
-    BYTE,
-    GANGLION,
-    GANGLION_2,
-    MUSE,
+    BYTE_NUMBERING,
+    GANGLION_2_NUMBERING,
+    GANGLION_NUMBERING,
+    MUSE_NUMBERING,
     CounterClock,
     PacketNumbering,
 )
 
-RATES = {BYTE: 250.0, MUSE: 256.0, GANGLION: 200.0, GANGLION_2: 200.0}
+RATES = {
+    BYTE_NUMBERING: 250.0,
+    MUSE_NUMBERING: 256.0,
+    GANGLION_NUMBERING: 200.0,
+    GANGLION_2_NUMBERING: 200.0,
+}
 
 
 @dataclass
@@ -84,7 +89,9 @@ def values(chunks: Sequence[Chunk]) -> Samples:
     return np.concatenate([chunk.data for chunk in chunks])
 
 
-@pytest.mark.parametrize("numbering", [BYTE, MUSE, GANGLION, GANGLION_2])
+@pytest.mark.parametrize(
+    "numbering", [BYTE_NUMBERING, MUSE_NUMBERING, GANGLION_NUMBERING, GANGLION_2_NUMBERING]
+)
 def test_numbers_that_wrap_lose_nothing(numbering: PacketNumbering) -> None:
     rows = device(numbering, 3 * min(numbering.n_packets, 700), start=numbering.n_packets - 5)
     chunks = run(numbering, rows)
@@ -96,7 +103,9 @@ def test_numbers_that_wrap_lose_nothing(numbering: PacketNumbering) -> None:
 @st.composite
 def losses(draw: st.DrawFn) -> tuple[PacketNumbering, Rows, list[int]]:
     """A device that loses packets (fewer than half a cycle at once), and where it is cut."""
-    numbering = draw(st.sampled_from([BYTE, MUSE, GANGLION, GANGLION_2]))
+    numbering = draw(
+        st.sampled_from([BYTE_NUMBERING, MUSE_NUMBERING, GANGLION_NUMBERING, GANGLION_2_NUMBERING])
+    )
     rows = device(numbering, 400, start=draw(st.integers(0, numbering.n_packets - 1)))
     lost = np.zeros(len(rows.numbers), dtype=bool)
     edges = np.flatnonzero(np.diff(rows.numbers)) + 1
@@ -137,7 +146,10 @@ def test_packet_borders_change_nothing(
     np.testing.assert_array_equal(values(whole), values(parts))
 
 
-@pytest.mark.parametrize(("numbering", "n_lost"), [(BYTE, 256), (BYTE, 300), (GANGLION, 150)])
+@pytest.mark.parametrize(
+    ("numbering", "n_lost"),
+    [(BYTE_NUMBERING, 256), (BYTE_NUMBERING, 300), (GANGLION_NUMBERING, 150)],
+)
 @pytest.mark.parametrize("n_wraps", [1, 3])
 def test_a_loss_longer_than_the_wrap_is_resolved_by_the_clock(
     numbering: PacketNumbering, n_lost: int, n_wraps: int
@@ -148,7 +160,7 @@ def test_a_loss_longer_than_the_wrap_is_resolved_by_the_clock(
     np.testing.assert_array_equal(indices(run(numbering, rows, [1001, 1030])), rows.index)
 
 
-@pytest.mark.parametrize("numbering", [BYTE, MUSE, GANGLION])
+@pytest.mark.parametrize("numbering", [BYTE_NUMBERING, MUSE_NUMBERING, GANGLION_NUMBERING])
 @pytest.mark.parametrize("stall", [0.3, 0.8, 1.9])
 def test_a_stall_that_catches_up_lost_nothing(numbering: PacketNumbering, stall: float) -> None:
     rows = device(numbering, 3000 // numbering.n_times)
@@ -160,72 +172,72 @@ def test_a_stall_that_catches_up_lost_nothing(numbering: PacketNumbering, stall:
 
 
 def test_samples_held_back_are_given_at_the_end() -> None:
-    rows = device(BYTE, 1300)
+    rows = device(BYTE_NUMBERING, 1300)
     rows = rows.without((rows.index >= 1000) & (rows.index < 1256))
     rows = rows.without(rows.index > 1260)  # too few to be sure, but all say one wrap
-    np.testing.assert_array_equal(indices(run(BYTE, rows)), rows.index)
+    np.testing.assert_array_equal(indices(run(BYTE_NUMBERING, rows)), rows.index)
 
 
 def test_a_restarted_counter_is_overruled_by_the_clock() -> None:
-    rows = device(MUSE, 400, start=500)
+    rows = device(MUSE_NUMBERING, 400, start=500)
     rows.numbers[1200:] -= 550
     rows.stamps[1200:] += 0.5  # the device was away for half a second
-    found = indices(run(MUSE, rows))
+    found = indices(run(MUSE_NUMBERING, rows))
     np.testing.assert_array_equal(found[:1200], rows.index[:1200])
     assert found[1200] - found[1199] == pytest.approx(1 + 0.5 * 256, abs=12)
     np.testing.assert_array_equal(np.diff(found[1200:]), 1)
 
 
 def test_time_that_the_counter_did_not_see_is_counted_by_the_clock() -> None:
-    rows = device(MUSE, 400)
+    rows = device(MUSE_NUMBERING, 400)
     rows.stamps[2400:] += 1.5
-    found = indices(run(MUSE, rows))
+    found = indices(run(MUSE_NUMBERING, rows))
     assert found[2400] - found[2399] == pytest.approx(1 + 1.5 * 256, abs=12)
     np.testing.assert_array_equal(np.diff(found[2400:]), 1)
 
 
 def test_impedance_rows_are_no_samples() -> None:
-    rows = device(GANGLION, 200)
+    rows = device(GANGLION_NUMBERING, 200)
     at = [7, 7, 90, 201]
     numbers = np.insert(rows.numbers, at, [201, 202, 205, 203])
     stamps = np.insert(rows.stamps, at, rows.stamps[at])
     data = np.insert(rows.data, at, -1.0, axis=0)
-    chunks = CounterClock(GANGLION, 200).push(numbers, stamps, data)
+    chunks = CounterClock(GANGLION_NUMBERING, 200).push(numbers, stamps, data)
     np.testing.assert_array_equal(indices(chunks), rows.index)
     np.testing.assert_array_equal(values(chunks), rows.data)
 
 
 @pytest.mark.parametrize("offset", [0, 100])
 def test_the_ganglions_firmware_is_found_out(offset: int) -> None:
-    rows = device(GANGLION_2, 400, start=10)
+    rows = device(GANGLION_2_NUMBERING, 400, start=10)
     rows.numbers[rows.numbers > 0] += offset
     lost = (rows.index > 300) & np.isin(rows.numbers, [0, offset + 1, offset + 2])
     rows = rows.without(lost)
-    np.testing.assert_array_equal(indices(run(GANGLION, rows)), rows.index)
+    np.testing.assert_array_equal(indices(run(GANGLION_NUMBERING, rows)), rows.index)
 
 
 def test_the_ganglions_19_bit_numbers_are_its_18_bit_ones_plus_100() -> None:
-    rows = device(GANGLION, 250)
+    rows = device(GANGLION_NUMBERING, 250)
     rows.numbers += 100
     rows = rows.without((rows.numbers == 130) & (rows.index > 100))
-    np.testing.assert_array_equal(indices(run(GANGLION, rows)), rows.index)
+    np.testing.assert_array_equal(indices(run(GANGLION_NUMBERING, rows)), rows.index)
 
 
 @pytest.mark.parametrize("ppm", [-300, 0, 300])
 def test_timestamps_are_even_and_follow_the_devices_rate(ppm: int) -> None:
     rate = 256 * (1 + ppm * 1e-6)
-    rows = device(MUSE, 1300, rate=rate)
+    rows = device(MUSE_NUMBERING, 1300, rate=rate)
     noise = np.random.default_rng(1)
     packets = np.repeat(noise.uniform(0, 0.015, 1300), 12)
     rows.stamps = rows.stamps + packets
-    steps = np.diff(times(run(MUSE, rows)))[12 * 1000 :]
+    steps = np.diff(times(run(MUSE_NUMBERING, rows)))[12 * 1000 :]
     assert np.abs(steps - 1 / rate).max() < 0.0003
     assert steps.mean() == pytest.approx(1 / rate, rel=1e-3)
 
 
 def test_chunks_do_not_share_memory_with_what_came() -> None:
-    rows = device(BYTE, 100)
+    rows = device(BYTE_NUMBERING, 100)
     data = rows.data.copy()
-    chunk = CounterClock(BYTE, 250).push(rows.numbers, rows.stamps, data)[0]
+    chunk = CounterClock(BYTE_NUMBERING, 250).push(rows.numbers, rows.stamps, data)[0]
     data[:] = -1
     np.testing.assert_array_equal(chunk.data, rows.data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
 from mimamba.models.fitting.demo import simulate_hops
 from mimamba.models.signal.baseline import BaselineAligner
@@ -31,7 +31,7 @@ def test_minute_60_is_like_minute_4() -> None:
     seen = [
         hop.window
         for hop in map(
-            aligner.feed, simulate_hops(Synthesis("random", 5, 256.0), checkpoint.signal, 190.0)
+            aligner.feed, simulate_hops(Synthesizer("random", 5, 256.0), checkpoint.signal, 190.0)
         )
         if hop.window is not None
     ]

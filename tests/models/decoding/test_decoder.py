@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, Samples, StreamInfo
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from mimamba.models.decoding.decoder import (
     NOT_FINITE,
@@ -63,7 +63,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def samples() -> Samples:
-    return Synthesis("calm", 11).next(SECONDS * 256)
+    return Synthesizer("calm", 11).next(SECONDS * 256)
 
 
 def chunks(samples: Samples, cuts: Iterable[int], first: int = 0) -> list[Chunk]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import (
     PACKAGE_FOLDER,
     Checkpoint,
@@ -111,7 +111,7 @@ def test_minute_60_is_as_minute_5(demo: Checkpoint, people: list[HopSequence]) -
 def test_the_decoder_says_what_was_scored(demo: Checkpoint) -> None:
     """Hop by hop from chunks, as a session does, and offline, as the scores were made."""
     decoder = StreamingDecoder(demo, INFO)
-    said = [p for c in simulate_chunks(Synthesis("random", 5), 20.0) for p in decoder.feed(c)]
+    said = [p for c in simulate_chunks(Synthesizer("random", 5), 20.0) for p in decoder.feed(c)]
     offline = sequence_logits(demo.network, [simulate_person(5, demo.signal, 20.0)], demo.r)[0]
     given = [p.outputs for p in said if p.outputs is not None]
     for one, other in zip(given, demo.probabilities(offline), strict=True):
@@ -126,7 +126,7 @@ def test_a_person_is_good_hops_labelled_by_the_script() -> None:
     assert sequence.windows.shape[1:] == (4, DEMO.signal.window)
     assert len(sequence.windows) == len(sequence.restart) == len(sequence.labels) > 50
     assert sequence.restart[0]
-    synthesis = Synthesis("random", 3, 256.0)
+    synthesis = Synthesizer("random", 3, 256.0)
     decoder = StreamingDecoder(load_checkpoint("demo"), INFO)
     good = [
         p for c in simulate_chunks(synthesis, 30.0) for p in decoder.feed(c) if p.status == "ok"

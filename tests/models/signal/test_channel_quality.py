@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.simulator.scenario import SCENARIOS, FaultSchedule
-from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesis
+from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.models.signal.channel_quality import REASON_BELOW, QualityMeter
 from mimamba.models.signal.measures import ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import SlidingWindow
@@ -55,7 +55,7 @@ def newest(values: Values, info: StreamInfo = MUSE) -> ChannelQuality:
 
 SECONDS = 4
 TIMES = np.arange(256 * SECONDS) / 256
-CALM = Synthesis("calm", seed=1, mains=0).next(len(TIMES))[:, 1].astype(np.float64)
+CALM = Synthesizer("calm", seed=1, mains=0).next(len(TIMES))[:, 1].astype(np.float64)
 NOISE = np.random.default_rng(7).standard_normal((2, len(TIMES)))
 
 
@@ -141,14 +141,14 @@ def test_updates_come_four_times_a_second_of_signal() -> None:
 
 
 def test_a_fault_is_reported_within_half_a_second_and_gone_after_two() -> None:
-    values = Synthesis("calm", seed=2).next(256 * 10).copy()
+    values = Synthesizer("calm", seed=2).next(256 * 10).copy()
     values[1280:1536, 2] = 0.0
     told = {q.index: q.channels["AF8"].reason for q in measure(values, MUSE)}
     assert [told[1279 + 64 * k] for k in range(14)] == [None] + 11 * ["flat"] + 2 * [None]
 
 
 def test_two_seconds_with_a_long_gap_have_no_quality() -> None:
-    values = Synthesis("calm", seed=3, mains=0).next(2560).astype(np.float32)
+    values = Synthesizer("calm", seed=3, mains=0).next(2560).astype(np.float32)
     for lost, expected in ((25, list(range(511, 2560, 64))), (26, None)):
         told = follow([c for c in cut(values, [1000, 1000 + lost]) if c.first != 1000])
         again = [*range(511, 1024, 64), *range(1024 + 511, 2560, 64)]
@@ -157,7 +157,7 @@ def test_two_seconds_with_a_long_gap_have_no_quality() -> None:
 
 
 def test_a_new_epoch_starts_empty() -> None:
-    faulty = Synthesis("poor", seed=4).next(640).astype(np.float32)
+    faulty = Synthesizer("poor", seed=4).next(640).astype(np.float32)
     chunks = list(cut(faulty, [100, 300]))
     told = follow([replace(chunk, epoch=epoch) for epoch in range(3) for chunk in chunks])
     assert [each.index for each in told] == 3 * [511, 575, 639]
@@ -165,7 +165,7 @@ def test_a_new_epoch_starts_empty() -> None:
 
 
 def test_a_channel_without_values_is_flat_and_silences_no_other() -> None:
-    values = Synthesis("calm", seed=1).next(1024).copy()
+    values = Synthesizer("calm", seed=1).next(1024).copy()
     values[:, 3] = np.nan
     values[100:110, 0] = np.inf
     told = measure(values, MUSE)[-1].channels
@@ -189,7 +189,7 @@ def test_the_simulators_faults_are_found_and_no_others(seed: int, mains: float) 
     for fault in faults:
         kinds[fault.start : fault.stop, fault.rows] = fault.kind
     false, good, found = 0, 0, set[str]()
-    for told in measure(Synthesis("poor", seed, mains=mains).next(n_times), MUSE):
+    for told in measure(Synthesizer("poor", seed, mains=mains).next(n_times), MUSE):
         window = kinds[told.index - 511 : told.index + 1]
         for k, channel in enumerate(told.channels.values()):
             there = set(window[:, k])
@@ -204,7 +204,7 @@ def test_the_simulators_faults_are_found_and_no_others(seed: int, mains: float) 
 
 
 def test_the_simulators_muscle_and_pops_are_reported() -> None:
-    told = measure(Synthesis("artefacts", 0).next(256 * 120), MUSE)
+    told = measure(Synthesizer("artefacts", 0).next(256 * 120), MUSE)
     counted = sum((Counter(c.reason for c in q.channels.values()) for q in told), Counter())
     assert set(counted) <= {None, "muscle", "drift", "no contact"}
     assert counted["muscle"] > 50

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
-from mimamba.drivers.push import LONGEST_TEXT, Inbox, Packet, PushDriver
+from mimamba.drivers.push import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.service.acquire.outbox import LARGEST_CHUNK, MOST_EVENTS, Outbox
 from mimamba.service.protocol.messages import decode_client, encode
 from mimamba.service.protocol.push import Samples
@@ -47,22 +47,22 @@ def test_all_that_was_not_dropped_arrives_once(parts: list[tuple[int, int, bool]
             outbox.put(chunk(first, marker=True))
             first += 10
         for packet in outbox.read(at, sent):
-            before = inbox.next
+            before = inbox.next_seq
             assert inbox.put(packet, 0.0)
             at = packet.seq + 1
-            if inbox.next > before:
+            if inbox.next_seq > before:
                 chunks.append(next(pull))
         if acks:
-            outbox.acknowledge(inbox.next - 1)
+            outbox.acknowledge(inbox.next_seq - 1)
         else:
-            at = inbox.next  # a new connection
+            at = inbox.next_seq  # a new connection
         assert outbox.seconds <= 3.0
     outbox.end()
     for packet in outbox.read(at, 1000):
         assert inbox.put(packet, 0.0)
         if not packet.ends:
             chunks.append(next(pull))
-    outbox.acknowledge(inbox.next - 1)
+    outbox.acknowledge(inbox.next_seq - 1)
     assert outbox.delivered
     there = np.concatenate([np.arange(0), *(np.arange(each.first, each.end) for each in chunks)])
     data = np.concatenate([np.empty(0), *(each.data[:, 0] for each in chunks)])
@@ -156,7 +156,7 @@ def test_long_texts_are_cut_and_their_samples_are_taken(letter: str) -> None:
     change, packet = (sent(each)[1] for each in outbox.read(0, 10))
     texts = [packet.chunk.markers[0].label, packet.chunk.markers[0].source]
     texts += [packet.chunk.markers[1].label, change.changes[0].detail]
-    assert [len(each) for each in texts] == [LONGEST_TEXT] * 4
+    assert [len(each) for each in texts] == [MAX_TEXT] * 4
     assert all(each.endswith("…") for each in texts)
     assert (packet.chunk.markers[2].label, packet.chunk.markers[2].source) == ("short", "x")
     assert packet.chunk.n_times == 10

@@ -25,7 +25,7 @@ import pyxdf
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from mimamba.drivers.discovery.discover import Sources, scan
+from mimamba.drivers.discovery.discover import Sources, discover_sources
 from mimamba.drivers.replay.driver import ReplayDriver
 from mimamba.service.api.shutdown import Shutdown
 from mimamba.service.client.client import stream_url
@@ -156,7 +156,7 @@ def test_what_is_under_way_when_it_ends_is_told_so(
     def long_scan(_: float) -> Sources:
         begun.set()
         assert over.wait(LONGEST)
-        return scan(0.1)
+        return discover_sources(0.1)
 
     monkeypatch.setattr("mimamba.service.api.sessions.scan", long_scan)
     opening = json.dumps({"source": "lsl://?name=nowhere&timeout=60"}).encode()

@@ -34,7 +34,7 @@ def test_a_recording_tells_what_its_model_said(
         length = service.http.get("/v1/sessions/again/replay").json()["length"]
     recorded = load_recorded(tmp_path / "made.xdf")
     rows = np.asarray(recorded.predictions.values)
-    assert told["model"] == recorded.predictions.fact("desc/mimamba/model/name")
+    assert told["model"] == recorded.predictions.text("desc/mimamba/model/name")
     first = int(recorded.index[0])
     np.testing.assert_allclose(told["position"], (rows[:, -2] - first) / 256)
     assert 0 < told["position"][0] < told["position"][-1] < length

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Chunk
-from mimamba.drivers.lsl.outlet import Outlet
+from mimamba.drivers.lsl.outlet import SignalOutlet
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bridges.lsl_out import LSLOut
@@ -110,7 +110,7 @@ def headset(name: str) -> Iterator[None]:
     def send() -> None:
         with (
             open_driver("simulate://?scenario=calm") as driver,
-            Outlet(driver.info, name) as outlet,
+            SignalOutlet(driver.info, name) as outlet,
         ):
             for chunk in driver:
                 if stop.is_set():

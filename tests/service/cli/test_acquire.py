@@ -18,7 +18,7 @@ import pytest
 
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.open import open_recording
-from mimamba.drivers.simulator.synthesis import Synthesis
+from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.service.acquire.acquirer import Acquirer, PushRefused
 from mimamba.service.acquire.outbox import Outbox
 from mimamba.service.client.client import ServiceUnreachable
@@ -190,7 +190,7 @@ async def test_a_live_source_over_a_line_that_falls_silent_loses_nothing() -> No
     assert acquirer.outbox.delivered
     index = heard.index
     np.testing.assert_array_equal(index, np.arange(len(index)))
-    truth = Synthesis("tour", 4).next(len(index))
+    truth = Synthesizer("tour", 4).next(len(index))
     np.testing.assert_array_equal(np.concatenate(heard.data), truth)
     events = [each.event for each in heard.links]
     assert events[:3] == ["connected", "lost", "connected"]
@@ -230,7 +230,7 @@ async def test_a_loss_beyond_the_buffer_is_a_gap_of_the_exact_length() -> None:
     lost = np.diff(index)[jumps] - 1
     assert gaps[: len(jumps)] == list(zip(index[jumps] + 1, lost, strict=True)) != []
     assert lost.sum() <= outbox.lost  # some may have arrived whose acknowledgement did not
-    truth = Synthesis("tour", 4).next(int(index[-1]) + 1)
+    truth = Synthesizer("tour", 4).next(int(index[-1]) + 1)
     np.testing.assert_array_equal(np.concatenate(heard.data), truth[index])
 
 
@@ -268,7 +268,7 @@ async def test_a_service_that_starts_anew_gets_what_the_old_one_had_not() -> Non
     assert after.links[0].event == "connected"
     assert after.index[0] >= before.index[-1] + 1
     index = after.index
-    truth = Synthesis("tour", 4).next(int(index[-1]) + 1)
+    truth = Synthesizer("tour", 4).next(int(index[-1]) + 1)
     np.testing.assert_array_equal(np.concatenate(after.data), truth[index])
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from mimamba.drivers.discovery.bluetooth_scanner import SWITCH
+from mimamba.drivers.discovery.bluetooth_scanner import SWITCH_ON
 from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan
 from mimamba.service.cli.main import app
 from mimamba.service.doctor import checks, devices
@@ -94,7 +94,7 @@ def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with bluez(Adapter(powered=False)):
         found = devices.check_bluetooth(tmp_path)
     assert (found.verdict, found.found) == ("fail", "hci0; an adapter that is off")
-    assert found.remedy == SWITCH
+    assert found.remedy == SWITCH_ON
 
 
 def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import pyxdf
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.replay.driver import LATE
+from mimamba.drivers.replay.driver import MAX_DELAY
 from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.library import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.metadata import Card, load_card, save_card
@@ -146,7 +146,7 @@ def test_a_replay_at_its_own_speed_is_recorded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(copy.data, source.data[-copy.n_times :])
     assert copy.n_times > 500
     steps = np.diff(copy.timestamps) - np.diff(source.timestamps[-copy.n_times :])
-    held_up = steps > LATE - 1e-3  # all that follows is played later then
+    held_up = steps > MAX_DELAY - 1e-3  # all that follows is played later then
     assert np.abs(steps[~held_up]).max() < 1e-3
     assert str(tmp_path).encode() not in (data / "again.xdf").read_bytes()
 

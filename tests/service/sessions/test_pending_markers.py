@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.lsl.markers import MOST, ReceivedMarker
+from mimamba.drivers.lsl.markers import MAX_WAITING, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bridges.udp_markers import CannotListen, UDPMarkers, bind_datagrams
 from mimamba.service.cli.main import app
@@ -108,7 +108,7 @@ def test_one_whose_sample_does_not_come_waits_no_longer(live_source: bool, index
 
 def test_of_too_many_the_first_wait_no_longer() -> None:
     marks, now = PendingMarkers(LONG), local_clock()
-    for n in range(MOST + 3):
+    for n in range(MAX_WAITING + 3):
         marks.add(ReceivedMarker(now + 4, f"{n}", "api"))
     assert [each.label for each in marks.place(log_of((0, now, 1)), INFO)] == ["0", "1", "2"]
 

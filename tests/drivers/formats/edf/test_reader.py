@@ -123,7 +123,7 @@ def test_labels_that_repeat_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_only_other_channels(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match=r"EEG channels, but found ECG .* Choose some with"):
+    with pytest.raises(BadRecording, match=r"EEG channels, but found ECG .* Select channels with"):
         read(File([eeg("ECG")]), tmp_path)
     assert read(File([eeg("ECG")]), tmp_path, channels=("1",)).info.ch_names == ("ECG",)
 
@@ -135,7 +135,7 @@ def test_interruptions_are_gaps(tmp_path: Path) -> None:
     assert runs(made) == [(0, 256), (9 * 128, 256), (1472, 128)]
     assert made.timestamps[256] == 9.0
     assert [(m.index, m.timestamp) for m in made.markers] == [(1184, 9.25)]
-    assert made.info.notices == ("The recording was interrupted 2 times: gaps.",)
+    assert made.info.notices == ("The recording was interrupted 2 times; these are gaps.",)
     whole = read(File([eeg()], reserved="EDF+C", texts=texts), tmp_path)
     assert runs(whole) == [(0, 640)]
 
@@ -157,12 +157,12 @@ def test_a_file_cut_anywhere_keeps_its_whole_records(size: int) -> None:
         path.write_bytes(path.read_bytes()[:size])
         there = (size - 256 * 3) // (2 * 128 + 120)
         if there == 0:
-            with pytest.raises(BadRecording, match="a whole record"):
+            with pytest.raises(BadRecording, match="a complete record"):
                 read_recording(path)
             return
         made = read_recording(path)
         assert made.n_times == 128 * there
-        told = (f"The file is cut: {there} of 5 records are there.",) if there < 5 else ()
+        told = (f"The file is cut off: it has {there} of 5 records.",) if there < 5 else ()
         assert made.info.notices == told
 
 
@@ -198,7 +198,7 @@ def test_signals_without_samples_or_scale(tmp_path: Path) -> None:
 
 
 def test_a_stream_cannot_be_chosen(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match="Take stream out"):
+    with pytest.raises(BadRecording, match="Remove it"):
         read_recording(File([eeg()]).write(tmp_path / "some.edf"), stream="EEG")
 
 

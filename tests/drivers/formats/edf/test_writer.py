@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 
 from mimamba.drivers.driver import Marker
+from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.edf.writer import needs_bdf, write_bdf, write_edf
-from mimamba.drivers.formats.gaps import hold
+from mimamba.drivers.formats.gaps import fill_gaps
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.writing import CannotWrite, WriteResult
+from mimamba.drivers.formats.recording import Recording, WriteResult
 from tests.drivers.formats.made import assert_same, read_edf, recording, recordings
 
 WRITE = {".edf": write_edf, ".bdf": write_bdf}
@@ -47,7 +47,7 @@ def test_mne_reads_values_gaps_and_markers(tmp_path: Path, suffix: str) -> None:
     raw = read(path, verbose="error")
     assert raw.ch_names == list(made.info.ch_names)
     assert raw.info["sfreq"] == 256.0
-    held = hold(made.data, made.index)
+    held = fill_gaps(made.data, made.index)
     assert told.lsb is not None
     np.testing.assert_allclose(
         raw.get_data()[:, : len(held)].T * 1e6, held, atol=0.51 * told.lsb, rtol=1e-6
@@ -117,7 +117,9 @@ def test_the_resolution_decides_between_edf_and_bdf(tmp_path: Path) -> None:
     assert [needs_bdf(made) for made in (muse, cyton, recording())] == [False, True, False]
     cyton.data[0] = 187000
     told = write_edf(cyton, tmp_path / "made.edf")
-    assert told.notices == ("The device's 0.02235 µV per bit are finer: BDF+ (.bdf) keeps them.",)
+    assert told.notices == (
+        "The device resolves 0.02235 µV, which is finer: BDF+ (.bdf) keeps that.",
+    )
     fine = write_bdf(cyton, tmp_path / "made.bdf")
     assert fine.lsb is not None
     assert fine.lsb < 0.02235

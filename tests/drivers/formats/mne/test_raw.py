@@ -60,7 +60,7 @@ def test_a_file_without_eeg(tmp_path: Path) -> None:
         read_recording(tmp_path / "some_raw.fif")
     made = read_recording(tmp_path / "some_raw.fif", ChannelChoice(("x",)))
     assert made.data[0, 0] == 1.0
-    assert made.info.notices == ("x: no voltage; the numbers are taken as µV.",)
+    assert made.info.notices == ("x: no voltage; the values are treated as µV.",)
 
 
 def test_a_fif_tag_that_leads_back(tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_a_fif_tag_that_leads_back(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[12:16] = (4).to_bytes(4, "big")
     path.write_bytes(content)
-    with pytest.raises(BadRecording, match="cut or damaged at byte 0"):
+    with pytest.raises(BadRecording, match="cut off or damaged at byte 0"):
         read_recording(path)
 
 
 def test_a_fif_file_that_is_cut(tmp_path: Path) -> None:
     path = files.fif(tmp_path, 5000)
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(BadRecording, match="cut or damaged"):
+    with pytest.raises(BadRecording, match="cut off or damaged"):
         read_recording(path)
 
 
@@ -92,9 +92,9 @@ def test_a_header_may_name_no_file_elsewhere(tmp_path: Path, name: str) -> None:
     [
         ("NumberOfChannels=5", "NumberOfChannels=99999999", "1 to 1024 channels"),
         ("NumberOfChannels=5", "NumberOfChannels=five", "1 to 1024 channels"),
-        ("SamplingInterval=3906.25", "SamplingInterval=0", "cut or damaged"),
+        ("SamplingInterval=3906.25", "SamplingInterval=0", "cut off or damaged"),
         ("made.eeg", "absent.eeg", "absent.eeg"),
-        ("[Common Infos]", "", "cut or damaged"),
+        ("[Common Infos]", "", "cut off or damaged"),
     ],
 )
 def test_nonsense_in_a_header(tmp_path: Path, old: str, new: str, found: str) -> None:

@@ -96,8 +96,8 @@ def test_a_cut_file_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.data, made.data[:-1])
     assert [marker.label for marker in found.markers] == ["kept"]
     assert found.info.notices == (
-        "The last row has no line end: it may be cut, and is left out.",
-        "Markers behind the last sample are left out: 1.",
+        "The last row has no line end: it may be incomplete, and is left out.",
+        "Markers after the last sample are left out: 1.",
     )
 
 
@@ -112,9 +112,9 @@ def test_a_cut_file_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
         ('"sfreq":256.0', '"sfreq":"x"', "sfreq"),
         ('["TP9",', '["TP9","X",', "could not convert|invalid column"),
         ("\n7,", "\n3,", "index that does not grow"),
-        ("\n7,", "\n6.5,", "an index that is no position"),
+        ("\n7,", "\n6.5,", "an index that is not a whole number"),
         ("\n7,", "\nseven,", "could not convert"),
-        ('"index":9', '"index":-9', "a marker without a place"),
+        ('"index":9', '"index":-9', "a marker with an invalid place"),
         ("\n7,1000.02734375", "\n7,1", "timestamp that does not grow"),
     ],
 )
@@ -149,7 +149,7 @@ def test_mutated_files_give_a_recording_or_one_clear_line(tmp_path: Path) -> Non
 
 def test_a_stream_s_name_is_refused(tmp_path: Path) -> None:
     write_csv(recording(), tmp_path / "made.csv")
-    with pytest.raises(BadRecording, match="Take stream out"):
+    with pytest.raises(BadRecording, match="Remove it"):
         read_recording(tmp_path / "made.csv", stream="x")
 
 

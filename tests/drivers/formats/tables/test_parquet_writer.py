@@ -53,7 +53,7 @@ def test_channels_are_chosen(tmp_path: Path) -> None:
     write_parquet(made, tmp_path / "made.parquet")
     found = read_recording(tmp_path / "made.parquet", ChannelChoice(("AF8",)))
     np.testing.assert_array_equal(found.data, made.data[:, [2]])
-    with pytest.raises(BadRecording, match="Take stream out"):
+    with pytest.raises(BadRecording, match="Remove it"):
         read_recording(tmp_path / "made.parquet", stream="x")
 
 
@@ -101,7 +101,7 @@ def test_one_flipped_bit_of_a_value_is_seen(tmp_path: Path) -> None:
     column = parquet.ParquetFile(path).metadata.row_group(0).column(3)
     whole[column.data_page_offset + column.total_compressed_size - 50] ^= 1
     path.write_bytes(whole)
-    with pytest.raises(BadRecording, match="whole file"):
+    with pytest.raises(BadRecording, match="complete file"):
         read_recording(path)
 
 

@@ -82,7 +82,7 @@ def test_the_board_may_stand_in_the_url(tmp_path: Path) -> None:
 
 
 def test_board_goes_with_brainflow_alone(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match=r"muse-lsl CSV .*Take board out"):
+    with pytest.raises(BadRecording, match=r"muse-lsl CSV .*Remove board="):
         read_recording(files.muselsl(tmp_path, 500), board="muse_2")
 
 

@@ -33,7 +33,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         *(100, "/muse/elements/blink"),
         "Mind Monitor",
     )
-    assert made.info.notices == ("Raw values: the offset of 841.4 µV is taken off.",)
+    assert made.info.notices == ("Raw values: the offset of 841.4 µV is subtracted.",)
     assert made.info.range_uv == pytest.approx(841.4, abs=0.1)
 
 

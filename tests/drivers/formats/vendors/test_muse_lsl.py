@@ -30,7 +30,7 @@ def write(path: Path, lines: list[str], header: str = HEADER, end: str = "\n") -
 
 
 def choice(query: str) -> ChannelChoice:
-    return ChannelChoice.of(parse_source(f"replay:///x?{query}"))
+    return ChannelChoice.from_url(parse_source(f"replay:///x?{query}"))
 
 
 def read(path: Path, lines: list[str]) -> Recording:
@@ -152,7 +152,7 @@ def test_muse_lsl_files_without_eeg(tmp_path: Path) -> None:
 
 
 def test_a_stream_cannot_be_chosen(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match="Take stream out"):
+    with pytest.raises(BadRecording, match="Remove it"):
         read_recording(write(tmp_path, rows()), stream="EEG")
 
 
@@ -169,7 +169,7 @@ def test_a_repeated_row_is_left_out_and_a_repeated_stamp_stays(tmp_path: Path) -
     lines[401] = stamp + lines[401][len(stamp) :]
     made = read(tmp_path, [*lines[:300], lines[299], *lines[300:]])
     assert made.n_times == 600
-    assert made.info.notices == ("1 rows repeat the row before, stamp and all: left out.",)
+    assert made.info.notices == ("1 rows equal the row before, with the stamp: left out.",)
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ def test_the_file_with_repeats_tells_what_it_lost(shared_data: Path) -> None:
     folder = shared_data / "formats" / "muselsl"
     made = read_recording(folder / "biohack_p2_understanding_dup-timestamps.csv")
     assert made.info.notices == (
-        "31 rows repeat the row before, stamp and all: left out.",
-        "TP9: 14% of the samples are zeros, put for lost packets.",
-        "AF8: 9% of the samples are zeros, put for lost packets.",
-        "TP10: 4% of the samples are zeros, put for lost packets.",
+        "31 rows equal the row before, with the stamp: left out.",
+        "TP9: 14% of the samples are zeros, in place of lost packets.",
+        "AF8: 9% of the samples are zeros, in place of lost packets.",
+        "TP10: 4% of the samples are zeros, in place of lost packets.",
     )
     rate = (made.n_times - 1) / (made.timestamps[-1] - made.timestamps[0])
     assert rate == pytest.approx(256.0, abs=0.02)

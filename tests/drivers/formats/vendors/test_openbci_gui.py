@@ -59,9 +59,9 @@ def test_a_cut_row_and_an_empty_cell(tmp_path: Path) -> None:
     made = read_recording(path)
     np.testing.assert_array_equal(made.index, np.delete(np.arange(299), 195))
     assert made.info.notices == (
-        "The last row has no line end: it may be cut, and is left out.",
-        "The first row is all zeros, its time too: left out.",
-        "1 of 299 samples hold no number in some channel: they count as lost.",
+        "The last row has no line end: it may be incomplete, and is left out.",
+        "The first row is all zeros, even its time: left out.",
+        "1 of 299 samples lack a number in some channel: they count as lost.",
     )
 
 

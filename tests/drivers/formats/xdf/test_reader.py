@@ -11,7 +11,7 @@ from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.xdf.chunks import whole_chunks
+from mimamba.drivers.formats.xdf.chunks import extract_complete_chunks
 from tests.drivers.formats.xdf import xdffile
 
 STAMPS = [500 + k / 256 for k in range(1024)]
@@ -62,7 +62,7 @@ def test_stamps_are_put_on_the_recorder_s_clock(tmp_path: Path) -> None:
     made = read(tmp_path, shifted)
     np.testing.assert_allclose(made.timestamps, np.array(STAMPS) - 100.0, atol=1e-6)
     assert [(m.index, m.label) for m in made.markers] == [(256, "x")]
-    assert made.info.notices == ("1 markers lie outside of the signal: left out.",)
+    assert made.info.notices == ("1 markers are outside of the signal: left out.",)
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_which_stream_is_taken(tmp_path: Path) -> None:
     empty = xdffile.header(4, name="none")
     made = read(tmp_path, start, other, empty, first, second)
     assert made.data[0, 0] == 1.0
-    assert made.info.notices[0] == "2 EEG streams (one, two); the first is taken."
+    assert made.info.notices[0] == "2 EEG streams (one, two); the first is used."
     assert read(tmp_path, start, first, second, stream="two").data[0, 0] == 2.0
     assert read(tmp_path, start, first, other, stream="force").data[0, 0] == 3.0
     made = read(tmp_path, start, other, empty)
     assert made.data[0, 0] == 3.0
-    assert made.info.notices[0] == "No stream is of type EEG; force is taken."
+    assert made.info.notices[0] == "No stream is of type EEG; force is used."
     with pytest.raises(BadRecording, match=r"named three, but found one \(EEG, float32, 256 Hz"):
         read(tmp_path, start, first, stream="three")
     with pytest.raises(BadRecording, match="0 samples"):
@@ -164,7 +164,10 @@ def test_a_file_cut_anywhere_gives_a_prefix_or_one_clear_error(
         assert made.n_times % 128 == 0
         np.testing.assert_array_equal(made.index, np.arange(made.n_times))
         np.testing.assert_array_equal(made.data[:, 0], np.arange(made.n_times))
-        assert whole_chunks(WHOLE[:cut]).lost == 0 or "cut or damaged" in made.info.notices[0]
+        assert (
+            extract_complete_chunks(WHOLE[:cut]).lost == 0
+            or "cut off or damaged" in made.info.notices[0]
+        )
 
 
 @settings(max_examples=150, deadline=None)
@@ -190,12 +193,12 @@ def test_after_damage_reading_goes_on_at_the_next_boundary(tmp_path: Path) -> No
     made = read(tmp_path, bytes(content))
     np.testing.assert_array_equal(made.index, np.delete(np.arange(1024), slice(128, 256)))
     np.testing.assert_array_equal(made.data[:, 0], made.index)
-    assert made.info.notices[0].startswith("The file is cut or damaged: ")
+    assert made.info.notices[0].startswith("The file is cut off or damaged: ")
     assert len(made.markers) == 2
 
 
 def test_whole_chunks_of_a_whole_file() -> None:
-    whole = whole_chunks(WHOLE)
+    whole = extract_complete_chunks(WHOLE)
     assert (whole.data, whole.lost, sorted(whole.headers)) == (WHOLE, 0, [1, 2])
 
 

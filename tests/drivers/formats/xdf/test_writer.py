@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.chunks import leading_chunks
-from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter, xml_of
+from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter, encode_xml
 from mimamba.service.recordings.recovery import FileInUse, is_being_written, recover
 
 EEG = StreamHeader(
@@ -96,7 +96,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list
 
 @given(st.text())
 def test_any_name_gives_xml(name: str) -> None:
-    read = fromstring(xml_of("info", {"name": name})).findtext("name") or ""
+    read = fromstring(encode_xml("info", {"name": name})).findtext("name") or ""
     kept = [c for c in name if c.isprintable()]
     assert [c for c in read if c.isprintable() and c != "\ufffd"] == [
         c for c in kept if c != "\ufffd"

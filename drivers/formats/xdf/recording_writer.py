@@ -1,4 +1,4 @@
-"""A recording of any format written as XDF, as the recorder writes it: each loss is told."""
+"""Writer of a recording as XDF, in the layout of mimamba's recorder."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import msgspec
 import numpy as np
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.drivers.formats.gaps import gaps_of
-from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.writing import WriteResult
-from mimamba.drivers.formats.xdf.sample_index import LINK, SIGNAL
+from mimamba.drivers.formats.gaps import find_gaps
+from mimamba.drivers.formats.recording import Recording, WriteResult
+from mimamba.drivers.formats.xdf.sample_index import LINK_TOPIC, SIGNAL_TOPIC
 from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter
 
 SECONDS = 10.0
-"""Signal per chunk; after each follows a boundary, as LabRecorder writes it."""
+"""Signal per chunk, s; a boundary follows each, as in LabRecorder's files."""
 
 
 def write_xdf(recording: Recording, path: Path) -> WriteResult:
-    """Write XDF: the signal, its losses as link events, and a stream of markers per source.
+    """Write XDF: the signal, its gaps as link events, and a stream of markers per source.
 
-    Stamps stay on the recording's own clock. Any recording fits.
+    Stamps stay on the recording's own clock. XDF can store any recording; raises OSError.
     """
     made = datetime.now(UTC).astimezone().isoformat()
     writer = XDFWriter(path, {"datetime": made, "software": f"mimamba {version('mimamba')}"})
@@ -39,7 +38,7 @@ def write_xdf(recording: Recording, path: Path) -> WriteResult:
 def _write_streams(recording: Recording, writer: XDFWriter) -> None:
     start = float(recording.timestamps[0])
     signal = writer.declare(_signal_header(recording.info), start)
-    link = writer.declare(_text_header("link", "Link", {"mimamba": {"topic": LINK}}), start)
+    link = writer.declare(_text_header("link", "Link", {"mimamba": {"topic": LINK_TOPIC}}), start)
     entries = _marker_entries(recording)
     sources = {name: writer.declare(_text_header(name, "Markers", {}), start) for name in entries}
     writer.clock_offsets(start)
@@ -60,11 +59,11 @@ def _signal_header(info: StreamInfo) -> StreamHeader:
         kind="EEG",
         channel_format="float32",
         sfreq=info.sfreq,
-        source_id=Path(info.source_id).name,  # a folder's name may say whose it is
+        source_id=Path(info.source_id).name,  # a folder's name may contain a person's
         channels=[{"label": n, "unit": "microvolts", "type": "EEG"} for n in info.ch_names],
         desc={
             "acquisition": {**facts, "simulated": str(int(info.simulated))},
-            "mimamba": {"topic": SIGNAL, "first": "0", "notice": info.notices},
+            "mimamba": {"topic": SIGNAL_TOPIC, "first": "0", "notice": info.notices},
         },
     )
 
@@ -74,8 +73,8 @@ def _text_header(name: str, kind: str, desc: dict[str, dict[str, str]]) -> Strea
 
 
 def _loss_entries(recording: Recording) -> list[tuple[float, str]]:
-    """Each gap at the time of the sample after it, as the recorder tells it."""
-    gaps = gaps_of(recording.index)
+    """Make an event for each gap, at the time of the sample after it."""
+    gaps = find_gaps(recording.index)
     after = np.searchsorted(recording.index, [gap.first for gap in gaps])
     return [
         (float(recording.timestamps[at]), _loss(gap.first, gap.count))
@@ -90,7 +89,7 @@ def _loss(first: int, lost: int) -> str:
 
 
 def _marker_entries(recording: Recording) -> dict[str, list[tuple[float, str]]]:
-    """Each source's markers. A stamp that does not lead to its sample gives way to the sample's."""
+    """Collect each source's markers; a stamp that does not match its index is replaced."""
     index = np.array([marker.index for marker in recording.markers], np.float64)
     stamps = np.array([marker.timestamp for marker in recording.markers])
     found = np.rint(np.interp(stamps, recording.timestamps, recording.index))
