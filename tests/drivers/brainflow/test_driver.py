@@ -201,7 +201,7 @@ def test_boards_are_found_by_name_and_number() -> None:
         ("brainflow://muse2", "muse_2"),
         ("brainflow://", "muse_2"),
         ("brainflow://9999", "synthetic"),
-        ("brainflow://callibri_emg", "without"),
+        ("brainflow://callibri_emg", "which has none"),
         ("brainflow://muse_2?mac=00:11", "mac"),
         ("brainflow://muse_2?file=/tmp/x", "file"),
         ("brainflow://muse_2?timeout=-1", "timeout"),

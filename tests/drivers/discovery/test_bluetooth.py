@@ -112,7 +112,7 @@ def test_a_search_ends_by_itself_even_if_nobody_is_left() -> None:
 def test_a_search_ends_with_who_is_killed() -> None:
     adapter = Adapter(devices=[MUSE])
     code = (
-        "import time; from mimamba.drivers.discovery.bluetooth import listening\n"
+        "import time; from mimamba.drivers.discovery.bluetooth import scan_bluetooth\n"
         f"with scan_bluetooth({100 * LONG}): time.sleep({LONG})"
     )
     with bluez(adapter), subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
@@ -158,7 +158,7 @@ def test_an_adapter_that_is_off_is_told() -> None:
 @pytest.mark.parametrize(
     ("adapter", "words"),
     [
-        (None, "found no adapter. Plug one in"),
+        (None, "found no adapter. Plug in an adapter"),
         (Adapter(roles=("peripheral",)), "found an adapter without Bluetooth Low Energy"),
         (
             Adapter(refusal="org.bluez.Error.NotReady"),

@@ -91,7 +91,7 @@ def test_a_library_that_does_not_load_leaves_the_rest(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from mimamba.drivers.discovery.discover import scan\n"
+            "from mimamba.drivers.discovery.discover import discover_sources\n"
             "found = discover_sources(0.1)\n"
             "print(len(found.boards) > 20, found.streams, found.missing)",
         ],

@@ -273,7 +273,7 @@ def test_a_stream_of_text_is_refused() -> None:
 
 def test_a_silent_stream_is_not_found() -> None:
     with Sender() as sender:
-        not_found(f"{sender.impatient}&timeout=0.5", "no sample came")
+        not_found(f"{sender.impatient}&timeout=0.5", "samples of the LSL stream")
 
 
 def test_a_sender_that_goes_is_a_lost_stream() -> None:

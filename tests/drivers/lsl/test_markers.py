@@ -164,7 +164,7 @@ def test_markers_come_with_the_samples_that_were_sent_with_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "mimamba.drivers.lsl.driver.OTHERS", EVENTUALLY
+        "mimamba.drivers.lsl.driver.EXTRA_SECONDS", EVENTUALLY
     )  # its name alone is looked for
     name = f"a & b {uuid4()}"
     wanted, other = marker_outlet(name), marker_outlet(f"other {uuid4()}")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 PRELUDE = """
 import os, subprocess, sys, threading
 from contextlib import ExitStack
-from mimamba.drivers.runtime.cpu_affinity import keep_to_one, on_all
+from mimamba.drivers.runtime.cpu_affinity import pin_to_one_cpu, use_all_cpus
 
 stack = ExitStack()
 whole, over = os.sched_getaffinity(0), threading.Event()
@@ -44,7 +44,7 @@ def run(body: str) -> None:
 
 def test_all_threads_keep_to_one_and_those_to_come() -> None:
     run("""
-    stack.enter_context(keep_to_one())
+    stack.enter_context(pin_to_one_cpu())
     kept, = of_threads()
     assert len(kept) == 1 and kept < whole
     start()
@@ -54,8 +54,8 @@ def test_all_threads_keep_to_one_and_those_to_come() -> None:
 
 def test_a_process_that_is_started_has_them_all() -> None:
     run("""
-    stack.enter_context(keep_to_one())
-    with on_all():
+    stack.enter_context(pin_to_one_cpu())
+    with use_all_cpus():
         assert of_a_process().strip() == str(sorted(whole))
     kept, = of_threads()
     assert len(kept) == 1
@@ -67,16 +67,16 @@ def test_what_was_ruled_out_before_stays_so() -> None:
     one = {max(whole)}
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), one)
-    stack.enter_context(keep_to_one())
+    stack.enter_context(pin_to_one_cpu())
     assert of_threads() == {frozenset(one)}
-    with on_all():
+    with use_all_cpus():
         assert of_a_process().strip() == str(sorted(one))
     """)
 
 
 def test_what_was_a_service_has_them_all_again() -> None:
     run("""
-    with keep_to_one():
+    with pin_to_one_cpu():
         start()
     assert of_threads() == {frozenset(whole)}
     """)
@@ -84,6 +84,6 @@ def test_what_was_a_service_has_them_all_again() -> None:
 
 def test_a_process_that_does_more_than_serve_is_left_alone() -> None:
     run("""
-    with on_all():
+    with use_all_cpus():
         assert of_threads() == {frozenset(whole)}
     """)

@@ -98,7 +98,7 @@ def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "find", lambda *_: [])
+    monkeypatch.setattr(devices, "resolve_streams", lambda *_: [])
     found = devices.check_lsl()
     assert found.verdict == "fail"
     assert "KnownPeers" in (found.remedy or "")

@@ -83,7 +83,7 @@ def test_a_fif_file_that_is_cut(tmp_path: Path) -> None:
 def test_a_header_may_name_no_file_elsewhere(tmp_path: Path, name: str) -> None:
     path = files.brainvision(tmp_path, 500)
     path.write_text(path.read_text().replace("made.eeg", name))
-    with pytest.raises(BadRecording, match=r"DataFile beside .*Move it there"):
+    with pytest.raises(BadRecording, match=r"DataFile in the folder of .*Move it there"):
         read_recording(path)
 
 

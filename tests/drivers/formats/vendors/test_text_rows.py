@@ -25,7 +25,7 @@ def test_the_columns_asked_for_in_their_order() -> None:
 
 @pytest.mark.parametrize("at", [0, 17, 39])
 def test_a_malformed_row_keeps_its_place(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    monkeypatch.setattr(text_rows, "BLOCK", 10)
+    monkeypatch.setattr(text_rows, "BLOCK_ROWS", 10)
     lines = [f"{k},{k}.5,x\n" for k in range(40)]
     lines[at] = "1,2\n"
     lines[(at + 5) % 40] = "oops,,x\n"
