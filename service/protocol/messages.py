@@ -141,7 +141,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
 class SessionState(msgspec.Struct, frozen=True, tag="session"):
     """Sent to every connection, and for each open session right after hello.
 
-    ``reason`` says why a session ended, if nobody asked for it.
+    ``reason`` says why a session ended, if it was not closed on request.
     """
 
     session: str

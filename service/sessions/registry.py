@@ -38,7 +38,7 @@ class SessionFailed(UserError):
 
 
 class RegistryObserver(SessionObserver, Protocol):
-    """An observer of all sessions; the calls besides its own are made on the event loop."""
+    """An observer of all sessions; these further calls are made on the event loop."""
 
     def add(self, session: Session) -> None:
         """Observe a session that is about to start."""

@@ -57,11 +57,11 @@ class RemoteSources:
     ) -> None:
         self._sessions = sessions
         self._choose = choose
-        self._pushed: dict[str, RemoteSource] = {}
+        self._by_stream: dict[str, RemoteSource] = {}
         self._one_by_one = asyncio.Lock()
         self._openings: set[asyncio.Task[RemoteSource]] = set()
 
-    async def open(self, asked: Push) -> RemoteSource:
+    async def open(self, push: Push) -> RemoteSource:
         """Return the session of a stream; open one if the stream is new.
 
         It opens even if its connection is lost meanwhile; the next connection finds it.
@@ -73,15 +73,15 @@ class RemoteSources:
         SessionTaken, CheckpointError, SessionFailed
             As ``SessionRegistry.open`` says; an id whose acquirer has ended or is away is free.
         """
-        check_info(asked.info)
-        opening = asyncio.create_task(self._find(asked))
+        check_info(push.info)
+        opening = asyncio.create_task(self._find(push))
         self._openings.add(opening)
         opening.add_done_callback(self._opened)
-        pushed = await asyncio.shield(opening)
-        if pushed.inbox.info != asked.info:
+        source = await asyncio.shield(opening)
+        if source.inbox.info != push.info:
             raise BadSource("the same facts of the stream", "others", "start another stream")
-        pushed.inbox.touch()
-        return pushed
+        source.inbox.touch()
+        return source
 
     async def close(self) -> None:
         """Wait for the sessions that are being opened, so that they can be closed."""
@@ -93,38 +93,38 @@ class RemoteSources:
         if not opening.cancelled():
             opening.exception()  # raised to the caller, which may be gone
 
-    async def _find(self, asked: Push) -> RemoteSource:
+    async def _find(self, push: Push) -> RemoteSource:
         async with self._one_by_one:  # the same stream over two connections is one session
             self._forget_closed()
-            if asked.stream not in self._pushed:
-                await self._free(asked.session)
-                self._pushed[asked.stream] = await self._open(asked)
-            return self._pushed[asked.stream]
+            if push.stream not in self._by_stream:
+                await self._free(push.session)
+                self._by_stream[push.stream] = await self._open(push)
+            return self._by_stream[push.stream]
 
-    async def _open(self, asked: Push) -> RemoteSource:
-        inbox = Inbox(asked.info)
+    async def _open(self, push: Push) -> RemoteSource:
+        inbox = Inbox(push.info)
 
         def connect(_: str, on_change: Callable[[LinkChange], None]) -> Driver:
             return PushDriver(inbox, on_change)
 
-        choice = self._choose(asked.model, asked.memory)
-        session = await self._sessions.open("push://", asked.session, choice, connect)
-        return RemoteSource(asked.stream, session, inbox)
+        choice = self._choose(push.model, push.memory)
+        session = await self._sessions.open("push://", push.session, choice, connect)
+        return RemoteSource(push.stream, session, inbox)
 
     def _forget_closed(self) -> None:
         there = self._sessions.all()
-        self._pushed = {
-            stream: pushed
-            for stream, pushed in self._pushed.items()
-            if there.get(pushed.session.name) is pushed.session
+        self._by_stream = {
+            stream: source
+            for stream, source in self._by_stream.items()
+            if there.get(source.session.name) is source.session
         }
 
     async def _free(self, name: str | None) -> None:
         """Close the session of this name if its acquirer is gone for good."""
-        for stream, pushed in list(self._pushed.items()):
-            gone = pushed.session.state == "ended" or pushed.inbox.silence > ACQUIRER_TIMEOUT
-            if pushed.session.name == name and gone:
-                del self._pushed[stream]
+        for stream, source in list(self._by_stream.items()):
+            gone = source.session.state == "ended" or source.inbox.silence > ACQUIRER_TIMEOUT
+            if source.session.name == name and gone:
+                del self._by_stream[stream]
                 await self._sessions.close(name)
 
 
@@ -133,19 +133,19 @@ class RemoteInbox:
 
     Parameters
     ----------
-    pushes
+    remote_sources
         All push sessions of the service.
     """
 
-    def __init__(self, pushes: RemoteSources) -> None:
-        self._pushes = pushes
-        self._mine: dict[str, RemoteSource] = {}
+    def __init__(self, remote_sources: RemoteSources) -> None:
+        self._remote_sources = remote_sources
+        self._by_session: dict[str, RemoteSource] = {}
         self._due: dict[str, int] = {}  # by session: the seq to acknowledge
 
     def touch(self) -> None:
         """Note that the acquirer is there: a message of it has come."""
-        for pushed in self._mine.values():
-            pushed.inbox.touch()
+        for source in self._by_session.values():
+            source.inbox.touch()
 
     def acks(self) -> list[Ack]:
         """Return the acknowledgements to send; each one is for all samples before it."""
@@ -154,61 +154,63 @@ class RemoteInbox:
         due, self._due = self._due, {}
         return [Ack(session, seq) for session, seq in due.items()]
 
-    async def take(self, asked: Push | Samples) -> Pushing | Error | None:
+    async def take(self, message: Push | Samples) -> Pushing | Error | None:
         """Carry out a message, waiting while its session is busy; None if an ack will answer."""
-        if isinstance(asked, Push):
-            return await self._open(asked)
-        if asked.session not in self._mine:
-            text = f"Expected push before samples, but found none of {asked.session!r}. Send push."
-            return Error("no_push", text, asked.seq)
-        pushed = self._mine[asked.session]
+        if isinstance(message, Push):
+            return await self._open(message)
+        if message.session not in self._by_session:
+            text = (
+                f"Expected push before samples, but found none of {message.session!r}. Send push."
+            )
+            return Error("no_push", text, message.seq)
+        source = self._by_session[message.session]
         try:
-            packet = read_packet(asked, pushed.inbox.info)
-            while not pushed.inbox.put(packet, asked.offset):
+            packet = read_packet(message, source.inbox.info)
+            while not source.inbox.put(packet, message.offset):
                 await asyncio.sleep(RETRY_PERIOD)
         except BadSamples as error:
-            return Error("bad_samples", str(error), asked.seq)
+            return Error("bad_samples", str(error), message.seq)
         except DriverError as error:
-            return Error("session_over", pushed.session.reason or str(error), asked.seq)
-        self._due[asked.session] = pushed.inbox.next_seq - 1
+            return Error("session_over", source.session.reason or str(error), message.seq)
+        self._due[message.session] = source.inbox.next_seq - 1
         return None
 
-    async def _open(self, asked: Push) -> Pushing | Error:
+    async def _open(self, push: Push) -> Pushing | Error:
         try:
-            pushed = await self._pushes.open(asked)
+            source = await self._remote_sources.open(push)
         except (DriverError, CheckpointError, SessionFailed, SessionTaken) as error:
-            return Error("push_refused", str(error), asked.id)
-        name = pushed.session.name
-        self._mine[name] = pushed
-        return Pushing(name, asked.stream, pushed.inbox.next_seq, asked.id)
+            return Error("push_refused", str(error), push.id)
+        name = source.session.name
+        self._by_session[name] = source
+        return Pushing(name, push.stream, source.inbox.next_seq, push.id)
 
 
-def read_packet(asked: Samples, info: StreamInfo) -> Packet:
+def read_packet(message: Samples, info: StreamInfo) -> Packet:
     """Read a message's samples as arrays; raises BadSamples if the sizes do not fit."""
     row = 4 * info.n_channels
-    n_times, rest = divmod(len(asked.timestamps), 8)
-    if rest or len(asked.data) != n_times * row:
+    n_times, rest = divmod(len(message.timestamps), 8)
+    if rest or len(message.data) != n_times * row:
         raise BadSamples(
             f"8 bytes of timestamps and {row} of data a sample",
-            f"{len(asked.timestamps)} and {len(asked.data)} bytes",
+            f"{len(message.timestamps)} and {len(message.data)} bytes",
             f"send float64 times and float32 rows of {info.n_channels} channels",
         )
-    texts = [text for each in asked.markers for text in (each.label, each.source)]
-    texts += [each.detail for each in asked.changes]
+    texts = [text for each in message.markers for text in (each.label, each.source)]
+    texts += [each.detail for each in message.changes]
     if texts and max(map(len, texts)) > MAX_TEXT:
         raise BadSamples(
             f"texts of up to {MAX_TEXT} characters", f"{max(map(len, texts))}", "shorten it"
         )
     chunk = Chunk(
-        np.frombuffer(asked.data, "<f4")
+        np.frombuffer(message.data, "<f4")
         .astype(np.float32, copy=False)
         .reshape(n_times, info.n_channels),
-        np.frombuffer(asked.timestamps, "<f8").astype(np.float64, copy=False),
-        asked.first,
-        asked.epoch,
-        tuple(asked.markers),
+        np.frombuffer(message.timestamps, "<f8").astype(np.float64, copy=False),
+        message.first,
+        message.epoch,
+        tuple(message.markers),
     )
-    return Packet(asked.seq, chunk, tuple(asked.changes), asked.ends)
+    return Packet(message.seq, chunk, tuple(message.changes), message.ends)
 
 
 def check_info(info: StreamInfo) -> None:

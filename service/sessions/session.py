@@ -80,7 +80,7 @@ class Session:
     connect
         Makes the driver of the URL, and has it report the link's changes.
     subject
-        The person of the session; nobody if absent.
+        The person of the session, if any.
     max_events
         Markers and link events kept of an epoch.
     max_delay
@@ -130,7 +130,7 @@ class Session:
         self._token = secrets.token_hex(4)
         self._closing = threading.Lock()
         self._between = threading.Lock()
-        """Held while a chunk is taken: whoever has it finds the session between two chunks."""
+        """Held while a chunk is taken: its holder finds the session between two chunks."""
         self._closed = False
         self._driver: Driver | None = None
         self._decoder: SessionDecoder | None = None

@@ -102,7 +102,7 @@ class SessionReader:
 
     @property
     def idle(self) -> bool:
-        """Whether it follows no topic."""
+        """True if it follows no topic."""
         return not self._positions
 
     def describe(self, answer: str | int | None = None) -> bytes:

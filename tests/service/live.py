@@ -35,7 +35,7 @@ from mimamba.service.settings.load import make_settings
 from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT as READING
 
 PATIENCE = 30.0
-"""Seconds after which what should come is not awaited any more."""
+"""Seconds that a test waits for an event before it fails."""
 
 Message = TypeVar("Message", bound=ServerMessage)
 
@@ -49,7 +49,7 @@ class Live:
     server: Server
 
     def end(self) -> None:
-        """Have it end, without waiting for that."""
+        """End it, without waiting for that."""
         self.server.should_exit = True
 
     def sessions(self) -> dict[str, dict[str, Any]]:
@@ -79,7 +79,7 @@ class Live:
 
 @contextmanager
 def kept_port() -> Iterator[int]:
-    """A port for services that come one after the other; nobody else gets it between them."""
+    """A port for services that run one after the other; no other program gets it between them."""
     with socket.socket() as keeper:
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a service's socket has
         keeper.bind(("127.0.0.1", 0))
@@ -99,7 +99,7 @@ def live(
     trust: ssl.SSLContext | None = None,
     **settings: Any,
 ) -> Iterator[Live]:
-    """A service that watches these sources; it has ended on leaving, threads and all.
+    """A service with these sources; all its threads have ended on leaving.
 
     Its ``http`` shows the token for control, and trusts as ``trust`` does.
     """
@@ -140,7 +140,7 @@ def live(
 
 
 class Talk:
-    """A bare WebSocket client that keeps all that it hears."""
+    """A bare WebSocket client that keeps all messages it receives."""
 
     def __init__(self, socket: ClientConnection, binary: bool) -> None:
         self.socket = socket
@@ -153,7 +153,7 @@ class Talk:
         await self.socket.send(payload if self._binary else payload.decode())
 
     async def hear(self) -> ServerMessage:
-        """The next message."""
+        """Receive the next message."""
         message = decode_server(await self.socket.recv())
         self.heard.append(message)
         return message
@@ -161,7 +161,7 @@ class Talk:
     async def find(
         self, kind: type[Message], which: Callable[[Message], bool] = lambda _: True
     ) -> Message:
-        """The next message of a kind that meets a condition."""
+        """Receive messages until one of a kind meets a condition."""
         end = time.monotonic() + PATIENCE
         while True:
             message = await self.hear()
@@ -170,14 +170,14 @@ class Talk:
             assert time.monotonic() < end, f"no such {kind.__name__} came"
 
     async def told(self, kind: type[Message], which: Callable[[Message], bool]) -> Message:
-        """One that meets a condition and came already, or the next."""
+        """Find a message that meets a condition among the received ones, or receive it."""
         for message in self.heard:
             if isinstance(message, kind) and which(message):
                 return message
         return await self.find(kind, which)
 
     async def farewell(self) -> Close:
-        """How the service closes the connection, after whatever comes before."""
+        """Receive until the service closes the connection; return how."""
         with suppress(ConnectionClosed):
             while True:
                 await self.hear()
@@ -190,7 +190,7 @@ class Talk:
 async def talk(
     url: str, binary: bool = True, narrow: bool = False, headers: dict[str, str] | None = None
 ) -> AsyncIterator[Talk]:
-    """Connect a bare client; a ``narrow`` one holds next to nothing that it has not asked for."""
+    """Connect a bare client; a ``narrow`` one has next to no buffers."""
     parts = urlsplit(url)
     plug = socket.socket()
     if narrow:

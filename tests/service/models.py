@@ -41,7 +41,7 @@ def random_checkpoint(folder: Path, name: str = "random", baseline: float = 0.0)
 
 
 def demo_indices(n_times: int) -> list[int]:
-    """The samples at which the demo's hops are due in so many samples at 256 Hz."""
+    """The samples at which the demo's hops are due, in a signal of this length at 256 Hz."""
     signal = load_checkpoint("demo").signal
     step = round(256 / signal.sfreq)
     return [

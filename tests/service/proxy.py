@@ -1,4 +1,4 @@
-"""A bad line on the loopback interface: it can be cut, in mid-frame too, and can fall silent."""
+"""A bad line on the loopback interface: it can be cut, also within a frame, or fall silent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Line:
-    """A way to a service.
+    """A line to a service.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class Line:
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self) -> None:
-        """End all connections at once, whatever is on its way."""
+        """Cut all connections, also within a frame."""
         for writer in self.writers:
             writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Put one caller through."""
+        """Connect one client to the service."""
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
@@ -77,7 +77,7 @@ class Line:
 
 @asynccontextmanager
 async def bad_line(url: str) -> AsyncIterator[Line]:
-    """A line to the service at ``url``; in order at first."""
+    """A line to the service at ``url``; it works at first."""
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port

@@ -1,4 +1,4 @@
-"""A session whose source says what a test tells it to, chunk by chunk."""
+"""A session with a source that a test feeds, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 30.0
 
 
 class Script:
-    """A driver whose chunks a test gives."""
+    """A driver of the chunks that a test gives."""
 
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
@@ -78,15 +78,15 @@ class Stage:
         return self.script
 
     def notify(self, session: Session) -> None:
-        """As a hub is told."""
+        """Ignore it."""
 
     def notify_signal(self, session: Session) -> None:
-        """As a hub is told."""
+        """Ignore it."""
 
     def play(self, *chunks: Chunk) -> None:
         """Give chunks, and wait until the session has taken them and predicted.
 
-        A live one gets them one by one: it would skip what a slow engine is not done with.
+        A live session gets them one by one, as it would skip hops if the engine is slow.
         """
         live = self.script.info.live
         for part in [(chunk,) for chunk in chunks] if live else [chunks]:
@@ -114,7 +114,7 @@ def staged(
     max_events: int = MAX_EVENTS,
     max_delay: float = MAX_DELAY,
 ) -> Iterator[Stage]:
-    """A session on a script; ended, threads and all, on leaving. A live one may skip hops."""
+    """A session on a script; all its threads have ended on leaving. A live one may skip hops."""
     before = set(threading.enumerate())
     stage = Stage(engine, replace(INFO, live=live), subject, max_events, max_delay)
     try:

@@ -1,4 +1,4 @@
-"""The engine against the decoder: order, batches, slots, answers that are no number."""
+"""The engine against the decoder: order, batches, slots, outputs that are not finite."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_opening_and_closing_leaks_no_slot(engine: Engine) -> None:
 
 
 class Held:
-    """A session whose first prediction holds the engine up until ``let`` is called."""
+    """A session with a first prediction that blocks the engine until ``let`` is called."""
 
     def __init__(self, engine: Engine, hop: Hop) -> None:
         self.heard: list[Prediction] = []
@@ -190,7 +190,7 @@ def test_a_recording_waits_instead_and_loses_nothing(
 def test_order_is_kept_under_load_and_a_session_that_falls_behind_harms_nobody(
     engine: Engine, checkpoint: Checkpoint
 ) -> None:
-    """More sessions than a batch takes, from many threads, live ones among recordings."""
+    """More sessions than fit in a batch, from many threads, live and recorded."""
     hops = hops_of(checkpoint, noise(5, seconds=8))
     streams = [Stream(engine, 1.0) for _ in range(MAX_BATCH + 16)]
     skipped: list[list[Hop]] = [[] for _ in streams]

@@ -1,4 +1,4 @@
-"""Events as lines: what is in them, and what is never."""
+"""Events as lines: the fields in them, and those that never are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published descriptions against what is really sent."""
+"""The published schemas against the messages that are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Band power on its way from the samples to the wire, the recording and the terminal."""
+"""Band power from the samples to the wire, the recording and the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Online equals offline: a recording says the same live at any speed as when it is scored."""
+"""Online equals offline: a recording gives the same predictions live, at any speed, and scored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]  # torch may be long 
 
 
 def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
-    """What ``mimamba score`` prints."""
+    """The output of ``mimamba score``."""
     done = subprocess.run(
         [MIMAMBA, "score", str(path), *arguments],
         capture_output=True,
@@ -38,7 +38,7 @@ def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
 
 
 async def played(*sources: str, hops: int, **settings: Any) -> list[list[PredictionMessage]]:
-    """What live sessions of these sources say, all at once in one service; each so many hops.
+    """The predictions of live sessions of these sources, all in one service; this many hops each.
 
     Where one has ended before it was followed, what it said comes after its end was told.
     """

@@ -1,4 +1,4 @@
-"""What goes wrong is seen, said, and stays where it is."""
+"""Faults of a source: they are seen, reported, and confined to it."""
 
 from __future__ import annotations
 

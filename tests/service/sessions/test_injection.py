@@ -1,4 +1,4 @@
-"""Faults put into a running service: the others go on, and the cause is told wherever one looks."""
+"""Faults put into a running service: the others go on, and the cause is reported."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ HEALTHY = "simulate://"
 
 @pytest.fixture(autouse=True)
 def _threads_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As ``mimamba serve`` has it; pytest's own hook would call each dead thread a failed test."""
+    """Hook as in ``mimamba serve``; pytest's own would count each dead thread as a failed test."""
     monkeypatch.setattr(threading, "excepthook", log_thread_death)
 
 
 @asynccontextmanager
 async def watching(service: Live, session: str) -> AsyncIterator[Talk]:
-    """A client that follows a session from its beginning."""
+    """A client that follows a session from its start."""
     async with talk(service.url) as client:
         await client.say(Subscribe(session, ["prediction", "link"], Position("")))
         yield client
 
 
 async def goes_on(service: Live, session: str = "simulate-1") -> None:
-    """Fails unless a session still gives predictions to a new client."""
+    """Fail unless a session still sends predictions to a new client."""
     async with talk(service.url) as client:
         await client.say(Subscribe(session, ["prediction"]))
         await client.find(PredictionMessage)
@@ -65,7 +65,7 @@ async def goes_on(service: Live, session: str = "simulate-1") -> None:
 def raising(
     iterate: Callable[..., Iterator[Chunk]], error: Exception, times: int
 ) -> Callable[..., Iterator[Chunk]]:
-    """A driver's iteration that raises after three chunks, so many times, for channels a, b, ..."""
+    """A driver's iteration that raises after three chunks, this often, for channels a, b, ..."""
     left = [times]
 
     def iterate_and_raise(driver: SimulateDriver | ReplayDriver) -> Iterator[Chunk]:
@@ -215,7 +215,7 @@ async def test_clients_that_talk_nonsense_flood_and_leave_by_halves(
 
 
 def upgraded(url: str) -> socket.socket:
-    """A bare socket on the stream, past the handshake, that keeps no rule of the protocol."""
+    """A bare socket on the stream, after the handshake, that breaks the protocol."""
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port

@@ -13,7 +13,7 @@ SFREQ = 10.0
 
 
 def chunk_of(first: int, n_times: int) -> Chunk:
-    """Samples that tell their own index."""
+    """Samples with their own index as values."""
     index = np.arange(first, first + n_times)
     return Chunk(np.stack([index, -index], axis=1).astype(np.float32), index / SFREQ, first)
 

@@ -1,4 +1,4 @@
-"""Markers that programs set in a running session: where they are placed, and what is refused."""
+"""Markers that programs set in a running session: their samples, and refused ones."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_session_places_them_as_its_samples_come() -> None:
 
 @pytest.fixture
 def udp_port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Where a service is to listen; its socket is there already, so nobody else takes the port."""
+    """An address for a service; its socket is bound already, so no other program takes the port."""
     bound = bind_datagrams(0)
     monkeypatch.setattr("mimamba.service.bridges.udp_markers.bind_datagrams", lambda _: bound)
     port: int = bound.getsockname()[1]
@@ -204,7 +204,7 @@ async def test_all_ways_lead_into_the_session(tmp_path: Path, udp_port: int) -> 
 
 
 async def say_all(service: Live, client: Any, udp_port: int) -> None:
-    """The same session is told by everyone, one after the other."""
+    """One session gets markers in all ways, one after the other."""
 
     async def arrives(label: str) -> MarkerMessage:
         found: MarkerMessage = await client.find(

@@ -1,4 +1,4 @@
-"""Each channel's quality on its way from the samples to whoever follows."""
+"""Signal quality from the samples to the subscribers."""
 
 from __future__ import annotations
 

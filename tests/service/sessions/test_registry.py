@@ -1,4 +1,4 @@
-"""The sessions' book-keeping where things end while they begin."""
+"""The registry of sessions that end while they open."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Slow:
-    """A device that answers nobody until it is given up."""
+    """A device that does not answer until the test ends."""
 
     def __init__(self) -> None:
         self._closed = threading.Event()

@@ -168,7 +168,7 @@ def test_what_is_no_text_is_answered(payload: bytes | str, binary: bool) -> None
 
 
 async def test_a_flood_from_one_that_never_reads_ends_with_it() -> None:
-    """Whether its questions wait for it or it has gone, nothing of it is left."""
+    """A client that left leaves nothing behind, also if its requests still wait."""
     with live() as service:
 
         def connected() -> int:
@@ -193,7 +193,7 @@ async def test_unknown_fields_are_ignored(service: Live) -> None:
 
 
 async def test_a_cut_client_goes_on_where_it_was() -> None:
-    """Every prediction and every sample exactly once over cuts at any place."""
+    """Every prediction and every sample comes exactly once over cuts at any place."""
     rng = np.random.default_rng(0)
     with live("simulate://?seed=5") as service:
         service.opened("simulate-1")
@@ -263,7 +263,7 @@ async def test_an_ended_recording_is_told_after_its_last_sample(tmp_path: Path) 
 
 
 async def test_one_that_never_reads_changes_nothing_for_the_others(tmp_path: Path) -> None:
-    """A subscriber that stalls is told what it skipped; the others miss nothing."""
+    """A subscriber that stalls gets the range it missed; the others miss nothing."""
     path = write_muse(tmp_path / "long.csv", seconds=420)
     with live(f"replay://{path}?speed=0.1", model="none") as service:
         service.opened("replay-1")

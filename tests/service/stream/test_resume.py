@@ -1,4 +1,4 @@
-"""Whoever is cut off gets each entry once, is told what it missed, and sees every epoch."""
+"""Resuming after a cut: each entry once, the missed range reported, and every epoch seen."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.service.scripted import Stage, staged
 
 @dataclass
 class Ledger:
-    """What one subscriber has heard of one topic; it insists that nothing is doubled or missing."""
+    """Messages of one topic to one subscriber; it fails on a doubled or a missing one."""
 
     epochs: list[str] = field(default_factory=list)
     expected: int = 0
@@ -77,7 +77,7 @@ steps = st.one_of(
 
 
 class Played:
-    """A session whose source sets one marker a sample."""
+    """A session with a source that sets one marker a sample."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -96,7 +96,7 @@ class Played:
 
 
 def connect(stage: Stage, ledger: Ledger) -> SessionReader:
-    """A new connection, which goes on where the ledger ends."""
+    """A new connection that continues from the end of the ledger."""
     reader = SessionReader(stage.session, SharedFrames(ServiceCounters()), binary=True)
     epoch = ledger.epochs[-1] if ledger.epochs else ""
     since = {"marker": ledger.expected - 1} if ledger.epochs else {}
@@ -166,7 +166,7 @@ async def test_a_client_cut_at_random_misses_only_what_it_is_told_of(tmp_path: P
 
 
 async def watch(other: Talk, witness: Ledger) -> None:
-    """One that is never cut."""
+    """A subscriber that is never cut."""
     while True:
         witness.note(await other.hear())
 
@@ -197,7 +197,7 @@ async def disturb(service: Live, line: Line, ledger: Ledger, witness: Ledger) ->
 
 
 async def more(ledger: Ledger, count: int) -> None:
-    """Wait for so many more entries."""
+    """Wait for this many more entries."""
     enough = len(ledger.got) + count
     while len(ledger.got) < enough:
         await asyncio.sleep(0.002)

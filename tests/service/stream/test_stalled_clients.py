@@ -1,4 +1,4 @@
-"""One who does not read is cut off, whatever waits to be sent to it; one who reads stays."""
+"""Clients that stop reading are disconnected, with all frames that wait; others stay."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.service.sessions.test_injection import upgraded
 pytestmark = pytest.mark.anyio
 
 PATIENCE = 6.0
-"""Half of it for the answer to a ping: a test that is held up for longer is cut off, too."""
+"""Half of it is for the answer to a ping: a test that blocks for longer is disconnected, too."""
 
 
 def flood(plug: socket.socket) -> None:
-    """Ask until no buffer on the way takes any more, and read none of the answers."""
+    """Send requests until no buffer takes any more, and read none of the answers."""
     payload = encode(Ping(0, id="x" * 10_000), binary=False)
     frame = struct.pack(">BBH", 0x81, 0xFE, len(payload)) + bytes(4) + payload
     plug.settimeout(0.2)
@@ -36,7 +36,7 @@ def flood(plug: socket.socket) -> None:
 
 
 def subscribers(service: Live, count: int) -> None:
-    """Wait until there are so many."""
+    """Wait until there are this many."""
     service.until(lambda: numbers(service)["mimamba_subscribers", ""] == count)
 
 
