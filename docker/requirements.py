@@ -1,4 +1,4 @@
-"""Print the dependencies that pyproject.toml names, one a line, so that they are a layer."""
+"""Print the dependencies in pyproject.toml, one per line, for a layer of their own."""
 
 import sys
 import tomllib

@@ -1,1 +1,1 @@
-"""A remote acquirer: samples sent from another machine."""
+"""The acquirer: sends a source's samples to a service on another machine."""

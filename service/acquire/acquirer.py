@@ -1,4 +1,4 @@
-"""The acquirer: runs a source here and sends its samples to a service elsewhere."""
+"""Acquirer: reads a source here and sends its samples to a service elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mimamba.drivers.open import open_source
 from mimamba.service.acquire.delivery import Delivery
 from mimamba.service.acquire.outbox import SECONDS, Outbox
 from mimamba.service.client.client import ServiceUnreachable, stream_url
-from mimamba.service.client.credentials import NOTHING, Credentials, mend_of, refusal_of
+from mimamba.service.client.credentials import NO_CREDENTIALS, Credentials, refusal_of, remedy_for
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, Hello, decode_server
 from mimamba.service.protocol.push import Push
 
@@ -29,41 +29,41 @@ OPENING = 5.0
 """Seconds that an attempt to connect may take."""
 CLOSING = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-FOREIGN = (
+CONNECT_ERRORS = (
     *(OSError, ConnectionClosed, InvalidHandshake, InvalidURI),
     *(msgspec.MsgspecError, UnicodeError, RecursionError),
 )
-"""What comes of an address where no service is, or one that will not talk to us."""
-GOODBYE = 5.0
-"""Seconds to deliver what is left when interrupted."""
+"""Errors if no service, or another program, answers at an address."""
+FINISH = 5.0
+"""Seconds to deliver the rest after an interrupt."""
 
 
 class PushRefused(UserError):
-    """The service does not take this stream; one clear line."""
+    """The service refuses this stream."""
 
 
 class Acquirer:
-    """Sends a source's samples, and again what was not acknowledged, over every reconnection.
+    """Sends a source's samples, and after a reconnection again those not acknowledged.
 
     Parameters
     ----------
     source
-        Its URL, as ``drivers.open_source`` takes it.
+        Its URL, as for ``drivers.open_source``.
     to
         The service's address, e.g. ``wss://host``.
     session, model, memory
-        What to ask of the service, as in ``Push``.
+        As in ``Push``.
     buffer
-        Seconds of signal kept while it cannot be sent.
+        Seconds of signal to keep while the service is unreachable.
     on_change
-        Told what a person should know, a line each; called on the event loop.
+        Gets messages for a person, a line each; called on the event loop.
     credentials
-        The token to show, and the certificates to trust.
+        The token to send, and the certificates to trust.
 
     Raises
     ------
     ServiceUnreachable
-        If ``to`` is no address.
+        If ``to`` is not an address.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Acquirer:
         memory: bool = True,
         buffer: float = SECONDS,
         on_change: Callable[[str], None] = lambda _: None,
-        credentials: Credentials = NOTHING,
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
         self.state: State = "connecting"
         self.session: str | None = None
@@ -87,34 +87,34 @@ class Acquirer:
         self._buffer = buffer
         self._on_change = on_change
         self._credentials = credentials
-        self._begun = asyncio.Event()
+        self._source_open = asyncio.Event()
         self._delivery: Delivery | None = None
         self._refusal: str | None = None
         self._loop: asyncio.AbstractEventLoop
 
     async def run(self) -> None:
-        """Send until the source ends; if cancelled, say so to the service and return.
+        """Send until the source ends; if cancelled, deliver the rest and return.
 
         Raises
         ------
         ServiceUnreachable
-            If no service answers at first; later it is tried again for ever.
-        NotLetIn
-            If it wants a token for control.
+            If no service answers at first; later it reconnects without limit.
+        Unauthorized
+            If the service requires a token for control.
         DriverError
             If the source cannot be opened or read.
         PushRefused
-            If the service does not take the stream.
+            If the service refuses the stream.
         """
         self._loop = asyncio.get_running_loop()
-        await self._greet()
+        await self._check_service()
         reading = asyncio.create_task(asyncio.to_thread(self._read))
-        reading.add_done_callback(lambda _: self._begun.set())
+        reading.add_done_callback(lambda _: self._source_open.set())
         delivering = asyncio.create_task(self._deliver())
         try:
             await asyncio.shield(delivering)
         except asyncio.CancelledError:
-            await self._say_goodbye(reading, delivering)
+            await self._finish(reading, delivering)
             return
         finally:
             self._stop()
@@ -122,34 +122,32 @@ class Acquirer:
         if self._refusal is not None:
             raise PushRefused(self._refusal)
 
-    async def _greet(self) -> None:
-        """Ask whether the service is there and lets us in, before the headset is bothered."""
+    async def _check_service(self) -> None:
+        """Check that the service answers and accepts the token, before the headset is opened."""
         try:
-            refused = refusal_of(await self._hear_hello(), need="control")
-        except FOREIGN as error:
+            refused = refusal_of(await self._receive_hello(), required="control")
+        except CONNECT_ERRORS as error:
             refused = refusal_of(error) if isinstance(error, ConnectionClosed) else None
             raise refused or ServiceUnreachable(
-                f"Expected a mimamba service at {self._url}, but found: "
-                f"{error or type(error).__name__}; {mend_of(error)}."
+                f"No mimamba service answers at {self._url}: {error or type(error).__name__}. "
+                f"{remedy_for(error)}"
             ) from error
         if refused:
             raise refused
 
-    async def _hear_hello(self) -> Hello:
-        """What a service says first."""
-        async with await self._dial() as socket, asyncio.timeout(OPENING):
+    async def _receive_hello(self) -> Hello:
+        """Return a service's first message."""
+        async with await self._connect() as socket, asyncio.timeout(OPENING):
             return msgspec.convert(decode_server(await socket.recv()), Hello)
 
-    async def _say_goodbye(
-        self, reading: asyncio.Task[None], delivering: asyncio.Task[None]
-    ) -> None:
-        """Interrupted: deliver what is there for a bounded time."""
+    async def _finish(self, reading: asyncio.Task[None], delivering: asyncio.Task[None]) -> None:
+        """Deliver the rest after an interrupt, in bounded time."""
         task = asyncio.current_task()
         assert task is not None
         task.uncancel()
         self._stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(delivering, GOODBYE)
+            await asyncio.wait_for(delivering, FINISH)
         with contextlib.suppress(StreamLost):  # closed while it was connecting
             await reading
         left = self.outbox.seconds if self.outbox else 0.0
@@ -167,7 +165,7 @@ class Acquirer:
         with self._driver as driver:
             outbox = Outbox(driver.info, self._wake, self._buffer)
             self.outbox = outbox
-            self._loop.call_soon_threadsafe(self._begun.set)
+            self._loop.call_soon_threadsafe(self._source_open.set)
             try:
                 for chunk in driver:
                     outbox.put(chunk)
@@ -175,17 +173,17 @@ class Acquirer:
                 outbox.end()
 
     def _link_changed(self, change: LinkChange) -> None:
-        """From the source's supervisor."""
+        """Called by the source's supervisor."""
         assert self.outbox is not None
-        self.outbox.tell(change)
-        self._tell(f"{change.state}: {change.detail}")
+        self.outbox.put_change(change)
+        self._report(f"{change.state}: {change.detail}")
 
     # From any thread -----------------------------------------------------------------------------
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._woken)
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         self._loop.call_soon_threadsafe(self._on_change, line)
 
     # On the event loop ---------------------------------------------------------------------------
@@ -195,36 +193,36 @@ class Acquirer:
             self._delivery.wake()
 
     async def _deliver(self) -> None:
-        """Connect, and again with longer and longer pauses, until nothing is left to send."""
-        await self._begun.wait()
+        """Connect, with longer and longer pauses, until everything is delivered."""
+        await self._source_open.wait()
         pause = SHORTEST_PAUSE
         while self.outbox is not None:
             try:
-                socket = await self._dial()
+                socket = await self._connect()
             except (OSError, InvalidHandshake) as error:
-                self._lose(str(error) or type(error).__name__)
+                self._note_loss(str(error) or type(error).__name__)
             else:
-                if await self._converse(socket, self.outbox):
+                if await self._run_delivery(socket, self.outbox):
                     return
                 if self.state == "connected":
                     pause = SHORTEST_PAUSE
-                self._lose("the connection was lost")
+                self._note_loss("the connection was lost")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _dial(self) -> ClientConnection:
+    async def _connect(self) -> ClientConnection:
         return await connect(
             self._url,
             subprotocols=[Subprotocol(MSGPACK_SUBPROTOCOL)],
-            compression=None,  # EEG hardly shrinks
+            compression=None,  # EEG can hardly be compressed
             additional_headers=self._credentials.headers,
             ssl=self._credentials.context(self._url),
             open_timeout=OPENING,
             close_timeout=CLOSING,
         )
 
-    async def _converse(self, socket: ClientConnection, outbox: Outbox) -> bool:
-        """Deliver over one connection; whether all is delivered, or refused."""
+    async def _run_delivery(self, socket: ClientConnection, outbox: Outbox) -> bool:
+        """Deliver over one connection; returns whether everything is delivered or refused."""
         push = Push(self._stream, outbox.info, self._wish, self._model, self._memory)
         self._delivery = delivery = Delivery(socket, push, outbox, self._opened, self._on_change)
         try:
@@ -239,7 +237,7 @@ class Acquirer:
         self.state, self.session = "connected", session
         self._on_change(f"session {session} is open at {self._url}")
 
-    def _lose(self, reason: str) -> None:
+    def _note_loss(self, reason: str) -> None:
         if self.state != "reconnecting":
             self._on_change(f"{reason}; samples are kept for {self._buffer:g} s")
         self.state = "reconnecting"

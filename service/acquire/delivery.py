@@ -1,4 +1,4 @@
-"""One connection of an acquirer: it tells what it sends, sends it, and hears what has arrived."""
+"""Delivery over one connection: announces the stream, sends packets, handles acknowledgements."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ from mimamba.service.protocol.messages import (
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
 
 SILENCE = 3.0
-"""Seconds without any message, three heartbeats, after which a connection counts as dead."""
+"""Seconds without any message, three heartbeats, after which a connection counts as lost."""
 PINGS = 5
-"""Answers to know the service's clock by before the first sample is sent."""
+"""Answers for the clock offset before the first sample is sent."""
 PING_PERIOD = 0.5
-"""Seconds; a service calls an acquirer lost that is silent for four of them."""
+"""Seconds; after four without a ping the service counts an acquirer as lost."""
 BATCH = 32
-"""Packets taken from the outbox at a time."""
+"""Packets read from the outbox at a time."""
 
 
 class Delivery:
-    """A conversation that empties the outbox as long as the connection lasts.
+    """Empties the outbox while one connection lasts.
 
     Parameters
     ----------
     socket
-        Speaks msgpack.
+        A connection with msgpack frames.
     push
-        What to open, or to go on with.
+        The stream to open or continue.
     outbox
-        What to send.
+        Packets to send.
     on_open
-        Told the session's id when the service has opened it.
+        Called with the session's id when the service has opened it.
     on_loss
-        Told a line where the service refuses samples.
+        Called with a message when the service refuses samples.
 
     Attributes
     ----------
     session
-        The session's id, once the service has told it.
+        The session's id, once the service has opened it.
     refusal
-        Why the service takes no more, where it does not.
+        Reason why the service refuses the stream, if it does.
     """
 
     def __init__(
@@ -85,42 +85,44 @@ class Delivery:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """There may be more to send."""
+        """Look for new packets."""
         self._news.set()
 
     async def run(self) -> None:
-        """Deliver until all is acknowledged, the service refuses, or the connection is gone."""
+        """Deliver until everything is acknowledged or refused, or the connection is lost."""
         async with asyncio.TaskGroup() as tasks:
             ping = tasks.create_task(self._ping())
             send = tasks.create_task(self._send())
-            await self._listen()
+            await self._receive()
             ping.cancel()
             send.cancel()
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         try:
             while not (self._outbox.delivered or self.refusal):
                 async with asyncio.timeout(SILENCE):
                     frame = await self._socket.recv()
                 try:
-                    self._hear(decode_server(frame))
+                    self._handle(decode_server(frame))
                 except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-                    self.refusal = f"Expected a service of protocol v1, but found: {error}."
+                    self.refusal = (
+                        f"The service does not speak protocol v1 ({error}). Update one of the two."
+                    )
         except ConnectionClosed as closed:
-            self._leave(closed)
+            self._check_access(closed)
         except TimeoutError:
             pass  # the same as a lost connection
 
-    def _leave(self, told: Hello | ConnectionClosed) -> None:
-        """Give up where we are not let in."""
-        refused = refusal_of(told, need="control")
+    def _check_access(self, answer: Hello | ConnectionClosed) -> None:
+        """Stop if the token is not accepted."""
+        refused = refusal_of(answer, required="control")
         if refused:
             self.refusal = str(refused)
 
-    def _hear(self, message: ServerMessage) -> None:
+    def _handle(self, message: ServerMessage) -> None:
         match message:
             case Hello():
-                self._leave(message)
+                self._check_access(message)
             case Pong():
                 self._estimate.note(message.t, local_clock(), message.clock.lsl)
                 self._answered.set()
@@ -140,11 +142,11 @@ class Delivery:
                 self.refusal = message.message
 
     async def _ping(self) -> None:
-        """Ask for the service's clock; these are also the signs of life."""
+        """Ask for the service's clock; these pings also show that the acquirer is alive."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 self._answered.clear()
-                await self._say(Ping(local_clock()))
+                await self._send_message(Ping(local_clock()))
                 await self._answered.wait()
                 if self._timed.is_set():
                     await asyncio.sleep(PING_PERIOD)
@@ -152,18 +154,18 @@ class Delivery:
     async def _send(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             await self._timed.wait()
-            await self._say(self._push)
+            await self._send_message(self._push)
             await self._opened.wait()
             while True:
                 self._news.clear()
                 packets = self._outbox.read(self._next, BATCH)
                 for packet in packets:
-                    await self._say(self._message(packet))
+                    await self._send_message(self._message(packet))
                     self._next = packet.seq + 1
                 if not packets:
                     await self._news.wait()
 
-    async def _say(self, message: ClientMessage) -> None:
+    async def _send_message(self, message: ClientMessage) -> None:
         await self._socket.send(encode(message, binary=True))
 
     def _message(self, packet: Packet) -> Samples:

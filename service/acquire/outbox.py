@@ -1,4 +1,4 @@
-"""What an acquirer has not had acknowledged: numbered, bounded, kept to be sent again."""
+"""Outbox: numbered packets that are not yet acknowledged, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
 from mimamba.drivers.push import MAX_TEXT, Packet
 
 SECONDS = 90.0
-"""Samples kept: a loss of 60 s, the pause and the attempt that it ends in, and the sending."""
-MOST_BYTES = 64 << 20
+"""Of signal to keep: an outage of 60 s, the pause and the attempt after it, and the sending."""
+MAX_BYTES = 64 << 20
 LARGEST_CHUNK = 128 << 10
-"""Bytes of samples in a packet; the service takes messages of 1 MiB."""
-MOST_EVENTS = 512
-"""Markers, and changes of the link, in a packet; of more, the newest."""
+"""Bytes of samples in a packet; the service accepts messages of 1 MiB."""
+MAX_EVENTS = 512
+"""Markers, and as many link changes, in a packet; of more, the newest."""
 LARGEST_EVENTS = 384 << 10
-"""Bytes of markers in a packet, and as many of changes: with the samples below 1 MiB."""
+"""Bytes of markers in a packet, and as many of link changes: with the samples below 1 MiB."""
 OVERHEAD = 256
-"""Bytes that a packet takes besides its arrays, about."""
+"""Bytes of a packet in addition to its arrays, about."""
 
 
 Event = TypeVar("Event", Marker, LinkChange)
 
 
 def fitting(text: str) -> str:
-    """A text as the service takes it: in UTF-8, and cut where it is too long."""
-    text = text.encode(errors="replace").decode()  # half a character cannot be sent
+    """Return a text that the service accepts: valid UTF-8, and cut if too long."""
+    text = text.encode(errors="replace").decode()  # half a surrogate pair cannot be sent
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """The last of these events, as many as a packet holds; their texts are fitting."""
-    room, kept = LARGEST_EVENTS, 0
-    for event in reversed(events[-MOST_EVENTS:]):
-        room -= len(msgspec.msgpack.encode(event))
-        if room < 0:
+    """Return the last events, as many as fit into a packet; their texts must be fitting."""
+    left, kept = LARGEST_EVENTS, 0
+    for event in reversed(events[-MAX_EVENTS:]):
+        left -= len(msgspec.msgpack.encode(event))
+        if left < 0:
             break
         kept += 1
     return events[len(events) - kept :]
@@ -51,24 +51,24 @@ def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:
 class Outbox:
     """Packets from the source's thread to the connection.
 
-    Where it is full, a live source's oldest packets are dropped, whose markers and changes of the
-    link go on with the next; a recording waits.
+    If it is full, the oldest packets of a live source are dropped; their markers and link changes
+    move to the next packet. A recording waits.
 
     Parameters
     ----------
     info
         The source.
     on_news
-        Called from any thread where there is something new, or room again.
+        Called in any thread after a change.
     seconds
-        How much signal is kept.
+        Of signal to keep.
 
     Attributes
     ----------
     taken, lost
-        Samples that came, and those of them that were dropped.
+        Number of samples put in, and of those dropped.
     ended
-        Whether the source is at its end.
+        Whether the source has ended.
     """
 
     def __init__(
@@ -91,25 +91,25 @@ class Outbox:
 
     @property
     def seconds(self) -> float:
-        """How much signal is not acknowledged."""
+        """Seconds of signal that are not acknowledged."""
         return self._held / self.info.sfreq
 
     @property
     def delivered(self) -> bool:
-        """Whether the source is at its end and all is acknowledged."""
+        """Whether the source has ended and everything is acknowledged."""
         return self.ended and not self._packets
 
     # From the source's thread --------------------------------------------------------------------
 
     def put(self, chunk: Chunk) -> None:
-        """Add samples; a recording's wait for room."""
-        came = tuple(
+        """Add samples; waits for space if the source is a recording."""
+        arrived = tuple(
             replace(each, label=fitting(each.label), source=fitting(each.source))
             for each in chunk.markers
         )
         for start in range(0, chunk.n_times, self._longest):
             part = slice(start, start + self._longest)
-            markers = came if start == 0 else ()
+            markers = arrived if start == 0 else ()
             self._append(
                 Chunk(
                     chunk.data[part],
@@ -121,19 +121,19 @@ class Outbox:
             )
         if chunk.n_times == 0:
             with self._changed:
-                self._markers = newest(self._markers + came)
+                self._markers = newest(self._markers + arrived)
 
-    def tell(self, change: LinkChange) -> None:
+    def put_change(self, change: LinkChange) -> None:
         """Add a change of the link to the device."""
-        self._append(self._nothing(), (replace(change, detail=fitting(change.detail)),))
+        self._append(self._empty_chunk(), (replace(change, detail=fitting(change.detail)),))
 
     def end(self) -> None:
-        """Nothing comes after this; a second call changes nothing."""
+        """Mark the end; a second call has no effect."""
         if not self.ended:
-            self._append(self._nothing(), ends=True)
+            self._append(self._empty_chunk(), ends=True)
 
-    def _nothing(self) -> Chunk:
-        """A chunk without samples, at the present place."""
+    def _empty_chunk(self) -> Chunk:
+        """Return a chunk without samples at the present position."""
         epoch, index = self._end
         return Chunk(np.empty((0, self.info.n_channels), np.float32), np.empty(0), index, epoch, ())
 
@@ -157,15 +157,15 @@ class Outbox:
             while self.info.live and self._full and len(self._packets) > 1:
                 self._drop()
             if ends:
-                self._changed.notify_all()  # a recording that waits for room need not
+                self._changed.notify_all()  # a recording need not wait for space any more
         self._on_news()
 
     @property
     def _full(self) -> bool:
-        return self._held > self._capacity or self._bytes > MOST_BYTES
+        return self._held > self._capacity or self._bytes > MAX_BYTES
 
     def _drop(self) -> None:
-        """Lose the oldest packet's samples, but not its events."""
+        """Drop the oldest packet's samples, but not its events."""
         oldest = self._packets.popleft()
         self._count(oldest.chunk, -1)
         self.lost += oldest.chunk.n_times
@@ -175,12 +175,12 @@ class Outbox:
         self._carry(oldest.chunk.markers)
 
     def _carry(self, markers: tuple[Marker, ...]) -> None:
-        """Give markers to the oldest packet with samples."""
-        for place, packet in enumerate(self._packets):
+        """Move markers to the oldest packet with samples."""
+        for position, packet in enumerate(self._packets):
             if packet.chunk.n_times:
                 together = newest(markers + packet.chunk.markers)
                 chunk = replace(packet.chunk, markers=together)
-                self._packets[place] = replace(packet, chunk=chunk)
+                self._packets[position] = replace(packet, chunk=chunk)
                 return
         self._markers = newest(markers + self._markers)
 
@@ -191,7 +191,7 @@ class Outbox:
     # From the connection -------------------------------------------------------------------------
 
     def read(self, seq: int, most: int) -> list[Packet]:
-        """Up to so many packets from ``seq`` on, or from the oldest that is kept."""
+        """Return up to ``most`` packets from ``seq`` on, or from the oldest one."""
         with self._changed:
             if not self._packets:
                 return []
@@ -199,7 +199,7 @@ class Outbox:
             return list(islice(self._packets, start, start + most))
 
     def acknowledge(self, seq: int) -> None:
-        """Forget all up to ``seq``."""
+        """Remove all packets up to ``seq``."""
         with self._changed:
             while self._packets and self._packets[0].seq <= seq:
                 self._count(self._packets.popleft().chunk, -1)
@@ -207,7 +207,7 @@ class Outbox:
         self._on_news()
 
     def refuse(self, seq: int) -> int:
-        """The service does not want this packet: forget it and all before; its samples are lost."""
+        """Remove a packet that the service refused, and all before it; returns its lost samples."""
         with self._changed:
             refused = [each.chunk.n_times for each in self._packets if each.seq == seq]
             self.lost += sum(refused)

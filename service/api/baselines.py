@@ -1,4 +1,4 @@
-"""The API's baselines: a session's person at rest, to which what follows is held."""
+"""Routes of a session's baseline: a person's rest, to which predictions are relative."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mimamba.service.sessions.session import Session
 from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.storage.private_files import NAME
 
-baseline_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
+baselines_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
 
 
 class NoBaseline(Mismatch):
-    """There is no such baseline, or the model uses none."""
+    """The baseline does not exist, or the model uses none."""
 
 
 class NewBaseline(BaseModel):
-    """A baseline to take."""
+    """A baseline to record."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,37 +30,37 @@ class NewBaseline(BaseModel):
         default=None,
         ge=MIN_BASELINE,
         le=MAX_BASELINE,
-        description="Of good signal; what the model was trained with if absent.",
+        description="Seconds of good signal. Default: as long as in the model's training.",
     )
     person: str | None = Field(
         default=None,
         pattern=f"^{NAME}$",
-        description="Whose session it is from now on, a pseudonym; as before if absent.",
+        description="The session's person from now on, a pseudonym. Default: unchanged.",
     )
 
 
 class StoredBaselineRequest(BaseModel):
-    """Whose baseline, which was taken before, shall be used."""
+    """A stored baseline to use."""
 
     model_config = ConfigDict(extra="forbid")
 
-    person: str = Field(pattern=f"^{NAME}$", description="A pseudonym.")
+    person: str = Field(pattern=f"^{NAME}$", description="The pseudonym of the baseline's person.")
 
 
 @dataclass(frozen=True)
 class SessionBaseline:
-    """How a session stands with its person's baseline.
+    """State of a session's baseline.
 
     Parameters
     ----------
     wanted, taken
-        Seconds of the one that is being taken, and how many of them are there; 0 where none is.
+        Seconds of the baseline in progress, and how many of them are recorded; 0 without one.
     seconds
-        Of the one that is used; 0 where none is.
+        Seconds of the baseline in use; 0 without one.
     usual
-        Seconds that the model was trained with; 0 where it uses none.
+        Seconds that the model was trained with; 0 if it uses none.
     person
-        Whose session it is; null for nobody's.
+        The session's person; null if it has none.
     """
 
     wanted: float
@@ -71,7 +71,7 @@ class SessionBaseline:
 
 
 def baseline_of(session: Session) -> SessionBaseline:
-    """How it stands now."""
+    """Return the present state of a session's baseline."""
     checkpoint, state = session.checkpoint, session.aligner
     signal = checkpoint.signal if checkpoint else None
     return SessionBaseline(
@@ -86,81 +86,82 @@ def baseline_of(session: Session) -> SessionBaseline:
 # These wait for the session's thread, so they are not coroutines: FastAPI gives each a thread.
 
 
-@baseline_api.get("/{session}/baseline")
+@baselines_api.get("/{session}/baseline")
 def read_baseline(session: OneSession) -> SessionBaseline:
-    """How a session stands with its person's baseline."""
+    """Return the state of a session's baseline."""
     return baseline_of(session)
 
 
-@baseline_api.post("/{session}/baseline")
+@baselines_api.post("/{session}/baseline")
 def begin_baseline(
     session: OneSession, people: AllPeople, asked: NewBaseline | None = None
 ) -> SessionBaseline:
-    """Take the person's rest from now on; the model abstains meanwhile and then begins anew.
+    """Record the person's rest from now on. The model abstains meanwhile, then restarts.
 
-    It is kept for the person, where the session is one's.
+    The baseline is stored if the session has a person.
     """
     new = asked or NewBaseline()
     with session.between_chunks() as model:
-        decoding = aligned(model)
+        decoding = require_baselines(model)
         if new.person is not None:
-            people.name(new.person)
+            people.add(new.person)
             session.subject.person = new.person
         decoding.start_baseline(new.seconds or decoding.checkpoint.baseline)
     return baseline_of(session)
 
 
-@baseline_api.put("/{session}/baseline")
+@baselines_api.put("/{session}/baseline")
 def use_baseline(
     session: OneSession,
     people: AllPeople,
     recordings: AllRecordings,
-    known: StoredBaselineRequest,
+    asked: StoredBaselineRequest,
 ) -> SessionBaseline:
-    """Use what is kept of a person, whose session it is from now on.
+    """Use the stored baseline of a person, who is the session's person from now on.
 
-    Not while the session is recorded: a recording holds all that its predictions follow from.
+    Not possible while the session is recorded: a recording contains everything that its predictions
+    depend on.
     """
-    with recordings.held_off(session), session.between_chunks() as model:
-        decoding = aligned(model)
-        kept = people.get(known.person).baseline_for(decoding.checkpoint)
-        if kept is None:
+    with recordings.without_recording(session), session.between_chunks() as model:
+        decoding = require_baselines(model)
+        stored = people.get(asked.person).baseline_for(decoding.checkpoint)
+        if stored is None:
             montage = ", ".join(decoding.checkpoint.montage)
-            wanted = f"a baseline of {known.person} for {decoding.checkpoint.name} ({montage})"
-            raise NoBaseline(wanted, "none", "take one first")
-        session.subject.person = known.person
-        decoding.set_baseline(kept)
+            wanted = f"a baseline of {asked.person} for {decoding.checkpoint.name} ({montage})"
+            raise NoBaseline(wanted, "none", "record one first")
+        session.subject.person = asked.person
+        decoding.set_baseline(stored)
     return baseline_of(session)
 
 
-@baseline_api.delete("/{session}/baseline")
-def break_off_baseline(session: OneSession) -> SessionBaseline:
-    """Take no more of the rest, and go on by the baseline before, as its person's session.
+@baselines_api.delete("/{session}/baseline")
+def cancel_baseline(session: OneSession) -> SessionBaseline:
+    """Stop recording the rest and return to the previous baseline and its person.
 
-    The model begins anew. A first baseline cannot be broken off: there is none to go on by.
+    The model restarts. A first baseline cannot be cancelled: there is none to return to.
     """
     with session.between_chunks() as model:
-        decoding = aligned(model)
+        decoding = require_baselines(model)
         if not decoding.aligner.target:
-            raise NoBaseline("one that is being taken", "none", "there is nothing to break off")
+            raise NoBaseline("a baseline in progress", "none", "start one before you cancel it")
         if decoding.aligner.baseline is None:
             raise NoBaseline(
-                "a baseline from before to go on by",
-                "none, which the model needs",
-                "take this one to its end, use one that is kept, or let another model speak",
+                "a previous baseline to return to",
+                "none, and the model needs one",
+                "finish this baseline, use a stored one, or choose another model",
             )
         decoding.cancel_baseline()
     return baseline_of(session)
 
 
-def aligned(decoding: SessionDecoder | None) -> SessionDecoder:
-    """A session's model; raises NoBaseline where there is none, or one that uses no baseline."""
+def require_baselines(decoding: SessionDecoder | None) -> SessionDecoder:
+    """Return a session's decoding; raise NoBaseline if it has no model that uses baselines."""
     if decoding is None:
-        raise NoBaseline("a model", "a session of signal only", "let one speak")
+        raise NoBaseline("a model", "a session that shows the signal only", "choose a model")
     if not decoding.checkpoint.baseline:
         raise NoBaseline(
-            "a model that was trained with baselines",
-            f"{decoding.checkpoint.name}, which was not",
-            "let another one speak",
+            "a model trained with baselines",
+            f"{decoding.checkpoint.name}, which was trained without",
+            "choose another model",
         )
     return decoding

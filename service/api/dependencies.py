@@ -1,4 +1,4 @@
-"""What the API's routes are given of the running service."""
+"""Parts of the running service that the routes depend on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,30 @@ from starlette.requests import HTTPConnection
 
 from mimamba.service.api.shutdown import Shutdown
 from mimamba.service.people.people import People
-from mimamba.service.recordings.library import Recordings
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.remote_sources import RemoteSources
 from mimamba.service.sessions.session import Session
 from mimamba.service.settings.settings import Settings
 from mimamba.service.stream.hub import Hub
+
+
+@dataclass
+class ServiceState:
+    """Parts of a running service."""
+
+    settings: Settings
+    hub: Hub
+    sessions: SessionRegistry
+    recordings: Recordings
+    people: People
+    remote_sources: RemoteSources
+    shutdown: Shutdown
+
+
+async def _service(connection: HTTPConnection) -> ServiceState:
+    service: ServiceState = connection.app.state.running
+    return service
 
 
 def _sessions(connection: HTTPConnection) -> SessionRegistry:
@@ -38,36 +56,16 @@ def _people(connection: HTTPConnection) -> People:
     return people
 
 
-def _reading(connection: HTTPConnection) -> asyncio.Lock:
-    lock: asyncio.Lock = connection.app.state.exporting
+def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
+    lock: asyncio.Lock = connection.app.state.read_lock
     return lock
 
 
+Service = Annotated[ServiceState, Depends(_service)]
 AllSessions = Annotated[SessionRegistry, Depends(_sessions)]
 OneSession = Annotated[Session, Depends(_session)]
-"""The one that the path names; NoSession where there is none."""
+"""The session that the path names; raises NoSession."""
 AllRecordings = Annotated[Recordings, Depends(_recordings)]
 AllPeople = Annotated[People, Depends(_people)]
-WholeRecording = Annotated[asyncio.Lock, Depends(_reading)]
-"""To be held by whoever has a whole recording in memory: one at a time."""
-
-
-@dataclass
-class ServiceState:
-    """What a running service consists of."""
-
-    settings: Settings
-    hub: Hub
-    sessions: SessionRegistry
-    recordings: Recordings
-    people: People
-    pushes: RemoteSources
-    end: Shutdown
-
-
-async def _running(connection: HTTPConnection) -> ServiceState:
-    running: ServiceState = connection.app.state.running
-    return running
-
-
-Service = Annotated[ServiceState, Depends(_running)]
+ReadLock = Annotated[asyncio.Lock, Depends(_read_lock)]
+"""Held by a route that has a whole recording in memory: one at a time."""

@@ -1,4 +1,4 @@
-"""The API's login: a browser shows the token once, and has a cookie from then on."""
+"""Routes of the login: a browser sends the token once and gets a cookie."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, address_of, cookie_name
-from mimamba.service.auth.scopes import count_refusal, refused
+from mimamba.service.auth.authenticator import (
+    Authenticator,
+    AuthRefusal,
+    client_address,
+    cookie_name,
+)
+from mimamba.service.auth.scopes import count_refusal, refusal_response
 from mimamba.service.protocol.auth import Scope
 
 login_api = APIRouter(prefix="/v1", tags=["login"])
@@ -25,23 +30,23 @@ class TokenBody(BaseModel):
 
 @dataclass(frozen=True)
 class LoggedIn:
-    """What the cookie is good for."""
+    """Scope of the cookie."""
 
     scope: Scope
 
 
 @login_api.post("/login", response_model=LoggedIn)
 async def log_in(request: Request, shown: TokenBody) -> Response:
-    """Get a cookie for a token; it ends with the browser, after seven days, or at the logout."""
-    door: Authenticator = request.app.state.door
-    judged = door.present(shown.token, address_of(request))
-    if isinstance(judged, AuthRefusal):
-        count_refusal(request.scope, judged)
-        return refused(judged)
-    answer = JSONResponse({"scope": judged.scope})
+    """Get a cookie for a token. It ends with the browser, after seven days, or at the logout."""
+    authenticator: Authenticator = request.app.state.authenticator
+    result = authenticator.authenticate_token(shown.token, client_address(request))
+    if isinstance(result, AuthRefusal):
+        count_refusal(request.scope, result)
+        return refusal_response(result)
+    answer = JSONResponse({"scope": result.scope})
     answer.set_cookie(
         cookie_name(request),
-        door.log_in(judged),
+        authenticator.log_in(result),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -51,9 +56,9 @@ async def log_in(request: Request, shown: TokenBody) -> Response:
 
 @login_api.post("/logout", status_code=204)
 async def log_out(request: Request, response: Response) -> None:
-    """End the login that the cookie stands for, with all its streams."""
-    door: Authenticator = request.app.state.door
-    door.log_out(request)
+    """End the login of the cookie, and all streams that use it."""
+    authenticator: Authenticator = request.app.state.authenticator
+    authenticator.log_out(request)
     response.delete_cookie(
         cookie_name(request),
         httponly=True,

@@ -1,4 +1,4 @@
-"""The API's markers: any program sets one in a session."""
+"""Routes of markers: any program can set one in a session."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class NewMarker(BaseModel):
 
     label: str = Field(description=f"1 to {MAX_LABEL_LENGTH} characters, no control characters.")
     timestamp: float | None = Field(
-        default=None, description="Seconds on the LSL clock; the time of arrival if absent."
+        default=None, description="Seconds on the LSL clock. Default: the time of arrival."
     )
 
 
 @dataclass(frozen=True)
 class SetMarker:
-    """A marker as it was taken; the topic ``marker`` tells it with the sample it belongs to."""
+    """An accepted marker; the topic ``marker`` has it with the sample that it belongs to."""
 
     session: str
     timestamp: float
@@ -36,6 +36,6 @@ class SetMarker:
 
 @markers_api.post("/{session}/markers", status_code=202)
 async def post_marker(session: OneSession, new: NewMarker) -> SetMarker:
-    """Set a marker; it is in the session's log once its sample is there, within seconds."""
-    heard = set_marker(session, new.label, new.timestamp, "api")
-    return SetMarker(session.name, heard.timestamp, heard.label, heard.source)
+    """Set a marker. It is in the session's log within seconds, once its sample has arrived."""
+    marker = set_marker(session, new.label, new.timestamp, "api")
+    return SetMarker(session.name, marker.timestamp, marker.label, marker.source)

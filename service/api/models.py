@@ -1,4 +1,4 @@
-"""The API's models: another one for a session that goes on."""
+"""Routes of models: the list of checkpoints, and the model of a running session."""
 
 from __future__ import annotations
 
@@ -7,39 +7,47 @@ import asyncio
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.models.checkpoints.names import NO_MODEL
-from mimamba.service.api.dependencies import AllRecordings, AllSessions
+from mimamba.service.api.dependencies import AllRecordings, AllSessions, Service
 from mimamba.service.engine.engine import Engine
-from mimamba.service.recordings.library import Recordings
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import ModelChoice, SessionView, view_session
 from mimamba.service.sessions.session import Session
+from mimamba.service.storage.own_checkpoints import MODEL_NAME, models_folder
 
-model_api = APIRouter(prefix="/v1/sessions", tags=["models"])
+models_api = APIRouter(prefix="/v1", tags=["models"])
 
 
 class NewModel(BaseModel):
-    """Who shall speak."""
+    """A model to change to."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-        description="A checkpoint's name; null, or 'none', watches the signal only.",
+        pattern=f"^{MODEL_NAME}$",
+        description="A checkpoint's name; null, or 'none', shows the signal only.",
     )
     memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
 
 
-@model_api.put("/{session}/model")
+@models_api.get("/models")
+def list_models(service: Service) -> list[CheckpointInfo]:
+    """List the package's checkpoints and your own, with their scores."""
+    return list_catalog(models_folder(service.settings.data_dir))
+
+
+@models_api.put("/sessions/{session}/model")
 async def set_model(
     session: str,
     new: NewModel,
     sessions: AllSessions,
     recordings: AllRecordings,
 ) -> SessionView:
-    """Let another model speak in a session, or none; its signal and its epoch go on.
+    """Change the model of a session, or use none. Its signal and its epoch continue.
 
-    The new one warms up first. Not while the session is recorded: a recording's predictions are
-    those of one model.
+    The new model warms up first. Not possible while the session is recorded: a recording's
+    predictions are of one model.
     """
     found = sessions.get(session)
     name = None if new.model in (None, NO_MODEL) else new.model
@@ -49,5 +57,5 @@ async def set_model(
 
 
 def _change(session: Session, engine: Engine | None, r: float, recordings: Recordings) -> None:
-    with recordings.held_off(session):
+    with recordings.without_recording(session):
         session.set_model(engine, r)

@@ -1,4 +1,4 @@
-"""The API's people: pseudonyms, notes, baselines; and their deletion."""
+"""Routes of people: pseudonyms, notes, baselines; and their deletion."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mimamba.service.storage.private_files import NAME
 Pseudonym = Annotated[str, Path(pattern=f"^{NAME}$")]
 
 
-def _register(people: AllPeople, recordings: AllRecordings) -> PeopleIndex:
+def _index(people: AllPeople, recordings: AllRecordings) -> PeopleIndex:
     return PeopleIndex(people, recordings)
 
 
-Everybody = Annotated[PeopleIndex, Depends(_register)]
+Index = Annotated[PeopleIndex, Depends(_index)]
 
 
 class PersonChange(BaseModel):
-    """What shall be known of a person."""
+    """A change of a person's notes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,41 +37,43 @@ people_api = APIRouter(prefix="/v1/people", tags=["people"])
 
 
 @people_api.get("")
-def list_people(register: Everybody) -> list[PersonInfo]:
-    """Everybody who was named: with a session, with a recording, or here."""
-    return register.all()
+def list_people(index: Index) -> list[PersonInfo]:
+    """List everybody named here, in a session or in a recording."""
+    return index.all()
 
 
 @people_api.get("/{person}")
-def read_person(register: Everybody, person: Pseudonym) -> PersonInfo:
-    """One person."""
-    return register.get(person)
+def read_person(index: Index, person: Pseudonym) -> PersonInfo:
+    """Return one person."""
+    return index.get(person)
 
 
 @people_api.put("/{person}")
 def change_person(
-    register: Everybody,
+    index: Index,
     people: AllPeople,
     person: Pseudonym,
     change: PersonChange,
 ) -> PersonInfo:
-    """Change the notes of a person, who is there from now on if not before."""
-    people.note(person, change.notes)
-    return register.get(person)
+    """Change the notes of a person; adds the person if new."""
+    people.set_notes(person, change.notes)
+    return index.get(person)
 
 
 @people_api.delete("/{person}")
 def delete_person(
-    register: Everybody,
+    index: Index,
     sessions: AllSessions,
     person: Pseudonym,
-    confirm: Annotated[str, Query(max_length=100, description="The pseudonym once more.")],
+    confirm: Annotated[
+        str, Query(max_length=100, description="The pseudonym again, as confirmation.")
+    ],
 ) -> DeletionResult:
-    """Delete a person's file and all of their recordings, for good; sessions go on as nobody's.
+    """Delete a person's file and recordings permanently. Sessions continue without a person.
 
-    Not while the person is being recorded.
+    Not possible while the person is recorded.
     """
-    deleted = register.delete(person, confirm)
+    deleted = index.delete(person, confirm)
     for session in list(sessions.all().values()):
         session.subject.forget(person)
     return deleted

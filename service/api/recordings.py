@@ -1,20 +1,41 @@
-"""The API's recordings: start, stop, list, download, delete."""
+"""Routes of recordings: start, stop, list, download, export, delete."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Annotated
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, BinaryIO, Literal, TypeAlias
 
-from fastapi import APIRouter, Path, Query
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
-from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions
+from mimamba.drivers.convert import export
+from mimamba.drivers.errors import CannotWrite, LibraryMissing
+from mimamba.drivers.formats.read import read_recording as read_file
+from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson
-from mimamba.service.recordings.metadata import RecordingInfo
+from mimamba.service.recordings.sidecar import RecordingInfo
+from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
 
-RecordingId = Annotated[str, Path(pattern=f"^{NAME}$")]
+RecordingId = Annotated[str, PathParameter(pattern=f"^{NAME}$")]
+Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet"]
+
+MEDIA_TYPES: dict[Format, str] = {
+    "edf": "application/octet-stream",
+    "bdf": "application/octet-stream",
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+}
+PART = 1 << 18
+"""Bytes read from the disk at a time."""
 
 
 class NewRecording(BaseModel):
@@ -24,10 +45,14 @@ class NewRecording(BaseModel):
 
     session: str = Field(max_length=64)
     name: str | None = Field(
-        default=None, pattern=f"^{NAME}$", description="The session's id and the time if absent."
+        default=None,
+        pattern=f"^{NAME}$",
+        description="The recording's name. Default: the session's id and the time.",
     )
     person: str | None = Field(
-        default=None, pattern=f"^{NAME}$", description="A pseudonym; the session's if absent."
+        default=None,
+        pattern=f"^{NAME}$",
+        description="A pseudonym. Default: the session's person.",
     )
     notes: str | None = Field(default=None, max_length=10_000)
 
@@ -35,12 +60,12 @@ class NewRecording(BaseModel):
 recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
-# These block on the disk, so they are not coroutines: FastAPI gives each a thread.
+# Those that block on the disk are not coroutines: FastAPI gives each a thread.
 
 
 @recordings_api.get("")
 def list_recordings(recordings: AllRecordings) -> list[RecordingInfo]:
-    """All recordings, the newest first."""
+    """List all recordings, the newest first."""
     return recordings.all()
 
 
@@ -51,40 +76,113 @@ def start_recording(
     people: AllPeople,
     new: NewRecording,
 ) -> RecordingInfo:
-    """Record a session from now on; its headers are on the disk when this answers."""
+    """Record a session from now on. The file's headers are on the disk when this returns."""
     session = sessions.get(new.session)
     person = new.person or session.subject.person
     if person is not None:
-        with suppress(DamagedPerson):  # who is there, too
-            people.name(person)
+        with suppress(DamagedPerson):  # such a person exists, too
+            people.add(person)
     return recordings.start(session, new.name, person, new.notes)
 
 
 @recordings_api.get("/{recording}")
 def read_recording(recordings: AllRecordings, recording: RecordingId) -> RecordingInfo:
-    """One recording."""
+    """Return one recording."""
     return recordings.get(recording)
 
 
 @recordings_api.post("/{recording}/stop")
 def stop_recording(recordings: AllRecordings, recording: RecordingId) -> RecordingInfo:
-    """End a recording; its file is whole when this answers."""
+    """Stop a recording. Its file is complete when this returns."""
     return recordings.stop(recording)
 
 
 @recordings_api.get("/{recording}/file", response_class=FileResponse)
 def download_recording(recordings: AllRecordings, recording: RecordingId) -> FileResponse:
-    """The file of a recording that has ended."""
+    """Download a finished recording (XDF)."""
     return FileResponse(
         recordings.file(recording), media_type="application/x-xdf", filename=f"{recording}.xdf"
     )
+
+
+@recordings_api.get(
+    "/{recording}/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {each: {} for each in MEDIA_TYPES.values()}}},
+)
+async def export_recording(
+    recordings: AllRecordings,
+    recording: RecordingId,
+    form: Annotated[Format, Query(alias="format")],
+    read_lock: ReadLock,
+) -> StreamingResponse:
+    """Download a finished recording in another format. Exports are made one after the other."""
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        file = await asyncio.to_thread(exported, source, form)
+    return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
 
 
 @recordings_api.delete("/{recording}", status_code=204)
 def delete_recording(
     recordings: AllRecordings,
     recording: RecordingId,
-    confirm: Annotated[str, Query(description="The recording's name once more.")],
+    confirm: Annotated[str, Query(description="The recording's name again, as confirmation.")],
 ) -> None:
-    """Delete a recording for good."""
+    """Delete a recording permanently."""
     recordings.delete(recording, confirm)
+
+
+class Download(StreamingResponse):
+    """An open file as a download; closes it afterwards, also if the client disconnects."""
+
+    def __init__(self, file: BinaryIO, name: str, media_type: str) -> None:
+        headers = {
+            "Content-Length": str(os.fstat(file.fileno()).st_size),
+            "Content-Disposition": f'attachment; filename="{name}"',
+        }
+        super().__init__(_parts(file), media_type=media_type, headers=headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+def exported(source: Path, form: Format) -> BinaryIO:
+    """Export a recording to an open file without a name; closing it deletes it.
+
+    Raises
+    ------
+    BadRecording
+        If the recording cannot be read.
+    CannotWrite
+        If the format cannot represent it, or the library that writes it is not installed.
+    CannotRecord
+        If the file cannot be written to the disk.
+    """
+    try:
+        with TemporaryDirectory(prefix="mimamba-export-") as folder:
+            path, _ = export(read_file(source), f"{folder}/{source.stem}.{form}")
+            return path.open("rb")
+    except LibraryMissing as error:
+        raise CannotWrite(error.expected, error.found, error.remedy) from error
+    except CannotWrite as error:
+        if isinstance(error.__cause__, OSError):
+            raise _no_space(error.__cause__) from error
+        raise
+    except OSError as error:
+        raise _no_space(error) from error
+
+
+def _no_space(error: OSError) -> CannotRecord:
+    return CannotRecord(
+        f"Cannot write the export to a temporary folder: {error.strerror or error}. "
+        "Free some space there, or start the service with TMPDIR set to another folder."
+    )
+
+
+async def _parts(file: BinaryIO) -> AsyncIterator[bytes]:
+    while part := await asyncio.to_thread(file.read, PART):
+        yield part

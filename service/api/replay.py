@@ -1,33 +1,44 @@
-"""The API's replay: how a session's recording is played, and how to change that."""
+"""Routes of replays: control playback, and read the recorded predictions."""
 
 from __future__ import annotations
 
+import asyncio
 import math
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+import numpy as np
 from fastapi import APIRouter
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from mimamba.drivers.driver import Playback, Seekable
-from mimamba.drivers.errors import BadPlayback
+from mimamba.drivers.errors import BadPlayback, BadRecording
 from mimamba.drivers.replay.driver import MAX_SPEED, MIN_SPEED
 from mimamba.drivers.replay.position import find_marker
-from mimamba.service.api.dependencies import AllRecordings, OneSession
+from mimamba.service.api.dependencies import AllRecordings, OneSession, ReadLock
 from mimamba.service.sessions.session import Session
+
+if TYPE_CHECKING:
+    from mimamba.service.recordings.verify import RecordedPredictions
+
+CHANNELS = "desc/channels/channel/label"
+MAX_POINTS = 1000
+"""Points of a timeline, about as many as a screen can show."""
 
 Speed = Annotated[float, Field(ge=MIN_SPEED, le=MAX_SPEED)] | Literal["max"]
 
 
 class NoReplay(RuntimeError):
-    """A session is no recording, or none that can be played any more."""
+    """The session plays no recording, or has ended."""
 
 
 @dataclass(frozen=True)
 class MarkerPosition:
-    """A marker of a recording, and its position in s."""
+    """A marker of a recording, and its position (s)."""
 
     position: float
     label: str
@@ -36,7 +47,7 @@ class MarkerPosition:
 
 @dataclass(frozen=True)
 class Replay:
-    """How a recording is played: ``drivers.driver.Playback`` in JSON, and its markers."""
+    """State of a replay: ``drivers.driver.Playback`` in JSON, and the recording's markers."""
 
     position: float
     length: float
@@ -47,34 +58,34 @@ class Replay:
 
 
 class ReplayChange(BaseModel):
-    """What shall be otherwise; all else stays."""
+    """Changes of a replay; absent fields stay unchanged."""
 
     model_config = ConfigDict(extra="forbid")
 
     paused: bool | None = None
     position: float | None = Field(
-        default=None, ge=0, description="Go on from here, s. This starts a new epoch."
+        default=None, ge=0, description="Continue from here (s). This starts a new epoch."
     )
     marker: str | None = Field(
-        default=None, max_length=1024, description="Go on from the marker with this label."
+        default=None, max_length=1024, description="Continue from the marker with this label."
     )
-    nth: int = Field(default=1, ge=1, description="Which one of the markers with this label.")
-    speed: Speed | None = Field(default=None, description="Times the recorded pace, or 'max'.")
+    nth: int = Field(default=1, ge=1, description="Number among the markers with this label.")
+    speed: Speed | None = Field(
+        default=None, description="Multiple of the recorded pace, or 'max'."
+    )
     loop: bool | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> ReplayChange:
         if self.position is not None and self.marker is not None:
-            raise ValueError("Expected position or marker, but found both. Take one out.")
+            raise ValueError("Expected position or marker, but found both. Remove one.")
         if self.marker is None and "nth" in self.model_fields_set:
-            raise ValueError(
-                "Expected a marker with nth, but found none. Name one, or take nth out."
-            )
+            raise ValueError("Expected a marker with nth, but found none. Name one, or remove nth.")
         return self
 
 
 def replay(seekable: Seekable) -> Replay:
-    """How it is played now."""
+    """Return the present state of a replay."""
     now: Playback = seekable.playback()
     markers = [
         MarkerPosition(each.timestamp, each.label, each.source) for each in seekable.markers()
@@ -84,18 +95,18 @@ def replay(seekable: Seekable) -> Replay:
 
 
 def change_replay(seekable: Seekable, change: ReplayChange) -> None:
-    """Change it, or nothing where the place is not there.
+    """Apply all changes, or none if the position does not exist.
 
     Raises
     ------
     BadPlayback
         If the recording has no such position or marker.
     """
-    place = _place(seekable, change)
+    position = _position(seekable, change)
     if change.paused:
         seekable.pause()
-    if place is not None:
-        seekable.seek(place)
+    if position is not None:
+        seekable.seek(position)
     if change.speed is not None:
         seekable.set_speed(math.inf if change.speed == "max" else change.speed)
     if change.loop is not None:
@@ -104,7 +115,7 @@ def change_replay(seekable: Seekable, change: ReplayChange) -> None:
         seekable.resume()
 
 
-def _place(seekable: Seekable, change: ReplayChange) -> float | None:
+def _position(seekable: Seekable, change: ReplayChange) -> float | None:
     if change.marker is not None:
         return find_marker(seekable.markers(), change.marker, change.nth)
     length = seekable.playback().length
@@ -118,24 +129,27 @@ replay_api = APIRouter(prefix="/v1/sessions", tags=["replay"])
 
 
 def seekable_of(session: Session) -> Seekable:
-    """What can be done with a session's recording; raises NoReplay."""
+    """Return the controls of a session's recording; raise NoReplay if it has none."""
     if session.seekable is not None:
         return session.seekable
-    what = "a live source"
-    if session.state != "open":
-        what = f"{session.state}; open it again, with hold=1 to keep it at its end"
+    if session.state == "open":
+        raise NoReplay(
+            f"Expected a session that plays a recording, but {session.name} has a live source. "
+            "Choose another session."
+        )
     raise NoReplay(
-        f"Expected an open session of a recording, but found that {session.name} is {what}."
+        f"Expected an open session, but {session.name} is {session.state}. "
+        "Open it again, with hold=1 to keep it at its end."
     )
 
 
-# These take the longer, the more markers there are, so they are not coroutines: FastAPI gives each
-# a thread, in which the JSON is made, too.
+# These take longer with many markers, so they are not coroutines: FastAPI gives each a thread, in
+# which the JSON is encoded, too.
 
 
 @replay_api.get("/{session}/replay", response_model=Replay)
 def read_replay(session: OneSession) -> Response:
-    """How a session's recording is played."""
+    """Return the state of a session's replay."""
     return _answer(seekable_of(session))
 
 
@@ -145,16 +159,83 @@ def control_replay(
     change: ReplayChange,
     recordings: AllRecordings,
 ) -> Response:
-    """Pause it, play on, seek, change its speed, or let it loop; answers how it is played then.
+    """Pause, resume, seek, change the speed, or loop; returns the new state.
 
-    While the session is recorded its pace stays, or the recording's timestamps would jump.
+    The pace cannot change while the session is recorded: the recording's timestamps would jump.
     """
     seekable = seekable_of(session)
     if change.paused or change.speed is not None:
-        recordings.check_free(session)
+        recordings.check_not_recorded(session)
     change_replay(seekable, change)
     return _answer(seekable)
 
 
 def _answer(seekable: Seekable) -> Response:
     return Response(msgspec.json.encode(replay(seekable)), media_type="application/json")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Predictions that a recording contains.
+
+    Parameters
+    ----------
+    model
+        Name of the recorded model; None if the file contains no predictions of mimamba.
+    position
+        Seconds, as in ``Replay``; increasing, at most 1000 points.
+    outputs
+        By output and label, a probability for each position: the mean where several predictions
+        share a point; null where the model abstained.
+    """
+
+    model: str | None = None
+    position: list[float] = field(default_factory=list)
+    outputs: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
+
+
+@replay_api.get("/{session}/timeline")
+async def read_timeline(session: OneSession, read_lock: ReadLock) -> Timeline:
+    """Return the predictions that a session's recording contains. Reads one file at a time."""
+    seekable_of(session)
+    assert session.info is not None
+    async with read_lock:
+        return await asyncio.to_thread(timeline, Path(session.info.source_id))
+
+
+def timeline(path: Path, max_points: int = MAX_POINTS) -> Timeline:
+    """Return a file's predictions; an empty timeline if it is not of mimamba or unreadable."""
+    from mimamba.service.recordings.verify import load_recorded  # imports pyxdf, an extra
+
+    try:
+        return _thinned(load_recorded(path), max_points)
+    except BadRecording:
+        return Timeline()
+
+
+def _thinned(recorded: RecordedPredictions, max_points: int) -> Timeline:
+    """Reduce predictions to at most so many points, each the mean of equally many."""
+    stream = recorded.predictions
+    labels = _labels(recorded)
+    rows: NDArray[np.float64] = np.asarray(stream.values, np.float64)
+    if not (len(rows) and len(recorded.index)) or rows.shape[1] != len(labels) + 2:
+        return Timeline()
+    together = -(-len(rows) // max_points)
+    parts = np.split(rows, range(together, len(rows), together))
+    index = np.array([part[:, -2].mean() for part in parts])
+    position = (index - recorded.index[0]) / recorded.signal.rate
+    outputs: dict[str, dict[str, list[float | None]]] = {}
+    for column, (output, label) in enumerate(labels):
+        outputs.setdefault(output, {})[label] = [_mean(part[:, column]) for part in parts]
+    return Timeline(stream.text("desc/mimamba/model/name"), position.tolist(), outputs)
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else None
+
+
+def _labels(recorded: RecordedPredictions) -> list[tuple[str, str]]:
+    """Return the output and label of each channel that has them, in order."""
+    texts = (each.text or "" for each in recorded.predictions.header.iterfind(CHANNELS))
+    return [(output, label) for output, slash, label in (t.partition("/") for t in texts) if slash]

@@ -1,4 +1,4 @@
-"""The API's uploads: a recording from elsewhere becomes one of the service's own."""
+"""Routes of uploads: a file from elsewhere becomes a recording of the service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from mimamba.service.api.dependencies import AllPeople, AllRecordings
 from mimamba.service.people.people import DamagedPerson
-from mimamba.service.recordings.metadata import RecordingInfo
+from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.recordings.upload import Upload, Uploads
 from mimamba.service.storage.private_files import NAME
 
@@ -26,10 +26,10 @@ def _uploads(connection: HTTPConnection) -> Uploads:
     return uploads
 
 
-upload_api = APIRouter(prefix="/v1/uploads", tags=["recordings"])
+uploads_api = APIRouter(prefix="/v1/uploads", tags=["recordings"])
 
 
-@upload_api.post(
+@uploads_api.post(
     "",
     status_code=201,
     response_model=RecordingInfo,
@@ -47,27 +47,28 @@ async def upload_recording(
     uploads: Annotated[Uploads, Depends(_uploads)],
     recordings: AllRecordings,
     people: AllPeople,
-    name: Annotated[str, Query(pattern=FILE_NAME, description="The file's name, with no folder.")],
+    name: Annotated[str, Query(pattern=FILE_NAME, description="The file's name, without folder.")],
     person: Annotated[
-        str | None, Query(pattern=f"^{NAME}$", description="A pseudonym: whose it is.")
+        str | None, Query(pattern=f"^{NAME}$", description="The recorded person's pseudonym.")
     ] = None,
 ) -> RecordingInfo | Response:
-    """Take one file of any known format; the body is its content, longer than others may be.
+    """Upload one file of any known format. The body is its content, and may be long.
 
-    It is read in a process of its own, within limits, and kept as XDF: an XDF as it came, of
-    another format the signal and the markers. Answers when it is among the recordings.
+    The service reads it in a separate process within limits and stores it as XDF: an XDF file
+    unchanged, of another format the signal and the markers. Returns when it is in the list of
+    recordings.
     """
-    length = request.headers.get("content-length", "")
+    header = request.headers.get("content-length", "")
     upload = Upload(name, person)
-    told = int(length) if length.isdecimal() else None
+    length = int(header) if header.isdecimal() else None
     try:
-        kept = await uploads.take(upload, _parts(request), told)
+        stored = await uploads.receive(upload, _parts(request), length)
     except ClientDisconnect:
         return Response(status_code=499)  # nobody reads it
     if person is not None:
-        with suppress(DamagedPerson):  # who is there, too
-            await asyncio.to_thread(people.name, person)
-    return await asyncio.to_thread(recordings.get, kept)
+        with suppress(DamagedPerson):  # such a person exists, too
+            await asyncio.to_thread(people.add, person)
+    return await asyncio.to_thread(recordings.get, stored)
 
 
 async def _parts(request: Request) -> AsyncIterator[bytes]:

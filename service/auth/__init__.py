@@ -1,1 +1,1 @@
-"""Tokens, scopes and permissions."""
+"""Authentication and authorization: tokens, logins, scopes, permissions."""

@@ -1,4 +1,4 @@
-"""Who is let in: by a token, or by the cookie that a login gave for one."""
+"""Authentication: by a token, or by the cookie of a login with one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ from mimamba.service.auth.tokens import Tokens
 from mimamba.service.protocol.auth import Scope
 
 LOGIN_SECONDS = 7 * 86400.0
-MOST_LOGINS = 1024
+MAX_LOGINS = 1024
 """At a time; the oldest one ends first."""
 
 
 @dataclass(frozen=True)
 class Permission:
-    """What somebody may do; ``login`` is which login it came by, ``None`` where by a token."""
+    """Scope of an accepted token or login.
+
+    Parameters
+    ----------
+    scope
+        View or control.
+    login
+        The login that it comes from; None if it comes from a token.
+    """
 
     scope: Scope
     login: bytes | None = None
@@ -32,7 +40,17 @@ class Permission:
 
 @dataclass(frozen=True)
 class AuthRefusal:
-    """Why somebody is not let in: 401 for a wrong token, 429 for too many in ``wait`` seconds."""
+    """Reason why a token is refused.
+
+    Parameters
+    ----------
+    status
+        401 for a wrong token, 429 for too many attempts.
+    reason
+        In words.
+    wait
+        Seconds until the next attempt.
+    """
 
     status: int
     reason: str
@@ -40,89 +58,88 @@ class AuthRefusal:
 
 
 AuthResult: TypeAlias = Permission | AuthRefusal | None
-"""None where no token was shown."""
+"""None if no token was sent."""
 
 
 class Authenticator:
-    """Lets people in.
+    """Checks tokens and keeps logins.
 
     Parameters
     ----------
     tokens
-        The service's; where there are none, everybody may do everything.
+        The service's; without any, everything is allowed.
     now
-        A clock, seconds.
+        A clock (s).
     """
 
     def __init__(self, tokens: Tokens, now: Callable[[], float] = time.monotonic) -> None:
         self._tokens = tokens
         self._now = now
-        self._attempts = LoginThrottle(now)
+        self._throttle = LoginThrottle(now)
         self._logins: OrderedDict[bytes, tuple[Scope, float]] = OrderedDict()
 
     @property
-    def guarded(self) -> bool:
-        """Whether a token is asked for."""
+    def requires_token(self) -> bool:
+        """Whether the service asks for a token."""
         return self._tokens.any
 
-    def judge(self, asking: HTTPConnection) -> AuthResult:
-        """By the header, else by the cookie. A stale cookie is none, and no failure."""
-        if not self.guarded:
+    def authenticate(self, connection: HTTPConnection) -> AuthResult:
+        """Check the header, or without one the cookie. An expired cookie counts as none."""
+        if not self.requires_token:
             return Permission("control")
-        bearer = re.fullmatch(r"(?i:bearer) +(\S+) *", asking.headers.get("authorization", ""))
+        header = connection.headers.get("authorization", "")
+        bearer = re.fullmatch(r"(?i:bearer) +(\S+) *", header)
         if bearer:
-            return self.present(bearer[1], address_of(asking))
-        secret = asking.cookies.get(cookie_name(asking))
-        return None if secret is None else self._recall(_digest(secret))
+            return self.authenticate_token(bearer[1], client_address(connection))
+        secret = connection.cookies.get(cookie_name(connection))
+        return None if secret is None else self._find_login(_digest(secret))
 
-    def present(self, token: str, address: str) -> Permission | AuthRefusal:
-        """Whether a token is right. An address that failed too often is not even looked at."""
-        if not self.guarded:
+    def authenticate_token(self, token: str, address: str) -> Permission | AuthRefusal:
+        """Check a token. After too many failures of an address its tokens are not even compared."""
+        if not self.requires_token:
             return Permission("control")
-        wait = self._attempts.wait(address)
+        wait = self._throttle.wait(address)
         if wait:
-            reason = f"found too many wrong tokens from this address; try again in {wait} s"
+            reason = f"Too many wrong tokens from this address. Try again in {wait} s."
             return AuthRefusal(429, reason, wait)
         scope = self._tokens.scope_of(token)
         if scope is None:
-            self._attempts.failed(address)
-            return AuthRefusal(
-                401, "Expected a token of this service, but found another. Correct it."
-            )
+            self._throttle.note_failure(address)
+            return AuthRefusal(401, "Token not accepted. Use the one that `mimamba serve` printed.")
         return Permission(scope)
 
-    def log_in(self, grant: Permission) -> str:
-        """A secret for a cookie, which stands for the token from now on."""
+    def log_in(self, permission: Permission) -> str:
+        """Return a secret for a cookie, which replaces the token from now on."""
         secret = secrets.token_urlsafe(32)
-        while len(self._logins) >= MOST_LOGINS:
+        while len(self._logins) >= MAX_LOGINS:
             self._logins.popitem(last=False)
-        self._logins[_digest(secret)] = (grant.scope, self._now() + LOGIN_SECONDS)
+        self._logins[_digest(secret)] = (permission.scope, self._now() + LOGIN_SECONDS)
         return secret
 
-    def log_out(self, asking: HTTPConnection) -> None:
-        """End the login that a cookie stands for."""
-        self._logins.pop(_digest(asking.cookies.get(cookie_name(asking), "")), None)
+    def log_out(self, connection: HTTPConnection) -> None:
+        """End the login of a cookie."""
+        self._logins.pop(_digest(connection.cookies.get(cookie_name(connection), "")), None)
 
-    def holds(self, grant: Permission) -> bool:
-        """Whether what was granted still holds."""
-        return grant.login is None or self._recall(grant.login) is not None
+    def is_valid(self, permission: Permission) -> bool:
+        """Return whether a permission is still valid: its login has not ended."""
+        return permission.login is None or self._find_login(permission.login) is not None
 
-    def _recall(self, login: bytes) -> Permission | None:
+    def _find_login(self, login: bytes) -> Permission | None:
         scope, end = self._logins.get(login, (None, 0.0))
         return Permission(scope, login) if scope is not None and self._now() < end else None
 
 
 def _digest(secret: str) -> bytes:
-    """By which a login is found: how long that takes tells nothing of the secret."""
+    """Return the key of a login; how long its look-up takes says nothing about the secret."""
     return hashlib.sha256(secret.encode()).digest()
 
 
-def address_of(asking: HTTPConnection) -> str:
-    """Where a request comes from."""
-    return asking.client.host if asking.client else ""
+def client_address(connection: HTTPConnection) -> str:
+    """Return the address that a request comes from."""
+    return connection.client.host if connection.client else ""
 
 
-def cookie_name(asking: HTTPConnection) -> str:
-    """Another for each port: browsers do not tell ports apart, and two services would clash."""
-    port = re.search(r":([0-9]+)$", asking.headers.get("host", ""))
+def cookie_name(connection: HTTPConnection) -> str:
+    """Return the cookie's name, which has the port: browsers share cookies between ports."""
+    port = re.search(r":([0-9]+)$", connection.headers.get("host", ""))
     return f"mimamba-{port[1]}" if port else "mimamba"

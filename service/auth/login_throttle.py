@@ -1,4 +1,4 @@
-"""How often somebody may show a wrong token."""
+"""Limit on how often an address may send a wrong token."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-MOST = 10
+MAX_FAILURES = 10
 """Wrong tokens from one address within ``SECONDS``."""
 SECONDS = 60.0
-ADDRESSES = 4096
-"""Of which failures are remembered; the address that failed first is forgotten first."""
+MAX_ADDRESSES = 4096
+"""Addresses whose failures are remembered; the one that failed first is forgotten first."""
 
 
 class LoginThrottle:
-    """The failures of each address.
+    """Failures of each address.
 
     Parameters
     ----------
     now
-        A clock, seconds.
+        A clock (s).
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -29,22 +29,22 @@ class LoginThrottle:
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait(self, address: str) -> int:
-        """Seconds until this address may try again; 0 where it may now."""
-        failures = self._failures.get(_place(address), deque())
-        if len(failures) < MOST:
+        """Return the seconds until this address may try again; 0 if it may now."""
+        failures = self._failures.get(_network_of(address), deque())
+        if len(failures) < MAX_FAILURES:
             return 0
         return max(0, math.ceil(failures[0] + SECONDS - self._now()))
 
-    def failed(self, address: str) -> None:
-        """A wrong token was shown."""
-        place = _place(address)
-        if place not in self._failures and len(self._failures) >= ADDRESSES:
+    def note_failure(self, address: str) -> None:
+        """Count a wrong token."""
+        network = _network_of(address)
+        if network not in self._failures and len(self._failures) >= MAX_ADDRESSES:
             self._failures.popitem(last=False)
-        self._failures.setdefault(place, deque(maxlen=MOST)).append(self._now())
+        self._failures.setdefault(network, deque(maxlen=MAX_FAILURES)).append(self._now())
 
 
-def _place(address: str) -> str:
-    """Who counts as one: an IPv4 address, or the network of 2**64 that an IPv6 one comes from."""
+def _network_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,64 +1,67 @@
-"""What one WebSocket may say."""
+"""Permissions of one WebSocket."""
 
 from __future__ import annotations
 
 from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, Permission
-from mimamba.service.auth.scopes import allows, need_of_message
+from mimamba.service.auth.scopes import allows, scope_refusal, scope_required_by_message
 from mimamba.service.protocol.auth import Auth, Scope
 from mimamba.service.protocol.messages import ClientMessage, Error
 from mimamba.service.protocol.push import Samples
 
 
 class ConnectionPermissions:
-    """A socket's rights, from the door that let it in.
+    """Permissions of a socket, from the token that it last sent.
 
     Parameters
     ----------
-    door
-        Tells whether they still hold.
+    authenticator
+        Checks tokens, and whether a permission is still valid.
     address
-        Where the socket comes from.
-    grant
-        What the socket came with; None for a stranger.
+        The client's address.
+    permission
+        From the handshake; None if it had no token.
 
     Attributes
     ----------
-    shown
-        The ``id`` of the ``auth`` that they come from, where they do.
+    auth_id
+        The ``id`` of the ``auth`` message that the permission comes from, if it does.
     """
 
-    def __init__(self, door: Authenticator, address: str, grant: Permission | None) -> None:
-        self._door = door
+    def __init__(
+        self, authenticator: Authenticator, address: str, permission: Permission | None
+    ) -> None:
+        self._authenticator = authenticator
         self._address = address
-        self._grant = grant
-        self.shown: str | int | None = None
+        self._permission = permission
+        self.auth_id: str | int | None = None
 
     @property
     def scope(self) -> Scope | None:
-        """What it may do; None as long as it is a stranger's, or once its login has ended."""
-        return self._grant.scope if self._grant and self._door.holds(self._grant) else None
+        """The present scope; None before a token was accepted, or after its login has ended."""
+        permission = self._permission
+        if permission is None or not self._authenticator.is_valid(permission):
+            return None
+        return permission.scope
 
     @property
     def login(self) -> bool:
-        """Whether they come from a login's cookie."""
-        return self._grant is not None and self._grant.login is not None
+        """Whether the permission comes from a login's cookie."""
+        return self._permission is not None and self._permission.login is not None
 
-    def show(self, asked: Auth) -> AuthRefusal | None:
-        """Show a token: a right one is what counts from here on, another changes nothing."""
-        judged = self._door.present(asked.token, self._address)
-        if isinstance(judged, AuthRefusal):
-            return judged
-        self._grant, self.shown = judged, asked.id
+    def authenticate(self, message: Auth) -> AuthRefusal | None:
+        """Use the token of a message from now on; a wrong one is refused and changes nothing."""
+        result = self._authenticator.authenticate_token(message.token, self._address)
+        if isinstance(result, AuthRefusal):
+            return result
+        self._permission, self.auth_id = result, message.id
         return None
 
-    def refusal(self, asked: ClientMessage) -> Error | None:
-        """What a message is answered that it may not say."""
-        if allows(self._grant, need_of_message(asked)):
+    def refusal(self, message: ClientMessage) -> Error | None:
+        """Return the answer to a message that is not allowed; None if it is."""
+        if allows(self._permission, scope_required_by_message(message)):
             return None
-        number = asked.seq if isinstance(asked, Samples) else asked.id
-        if self._grant is None:
-            text = "Expected auth with a token first, but found another message. Say auth."
+        number = message.seq if isinstance(message, Samples) else message.id
+        if self._permission is None:
+            text = "Expected an auth message with a token first. Send it before other messages."
             return Error("unauthenticated", text, number)
-        text = f"Expected the token for control, but found the one for {self._grant.scope}. "
-        "Use the other."
-        return Error("forbidden", text, number)
+        return Error("forbidden", scope_refusal(self._permission), number)

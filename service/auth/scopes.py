@@ -1,4 +1,4 @@
-"""What each route and each message asks for. What is not named here asks for ``control``."""
+"""Scopes that routes and messages require. Those that are not named here require ``control``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mimamba.service.protocol.push import Push, Samples
 RequiredScope: TypeAlias = Literal["open"] | Scope
 
 ROUTES: dict[str, RequiredScope] = {
-    # The page holds nothing of anybody, and must be there to ask for the token.
+    # The page contains no personal data, and must load to ask for the token.
     "GET /": "open",
     "GET /index.html": "open",
     "GET /assets/{file}": "open",
@@ -32,12 +32,12 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /healthz": "open",
     "GET /readyz": "open",
     "GET /metrics": "view",
-    "WS /v1/stream": "open",  # it is let in by itself, see gate.py
+    "WS /v1/stream": "open",  # it authenticates itself, see websocket_auth.py
     "GET /v1/openapi.json": "view",
     "GET /v1/asyncapi.json": "view",
     "GET /v1/schema.json": "view",
     "GET /v1/models": "view",
-    "GET /v1/sources": "control",  # it scans with the adapter that headsets stream through
+    "GET /v1/sources": "control",  # it scans with the adapter that headsets use
     "GET /v1/sessions": "view",
     "POST /v1/sessions": "control",
     "GET /v1/sessions/{session}": "view",
@@ -64,7 +64,7 @@ ROUTES: dict[str, RequiredScope] = {
     "POST /v1/recordings/{recording}/stop": "control",
     "POST /v1/uploads": "control",
 }
-"""By method and path; HEAD is GET, WS a WebSocket."""
+"""By method and path; HEAD counts as GET, WS is a WebSocket."""
 
 MESSAGES: dict[type[ClientMessage], RequiredScope] = {
     Auth: "open",
@@ -75,88 +75,95 @@ MESSAGES: dict[type[ClientMessage], RequiredScope] = {
     Push: "control",
     Samples: "control",
 }
-"""By the type of a WebSocket's message."""
+"""By the type of a WebSocket message."""
 
 _PATTERNS = [
-    (key.split(" ")[0], compile_path(key.split(" ")[1])[0], need) for key, need in ROUTES.items()
+    (key.split(" ")[0], compile_path(key.split(" ")[1])[0], required)
+    for key, required in ROUTES.items()
 ]
 
 
-def need_of_route(scope: ASGIScope) -> RequiredScope:
-    """What a request asks for."""
+def scope_required_by_route(scope: ASGIScope) -> RequiredScope:
+    """Return the scope that a request requires."""
     method = "WS" if scope["type"] == "websocket" else scope["method"].replace("HEAD", "GET")
-    for declared, path, need in _PATTERNS:
+    for declared, path, required in _PATTERNS:
         if declared == method and path.match(scope["path"]):
-            return need
+            return required
     return "control"
 
 
 def methods_of(path: str) -> set[str]:
-    """The methods that are declared for a path."""
+    """Return the methods that are declared for a path."""
     return {method for method, each, _ in _PATTERNS if method != "WS" and each.match(path)}
 
 
-def need_of_message(message: ClientMessage) -> RequiredScope:
-    """What a message asks for."""
+def scope_required_by_message(message: ClientMessage) -> RequiredScope:
+    """Return the scope that a message requires."""
     return MESSAGES.get(type(message), "control")
 
 
-def allows(judged: AuthResult, need: RequiredScope) -> bool:
-    """Whether what was granted is enough."""
-    return need == "open" or (isinstance(judged, Permission) and judged.scope in (need, "control"))
+def allows(result: AuthResult, required: RequiredScope) -> bool:
+    """Return whether an authentication is enough for a scope."""
+    if required == "open":
+        return True
+    return isinstance(result, Permission) and result.scope in (required, "control")
 
 
-def judgement_of(asking: HTTPConnection) -> AuthResult:
-    """What the middleware found out about a request."""
-    judged: AuthResult = asking.scope["mimamba.judgement"]
-    return judged
+def auth_result_of(connection: HTTPConnection) -> AuthResult:
+    """Return the authentication of a request, from the middleware."""
+    result: AuthResult = connection.scope["mimamba.auth_result"]
+    return result
 
 
 class ScopeMiddleware:
-    """Refuses what the token shown does not allow, before a byte of a body is read."""
+    """Refuses requests that their token does not allow, before it reads a byte of the body."""
 
-    def __init__(self, app: ASGIApp, door: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self._app = app
-        self._door = door
+        self._authenticator = authenticator
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        judged = scope["mimamba.judgement"] = self._door.judge(HTTPConnection(scope))
-        if allows(judged, need_of_route(scope)):
+        result = self._authenticator.authenticate(HTTPConnection(scope))
+        scope["mimamba.auth_result"] = result
+        if allows(result, scope_required_by_route(scope)):
             await self._app(scope, receive, send)
             return
-        count_refusal(scope, judged)
+        count_refusal(scope, result)
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
         else:
-            await refused(judged)(scope, receive, send)
+            await refusal_response(result)(scope, receive, send)
 
 
-def count_refusal(scope: ASGIScope, judged: AuthResult) -> None:
-    """Somebody of whom this was found out is refused."""
+def count_refusal(scope: ASGIScope, result: AuthResult) -> None:
+    """Count a refusal by its reason."""
     reason: RefusalReason = "no_token"
-    if isinstance(judged, Permission):
+    if isinstance(result, Permission):
         reason = "scope"
-    elif judged is not None:
-        reason = "too_many" if judged.wait else "wrong_token"
+    elif result is not None:
+        reason = "too_many" if result.wait else "wrong_token"
     totals_of(scope).refused[reason] += 1
 
 
-def refused(judged: AuthResult) -> JSONResponse:
-    """The answer to a request that is not allowed."""
-    if isinstance(judged, Permission):
-        detail = f"Expected the token for control, but found the one for {judged.scope}. "
-        "Use the other."
-        return problem(403, "The token does not allow this", detail)
-    if isinstance(judged, AuthRefusal) and judged.wait:
-        answer = problem(judged.status, "Too many wrong tokens", judged.reason)
-        answer.headers["Retry-After"] = str(judged.wait)
+def scope_refusal(permission: Permission) -> str:
+    """Return the reason why a token's scope is not enough."""
+    return f"This token allows only {permission.scope}. Use the token for control."
+
+
+def refusal_response(result: AuthResult) -> JSONResponse:
+    """Return the answer to a request that is not allowed."""
+    if isinstance(result, Permission):
+        return problem(403, "The token does not allow this", scope_refusal(result))
+    if isinstance(result, AuthRefusal) and result.wait:
+        answer = problem(result.status, "Too many wrong tokens", result.reason)
+        answer.headers["Retry-After"] = str(result.wait)
         return answer
-    detail = "Expected a token of this service, but found none. Send it as Authorization: Bearer."
-    answer = problem(401, "A token is needed", judged.reason if judged else detail)
-    error = ', error="invalid_token"' if judged else ""
+    missing = "Send the token that `mimamba serve` printed as Authorization: Bearer TOKEN."
+    answer = problem(401, "A token is required", result.reason if result else missing)
+    error = ', error="invalid_token"' if result else ""
     answer.headers["WWW-Authenticate"] = f'Bearer realm="mimamba"{error}'
     return answer

@@ -1,7 +1,7 @@
-"""A WebSocket's way in: a stranger has some seconds to show a token, or is sent away.
+"""Authentication of a WebSocket: a client has some seconds to send a token.
 
-Until then it is told nothing but hello and errors; that hello tells neither the service's version
-nor its clock, which would tell how long the machine has been up.
+Until then it gets nothing but hello and errors. That hello has neither the service's version nor
+its clock, which would reveal how long the machine has been running.
 """
 
 from __future__ import annotations
@@ -11,61 +11,66 @@ import contextlib
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, Permission, address_of
+from mimamba.service.auth.authenticator import (
+    Authenticator,
+    AuthRefusal,
+    Permission,
+    client_address,
+)
 from mimamba.service.auth.permissions import ConnectionPermissions
-from mimamba.service.auth.scopes import count_refusal, judgement_of
+from mimamba.service.auth.scopes import auth_result_of, count_refusal
 from mimamba.service.protocol.auth import TOKEN_WANTED, TOO_MANY, Auth
 from mimamba.service.protocol.decode import decode_frame
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, PROTOCOL, Error, Hello, encode
 
 GRACE = 5.0
-"""Seconds to show a token."""
-NO_TOKEN = AuthRefusal(
-    401, "Expected a token of this service, but found none in time. Say auth first."
-)
+"""Seconds to send a token."""
+NO_TOKEN = AuthRefusal(401, "No token was sent in time. Send an auth message first.")
 
 
 async def authenticate_websocket(
-    socket: WebSocket, door: Authenticator, grace: float
+    socket: WebSocket, authenticator: Authenticator, grace: float
 ) -> ConnectionPermissions | None:
-    """Accept a socket and find out its rights; None where it is closed again, or has gone."""
+    """Accept a socket and return its permissions; None if it was refused or has gone."""
     binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
     await socket.accept(MSGPACK_SUBPROTOCOL if binary else None)
-    judged = judgement_of(socket)
-    if isinstance(judged, Permission):
-        return ConnectionPermissions(door, address_of(socket), judged)
-    rights = ConnectionPermissions(door, address_of(socket), None)
+    result = auth_result_of(socket)
+    if isinstance(result, Permission):
+        return ConnectionPermissions(authenticator, client_address(socket), result)
+    permissions = ConnectionPermissions(authenticator, client_address(socket), None)
     with contextlib.suppress(WebSocketDisconnect):
-        refusal = judged or await _ask(socket, rights, grace, binary)
+        refusal = result or await _wait_for_token(socket, permissions, grace, binary)
         if refusal is None:
-            return rights
+            return permissions
         count_refusal(socket.scope, None if refusal is NO_TOKEN else refusal)
         await socket.close(TOO_MANY if refusal.wait else TOKEN_WANTED, refusal.reason)
     return None
 
 
-async def _ask(
-    socket: WebSocket, rights: ConnectionPermissions, grace: float, binary: bool
+async def _wait_for_token(
+    socket: WebSocket, permissions: ConnectionPermissions, grace: float, binary: bool
 ) -> AuthRefusal | None:
-    """Why a stranger must go; None where its token is right. Raises WebSocketDisconnect."""
+    """Return why the client is refused; None if its token is right. Raises WebSocketDisconnect."""
     try:
         async with asyncio.timeout(grace):
-            return rights.show(await _hear_auth(socket, rights, binary))
+            return permissions.authenticate(await _receive_auth(socket, permissions, binary))
     except TimeoutError:
         return NO_TOKEN
 
 
-async def _hear_auth(socket: WebSocket, rights: ConnectionPermissions, binary: bool) -> Auth:
-    """Greet a stranger and wait for a token; raises WebSocketDisconnect where it goes."""
-    said: Hello | Error | None = Hello(PROTOCOL, "mimamba", None, None)
+async def _receive_auth(
+    socket: WebSocket, permissions: ConnectionPermissions, binary: bool
+) -> Auth:
+    """Send hello and wait for a token; raises WebSocketDisconnect."""
+    answer: Hello | Error | None = Hello(PROTOCOL, "mimamba", None, None)
     while True:
-        if said is not None:
-            frame = encode(said, binary)
+        if answer is not None:
+            frame = encode(answer, binary)
             await (socket.send_bytes(frame) if binary else socket.send_text(frame.decode()))
-        heard = await socket.receive()
-        if heard["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(heard["code"])
-        message = decode_frame(heard.get("bytes") if binary else heard.get("text"), binary)
+        event = await socket.receive()
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event["code"])
+        message = decode_frame(event.get("bytes") if binary else event.get("text"), binary)
         if isinstance(message, Auth):
             return message
-        said = message if isinstance(message, Error) else rights.refusal(message)
+        answer = message if isinstance(message, Error) else permissions.refusal(message)

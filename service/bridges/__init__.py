@@ -1,1 +1,1 @@
-"""Other programs: LSL and OSC out, UDP markers in."""
+"""Bridges to other programs: LSL output, OSC output, UDP markers."""

@@ -1,7 +1,7 @@
-"""Predictions, quality, bands and markers of all sessions as streams of the lab streaming layer.
+"""LSL output: predictions, quality, bands and markers of all sessions as LSL streams.
 
-One more reader of the sessions' logs, in a thread of its own: no call to liblsl holds up a session
-or the event loop.
+It reads the sessions' logs in a thread of its own: no call to liblsl delays a session or the event
+loop.
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 
 WAKE = 0.02
-"""Pause between two looks at the logs, s: what is new is sent at most this late, well before the
-next hop."""
+"""Seconds between two reads of the logs: the maximal delay, well below a hop."""
 
 
 class LSLOut:
-    """Streams for each session, from when it is open until it is deleted.
+    """Streams of each session, from its opening until its deletion.
 
-    ``SESSION predictions``: a channel per output's label, as ``valence/low``, NaN where the model
-    abstained; then the sample's index and the status. ``SESSION quality``: a channel per
-    electrode, 0 to 1. ``SESSION bands``: a channel per electrode and band, as ``TP9/alpha``, µV²,
-    NaN where there is no value. ``SESSION markers``: text. All are of irregular rate, double64
-    where they are numbers; stamps are those of the samples that they are about. Where another
-    model speaks, ``SESSION predictions`` is a new stream.
+    ``SESSION predictions``: a channel per output's label, as ``valence/low``, NaN if the model
+    abstained; then the sample's index and the status. ``SESSION quality``: a channel per source
+    channel, 0 to 1. ``SESSION bands``: a channel per source channel and band, as ``TP9/alpha``
+    (µV²), NaN without a value. ``SESSION markers``: text. All have an irregular rate, and numbers
+    are double64; timestamps are those of the samples that they describe. When the model changes,
+    ``SESSION predictions`` is a new stream.
 
     Parameters
     ----------
     sessions
-        Gives the sessions by id; called in the thread.
+        Returns the sessions by id; called in the thread.
 
     Raises
     ------
@@ -57,7 +56,7 @@ class LSLOut:
         self._thread = threading.Thread(target=self._run, name="lsl out")
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start to send."""
         self._thread.start()
 
     def close(self) -> None:
@@ -78,19 +77,19 @@ class LSLOut:
         if session not in self._streams and session.state == "open":
             self._streams[session] = _Streams(session)
         if session in self._streams:
-            self._streams[session].send_news()
+            self._streams[session].send_new()
 
 
 @dataclass(eq=False)
 class _Position:
-    """A stream of a topic, and the next entry to send."""
+    """A topic's stream, and its next entry to send."""
 
     outlet: Any
     at: int
 
 
 class _Streams:
-    """The streams of one session."""
+    """Streams of one session."""
 
     def __init__(self, session: Session) -> None:
         assert session.logs is not None  # as it is open
@@ -106,8 +105,8 @@ class _Streams:
         self._open("bands", "Bands", dict.fromkeys(bands, "microvolts^2"))
         self._open("marker", MARKERS, {"marker": "text"})
 
-    def send_news(self) -> None:
-        """Send what is new in the logs, on into the next epoch where there is one."""
+    def send_new(self) -> None:
+        """Send new entries of the logs, also those of a next epoch."""
         present = self._session.logs
         self._catch_up()
         if present is not None and present is not self._logs:
@@ -117,7 +116,7 @@ class _Streams:
             self._catch_up()
 
     def _catch_up(self) -> None:
-        """Send all; where another model speaks, its predictions are another stream."""
+        """Send all entries; predictions of another model go to a new stream."""
         logs = self._logs
         stops = {topic: logs.log(topic).next for topic in TOPICS}
         for active_model in logs.active_models[self._model_index + 1 :]:
@@ -127,7 +126,7 @@ class _Streams:
         self._send(stops)
 
     def _open_predictions(self, at: int) -> None:
-        """The present active_model's stream, which sends from this entry on."""
+        """Open a stream for the present model's predictions, from this entry on."""
         active_model = self._logs.active_models[self._model_index]
         self._positions.pop("prediction", None)
         self._outputs = active_model.outputs or {}
@@ -136,7 +135,7 @@ class _Streams:
             self._positions["prediction"].at = at
 
     def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
-        """A new stream of channels, each with its unit; it sends what comes from now on."""
+        """Open a stream with these channels and units, for entries from now on."""
         lsl = load_pylsl()
         name = f"{self._session.name} {kind.lower()}"
         info = lsl.StreamInfo(
@@ -156,7 +155,7 @@ class _Streams:
         self._positions[topic] = _Position(lsl.StreamOutlet(info), log.next)
 
     def _facts(self) -> dict[str, str]:
-        """Who speaks, and what has to be said with it."""
+        """Return facts about the model, with its notice."""
         model = self._logs.active_models[self._model_index].model
         if model is None:
             return {}
@@ -170,7 +169,7 @@ class _Streams:
                 position.at = seq + 1
 
     def _sample(self, entry: Event) -> tuple[Iterable[Any], float]:
-        """An entry's values and its time."""
+        """Return an entry's values and its timestamp."""
         if isinstance(entry, PublishedPrediction):
             (row,) = prediction_rows([entry.prediction], self._outputs).tolist()
             return row, entry.prediction.timestamp

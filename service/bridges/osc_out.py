@@ -1,7 +1,7 @@
-"""Predictions, quality and bands of all sessions as OSC messages by UDP, for sound and light.
+"""OSC output: predictions, quality and bands of all sessions by UDP, for sound and light.
 
-One more reader of the sessions' logs, in a thread of its own. OSC 1.0 (opensoundcontrol.org): each
-entry leaves as bundles of messages whose addresses are in README.md.
+It reads the sessions' logs in a thread of its own, and sends each entry as bundles of messages (OSC
+1.0, opensoundcontrol.org).
 """
 
 from __future__ import annotations
@@ -24,74 +24,74 @@ from mimamba.service.topics import Topic
 
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 Message: TypeAlias = tuple[str, float | str]
-"""An address below the session's, and its one argument."""
+"""An address below the session's, and its argument."""
 
 ROOT = "/mimamba"
 WAKE = 0.02
-"""Pause between two looks at the logs, s: what is new is sent at most this late."""
+"""Seconds between two reads of the logs: the maximal delay."""
 TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands")
-AT_ONCE = 16
-"""Messages in a bundle at most: it fits an Ethernet frame, so no part of it is lost alone."""
+BUNDLE = 16
+"""Messages in a bundle at most: it fits an Ethernet frame, so it is never lost in part."""
 RESERVED = re.compile(r"[\x00-\x20\x7f-\U0010ffff#*,/?\[\]{}]")
-"""Characters that no part of an OSC address may hold."""
+"""Characters that no part of an OSC address may contain."""
 
 
 class CannotSend(UserError):
-    """There is no such place to send to; one clear line."""
+    """The address to send to is not valid."""
 
 
 def find_address(target: str) -> tuple[socket.AddressFamily, Address]:
-    """Where HOST:PORT is.
+    """Resolve HOST:PORT.
 
     Raises
     ------
     CannotSend
-        If it is none, or the host has no address.
+        If it is not valid, or the host has no address.
     """
     try:
         parts = urlsplit(f"//{target}")
         if not parts.hostname or not parts.port or parts.netloc != target:
-            raise ValueError("no host and port")  # noqa: TRY301  told as the others are
+            raise ValueError("no host and port")  # noqa: TRY301  reported like the others
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_DGRAM)
     except (ValueError, OSError) as error:
         raise CannotSend(
-            f"Expected HOST:PORT to send OSC to, but found {target!r}: {error}. "
-            "Give one such as 127.0.0.1:9000."
+            f"Expected HOST:PORT for OSC messages, but found {target!r} ({error}). "
+            "Use an address such as 127.0.0.1:9000."
         ) from error
     family, _, _, _, address = found[0]
     return family, address
 
 
 class OSCOut:
-    """Messages for each session, from when it is open until it is deleted.
+    """Messages of each session, from its opening until its deletion.
 
     Parameters
     ----------
     sessions
-        Gives the sessions by id; called in the thread.
+        Returns the sessions by id; called in the thread.
     target
         HOST:PORT.
 
     Raises
     ------
     CannotSend
-        If there is no such place.
+        If ``target`` is not valid.
     """
 
     def __init__(self, sessions: Callable[[], Mapping[str, Session]], target: str) -> None:
         family, self._address = find_address(target)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._sessions = sessions
-        self._places: dict[Session, _Place] = {}
+        self._readers: dict[Session, _LogReader] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="osc out")
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start to send."""
         self._thread.start()
 
     def close(self) -> None:
-        """End; returns when the thread has ended."""
+        """Stop; returns when the thread has ended."""
         self._closed.set()
         self._thread.join()
         self._socket.close()
@@ -100,21 +100,21 @@ class OSCOut:
         while not self._closed.wait(WAKE):
             present = [each for each in self._sessions().values() if each.logs is not None]
             for session in present:
-                place = self._places.setdefault(session, _Place(session))
-                for entry in place.news():
+                reader = self._readers.setdefault(session, _LogReader(session))
+                for entry in reader.new_entries():
                     self._send(f"{ROOT}/{session.name}", list(messages(entry)))
-            for gone in self._places.keys() - set(present):
-                del self._places[gone]
+            for gone in self._readers.keys() - set(present):
+                del self._readers[gone]
 
-    def _send(self, address: str, told: list[Message]) -> None:
-        for start in range(0, len(told), AT_ONCE):
-            # Nobody promises that a datagram arrives; a network that is down may come back.
+    def _send(self, address: str, sent: list[Message]) -> None:
+        for start in range(0, len(sent), BUNDLE):
+            # Datagrams may be lost anyway; a network that is down may come back.
             with suppress(OSError):
-                self._socket.sendto(bundle(address, told[start : start + AT_ONCE]), self._address)
+                self._socket.sendto(bundle(address, sent[start : start + BUNDLE]), self._address)
 
 
-class _Place:
-    """How far a session's logs are sent."""
+class _LogReader:
+    """Position in a session's logs."""
 
     def __init__(self, session: Session) -> None:
         assert session.logs is not None
@@ -122,15 +122,15 @@ class _Place:
         self._logs: EpochLogs = session.logs
         self._at = {topic: self._logs.log(topic).next for topic in TOPICS}
 
-    def news(self) -> Iterator[Event]:
-        """What is new in the logs, on into the next epoch where there is one."""
+    def new_entries(self) -> Iterator[Event]:
+        """Return new entries of the logs, also those of a next epoch."""
         present = self._session.logs
-        yield from self._new_entries()
+        yield from self._read_logs()
         if present is not None and present is not self._logs:
             self._logs, self._at = present, dict.fromkeys(TOPICS, 0)
-            yield from self._new_entries()
+            yield from self._read_logs()
 
-    def _new_entries(self) -> Iterator[Event]:
+    def _read_logs(self) -> Iterator[Event]:
         for topic in TOPICS:
             log = self._logs.events(topic)
             for seq, entry in log.read(self._at[topic], log.next):
@@ -138,13 +138,13 @@ class _Place:
                 yield entry
 
 
-def bundle(address: str, told: Sequence[Message]) -> bytes:
-    """A datagram of messages, to be heeded at once."""
+def bundle(address: str, content: Sequence[Message]) -> bytes:
+    """Return a datagram of messages that take effect immediately."""
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
     from pythonosc.osc_message_builder import OscMessageBuilder
 
     made = OscBundleBuilder(IMMEDIATELY)
-    for below, value in told:
+    for below, value in content:
         message = OscMessageBuilder(f"{address}/{below}")
         message.add_arg(value, "s" if isinstance(value, str) else "f")
         made.add_content(message.build())
@@ -152,10 +152,10 @@ def bundle(address: str, told: Sequence[Message]) -> bytes:
 
 
 def messages(entry: Event) -> Iterator[Message]:
-    """What is told of a log's entry.
+    """Return the messages of a log's entry.
 
-    Where the model abstains there are its status and reason, and no probabilities; where a band has
-    no value, it has no message.
+    When the model abstains there are its status and reason, and no probabilities. A band without a
+    value has no message.
     """
     if isinstance(entry, PublishedPrediction):
         yield from _prediction(entry.prediction)
@@ -179,5 +179,5 @@ def _prediction(made: Prediction) -> Iterator[Message]:
 
 
 def _part(name: str) -> str:
-    """A name as a part of an address."""
+    """Return a name as a part of an address."""
     return RESERVED.sub("_", name)

@@ -1,7 +1,7 @@
-"""Markers of stimulus programs by UDP, which each of them can send: one datagram, one marker.
+"""UDP markers: stimulus programs send one datagram per marker.
 
-The datagram's text is the label, for every open session; ``SESSION<tab>LABEL`` is for one alone.
-One line break at its end is left out. The time is that of reception.
+The datagram's text is the label, for every open session; ``SESSION<tab>LABEL`` is for one session.
+A line break at its end is ignored. The timestamp is the time of arrival.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from mimamba.service.sessions.markers import BadLabel, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 
 HOST = "127.0.0.1"
-"""Datagrams know no passwords: only programs of this machine are heard."""
+"""Datagrams have no token, so only programs on this machine can send them."""
 
 _log = logging.getLogger(__name__)
 
 
 class CannotListen(UserError):
-    """The port for markers cannot be had; one clear line."""
+    """The port for markers cannot be used."""
 
 
 def bind_datagrams(port: int) -> socket.socket:
-    """A socket for datagrams of this machine; raises CannotListen."""
+    """Return a socket for datagrams of this machine; raises CannotListen."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.setblocking(False)
     try:
@@ -34,8 +34,8 @@ def bind_datagrams(port: int) -> socket.socket:
     except OSError as error:
         made.close()
         raise CannotListen(
-            f"Expected markers at UDP port {port} of {HOST}, but found: {error.strerror}. "
-            "Stop the program that uses it, or choose another with --udp-markers."
+            f"Cannot receive markers at UDP port {port} of {HOST}: {error.strerror}. "
+            "Stop the program that uses the port, or choose another with --udp-markers."
         ) from None
     return made
 
@@ -46,12 +46,12 @@ class UDPMarkers(asyncio.DatagramProtocol):
     Parameters
     ----------
     sessions
-        Gives the sessions by id.
+        Returns the sessions by id.
 
     Attributes
     ----------
     refused
-        Datagrams that were no markers, or for no open session; the first one is logged.
+        Number of datagrams without a valid marker or open session; the first one is logged.
     """
 
     def __init__(self, sessions: Callable[[], Mapping[str, Session]]) -> None:
@@ -59,7 +59,7 @@ class UDPMarkers(asyncio.DatagramProtocol):
         self.refused = 0
 
     async def listen(self, port: int) -> asyncio.DatagramTransport:
-        """Begin; closing the transport ends it. Raises CannotListen."""
+        """Start to listen, until the transport is closed. Raises CannotListen."""
         loop = asyncio.get_running_loop()
         made = bind_datagrams(port)
         transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=made)
@@ -72,19 +72,19 @@ class UDPMarkers(asyncio.DatagramProtocol):
             self.refused += 1
             if self.refused == 1:
                 _log.warning(
-                    "a datagram from port %d is no marker, and further ones are only counted: %s",
+                    "a datagram from port %d is not a marker (later ones are only counted): %s",
                     addr[1],
                     error,
                 )
 
     def _mark(self, text: str) -> None:
-        """Set the marker that a datagram tells of."""
+        """Set the marker of a datagram."""
         name, tab, label = text.removesuffix("\n").removesuffix("\r").rpartition("\t")
         if tab:
             chosen = [self._sessions()[name]] if name in self._sessions() else []
         else:
             chosen = [each for each in self._sessions().values() if each.state == "open"]
         if not chosen:
-            raise SessionOver(f"Expected an open session, but found {name or 'none'!r}.")
+            raise SessionOver(f"No session {name!r} is open." if name else "No session is open.")
         for session in chosen:
             set_marker(session, label, None, "udp")

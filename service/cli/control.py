@@ -200,7 +200,12 @@ def request_change(
     )
 
     from mimamba.service.client.client import ServiceUnreachable
-    from mimamba.service.client.credentials import ASKED, REFUSED, Unauthorized, mend_of
+    from mimamba.service.client.credentials import (
+        TOKEN_MISSING,
+        TOKEN_REFUSED,
+        Unauthorized,
+        remedy_for,
+    )
 
     class NoRedirect(HTTPRedirectHandler):
         """Follow no redirection, since it would take the token along."""
@@ -222,12 +227,12 @@ def request_change(
     except HTTPError as error:
         with error:
             if error.code == 401:
-                raise Unauthorized(REFUSED if credentials.token else ASKED) from error
+                raise Unauthorized(TOKEN_REFUSED if credentials.token else TOKEN_MISSING) from error
             raise ControlRefused(_reason(error)) from error
     except (URLError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise ServiceUnreachable(
-            f"Expected a service at {address}, but found: {reason}; {mend_of(reason)}."
+            f"No mimamba service answers at {address}: {reason}. {remedy_for(reason)}"
         ) from error
     except (HTTPException, OSError, ValueError, LookupError, TypeError) as error:
         raise ControlRefused(

@@ -30,10 +30,9 @@ def doctor(
     """Check that everything mimamba needs is there and works; status 1 if a check fails."""
     with one_line_errors():
         from mimamba.service.doctor.doctor import run_checks
-        from mimamba.service.settings.load import find_stepping
-        from mimamba.service.settings.sources import find_config
+        from mimamba.service.settings.load import find_config, load_device_settings
 
-        if not run_checks(find_stepping(data_dir, find_config(config)), json, quick):
+        if not run_checks(load_device_settings(data_dir, find_config(config)), json, quick):
             raise typer.Exit(1)
 
 

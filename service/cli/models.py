@@ -25,7 +25,7 @@ def models(data_dir: DataDir = None, json: Json = False) -> None:
         from rich.console import Console
 
         from mimamba.models.checkpoints.catalog import list_catalog
-        from mimamba.service.storage.models import models_folder
+        from mimamba.service.storage.own_checkpoints import models_folder
 
         folder = models_folder(data_dir)
         checkpoints = list_catalog(folder)

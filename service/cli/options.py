@@ -112,11 +112,10 @@ def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
 
 def recordings_folder(data_dir: Path | None) -> Path:
     """Find the folder of recordings as the service does, with its settings file."""
-    from mimamba.service.settings.load import find_folder
-    from mimamba.service.settings.sources import find_config
+    from mimamba.service.settings.load import find_config, find_data_folder
 
     config = os.environ.get("MIMAMBA_CONFIG")
-    return find_folder(data_dir, find_config(Path(config) if config else None))
+    return find_data_folder(data_dir, find_config(Path(config) if config else None))
 
 
 @contextmanager

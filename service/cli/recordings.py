@@ -113,7 +113,7 @@ def list_recordings(folder: Path, json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from mimamba.service.recordings.library import Recordings
+    from mimamba.service.recordings.recordings import Recordings
 
     found = Recordings(folder).all()
     if json:
@@ -143,7 +143,7 @@ def recover_recordings(where: Path) -> None:
         If a recording cannot be repaired; the others of the folder are repaired first.
     """
     from mimamba.drivers.errors import BadRecording
-    from mimamba.service.recordings.library import Recordings
+    from mimamba.service.recordings.recordings import Recordings
     from mimamba.service.recordings.recovery import recover_recording
 
     if not where.is_dir():
@@ -192,7 +192,7 @@ def print_people(folder: Path, json: bool) -> None:
 
 def _people_index(folder: Path) -> PeopleIndex:
     from mimamba.service.people.people import People, people_folder
-    from mimamba.service.recordings.library import Recordings
     from mimamba.service.recordings.people_index import PeopleIndex
+    from mimamba.service.recordings.recordings import Recordings
 
     return PeopleIndex(People(people_folder(folder)), Recordings(folder))

@@ -49,7 +49,7 @@ def score(
     The pipeline is the same as live, at full speed.
     """
     with one_line_errors():
-        from mimamba.service.storage.models import models_folder
+        from mimamba.service.storage.own_checkpoints import models_folder
 
         models = models_folder(data_dir)
         if verify:

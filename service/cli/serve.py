@@ -19,7 +19,7 @@ from mimamba.service.cli.options import (
     Precision,
     one_line_errors,
 )
-from mimamba.service.server.gc import lasting
+from mimamba.service.server.runtime_tuning import freeze_gc
 
 ACCESS = "Access"
 OUTPUTS = "Other programs"
@@ -157,10 +157,9 @@ def serve(
     MIMAMBA_SOURCE="simulate:// lsl://?type=EEG".
     """
     with one_line_errors():
-        with lasting():
+        with freeze_gc():
             from mimamba.service.server.serve import serve as run_service
-            from mimamba.service.settings.load import make_settings
-            from mimamba.service.settings.sources import find_config
+            from mimamba.service.settings.load import find_config, make_settings
 
         flags = {
             "source": source or None,
@@ -199,8 +198,7 @@ def config(context: typer.Context) -> None:
     Accepts all options of `mimamba serve`.
     """
     with one_line_errors():
-        from mimamba.service.settings.load import make_settings
-        from mimamba.service.settings.sources import find_config, origins, show_config
+        from mimamba.service.settings.load import find_config, make_settings, origins, show_config
 
         flags = _serve_options(context)
         file = find_config(flags.pop("config", None))

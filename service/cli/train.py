@@ -164,7 +164,11 @@ class TrainingOptions:
     def checkpoint_path(self) -> tuple[str, Path]:
         """Return the checkpoint's name and path; raises ModelNameError."""
         from mimamba.models.checkpoints.checkpoint import SUFFIX
-        from mimamba.service.storage.models import ModelNameError, check_name, models_folder
+        from mimamba.service.storage.own_checkpoints import (
+            ModelNameError,
+            check_name,
+            models_folder,
+        )
 
         if self.out is not None and self.out.suffix != SUFFIX:
             raise ModelNameError(f"a path that ends in {SUFFIX}", str(self.out), "correct --out")

@@ -1,1 +1,1 @@
-"""A client of the WebSocket stream."""
+"""Client of the WebSocket stream."""

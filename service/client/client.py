@@ -1,4 +1,4 @@
-"""A typed asyncio client of the stream: it reconnects and resumes by itself.
+"""Typed asyncio client of the stream, which reconnects and resumes automatically.
 
 async with Client("http://127.0.0.1:8765") as client:
     await client.subscribe("simulate-1", ["prediction"])
@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from mimamba.drivers.errors import UserError
-from mimamba.service.client.credentials import NOTHING, Credentials, mend_of, refusal_of
+from mimamba.service.client.credentials import NO_CREDENTIALS, Credentials, refusal_of, remedy_for
 from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
     Hello,
@@ -39,74 +39,76 @@ from mimamba.service.protocol.messages import (
 from mimamba.service.topics import Topic
 
 SILENCE = 5.0
-"""Seconds without any message, five heartbeats, after which the connection counts as dead."""
+"""Seconds without any message, five heartbeats, after which the connection counts as lost."""
 LONGEST_PAUSE = 10.0
 
 
 class ServiceUnreachable(UserError):
-    """No service answers at this address; one clear line."""
+    """No service answers at this address."""
 
 
 def stream_url(url: str) -> str:
-    """The stream's WebSocket address for a service's address, with or without scheme.
+    """Return the stream's WebSocket address for a service's address, with or without scheme.
 
     Raises
     ------
     ServiceUnreachable
-        If it is no address.
+        If it is not an address.
     """
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
         made = urlunsplit((scheme, parts.netloc, "/v1/stream", "", ""))
-        parse_uri(made).host.encode("idna")  # a port that is none, a host that has no name
+        parse_uri(made).host.encode("idna")  # an invalid port or host name
     except (ValueError, InvalidURI) as error:
         raise ServiceUnreachable(
-            f"Expected the address of a mimamba service, but found {url!r}: {error}. "
-            "Give one such as http://127.0.0.1:8765."
+            f"Expected the address of a mimamba service, but found {url!r} ({error}). "
+            "Use an address such as http://127.0.0.1:8765."
         ) from error
     return made
 
 
 def topic_of(message: TopicMessage) -> Topic:
-    """The topic that a message belongs to, which is its type's name."""
+    """Return a message's topic, which is the name of its type."""
     return cast(Topic, message.__struct_config__.tag)
 
 
 class Client:
-    """A connection to a service that outlives its drop-outs.
+    """Connection to a service that survives interruptions.
 
     Parameters
     ----------
     url
         The service, e.g. ``http://127.0.0.1:8765``.
     pause
-        Seconds before the first try to reconnect; it doubles up to 10 s.
+        Seconds before the first attempt to reconnect; doubles up to 10 s.
     credentials
-        The token to show, and the certificates to trust.
+        The token to send, and the certificates to trust.
 
     Raises
     ------
     ServiceUnreachable
-        If ``url`` is no address; on entering, where no service answers.
+        If ``url`` is not an address; on entering, if no service answers.
     """
 
-    def __init__(self, url: str, pause: float = 0.5, credentials: Credentials = NOTHING) -> None:
+    def __init__(
+        self, url: str, pause: float = 0.5, credentials: Credentials = NO_CREDENTIALS
+    ) -> None:
         self.url = stream_url(url)
         self._pause = pause
         self._credentials = credentials
         self._socket: ClientConnection | None = None
         self._wanted: dict[str, list[Topic]] = {}
-        self._places: dict[str, Position] = {}
-        self._asked: set[str] = set()
+        self._positions: dict[str, Position] = {}
+        self._subscribed: set[str] = set()
 
     async def __aenter__(self) -> Self:
         try:
             self._socket = await self._connect()
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise ServiceUnreachable(
-                f"Expected a mimamba service at {self.url}, but found: "
-                f"{error or type(error).__name__}; {mend_of(error)}."
+                f"No mimamba service answers at {self.url}: {error or type(error).__name__}. "
+                f"{remedy_for(error)}"
             ) from error
         return self
 
@@ -122,23 +124,23 @@ class Client:
     async def subscribe(
         self, session: str, topics: list[Topic], since: Position | None = None
     ) -> None:
-        """Follow topics of a session: from now on, or after ``since``; again at each reconnect."""
-        if since is None and session in self._asked and self._wanted.get(session) == topics:
-            return  # a reconnection has just asked for them, and knows where to go on
+        """Subscribe to topics of a session, from now on or after ``since``."""
+        if since is None and session in self._subscribed and self._wanted.get(session) == topics:
+            return  # a reconnection has just subscribed, at the right position
         self._wanted[session] = topics
         if since is not None:
-            self._places[session] = since
-        await self._ask(session)
+            self._positions[session] = since
+        await self._subscribe(session)
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
-        """All messages, over every reconnection; it ends only when the client is left.
+        """Iterate over all messages, across reconnections; never ends by itself.
 
         Raises
         ------
         ServiceUnreachable
-            If what is there says something else than a service does.
-        NotLetIn
-            If the service wants a token, or another one.
+            If another program answers.
+        Unauthorized
+            If the service requires a token, or another one.
         """
         while True:
             assert self._socket is not None
@@ -166,8 +168,8 @@ class Client:
             return decode_server(frame)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ServiceUnreachable(
-                f"Expected a mimamba service of protocol v1 at {self.url}, but found: "
-                f"{type(error).__name__}: {error}. Correct the address, or update one of the two."
+                f"Expected a mimamba service of protocol v1 at {self.url}, but found another "
+                f"({type(error).__name__}: {error}). Correct the address, or update one of the two."
             ) from error
 
     async def _connect(self) -> ClientConnection:
@@ -192,28 +194,31 @@ class Client:
                 self._socket = await self._connect()
             except (OSError, InvalidHandshake, TimeoutError):
                 continue
-            self._asked.clear()
+            self._subscribed.clear()
             return
 
-    async def _ask(self, session: str) -> None:
-        """Subscribe on the present connection; one that is lost meanwhile is mended on reading."""
+    async def _subscribe(self, session: str) -> None:
+        """Subscribe on the present connection; reading reconnects if it is lost meanwhile."""
         assert self._socket is not None
-        self._asked.add(session)
-        asked = Subscribe(session, self._wanted[session], self._places.get(session))
+        self._subscribed.add(session)
+        message = Subscribe(session, self._wanted[session], self._positions.get(session))
         with contextlib.suppress(ConnectionClosed):
-            await self._socket.send(encode(asked, binary=True))
+            await self._socket.send(encode(message, binary=True))
 
     async def _remember(self, message: ServerMessage) -> None:
-        """Note the last entry of each topic; go on there where a wanted session is back."""
+        """Note the last entry of each topic; resubscribe when a wanted session is back."""
         if isinstance(message, Subscribed):
             seq = {topic: at - 1 for topic, at in message.next.items()}
-            self._places[message.session] = Position(message.epoch, seq)
+            self._positions[message.session] = Position(message.epoch, seq)
         elif isinstance(message, Skipped):
-            self._places[message.session].seq[message.topic] = message.last
+            self._positions[message.session].seq[message.topic] = message.last
         elif isinstance(message, TopicMessage):
-            self._places[message.session].seq[topic_of(message)] = message.seq
+            self._positions[message.session].seq[topic_of(message)] = message.seq
         elif isinstance(message, SessionState):
             if message.state == "closed":
-                self._asked.discard(message.session)
-            elif message.state == "opened" and message.session in self._wanted.keys() - self._asked:
-                await self._ask(message.session)
+                self._subscribed.discard(message.session)
+            elif (
+                message.state == "opened"
+                and message.session in self._wanted.keys() - self._subscribed
+            ):
+                await self._subscribe(message.session)

@@ -1,4 +1,4 @@
-"""What a program shows a service, and how it knows the service: a token, and a certificate."""
+"""Credentials of a client: its token, and the certificates that it trusts."""
 
 from __future__ import annotations
 
@@ -14,39 +14,35 @@ from mimamba.service.auth.tokens import check_token, read_tokens
 from mimamba.service.protocol.auth import TOKEN_WANTED, Scope
 from mimamba.service.protocol.messages import Hello
 
-ASKED = "a service that asks for a token"
-REFUSED = "that this token is refused"
+REMEDY = "Use the one that `mimamba serve` printed, with --token-file or MIMAMBA_TOKEN."
+TOKEN_MISSING = f"The service requires a token. {REMEDY}"
+TOKEN_REFUSED = f"Token not accepted. {REMEDY}"
+VIEW_ONLY = "This token only allows view. Use the token for control."
 
 
 class Unauthorized(UserError):
-    """The service wants a token, or another one; one clear line."""
-
-    def __init__(self, found: str) -> None:
-        super().__init__(
-            f"Expected to be let in, but found {found}. "
-            "Give the right token with --token-file or MIMAMBA_TOKEN."
-        )
+    """The service requires a token, or another one."""
 
 
 class BadCertificate(UserError):
-    """The certificates to trust cannot be read; one clear line."""
+    """The certificates to trust cannot be read."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What is shown to a service.
+    """Token and trusted certificates.
 
     Attributes
     ----------
     token
-        None where it asks for none.
+        None if the service requires none.
     trusted
-        A file with the certificates to trust instead of the system's.
+        A file with certificates (PEM) to trust instead of the system's.
 
     Raises
     ------
     BadToken, BadCertificate
-        If one is none.
+        If one is not valid.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -60,11 +56,11 @@ class Credentials:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What each request carries."""
+        """Headers of each request."""
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
     def context(self, url: str) -> ssl.SSLContext | None:
-        """How to know the service at an address; None where it has no certificate."""
+        """Return the TLS context for an address; None without TLS."""
         if not url.startswith(("wss://", "https://")):
             return None
         return self._trust(self.trusted)
@@ -75,41 +71,41 @@ class Credentials:
             return ssl.create_default_context(cafile=path)
         except OSError as error:  # an ssl.SSLError is one
             raise BadCertificate(
-                f"Expected certificates (PEM) in {path}, but found: {error.strerror or error}. "
+                f"Cannot read certificates (PEM) from {path}: {error.strerror or error}. "
                 "Correct the path."
             ) from error
 
 
-NOTHING = Credentials()
-"""For a service of one's own machine."""
+NO_CREDENTIALS = Credentials()
+"""For a service on the same machine."""
 
 
 def find_credentials(token_file: Path | None, trusted: Path | None) -> Credentials:
-    """Those of the command line: the first token of a file, else MIMAMBA_TOKEN, else none.
+    """Return the command line's credentials: the token of a file, or of MIMAMBA_TOKEN, or none.
 
     Raises
     ------
     BadToken, BadCertificate
-        If what is named is none.
+        If the named token or certificate is not valid.
     """
     token = read_tokens(token_file).control if token_file else os.environ.get("MIMAMBA_TOKEN")
     return Credentials(token or None, trusted)
 
 
-def mend_of(error: object) -> str:
-    """What to do where a service cannot be reached."""
+def remedy_for(error: object) -> str:
+    """Return what to do if a service cannot be reached."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "name the certificate to trust with --cafile, if it is the right service"
-    return "start one with mimamba serve, or correct the address"
+        return "If it is the right service, name its certificate with --cafile."
+    return "Start one with mimamba serve, or correct the address."
 
 
-def refusal_of(told: Hello | ConnectionClosed, need: Scope = "view") -> Unauthorized | None:
-    """Why we are not let in, by a service's hello or by its farewell; None where that is not so."""
-    if isinstance(told, ConnectionClosed):
-        refused = told.rcvd is not None and told.rcvd.code == TOKEN_WANTED
-        return Unauthorized(REFUSED) if refused else None
-    if told.scope is None:
-        return Unauthorized(ASKED)
-    if need == "control" != told.scope:
-        return Unauthorized("that this token only lets us view")
+def refusal_of(answer: Hello | ConnectionClosed, required: Scope = "view") -> Unauthorized | None:
+    """Return why the service refuses a token, from its hello or its close code; None if not."""
+    if isinstance(answer, ConnectionClosed):
+        refused = answer.rcvd is not None and answer.rcvd.code == TOKEN_WANTED
+        return Unauthorized(TOKEN_REFUSED) if refused else None
+    if answer.scope is None:
+        return Unauthorized(TOKEN_MISSING)
+    if required == "control" != answer.scope:
+        return Unauthorized(VIEW_ONLY)
     return None

@@ -1,1 +1,1 @@
-"""Request-level guards, problem details, the page's files."""
+"""Request-level checks, problem details, and the page's files."""

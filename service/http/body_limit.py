@@ -1,4 +1,4 @@
-"""How long a request's body may be: it is read before a token is asked for, at the login."""
+"""Limit of a request's body, which the login reads before any authentication."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mimamba.service.http.problem import problem
 
-MOST_BYTES = 1 << 20
-"""As of a WebSocket's message; a recording's notes, the longest field, take 60 kB at most."""
+MAX_BYTES = 1 << 20
+"""As for a WebSocket message; notes of a recording, the longest field, need at most 60 kB."""
 UPLOADS = "/v1/uploads"
-"""The one path with longer bodies: ``upload.py`` counts them, on their way to the disk."""
-REASON = f"Expected a body of at most {MOST_BYTES >> 20} MiB, but found a longer one. Send less."
+"""The one path with longer bodies: recordings/upload.py counts them while it writes them."""
+REASON = f"Expected a body of at most {MAX_BYTES >> 20} MiB, but it is longer. Send less."
 
 
-class BodyMiddleware:
-    """Refuses longer bodies with 413, whether or not they tell their length."""
+class BodyLimitMiddleware:
+    """Refuses longer bodies with 413, whether or not they declare their length."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] != "http" or scope["path"] == UPLOADS:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
-        if length.isdecimal() and int(length) > MOST_BYTES:
+        if length.isdecimal() and int(length) > MAX_BYTES:
             await problem(413, "The body is too long", REASON)(scope, receive, send)
             return
-        room = MOST_BYTES
+        left = MAX_BYTES
 
         async def counted() -> Message:
-            nonlocal room
+            nonlocal left
             message = await receive()
-            room -= len(message.get("body", b""))
-            if room < 0:
+            left -= len(message.get("body", b""))
+            if left < 0:
                 raise HTTPException(413, REASON)
             return message
 

@@ -1,10 +1,10 @@
-"""From where the service may be asked: by programs, and by its own page.
+"""Check of Host and Origin: only programs and the service's own page may send requests.
 
-EEG is intimate, and any web page that a person has open can reach a loopback port. So a request's
-Host must be an IP literal, localhost or an allowed name (against DNS rebinding), and its Origin,
-where there is one, must equal its Host (against foreign pages). Under TLS that page must have come
-by TLS, too; without, a page that has come by TLS is taken for our own behind a proxy that ends it.
-A refusal comes before a WebSocket is upgraded. Who asks is looked at after that, by scopes.py.
+EEG is personal, and any web page in a browser can reach a loopback port. So a request's Host must
+be an IP address, localhost or an allowed name (against DNS rebinding), and its Origin, if it has
+one, must equal its Host (against other pages). With TLS the page must have been loaded with TLS,
+too; without it, a page loaded with TLS counts as the service's own behind a proxy that ends TLS. A
+WebSocket is refused before its upgrade. Authentication comes after this, see auth/scopes.py.
 """
 
 from __future__ import annotations
@@ -24,25 +24,32 @@ from mimamba.service.monitoring.service_counters import RefusalReason
 def refusal(
     headers: Mapping[str, str], allowed: Collection[str], secure: bool = False
 ) -> tuple[RefusalReason, str] | None:
-    """Why a request with these headers is refused, for a count and in words; None where it is not.
+    """Return why a request is refused, as a metric's label and in words; None if it is not.
 
-    ``secure`` tells whether it came by TLS.
+    Parameters
+    ----------
+    headers
+        Of the request, with names in lower case.
+    allowed
+        Names of the service, in lower case.
+    secure
+        Whether the request came with TLS.
     """
     host = headers.get("host", "")
-    if not _known(host, allowed):
+    if not _is_allowed(host, allowed):
         return "host", (
             f"Expected an IP address, localhost or an allowed name as Host, but found {host!r}. "
-            "Start the service with --allowed-host."
+            "Start the service with --allowed-host NAME."
         )
     origin = headers.get("origin")
-    if origin is not None and not _same(origin, host, secure):
+    if origin is not None and not _is_same(origin, host, secure):
         return "origin", (
             f"Expected the page's own origin ({host}), but found {origin!r}. Open the page itself."
         )
     return None
 
 
-def _same(origin: str, host: str, secure: bool) -> bool:
+def _is_same(origin: str, host: str, secure: bool) -> bool:
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -51,7 +58,7 @@ def _same(origin: str, host: str, secure: bool) -> bool:
     return parts.scheme in schemes and parts.netloc.lower() == host.lower()
 
 
-def _known(host: str, allowed: Collection[str]) -> bool:
+def _is_allowed(host: str, allowed: Collection[str]) -> bool:
     try:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
@@ -65,15 +72,15 @@ def _known(host: str, allowed: Collection[str]) -> bool:
     return True
 
 
-class AccessMiddleware:
-    """Refuses foreign hosts and origins with 403."""
+class HostAndOriginMiddleware:
+    """Refuses other hosts and origins with 403."""
 
     def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
         self._app = app
         self._allowed = frozenset(name.lower() for name in allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

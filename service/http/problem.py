@@ -1,4 +1,4 @@
-"""service/http/problem.py."""
+"""Problem details, the JSON of all errors of the REST API (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _PROBLEM = {
 
 
 _DECLARED: dict[str, Any] = {
-    "description": "Problem details, RFC 9457",
+    "description": "Problem details (RFC 9457)",
     "content": {"application/problem+json": {"schema": _PROBLEM}},
 }
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _DECLARED, "5XX": _DECLARED}
-"""How every route declares its errors in the OpenAPI document."""
+"""Errors of every route in the OpenAPI document."""
 
 
 def problem(status: int, title: str, detail: str) -> JSONResponse:
-    """A problem details object."""
+    """Return a response with problem details."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse(body, status, media_type="application/problem+json")

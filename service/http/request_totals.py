@@ -1,4 +1,4 @@
-"""service/http/request_totals.py."""
+"""Counters of the service that handles a request."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from mimamba.service.monitoring.service_counters import ServiceCounters
 
 
 def totals_of(scope: Scope) -> ServiceCounters:
-    """Where a request's fate is counted."""
+    """Return the counters for a request's outcome."""
     counters: ServiceCounters = scope["app"].state.running.hub.counters
     return counters

@@ -1,8 +1,8 @@
-"""What is answered while the service ends: 503, whatever is asked, but for its health.
+"""Answers while the service shuts down: 503 to every request except for its health.
 
-A session that is closed by the end alone would be none that was never there (404), and a request
-that the end cancels would look like an error of ours (500). A signal is seen within 0.1 s; until
-then everything is there, and answered as ever.
+Without this, a session that the shutdown has closed would look as if it had never existed (404),
+and a request that the shutdown cancels like an internal error (500). The service notices a signal
+within 0.1 s; until then all sessions exist and requests are answered as usual.
 """
 
 from __future__ import annotations
@@ -13,55 +13,55 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mimamba.service.http.problem import problem
 
-ENDING = "the service is ending; ask again once it is back"
+DETAIL = "The service is shutting down. Try again when it has restarted."
 HEALTH = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Answered to the last: these tell a supervisor and Prometheus how the end comes along."""
+"""Answered to the end: supervisors and Prometheus follow the shutdown by them."""
 
 
 class ShutdownMiddleware:
-    """Refuses what comes once the service ends, and what was under way then and fails."""
+    """Refuses requests during the shutdown, and those that fail because of it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or tell of the end."""
+        """Forward a request, or refuse it."""
         if scope["type"] not in ("http", "websocket") or scope["path"] in HEALTH:
             await self._app(scope, receive, send)
-        elif _ends(scope):
-            await _farewell(scope, receive, send)
+        elif _is_shutting_down(scope):
+            await _refuse(scope, receive, send)
         else:
-            await self._watched(scope, receive, send)
+            await self._forward(scope, receive, send)
 
-    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What the end may overtake: it goes through, or is told so."""
-        answered = refused = False
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a request, and refuse it if the shutdown makes it fail."""
+        started = refused = False
 
-        async def passed(message: Message) -> None:
-            nonlocal answered, refused
-            answered = True
+        async def checked(message: Message) -> None:
+            nonlocal started, refused
+            started = True
             if message["type"] == "http.response.start":
-                refused = message["status"] >= 400 and _ends(scope)
+                refused = message["status"] >= 400 and _is_shutting_down(scope)
                 if refused:
-                    await _farewell(scope, receive, send)
+                    await _refuse(scope, receive, send)
             if not refused:
                 await send(message)
 
         try:
-            await self._app(scope, receive, passed)
-        except asyncio.CancelledError:  # uvicorn waits no longer
-            if not _ends(scope):
+            await self._app(scope, receive, checked)
+        except asyncio.CancelledError:  # uvicorn has stopped waiting
+            if not _is_shutting_down(scope):
                 raise
-            if not answered:
-                await _farewell(scope, receive, send)
+            if not started:
+                await _refuse(scope, receive, send)
 
 
-def _ends(scope: Scope) -> bool:
+def _is_shutting_down(scope: Scope) -> bool:
     ending: bool = scope["app"].state.running.sessions.ending
     return ending
 
 
-async def _farewell(scope: Scope, receive: Receive, send: Send) -> None:
-    answer = problem(503, "The service is ending", ENDING)
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    answer = problem(503, "The service is shutting down", DETAIL)
     answer.headers["Connection"] = "close"
     await answer(scope, receive, send)

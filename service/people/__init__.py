@@ -1,1 +1,1 @@
-"""People as pseudonyms, with notes and baselines."""
+"""People: pseudonyms with notes and baselines."""

@@ -1,7 +1,7 @@
-"""People as files: NAME.json, a pseudonym with notes and with what the person's rest was like.
+"""People as files: NAME.json contains the notes and baselines of the person with this pseudonym.
 
-A person is known by a pseudonym alone, and is there from when they are first named. A file is only
-ever replaced as a whole; one that cannot be read is told of, and stays as it is.
+A person is known by a pseudonym only, and exists as soon as it is first used. A file is always
+replaced as a whole; one that cannot be read is reported and left unchanged.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ LONGEST_NOTES = 10_000
 
 
 class NoPerson(UserError, LookupError):
-    """Nobody has this pseudonym."""
+    """No person has this pseudonym."""
 
 
 class PersonRefused(UserError):
-    """What was asked cannot be done with this person; one clear line."""
+    """The request is not possible with this person."""
 
 
 class DamagedPerson(UserError):
-    """A person's file cannot be read; one clear line."""
+    """A person's file cannot be read."""
 
 
 class CannotKeep(UserError):
-    """A person's file cannot be written; one clear line."""
+    """A person's file cannot be written."""
 
 
-class KeptBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person's rest was like, for models that see the signal in the same way.
+class StoredBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's baseline, for models with the same electrodes and preprocessing.
 
     Parameters
     ----------
     montage
         The electrodes.
     band
-        Hz, that the signal was filtered to.
+        Pass band of the filter (Hz).
     window
-        Seconds that were looked at at once: a short one blurs the spectrum.
+        Seconds of each spectrum: a short window blurs it.
     seconds
-        Of good signal.
+        Seconds of good signal.
     taken
-        ISO 8601, UTC.
+        Time of the recording (ISO 8601, UTC).
     log_power
-        By electrode, as ``models.signal.baseline.Baseline`` has it.
+        (n_electrodes, n_frequencies), as in ``models.signal.baseline.Baseline``.
     """
 
     montage: tuple[str, ...]
@@ -74,21 +74,21 @@ class KeptBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"Expected log_power of {shape[0]} times {shape[1]} numbers.")
 
     def serves(self, checkpoint: Checkpoint) -> bool:
-        """Whether a model's windows can be aligned by it."""
+        """Return whether a model can use this baseline."""
         signal = checkpoint.signal
-        sees = (checkpoint.montage, signal.band, signal.window / signal.sfreq)
-        return (self.montage, self.band, self.window) == sees
+        expected = (checkpoint.montage, signal.band, signal.window / signal.sfreq)
+        return (self.montage, self.band, self.window) == expected
 
     @property
     def baseline(self) -> Baseline:
-        """As a model uses it."""
+        """The same in the form that models use."""
         return Baseline(np.array(self.log_power), self.seconds)
 
 
-def stored_baseline(checkpoint: Checkpoint, baseline: Baseline) -> KeptBaseline:
-    """A baseline that was taken just now, as it is kept."""
+def stored_baseline(checkpoint: Checkpoint, baseline: Baseline) -> StoredBaseline:
+    """Return a baseline recorded just now, in the form of the file."""
     signal = checkpoint.signal
-    return KeptBaseline(
+    return StoredBaseline(
         checkpoint.montage,
         signal.band,
         signal.window / signal.sfreq,
@@ -99,23 +99,23 @@ def stored_baseline(checkpoint: Checkpoint, baseline: Baseline) -> KeptBaseline:
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of a person: notes, and one baseline for each way of seeing the signal."""
+    """A person's notes, and one baseline for each montage and preprocessing."""
 
     notes: str | None = None
-    baselines: tuple[KeptBaseline, ...] = ()
+    baselines: tuple[StoredBaseline, ...] = ()
 
-    def baseline_for(self, checkpoint: Checkpoint) -> KeptBaseline | None:
-        """The one that serves a model."""
+    def baseline_for(self, checkpoint: Checkpoint) -> StoredBaseline | None:
+        """Return the baseline that a model can use, if there is one."""
         return next((each for each in self.baselines if each.serves(checkpoint)), None)
 
 
 class People:
-    """The people of one folder. Its calls block on the disk.
+    """People of one folder. Calls block on the disk.
 
     Parameters
     ----------
     folder
-        Made when the first person is named, for its owner alone.
+        Created with the first person, readable by its owner only.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,19 +123,19 @@ class People:
         self._changing = threading.Lock()
 
     def names(self) -> Sequence[str]:
-        """The pseudonyms that have a file."""
+        """Return the pseudonyms that have a file."""
         stems = (path.stem for path in self._folder.glob("*.json"))
         return sorted(stem for stem in stems if re.fullmatch(NAME, stem))
 
     def get(self, name: str) -> Person:
-        """One person.
+        """Return one person.
 
         Raises
         ------
         PersonRefused
-            If the name is none.
+            If the name is not valid.
         NoPerson
-            If nobody has it.
+            If no person has it.
         DamagedPerson
             If the file cannot be read.
         """
@@ -143,24 +143,24 @@ class People:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Person)
         except (FileNotFoundError, NotADirectoryError):
-            raise NoPerson(f"Expected a person, but found nobody named {name!r}.") from None
+            raise NoPerson(f"No person is named {name!r}. Choose another name.") from None
         except (OSError, msgspec.MsgspecError, RecursionError) as error:
             found = getattr(error, "strerror", None) or str(error)
             raise DamagedPerson(
-                f"Expected what is known of {name} in {path}, but found: {found}. "
-                "Mend that file, or delete the person."
+                f"Cannot read the file of {name} at {path}: {found}. "
+                "Repair the file, or delete the person."
             ) from error
 
-    def name(self, name: str) -> Person:
-        """One person, from now on if not before; raises as ``get``, and CannotKeep."""
+    def add(self, name: str) -> Person:
+        """Return one person, added if new; raises as ``get``, and CannotKeep."""
         with self._changing:
             try:
                 return self.get(name)
             except NoPerson:
                 return self._write(name, Person())
 
-    def note(self, name: str, notes: str | None) -> Person:
-        """Change the notes of a person, who is there from now on; raises as ``name``."""
+    def set_notes(self, name: str, notes: str | None) -> Person:
+        """Change the notes of a person, added if new; raises as ``add``."""
         with self._changing:
             try:
                 person = self.get(name)
@@ -168,21 +168,21 @@ class People:
                 person = Person()
             return self._write(name, replace(person, notes=notes))
 
-    def keep(self, name: str, kept: KeptBaseline) -> Person:
-        """Keep a baseline in place of one like it.
+    def store_baseline(self, name: str, baseline: StoredBaseline) -> Person:
+        """Store a baseline, which replaces one with the same montage and preprocessing.
 
-        A person who was deleted meanwhile stays so: raises as ``get``, and CannotKeep.
+        A person who was deleted meanwhile stays deleted: raises as ``get``, and CannotKeep.
         """
         with self._changing:
             person = self.get(name)
-            seen = (kept.montage, kept.band, kept.window)
-            others = [b for b in person.baselines if (b.montage, b.band, b.window) != seen]
-            return self._write(name, replace(person, baselines=(kept, *others)))
+            key = (baseline.montage, baseline.band, baseline.window)
+            others = [b for b in person.baselines if (b.montage, b.band, b.window) != key]
+            return self._write(name, replace(person, baselines=(baseline, *others)))
 
     def delete(self, name: str) -> bool:
-        """Delete a person's file, in whatever state it is; whether there was one.
+        """Delete a person's file, even a damaged one; returns whether there was one.
 
-        Raises PersonRefused if the name is none, and CannotKeep if the folder may not be changed.
+        Raises PersonRefused if the name is not valid, and CannotKeep if the folder is read-only.
         """
         with self._changing:
             try:
@@ -202,19 +202,19 @@ class People:
 
     def _cannot_keep(self, name: str, error: OSError) -> CannotKeep:
         return CannotKeep(
-            f"Expected to change the file of {name} in {self._folder}, but found: "
-            f"{error.strerror or error}. Make room there, or choose another folder with --data-dir."
+            f"Cannot change the file of {name} in {self._folder}: {error.strerror or error}. "
+            "Free some space there, or choose another folder with --data-dir."
         )
 
     def _path(self, name: str) -> Path:
         if not re.fullmatch(NAME, name):
             raise PersonRefused(
-                "Expected a pseudonym of up to 81 letters, digits, '-', '_' and '.', but "
-                f"found {name!r}. Choose another."
+                "Expected a pseudonym of up to 81 letters, digits, '-', '_' and '.', but found "
+                f"{name!r}. Choose another."
             )
         return self._folder / f"{name}.json"
 
 
 def people_folder(data: Path) -> Path:
-    """Where people lie in the folder of the recordings."""
+    """Return the folder of people in the data folder."""
     return data / "people"

@@ -1,4 +1,4 @@
-"""The person of a session, if any, with the baseline that is stored and used again."""
+"""The person in a session, whose baselines are stored and used again."""
 
 from __future__ import annotations
 
@@ -9,57 +9,57 @@ from mimamba.models.signal.baseline import Baseline
 from mimamba.service.people.people import (
     CannotKeep,
     DamagedPerson,
-    KeptBaseline,
     NoPerson,
     People,
+    StoredBaseline,
     stored_baseline,
 )
 
 
 class Subject:
-    """Used by a session's thread, between two chunks.
+    """The person in one session, if known; used by the session's thread, between two chunks.
 
     Parameters
     ----------
     people
-        The stored people; None stores nothing.
+        Stored people; None to store nothing.
     person
-        The pseudonym; None if there is no person.
+        The pseudonym; None if the person is not known.
     """
 
     def __init__(self, people: People | None = None, person: str | None = None) -> None:
         self._people = people
         self.person = person
-        self.rested: str | None = None
-        """The person of the baseline in use, while another person's may be taken."""
+        self.baseline_person: str | None = None
+        """Person of the baseline in use, while another person's may be in progress."""
 
     def forget(self, person: str) -> None:
-        """Forget this person, if the session is theirs."""
+        """Remove a person who was deleted."""
         self.person = None if self.person == person else self.person
-        self.rested = None if self.rested == person else self.rested
+        self.baseline_person = None if self.baseline_person == person else self.baseline_person
 
-    def find(self, checkpoint: Checkpoint) -> KeptBaseline | None:
-        """Find the person's baseline for a model, if one is stored and can be read."""
+    def find_baseline(self, checkpoint: Checkpoint) -> StoredBaseline | None:
+        """Return the person's stored baseline for a model, if there is a readable one."""
         if self._people is None or self.person is None:
             return None
-        with contextlib.suppress(NoPerson, DamagedPerson):  # a new one is not stored, and says why
+        with contextlib.suppress(NoPerson, DamagedPerson):  # storing a new one reports it
             return self._people.get(self.person).baseline_for(checkpoint)
         return None
 
-    def keep(self, checkpoint: Checkpoint, baseline: Baseline) -> str:
-        """Store a baseline that was taken; return the link event's detail, without a name.
+    def store_baseline(self, checkpoint: Checkpoint, baseline: Baseline) -> str:
+        """Store a finished baseline; returns a message about it without the person's name.
 
-        The detail goes into recordings, which can be given away.
+        The message is a link event, and so part of recordings, which people may share.
         """
-        taken = f"{baseline.seconds:g} s of rest are taken"
+        done = f"{baseline.seconds:g} s of rest are taken"
         if self._people is None or self.person is None:
-            return f"{taken}, for this session"
+            return f"{done}, for this session"
         try:
-            self._people.keep(self.person, stored_baseline(checkpoint, baseline))
+            self._people.store_baseline(self.person, stored_baseline(checkpoint, baseline))
         except NoPerson:
-            return f"{taken}, for this session; not kept: the person was deleted"
+            return f"{done}, for this session; not kept: the person was deleted"
         except DamagedPerson:
-            return f"{taken}, for this session; not kept: the person's file cannot be read"
+            return f"{done}, for this session; not kept: the person's file cannot be read"
         except CannotKeep:
-            return f"{taken}, for this session; not kept: the person's file cannot be written"
-        return f"{taken}, and kept"
+            return f"{done}, for this session; not kept: the person's file cannot be written"
+        return f"{done}, and kept"

@@ -1,1 +1,1 @@
-"""Recordings made by the service: recorder, library, upload, recovery."""
+"""Recordings of the service: recorder, list, uploads, recovery, verification."""

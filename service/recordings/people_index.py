@@ -1,4 +1,4 @@
-"""The register of people: their files, and the recordings whose cards name them, together."""
+"""Index of people: their files, together with the recordings that name them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import re
 from dataclasses import dataclass
 
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, Person, PersonRefused
-from mimamba.service.recordings.library import Recordings
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.storage.private_files import NAME
 
 
 @dataclass(frozen=True)
-class Rest:
-    """A baseline that is kept: of which electrodes, how many seconds, and when it was taken."""
+class BaselineInfo:
+    """A stored baseline.
+
+    Parameters
+    ----------
+    montage
+        The electrodes.
+    seconds
+        Seconds of good signal.
+    taken
+        Time of the recording (ISO 8601, UTC).
+    """
 
     montage: list[str]
     seconds: float
@@ -21,25 +31,25 @@ class Rest:
 
 @dataclass(frozen=True)
 class PersonInfo:
-    """A person, as far as is known; ``damaged`` says what is wrong with a file that has no more."""
+    """A person; ``damaged`` says what is wrong with a file that cannot be read."""
 
     person: str
     notes: str | None
-    baselines: list[Rest]
+    baselines: list[BaselineInfo]
     recordings: list[str]
     damaged: str | None = None
 
 
 @dataclass(frozen=True)
 class DeletionResult:
-    """What is gone for good."""
+    """A person and their recordings that were deleted."""
 
     person: str
     recordings: list[str]
 
 
 class PeopleIndex:
-    """Its calls block on the disk.
+    """People with their recordings. Calls block on the disk.
 
     Parameters
     ----------
@@ -52,14 +62,14 @@ class PeopleIndex:
         self._recordings = recordings
 
     def all(self) -> list[PersonInfo]:
-        """Everybody who has a file, or whom a recording names."""
+        """Return everybody who has a file or is named by a recording."""
         named = {each.person for each in self._recordings.all() if each.person}
         names = {*self._people.names(), *(each for each in named if re.fullmatch(NAME, each))}
         return [self.get(name) for name in sorted(names)]
 
     def get(self, name: str) -> PersonInfo:
-        """One person; raises NoPerson, and PersonRefused if the name is none."""
-        recordings = self._recordings.of(name)
+        """Return one person; raises NoPerson, and PersonRefused if the name is not valid."""
+        recordings = self._recordings.of_person(name)
         try:
             person = self._people.get(name)
         except DamagedPerson as error:
@@ -68,29 +78,31 @@ class PeopleIndex:
             if not recordings:
                 raise
             person = Person()
-        kept = [Rest(list(each.montage), each.seconds, each.taken) for each in person.baselines]
-        return PersonInfo(name, person.notes, kept, recordings)
+        baselines = [
+            BaselineInfo(list(each.montage), each.seconds, each.taken) for each in person.baselines
+        ]
+        return PersonInfo(name, person.notes, baselines, recordings)
 
     def delete(self, name: str, confirm: str) -> DeletionResult:
-        """Delete a person's file and all recordings of theirs, for good.
+        """Delete a person's file and all their recordings permanently.
 
         Raises
         ------
         PersonRefused
-            If ``confirm`` is not the name, or the name is none.
+            If ``confirm`` is not the name, or the name is not valid.
         NoPerson
             If there is neither a file nor a recording.
         RecordingRefused
             If the person is being recorded; nothing is deleted then.
         CannotKeep
-            If the folder may not be changed.
+            If the folder is read-only.
         """
         if confirm != name:
             raise PersonRefused(
                 f"Expected the person's name as confirmation, but found {confirm!r}. "
                 f"Confirm with {name}."
             )
-        recordings = self._recordings.delete_of(name)
+        recordings = self._recordings.delete_of_person(name)
         if not self._people.delete(name) and not recordings:
-            raise NoPerson(f"Expected a person, but found nobody named {name!r}.")
+            raise NoPerson(f"No person is named {name!r}. Choose another name.")
         return DeletionResult(name, recordings)

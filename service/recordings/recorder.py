@@ -1,8 +1,8 @@
-"""A recording in the making: one more reader of a session's logs, which writes what it reads.
+"""Recorder: reads a session's logs and writes them to an XDF file.
 
-It holds one integer per topic, wakes twice a second and adds what is new to an XDF file, so a slow
-disk harms nobody but the recording. Within a wake, events come before the signal and the signal
-before what was made of it: wherever the file is cut, what is left explains itself.
+It keeps one position per topic and appends new entries twice a second, so a slow disk affects the
+recording only. Each time it writes events before the signal, and the signal before its results:
+wherever the file is cut off, the rest is consistent.
 """
 
 from __future__ import annotations
@@ -31,28 +31,33 @@ from mimamba.service.storage.folders import (
     LEAST_BYTES,
     LOW_BYTES,
     cannot_record,
-    check_room,
+    check_free_space,
     free_space,
 )
 from mimamba.service.topics import Topic
 
 WAKE = 0.5
-"""Seconds between two writes: what a kill may cost."""
+"""Seconds between two writes: lost at most if the process is killed."""
 SYNC = 2.0
-"""Seconds between two fsyncs: with a wake, what a power cut may cost."""
+"""Seconds between two fsyncs: lost at most in a power cut, with one write."""
 OFFSETS = 5.0
 BOUNDARIES = 10.0
-"""Seconds between two clock offsets, and between two boundaries, as LabRecorder has them."""
+"""Seconds between two clock offsets, and between two boundary chunks, as in LabRecorder."""
 SOURCES = 16
-"""Programs whose markers have a stream of their own; those of all others share one."""
+"""Programs whose markers get a stream each; those of all others share one."""
 OTHERS = "other markers"
 
 
 @dataclass(frozen=True)
 class RecordingEnd:
-    """How a recording ended.
+    """End of a recording.
 
-    ``reason`` is None where that was asked for; ``whole`` tells whether the file has its end.
+    Parameters
+    ----------
+    reason
+        None if it was stopped.
+    whole
+        Whether the file has its footers.
     """
 
     reason: str | None
@@ -60,31 +65,31 @@ class RecordingEnd:
 
 
 class Recorder:
-    """Writes one session into one file, from the place where the session stands.
+    """Writes one session to one file, from the session's present position.
 
     Parameters
     ----------
     path
-        The file to make.
+        The file to create.
     session
-        An open one.
+        An open session.
     on_end
-        Called once, from the recorder's thread, when the file is closed.
+        Called once, in the recorder's thread, when the file is closed.
 
     Raises
     ------
     SessionOver, EngineStopped
         If the session is not open.
     FileExistsError
-        If the file is there.
+        If the file exists.
     CannotRecord
-        If it cannot be written; no file is left then.
+        If it cannot be written; leaves no file.
     """
 
     def __init__(
         self, path: Path, session: Session, on_end: Callable[[RecordingEnd], None]
     ) -> None:
-        check_room(path.parent)
+        check_free_space(path.parent)
         self._path, self._session, self._on_end = path, session, on_end
         self._snapshot = session.snapshot()
         assert session.info is not None  # as it is open
@@ -95,7 +100,7 @@ class Recorder:
         self._sources: dict[str, int] = {}
         self._warned = False
         self._stopping = threading.Event()
-        self._synced = self._told_offsets = self._bounded = time.monotonic()
+        self._synced_at = self._offsets_at = self._boundary_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"recorder {path.stem}")
         try:
             self._writer = XDFWriter(path, file_header())
@@ -110,22 +115,22 @@ class Recorder:
             raise cannot_record(path.parent, error) from error
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start to write."""
         self._session.report_recording(f"the recording {self._path.stem} began")
         self._thread.start()
 
     def stop(self) -> None:
-        """End the recording; returns when its file is closed."""
+        """Stop the recording; returns when its file is closed."""
         self._stopping.set()
         self._thread.join()
 
     def abandon(self) -> None:
-        """Take back a recording that was not started."""
+        """Delete the file of a recording that was not started."""
         self._writer.close()
         self._path.unlink()
 
     def _begin(self) -> None:
-        """The headers, on the disk before the first sample."""
+        """Write the headers to the disk, before the first sample."""
         session, snapshot, created = self._session, self._snapshot, local_clock()
         if snapshot.first is not None:
             self._signal_stream(snapshot.first)
@@ -138,7 +143,7 @@ class Recorder:
         self._writer.sync_folder()
 
     def _signal_stream(self, first: int) -> int:
-        """The signal's stream; as its header tells the first index, it waits for a sample."""
+        """Declare the signal's stream at its first sample, whose index its header contains."""
         if self._signal is None:
             header = signal_header(self._session, self._logs.epoch, first)
             self._signal = self._writer.declare_late(header, local_clock())
@@ -147,12 +152,12 @@ class Recorder:
     # In the recorder's thread --------------------------------------------------------------------
 
     def _run(self) -> None:
-        ending = RecordingEnd("an internal error; the service's log tells more", whole=False)
+        ending = RecordingEnd("an internal error; see the service's log", whole=False)
         try:
             ending = self._follow()
         except OSError as error:
             found = error.strerror or str(error)
-            ending = RecordingEnd(f"it could not be written any more: {found}", self._end_short())
+            ending = RecordingEnd(f"the file could not be written: {found}", self._try_finish())
         finally:
             self._writer.close()
             self._on_end(ending)
@@ -160,30 +165,30 @@ class Recorder:
             self._session.report_recording(f"the recording {self._path.stem} ended{why}")
 
     def _follow(self) -> RecordingEnd:
-        """Write until there is a reason to end."""
+        """Write until there is a reason to end, and return it."""
         while True:
             stopped = self._stopping.wait(WAKE)
-            over = self._over()
+            over = self._end_reason()
             self._write_news()
-            self._hand_over(time.monotonic())
+            self._flush(time.monotonic())
             over = over or self._check_disk()
             if stopped or over:
-                self._signal_stream(0)  # also where no sample has come
+                self._signal_stream(0)  # also without samples
                 self._writer.finish()
                 return RecordingEnd(None if stopped else over, whole=True)
 
-    def _end_short(self) -> bool:
-        """Whether a file that took no more takes at least its end."""
+    def _try_finish(self) -> bool:
+        """Write the footers after a failed write; returns whether that worked."""
         try:
             self._writer.finish()
         except OSError:
             return False
         return True
 
-    def _over(self) -> str | None:
-        """Why nothing more will come, if so; asked before the logs are read for the last time."""
+    def _end_reason(self) -> str | None:
+        """Return why no more entries will come, if so; called before the logs are read last."""
         if self._session.logs is not self._logs:
-            return "the source began a new numbering (a seek or a loop)"
+            return "the source restarted its numbering (a seek or a loop)"
         if speed_of(self._session) != 1:
             return "the replay's speed was changed"
         if self._session.state == "ended":
@@ -191,7 +196,7 @@ class Recorder:
         return None
 
     def _write_news(self) -> None:
-        """All that is new: what was made of the signal is read before it, and written after it."""
+        """Write new entries: results are read before the signal, and written after it."""
         events: list[tuple[float, str]] = []
         made = [
             entry
@@ -200,7 +205,7 @@ class Recorder:
         ]
         markers = self._news("marker", events)
         links = self._news("link", events)
-        # The signal itself tells of gaps, with those that the recorder has made.
+        # Gaps come from the signal itself, together with those that the recorder causes.
         events += [
             (entry.timestamp, event_text(entry))
             for entry in links
@@ -216,7 +221,7 @@ class Recorder:
         self._made.write(made)
 
     def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:
-        """A topic's new entries; an event where some have left the log unread."""
+        """Return a topic's new entries; adds an event if some have left the log unread."""
         log, at = self._logs.events(topic), self._at[topic]
         entries = log.read(at, log.next)
         if entries:
@@ -228,7 +233,7 @@ class Recorder:
         return [entry for _, entry in entries]
 
     def _note_jump(self, run: SignalRun, events: list[tuple[float, str]]) -> None:
-        """Tell of samples that are not in the file before this run."""
+        """Add an event if samples before this run are missing in the file."""
         lost = 0 if self._expected is None else run.first - self._expected
         if lost:
             stamp = float(run.timestamps[0])
@@ -240,13 +245,13 @@ class Recorder:
         self._expected = run.first + len(run.timestamps)
         self._at["signal"] = run.seq + 1
 
-    def _write_markers(self, told: list[Event]) -> None:
-        for each in told:
+    def _write_markers(self, entries: list[Event]) -> None:
+        for each in entries:
             if isinstance(each, Marker):
                 self._writer.texts(self._source(each.source), [(each.timestamp, each.label)])
 
     def _source(self, source: str) -> int:
-        """The stream of a program's markers, declared at its first one."""
+        """Return the stream of a program's markers, declared at its first marker."""
         if len(self._sources) >= SOURCES and source not in self._sources:
             source = OTHERS
         if source not in self._sources:
@@ -254,21 +259,21 @@ class Recorder:
             self._sources[source] = self._writer.declare_late(header, local_clock())
         return self._sources[source]
 
-    def _hand_over(self, now: float) -> None:
-        """Write, with what is due at its own pace."""
-        if now - self._told_offsets >= OFFSETS:
+    def _flush(self, now: float) -> None:
+        """Write to the disk, with the chunks that are due at intervals."""
+        if now - self._offsets_at >= OFFSETS:
             self._writer.clock_offsets(local_clock())
-            self._told_offsets = now
-        if now - self._bounded >= BOUNDARIES:
+            self._offsets_at = now
+        if now - self._boundary_at >= BOUNDARIES:
             self._writer.boundary()
-            self._bounded = now
+            self._boundary_at = now
         self._writer.flush()
-        if now - self._synced >= SYNC:
+        if now - self._synced_at >= SYNC:
             self._writer.sync()
-            self._synced = now
+            self._synced_at = now
 
     def _check_disk(self) -> str | None:
-        """Why the disk can take no more, if so; a warning long before."""
+        """Return why the disk is full, if so; warns long before."""
         free = free_space(self._path.parent)
         if free < LOW_BYTES and not self._warned:
             self._warned = True
@@ -280,5 +285,5 @@ class Recorder:
 
 
 def speed_of(session: Session) -> float:
-    """How fast the source is played: 1 for all that is live, inf for as fast as possible."""
+    """Return the speed of a source: 1 if live, inf for as fast as possible."""
     return session.seekable.playback().speed if session.seekable else 1.0

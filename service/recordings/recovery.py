@@ -1,4 +1,4 @@
-"""Recordings that were cut off, by a crash or a power cut, made whole again."""
+"""Recovery of recordings that a crash or a power cut has cut off."""
 
 from __future__ import annotations
 
@@ -13,43 +13,47 @@ from pathlib import Path
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC, Bytes, leading_chunks
 from mimamba.drivers.formats.xdf.writer import FOOTER, STREAM_HEADER, StreamFooter, encode_footer
-from mimamba.service.recordings.metadata import load_card, save_if_possible
+from mimamba.service.recordings.sidecar import load_sidecar, save_sidecar_if_possible
 
 
 class FileInUse(BadRecording):
-    """A program is writing the file."""
+    """Another program is writing the file."""
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What was done to a file: bytes cut off its end; whether it lacked its end."""
+    """Changes made to a file: bytes cut off its end, and whether footers were added."""
 
     cut: int
     ended: bool
 
     @property
     def whole(self) -> bool:
-        """Whether nothing had to be done."""
+        """Whether the file was complete already."""
         return not self.cut and not self.ended
 
     def __str__(self) -> str:
         if self.whole:
-            return "whole"
-        return f"{self.cut} bytes of a last part were cut off" if self.cut else "its end was added"
+            return "complete"
+        return (
+            f"{self.cut} bytes of an incomplete part were removed"
+            if self.cut
+            else "its end was added"
+        )
 
 
 def recover(path: Path) -> Recovered:
-    """Cut an XDF file after its last whole chunk and give each stream the footer that it lacks.
+    """Cut an XDF file after its last complete chunk and add missing footers of streams.
 
-    A whole file stays as it is. May be cut off itself and run again.
+    A complete file stays unchanged. If this is interrupted, it can run again.
 
     Raises
     ------
     FileInUse
-        If a program of ours is writing it.
+        If a program is writing it.
     BadRecording
-        If it cannot be read or written, has no stream, or is damaged not only at its end: readers
-        skip such a place, and what is behind it must not be lost.
+        If it cannot be read or written, has no stream, or is damaged before its end: readers skip
+        the damage, and samples after it must not be lost.
     """
     try:
         with _locked(path, os.O_RDWR, fcntl.LOCK_EX) as file:
@@ -57,12 +61,12 @@ def recover(path: Path) -> Recovered:
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadRecording(
-            f"to recover {path}", reason, "check the path, its permissions and the disk"
+            f"to read and write {path}", reason, "check the path, its permissions and the disk"
         ) from error
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a recorder has the file open."""
+    """Return whether a recorder has the file open."""
     try:
         with _locked(path, os.O_RDONLY, fcntl.LOCK_SH):
             return False
@@ -80,7 +84,7 @@ def _locked(path: Path, access: int, lock: int) -> Iterator[int]:
         yield file
     except BlockingIOError:
         raise FileInUse(
-            "a recording that has ended", f"{path} is being written", "stop it first"
+            "a recording that has ended", f"{path} in progress", "stop it first"
         ) from None
     finally:
         os.close(file)
@@ -89,67 +93,69 @@ def _locked(path: Path, access: int, lock: int) -> Iterator[int]:
 def _recover(path: Path, file: int) -> Recovered:
     size = os.fstat(file).st_size
     if size == 0:
-        raise BadRecording(f"an XDF file at {path}", "an empty file", "it holds nothing: delete it")
+        raise BadRecording(f"an XDF file at {path}", "an empty file", "delete it")
     with mmap(file, size, access=ACCESS_READ) as data:
         if data[: len(MAGIC)] != MAGIC:
             raise BadRecording(f"an XDF file at {path}", "another format", "choose another file")
         end, streams = _survey(data)
         if not streams:
             raise BadRecording(
-                f"an XDF file with a stream at {path}", "none whole", "it holds nothing: delete it"
+                f"an XDF file with a stream at {path}", "no complete one", "delete it"
             )
         if data.find(BOUNDARY, end) >= 0:
             raise BadRecording(
                 f"a file that is damaged at its end only, at {path}",
-                f"damage from byte {end:,} on, and whole chunks behind it",
-                "readers skip the damage: leave it as it is",
+                f"damage from byte {end:,} on, and complete chunks after it",
+                "leave it unchanged: readers skip the damage",
             )
     os.ftruncate(file, end)
     os.lseek(file, end, os.SEEK_SET)
-    lacking = {stream: tally for stream, tally in streams.items() if tally is not None}
-    missing = b"".join(encode_footer(stream, tally) for stream, tally in lacking.items())
-    while missing:
-        missing = missing[os.write(file, missing) :]
+    missing = {stream: each for stream, each in streams.items() if each is not None}
+    footers = b"".join(encode_footer(stream, each) for stream, each in missing.items())
+    while footers:
+        footers = footers[os.write(file, footers) :]
     os.fsync(file)
-    return Recovered(size - end, bool(lacking))
+    return Recovered(size - end, bool(missing))
 
 
 def _survey(data: Bytes) -> tuple[int, dict[int, StreamFooter | None]]:
-    """Where the last whole chunk ends; each stream's tally, None where it has its footer."""
+    """Return the end of the last complete chunk, and each stream's footer; None if it has one."""
     end = 0
     streams: dict[int, StreamFooter | None] = {}
     for chunk in leading_chunks(data):
         end = chunk.stop
-        tally = streams.get(chunk.stream)
+        found = streams.get(chunk.stream)
         if chunk.tag == STREAM_HEADER:
             streams[chunk.stream] = StreamFooter()
         elif chunk.tag == FOOTER:
             streams[chunk.stream] = None
-        elif tally is not None:
-            streams[chunk.stream] = StreamFooter(tally.count + chunk.samples)
+        elif found is not None:
+            streams[chunk.stream] = StreamFooter(found.count + chunk.samples)
     return end, streams
 
 
 def recover_recording(path: Path) -> Recovered:
-    """Make a recording whole that was cut off, and have its card say so, where it has one.
+    """Recover a recording that was cut off, and note that in its sidecar if it has one.
 
     Raises
     ------
     BadRecording
-        If it is being written, or cannot be recovered.
+        If it is in progress, or cannot be recovered.
     """
-    card = load_card(path)
-    noted = card.state in ("recording", "unfinished", "damaged")
+    sidecar = load_sidecar(path)
+    noted = sidecar.state in ("recording", "unfinished", "damaged")
     try:
         done = recover(path)
     except FileInUse:
         raise
     except BadRecording as error:
         if noted:
-            save_if_possible(path, replace(card, state="damaged", reason=str(error)))
+            save_sidecar_if_possible(path, replace(sidecar, state="damaged", reason=str(error)))
         raise
     if noted and done.whole:
-        save_if_possible(path, replace(card, state="finished"))
+        save_sidecar_if_possible(path, replace(sidecar, state="finished"))
     elif noted:
-        save_if_possible(path, replace(card, state="recovered", reason=f"it was cut off: {done}"))
+        save_sidecar_if_possible(
+            path, replace(sidecar, state="recovered", reason=f"it was cut off: {done}")
+        )
     return done

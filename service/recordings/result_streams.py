@@ -1,4 +1,4 @@
-"""The streams of a recording that hold what was made of its signal."""
+"""Streams of a recording with the results of its signal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from mimamba.service.sessions.session import Session
 
 
 class ResultStreams:
-    """Quality, bands and, where there is a model, predictions.
+    """Signal quality, band power and, with a model, predictions.
 
     Parameters
     ----------
     writer
-        The streams are declared in it at once.
+        The file; the streams are declared in it.
     session, snapshot
-        Of the recording's start.
+        At the recording's start.
     created
         Seconds on the LSL clock.
     """
@@ -46,14 +46,14 @@ class ResultStreams:
             header = predictions_header(session, self._checkpoint, snapshot)
             self._predictions = writer.declare(header, created)
 
-    def write(self, told: list[Event]) -> None:
-        """Add those entries that are of these streams."""
-        qualities = [each for each in told if isinstance(each, Quality)]
+    def write(self, entries: list[Event]) -> None:
+        """Append the entries that belong to these streams."""
+        qualities = [each for each in entries if isinstance(each, Quality)]
         self._write(self._quality, qualities, quality_rows(qualities))
-        bands = [each for each in told if isinstance(each, BandPower)]
+        bands = [each for each in entries if isinstance(each, BandPower)]
         self._write(self._bands, bands, bands_rows(bands))
         if self._checkpoint is not None:
-            made = [each.prediction for each in told if isinstance(each, PublishedPrediction)]
+            made = [each.prediction for each in entries if isinstance(each, PublishedPrediction)]
             rows = prediction_rows(made, self._checkpoint.outputs)
             self._write(self._predictions, made, rows)
 

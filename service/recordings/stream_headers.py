@@ -1,8 +1,8 @@
-"""What the streams of a recording say of themselves, and how their entries are written.
+"""Headers and rows of a recording's XDF streams.
 
-The signal is plain EEG, the markers of each program a plain marker stream of its name. ``link`` has
-one JSON object per event, ``predictions`` one float64 row per hop. Their headers hold all that is
-needed to make the predictions again: the model's SHA-256 and what it remembered at the start.
+The signal is a plain EEG stream, the markers of each program a plain marker stream with its name.
+``link`` has one JSON object per event, ``predictions`` one float64 row per hop. Its header contains
+what is needed to reproduce the predictions: the model's SHA-256 and its state at the start.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from mimamba.service.sessions.epoch_logs import LinkEntry, SessionSnapshot
 from mimamba.service.sessions.session import Session
 
 STATUS = {"ok": 0.0, "warming_up": 1.0, "poor_signal": 2.0}
-"""The values of the predictions' channel ``status``."""
+"""Values of the predictions' channel ``status``."""
 REASON_CODES = {reason: code for code, reason in enumerate(REASONS, 1)}
-"""The values of the quality's channels ``reason``; 0 for none."""
+"""Values of the quality's channels ``reason``; 0 for none."""
 
 
 def file_header() -> Mapping[str, XMLTree]:
-    """When and by what the file was written; the same instant on both clocks."""
+    """Return the file's header: date, software, and one instant on both clocks."""
     unix = time.time()
     return {
         "datetime": datetime.fromtimestamp(unix, UTC).astimezone().isoformat(),
@@ -53,7 +53,7 @@ def file_header() -> Mapping[str, XMLTree]:
 
 
 def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
-    """The EEG's: its channels, the device's facts, and the index that it begins with."""
+    """Return the EEG's header: channels, facts about the device, and the first sample's index."""
     info = _info(session)
     known = {"uv_per_bit": info.uv_per_bit, "range_uv": info.range_uv}
     facts = {name: repr(float(value)) for name, value in known.items() if value is not None}
@@ -78,21 +78,21 @@ def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
 
 
 def link_header(session: Session) -> StreamHeader:
-    """The events': one JSON object each."""
+    """Return the header of link events: one JSON object each."""
     return _texts(
         session, f"{_info(session).name} link", "Link", {"mimamba": {"topic": LINK_TOPIC}}
     )
 
 
 def marker_header(session: Session, source: str) -> StreamHeader:
-    """The markers' of one program."""
+    """Return the header of one program's markers."""
     return _texts(session, source, "Markers", {})
 
 
 def predictions_header(
     session: Session, checkpoint: Checkpoint, snapshot: SessionSnapshot
 ) -> StreamHeader:
-    """The predictions': a channel per label, the hop's sample index, and the status."""
+    """Return the predictions' header: a channel per label, the hop's sample index, the status."""
     assert snapshot.state is not None
     labels = [
         f"{output}/{label}" for output, names in checkpoint.outputs.items() for label in names
@@ -139,7 +139,7 @@ def predictions_header(
 def prediction_rows(
     predictions: Sequence[Prediction], outputs: Mapping[str, Sequence[str]]
 ) -> NDArray[np.float64]:
-    """(n_hops, n_labels + 2): probabilities, NaN where the model abstained; index; status."""
+    """Return (n_hops, n_labels + 2): probabilities, NaN if the model abstained; index; status."""
     return np.array(
         [
             [
@@ -157,7 +157,7 @@ def prediction_rows(
 
 
 def quality_header(session: Session) -> StreamHeader:
-    """The signal quality's: a score per channel, what lowers it, and the sample index."""
+    """Return the signal quality's header: a score and a reason per channel, the sample index."""
     info = _info(session)
     channels = [
         *({"label": f"{name}/score", "unit": "share", "type": "Quality"} for name in info.ch_names),
@@ -176,8 +176,8 @@ def quality_header(session: Session) -> StreamHeader:
     )
 
 
-def quality_rows(told: Sequence[Quality]) -> NDArray[np.float64]:
-    """(n_times, 2 n_channels + 1): scores, codes of the reasons (0 for none), index."""
+def quality_rows(qualities: Sequence[Quality]) -> NDArray[np.float64]:
+    """Return (n_times, 2 n_channels + 1): scores, codes of the reasons (0 for none), index."""
     return np.array(
         [
             [
@@ -188,13 +188,13 @@ def quality_rows(told: Sequence[Quality]) -> NDArray[np.float64]:
                 ),
                 each.index,
             ]
-            for each in told
+            for each in qualities
         ]
     )
 
 
 def bands_header(session: Session) -> StreamHeader:
-    """The band power's: a channel per electrode and band, and the sample index."""
+    """Return the band power's header: a channel per electrode and band, the sample index."""
     info = _info(session)
     channels = [
         *(
@@ -218,19 +218,19 @@ def bands_header(session: Session) -> StreamHeader:
     )
 
 
-def bands_rows(told: Sequence[BandPower]) -> NDArray[np.float64]:
-    """(n_times, 5 n_channels + 1): µV², NaN where there is no value; index."""
-    return np.array([[*each.power.flat, each.index] for each in told])
+def bands_rows(powers: Sequence[BandPower]) -> NDArray[np.float64]:
+    """Return (n_times, 5 n_channels + 1): power (µV²), NaN without a value; index."""
+    return np.array([[*each.power.flat, each.index] for each in powers])
 
 
 def event_text(entry: LinkEntry) -> str:
-    """An event as JSON."""
-    told: dict[str, str | int] = {"event": entry.event, "detail": entry.detail}
+    """Return an event as JSON."""
+    event: dict[str, str | int] = {"event": entry.event, "detail": entry.detail}
     if entry.first is not None:
-        told["first"] = entry.first
+        event["first"] = entry.first
     if entry.lost is not None:
-        told["lost"] = entry.lost
-    return msgspec.json.encode(told).decode()
+        event["lost"] = entry.lost
+    return msgspec.json.encode(event).decode()
 
 
 def _texts(session: Session, name: str, kind: str, desc: Mapping[str, XMLTree]) -> StreamHeader:
@@ -244,5 +244,5 @@ def _info(session: Session) -> StreamInfo:
 
 
 def _source_id(info: StreamInfo) -> str:
-    """The device's; of a file its name only: a folder's may say whose it is."""
+    """Return the device's id, or a file's name: its folder's name could identify a person."""
     return info.source_id if info.live else Path(info.source_id).name

@@ -1,7 +1,7 @@
-"""Recordings that come by upload: one file each, read apart from the service, then kept as XDF.
+"""Uploads: a file is read by a separate process, then stored as an XDF recording.
 
-A file of a stranger is never read in the service's own process: ``uploadcheck.py`` does, within
-limits. An XDF is kept as it came; of any other format the signal and its markers are.
+The service itself never reads a file from elsewhere: ``upload_check.py`` does, within limits. An
+XDF file is stored unchanged; of any other format the signal and its markers.
 """
 
 from __future__ import annotations
@@ -27,68 +27,78 @@ import msgspec
 from mimamba.drivers.errors import BadRecording, Mismatch
 from mimamba.drivers.runtime.child_environment import child_environment
 from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
-from mimamba.service.recordings.metadata import Card, delete_card, save_card
+from mimamba.service.recordings.sidecar import Sidecar, delete_sidecar, save_sidecar
 from mimamba.service.recordings.upload_check import (
+    CONVERTED,
     GIVEN,
-    KEPT,
-    LONGEST,
-    MOST_MEMORY,
+    MAX_MEMORY,
+    MAX_SECONDS,
     ReadableUpload,
     RefusedUpload,
 )
 from mimamba.service.storage.folders import LOW_BYTES, cannot_record, free_space
 
 PREFIX = ".upload-"
-"""Of the folder in which one upload is received; the list of recordings does not see it."""
+"""Of the folder that receives one upload; the list of recordings ignores it."""
 LONGEST_STEM = 64
-"""Of a recording's name, so that a number finds room behind it."""
+"""Characters of a recording's name, to which a number may be appended."""
 
 
 class UploadTooLong(Mismatch):
-    """More bytes came than an upload may have."""
+    """The upload is longer than allowed."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What comes: the name that the file had, and whose it is."""
+    """Name of the uploaded file, and the recorded person's pseudonym."""
 
     name: str
     person: str | None = None
 
     @property
     def stem(self) -> str:
-        """The name as a recording may have it; all else in it becomes ``-``."""
+        """The name in the form of a recording's name; other characters become ``-``."""
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", PurePosixPath(self.name).stem)
         return stem.strip("._-")[:LONGEST_STEM].rstrip("._-") or "upload"
 
 
 class Uploads:
-    """Takes uploads into the folder of the recordings; lives on the event loop.
+    """Receives uploads into the folder of recordings; runs on the event loop.
 
     Parameters
     ----------
     folder
-        Of the recordings; made when the first upload comes, for its owner alone.
-    most
-        Bytes that an upload may have.
+        Of the recordings; created with the first upload, readable by its owner only.
+    max_bytes
+        Of an upload.
+    check_seconds, check_memory
+        Limits of the process that reads it: seconds, and bytes of address space.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        check_seconds: float = MAX_SECONDS,
+        check_memory: int = MAX_MEMORY,
+    ) -> None:
         self._folder = folder
-        self._most = most
-        self._checking = asyncio.Lock()  # each may take much memory
+        self._max_bytes = max_bytes
+        self._check_seconds = check_seconds
+        self._check_memory = check_memory
+        self._checking = asyncio.Lock()  # each may need much memory
 
-    async def take(self, upload: Upload, parts: AsyncIterator[bytes], length: int | None) -> str:
-        """Receive a file, check it and keep it; nothing of it is left where that fails.
+    async def receive(self, upload: Upload, parts: AsyncIterator[bytes], length: int | None) -> str:
+        """Receive a file, check it and store it; leaves nothing behind if that fails.
 
         Parameters
         ----------
         upload
-            What comes.
+            Its name and person.
         parts
-            Its content, as it comes.
+            Its content.
         length
-            Its bytes, where they were told before.
+            Its bytes, if known.
 
         Returns
         -------
@@ -98,50 +108,50 @@ class Uploads:
         Raises
         ------
         UploadTooLong
-            If it is longer than it may be.
+            If it is longer than allowed.
         BadRecording
             If it cannot be read as a recording, or not within the limits.
         CannotRecord
-            If the disk does not take it.
+            If it cannot be written to the disk.
         """
-        if length is not None and length > self._most:
+        if length is not None and length > self._max_bytes:
             raise self._too_long()
-        with _place(self._folder) as place:
-            given = place / GIVEN
+        with _upload_folder(self._folder) as folder:
+            given = folder / GIVEN
             given.mkdir()
             file = given / f"{upload.stem}{_suffix(upload.name)}"
             await self._receive(file, parts)
             async with self._checking:
-                checked = await check(place, file.name)
-            made = place / KEPT
-            kept = made if made.exists() else file
-            return await asyncio.to_thread(self._keep, upload, kept, checked.seconds)
+                checked = await check(folder, file.name, self._check_seconds, self._check_memory)
+            converted = folder / CONVERTED
+            stored = converted if converted.exists() else file
+            return await asyncio.to_thread(self._store, upload, stored, checked.seconds)
 
     def clear(self) -> None:
-        """Remove what a service that was killed has left; what another one receives stays."""
+        """Delete uploads that a killed service has left, not those that another one receives."""
         for each in self._folder.glob(f"{PREFIX}*"):
             with suppress(OSError), _locked(each):
                 shutil.rmtree(each)
 
     async def _receive(self, file: Path, parts: AsyncIterator[bytes]) -> None:
-        room = self._most
+        left = self._max_bytes
         with file.open("xb") as out:
             async for part in parts:
-                room -= len(part)
-                if room < 0:
+                left -= len(part)
+                if left < 0:
                     raise self._too_long()
                 await asyncio.to_thread(self._write, out, part)
 
     def _write(self, out: BinaryIO, part: bytes) -> None:
         try:
-            _check_room(self._folder, len(part))
+            _check_space(self._folder, len(part))
             out.write(part)
         except OSError as error:
             raise cannot_record(self._folder, error) from error
 
-    def _keep(self, upload: Upload, file: Path, seconds: float) -> str:
-        """Move a file to the first free name, with a card."""
-        card = Card(
+    def _store(self, upload: Upload, file: Path, seconds: float) -> str:
+        """Move a file to the first free name, with a sidecar."""
+        sidecar = Sidecar(
             name=upload.stem,
             state="uploaded",
             source=upload.name,
@@ -152,36 +162,36 @@ class Uploads:
         try:
             path = self._reserve(upload.stem)
             try:
-                save_card(path, replace(card, name=path.stem))
+                save_sidecar(path, replace(sidecar, name=path.stem))
                 file.chmod(0o600)
                 file.replace(path)
             except OSError:
                 path.unlink()
-                delete_card(path)
+                delete_sidecar(path)
                 raise
         except OSError as error:
             raise cannot_record(self._folder, error) from error
         return path.stem
 
     def _reserve(self, stem: str) -> Path:
-        """An empty file of a name that was free: no recording is ever overwritten."""
+        """Create an empty file with a free name: no recording is ever overwritten."""
         for number in count(1):
             path = self._folder / (f"{stem}.xdf" if number == 1 else f"{stem}-{number}.xdf")
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
                 return path
-        raise AssertionError("numbers do not end")
+        raise AssertionError("unreachable")
 
     def _too_long(self) -> UploadTooLong:
         return UploadTooLong(
-            f"a file of at most {self._most >> 20} MiB",
+            f"a file of at most {self._max_bytes >> 20} MiB",
             "a longer one",
             "split it, or start the service with a larger --upload-mib",
         )
 
 
-async def check(place: Path, name: str) -> ReadableUpload:
-    """Have a file read by a process of its own, which ends with this call whatever happens.
+async def check(folder: Path, name: str, seconds: float, memory: int) -> ReadableUpload:
+    """Read a file in a separate process, which always ends with this call.
 
     Raises
     ------
@@ -190,29 +200,29 @@ async def check(place: Path, name: str) -> ReadableUpload:
     """
     with use_all_cpus():
         process = await asyncio.create_subprocess_exec(
-            # -P: a folder here may be called service, too.
+            # -P: the working directory may contain a folder named mimamba.
             *(
                 sys.executable,
                 "-P",
                 "-m",
                 "mimamba.service.recordings.upload_check",
-                str(place),
+                str(folder),
                 name,
             ),
-            str(MOST_MEMORY),
+            str(memory),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            # Threads take address space each.
+            # Each thread needs address space.
             env={**child_environment(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     try:
-        async with asyncio.timeout(LONGEST):
-            told, _ = await process.communicate()
-        answer = msgspec.json.decode(told, type=ReadableUpload | RefusedUpload)
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate()
+        answer = msgspec.json.decode(output, type=ReadableUpload | RefusedUpload)
     except (TimeoutError, msgspec.MsgspecError):
-        limits = f"{LONGEST} s and {MOST_MEMORY >> 30} GiB of memory"
-        found = f"{name}, which takes more, or breaks its reader"
+        limits = f"{seconds:g} s and {memory >> 20} MiB of memory"
+        found = f"{name}, which needs more or crashes its reader"
         raise BadRecording(
             f"a recording that can be read in {limits}", found, "split or convert the file"
         ) from None
@@ -224,8 +234,8 @@ async def check(place: Path, name: str) -> ReadableUpload:
     return answer
 
 
-def _check_room(folder: Path, needed: int) -> None:
-    """Raises OSError where recordings that are being made need the rest of the disk."""
+def _check_space(folder: Path, needed: int) -> None:
+    """Raise OSError if recordings in progress need the rest of the disk."""
     if free_space(folder) < LOW_BYTES + needed:
         raise OSError(ENOSPC, f"less than {LOW_BYTES >> 20} MiB of free space")
 
@@ -235,26 +245,26 @@ def _suffix(name: str) -> str:
 
 
 @contextmanager
-def _place(folder: Path) -> Iterator[Path]:
-    """A folder for one upload, which goes in any case; raises CannotRecord."""
+def _upload_folder(folder: Path) -> Iterator[Path]:
+    """Create a folder for one upload, and delete it in any case; raises CannotRecord."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = Path(mkdtemp(prefix=PREFIX, dir=folder))
+        made = Path(mkdtemp(prefix=PREFIX, dir=folder))
     except OSError as error:
         raise cannot_record(folder, error) from error
     try:
-        with _locked(place):
-            yield place
+        with _locked(made):
+            yield made
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(made)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder; raises OSError where another process does."""
-    held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    """Lock a folder; raises OSError if another process has locked it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)

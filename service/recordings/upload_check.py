@@ -1,8 +1,8 @@
-"""A program of its own that reads an uploaded file, so that no file can harm the service.
+"""A separate program that reads an uploaded file, so that no file can harm the service.
 
 ``python -m mimamba.service.recordings.upload_check FOLDER NAME MEMORY`` reads FOLDER/given/NAME
-within the limits, of which MEMORY is one in bytes, and prints one JSON object: what was
-found, or why it is refused. What is no XDF is written as FOLDER/kept.xdf.
+within limits, of which MEMORY is one (bytes), and prints one JSON object: the signal's length, or
+why the file is refused. It converts a file of another format than XDF to FOLDER/converted.xdf.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 
 import msgspec
 
-GIVEN, KEPT = "given", "kept.xdf"
-"""In the upload's folder: where its file lies, and what is to be kept instead of it."""
-LONGEST = 300
-"""Seconds, of the clock and of the processor's time."""
-MOST_MEMORY = 4 << 30
-"""Bytes of address space. pyarrow takes 1.4 GiB before it has read a byte, all else 0.2 GiB."""
-MOST_WRITTEN = 1 << 30
-"""Bytes of the file that is written: a reader takes no longer one."""
+GIVEN, CONVERTED = "given", "converted.xdf"
+"""In the upload's folder: the folder of the uploaded file, and the file to store instead."""
+MAX_SECONDS = 300
+"""Of the clock and of processor time."""
+MAX_MEMORY = 4 << 30
+"""Bytes of address space. pyarrow needs 1.4 GiB before it has read a byte, the rest 0.2 GiB."""
+MAX_WRITTEN = 1 << 30
+"""Bytes of the converted file; readers refuse a longer one."""
 
 
 class ReadableUpload(msgspec.Struct, frozen=True, tag=True):
-    """It can be read; the signal's length, s."""
+    """A readable upload, with its signal's length (s)."""
 
     seconds: float
 
 
 class RefusedUpload(msgspec.Struct, frozen=True, tag=True):
-    """It cannot; as ``drivers.driver.Mismatch``."""
+    """A refused upload; fields as in ``drivers.errors.Mismatch``."""
 
     expected: str
     found: str
@@ -40,46 +40,46 @@ class RefusedUpload(msgspec.Struct, frozen=True, tag=True):
 
 
 def limit(memory: int) -> None:
-    """Take from this process what it does not need; each limit where the system knows it."""
-    for what, most in (
+    """Limit the resources of this process, as far as the system can."""
+    for resource_limit, value in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, LONGEST),
-        (resource.RLIMIT_FSIZE, MOST_WRITTEN),
+        (resource.RLIMIT_CPU, MAX_SECONDS),
+        (resource.RLIMIT_FSIZE, MAX_WRITTEN),
         (resource.RLIMIT_CORE, 0),
     ):
         with suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(resource_limit, (value, value))
 
 
 def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
-    """Read a file, and write what is to be kept of it."""
+    """Read a file, and convert it to XDF if it has another format."""
     from mimamba.drivers.convert import export
     from mimamba.drivers.errors import DriverError
     from mimamba.drivers.formats.mne import brainvision
     from mimamba.drivers.formats.read import HEAD_BYTES, read_recording
     from mimamba.drivers.formats.xdf import reader
 
-    os.chdir(folder / GIVEN)  # so that what is said of the file tells of no folder
+    os.chdir(folder / GIVEN)  # so that no error shows the folder's path
     try:
         with Path(name).open("rb") as file:
             head = file.read(HEAD_BYTES)
         if brainvision.recognises(head):
-            found = "the header of a BrainVision recording, which has two files more"
+            found = "the header of a BrainVision recording, which has two other files"
             return RefusedUpload(
-                "one file", found, "convert it with mimamba convert, and upload that"
+                "one file", found, "convert it with mimamba convert, and upload the result"
             )
         recording = read_recording(name)
         if not reader.recognises(head):
-            export(recording, str(folder / KEPT))
+            export(recording, str(folder / CONVERTED))
     except DriverError as error:
         return RefusedUpload(error.expected, error.found, error.remedy)
     except MemoryError:
-        return RefusedUpload(f"memory to read {name}", "too little", "split the file")
+        return RefusedUpload(f"enough memory to read {name}", "too little", "split the file")
     return ReadableUpload(recording.end / recording.info.sfreq)
 
 
 def main(folder: str, name: str, memory: str) -> None:
-    """Print what was found."""
+    """Print the result."""
     limit(int(memory))
     sys.stdout.write(msgspec.json.encode(read(Path(folder), name)).decode())
 

@@ -1,7 +1,7 @@
-"""``mimamba score --verify``: make a recording's predictions again, and hold them against it.
+"""Verification of a recording: reproduce its predictions and compare them.
 
-The pipeline starts from what it remembered when the recording began, which the file holds, and runs
-over the file's signal. A recording that began in mid-session is confirmed like any other.
+The pipeline starts from its state at the start of the recording, which the file contains, and
+decodes the file's signal. It can verify a recording that started in the middle of a session, too.
 """
 
 from __future__ import annotations
@@ -45,16 +45,21 @@ from mimamba.service.recordings.stream_headers import prediction_rows
 from mimamba.service.sessions.session_decoder import parse_baseline_seconds
 
 TOLERANCE = 1e-5
-"""Of a probability: batches of other sizes round differently."""
+"""Of a probability: batches of other sizes are rounded differently."""
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedPredictions:
-    """What a file that mimamba has recorded holds.
+    """Streams of a file that mimamba has recorded.
 
-    ``index`` is (n_times,) of the signal's samples; ``skipped`` the indices of hops that the
-    engine had no time for; ``begun`` has, for each baseline that was begun, the sample from which
-    on and the seconds; None in their place where it was broken off.
+    Parameters
+    ----------
+    index
+        (n_times,) of the signal's samples.
+    skipped
+        Indices of hops that the engine had no time for.
+    begun
+        For each baseline its first sample and its seconds; None as seconds if it was cancelled.
     """
 
     path: Path
@@ -67,7 +72,7 @@ class RecordedPredictions:
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """How many predictions are confirmed, and the first difference, where there is one."""
+    """Number of confirmed predictions, and the first difference if there is one."""
 
     confirmed: int
     recorded: int
@@ -82,44 +87,54 @@ class VerificationResult:
 
 
 def verify(recording: str, model: str | None, models: Path | None = None) -> bool:
-    """Print the verdict; whether all is confirmed. ``models`` holds the person's own checkpoints.
+    """Verify a recording and print the result; returns whether all predictions are confirmed.
+
+    Parameters
+    ----------
+    recording
+        A path.
+    model
+        Name or path of the checkpoint; by default the one that the file names.
+    models
+        Folder of the person's own checkpoints.
 
     Raises
     ------
     DriverError, CheckpointError, MontageError, SignalError
-        If the file is none of ours or has no predictions, or the model is another.
+        If mimamba has not recorded the file, it has no predictions, or the model is another one.
     """
     source = parse_source(recording)
     if source.scheme != "replay" or source.parameters:
-        raise BadSource("a recording's path", recording, "name a file that mimamba has recorded")
+        raise BadSource("a recording's path", recording, "choose a file that mimamba has recorded")
     recorded = load_recorded(Path(source.target))
-    verdict = compare(recorded, _checkpoint(recorded.predictions, model, models))
-    style = "red" if verdict.difference else "green"
-    Console(stderr=True).print(str(verdict), style=style, highlight=False, markup=False)
-    return verdict.difference is None
+    result = compare(recorded, _checkpoint(recorded.predictions, model, models))
+    style = "red" if result.difference else "green"
+    Console(stderr=True).print(str(result), style=style, highlight=False, markup=False)
+    return result.difference is None
 
 
 def compare(recorded: RecordedPredictions, checkpoint: Checkpoint) -> VerificationResult:
-    """Make the predictions of a recording again and hold them against it."""
+    """Reproduce the predictions of a recording and compare them."""
     labels = sum(len(names) for names in checkpoint.outputs.values())
     if recorded.predictions.values.shape[1] != labels + 2:
         raise BadRecording(
             f"predictions of {checkpoint.name} in {recorded.path}",
             f"{recorded.predictions.values.shape[1]} channels",
-            "the file is damaged",
+            "do not use the file: it is damaged",
         )
-    again = list(_again(recorded, checkpoint))
+    reproduced = list(_reproduce(recorded, checkpoint))
     wanted, stamps = recorded.predictions.values, recorded.predictions.stamps
-    made = prediction_rows(again, checkpoint.outputs)
+    found = prediction_rows(reproduced, checkpoint.outputs)
     largest = 0.0
     for n, (row, stamp) in enumerate(zip(wanted, stamps, strict=True)):
-        if n == len(made):
+        if n == len(found):
             return VerificationResult(n, len(wanted), f"the signal ends before hop {n}", largest)
-        error = float(np.nanmax(np.abs(made[n] - row), initial=0.0))
-        alike = np.array_equal(np.isnan(made[n]), np.isnan(row))
-        if not alike or error > TOLERANCE or again[n].timestamp != stamp:
-            found = f"hop {n} is {_text(row, stamp)}, and was {_text(made[n], again[n].timestamp)}"
-            return VerificationResult(n, len(wanted), found, max(largest, error))
+        error = float(np.nanmax(np.abs(found[n] - row), initial=0.0))
+        alike = np.array_equal(np.isnan(found[n]), np.isnan(row))
+        if not alike or error > TOLERANCE or reproduced[n].timestamp != stamp:
+            other = _text(found[n], reproduced[n].timestamp)
+            text = f"hop {n} is {_text(row, stamp)}, but was reproduced as {other}"
+            return VerificationResult(n, len(wanted), text, max(largest, error))
         largest = max(largest, error)
     return VerificationResult(len(wanted), len(wanted), None, largest)
 
@@ -128,8 +143,8 @@ def _text(row: NDArray[np.float64], stamp: float) -> str:
     return f"{np.array2string(row, precision=6, separator=', ', max_line_width=200)} at {stamp:.3f}"
 
 
-def _again(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterator[Prediction]:
-    """The predictions, made from the file's snapshot and signal."""
+def _reproduce(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterator[Prediction]:
+    """Reproduce the predictions from the file's snapshot and signal."""
     signal, header = recorded.signal, recorded.predictions
     info = _info(signal)
     r = header.number("desc/mimamba/model/r")
@@ -139,13 +154,15 @@ def _again(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterator[Pr
         state = unpack_state(content, checkpoint, info.sfreq)
     except (SnapshotError, ValueError) as error:
         raise BadRecording(
-            f"a snapshot of the pipeline in {recorded.path}", str(error), "it is damaged"
+            f"a snapshot of the pipeline in {recorded.path}",
+            str(error),
+            "do not use the file: it is damaged",
         ) from error
     if len(recorded.index) and recorded.index[0] < state.cutter.end:
         raise BadRecording(
             f"a snapshot from before sample {recorded.index[0]} in {recorded.path}",
             f"one from sample {state.cutter.end}",
-            "it is damaged",
+            "do not use the file: it is damaged",
         )
     rows = [electrode.row for electrode in decoder.montage]
     cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
@@ -154,15 +171,15 @@ def _again(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterator[Pr
     for chunk in _chunks(recorded, state.cutter.epoch or 0):
         for hop in cutter.feed(chunk):
             while begun and begun[0][0] <= hop.index:
-                _rest(decoder, begun.popleft()[1])
+                _apply_baseline(decoder, begun.popleft()[1])
             if hop.index in recorded.skipped:
                 decoder.skip(hop)
             else:
                 yield decoder.predict(hop)
 
 
-def _rest(decoder: StreamingDecoder, seconds: float | None) -> None:
-    """Begin a baseline, or break it off."""
+def _apply_baseline(decoder: StreamingDecoder, seconds: float | None) -> None:
+    """Begin a baseline, or cancel it."""
     if seconds is None:
         decoder.cancel_baseline()
     else:
@@ -170,7 +187,7 @@ def _rest(decoder: StreamingDecoder, seconds: float | None) -> None:
 
 
 def _chunks(recorded: RecordedPredictions, epoch: int) -> Iterator[Chunk]:
-    """The signal in stretches of up to 1 s without a gap."""
+    """Cut the signal into chunks of up to 1 s without a gap."""
     index, signal = recorded.index, recorded.signal
     longest = max(1, round(signal.rate))
     edges = [0, *(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), len(index)]
@@ -182,12 +199,12 @@ def _chunks(recorded: RecordedPredictions, epoch: int) -> Iterator[Chunk]:
 
 
 def load_recorded(path: Path) -> RecordedPredictions:
-    """A file's streams.
+    """Load the streams of a file.
 
     Raises
     ------
     BadRecording
-        If it is none of ours, or holds no predictions.
+        If mimamba has not recorded it, or it contains no predictions.
     """
     try:
         with path.open("rb") as file:
@@ -197,7 +214,9 @@ def load_recorded(path: Path) -> RecordedPredictions:
             f"a recording at {path}", error.strerror or str(error), "check the path"
         ) from error
     if not ours:
-        raise BadRecording(f"an XDF file at {path}", "another format", "name one of mimamba's")
+        raise BadRecording(
+            f"an XDF file at {path}", "another format", "choose a file that mimamba has recorded"
+        )
     streams, _ = load_streams(path)
     by_topic = {stream.topic: stream for stream in streams if stream.topic}
     missing = [
@@ -205,16 +224,20 @@ def load_recorded(path: Path) -> RecordedPredictions:
     ]
     index = None if missing else first_indices(by_topic[SIGNAL_TOPIC], streams)
     if index is None:
-        what = f"no stream {' and no '.join(missing)}" if missing else "indices that contradict"
+        what = f"no stream {' and no '.join(missing)}" if missing else "contradictory indices"
         raise BadRecording(
-            f"a recording of mimamba with predictions at {path}", what, "record with a model"
+            f"a recording of mimamba with predictions at {path}",
+            what,
+            "choose a recording with a model",
         )
     events = list(read_events(entry[0] for entry in by_topic[LINK_TOPIC].values))
     skipped = {each.get("first") for each in events if each.get("event") == "hops_skipped"}
     try:
         begun = sorted(_begun(events), key=lambda each: each[0])
     except ValueError as error:
-        raise BadRecording(f"baselines in {path}", str(error), "it is damaged") from error
+        raise BadRecording(
+            f"baselines in {path}", str(error), "do not use the file: it is damaged"
+        ) from error
     made = by_topic[PREDICTIONS_TOPIC]
     return RecordedPredictions(
         path, by_topic[SIGNAL_TOPIC], index, made, frozenset(skipped), tuple(begun)
@@ -222,7 +245,7 @@ def load_recorded(path: Path) -> RecordedPredictions:
 
 
 def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | None]]:
-    """The baselines, begun or broken off; one from before the first sample has no index."""
+    """Return baselines, begun or cancelled; one from before the first sample has no index."""
     for each in events:
         if each.get("event") in ("baseline_begun", "baseline_stopped"):
             first = each.get("first", 0)
@@ -233,7 +256,7 @@ def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | N
 
 
 def _checkpoint(predictions: XDFStream, model: str | None, models: Path | None) -> Checkpoint:
-    """The model that was asked for, or the one that the file names; of the same bytes."""
+    """Load the chosen model or the one that the file names; checks its SHA-256."""
     name = predictions.text("desc/mimamba/model/name")
     wanted = predictions.text("desc/mimamba/model/sha256")
     known = [*list_packaged_checkpoints(), *(list_own_checkpoints(models) if models else ())]
@@ -242,13 +265,13 @@ def _checkpoint(predictions: XDFStream, model: str | None, models: Path | None) 
         raise CheckpointError(
             f"the checkpoint {name} with SHA-256 {wanted}",
             f"{checkpoint.name} with {checkpoint.sha256}",
-            "pass the file that was used with --model",
+            "name the file that was used with --model",
         )
     return checkpoint
 
 
 def _info(signal: XDFStream) -> StreamInfo:
-    """The source as the session knew it."""
+    """Return the source's description from the signal's header."""
     xml = tostring(signal.header, encoding="unicode")
     described = read_description(xml, signal.values.shape[1])
     return StreamInfo(

@@ -1,1 +1,1 @@
-"""The server process: application, start, shutdown."""
+"""The server process: application, start, metrics."""

@@ -1,30 +1,30 @@
-"""The web service: REST under /v1, the stream, health, and the page."""
+"""The web application: REST API under /v1, the stream, health, and the page."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from mimamba.models.inference.device import Device, find_device
-from mimamba.service.api.baselines import baseline_api
+from mimamba.service.api.baselines import baselines_api
 from mimamba.service.api.dependencies import ServiceState
-from mimamba.service.api.exports import export_api
-from mimamba.service.api.health import health, metrics
+from mimamba.service.api.health import health_api
 from mimamba.service.api.login import login_api
 from mimamba.service.api.markers import markers_api
-from mimamba.service.api.models import model_api
+from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
-from mimamba.service.api.protocol_schema import schema_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
-from mimamba.service.api.sessions import api
-from mimamba.service.api.shutdown import Shutdown
-from mimamba.service.api.timeline import timeline_api
-from mimamba.service.api.uploads import upload_api
+from mimamba.service.api.sessions import sessions_api
+from mimamba.service.api.shutdown import RECORDINGS_SECONDS, SESSIONS_SECONDS, Shutdown
+from mimamba.service.api.sources import sources_api
+from mimamba.service.api.stream import stream_api
+from mimamba.service.api.uploads import uploads_api
 from mimamba.service.auth.authenticator import Authenticator
 from mimamba.service.auth.scopes import ScopeMiddleware, methods_of
 from mimamba.service.auth.tokens import Tokens
@@ -32,94 +32,122 @@ from mimamba.service.auth.websocket_auth import GRACE
 from mimamba.service.bridges.lsl_out import LSLOut
 from mimamba.service.bridges.osc_out import OSCOut
 from mimamba.service.bridges.udp_markers import UDPMarkers
-from mimamba.service.http.body_limit import BodyMiddleware
-from mimamba.service.http.host_and_origin import AccessMiddleware
+from mimamba.service.http.body_limit import BodyLimitMiddleware
+from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
 from mimamba.service.http.page import mount_page
 from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.http.shutting_down import ShutdownMiddleware
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.people.people import People, people_folder
-from mimamba.service.recordings.library import Recordings
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.upload import Uploads
+from mimamba.service.recordings.upload_check import MAX_MEMORY, MAX_SECONDS
 from mimamba.service.server.error_statuses import add_problem_handlers
 from mimamba.service.server.prometheus import make_registry
 from mimamba.service.sessions.registry import SessionRegistry, choose_model
 from mimamba.service.sessions.remote_sources import RemoteSources
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
-from mimamba.service.storage.models import models_folder
+from mimamba.service.storage.own_checkpoints import models_folder
 from mimamba.service.stream.hub import Hub
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of the service that no person needs to set.
+
+    Parameters
+    ----------
+    auth_seconds
+        Time in which a WebSocket must send a token.
+    upload_seconds, upload_memory
+        For the process that reads an upload: seconds, and bytes of address space.
+    recordings_seconds, sessions_seconds
+        Time from the start of the shutdown in which recordings and sessions must end.
+    """
+
+    auth_seconds: float = GRACE
+    upload_seconds: float = MAX_SECONDS
+    upload_memory: int = MAX_MEMORY
+    recordings_seconds: float = RECORDINGS_SECONDS
+    sessions_seconds: float = SESSIONS_SECONDS
+
+
+LIMITS = Limits()
 
 
 def make_app(
     settings: Settings,
     on_start: Callable[[ServiceState], Awaitable[None]],
     tokens: Tokens | None = None,
-    grace: float = GRACE,
+    limits: Limits = LIMITS,
     device: Device | None = None,
 ) -> FastAPI:
-    """The application.
+    """Create the application.
 
     Parameters
     ----------
     settings
-        What the service is told.
+        Of the service.
     on_start
-        Runs beside the application once it can open sessions.
+        Runs beside the application as soon as it can open sessions.
     tokens
-        What must be shown, as ``Settings.tokens`` where absent.
-    grace
-        Seconds that a WebSocket has to show a token.
+        Default: ``Settings.tokens``.
+    limits
+        Timeouts and sizes.
     device
-        Where models are stepped, as the settings say where absent.
+        For the models. Default: as in the settings.
 
     Raises
     ------
     DeviceError
-        If models cannot be stepped where the settings say.
+        If the device in the settings does not exist.
     """
     device = device or find_device(settings.device, settings.precision)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, ServiceCounters]]:
+        folder = data_folder(settings.data_dir)
         hub = Hub()
-        recordings = Recordings(data_folder(settings.data_dir))
-        people = People(people_folder(data_folder(settings.data_dir)))
+        recordings = Recordings(folder)
+        people = People(people_folder(folder))
         models = models_folder(settings.data_dir)
         default = choose_model(settings.model, settings.memory)
         sessions = SessionRegistry(hub, default, models, people, device)
-        pushes = RemoteSources(
+        remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
-        end = Shutdown(recordings, pushes, sessions)
+        shutdown = Shutdown(
+            recordings, remote_sources, sessions, limits.recordings_seconds, limits.sessions_seconds
+        )
         app.state.running = running = ServiceState(
-            settings, hub, sessions, recordings, people, pushes, end
+            settings, hub, sessions, recordings, people, remote_sources, shutdown
         )
         udp = UDPMarkers(sessions.all)
         app.state.registry = make_registry(hub, sessions, recordings, udp)
         await asyncio.to_thread(recordings.recover)
         app.state.uploads = uploads = Uploads(
-            data_folder(settings.data_dir), settings.upload_mib << 20
+            folder, settings.upload_mib << 20, limits.upload_seconds, limits.upload_memory
         )
         await asyncio.to_thread(uploads.clear)
-        outs = make_outs(settings, sessions)
-        for out in outs:
-            out.start()
+        outputs = make_outputs(settings, sessions)
+        for output in outputs:
+            output.start()
         port = settings.udp_markers
-        heard = await udp.listen(port) if port is not None else None
+        listener = await udp.listen(port) if port is not None else None
         async with asyncio.TaskGroup() as tasks:
-            beats = tasks.create_task(hub.run())
+            hub_task = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield {"counters": hub.counters}
             finally:
-                await end()
+                await shutdown()
                 start.cancel()
-                if heard is not None:
-                    heard.close()
-                for out in outs:
-                    await asyncio.to_thread(out.close)
-                beats.cancel()
+                if listener is not None:
+                    listener.close()
+                for output in outputs:
+                    await asyncio.to_thread(output.close)
+                hub_task.cancel()
 
     app = FastAPI(
         title="mimamba",
@@ -131,38 +159,39 @@ def make_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
-    app.state.door = Authenticator(tokens or settings.tokens())
-    app.state.grace = grace
-    app.state.exporting = asyncio.Lock()
-    app.add_middleware(BodyMiddleware)
-    app.add_middleware(ScopeMiddleware, door=app.state.door)
-    app.add_middleware(AccessMiddleware, allowed=settings.allowed_host)
-    app.add_middleware(ShutdownMiddleware)  # before the others; only the policy stands around it
+    app.state.authenticator = Authenticator(tokens or settings.tokens())
+    app.state.auth_seconds = limits.auth_seconds
+    app.state.read_lock = asyncio.Lock()
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(ScopeMiddleware, authenticator=app.state.authenticator)
+    app.add_middleware(HostAndOriginMiddleware, allowed=settings.allowed_host)
+    app.add_middleware(ShutdownMiddleware)  # before the others; only the page's headers come first
     add_problem_handlers(app, methods_of)
-    app.include_router(api)
-    app.include_router(recordings_api)
-    app.include_router(export_api)
-    app.include_router(upload_api)
-    app.include_router(replay_api)
-    app.include_router(timeline_api)
-    app.include_router(login_api)
-    app.include_router(markers_api)
-    app.include_router(model_api)
-    app.include_router(baseline_api)
-    app.include_router(people_api)
-    app.include_router(schema_api)
-    app.include_router(health)
-    app.include_router(metrics)
+    for router in (
+        sources_api,
+        models_api,
+        sessions_api,
+        stream_api,
+        recordings_api,
+        uploads_api,
+        replay_api,
+        login_api,
+        markers_api,
+        baselines_api,
+        people_api,
+        health_api,
+    ):
+        app.include_router(router)
     mount_page(app)
     return app
 
 
-def make_outs(settings: Settings, sessions: SessionRegistry) -> list[LSLOut | OSCOut]:
-    """What carries results out beside the stream, not yet started."""
-    outs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
+def make_outputs(settings: Settings, sessions: SessionRegistry) -> list[LSLOut | OSCOut]:
+    """Create the outputs to other programs, not yet started."""
+    outputs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
     if settings.osc_out is not None:
-        outs.append(OSCOut(sessions.all, settings.osc_out))
-    return outs
+        outputs.append(OSCOut(sessions.all, settings.osc_out))
+    return outputs
 
 
 async def _start(

@@ -1,4 +1,4 @@
-"""service/server/console.py."""
+"""Output on the terminal that commands share with the service."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def print_montage(console: Console, montage: Sequence[Electrode]) -> None:
-    """Say which channels stand in for a model's electrodes, and how far away they are."""
+    """Print which channels replace a model's electrodes, and their distances."""
     for electrode in montage:
         if electrode.distance_mm > 0:
             console.print(
-                f"  {electrode.electrode}: {electrode.channel} stands in, "
+                f"  {electrode.electrode}: uses {electrode.channel} instead, "
                 f"{electrode.distance_mm:.0f} mm away",
                 highlight=False,
                 markup=False,

@@ -1,4 +1,4 @@
-"""Errors of the REST API as RFC 9457 problem details."""
+"""Status and title of each error of the REST API, as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.api.baselines import NoBaseline
 from mimamba.service.api.replay import NoReplay
-from mimamba.service.api.source_policy import NotAdmitted
+from mimamba.service.api.sources import NotAdmitted
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.http.problem import problem
 from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
-from mimamba.service.recordings.library import NoRecording, RecordingRefused, RecordingTaken
+from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, RecordingTaken
 from mimamba.service.recordings.upload import UploadTooLong
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp
 from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionTaken
@@ -36,50 +36,50 @@ from mimamba.service.storage.folders import CannotRecord
 
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     DriverError: (424, "The source cannot be opened"),
-    BadSource: (422, "The source's URL is wrong"),
+    BadSource: (422, "The source's URL is not valid"),
     BadChannels: (422, "The source lacks these channels"),
     BadRecording: (422, "The recording cannot be read"),
-    CannotWrite: (422, "The recording cannot be written so"),
+    CannotWrite: (422, "The recording cannot be written in this format"),
     MontageError: (422, "The model cannot use the source"),
     SignalError: (422, "The model cannot use the source"),
-    BadPlayback: (422, "The recording cannot be played so"),
+    BadPlayback: (422, "The recording cannot be played like this"),
     CheckpointError: (422, "The model cannot be used"),
-    DeviceError: (503, "The model cannot be stepped"),
-    NotAdmitted: (403, "The source is not open to the API"),
+    DeviceError: (503, "The device for the model is missing"),
+    NotAdmitted: (403, "The API may not open this source"),
     BadLabel: (422, "The label is not valid"),
     BadTimestamp: (422, "The timestamp is not valid"),
     NoSession: (404, "No such session"),
     SessionTaken: (409, "The id is taken"),
     SessionFailed: (424, "The session could not be opened"),
-    NoReplay: (409, "The session is no recording that can be played"),
+    NoReplay: (409, "The session plays no recording"),
     SessionOver: (409, "The session is not open"),
     EngineStopped: (503, "The model has failed"),
     NoRecording: (404, "No such recording"),
-    RecordingTaken: (409, "The recording is there already"),
-    RecordingRefused: (409, "Not with this session or recording"),
+    RecordingTaken: (409, "The recording exists already"),
+    RecordingRefused: (409, "Not possible with this session or recording"),
     UploadTooLong: (413, "The upload is too long"),
     CannotRecord: (507, "The recording cannot be written"),
-    NoBaseline: (409, "Not with this session"),
+    NoBaseline: (409, "Not possible with this session"),
     NoPerson: (404, "No such person"),
-    PersonRefused: (409, "Not with this person"),
+    PersonRefused: (409, "Not possible with this person"),
     DamagedPerson: (409, "The person's file cannot be read"),
     CannotKeep: (507, "The person's file cannot be written"),
 }
-"""The status and title of each error that a person can meet."""
+"""Status and title of each error that a request can cause."""
 
 
 def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) -> None:
-    """Answer every error of the API in one shape.
+    """Answer every error of the API with problem details.
 
     Parameters
     ----------
     app
         The application.
     methods_of
-        The methods that a path has, if any: the page, which lies below all paths, knows of none.
+        Returns the methods of a path, none for paths of the page.
     """
 
-    async def known(request: Request, error: Exception) -> JSONResponse:
+    async def expected(request: Request, error: Exception) -> JSONResponse:
         kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
         request.app.state.running.hub.counters.errors[type(error).__name__] += 1
         return problem(*STATUSES[kind], str(error))
@@ -89,7 +89,7 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
         methods = methods_of(request.url.path)
         if methods and request.method not in methods:
             detail = f"Expected {' or '.join(sorted(methods))}, but found {request.method}."
-            answer = problem(405, "Not with this method", detail)
+            answer = problem(405, "Method not allowed", detail)
             answer.headers["Allow"] = ", ".join(sorted(methods))
             return answer
         return problem(error.status_code, "The request failed", error.detail)
@@ -99,12 +99,12 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
         lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         return problem(422, "The request is not valid", "; ".join(lines))
 
-    async def unknown(request: Request, _: Exception) -> JSONResponse:
+    async def unexpected(request: Request, _: Exception) -> JSONResponse:
         request.app.state.running.hub.counters.errors["InternalError"] += 1
-        return problem(500, "An internal error", "the service's log tells more")
+        return problem(500, "Internal error", "See the service's log.")
 
-    app.add_exception_handler(Exception, unknown)
+    app.add_exception_handler(Exception, unexpected)
     for kind in STATUSES:
-        app.add_exception_handler(kind, known)
+        app.add_exception_handler(kind, expected)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)

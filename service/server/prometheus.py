@@ -1,6 +1,6 @@
-"""The service's state for Prometheus, read when it is asked for.
+"""Metrics of the service for Prometheus, collected on request.
 
-Nothing is kept in prometheus_client's own registry: each application has one of its own.
+Each application has a registry of its own; prometheus_client's global registry stays empty.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from mimamba.service.bridges.udp_markers import UDPMarkers
-from mimamba.service.recordings.library import Recordings
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.session import Session, State
 from mimamba.service.stream.hub import Hub
@@ -35,19 +35,19 @@ Label = TypeVar("Label", bound=str)
 def make_registry(
     hub: Hub, sessions: SessionRegistry, recordings: Recordings, udp: UDPMarkers
 ) -> CollectorRegistry:
-    """A registry of one service."""
+    """Create a registry for one service."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ServiceCollector(hub, sessions, recordings, udp))
     return registry
 
 
 class ServiceCollector(Collector):
-    """Reads a running service; call it on its event loop.
+    """Collects the metrics of a running service; call it on its event loop.
 
     Parameters
     ----------
     hub, sessions, recordings, udp
-        Of the service.
+        Parts of the service.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ServiceCollector(Collector):
         self._udp = udp
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics."""
+        """Return all metrics."""
         yield InfoMetricFamily(f"{PREFIX}build", "The version.", {"version": version("mimamba")})
         yield from self._of_sessions(list(self._sessions.all().values()))
         yield from self._of_engines()
@@ -67,29 +67,34 @@ class ServiceCollector(Collector):
         yield from self._of_recordings()
         yield _counter("errors", "Errors by kind.", "kind", self._hub.counters.errors)
         yield _counter(
-            "refusals", "Who was not let in, by why.", "reason", self._hub.counters.refused
+            "refusals",
+            "Refused requests and WebSockets by reason.",
+            "reason",
+            self._hub.counters.refused,
         )
         yield CounterMetricFamily(
-            f"{PREFIX}datagrams_refused", "Datagrams that were no markers.", self._udp.refused
+            f"{PREFIX}datagrams_refused",
+            "Datagrams that were not valid markers.",
+            self._udp.refused,
         )
 
     def _of_sessions(self, sessions: list[Session]) -> Iterator[Metric]:
         states = Counter(dict.fromkeys(get_args(State), 0))
         states.update(each.state for each in sessions)
         yield _gauge("sessions", "Sessions by state.", "state", states)
-        counts = {each.name: each.counters for each in sessions}
-        for name, what, field in (
-            ("samples_received", "Samples that came.", "samples"),
-            ("samples_lost", "Samples that never came: the gaps in their numbering.", "lost"),
+        counters = {each.name: each.counters for each in sessions}
+        for name, help_text, field in (
+            ("samples_received", "Received samples.", "samples"),
+            ("samples_lost", "Lost samples: gaps in the numbering.", "lost"),
             ("links_lost", "Losses of the link to the device.", "links_lost"),
-            ("hops_late", "Predictions published when the next hop was due already.", "late"),
+            ("hops_late", "Predictions published after the next hop was due.", "late"),
         ):
-            values = {session: getattr(each, field) for session, each in counts.items()}
-            yield _counter(name, what, "session", values)
+            values = {session: getattr(each, field) for session, each in counters.items()}
+            yield _counter(name, help_text, "session", values)
         hops = CounterMetricFamily(
-            f"{PREFIX}hops", "Hops by what became of them.", labels=("session", "outcome")
+            f"{PREFIX}hops", "Hops by outcome.", labels=("session", "outcome")
         )
-        for session, each in counts.items():
+        for session, each in counters.items():
             for outcome in ("stepped", "abstained", "skipped"):
                 hops.add_metric((session, outcome), getattr(each, outcome))
         yield hops
@@ -98,18 +103,18 @@ class ServiceCollector(Collector):
         engines = self._sessions.engines()
         yield _counter(
             "engine_failures",
-            "Engines whose model failed; they step nothing any more.",
+            "Engines that have stopped because their model failed.",
             "model",
             {name: int(engine.failure is not None) for name, engine in engines.items()},
         )
         yield _counter(
             "answers_unsound",
-            "Answers of a model that were no numbers.",
+            "Outputs of a model that were not finite.",
             "model",
             {name: engine.non_finite for name, engine in engines.items()},
         )
         steps = HistogramMetricFamily(
-            f"{PREFIX}step_seconds", "Time that a step of a batch of hops took.", labels=("model",)
+            f"{PREFIX}step_seconds", "Duration of a step of a batch of hops.", labels=("model",)
         )
         for name, engine in engines.items():
             steps.add_metric((name,), *_buckets(engine.steps))
@@ -120,48 +125,48 @@ class ServiceCollector(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}subscribers", "WebSocket connections, acquirers included.", hub.subscribers
         )
-        for name, what, value in (
+        for name, help_text, value in (
             ("messages_sent", "Messages sent to subscribers.", counters.messages),
-            ("sent_bytes", "The size of these messages.", counters.message_bytes),
+            ("sent_bytes", "Size of these messages.", counters.message_bytes),
             (
                 "entries_skipped",
-                "Entries gone before a slow subscriber read them.",
+                "Entries removed before a slow subscriber read them.",
                 counters.skipped,
             ),
         ):
-            yield CounterMetricFamily(f"{PREFIX}{name}", what, value)
+            yield CounterMetricFamily(f"{PREFIX}{name}", help_text, value)
         ages = HistogramMetricFamily(
             f"{PREFIX}prediction_age_seconds",
-            "From the reception of a prediction's newest samples to its sending.",
+            "Time from the arrival of a prediction's last samples to its sending.",
         )
         ages.add_metric((), *_buckets(counters.ages))
         yield ages
 
     def _of_recordings(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
-            f"{PREFIX}recordings", "Recordings that are being made.", self._recordings.running
+            f"{PREFIX}recordings", "Recordings in progress.", self._recordings.running
         )
         yield _counter(
-            "recordings_ended", "Recordings by how they ended.", "outcome", self._recordings.endings
+            "recordings_ended", "Ended recordings by outcome.", "outcome", self._recordings.endings
         )
 
 
-def _gauge(name: str, what: str, label: str, values: dict[str, int]) -> Metric:
-    family = GaugeMetricFamily(PREFIX + name, what, labels=(label,))
+def _gauge(name: str, help_text: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, help_text, labels=(label,))
     for key, value in values.items():
         family.add_metric((key,), value)
     return family
 
 
-def _counter(name: str, what: str, label: str, values: Mapping[Label, int]) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, what, labels=(label,))
+def _counter(name: str, help_text: str, label: str, values: Mapping[Label, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, help_text, labels=(label,))
     for key, value in list(values.items()):
         family.add_metric((key,), value)
     return family
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
-    """A histogram's cumulated buckets and its sum."""
+    """Return a histogram's cumulative buckets and its sum."""
     samples = _samples(histogram.collect())
     buckets = [(each.labels["le"], each.value) for each in samples if each.name.endswith("_bucket")]
     return buckets, next(each.value for each in samples if each.name.endswith("_sum"))

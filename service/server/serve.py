@@ -1,4 +1,4 @@
-"""``mimamba serve``: bind the port, open the sources, run until told to stop."""
+"""``mimamba serve``: bind the port, open the sources, run until stopped."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ from mimamba.service.bridges.osc_out import find_address
 from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.server.app import make_app
-from mimamba.service.server.blas import stay_single
 from mimamba.service.server.console import print_montage
-from mimamba.service.server.malloc import keep_small
+from mimamba.service.server.runtime_tuning import limit_blas_threads, limit_malloc_arenas
 from mimamba.service.server.server import Server
 from mimamba.service.sessions.registry import view_session
 from mimamba.service.settings.load import CannotServe
@@ -39,34 +38,34 @@ log = logging.getLogger(__name__)
 
 CLIENT_MESSAGE_BYTES = 1 << 20
 GRACE_SECONDS = 1
-"""For clients to take their close; their sessions have ended before, and they were told."""
+"""For clients to answer the close; they already know that their sessions have ended."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Return a listening socket.
 
     Raises
     ------
     CannotServe
-        If the port is taken or not allowed.
+        If the port is in use or not allowed.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen()  # whoever comes before the service is up waits for it
+        listener.listen()  # clients that connect before the service is ready wait
     except OSError as error:
         listener.close()
         raise CannotServe(
-            f"Expected to listen on {host}:{port}, but found: {error.strerror}. "
-            "Stop the program that uses it, or choose another with --port (0 takes a free one)."
+            f"Cannot listen on {host}:{port}: {error.strerror}. "
+            "Stop the program that uses the port, or choose another with --port (0: any free one)."
         ) from None
     return listener
 
 
 class SourceOpener:
-    """Opens the sources beside the running server, and stops it where none can be opened."""
+    """Opens the sources while the server runs, and stops it if none can be opened."""
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings = settings
@@ -75,7 +74,7 @@ class SourceOpener:
         self.failed = False
 
     async def __call__(self, running: ServiceState) -> None:
-        """Open all sources at once; each that fails is told in one line."""
+        """Open all sources concurrently; prints a line for each that fails."""
         sources = self._settings.source
         opened = await asyncio.gather(*(self._open(running, source) for source in sources))
         if sources and not any(opened) and not running.sessions.ending:
@@ -88,21 +87,21 @@ class SourceOpener:
             session = await running.sessions.open(source, person=self._settings.person)
         except UserError as error:
             if not running.sessions.ending:
-                self._tell_failure(source, error)
+                self._report_failure(source, error)
             return False
-        seen = view_session(session)
-        assert seen.info is not None
-        model = f"model {seen.model.name}" if seen.model else "signal only"
-        facts = f"{seen.info.sfreq:g} Hz, {', '.join(seen.info.ch_names)}, {model}"
-        said = escape(f"{seen.info.name} ({facts})")
-        self._console.print(f"[bold]{seen.id}[/]: {said}", highlight=False)
-        print_montage(self._console, seen.montage or [])
-        for notice in (*seen.info.notices, seen.model.notice if seen.model else None):
+        opened = view_session(session)
+        assert opened.info is not None
+        model = f"model {opened.model.name}" if opened.model else "signal only"
+        facts = f"{opened.info.sfreq:g} Hz, {', '.join(opened.info.ch_names)}, {model}"
+        description = escape(f"{opened.info.name} ({facts})")
+        self._console.print(f"[bold]{opened.id}[/]: {description}", highlight=False)
+        print_montage(self._console, opened.montage or [])
+        for notice in (*opened.info.notices, opened.model.notice if opened.model else None):
             if notice:
                 self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)
         return True
 
-    def _tell_failure(self, source: str, error: UserError) -> None:
+    def _report_failure(self, source: str, error: UserError) -> None:
         if self._settings.log_format == "json":
             log.error("source failed", extra={"source": source, "reason": str(error)})
         else:
@@ -112,15 +111,15 @@ class SourceOpener:
 def make_config(
     app: FastAPI, settings: Settings, patience: float = KEEPALIVE_TIMEOUT
 ) -> uvicorn.Config:
-    """How uvicorn runs the service; ``patience`` is for clients that do not read, seconds."""
+    """Configure uvicorn; a client that reads nothing for ``patience`` seconds is disconnected."""
     config = uvicorn.Config(
         app,
         ssl_certfile=settings.ssl_certfile,
         ssl_keyfile=settings.ssl_keyfile,
-        log_config=None,  # its events go where ours go
+        log_config=None,  # its events go to the service's log
         log_level="warning",
         access_log=False,
-        lifespan="on",  # a start that fails ends the process, instead of serving without sessions
+        lifespan="on",  # a failed start ends the process
         ws=KeepaliveProtocol,  # flow control on writes, no deprecated API
         ws_ping_interval=patience / 2,
         ws_ping_timeout=patience / 2,
@@ -133,30 +132,31 @@ def make_config(
 
 
 def _hide_frames(record: logging.LogRecord) -> bool:
-    """The WebSocket library's debug lines hold headers and frames, and so tokens."""
+    """Hide the WebSocket library's debug lines: their headers and frames contain tokens."""
     return record.levelno > logging.DEBUG or "websockets" not in Path(record.pathname).parts
 
 
 def check_certificate(settings: Settings) -> None:
-    """Raise CannotServe where TLS is asked for and cannot be had."""
+    """Raise CannotServe if the certificate or its key cannot be used."""
     certificate, key = settings.ssl_certfile, settings.ssl_keyfile
     if certificate is None:
         return
     try:
-        # Without a password of ours, OpenSSL would ask for one.
+        # Without this password, OpenSSL would ask for one.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: "")
     except OSError as error:  # an ssl.SSLError is one
         raise CannotServe(
-            f"Expected a certificate in {certificate} and its key, without a password, in "
-            f"{key or 'the same file'}, but found: {error.strerror or error}. Correct the paths."
+            f"Cannot use the certificate in {certificate} with the key in "
+            f"{key or 'the same file'}: {error.strerror or error}. "
+            "Correct the paths; the key must have no password."
         ) from error
 
 
 def announce(settings: Settings, tokens: Tokens, port: int, console: Console) -> None:
-    """Tell where the service is, and once the tokens that were made for it."""
+    """Print the service's address, and once the tokens that were made for it."""
     scheme = "https" if settings.ssl_certfile else "http"
     host = settings.allowed_host[0] if settings.allowed_host else settings.host
-    everywhere = ", and at every address of this machine" if host in ("0.0.0.0", "::") else ""
+    everywhere = " and at every address of this machine" if host in ("0.0.0.0", "::") else ""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     name = f"[{host}]" if ":" in host else host
     url = f"{scheme}://{name}:{port}/"
@@ -164,25 +164,25 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
     console.print("This is not a medical device.", style="dim")
     log.info("serving", extra={"address": url})
     if tokens != settings.given_tokens():
-        for line in _made(settings, tokens, port):
+        for line in _token_lines(settings, tokens, port):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _made(settings: Settings, tokens: Tokens, port: int) -> list[str]:
-    """Made tokens: in the clear for whoever watches, never in a log; else where to find them."""
+def _token_lines(settings: Settings, tokens: Tokens, port: int) -> list[str]:
+    """Return lines with the new tokens on a terminal, never in a log; otherwise with their file."""
     if sys.stderr.isatty() and settings.log_format == "text":
-        shown = [f"Token to view:    {tokens.view}"] if tokens.view else []
-        return [f"Token to control: {tokens.control}", *shown]
+        view = [f"Token for view:    {tokens.view}"] if tokens.view else []
+        return [f"Token for control: {tokens.control}", *view]
     path = data_folder(settings.data_dir) / f"tokens-{port}"
     try:
         write_tokens(path, tokens)
     except OSError as error:
         raise CannotServe(
-            f"Expected to write the tokens made to {path}, but found: {error.strerror}. "
-            "Give tokens with --token-file, or another --data-dir."
+            f"Cannot write the new tokens to {path}: {error.strerror}. "
+            "Give tokens with --token-file, or choose another --data-dir."
         ) from error
     log.info("tokens were made", extra={"file": str(path)})
-    return [f"Tokens to control and to view, a line each, are in {path}"]
+    return [f"The tokens (control, then view, one per line) are in {path}"]
 
 
 def serve(settings: Settings, kind: type[Server] = Server) -> None:
@@ -191,27 +191,27 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     Parameters
     ----------
     settings
-        What it is told.
+        Of the service.
     kind
-        Of server that runs it.
+        Class of the server.
 
     Raises
     ------
     CannotServe
-        If the port or the certificate cannot be had, or none of the sources can be opened.
+        If the port or the certificate cannot be used, or none of the sources can be opened.
     BadToken
-        If a token that was given is none.
+        If a given token is not valid.
     LibraryMissing
-        If streams are to go out and liblsl does not load.
+        If LSL output is enabled and liblsl does not load.
     CannotSend
-        If OSC messages are to go where there is no place.
+        If the address for OSC messages is not valid.
     CannotListen
-        If the port for markers cannot be had.
+        If the port for markers cannot be used.
     DeviceError
-        If models cannot be stepped where they should be.
+        If the device for models does not exist.
     """
-    keep_small()
-    stay_single()
+    limit_malloc_arenas()
+    limit_blas_threads()
     device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
         load_pylsl()
@@ -232,6 +232,4 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])
     if start.failed:
-        raise CannotServe(
-            "Expected at least one source that opens, but found none. See the lines above."
-        )
+        raise CannotServe("None of the sources could be opened. See the lines above.")

@@ -1,4 +1,4 @@
-"""The running server: uvicorn's, with an end in good order."""
+"""uvicorn's server with an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fastapi import FastAPI
 log = logging.getLogger(__name__)
 
 LAST_SECONDS = 7.2
-"""After a signal, for everything. What still hangs then is left to the operating system."""
+"""After a signal, for the whole shutdown; then the process exits, even if something hangs."""
 
 
 class Server(uvicorn.Server):
-    """Ends recordings and sessions first, while subscribers, whom uvicorn would drop, are there.
+    """Ends recordings and sessions first, while subscribers are still connected.
 
-    A first signal begins the end; those after it change nothing. With uvicorn a second Ctrl+C
-    would leave recordings without their footers.
+    The first signal starts the shutdown; later ones have no effect. With uvicorn alone a second
+    Ctrl+C would leave recordings without their footers.
 
     Parameters
     ----------
     config
-        How uvicorn runs it.
+        Of uvicorn.
     app
         The service.
     """
@@ -39,21 +39,20 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Recordings, sessions, connections, in this order."""
-        await self._app.state.running.end()
+        """End recordings, sessions, connections, in this order."""
+        await self._app.state.running.shutdown()
         await self._stop_accepting()
         await super().shutdown(sockets)
-        # uvicorn leaves open whoever does not read what is still to be sent, and who came so late
-        # that it did not see them.
+        # uvicorn leaves connections open that have unsent data, or that it accepted too late.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)  # in which they are told so
+        await asyncio.sleep(0)  # lets the aborted connections handle it
 
     async def _stop_accepting(self) -> None:
-        """Accept nobody more, and let those just accepted become connections.
+        """Accept no further connections, and finish those just accepted.
 
-        A transport made after its server was closed fails on the way in CPython, which leaves its
-        socket open and tells nobody. Windows' event loop makes it at once, and has no readers.
+        In CPython, creating a transport after its server was closed fails, and silently leaves its
+        socket open. Windows' event loop creates it immediately, and has no readers.
         """
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError):
@@ -63,7 +62,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """On a signal, in the main thread."""
+        """Handle a signal, in the main thread."""
         if self._captured_signals:
             return
         super().handle_exit(sig, frame)
@@ -73,7 +72,7 @@ class Server(uvicorn.Server):
 
 
 def _give_up(sig: int) -> None:
-    """End the process although something hangs: files are whole by now, or never will be."""
+    """Exit although something hangs: files are complete by now, or never will be."""
     try:
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.main_thread():

@@ -205,7 +205,7 @@ class SessionRegistry:
         name = self._name(url, name)
         engine, r = await self.engine_of(choice)
         if self._people and person is not None:
-            await asyncio.to_thread(self._people.name, person)
+            await asyncio.to_thread(self._people.add, person)
         subject = Subject(self._people, person)
         session = Session(name, url, engine, choice.required, r, self._observer, connect, subject)
         self._check_running()

@@ -14,7 +14,7 @@ from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineA
 from mimamba.models.signal.hops import Hop, HopCutter
 from mimamba.models.signal.montage import match_montage
 from mimamba.service.engine.engine import Engine, Publish
-from mimamba.service.people.people import KeptBaseline
+from mimamba.service.people.people import StoredBaseline
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import ActiveModel
 from mimamba.service.topics import LinkEvent, Model
@@ -113,7 +113,7 @@ class SessionDecoder:
         """Use the person's stored baseline, or take one, if the model was trained with one."""
         if not self.checkpoint.baseline:
             return
-        kept = self._subject.find(self.checkpoint)
+        kept = self._subject.find_baseline(self.checkpoint)
         if kept is None:
             self.start_baseline(self.checkpoint.baseline)
         else:
@@ -124,16 +124,16 @@ class SessionDecoder:
         self._aligner.start(seconds)
         self._report("baseline_begun", format_baseline_seconds(seconds), None)
 
-    def set_baseline(self, kept: KeptBaseline) -> None:
+    def set_baseline(self, kept: StoredBaseline) -> None:
         """Use a baseline of the person that was taken before."""
         self._aligner.set_baseline(kept.baseline)
-        self._subject.rested = self._subject.person
+        self._subject.baseline_person = self._subject.person
         self._report("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
 
     def cancel_baseline(self) -> None:
         """Stop taking a baseline, and use the one before, with its person."""
         self._aligner.cancel()
-        self._subject.person = self._subject.rested
+        self._subject.person = self._subject.baseline_person
         self._report("baseline_stopped", "what was taken is dropped; the rest before holds", None)
 
     @property
@@ -161,8 +161,8 @@ class SessionDecoder:
         aligned = self._aligner.feed(hop)
         state = self._aligner.state
         if target and not state.target and state.baseline is not None:
-            self._subject.rested = self._subject.person
-            detail = self._subject.keep(self.checkpoint, state.baseline)
+            self._subject.baseline_person = self._subject.person
+            detail = self._subject.store_baseline(self.checkpoint, state.baseline)
             self._report("baseline_taken", detail, hop)
         return aligned
 

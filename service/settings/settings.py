@@ -1,4 +1,4 @@
-"""What the service is told: config.py tells from where."""
+"""Settings of the service and their validation; load.py finds their values."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mimamba.service.monitoring.logging import LogFormat, LogLevel
 DEFAULT_SOURCE = "simulate://"
 
 
-def _listed(given: object) -> object:
-    """A list as the environment has it: words, or JSON where one of them holds a space."""
+def _as_list(given: object) -> object:
+    """Parse a list from the environment: words, or JSON if one of them contains a space."""
     if not isinstance(given, str):
         return given
     if not given.lstrip().startswith("["):
@@ -27,16 +27,15 @@ def _listed(given: object) -> object:
         return json.loads(given)
     except ValueError:
         raise ValueError(
-            f"Expected entries with spaces between them, or a JSON list, but found {given!r}. "
-            "Correct it."
+            f"Expected words separated by spaces, or a JSON list, but found {given!r}. Correct it."
         ) from None
 
 
-Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
 
 
 class DataSettings(BaseSettings):
-    """Where recordings, people and models lie: all that commands without a service need."""
+    """Folder of recordings, people and models: all that commands without a service need."""
 
     model_config = SettingsConfigDict(env_prefix="MIMAMBA_", extra="forbid")
 
@@ -44,17 +43,16 @@ class DataSettings(BaseSettings):
 
     @field_validator("data_dir")
     @classmethod
-    def _no_file(cls, data_dir: Path | None) -> Path | None:
+    def _check_data_dir(cls, data_dir: Path | None) -> Path | None:
         if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
             raise ValueError(
-                f"Expected a folder for recordings, but found the file {str(data_dir)!r}. "
-                "Choose another."
+                f"Expected a folder of recordings, but {str(data_dir)!r} is a file. Choose another."
             )
         return data_dir
 
 
 class DeviceSettings(DataSettings):
-    """That, and where models are stepped."""
+    """Data folder, and the device that runs the models."""
 
     device: DeviceRequest = "auto"
     precision: Precision = "fp32"
@@ -86,16 +84,16 @@ class Settings(DeviceSettings):
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """Whether the service is reachable from this machine only."""
         return ipaddress.ip_address(self.host).is_loopback
 
     def given_tokens(self) -> Tokens:
-        """What was given: a file goes before the environment.
+        """Return the given tokens: a file goes before the environment.
 
         Raises
         ------
         BadToken
-            If one of them is none.
+            If one of them is not valid.
         """
         if self.token_file is not None:
             return read_tokens(self.token_file)
@@ -103,47 +101,47 @@ class Settings(DeviceSettings):
         return Tokens(control or None, view or None)
 
     def tokens(self) -> Tokens:
-        """What must be shown: nothing on loopback, unless tokens were given; made where they lack.
+        """Return the tokens in force: none on loopback unless given; missing ones are made.
 
         Raises
         ------
         BadToken
-            If one that was given is none.
+            If a given one is not valid.
         """
         given = self.given_tokens()
         return given if self.on_loopback and not given.any else given.complete()
 
     @field_validator("host")
     @classmethod
-    def _address(cls, host: str) -> str:
+    def _check_host(cls, host: str) -> str:
         name = "127.0.0.1" if host == "localhost" else host
         try:
             return str(ipaddress.ip_address(name))
         except ValueError:
             raise ValueError(
-                f"Expected an IP address of this machine, or localhost, but found {host!r}; "
-                "0.0.0.0 listens on all of them. A name goes to --allowed-host."
+                f"Expected an IP address of this machine, or localhost, but found {host!r}. "
+                "Use 0.0.0.0 for all addresses, and --allowed-host for a name."
             ) from None
 
     @model_validator(mode="after")
-    def _secure(self) -> Self:
-        """EEG leaves this machine by TLS, unless a person says otherwise."""
+    def _check_tls(self) -> Self:
+        """Require TLS beyond this machine, unless a person decides otherwise."""
         if self.ssl_keyfile and not self.ssl_certfile:
             raise ValueError(
                 "Expected a certificate with the key, but found none. Add --ssl-certfile."
             )
         if not (self.on_loopback or self.ssl_certfile or self.insecure_http):
             raise ValueError(
-                "Expected TLS beyond this machine, but found no --ssl-certfile. Give one, or take "
-                "--insecure-http where the network itself is private."
+                "Expected TLS beyond this machine, but found no --ssl-certfile. Add one, or use "
+                "--insecure-http if the network itself is private."
             )
         return self
 
     @field_validator("files")
     @classmethod
-    def _folder(cls, files: Path | None) -> Path | None:
+    def _check_files(cls, files: Path | None) -> Path | None:
         if files is not None and not files.is_dir():
             raise ValueError(
-                f"Expected a folder of recordings, but found {str(files)!r}. Create it."
+                f"Expected a folder of recordings, but {str(files)!r} is not a folder. Create it."
             )
         return files

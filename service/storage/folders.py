@@ -1,4 +1,4 @@
-"""Where recordings lie, and the room for them there."""
+"""The data folder and its free space."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 LOW_BYTES = 256 << 20
-"""Free space below which a warning is given: 8 hours of four channels at 256 Hz, where nothing
-else writes."""
+"""Free space below which the service warns: 8 hours of four channels at 256 Hz, if nothing else
+writes."""
 LEAST_BYTES = 256 << 10
-"""Free space below which a recording ends, its end still written: half a minute of the same."""
+"""Free space below which a recording ends, so that its end can still be written: half a minute of
+the same."""
 
 
 class CannotRecord(RuntimeError):
-    """There is no room for a recording, or its folder takes no file; one clear line."""
+    """The disk is full, or the folder is not writable."""
 
 
 def free_space(folder: Path) -> int:
-    """Bytes that can be written there; raises OSError."""
+    """Return the bytes that can be written to a folder; raises OSError."""
     return shutil.disk_usage(folder).free
 
 
-def check_room(folder: Path) -> None:
-    """Raise CannotRecord where a recording would end as soon as it began."""
+def check_free_space(folder: Path) -> None:
+    """Raise CannotRecord if a recording would end as soon as it began."""
     free = free_space(folder)
     if free < 2 * LEAST_BYTES:
         raise cannot_record(folder, OSError(ENOSPC, f"{free / 1e6:.1f} MB of free space"))
 
 
 def cannot_record(folder: Path, error: OSError) -> CannotRecord:
-    """What to tell of a folder that takes no recording."""
+    """Return the error for a folder that cannot be written to."""
     return CannotRecord(
-        f"Expected to write a recording to {folder}, but found: {error.strerror or error}. "
-        "Make room there, or choose another folder with --data-dir."
+        f"Cannot write a recording to {folder}: {error.strerror or error}. "
+        "Free some space there, or choose another folder with --data-dir."
     )
 
 
 def data_folder(chosen: Path | None) -> Path:
-    """The folder of the recordings: the chosen one, or a place of the user's own."""
+    """Return the folder of recordings: the chosen one, or the user's data folder."""
     return chosen or user_data_path("mimamba", appauthor=False)

@@ -144,7 +144,7 @@ class Connection:
     async def _take(self, message: ClientMessage) -> Request | None:
         """Carry out a message; return it for the sender to answer, or the answer."""
         if isinstance(message, Auth):
-            refusal = self._permissions.show(message)
+            refusal = self._permissions.authenticate(message)
             if refusal is not None:
                 return Error("unauthenticated", refusal.reason, message.id)
             return self._hello()
@@ -191,7 +191,7 @@ class Connection:
 
     def _hello(self) -> Hello:
         may = self._permissions
-        return Hello(PROTOCOL, self._server, clock_now(), may.scope, may.login, may.shown)
+        return Hello(PROTOCOL, self._server, clock_now(), may.scope, may.login, may.auth_id)
 
     def _due(self) -> list[bytes]:
         """Return the frames to send next; none if there is nothing new."""

@@ -154,9 +154,7 @@ def test_nothing_is_shown_without_a_login(page: Page, port: int) -> None:
         expect(index).to_have_count(0)
         shots(page, "login")
         log_in("a-token-that-is-wrong")
-        expect(problem).to_contain_text(
-            words("Expected a token of this service, but found another")
-        )
+        expect(problem).to_contain_text(words("Token not accepted."))
         log_in(tokens["view_token"])
         expect(index).not_to_have_text("none")
         expect(login).to_have_count(0)

@@ -19,7 +19,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 from websockets.typing import Subprotocol
 
-from mimamba.service.auth.websocket_auth import GRACE
 from mimamba.service.client.client import stream_url
 from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
@@ -28,7 +27,7 @@ from mimamba.service.protocol.messages import (
     decode_server,
     encode,
 )
-from mimamba.service.server.app import make_app
+from mimamba.service.server.app import LIMITS, Limits, make_app
 from mimamba.service.server.serve import SourceOpener, bind, make_config
 from mimamba.service.server.server import Server
 from mimamba.service.settings.load import make_settings
@@ -94,7 +93,7 @@ def bearer(token: str) -> dict[str, str]:
 @contextmanager
 def live(
     *sources: str,
-    grace: float = GRACE,
+    limits: Limits = LIMITS,
     patience: float = READING,
     trust: ssl.SSLContext | None = None,
     **settings: Any,
@@ -109,7 +108,7 @@ def live(
     # A small buffer, which accepted sockets inherit, so that a stall shows soon.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = SourceOpener(made, Console(quiet=True))
-    app = make_app(made, start, grace=grace)
+    app = make_app(made, start, limits=limits)
     start.server = server = Server(make_config(app, made, patience), app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

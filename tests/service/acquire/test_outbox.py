@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
 from mimamba.drivers.push import MAX_TEXT, Inbox, Packet, PushDriver
-from mimamba.service.acquire.outbox import LARGEST_CHUNK, MOST_EVENTS, Outbox
+from mimamba.service.acquire.outbox import LARGEST_CHUNK, MAX_EVENTS, Outbox
 from mimamba.service.protocol.messages import decode_client, encode
 from mimamba.service.protocol.push import Samples
 from mimamba.service.server.serve import CLIENT_MESSAGE_BYTES
@@ -77,7 +77,7 @@ def test_all_that_was_not_dropped_arrives_once(parts: list[tuple[int, int, bool]
 
 def test_beyond_the_buffer_the_oldest_samples_go_and_are_counted() -> None:
     outbox = Outbox(INFO, ignore, seconds=1.0)
-    outbox.tell(LinkChange("connected", 5.0, "Here"))
+    outbox.put_change(LinkChange("connected", 5.0, "Here"))
     for k in range(25):
         outbox.put(chunk(10 * k, marker=k in (3, 4)))
     packets = outbox.read(0, 100)
@@ -150,7 +150,7 @@ def sent(packet: Packet) -> tuple[int, Packet]:
 def test_long_texts_are_cut_and_their_samples_are_taken(letter: str) -> None:
     outbox = Outbox(INFO, ignore)
     long = Marker(5.0, 0, letter * 5000, letter * 5000)
-    outbox.tell(LinkChange("lost", 5.0, letter * 5000))
+    outbox.put_change(LinkChange("lost", 5.0, letter * 5000))
     outbox.put(replace(chunk(0, 0), markers=(long,)))
     outbox.put(replace(chunk(0), markers=(long, replace(long, label="short", source="x"))))
     change, packet = (sent(each)[1] for each in outbox.read(0, 10))
@@ -171,7 +171,7 @@ def test_a_packet_never_exceeds_what_the_service_takes(length: int, dropped: boo
     many = tuple(Marker(5.0, k, text, text) for k in range(2000))
     for part in range(3 if dropped else 1):
         for _ in range(600):
-            outbox.tell(LinkChange("retrying", 5.0, text))
+            outbox.put_change(LinkChange("retrying", 5.0, text))
         outbox.put(replace(chunk(part * n_times, n_times), markers=many))
     outbox.end()
     packets = outbox.read(0, 10_000)
@@ -180,7 +180,7 @@ def test_a_packet_never_exceeds_what_the_service_takes(length: int, dropped: boo
     assert full.chunk.markers[-1] == many[-1]  # of too many, the newest stay
     assert len(full.chunk.markers) >= 30
     if length <= 20:
-        assert full.chunk.markers == many[-MOST_EVENTS:]
+        assert full.chunk.markers == many[-MAX_EVENTS:]
 
 
 def test_a_refused_packet_is_forgotten_and_counted() -> None:

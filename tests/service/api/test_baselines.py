@@ -18,7 +18,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import Baseline
-from mimamba.service.api.baselines import NoBaseline, aligned
+from mimamba.service.api.baselines import NoBaseline, require_baselines
 from mimamba.service.cli.main import app
 from mimamba.service.cli.score import score_recording
 from mimamba.service.engine.engine import Engine
@@ -80,7 +80,7 @@ def events(stage: Stage) -> list[LinkEntry]:
 
 def begin(stage: Stage, seconds: float) -> None:
     with stage.session.between_chunks() as model:
-        aligned(model).start_baseline(seconds)
+        require_baselines(model).start_baseline(seconds)
 
 
 def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
@@ -157,7 +157,7 @@ def test_seconds_that_are_none(text: str) -> None:
 
 def persons(tmp_path: Path, person: str) -> Subject:
     people = People(tmp_path / "people")
-    people.name(person)
+    people.add(person)
     return Subject(people, person)
 
 
@@ -182,10 +182,10 @@ def test_it_is_kept_and_used_again_by_models_alike(
         # Another model, and back: what is kept is used anew.
         stage.session.set_model(engines[1], 1.0)
         with (
-            pytest.raises(NoBaseline, match="plain, which was not"),
+            pytest.raises(NoBaseline, match="plain, which was trained without"),
             stage.session.between_chunks() as model,
         ):
-            aligned(model)
+            require_baselines(model)
         stage.session.set_model(engines[0], 1.0)
         found = [each.event for each in events(stage)]
         assert found == ["baseline_used", "model", "model", "baseline_used"]
@@ -213,7 +213,7 @@ def test_what_cannot_be_kept_is_used_and_says_why(
         taken = [each for each in events(stage) if each.event == "baseline_taken"]
         assert taken[-1].detail == f"{why} was deleted"
         people = People(tmp_path / "people")
-        people.name("P01")
+        people.add("P01")
         partial_of(path).mkdir()  # as a folder that takes no file
         begin(stage, 2.0)
         stage.play(*chunks_of(3000, 4500))
@@ -230,11 +230,11 @@ def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
     subject = persons(tmp_path, "P01")
     with staged(engines[0], subject=subject) as stage:
         stage.play(*chunks_of(0, 1500))
-        assert subject.rested == "P01"
+        assert subject.baseline_person == "P01"
         begin(stage, 3.0)
         subject.forget("P01")
         with stage.session.between_chunks() as model:
-            aligned(model).cancel_baseline()
+            require_baselines(model).cancel_baseline()
         assert subject.person is None
         assert stage.session.aligner.baseline is not None
         assert events(stage)[-1].event == "baseline_stopped"
@@ -305,10 +305,10 @@ def test_over_the_api(tmp_path: Path, slowly: str) -> None:
         assert service.http.get("/v1/people/P01").json()["baselines"] == []
         # Nothing is kept yet.
         status, problem = baseline(service, "DELETE", "replay-1")
-        assert (status, "a baseline from before to go on by" in problem["detail"]) == (409, True)
+        assert (status, "previous baseline to return to" in problem["detail"]) == (409, True)
         status, problem = baseline(service, "PUT", "replay-1", person="P01")
-        assert (status, problem["title"]) == (409, "Not with this session")
-        assert "found none; take one first" in problem["detail"]
+        assert (status, problem["title"]) == (409, "Not possible with this session")
+        assert "Record one first" in problem["detail"]
         assert baseline(service, "PUT", "replay-1", person="P99")[0] == 404
         hurry(service)
         kept = service.http.get("/v1/people/P01").json()["baselines"]
@@ -321,14 +321,14 @@ def test_over_the_api(tmp_path: Path, slowly: str) -> None:
         made = service.http.post("/v1/recordings", json=tape).json()
         assert made["person"] == "P02"
         status, problem = baseline(service, "PUT", "replay-1", person="P01")
-        assert (status, "stop that first" in problem["detail"]) == (409, True)
+        assert (status, "Stop that recording first" in problem["detail"]) == (409, True)
         assert baseline(service, "POST", "replay-1")[0] == 200
         service.http.post("/v1/recordings/taped/stop")
         status, seen = baseline(service, "PUT", "replay-1", person="P01")
         assert (status, seen["wanted"], seen["person"]) == (200, 0, "P01")
         # One that is taken is broken off: the one before holds, and its person's session it is.
         status, problem = baseline(service, "DELETE", "replay-1")
-        assert (status, "nothing to break off" in problem["detail"]) == (409, True)
+        assert (status, "a baseline in progress" in problem["detail"]) == (409, True)
         assert baseline(service, "POST", "replay-1", seconds=30, person="P02")[1]["person"] == "P02"
         status, seen = baseline(service, "DELETE", "replay-1")
         assert (status, seen["wanted"], seen["taken"]) == (200, 0, 0)
@@ -354,7 +354,7 @@ def test_from_the_terminal(tmp_path: Path, slowly: str) -> None:
         taking = "P01: recording 12.5 s of rest\n"
         assert ask("--seconds", "12.5", "--person", "P01") == (0, taking)
         code, said = ask("--kept", "--person", "P01")
-        assert (code, "found none; take one first" in said) == (2, True)
+        assert (code, "Record one first" in said) == (2, True)
         assert ask()[1] == "P01: recording 2 s of rest\n"
         hurry(service)
         assert ask("--kept", "--person", "P01") == (0, "P01: using 2 s of rest\n")

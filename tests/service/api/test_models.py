@@ -221,7 +221,7 @@ def test_what_cannot_be_is_refused_and_the_old_one_speaks_on() -> None:
         assert service.http.post("/v1/recordings", json=tape).status_code == 201
         answer = service.http.put("/v1/sessions/simulate-1/model", json={"model": "other"})
         assert answer.status_code == 409
-        assert "goes to taped; stop that first" in answer.json()["detail"]
+        assert "recorded to taped. Stop that" in answer.json()["detail"]
         assert service.http.post("/v1/recordings/taped/stop").status_code == 200
         assert service.sessions()["simulate-1"]["model"]["name"] == "one"
         assert put(service, {"model": "other"}) == 200

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from mimamba.drivers.convert import export
-from mimamba.service.http.body_limit import MOST_BYTES
+from mimamba.service.http.body_limit import MAX_BYTES
 from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.discovery.test_bluetooth import MUSE, OTHERS
 from tests.drivers.formats.made import recording
@@ -175,7 +175,7 @@ POSTS = (
 @pytest.mark.parametrize("path", POSTS)
 def test_deep_long_and_broken_bodies_are_refused(service: Live, path: str) -> None:
     def chunks() -> Iterator[bytes]:
-        yield from [b" " * 65536] * (MOST_BYTES // 65536 + 1)
+        yield from [b" " * 65536] * (MAX_BYTES // 65536 + 1)
 
     deep = b"[" * 200_000 + b"]" * 200_000
     for body, status in (
@@ -183,7 +183,7 @@ def test_deep_long_and_broken_bodies_are_refused(service: Live, path: str) -> No
         (b'{"source": ' * 50_000, {400, 422}),
         (b"\xff\xfe{", {400, 422}),
         (b'{"id": NaN}', {422}),
-        (b" " * (MOST_BYTES + 1), {413}),
+        (b" " * (MAX_BYTES + 1), {413}),
         (chunks(), {413}),
     ):
         answer = service.http.post(path, content=body, headers={"content-type": "application/json"})

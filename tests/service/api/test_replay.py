@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.responses import Response
 from typer.testing import CliRunner
@@ -20,10 +21,10 @@ from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
-from mimamba.service.api.replay import control_replay, read_replay
+from mimamba.service.api.replay import Timeline, control_replay, read_replay, timeline
 from mimamba.service.cli.control import ControlRefused, describe_replay, request_change
 from mimamba.service.cli.main import app
-from mimamba.service.client.credentials import NOTHING
+from mimamba.service.client.credentials import NO_CREDENTIALS
 from mimamba.service.protocol.messages import (
     LinkMessage,
     Position,
@@ -31,6 +32,7 @@ from mimamba.service.protocol.messages import (
     Subscribe,
     Subscribed,
 )
+from mimamba.service.recordings.verify import load_recorded
 from tests.drivers.formats.xdf import xdffile
 from tests.service.live import Live, live, talk
 from tests.service.muse_recordings import write_muse
@@ -164,7 +166,7 @@ def test_what_was_changed_is_what_is_read(marked: Path) -> None:
         ({"position": 20.1}, "a position up to 20 s"),
         ({"marker": "gone"}, "2 of 'go', 1 of 'stop'"),
         ({"marker": "go", "nth": 3}, "number 3"),
-        ({"marker": "go", "position": 1}, "take one out"),
+        ({"marker": "go", "position": 1}, "Remove one"),
         ({"nth": 2}, "Expected a marker"),
         ({"speed": 65}, "less than or equal to 64"),
         ({"speed": "fast"}, "'max'"),
@@ -218,7 +220,7 @@ def test_its_pace_stays_while_it_is_recorded(marked: Path, tmp_path: Path) -> No
         for changes in ({"paused": True}, {"speed": 2}):
             answer = service.http.post("/v1/sessions/replay-1/replay", json=changes)
             assert answer.status_code == 409
-            assert "goes to take; stop that first" in answer.json()["detail"]
+            assert "recorded to take. Stop that" in answer.json()["detail"]
         assert change(service, loop=True)["loop"] is True
         assert service.http.post("/v1/recordings/take/stop").status_code == 200
         assert change(service, paused=True)["paused"] is True
@@ -244,7 +246,7 @@ def test_from_the_terminal(marked: Path) -> None:
             (["simulate-1"], "a live source"),
             (["replay-2", "--seek", "21"], "a position up to 20 s"),
             (["replay-2", "--speed", "quick"], "'max'"),
-            (["nobody"], "there are: replay-2, simulate-1"),
+            (["nobody"], "There are: replay-2, simulate-1"),
         ):
             code, said = control(*arguments)
             assert code == 2
@@ -253,7 +255,7 @@ def test_from_the_terminal(marked: Path) -> None:
             assert found in said
     code, said = control("replay-2")
     assert code == 2
-    assert "Expected a service" in said
+    assert "No mimamba service answers" in said
 
 
 def test_many_markers_do_not_hold_up_the_event_loop() -> None:
@@ -316,8 +318,46 @@ def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
 
 def assert_one_line(url: str) -> None:
     with pytest.raises(ControlRefused, match=r"Expected .+, but found .+"):
-        request_change(url, "replay-1", "replay", None, describe_replay, NOTHING)
+        request_change(url, "replay-1", "replay", None, describe_replay, NO_CREDENTIALS)
     done = CliRunner().invoke(app, ["control", "replay-1", "--url", url])
     assert done.exit_code == 2
     assert done.output.startswith("mimamba: Expected ")
     assert done.output.count("\n") == 1
+
+
+def test_a_timeline_has_the_predictions_of_a_recording(tmp_path: Path) -> None:
+    write_muse(tmp_path / "muse.csv", 5)
+    source = f"replay://{tmp_path}/muse.csv?speed=0.1"
+    with live(source, "simulate://", data_dir=tmp_path) as service:
+        service.opened("replay-1", "simulate-2")
+        service.play("replay-1", paused=True, speed=1)  # or it might be over before it is recorded
+        assert service.http.get("/v1/sessions/simulate-2/timeline").status_code == 409
+        made = service.http.post("/v1/recordings", json={"session": "replay-1", "name": "made"})
+        assert made.status_code == 201, made.text
+        service.play("replay-1", paused=False)
+        service.until(lambda: service.sessions()["replay-1"]["state"] == "ended")
+        service.http.post("/v1/recordings/made/stop")
+        asked = {"source": "replay://made?hold=1&speed=max", "id": "again", "model": "none"}
+        assert service.http.post("/v1/sessions", json=asked).status_code == 201
+        told = service.http.get("/v1/sessions/again/timeline").json()
+        length = service.http.get("/v1/sessions/again/replay").json()["length"]
+    recorded = load_recorded(tmp_path / "made.xdf")
+    rows = np.asarray(recorded.predictions.values)
+    assert told["model"] == recorded.predictions.text("desc/mimamba/model/name")
+    first = int(recorded.index[0])
+    np.testing.assert_allclose(told["position"], (rows[:, -2] - first) / 256)
+    assert 0 < told["position"][0] < told["position"][-1] < length
+    high = np.array(told["outputs"]["valence"]["high"], float)
+    np.testing.assert_array_equal(high, rows[:, 1])
+    assert np.isnan(high).any()
+    assert np.isfinite(high).any()
+    thin = timeline(tmp_path / "made.xdf", max_points=4)
+    assert len(thin.position) == len(thin.outputs["arousal"]["low"]) <= 4
+    together = -(-len(rows) // 4)
+    wanted = np.nanmean(rows[-(len(rows) % together or together) :, 1])
+    assert thin.outputs["valence"]["high"][-1] == pytest.approx(wanted)
+
+
+def test_a_timeline_of_another_file_is_empty(tmp_path: Path) -> None:
+    path = write_muse(tmp_path / "muse.csv", 2)
+    assert timeline(path) == timeline(tmp_path / "absent.xdf") == Timeline()

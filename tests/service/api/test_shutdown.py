@@ -29,8 +29,9 @@ from mimamba.drivers.discovery.discover import Sources, discover_sources
 from mimamba.drivers.replay.driver import ReplayDriver
 from mimamba.service.api.shutdown import Shutdown
 from mimamba.service.client.client import stream_url
-from mimamba.service.http.shutting_down import ENDING
+from mimamba.service.http.shutting_down import DETAIL
 from mimamba.service.protocol.messages import Position, Subscribe
+from mimamba.service.server.app import Limits
 from tests.service.live import live, talk
 from tests.service.muse_recordings import write_muse
 
@@ -47,8 +48,8 @@ def when_told(sig):
     give_up(sig)
 
 mimamba.drivers.replay.driver.ReplayDriver.__exit__ = lambda *_: threading.Event().wait()
-mimamba.service.api.shutdown.RECORDINGS_WITHIN = 60
-mimamba.service.api.shutdown.SESSIONS_WITHIN = mimamba.service.server.server.LAST_SECONDS = 0.5
+mimamba.service.api.shutdown.RECORDINGS_SECONDS = 60
+mimamba.service.api.shutdown.SESSIONS_SECONDS = mimamba.service.server.server.LAST_SECONDS = 0.5
 give_up, mimamba.service.server.server._give_up = mimamba.service.server.server._give_up, when_told
 main()
 """
@@ -102,8 +103,8 @@ async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_han
     assert process.returncode == 130
     assert events.index("recording finished") < events.index("session ended")
     assert any(each.get("worker") == "session replay-2" for each in told)
-    card = json.loads((tmp_path / "data" / "kept.json").read_text())
-    assert card["state"] == "finished"
+    sidecar = json.loads((tmp_path / "data" / "kept.json").read_text())
+    assert sidecar["state"] == "finished"
     streams, _ = pyxdf.load_xdf(str(tmp_path / "data" / "kept.xdf"))
     assert all("footer" in stream for stream in streams)
 
@@ -137,7 +138,7 @@ def test_while_it_ends_all_is_answered_or_told_of_the_end(
             each.join(LONGEST)
     assert {each.status_code for each in collected} <= {200, 503}
     refused = [each for each in collected if each.status_code == 503]
-    assert all(each.json()["detail"] == ENDING for each in refused)
+    assert all(each.json()["detail"] == DETAIL for each in refused)
     assert all(each.headers["connection"] == "close" for each in refused)
     assert all(each.headers["content-type"] == "application/problem+json" for each in refused)
     assert [each for each in caplog.records if each.exc_info] == []
@@ -158,7 +159,7 @@ def test_what_is_under_way_when_it_ends_is_told_so(
         assert over.wait(LONGEST)
         return discover_sources(0.1)
 
-    monkeypatch.setattr("mimamba.service.api.sessions.scan", long_scan)
+    monkeypatch.setattr("mimamba.service.api.sources.discover_sources", long_scan)
     opening = json.dumps({"source": "lsl://?name=nowhere&timeout=60"}).encode()
     head = b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     requests = [
@@ -182,7 +183,7 @@ def test_what_is_under_way_when_it_ends_is_told_so(
         plug.close()
         assert answer.startswith(b"http/1.1 503 ")
         assert b"\r\nconnection: close\r\n" in answer
-        assert ENDING.encode() in answer
+        assert DETAIL.lower().encode() in answer
         assert b"\r\nx-content-type-options: nosniff\r\n" in answer
     assert [each for each in caplog.records if each.exc_info] == []
 
@@ -222,9 +223,6 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Until it is set, no recording that is played is left, so that its service goes on ending."""
     held = threading.Event()
     monkeypatch.setattr(ReplayDriver, "__exit__", lambda *_: held.wait(LONGEST))
-    monkeypatch.setattr(
-        "mimamba.service.api.shutdown.SESSIONS_WITHIN", LONGEST
-    )  # however slow this machine is
     yield held
     held.set()
 
@@ -233,16 +231,17 @@ async def test_while_it_ends_only_health_is_answered_as_ever(
     tmp_path: Path, held: threading.Event
 ) -> None:
     muse = write_muse(tmp_path / "muse.csv", 6)
-    with live(f"replay://{muse}?hold=1", model="none") as service:
+    limits = Limits(sessions_seconds=LONGEST)  # however slow this machine is
+    with live(f"replay://{muse}?hold=1", limits=limits, model="none") as service:
         service.opened("replay-1")
         service.end()
         service.until(lambda: service.http.get("/readyz").status_code == 503)
-        assert service.http.get("/readyz").json()["detail"] == "the service is ending"
+        assert service.http.get("/readyz").json()["detail"] == "The service is shutting down."
         assert service.http.get("/healthz").json()["status"] == "ok"
         assert "mimamba_sessions" in service.http.get("/metrics").text
         for path in ("/", "/v1/sessions/replay-1", "/v1/sessions/nobody", "/assets/part.js"):
             answer = service.http.get(path)
-            assert (answer.status_code, answer.json()["detail"]) == (503, ENDING)
+            assert (answer.status_code, answer.json()["detail"]) == (503, DETAIL)
             assert answer.headers["cache-control"] == "no-cache"
         assert service.http.post("/v1/recordings", content=b"{").status_code == 503
         with pytest.raises(InvalidStatus) as refused:

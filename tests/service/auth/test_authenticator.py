@@ -7,14 +7,14 @@ from starlette.requests import HTTPConnection
 
 from mimamba.service.auth.authenticator import (
     LOGIN_SECONDS,
-    MOST_LOGINS,
+    MAX_LOGINS,
     Authenticator,
     AuthRefusal,
     AuthResult,
     Permission,
     cookie_name,
 )
-from mimamba.service.auth.login_throttle import ADDRESSES, MOST, SECONDS, LoginThrottle
+from mimamba.service.auth.login_throttle import MAX_ADDRESSES, MAX_FAILURES, SECONDS, LoginThrottle
 from mimamba.service.auth.tokens import Tokens
 from tests.service.auth.test_tokens import CONTROL, VIEW
 
@@ -36,16 +36,16 @@ def asking(address: str = "192.0.2.1", host: str = "eeg:8765", **headers: str) -
 
 
 def shown(door: Authenticator, token: str, address: str = "192.0.2.1") -> AuthResult:
-    return door.judge(asking(address, authorization=f"Bearer {token}"))
+    return door.authenticate(asking(address, authorization=f"Bearer {token}"))
 
 
 def test_a_token_lets_in_and_another_does_not() -> None:
     door = Authenticator(Tokens(CONTROL, VIEW))
     assert shown(door, CONTROL) == Permission("control")
     assert shown(door, VIEW) == Permission("view")
-    assert door.judge(asking()) is None
-    assert door.judge(asking(authorization=f"Basic {CONTROL}")) is None
-    assert door.judge(asking(authorization=f"bearer  {VIEW}")) == Permission("view")
+    assert door.authenticate(asking()) is None
+    assert door.authenticate(asking(authorization=f"Basic {CONTROL}")) is None
+    assert door.authenticate(asking(authorization=f"bearer  {VIEW}")) == Permission("view")
     wrong = shown(door, "wrong")
     assert isinstance(wrong, AuthRefusal)
     assert wrong.status == 401
@@ -53,24 +53,24 @@ def test_a_token_lets_in_and_another_does_not() -> None:
 
 def test_without_tokens_all_may_do_all() -> None:
     door = Authenticator(Tokens())
-    assert door.judge(asking()) == shown(door, "whatever") == Permission("control")
+    assert door.authenticate(asking()) == shown(door, "whatever") == Permission("control")
 
 
 def test_ten_failures_a_minute_and_then_not_even_the_right_one() -> None:
     clock = Clock()
     door = Authenticator(Tokens(CONTROL), clock)
     secret = door.log_in(Permission("control"))
-    for _ in range(MOST):
+    for _ in range(MAX_FAILURES):
         refused = shown(door, "wrong")
         assert isinstance(refused, AuthRefusal)
         assert refused.status == 401
         clock.time += 1
     refused = shown(door, CONTROL)
     assert isinstance(refused, AuthRefusal)
-    assert (refused.status, refused.wait) == (429, SECONDS - MOST)
+    assert (refused.status, refused.wait) == (429, SECONDS - MAX_FAILURES)
     # Who is elsewhere, or logged in already, is not locked out.
     assert shown(door, CONTROL, "192.0.2.2") == Permission("control")
-    assert door.judge(asking(cookie=f"mimamba-8765={secret}")) is not None
+    assert door.authenticate(asking(cookie=f"mimamba-8765={secret}")) is not None
     clock.time += refused.wait
     assert shown(door, CONTROL) == Permission("control")
 
@@ -82,14 +82,14 @@ def test_a_cookie_stands_for_the_token_until_its_end() -> None:
     assert CONTROL not in secret
     assert VIEW not in secret
     holder = asking(cookie=f"mimamba-8765={secret}")
-    granted = door.judge(holder)
+    granted = door.authenticate(holder)
     assert isinstance(granted, Permission)
     assert granted.scope == "view"
-    assert door.holds(granted)
-    assert door.judge(asking(host="eeg:9999", cookie=f"mimamba-8765={secret}")) is None
+    assert door.is_valid(granted)
+    assert door.authenticate(asking(host="eeg:9999", cookie=f"mimamba-8765={secret}")) is None
     clock.time += LOGIN_SECONDS
-    assert not door.holds(granted)
-    assert door.judge(holder) is None
+    assert not door.is_valid(granted)
+    assert door.authenticate(holder) is None
 
 
 def test_a_logout_ends_one_login() -> None:
@@ -98,26 +98,26 @@ def test_a_logout_ends_one_login() -> None:
         asking(cookie=f"mimamba-8765={door.log_in(Permission('control'))}") for _ in range(2)
     )
     door.log_out(one)
-    assert door.judge(one) is None
-    assert door.judge(other) is not None
+    assert door.authenticate(one) is None
+    assert door.authenticate(other) is not None
     door.log_out(asking())
 
 
 def test_stale_cookies_are_no_failures() -> None:
     door = Authenticator(Tokens(CONTROL))
-    for _ in range(2 * MOST):
-        assert door.judge(asking(cookie="mimamba-8765=of-yesterday")) is None
+    for _ in range(2 * MAX_FAILURES):
+        assert door.authenticate(asking(cookie="mimamba-8765=of-yesterday")) is None
     assert shown(door, CONTROL) == Permission("control")
 
 
 def test_logins_are_bounded() -> None:
     door = Authenticator(Tokens(CONTROL))
     first = asking(cookie=f"mimamba-8765={door.log_in(Permission('control'))}")
-    for _ in range(MOST_LOGINS):
-        assert door.judge(first) is not None
+    for _ in range(MAX_LOGINS):
+        assert door.authenticate(first) is not None
         last = door.log_in(Permission("control"))
-    assert door.judge(first) is None
-    assert door.judge(asking(cookie=f"mimamba-8765={last}")) is not None
+    assert door.authenticate(first) is None
+    assert door.authenticate(asking(cookie=f"mimamba-8765={last}")) is not None
 
 
 @pytest.mark.parametrize(
@@ -141,16 +141,16 @@ def test_each_port_has_its_cookie(host: str, name: str) -> None:
 )
 def test_who_counts_as_one(one: str, other: str, same: bool) -> None:
     attempts = LoginThrottle(Clock())
-    for _ in range(MOST):
-        attempts.failed(one)
+    for _ in range(MAX_FAILURES):
+        attempts.note_failure(one)
     assert attempts.wait(one) == SECONDS
     assert (attempts.wait(other) > 0) == same
 
 
 def test_remembered_addresses_are_bounded() -> None:
     attempts = LoginThrottle(Clock())
-    for _ in range(MOST):
-        attempts.failed("192.0.2.1")
-    for number in range(ADDRESSES):
-        attempts.failed(f"address {number}")
+    for _ in range(MAX_FAILURES):
+        attempts.note_failure("192.0.2.1")
+    for number in range(MAX_ADDRESSES):
+        attempts.note_failure(f"address {number}")
     assert attempts.wait("192.0.2.1") == 0

@@ -11,7 +11,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 
-from mimamba.service.auth.scopes import MESSAGES, ROUTES, need_of_route
+from mimamba.service.auth.scopes import MESSAGES, ROUTES, scope_required_by_route
 from mimamba.service.http.page import find_page
 from mimamba.service.protocol.messages import (
     ClientMessage,
@@ -75,9 +75,11 @@ def test_every_route_declares_its_scope() -> None:
 
 def test_what_declares_none_asks_for_control() -> None:
     for method, path in (("GET", "/v1/new"), ("PUT", "/v1/sessions"), ("GET", "//healthz")):
-        assert need_of_route({"type": "http", "method": method, "path": path}) == "control"
-    assert need_of_route({"type": "websocket", "path": "/elsewhere"}) == "control"
-    assert need_of_route({"type": "http", "method": "HEAD", "path": "/healthz"}) == "open"
+        assert (
+            scope_required_by_route({"type": "http", "method": method, "path": path}) == "control"
+        )
+    assert scope_required_by_route({"type": "websocket", "path": "/elsewhere"}) == "control"
+    assert scope_required_by_route({"type": "http", "method": "HEAD", "path": "/healthz"}) == "open"
 
 
 def test_every_message_declares_its_scope() -> None:

@@ -33,7 +33,7 @@ def test_what_is_no_token_is_told_without_telling_it(token: str) -> None:
 
 
 def test_one_token_for_both_scopes_would_be_a_mistake() -> None:
-    with pytest.raises(BadToken, match="each scope"):
+    with pytest.raises(BadToken, match="different tokens"):
         Tokens(CONTROL, CONTROL)
 
 
@@ -81,7 +81,7 @@ def test_a_file_without_tokens_is_told_in_one_line(content: bytes | None, tmp_pa
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BadToken, match=r"Expected .+, but found.+. Correct") as caught:
+    with pytest.raises(BadToken, match=r"(Cannot read|Expected one or two).+. Correct") as caught:
         read_tokens(path)
     assert "\n" not in str(caught.value)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from mimamba.service.auth.login_throttle import MOST
+from mimamba.service.auth.login_throttle import MAX_FAILURES
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import (
     PROTOCOL,
@@ -23,6 +23,7 @@ from mimamba.service.protocol.messages import (
     Subscribe,
     Subscribed,
 )
+from mimamba.service.server.app import Limits
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.live import PATIENCE, Live, Talk, bearer, live, talk
 from tests.service.server.test_prometheus import numbers
@@ -39,7 +40,9 @@ GRACES = (GRACE, 1.0, 5.0, 20.0)
 def service() -> Iterator[Live]:
     """One that gives strangers more time than they need here."""
     tokens: dict[str, Any] = {"token": CONTROL, "view_token": VIEW}
-    with live("simulate://", model="none", grace=PATIENCE, **tokens) as service:
+    with live(
+        "simulate://", model="none", limits=Limits(auth_seconds=PATIENCE), **tokens
+    ) as service:
         service.opened("simulate-1")
         yield service
 
@@ -47,7 +50,9 @@ def service() -> Iterator[Live]:
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Live]:
     """One that gives them next to none."""
-    with live(source=[], token=CONTROL, view_token=VIEW, grace=GRACE) as service:
+    with live(
+        source=[], token=CONTROL, view_token=VIEW, limits=Limits(auth_seconds=GRACE)
+    ) as service:
         yield service
 
 
@@ -112,7 +117,9 @@ async def shows_in_time(client: Talk) -> bool:
 
 async def test_who_was_let_in_stays_for_longer_than_a_stranger_may() -> None:
     for grace in GRACES:
-        with live(source=[], token=CONTROL, view_token=VIEW, grace=grace) as service:
+        with live(
+            source=[], token=CONTROL, view_token=VIEW, limits=Limits(auth_seconds=grace)
+        ) as service:
             async with talk(service.url) as client:
                 if await shows_in_time(client):
                     for _ in range(1 + math.ceil(grace)):  # a second lies between two
@@ -128,15 +135,16 @@ async def test_a_header_lets_in_at_once(service: Live) -> None:
 
 @pytest.mark.parametrize("way", ["header", "auth"])
 async def test_a_wrong_token_is_sent_away_and_too_many_are_told_so(way: str) -> None:
-    with live(token=CONTROL, source=[], grace=30.0) as service:
-        for number in range(MOST + 1):
+    with live(token=CONTROL, source=[], limits=Limits(auth_seconds=30.0)) as service:
+        for number in range(MAX_FAILURES + 1):
             headers = bearer("wrong") if way == "header" else None
             async with talk(service.url, headers=headers) as client:
                 if way == "auth":
                     await client.say(Auth("wrong"))
                 close = await client.farewell()
-            assert close.code == (4401 if number < MOST else 4429)
-            assert ("another" if number < MOST else "too many wrong tokens") in close.reason
+            assert close.code == (4401 if number < MAX_FAILURES else 4429)
+            reason = "not accepted" if number < MAX_FAILURES else "Too many wrong tokens"
+            assert reason in close.reason
         refused = service.http.get("/v1/sessions")
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 60

@@ -17,7 +17,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, ChannelQuality, Quality
 from mimamba.service.bridges.osc_out import (
-    AT_ONCE,
+    BUNDLE,
     CannotSend,
     OSCOut,
     bundle,
@@ -116,7 +116,7 @@ def test_bundles_hold_floats_and_texts() -> None:
         ("/mimamba/a/quality/TP9/score", 0.5),
         ("/mimamba/a/quality/TP9/reason", "mains hum"),
     ]
-    long = [(f"quality/a-long-electrode-{n}/reason", "no contact") for n in range(AT_ONCE)]
+    long = [(f"quality/a-long-electrode-{n}/reason", "no contact") for n in range(BUNDLE)]
     assert len(bundle("/mimamba/some-session", long)) < 1472  # what fits an Ethernet frame
 
 
@@ -210,7 +210,7 @@ def chunk_of(first: int, epoch: int) -> Chunk:
 
 @pytest.mark.parametrize("target", ["", "host", ":9000", "127.0.0.1:", "h:99999", "h:x", "a/b:1"])
 def test_what_is_no_place_is_told_in_one_line(target: str) -> None:
-    with pytest.raises(CannotSend, match=r"Expected HOST:PORT .+, but found .+. Give"):
+    with pytest.raises(CannotSend, match=r"Expected HOST:PORT .+, but found .+. Use"):
         find_address(target)
     done = CliRunner().invoke(app, ["serve", "--port", "0", "--osc-out", target])
     assert (done.exit_code, done.output.count("\n")) == (2, 1)

@@ -117,11 +117,11 @@ def test_a_mistake_in_its_own_process(files: Path) -> None:
 
 
 def assert_one_line(stdout: str, stderr: str) -> None:
-    """Check that a message says what was expected, what was found, and what to do."""
+    """A sentence says what is wrong, another what to do; and no traceback."""
     assert "Traceback" not in stderr
     lines = [line for line in stderr.splitlines() if line.startswith("mimamba: ")]
     assert lines, stderr
-    assert re.search(r"Expected .+, but found.+. .+", lines[0]), lines[0]
+    assert re.fullmatch(r"mimamba: .+\S\. [A-Z].+", lines[0]), lines[0]
     assert stdout == ""
 
 

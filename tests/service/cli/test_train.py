@@ -16,7 +16,7 @@ import mimamba.models.training.recipes
 from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
 from mimamba.models.evaluation.report import load_report
 from mimamba.service.cli.main import app
-from mimamba.service.storage.models import models_folder
+from mimamba.service.storage.own_checkpoints import models_folder
 from tests.drivers.formats.edf.edffile import File, Signal
 from tests.models.datasets.layouts import MUSE
 from tests.models.labelled import SFREQ, TINY

@@ -128,7 +128,7 @@ async def test_a_session_that_is_opened_again_is_followed_again() -> None:
 
 
 async def test_nobody_there_is_told_in_one_line() -> None:
-    with pytest.raises(ServiceUnreachable, match=r"Expected .+, but found.+. Start one"):
+    with pytest.raises(ServiceUnreachable, match=r"No mimamba service answers at .+. Start one"):
         async with Client("http://127.0.0.1:9"):
             pass
 
@@ -138,7 +138,7 @@ NO_ADDRESSES = ["http://[", "localhost:abc", "localhost:99999", "http://", "", "
 
 @pytest.mark.parametrize("url", NO_ADDRESSES)
 def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
-    with pytest.raises(ServiceUnreachable, match=r"Expected .+, but found .+. Give"):
+    with pytest.raises(ServiceUnreachable, match=r"Expected .+, but found .+. Use"):
         stream_url(url)
     for command in (["watch", url], ["acquire", "--source", "simulate://", "--to", url]):
         done = CliRunner().invoke(app, command)

@@ -25,9 +25,9 @@ from mimamba.service.people.people import (
     PersonRefused,
     stored_baseline,
 )
-from mimamba.service.recordings.library import Recordings
-from mimamba.service.recordings.metadata import Card, save_card
 from mimamba.service.recordings.people_index import PeopleIndex
+from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from mimamba.service.storage.private_files import partial_of, replace_file
 from tests.service.live import Live, live
 from tests.service.models import random_checkpoint
@@ -53,10 +53,10 @@ def test_who_is_named_is_there_and_only_the_owner_reads_it(people: People, tmp_p
     assert people.names() == []
     with pytest.raises(NoPerson):
         people.get("P01")
-    assert people.name("P01") == Person()
-    people.note("P01", "left-handed, µV")
-    assert people.name("P01") == Person("left-handed, µV")
-    people.note("P02", None)
+    assert people.add("P01") == Person()
+    people.set_notes("P01", "left-handed, µV")
+    assert people.add("P01") == Person("left-handed, µV")
+    people.set_notes("P02", None)
     assert people.names() == ["P01", "P02"]
     data = tmp_path / "data"
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (data, data / "people")]
@@ -70,8 +70,8 @@ def test_who_is_named_is_there_and_only_the_owner_reads_it(people: People, tmp_p
 def test_a_baseline_is_kept_to_the_last_bit_for_models_that_see_alike(
     people: People, checkpoint: Checkpoint
 ) -> None:
-    people.note("P01", "kept")
-    people.keep("P01", stored_baseline(checkpoint, rest(0)))
+    people.set_notes("P01", "kept")
+    people.store_baseline("P01", stored_baseline(checkpoint, rest(0)))
     found = people.get("P01").baseline_for(checkpoint)
     assert found is not None
     assert np.array_equal(found.baseline.log_power, rest(0).log_power)
@@ -85,22 +85,22 @@ def test_a_baseline_is_kept_to_the_last_bit_for_models_that_see_alike(
     ]
     for other in others:
         assert people.get("P01").baseline_for(other) is None
-        people.keep("P01", stored_baseline(other, rest(7)))
+        people.store_baseline("P01", stored_baseline(other, rest(7)))
     assert people.get("P01").baseline_for(replace(checkpoint, name="other")) == found
-    people.keep("P01", stored_baseline(checkpoint, rest(1)))
+    people.store_baseline("P01", stored_baseline(checkpoint, rest(1)))
     newest = people.get("P01").baseline_for(checkpoint)
     assert newest is not None
     assert np.array_equal(newest.baseline.log_power, rest(1).log_power)
     assert len(people.get("P01").baselines) == 4
     with pytest.raises(NoPerson):
-        people.keep("P99", stored_baseline(checkpoint, rest()))
+        people.store_baseline("P99", stored_baseline(checkpoint, rest()))
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_names_stay_in_the_folder(people: People, tmp_path: Path, name: str) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "P01.json").write_text("{}")
-    for ask in (people.get, people.name, people.delete, lambda each: people.note(each, None)):
+    for ask in (people.get, people.add, people.delete, lambda each: people.set_notes(each, None)):
         with pytest.raises(PersonRefused, match="a pseudonym"):
             ask(name)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["P01.json"]
@@ -125,19 +125,19 @@ def damage(text: str, old: str, new: str) -> str:
 def test_what_cannot_be_read_is_told_and_stays(
     people: People, checkpoint: Checkpoint, tmp_path: Path, old: str, new: str
 ) -> None:
-    people.name("P01")
-    people.keep("P01", stored_baseline(checkpoint, rest()))
+    people.add("P01")
+    people.store_baseline("P01", stored_baseline(checkpoint, rest()))
     path = tmp_path / "data" / "people" / "P01.json"
     broken = damage(path.read_text(), old, new)
     path.write_text(broken)
     asked: tuple[Callable[[], object], ...] = (
         lambda: people.get("P01"),
-        lambda: people.name("P01"),
-        lambda: people.note("P01", "new"),
-        lambda: people.keep("P01", stored_baseline(checkpoint, rest())),
+        lambda: people.add("P01"),
+        lambda: people.set_notes("P01", "new"),
+        lambda: people.store_baseline("P01", stored_baseline(checkpoint, rest())),
     )
     for ask in asked:
-        with pytest.raises(DamagedPerson, match="Mend that file"):
+        with pytest.raises(DamagedPerson, match="Repair the file"):
             ask()
     assert path.read_text() == broken
     assert people.delete("P01") is True
@@ -146,16 +146,16 @@ def test_what_cannot_be_read_is_told_and_stays(
 def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "people").write_text("a file")
     with pytest.raises(CannotKeep, match="people"):
-        People(tmp_path / "people").name("P01")
+        People(tmp_path / "people").add("P01")
 
 
 def test_a_crash_leaves_the_old_file_and_a_deletion_nothing(people: People, tmp_path: Path) -> None:
-    people.note("P01", "old")
+    people.set_notes("P01", "old")
     path = tmp_path / "data" / "people" / "P01.json"
     partial_of(path).write_text('{"notes": "half')
     assert people.names() == ["P01"]
     assert people.get("P01").notes == "old"
-    people.note("P01", "new")
+    people.set_notes("P01", "new")
     assert not partial_of(path).exists()
     partial_of(path).write_text('{"notes": "half')
     people.delete("P01")
@@ -194,7 +194,10 @@ def test_a_deletion_takes_the_file_and_the_recordings_of_that_person_alone(
     assert [each["person"] for each in service.http.get(url).json()] == ["P01", "P02"]
     assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
     refused = service.http.delete(f"{url}/P01?confirm=P01")
-    assert (refused.status_code, "d is being made" in refused.json()["detail"]) == (409, True)
+    assert (refused.status_code, "d is still in progress" in refused.json()["detail"]) == (
+        409,
+        True,
+    )
     assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
     stop(service, "d")
     before = sorted(path.name for path in (tmp_path / "data").rglob("*.*"))
@@ -263,9 +266,9 @@ def test_a_session_is_a_persons_until_that_one_is_deleted(service: Live) -> None
 
 def test_who_is_named_by_an_old_card_alone_can_be_deleted_too(tmp_path: Path) -> None:
     (tmp_path / "old.xdf").write_bytes(b"XDF:")
-    save_card(tmp_path / "old.xdf", Card("old", "finished", person="P07"))
+    save_sidecar(tmp_path / "old.xdf", Sidecar("old", "finished", person="P07"))
     (tmp_path / "odd.xdf").write_bytes(b"XDF:")
-    save_card(tmp_path / "odd.xdf", Card("odd", "finished", person="no pseudonym"))
+    save_sidecar(tmp_path / "odd.xdf", Sidecar("odd", "finished", person="no pseudonym"))
     register = PeopleIndex(People(tmp_path / "people"), Recordings(tmp_path))
     assert [each.person for each in register.all()] == ["P07"]
     assert register.delete("P07", "P07").recordings == ["old"]
@@ -279,11 +282,11 @@ def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
         return done.exit_code, done.output
 
     people = People(tmp_path / "people")
-    people.note("P01", "[bold]loud[/]")
-    people.keep("P01", stored_baseline(checkpoint, rest()))
+    people.set_notes("P01", "[bold]loud[/]")
+    people.store_baseline("P01", stored_baseline(checkpoint, rest()))
     for name in ("one", "two"):
         (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
-        save_card(tmp_path / f"{name}.xdf", Card(name, "finished", person="P01"))
+        save_sidecar(tmp_path / f"{name}.xdf", Sidecar(name, "finished", person="P01"))
     code, said = ask("--json")
     seen = json.loads(said)
     assert (code, seen["person"], sorted(seen["recordings"])) == (0, "P01", ["one", "two"])
@@ -296,8 +299,8 @@ def test_from_the_terminal(tmp_path: Path, checkpoint: Checkpoint) -> None:
         assert (code, "found 'P02'" in said) == (2, True)
     assert ask("delete", "P02", "--confirm", "P02")[0] == 2
     code, said = ask("delete", "P02", said="P02\n")  # nobody is asked to confirm what cannot be
-    assert (code, said) == (2, "mimamba: Expected a person, but found nobody named 'P02'.\n")
-    people.name("P02")
+    assert (code, said) == (2, "mimamba: No person is named 'P02'. Choose another name.\n")
+    people.add("P02")
     before = ["people", "--data-dir", str(tmp_path), "delete", "P02", "--confirm", "P02"]
     assert CliRunner().invoke(app, before).output == "deleted: person P02\n"
     code, said = ask("delete", "P01", said="P01\n")

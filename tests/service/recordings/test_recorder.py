@@ -259,7 +259,7 @@ def test_a_new_numbering_ends_it(tmp_path: Path) -> None:
         stage.play(*chunks_of(0, 100), chunk_of(40, 10, epoch=1))
         stage.until(lambda: bool(tape.endings))
         assert tape.endings[0].whole
-        assert "new numbering" in (tape.endings[0].reason or "")
+        assert "restarted its numbering" in (tape.endings[0].reason or "")
         assert len(tape.stop()["EEG"]["time_stamps"]) == 100
 
 
@@ -318,7 +318,7 @@ def test_a_disk_that_fills_up_is_told_and_ends_the_recording_whole(tmp_path: Pat
         streams = tape.stop()
         assert len(streams["EEG"]["time_stamps"]) >= 256
         assert "footer" in streams["EEG"]
-        with pytest.raises(CannotRecord, match="make room"):
+        with pytest.raises(CannotRecord, match="Free some space"):
             Recorder(disk / "b.xdf", stage.session, tape.endings.append)
         stage.play(*chunks_of(512, 600))  # the session goes on
 
@@ -355,7 +355,7 @@ def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stderr
-    assert "could not be written any more: File too large" in done.stdout
+    assert "the file could not be written: File too large" in done.stdout
     assert "whole=True" in done.stdout
     assert recover(path).whole
     eeg = load(path)["EEG"]

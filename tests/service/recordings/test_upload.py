@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.convert import export
+from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
-from mimamba.service.http.body_limit import MOST_BYTES
-from mimamba.service.recordings.upload import PREFIX, Upload
+from mimamba.service.http.body_limit import MAX_BYTES
+from mimamba.service.recordings.upload import PREFIX, Upload, Uploads
 from tests.drivers.formats import files
 from tests.drivers.formats.made import assert_same, recording
 from tests.service.auth.test_tokens import CONTROL, VIEW
@@ -111,13 +112,13 @@ def test_what_is_no_recording_is_told_and_leaves_nothing(
     whole = files.edf(tmp_path, 600).read_bytes()
     random = np.random.default_rng(3).bytes(100_000)
     for name, content, told in (
-        ("empty.csv", b"", "empty file: empty.csv"),
+        ("empty.csv", b"", "the empty file empty.csv"),
         ("noise.edf", random, "no known format in noise.edf"),
         ("page.csv", b"<html>\n" * 90, "text of no known format"),
         ("cut.edf", whole[:300], "Expected"),
         ("cut.xdf", b"XDF:" + random, "cut.xdf"),
         ("noise.parquet", b"PAR1" + random + b"PAR1", "noise.parquet"),
-        ("a.vhdr", b"Brain Vision Data Exchange Header File Version 1.0\n", "two files more"),
+        ("a.vhdr", b"Brain Vision Data Exchange Header File Version 1.0\n", "two other files"),
     ):
         assert told in refused(service, name, content)
         assert not left()
@@ -140,19 +141,20 @@ def test_a_few_bytes_that_stand_for_very_many_values_are_refused(
     assert not left()
 
 
-@pytest.mark.parametrize(("limit", "most"), [("MOST_MEMORY", 64 << 20), ("LONGEST", 0.01)])
-def test_what_takes_more_than_the_limits_is_ended(
-    service: Live,
-    tmp_path: Path,
-    left: Callable[[], set[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    limit: str,
-    most: float,
+@pytest.mark.parametrize(("seconds", "memory"), [(60.0, 64 << 20), (0.01, 4 << 30)])
+@pytest.mark.anyio
+async def test_a_file_that_needs_more_than_the_limits_is_refused(
+    tmp_path: Path, seconds: float, memory: int
 ) -> None:
-    monkeypatch.setattr(f"mimamba.service.recordings.upload.{limit}", most)
     content = write_muse(tmp_path / "muse.csv", 2).read_bytes()
-    assert "split or convert" in refused(service, "muse.csv", content)
-    assert not left()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield content
+
+    uploads = Uploads(tmp_path / "data", len(content), seconds, memory)
+    with pytest.raises(BadRecording, match="Split or convert"):
+        await uploads.receive(Upload("muse.csv"), parts(), None)
+    assert not list((tmp_path / "data").iterdir())
 
 
 def test_longer_than_allowed_is_refused(service: Live, left: Callable[[], set[str]]) -> None:
@@ -165,10 +167,10 @@ def test_longer_than_allowed_is_refused(service: Live, left: Callable[[], set[st
 
 
 def test_other_bodies_stay_short(service: Live) -> None:
-    answer = service.http.post(RECORDINGS, content=b" " * (MOST_BYTES + 1))
+    answer = service.http.post(RECORDINGS, content=b" " * (MAX_BYTES + 1))
     assert answer.status_code == 413
     for path in ("/v1/uploads/", "//v1/uploads", "/v1/uploads/made"):
-        answer = service.http.post(path, content=b" " * (MOST_BYTES + 1))
+        answer = service.http.post(path, content=b" " * (MAX_BYTES + 1))
         assert answer.status_code in (404, 405, 413)
 
 

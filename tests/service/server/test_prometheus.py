@@ -16,10 +16,11 @@ from websockets.typing import Origin
 import mimamba.service.sessions.registry
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.inference.cpu.network import CPUNetwork
-from mimamba.service.auth.login_throttle import MOST
+from mimamba.service.auth.login_throttle import MAX_FAILURES
 from mimamba.service.bench.latency import receive, summarize
 from mimamba.service.client.client import stream_url
 from mimamba.service.protocol.messages import Error, PredictionMessage, SignalMessage, Subscribe
+from mimamba.service.server.app import Limits
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.live import PATIENCE, Live, bearer, live, talk
 from tests.service.models import random_checkpoint
@@ -105,7 +106,9 @@ async def test_whoever_is_not_let_in_is_counted_by_why() -> None:
     def refused(service: Live) -> dict[str, float]:
         return {k[1]: v for k, v in numbers(service).items() if k[0] == "mimamba_refusals_total"}
 
-    with live(source=[], token=CONTROL, view_token=VIEW, grace=0.1) as service:
+    with live(
+        source=[], token=CONTROL, view_token=VIEW, limits=Limits(auth_seconds=0.1)
+    ) as service:
         assert service.http.post("/v1/login", json={"token": VIEW}).status_code == 200
         del service.http.headers["Authorization"]  # its cookie is good for the rest
         assert set(refused(service).values()) == {0}
@@ -120,7 +123,7 @@ async def test_whoever_is_not_let_in_is_counted_by_why() -> None:
             service.http.post("/v1/recordings", json={"session": "x"})
             with pytest.raises(InvalidStatus):
                 await connect(service.url.replace("http", "ws") + "/elsewhere")
-            for number in range(MOST + 3):
+            for number in range(MAX_FAILURES + 3):
                 if number % 3 == 0:
                     async with talk(service.url, headers=bearer("wrong")) as client:
                         await client.farewell()
@@ -133,7 +136,7 @@ async def test_whoever_is_not_let_in_is_counted_by_why() -> None:
             "origin": 2,
             "no_token": 3,
             "scope": 1,
-            "wrong_token": MOST,
+            "wrong_token": MAX_FAILURES,
             "too_many": 3,
         }
 
@@ -170,7 +173,7 @@ async def test_a_service_is_ready_when_its_model_is_loaded_and_lives(
             running.until(lambda: running.http.get("/readyz").status_code == 503)
             answer = running.http.get("/readyz")
             assert answer.headers["content-type"] == "application/problem+json"
-            assert "demo is being loaded" in answer.json()["detail"]
+            assert "demo is loading" in answer.json()["detail"]
             assert running.http.get("/healthz").status_code == 200
         finally:
             loading.set()

@@ -49,7 +49,7 @@ def announced(folder: Path, flags: dict[str, object], tokens: Tokens | None = No
 def test_made_tokens_are_shown_to_a_terminal_and_written_nowhere(tmp_path: Path) -> None:
     with terminal():
         said = announced(tmp_path, BEYOND, Tokens(CONTROL, VIEW))
-    assert f"Token to control: {CONTROL}\nToken to view:    {VIEW}\n" in said
+    assert f"Token for control: {CONTROL}\nToken for view:    {VIEW}\n" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,7 +85,7 @@ def test_made_tokens_are_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixt
     ("flags", "url"),
     [
         ({}, "http://127.0.0.1:8765/"),
-        (BEYOND, "http://127.0.0.1:8765/, and at every address of this machine"),
+        (BEYOND, "http://127.0.0.1:8765/ and at every address of this machine"),
         ({"host": "::1"}, "http://[::1]:8765/"),
         ({"ssl_certfile": Path("c.pem")}, "https://127.0.0.1:8765/"),
         (
@@ -95,7 +95,7 @@ def test_made_tokens_are_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixt
     ],
 )
 def test_the_address_is_one_to_open(tmp_path: Path, flags: dict[str, object], url: str) -> None:
-    assert f"mimamba is at {url}" in announced(tmp_path, flags).replace("\n", "")
+    assert f"mimamba is at {url}" in announced(tmp_path, flags).replace("\n", " ")
 
 
 def test_a_service_beyond_loopback_makes_its_tokens(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,7 +93,7 @@ async def test_a_client_without_the_token_is_told_so(
 ) -> None:
     shown = Credentials(token, certificate.authority)
     async with asyncio.timeout(PATIENCE), Client(service.url, credentials=shown) as client:
-        with pytest.raises(Unauthorized, match=r"Expected .+, but found .+. Give .+--token-file"):
+        with pytest.raises(Unauthorized, match=r"oken.+ Use .+--token-file"):
             async for _ in client:
                 pass
 
@@ -125,7 +126,7 @@ async def test_an_acquirer_that_may_not_push_is_told_so_before_its_source_is_ope
     acquirer = Acquirer(
         "no-such-file.csv", service.url, credentials=Credentials(token, certificate.authority)
     )
-    with pytest.raises(Unauthorized, match=r"Expected .+, but found .+. Give"):
+    with pytest.raises(Unauthorized, match=r"oken.+ Use"):
         await acquirer.run()
 
 
@@ -142,7 +143,7 @@ def test_the_commands_show_a_token(
     assert done.exit_code == 0
     done = CliRunner().invoke(app, [*control, "--resume"])
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "Expected the token for control" in done.stderr
+    assert "Use the token for control" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -167,19 +168,21 @@ def test_without_a_right_token_a_command_says_so_in_one_line(
     done = CliRunner().invoke(app, [*words, "--cafile", str(certificate.authority)])
     assert done.exit_code == 2
     [line] = done.stderr.splitlines()
-    assert line.startswith("mimamba: Expected ")
+    assert re.match(
+        "mimamba: (The service requires a token|Token not accepted|Expected a token)", line
+    )
     assert "token" in line
     assert not token or token not in line
 
 
 def test_certificates_that_are_none_are_told(certificate: Certificate, tmp_path: Path) -> None:
     for path in (tmp_path / "missing.pem", certificate.key):
-        with pytest.raises(BadCertificate, match=r"Expected .+, but found.+. Correct"):
+        with pytest.raises(BadCertificate, match=r"Cannot read certificates .+: .+. Correct"):
             Credentials(None, path)
     for files in (("missing.pem", None), (certificate.authority, certificate.key)):
         flags = ["--ssl-certfile", str(files[0])]
         flags += ["--ssl-keyfile", str(files[1])] if files[1] else []
         done = CliRunner().invoke(app, ["serve", "--port", "0", *flags])
         assert done.exit_code == 2
-        assert done.stderr.startswith("mimamba: Expected a certificate in ")
+        assert done.stderr.startswith("mimamba: Cannot use the certificate in ")
         assert done.stderr.count("\n") == 1

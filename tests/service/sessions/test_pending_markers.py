@@ -284,6 +284,6 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
         udp_port = taken.getsockname()[1]
         done = CliRunner().invoke(app, ["serve", "--port", "0", "--udp-markers", str(udp_port)])
         assert (done.exit_code, done.output.count("\n")) == (2, 1)
-        assert done.output.startswith("mimamba: Expected markers at UDP port")
+        assert done.output.startswith("mimamba: Cannot receive markers at UDP port")
         with pytest.raises(CannotListen):
             bind_datagrams(udp_port)

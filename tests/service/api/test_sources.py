@@ -9,8 +9,8 @@ import pytest
 
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.url import SourceURL, parse_source
-from mimamba.service.api.source_policy import NotAdmitted, admit
-from mimamba.service.recordings.library import Recordings
+from mimamba.service.api.sources import NotAdmitted, admit
+from mimamba.service.recordings.recordings import Recordings
 from tests.service.live import Live, live
 
 
@@ -106,7 +106,7 @@ def test_the_api_plays_a_recording_once_it_has_ended(tmp_path: Path) -> None:
         asked = {"source": "replay://own?hold=1", "model": "none"}
         refused = service.http.post("/v1/sessions", json=asked)
         assert refused.status_code == 409
-        assert "stop it first" in refused.json()["detail"]
+        assert "Stop it first" in refused.json()["detail"]
         service.until(lambda: service.http.get("/v1/recordings/own").json()["bytes"] > begun + 5000)
         service.http.post("/v1/recordings/own/stop")
         opened = service.http.post("/v1/sessions", json=asked)

@@ -1,4 +1,4 @@
-"""A person's own checkpoints, in the data folder; ``mimamba models`` lists them and others."""
+"""A person's own checkpoints, in the data folder."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.storage.folders import data_folder
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-"""A checkpoint's name: a file's name on every system, without a folder."""
+"""A checkpoint's name: a valid file name on every system, without a folder."""
 
 
 class ModelNameError(Mismatch):
-    """A checkpoint cannot have this name, or not this place; one clear line."""
+    """A checkpoint cannot have this name."""
 
 
 def models_folder(data_dir: Path | None) -> Path:
-    """Where a person's own checkpoints are."""
+    """Return the folder of a person's own checkpoints."""
     return data_folder(data_dir) / "models"
 
 
 def check_name(name: str) -> None:
-    """Raise ModelNameError if a person's own checkpoint cannot be called so."""
+    """Raise ModelNameError if a person's own checkpoint cannot have this name."""
     if not re.fullmatch(MODEL_NAME, name) or name.endswith(SUFFIX):
         raise ModelNameError(
             "a name of letters, digits, '-', '_' and '.'", repr(name), "choose another with --name"
         )
     if name in (NO_MODEL, *list_packaged_checkpoints()):
-        whose = "means no model" if name == NO_MODEL else "comes with the package"
-        raise ModelNameError("a name of your own", f"{name}, which {whose}", "choose another")
+        meaning = "means no model" if name == NO_MODEL else "comes with the package"
+        raise ModelNameError(
+            "a name that is not taken", f"{name}, which {meaning}", "choose another with --name"
+        )

@@ -10,8 +10,14 @@ from typer.testing import CliRunner
 
 from mimamba.service.cli.main import app
 from mimamba.service.cli.options import recordings_folder
-from mimamba.service.settings.load import CannotServe, make_settings
-from mimamba.service.settings.sources import BadConfig, find_config, origins, shown
+from mimamba.service.settings.load import (
+    BadConfig,
+    CannotServe,
+    find_config,
+    make_settings,
+    masked,
+    origins,
+)
 from mimamba.service.storage.folders import data_folder
 from tests.service.auth.test_tokens import CONTROL, VIEW
 
@@ -48,8 +54,8 @@ def test_each_setting_says_where_it_came_from(file: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("prot = 1\n", "found the key 'prot'. Did you mean 'port'"),
-        ("data-dir = 'x'\n", "Did you mean 'data_dir'"),
+        ("prot = 1\n", "found the unknown key 'prot'. Use 'port'"),
+        ("data-dir = 'x'\n", "Use 'data_dir'"),
         ("port = \n", "Expected TOML in"),
         ("name = 'caf\udce9'\n", "Expected TOML in"),
     ],
@@ -78,9 +84,7 @@ def test_a_token_that_is_no_text_is_not_told(file: Path) -> None:
 def test_a_file_that_is_not_there_matters_only_where_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "mimamba.service.settings.sources.user_config_path", lambda *_, **__: tmp_path
-    )
+    monkeypatch.setattr("mimamba.service.settings.load.user_config_path", lambda *_, **__: tmp_path)
     assert find_config(None) is None
     (tmp_path / "mimamba.toml").touch()
     assert find_config(None) == tmp_path / "mimamba.toml"
@@ -118,7 +122,7 @@ def test_commands_without_a_service_ask_no_more_than_where_files_lie(
     monkeypatch.setenv("MIMAMBA_DATA_DIR", str(file))
     ended = CliRunner().invoke(app, ["recordings"])
     assert ended.exit_code == 2
-    assert "Expected a folder for recordings" in ended.stderr
+    assert "Expected a folder of recordings" in ended.stderr
 
 
 def test_the_command_shows_what_is_in_force(file: Path) -> None:
@@ -150,6 +154,6 @@ def test_a_default_that_a_person_has_not_named_is_told_too(
 
 
 def test_secrets_are_masked() -> None:
-    assert shown("token", "hunter2") == shown("key", SecretStr("hunter2")) == "********"
-    assert shown("token_file", Path("/etc/tokens")) == "/etc/tokens"
-    assert shown("token", None) == "(none)"
+    assert masked("token", "hunter2") == masked("key", SecretStr("hunter2")) == "********"
+    assert masked("token_file", Path("/etc/tokens")) == "/etc/tokens"
+    assert masked("token", None) == "(none)"

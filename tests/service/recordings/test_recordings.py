@@ -21,9 +21,9 @@ from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.replay.driver import MAX_DELAY
 from mimamba.service.cli.recordings import list_recordings, recover_recordings
-from mimamba.service.recordings.library import NoRecording, RecordingRefused, Recordings
-from mimamba.service.recordings.metadata import Card, load_card, save_card
+from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.recovery import FileInUse, recover_recording
+from mimamba.service.recordings.sidecar import Sidecar, load_sidecar, save_sidecar
 from tests.service.cli.test_main import LONGEST, MIMAMBA, run, serving
 from tests.service.live import Live, live
 from tests.service.muse_recordings import write_muse
@@ -69,7 +69,7 @@ def test_start_stop_list_fetch_delete(service: Live, tmp_path: Path) -> None:
         service.http.delete(f"{API}/first?confirm=first"),
     ):
         assert refused.status_code == 409
-        assert "stop it first" in refused.json()["detail"]
+        assert "Stop it first" in refused.json()["detail"]
     stopped = service.http.post(f"{API}/first/stop").json()
     assert (stopped["state"], stopped["reason"]) == ("finished", None)
     assert stopped["started"] <= stopped["ended"]
@@ -95,7 +95,7 @@ def test_nothing_is_overwritten_and_names_stay_in_the_folder(service: Live, tmp_
     taken = service.http.post(API, json={"session": "simulate-1", "name": "kept"})
     assert taken.status_code == 409
     assert (tmp_path / "data" / "kept.xdf").read_bytes() == content
-    assert load_card(tmp_path / "data" / "kept.xdf").state == "finished"
+    assert load_sidecar(tmp_path / "data" / "kept.xdf").state == "finished"
     for name in ("../out", "a/b", "", ".hidden", "a\n", "a" * 100, "a.", "ä", "a\0b"):
         answer = service.http.post(API, json={"session": "simulate-1", "name": name})
         assert answer.status_code == 422, name
@@ -156,8 +156,8 @@ def test_a_service_that_stops_closes_its_recordings(tmp_path: Path) -> None:
         service.opened("simulate-1")
         size = start(service, name="running")["bytes"]
         service.until(lambda: bytes_of(service, "running") > size + 5000)
-    card = load_card(tmp_path / "running.xdf")
-    assert (card.state, card.reason) == ("finished", None)
+    sidecar = load_sidecar(tmp_path / "running.xdf")
+    assert (sidecar.state, sidecar.reason) == ("finished", None)
     assert "footer" in load(tmp_path / "running.xdf")["EEG"]
 
 
@@ -184,7 +184,7 @@ def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
         assert made.status_code == 201
         begun = made.json()["bytes"]
         until(lambda: path.stat().st_size > begun + 3 * 256 * 25)
-        assert load_card(path).state == "recording"
+        assert load_sidecar(path).state == "recording"
         with pytest.raises(FileInUse):
             recover_recording(path)
         written = len(load(path)["EEG"]["time_stamps"])
@@ -218,7 +218,7 @@ def test_the_folder_is_the_list(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path)
     for name in ("b", "a", "no name"):
         (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
-    save_card(tmp_path / "b.xdf", Card("b", "finished", started="2026-01-01T00:00:00+00:00"))
+    save_sidecar(tmp_path / "b.xdf", Sidecar("b", "finished", started="2026-01-01T00:00:00+00:00"))
     (tmp_path / "a.json").write_text("{broken")
     (tmp_path / "orphan.json").write_text("{}")
     assert [(each.name, each.state) for each in recordings.all()] == [
@@ -238,9 +238,9 @@ def test_the_terminal_lists_and_recovers(
         service.until(lambda: bytes_of(service, "one") > size + 5000)
     path = tmp_path / "one.xdf"
     path.write_bytes(path.read_bytes()[:-3000])
-    save_card(path, Card("one", "recording", person="P-07"))
+    save_sidecar(path, Sidecar("one", "recording", person="P-07"))
     (tmp_path / "bad.xdf").write_bytes(b"XDF:")
-    save_card(tmp_path / "bad.xdf", Card("bad", "recording"))
+    save_sidecar(tmp_path / "bad.xdf", Sidecar("bad", "recording"))
     list_recordings(tmp_path, json=True)
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {each["name"]: each["state"] for each in listed} == {
@@ -250,14 +250,14 @@ def test_the_terminal_lists_and_recovers(
     done = run("recover", "--data-dir", str(tmp_path))
     assert done.returncode == 2
     assert "one.xdf: " in done.stdout
-    assert "it holds nothing" in done.stderr
-    assert (load_card(path).state, load_card(path).person) == ("recovered", "P-07")
-    assert load_card(tmp_path / "bad.xdf").state == "damaged"
+    assert "no complete one" in done.stderr
+    assert (load_sidecar(path).state, load_sidecar(path).person) == ("recovered", "P-07")
+    assert load_sidecar(tmp_path / "bad.xdf").state == "damaged"
     (tmp_path / "bad.xdf").unlink()
     recover_recordings(tmp_path)
     assert capsys.readouterr().out == f"{tmp_path}: no recording was cut off\n"
     recover_recordings(path)
-    assert "whole" in capsys.readouterr().out
+    assert "complete" in capsys.readouterr().out
     list_recordings(tmp_path, json=False)
     assert "P-07" in capsys.readouterr().out
     with pytest.raises(BadRecording, match="No such file"):
@@ -265,23 +265,23 @@ def test_the_terminal_lists_and_recovers(
 
 
 def test_a_card_is_replaced_whole(tmp_path: Path) -> None:
-    """Killed between any two system calls, the old card or the new one is there."""
+    """Killed between any two system calls, the old sidecar or the new one is there."""
     path = tmp_path / "a.xdf"
     path.write_bytes(b"XDF:")
-    save_card(path, Card("a", "recording"))
+    save_sidecar(path, Sidecar("a", "recording"))
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from mimamba.service.recordings.metadata import Card, save_card\n"
+        "from mimamba.service.recordings.sidecar import Sidecar, save_sidecar\n"
         "path = Path(sys.argv[1])\nprint(flush=True)\n"
-        "while True:\n    save_card(path, Card('a', 'finished', notes='n' * 5000))\n"
+        "while True:\n    save_sidecar(path, Sidecar('a', 'finished', notes='n' * 5000))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    until(lambda: load_card(path).state == "finished")
+    until(lambda: load_sidecar(path).state == "finished")
     process.kill()
     process.communicate()
-    assert load_card(path).state == "finished"
+    assert load_sidecar(path).state == "finished"
 
 
 def test_the_environment_names_the_folder(tmp_path: Path) -> None:

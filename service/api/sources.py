@@ -1,34 +1,54 @@
-"""Which sources the API may open: a subscriber must not read the server's files."""
+"""Routes of sources: the list of what can be opened, and the policy of what the API may open.
+
+A client must not be able to read files of the server.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
+from fastapi import APIRouter, Query
+
+from mimamba.drivers.discovery.discover import Sources, discover_sources
 from mimamba.drivers.url import parse_source
-from mimamba.service.recordings.library import NoRecording, Recordings
+from mimamba.service.recordings.recordings import NoRecording, Recordings
 from mimamba.service.storage.private_files import NAME
 
 FILE_PARAMETERS = frozenset({"file", "file_anc", "file_aux", "master_board", "other_info"})
-"""BrainFlow's parameters that name files, streamers or what a vendor's code makes of them."""
+"""BrainFlow's parameters that name files or streamers, or have a meaning for one vendor only."""
 SERIAL_PORT = r"/dev/(tty|cu\.)[\w.-]+|/dev/serial/[\w.:/+@-]+|COM[0-9]+"
-"""What serial ports are called; another path would tell whether its file is there."""
+"""Names of serial ports; with any other path, the error would show if that file exists."""
+
+sources_api = APIRouter(prefix="/v1", tags=["sources"])
 
 
 class NotAdmitted(PermissionError):
-    """A source may be opened on the command line, but not over the API."""
+    """The source may be opened on the command line, but not over the API."""
+
+
+@sources_api.get("/sources")
+def list_sources(
+    timeout: Annotated[float, Query(ge=0.1, le=10.0, description="Seconds to scan.")] = 5.0,
+) -> Sources:
+    """List headsets nearby, LSL streams, supported boards, and the Bluetooth adapter's state.
+
+    Below 1 s there is no Bluetooth scan.
+    """
+    return discover_sources(timeout)
 
 
 def admit(url: str, files: Path | None, recordings: Recordings | None = None) -> str:
-    """The source to open for a request, its path made absolute.
+    """Return the source to open for a request, with its path made absolute.
 
     Parameters
     ----------
     url
-        The source asked for.
+        The requested source.
     files
-        The folder whose recordings the API may play; None plays none.
+        The folder whose recordings the API may play; with None it may play none.
     recordings
         The service's own: ``replay://NAME`` plays the one of that name, once it has ended.
 
@@ -39,13 +59,14 @@ def admit(url: str, files: Path | None, recordings: Recordings | None = None) ->
     RecordingRefused
         If it names a recording that is still being made.
     NotAdmitted
-        If it names no recording and a file outside of ``files``, or as a serial port what is none.
+        If it names a file outside of ``files`` that is no recording of the service, or a serial
+        port that is none.
     """
     source = parse_source(url)
     named = sorted(FILE_PARAMETERS & source.parameters.keys())
     if source.scheme == "brainflow" and named:
         raise NotAdmitted(
-            f"Expected parameters that name no file, but found {', '.join(named)}. "
+            f"The API accepts no parameters that name files, but found {', '.join(named)}. "
             "Open this source with mimamba serve --source."
         )
     if source.scheme == "brainflow":
@@ -58,7 +79,7 @@ def admit(url: str, files: Path | None, recordings: Recordings | None = None) ->
 
 
 def _recorded(name: str, recordings: Recordings | None) -> Path | None:
-    """The recording of this name, if there is one; raises RecordingRefused while it is made."""
+    """Return the recording of this name, or None; raises RecordingRefused while it is made."""
     if recordings is None or not re.fullmatch(NAME, name):
         return None
     try:
@@ -77,7 +98,7 @@ def _below(place: str, files: Path | None) -> Path:
     if not path.is_relative_to(files.resolve()):
         raise NotAdmitted(
             f"Expected a recording below the --files folder, but found {place!r}. "
-            "Move it there or name it relative to that folder."
+            "Move it there, or name it relative to that folder."
         )
     return path
 
@@ -86,5 +107,5 @@ def _check_port(port: str | None) -> None:
     if port is not None and (".." in port or not re.fullmatch(SERIAL_PORT, port)):
         raise NotAdmitted(
             "Expected a serial port (/dev/tty.., /dev/cu..., /dev/serial/.. or COM and a number), "
-            "but found another name. Correct it, or open this source with mimamba serve --source."
+            "but found another path. Correct it, or open this source with mimamba serve --source."
         )

@@ -14,7 +14,7 @@ import pytest
 
 from mimamba.drivers.convert import export
 from mimamba.drivers.formats.read import read_recording
-from mimamba.service.api import exports
+from mimamba.service.api import recordings as recordings_api
 from tests.drivers.formats.made import assert_same, recording
 from tests.service.live import Live, live
 
@@ -87,7 +87,7 @@ def test_one_that_is_being_made_is_refused(service: Live) -> None:
     service.http.post(f"{API}/running/stop")
     service.http.delete(f"{API}/running?confirm=running")
     assert answer.status_code == 409
-    assert "stop it first" in answer.json()["detail"]
+    assert "Stop it first" in answer.json()["detail"]
 
 
 def test_a_missing_library_is_told(service: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_client_that_goes_away_leaves_nothing(
     opened = []
     went = threading.Event()
 
-    class Watched(exports.Download):
+    class Watched(recordings_api.Download):
         async def __call__(self, *asked: object) -> None:
             opened.append(self._file)
             try:
@@ -120,7 +120,7 @@ def test_a_client_that_goes_away_leaves_nothing(
             finally:
                 went.set()
 
-    monkeypatch.setattr(exports, "Download", Watched)
+    monkeypatch.setattr(recordings_api, "Download", Watched)
     n_times = 200_000
     noise = np.random.default_rng(2).normal(size=(n_times, 4)).astype(np.float32)
     export(replace(recording(n_times), data=noise), str(folder / "long.xdf"))

@@ -1,7 +1,7 @@
-"""The recordings in one folder: NAME.xdf, and NAME.json beside it with what people say of it.
+"""Recordings in one folder: NAME.xdf, and its sidecar NAME.json.
 
-The list of recordings is a scan of the folder; no other list is kept. A NAME.json is only ever
-replaced as a whole, and no recording is ever overwritten.
+The list of recordings is a scan of the folder; there is no other list. A sidecar is always replaced
+as a whole, and no recording is ever overwritten.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Literal
 
 from mimamba.drivers.errors import BadRecording, UserError
-from mimamba.service.recordings.metadata import (
-    Card,
-    RecordingInfo,
-    delete_card,
-    load_card,
-    save_card,
-    save_if_possible,
-)
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
+from mimamba.service.recordings.sidecar import (
+    RecordingInfo,
+    Sidecar,
+    delete_sidecar,
+    load_sidecar,
+    save_sidecar,
+    save_sidecar_if_possible,
+)
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.folders import cannot_record
 from mimamba.service.storage.private_files import NAME
@@ -45,16 +45,16 @@ class RecordingTaken(ValueError):
 
 
 class RecordingRefused(UserError, ValueError):
-    """What was asked cannot be done with this session or recording."""
+    """The request is not possible with this session or recording."""
 
 
 class Recordings:
-    """The recordings of one folder, and those that are being made. Its calls block on the disk.
+    """Recordings of one folder, and those in progress. Calls block on the disk.
 
     Parameters
     ----------
     folder
-        Made when the first recording is, for its owner alone.
+        Created with the first recording, readable by its owner only.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,30 +62,30 @@ class Recordings:
         self._running: dict[str, tuple[Session, Recorder]] = {}
         self._closed = False
         self.endings: Counter[str] = Counter()
-        """How many ended ``finished``, and how many ``unfinished``."""
+        """Number of recordings that ended ``finished``, and of those that ended ``unfinished``."""
         self._changing = threading.Lock()
 
     @property
     def running(self) -> int:
-        """How many are being made."""
+        """Number of recordings in progress."""
         return len(self._running)
 
     def start(
         self, session: Session, name: str | None, person: str | None, notes: str | None
     ) -> RecordingInfo:
-        """Begin to record an open session, under this name or one made of its id and the time.
+        """Record an open session; the default name has its id and the time.
 
         Raises
         ------
         RecordingTaken
             If the name is taken, or the session is recorded already.
         RecordingRefused
-            If the name is none, the session is a replay at another speed than 1, or the service
-            ends.
+            If the name is not valid, the session is a replay at another speed than 1, or the
+            service is shutting down.
         SessionOver, EngineStopped
             If the session is not open.
         CannotRecord
-            If the disk does not take it.
+            If it cannot be written to the disk.
         """
         check_speed(session)
         now = datetime.now(UTC)
@@ -93,10 +93,10 @@ class Recordings:
         with self._changing:
             if self._closed:
                 raise RecordingRefused(
-                    "Expected a running service, but found that it ends. Start it again."
+                    "The service is shutting down. Try again when it has restarted."
                 )
-            self.check_free(session)
-            card = Card(
+            self.check_not_recorded(session)
+            sidecar = Sidecar(
                 name=name,
                 state="recording",
                 session=session.name,
@@ -106,19 +106,19 @@ class Recordings:
                 model=session.checkpoint.name if session.checkpoint else None,
                 started=_iso(now),
             )
-            recorder = self._recorder(card, session)
+            recorder = self._recorder(sidecar, session)
             self._running[name] = (session, recorder)
             recorder.start()
         log.info("recording began", extra={"recording": name, "session": session.name})
         return self.get(name)
 
     def stop(self, name: str) -> RecordingInfo:
-        """End a recording; its file is whole then. One that has ended stays as it is.
+        """Stop a recording; its file is complete then. One that has ended stays unchanged.
 
         Raises
         ------
         NoRecording
-            If there is none of this name.
+            If no recording has this name.
         """
         running = self._running.get(_checked(name))
         if running is not None:
@@ -126,174 +126,172 @@ class Recordings:
         return self.get(name)
 
     def all(self) -> list[RecordingInfo]:
-        """All recordings, the newest first."""
+        """Return all recordings, the newest first."""
         names = sorted(
             path.stem for path in self._folder.glob("*.xdf") if re.fullmatch(NAME, path.stem)
         )
-        listed = []
+        found = []
         for name in names:
             with contextlib.suppress(NoRecording):  # deleted meanwhile
-                listed.append(self.get(name))
-        return sorted(listed, key=lambda each: each.started or "", reverse=True)
+                found.append(self.get(name))
+        return sorted(found, key=lambda each: each.started or "", reverse=True)
 
     def get(self, name: str) -> RecordingInfo:
-        """One recording.
+        """Return one recording.
 
         Raises
         ------
         NoRecording
-            If there is none of this name.
+            If no recording has this name.
         """
         path = self._path(_checked(name))
         try:
             size = path.stat().st_size
         except FileNotFoundError:
-            raise NoRecording(f"Expected a recording, but found none named {name!r}.") from None
-        card = load_card(path)
-        if card.state == "recording" and name not in self._running and not is_being_written(path):
-            card = replace(card, state="unfinished")
-        return RecordingInfo(**asdict(card), bytes=size)
+            raise NoRecording(f"No recording is named {name!r}. Choose another name.") from None
+        sidecar = load_sidecar(path)
+        if (
+            sidecar.state == "recording"
+            and name not in self._running
+            and not is_being_written(path)
+        ):
+            sidecar = replace(sidecar, state="unfinished")
+        return RecordingInfo(**asdict(sidecar), bytes=size)
 
     def file(self, name: str) -> Path:
-        """The file of a recording that has ended.
+        """Return the file of a recording that has ended.
 
         Raises
         ------
         NoRecording
-            If there is none of this name.
+            If no recording has this name.
         RecordingRefused
-            If it is still being made.
+            If it is still in progress.
         """
         self._check_ended(name)
         return self._path(name)
 
     def delete(self, name: str, confirm: str) -> None:
-        """Delete a recording for good.
+        """Delete a recording permanently.
 
         Raises
         ------
         NoRecording
-            If there is none of this name.
+            If no recording has this name.
         RecordingRefused
-            If it is still being made, or ``confirm`` is not its name.
+            If it is still in progress, or ``confirm`` is not its name.
         """
         self._check_ended(name)
         if confirm != name:
             raise RecordingRefused(
                 f"Expected the recording's name as confirmation, but found {confirm!r}. "
-                f"Ask with ?confirm={name}."
+                f"Send ?confirm={name}."
             )
         self._path(name).unlink()
-        delete_card(self._path(name))
+        delete_sidecar(self._path(name))
 
-    def of(self, person: str) -> list[str]:
-        """The names of a person's recordings."""
+    def of_person(self, person: str) -> list[str]:
+        """Return the names of a person's recordings."""
         return [each.name for each in self.all() if each.person == person]
 
-    def delete_of(self, person: str) -> list[str]:
-        """Delete a person's recordings for good, or none where one is being made.
+    def delete_of_person(self, person: str) -> list[str]:
+        """Delete a person's recordings permanently, and return their names.
 
-        Raises RecordingRefused then; answers their names.
+        Deletes none and raises RecordingRefused if one is in progress.
         """
         with self._changing:
-            theirs = self.of(person)
-            for name in theirs:
+            names = self.of_person(person)
+            for name in names:
                 self._check_ended(name)
-            for name in theirs:
+            for name in names:
                 self.delete(name, name)
-        return theirs
+        return names
 
     def recover(self) -> None:
-        """Make recordings whole that were cut off; their cards say what became of them."""
+        """Repair recordings that were cut off; their sidecars have the result."""
         for each in self.all():
             if each.state == "unfinished":
-                with contextlib.suppress(BadRecording):  # its card says so
+                with contextlib.suppress(BadRecording):  # its sidecar says so
                     recover_recording(self._path(each.name))
 
     def close(self) -> None:
-        """End all recordings that are being made; no other is begun."""
+        """Stop all recordings in progress; no other can start."""
         with self._changing:
             self._closed = True
         for name in list(self._running):
             self.stop(name)
 
-    def _recorder(self, card: Card, session: Session) -> Recorder:
-        """A recorder whose file and card are there."""
-        path = self._path(card.name)
+    def _recorder(self, sidecar: Sidecar, session: Session) -> Recorder:
+        """Create a recorder with its file and sidecar."""
+        path = self._path(sidecar.name)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            recorder = Recorder(path, session, lambda ending: self._ended(card, ending))
+            recorder = Recorder(path, session, lambda ending: self._ended(sidecar, ending))
         except FileExistsError:
-            raise RecordingTaken(
-                f"Expected a new name, but found that {card.name!r} is taken. Choose another."
-            ) from None
+            raise RecordingTaken(f"The name {sidecar.name!r} is taken. Choose another.") from None
         except OSError as error:
             raise cannot_record(self._folder, error) from error
         try:
-            save_card(path, card)
+            save_sidecar(path, sidecar)
         except OSError as error:
             recorder.abandon()
             raise cannot_record(self._folder, error) from error
         return recorder
 
-    def _ended(self, card: Card, ending: RecordingEnd) -> None:
-        """From the recorder's thread."""
+    def _ended(self, sidecar: Sidecar, ending: RecordingEnd) -> None:
+        """Note the end of a recording; called in the recorder's thread."""
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
-        ended = replace(card, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
-        save_if_possible(self._path(card.name), ended)
-        self._running.pop(card.name, None)
+        ended = replace(sidecar, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
+        save_sidecar_if_possible(self._path(sidecar.name), ended)
+        self._running.pop(sidecar.name, None)
         self.endings[state] += 1
-        told = {"recording": card.name, "session": card.session, "reason": ending.reason}
+        extra = {"recording": sidecar.name, "session": sidecar.session, "reason": ending.reason}
         log.log(
-            logging.WARNING if ending.reason else logging.INFO, f"recording {state}", extra=told
+            logging.WARNING if ending.reason else logging.INFO, f"recording {state}", extra=extra
         )
 
-    def check_free(self, session: Session) -> None:
-        """Raises RecordingTaken if a session is being recorded."""
+    def check_not_recorded(self, session: Session) -> None:
+        """Raise RecordingTaken if a session is being recorded."""
         for name, (recorded, _) in list(self._running.items()):
             if recorded is session:
                 raise RecordingTaken(
-                    f"Expected a session that is not recorded, but found that "
-                    f"{session.name} goes to {name}. Stop that first."
+                    f"The session {session.name} is already recorded to {name}. "
+                    "Stop that recording first."
                 )
 
     @contextlib.contextmanager
-    def held_off(self, session: Session) -> Iterator[None]:
-        """Let no recording of a session begin meanwhile; raises RecordingTaken if one runs."""
+    def without_recording(self, session: Session) -> Iterator[None]:
+        """Block recordings of a session meanwhile; raises RecordingTaken if one is in progress."""
         with self._changing:
-            self.check_free(session)
+            self.check_not_recorded(session)
             yield
 
     def _check_ended(self, name: str) -> None:
         if self.get(name).state == "recording":
-            raise RecordingRefused(
-                f"Expected a recording that has ended, but found that {name} is being made. "
-                "Stop it first."
-            )
+            raise RecordingRefused(f"The recording {name} is still in progress. Stop it first.")
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.xdf"
 
 
 def check_speed(session: Session) -> None:
-    """Refuse a replay at another speed than 1: its stamps would not be a second's apart.
+    """Refuse a replay at another speed than 1: its timestamps do not fit its sampling rate.
 
     Raises
     ------
     RecordingRefused
-        For such a replay.
+        If the speed is not 1.
     """
     speed = speed_of(session)
     if speed != 1:
         raise RecordingRefused(
-            "Expected a source that goes at its own pace, but found a replay at "
-            f"{'full speed' if speed == math.inf else f'speed {speed:g}'}, "
-            "whose timestamps do not fit its rate. Play it at speed 1."
+            "Expected a source in real time, but found a replay at "
+            f"{'full speed' if speed == math.inf else f'speed {speed:g}'}. Play it at speed 1."
         )
 
 
 def _checked(name: str) -> str:
-    """A name that is one; raises RecordingRefused."""
+    """Return a valid name; raise RecordingRefused otherwise."""
     if not re.fullmatch(NAME, name):
         raise RecordingRefused(
             f"Expected a name of letters, digits, '-', '_' and '.', but found {name!r}. "

@@ -1,0 +1,95 @@
+"""NAME.json: what people and the service noted about the recording NAME.xdf."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mimamba.service.storage.private_files import delete_file, replace_file
+
+RecordingState: TypeAlias = Literal[
+    "recording", "finished", "recovered", "unfinished", "damaged", "uploaded", "unknown"
+]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Facts about a recording that its samples do not contain.
+
+    Parameters
+    ----------
+    name
+        The recording's.
+    state
+        ``recording``: in progress. ``finished``. ``recovered``: repaired after it was cut off.
+        ``unfinished``: cut off and not yet recovered. ``damaged``: cannot be recovered.
+        ``uploaded``: at ``started``, from the file named ``source``. ``unknown``: no sidecar.
+    reason
+        Why it ended, or what was wrong; None if it was stopped.
+    session, source
+        The session's id, and its source's name.
+    person
+        A pseudonym.
+    notes
+        In a person's words.
+    model
+        Name of the model whose predictions it contains.
+    started, ended
+        ISO 8601, UTC.
+    seconds
+        Length of the signal, known for uploads.
+    """
+
+    name: str
+    state: RecordingState = "unknown"
+    reason: str | None = None
+    session: str | None = None
+    source: str | None = None
+    person: str | None = None
+    notes: str | None = None
+    model: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RecordingInfo(Sidecar):
+    """A sidecar, with the size of the recording's file."""
+
+    bytes: int = 0
+
+
+def load_sidecar(recording: Path) -> Sidecar:
+    """Load the sidecar of a NAME.xdf; without one, return what is known."""
+    name = recording.stem
+    try:
+        sidecar = msgspec.json.decode(_path(recording).read_bytes(), type=Sidecar)
+    except (OSError, msgspec.MsgspecError):
+        return Sidecar(name)
+    return replace(sidecar, name=name)
+
+
+def save_sidecar(recording: Path, sidecar: Sidecar) -> None:
+    """Replace a sidecar, completely or not at all; raises OSError. Only its owner can read it."""
+    replace_file(_path(recording), msgspec.json.format(msgspec.json.encode(sidecar)))
+
+
+def save_sidecar_if_possible(recording: Path, sidecar: Sidecar) -> None:
+    """Replace a sidecar, or leave the old one if the disk is full or read-only."""
+    # The old one says "recording", which every listing corrects.
+    with contextlib.suppress(OSError):
+        save_sidecar(recording, sidecar)
+
+
+def delete_sidecar(recording: Path) -> None:
+    """Delete a sidecar if there is one; raises OSError."""
+    delete_file(_path(recording))
+
+
+def _path(recording: Path) -> Path:
+    return recording.with_name(f"{recording.stem}.json")
