@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal, Self
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, StreamInfo
-from mimamba.drivers.supervision.connection import DeviceConnection, Timeouts
+from mimamba.drivers.supervision.device_connection import DeviceConnection, Timeouts
 from mimamba.drivers.timing.clock import local_clock
 
 

@@ -96,7 +96,7 @@ class Outbox:
 
     @property
     def delivered(self) -> bool:
-        """Whether the source has ended and everything is acknowledged."""
+        """True once the source has ended and everything is acknowledged."""
         return self.ended and not self._packets
 
     # From the source's thread --------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Authenticator:
 
     @property
     def requires_token(self) -> bool:
-        """Whether the service asks for a token."""
+        """True if the service asks for a token."""
         return self._tokens.any
 
     def authenticate(self, connection: HTTPConnection) -> AuthResult:

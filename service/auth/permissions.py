@@ -45,7 +45,7 @@ class ConnectionPermissions:
 
     @property
     def login(self) -> bool:
-        """Whether the permission comes from a login's cookie."""
+        """True if the permission comes from a login's cookie."""
         return self._permission is not None and self._permission.login is not None
 
     def authenticate(self, message: Auth) -> AuthRefusal | None:

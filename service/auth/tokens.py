@@ -43,7 +43,7 @@ class Tokens:
 
     @property
     def any(self) -> bool:
-        """Whether the service asks for a token."""
+        """True if the service asks for a token."""
         return self.control is not None or self.view is not None
 
     def scope_of(self, token: str) -> Scope | None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mimamba.service.bench.figures import Figure, NotRun
 from mimamba.service.bench.machine import StealTime, describe_machine
-from mimamba.service.bench.registry import Measurement
+from mimamba.service.bench.measurements import Measurement
 
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""

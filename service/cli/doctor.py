@@ -67,7 +67,7 @@ def bench(
     """
     with one_line_errors():
         from mimamba.service.bench.bench import run_measurements
-        from mimamba.service.bench.registry import choose
+        from mimamba.service.bench.measurements import choose
 
         if not run_measurements(choose(only or []), seconds, json):
             raise typer.Exit(1)

@@ -29,7 +29,7 @@ class Recovered:
 
     @property
     def whole(self) -> bool:
-        """Whether the file was complete already."""
+        """True if the file was complete already."""
         return not self.cut and not self.ended
 
     def __str__(self) -> str:

@@ -84,7 +84,7 @@ class Settings(DeviceSettings):
 
     @property
     def on_loopback(self) -> bool:
-        """Whether the service is reachable from this machine only."""
+        """True if the service is reachable from this machine only."""
         return ipaddress.ip_address(self.host).is_loopback
 
     def given_tokens(self) -> Tokens:

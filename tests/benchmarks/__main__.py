@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from mimamba.service.bench.bench import run_measurements
-from mimamba.service.bench.registry import Measurement
+from mimamba.service.bench.measurements import Measurement
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def _read_sample_format(text: bytes) -> _SampleFormat:
 
 
 def _skip_samples(data: Bytes, at: int, stop: int, layout: _SampleFormat) -> int:
-    """How many samples fill a chunk; raises _Damaged where they do not fill it exactly."""
+    """Count the samples that fill a chunk; raise _Damaged where they do not fill it exactly."""
     n_samples, at = _count(data, at, stop)
     size = 9 + layout.width * layout.n_channels  # a time stamp, and its own size before it
     if layout.width and n_samples and at + n_samples * size == stop:

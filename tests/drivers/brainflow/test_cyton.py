@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, Driver, LinkChange
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.open import open_driver
-from mimamba.drivers.supervision.connection import Timeouts
+from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.supervisor import Supervisor
 from tests.drivers.brainflow.cyton import START, UV_PER_BIT, Cyton, Edit, counts, packet
 

@@ -21,7 +21,7 @@ from mimamba.drivers.driver import Chunk, Driver, StreamInfo
 from mimamba.drivers.errors import BadChannels, BadSource, DeviceNotFound, StreamLost
 from mimamba.drivers.lsl.description import read_description
 from mimamba.drivers.open import open_driver
-from mimamba.drivers.supervision.connection import Timeouts
+from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.supervisor import Supervisor
 from mimamba.drivers.timing.clock import local_clock
 

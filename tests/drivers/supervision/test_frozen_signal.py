@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, LinkChange, StreamInfo
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.simulator.synthesis import Synthesizer
-from mimamba.drivers.supervision.connection import Timeouts
+from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
 from mimamba.drivers.supervision.supervisor import Supervisor
 from mimamba.drivers.timing.clock import local_clock

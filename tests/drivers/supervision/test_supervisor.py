@@ -13,7 +13,7 @@ import pytest
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, Marker, StreamInfo
 from mimamba.drivers.errors import DeviceNotFound, StreamLost
-from mimamba.drivers.supervision.connection import Timeouts
+from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.supervisor import Supervisor
 from mimamba.drivers.timing.clock import local_clock
 
@@ -56,7 +56,7 @@ CLOCK = Clock()
 
 @pytest.fixture(autouse=True)
 def _scripted_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in ("connection", "supervisor"):
+    for module in ("device_connection", "supervisor"):
         monkeypatch.setattr(f"mimamba.drivers.supervision.{module}.time", CLOCK)
     yield
     CLOCK.stop()

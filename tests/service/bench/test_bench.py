@@ -15,7 +15,7 @@ from mimamba.service.bench import sessions, steps
 from mimamba.service.bench.bench import STOLEN
 from mimamba.service.bench.figures import Figure, NotRun
 from mimamba.service.bench.machine import StealTime
-from mimamba.service.bench.registry import MEASUREMENTS, MOVED, NoMeasurement, choose
+from mimamba.service.bench.measurements import MEASUREMENTS, MOVED, NoMeasurement, choose
 from mimamba.service.bench.service_process import ServiceProcess
 from mimamba.service.cli.main import app
 from tests.benchmarks.__main__ import BENCHMARKS
