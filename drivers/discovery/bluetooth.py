@@ -47,13 +47,10 @@ class BluetoothScan:
     ----------
     until
         End of the scan, on ``time.monotonic``.
-    grace
-        Time after which a scanner that has not ended is no longer waited for, s.
     """
 
-    def __init__(self, until: float, grace: float = GRACE_SECONDS) -> None:
+    def __init__(self, until: float) -> None:
         self._until = until
-        self._grace = grace
         self._seen: dict[str, Advertisement] = {}
         self._error: DeviceNotFound | None = None
         self._listening = False
@@ -79,7 +76,7 @@ class BluetoothScan:
 
     def result(self, until: float) -> ScanResult:
         """Wait until this time, or until the scan has ended; return the advertisements so far."""
-        last = until if until < self._until else self._until + self._grace
+        last = until if until < self._until else self._until + GRACE_SECONDS
         self._reader.join(max(0.0, last - time.monotonic()))
         error = self._error
         if error is None and not self._reader.is_alive() and self._process.wait():

@@ -50,8 +50,6 @@ class LSLDriver:
         ``name``, ``source_id``, ``predicate`` (XPath, for liblsl), ``timeout`` (for finding the
         stream, s), ``sfreq`` (Hz, for an irregular stream), ``markers`` (the name of a marker
         stream, or 1 for all of type Markers), ``channels`` and ``names``.
-    buffer
-        Length of liblsl's own buffer, s.
 
     Raises
     ------
@@ -59,7 +57,7 @@ class LSLDriver:
         If a parameter is wrong.
     """
 
-    def __init__(self, source: SourceURL, buffer: int = BUFFER_SECONDS) -> None:
+    def __init__(self, source: SourceURL) -> None:
         if source.target:
             raise BadSource(
                 "lsl://?name=..", f"lsl://{source.target}", "write the name as a parameter"
@@ -71,7 +69,6 @@ class LSLDriver:
         self._sfreq = source.number("sfreq", 0.0, 0.0, 100_000.0)
         self._choice = ChannelChoice.from_url(source)
         self._markers = MarkerStreams.from_url(source)
-        self._buffer = buffer
         self._closed = threading.Event()
         self._info: StreamInfo | None = None
         self._inlet: _SignalInlet | None = None
@@ -102,7 +99,7 @@ class LSLDriver:
         if not found:
             raise no_stream_error(self._predicate)
         sfreq = self._rate(found[0])
-        inlet = _SignalInlet(found[0], sfreq, self._timeout, self._buffer)
+        inlet = _SignalInlet(found[0], sfreq, self._timeout)
         picks = self._choice.select(inlet.description.labels)
         self._first = inlet.first(self._closed)
         self._info = StreamInfo(
@@ -165,12 +162,12 @@ class LSLDriver:
 class _SignalInlet:
     """A connection to a stream: description, samples in µV, stamps on the LSL clock."""
 
-    def __init__(self, stream: Any, sfreq: float, timeout: float, buffer: int) -> None:
+    def __init__(self, stream: Any, sfreq: float, timeout: float) -> None:
         lsl = load_pylsl()
         self.name = stream.name() or "LSL stream"
         self.offset = 0.0
         self._until = time.monotonic() + timeout
-        seconds = buffer if stream.nominal_srate() else ceil(buffer * sfreq / 100)
+        seconds = BUFFER_SECONDS if stream.nominal_srate() else ceil(BUFFER_SECONDS * sfreq / 100)
         flags = lsl.proc_clocksync | lsl.proc_monotonize
         self._inlet = lsl.StreamInlet(
             stream, max_buflen=seconds, recover=False, processing_flags=flags
@@ -183,7 +180,7 @@ class _SignalInlet:
             raise self._no_samples(str(error)) from error
         self.description: ChannelDescription = read_description(xml, stream.channel_count())
         self.notices = self.description.notices
-        size = (round(buffer * sfreq) + 1, stream.channel_count())
+        size = (round(BUFFER_SECONDS * sfreq) + 1, stream.channel_count())
         self._buffer = np.empty(size, FORMATS[stream.channel_format()])
 
     def first(self, closed: threading.Event) -> tuple[Seconds, Samples]:

@@ -47,16 +47,13 @@ class MarkerStreams:
     ----------
     name
         Name of the streams to use; None for all of type Markers.
-    connect_timeout
-        Time for a stream to answer, s; then it is tried again.
     """
 
-    def __init__(self, name: str | None, connect_timeout: float = CONNECT_TIMEOUT) -> None:
+    def __init__(self, name: str | None) -> None:
         wanted = f" and name={xpath_literal(name)}" if name else ""
         self._predicate = (
             f"type='{MARKER_TYPE}' and not(starts-with(source_id,'{OWN_PREFIX}')){wanted}"
         )
-        self._connect_timeout = connect_timeout
         self._known: set[str] = set()
         self._inlets: dict[str, tuple[str, Any]] = {}
         self._closed = threading.Event()
@@ -114,8 +111,8 @@ class MarkerStreams:
                 continue
             inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
             try:
-                inlet.open_stream(self._connect_timeout)
-                inlet.time_correction(self._connect_timeout)  # so that the first pull does not wait
+                inlet.open_stream(CONNECT_TIMEOUT)
+                inlet.time_correction(CONNECT_TIMEOUT)  # so that the first pull does not wait
             except (lsl.util.TimeoutError, lsl.util.LostError):
                 continue  # the next search finds it again
             self._known.add(stream.uid())

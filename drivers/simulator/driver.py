@@ -131,8 +131,6 @@ class SimulateDriver:
     ----------
     source
         URL; see the module for its parameters.
-    buffer
-        Longest backlog of a delayed reader, s.
 
     Raises
     ------

@@ -113,7 +113,7 @@ def leading_chunks(data: Bytes) -> Iterator[ChunkSpan]:
 
 
 def _parse_chunk(data: Bytes, at: int, layouts: dict[int, _SampleFormat]) -> ChunkSpan:
-    """The chunk that begins here; raises _Damaged."""
+    """Read the chunk that begins here; raise _DamagedChunk if it is not whole."""
     length, start = _count(data, at, len(data))
     stop = start + length
     tag = int.from_bytes(data[start : start + 2], "little")
@@ -171,7 +171,7 @@ def _read_sample_format(text: bytes) -> _SampleFormat:
 
 
 def _skip_samples(data: Bytes, at: int, stop: int, layout: _SampleFormat) -> int:
-    """Count the samples that fill a chunk; raise _Damaged where they do not fill it exactly."""
+    """Count the samples that fill a chunk; raise _DamagedChunk if they do not fill it."""
     n_samples, at = _count(data, at, stop)
     size = 9 + layout.width * layout.n_channels  # a time stamp, and its own size before it
     if layout.width and n_samples and at + n_samples * size == stop:
