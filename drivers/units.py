@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-_FACTORS = {
-    "v": 1e6,
-    "volt": 1e6,
-    "volts": 1e6,
-    "mv": 1e3,
-    "millivolt": 1e3,
-    "millivolts": 1e3,
-    "uv": 1.0,
-    "microvolt": 1.0,
-    "microvolts": 1.0,
-    "nv": 1e-3,
-    "nanovolt": 1e-3,
-    "nanovolts": 1e-3,
-}
-_MU = str.maketrans({"\N{MICRO SIGN}": "u", "\N{GREEK SMALL LETTER MU}": "u"})
+import re
+
+_PREFIXES = {"": 1e6, "k": 1e9, "kilo": 1e9, "m": 1e3, "milli": 1e3, "u": 1.0, "micro": 1.0}
+_PREFIXES |= {"n": 1e-3, "nano": 1e-3}
+_MICRO = (
+    "\x83\N{LATIN CAPITAL LETTER E WITH CIRCUMFLEX}",  # Shift-JIS read as Latin-1
+    "\N{LATIN CAPITAL LETTER E WITH CIRCUMFLEX}",  # likewise, without the control character
+    "\N{LATIN CAPITAL LETTER A WITH CIRCUMFLEX}\N{MICRO SIGN}",  # UTF-8 read as Latin-1
+    "\N{LATIN CAPITAL LETTER I WITH CIRCUMFLEX}\N{VULGAR FRACTION ONE QUARTER}",  # likewise, Greek
+    "\N{MICRO SIGN}",
+    "\N{GREEK SMALL LETTER MU}",
+)
+"""Spellings of the prefix micro, the longer ones first; some come from a wrong decoding."""
+_VOLTAGE = re.compile(r"(kilo|milli|micro|nano|[kmun])?v(?:olts?)?")
 
 
 def microvolts_per(unit: str) -> float | None:
-    """Give the factor from a unit to µV, in any case of its letters; None if it is no voltage."""
-    return _FACTORS.get(unit.lower().translate(_MU))
+    """Give the factor from a unit to µV; None if it is no voltage.
+
+    Case, brackets and spaces do not matter: ``uV``, ``[uV]``, ``microV``, ``µVolt``.
+    """
+    for spelling in _MICRO:
+        unit = unit.replace(spelling, "u")
+    found = _VOLTAGE.fullmatch(unit.strip(" []()").lower())
+    return None if found is None else _PREFIXES[found[1] or ""]
