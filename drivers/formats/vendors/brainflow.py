@@ -1,16 +1,19 @@
 """Reader of BrainFlow's CSV (``DataFilter.write_file``, ``file://`` streamers).
 
-One row per sample, cells separated by tabs, no header. The columns depend on the board, which the
-file does not name. It is found among BrainFlow's descriptions: the number of columns must match,
-the stamps must be growing UNIX times, and their rate must be the board's. ``board=`` decides if
-several boards with different columns match. EEG is in µV, stamps are in seconds, a marker is any
+One row per sample, cells separated by tabs (by commas in old versions), no header. Programs that
+write the same columns may add a header, or use semicolons. The columns depend on the board, which
+the file does not name. It is found among BrainFlow's descriptions: the number of columns must
+match, the stamps must be growing UNIX times, and their rate must be the board's. ``board=`` decides
+if several boards with different columns match. EEG is in µV, stamps are in seconds, a marker is any
 number except 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,13 @@ from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
-from mimamba.drivers.formats.vendors.text_rows import Table, read_table, whole_lines
+from mimamba.drivers.formats.vendors.text_rows import (
+    Table,
+    find_delimiter,
+    read_table,
+    whole_lines,
+    with_commas,
+)
 from mimamba.drivers.timing.file_timeline import (
     median_rate,
     timeline_from_counter,
@@ -37,6 +46,8 @@ from mimamba.drivers.timing.file_timeline import (
 )
 
 MIN_COLUMNS = 5
+MAX_LINE = 1000
+"""Length, bytes, up to which a row without a line end counts as cut off."""
 FIRST_UNIX, LAST_UNIX = 1e9, 4.1e9
 """Stamps from 2001 to 2099, s."""
 RATE_TOLERANCE = 0.05
@@ -73,16 +84,33 @@ class _BoardMatch:
 
 
 def recognises(head: bytes) -> bool:
-    """Return True if a file's first line is numbers separated by tabs."""
-    line, end, _ = head.partition(b"\n")
-    cells = line.split(b"\t")
-    if len(cells) < MIN_COLUMNS or not (end or len(head) > 1000):
-        return False
+    """Return True if a file starts with a line of numbers, or with such a header and one."""
+    text = head.decode("latin-1").removeprefix("\xef\xbb\xbf")
+    *lines, rest = text.split("\n")
+    if not lines and len(head) > MAX_LINE:  # a long row: all its cells but the last are whole
+        lines = [rest.rpartition(find_delimiter(rest))[0]]
+    if lines and _is_header(lines[0]):
+        del lines[0]
+    return bool(lines) and _is_row(lines[0])
+
+
+def _is_row(line: str) -> bool:
+    """Return True if a line is finite numbers."""
+    if find_delimiter(line) == ";":
+        (line,) = with_commas([line])
+    cells = line.split(find_delimiter(line))
     try:
-        numbers = [float(cell) for cell in cells[: None if end else -1]]
+        return len(cells) >= MIN_COLUMNS and all(map(isfinite, map(float, cells)))
     except ValueError:
         return False
-    return all(map(np.isfinite, numbers))
+
+
+def _is_header(line: str) -> bool:
+    """Return True if a line names columns: a stamp among them, or the columns' numbers."""
+    cells = [cell.strip(' "\r\n').lower() for cell in line.split(find_delimiter(line))]
+    if len(cells) < MIN_COLUMNS or line.startswith(("timestamps", "TimeStamp", "#", "%")):
+        return False
+    return cells == list(map(str, range(len(cells)))) or any("timestamp" in cell for cell in cells)
 
 
 def read(
@@ -128,10 +156,15 @@ def read(
 def _read_file(path: Path, notices: list[str]) -> Table:
     with path.open(encoding="latin-1") as file:
         lines = whole_lines(file, notices)
-        first = next(lines, "")
-        n_columns = first.count("\t") + 1
-        rows = chain([first], lines) if first else lines
-        return read_table(rows, range(n_columns), n_columns, "\t", path, notices)
+        first = next(lines, "").removeprefix("\xef\xbb\xbf")
+        if _is_header(first):
+            first = next(lines, "")
+        rows: Iterator[str] = chain([first], lines) if first else lines
+        delimiter = find_delimiter(first)
+        if delimiter == ";":
+            rows, delimiter = with_commas(rows), ","
+        n_columns = first.count(";" if ";" in first else delimiter) + 1
+        return read_table(rows, range(n_columns), n_columns, delimiter, path, notices)
 
 
 def _match_board(table: Table, board: str | None, path: Path) -> _BoardMatch:

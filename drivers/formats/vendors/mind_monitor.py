@@ -3,7 +3,8 @@
 One row per sample with the EEG in ``RAW_*``; band powers and other sensors are not read. Stamps are
 the phone's local time; whole seconds have no ``.000``, and the samples of one Bluetooth packet may
 share a stamp. A row with only a stamp and a text in ``Elements`` (a blink, a marker, a lost
-connection) is an event: a marker at the next sample.
+connection) is an event: a marker at the next sample. A spreadsheet may have saved the file again,
+with semicolons and decimal commas.
 
 Raw values are from 0 to 1682.815 µV (the app's manual: 0 to about 1682); half of that is
 subtracted.
@@ -22,7 +23,12 @@ from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
-from mimamba.drivers.formats.vendors.text_rows import read_table, whole_lines
+from mimamba.drivers.formats.vendors.text_rows import (
+    find_delimiter,
+    read_table,
+    whole_lines,
+    with_commas,
+)
 from mimamba.drivers.timing.file_timeline import median_rate, timeline_from_stamps
 
 RATES = (256.0, 220.0)
@@ -59,7 +65,7 @@ class _SampleLines:
 def recognises(head: bytes) -> bool:
     """Return True if a file's first bytes are this format's header."""
     line = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0]
-    return line.startswith(b"TimeStamp,") and b",RAW_" in line
+    return line.startswith((b"TimeStamp,", b"TimeStamp;")) and b"RAW_" in line
 
 
 def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
@@ -68,7 +74,10 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     notices: list[str] = []
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         lines = whole_lines(file, notices)
-        columns = [name.strip() for name in next(lines, "").split(",")]
+        header = next(lines, "")
+        if find_delimiter(header) == ";":
+            lines = with_commas(lines)
+        columns = [name.strip() for name in header.replace(";", ",").split(",")]
         picks, wanted = _pick(columns, choice)
         rows = _SampleLines(len(columns) if columns[-1] == "Elements" else 0)
         table = read_table(rows.samples(lines), wanted, len(columns), ",", path, notices)

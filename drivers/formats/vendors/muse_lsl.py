@@ -1,7 +1,9 @@
 """Reader of muse-lsl's CSV: ``timestamps,TP9,AF7,AF8,TP10,Right AUX[,Marker0]``.
 
 Seconds (UNIX or since boot), µV, 256 Hz, one row per sample. Stamps may repeat or step back; the
-rows are in order nevertheless. A marker column has 0, or the number of an event.
+rows are in order nevertheless. A marker column has 0, or the number of an event. Its name may be
+missing: programs that set a first marker late write the header before it. A spreadsheet may have
+saved the file again, with semicolons and decimal commas.
 
 muse-lsl writes zeros for a packet of 12 samples that one channel lost. These rows are kept, because
 the other channels have samples; a notice gives their share.
@@ -18,6 +20,7 @@ from mimamba.drivers.channels import HEADSET_CHANNELS, ChannelChoice
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
+from mimamba.drivers.formats.vendors.text_rows import find_delimiter, with_commas
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
 
 SFREQ = 256.0
@@ -35,7 +38,7 @@ Table = NDArray[np.float64]
 
 def recognises(head: bytes) -> bool:
     """Return True if a file's first bytes are this format's header."""
-    return head.removeprefix(b"\xef\xbb\xbf").startswith(b"timestamps,")
+    return head.removeprefix(b"\xef\xbb\xbf").startswith((b"timestamps,", b"timestamps;"))
 
 
 def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
@@ -43,8 +46,11 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     reject_stream(stream, "CSV")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     header, _, body = text.partition("\n")
-    columns = [name.strip() for name in header.split(",")]
     lines, notices = _lines(body, path)
+    if find_delimiter(header) == ";":
+        header, *lines = with_commas([header, *lines])
+    columns = [name.strip() for name in header.split(",")]
+    lines = _name_markers(lines, columns, notices)
     marks = [row for row, name in enumerate(columns) if name.startswith("Marker")]
     channels = [row for row in range(1, len(columns)) if row not in marks]
     rows, picked = _pick([columns[row] for row in channels], choice, path)
@@ -81,6 +87,29 @@ def _lines(body: str, path: Path) -> tuple[list[str], list[str]]:
     if not any(line.strip() for line in lines):
         raise BadRecording("rows of samples", f"only a header in {path}", "record again")
     return lines, notices
+
+
+def _name_markers(lines: list[str], columns: list[str], notices: list[str]) -> list[str]:
+    """Name a last column that the header lacks, and fill it where the first rows lack it.
+
+    It is the marker's if more rows have it than may be malformed.
+    """
+    n_commas = [line.count(",") for line in lines]
+    longer = n_commas.count(len(columns))
+    short = n_commas.count(len(columns) - 1)
+    if longer <= MAX_MALFORMED * len(lines) or longer + short < (1 - MAX_MALFORMED) * len(lines):
+        return lines
+    first = n_commas.index(len(columns)) + 2
+    notices.append(
+        f"From line {first} on, rows have one cell more than the header names: it is read as the "
+        "marker."
+    )
+    filled = [
+        f"{line},0" if n == len(columns) - 1 else line
+        for line, n in zip(lines, n_commas, strict=True)
+    ]
+    columns.append("Marker0")
+    return filled
 
 
 def _pick(

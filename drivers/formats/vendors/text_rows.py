@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,12 @@ BLOCK_ROWS = 20_000
 MAX_MALFORMED = 0.03
 """Largest share of malformed rows; a file with more is damaged, or has another format."""
 
+DELIMITERS = ("\t", ";", ",")
+"""Cell separators of vendors' files, and of those that a spreadsheet has saved again."""
+
 Table = NDArray[np.float64]
+
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 
 
 def whole_lines(file: TextIO, notices: list[str]) -> Iterator[str]:
@@ -27,6 +33,20 @@ def whole_lines(file: TextIO, notices: list[str]) -> Iterator[str]:
             notices.append("The last row has no line end: it may be incomplete, and is left out.")
         elif not line.isspace():
             yield line
+
+
+def find_delimiter(line: str) -> str:
+    """Find the separator of a line: a tab, else a semicolon, else a comma."""
+    return next((each for each in DELIMITERS if each in line), ",")
+
+
+def with_commas(lines: Iterable[str]) -> Iterator[str]:
+    """Convert lines that a spreadsheet saved with semicolons and decimal commas.
+
+    The cells are then separated by commas, and numbers have a decimal point.
+    """
+    for line in lines:
+        yield _DECIMAL_COMMA.sub(".", line).replace(";", ",")
 
 
 def read_table(

@@ -146,3 +146,22 @@ def test_real_files(
     assert made.data[0, 0] == np.float32(first)
     assert made.info.simulated == ("synthetic" in name)
     assert [(m.index, m.label) for m in made.markers[: len(marks)]] == marks
+
+
+@pytest.mark.parametrize("header", ["none", "names", "numbers"])
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_other_delimiters_and_headers(tmp_path: Path, delimiter: str, header: str) -> None:
+    path = files.brainflow(tmp_path, 2000)
+    expected = read_recording(path)
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    if delimiter == ";":  # as a spreadsheet of a locale with a decimal comma saves it
+        rows = [[cell.replace(".", ",") for cell in row] for row in rows]
+    numbers = [str(column) for column in range(len(rows[0]))]
+    names = [*[f"channel {number}" for number in numbers[1:]], "Timestamp"]
+    headers = {"none": [], "names": [names], "numbers": [numbers]}
+    lines = [delimiter.join(row) for row in [*headers[header], *rows]]
+    found = read_recording(files.text(tmp_path / "other.csv", lines))
+    np.testing.assert_array_equal(found.data, expected.data)
+    np.testing.assert_array_equal(found.index, expected.index)
+    assert found.markers == expected.markers
+    assert found.info.ch_names == expected.info.ch_names

@@ -124,3 +124,14 @@ def test_the_same_recording_as_muse_lsl_s(shared_data: Path) -> None:
         (2000, "/muse/elements/blink"),
         (5000, "/muse/elements/blink"),
     ]
+
+
+def test_a_file_that_a_spreadsheet_has_saved_again(tmp_path: Path) -> None:
+    lines = made_lines(tmp_path)
+    expected = read(tmp_path, lines)
+    again = [line.replace(",", ";").replace(".", ",") for line in lines]
+    stamped = [line[:19] + line[19:].replace(",", ".", 1) for line in again[1:]]  # stamps keep it
+    found = read(tmp_path, [again[0], *stamped])
+    np.testing.assert_array_equal(found.data, expected.data)
+    np.testing.assert_array_equal(found.timestamps, expected.timestamps)
+    assert found.markers == expected.markers

@@ -203,3 +203,23 @@ def test_the_file_with_repeats_tells_what_it_lost(shared_data: Path) -> None:
     )
     rate = (made.n_times - 1) / (made.timestamps[-1] - made.timestamps[0])
     assert rate == pytest.approx(256.0, abs=0.02)
+
+
+@pytest.mark.parametrize("first", [0, 12, 300])
+def test_a_marker_column_that_the_header_lacks(tmp_path: Path, first: int) -> None:
+    lines = [line.rpartition(",")[0] for line in rows()]
+    header = HEADER.rpartition(",")[0]
+    plain = read_recording(write(tmp_path, lines, header))
+    marked = [f"{line},{2 if n == 400 else 0}" for n, line in enumerate(lines)]
+    found = read_recording(write(tmp_path, lines[:first] + marked[first:], header))
+    np.testing.assert_array_equal(found.data, plain.data)
+    assert [(marker.index, marker.label) for marker in found.markers] == [(400, "2")]
+    assert f"From line {first + 2} on" in " ".join(found.info.notices)
+
+
+def test_a_file_that_a_spreadsheet_has_saved_again(tmp_path: Path) -> None:
+    expected = read_recording(write(tmp_path, rows()))
+    lines = [line.replace(",", ";").replace(".", ",") for line in rows()]
+    found = read_recording(write(tmp_path, lines, HEADER.replace(",", ";")))
+    np.testing.assert_array_equal(found.data, expected.data)
+    assert found.markers == expected.markers

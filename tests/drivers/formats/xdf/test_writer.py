@@ -168,7 +168,7 @@ def test_what_lies_behind_damage_is_not_thrown_away(tmp_path: Path) -> None:
     middle = len(content) // 2
     content[middle : middle + 300] = bytes(300)
     path.write_bytes(content)
-    with pytest.raises(BadRecording, match="leave it as it is"):
+    with pytest.raises(BadRecording, match="Leave it unchanged"):
         recover(path)
     assert path.read_bytes() == content
 
