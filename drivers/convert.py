@@ -94,20 +94,20 @@ def _to_file(recording: Recording, path: Path, force: bool) -> tuple[Path, Write
 
 
 def _to_bids(recording: Recording, out: str, force: bool) -> tuple[Path, WriteResult]:
-    with _optional_library("mne-bids and edfio, to write BIDS"):
+    with _library("mne-bids edfio", "to write BIDS"):
         from mimamba.drivers.formats.bids_writer import parse_bids_target, write_bids
     return write_bids(recording, parse_bids_target(out), force)
 
 
 @contextmanager
-def _optional_library(what: str) -> Iterator[None]:
-    """Raise LibraryMissing if an import fails within."""
+def _library(packages: str, purpose: str) -> Iterator[None]:
+    """Raise LibraryMissing if an import fails within; a damaged installation is mended by pip."""
     try:
         yield
     except ImportError as error:
-        raise LibraryMissing(
-            what, f"no {error.name}", "install it: pip install 'mimamba[files]'"
-        ) from error
+        expected = f"{' and '.join(packages.split())}, {purpose}"
+        remedy = f"install it: pip install {packages}"
+        raise LibraryMissing(expected, f"no {error.name}", remedy) from error
 
 
 def _check_overwrite(path: Path, force: bool) -> None:
@@ -121,11 +121,11 @@ def _find_writer(path: Path) -> Write:
     """Find the function that writes a file with this name."""
     suffix = path.suffix.lower()
     if suffix in {".edf", ".bdf"}:
-        with _optional_library("edfio, to write EDF and BDF"):
+        with _library("edfio", "to write EDF and BDF"):
             from mimamba.drivers.formats.edf.writer import write_bdf, write_edf
         return write_edf if suffix == ".edf" else write_bdf
     if suffix == ".parquet":
-        with _optional_library("pyarrow, to write Parquet"):
+        with _library("pyarrow", "to write Parquet"):
             from mimamba.drivers.formats.tables.parquet_writer import write_parquet
         return write_parquet
     if suffix == ".csv":

@@ -45,16 +45,25 @@ def test_no_package_imports_one_above_it(package: str) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("mimamba.service.cli.main", ["torch", "scipy", "mne", "brainflow", "fastapi", "bleak"]),
+        (
+            "mimamba.service.cli.main",
+            ["torch", "scipy", "mne", "brainflow", "fastapi", "bleak", "pyarrow"],
+        ),
         (
             "mimamba.service.client.client",
             ["torch", "scipy", "numpy", "fastapi", "prometheus_client", "brainflow"],
         ),
-        ("mimamba.drivers.open", ["torch", "brainflow", "pylsl", "mne", "pyxdf"]),
+        (
+            "mimamba.drivers.open",
+            ["torch", "brainflow", "pylsl", "mne", "pyxdf", "pyarrow", "edfio"],
+        ),
         (
             "mimamba.service.server.serve",
             [
                 "mne",
+                "mne_bids",
+                "pyarrow",
+                "edfio",
                 "brainflow",
                 "pyxdf",
                 "mimamba.models.inference.cuda_graphs",

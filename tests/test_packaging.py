@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -30,6 +31,33 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out)
     run(*build, ".", cwd=ROOT)
     return next(out.glob("*.whl"))
+
+
+def normal(requirement: str) -> str:
+    """The name of the package that a requirement asks for."""
+    return re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("_", "-")
+
+
+def test_messages_name_packages_that_this_project_uses() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    known = {normal(each) for each in (*project["dependencies"], *(x for e in extras for x in e))}
+    named: set[str] = set()
+    for package in ("drivers", "models", "service"):
+        for module in (ROOT / package).rglob("*.py"):
+            text = module.read_text(encoding="utf-8")
+            for words in re.findall(r"pip install ([^\"`\n{]*)", text):
+                named |= {word.strip(".,") for word in words.split() if not word.startswith("-")}
+    assert len(named) > 5
+    # An extra in brackets would be one of a package on PyPI, where this project is not.
+    assert {each for each in named if each and normal(each) not in known} == set()
+
+
+def test_formats_need_no_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    plain = {normal(each) for each in project["dependencies"]}
+    assert {"edfio", "mne-bids", "pyarrow"} <= plain
+    assert project["optional-dependencies"]["files"] == []
 
 
 def test_the_wheel_holds_all_that_runs_and_nothing_else(wheel: Path) -> None:

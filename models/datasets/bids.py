@@ -226,7 +226,7 @@ def _recordings(root: Path) -> list[BidsRecording]:
         raise LibraryMissing(
             "mne-bids, which finds the files of BIDS",
             f"not installed ({error.name})",
-            "install it: pip install 'mimamba[files]'",
+            "install it: pip install mne-bids",
         ) from error
     choice = {"datatypes": "eeg", "suffixes": "eeg", "extensions": EXTENSIONS}
     found = [

@@ -98,8 +98,8 @@ def evaluate(
 ) -> None:
     """Evaluate the network and other methods on your copy of a data set.
 
-    Up to three protocols are used; nothing is chosen on test data. This needs
-    pip install 'mimamba[train]', and 'mimamba[rivals]' for published networks.
+    Up to three protocols are used; nothing is chosen on test data. This needs matplotlib,
+    scikit-learn and skorch, and braindecode for published networks.
     """
     with one_line_errors():
         bids = (label, rest, tasks, classes, seconds)
@@ -236,5 +236,5 @@ def _check_matplotlib() -> None:
         raise LibraryMissing(
             "matplotlib, for the picture of an evaluation",
             f"not installed ({error.name})",
-            "install it: pip install 'mimamba[train]'",
+            "install it: pip install matplotlib",
         ) from error

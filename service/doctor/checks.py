@@ -81,7 +81,8 @@ def check_mamba_ssm() -> Finding:
     found = describe_scan(torch.device("cuda"))
     if isinstance(load_kernels(), MambaKernels):
         return ok(name, found)
-    return note(name, found, "build it for this PyTorch and card: pip install 'mimamba[cuda]'")
+    remedy = "build it for this PyTorch and card: pip install mamba-ssm --no-build-isolation"
+    return note(name, found, remedy)
 
 
 def check_page() -> Finding:

@@ -46,7 +46,7 @@ def _load(path: Path) -> tuple[RecordingMetadata, tuple[Marker, ...], Any]:
         raise LibraryMissing(
             "pyarrow, to read Parquet",
             "it is not installed",
-            "install it: pip install 'mimamba[files]'",
+            "install it: pip install pyarrow",
         ) from error
     from mimamba.drivers.formats.tables.parquet_writer import MARKERS_KEY, METADATA_KEY
 

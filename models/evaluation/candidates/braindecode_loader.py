@@ -89,7 +89,7 @@ def load_models() -> ModuleType:
             raise NetworkUnavailable(
                 f"braindecode, for {', '.join(NETWORK_NAMES)}",
                 f"the error: {error}",
-                "install it: pip install 'mimamba[rivals]'",
+                "install it: pip install braindecode",
             ) from error
 
 

@@ -70,7 +70,7 @@ def comparison_candidates(
         except ImportError as error:
             return found, [
                 f"comparisons other than the majority label ({error}). "
-                "Run pip install 'mimamba[train]'."
+                "Run pip install scikit-learn skorch."
             ]
     from mimamba.models.evaluation.candidates.band_power_classifiers import (
         logistic_regression,

@@ -199,7 +199,7 @@ def test_derivatives_are_not_recordings(tmp_path: Path) -> None:
 
 def test_without_mne_bids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mne_bids", None)
-    with pytest.raises(Exception, match=r"pip install 'mimamba\[files\]'"):
+    with pytest.raises(Exception, match="pip install mne-bids"):
         Bids(write(tmp_path)).files()
 
 

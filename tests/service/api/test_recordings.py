@@ -95,7 +95,7 @@ def test_a_missing_library_is_told(service: Live, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(sys.modules, "mimamba.drivers.formats.tables.parquet_writer", raising=False)
     answer = service.http.get(f"{API}/made/export?format=parquet")
     assert answer.status_code == 422
-    assert "pip install 'mimamba[files]'" in answer.json()["detail"]
+    assert "pip install pyarrow" in answer.json()["detail"]
 
 
 def test_a_full_disk_is_told(service: Live, temporary: Path) -> None:

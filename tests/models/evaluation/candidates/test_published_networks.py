@@ -94,14 +94,14 @@ def test_without_braindecode_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     found, missing = comparison_candidates(TASK, CONFIG)
     assert len(found) == 3
     assert len(missing) == 1
-    assert "mimamba[rivals]" in missing[0]
+    assert "pip install braindecode" in missing[0]
 
 
 def test_without_scikit_learn_there_is_the_majority(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     found, missing = comparison_candidates(TASK, CONFIG)
     assert names(found) == ["majority label"]
-    assert "mimamba[train]" in missing[0]
+    assert "pip install scikit-learn skorch" in missing[0]
 
 
 def test_the_stand_in_for_torchaudio_raises_when_used_and_does_not_stay() -> None:
