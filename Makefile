@@ -25,7 +25,7 @@ serve: $(VENV)/serve
 # Two at a time; what one prints stays together where make can do that.
 test: $(VENV)/test
 	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types page-test docs
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=10
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

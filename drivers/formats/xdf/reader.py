@@ -45,6 +45,8 @@ PYXDF_ERRORS = (ParseError, ValueError, KeyError, IndexError)
 """Errors of pyxdf for complete chunks with invalid content, in footers and clock offsets."""
 MIN_SFREQ, MAX_SFREQ = 10.0, 100_000.0
 """Range of a signal's sampling frequency, Hz."""
+MARKER_TYPES = {"marker", "markers", "stim", "trigger", "triggers", "event", "events"}
+"""Types of irregular streams of markers, in any case; others are known by their format."""
 MARKER_TOLERANCE = 1.0
 """Distance of a marker from the signal's ends, s, up to which it belongs to the signal."""
 
@@ -102,11 +104,33 @@ class XDFStream:
 
     @property
     def _has_numbered_markers(self) -> bool:
-        return self.text("type") == "Markers" and self.rate == 0
+        """True for an irregular stream of a marker type, or of single integers."""
+        if self.rate != 0:
+            return False
+        single = self.text("channel_count") == "1" and self.text("channel_format").startswith("int")
+        return single or self.text("type").lower() in MARKER_TYPES
+
+    def is_named(self, name: str) -> bool:
+        """True if the name, source_id, hostname or uid of the stream is this one."""
+        return name in (self.name, self.source_id, self.text("hostname"), self.text("uid"))
+
+    @property
+    def source_id(self) -> str:
+        return self.text("source_id")
+
+    def repeats(self, other: XDFStream) -> bool:
+        """True if a recorder has written the same stream twice: its facts, stamps and values."""
+        return (
+            (self.name, self.source_id, self.text("type"))
+            == (other.name, other.source_id, other.text("type"))
+            and np.array_equal(self.stamps, other.stamps)
+            and np.array_equal(self.values, other.values)
+        )
 
     def __str__(self) -> str:
         kind, form = self.text("type"), self.text("channel_format")
-        return f"{self.name} ({kind}, {form}, {self.rate:g} Hz, {len(self.stamps)} samples)"
+        source = f"source_id {self.source_id}, " if self.source_id else ""
+        return f"{self.name} ({source}{kind}, {form}, {self.rate:g} Hz, {len(self.stamps)} samples)"
 
 
 def recognises(head: bytes) -> bool:
@@ -130,6 +154,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         data = signal.values[:, picks.rows].astype(np.float64) * factors
     timestamps, index, exact = _timeline(signal, streams)
     markers = _markers(streams, timestamps, index, notices)
+    notices.extend(_left_out(streams, signal))
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
@@ -206,23 +231,45 @@ def _is_sound(stamps: Seconds) -> bool:
 def _choose_signal(
     streams: Sequence[XDFStream], name: str | None, path: Path, notices: list[str]
 ) -> XDFStream:
-    """Choose the stream with this name, else of type EEG, else the only regular numeric one."""
-    regular = [
-        stream for stream in streams if stream.is_signal and (name is None or stream.name == name)
-    ]
+    """Choose the stream asked for, else one of type EEG, else the only regular numeric one.
+
+    A name may also be a source_id, hostname or uid, or the number of the stream in the file from 1.
+    """
+    named = [stream for stream in streams if name is None or stream.is_named(name)]
+    if not named and name is not None and name.isdecimal() and 0 < int(name) <= len(streams):
+        named = [streams[int(name) - 1]]
+    regular = [stream for stream in named if stream.is_signal]
     eeg = [stream for stream in regular if stream.is_eeg]
     if not eeg and len(regular) != 1:
         raise BadRecording(
             "an EEG stream of numbers at a nominal rate" + (f" named {name}" if name else ""),
-            f"{'; '.join(map(str, streams)) or 'no stream'} in {path}",
-            "select a stream by stream=, or another file",
+            f"{_numbered(streams) or 'no stream'} in {path}",
+            "select one with stream= and its name, source_id, hostname, uid or number",
         )
     if not eeg and name is None:
         notices.append(f"No stream is of type EEG; {regular[0].name} is used.")
     if len(eeg) > 1:
         names = ", ".join(stream.name for stream in eeg)
-        notices.append(f"{len(eeg)} EEG streams ({names}); the first is used.")
+        notices.append(
+            f"{len(eeg)} EEG streams ({names}); the first is used. stream= selects another by its "
+            f"name, source_id, hostname, uid or number: {_numbered(streams)}."
+        )
     return (eeg or regular)[0]
+
+
+def _numbered(streams: Sequence[XDFStream]) -> str:
+    """List the streams by their number in the file."""
+    return "; ".join(f"{number}: {stream}" for number, stream in enumerate(streams, 1))
+
+
+def _left_out(streams: Sequence[XDFStream], signal: XDFStream) -> list[str]:
+    """Name the streams that are neither the signal nor markers nor written by mimamba."""
+    left = [
+        str(stream)
+        for stream in streams
+        if stream is not signal and not (stream.topic or stream.has_markers or stream.is_eeg)
+    ]
+    return [f"Left out: {'; '.join(left)}."] if left else []
 
 
 def _eeg_labels(signal: XDFStream, described: ChannelDescription) -> tuple[str, ...] | None:
@@ -246,9 +293,14 @@ def _markers(
     """Read text streams and streams of type Markers; each marker gets the nearest sample."""
     markers = []
     outside = 0
+    used: list[XDFStream] = []
     for stream in streams:
         if not stream.has_markers:
             continue
+        if any(stream.repeats(other) for other in used):
+            notices.append(f"{stream.name} is in the file twice: its markers are used once.")
+            continue
+        used.append(stream)
         for stamp, entry in zip(stream.stamps, stream.values, strict=True):
             if not timestamps[0] - MARKER_TOLERANCE <= stamp <= timestamps[-1] + MARKER_TOLERANCE:
                 outside += 1

@@ -110,13 +110,18 @@ def test_which_stream_is_taken(tmp_path: Path) -> None:
     empty = xdffile.header(4, name="none")
     made = read(tmp_path, start, other, empty, first, second)
     assert made.data[0, 0] == 1.0
-    assert made.info.notices[0] == "2 EEG streams (one, two); the first is used."
+    assert made.info.notices[0].startswith("2 EEG streams (one, two); the first is used.")
+    assert "3: one (EEG, float32, 256 Hz, 300 samples); 4: two (" in made.info.notices[0]
+    assert made.info.notices[-1] == (
+        "Left out: force (Force, float32, 256 Hz, 300 samples); "
+        "none (EEG, float32, 256 Hz, 0 samples)."
+    )
     assert read(tmp_path, start, first, second, stream="two").data[0, 0] == 2.0
     assert read(tmp_path, start, first, other, stream="force").data[0, 0] == 3.0
     made = read(tmp_path, start, other, empty)
     assert made.data[0, 0] == 3.0
     assert made.info.notices[0] == "No stream is of type EEG; force is used."
-    with pytest.raises(BadRecording, match=r"named three, but found one \(EEG, float32, 256 Hz"):
+    with pytest.raises(BadRecording, match=r"named three, but found 1: one \(EEG, float32, 256 Hz"):
         read(tmp_path, start, first, stream="three")
     with pytest.raises(BadRecording, match="0 samples"):
         read(tmp_path, start, empty)
@@ -124,15 +129,61 @@ def test_which_stream_is_taken(tmp_path: Path) -> None:
 
 def test_what_is_no_signal(tmp_path: Path) -> None:
     start = xdffile.start()
-    with pytest.raises(BadRecording, match=r"nominal rate, but found Muse .*, 0 Hz, 300 samples"):
+    with pytest.raises(
+        BadRecording, match=r"nominal rate, but found 1: Muse .*, 0 Hz, 300 samples"
+    ):
         read(tmp_path, start, xdffile.header(1, rate=0), signal(1))
     with pytest.raises(BadRecording, match="inf Hz"):
         read(tmp_path, start, xdffile.header(1, rate=float("inf")), signal(1))
     two = [xdffile.header(n, name=f"force {n}", kind="Force") + signal(n) for n in (1, 2)]
-    with pytest.raises(BadRecording, match=r"force 1 .*; force 2"):
+    with pytest.raises(BadRecording, match=r"force 1 .*; 2: force 2"):
         read(tmp_path, start, *two)
     with pytest.raises(BadRecording, match="string"):
         read(tmp_path, start, xdffile.header(1, form="string", n_channels=1))
+
+
+def test_a_stream_has_other_handles_than_its_name(tmp_path: Path) -> None:
+    first = xdffile.header(1, source_id="Muse-1A2B", hostname="left") + signal(1)
+    second = xdffile.header(2, source_id="Muse-3C4D", hostname="right") + signal(2)
+    for handle, value in {"Muse-1A2B": 1.0, "right": 2.0, "Muse-3C4D": 2.0, "2": 2.0}.items():
+        assert read(tmp_path, xdffile.start(), first, second, stream=handle).data[0, 0] == value
+    notice = read(tmp_path, xdffile.start(), first, second).info.notices[0]
+    assert "source_id Muse-1A2B" in notice
+    assert "source_id Muse-3C4D" in notice
+    with pytest.raises(BadRecording, match="named 3, but found"):
+        read(tmp_path, xdffile.start(), first, second, stream="3")
+
+
+@pytest.mark.parametrize("form", ["int16", "int32", "float32"])
+@pytest.mark.parametrize("kind", ["Marker", "markers", "STIM", "Trigger", "Events"])
+def test_a_marker_type_in_any_spelling(tmp_path: Path, kind: str, form: str) -> None:
+    header = xdffile.header(2, name="codes", kind=kind, form=form, rate=0, n_channels=2)
+    codes = xdffile.samples(2, [501.0], [[42, 7]], form)
+    made = read(tmp_path, xdffile.start(), xdffile.header(1), signal(1), header, codes)
+    assert [(m.index, m.label) for m in made.markers] == [(256, "42; 7")]
+
+
+def test_single_irregular_integers_are_markers_and_other_streams_are_named(tmp_path: Path) -> None:
+    codes = xdffile.header(2, name="box", kind="Button", form="int32", rate=0, n_channels=1)
+    codes += xdffile.samples(2, [501.0], [[5]], "int32")
+    level = xdffile.header(3, name="level", kind="Battery", rate=0, n_channels=1)
+    level += xdffile.samples(3, [501.0], [[0.5]])
+    made = read(tmp_path, xdffile.start(), xdffile.header(1), signal(1), codes, level)
+    assert [marker.label for marker in made.markers] == ["5"]
+    assert made.info.notices[-1] == "Left out: level (Battery, float32, 0 Hz, 1 samples)."
+
+
+def test_a_stream_that_is_recorded_twice_gives_each_marker_once(tmp_path: Path) -> None:
+    def task(number: int, times: int) -> bytes:
+        header = xdffile.header(
+            number, name="task", kind="Markers", form="string", rate=0, n_channels=1
+        )
+        return header + xdffile.texts(number, [501.0] * times, ["go"] * times)
+
+    streams, other = [task(2, 2), task(3, 2)], task(4, 1)
+    made = read(tmp_path, xdffile.start(), xdffile.header(1), signal(1), *streams, other)
+    assert [marker.label for marker in made.markers] == ["go"] * 3
+    assert "task is in the file twice: its markers are used once." in made.info.notices
 
 
 def test_numbers_as_markers(tmp_path: Path) -> None:

@@ -26,9 +26,11 @@ def header(
     rate: float = 256.0,
     n_channels: int = 4,
     desc: str = "",
+    source_id: str = "",
+    hostname: str = "",
 ) -> bytes:
     xml = (
-        f"<info><name>{name}</name><type>{kind}</type><channel_count>{n_channels}</channel_count>"
+        f"<info><source_id>{source_id}</source_id><hostname>{hostname}</hostname><name>{name}</name><type>{kind}</type><channel_count>{n_channels}</channel_count>"
         f"<nominal_srate>{rate}</nominal_srate><channel_format>{form}</channel_format>"
         f"<created_at>1.0</created_at><desc>{desc}</desc></info>"
     )
