@@ -229,6 +229,7 @@ async def check(folder: Path, name: str, seconds: float, memory: int) -> Readabl
     finally:
         with suppress(ProcessLookupError):
             process.kill()
+        await process.communicate()  # until it has ended and its pipe is closed
     if isinstance(answer, RefusedUpload):
         raise BadRecording(answer.expected, answer.found, answer.remedy)
     return answer
