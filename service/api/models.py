@@ -28,7 +28,9 @@ class NewModel(BaseModel):
         pattern=f"^{MODEL_NAME}$",
         description="A checkpoint's name; null, or 'none', shows the signal only.",
     )
-    memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
+    memory: bool = Field(
+        default=True, description="Carry the model's state from one window to the next."
+    )
 
 
 @models_api.get("/models")

@@ -30,7 +30,9 @@ class NewSession(BaseModel):
         pattern=f"^{MODEL_NAME}$",
         description="A checkpoint's name; 'none' shows the signal only. Default: the service's.",
     )
-    memory: bool = Field(default=True, description="Carry the model's state from hop to hop.")
+    memory: bool = Field(
+        default=True, description="Carry the model's state from one window to the next."
+    )
     person: str | None = Field(default=None, pattern=f"^{NAME}$", description="A pseudonym.")
 
 

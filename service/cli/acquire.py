@@ -54,7 +54,7 @@ def acquire(
     buffer: Annotated[
         float,
         typer.Option(
-            help="Signal that is kept while the connection is interrupted, s.", min=1, max=3600
+            help="Signal to buffer while the connection is interrupted, s.", min=1, max=3600
         ),
     ] = 90.0,
     token_file: TokenFile = None,

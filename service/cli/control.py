@@ -69,7 +69,7 @@ def control(
     ] = None,
     nth: Annotated[
         int | None,
-        typer.Option(help="Number of the marker among those of its label. [default: 1]"),
+        typer.Option(help="Which marker with this label, counted from 1. [default: 1]"),
     ] = None,
     speed: Annotated[
         str | None, typer.Option(help="Speed, 0.1 to 64 times the recorded pace, or 'max'.")
@@ -116,14 +116,14 @@ def baseline(
     seconds: Annotated[
         float | None,
         typer.Option(
-            help="Length in good signal, 10 to 600 s. [default: as the model was trained]",
+            help="Length of good signal to record, 10 to 600 s. [default: as in the training]",
             show_default=False,
         ),
     ] = None,
     person: Annotated[
         str | None,
         typer.Option(
-            help="Pseudonym of the person for whom it is stored. [default: nobody]",
+            help="Pseudonym of the person to store it for. [default: the session's person]",
             show_default=False,
         ),
     ] = None,

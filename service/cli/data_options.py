@@ -33,14 +33,14 @@ Montage = Annotated[
 People = Annotated[
     str | None,
     typer.Option(
-        help="People whose trials are used, separated by commas: s01,s02. [default: all]",
+        help="People whose trials to use, separated by commas: s01,s02. [default: all]",
         show_default=False,
     ),
 ]
 Baseline = Annotated[
     float,
     typer.Option(
-        help="Length of each person's rest, to which their windows are aligned, s; the data set "
+        help="Length of each person's rest, by which their windows are aligned, s; the data set "
         "must have rest. [default: 0, no alignment]",
         show_default=False,
     ),
@@ -48,14 +48,14 @@ Baseline = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(
-        help="Largest number of epochs. [default: the recipe's]", show_default=False, min=1
+        help="Maximum number of epochs. [default: the recipe's]", show_default=False, min=1
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
 Label = Annotated[
     str | None,
     typer.Option(
-        help="Origin of the labels: task, trial_type, participants:COLUMN or scans:COLUMN. "
+        help="Source of the labels: task, trial_type, participants:COLUMN or scans:COLUMN. "
         "[default: task]",
         show_default=False,
         rich_help_panel=BIDS,
@@ -64,7 +64,7 @@ Label = Annotated[
 Rest = Annotated[
     str | None,
     typer.Option(
-        help="Task that is a person's rest. [default: none]",
+        help="Task in which people rest. [default: none]",
         show_default=False,
         rich_help_panel=BIDS,
     ),
@@ -72,7 +72,7 @@ Rest = Annotated[
 Tasks = Annotated[
     str | None,
     typer.Option(
-        help="Tasks that have trials, separated by commas. [default: all]",
+        help="Tasks to take trials from, separated by commas. [default: all]",
         show_default=False,
         rich_help_panel=BIDS,
     ),
@@ -80,7 +80,7 @@ Tasks = Annotated[
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="Labels that are used, separated by commas. [default: all]",
+        help="Labels to use, separated by commas. [default: all]",
         show_default=False,
         rich_help_panel=BIDS,
     ),

@@ -27,7 +27,10 @@ def doctor(
         bool, typer.Option("--quick", help="Skip the latency measurement, which takes 15 s.")
     ] = False,
 ) -> None:
-    """Check that everything mimamba needs is there and works; status 1 if a check fails."""
+    """Check that everything that mimamba needs is installed and works.
+
+    The exit status is 1 if a check fails.
+    """
     with one_line_errors():
         from mimamba.service.doctor.doctor import run_checks
         from mimamba.service.settings.load import find_config, load_device_settings
@@ -61,7 +64,7 @@ def bench(
         typer.Option(help="File to write the figures to, as JSON.", show_default=False),
     ] = None,
 ) -> None:
-    """Measure this machine: startup, latency, sessions, hops a second.
+    """Measure this machine: startup, latency, sessions, hops per second.
 
     The exit status is 1 if an aim is missed.
     """

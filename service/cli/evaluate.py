@@ -61,7 +61,7 @@ def evaluate(
             "windows, which leaks information (paper)."
         ),
     ] = "all",
-    folds: Annotated[int, typer.Option(help="Largest number of folds.", min=2)] = 5,
+    folds: Annotated[int, typer.Option(help="Maximum number of folds.", min=2)] = 5,
     recipe: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +71,11 @@ def evaluate(
         ),
     ] = None,
     rivals: Annotated[
-        bool, typer.Option("--rivals/--no-rivals", help="Also evaluate other people's methods.")
+        bool,
+        typer.Option(
+            "--rivals/--no-rivals",
+            help="Also evaluate published networks and band-power classifiers.",
+        ),
     ] = True,
     ablations: Annotated[
         bool,
@@ -82,7 +86,9 @@ def evaluate(
     ] = True,
     permute: Annotated[
         bool,
-        typer.Option("--permute", help="Permute the labels first; every result must be at chance."),
+        typer.Option(
+            "--permute", help="Permute the labels first; every result should be at chance."
+        ),
     ] = False,
     outputs: Outputs = None,
     montage: Montage = "muse",

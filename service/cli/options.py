@@ -39,7 +39,7 @@ Memory = Annotated[
     bool,
     typer.Option(
         "--memory/--no-memory",
-        help="Carry the model's state from window to window, or predict from each window alone.",
+        help="Carry the model's state from one window to the next, or predict from each alone.",
     ),
 ]
 Device = Annotated[
@@ -60,7 +60,7 @@ Precision = Annotated[
 Person = Annotated[
     str | None,
     typer.Option(
-        help="Pseudonym of the person; their baseline is stored and used again. [default: nobody]",
+        help="Pseudonym of the person; their baseline is stored and used again. [default: none]",
         show_default=False,
     ),
 ]

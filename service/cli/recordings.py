@@ -62,7 +62,7 @@ def recover(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Repair recordings that a crash has cut off. The service also does this when it starts."""
+    """Repair recordings that a crash cut off. The service also does this when it starts."""
     with one_line_errors():
         recover_recordings(where or recordings_folder(data_dir))
 

@@ -1,4 +1,4 @@
-"""Command ``score``: predictions of a whole recording, offline and at full speed."""
+"""Command ``score``: predictions of a complete recording, offline and at full speed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def score(
     baseline: Annotated[
         float | None,
         typer.Option(
-            help="Length of the person's rest at the start, in good signal, s. "
-            "[default: as the model was trained]",
+            help="Length of good signal at the start that is the person's rest, s. "
+            "[default: as in the training]",
             min=10,
             max=600,
             show_default=False,
@@ -38,15 +38,15 @@ def score(
         bool,
         typer.Option(
             "--verify",
-            help="Compute the recorded predictions again, and compare them; status 1 if they "
-            "differ.",
+            help="Compute the recorded predictions again, and compare them. The exit status is 1 "
+            "if they differ.",
         ),
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Predict from a whole recording, and print one JSON object per prediction.
+    """Compute the predictions of a recording, and print one JSON object for each.
 
-    The pipeline is the same as live, at full speed.
+    The pipeline is that of a live session, at full speed.
     """
     with one_line_errors():
         from mimamba.service.storage.own_checkpoints import models_folder
@@ -77,7 +77,7 @@ def score_recording(
     model
         Name or path of a checkpoint.
     memory
-        Carry the model's state from window to window.
+        Carry the model's state from one window to the next.
     baseline
         Length of the person's rest at the start, in good signal, s; the signal after it is aligned
         to it. None for the length that the model was trained with.

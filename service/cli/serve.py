@@ -59,7 +59,7 @@ def serve(
     ] = None,
     files: Annotated[
         Path | None,
-        typer.Option(help="Folder of recordings that may be played by the API. [default: none]"),
+        typer.Option(help="Folder of recordings that the API may play. [default: none]"),
     ] = None,
     data_dir: DataDir = None,
     upload_mib: Annotated[
@@ -69,7 +69,7 @@ def serve(
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
-            help="Host name that browsers may use besides localhost, repeat for several. "
+            help="Host name that browsers may use as well as localhost, repeat for several. "
             "[default: none]",
             rich_help_panel=ACCESS,
         ),
@@ -149,7 +149,7 @@ def serve(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Stream sources to the page in the browser, the WebSocket and the API.
+    """Run the service: stream sources to the page in the browser, the WebSocket and the API.
 
     Each option can also be set by an environment variable (MIMAMBA_PORT=9000) or in the settings
     file (port = 9000). An option overrides a variable, and a variable overrides the file.

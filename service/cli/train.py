@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from mimamba.models.training.recipes import Recipe
     from mimamba.models.training.trainer import TrainingProgress
 
-PHASES = {"selection": "Selecting the number of epochs", "final": "Training on everyone"}
-UNSTATED = "not stated; the data set's own terms hold"
+PHASES = {"selection": "Selecting the number of epochs", "final": "Training on all people"}
+UNSTATED = "not stated; the data set's own terms apply"
 
 app = typer.Typer()
 train = typer.Typer(
@@ -53,7 +53,7 @@ def train_demo(
     out: Annotated[Path, typer.Option(help="File for the checkpoint.")] = Path("demo.safetensors"),
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
-    """Train the demo checkpoint on simulated EEG, as the shipped one was."""
+    """Train the demo checkpoint on simulated EEG, like the shipped one."""
     with one_line_errors():
         from rich.console import Console
 
@@ -117,7 +117,7 @@ def train_on_dataset(
     licence: Annotated[
         str | None,
         typer.Option(
-            help="Licence of the weights. [default: not stated; the data set's own terms hold]",
+            help="Licence of the weights. [default: not stated; the data set's own terms apply]",
             show_default=False,
         ),
     ] = None,

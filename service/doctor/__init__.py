@@ -1,1 +1,1 @@
-"""Checks for ``mimamba doctor``: everything that mimamba needs is there and works."""
+"""Checks for ``mimamba doctor``: everything that mimamba needs is installed and works."""
