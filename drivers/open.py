@@ -1,4 +1,4 @@
-"""Open a source by its URL: as a driver, as a supervised driver, or as a whole recording."""
+"""Open a source by its URL: as a driver, as a supervised driver, or as a complete recording."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def open_driver(url: str) -> Driver:
 
 
 def open_recording(url: str) -> Recording:
-    """Read the whole recording of a path or ``replay://`` URL, on the file's own clock.
+    """Read the complete recording of a path or ``replay://`` URL, on the file's own clock.
 
     Raises
     ------

@@ -19,7 +19,7 @@ _VOLTAGE = re.compile(r"(kilo|milli|micro|nano|[kmun])?v(?:olts?)?")
 
 
 def microvolts_per(unit: str) -> float | None:
-    """Give the factor from a unit to µV; None if it is no voltage.
+    """Give the factor from a unit to µV; None if it is not a voltage.
 
     Case, brackets and spaces do not matter: ``uV``, ``[uV]``, ``microV``, ``µVolt``.
     """

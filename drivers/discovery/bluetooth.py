@@ -1,4 +1,4 @@
-"""A Bluetooth scan in a child process, shared by all callers that ask meanwhile."""
+"""A Bluetooth scan in a child process, shared by all callers while it runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STOP_SECONDS = 0.2
 GRACE_SECONDS = 1.0
 """Time after which a scanner that has not ended is no longer waited for, s."""
 BROKEN_REMEDY = {"darwin": ALLOW}.get(sys.platform, SWITCH_OFF_AND_ON)
-"""Remedy for a scanner that broke off: macOS ends programs that may not use Bluetooth."""
+"""Remedy for a scanner that ended early: macOS ends programs that may not use Bluetooth."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class BluetoothScan:
         self._reader.join(max(0.0, last - time.monotonic()))
         error = self._error
         if error is None and not self._reader.is_alive() and self._process.wait():
-            found = f"a scan that broke off ({self._last_line or self._process.returncode})"
+            found = f"a scan that ended early ({self._last_line or self._process.returncode})"
             error = DeviceNotFound(EXPECTED, found, BROKEN_REMEDY)
         elif error is None and not self._listening and until >= self._until:
             # It was stopped before it had started to scan.

@@ -36,7 +36,7 @@ def read_description(xml: str, n_channels: int) -> ChannelDescription:
     assumed = sorted({unit for unit, factor in zip(units, factors, strict=True) if not factor})
     if assumed:
         what = ", ".join(repr(unit) for unit in assumed if unit)
-        unit = f"The stream's unit {what} is no voltage" if what else "The stream has no unit"
+        unit = f"The stream's unit {what} is not a voltage" if what else "The stream has no unit"
         notices += (f"{unit}; its values are treated as µV.",)
     return ChannelDescription(labels, tuple(factor or 1.0 for factor in factors), notices)
 

@@ -1,4 +1,4 @@
-"""A lock that lets one of the threads that serve streams compute at a time.
+"""A lock: of the threads that serve streams, only one computes at a time.
 
 NumPy releases the interpreter's lock in each operation on more than about 500 values, and needs it
 back microseconds later. With dozens of threads, each such operation waits for all of them: hops of

@@ -36,7 +36,7 @@ from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, 
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 
-NOTICE = "These signals are simulated: they come from nobody's brain."
+NOTICE = "These signals are simulated: they do not come from a brain."
 PACKET_SECONDS = 12 / 256
 BACKLOG_SECONDS = 1.0
 BUFFER_SECONDS = 5.0

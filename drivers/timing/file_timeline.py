@@ -54,7 +54,9 @@ def timeline_from_stamps(stamps: Seconds, sfreq: float) -> tuple[Seconds, Index]
     finite = np.flatnonzero(np.isfinite(stamps))
     if finite.size == 0:
         raise BadRecording(
-            "timestamps in seconds", f"no number up to {MAX_STAMP:g}", "export the file again"
+            "timestamps in seconds",
+            f"a value that is not a number up to {MAX_STAMP:g}",
+            "export the file again",
         )
     index = np.arange(len(stamps))
     if (

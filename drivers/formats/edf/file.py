@@ -74,7 +74,7 @@ class EDFSignal:
 
     @property
     def factor(self) -> float | None:
-        """µV per unit; None if the unit is no voltage."""
+        """µV per unit; None if the unit is not a voltage."""
         return microvolts_per(self.unit)
 
 
@@ -258,7 +258,7 @@ def record_starts(
     if not header.interrupted:
         return regular
     if np.isnan(stored).any():
-        notices.append("Some records have no time: they follow the one before.")
+        notices.append("Some records have no time: each is placed after the one before.")
     return _without_overlaps(stored, regular, header.duration)
 
 

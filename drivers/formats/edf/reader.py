@@ -152,7 +152,9 @@ def _pick(
             )
     unknown = [channel.name for channel in chosen if channel.signal.factor is None]
     if unknown:
-        notices.append(f"{', '.join(unknown)}: no unit of voltage; the values are treated as µV.")
+        notices.append(
+            f"{', '.join(unknown)}: not a unit of voltage; the values are treated as µV."
+        )
     return picks
 
 

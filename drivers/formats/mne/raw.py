@@ -113,7 +113,7 @@ def _microvolts(raw: Any, rows: Sequence[int], notices: list[str]) -> Samples:
     factors = np.array([1e6 if unit == VOLT else 1.0 for unit in units])
     other = [raw.ch_names[row] for row, unit in zip(rows, units, strict=True) if unit != VOLT]
     if other:
-        notices.append(f"{', '.join(other)}: no voltage; the values are treated as µV.")
+        notices.append(f"{', '.join(other)}: not a voltage; the values are treated as µV.")
     data = np.empty((raw.n_times, len(rows)), np.float32)
     step = max(1, BLOCK_VALUES // raw.info["nchan"])
     for start in range(0, raw.n_times, step):

@@ -93,7 +93,7 @@ def check_markers(
         If an index or a timestamp is invalid.
     """
     if any(marker.index < 0 or not isfinite(marker.timestamp) for marker in markers):
-        raise damaged_file(path, "a marker with an invalid place")
+        raise damaged_file(path, "a marker at an invalid position")
     kept = tuple(marker for marker in markers if marker.index <= last)
     cut = len(markers) - len(kept)
     return kept, (f"Markers after the last sample are left out: {cut}.",) if cut else ()

@@ -1,1 +1,1 @@
-"""Text files of vendors' and other programs."""
+"""Text files written by vendors' software and other programs."""

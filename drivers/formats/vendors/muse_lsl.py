@@ -173,7 +173,7 @@ def _without_repeats(table: Table, notices: list[str]) -> Table:
     """
     repeats = np.flatnonzero((table[1:] == table[:-1]).all(axis=1)) + 1
     if repeats.size:
-        notices.append(f"{repeats.size} rows equal the row before, with the stamp: left out.")
+        notices.append(f"{repeats.size} rows repeat the row before, timestamp included: left out.")
     return np.delete(table, repeats, axis=0)
 
 

@@ -200,7 +200,7 @@ def test_a_bluez_that_does_not_answer_is_told() -> None:
 
 def test_a_program_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/bin/false")
-    assert "found a scan that broke off (1)" in trouble()
+    assert "found a scan that ended early (1)" in trouble()
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/nowhere/python")
     assert "found a scanner that does not start (No such file or directory)" in trouble()
 

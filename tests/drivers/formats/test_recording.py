@@ -105,7 +105,7 @@ def test_timeline_keeps_the_place_of_rows_without_a_stamp() -> None:
     timestamps, index = timeline_from_stamps(broken, 256.0)
     np.testing.assert_array_equal(index, np.arange(1000))
     np.testing.assert_allclose(timestamps, stamps, atol=1e-6)
-    with pytest.raises(BadRecording, match="no number up to"):
+    with pytest.raises(BadRecording, match="not a number up to"):
         timeline_from_stamps(np.full(3, np.nan), 256.0)
 
 

@@ -58,7 +58,7 @@ def test_a_file_s_drift_and_wander_are_followed() -> None:
 
 
 def test_stamps_that_are_no_seconds() -> None:
-    with pytest.raises(BadRecording, match="no number up to"):
+    with pytest.raises(BadRecording, match="not a number up to"):
         timeline_from_stamps(np.array([np.nan, 1e300]), 256.0)
 
 

@@ -144,7 +144,7 @@ def test_records_that_tell_no_time_or_go_back_follow_the_one_before(tmp_path: Pa
     texts = [tal(0), b"", tal(0.5), tal(1e8), tal(7)]
     made = read(File([eeg()], reserved="EDF+D", texts=[*texts[:3], tal(7), b"junk"]), tmp_path)
     assert runs(made) == [(0, 384), (896, 256)]
-    assert "follow the one before" in made.info.notices[0]
+    assert "each is placed after the one before" in made.info.notices[0]
     with pytest.raises(BadRecording, match="timestamps in seconds"):
         read(File([eeg()], reserved="EDF+D", texts=texts), tmp_path)
 

@@ -60,7 +60,7 @@ def test_a_file_without_eeg(tmp_path: Path) -> None:
         read_recording(tmp_path / "some_raw.fif")
     made = read_recording(tmp_path / "some_raw.fif", ChannelChoice(("x",)))
     assert made.data[0, 0] == 1.0
-    assert made.info.notices == ("x: no voltage; the values are treated as µV.",)
+    assert made.info.notices == ("x: not a voltage; the values are treated as µV.",)
 
 
 def test_a_fif_tag_that_leads_back(tmp_path: Path) -> None:

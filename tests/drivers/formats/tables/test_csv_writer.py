@@ -114,7 +114,7 @@ def test_a_cut_file_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
         ("\n7,", "\n3,", "index that does not grow"),
         ("\n7,", "\n6.5,", "an index that is not a whole number"),
         ("\n7,", "\nseven,", "could not convert"),
-        ('"index":9', '"index":-9', "a marker with an invalid place"),
+        ('"index":9', '"index":-9', "a marker at an invalid position"),
         ("\n7,1000.02734375", "\n7,1", "timestamp that does not grow"),
     ],
 )

@@ -140,7 +140,7 @@ def test_many_malformed_rows_are_refused(tmp_path: Path) -> None:
 def test_words_in_place_of_numbers(tmp_path: Path) -> None:
     with pytest.raises(BadRecording, match="malformed"):
         read(tmp_path, ["a,b,c,d,e,f,g"] * 300)
-    with pytest.raises(BadRecording, match="no number up to"):
+    with pytest.raises(BadRecording, match="not a number up to"):
         read(tmp_path, [",,,,,,"] * 300)
     with pytest.raises(BadRecording, match="no row of numbers"):
         read(tmp_path, [f"{k / 256},,,,,," for k in range(300)])
@@ -169,7 +169,7 @@ def test_a_repeated_row_is_left_out_and_a_repeated_stamp_stays(tmp_path: Path) -
     lines[401] = stamp + lines[401][len(stamp) :]
     made = read(tmp_path, [*lines[:300], lines[299], *lines[300:]])
     assert made.n_times == 600
-    assert made.info.notices == ("1 rows equal the row before, with the stamp: left out.",)
+    assert made.info.notices == ("1 rows repeat the row before, timestamp included: left out.",)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_the_file_with_repeats_tells_what_it_lost(shared_data: Path) -> None:
     folder = shared_data / "formats" / "muselsl"
     made = read_recording(folder / "biohack_p2_understanding_dup-timestamps.csv")
     assert made.info.notices == (
-        "31 rows equal the row before, with the stamp: left out.",
+        "31 rows repeat the row before, timestamp included: left out.",
         "TP9: 14% of the samples are zeros, in place of lost packets.",
         "AF8: 9% of the samples are zeros, in place of lost packets.",
         "TP10: 4% of the samples are zeros, in place of lost packets.",
