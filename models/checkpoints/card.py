@@ -34,7 +34,7 @@ def _memory(checkpoint: Checkpoint) -> str:
     if checkpoint.r == 0:
         return "each window by itself"
     if checkpoint.r == 1:
-        return "a memory that only news makes fade"
+        return "a memory that fades only with new input"
     signal = checkpoint.signal
     return f"a memory of {-signal.hop / (signal.sfreq * math.log(checkpoint.r)):.3g} s"
 

@@ -13,7 +13,7 @@ from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
 from mimamba.models.fitting.resume import SelectedEpochs
 from mimamba.models.training.data_fingerprint import DataFingerprint
 
-NOT_EVALUATED = "It was not evaluated: how good it is, nobody knows."
+NOT_EVALUATED = "It was not evaluated: its accuracy is unknown."
 
 
 def make_header(

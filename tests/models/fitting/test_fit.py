@@ -105,7 +105,7 @@ def test_the_header_and_the_card_say_all(whole: Checkpoint, waves: Dataset, tmp_
         "TP9 by T7 (47 mm away)",
         "pitch (low, high)",
         "not a medical device",
-        "It was not evaluated: how good it is, nobody knows.",
+        "It was not evaluated: its accuracy is unknown.",
         ABOUT.command,
         ABOUT.evaluation,
         "Baseline: 4 s of each person's rest",
