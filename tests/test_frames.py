@@ -125,7 +125,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
     MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed, 8 µV", "lsl"),
     LinkMessage("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
     LinkMessage("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
-    LinkMessage("muse-1", 3, 814.5, "model", "no model speaks from here on", 2712),
+    LinkMessage("muse-1", 3, 814.5, "model", "no model is used from here on", 2712),
     LinkMessage("muse-1", 4, 815.5, "baseline_begun", "60 s of rest are being taken", 2968),
 )
 

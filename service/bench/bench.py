@@ -17,7 +17,7 @@ from mimamba.service.bench.measurements import Measurement
 
 WIDTH = 120
 """Columns of the table where the output is not a terminal."""
-STOLEN = "CPU time that the host took away meanwhile"
+STOLEN = "CPU time taken away by the host"
 
 
 def run_measurements(

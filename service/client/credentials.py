@@ -17,7 +17,7 @@ from mimamba.service.protocol.messages import Hello
 REMEDY = "Use the one that `mimamba serve` printed, with --token-file or MIMAMBA_TOKEN."
 TOKEN_MISSING = f"The service requires a token. {REMEDY}"
 TOKEN_REFUSED = f"Token not accepted. {REMEDY}"
-VIEW_ONLY = "This token only allows view. Use the token for control."
+VIEW_ONLY = "This token allows viewing only. Use the token for control."
 
 
 class Unauthorized(UserError):

@@ -253,5 +253,5 @@ class Engine:
 
     def _count_non_finite(self, count: int) -> None:
         if count and not self.non_finite:  # logged once: all later hops may be so, too
-            log.error("the model's answer was no number", extra={"model": self.checkpoint.name})
+            log.error("the model's output was not finite", extra={"model": self.checkpoint.name})
         self.non_finite += count

@@ -51,15 +51,15 @@ class Subject:
 
         The message is a link event, and so part of recordings, which people may share.
         """
-        done = f"{baseline.seconds:g} s of rest are taken"
+        done = f"{baseline.seconds:g} s of rest are recorded"
         if self._people is None or self.person is None:
             return f"{done}, for this session"
         try:
             self._people.store_baseline(self.person, stored_baseline(checkpoint, baseline))
         except NoPerson:
-            return f"{done}, for this session; not kept: the person was deleted"
+            return f"{done}, for this session; not stored: the person was deleted"
         except DamagedPerson:
-            return f"{done}, for this session; not kept: the person's file cannot be read"
+            return f"{done}, for this session; not stored: the person's file cannot be read"
         except CannotKeep:
-            return f"{done}, for this session; not kept: the person's file cannot be written"
-        return f"{done}, and kept"
+            return f"{done}, for this session; not stored: the person's file cannot be written"
+        return f"{done} and stored"

@@ -237,7 +237,7 @@ class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
 
     ``connected``, ``lost`` and ``retrying`` report the link to the device; ``paused`` and
     ``playing`` report each change in the replay of a recording. ``gap`` means that the ``lost``
-    samples from index ``first`` on never came; ``hops_skipped`` that the engine was too busy for
+    samples from index ``first`` on were lost; ``hops_skipped`` that the engine was too busy for
     some hops of a live source; ``restarted`` that the model's state was reset at sample ``first``;
     ``model`` that another model, or none, makes the predictions from the first hop after that
     sample on. ``baseline_begun`` means that a baseline of the person is taken from the first hop

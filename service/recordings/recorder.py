@@ -228,7 +228,7 @@ class Recorder:
             self._at[topic] = entries[-1][0] + 1
             gone = entries[0][0] - at
             if gone:
-                detail = f"{gone} entries of the topic {topic} came too fast for the disk"
+                detail = f"{gone} entries of the topic {topic} are missing: the disk was too slow"
                 events.append((local_clock(), event_text(LinkEntry(0.0, "recording", detail))))
         return [entry for _, entry in entries]
 
@@ -239,7 +239,7 @@ class Recorder:
             stamp = float(run.timestamps[0])
             detail = gap_detail(lost, self._sfreq)
             if run.start > self._at["signal"]:
-                detail = f"{lost} samples came too fast for the disk"
+                detail = f"{lost} samples are missing: the disk was too slow"
             gap = LinkEntry(stamp, "gap", detail, self._expected, lost)
             events.append((stamp, event_text(gap)))
         self._expected = run.first + len(run.timestamps)

@@ -68,7 +68,7 @@ class ActiveModel:
 
 def gap_detail(lost: int, sfreq: float) -> str:
     """A gap in words."""
-    return f"{lost} samples never came ({lost / sfreq:.2f} s)"
+    return f"{lost} samples were lost ({lost / sfreq:.2f} s)"
 
 
 Event: TypeAlias = PublishedPrediction | Quality | BandPower | Marker | LinkEntry
@@ -133,7 +133,7 @@ class EpochLogs:
         (self.bands if isinstance(measure, BandPower) else self.quality).append(measure)
 
     def _gap_before(self, chunk: Chunk) -> LinkEntry | None:
-        """The link event of the samples that never came before this chunk, if any."""
+        """The link event of the samples that were lost before this chunk, if any."""
         lost = 0 if self.expected is None else chunk.first - self.expected
         if lost <= 0:
             return None
@@ -145,7 +145,7 @@ class EpochLogs:
         self.prediction.widen(active_model.predictions_per_hour)
         self.active_models.append(replace(active_model, since=self.prediction.next))
         name = active_model.model.name if active_model.model else "no model"
-        return LinkEntry(local_clock(), "model", f"{name} speaks from here on", self.expected)
+        return LinkEntry(local_clock(), "model", f"{name} is used from here on", self.expected)
 
     def events(self, topic: Topic) -> Log[Event]:
         """The log of a topic other than the signal."""

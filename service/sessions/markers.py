@@ -58,8 +58,8 @@ def _checked_time(timestamp: float | None) -> float:
     if not -SIGNAL_SECONDS <= time - now <= MAX_AHEAD:  # NaN is in no range
         raise BadTimestamp(
             f"a time on the LSL clock, up to {SIGNAL_SECONDS:g} s ago or {MAX_AHEAD:g} s ahead",
-            f"{time:.3f}, where it is {now:.3f} now",
-            "leave it out for the time of arrival",
+            f"{time:.3f}, while the clock shows {now:.3f} now",
+            "leave it out to use the time of arrival",
         )
     return time
 

@@ -79,7 +79,7 @@ class RemoteSources:
         opening.add_done_callback(self._opened)
         source = await asyncio.shield(opening)
         if source.inbox.info != push.info:
-            raise BadSource("the same facts of the stream", "others", "start another stream")
+            raise BadSource("the same description of the stream", "another", "start another stream")
         source.inbox.touch()
         return source
 
@@ -221,10 +221,10 @@ def check_info(info: StreamInfo) -> None:
             f"1 to {MAX_CHANNELS} channels of different names", f"{len(names)}", "choose channels"
         )
     if not 1 <= info.sfreq <= MAX_SFREQ:
-        raise BadSource(f"1 to {MAX_SFREQ:g} Hz", f"{info.sfreq:g} Hz", "resample before")
+        raise BadSource(f"1 to {MAX_SFREQ:g} Hz", f"{info.sfreq:g} Hz", "resample it first")
     for fact in (info.uv_per_bit, info.range_uv):
         if fact is not None and not 0 < fact < math.inf:
-            raise BadSource("µV above 0", f"{fact:g}", "leave unknown facts out")
+            raise BadSource("µV above 0", f"{fact:g}", "leave out unknown values")
     texts = (info.name, info.source_id, *names, *info.notices)
     if max(map(len, texts)) > MAX_TEXT or len(info.notices) > MAX_NOTICES:
         raise BadSource(

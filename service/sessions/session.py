@@ -284,7 +284,7 @@ class Session:
     # In the session's thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
-        reason: str | None = "an internal error; the service's log tells more"
+        reason: str | None = "an internal error; see the service's log"
         try:
             self._follow()
             reason = None

@@ -103,10 +103,10 @@ class SessionDecoder:
         """Queue hops in the engine; a recording waits until there is room."""
         for hop in map(self._align, hops):
             if hop.restart and self._stepped:
-                self._report("restarted", "the model's memory began anew", hop)
+                self._report("restarted", "the model's memory was reset", hop)
             self._stepped = self._stepped or hop.window is not None
             for skipped in self._engine.submit(self._slot, hop, received, wait=not self._live):
-                detail = "the engine is too busy: a hop was skipped, the model's memory begins anew"
+                detail = "the engine is too busy: a hop was skipped, the model's memory is reset"
                 self._report("hops_skipped", detail, skipped)
 
     def start(self) -> None:
@@ -134,7 +134,9 @@ class SessionDecoder:
         """Stop taking a baseline, and use the one before, with its person."""
         self._aligner.cancel()
         self._subject.person = self._subject.baseline_person
-        self._report("baseline_stopped", "what was taken is dropped; the rest before holds", None)
+        self._report(
+            "baseline_stopped", "the new baseline is discarded, the one before is used", None
+        )
 
     @property
     def aligner(self) -> AlignerState:

@@ -166,7 +166,7 @@ def test_a_baseline_is_taken_and_saved(page: Page, tmp_path: Path) -> None:
         shots(page, "baseline")
         play(8)
         expect(page.get_by_test_id("baseline-event")).to_contain_text(
-            "10 s of rest are taken, and kept"
+            "10 s of rest are recorded and stored"
         )
         play(1)
         expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s baseline of P02"))

@@ -135,7 +135,7 @@ def test_the_link_tells_it_at_the_hop_that_completes_it(engines: tuple[Engine, E
         last = [each for each in told(stage) if each.reason == "baseline 2 of 2 s"][-1]
         taken = events(stage)[1]
         assert (taken.event, taken.first) == ("baseline_taken", last.index)
-        assert taken.detail == "2 s of rest are taken, for this session"
+        assert taken.detail == "2 s of rest are recorded, for this session"
         place = stage.session.snapshot().state
         assert place is not None
         assert place.aligner.baseline is not None
@@ -167,7 +167,7 @@ def test_it_is_kept_and_used_again_by_models_alike(
     subject = persons(tmp_path, "P01")
     with staged(engines[0], subject=subject) as stage:
         stage.play(*chunks_of(0, 1500))
-        assert events(stage)[-1].detail == "2 s of rest are taken, and kept"
+        assert events(stage)[-1].detail == "2 s of rest are recorded and stored"
         first = stage.session.aligner.baseline
     assert first is not None
     again = persons(tmp_path, "P01")
@@ -203,7 +203,7 @@ def test_what_cannot_be_kept_is_used_and_says_why(
     path.write_text('{"notes": 3}')
     with staged(engines[0], subject=subject) as stage:
         stage.play(*chunks_of(0, 1500))
-        why = "2 s of rest are taken, for this session; not kept: the person"
+        why = "2 s of rest are recorded, for this session; not stored: the person"
         assert events(stage)[-1].detail == f"{why}'s file cannot be read"
         assert stage.session.aligner.baseline is not None
         assert path.read_text() == '{"notes": 3}'

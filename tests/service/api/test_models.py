@@ -185,7 +185,7 @@ async def test_the_api_and_the_terminal_change_it() -> None:
             assert second.model is not None
             assert (second.epoch, second.model.name) == (first.epoch, "other")
             event = await client.find(LinkMessage, lambda each: each.event == "model")
-            assert event.detail == "other speaks from here on"
+            assert event.detail == "other is used from here on"
             # Its first hop may be told before the link's news.
             made = await client.told(
                 PredictionMessage, lambda each: each.seq >= second.next["prediction"]

@@ -379,7 +379,7 @@ async def test_an_id_that_is_taken_stays_its_acquirers(service: Live) -> None:
         await other.say(Push(STREAM + "other", INFO, "mine"))
         assert "taken" in (await other.find(Error)).message
         await other.say(Push(STREAM + "mine", replace(INFO, sfreq=250.0), "mine"))
-        assert "the same facts" in (await other.find(Error)).message
+        assert "the same description" in (await other.find(Error)).message
         await other.say(samples("mine", 0, 0))
         assert (await other.find(Error)).code == "no_push"
         await far.say(samples("mine", 0, 0))

@@ -111,7 +111,7 @@ def test_a_recording_from_mid_session(tmp_path: Path, engine: Engine) -> None:
     assert {each["unit"][0] for each in channels} == {"microvolts"}
     assert float(info["nominal_srate"][0]) == 256
     assert [each for each in events(streams) if each["event"] == "gap"] == [
-        {"event": "gap", "detail": "12 samples never came (0.05 s)", "first": 920, "lost": 12}
+        {"event": "gap", "detail": "12 samples were lost (0.05 s)", "first": 920, "lost": 12}
     ]
     assert streams["presenter"]["time_series"] == [["stimulus"]]
     assert streams["keys"]["time_series"] == [["ä"]]
