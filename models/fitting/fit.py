@@ -1,4 +1,4 @@
-"""Training of a checkpoint: select the epochs on a validation set, then train on everyone.
+"""Training of a checkpoint: select the epochs on a validation set, then train on all people.
 
 The validation set is whole people or, with fewer than four people, whole trials. It selects the
 number of epochs and the temperatures. Then a new network is trained on all people for that many
@@ -45,7 +45,7 @@ from mimamba.models.training.windowing import HopSequence, cut_hops
 MIN_PEOPLE = 4
 """Minimum number of people for holding out whole people; with fewer, trials are held out."""
 Phase: TypeAlias = Literal["selection", "final"]
-"""Selection of the number of epochs on a validation set, then the final training on everyone."""
+"""Selection of the number of epochs on a validation set, then the final training on all people."""
 
 
 class FittingError(Mismatch):

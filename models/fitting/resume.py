@@ -56,7 +56,7 @@ class TrainingFacts:
     best, best_epoch
         Lowest validation loss so far and its epoch, while the number of epochs is selected.
     chosen
-        The selected epochs, once a new network is trained on everyone.
+        The selected epochs, once a new network is trained on all people.
     """
 
     plan: dict[str, object]

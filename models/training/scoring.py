@@ -1,4 +1,4 @@
-"""Predictions of a network on whole hop sequences, and their scores."""
+"""Predictions of a network on complete hop sequences, and their scores."""
 
 from __future__ import annotations
 

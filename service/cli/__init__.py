@@ -1,1 +1,1 @@
-"""The command line ``mimamba``; each module has the commands that it is named by."""
+"""The command line ``mimamba``; each module is named after its commands."""

@@ -151,7 +151,7 @@ class Engine:
     def snapshot(self, slot: Slot) -> tuple[States, bool]:
         """Return a drained slot's states, and if its next ok hop must reset them.
 
-        Nothing may be submitted to it meanwhile.
+        Nothing may be submitted to it during that time.
 
         Raises
         ------

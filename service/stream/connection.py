@@ -1,7 +1,7 @@
 """A connection: one WebSocket, its requests, and the frames sent to it.
 
 Each connection has a sender that waits for its own socket alone, so a subscriber that stops reading
-delays no other. The same sender answers its requests, in order with the news.
+delays no other. The same sender answers its requests, in order with the other messages.
 """
 
 from __future__ import annotations
