@@ -106,7 +106,9 @@ class SessionDecoder:
                 self._report("restarted", "the model's memory was reset", hop)
             self._stepped = self._stepped or hop.window is not None
             for skipped in self._engine.submit(self._slot, hop, received, wait=not self._live):
-                detail = "the engine is too busy: a hop was skipped, the model's memory is reset"
+                detail = (
+                    "the engine is too busy: a hop was skipped, and the model's memory is reset"
+                )
                 self._report("hops_skipped", detail, skipped)
 
     def start(self) -> None:
@@ -135,7 +137,9 @@ class SessionDecoder:
         self._aligner.cancel()
         self._subject.person = self._subject.baseline_person
         self._report(
-            "baseline_stopped", "the new baseline is discarded, the one before is used", None
+            "baseline_stopped",
+            "the new baseline is discarded; the previous one is used again",
+            None,
         )
 
     @property

@@ -180,7 +180,9 @@ def test_a_baseline_is_taken_and_saved(page: Page, tmp_path: Path) -> None:
         assert violations(page) == []
         shots(page, "baseline anew")
         page.get_by_test_id("cancel-baseline").click()
-        expect(page.get_by_test_id("baseline-event")).to_contain_text("What was taken is dropped")
+        expect(page.get_by_test_id("baseline-event")).to_contain_text(
+            "The new baseline is discarded"
+        )
         expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s baseline of P02"))
         page.get_by_test_id("take-baseline").click()
         expect(page.get_by_test_id("baseline-left")).to_be_visible()
