@@ -175,7 +175,7 @@ def test_info_says_what_it_is() -> None:
     assert info.range_uv == 1000.0
     assert info.live
     assert info.simulated
-    assert "nobody" in info.notices[0]
+    assert "not come from a brain" in info.notices[0]
 
 
 @pytest.mark.usefixtures("_held_up")

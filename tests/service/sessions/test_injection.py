@@ -141,7 +141,7 @@ async def test_a_model_that_answers_no_number(
         assert told["mimamba_answers_unsound_total", "bad"] >= 1
         assert told["mimamba_answers_unsound_total", "good"] == 0
         assert running.http.get("/readyz").status_code == 200
-    (record,) = [each for each in caplog.records if "no number" in each.getMessage()]
+    (record,) = [each for each in caplog.records if "not finite" in each.getMessage()]
     assert record.__dict__["model"] == "bad"
 
 
