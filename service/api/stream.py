@@ -23,6 +23,7 @@ async def stream(socket: WebSocket, service: Service) -> None:
     state = socket.app.state
     permissions = await authenticate_websocket(socket, state.authenticator, state.auth_seconds)
     if permissions is not None:
+        socket.state.admit()
         hub, sessions = service.hub, service.sessions.all
         connection = Connection(socket, permissions, hub, sessions, server, service.remote_sources)
         await connection.serve()

@@ -1,12 +1,20 @@
-"""WebSockets under uvicorn that disconnect clients that stop reading."""
+"""WebSockets under uvicorn that limit clients that do not read, or send too much.
+
+uvicorn answers every ping, reads all that a client sends, and waits forever for a client to take
+what is written. Here a client that does not read gets no pong, frames are taken at a limited rate,
+and a connection that does not close is aborted. Until a token is accepted, the limits are narrower.
+"""
 
 from __future__ import annotations
 
 import logging
+from asyncio import TimerHandle
+from typing import Any
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from mimamba.service.monitoring.service_counters import ServiceCounters
 
@@ -14,23 +22,160 @@ log = logging.getLogger(__name__)
 
 KEEPALIVE_TIMEOUT = 30.0
 """Seconds without reading: half of them until a ping, half for its answer."""
+WINDOW = 0.02
+"""Seconds in which a client may send a number of frames; more of them wait in its socket."""
+FRAMES = 32
+"""Frames taken in a window: 1,600 a second. An acquirer sends at most some hundred."""
+UNKNOWN_FRAMES = 2
+"""Frames taken in a window before a token is accepted. One frame is enough to send it."""
+UNKNOWN_BYTES = 1 << 14
+"""Longest message before a token is accepted; a token has at most 1,024 characters."""
+UNKNOWN_CLOSE_SECONDS = 1.0
+"""For a client without a token to answer the close."""
 
 
 class KeepaliveProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, with an end for clients that do not answer a ping.
+    """uvicorn's protocol, with limits on what a client can make the service do.
 
-    uvicorn closes such a connection, but waits forever until the client takes the frames that are
-    already written.
+    Parameters are those of uvicorn.
+
+    Attributes
+    ----------
+    unknown
+        Whether no token has been accepted yet. The application calls ``state.admit`` of its scope.
     """
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Raise ClientDisconnected also after a failed write, before the loop reports the end.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unknown = True
+        self._input = bytearray()  # not yet given to the parser
+        self._frame_rest = 0  # bytes to come of a frame that is given to the parser already
+        self._left = UNKNOWN_FRAMES
+        self._window_start = self.loop.time()
+        self._resting: TimerHandle | None = None
+        self._pong = b""
+        self.conn.max_message_size = UNKNOWN_BYTES
 
-        The rest of a batch would be written in vain, and asyncio would warn for each frame.
+    def admit(self) -> None:
+        """Give a client whose token was accepted the usual limits."""
+        self.unknown = False
+        self._left = FRAMES
+        self.conn.max_message_size = self.config.ws_max_size
+        self._on_message_taken()
+
+    # Reading -------------------------------------------------------------------------------------
+
+    def handle_connect(self, event: Request) -> None:
+        """Start the application, which can call ``admit``."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["state"]["admit"] = self.admit
+
+    def data_received(self, data: bytes) -> None:
+        """Take the frames that the present window allows."""
+        if not self.handshake_initiated:
+            super().data_received(data)
+            return
+        self._input += data
+        self._take_frames()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next event.
+
+        An unknown client's next message is parsed when the application asks for it: it has handled
+        the last one by then, which may have been the token, after which longer ones are allowed.
+        """
+        if self.unknown:
+            self._on_message_taken()
+        event = await self.queue.get()
+        if not self.unknown:
+            self._on_message_taken()
+        return event
+
+    def _on_message_taken(self) -> None:
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Parse what is there, or read more, unless the application or the window says no."""
+        if self._resting is None and not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._take_frames()
+
+    def _take_frames(self) -> None:
+        now = self.loop.time()
+        if now >= self._window_start + WINDOW:
+            self._window_start = now
+            self._left = UNKNOWN_FRAMES if self.unknown else FRAMES
+        while self._left and not (self.unknown and self.read_paused):
+            part = self._next_part()
+            if not part or self.transport.is_closing():
+                break
+            super().data_received(part)
+        if self.transport.is_closing():
+            self._input.clear()
+        elif not self._left:
+            self.transport.pause_reading()
+            if self._resting is None:
+                end = self._window_start + WINDOW
+                self._resting = self.loop.call_at(end, self._on_window_over)
+
+    def _on_window_over(self) -> None:
+        self._resting = None
+        self._read_on()
+
+    def _next_part(self) -> bytes:
+        """Cut the next frame, or what is there of it, from the input; nothing without a header."""
+        if not self._frame_rest:
+            size = frame_size(self._input)
+            if size is None:
+                return b""
+            self._frame_rest = size
+            self._left -= 1
+        part = bytes(self._input[: self._frame_rest])
+        del self._input[: len(part)]
+        self._frame_rest -= len(part)
+        return part
+
+    # Writing -------------------------------------------------------------------------------------
+
+    def handle_ping(self) -> None:
+        """Answer a ping; while the client does not read, keep the newest answer only."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+        else:
+            self._pong = pong
+
+    def resume_writing(self) -> None:
+        """Go on writing, with the answer to the newest ping first."""
+        super().resume_writing()
+        if self._pong and not self.transport.is_closing():
+            self.transport.write(self._pong)
+        self._pong = b""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message; raise ClientDisconnected after a failed write.
+
+        The loop reports the end later; the rest of a batch would be written in vain, and asyncio
+        would warn for each frame. A client that does not read is not sent a close, but aborted.
         """
         if message["type"] == "websocket.send" and self.transport.is_closing():
             raise ClientDisconnected
+        if message["type"] == "websocket.close" and not self.writable.is_set():
+            self.transport.abort()
+            raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.close" and self.unknown and self.close_timer is not None:
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(UNKNOWN_CLOSE_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timers."""
+        if self._resting is not None:
+            self._resting.cancel()
+        super().connection_lost(exc)
 
     def keepalive_timeout(self) -> None:
         """Drop a connection that did not answer a ping, with all frames that wait."""
@@ -39,3 +184,19 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         peer = self.client[0] if self.client else None
         log.warning("client does not read", extra={"peer": peer})
         self.transport.abort()
+
+
+def frame_size(data: bytearray) -> int | None:
+    """Return the bytes of the frame that begins here, with its header (RFC 6455, section 5.2).
+
+    None if its length is not yet there.
+    """
+    if len(data) < 2:
+        return None
+    masked, length = data[1] & 0x80, data[1] & 0x7F
+    extended = {126: 2, 127: 8}.get(length, 0)
+    if len(data) < 2 + extended:
+        return None
+    if extended:
+        length = int.from_bytes(data[2 : 2 + extended], "big")
+    return 2 + extended + (4 if masked else 0) + length
