@@ -30,20 +30,20 @@ class LoginThrottle:
 
     def wait(self, address: str) -> int:
         """Return the seconds until this address may try again; 0 if it may now."""
-        failures = self._failures.get(_network_of(address), deque())
+        failures = self._failures.get(network_of(address), deque())
         if len(failures) < MAX_FAILURES:
             return 0
         return max(0, math.ceil(failures[0] + SECONDS - self._now()))
 
     def note_failure(self, address: str) -> None:
         """Count a wrong token."""
-        network = _network_of(address)
+        network = network_of(address)
         if network not in self._failures and len(self._failures) >= MAX_ADDRESSES:
             self._failures.popitem(last=False)
         self._failures.setdefault(network, deque(maxlen=MAX_FAILURES)).append(self._now())
 
 
-def _network_of(address: str) -> str:
+def network_of(address: str) -> str:
     """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -23,6 +23,7 @@ from mimamba.service.api.dependencies import ServiceState
 from mimamba.service.auth.tokens import Tokens, write_tokens
 from mimamba.service.bridges.osc_out import find_address
 from mimamba.service.bridges.udp_markers import bind_datagrams
+from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.server.app import make_app
 from mimamba.service.server.console import print_montage
@@ -120,6 +121,7 @@ def make_config(
         log_level="warning",
         access_log=False,
         lifespan="on",  # a failed start ends the process
+        http=TimedHTTPProtocol,
         ws=KeepaliveProtocol,  # flow control on writes, no deprecated API
         ws_ping_interval=patience / 2,
         ws_ping_timeout=patience / 2,

@@ -1,4 +1,4 @@
-"""uvicorn's server with an orderly shutdown."""
+"""uvicorn's server with limits for connections and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ import os
 import socket
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+
+from mimamba.service.server.acceptor import Acceptor, ConnectionLimits, default_limits
 
 log = logging.getLogger(__name__)
 
+TICKS_A_SECOND = 10
+"""Of uvicorn."""
 LAST_SECONDS = 7.2
 """After a signal, for the whole shutdown; then the process exits, even if something hangs."""
 
 
 class Server(uvicorn.Server):
-    """Ends recordings and sessions first, while subscribers are still connected.
+    """Limits connections; ends recordings and sessions before those of subscribers.
 
     The first signal starts the shutdown; later ones have no effect. With uvicorn alone a second
     Ctrl+C would leave recordings without their footers.
@@ -32,34 +37,63 @@ class Server(uvicorn.Server):
         Of uvicorn.
     app
         The service.
+    limits
+        Of connections. Default: what the process's descriptors allow.
+    is_proxy
+        Returns whether an address may have any number of connections.
     """
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: FastAPI,
+        limits: ConnectionLimits | None = None,
+        is_proxy: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         super().__init__(config)
         self._app = app
+        self._limits = limits or default_limits()
+        self._is_proxy = is_proxy
+        self._acceptors: list[Acceptor] = []
+        self.servers = []  # uvicorn's; the acceptors stand in for them
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then accept connections."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        counters = self._app.state.running.hub.counters
+        self._acceptors = [
+            Acceptor(
+                each, self._make_protocol, self.config.ssl, self._limits, counters, self._is_proxy
+            )
+            for each in sockets or []
+        ]
+        self.started = True
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    async def on_tick(self, counter: int) -> bool:
+        """Check the connections once a second; return whether to stop."""
+        if counter % TICKS_A_SECOND == 0:
+            for each in self._acceptors:
+                each.check()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End recordings, sessions, connections, in this order."""
         await self._app.state.running.shutdown()
-        await self._stop_accepting()
+        for each in self._acceptors:
+            await each.close()
         await super().shutdown(sockets)
         # uvicorn leaves connections open that have unsent data, or that it accepted too late.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # lets the aborted connections handle it
-
-    async def _stop_accepting(self) -> None:
-        """Accept no further connections, and finish those just accepted.
-
-        In CPython, creating a transport after its server was closed fails, and silently leaves its
-        socket open. Windows' event loop creates it immediately, and has no readers.
-        """
-        loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError):
-            for listener in (each for server in self.servers for each in server.sockets):
-                loop.remove_reader(listener)
-        for _ in range(2):  # its transport, then its protocol
-            await asyncio.sleep(0)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal, in the main thread."""

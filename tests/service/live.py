@@ -27,6 +27,7 @@ from mimamba.service.protocol.messages import (
     decode_server,
     encode,
 )
+from mimamba.service.server.acceptor import ConnectionLimits
 from mimamba.service.server.app import LIMITS, Limits, make_app
 from mimamba.service.server.serve import SourceOpener, bind, make_config
 from mimamba.service.server.server import Server
@@ -96,6 +97,7 @@ def live(
     limits: Limits = LIMITS,
     patience: float = READING,
     trust: ssl.SSLContext | None = None,
+    connections: ConnectionLimits | None = None,
     **settings: Any,
 ) -> Iterator[Live]:
     """A service with these sources; all its threads have ended on leaving.
@@ -109,7 +111,7 @@ def live(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = SourceOpener(made, Console(quiet=True))
     app = make_app(made, start, limits=limits)
-    start.server = server = Server(make_config(app, made, patience), app)
+    start.server = server = Server(make_config(app, made, patience), app, connections)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     scheme = "https" if made.ssl_certfile else "http"
