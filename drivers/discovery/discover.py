@@ -85,6 +85,21 @@ class Sources:
     missing: tuple[str, ...]
 
 
+def list_known_sources() -> Sources:
+    """List what is known without a scan: supported boards, simulations, Bluetooth adapters."""
+    missing: list[str] = []
+    adapter = find_adapters()
+    problem = adapter.detail if adapter.present is False else "Headsets were not scanned for."
+    return Sources(
+        headsets=(),
+        boards=_unless_missing(list_boards, missing),
+        streams=(),
+        bluetooth=replace(adapter, problem=problem),
+        simulations=list_simulations(),
+        missing=tuple(missing),
+    )
+
+
 def discover_sources(timeout: float) -> Sources:
     """Find sources; scans for headsets and LSL streams for ``timeout`` seconds."""
     until = time.monotonic() + timeout

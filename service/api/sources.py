@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
-from mimamba.drivers.discovery.discover import Sources, discover_sources
+from mimamba.drivers.discovery.discover import Sources, discover_sources, list_known_sources
 from mimamba.drivers.url import parse_source
 from mimamba.service.recordings.recordings import NoRecording, Recordings
 from mimamba.service.storage.private_files import NAME
@@ -31,13 +31,32 @@ class NotAdmitted(PermissionError):
 
 @sources_api.get("/sources")
 def list_sources(
+    request: Request,
+    timeout: Annotated[
+        float, Query(ge=0.1, le=10.0, deprecated=True, description="Has no effect.")
+    ] = 5.0,
+) -> Sources:
+    """List what the last scan found; before the first one, what is known without.
+
+    It does not scan itself: a GET has no effect, since browsers send it for any page. Send POST.
+    """
+    del timeout
+    found: Sources | None = getattr(request.app.state, "found_sources", None)
+    return found or list_known_sources()
+
+
+@sources_api.post("/sources")
+def scan_sources(
+    request: Request,
     timeout: Annotated[float, Query(ge=0.1, le=10.0, description="Seconds to scan.")] = 5.0,
 ) -> Sources:
-    """List headsets nearby, LSL streams, supported boards, and the Bluetooth adapter's state.
+    """Scan for headsets nearby and LSL streams; also list boards and the Bluetooth adapter's state.
 
     Below 1 s there is no Bluetooth scan.
     """
-    return discover_sources(timeout)
+    found = discover_sources(timeout)
+    request.app.state.found_sources = found
+    return found
 
 
 def admit(url: str, files: Path | None, recordings: Recordings | None = None) -> str:

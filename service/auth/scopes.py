@@ -37,7 +37,8 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/asyncapi.json": "view",
     "GET /v1/schema.json": "view",
     "GET /v1/models": "view",
-    "GET /v1/sources": "control",  # it scans with the adapter that headsets use
+    "GET /v1/sources": "control",
+    "POST /v1/sources": "control",  # it scans with the adapter that headsets use
     "GET /v1/sessions": "view",
     "POST /v1/sessions": "control",
     "GET /v1/sessions/{session}": "view",

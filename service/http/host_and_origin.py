@@ -1,15 +1,21 @@
-"""Check of Host and Origin: only programs and the service's own page may send requests.
+"""Check of requests' headers: only programs and the service's own page may send requests.
 
 EEG is personal, and any web page in a browser can reach a loopback port. So a request's Host must
 be an IP address, localhost or an allowed name (against DNS rebinding), and its Origin, if it has
 one, must equal its Host (against other pages). With TLS the page must have been loaded with TLS,
-too; without it, a page loaded with TLS counts as the service's own behind a proxy that ends TLS. A
-WebSocket is refused before its upgrade. Authentication comes after this, see auth/scopes.py.
+too; without it, a page loaded with TLS counts as the service's own behind a proxy that ends TLS.
+
+Another page's images and links have no Origin, but Sec-Fetch-Site says where they come from: such a
+page may link to the service's page, and nothing else. A WebSocket is refused before its upgrade.
+Authentication comes after this, see auth/scopes.py.
+
+A request with two lengths is refused, too: a proxy might take the other one for its end.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
@@ -20,9 +26,21 @@ from mimamba.service.http.problem import problem
 from mimamba.service.http.request_totals import totals_of
 from mimamba.service.monitoring.service_counters import RefusalReason
 
+HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+"""A Host header (RFC 9110, section 7.2) with a name that may exist."""
+TWO_LENGTHS = (
+    "Expected Content-Length or Transfer-Encoding, but found both. Send only one: each may "
+    "end the request elsewhere."
+)
+PAGE = frozenset({"/", "/index.html"})
+"""Paths to which other pages may link."""
+
 
 def refusal(
-    headers: Mapping[str, str], allowed: Collection[str], secure: bool = False
+    headers: Mapping[str, str],
+    allowed: Collection[str],
+    secure: bool = False,
+    page: bool = False,
 ) -> tuple[RefusalReason, str] | None:
     """Return why a request is refused, as a metric's label and in words; None if it is not.
 
@@ -34,6 +52,8 @@ def refusal(
         Names of the service, in lower case.
     secure
         Whether the request came with TLS.
+    page
+        Whether the request gets the service's page.
     """
     host = headers.get("host", "")
     if not _is_allowed(host, allowed):
@@ -46,7 +66,19 @@ def refusal(
         return "origin", (
             f"Expected the page's own origin ({host}), but found {origin!r}. Open the page itself."
         )
+    site = headers.get("sec-fetch-site", "none").lower()
+    if site in ("cross-site", "same-site") and not (page and _is_navigation(headers)):
+        return "origin", (
+            f"Expected a request of the page itself, but found one of another page ({site}). "
+            "Open the page itself."
+        )
     return None
+
+
+def _is_navigation(headers: Mapping[str, str]) -> bool:
+    """Return whether a browser opens a page of its own with the answer, not a frame or an image."""
+    wanted = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+    return wanted == ("navigate", "document")
 
 
 def _is_same(origin: str, host: str, secure: bool) -> bool:
@@ -59,21 +91,20 @@ def _is_same(origin: str, host: str, secure: bool) -> bool:
 
 
 def _is_allowed(host: str, allowed: Collection[str]) -> bool:
-    try:
-        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
+    parts = HOST.fullmatch(host)
+    if parts is None:
         return False
+    name = (parts["ipv6"] or parts["name"]).lower().removesuffix(".")
     if name == "localhost" or name in allowed:
         return True
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(name).version == (6 if parts["ipv6"] else 4)
     except ValueError:
         return False
-    return True
 
 
 class HostAndOriginMiddleware:
-    """Refuses other hosts and origins with 403."""
+    """Refuses other hosts and origins with 403, and two lengths with 400."""
 
     def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
         self._app = app
@@ -85,12 +116,27 @@ class HostAndOriginMiddleware:
             await self._app(scope, receive, send)
             return
         secure = scope["scheme"] in ("https", "wss")
-        refused = refusal(Headers(scope=scope), self._allowed, secure)
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            totals_of(scope).errors["two_lengths"] += 1
+            await _refuse(400, "The request is not valid", TWO_LENGTHS, scope, receive, send)
+            return
+        page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGE
+        refused = refusal(headers, self._allowed, secure, page)
         if refused is None:
             await self._app(scope, receive, send)
             return
         totals_of(scope).refused[refused[0]] += 1
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
-        else:
-            await problem(403, "Forbidden", refused[1])(scope, receive, send)
+        await _refuse(403, "Forbidden", refused[1], scope, receive, send)
+
+
+async def _refuse(
+    status: int, title: str, detail: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Refuse a request, and close its connection."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
+    else:
+        answer = problem(status, title, detail)
+        answer.headers["Connection"] = "close"
+        await answer(scope, receive, send)

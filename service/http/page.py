@@ -53,16 +53,25 @@ class SecurityHeadersMiddleware:
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                is_asset = scope["path"].startswith("/assets/") and message["status"] < 400
-                _add_headers(MutableHeaders(scope=message), is_asset)
+                _add_headers(MutableHeaders(scope=message), scope["path"], message["status"])
             await send(message)
 
         await self._app(scope, receive, secured)
 
 
-def _add_headers(headers: MutableHeaders, is_asset: bool) -> None:
-    # Names of assets contain a hash of their content; the page itself is requested each time.
-    headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_asset else "no-cache"
+def _add_headers(headers: MutableHeaders, path: str, status: int) -> None:
+    headers["Cache-Control"] = cache_control(path, status)
     headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+
+
+def cache_control(path: str, status: int) -> str:
+    """Return how long a browser may keep an answer."""
+    if path.startswith("/assets/") and status < 400:  # its name contains a hash of its content
+        return "public, max-age=31536000, immutable"
+    if path.startswith("/v1/") or path == "/metrics":  # EEG stays on no disk but the service's
+        return "no-store"
+    return "no-cache"  # the page is requested each time

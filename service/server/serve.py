@@ -120,6 +120,7 @@ def make_config(
         log_config=None,  # its events go to the service's log
         log_level="warning",
         access_log=False,
+        server_header=False,
         lifespan="on",  # a failed start ends the process
         http=TimedHTTPProtocol,
         ws=KeepaliveProtocol,  # flow control on writes, no deprecated API

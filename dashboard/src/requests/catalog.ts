@@ -81,7 +81,7 @@ export const PSEUDONYM = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?$/;
 const PLAYABLE = ['finished', 'recovered', 'uploaded'];
 
 export const catalogApi: CatalogApi = {
-  sources: (seconds) => request('GET', `/v1/sources?timeout=${seconds}`),
+  sources: (seconds) => request('POST', `/v1/sources?timeout=${seconds}`),
   models: () => request('GET', '/v1/models'),
   people: () => request('GET', '/v1/people'),
   recordings: async () => {

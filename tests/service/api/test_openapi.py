@@ -110,11 +110,15 @@ def run_schemathesis(service: Live, folder: Path) -> subprocess.CompletedProcess
 
 
 def test_sources_match_the_description(service: Live) -> None:
-    found = service.http.get("/v1/sources", params={"timeout": 0.1})
+    known = service.http.get("/v1/sources")
+    assert known.json()["bluetooth"]["problem"]  # it was not scanned yet
+    found = service.http.post("/v1/sources", params={"timeout": 0.1})
     described = service.http.get("/v1/openapi.json").json()
     named = described["components"]["schemas"]["Sources"]["properties"]
     assert found.status_code == 200
     assert found.json().keys() == named.keys()
+    assert service.http.get("/v1/sources").json() == found.json()
+    assert found.json().keys() == known.json().keys()
     assert found.json()["bluetooth"]["problem"]  # the time is too short for a scan
 
 
@@ -123,7 +127,7 @@ def scanned(service: Live, seconds: int) -> dict[str, Any] | None:
     adapter = Adapter(devices=[*OTHERS, MUSE])
     url = f"{service.url}/v1/sources?timeout={seconds}"
     with bluez(adapter), ThreadPoolExecutor(1) as pool:
-        scan = pool.submit(httpx.get, url, timeout=PATIENCE)
+        scan = pool.submit(httpx.post, url, timeout=PATIENCE)
         listens = adapter.busy.wait(seconds)
         assert service.http.get("/healthz").status_code == 200
         meanwhile = listens and not scan.done()
@@ -151,7 +155,7 @@ def test_an_aborted_request_leaves_no_scan(service: Live) -> None:
     adapter = Adapter(devices=[MUSE])
     with bluez(adapter):
         for seconds in (2, 10):
-            request = f"GET /v1/sources?timeout={seconds} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            request = f"POST /v1/sources?timeout={seconds} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
             with socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0)) as plug:
                 plug.settimeout(PATIENCE)
                 plug.sendall(request.encode())

@@ -1,0 +1,74 @@
+"""The page and every answer come with headers that keep other pages away."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from mimamba.service.http.page import cache_control
+from tests.service.live import PATIENCE, Live, live
+from tests.service.sessions.test_injection import upgraded
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Live]:
+    """One without sources."""
+    with live(source=[]) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/v1/sessions", 200),
+        ("/v1/recordings/none/file", 404),
+        ("/metrics", 200),
+        ("/healthz", 200),
+        ("/nothing", 404),
+    ],
+)
+def test_no_other_page_can_use_an_answer(service: Live, path: str, status: int) -> None:
+    answer = service.http.get(path)
+    assert answer.status_code == status
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == cache_control(path, status)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kept"),
+    [
+        ("/", 200, "no-cache"),
+        ("/assets/a-1.js", 200, "public, max-age=31536000, immutable"),
+        ("/assets/a-1.js", 404, "no-cache"),
+        ("/v1/recordings/made/file", 200, "no-store"),
+        ("/v1/sessions", 200, "no-store"),
+        ("/metrics", 200, "no-store"),
+    ],
+)
+def test_a_browser_keeps_no_eeg(path: str, status: int, kept: str) -> None:
+    assert cache_control(path, status) == kept
+
+
+def test_no_answer_names_the_software(service: Live) -> None:
+    requests = (
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    )
+    for request in requests:
+        with socket.create_connection(("127.0.0.1", urlsplit(service.url).port or 0)) as plug:
+            plug.settimeout(PATIENCE)
+            plug.sendall(request)
+            head = plug.makefile("rb").read().partition(b"\r\n\r\n")[0]
+            assert not re.search(rb"(?i)\r\nserver:|uvicorn|websockets", head), head
+    with upgraded(service.url) as plug:
+        plug.settimeout(PATIENCE)
+        head = plug.recv(4096)
+        assert not re.search(rb"(?i)\r\nserver:|uvicorn|python", head), head
