@@ -144,7 +144,7 @@ def list_packaged_checkpoints() -> list[str]:
 
 def list_own_checkpoints(folder: Path) -> list[str]:
     """List the names of a person's own checkpoints in a folder, which may be absent."""
-    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}"))
+    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}") if path.is_file())
 
 
 def load_checkpoint(name_or_path: str | Path, folder: Path | None = None) -> Checkpoint:

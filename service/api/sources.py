@@ -113,11 +113,18 @@ def _below(place: str, files: Path | None) -> Path:
             f"Expected a live source or a recording's name, but found the file {place!r}. "
             "Start the service with --files DIR to play recordings of that folder."
         )
-    path = (files / place).resolve()
-    if not path.is_relative_to(files.resolve()):
+    try:
+        path = (files / place).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or no path at all
+        path = None
+    if path is None or not path.is_relative_to(files.resolve()):
         raise NotAdmitted(
             f"Expected a recording below the --files folder, but found {place!r}. "
             "Move it there, or name it relative to that folder."
+        )
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise NotAdmitted(
+            f"Expected a recording, but found {place!r}, which is no file. Choose another."
         )
     return path
 

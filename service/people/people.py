@@ -20,7 +20,13 @@ from msgspec.structs import replace
 from mimamba.drivers.errors import UserError
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
-from mimamba.service.storage.private_files import NAME, delete_file, replace_file
+from mimamba.service.storage.private_files import (
+    NAME,
+    delete_file,
+    is_regular,
+    read_regular,
+    replace_file,
+)
 
 LONGEST_NOTES = 10_000
 """Characters."""
@@ -124,7 +130,7 @@ class People:
 
     def names(self) -> Sequence[str]:
         """Return the pseudonyms that have a file."""
-        stems = (path.stem for path in self._folder.glob("*.json"))
+        stems = (path.stem for path in self._folder.glob("*.json") if is_regular(path))
         return sorted(stem for stem in stems if re.fullmatch(NAME, stem))
 
     def get(self, name: str) -> Person:
@@ -141,7 +147,7 @@ class People:
         """
         path = self._path(name)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Person)
+            return msgspec.json.decode(read_regular(path), type=Person)
         except (FileNotFoundError, NotADirectoryError):
             raise NoPerson(f"No person is named {name!r}. Choose another name.") from None
         except (OSError, msgspec.MsgspecError, RecursionError) as error:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 import re
+import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -146,9 +147,11 @@ class Recordings:
         """
         path = self._path(_checked(name))
         try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise NoRecording(f"No recording is named {name!r}. Choose another name.") from None
+            found = path.lstat()
+        except OSError:
+            found = None
+        if found is None or not stat.S_ISREG(found.st_mode):
+            raise NoRecording(f"No recording is named {name!r}. Choose another name.")
         sidecar = load_sidecar(path)
         if (
             sidecar.state == "recording"
@@ -156,7 +159,7 @@ class Recordings:
             and not is_being_written(path)
         ):
             sidecar = replace(sidecar, state="unfinished")
-        return RecordingInfo(**asdict(sidecar), bytes=size)
+        return RecordingInfo(**asdict(sidecar), bytes=found.st_size)
 
     def file(self, name: str) -> Path:
         """Return the file of a recording that has ended.

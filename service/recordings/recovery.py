@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from errno import EINVAL
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -78,8 +80,10 @@ def is_being_written(path: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path, access: int, lock: int) -> Iterator[int]:
-    file = os.open(path, access | os.O_CLOEXEC)
+    file = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would block
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(EINVAL, "it is not a file")
         fcntl.flock(file, lock | fcntl.LOCK_NB)
         yield file
     except BlockingIOError:

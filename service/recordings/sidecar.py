@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mimamba.service.storage.private_files import delete_file, replace_file
+from mimamba.service.storage.private_files import delete_file, read_regular, replace_file
 
 RecordingState: TypeAlias = Literal[
     "recording", "finished", "recovered", "unfinished", "damaged", "uploaded", "unknown"
@@ -68,7 +68,7 @@ def load_sidecar(recording: Path) -> Sidecar:
     """Load the sidecar of a NAME.xdf; without one, return what is known."""
     name = recording.stem
     try:
-        sidecar = msgspec.json.decode(_path(recording).read_bytes(), type=Sidecar)
+        sidecar = msgspec.json.decode(read_regular(_path(recording)), type=Sidecar)
     except (OSError, msgspec.MsgspecError):
         return Sidecar(name)
     return replace(sidecar, name=name)

@@ -1,8 +1,14 @@
-"""Files that only their owner can read, and that are replaced completely or not at all."""
+"""Files that only their owner can read, and that are replaced completely or not at all.
+
+Only regular files count. A link in the data folder could lead anywhere, a folder has no content,
+and a pipe would block its reader: they are treated as if there was no file.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
@@ -12,7 +18,7 @@ NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file, on the disk when this returns; raises OSError."""
     partial = partial_of(path)
-    partial.unlink(missing_ok=True)  # one left by a crash may be readable by all
+    _unlink(partial)  # one left by a crash may be readable by all
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         file.flush()
@@ -22,10 +28,35 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def delete_file(path: Path) -> bool:
     """Delete a file and what a crash has left of it; returns whether it existed. Raises OSError."""
-    partial_of(path).unlink(missing_ok=True)
-    existed = path.exists()
-    path.unlink(missing_ok=True)
+    _unlink(partial_of(path))
+    existed = is_regular(path)
+    _unlink(path)
     return existed
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path is a regular file, and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file; raises FileNotFoundError if there is none, and OSError."""
+    if not is_regular(path):
+        raise FileNotFoundError(path)
+    # It may have been replaced since.
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(file, "rb") as opened:
+        return opened.read()
+
+
+def _unlink(path: Path) -> None:
+    """Delete a file or a link, not what it leads to; leave a folder."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
 
 
 def partial_of(path: Path) -> Path:
