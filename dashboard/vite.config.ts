@@ -8,6 +8,7 @@ export default defineConfig({
   plugins: [svelte()],
   // Svelte's own tests need its browser side; without this, Vitest takes the server's.
   resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
+  base: './', // a proxy may show the page below a prefix
   build: {
     // Inside the Python package, so that one rule finds it in every kind of installation.
     outDir: '../service/dist',

@@ -8,12 +8,14 @@ import { catalogApi } from './requests/catalog';
 import { logIn, logOut } from './requests/login';
 import { recordingApi } from './requests/recordings';
 import { replayApi } from './requests/replay';
+import { addressOf } from './requests/rest';
 import { listSessions, sessionApi } from './requests/sessions';
 import { Dashboard } from './state/dashboard.svelte';
 
-const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+const stream = new URL(addressOf('/v1/stream'), location.href);
+stream.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const dashboard = new Dashboard({
-  streamUrl: `${scheme}//${location.host}/v1/stream`,
+  streamUrl: stream.href,
   listSessions,
   logIn,
   logOut,

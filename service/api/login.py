@@ -47,6 +47,7 @@ async def log_in(request: Request, shown: TokenBody) -> Response:
     answer.set_cookie(
         cookie_name(request),
         authenticator.log_in(result),
+        path=cookie_path(request),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -61,7 +62,14 @@ async def log_out(request: Request, response: Response) -> None:
     authenticator.log_out(request)
     response.delete_cookie(
         cookie_name(request),
+        path=cookie_path(request),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
     )
+
+
+def cookie_path(request: Request) -> str:
+    """Return the path of the service, below which a browser sends the cookie."""
+    path: str = request.app.state.root_path
+    return path or "/"

@@ -26,6 +26,14 @@ def doctor(
     quick: Annotated[
         bool, typer.Option("--quick", help="Skip the latency measurement, which takes 15 s.")
     ] = False,
+    ssl_certfile: Annotated[
+        Path | None,
+        typer.Option(help="TLS certificate of the service (PEM).", show_default=False),
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None,
+        typer.Option(help="Private key of the certificate (PEM).", show_default=False),
+    ] = None,
 ) -> None:
     """Check that everything that mimamba needs is installed and works.
 
@@ -33,9 +41,11 @@ def doctor(
     """
     with one_line_errors():
         from mimamba.service.doctor.doctor import run_checks
-        from mimamba.service.settings.load import find_config, load_device_settings
+        from mimamba.service.settings.load import find_config, load_doctor_settings
 
-        if not run_checks(load_device_settings(data_dir, find_config(config)), json, quick):
+        flags = {"data_dir": data_dir, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+        given = {name: value for name, value in flags.items() if value is not None}
+        if not run_checks(load_doctor_settings(given, find_config(config)), json, quick):
             raise typer.Exit(1)
 
 

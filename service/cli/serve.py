@@ -74,6 +74,23 @@ def serve(
             rich_help_panel=ACCESS,
         ),
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto count, "
+            "repeat for several. [default: none]",
+            show_default=False,
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            help="Path below which a proxy shows the service, such as /eeg. [default: none]",
+            show_default=False,
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -174,6 +191,8 @@ def serve(
             "data_dir": data_dir,
             "upload_mib": upload_mib,
             "allowed_host": allowed_host or None,
+            "trusted_proxy": trusted_proxy or None,
+            "root_path": root_path,
             "token_file": token_file,
             "ssl_certfile": ssl_certfile,
             "ssl_keyfile": ssl_keyfile,

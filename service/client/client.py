@@ -58,7 +58,8 @@ def stream_url(url: str) -> str:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-        made = urlunsplit((scheme, parts.netloc, "/v1/stream", "", ""))
+        prefix = parts.path.rstrip("/").removesuffix("/v1/stream")
+        made = urlunsplit((scheme, parts.netloc, f"{prefix}/v1/stream", "", ""))
         parse_uri(made).host.encode("idna")  # an invalid port or host name
     except (ValueError, InvalidURI) as error:
         raise ServiceUnreachable(

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -21,6 +22,8 @@ from mimamba.service.bench.latency import (
 from mimamba.service.bench.service_process import ServiceNotStarted
 from mimamba.service.doctor.finding import Finding, fail, note, ok
 from mimamba.service.http.page import find_page
+from mimamba.service.server.certificate import check_certificate
+from mimamba.service.settings.load import CannotServe
 from mimamba.service.storage.folders import LEAST_BYTES, LOW_BYTES, free_space
 
 OLDEST_PYTHON = (3, 11)
@@ -91,6 +94,25 @@ def check_page() -> Finding:
     if folder is None:
         return fail("page", "not built", "install mimamba again: pip install .")
     return ok("page", str(folder))
+
+
+def check_tls(certificate: Path | None, key: Path | None) -> Finding:
+    """Check the certificate with which ``mimamba serve`` would start."""
+    name, remedy = "certificate", "renew it, and start the service again"
+    if certificate is None:
+        return ok(name, "none; --ssl-certfile names one")
+    try:
+        state = check_certificate(certificate, key)
+    except CannotServe as error:
+        return fail(name, str(error), "correct the paths; the key must have no password")
+    if state.problem is None:
+        end = "" if state.ends is None else f", valid until {_day(state.ends)}"
+        return ok(name, f"{certificate}{end}")
+    return fail(name, state.problem, remedy) if state.expired else note(name, state.problem, remedy)
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def check_disk(folder: Path) -> Finding:

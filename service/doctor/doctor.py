@@ -16,6 +16,7 @@ from mimamba.service.doctor.checks import (
     check_mamba_ssm,
     check_page,
     check_python,
+    check_tls,
     check_torch,
 )
 from mimamba.service.doctor.devices import (
@@ -26,19 +27,19 @@ from mimamba.service.doctor.devices import (
     check_serial,
 )
 from mimamba.service.doctor.finding import Finding
-from mimamba.service.settings.settings import DeviceSettings
+from mimamba.service.settings.settings import DoctorSettings
 from mimamba.service.storage.folders import data_folder
 
 COLOURS = {"ok": "green", "note": "yellow", "fail": "bold red"}
 
 
-def run_checks(settings: DeviceSettings, json: bool, quick: bool) -> bool:
+def run_checks(settings: DoctorSettings, json: bool, quick: bool) -> bool:
     """Run all checks, and print each finding as it comes.
 
     Parameters
     ----------
     settings
-        The data folder, and the device and precision of models.
+        The data folder, the device and precision of models, and the certificate.
     json
         Print one JSON object per line.
     quick
@@ -57,7 +58,7 @@ def run_checks(settings: DeviceSettings, json: bool, quick: bool) -> bool:
     return healthy
 
 
-def findings(settings: DeviceSettings, quick: bool) -> Iterator[Finding]:
+def findings(settings: DoctorSettings, quick: bool) -> Iterator[Finding]:
     """Run one check after the other."""
     checks: list[Callable[[], Finding]] = [
         check_python,
@@ -70,6 +71,7 @@ def findings(settings: DeviceSettings, quick: bool) -> Iterator[Finding]:
         check_serial,
         check_ftdi,
         lambda: check_disk(data_folder(settings.data_dir)),
+        lambda: check_tls(settings.ssl_certfile, settings.ssl_keyfile),
         check_page,
     ]
     for check in checks if quick else [*checks, check_latency]:

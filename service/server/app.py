@@ -36,6 +36,7 @@ from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
 from mimamba.service.http.page import mount_page
 from mimamba.service.http.problem import PROBLEMS
+from mimamba.service.http.proxy import ProxyMiddleware
 from mimamba.service.http.shutting_down import ShutdownMiddleware
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.people.people import People, people_folder
@@ -43,6 +44,7 @@ from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.upload import Uploads
 from mimamba.service.recordings.upload_check import MAX_MEMORY, MAX_SECONDS
 from mimamba.service.server.error_statuses import add_problem_handlers
+from mimamba.service.server.openapi import describe_access
 from mimamba.service.server.prometheus import make_registry
 from mimamba.service.sessions.registry import SessionRegistry, choose_model
 from mimamba.service.sessions.remote_sources import RemoteSources
@@ -161,6 +163,7 @@ def make_app(
     )
     app.state.authenticator = Authenticator(tokens or settings.tokens())
     app.state.auth_seconds = limits.auth_seconds
+    app.state.root_path = settings.root_path
     app.state.read_lock = asyncio.Lock()
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ScopeMiddleware, authenticator=app.state.authenticator)
@@ -183,6 +186,10 @@ def make_app(
     ):
         app.include_router(router)
     mount_page(app)
+    app.add_middleware(
+        ProxyMiddleware, is_trusted=settings.is_trusted_proxy, root_path=settings.root_path
+    )
+    describe_access(app, settings.root_path)
     return app
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import sys
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.server.app import make_app
+from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
 from mimamba.service.server.runtime_tuning import limit_blas_threads, limit_malloc_arenas
 from mimamba.service.server.server import Server
@@ -121,6 +121,7 @@ def make_config(
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # http/proxy.py takes them, of trusted proxies alone
         lifespan="on",  # a failed start ends the process
         http=TimedHTTPProtocol,
         ws=KeepaliveProtocol,  # flow control on writes, no deprecated API
@@ -139,22 +140,6 @@ def _hide_frames(record: logging.LogRecord) -> bool:
     return record.levelno > logging.DEBUG or "websockets" not in Path(record.pathname).parts
 
 
-def check_certificate(settings: Settings) -> None:
-    """Raise CannotServe if the certificate or its key cannot be used."""
-    certificate, key = settings.ssl_certfile, settings.ssl_keyfile
-    if certificate is None:
-        return
-    try:
-        # Without this password, OpenSSL would ask for one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, lambda: "")
-    except OSError as error:  # an ssl.SSLError is one
-        raise CannotServe(
-            f"Cannot use the certificate in {certificate} with the key in "
-            f"{key or 'the same file'}: {error.strerror or error}. "
-            "Correct the paths; the key must have no password."
-        ) from error
-
-
 def announce(settings: Settings, tokens: Tokens, port: int, console: Console) -> None:
     """Print the service's address, and once the tokens that were made for it."""
     scheme = "https" if settings.ssl_certfile else "http"
@@ -162,7 +147,7 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
     everywhere = " and at every address of this machine" if host in ("0.0.0.0", "::") else ""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     name = f"[{host}]" if ":" in host else host
-    url = f"{scheme}://{name}:{port}/"
+    url = f"{scheme}://{name}:{port}{settings.root_path}/"
     console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
     log.info("serving", extra={"address": url})
@@ -218,7 +203,9 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     device = find_device(settings.device, settings.precision)
     if settings.lsl_out:
         load_pylsl()
-    check_certificate(settings)
+    certificate = settings.ssl_certfile and check_certificate(
+        settings.ssl_certfile, settings.ssl_keyfile
+    )
     tokens = settings.tokens()
     if settings.osc_out is not None:
         find_address(settings.osc_out)
@@ -228,10 +215,13 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     console = Console(stderr=True, quiet=settings.log_format == "json")
     start = SourceOpener(settings, console)
     app = make_app(settings, start, tokens, device=device)
-    start.server = kind(make_config(app, settings), app)
+    start.server = kind(make_config(app, settings), app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events, pin_to_one_cpu():
         announce(settings, tokens, listener.getsockname()[1], console)
+        if certificate and certificate.problem:
+            console.print(f"[yellow]{escape(certificate.problem)}[/]", highlight=False)
+            log.warning("certificate", extra={"reason": certificate.problem})
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])
     if start.failed:

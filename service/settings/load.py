@@ -22,7 +22,7 @@ from rich.table import Table
 
 from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
-from mimamba.service.settings.settings import DataSettings, DeviceSettings, Settings
+from mimamba.service.settings.settings import DataSettings, DoctorSettings, Settings
 from mimamba.service.storage.folders import data_folder
 
 AnySettings = TypeVar("AnySettings", bound=DataSettings)
@@ -52,9 +52,9 @@ def make_settings(flags: dict[str, Any], file: Path | None = None) -> Settings:
     return _load(Settings, flags, file)
 
 
-def load_device_settings(data_dir: Path | None, file: Path | None) -> DeviceSettings:
-    """Load the data folder and the device; raises as ``make_settings``."""
-    return _load(DeviceSettings, {"data_dir": data_dir} if data_dir else {}, file)
+def load_doctor_settings(flags: dict[str, Any], file: Path | None) -> DoctorSettings:
+    """Load what ``mimamba doctor`` checks; raises as ``make_settings``."""
+    return _load(DoctorSettings, flags, file)
 
 
 def find_data_folder(data_dir: Path | None, file: Path | None) -> Path:

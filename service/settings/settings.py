@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Self, TypeAlias
 
@@ -51,14 +52,16 @@ class DataSettings(BaseSettings):
         return data_dir
 
 
-class DeviceSettings(DataSettings):
-    """Data folder, and the device that runs the models."""
+class DoctorSettings(DataSettings):
+    """Data folder, device of the models and certificate: all that ``mimamba doctor`` checks."""
 
     device: DeviceRequest = "auto"
     precision: Precision = "fp32"
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
 
 
-class Settings(DeviceSettings):
+class Settings(DoctorSettings):
     """Settings of ``mimamba serve``."""
 
     host: str = "127.0.0.1"
@@ -73,11 +76,11 @@ class Settings(DeviceSettings):
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
     allowed_host: Texts = []
+    trusted_proxy: Texts = []
+    root_path: str = ""
     token: SecretStr | None = None
     view_token: SecretStr | None = None
     token_file: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
     insecure_http: bool = False
     log_format: LogFormat = "text"
     log_level: LogLevel | None = None
@@ -86,6 +89,16 @@ class Settings(DeviceSettings):
     def on_loopback(self) -> bool:
         """True if the service is reachable from this machine only."""
         return ipaddress.ip_address(self.host).is_loopback
+
+    def is_trusted_proxy(self, address: str) -> bool:
+        """Return whether the headers of this address say for whom it sends a request."""
+        try:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address):
+            ip = ip.ipv4_mapped or ip
+        return any(ip in ipaddress.ip_network(each) for each in self.trusted_proxy)
 
     def given_tokens(self) -> Tokens:
         """Return the given tokens: a file goes before the environment.
@@ -136,6 +149,28 @@ class Settings(DeviceSettings):
                 "--insecure-http if the network itself is private."
             )
         return self
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _check_trusted_proxy(cls, proxies: list[str]) -> list[str]:
+        try:
+            return [str(ipaddress.ip_network(each, strict=False)) for each in proxies]
+        except ValueError as error:
+            raise ValueError(
+                f"Expected IP addresses or networks of proxies, but found {error}. "
+                "Use one such as 127.0.0.1 or 10.0.0.0/8."
+            ) from None
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        prefix = path.rstrip("/")
+        if prefix and not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", prefix):
+            raise ValueError(
+                f"Expected a path such as /eeg, but found {path!r}. Begin it with a slash, and use "
+                "letters, digits, '-', '_', '.' and '~'."
+            )
+        return prefix
 
     @field_validator("files")
     @classmethod

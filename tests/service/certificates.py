@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ class Certificate:
         return ssl.create_default_context(cafile=self.authority)
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Make one for 127.0.0.1."""
+def make_certificate(
+    folder: Path, begins: datetime | None = None, ends: datetime | None = None
+) -> Certificate:
+    """Make one for 127.0.0.1. Default: valid now, and for years."""
     authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
+    issued = authority.issue_cert("127.0.0.1", not_before=begins, not_after=ends)
     made = Certificate(folder / "service.pem", folder / "service.key", folder / "authority.pem")
     authority.cert_pem.write_to_path(made.authority)
     issued.private_key_pem.write_to_path(made.key)

@@ -1,8 +1,8 @@
-import { errorDetail } from './rest';
+import { addressOf, errorDetail } from './rest';
 
 /** Exchange the token for a session cookie, which scripts cannot read. */
 export async function logIn(token: string): Promise<void> {
-  const response = await fetch('/v1/login', {
+  const response = await fetch(addressOf('/v1/login'), {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ token }),
@@ -11,6 +11,6 @@ export async function logIn(token: string): Promise<void> {
 }
 
 export async function logOut(): Promise<void> {
-  const response = await fetch('/v1/logout', { method: 'POST' });
+  const response = await fetch(addressOf('/v1/logout'), { method: 'POST' });
   if (!response.ok) throw new Error(await errorDetail(response));
 }

@@ -1,4 +1,4 @@
-import { LoginRequired, errorDetail, request } from './rest';
+import { LoginRequired, addressOf, errorDetail, request } from './rest';
 import type { ListedSession } from './sessions';
 import { replayUrl } from './source_url';
 
@@ -48,7 +48,7 @@ export interface Upload {
 const pathOf = (name: string): string => `/v1/recordings/${encodeURIComponent(name)}`;
 
 /** URL for downloading the recording's file. */
-export const fileOf = (name: string): string => `${pathOf(name)}/file`;
+export const fileOf = (name: string): string => addressOf(`${pathOf(name)}/file`);
 
 export const recordingApi: RecordingApi = {
   list: () => request('GET', '/v1/recordings'),
@@ -58,7 +58,7 @@ export const recordingApi: RecordingApi = {
   stop: (name) => request('POST', `${pathOf(name)}/stop`),
   remove: (name) => request('DELETE', `${pathOf(name)}?confirm=${encodeURIComponent(name)}`),
   export: async (name, format) => {
-    const response = await fetch(`${pathOf(name)}/export?format=${format}`);
+    const response = await fetch(addressOf(`${pathOf(name)}/export?format=${format}`));
     if (!response.ok) throw new Error(await errorDetail(response));
     return response.blob();
   },
@@ -78,7 +78,7 @@ function upload(file: File, person: string | null, onProgress: OnProgress): Uplo
     xhr.onload = () => void uploaded(xhr).then(resolve, reject);
     xhr.onerror = () => reject(new Error('the connection to the service was lost'));
     xhr.onabort = () => reject(new Error('the upload was cancelled'));
-    xhr.open('POST', `/v1/uploads?${query}`);
+    xhr.open('POST', addressOf(`/v1/uploads?${query}`));
     xhr.setRequestHeader('Content-Type', 'application/octet-stream');
     xhr.send(file);
   });

@@ -8,6 +8,9 @@ export class ServiceUnavailable extends Error {
   override name = 'ServiceUnavailable';
 }
 
+/** A path of the service, relative to the page: a proxy may show both below a prefix. */
+export const addressOf = (path: string): string => `.${path}`;
+
 /** The `detail` of a problem response (RFC 9457), or the status if there is none. */
 export async function errorDetail(response: Response): Promise<string> {
   try {
@@ -32,7 +35,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
     body === undefined
       ? {}
       : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await fetch(path, { method, ...content }).catch(() => {
+  const response = await fetch(addressOf(path), { method, ...content }).catch(() => {
     throw new Error('the service does not respond');
   });
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
