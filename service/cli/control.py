@@ -49,7 +49,7 @@ def mark(
     cafile: CaFile = None,
 ) -> None:
     """Set a marker in a session."""
-    with one_line_errors():
+    with one_line_errors(least_memory=0):
         body = {"label": label} | ({} if timestamp is None else {"timestamp": timestamp})
         shown = credentials(token_file, cafile)
         request_change(url, session, "markers", body, _describe_marker, shown)
@@ -92,7 +92,7 @@ def control(
 
     Without options, it prints the state of the playback.
     """
-    with one_line_errors():
+    with one_line_errors(least_memory=0):
         options: dict[str, object] = {
             "paused": paused,
             "position": seek,
@@ -139,7 +139,7 @@ def baseline(
     cafile: CaFile = None,
 ) -> None:
     """Record a person's baseline in a session: a minute of rest, to compare the signal with."""
-    with one_line_errors():
+    with one_line_errors(least_memory=0):
         if break_off and (kept or seconds is not None or person is not None):
             raise typer.BadParameter(
                 "Expected --break-off alone, but found another option with it. Leave one out."

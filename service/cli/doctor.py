@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mimamba.service.cli.options import LIVE, MACHINE, Config, DataDir, Json, one_line_errors
+from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,14 +95,13 @@ def sources(
 ) -> None:
     """Find sources: headsets nearby, LSL streams, supported boards, simulations."""
     with one_line_errors():
-        import msgspec
         from rich.console import Console
         from rich.markup import escape
 
         from mimamba.drivers.discovery.discover import discover_sources
 
         if json:
-            sys.stdout.write(msgspec.json.encode(discover_sources(timeout)).decode() + "\n")
+            print_json(discover_sources(timeout))
             return
         console = Console()
         with Console(stderr=True).status("Looking for sources"):

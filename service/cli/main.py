@@ -23,6 +23,7 @@ from mimamba.service.cli import (
     train,
     watch,
 )
+from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
@@ -69,4 +70,5 @@ def options(
 
 def main() -> None:
     """Run the console script."""
-    app()
+    with system_errors_in_words():
+        app()

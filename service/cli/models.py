@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from mimamba.service.cli.options import MODELS, DataDir, Json, one_line_errors
+from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +21,6 @@ app = typer.Typer()
 def models(data_dir: DataDir = None, json: Json = False) -> None:
     """List the checkpoints with their outputs, training data and accuracy."""
     with one_line_errors():
-        import msgspec
         from rich.console import Console
 
         from mimamba.models.checkpoints.catalog import list_catalog
@@ -31,7 +30,7 @@ def models(data_dir: DataDir = None, json: Json = False) -> None:
         checkpoints = list_catalog(folder)
         if json:
             for each in checkpoints:
-                sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+                print_json(each)
             return
         console = Console()
         for each in checkpoints:

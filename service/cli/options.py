@@ -13,6 +13,7 @@ import typer
 
 from mimamba.drivers.errors import UserError
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
+from mimamba.service.server.console import LEAST_MEMORY, check_memory_limit
 
 if TYPE_CHECKING:
     from mimamba.service.client.credentials import Credentials
@@ -119,12 +120,17 @@ def recordings_folder(data_dir: Path | None) -> Path:
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Print a UserError as one line and exit with status 2; exit with 130 after Ctrl+C."""
+def one_line_errors(least_memory: int = LEAST_MEMORY) -> Iterator[None]:
+    """Print a UserError as one line and exit with status 2; exit with 130 after Ctrl+C.
+
+    A command that loads neither PyTorch nor NumPy needs no ``least_memory`` (bytes).
+    """
     try:
+        check_memory_limit(least_memory)
         yield
     except UserError as error:
-        print(f"mimamba: {error}", file=sys.stderr)  # noqa: T201
+        if str(error):  # without, it is printed already
+            print(f"mimamba: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

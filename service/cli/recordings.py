@@ -15,6 +15,7 @@ from mimamba.service.cli.options import (
     one_line_errors,
     recordings_folder,
 )
+from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
     from mimamba.service.recordings.people_index import PeopleIndex
@@ -108,7 +109,6 @@ app.add_typer(people, name="people", rich_help_panel=RECORDINGS)
 
 def list_recordings(folder: Path, json: bool) -> None:
     """Print the recordings of a folder as a table, or one JSON object per line."""
-    import msgspec
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -118,7 +118,7 @@ def list_recordings(folder: Path, json: bool) -> None:
     found = Recordings(folder).all()
     if json:
         for each in found:
-            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+            print_json(each)
         return
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
     for heading in ("name", "state", "started", "source", "model", "person", "MB"):
@@ -167,7 +167,6 @@ def recover_recordings(where: Path) -> None:
 
 def print_people(folder: Path, json: bool) -> None:
     """Print the people of a data folder as a table, or one JSON object per line."""
-    import msgspec
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -175,7 +174,7 @@ def print_people(folder: Path, json: bool) -> None:
     found = _people_index(folder).all()
     if json:
         for each in found:
-            sys.stdout.write(msgspec.json.encode(each).decode() + "\n")
+            print_json(each)
         return
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
     for heading in ("person", "baselines", "recordings", "notes"):

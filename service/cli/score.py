@@ -10,6 +10,7 @@ import typer
 
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.service.cli.options import RECORDINGS, DataDir, Memory, one_line_errors
+from mimamba.service.server.console import print_json
 
 app = typer.Typer()
 
@@ -90,7 +91,6 @@ def score_recording(
         If the recording or the model cannot be used, if they do not fit, or if a baseline is given
         for a model that was trained without.
     """
-    import msgspec
     import torch
     from rich.console import Console
     from rich.progress import Progress
@@ -115,11 +115,10 @@ def score_recording(
     decoder = StreamingDecoder(checkpoint, signal.info, None if memory else 0.0)
     if seconds := baseline or checkpoint.baseline:
         decoder.start_baseline(seconds)
-    encoder = msgspec.json.Encoder()
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("Scoring", total=signal.n_times)
         for chunk in signal.chunks(round(OFFLINE_CHUNK * signal.info.sfreq)):
             for prediction in decoder.feed(chunk):
-                sys.stdout.write(encoder.encode(prediction).decode() + "\n")
+                print_json(prediction)
             progress.advance(bar, chunk.n_times)
     sys.stdout.flush()

@@ -216,7 +216,7 @@ def config(context: typer.Context) -> None:
 
     Accepts all options of `mimamba serve`.
     """
-    with one_line_errors():
+    with one_line_errors(least_memory=0):
         from mimamba.service.settings.load import find_config, make_settings, origins, show_config
 
         flags = _serve_options(context)

@@ -20,6 +20,7 @@ from mimamba.service.cli.options import (
     credentials,
     one_line_errors,
 )
+from mimamba.service.server.console import print_json_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +55,7 @@ def watch(
     cafile: CaFile = None,
 ) -> None:
     """Show the predictions and the signal quality of a running service in the terminal."""
-    with one_line_errors():
+    with one_line_errors(least_memory=0):
         from mimamba.service.client.client import Client
 
         client = Client(url, credentials=credentials(token_file, cafile))
@@ -85,7 +86,7 @@ async def _print_json(client: Client, only: list[str]) -> None:
             await _subscribe(client, message, only)
             name = getattr(message, "session", None)
             if name is not None and (not only or name in only):
-                sys.stdout.write(encode(message, binary=False).decode() + "\n")
+                print_json_line(encode(message, binary=False))
                 sys.stdout.flush()
 
 

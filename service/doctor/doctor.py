@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -27,6 +26,7 @@ from mimamba.service.doctor.devices import (
     check_serial,
 )
 from mimamba.service.doctor.finding import Finding
+from mimamba.service.server.console import print_json
 from mimamba.service.settings.settings import DoctorSettings
 from mimamba.service.storage.folders import data_folder
 
@@ -79,7 +79,7 @@ def findings(settings: DoctorSettings, quick: bool) -> Iterator[Finding]:
 
 
 def _show_json(finding: Finding) -> None:
-    sys.stdout.write(msgspec.json.encode(finding).decode() + "\n")
+    print_json(finding)
     sys.stdout.flush()
 
 

@@ -81,7 +81,7 @@ def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
 def main(folder: str, name: str, memory: str) -> None:
     """Print the result."""
     limit(int(memory))
-    sys.stdout.write(msgspec.json.encode(read(Path(folder), name)).decode())
+    sys.stdout.buffer.write(msgspec.json.encode(read(Path(folder), name)))
 
 
 if __name__ == "__main__":

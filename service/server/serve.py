@@ -7,6 +7,8 @@ import contextlib
 import logging
 import socket
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -29,7 +31,7 @@ from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
 from mimamba.service.server.runtime_tuning import limit_blas_threads, limit_malloc_arenas
 from mimamba.service.server.server import Server
-from mimamba.service.sessions.registry import view_session
+from mimamba.service.sessions.registry import SessionView, view_session
 from mimamba.service.settings.load import CannotServe
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
@@ -38,6 +40,8 @@ from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT, KeepaliveP
 log = logging.getLogger(__name__)
 
 CLIENT_MESSAGE_BYTES = 1 << 20
+ANNOUNCING = 2.0
+"""Seconds after which the address is printed although no source is open yet."""
 GRACE_SECONDS = 1
 """For clients to answer the close; they already know that their sessions have ended."""
 
@@ -65,32 +69,97 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class SourceOpener:
-    """Opens the sources while the server runs, and stops it if none can be opened."""
+class NoSourceOpened(UserError):
+    """None of the sources could be opened; each one's reason is printed already."""
 
-    def __init__(self, settings: Settings, console: Console) -> None:
+
+class SourceOpener:
+    """Opens the sources while the server runs, and stops it if none can be opened.
+
+    Parameters
+    ----------
+    settings
+        Of the service.
+    console
+        Prints a line for each source.
+    announce
+        Prints the address: when the first source is open, or after ``patience`` seconds if some
+        are still opening. Never called where none can be opened before that.
+    patience
+        Seconds; a headset may take longer, and the page shows how it goes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        console: Console,
+        announce: Callable[[], None] = lambda: None,
+        patience: float = ANNOUNCING,
+    ) -> None:
         self._settings = settings
         self._console = console
+        self._announce = announce
+        self._patience = patience
+        self._waiting: list[Callable[[], None]] | None = []
         self.server: Server | None = None
         self.failed = False
 
     async def __call__(self, running: ServiceState) -> None:
         """Open all sources concurrently; prints a line for each that fails."""
         sources = self._settings.source
-        opened = await asyncio.gather(*(self._open(running, source) for source in sources))
+        opening = [asyncio.ensure_future(self._open(running, source)) for source in sources]
+        try:
+            if not opening or await self._is_worth_announcing(opening):
+                self._say_address()
+            opened = await asyncio.gather(*opening)
+        finally:
+            for each in opening:
+                each.cancel()
         if sources and not any(opened) and not running.sessions.ending:
             self.failed = True
+            self._print_waiting()
             assert self.server is not None
             self.server.should_exit = True
+
+    async def _is_worth_announcing(self, opening: Sequence[asyncio.Future[bool]]) -> bool:
+        """Wait for the first source that opens; False if none does within the patience."""
+        try:
+            async with asyncio.timeout(self._patience):
+                for first in asyncio.as_completed(map(asyncio.shield, opening)):
+                    if await first:
+                        return True
+        except TimeoutError:
+            return True
+        return False
+
+    def _say_address(self) -> None:
+        """Announce the service, then print what sources have reported before."""
+        self._announce()
+        self._print_waiting()
+
+    def _print_waiting(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        for each in waiting:
+            each()
+
+    def _print(self, report: Callable[[], None]) -> None:
+        """Print a source's lines, after the address."""
+        if self._waiting is None:
+            report()
+        else:
+            self._waiting.append(report)
 
     async def _open(self, running: ServiceState, source: str) -> bool:
         try:
             session = await running.sessions.open(source, person=self._settings.person)
         except UserError as error:
             if not running.sessions.ending:
-                self._report_failure(source, error)
+                self._print(partial(self._report_failure, source, error))
             return False
-        opened = view_session(session)
+        self._print(partial(self._report_session, view_session(session)))
+        return True
+
+    def _report_session(self, opened: SessionView) -> None:
         assert opened.info is not None
         model = f"model {opened.model.name}" if opened.model else "signal only"
         facts = f"{opened.info.sfreq:g} Hz, {', '.join(opened.info.ch_names)}, {model}"
@@ -100,7 +169,6 @@ class SourceOpener:
         for notice in (*opened.info.notices, opened.model.notice if opened.model else None):
             if notice:
                 self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)
-        return True
 
     def _report_failure(self, source: str, error: UserError) -> None:
         if self._settings.log_format == "json":
@@ -186,7 +254,9 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     Raises
     ------
     CannotServe
-        If the port or the certificate cannot be used, or none of the sources can be opened.
+        If the port or the certificate cannot be used.
+    NoSourceOpened
+        If none of the sources can be opened; the reasons are printed already.
     BadToken
         If a given token is not valid.
     LibraryMissing
@@ -213,16 +283,20 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         bind_datagrams(settings.udp_markers).close()
     listener = bind(settings.host, settings.port)
     console = Console(stderr=True, quiet=settings.log_format == "json")
-    start = SourceOpener(settings, console)
+    port = listener.getsockname()[1]
+    start = SourceOpener(settings, console, lambda: announce(settings, tokens, port, console))
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events, pin_to_one_cpu():
+<<<<<<< HEAD
         announce(settings, tokens, listener.getsockname()[1], console)
         if certificate and certificate.problem:
             console.print(f"[yellow]{escape(certificate.problem)}[/]", highlight=False)
             log.warning("certificate", extra={"reason": certificate.problem})
+=======
+>>>>>>> b7fbed9 (Say in one sentence what a terminal's encoding, a full disk or too little memory prevents, and print no address where no source opens)
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])
     if start.failed:
-        raise CannotServe("None of the sources could be opened. See the lines above.")
+        raise NoSourceOpened

@@ -175,13 +175,15 @@ class Hub:
             if session.reason is not None:
                 kind = type(session.error).__name__ if session.error else "InternalError"
                 self.counters.errors[kind] += 1
-            self._publish_state(SessionState(session.name, "ended", session.reason))
+            # One that never opened is the answer to who opened it, who reports the reason.
+            opened = session.logs is not None
+            ended = SessionState(session.name, "ended", session.reason)
+            self._publish_state(ended, logging.WARNING if opened else logging.INFO)
 
-    def _publish_state(self, state: SessionState) -> None:
+    def _publish_state(self, state: SessionState, level: int = logging.WARNING) -> None:
+        """Publish a state; logged at ``level`` if it has a reason."""
         extra = {"session": state.session, "reason": state.reason}
-        log.log(
-            logging.WARNING if state.reason else logging.INFO, f"session {state.state}", extra=extra
-        )
+        log.log(level if state.reason else logging.INFO, f"session {state.state}", extra=extra)
         self.states.append(state)
         for listener in self._listeners:
             listener.wake()

@@ -116,6 +116,34 @@ def test_a_mistake_in_its_own_process(files: Path) -> None:
     assert_one_line(ended.stdout, ended.stderr)
 
 
+@pytest.mark.parametrize(
+    "wrong", ["ftp://somewhere", "{files}/missing.csv", "simulate://?colour=1"]
+)
+def test_a_wrong_source_is_reported_once_and_without_an_address(wrong: str, files: Path) -> None:
+    ended = run("serve", "--port", "0", "--source", wrong.format(files=files))
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"mimamba: {wrong.format(files=files)}: Expected ")
+
+
+def test_each_wrong_source_has_its_line(files: Path) -> None:
+    sources = ("ftp://somewhere", str(files / "missing.csv"))
+    ended = run("serve", "--port", "0", "--source", sources[0], "--source", sources[1])
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 2
+    for source in sources:
+        assert sum(line.startswith(f"mimamba: {source}: ") for line in lines) == 1
+
+
+def test_a_source_that_takes_long_does_not_delay_the_address() -> None:
+    ended = run("serve", "--port", "0", "--source", "lsl://?name=nobody&timeout=5")
+    assert ended.returncode == 2
+    lines = [line for line in ended.stderr.splitlines() if "mimamba" in line]
+    assert lines[0].startswith("mimamba is at http://127.0.0.1:")
+    assert [line.startswith("mimamba: lsl://?name=nobody") for line in lines[1:]] == [True]
+
+
 def assert_one_line(stdout: str, stderr: str) -> None:
     """A sentence says what is wrong, another what to do; and no traceback."""
     assert "Traceback" not in stderr

@@ -1,0 +1,147 @@
+"""Output on terminals of any encoding, on full disks, and with too little memory."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from mimamba.drivers.errors import CannotWrite
+from mimamba.service.server.console import explain, write_plainly
+from tests.service.cli.test_main import LONGEST, MIMAMBA
+from tests.service.muse_recordings import write_muse
+
+SCORE = "score {folder}/m\u00fcse.csv"
+COMMANDS = [
+    "--help",
+    "serve --help",
+    "config",
+    "models",
+    "models --json",
+    "recordings",
+    "people",
+    SCORE,
+    "convert {folder}/m\u00fcse.csv {folder}/o\u00fct.csv --force",
+    "doctor --quick --json",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    write_muse(folder / "m\u00fcse.csv", seconds=4)
+    return folder
+
+
+def run(
+    command: str,
+    folder: Path,
+    before: Callable[[], None] | None = None,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [MIMAMBA, *(word.format(folder=folder) for word in command.split(" "))],
+        timeout=LONGEST,
+        check=False,
+        preexec_fn=before,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=env,
+    )
+
+
+def assert_sentence(stderr: bytes, part: str) -> None:
+    """One sentence of ours that holds ``part``, and no traceback."""
+    text = stderr.decode()
+    assert "Traceback" not in text
+    assert "Exception ignored" not in text
+    (line,) = [each for each in text.splitlines() if each.startswith("mimamba: ")]
+    assert part in line
+
+
+@pytest.mark.parametrize(
+    ("command", "encoding"),
+    [*((each, "ascii") for each in COMMANDS), ("--help", "latin-1"), ("models", "latin-1")],
+)
+def test_any_encoding_of_a_terminal_will_do(command: str, encoding: str, folder: Path) -> None:
+    ended = run(command, folder, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert b"Traceback" not in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    shown = ended.stdout.decode(encoding)
+    assert shown
+    if "--json" in command or "score" in command:
+        assert all(json.loads(line) for line in shown.splitlines())
+
+
+def test_a_locale_without_utf8_will_do(folder: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    ended = run("convert {folder}/missing-\u00fc.csv x.csv", folder, env={**os.environ, **plain})
+    assert ended.returncode == 2
+    assert_sentence(ended.stderr, "No such file")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_full_disk_is_one_sentence(command: str, folder: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = run(command, folder, stdout=full)
+    assert ended.returncode == 2
+    assert_sentence(ended.stderr, "No space left on device. Free some space")
+
+
+def test_a_reader_that_has_gone_is_no_error(folder: Path) -> None:
+    end, pipe = os.pipe()
+    os.close(end)
+    ended = run("models --json", folder, stdout=pipe)
+    os.close(pipe)
+    assert ended.returncode == 1
+    assert ended.stderr == b""
+
+
+def test_a_closed_output_is_no_error(folder: Path) -> None:
+    ended = run("models --json", folder, before=lambda: os.close(1))
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "command", ["recordings", "score {folder}/m\u00fcse.csv", "serve --port 0"]
+)
+def test_too_little_memory_is_one_sentence(command: str, folder: Path) -> None:
+    few = 400 << 20
+    ended = run(command, folder, lambda: resource.setrlimit(resource.RLIMIT_AS, (few, few)))
+    assert ended.returncode == 2
+    assert_sentence(ended.stderr, "ulimit -v")
+
+
+def test_errors_of_the_system_are_explained() -> None:
+    for error in (
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ):
+        assert "Too little memory" in str(explain(error))
+        group = ExceptionGroup("several", [ValueError("other"), error])
+        assert explain(group) == explain(error)
+    full = OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
+    assert "Cannot write to /tmp/x: No space left on device." in str(explain(full))
+    denied = PermissionError(errno.EACCES, "Permission denied", "/tmp/x")
+    assert "Cannot read or write /tmp/x: Permission denied." in str(explain(denied))
+    for fault in (ValueError("a fault of ours"), ImportError("no module"), RuntimeError("bug")):
+        assert explain(fault) is None
+    assert explain(CannotWrite("a", "b", "c")) is None
+
+
+def test_replacements_are_ascii() -> None:
+    text = "12 \u00b5V\u00b2 \u2013 \u283f \udcff \U0001f600"
+    error = UnicodeEncodeError("ascii", text, 0, len(text), "not in range")
+    shown, end = write_plainly(error)
+    assert shown == "12 uV2 - * \\udcff \\U0001f600"
+    assert end == len(text)
