@@ -122,7 +122,7 @@ class SourceOpener:
             self.server.should_exit = True
 
     async def _is_worth_announcing(self, opening: Sequence[asyncio.Future[bool]]) -> bool:
-        """Wait for the first source that opens; False if none does within the patience."""
+        """Wait for a source that opens, or for the patience to end; False if all fail before."""
         try:
             async with asyncio.timeout(self._patience):
                 for first in asyncio.as_completed(map(asyncio.shield, opening)):
@@ -289,13 +289,9 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     start.server = kind(make_config(app, settings), app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events, pin_to_one_cpu():
-<<<<<<< HEAD
-        announce(settings, tokens, listener.getsockname()[1], console)
         if certificate and certificate.problem:
             console.print(f"[yellow]{escape(certificate.problem)}[/]", highlight=False)
             log.warning("certificate", extra={"reason": certificate.problem})
-=======
->>>>>>> b7fbed9 (Say in one sentence what a terminal's encoding, a full disk or too little memory prevents, and print no address where no source opens)
         log.info("models", extra={"device": str(device)})
         start.server.run(sockets=[listener])
     if start.failed:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,12 +58,12 @@ main()
 something, however slow this machine is."""
 
 
-def heard_until(lines: IO[str], event: str, count: int) -> list[dict[str, Any]]:
-    """What a service logs until it has told so many of these events."""
-    told: list[dict[str, Any]] = []
-    while [each["event"] for each in told].count(event) < count:
-        told.append(json.loads(lines.readline()))
-    return told
+def read_until(lines: IO[str], *events: str) -> list[dict[str, Any]]:
+    """Read a service's log until it has all these events, in any order."""
+    logged: list[dict[str, Any]] = []
+    while Counter(events) - Counter(each["event"] for each in logged):
+        logged.append(json.loads(lines.readline()))
+    return logged
 
 
 async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_hang(
@@ -81,8 +82,8 @@ async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_han
     )
     assert process.stderr is not None
     try:
-        told = heard_until(process.stderr, "session opened", 2)
-        url = told[0]["address"]
+        told = read_until(process.stderr, "session opened", "session opened", "serving")
+        url = next(each["address"] for each in told if each["event"] == "serving")
         new = {"session": "simulate-1", "name": "kept", "person": "Ada", "notes": "tired"}
         begun = httpx.post(f"{url}v1/recordings", json=new, timeout=LONGEST)
         assert begun.status_code == 201
@@ -91,7 +92,7 @@ async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_han
                 await client.say(Subscribe(session, ["signal"], Position("")))
             for _ in range(2):
                 process.send_signal(SIGINT)
-            told = heard_until(process.stderr, "session ended", 1)
+            told = read_until(process.stderr, "session ended")
             rest = process.communicate("!", timeout=LONGEST)[1]
             client.socket.transport.abort()  # to take leave would take long, with so much unread
     finally:
