@@ -10,8 +10,9 @@ that core for each session.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ GOOD, BAD, LEAST = (
 
 
 def _score(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores of amplitudes in µV, one row per scale of ``SCALES``: (n_scales, n_channels)."""
+    """Scores of amplitudes in µV, one row per scale of ``SCALES``: (n_scales, n_values)."""
     over = np.log(np.maximum(amplitudes, GOOD) / GOOD)
     scores: NDArray[np.float64] = np.maximum(1 - over / np.log(BAD / GOOD), LEAST)
     return scores
@@ -110,65 +111,124 @@ class QualityMeter:
     """
 
     def __init__(self, info: StreamInfo) -> None:
-        self._names = info.ch_names
-        self._limits = QualityLimits.of(info)
-        n_times = QUARTERS * quarter_length(info.sfreq)
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
-        self._taper = hann
-        self._bands = _bands(n_times, info.sfreq).T * (2 / (n_times * np.sum(hann**2)))
+        self.ch_names = info.ch_names
+        self.limits = QualityLimits.of(info)
+        self.spectrum = _spectrum(info.sfreq)
         # Each quarter is examined once; its result is kept in row number modulo 8.
         self._step = quarter_length(info.sfreq)
         self._number: int | None = None  # of the newest quarter; None if the eight are unknown
-        self._faulty = np.zeros((QUARTERS, 3, info.n_channels), np.bool_)
-        self._medians = np.zeros((QUARTERS, info.n_channels))
+        self.faulty = np.zeros((QUARTERS, 3, info.n_channels), np.bool_)
+        self.medians = np.zeros((QUARTERS, info.n_channels))
 
     def measure(self, window: Window) -> Quality | None:
         """Measure the quality of one window of 2 s; None if there is nothing to measure."""
+        return measure_quality([(self, window)])[0]
+
+    def begin(self, window: Window) -> int:
+        """Take note of a window; return how many of its newest quarters are to be examined.
+
+        A quarter's samples never change, so its result can be kept. After a gap it is all eight;
+        for a window with nothing to measure it is 0.
+        """
         if window.samples is None or not window.usable.any():
             self._number = None
-            return None
-        self._examine(window.index // self._step, window.samples)
-        scores = self._scores(window.samples)
-        percent = np.rint(100 * scores.min(axis=0)).astype(int).tolist()
-        qualities = map(_channel_quality, percent, scores.argmin(axis=0).tolist())
-        channels = dict(zip(self._names, qualities, strict=True))
-        return Quality(window.index, window.timestamp, channels)
-
-    def _examine(self, number: int, samples: NDArray[np.float64]) -> None:
-        """Keep the result of the quarter with this number, or of all eight after a gap.
-
-        A quarter's samples never change, so its result can be kept.
-        """
-        fresh = samples.reshape(len(samples), QUARTERS, -1)
-        if self._number == number - 1:
-            fresh = fresh[:, -1:]
+            return 0
+        number = window.index // self._step
+        fresh = 1 if self._number == number - 1 else QUARTERS
         self._number = number
-        rows = np.arange(number - fresh.shape[1] + 1, number + 1) % QUARTERS
-        faults = detect_faults(fresh, self._limits)
-        for nth, fault in enumerate((faults.railed, faults.flat | faults.stuck, faults.noisy)):
-            self._faulty[rows, nth] = fault.T
-        self._medians[rows] = _medians(fresh).T
+        return fresh
 
-    def _scores(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Score that each reason alone would give, (n_reasons, n_channels)."""
-        # One faulty quarter halves the score, two make it 0.
-        railed, flat, noisy = np.maximum(1.0 - self._faulty.sum(axis=0) / 2, 0.0)
-        if self._limits.railed is None:
-            railed = np.minimum(railed, _unclipped(samples))
-        medians = np.sort(self._medians, axis=0)
-        # Drop the two lowest and two highest: a blink can reach into two quarters.
-        drift = medians[-3] - medians[2]
-        slow, fast, *hum = self._amplitudes(samples)
-        scores = _score(np.stack([slow, fast, np.maximum.reduce(hum), fast, drift]))
-        contact = np.minimum(noisy, np.minimum(scores[0], scores[1]))
-        return np.stack([railed, flat, contact, *scores[2:]])
+    def keep(self, faulty: NDArray[np.bool_], medians: NDArray[np.float64]) -> None:
+        """Keep the results of the newest quarters.
 
-    def _amplitudes(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        """RMS in µV of the rows of ``_bands``, (2 + n_mains, n_channels)."""
-        centred = samples - samples.mean(axis=1, keepdims=True)
+        Parameters
+        ----------
+        faulty
+            (n_channels, 3, n_quarters) True for a fault.
+        medians
+            (n_channels, n_quarters) µV.
+        """
+        assert self._number is not None
+        count = medians.shape[-1]
+        rows = np.arange(self._number - count + 1, self._number + 1) % QUARTERS
+        self.faulty[rows] = faulty.T
+        self.medians[rows] = medians.T
+
+
+GROUP = 16
+"""Windows measured together: more of them leave the cache."""
+
+
+def measure_quality(windows: Sequence[tuple[QualityMeter, Window]]) -> list[Quality | None]:
+    """Measure one window of each of many sources; the result does not depend on the others."""
+    found: list[Quality | None] = [None] * len(windows)
+    alike: dict[tuple[_Spectrum, QualityLimits, int, int], list[int]] = {}
+    for place, (meter, window) in enumerate(windows):
+        if fresh := meter.begin(window):
+            key = (meter.spectrum, meter.limits, len(meter.ch_names), fresh)
+            alike.setdefault(key, []).append(place)
+    for (*_, fresh), same in alike.items():
+        for start in range(0, len(same), GROUP):
+            places = same[start : start + GROUP]
+            group = [windows[place] for place in places]
+            for place, quality in zip(places, _measure_alike(group, fresh), strict=True):
+                found[place] = quality
+    return found
+
+
+def _measure_alike(group: Sequence[tuple[QualityMeter, Window]], fresh: int) -> list[Quality]:
+    """Measure windows of the same shape, device and number of quarters to examine."""
+    meters = [meter for meter, _ in group]
+    limits, spectrum = meters[0].limits, meters[0].spectrum
+    samples = np.array([window.samples for _, window in group])
+    quarters = samples.reshape(*samples.shape[:2], QUARTERS, -1)[:, :, -fresh:]
+    faults = detect_faults(quarters, limits)
+    faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.noisy], axis=2)
+    for meter, each, median in zip(meters, faulty, _medians(quarters), strict=True):
+        meter.keep(each, median)
+    # One faulty quarter halves the score, two make it 0.
+    counts = np.array([meter.faulty for meter in meters]).sum(axis=1)
+    railed, flat, noisy = np.maximum(1.0 - np.moveaxis(counts, 1, 0) / 2, 0.0)
+    if limits.railed is None:
+        railed = np.minimum(railed, _unclipped(samples))
+    medians = np.sort(np.array([meter.medians for meter in meters]), axis=1)
+    # Drop the two lowest and two highest: a blink can reach into two quarters.
+    drift = medians[:, -3] - medians[:, 2]
+    slow, fast, *hum = np.moveaxis(spectrum(samples), -1, 0)
+    amplitudes = np.stack([slow, fast, np.maximum.reduce(hum), fast, drift])
+    scores = _score(amplitudes.reshape(len(SCALES), -1)).reshape(amplitudes.shape)
+    contact = np.minimum(noisy, np.minimum(scores[0], scores[1]))
+    reasons = np.stack([railed, flat, contact, *scores[2:]])  # (n_reasons, n_windows, n_channels)
+    percents = np.rint(100 * reasons.min(axis=0)).astype(int).tolist()
+    lowest = reasons.argmin(axis=0).tolist()
+    return [
+        Quality(
+            window.index,
+            window.timestamp,
+            dict(zip(meter.ch_names, map(_channel_quality, percent, reason), strict=True)),
+        )
+        for (meter, window), percent, reason in zip(group, percents, lowest, strict=True)
+    ]
+
+
+class _Spectrum:
+    """Amplitudes of any windows of 2 s at one sampling frequency, Hz."""
+
+    def __init__(self, sfreq: float) -> None:
+        n_times = QUARTERS * quarter_length(sfreq)
+        self._taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
+        scale = 2 / (n_times * np.sum(self._taper**2))
+        self._bands = _bands(n_times, sfreq).T * scale
+
+    def __call__(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """RMS in µV, (n_windows, n_channels, 2 + n_mains): the rows of ``_bands``."""
+        centred = samples - samples.mean(axis=-1, keepdims=True)
         power = np.abs(np.fft.rfft(centred * self._taper)) ** 2
-        rms: NDArray[np.float64] = np.sqrt(np.maximum(power @ self._bands, 0.0)).T
+        rms: NDArray[np.float64] = np.sqrt(np.maximum(power @ self._bands, 0.0))
         return rms
+
+
+_spectrum = lru_cache(maxsize=64)(_Spectrum)
 
 
 def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,10 +241,10 @@ def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _unclipped(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Score (n_channels,): 0 for a channel clipped at both ends by an unknown range, else 1."""
-    low, high = samples.min(axis=1, keepdims=True), samples.max(axis=1, keepdims=True)
-    clipped = np.mean((samples == low) | (samples == high), axis=1) > CLIPPED_SHARE
-    wide = (high - low)[:, 0] > CLIPPED_UV
+    """Score each channel: 0 if it is clipped at both ends by an unknown range, else 1."""
+    low, high = samples.min(axis=-1, keepdims=True), samples.max(axis=-1, keepdims=True)
+    clipped = np.mean((samples == low) | (samples == high), axis=-1) > CLIPPED_SHARE
+    wide = (high - low)[..., 0] > CLIPPED_UV
     return np.where(clipped & wide, 0.0, 1.0)
 
 

@@ -98,24 +98,25 @@ def detect_faults(samples: NDArray[np.float64], limits: QualityLimits) -> Channe
 
 
 def name_faults(
-    pieces: Sequence[NDArray[np.float64]], limits: QualityLimits
+    pieces: Sequence[NDArray[np.float64]], limits: Sequence[QualityLimits]
 ) -> list[list[str | None]]:
     """Name the fault of each channel of each piece; None for a good channel.
 
     Parameters
     ----------
     pieces
-        Each (n_times, n_channels) raw µV, n_times >= 1. Pieces of one length are handled together.
+        Each (n_times, n_channels) raw µV, n_times >= 1. Pieces of one shape and device are handled
+        together, which does not change a bit of the result.
     limits
-        Limits of the device.
+        Limits of the device of each piece.
     """
     faults: list[list[str | None]] = [[None] * each.shape[1] for each in pieces]
-    by_length: dict[int, list[int]] = {}
-    for place, each in enumerate(pieces):
-        by_length.setdefault(len(each), []).append(place)
-    for same in by_length.values():
+    alike: dict[tuple[QualityLimits, tuple[int, ...]], list[int]] = {}
+    for place, (each, own) in enumerate(zip(pieces, limits, strict=True)):
+        alike.setdefault((own, each.shape), []).append(place)
+    for (own, _), same in alike.items():
         # A contiguous copy makes detection four times as fast.
-        found = detect_faults(np.array([pieces[place].T for place in same], order="C"), limits)
+        found = detect_faults(np.array([pieces[place].T for place in same], order="C"), own)
         poor = found.railed | found.flat | found.stuck | found.noisy
         for nth, k in zip(*poor.nonzero(), strict=True):
             faults[same[nth]][k] = _name_fault(found, (nth, k))

@@ -8,9 +8,10 @@ that a long chunk completes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,14 @@ from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.prediction import Status
 from mimamba.models.signal.chunk_buffer import ChunkBuffer
 from mimamba.models.signal.hop_quality import QualityLimits, describe_faults, name_faults
-from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState, SignalConfig
+from mimamba.models.signal.preprocessing import (
+    Filtered,
+    FilterJob,
+    PreprocessorState,
+    SignalConfig,
+    filter_all,
+    shared_preprocessor,
+)
 
 MAX_GAP = 0.1
 """Seconds up to which a gap is bridged by a straight line; a longer one causes a restart."""
@@ -109,6 +117,59 @@ class CutterState:
     segment: Segment | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class HopJob:
+    """Computing that some hops need: it can be done together with that of other streams.
+
+    Parameters
+    ----------
+    filtering
+        The samples to filter.
+    pieces
+        (n_times, n_channels) raw samples of each hop whose faults are asked for.
+    limits
+        Limits of the device.
+    """
+
+    filtering: FilterJob
+    pieces: list[NDArray[np.float64]]
+    limits: QualityLimits
+
+
+@dataclass(frozen=True, eq=False)
+class HopResult:
+    """Result of a ``HopJob``: filtered samples, and the fault of each channel of each piece."""
+
+    filtered: Filtered
+    faults: list[list[str | None]]
+
+
+HopWork: TypeAlias = Generator[HopJob, HopResult, list[Hop]]
+"""Work on a chunk: yields what is to be computed, is sent the result, and returns the hops."""
+
+
+def run_jobs(jobs: Sequence[HopJob]) -> list[HopResult]:
+    """Compute what the hops of any streams need; the result does not depend on the other jobs."""
+    filtered = filter_all([job.filtering for job in jobs])
+    pieces = [piece for job in jobs for piece in job.pieces]
+    faults = iter(name_faults(pieces, [job.limits for job in jobs for _ in job.pieces]))
+    return [
+        HopResult(each, [next(faults) for _ in job.pieces])
+        for job, each in zip(jobs, filtered, strict=True)
+    ]
+
+
+def finish(work: HopWork) -> list[Hop]:
+    """Do a stream's work alone."""
+    try:
+        job = next(work)
+        while True:
+            job = work.send(run_jobs([job])[0])
+    except StopIteration as done:
+        hops: list[Hop] = done.value
+        return hops
+
+
 class HopCutter:
     """Cuts a source's chunks into hops.
 
@@ -140,7 +201,7 @@ class HopCutter:
                 f"found rows {list(rows)} and names {list(names)}."
             )
         self._config = config
-        self._preprocessor = Preprocessor(config, info.sfreq)
+        self._preprocessor = shared_preprocessor(config, info.sfreq)
         self._limits = QualityLimits.of(info)
         self._rows = np.array(rows, dtype=np.intp)
         self._names = tuple(names)
@@ -151,7 +212,7 @@ class HopCutter:
     @property
     def state(self) -> CutterState:
         """Complete state; set it to continue from there."""
-        self._extend_segment([])  # no hop is due: it would have been returned before
+        finish(self._extend_segment([]))  # no hop is due: it would have been returned before
         return CutterState(self._buffer.epoch, self._buffer.end, self._segment)
 
     @state.setter
@@ -175,14 +236,28 @@ class HopCutter:
         ValueError
             If the chunk goes back within its epoch.
         """
+        return finish(self.work_on(chunk))
+
+    def work_on(self, chunk: Chunk) -> HopWork:
+        """Return the work that ``feed`` does, to be done together with that of other streams.
+
+        It must be done before the next chunk's.
+        """
         if self._buffer.add(chunk):
             self._segment = None
             self._due = self._next_due()
         hops: list[Hop] = []
         if chunk.end > self._due:
-            self._extend_segment(hops)
+            yield from self._extend_segment(hops)
             self._due = self._next_due()
         return hops
+
+    def is_due(self, end: int) -> bool:
+        """Return whether a hop is complete with the samples before this index.
+
+        It may be called from any thread, and is then right for the chunks taken so far.
+        """
+        return end > self._due
 
     def _next_due(self) -> int:
         """Return the first sample index with which the next hop can be complete."""
@@ -191,11 +266,11 @@ class HopCutter:
         needed = self._preprocessor.samples_needed(self._segment.path.hops)
         return self._segment.newest + needed - len(self._segment.values)
 
-    def _extend_segment(self, hops: list[Hop]) -> None:
+    def _extend_segment(self, hops: list[Hop]) -> HopWork:
         """Move the buffered samples to the segment, or begin one; append the hops that are due."""
         joined = self._buffer.take()
         if joined is None:
-            return
+            return hops
         epoch, segment = self._buffer.epoch, self._segment
         assert epoch is not None
         values = joined.data[:, self._rows].astype(np.float64)
@@ -207,8 +282,9 @@ class HopCutter:
             if segment is None or index[run.start] - segment.newest > self._longest_step:
                 segment = self._begin(int(index[run.start]), values[run.start])
             segment = _extend(segment, index[run], stamps[run], values[run])
-            segment = self._cut(segment, epoch, hops)
+            segment = yield from self._cut(segment, epoch, hops)
         self._segment = segment
+        return hops
 
     def _runs(self, index: NDArray[np.int64]) -> list[slice]:
         """Return the runs of received samples without a gap too long to bridge."""
@@ -224,7 +300,9 @@ class HopCutter:
         path = self._preprocessor.start(sample)
         return Segment(path, index - 1, sample, rows, none.astype(np.int64), none, rows)
 
-    def _cut(self, segment: Segment, epoch: int, hops: list[Hop]) -> Segment:
+    def _cut(
+        self, segment: Segment, epoch: int, hops: list[Hop]
+    ) -> Generator[HopJob, HopResult, Segment]:
         """Append the hops that are due, filtered in one go; the remaining samples wait."""
         count = self._preprocessor.count_hops(segment.path.hops, len(segment.values))
         if count == 0:
@@ -232,11 +310,18 @@ class HopCutter:
         ends = [
             self._preprocessor.samples_needed(segment.path.hops, n) for n in range(1, count + 1)
         ]
-        path, made = self._preprocessor.process(segment.path, segment.values[: ends[-1]], count)
+        judged, pieces = self._sort_out(segment, ends)
+        filtering = FilterJob(self._preprocessor, segment.path, segment.values[: ends[-1]], count)
+        result = yield HopJob(filtering, [*pieces.values()], self._limits)
+        path, made = result.filtered
         signal = np.concatenate([segment.recent, made])
-        judged = self._judge_hops(segment, ends)
-        restarts, poor, restart = self._restarts(segment, [status for status, _ in judged])
-        for n, (status, reason) in enumerate(judged):
+        for n, faults in zip(pieces, result.faults, strict=True):
+            reason = describe_faults(self._names, faults)
+            judged[n] = ("poor_signal", reason) if reason else ("ok", None)
+        statuses = [judged[n][0] for n in range(count)]
+        restarts, poor, restart = self._restarts(segment, statuses)
+        for n in range(count):
+            status, reason = judged[n]
             window = None
             if status == "ok":
                 newest = len(segment.recent) + (n + 1) * self._config.hop
@@ -268,16 +353,19 @@ class HopCutter:
             restart = restart and status != "ok"
         return restarts, poor, restart
 
-    def _judge_hops(self, segment: Segment, ends: Sequence[int]) -> list[tuple[Status, str | None]]:
-        """Return status and reason of the hops that end before each of these places.
+    def _sort_out(
+        self, segment: Segment, ends: Sequence[int]
+    ) -> tuple[dict[int, tuple[Status, str | None]], dict[int, NDArray[np.float64]]]:
+        """Judge the hops that end before each of these places, as far as their numbers go.
 
-        Warming up takes precedence over poor signal: no hop is ``ok`` before the first full window.
+        Return status and reason by hop, and the received samples of all other hops. Warming up
+        takes precedence over poor signal: no hop is ``ok`` before the first full window.
         """
         sfreq, full = self._config.sfreq, self._config.window + self._config.settle
         first = segment.newest + 1 - len(segment.values)
         received = segment.known[: ends[-1]] == np.arange(first, first + ends[-1])
         judged: dict[int, tuple[Status, str | None]] = {}
-        parts: dict[int, NDArray[np.float64]] = {}
+        pieces: dict[int, NDArray[np.float64]] = {}
         for n, (start, end) in enumerate(pairwise([0, *ends])):
             made = (segment.path.hops + n + 1) * self._config.hop
             lost = end - start - int(np.count_nonzero(received[start:end]))
@@ -286,11 +374,8 @@ class HopCutter:
             elif 2 * lost > end - start:
                 judged[n] = "poor_signal", f"{lost} of {end - start} samples lost"
             else:
-                parts[n] = segment.values[start:end][received[start:end]]
-        for n, faults in zip(parts, name_faults([*parts.values()], self._limits), strict=True):
-            reason = describe_faults(self._names, faults)
-            judged[n] = ("poor_signal", reason) if reason else ("ok", None)
-        return [judged[n] for n in range(len(ends))]
+                pieces[n] = segment.values[start:end][received[start:end]]
+        return judged, pieces
 
 
 def _extend(

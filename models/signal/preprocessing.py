@@ -7,8 +7,11 @@ influence on the result. All arrays are float64 and time-major.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,18 +201,81 @@ class Preprocessor:
         -------
         The state after the last hop, and (count hop, n_channels) model samples, µV.
         """
-        joined = np.concatenate([state.history, samples - state.offset])
-        begin = self.last_sample(state.hops - 1) + 1 - self._reach  # the index of joined[0]
-        # Zeros before the filter give the outputs the same phase as in the whole segment.
+        return filter_all([FilterJob(self, state, samples, count)])[0]
+
+    def phase(self, hop: int) -> tuple[int, int]:
+        """Return what the filtering from a hop on depends on, besides the samples.
+
+        These are the zeros before the filter, which give the outputs the same phase as in the whole
+        segment, and the outputs to leave out.
+        """
+        begin = self.last_sample(hop - 1) + 1 - self._reach  # the index of the oldest sample
         before, lead = divmod(begin * self.up, self.down)
+        return lead, hop * self.config.hop - before
+
+    def filter(
+        self, joined: NDArray[np.float64], zi: NDArray[np.float64], phase: tuple[int, int], n: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return ``n`` model samples of any channels, and the next state of the band-pass.
+
+        ``joined`` has the history before the samples; each channel is filtered by itself.
+        """
+        lead, skip = phase
         fir = np.concatenate([np.zeros(lead), self.fir])
         resampled = upfirdn(fir, joined, self.up, self.down, axis=0)
-        skip = state.hops * self.config.hop - before
-        hops = resampled[skip : skip + count * self.config.hop]
-        passed, zi = sosfilt(self.sos, hops, axis=0, zi=state.zi)
-        return PreprocessorState(
-            state.hops + count, state.offset, joined[-self._reach :], zi
-        ), passed
+        passed, zi = sosfilt(self.sos, resampled[skip : skip + n], axis=0, zi=zi)
+        return passed, zi
+
+
+Filtered: TypeAlias = tuple[PreprocessorState, NDArray[np.float64]]
+"""The state after the last hop, and (count hop, n_channels) model samples, µV."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilterJob:
+    """Samples of one stream to filter; the parameters are those of ``Preprocessor.process``."""
+
+    preprocessor: Preprocessor
+    state: PreprocessorState
+    samples: NDArray[np.float64]
+    count: int
+
+
+def filter_all(jobs: Sequence[FilterJob]) -> list[Filtered]:
+    """Filter samples of many streams; streams that are alike go through the filters side by side.
+
+    Each channel is filtered by itself, so the result has the same bits as one stream's alone.
+    """
+    alike: dict[tuple[Preprocessor, int, int, tuple[int, int]], list[int]] = {}
+    for place, job in enumerate(jobs):
+        phase = job.preprocessor.phase(job.state.hops)
+        alike.setdefault((job.preprocessor, job.count, len(job.samples), phase), []).append(place)
+    done: list[Filtered | None] = [None] * len(jobs)
+    for (preprocessor, count, _, phase), same in alike.items():
+        group = [jobs[place] for place in same]
+        history = np.concatenate([job.state.history for job in group], axis=1)
+        samples = np.concatenate([job.samples - job.state.offset for job in group], axis=1)
+        joined = np.concatenate([history, samples])
+        zi = np.concatenate([job.state.zi for job in group], axis=2)
+        n_times = count * preprocessor.config.hop
+        passed, zi = preprocessor.filter(joined, zi, phase, n_times)
+        end = 0
+        for place, job in zip(same, group, strict=True):
+            own = slice(end, end := end + job.state.offset.size)
+            state = PreprocessorState(
+                job.state.hops + count,
+                job.state.offset,
+                joined[-len(history) :, own].copy(),
+                zi[:, :, own].copy(),
+            )
+            done[place] = state, passed[:, own]
+    return [each for each in done if each is not None]
+
+
+@lru_cache(maxsize=64)
+def shared_preprocessor(config: SignalConfig, sfreq: float) -> Preprocessor:
+    """Return the preprocessor of all streams of this rate; raises SignalError as it does."""
+    return Preprocessor(config, sfreq)
 
 
 def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ def eeg(seed: int = 0, rms: float = 10.0) -> NDArray[np.float64]:
 def fault(x: NDArray[np.float64], info: StreamInfo) -> str | None:
     """The fault of x, next to a good channel without any."""
     good = eeg(99)
-    (faults,) = name_faults([np.stack([x, good], axis=1)], QualityLimits.of(info))
+    (faults,) = name_faults([np.stack([x, good], axis=1)], [QualityLimits.of(info)])
     assert faults[1] is None
     return faults[0]
 
@@ -113,7 +113,7 @@ def test_faults_are_reported_by_channel() -> None:
 def share_poor(x: NDArray[np.float64], info: StreamInfo) -> float:
     """Share of hops with a fault on any channel."""
     hops = x[: len(x) // HOP * HOP].reshape(-1, HOP, x.shape[1])
-    poor = [any(faults) for faults in name_faults([*hops], QualityLimits.of(info))]
+    poor = [any(faults) for faults in name_faults([*hops], [QualityLimits.of(info)] * len(hops))]
     return sum(poor) / len(poor)
 
 
