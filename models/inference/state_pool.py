@@ -41,6 +41,11 @@ class StatePool:
         return States(self.h.transpose(-1, -2), self.history.transpose(-1, -2))
 
     @property
+    def used(self) -> int:
+        """Number of rows that belong to streams."""
+        return self.h.shape[1] - 1 - len(self._free)
+
+    @property
     def full(self) -> bool:
         """True if the next ``open`` makes the pool grow, which replaces its tensors."""
         return not self._free

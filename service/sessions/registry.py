@@ -1,4 +1,4 @@
-"""The registry of a service's sessions, and the engines that they share."""
+"""The registry of a service's sessions, with the compute loop and the engines that they share."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from mimamba.models.checkpoints.names import DEFAULT_MODEL, NO_MODEL
 from mimamba.models.inference.device import Device
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.engine.engine import Engine
+from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.people import People
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import LinkEntry
@@ -144,6 +145,7 @@ class SessionRegistry:
         self._observer = observer
         self._people = people
         self._sessions: dict[str, Session] = {}
+        self._loop = ComputeLoop[Session](observer.notify_round)
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
         self.ending = False
@@ -207,7 +209,9 @@ class SessionRegistry:
         if self._people and person is not None:
             await asyncio.to_thread(self._people.add, person)
         subject = Subject(self._people, person)
-        session = Session(name, url, engine, choice.required, r, self._observer, connect, subject)
+        session = Session(
+            name, url, self._loop, engine, choice.required, r, self._observer, connect, subject
+        )
         self._check_running()
         if name in self._sessions:
             raise SessionTaken(
@@ -287,7 +291,7 @@ class SessionRegistry:
             self._observer.remove(session)
 
     async def close_all(self, within: float | None = None) -> list[str]:
-        """End everything, the engines last.
+        """End everything, the compute loop last.
 
         Parameters
         ----------
@@ -306,14 +310,8 @@ class SessionRegistry:
         ends = {asyncio.create_task(self._end(each), name=each.name) for each in sessions}
         hanging = (await asyncio.wait(ends, timeout=within))[1] if ends else set()
         if not hanging:
-            await asyncio.to_thread(self._close_engines)
+            await asyncio.to_thread(self._loop.close)
         return sorted(each.get_name() for each in hanging)
-
-    def _close_engines(self) -> None:
-        """Close all engines, also one that is being loaded now: the lock is held meanwhile."""
-        with self._engines_lock:
-            for engine in self._engines.values():
-                engine.close()
 
 
 def choose_model(name: str | None, memory: bool) -> ModelChoice:

@@ -1,30 +1,35 @@
-"""A session: one source, its logs and its model. Its thread takes chunks and cuts hops."""
+"""A session: one source, its logs and its model.
+
+Its thread reads the source; the compute loop takes the chunks.
+"""
 
 from __future__ import annotations
 
 import math
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
-from mimamba.drivers.driver import Chunk, Driver, HasBattery, LinkChange, Seekable, StreamInfo
+from mimamba.drivers.driver import Driver, HasBattery, LinkChange, Seekable, StreamInfo
 from mimamba.drivers.errors import DriverError
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
-from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import UNALIGNED, AlignerState
-from mimamba.models.signal.hops import Hop
+from mimamba.models.signal.channel_meters import ChannelMeters
+from mimamba.models.signal.hops import Hop, HopWork
+from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
-from mimamba.service.engine.engine import Engine, EngineStopped
+from mimamba.models.signal.sliding_window import Window
+from mimamba.service.engine.engine import Engine, EngineStopped, Slot
+from mimamba.service.engine.loop import Arrival, ComputeLoop, DueHop, Logged
 from mimamba.service.people.subject import Subject
-from mimamba.service.sessions.channel_meters import ChannelMeters
 from mimamba.service.sessions.epoch_logs import (
     MAX_EVENTS,
     ActiveModel,
@@ -54,8 +59,11 @@ class SessionObserver(Protocol):
         """Send what is new now: a prediction, a marker, the link, the state."""
         ...
 
-    def notify_signal(self, session: Session) -> None:
-        """Send the new signal when it is due."""
+    def notify_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
+        """Send what is new in sessions, and when it is due the new signal of others.
+
+        Called after each round of the compute loop.
+        """
         ...
 
 
@@ -68,6 +76,8 @@ class Session:
         Its id in the API.
     url
         The source.
+    loop
+        Computes on the source's chunks.
     engine
         Steps the model; None watches the signal only.
     required
@@ -100,6 +110,7 @@ class Session:
         self,
         name: str,
         url: str,
+        loop: ComputeLoop[Session],
         engine: Engine | None,
         required: bool,
         r: float,
@@ -123,14 +134,13 @@ class Session:
         self._pending_markers = PendingMarkers(max_delay)
         self._max_events = max_events
         self.opened = threading.Event()
+        self._loop = loop
         self._engine = engine
         self._required = required
         self._observer = observer
         self._connect_to = connect
         self._token = secrets.token_hex(4)
         self._closing = threading.Lock()
-        self._between = threading.Lock()
-        """Held while a chunk is taken: its holder finds the session between two chunks."""
         self._closed = False
         self._driver: Driver | None = None
         self._decoder: SessionDecoder | None = None
@@ -164,7 +174,7 @@ class Session:
         EngineStopped
             If its model has failed.
         """
-        with self._between:
+        with self._loop.held():
             logs = self.check_open()
             state = self._decoder.state() if self._decoder else None
             return logs.snapshot(state)
@@ -181,13 +191,21 @@ class Session:
         MontageError, SignalError
             If the model cannot use the source; the old one goes on then.
         """
-        with self._between:
-            logs, driver = self.check_open(), self._driver
-            assert driver is not None
-            decoder = self._make_decoder(engine, driver.info, r) if engine else None
+        self.check_open()
+        assert self._driver is not None
+        info = self._driver.info
+        # Its filters take a while to design, which the loop need not wait for.
+        decoder = self._make_decoder(engine, info, r) if engine else None
+        with self._loop.held():
+            try:
+                logs = self.check_open()
+            except SessionOver:
+                if decoder:
+                    decoder.close()
+                raise
             if self._decoder:
-                self._decoder.finish()
-            self._decoder, self.r, self.info = decoder, r, driver.info
+                self._decoder.close()
+            self._decoder, self.r, self.info = decoder, r, info
             self.counters.period = decoder.period if decoder else math.inf
             self._on_link_event(logs.set_model(decoder.active_model if decoder else ActiveModel()))
             if decoder:
@@ -196,7 +214,7 @@ class Session:
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
         """Hold the session between two chunks, and give its decoder; raises SessionOver."""
-        with self._between:
+        with self._loop.held():
             self.check_open()
             yield self._decoder
 
@@ -218,7 +236,7 @@ class Session:
             for marker in placed:
                 logs.marker.append(marker)
         if placed:
-            self._observer.notify(self)
+            self._notify()
 
     def check_open(self) -> EpochLogs:
         """Return the present logs; raises SessionOver where the session is not open."""
@@ -262,7 +280,12 @@ class Session:
         if entry.event in ("connected", "lost", "retrying", "paused", "playing"):
             self.link = entry
         self.logs.link.append(entry)
-        self._observer.notify(self)
+        self._notify()
+
+    def _notify(self) -> None:
+        """Notify the observer: at the round's end, if it is the compute loop that has news."""
+        if not self._loop.note(self):
+            self._observer.notify(self)
 
     def _on_decoder_event(self, event: LinkEvent, detail: str, hop: Hop | None) -> None:
         """Report an event of the decoder at a hop, or from the next sample on."""
@@ -272,14 +295,55 @@ class Session:
         else:
             self._on_link_event(LinkEntry(hop.timestamp, event, detail, hop.index))
 
-    # In the engine's thread ----------------------------------------------------------------------
+    # In the compute loop -------------------------------------------------------------------------
 
-    def _publish(self, prediction: Prediction, received: float, stepped: float) -> None:
+    @property
+    def meters(self) -> ChannelMeters:
+        assert self._meters is not None
+        return self._meters
+
+    @property
+    def stepping(self) -> tuple[Engine, Slot]:
+        assert self._decoder is not None
+        return self._decoder.stepping
+
+    def log(self, arrivals: Sequence[Arrival]) -> Logged:
+        epoch = arrivals[0].chunk.epoch
+        if epoch != self._epoch:
+            if self._decoder:
+                self._decoder.begin_epoch()
+            self._start_epoch(epoch)
+        assert self.logs is not None
+        windows: list[Window] = []
+        works: list[tuple[HopWork, float]] = []
+        for each in arrivals:
+            events = self.logs.take(each.chunk)
+            self.counters.samples += each.chunk.n_times
+            for event in events:
+                if isinstance(event, LinkEntry):
+                    self.counters.on_link_event(event)
+            if events:
+                self._notify()
+            windows += self.meters.windows(each.chunk)
+            if self._decoder:
+                works.append((self._decoder.cut(each.chunk), each.received))
+        self.place_markers()
+        return Logged(windows, works)
+
+    def add_measures(self, measures: Sequence[BandPower | Quality]) -> None:
+        assert self.logs is not None
+        for each in measures:
+            self.logs.add_measure(each)
+
+    def accept(self, hops: Sequence[DueHop]) -> list[DueHop]:
+        return self._decoder.accept(hops) if self._decoder else []
+
+    def publish(self, prediction: Prediction, received: float, stepped: float) -> None:
         assert self.logs is not None
         timing = Timing(received, stepped, local_clock())
         self.counters.on_prediction(prediction.outputs is None, timing.published - received)
         self.logs.prediction.append(PublishedPrediction(prediction, timing))
-        self._observer.notify(self)
+        self._notify()
 
     # In the session's thread ---------------------------------------------------------------------
 
@@ -291,9 +355,9 @@ class Session:
         except (DriverError, MontageError, SignalError, EngineStopped) as error:
             self.error, reason = error, str(error)
         finally:
-            with self._between:
+            with self._loop.held():
                 if self._decoder:
-                    self._decoder.finish()
+                    self._decoder.close()
                 self.state, self.reason = "ended", reason
             self.opened.set()
             self._observer.notify(self)
@@ -301,10 +365,20 @@ class Session:
     def _follow(self) -> None:
         with self._connect() as driver:
             self._open(driver)
-            for chunk in driver:
-                received = local_clock()
-                with self._between:
-                    self._take(chunk, received)
+            info = driver.info
+            inflow = self._loop.join(self, self._is_due, None if info.live else info.sfreq)
+            try:
+                for chunk in driver:
+                    inflow.put(chunk)
+            finally:
+                self._loop.leave(inflow)
+            if inflow.failure is not None:
+                raise inflow.failure
+
+    def _is_due(self, end: int) -> bool:
+        """Return whether a chunk that ends before this index completes a hop."""
+        decoder = self._decoder
+        return decoder is not None and decoder.is_due(end)
 
     def _connect(self) -> Driver:
         """Make the driver, not yet entered; ``close`` ends it from now on."""
@@ -334,7 +408,7 @@ class Session:
         self._observer.notify(self)
 
     def _make_decoder(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
-        return SessionDecoder(engine, info, r, self._publish, self._on_decoder_event, self.subject)
+        return SessionDecoder(engine, info, r, self._on_decoder_event, self.subject)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""
@@ -355,30 +429,3 @@ class Session:
         self._meters = ChannelMeters(self.info)
         with self._pending_markers.lock:
             self.logs = logs
-
-    def _take(self, chunk: Chunk, received: float) -> None:
-        if chunk.epoch != self._epoch:
-            if self._decoder:
-                self._decoder.drain()  # what is still waiting belongs to the old epoch
-            self._start_epoch(chunk.epoch)
-        with COMPUTE_LOCK:
-            self._log(chunk)
-            hops = self._decoder.cut(chunk) if self._decoder else []
-        self._observer.notify_signal(self)
-        if self._decoder:
-            self._decoder.submit(hops, received)
-
-    def _log(self, chunk: Chunk) -> None:
-        """Log a chunk, the events that come with it and its measures."""
-        assert self.logs is not None
-        assert self._meters is not None
-        events = self.logs.take(chunk)
-        self.counters.samples += chunk.n_times
-        for event in events:
-            if isinstance(event, LinkEntry):
-                self.counters.on_link_event(event)
-        if events:
-            self._observer.notify(self)
-        for measure in self._meters.feed(chunk):
-            self.logs.add_measure(measure)
-        self.place_markers()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -11,20 +12,24 @@ import numpy as np
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineAligner
-from mimamba.models.signal.hops import Hop, HopCutter
+from mimamba.models.signal.hops import Hop, HopCutter, HopWork
 from mimamba.models.signal.montage import match_montage
-from mimamba.service.engine.engine import Engine, Publish
+from mimamba.service.engine.engine import Engine
+from mimamba.service.engine.loop import DueHop
 from mimamba.service.people.people import StoredBaseline
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import ActiveModel
 from mimamba.service.topics import LinkEvent, Model
+
+MAX_WAITING_HOPS = 8
+"""Hops of a live source that are stepped in a round (2 s at 4 hops/s); of more, only the newest."""
 
 Report: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
 """Called with an event of the decoder at a hop, or from the next sample on."""
 
 
 class SessionDecoder:
-    """Decodes one stream with one engine; used by the session's thread.
+    """Decodes one stream with one engine; used by the compute loop.
 
     Parameters
     ----------
@@ -34,8 +39,6 @@ class SessionDecoder:
         The source.
     r
         The gate at each hop's start: the checkpoint's, or 0.
-    publish
-        Called with each prediction, in the engine's thread.
     report
         Called for restarts, skipped hops and baselines.
     subject
@@ -54,7 +57,6 @@ class SessionDecoder:
         engine: Engine,
         info: StreamInfo,
         r: float,
-        publish: Publish,
         report: Report,
         subject: Subject,
     ) -> None:
@@ -66,11 +68,11 @@ class SessionDecoder:
         self._cutter = HopCutter(self.checkpoint.signal, info, rows, names)
         self._aligner = BaselineAligner(self.checkpoint.signal)
         self._subject = subject
-        self._engine = engine
         self._report = report
         self._live = info.live
         self._stepped = False
-        self._slot = engine.open(r, publish)
+        self._restart = True  # the next ok hop resets the memory: at the start, and after a skip
+        self.stepping = engine, engine.open(r)
 
     @property
     def active_model(self) -> ActiveModel:
@@ -95,21 +97,42 @@ class SessionDecoder:
         signal = self.checkpoint.signal
         return signal.hop / signal.sfreq if self._live else math.inf
 
-    def cut(self, chunk: Chunk) -> list[Hop]:
-        """Cut the hops that a chunk completes."""
-        return self._cutter.feed(chunk)
+    def cut(self, chunk: Chunk) -> HopWork:
+        """Return the work of cutting the hops that a chunk completes."""
+        return self._cutter.work_on(chunk)
 
-    def submit(self, hops: Iterable[Hop], received: float) -> None:
-        """Queue hops in the engine; a recording waits until there is room."""
-        for hop in map(self._align, hops):
-            if hop.restart and self._stepped:
-                self._report("restarted", "the model's memory was reset", hop)
-            self._stepped = self._stepped or hop.window is not None
-            for skipped in self._engine.submit(self._slot, hop, received, wait=not self._live):
+    def is_due(self, end: int) -> bool:
+        """Return whether a hop is complete with the samples before this index; any thread."""
+        return self._cutter.is_due(end)
+
+    def accept(self, hops: Sequence[DueHop]) -> list[DueHop]:
+        """Align hops; return those to be stepped.
+
+        A live source that has fallen far behind skips to its newest hop. The next ok hop then
+        resets the memory: the skipped hops are as long as the poor signal after which it is reset.
+        """
+        aligned = [replace(each, hop=self._next(each.hop)) for each in hops]
+        if self._live and len(aligned) > MAX_WAITING_HOPS:
+            for each in aligned[:-1]:
                 detail = (
                     "the engine is too busy: a hop was skipped, and the model's memory is reset"
                 )
-                self._report("hops_skipped", detail, skipped)
+                self._report("hops_skipped", detail, each.hop)
+            aligned, self._restart = aligned[-1:], True
+        for nth, each in enumerate(aligned):
+            if self._restart and each.hop.window is not None:
+                aligned[nth] = replace(each, hop=replace(each.hop, restart=True))
+                self._restart = False
+                break
+        return aligned
+
+    def _next(self, hop: Hop) -> Hop:
+        """Align a hop, and report a reset of the memory."""
+        hop = self._align(hop)
+        if hop.restart and self._stepped:
+            self._report("restarted", "the model's memory was reset", hop)
+        self._stepped = self._stepped or hop.window is not None
+        return hop
 
     def start(self) -> None:
         """Use the person's stored baseline, or take one, if the model was trained with one."""
@@ -147,19 +170,21 @@ class SessionDecoder:
         """The baseline that windows are aligned by, and the one being taken."""
         return self._aligner.state
 
-    def drain(self) -> None:
-        """Wait until all hops are predicted, before another epoch."""
-        self._engine.drain(self._slot)
+    def begin_epoch(self) -> None:
+        """Note that another epoch begins."""
         self._stepped = False
 
     def state(self) -> DecoderState:
-        """Return the state that later predictions depend on, once all hops so far are predicted."""
-        states, restart = self._engine.snapshot(self._slot)
+        """Return the state that later predictions depend on, between two rounds of the loop."""
+        engine, slot = self.stepping
+        states, failed = engine.snapshot(slot)
+        restart = self._restart or failed
         return DecoderState(self._cutter.state, states, restart, self._aligner.state)
 
-    def finish(self) -> None:
-        """Wait until all hops are predicted and give the slot back."""
-        self._engine.finish(self._slot)
+    def close(self) -> None:
+        """Give the slot back."""
+        engine, slot = self.stepping
+        engine.close(slot)
 
     def _align(self, hop: Hop) -> Hop:
         """Return the hop for the model; report a baseline that it completes."""

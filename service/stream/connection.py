@@ -42,7 +42,7 @@ from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_marker
 from mimamba.service.sessions.remote_sources import RemoteInbox, RemoteSources
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.stream.hub import Hub
-from mimamba.service.stream.reader import SessionReader
+from mimamba.service.stream.reader import VIEWED, SessionReader
 
 log = logging.getLogger(__name__)
 
@@ -258,9 +258,9 @@ class Connection:
     def _subscribe(self, session: Session, request: Subscribe) -> bytes:
         if session not in self._readers:
             self._readers[session] = SessionReader(session, self._hub.frames(session), self._binary)
-            self._hub.follow(session, self)
         self._fresh[session] = None
         reader = self._readers[session]
+        self._hub.follow(session, self, reader.views or not VIEWED.isdisjoint(request.topics))
         reader.subscribe(request.topics, request.since)
         return reader.describe(request.id)
 
@@ -269,6 +269,8 @@ class Connection:
             self._readers[session].unsubscribe(request.topics)
             if self._readers[session].idle:
                 self._unfollow(session)
+            else:
+                self._hub.follow(session, self, self._readers[session].views)
         return [] if request.id is None else [encode(Ok(request.id), self._binary)]
 
     def _unfollow(self, session: Session) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,6 +47,8 @@ class SessionFeed:
 
     frames: SharedFrames
     followers: set[Listener] = field(default_factory=set)
+    viewers: set[Listener] = field(default_factory=set)
+    """Followers of its signal, quality or bands; others are not woken for these."""
     state: str = "opening"
     shown: float = 0.0
     scheduled: bool = False
@@ -57,7 +59,7 @@ class SessionFeed:
 
 
 class Hub:
-    """Wakes connections; used on its event loop, but for ``notify`` and ``notify_signal``."""
+    """Wakes connections; used on its event loop, but for ``notify`` and ``notify_round``."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -74,15 +76,16 @@ class Hub:
         """Wake the followers of a session."""
         self._soon(self._on_notified, session)
 
-    def notify_signal(self, session: Session) -> None:
-        """Wake the followers of a session for its signal when that is due, if there are any."""
-        feed = self._feeds.get(session)
-        if feed is not None and feed.followers and not feed.scheduled:
-            self._soon(self._on_signal, session)
+    def notify_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
+        """Wake the followers of sessions with news, and viewers of others when they are due."""
+        feeds = [(session, self._feeds.get(session)) for session in signal]
+        due = [session for session, feed in feeds if feed and feed.viewers and not feed.scheduled]
+        if due or news:
+            self._soon(self._on_round, due, news)
 
-    def _soon(self, call: Callable[[Session], None], session: Session) -> None:
+    def _soon(self, call: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, with all connections
-            self._loop.call_soon_threadsafe(call, session)
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     # On the event loop ---------------------------------------------------------------------------
 
@@ -119,12 +122,20 @@ class Hub:
         self._listeners.discard(listener)
         for feed in self._feeds.values():
             feed.followers.discard(listener)
+            feed.viewers.discard(listener)
 
-    def follow(self, session: Session, listener: Listener) -> None:
-        """Wake a connection for a session from now on; its signal so far is shown."""
+    def follow(self, session: Session, listener: Listener, views: bool) -> None:
+        """Wake a connection for a session from now on.
+
+        With ``views`` it is woken for signal, quality and bands, too; its signal so far is shown.
+        """
         feed = self._feeds[session]
-        first = not feed.followers
-        feed.followers.add(listener)  # first, so that no later signal is missed
+        feed.followers.add(listener)
+        if not views:
+            feed.viewers.discard(listener)
+            return
+        first = not feed.viewers
+        feed.viewers.add(listener)  # first, so that no later signal is missed
         if first and session.logs is not None:
             session.logs.signal_shown = session.logs.signal.next
 
@@ -132,6 +143,7 @@ class Hub:
         """Wake a connection for that session no more."""
         if session in self._feeds:
             self._feeds[session].followers.discard(listener)
+            self._feeds[session].viewers.discard(listener)
 
     @property
     def subscribers(self) -> int:
@@ -142,6 +154,12 @@ class Hub:
         """Return the frames of a session that its readers share."""
         return self._feeds[session].frames
 
+    def _on_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
+        for session in news:
+            self._on_notified(session)
+        for session in signal:
+            self._on_signal(session)
+
     def _on_notified(self, session: Session) -> None:
         feed = self._feeds.get(session)
         if feed is None:
@@ -151,7 +169,8 @@ class Hub:
         self._log_losses(session, feed)
         if session.state != feed.state:
             self._state_changed(session, feed)
-        _wake(feed, session)
+        for listener in feed.followers:
+            listener.wake(session)
 
     def _log_losses(self, session: Session, feed: SessionFeed) -> None:
         """Log that the link to a device is lost, and why."""
@@ -201,9 +220,5 @@ class Hub:
             return
         feed.scheduled, feed.shown = False, self._loop.time()
         session.logs.signal_shown = session.logs.signal.next
-        _wake(feed, session)
-
-
-def _wake(feed: SessionFeed, session: Session) -> None:
-    for listener in feed.followers:
-        listener.wake(session)
+        for listener in feed.viewers:
+            listener.wake(session)

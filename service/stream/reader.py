@@ -28,6 +28,8 @@ from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 
+VIEWED: frozenset[Topic] = frozenset({"signal", "quality", "bands"})
+"""Topics that grow steadily, and whose readers are woken at most as often as a screen shows."""
 BATCH_SIZE = 64
 """Entries read at a time when catching up."""
 
@@ -104,6 +106,11 @@ class SessionReader:
     def idle(self) -> bool:
         """True if it follows no topic."""
         return not self._positions
+
+    @property
+    def views(self) -> bool:
+        """True if it follows a topic that grows steadily."""
+        return not VIEWED.isdisjoint(self._positions)
 
     def describe(self, answer: str | int | None = None) -> bytes:
         """Encode the ``subscribed`` message for the reader's position."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Self
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.service.engine.engine import Engine
+from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import MAX_EVENTS
 from mimamba.service.sessions.pending_markers import MAX_DELAY
@@ -59,9 +60,11 @@ class Stage:
         max_delay: float,
     ) -> None:
         self.script = Script(info)
+        self.loop = ComputeLoop[Session](self.notify_round)
         self.session = Session(
             "scripted",
             "simulate://",
+            self.loop,
             engine,
             required=True,
             r=1.0,
@@ -80,8 +83,13 @@ class Stage:
     def notify(self, session: Session) -> None:
         """Ignore it."""
 
-    def notify_signal(self, session: Session) -> None:
+    def notify_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
         """Ignore it."""
+
+    def close(self) -> None:
+        """End the session and its loop."""
+        self.session.close()
+        self.loop.close()
 
     def play(self, *chunks: Chunk) -> None:
         """Give chunks, and wait until the session has taken them and predicted.
@@ -94,6 +102,13 @@ class Stage:
                 self.script.give(chunk)
             if part:
                 self.until(partial(self._has_taken, part[-1]))
+
+    def overload(self, chunks: Sequence[Chunk]) -> None:
+        """Give chunks to a live session that all wait for one round of the loop."""
+        with self.loop.held():
+            for chunk in chunks:
+                self.script.give(chunk)
+            self.until(lambda: self.loop.waiting == len(chunks))
 
     def _has_taken(self, chunk: Chunk) -> bool:
         return self.session.snapshot().first == chunk.end
@@ -120,5 +135,5 @@ def staged(
     try:
         yield stage
     finally:
-        stage.session.close()
+        stage.close()
     assert set(threading.enumerate()) <= before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +39,13 @@ REST = 2.0
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Engine]]:
+def engines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, Engine]:
     """A model that uses baselines, and one that does not."""
     folder = tmp_path_factory.mktemp("models")
-    engines = (
+    return (
         Engine(random_checkpoint(folder, "aligned", REST)),
         Engine(random_checkpoint(folder, "plain")),
     )
-    yield engines
-    for engine in engines:
-        engine.close()
 
 
 DATA = np.random.default_rng(0).normal(0, 20, (8192, 4)).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +36,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Engine]]:
+def engines(tmp_path_factory: pytest.TempPathFactory) -> list[Engine]:
     folder = tmp_path_factory.mktemp("models")
-    engines = [Engine(random_checkpoint(folder, name)) for name in ("one", "other")]
-    yield engines
-    for engine in engines:
-        engine.close()
+    return [Engine(random_checkpoint(folder, name)) for name in ("one", "other")]
 
 
 DATA = np.random.default_rng(0).normal(0, 20, (4096, 4)).astype(np.float32)
@@ -97,7 +93,7 @@ def test_each_speaks_as_if_the_stream_were_its_own(engines: list[Engine]) -> Non
         events = [entry for _, entry in logs.link.read(0, 99)]
         assert [getattr(each, "event", "") for each in events] == ["model"] * 3
         assert [getattr(each, "first", None) for each in events] == [768, 1536, 1792]
-    assert [len(engine._slots) for engine in engines] == [0, 0]
+    assert [engine.stepper.pool.used for engine in engines] == [0, 0]
 
 
 def test_a_reader_is_told_who_speaks_between_their_predictions(engines: list[Engine]) -> None:

@@ -179,7 +179,6 @@ def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:
             scores, _ = read(quality, bool)
         finally:
             out.close()
-    engine.close()
     assert [row[-2] for row in rows] == [64 * n + 62 for n in range(16)]
     assert scores
 

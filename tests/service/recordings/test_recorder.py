@@ -33,10 +33,8 @@ from tests.service.scripted import INFO, Stage, staged
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(random_checkpoint(tmp_path_factory.mktemp("model")))
-    yield engine
-    engine.close()
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine(random_checkpoint(tmp_path_factory.mktemp("model")))
 
 
 def chunk_of(first: int, n_times: int, epoch: int = 0, markers: tuple[Marker, ...] = ()) -> Chunk:
