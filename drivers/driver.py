@@ -110,7 +110,7 @@ class Chunk:
     @property
     def n_times(self) -> int:
         """Number of samples."""
-        return int(self.data.shape[0])
+        return len(self.data)
 
     @property
     def end(self) -> int:
@@ -233,6 +233,22 @@ class Seekable(Protocol):
 
     def set_loop(self, loop: bool) -> None:
         """Restart at the end, or not."""
+        ...
+
+
+@runtime_checkable
+class Forwarding(Protocol):
+    """A driver that can hand on its chunks from a thread of its own.
+
+    Check for it with ``isinstance(driver, Forwarding)``, never for a concrete class.
+    """
+
+    def forward(self, sink: Callable[[Chunk], None]) -> None:
+        """Give all chunks to ``sink`` from now on, in order, instead of yielding them.
+
+        Call it once, when the driver is entered, before iterating. Iterating supervises the source
+        as usual and ends as usual, but no thread is woken for each chunk. The sink must not block.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -87,7 +88,7 @@ class ClockTranslator:
 
 
 class Inbox:
-    """A queue of packets from a connection to a session's thread.
+    """A queue of packets from a connection to a session.
 
     Parameters
     ----------
@@ -110,6 +111,7 @@ class Inbox:
         self._packets: deque[Packet] = deque()
         self._translate = ClockTranslator()
         self._last: Chunk | None = None  # as it came
+        self._sink: Callable[[Packet], None] | None = None
         self._last_contact = time.monotonic()
 
     @property
@@ -149,15 +151,30 @@ class Inbox:
             self._append(packet, offset)
             return True
 
-    def take(self, silence: float | None) -> Packet | None:
+    def forward(self, sink: Callable[[Packet], None]) -> None:
+        """Give all packets but the last to ``sink`` from now on, in the thread that puts them."""
+        with self._changed:
+            while self._packets and not self._packets[0].ends:
+                sink(self._packets.popleft())
+            self._sink = sink
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no packet come meanwhile."""
+        with self._changed:
+            yield
+
+    def take(self, silence: float, down: bool) -> Packet | None:
         """Wait for the next packet.
 
-        None if the inbox is closed, or after ``silence`` seconds without a message.
+        None if the inbox is closed, or after ``silence`` seconds without a message; if the
+        connection is ``down`` already, after another ``silence`` seconds.
         """
         with self._changed:
+            end = time.monotonic() + silence
             while not (self._packets or self.closed):
-                rest = None if silence is None else silence - self.silence
-                if rest is not None and rest <= 0:
+                rest = end - time.monotonic() if down else silence - self.silence
+                if rest <= 0:
                     return None
                 self._changed.wait(rest)
             if self.closed:
@@ -186,11 +203,15 @@ class Inbox:
         )
         changes = tuple(replace(each, timestamp=each.timestamp + shift) for each in packet.changes)
         translated = replace(chunk, timestamps=timestamps, markers=markers)
-        self._packets.append(replace(packet, chunk=translated, changes=changes))
         self.next_seq = packet.seq + 1
         if chunk.n_times:
             self._last = chunk
-        self._changed.notify_all()
+        translated_packet = replace(packet, chunk=translated, changes=changes)
+        if self._sink is not None and not packet.ends:
+            self._sink(translated_packet)  # nobody is woken
+        else:
+            self._packets.append(translated_packet)
+            self._changed.notify_all()
 
     def _check(self, packet: Packet, offset: float) -> None:
         """Raise BadSamples for impossible times or indices."""
@@ -256,6 +277,8 @@ class PushDriver:
         self._on_change = on_change
         self._silence = silence
         self._state: Literal["connected", "lost", "retrying"] | None = None
+        """Changed only while the inbox is held, once packets are handed on."""
+        self._sink: Callable[[Chunk], None] | None = None
 
     @property
     def info(self) -> StreamInfo:
@@ -272,17 +295,40 @@ class PushDriver:
         """End the iteration; the acquirer gets an error at its next packet."""
         self._inbox.close()
 
+    def forward(self, sink: Callable[[Chunk], None]) -> None:
+        """Give all chunks to ``sink`` from now on, as ``Forwarding`` says."""
+        self._sink = sink
+        self._inbox.forward(self._hand_on)
+
+    def _hand_on(self, packet: Packet) -> None:
+        assert self._sink is not None
+        for chunk in self._unpack(packet):
+            self._sink(chunk)
+
     def __iter__(self) -> Iterator[Chunk]:
         while not self._inbox.closed:
-            down = self._state in ("lost", "retrying")
-            packet = self._inbox.take(None if down else self._silence)
-            if packet is not None:
+            packet = self._inbox.take(self._silence, self._down)
+            if packet is None:
+                self._check_silence()
+                continue
+            if self._sink is not None:
+                self._hand_on(packet)
+            else:
                 yield from self._unpack(packet)
-                if packet.ends:
-                    return
-            elif not self._inbox.closed:
-                detail = f"no message from the acquirer for {self._silence:g} s"
-                self._report(LinkChange("lost", local_clock(), detail))
+            if packet.ends:
+                return
+
+    @property
+    def _down(self) -> bool:
+        return self._state in ("lost", "retrying")
+
+    def _check_silence(self) -> None:
+        """Report that the connection is lost, if no message has come meanwhile."""
+        with self._inbox.held():
+            if self._inbox.closed or self._down or self._inbox.silence < self._silence:
+                return
+            detail = f"no message from the acquirer for {self._silence:g} s"
+            self._report(LinkChange("lost", local_clock(), detail))
 
     def _unpack(self, packet: Packet) -> Iterator[Chunk]:
         """Report a packet's changes of the connection, and yield its samples."""

@@ -30,7 +30,6 @@ import numpy as np
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.errors import BadSource
-from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.simulator.scenario import SCENARIOS, ScriptEvent
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.drivers.timing.clock import local_clock
@@ -197,9 +196,7 @@ class SimulateDriver:
             if ahead > 0:
                 self._closed.wait(ahead)
             else:
-                with COMPUTE_LOCK:
-                    chunk = self._chunk(self._start, span)
-                yield chunk
+                yield self._chunk(self._start, span)
 
     def _chunk(self, start: float, span: range) -> Chunk:
         """Make the chunk of this span, with the markers since the previous chunk."""

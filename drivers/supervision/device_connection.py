@@ -67,6 +67,9 @@ class DeviceConnection:
         Time limits.
     expected
         Facts that the source must have; None for the first connection.
+    hand_on
+        Called with each chunk, in the connection's thread, which holds ``changed``. If it returns
+        False, the chunk waits for ``next_chunk``.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class DeviceConnection:
         changed: threading.Condition,
         timeouts: Timeouts,
         expected: StreamInfo | None,
+        hand_on: Callable[[DeviceConnection, Chunk], bool] = lambda *_: False,
     ) -> None:
         self.released = False
         self.reason = "the connection was closed"
@@ -89,6 +93,7 @@ class DeviceConnection:
         self._changed = changed
         self._timeouts = timeouts
         self._expected = expected
+        self._hand_on = hand_on
         self._driver: Driver | None = None
         self._info: StreamInfo | None = None
         self._failure: Exception | None = None
@@ -133,6 +138,13 @@ class DeviceConnection:
             chunk = self._chunks.popleft()
             self._queued -= chunk.n_times
             return chunk
+
+    def take_all(self) -> list[Chunk]:
+        """Take the chunks that wait; the caller holds ``changed``."""
+        chunks = [*self._chunks]
+        self._chunks.clear()
+        self._queued = 0
+        return chunks
 
     def abandon(self) -> None:
         """Stop reading and close the driver in the background: a vendor's close can hang."""
@@ -201,6 +213,10 @@ class DeviceConnection:
 
     def _put(self, chunk: Chunk) -> None:
         with self._changed:
+            if self._hand_on(self, chunk):
+                if chunk.n_times:
+                    self._set_deadline(self._timeouts.silence, "of the last one")
+                return
             self._chunks.append(chunk)
             self._queued += chunk.n_times
             while len(self._chunks) > 1 and self._queued > self._timeouts.queue * self._sfreq:

@@ -57,6 +57,7 @@ class Supervisor:
         self._fresh = True  # no sample has come over this connection yet
         self._last: Chunk | None = None
         self._shift = 0
+        self._sink: Callable[[Chunk], None] | None = None
 
     @property
     def info(self) -> StreamInfo:
@@ -94,6 +95,25 @@ class Supervisor:
         if self._connection is not None:
             self._connection.abandon()
 
+    def forward(self, sink: Callable[[Chunk], None]) -> None:
+        """Give all chunks to ``sink`` from now on, as ``Forwarding`` says."""
+        with self._changed:
+            assert self._connection is not None
+            for chunk in self._connection.take_all():
+                sink(self._continue(chunk))
+            self._sink = sink
+
+    def _hand_on(self, connection: DeviceConnection, chunk: Chunk) -> bool:
+        """Give a chunk to the sink, in the connection's thread, which holds ``_changed``.
+
+        False if there is no sink. A chunk of an abandoned connection is dropped.
+        """
+        if self._sink is None:
+            return False
+        if connection is self._connection and not self._closed:
+            self._sink(self._continue(chunk))
+        return True
+
     def __iter__(self) -> Iterator[Chunk]:
         while not self._closed and self._connection is not None:
             chunk = self._connection.next_chunk()
@@ -106,10 +126,13 @@ class Supervisor:
         self._connections = [
             connection for connection in self._connections if not connection.released
         ]
-        connection = DeviceConnection(self._connect, self._changed, self._timeouts, self._info)
-        self._connection = connection
-        self._connections.append(connection)
-        self._fresh = True
+        with self._changed:  # it hands on no chunk before it is the present one
+            connection = DeviceConnection(
+                self._connect, self._changed, self._timeouts, self._info, self._hand_on
+            )
+            self._connection = connection
+            self._connections.append(connection)
+            self._fresh = True
         if self._closed:  # closed between the check and here
             connection.abandon()
         return connection

@@ -252,6 +252,13 @@ class HopCutter:
             self._due = self._next_due()
         return hops
 
+    def keep(self, chunk: Chunk) -> bool:
+        """Keep a chunk that completes no hop; return False for any other, which is left to do."""
+        if chunk.epoch != self._buffer.epoch or chunk.end > self._due:
+            return False
+        self._buffer.add(chunk)
+        return True
+
     def is_due(self, end: int) -> bool:
         """Return whether a hop is complete with the samples before this index.
 

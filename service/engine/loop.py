@@ -2,9 +2,10 @@
 
 A headset's chunk has 12 samples, and a NumPy call costs nearly as much for one chunk as for those
 of 60 headsets. So the threads that read sources only append chunks to one queue, and this thread
-takes all that waits: it logs the chunks, measures quality and band power, cuts hops and steps the
-models, each for all sessions together. Between two rounds it rests for a time that grows with the
-number of sessions, so that more waits for the next round.
+takes what waits: it logs the chunks, measures quality and band power, cuts hops and steps the
+models, each for all sessions together. A chunk that completes a hop begins a round at once, or after
+a rest that grows with the number of sessions, so that more hops are stepped together. All other
+chunks wait for the next of the rounds with all sessions, 33 times a second.
 
 The results of a session do not depend on the other sessions, nor on how its chunks fall into
 rounds.
@@ -16,7 +17,7 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -35,17 +36,17 @@ from mimamba.service.engine.engine import Engine, EngineStopped, Slot
 
 log = logging.getLogger(__name__)
 
-REST_PER_SESSION = 5e-5
-"""Seconds from a round's start to the next one's, for each session."""
+PERIOD = 0.03
+"""Seconds from one round with all sessions to the next: a screen shows no more."""
+REST_PER_SESSION = 1e-4
+"""Seconds between the starts of two rounds, for each session: to step one hop takes 0.7 ms, to step
+four together 1.1 ms."""
 LONGEST_REST = 0.02
-"""Seconds from a round's start to the next one's, with many sessions."""
-LONGEST_WAIT = 0.025
-"""Seconds that a chunk waits if it completes no hop, with more than ``FEW`` sessions."""
+"""Seconds between the starts of two rounds, with many sessions."""
 FEW = 8
-"""Number of sessions up to which every chunk begins a round: that costs less than to wake often."""
+"""Number of sessions up to which every chunk begins a round with all."""
 IDLE_WAIT = 1.0
-"""Seconds between two looks at the queue with few sessions, in case that their number has changed
-while a chunk came."""
+"""Seconds between two rounds with all sessions where none sends anything."""
 AHEAD_SECONDS = 4.0
 """Signal of one recording that may wait; its reader waits for room."""
 VISIT_SECONDS = 5e-4
@@ -77,7 +78,8 @@ class Logged:
     windows
         The windows to measure, oldest first.
     works
-        For each chunk the work on its hops, and the time at which it came; empty without a model.
+        The work on the hops of chunks, with the time at which each chunk came, from the first chunk
+        on that completes a hop.
     """
 
     windows: list[Window]
@@ -140,6 +142,16 @@ class Inflow(Generic[AnyMember]):
     ----------
     failure
         The error that ended the session in the loop.
+    arrived
+        Chunks that wait for a round.
+    windows
+        Windows that wait to be measured.
+    epoch
+        Epoch of its newest chunk in the loop.
+    ended
+        True once its source has ended.
+    done
+        Set once everything before the end is computed.
     """
 
     def __init__(
@@ -151,8 +163,11 @@ class Inflow(Generic[AnyMember]):
     ) -> None:
         self.member, self.is_due = member, is_due
         self.failure: Exception | None = None
+        self.arrived: deque[Arrival] = deque()
+        self.windows: deque[Window] = deque()
+        self.epoch: int | None = None
+        self.ended = False
         self.done = threading.Event()
-        """Set once everything before the end is computed."""
         self._loop = loop
         self._most = most
         self._waiting = 0
@@ -170,6 +185,11 @@ class Inflow(Generic[AnyMember]):
         if self.failure is not None:
             raise self.failure
         self._loop.add(self, Arrival(chunk, local_clock()))
+
+    def hand_on(self, chunk: Chunk) -> None:
+        """Add a chunk of a live source, from any thread; it is dropped if the session failed."""
+        if self.failure is None:
+            self._loop.add(self, Arrival(chunk, local_clock()))
 
     def release(self, n_times: int) -> None:
         """Note that samples are computed, in the loop's thread."""
@@ -204,16 +224,17 @@ class ComputeLoop(Generic[AnyMember]):
 
     def __init__(self, notify: Callable[[Sequence[AnyMember], Sequence[AnyMember]], None]) -> None:
         self._notify = notify
-        self._arrived: deque[tuple[Inflow[AnyMember], Arrival | None]] = deque()
-        """Chunks in the order of their arrival; None is a source's end."""
+        self._inflows: dict[Inflow[AnyMember], None] = {}
+        self._prompt: deque[Inflow[AnyMember]] = deque()
+        """Those that need not wait for the next round with all."""
         self._woken = threading.Event()
         self._lock = threading.Lock()
         """Held while a round computes."""
         self._joining = threading.Lock()
-        self._members = 0
         self._visitors = 0
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._grown: dict[AnyMember, None] = {}
         self._news: dict[AnyMember, None] = {}
 
     def join(
@@ -221,25 +242,28 @@ class ComputeLoop(Generic[AnyMember]):
     ) -> Inflow[AnyMember]:
         """Let a session take part; ``recording_sfreq`` (Hz) is None for a live source."""
         most = None if recording_sfreq is None else AHEAD_SECONDS * recording_sfreq
+        inflow = Inflow(self, member, is_due, most)
         with self._joining:
-            self._members += 1
+            self._inflows = {**self._inflows, inflow: None}  # the loop may go through the old one
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="compute loop")
                 self._thread.start()
-        return Inflow(self, member, is_due, most)
+        self._woken.set()  # it may wait for long, with few sessions
+        return inflow
 
     def leave(self, inflow: Inflow[AnyMember]) -> None:
         """Wait until a session's chunks are computed; then it takes part no more."""
-        self._arrived.append((inflow, None))
+        inflow.ended = True
+        self._prompt.append(inflow)
         self._woken.set()
         inflow.done.wait()
         with self._joining:
-            self._members -= 1
+            self._inflows = {each: None for each in self._inflows if each is not inflow}
 
     @property
     def waiting(self) -> int:
         """Number of chunks that wait for the next round."""
-        return len(self._arrived)
+        return sum(len(inflow.arrived) for inflow in self._inflows)
 
     def close(self) -> None:
         """End the thread, once all sessions have left."""
@@ -250,11 +274,12 @@ class ComputeLoop(Generic[AnyMember]):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the loop between two rounds: all hops so far are predicted then."""
+        """Keep the loop between two rounds: everything so far is predicted and measured then."""
         with self._joining:
             self._visitors += 1
         try:
             with self._lock:
+                self._measure(self._inflows)
                 yield
         finally:
             with self._joining:
@@ -262,10 +287,12 @@ class ComputeLoop(Generic[AnyMember]):
 
     def add(self, inflow: Inflow[AnyMember], arrival: Arrival) -> None:
         """Add a chunk; nobody waits for it to be computed, from any thread."""
-        self._arrived.append((inflow, arrival))
-        prompt = self._members <= FEW or not inflow.live or inflow.is_due(arrival.chunk.end)
-        if prompt and not self._woken.is_set():
-            self._woken.set()
+        prompt = len(self._inflows) <= FEW or not inflow.live or inflow.is_due(arrival.chunk.end)
+        inflow.arrived.append(arrival)
+        if prompt:
+            self._prompt.append(inflow)
+            if not self._woken.is_set():
+                self._woken.set()
 
     def note(self, member: AnyMember) -> bool:
         """Notify of a member's news at the round's end; False in any other thread."""
@@ -280,29 +307,38 @@ class ComputeLoop(Generic[AnyMember]):
         # One thread steps a small batch fastest, and leaves the other cores to acquisition. With
         # two threads on two busy cores, a step had to wait for both: 500 ms instead of 5.
         torch.set_num_threads(1)
+        whole = time.monotonic()
         while not self._closed:
-            self._woken.wait(LONGEST_WAIT if self._members > FEW else IDLE_WAIT)
+            few = len(self._inflows) <= FEW
+            self._woken.wait(IDLE_WAIT if few else max(0.0, whole - time.monotonic()))
             self._woken.clear()
             begun = time.monotonic()
+            everyone = few or begun >= whole
+            if everyone:
+                whole = begun + PERIOD
             with self._lock:
-                self._take_all()
-            rest = min(REST_PER_SESSION * self._members, LONGEST_REST)
-            rest = max(begun + rest - time.monotonic(), VISIT_SECONDS if self._visitors else 0.0)
+                self._round(everyone)
+            rest = begun + min(REST_PER_SESSION * len(self._inflows), LONGEST_REST)
+            rest = max(rest - time.monotonic(), VISIT_SECONDS if self._visitors else 0.0)
             if rest > 0:
                 time.sleep(rest)
 
-    def _take_all(self) -> None:
-        """Compute all that has arrived: the chunks of one epoch of each session at a time."""
-        arrived: dict[Inflow[AnyMember], list[Arrival]] = {}
-        ended: list[Inflow[AnyMember]] = []
-        for _ in range(len(self._arrived)):
-            inflow, arrival = self._arrived.popleft()
-            if arrival is None:
-                ended.append(inflow)
-            elif inflow.failure is None:
-                arrived.setdefault(inflow, []).append(arrival)
+    def _round(self, everyone: bool) -> None:
+        """Compute what has arrived: of all sessions, or of those that need not wait."""
+        prompt = [self._prompt.popleft() for _ in range(len(self._prompt))]
+        inflows = self._inflows if everyone else dict.fromkeys(prompt)
+        ended = [inflow for inflow in prompt if inflow.ended]  # nothing arrives any more
+        arrived = {
+            inflow: [inflow.arrived.popleft() for _ in range(len(inflow.arrived))]
+            for inflow in dict.fromkeys([*inflows, *ended])
+            if inflow.arrived
+        }
         try:
-            self._compute(arrived)
+            self._compute(
+                {inflow: each for inflow, each in arrived.items() if inflow.failure is None}
+            )
+            self._measure(inflows if everyone else ended)
+            self._report(everyone)
         except Exception as error:  # an error of ours; the loop goes on with other sessions
             log.exception("a round failed")
             for inflow in arrived:
@@ -313,6 +349,15 @@ class ComputeLoop(Generic[AnyMember]):
             for inflow in ended:
                 inflow.done.set()
 
+    def _report(self, everyone: bool) -> None:
+        """Notify of what is new; of signal only in rounds with everyone."""
+        grown: list[AnyMember] = []
+        if everyone:
+            grown, self._grown = [*self._grown], {}
+        if grown or self._news:
+            news, self._news = [*self._news], {}
+            self._notify(grown, news)
+
     def _compute(self, arrived: dict[Inflow[AnyMember], list[Arrival]]) -> None:
         runs = {
             inflow: deque([*run] for _, run in groupby(arrivals, lambda each: each.chunk.epoch))
@@ -321,45 +366,49 @@ class ComputeLoop(Generic[AnyMember]):
         while runs:
             self._compute_runs({inflow: waiting.popleft() for inflow, waiting in runs.items()})
             runs = {inflow: rest for inflow, rest in runs.items() if rest}
-        if arrived or self._news:
-            news, self._news = [*self._news], {}
-            self._notify([inflow.member for inflow in arrived], news)
 
     def _compute_runs(self, arrived: dict[Inflow[AnyMember], list[Arrival]]) -> None:
-        logged: dict[Inflow[AnyMember], Logged] = {}
+        chains: dict[Inflow[AnyMember], Chain] = {}
         for inflow, arrivals in arrived.items():
-            with self._blamed(inflow):
-                if inflow.failure is None:
-                    logged[inflow] = inflow.member.log(arrivals)
-        self._measure(logged)
-        hops = self._cut({inflow: chain(each.works) for inflow, each in logged.items()})
+            try:
+                works = self._log(inflow, arrivals) if inflow.failure is None else []
+            except Exception as error:  # noqa: BLE001  raised in the session's own thread
+                self._fail(inflow, error)
+                continue
+            if works:
+                chains[inflow] = chain(works)
         due: dict[Inflow[AnyMember], deque[DueHop]] = {}
-        for inflow, cut in hops.items():
-            with self._blamed(inflow):
-                if accepted := inflow.member.accept(cut) if cut else []:
+        for inflow, hops in self._cut(chains).items():
+            try:
+                if accepted := inflow.member.accept(hops) if hops else []:
                     due[inflow] = deque(accepted)
+            except Exception as error:  # noqa: BLE001
+                self._fail(inflow, error)
         self._step(due)
 
-    @contextmanager
-    def _blamed(self, inflow: Inflow[AnyMember]) -> Iterator[None]:
-        """Let an error end this session alone."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  raised in the session's own thread
-            self._fail(inflow, error)
+    def _log(
+        self, inflow: Inflow[AnyMember], arrivals: Sequence[Arrival]
+    ) -> list[tuple[HopWork, float]]:
+        """Let a session log chunks of one epoch; return the work on their hops."""
+        epoch = arrivals[0].chunk.epoch
+        if epoch != inflow.epoch:
+            self._measure([inflow])  # its windows belong to the logs of the epoch before
+            inflow.epoch = epoch
+        logged = inflow.member.log(arrivals)
+        inflow.windows += logged.windows
+        self._grown[inflow.member] = None
+        return logged.works
 
     def _fail(self, inflow: Inflow[AnyMember], error: Exception) -> None:
         inflow.fail(error)
         inflow.member.stop()
 
-    def _measure(self, logged: dict[Inflow[AnyMember], Logged]) -> None:
-        """Measure the windows of all members, the oldest of each first."""
-        waiting = {inflow: deque(each.windows) for inflow, each in logged.items() if each.windows}
-        while waiting:
-            windows = [(inflow.member.meters, each.popleft()) for inflow, each in waiting.items()]
+    def _measure(self, inflows: Iterable[Inflow[AnyMember]]) -> None:
+        """Measure the windows that wait, the oldest of each session first."""
+        while waiting := [inflow for inflow in inflows if inflow.windows]:
+            windows = [(inflow.member.meters, inflow.windows.popleft()) for inflow in waiting]
             for inflow, measures in zip(waiting, measure_all(windows), strict=True):
                 inflow.member.add_measures(measures)
-            waiting = {inflow: each for inflow, each in waiting.items() if each}
 
     def _cut(self, chains: dict[Inflow[AnyMember], Chain]) -> dict[Inflow[AnyMember], list[DueHop]]:
         """Cut the hops of all members, computing together what they need at the same time."""
@@ -367,12 +416,13 @@ class ComputeLoop(Generic[AnyMember]):
         jobs: dict[Inflow[AnyMember], HopJob] = {}
 
         def go_on(inflow: Inflow[AnyMember], result: HopResult | None) -> None:
-            with self._blamed(inflow):
-                try:
-                    each = chains[inflow]
-                    jobs[inflow] = next(each) if result is None else each.send(result)
-                except StopIteration as done:
-                    hops[inflow] = done.value
+            try:
+                each = chains[inflow]
+                jobs[inflow] = next(each) if result is None else each.send(result)
+            except StopIteration as done:
+                hops[inflow] = done.value
+            except Exception as error:  # noqa: BLE001
+                self._fail(inflow, error)
 
         for inflow in chains:
             go_on(inflow, None)
@@ -406,8 +456,10 @@ class ComputeLoop(Generic[AnyMember]):
             return
         stepped = local_clock()
         for (inflow, _, each), prediction in zip(batch, predictions, strict=True):
-            with self._blamed(inflow):
+            try:
                 inflow.member.publish(prediction, each.received, stepped)
+            except Exception as error:  # noqa: BLE001
+                self._fail(inflow, error)
 
 
 def chain(works: Sequence[tuple[HopWork, float]]) -> Chain:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
-from mimamba.drivers.driver import Driver, HasBattery, LinkChange, Seekable, StreamInfo
+from mimamba.drivers.driver import Driver, Forwarding, HasBattery, LinkChange, Seekable, StreamInfo
 from mimamba.drivers.errors import DriverError
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
@@ -325,7 +325,7 @@ class Session:
             if events:
                 self._notify()
             windows += self.meters.windows(each.chunk)
-            if self._decoder:
+            if self._decoder and (works or not self._decoder.keep(each.chunk)):
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()
         return Logged(windows, works)
@@ -368,6 +368,8 @@ class Session:
             info = driver.info
             inflow = self._loop.join(self, self._is_due, None if info.live else info.sfreq)
             try:
+                if info.live and isinstance(driver, Forwarding):
+                    driver.forward(inflow.hand_on)
                 for chunk in driver:
                     inflow.put(chunk)
             finally:

@@ -101,6 +101,10 @@ class SessionDecoder:
         """Return the work of cutting the hops that a chunk completes."""
         return self._cutter.work_on(chunk)
 
+    def keep(self, chunk: Chunk) -> bool:
+        """Keep a chunk that completes no hop; return False for any other, which is left to cut."""
+        return self._cutter.keep(chunk)
+
     def is_due(self, end: int) -> bool:
         """Return whether a hop is complete with the samples before this index; any thread."""
         return self._cutter.is_due(end)

@@ -200,10 +200,9 @@ def test_a_baseline_that_is_broken_off_in_a_recording(
 
 
 def test_hops_that_were_skipped_while_a_baseline_was_taken(
-    tmp_path: Path, aligned: Engine, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, aligned: Engine
 ) -> None:
     """They are part of it, although nothing was said of them."""
-    step = aligned.stepper.step
     with staged(aligned, live=True) as stage:
         stage.play(*chunks_of(0, 1472))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
