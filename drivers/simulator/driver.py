@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -38,6 +39,8 @@ from mimamba.drivers.url import SourceURL
 NOTICE = "These signals are simulated: they do not come from a brain."
 PACKET_SECONDS = 12 / 256
 BACKLOG_SECONDS = 1.0
+LONGEST_SLEEP = 0.2
+"""Seconds after which a closed driver ends, at the latest."""
 BUFFER_SECONDS = 5.0
 MAX_SECONDS = 86_400.0
 LOOKAHEAD_SECONDS = 4.0
@@ -194,7 +197,7 @@ class SimulateDriver:
                 return
             ahead = span[-1] / self._info.sfreq - elapsed
             if ahead > 0:
-                self._closed.wait(ahead)
+                time.sleep(min(ahead, LONGEST_SLEEP))  # which costs less than to wait for an event
             else:
                 yield self._chunk(self._start, span)
 

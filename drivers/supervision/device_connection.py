@@ -103,7 +103,7 @@ class DeviceConnection:
         self._queued = 0  # samples in the queue
         self._sfreq = 0.0
         self._deadline = time.monotonic() + timeouts.connect
-        self._overdue = f"no connection within {timeouts.connect:g} s"
+        self._overdue = "connection", timeouts.connect, ""  # words are made of it when needed
         self._threads = [threading.Thread(target=self._run, name="live driver", daemon=True)]
         self._threads[0].start()
 
@@ -130,7 +130,8 @@ class DeviceConnection:
             while not (self._chunks or self._over or self._abandoned.is_set()):
                 rest = self._deadline - time.monotonic()
                 if rest <= 0:
-                    self.reason = self._overdue
+                    missing, within, since = self._overdue
+                    self.reason = f"no {missing} within {within:g} s{since}"
                     return None
                 self._changed.wait(rest)
             if self._abandoned.is_set() or not self._chunks:
@@ -208,21 +209,21 @@ class DeviceConnection:
             self._info = info
             self._sfreq = info.sfreq
             self._driver = driver
-            self._set_deadline(self._timeouts.first_sample, "of connecting")
+            self._set_deadline(self._timeouts.first_sample, " of connecting")
             self._changed.notify_all()
 
     def _put(self, chunk: Chunk) -> None:
         with self._changed:
             if self._hand_on(self, chunk):
                 if chunk.n_times:
-                    self._set_deadline(self._timeouts.silence, "of the last one")
+                    self._set_deadline(self._timeouts.silence, " of the last one")
                 return
             self._chunks.append(chunk)
             self._queued += chunk.n_times
             while len(self._chunks) > 1 and self._queued > self._timeouts.queue * self._sfreq:
                 self._drop()
             if chunk.n_times:
-                self._set_deadline(self._timeouts.silence, "of the last one")
+                self._set_deadline(self._timeouts.silence, " of the last one")
             self._changed.notify_all()
 
     def _drop(self) -> None:
@@ -234,7 +235,7 @@ class DeviceConnection:
 
     def _set_deadline(self, within: float, since: str) -> None:
         self._deadline = time.monotonic() + within
-        self._overdue = f"no sample within {within:g} s {since}"
+        self._overdue = "sample", within, since
 
     def _end(self, error: Exception | None) -> None:
         with self._changed:

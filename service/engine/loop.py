@@ -3,9 +3,9 @@
 A headset's chunk has 12 samples, and a NumPy call costs nearly as much for one chunk as for those
 of 60 headsets. So the threads that read sources only append chunks to one queue, and this thread
 takes what waits: it logs the chunks, measures quality and band power, cuts hops and steps the
-models, each for all sessions together. A chunk that completes a hop begins a round at once, or after
-a rest that grows with the number of sessions, so that more hops are stepped together. All other
-chunks wait for the next of the rounds with all sessions, 33 times a second.
+models, each for all sessions together. A chunk that completes a hop begins a round at once, or
+after a rest that grows with the number of sessions, so that more hops are stepped together. All
+other chunks wait for the next of the rounds with all sessions, 33 times a second.
 
 The results of a session do not depend on the other sessions, nor on how its chunks fall into
 rounds.

@@ -127,6 +127,10 @@ class SignalLog:
 
     def append(self, chunk: Chunk) -> None:
         """Add a chunk; one longer than two seconds becomes several entries."""
+        if 0 < chunk.n_times <= self._longest:
+            with self._lock:
+                self._write(chunk.data, chunk.timestamps, chunk.first)
+            return
         for start in range(0, chunk.n_times, self._longest):
             part = slice(start, start + self._longest)
             with self._lock:
@@ -136,9 +140,13 @@ class SignalLog:
         n_times = len(data)
         at = self._written % self._capacity
         head = min(n_times, self._capacity - at)
-        for ring, new in ((self._data, data), (self._timestamps, timestamps)):
-            ring[at : at + head] = new[:head]
-            ring[: n_times - head] = new[head:]
+        if head == n_times:  # the usual case
+            self._data[at : at + n_times] = data
+            self._timestamps[at : at + n_times] = timestamps
+        else:
+            for ring, new in ((self._data, data), (self._timestamps, timestamps)):
+                ring[at:] = new[:head]
+                ring[: n_times - head] = new[head:]
         self._written += n_times
         self._firsts[self._next % self._slots] = first
         self._stops[self._next % self._slots] = self._written
