@@ -1,1 +1,1 @@
-"""Process-wide settings: CPU affinity, environment of child processes, the compute lock."""
+"""Process-wide settings: the environment of child processes."""

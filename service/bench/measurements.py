@@ -61,7 +61,6 @@ MEASUREMENTS = {
 MOVED = {
     "cuda": "cuda",
     "growth": "session_cost",
-    "held": "engine_capacity",
     "mne-lsl": "mne_lsl",
     "score": "scoring_speed",
     "signal": "signal_path",

@@ -1,9 +1,8 @@
-"""The engine's stepper on a CUDA device: hops a second, latency, errors, and sessions."""
+"""The engine's stepper on a CUDA device: hops a second, latency and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -17,12 +16,11 @@ from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.service.bench import steps
 from mimamba.service.bench.figures import Figure, NotRun
-from tests.benchmarks.engine_capacity import capacity
 
 BATCHES = (1, 8, 64, 512, 4096)
-SPEEDUP, LATENCY_MS, SESSIONS = 1000.0, 0.3, 20_000
+SPEEDUP, LATENCY_MS = 1000.0, 0.3
 """Aims: times the readable network's speed on one core, at the largest batch; ms of one hop, both
-copies included; sessions that the engine alone can step."""
+copies included."""
 STREAMS, HOPS = 64, 40
 """Size of the comparison with the CPU: 10 s of each stream, with its state carried over."""
 
@@ -47,7 +45,7 @@ def find_precisions() -> list[Precision]:
 
 
 def measure_device(device: str, known: Sequence[Precision], seconds: float) -> list[Figure]:
-    """Measure hops a second, latency and errors in each precision, then the engine's capacity."""
+    """Measure hops a second, latency and errors in each precision."""
     with steps.one_thread(), torch.inference_mode():
         network = steps.random_network()
         step = steps.stepping(CUDAGraphStepper(network, device, rows=2), steps.windows(1))
@@ -56,8 +54,7 @@ def measure_device(device: str, known: Sequence[Precision], seconds: float) -> l
             found += throughput(network, device, known, batch, seconds / 8)
         for precision in known:
             found += errors(network, device, precision)
-    make = partial(CUDAGraphStepper, device=device, rows=SESSIONS + 1)
-    return found + capacity(make, SESSIONS, seconds / 4)
+    return found
 
 
 def throughput(

@@ -1,23 +1,24 @@
 """Cost of one session among others: CPU time for a second of signal, and memory.
 
-Each session has its own logs, quality, bands and hops, and one engine steps all of them. Nothing
-waits for a clock, and only CPU time is measured, so other programs hardly disturb it.
+The compute loop takes a chunk of every session in each round. Nothing waits for a clock, and only
+CPU time is measured, so other programs hardly disturb it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 from mimamba.drivers.driver import Chunk
-from mimamba.models.prediction import Prediction
-from mimamba.models.signal.hops import HopCutter
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.engine.engine import Engine
-from mimamba.service.sessions.channel_meters import ChannelMeters
+from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
+from mimamba.service.sessions.session import Session
 from tests.benchmarks.reference_model import INFO, packets, reference_checkpoint
 
 SESSIONS = (1, 10, 100, 1000)
@@ -28,30 +29,86 @@ SESSIONS_A_SECOND = 60
 """Largest number of sessions for each second of measuring; more are left out."""
 
 
-class SteppedSession:
-    """The work of one session with a chunk, without its thread."""
+class FedDriver:
+    """A live source whose chunks are given to ``sink``; ``Forwarding`` has the contract."""
+
+    info = INFO
+    sink: Callable[[Chunk], None]
+
+    def __init__(self) -> None:
+        self.forwarding, self._closed = threading.Event(), threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def forward(self, sink: Callable[[Chunk], None]) -> None:
+        self.sink = sink
+        self.forwarding.set()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        self._closed.wait()
+        return iter(())
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class Crowd:
+    """Sessions in one compute loop."""
 
     def __init__(self, engine: Engine) -> None:
+        self.loop = ComputeLoop[Session](self.notify_round)
         self._engine = engine
-        self._logs = EpochLogs("bench", INFO, ActiveModel())
-        self._meters = ChannelMeters(INFO)
-        self._cutter = HopCutter(engine.checkpoint.signal, INFO, range(4), INFO.ch_names)
-        self.slot = engine.open(1.0, _ignore)
+        self._fed: list[tuple[FedDriver, Session]] = []
+
+    def notify(self, session: Session) -> None:
+        """Ignore it: nobody follows."""
+
+    def notify_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
+        """Ignore it: nobody follows."""
+
+    def open(self, sessions: int) -> None:
+        """Open this many sessions."""
+        for nth in range(sessions):
+            driver = FedDriver()
+            session = Session(
+                f"bench-{nth}",
+                "simulate://",
+                self.loop,
+                self._engine,
+                required=True,
+                r=1.0,
+                observer=self,
+                connect=lambda *_, driver=driver: driver,
+            )
+            session.start()
+            driver.forwarding.wait()
+            self._fed.append((driver, session))
 
     def take(self, chunk: Chunk) -> None:
-        """Log a chunk, measure it, and submit its hops."""
-        self._logs.take(chunk)
-        for measure in self._meters.feed(chunk):
-            self._logs.add_measure(measure)
-        for hop in self._cutter.feed(chunk):
-            self._engine.submit(self.slot, hop, 0.0, wait=True)
+        """Give a chunk to each session, and wait until all are computed."""
+        for driver, _ in self._fed:
+            driver.sink(chunk)
+        while self.loop.waiting:
+            time.sleep(0.001)
+        with self.loop.held():  # the round has ended
+            pass
+
+    def close(self) -> None:
+        """Close the sessions and the loop."""
+        for _, session in self._fed:
+            session.close()
+        self.loop.close()
 
 
 def measure(seconds: float) -> list[Figure]:
     """Measure 1 to 1,000 sessions; in less than 20 s, only as many as fit."""
-    with engine_of_reference() as engine:
-        costs = {n: cost(engine, n) for n in SESSIONS if n <= max(1, SESSIONS_A_SECOND * seconds)}
-        logs, rest = memory(engine)
+    engine = Engine(reference_checkpoint())
+    costs = {n: cost(engine, n) for n in SESSIONS if n <= max(1, SESSIONS_A_SECOND * seconds)}
+    logs, rest = memory(engine)
     alone = costs[1]
     return [
         *(
@@ -70,31 +127,27 @@ def measure(seconds: float) -> list[Figure]:
 
 
 @contextmanager
-def engine_of_reference() -> Iterator[Engine]:
-    """Make an engine with the reference model; it is closed on leaving."""
-    checkpoint = reference_checkpoint()
-    engine = Engine(checkpoint)
+def crowd_of(engine: Engine, sessions: int) -> Iterator[Crowd]:
+    """Open sessions in a loop of their own; they are closed on leaving."""
+    crowd = Crowd(engine)
     try:
-        yield engine
+        crowd.open(sessions)
+        yield crowd
     finally:
-        engine.close()
+        crowd.close()
 
 
 def cost(engine: Engine, sessions: int) -> float:
     """Return the CPU time of one session for a second of signal, after a warm-up, s."""
-    stepped = [SteppedSession(engine) for _ in range(sessions)]
     made = packets(4.0)
     warm = len(made) * 3 // 4
     start = 0.0
-    for nth, chunk in enumerate(made):
-        if nth == warm:
-            start = _cpu_time(engine, stepped)
-        for each in stepped:
-            each.take(chunk)
-    spent = _cpu_time(engine, stepped) - start
-    for each in stepped:
-        engine.finish(each.slot)
-    return spent / sessions
+    with crowd_of(engine, sessions) as crowd:
+        for nth, chunk in enumerate(made):
+            if nth == warm:
+                start = time.process_time()
+            crowd.take(chunk)
+        return (time.process_time() - start) / sessions
 
 
 def memory(engine: Engine) -> tuple[float, float]:
@@ -106,25 +159,13 @@ def memory(engine: Engine) -> tuple[float, float]:
         before = tracemalloc.get_traced_memory()[0]
         logs = EpochLogs("bench", INFO, ActiveModel())
         between = tracemalloc.get_traced_memory()[0]
-        session = SteppedSession(engine)
-        for chunk in made:
-            session.take(chunk)
-        engine.finish(session.slot)
-        after = tracemalloc.get_traced_memory()[0]
+        with crowd_of(engine, 1) as crowd:
+            for chunk in made:
+                crowd.take(chunk)
+            after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
     taken = between - before
     del logs
     rest = after - between - taken + sum(each.nbytes for each in states)
     return taken / 1e3, rest / 1e3
-
-
-def _cpu_time(engine: Engine, stepped: list[SteppedSession]) -> float:
-    """CPU time of this process, s, once all hops are stepped."""
-    for each in stepped:
-        engine.drain(each.slot)
-    return time.process_time()
-
-
-def _ignore(prediction: Prediction, received: float, stepped: float) -> None:
-    """Drop the prediction."""

@@ -83,7 +83,7 @@ def test_a_full_inbox_makes_the_sender_wait_and_holds_no_more() -> None:
         assert inbox.put(packet(seq, 10 * seq), 0.0)
     assert not inbox.put(packet(MAX_PACKETS, 10 * MAX_PACKETS), 0.0)
     assert inbox.next_seq == MAX_PACKETS
-    assert inbox.take(None) is not None
+    assert inbox.take(1.0, down=True) is not None
     assert inbox.put(packet(MAX_PACKETS, 10 * MAX_PACKETS), 0.0)
 
 

@@ -12,18 +12,15 @@ import pytest
 
 from mimamba.service.bench.figures import Figure
 from mimamba.service.bench.service_process import ServiceProcess
-from tests.benchmarks import engine_capacity, scoring_speed, session_cost, signal_path, subscribers
+from tests.benchmarks import scoring_speed, session_cost, signal_path, subscribers
 from tests.benchmarks.__main__ import BENCHMARKS, choose
 from tests.benchmarks.tests.checks import SHORT, check_figures, measure_long_enough
 from tests.service.live import live
-
-CAPACITY_UNITS = ["sessions", "ms", "ms"]
 
 
 @pytest.mark.parametrize(
     ("measure", "units"),
     [
-        (engine_capacity.measure, CAPACITY_UNITS),
         (scoring_speed.measure, ["times real time"] * 2),
         (session_cost.measure, ["ms a session"] * 2 + ["kB"] * 2),
         (
@@ -31,19 +28,11 @@ CAPACITY_UNITS = ["sessions", "ms", "ms"]
             ["µs a chunk"] * 3 + ["times"] + ["µs a chunk"] * 2 + ["times"] + ["µs a chunk"],
         ),
     ],
-    ids=["engine_capacity", "scoring_speed", "session_cost", "signal_path"],
+    ids=["scoring_speed", "session_cost", "signal_path"],
 )
 def test_a_benchmark_returns_its_figures(measure: object, units: list[str]) -> None:
     assert callable(measure)
     check_figures(measure(SHORT), units)
-
-
-def test_a_delay_is_a_number_even_if_hops_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_capacity.HopDelays, "publish", lambda *_: None)
-    found = engine_capacity.measure(SHORT)
-    check_figures(found, CAPACITY_UNITS)
-    assert found[0].value == 0
-    assert found[-1].value > 1e3 * engine_capacity.LIMIT
 
 
 def test_subscribers_are_measured() -> None:

@@ -10,7 +10,7 @@ from mimamba.models.inference.stepper import CPUStepper
 from mimamba.models.network.config import REFERENCE
 from mimamba.service.bench.figures import NotRun
 from mimamba.service.bench.steps import random_network
-from tests.benchmarks import cuda, engine_capacity
+from tests.benchmarks import cuda
 from tests.models.marks import without_cuda
 
 
@@ -19,7 +19,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "BATCHES", (1, 3))
     monkeypatch.setattr(cuda, "STREAMS", 2)
     monkeypatch.setattr(cuda, "HOPS", 2)
-    monkeypatch.setattr(engine_capacity, "SESSIONS", (1,))
 
 
 @without_cuda
@@ -30,14 +29,12 @@ def test_without_a_device_it_says_why() -> None:
         cuda.measure(1.0)
 
 
-def test_its_figures_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "SESSIONS", 2)
+def test_its_figures_are_complete() -> None:
     found = {each.what: each for each in cuda.measure_device("cpu", ["fp32", "bf16"], 0.0)}
     aims = [each for each in found.values() if each.met is not None]
     assert [each.what for each in aims] == [
         "one hop, batch 1, p50",
         "step over one core's naive way, batch 3",
-        "sessions that the engine alone can step",
     ]
     speeds = [what for what, each in found.items() if each.unit == "hops/s"]
     assert speeds == [

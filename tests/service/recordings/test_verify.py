@@ -199,9 +199,7 @@ def test_a_baseline_that_is_broken_off_in_a_recording(
     assert compare(without, aligned.checkpoint).difference is not None
 
 
-def test_hops_that_were_skipped_while_a_baseline_was_taken(
-    tmp_path: Path, aligned: Engine
-) -> None:
+def test_hops_that_were_skipped_while_a_baseline_was_taken(tmp_path: Path, aligned: Engine) -> None:
     """They are part of it, although nothing was said of them."""
     with staged(aligned, live=True) as stage:
         stage.play(*chunks_of(0, 1472))
