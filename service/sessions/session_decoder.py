@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineAligner
 from mimamba.models.signal.hops import Hop, HopCutter, HopWork
@@ -21,8 +22,9 @@ from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import ActiveModel
 from mimamba.service.topics import LinkEvent, Model
 
-MAX_WAITING_HOPS = 8
-"""Hops of a live source that are stepped in a round (2 s at 4 hops/s); of more, only the newest."""
+MAX_WAIT = 2.0
+"""Seconds that a live source's hop may wait for its step: as long as the poor signal after which
+the model's memory is reset."""
 
 Report: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
 """Called with an event of the decoder at a hop, or from the next sample on."""
@@ -112,11 +114,11 @@ class SessionDecoder:
     def accept(self, hops: Sequence[DueHop]) -> list[DueHop]:
         """Align hops; return those to be stepped.
 
-        A live source that has fallen far behind skips to its newest hop. The next ok hop then
-        resets the memory: the skipped hops are as long as the poor signal after which it is reset.
+        A live source whose oldest hop has waited too long skips to its newest one, and the next ok
+        hop resets the memory. A source that itself is late, and catches up, has not waited here.
         """
         aligned = [replace(each, hop=self._next(each.hop)) for each in hops]
-        if self._live and len(aligned) > MAX_WAITING_HOPS:
+        if self._live and len(hops) > 1 and local_clock() - hops[0].received > MAX_WAIT:
             for each in aligned[:-1]:
                 detail = (
                     "the engine is too busy: a hop was skipped, and the model's memory is reset"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,16 +49,26 @@ def drained(inbox: Inbox, on_change: Callable[[LinkChange], None] = ignore) -> l
         return list(driver)
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), max_size=12))
-def test_whatever_is_sent_again_comes_once_and_in_order(tries: list[tuple[int, int]]) -> None:
-    """Each try sends a few packets from any place before the next one; the last one all."""
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), max_size=12), st.integers(0, 12))
+def test_whatever_is_sent_again_comes_once_and_in_order(
+    tries: list[tuple[int, int]], forwarded: int
+) -> None:
+    """Each try sends a few packets from any place before the next one; the last one all.
+
+    From one of the tries on, a driver hands on its chunks.
+    """
     inbox = Inbox(INFO)
+    handed: list[Chunk] = []
+    driver = PushDriver(inbox, ignore)
     packets = [packet(seq, 10 * seq, ends=seq == 30) for seq in range(31)]
-    for back, length in [*tries, (0, 31)]:
+    for nth, (back, length) in enumerate([*tries, (0, 31)]):
+        if nth == forwarded:
+            driver.forward(handed.append)
         start = max(0, inbox.next_seq - back)
         for each in packets[start : start + length]:
             assert inbox.put(each, 0.0)
-    chunks = drained(inbox)
+    chunks = [*handed, *driver]
+    chunks += handed[len(chunks) :]
     assert [chunk.first for chunk in chunks] == list(range(0, 310, 10))
     data = np.concatenate([chunk.data for chunk in chunks])
     np.testing.assert_array_equal(data[:, 0], np.arange(310))
@@ -208,6 +219,23 @@ def test_a_silent_acquirer_is_lost_and_comes_back_without_a_gap() -> None:
     assert [change.state for change in told] == ["connected", "lost", "connected"]
     assert "0.05 s" in told[1].detail
     assert [chunk.first for chunk in chunks] == [0, 10]
+
+
+def test_silence_is_reported_each_time_though_chunks_are_handed_on() -> None:
+    inbox = Inbox(INFO)
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    chunks: list[Chunk] = []
+    with PushDriver(inbox, lambda change: states.put(change.state), silence=0.05) as driver:
+        driver.forward(chunks.append)
+        thread = threading.Thread(target=lambda: chunks.extend(driver))
+        thread.start()
+        for nth in range(3):
+            assert inbox.put(packet(nth, 10 * nth), 0.0)
+            assert [states.get(timeout=EVENTUALLY) for _ in range(2)] == ["connected", "lost"]
+        assert inbox.put(packet(3, 30, ends=True), 0.0)
+        thread.join(EVENTUALLY)
+        assert not thread.is_alive()
+    assert [chunk.first for chunk in chunks] == [0, 10, 20, 30]
 
 
 def test_the_acquirers_own_changes_are_told_on_our_clock_and_not_twice() -> None:

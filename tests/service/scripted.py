@@ -18,6 +18,7 @@ from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import MAX_EVENTS
 from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session
+from mimamba.service.sessions.session_decoder import MAX_WAIT
 
 INFO = StreamInfo(
     "Scripted headset", "00:11:22", 256.0, ("TP9", "AF7", "AF8", "TP10"), 1000 / 2048, 1000.0
@@ -49,7 +50,7 @@ class Script:
 
 
 class Stage:
-    """A session that follows a script."""
+    """A session that follows a script, in a compute loop of its own or in ``loop``."""
 
     def __init__(
         self,
@@ -58,9 +59,11 @@ class Stage:
         subject: Subject | None,
         max_events: int,
         max_delay: float,
+        loop: ComputeLoop[Session] | None = None,
     ) -> None:
         self.script = Script(info)
-        self.loop = ComputeLoop[Session](self.notify_round)
+        self._own = loop is None
+        self.loop = loop or ComputeLoop[Session](self.notify_round)
         self.session = Session(
             "scripted",
             "simulate://",
@@ -87,9 +90,10 @@ class Stage:
         """Ignore it."""
 
     def close(self) -> None:
-        """End the session and its loop."""
+        """End the session, and its loop unless that is another's."""
         self.session.close()
-        self.loop.close()
+        if self._own:
+            self.loop.close()
 
     def play(self, *chunks: Chunk) -> None:
         """Give chunks, and wait until the session has taken them and predicted.
@@ -101,7 +105,7 @@ class Stage:
             for chunk in part:
                 self.script.give(chunk)
             if part:
-                self.until(partial(self._has_taken, part[-1]))
+                self.until(partial(self.has_taken, part[-1]))
 
     def overload(self, chunks: Sequence[Chunk]) -> None:
         """Give chunks to a live session that all wait for one round of the loop."""
@@ -109,8 +113,10 @@ class Stage:
             for chunk in chunks:
                 self.script.give(chunk)
             self.until(lambda: self.loop.waiting == len(chunks))
+            time.sleep(1.1 * MAX_WAIT)  # until they have waited too long
 
-    def _has_taken(self, chunk: Chunk) -> bool:
+    def has_taken(self, chunk: Chunk) -> bool:
+        """Whether everything up to this chunk is computed."""
         return self.session.snapshot().first == chunk.end
 
     def until(self, condition: Callable[[], bool]) -> None:

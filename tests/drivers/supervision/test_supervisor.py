@@ -130,6 +130,9 @@ def scripted_chunk(first: int, start: float) -> Chunk:
 class Bench:
     """A supervisor over devices that come one after the other, and what it told."""
 
+    forwards = False
+    """True to have chunks handed on instead of yielded."""
+
     def __init__(self, devices: Sequence[Scripted], timeouts: Timeouts = SHORT) -> None:
         self.devices = devices
         self.waiting = iter(devices)
@@ -147,11 +150,18 @@ class Bench:
     def take(self, n_chunks: int) -> list[Chunk]:
         """That many chunks; then it closes."""
         chunks: list[Chunk] = []
-        with self.supervisor as supervisor:
-            for chunk in supervisor:
+
+        def take(chunk: Chunk) -> None:
+            if len(chunks) < n_chunks:
                 chunks.append(chunk)
-                if len(chunks) == n_chunks:
-                    break
+            if len(chunks) == n_chunks:
+                self.supervisor.close()
+
+        with self.supervisor as supervisor:
+            if self.forwards:
+                supervisor.forward(take)
+            for chunk in supervisor:
+                take(chunk)
         for device in self.devices:
             device.stuck.set()
         return chunks
@@ -161,6 +171,11 @@ class Bench:
         return [change.state for change in self.changes]
 
 
+@pytest.fixture(params=[False, True], ids=["yielded", "handed on"])
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bench, "forwards", request.param)
+
+
 def eventually(holds: Callable[[], bool]) -> bool:
     until = time.monotonic() + EVENTUALLY
     while not holds() and time.monotonic() < until:
@@ -168,6 +183,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_passes_chunks_on_as_they_are() -> None:
     bench = Bench([Scripted(n_chunks=4, start=50.0)])
     chunks = bench.take(4)
@@ -179,6 +195,7 @@ def test_passes_chunks_on_as_they_are() -> None:
     assert eventually(lambda: bench.devices[0].released)
 
 
+@pytest.mark.usefixtures("_both_ways")
 @pytest.mark.parametrize(
     ("then", "said"),
     [
@@ -202,6 +219,7 @@ def test_a_lost_link_is_told_and_reconnected(then: Exception | str, said: str) -
     assert len(chunks) == 5
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_the_numbering_goes_on_by_the_time_lost() -> None:
     bench = Bench([Scripted(3, GONE, start=10.0), Scripted(2, GONE, start=12.0), Scripted(1)])
     chunks = bench.take(5)
@@ -211,11 +229,13 @@ def test_the_numbering_goes_on_by_the_time_lost() -> None:
     assert {chunk.epoch for chunk in chunks} == {0}
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_the_numbering_never_goes_back() -> None:
     bench = Bench([Scripted(2, GONE, start=10.0), Scripted(2, start=9.0)])
     assert [chunk.first for chunk in bench.take(4)] == [0, 2, 4, 6]
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_the_numbering_is_continued_over_many_losses() -> None:
     starts = [10.0, 11.5, 14.25, 14.5]
     bench = Bench([Scripted(1, GONE, start=start) for start in starts])
@@ -273,6 +293,7 @@ def test_the_first_connection_is_not_retried() -> None:
     assert bench.changes == []
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_a_first_connection_without_samples_is_lost() -> None:
     bench = Bench([Scripted(n_chunks=0), Scripted(1, start=3.0)])
     assert [chunk.first for chunk in bench.take(1)] == [0]
@@ -365,6 +386,7 @@ def test_attempts_pause_between_each_other() -> None:
     assert all(pause >= least for pause, least in zip(pauses, (0.01, 0.02, 0.04), strict=True))
 
 
+@pytest.mark.usefixtures("_both_ways")
 def test_a_flapping_link_keeps_its_numbering() -> None:
     start = local_clock()
     devices = chain((Scripted(1, GONE, start=start + n) for n in range(20)), repeat(Scripted()))

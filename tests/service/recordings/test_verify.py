@@ -22,7 +22,6 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.verify import VerificationResult, compare, load_recorded, verify
-from mimamba.service.sessions.session_decoder import MAX_WAITING_HOPS
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import write_muse
 from tests.service.recordings.test_recorder import chunks_of
@@ -124,8 +123,8 @@ def test_a_hop_that_was_skipped(tmp_path: Path, engine: Engine, checkpoint: Chec
         stage.play(*chunks_of(0, 1000))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
         recorder.start()
-        stage.overload(chunks_of(1000, 1000 + 64 * (MAX_WAITING_HOPS + 4)))
-        stage.play(*chunks_of(1000 + 64 * (MAX_WAITING_HOPS + 4), 3000))
+        stage.overload(chunks_of(1000, 1000 + 64 * 12))
+        stage.play(*chunks_of(1000 + 64 * 12, 3000))
         recorder.stop()
     recorded = load_recorded(tmp_path / "a.xdf")
     assert recorded.skipped
@@ -207,8 +206,8 @@ def test_hops_that_were_skipped_while_a_baseline_was_taken(tmp_path: Path, align
         recorder.start()
         stage.play(*chunks_of(1472, 1536, 64))
         begin(stage, 4.0)
-        stage.overload(chunks_of(1536, 1536 + 64 * (MAX_WAITING_HOPS + 4), 64))
-        stage.play(*chunks_of(1536 + 64 * (MAX_WAITING_HOPS + 4), 4000))
+        stage.overload(chunks_of(1536, 1536 + 64 * 12, 64))
+        stage.play(*chunks_of(1536 + 64 * 12, 4000))
         recorder.stop()
     recorded = load_recorded(tmp_path / "a.xdf")
     assert len(recorded.skipped) >= 3

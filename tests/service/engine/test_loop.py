@@ -1,0 +1,198 @@
+"""The compute loop: many sessions at once, each as if it were alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mimamba.drivers.driver import Chunk
+from mimamba.models.decoding.decoder import StreamingDecoder
+from mimamba.models.prediction import Prediction
+from mimamba.models.signal.channel_meters import ChannelMeters
+from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.engine.engine import Engine
+from mimamba.service.engine.loop import AHEAD_SECONDS, ComputeLoop
+from mimamba.service.sessions.epoch_logs import MAX_EVENTS, PublishedPrediction
+from mimamba.service.sessions.pending_markers import MAX_DELAY
+from mimamba.service.sessions.session import Session
+from tests.service.models import random_checkpoint
+from tests.service.scripted import INFO, Stage
+
+DATA = np.random.default_rng(0).normal(0, 20, (8, 4096, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine(random_checkpoint(tmp_path_factory.mktemp("model")))
+
+
+@contextmanager
+def crowd(engines: Sequence[Engine | None], live: bool = False) -> Iterator[list[Stage]]:
+    """Sessions in one loop; all their threads have ended on leaving."""
+    before = set(threading.enumerate())
+    loop = ComputeLoop[Session](lambda *_: None)
+    info = replace(INFO, live=live)
+    stages = [Stage(each, info, None, MAX_EVENTS, MAX_DELAY, loop) for each in engines]
+    try:
+        yield stages
+    finally:
+        for stage in stages:
+            stage.session.close()
+        loop.close()
+    assert set(threading.enumerate()) <= before
+
+
+def chunk_of(seed: int, first: int, stop: int, epoch: int = 0) -> Chunk:
+    return Chunk(DATA[seed, first:stop], 500 + np.arange(first, stop) / 256, first, epoch)
+
+
+@st.composite
+def streams(draw: st.DrawFn, seed: int) -> list[Chunk]:
+    """Chunks of any length, with gaps, values that are no numbers, and a second epoch."""
+    chunks: list[Chunk] = []
+    at = draw(st.integers(0, 300))
+    for epoch in (0, 1):
+        for _ in range(draw(st.integers(1, 12))):
+            n_times = draw(st.integers(1, 300))
+            chunk = chunk_of(seed, at, min(at + n_times, 4000), epoch)
+            if draw(st.integers(0, 9)) == 0:
+                data = chunk.data.copy()
+                data[:: draw(st.integers(1, 40)), draw(st.integers(0, 3))] = np.nan
+                chunk = replace(chunk, data=data)
+            if chunk.n_times:
+                chunks.append(chunk)
+            at = chunk.end + draw(st.sampled_from([0, 0, 0, 0, 5, 40, 400]))
+            if at >= 3900:
+                break
+        at = draw(st.integers(0, 300))
+    return chunks
+
+
+def has_ended(stage: Stage) -> bool:
+    return stage.session.state == "ended"
+
+
+def logged(stage: Stage) -> tuple[list[Prediction], list[BandPower], list[Quality]]:
+    """What the logs of the present epoch hold."""
+    with stage.loop.held():
+        logs = stage.session.logs
+        assert logs is not None
+        kept = [
+            [entry for _, entry in log.read(0, log.next)]
+            for log in (logs.prediction, logs.bands, logs.quality)
+        ]
+    predictions = [each.prediction for each in kept[0] if isinstance(each, PublishedPrediction)]
+    bands = [each for each in kept[1] if isinstance(each, BandPower)]
+    return predictions, bands, [each for each in kept[2] if isinstance(each, Quality)]
+
+
+@settings(max_examples=15)
+@given(st.tuples(*(streams(seed) for seed in range(6))))
+def test_each_session_is_computed_as_if_it_were_alone(
+    engine: Engine, chunks: tuple[list[Chunk], ...]
+) -> None:
+    """Predictions equal the decoder's; quality and bands equal the meters' to the bit."""
+    with crowd([engine] * 5 + [None]) as stages:
+        for nth in range(max(map(len, chunks))):
+            for stage, own in zip(stages, chunks, strict=True):
+                if nth < len(own):
+                    stage.script.give(own[nth])
+        for stage, own in zip(stages, chunks, strict=True):
+            stage.until(partial(stage.has_taken, own[-1]))
+        for stage, own in zip(stages, chunks, strict=True):
+            last = [each for each in own if each.epoch == own[-1].epoch]
+            predictions, bands, quality = logged(stage)
+            meters = ChannelMeters(INFO)
+            measures = [each for chunk in last for each in meters.feed(chunk)]
+            assert quality == [each for each in measures if isinstance(each, Quality)]
+            expected = [each for each in measures if isinstance(each, BandPower)]
+            assert [each.index for each in bands] == [each.index for each in expected]
+            for mine, other in zip(bands, expected, strict=True):
+                np.testing.assert_array_equal(mine.power, other.power)
+            if stage.session.checkpoint is None:
+                assert not predictions
+                continue
+            decoder = StreamingDecoder(engine.checkpoint, INFO)
+            alone = [
+                prediction
+                for chunk in own
+                for prediction in decoder.feed(chunk)
+                if chunk.epoch == own[-1].epoch
+            ]
+            assert [(p.index, p.status, p.reason) for p in predictions] == [
+                (p.index, p.status, p.reason) for p in alone
+            ]
+            for prediction, same in zip(predictions, alone, strict=True):
+                for output, shares in (same.outputs or {}).items():
+                    assert (prediction.outputs or {})[output] == pytest.approx(shares, abs=1e-6)
+
+
+def test_a_session_that_fails_harms_no_other(engine: Engine) -> None:
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        with crowd([engine, engine], live=True) as (bad, good):
+            bad.script.give(chunk_of(0, 100, 200))
+            good.play(chunk_of(1, 0, 512))
+            bad.script.give(chunk_of(0, 0, 50))  # no driver may go back
+            bad.until(lambda: bad.session.state == "ended")
+            good.play(chunk_of(1, 512, 1024))
+            assert bad.session.reason == "an internal error; see the service's log"
+            assert len(logged(good)[0]) == 16
+    finally:
+        threading.excepthook = hook
+
+
+def test_a_model_that_fails_ends_its_sessions_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    broken = Engine(random_checkpoint(tmp_path, "broken"))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the weights have gone")
+
+    monkeypatch.setattr(broken.stepper, "step", fail)
+    with crowd([broken, engine, None, broken], live=True) as (bad, good, plain, other):
+        good.play(chunk_of(1, 0, 1024))
+        plain.play(chunk_of(1, 0, 1024))
+        for stage in (bad, other):
+            stage.script.give(chunk_of(0, 0, 1024))
+            stage.until(partial(has_ended, stage))
+            assert stage.session.reason == "the engine has stopped: the weights have gone"
+        good.play(chunk_of(1, 1024, 2048))
+        plain.play(chunk_of(1, 1024, 2048))
+        assert len(logged(good)[0]) == 32
+        assert len(logged(plain)[2]) == 25
+
+
+def test_a_recording_waits_for_the_loop_and_loses_nothing(engine: Engine) -> None:
+    with crowd([engine]) as (stage,):
+        with stage.loop.held():
+            for at in range(0, 4096, 64):
+                stage.script.give(chunk_of(2, at, at + 64))
+            stage.until(lambda: stage.loop.waiting == AHEAD_SECONDS * 4)
+        stage.until(lambda: stage.has_taken(chunk_of(2, 4032, 4096)))
+        predictions, _, _ = logged(stage)
+    decoder = StreamingDecoder(engine.checkpoint, INFO)
+    expected = decoder.feed(chunk_of(2, 0, 4096))
+    assert [each.index for each in predictions] == [each.index for each in expected]
+
+
+def test_sessions_come_and_go_while_others_are_computed(engine: Engine) -> None:
+    used = engine.stepper.pool.used
+    with crowd([engine, None], live=True) as (stage, _):
+        for nth in range(12):
+            joined = Stage(engine, INFO, None, MAX_EVENTS, MAX_DELAY, stage.loop)
+            joined.script.give(chunk_of(3, 0, 600))
+            stage.play(chunk_of(4, 256 * nth, 256 * nth + 256))
+            joined.session.close()
+        assert [each.index for each in logged(stage)[0]] == [64 * n + 62 for n in range(48)]
+    assert engine.stepper.pool.used == used
