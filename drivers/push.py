@@ -25,7 +25,7 @@ from mimamba.drivers.timing.clock import local_clock
 SILENCE_TIMEOUT = 2.0
 """Seconds without a message, after which the connection to the acquirer counts as lost."""
 MAX_PACKETS = 64
-"""Packets that may wait for the session's thread: 3 s of a Muse's."""
+"""Packets of a recording that may wait for its session: 3 s of a Muse's."""
 MAX_SLEW = 5e-4
 """Correction of the clocks' offset, seconds per second; quartz drifts by a tenth of that."""
 CLOCK_STEP = 1.0

@@ -83,7 +83,7 @@ def baseline_of(session: Session) -> SessionBaseline:
     )
 
 
-# These wait for the session's thread, so they are not coroutines: FastAPI gives each a thread.
+# These wait for the compute loop, so they are not coroutines: FastAPI gives each a thread.
 
 
 @baselines_api.get("/{session}/baseline")

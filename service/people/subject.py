@@ -17,7 +17,7 @@ from mimamba.service.people.people import (
 
 
 class Subject:
-    """The person in one session, if known; used by the session's thread, between two chunks.
+    """The person in one session, if known; used by the compute loop, or while it is held.
 
     Parameters
     ----------
