@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -33,6 +34,17 @@ class ServiceProcess:
 
     url: str
     pid: int
+
+    def cpu(self) -> float:
+        """Return the CPU time of the process so far, without its children, s.
+
+        NaN where the system has no /proc (proc(5)).
+        """
+        stat = Path(f"/proc/{self.pid}/stat")
+        if not stat.exists():
+            return math.nan
+        user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def rss(self) -> float:
         """Return the resident memory of the process and its children, MB.
