@@ -247,3 +247,28 @@ class HasBattery(Protocol):
     def battery(self) -> float | None:
         """Last reported charge, percent; None if none was reported."""
         ...
+
+
+@runtime_checkable
+class HasPatience(Protocol):
+    """A driver whose library may still deliver, after a silence, what was held back meanwhile.
+
+    Check for it with ``isinstance(driver, HasPatience)``, never for a concrete class.
+    """
+
+    @property
+    def patience(self) -> float:
+        """Silence, s, after which a new connection is better than waiting."""
+        ...
+
+
+@runtime_checkable
+class HasRemarks(Protocol):
+    """A driver that has something to report while it runs, such as a clock that was set.
+
+    Check for it with ``isinstance(driver, HasRemarks)``, never for a concrete class.
+    """
+
+    def take_remarks(self) -> tuple[str, ...]:
+        """Return the remarks since the last call, a phrase each; called in its own thread."""
+        ...

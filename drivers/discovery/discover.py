@@ -16,7 +16,7 @@ from mimamba.drivers.discovery.bluetooth_scanner import ADAPTER, EXPECTED
 from mimamba.drivers.discovery.headsets import Headset, find_dongles, find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl
-from mimamba.drivers.lsl.driver import FORMATS
+from mimamba.drivers.lsl.inlet import FORMATS
 from mimamba.drivers.simulator.scenario import SCENARIOS
 
 T = TypeVar("T")
