@@ -90,7 +90,7 @@ class SignalInlet:
             self._inlet.open_stream(timeout)
             self._inlet.time_correction(timeout)
         except (lsl.util.TimeoutError, lsl.util.LostError) as error:
-            raise no_samples(self.name, str(error)) from error
+            raise no_samples(self.name, str(error).rstrip(".")) from error
         self.description = read_description(xml, stream.channel_count())
         size = (round(READ_SECONDS * rate) + 1, stream.channel_count())
         self._buffer = np.empty(size, FORMATS[stream.channel_format()])
@@ -113,7 +113,9 @@ class SignalInlet:
             )
         except load_pylsl().util.LostError as error:
             raise StreamLost(
-                f"samples of the LSL stream {self.name}", str(error), "restart its sender"
+                f"samples of the LSL stream {self.name}",
+                str(error).rstrip("."),
+                "restart its sender",
             ) from error
         found: list[float] = stamps
         return found

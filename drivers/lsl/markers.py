@@ -131,22 +131,32 @@ class MarkerStreams:
 
     def _connect(self, streams: list[Any]) -> None:
         """Connect to the streams of markers that are new, and note the others."""
-        lsl = load_pylsl()
+        threads = []
         for stream in streams:
-            if stream.uid() in self._known or self._closed.is_set():
+            if stream.uid() in self._known:
                 continue
-            if not self._takes(stream):
+            if self._takes(stream):
+                threads.append(threading.Thread(target=self._connect_one, args=(stream,)))
+            else:
                 self._known.add(stream.uid())
-                continue
-            inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
-            try:
-                inlet.open_stream(CONNECT_TIMEOUT)
-                inlet.time_correction(CONNECT_TIMEOUT)  # so that the first pull does not wait
-            except (lsl.util.TimeoutError, lsl.util.LostError):
-                continue  # the next search finds it again
-            self._known.add(stream.uid())
-            self._inlets[stream.uid()] = (stream.name(), inlet)
-            self._remarks.append(f"markers come from {stream.name()}, too")
+        for thread in threads:  # together, as a clock's offset takes most of a second
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _connect_one(self, stream: Any) -> None:
+        lsl = load_pylsl()
+        inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
+        try:
+            inlet.open_stream(CONNECT_TIMEOUT)
+            inlet.time_correction(CONNECT_TIMEOUT)  # so that the first pull does not wait
+        except (lsl.util.TimeoutError, lsl.util.LostError):
+            return  # the next search finds it again
+        if self._closed.is_set():
+            return
+        self._known.add(stream.uid())
+        self._inlets[stream.uid()] = (stream.name(), inlet)
+        self._remarks.append(f"markers come from {stream.name()}, too")
 
     def _takes(self, stream: Any) -> bool:
         """Return True for a stream of markers; note another one, except for EEG signals."""

@@ -35,7 +35,7 @@ SLOW_PACE = 0.5
 """Pace of stamps that are useless if samples arrive at the declared rate."""
 IN_TIME = 0.8
 """Share of the expected time in which samples arrive at the declared rate, not in a burst."""
-CATCH_UP = 0.05
+CATCH_UP = 0.01
 """Pace, seconds per second, at which times make up for stamps that stood still."""
 STEPS, STEPS_PERIOD = 3, 10.0
 """Number of steps within a time, s, after which the stamps are not used any more."""
@@ -121,7 +121,9 @@ class LiveStamps:
         if self._by_arrival:
             times = self._count_back(len(seconds), now)
         else:
-            times = np.array([self._time(stamp, now) for stamp in seconds.tolist()])
+            due = now - np.arange(len(seconds))[::-1] * self._period  # at the earliest
+            pairs = zip(seconds.tolist(), due.tolist(), strict=True)
+            times = np.array([self._time(stamp, arrived, now) for stamp, arrived in pairs])
             self._learn(now)
         self._arrived = now
         return times
@@ -141,8 +143,8 @@ class LiveStamps:
         self._last = first - self._period
         self._arrived = now
 
-    def _time(self, stamp: float, now: float) -> float:
-        """Return the time of the next sample."""
+    def _time(self, stamp: float, arrived: float, now: float) -> float:
+        """Return the time of the next sample, which came after ``arrived`` and by ``now``."""
         assert self._offset is not None
         due = self._last + self._period
         at = stamp + self._offset
@@ -156,7 +158,7 @@ class LiveStamps:
             at = due
             self._odd.append(stamp)
             if len(self._odd) >= self._hold:
-                self._follow_step(now)
+                self._follow_step(arrived)
         self._last = max(self._last, at)
         return at
 

@@ -227,7 +227,9 @@ def test_a_missing_stream_is_told_with_those_that_are_there() -> None:
 @pytest.mark.parametrize("also", ["type=PPG", "type="])
 def test_only_eeg_is_taken_unless_asked_for_otherwise(also: str) -> None:
     with sending(50, kind="PPG") as (sender, _, _):
-        not_found(f"{sender.impatient}&timeout=0.3", f"{sender.name} (PPG, source_id {sender.source_id}")
+        not_found(
+            f"{sender.impatient}&timeout=0.3", f"{sender.name} (PPG, source_id {sender.source_id}"
+        )
         with open_driver(f"{sender.url}&{also}") as driver:
             assert driver.info.name == sender.name
 

@@ -65,9 +65,8 @@ def every(length: int, n_times: int) -> list[int]:
     return list(range(length, n_times, length))
 
 
-cuts = st.one_of(
-    st.integers(1, 60).map(lambda length: every(length, N)),
-    st.lists(st.integers(1, 60), min_size=20, max_size=150).map(lambda n: np.cumsum(n).tolist()),
+cuts = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(
+    lambda lengths: np.cumsum(lengths * (N // sum(lengths) + 1)).tolist()
 )
 """Packets of up to a quarter of a second."""
 
