@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -96,6 +98,21 @@ class LSLDriver:
         LibraryMissing
             If liblsl does not load.
         """
+        try:
+            # Meanwhile, so that no marker is missed.
+            with ThreadPoolExecutor(1, "marker streams") as pool:
+                markers = pool.submit(self._open_markers)
+                self._open = self._open_signal()
+            notices = self._open.info.notices + markers.result()
+            self._open.info = replace(self._open.info, notices=notices)
+        except BaseException:
+            if self._markers is not None:
+                self._markers.close()
+            self._open = None
+            raise
+        return self
+
+    def _open_signal(self) -> _OpenStream:
         found = self._query.find(self._timeout, 0.0 if self._unique else EXTRA_SECONDS)
         found, inlet, arrivals = self._connect(found)
         picks = self._select(inlet)
@@ -113,11 +130,9 @@ class LSLDriver:
                 *checked.notices,
                 *stamps.notices,
                 *other_streams_notice(found, inlet.stream),
-                *self._open_markers(),
             ),
         )
-        self._open = _OpenStream(inlet, info, picks, checked, stamps, times, bool(self._sfreq))
-        return self
+        return _OpenStream(inlet, info, picks, checked, stamps, times, bool(self._sfreq))
 
     def _connect(self, found: list[Any]) -> tuple[list[Any], SignalInlet, list[Arrival]]:
         """Connect to the first of the streams that sends; return all, too."""

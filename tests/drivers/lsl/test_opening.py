@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mimamba.drivers.open import open_driver
 from tests.drivers.lsl.senders import RealTimeSender
@@ -44,7 +45,7 @@ def test_half_a_percent_is_fine() -> None:
 
 
 def test_milliseconds_are_read_as_such() -> None:
-    def milliseconds(stamps: np.ndarray) -> None:  # type: ignore[type-arg]
+    def milliseconds(stamps: NDArray[np.float64]) -> None:
         stamps *= 1000
 
     with (
