@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, Marker
-from mimamba.drivers.lsl.discovery import load_pylsl, resolve_streams, xpath_literal
+from mimamba.drivers.lsl.discovery import (
+    EXTRA_SECONDS,
+    load_pylsl,
+    resolve_streams,
+    xpath_literal,
+)
 from mimamba.drivers.lsl.inlet import FORMATS
 from mimamba.drivers.lsl.stream_rules import is_eeg_type, is_marker_stream, marker_label
 from mimamba.drivers.timing.clock import local_clock
@@ -82,7 +87,7 @@ class MarkerStreams:
 
     def open(self, timeout: float) -> int:
         """Connect to the streams that are found within ``timeout`` s; return their number."""
-        found = resolve_streams(self._predicate, timeout, 0.0 if self._name else timeout)
+        found = resolve_streams(self._predicate, timeout, EXTRA_SECONDS)
         self._connect(found)
         self._remarks.clear()
         if self._inlets:
