@@ -272,3 +272,15 @@ class HasRemarks(Protocol):
     def take_remarks(self) -> tuple[str, ...]:
         """Return the remarks since the last call, a phrase each; called in its own thread."""
         ...
+
+
+@runtime_checkable
+class ChoosesStream(Protocol):
+    """A driver that can choose among several streams the one that was lost.
+
+    Check for it with ``isinstance(driver, ChoosesStream)``, never for a concrete class.
+    """
+
+    def expect(self, info: StreamInfo) -> None:
+        """Take only a stream with these channels; called before the driver is entered."""
+        ...

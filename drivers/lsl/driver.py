@@ -17,7 +17,7 @@ import numpy as np
 
 from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Chunk, Samples, Seconds, StreamInfo
-from mimamba.drivers.errors import BadChannels, BadSource, DeviceNotFound, StreamLost
+from mimamba.drivers.errors import BadChannels, BadSource, DriverError, StreamLost, WrongStream
 from mimamba.drivers.lsl.discovery import EXTRA_SECONDS, StreamQuery, other_streams_notice
 from mimamba.drivers.lsl.inlet import FORMATS, POLL_SECONDS, Arrival, SendingStream, SignalInlet
 from mimamba.drivers.lsl.markers import MarkerBuffer, MarkerStreams
@@ -65,6 +65,11 @@ class LSLDriver:
         self._markers = MarkerStreams.from_url(source)
         self._closed = threading.Event()
         self._open: _OpenStream | None = None
+        self._expected: StreamInfo | None = None
+
+    def expect(self, info: StreamInfo) -> None:
+        """Take only a stream with these channels: others may have the same source_id."""
+        self._expected = info
 
     @property
     def info(self) -> StreamInfo:
@@ -147,7 +152,7 @@ class LSLDriver:
             try:
                 timeout = min(self._timeout, TWIN_SECONDS)
                 return signals, *self._first_sending(signals, timeout)
-            except DeviceNotFound:
+            except DriverError:  # another stream may have the same source_id
                 signals = self._query.find(self._timeout, EXTRA_SECONDS)
         return signals, *self._first_sending(signals, self._timeout)
 
@@ -157,7 +162,7 @@ class LSLDriver:
         return SendingStream(streams, timeout, self._select, self._closed).wait()
 
     def _select(self, inlet: SignalInlet) -> ChannelSelection:
-        """Select the channels asked for, else the EEG."""
+        """Select the channels asked for, else the EEG; raises BadChannels or WrongStream."""
         described = inlet.description
         if self._choice.channels is None and not described.eeg.rows:
             raise BadChannels(
@@ -166,7 +171,14 @@ class LSLDriver:
                 "select channels with channels=",
             )
         channels = self._choice.channels or described.eeg_labels
-        return ChannelChoice(channels, self._choice.names).select(described.labels)
+        picks = ChannelChoice(channels, self._choice.names).select(described.labels)
+        if self._expected is not None and picks.names != self._expected.ch_names:
+            raise WrongStream(
+                f"the same stream again ({', '.join(self._expected.ch_names)})",
+                f"{inlet.name} with {', '.join(picks.names)}",
+                "reconnect the first device, or open the new one as a source of its own",
+            )
+        return picks
 
     def _open_markers(self) -> tuple[str, ...]:
         if self._markers is None:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from mimamba.drivers.driver import (
     Chunk,
+    ChoosesStream,
     Driver,
     HasBattery,
     HasPatience,
     HasRemarks,
     StreamInfo,
 )
-from mimamba.drivers.errors import BadSource, DriverError, StreamLost
+from mimamba.drivers.errors import BadSource, DriverError, StreamLost, WrongStream
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
 from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE
 
@@ -197,7 +198,10 @@ class DeviceConnection:
     def _read(self) -> None:
         with ExitStack() as stack:
             try:
-                driver = stack.enter_context(self._connect())
+                made = self._connect()
+                if self._expected is not None and isinstance(made, ChoosesStream):
+                    made.expect(self._expected)
+                driver = stack.enter_context(made)
                 self._read_chunks(driver)
             except Exception as error:  # noqa: BLE001  raised later, or reported as the reason
                 self._end(error)
@@ -226,8 +230,7 @@ class DeviceConnection:
     def _connected(self, driver: Driver) -> None:
         info = driver.info
         if self._expected is not None and not _is_same_stream(info, self._expected):
-            self.is_wrong = True
-            raise StreamLost(
+            raise WrongStream(
                 f"the same stream again ({_describe_stream(self._expected)})",
                 _describe_stream(info),
                 "reconnect the first device, or open the new one as a source of its own",
@@ -265,6 +268,7 @@ class DeviceConnection:
     def _end(self, error: Exception | None) -> None:
         with self._changed:
             self._over = True
+            self.is_wrong = isinstance(error, WrongStream)
             if self._info is not None and isinstance(error, BadSource):
                 self.final = error
             self._failure = error

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from mimamba.drivers.driver import Chunk, LinkChange
 from mimamba.drivers.lsl.inlet import BUFFER_SECONDS
 from mimamba.drivers.open import open_driver, open_source
+from mimamba.drivers.timing.clock import local_clock
 from tests.drivers.lsl.senders import RealTimeSender
 from tests.drivers.lsl.test_driver import EVENTUALLY, Sender, sending
 
@@ -81,6 +83,37 @@ def test_a_twin_without_the_channels_is_passed_over() -> None:
         open_driver(f"lsl://?name={name}&channels=TP9,AF7&timeout={EVENTUALLY:g}") as driver,
     ):
         assert driver.info.source_id == "lsl:b"
+
+
+def test_after_a_loss_only_the_same_channels_are_taken() -> None:
+    source_id = str(uuid4())
+    url = f"lsl://?source_id={source_id}&timeout={EVENTUALLY:g}"
+    states: list[str] = []
+    with (
+        open_lost(url, source_id, states) as chunks,
+        RealTimeSender(source_id=source_id, n_channels=3),  # the wrong one: it stays
+        RealTimeSender(source_id=source_id),
+    ):
+        chunk = next(chunks)
+    assert chunk.data.shape[1] == 4
+    assert states[0] == "connected"
+    assert states[1] == "lost"
+    assert states[-1] == "connected"
+
+
+@contextmanager
+def open_lost(url: str, source_id: str, states: list[str]) -> Iterator[Iterator[Chunk]]:
+    """The chunks of a supervised driver after its sender has gone."""
+    with RealTimeSender(source_id=source_id) as sender:
+        driver = open_source(url, lambda change: states.append(change.state))
+        with driver:
+            chunks = iter(driver)
+            next(chunks)
+            sender.__exit__(None, None, None)
+            last = local_clock()
+            # What was under way is read first.
+            yield (chunk for chunk in chunks if chunk.timestamps[0] > last)
+            driver.close()
 
 
 def test_a_closed_driver_stops_waiting_for_samples() -> None:
