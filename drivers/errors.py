@@ -78,7 +78,7 @@ class StreamLost(DriverError):
 
 
 class WrongStream(StreamLost):
-    """Another device, of other channels or another rate, answers in place of the one that is gone."""
+    """Another device, with other channels or another rate, answers in place of the lost one."""
 
 
 class BadSamples(DriverError):

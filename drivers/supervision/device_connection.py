@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mimamba.drivers.driver import (
-    Chunk,
     ChoosesStream,
+    Chunk,
     Driver,
     HasBattery,
     HasPatience,
