@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mimamba.drivers.channels import DeclaredChannel, EEGChannels, eeg_notices, find_eeg
 from mimamba.drivers.units import microvolts_per
-
-_POWER_OF_TEN = re.compile(r"[+-]?\d{1,2}")
-"""A unit as MNE-LSL's player gives it: 0 for volts, -6 for microvolts."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,10 @@ def read_description(xml: str, n_channels: int) -> ChannelDescription:
         for each in found
     )
     labels = _labels([channel.label for channel in channels])
-    factors = tuple(_microvolts_per(channel.unit) or 1.0 for channel in channels)
-    eeg = find_eeg([_in_words(each, label) for each, label in zip(channels, labels, strict=True)])
+    factors = tuple(microvolts_per(channel.unit) or 1.0 for channel in channels)
+    eeg = find_eeg(
+        [replace(each, label=label) for each, label in zip(channels, labels, strict=True)]
+    )
     notices = _assumptions(labels, channels, eeg.rows)
     return ChannelDescription(labels, factors, channels, eeg, notices)
 
@@ -80,25 +78,12 @@ def _assumptions(
     if any(channel.label != label for channel, label in zip(channels, labels, strict=True)):
         notices += ("The stream has no channel labels; the channels are numbered.",)
     units = {channels[row].unit for row in rows}
-    assumed = sorted(unit for unit in units if not _microvolts_per(unit))
+    assumed = sorted(unit for unit in units if not microvolts_per(unit))
     if assumed:
         what = ", ".join(repr(unit) for unit in assumed if unit)
         unit = f"The stream's unit {what} is not a voltage" if what else "The stream has no unit"
         notices += (f"{unit}; its values are treated as µV.",)
     return notices
-
-
-def _microvolts_per(unit: str) -> float | None:
-    """Give the factor from a unit, or from a power of ten of volts, to µV."""
-    if _POWER_OF_TEN.fullmatch(unit):
-        return float(f"1e{int(unit) + 6}")
-    return microvolts_per(unit)
-
-
-def _in_words(channel: DeclaredChannel, label: str) -> DeclaredChannel:
-    """Replace a channel's label, and a power of ten by the unit volt."""
-    unit = "V" if _POWER_OF_TEN.fullmatch(channel.unit) else channel.unit
-    return DeclaredChannel(label, channel.kind, unit)
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:
