@@ -183,10 +183,10 @@ class LSLDriver:
     def _open_markers(self) -> tuple[str, ...]:
         if self._markers is None:
             return ()
-        found = self._markers.open(EXTRA_SECONDS)
-        if found:
+        if self._markers.open(EXTRA_SECONDS):
             return self._markers.notices
-        return ("There is no marker stream yet; it is used once it appears.",)
+        missing = "There is no marker stream yet; it is used once it appears."
+        return (missing, *self._markers.notices)
 
     def __exit__(self, *exc: object) -> None:
         self.close()

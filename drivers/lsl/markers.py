@@ -90,12 +90,9 @@ class MarkerStreams:
         found = resolve_streams(self._predicate, timeout, EXTRA_SECONDS)
         self._connect(found)
         self._remarks.clear()
-        if self._inlets:
-            names = ", ".join(sorted(name for name, _ in self._inlets.values()))
-            self.notices = (f"Markers come from {names}.",)
         if self._left_out:
             left = "; ".join(sorted(self._left_out.values()))
-            self.notices += (f"Streams that are not used for markers: {left}.",)
+            self.notices = (f"Streams that are not used for markers: {left}.",)
         self._thread.start()
         return len(self._inlets)
 
@@ -161,7 +158,6 @@ class MarkerStreams:
             return
         self._known.add(stream.uid())
         self._inlets[stream.uid()] = (stream.name(), inlet)
-        self._remarks.append(f"markers come from {stream.name()}, too")
 
     def _takes(self, stream: Any) -> bool:
         """Return True for a stream of markers; note another one, except for EEG signals."""
