@@ -263,3 +263,40 @@ class HasBattery(Protocol):
     def battery(self) -> float | None:
         """Last reported charge, percent; None if none was reported."""
         ...
+
+
+@runtime_checkable
+class HasPatience(Protocol):
+    """A driver whose library may still deliver, after a silence, what was held back meanwhile.
+
+    Check for it with ``isinstance(driver, HasPatience)``, never for a concrete class.
+    """
+
+    @property
+    def patience(self) -> float:
+        """Silence, s, after which a new connection is better than waiting."""
+        ...
+
+
+@runtime_checkable
+class HasRemarks(Protocol):
+    """A driver that has something to report while it runs, such as a clock that was set.
+
+    Check for it with ``isinstance(driver, HasRemarks)``, never for a concrete class.
+    """
+
+    def take_remarks(self) -> tuple[str, ...]:
+        """Return the remarks since the last call, a phrase each; called in its own thread."""
+        ...
+
+
+@runtime_checkable
+class ChoosesStream(Protocol):
+    """A driver that can choose among several streams the one that was lost.
+
+    Check for it with ``isinstance(driver, ChoosesStream)``, never for a concrete class.
+    """
+
+    def expect(self, info: StreamInfo) -> None:
+        """Take only a stream with these channels; called before the driver is entered."""
+        ...

@@ -10,6 +10,7 @@ UserError
         ├── DeviceNotFound   the headset, board or stream does not answer
         ├── LibraryMissing   a vendor's library is not installed or does not load
         ├── StreamLost       a live connection that worked is gone
+        │   └── WrongStream  another device answers in its place
         ├── BadSamples       a remote acquirer sent a malformed packet
         └── CannotWrite      a recording cannot be written in this format
 """
@@ -74,6 +75,10 @@ class LibraryMissing(DriverError):
 
 class StreamLost(DriverError):
     """A live connection that worked is gone."""
+
+
+class WrongStream(StreamLost):
+    """Another device, with other channels or another rate, answers in place of the lost one."""
 
 
 class BadSamples(DriverError):

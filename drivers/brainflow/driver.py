@@ -46,6 +46,11 @@ BUFFER_SECONDS = 60.0
 """Length of BrainFlow's own buffer, s; it drops the oldest samples without notice."""
 MAX_CLOCK_OFFSET = 5.0
 """Largest distance of a stamp from now, s; other stamps are replaced by the time of reception."""
+PATIENCE = 6.0
+"""Silence, s, after which a new connection is made: a radio link that stalls for longer is lost,
+and BrainFlow does not connect again by itself."""
+MAX_LEAD = 0.5
+"""Largest lead of a sample over the present, s."""
 
 TEXT_PARAMETERS = ("mac_address", "serial_number", "serial_port", "ip_address", "other_info")
 INTEGER_PARAMETERS = {"timeout": 600, "ip_port": 65535, "ip_protocol": 2}
@@ -111,6 +116,11 @@ class BrainFlowDriver:
         """Charge that the device reported last, percent; None if it reported none."""
         return self._battery
 
+    @property
+    def patience(self) -> float:
+        """Silence, s, during which BrainFlow may still deliver what a radio link holds back."""
+        return PATIENCE
+
     def __enter__(self) -> Self:
         """Connect; finding a Bluetooth headset takes about 6 s.
 
@@ -153,10 +163,24 @@ class BrainFlowDriver:
         if self._shim is None:
             raise RuntimeError("enter the driver before iterating over it")
         numbering = self._facts.numbering
-        if numbering is None:
-            yield from self._stamped()
-        else:
-            yield from self._numbered(numbering)
+        chunks = self._stamped() if numbering is None else self._numbered(numbering)
+        for chunk in chunks:
+            self._check_pace(chunk)
+            yield chunk
+
+    def _check_pace(self, chunk: Chunk) -> None:
+        """Raise StreamLost if samples come ahead of time.
+
+        BrainFlow's synthetic board keeps time by the computer's clock: if that is set one hour
+        ahead, it sends the samples of this hour at once.
+        """
+        ahead = float(chunk.timestamps[-1]) - local_clock()
+        if ahead > MAX_LEAD:
+            raise StreamLost(
+                f"samples of {self._info.name} at {self._info.sfreq:g} Hz",
+                f"more, {ahead:.1f} s ahead of time, as when the computer's clock is set",
+                "wait until it is connected again",
+            )
 
     def _stamped(self) -> Iterator[Chunk]:
         """Yield chunks by timestamps: the board's packet numbers do not count samples."""

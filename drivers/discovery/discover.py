@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,8 @@ from mimamba.drivers.discovery.bluetooth_scanner import ADAPTER, EXPECTED
 from mimamba.drivers.discovery.headsets import Headset, find_dongles, find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl
-from mimamba.drivers.lsl.driver import FORMATS
+from mimamba.drivers.lsl.inlet import FORMATS
+from mimamba.drivers.lsl.stream_rules import is_eeg_type
 from mimamba.drivers.simulator.scenario import SCENARIOS
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class KnownBoard:
 
 @dataclass(frozen=True)
 class FoundStream:
-    """An LSL stream on the network; ``url`` is None if it is not a signal with a regular rate."""
+    """An LSL stream on the network; ``url`` is None if it is neither regular nor of type EEG."""
 
     name: str
     type: str
@@ -140,7 +141,8 @@ def list_boards() -> tuple[KnownBoard, ...]:
 
 def find_streams(seconds: float) -> tuple[FoundStream, ...]:
     """Find the LSL streams that answer within ``seconds``, by name; raises LibraryMissing."""
-    found = [_stream(stream) for stream in load_pylsl().resolve_streams(seconds)]
+    streams = load_pylsl().resolve_streams(seconds)
+    found = [_stream(stream, streams) for stream in streams]
     return tuple(sorted(found, key=lambda stream: (stream.name, stream.type, stream.source_id)))
 
 
@@ -186,9 +188,9 @@ def list_simulations() -> tuple[SimulatedSource, ...]:
     )
 
 
-def _stream(stream: Any) -> FoundStream:
+def _stream(stream: Any, all_streams: Sequence[Any]) -> FoundStream:
     sfreq = float(stream.nominal_srate())
-    signal = sfreq > 0 and stream.channel_format() in FORMATS
+    signal = stream.channel_format() in FORMATS and (sfreq > 0 or is_eeg_type(stream.type()))
     return FoundStream(
         name=stream.name(),
         type=stream.type(),
@@ -196,16 +198,26 @@ def _stream(stream: Any) -> FoundStream:
         n_channels=stream.channel_count(),
         source_id=stream.source_id(),
         hostname=stream.hostname(),
-        url=_url(stream) if signal else None,
+        url=_url(stream, all_streams) if signal else None,
     )
 
 
-def _url(stream: Any) -> str:
+def _url(stream: Any, all_streams: Sequence[Any]) -> str:
+    """Return a URL with as many facts as tell the stream apart from the others."""
     facts = {"name": stream.name(), "source_id": stream.source_id()}
     given = {key: value for key, value in facts.items() if value}
-    if stream.type() != "EEG":
+    if not is_eeg_type(stream.type()):
         given["type"] = stream.type()
+    twins = [each for each in all_streams if _identity(each) == _identity(stream)]
+    if len(twins) > 1:
+        hosts = [each.hostname() for each in twins]
+        unique = hosts.count(stream.hostname()) == 1
+        given |= {"hostname": stream.hostname()} if unique else {"uid": stream.uid()}
     return f"lsl://?{urlencode(given)}"
+
+
+def _identity(stream: Any) -> tuple[str, str, str]:
+    return stream.name(), stream.source_id(), stream.type().lower()
 
 
 def _blocks_bluetooth(switch: Path) -> bool:

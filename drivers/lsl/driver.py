@@ -1,43 +1,36 @@
 """LSL streams as a source: ``lsl://?type=EEG``, ``lsl://?name=..&source_id=..``.
 
-liblsl corrects the stamps' clock and makes them monotonic. Its dejittering is off, because it does
-not handle gaps (a drop-out of 1 s leaves its stamps 988 ms wrong); ``SampleClock`` does.
+A stream's declaration is compared with its stamps (``drivers.lsl.opening``). ``LiveStamps`` follows
+a clock that is set, and ``SampleClock`` evens the stamps out and finds gaps.
+Samples that a stalled network holds back come later, with their own stamps.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from math import ceil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from mimamba.drivers.channels import ChannelChoice
+from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Chunk, Samples, Seconds, StreamInfo
-from mimamba.drivers.errors import BadSource, DeviceNotFound, StreamLost
-from mimamba.drivers.lsl.description import ChannelDescription, read_description
-from mimamba.drivers.lsl.discovery import (
-    EXTRA_SECONDS,
-    FOREIGN_CLOCK,
-    build_predicate,
-    load_pylsl,
-    no_stream_error,
-    other_streams_notice,
-    resolve_streams,
-)
+from mimamba.drivers.errors import BadChannels, BadSource, DriverError, StreamLost, WrongStream
+from mimamba.drivers.lsl.discovery import EXTRA_SECONDS, StreamQuery, other_streams_notice
+from mimamba.drivers.lsl.inlet import FORMATS, POLL_SECONDS, Arrival, SendingStream, SignalInlet
 from mimamba.drivers.lsl.markers import MarkerBuffer, MarkerStreams
-from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.lsl.opening import CheckedStream, check_stream
+from mimamba.drivers.timing.live_stamps import LiveStamps
+from mimamba.drivers.timing.rate_watch import RateWatch
 from mimamba.drivers.timing.sample_clock import SampleClock
 from mimamba.drivers.url import SourceURL
 
-POLL_SECONDS = 0.01
-"""Pause between two reads, s."""
-BUFFER_SECONDS = 5
-"""Length of liblsl's own buffer, s. A long one would hide a slow reader."""
-FORMATS = {1: np.float32, 2: np.float64, 4: np.int32, 5: np.int16, 6: np.int8, 7: np.int64}
-"""numpy's types for liblsl's numeric channel formats."""
+PATIENCE = 60.0
+"""Silence, s, after which a new connection may find what liblsl does not."""
+TWIN_SECONDS = 1.5
+"""Silence, s, after which other streams of the same source_id are looked for."""
 
 
 class LSLDriver:
@@ -46,10 +39,11 @@ class LSLDriver:
     Parameters
     ----------
     source
-        URL. Parameters: ``type`` (default EEG if there is no ``predicate``; empty for any),
-        ``name``, ``source_id``, ``predicate`` (XPath, for liblsl), ``timeout`` (for finding the
-        stream, s), ``sfreq`` (Hz, for an irregular stream), ``markers`` (the name of a marker
-        stream, or 1 for all of type Markers), ``channels`` and ``names``.
+        URL. Parameters: ``type`` (in any case; default EEG if there is no ``predicate``; empty for
+        any), ``name``, ``source_id``, ``hostname``, ``uid``, ``stream`` (any of these four, or a
+        number among the streams that match), ``predicate`` (XPath, for liblsl), ``timeout`` (for
+        finding the stream, s), ``sfreq`` (Hz, instead of the declared or measured rate),
+        ``markers`` (the name of a marker stream, or 1 for all), ``channels`` and ``names``.
 
     Raises
     ------
@@ -62,162 +56,207 @@ class LSLDriver:
             raise BadSource(
                 "lsl://?name=..", f"lsl://{source.target}", "write the name as a parameter"
             )
-        self._predicate = build_predicate(source)
-        # A source_id identifies one stream: there is no need to wait for others.
-        self._others = 0.0 if source.text("source_id") else EXTRA_SECONDS
+        self._query = StreamQuery.from_url(source)
+        # A source_id should identify one stream: at first there is no need to wait for others.
+        self._unique = source.text("source_id") is not None and self._query.named is None
         self._timeout = source.number("timeout", 5.0, 0.1, 600.0)
         self._sfreq = source.number("sfreq", 0.0, 0.0, 100_000.0)
         self._choice = ChannelChoice.from_url(source)
         self._markers = MarkerStreams.from_url(source)
         self._closed = threading.Event()
-        self._info: StreamInfo | None = None
-        self._inlet: _SignalInlet | None = None
-        self._rows: list[int] = []
-        self._first: tuple[Seconds, Samples] | None = None
+        self._open: _OpenStream | None = None
+        self._expected: StreamInfo | None = None
+
+    def expect(self, info: StreamInfo) -> None:
+        """Take only a stream with these channels: others may have the same source_id."""
+        self._expected = info
 
     @property
     def info(self) -> StreamInfo:
-        if self._info is None:
+        if self._open is None:
             raise RuntimeError("enter the driver before using it")
-        return self._info
+        return self._open.info
+
+    @property
+    def patience(self) -> float:
+        """Silence, s, during which liblsl may still deliver what the network holds back."""
+        return PATIENCE
+
+    def take_remarks(self) -> tuple[str, ...]:
+        """Return remarks about the stream since the last call, a phrase each."""
+        if self._open is None:
+            return ()
+        markers = self._markers.take_remarks() if self._markers else ()
+        return self._open.stamps.take_remarks() + markers
 
     def __enter__(self) -> Self:
-        """Find the stream and wait for its first samples.
+        """Find the stream, wait for its first samples, and check its stamps and rate.
 
         Raises
         ------
         DeviceNotFound
-            If no stream matches, or the stream sends no samples.
+            If no stream matches, or none sends samples.
         BadSource
-            If the stream is text, or irregular without ``sfreq``.
+            If the stream is text, or has neither a rate nor even stamps, without ``sfreq``.
         BadChannels
             If a channel asked for does not exist.
         LibraryMissing
             If liblsl does not load.
         """
-        found = resolve_streams(self._predicate, self._timeout, self._others)
-        if not found:
-            raise no_stream_error(self._predicate)
-        sfreq = self._rate(found[0])
-        inlet = _SignalInlet(found[0], sfreq, self._timeout)
-        picks = self._choice.select(inlet.description.labels)
-        self._first = inlet.first(self._closed)
-        self._info = StreamInfo(
-            name=inlet.name,
-            source_id=f"lsl:{found[0].source_id() or inlet.name}",
-            sfreq=sfreq,
-            ch_names=picks.names,
-            notices=inlet.notices + other_streams_notice(found) + self._open_markers(),
-        )
-        self._rows = list(picks.rows)
-        self._inlet = inlet
+        try:
+            # Meanwhile, so that no marker is missed.
+            with ThreadPoolExecutor(1, "marker streams") as pool:
+                markers = pool.submit(self._open_markers)
+                self._open = self._open_signal()
+            notices = self._open.info.notices + markers.result()
+            self._open.info = replace(self._open.info, notices=notices)
+        except BaseException:
+            if self._markers is not None:
+                self._markers.close()
+            self._open = None
+            raise
         return self
 
+    def _open_signal(self) -> _OpenStream:
+        found = self._query.find(self._timeout, 0.0 if self._unique else EXTRA_SECONDS)
+        found, inlet, arrivals = self._connect(found)
+        picks = self._select(inlet)
+        checked = check_stream(inlet, arrivals, self._sfreq, self._closed)
+        stamps = LiveStamps(checked.sfreq, inlet.name, checked.scale, checked.by_arrival)
+        # The first stamps show if they are of another clock.
+        times = stamps.push(arrivals[0].stamps, arrivals[0].now)
+        info = StreamInfo(
+            name=inlet.name,
+            source_id=f"lsl:{inlet.stream.source_id() or inlet.name}",
+            sfreq=checked.sfreq,
+            ch_names=picks.names,
+            notices=(
+                *inlet.description.notices_about(picks.rows, self._choice.channels is not None),
+                *checked.notices,
+                *stamps.notices,
+                *other_streams_notice(found, inlet.stream),
+            ),
+        )
+        return _OpenStream(inlet, info, picks, checked, stamps, times, bool(self._sfreq))
+
+    def _connect(self, found: list[Any]) -> tuple[list[Any], SignalInlet, list[Arrival]]:
+        """Connect to the first of the streams that sends; return all, too."""
+        signals = [stream for stream in found if stream.channel_format() in FORMATS]
+        if not signals:
+            raise BadSource(
+                "an LSL stream of numbers",
+                f"{found[0].name()}, a stream of text",
+                "choose another stream",
+            )
+        if self._unique and len(signals) == 1:
+            try:
+                timeout = min(self._timeout, TWIN_SECONDS)
+                return signals, *self._first_sending(signals, timeout)
+            except DriverError:  # another stream may have the same source_id
+                signals = self._query.find(self._timeout, EXTRA_SECONDS)
+        return signals, *self._first_sending(signals, self._timeout)
+
+    def _first_sending(
+        self, streams: list[Any], timeout: float
+    ) -> tuple[SignalInlet, list[Arrival]]:
+        return SendingStream(streams, timeout, self._select, self._closed).wait()
+
+    def _select(self, inlet: SignalInlet) -> ChannelSelection:
+        """Select the channels asked for, else the EEG; raises BadChannels or WrongStream."""
+        described = inlet.description
+        if self._choice.channels is None and not described.eeg.rows:
+            raise BadChannels(
+                f"EEG among the channels of the LSL stream {inlet.name}",
+                f"none among {', '.join(described.labels)}",
+                "select channels with channels=",
+            )
+        channels = self._choice.channels or described.eeg_labels
+        picks = ChannelChoice(channels, self._choice.names).select(described.labels)
+        if self._expected is not None and picks.names != self._expected.ch_names:
+            raise WrongStream(
+                f"the same stream again ({', '.join(self._expected.ch_names)})",
+                f"{inlet.name} with {', '.join(picks.names)}",
+                "reconnect the first device, or open the new one as a source of its own",
+            )
+        return picks
+
     def _open_markers(self) -> tuple[str, ...]:
-        if self._markers is None or self._markers.open(EXTRA_SECONDS):
+        if self._markers is None:
             return ()
-        return ("There is no marker stream yet; it is used once it appears.",)
+        if self._markers.open(EXTRA_SECONDS):
+            return self._markers.notices
+        missing = "There is no marker stream yet; it is used once it appears."
+        return (missing, *self._markers.notices)
 
     def __exit__(self, *exc: object) -> None:
         self.close()
         if self._markers is not None:
             self._markers.close()
-        self._inlet = None  # disconnects
+        self._open = None  # disconnects
 
     def close(self) -> None:
         """End the iteration; leaving the context disconnects."""
         self._closed.set()
 
     def __iter__(self) -> Iterator[Chunk]:
-        clock, waiting = SampleClock(self.info.sfreq), MarkerBuffer(self.info.sfreq)
+        stream = self._open
+        if stream is None:
+            return
+        clock, waiting = SampleClock(stream.info.sfreq), MarkerBuffer(stream.info.sfreq)
         try:
-            while self._inlet is not None and not self._closed.wait(POLL_SECONDS):
-                stamps, data = self._first or self._inlet.pull()
-                self._first = None
+            for arrival in self._arrivals(stream):
+                times = stream.times_of(arrival)
                 if self._markers is not None:  # after the samples, so that no marker is late
-                    waiting.add(self._markers.pull(self._inlet.offset))
-                if len(stamps):
-                    yield from map(waiting.attach, clock.push(stamps, data[:, self._rows]))
+                    waiting.add(self._markers.pull(stream.stamps.translate))
+                yield from map(waiting.attach, clock.push(times, stream.microvolts(arrival)))
         except StreamLost:
             yield from map(waiting.attach, clock.flush())
             raise
         yield from map(waiting.attach, clock.flush())
 
-    def _rate(self, stream: Any) -> float:
-        """Return the sampling frequency, Hz; raises BadSource if the stream cannot be a signal."""
-        name, rate = stream.name(), float(stream.nominal_srate())
-        if stream.channel_format() not in FORMATS:
-            raise BadSource(
-                "an LSL stream of numbers", f"{name}, a stream of text", "choose another stream"
-            )
-        if not rate and not self._sfreq:
-            raise BadSource(
-                "an LSL stream with a sampling rate",
-                f"{name}, which is irregular",
-                "add sfreq= if its samples come at a regular rate",
-            )
-        return self._sfreq or rate
+    def _arrivals(self, stream: _OpenStream) -> Iterator[Arrival]:
+        """Yield the samples of the check, and then what arrives until closed."""
+        while stream.checked.arrivals and not self._closed.is_set():
+            yield stream.checked.arrivals.pop(0)
+        while not self._closed.wait(POLL_SECONDS):
+            arrival = stream.inlet.pull()
+            if len(arrival.stamps):
+                yield arrival
 
 
-class _SignalInlet:
-    """A connection to a stream: description, samples in µV, stamps on the LSL clock."""
+class _OpenStream:
+    """A stream in use: its connection, facts, channels and clock."""
 
-    def __init__(self, stream: Any, sfreq: float, timeout: float) -> None:
-        lsl = load_pylsl()
-        self.name = stream.name() or "LSL stream"
-        self.offset = 0.0
-        self._until = time.monotonic() + timeout
-        seconds = BUFFER_SECONDS if stream.nominal_srate() else ceil(BUFFER_SECONDS * sfreq / 100)
-        flags = lsl.proc_clocksync | lsl.proc_monotonize
-        self._inlet = lsl.StreamInlet(
-            stream, max_buflen=seconds, recover=False, processing_flags=flags
-        )
-        try:
-            xml = self._inlet.info(timeout).as_xml()
-            self._inlet.open_stream(timeout)
-            self._inlet.time_correction(timeout)
-        except (lsl.util.TimeoutError, lsl.util.LostError) as error:
-            raise self._no_samples(str(error)) from error
-        self.description: ChannelDescription = read_description(xml, stream.channel_count())
-        self.notices = self.description.notices
-        size = (round(BUFFER_SECONDS * sfreq) + 1, stream.channel_count())
-        self._buffer = np.empty(size, FORMATS[stream.channel_format()])
+    def __init__(
+        self,
+        inlet: SignalInlet,
+        info: StreamInfo,
+        picks: ChannelSelection,
+        checked: CheckedStream,
+        stamps: LiveStamps,
+        first: Seconds,
+        given: bool,
+    ) -> None:
+        self.inlet = inlet
+        self.info = info
+        self.checked = checked
+        self.stamps = stamps
+        self._rows = list(picks.rows)
+        self._factors = np.array(inlet.description.factors)[self._rows]
+        self._first: Seconds | None = first
+        watched = not (given or checked.by_arrival)
+        self._rate = RateWatch(info.sfreq, f"the LSL stream {inlet.name}") if watched else None
 
-    def first(self, closed: threading.Event) -> tuple[Seconds, Samples]:
-        """Wait for the first samples, and check the clock of their stamps."""
-        while not closed.wait(POLL_SECONDS):
-            stamps, data = self.pull()
-            if len(stamps):
-                return self._check_clock(stamps), data
-            if time.monotonic() > self._until:
-                raise self._no_samples("none")
-        raise self._no_samples("a driver that was closed")
+    def times_of(self, arrival: Arrival) -> Seconds:
+        """Return the times of samples, those of the first ones as they were; raises BadSource."""
+        first, self._first = self._first, None
+        times = self.stamps.push(arrival.stamps, arrival.now) if first is None else first
+        if self._rate is not None:
+            self._rate.push(times)
+        return times
 
-    def pull(self) -> tuple[Seconds, Samples]:
-        """Return what has arrived since the last call; raises StreamLost."""
-        try:
-            _, stamps = self._inlet.pull_chunk(
-                timeout=0.0, max_samples=len(self._buffer), dest_obj=self._buffer
-            )
-        except load_pylsl().util.LostError as error:
-            raise StreamLost(
-                f"samples of the LSL stream {self.name}", str(error), "restart its sender"
-            ) from error
-        factors = np.array(self.description.factors)
-        data = self._buffer[: len(stamps)] * factors
-        return np.array(stamps, dtype=np.float64) + self.offset, data.astype(np.float32)
-
-    def _check_clock(self, stamps: Seconds) -> Seconds:
-        """Move stamps of another clock so that the newest sample is now."""
-        ahead = float(stamps[-1]) - local_clock()
-        if abs(ahead) > FOREIGN_CLOCK:
-            unix = abs(float(stamps[-1]) - time.time()) < FOREIGN_CLOCK
-            clock = "UNIX time" if unix else "another clock's"
-            self.notices += (f"The stream's stamps are {clock}; the time of arrival is used.",)
-            self.offset = -ahead
-        return stamps + self.offset
-
-    def _no_samples(self, found: str) -> DeviceNotFound:
-        return DeviceNotFound(
-            f"samples of the LSL stream {self.name}", found, "check that its sender is running"
-        )
+    def microvolts(self, arrival: Arrival) -> Samples:
+        """Return the samples of the selected channels, µV."""
+        with np.errstate(all="ignore"):  # values may be damaged
+            data: Samples = (arrival.data[:, self._rows] * self._factors).astype(np.float32)
+        return data

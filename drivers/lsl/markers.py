@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, Marker
-from mimamba.drivers.lsl.discovery import FOREIGN_CLOCK, load_pylsl, resolve_streams, xpath_literal
+from mimamba.drivers.lsl.discovery import (
+    EXTRA_SECONDS,
+    load_pylsl,
+    resolve_streams,
+    xpath_literal,
+)
+from mimamba.drivers.lsl.inlet import FORMATS
+from mimamba.drivers.lsl.stream_rules import is_eeg_type, is_marker_stream, marker_label
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 
 MARKER_TYPE = "Markers"
+"""Type of the marker streams that mimamba sends."""
 OWN_PREFIX = "mimamba-session:"
 """Prefix of the source_id of a session's own marker stream. Such streams are not read, because each
 marker would come back again and again."""
@@ -23,6 +33,8 @@ CONNECT_TIMEOUT = 2.0
 """Time for a stream to answer, s; then it is tried again."""
 PULL_SIZE = 256
 """Largest number of markers pulled from a stream at a time."""
+MAX_BEHIND = 86400.0
+"""Largest age of a marker's stamp, s; an older one is of another clock."""
 MAX_AHEAD = 5.0
 """Largest lead of a marker's stamp over the present, s."""
 MAX_WAITING = 4096
@@ -41,20 +53,28 @@ class ReceivedMarker:
 class MarkerStreams:
     """Connections to marker streams. A thread looks for streams that appear later.
 
-    A label is text; several channels are joined by commas.
-
     Parameters
     ----------
     name
-        Name of the streams to use; None for all of type Markers.
+        Name, source_id, hostname or uid of the streams to use; None for all marker streams.
+
+    Attributes
+    ----------
+    notices
+        Remarks about the streams that were found first, one sentence each.
     """
 
     def __init__(self, name: str | None) -> None:
-        wanted = f" and name={xpath_literal(name)}" if name else ""
-        self._predicate = (
-            f"type='{MARKER_TYPE}' and not(starts-with(source_id,'{OWN_PREFIX}')){wanted}"
-        )
+        self.notices: tuple[str, ...] = ()
+        self._name = name
+        self._predicate = f"not(starts-with(source_id,'{OWN_PREFIX}'))"
+        if name:
+            literal = xpath_literal(name)
+            places = ("name", "source_id", "hostname", "uid")
+            self._predicate += f" and ({' or '.join(f'{place}={literal}' for place in places)})"
         self._known: set[str] = set()
+        self._left_out: dict[str, str] = {}
+        self._remarks: deque[str] = deque()
         self._inlets: dict[str, tuple[str, Any]] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._look, name="marker streams", daemon=True)
@@ -67,7 +87,12 @@ class MarkerStreams:
 
     def open(self, timeout: float) -> int:
         """Connect to the streams that are found within ``timeout`` s; return their number."""
-        self._connect(resolve_streams(self._predicate, timeout, 0.0))
+        found = resolve_streams(self._predicate, timeout, EXTRA_SECONDS)
+        self._connect(found)
+        self._remarks.clear()
+        if self._left_out:
+            left = "; ".join(sorted(self._left_out.values()))
+            self.notices = (f"Streams that are not used for markers: {left}.",)
         self._thread.start()
         return len(self._inlets)
 
@@ -78,11 +103,15 @@ class MarkerStreams:
             self._thread.join()
         self._inlets.clear()
 
-    def pull(self, offset: float) -> list[ReceivedMarker]:
+    def take_remarks(self) -> tuple[str, ...]:
+        """Return remarks about streams that have come since the last call, a phrase each."""
+        return tuple(self._remarks.popleft() for _ in range(len(self._remarks)))
+
+    def pull(self, translate: Callable[[float], float]) -> list[ReceivedMarker]:
         """Return the markers since the last call.
 
-        Stamps of another clock are moved by ``offset``, s, like those of the signal. If they are
-        still implausible, or more than ``MAX_AHEAD`` s ahead, the time of arrival is used.
+        Stamps of the signal's clock are moved by ``translate``, like those of the signal. If they
+        are still implausible, or more than ``MAX_AHEAD`` s ahead, the time of arrival is used.
         """
         now = local_clock()
         received: list[ReceivedMarker] = []
@@ -93,9 +122,8 @@ class MarkerStreams:
                 self._inlets.pop(uid)  # a stream that comes back has another uid
                 continue
             for row, stamp in zip(rows.tolist(), stamps.tolist(), strict=True):
-                received.append(
-                    ReceivedMarker(plausible_time(stamp, offset, now), _label(row), name)
-                )
+                at = plausible_time(stamp, translate(stamp), now)
+                received.append(ReceivedMarker(at, marker_label(row), name))
         return received
 
     def _look(self) -> None:
@@ -104,19 +132,47 @@ class MarkerStreams:
             self._connect(resolver.results())
 
     def _connect(self, streams: list[Any]) -> None:
-        """Connect to the streams that are new."""
-        lsl = load_pylsl()
+        """Connect to the streams of markers that are new, and note the others."""
+        threads = []
         for stream in streams:
-            if stream.uid() in self._known or self._closed.is_set():
+            if stream.uid() in self._known:
                 continue
-            inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
-            try:
-                inlet.open_stream(CONNECT_TIMEOUT)
-                inlet.time_correction(CONNECT_TIMEOUT)  # so that the first pull does not wait
-            except (lsl.util.TimeoutError, lsl.util.LostError):
-                continue  # the next search finds it again
-            self._known.add(stream.uid())
-            self._inlets[stream.uid()] = (stream.name(), inlet)
+            if self._takes(stream):
+                threads.append(threading.Thread(target=self._connect_one, args=(stream,)))
+            else:
+                self._known.add(stream.uid())
+        for thread in threads:  # together, as a clock's offset takes most of a second
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _connect_one(self, stream: Any) -> None:
+        lsl = load_pylsl()
+        inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
+        try:
+            inlet.open_stream(CONNECT_TIMEOUT)
+            inlet.time_correction(CONNECT_TIMEOUT)  # so that the first pull does not wait
+        except (lsl.util.TimeoutError, lsl.util.LostError):
+            return  # the next search finds it again
+        if self._closed.is_set():
+            return
+        self._known.add(stream.uid())
+        self._inlets[stream.uid()] = (stream.name(), inlet)
+
+    def _takes(self, stream: Any) -> bool:
+        """Return True for a stream of markers; note another one, except for EEG signals."""
+        is_text = stream.channel_format() not in FORMATS
+        kind, rate = stream.type(), float(stream.nominal_srate())
+        if is_marker_stream(kind, rate, stream.channel_count(), is_text):
+            return True
+        if self._name or not (is_eeg_type(kind) and rate):
+            pace = f"{rate:g} Hz" if rate else "irregular"
+            what = (
+                f"{stream.name()} ({kind or 'no type'}, {stream.channel_count()} channels, {pace})"
+            )
+            self._left_out[stream.uid()] = what
+            self._remarks.append(f"{what} is not a stream of markers")
+        return False
 
 
 class MarkerBuffer:
@@ -161,14 +217,10 @@ class MarkerBuffer:
         return chunk.first + int(np.argmin(np.abs(chunk.timestamps - timestamp)))
 
 
-def plausible_time(stamp: float, offset: float, now: float) -> float:
-    """Return a marker's time, s: its stamp, the stamp plus ``offset``, or else ``now``."""
-    for each in (stamp, stamp + offset):
-        if -FOREIGN_CLOCK < each - now <= MAX_AHEAD:
-            return each
-    return now
+def plausible_time(stamp: float, translated: float, now: float) -> float:
+    """Return a marker's time, s: of its stamp and its translation the nearer one to ``now``.
 
-
-def _label(row: list[Any]) -> str:
-    values = (each.decode(errors="replace") if isinstance(each, bytes) else each for each in row)
-    return ",".join(str(value) for value in values)
+    If both are implausible, it is ``now``.
+    """
+    near = [each for each in (stamp, translated) if -MAX_BEHIND < each - now <= MAX_AHEAD]
+    return min(near, key=lambda each: abs(each - now), default=now)

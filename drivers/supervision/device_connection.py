@@ -11,9 +11,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mimamba.drivers.driver import Chunk, Driver, HasBattery, StreamInfo
-from mimamba.drivers.errors import DriverError, StreamLost
+from mimamba.drivers.driver import (
+    ChoosesStream,
+    Chunk,
+    Driver,
+    HasBattery,
+    HasPatience,
+    HasRemarks,
+    StreamInfo,
+)
+from mimamba.drivers.errors import BadSource, DriverError, StreamLost, WrongStream
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
+from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,11 @@ class Timeouts:
         Pause before the first attempt; it doubles with each failure.
     max_backoff
         Longest pause.
+    max_wrong_backoff
+        Longest pause after another device has answered: the right one may come at any time.
     queue
         Length of the queue for a slow reader; beyond it the oldest samples are dropped, and
-        ``first`` jumps.
+        ``first`` jumps. It holds what a network delivers at once after a stall: liblsl keeps 360 s.
     """
 
     silence: float = 2.0
@@ -51,7 +62,8 @@ class Timeouts:
     release: float = 5.0
     backoff: float = 0.5
     max_backoff: float = 30.0
-    queue: float = 30.0
+    max_wrong_backoff: float = 2.0
+    queue: float = 390.0
 
 
 class DeviceConnection:
@@ -77,6 +89,12 @@ class DeviceConnection:
         True once the driver has been left.
     reason
         Reason for a None from ``next_chunk``.
+    silent
+        True after a silence, as long as the connection may still deliver what was held back.
+    is_wrong
+        True if another device has answered.
+    final
+        Error after which it makes no sense to reconnect; None if there is none.
     """
 
     def __init__(
@@ -89,6 +107,9 @@ class DeviceConnection:
     ) -> None:
         self.released = False
         self.reason = "the connection was closed"
+        self.silent = False
+        self.is_wrong = False
+        self.final: BadSource | None = None
         self._connect = connect
         self._changed = changed
         self._timeouts = timeouts
@@ -104,6 +125,8 @@ class DeviceConnection:
         self._sfreq = 0.0
         self._deadline = time.monotonic() + timeouts.connect
         self._overdue = "connection", timeouts.connect, ""  # words are made of it when needed
+        self._patience = 0.0  # further silence that the driver may overcome by itself, s
+        self._remarks: deque[str] = deque()
         self._threads = [threading.Thread(target=self._run, name="live driver", daemon=True)]
         self._threads[0].start()
 
@@ -125,16 +148,23 @@ class DeviceConnection:
             )
 
     def next_chunk(self) -> Chunk | None:
-        """Wait for the next chunk; None if the connection ended, is silent or was abandoned."""
+        """Wait for the next chunk; None if the connection ended, is silent or was abandoned.
+
+        If it is ``silent`` then, a further call waits as long as its driver has patience.
+        """
         with self._changed:
             while not (self._chunks or self._over or self._abandoned.is_set()):
                 rest = self._deadline - time.monotonic()
                 if rest <= 0:
                     missing, within, since = self._overdue
                     self.reason = f"no {missing} within {within:g} s{since}"
+                    self.silent = self._patience > 0
+                    self._deadline += self._patience
+                    self._patience = 0.0
                     return None
                 self._changed.wait(rest)
             if self._abandoned.is_set() or not self._chunks:
+                self.silent = False
                 return None
             chunk = self._chunks.popleft()
             self._queued -= chunk.n_times
@@ -146,6 +176,10 @@ class DeviceConnection:
         self._chunks.clear()
         self._queued = 0
         return chunks
+
+    def take_remarks(self) -> tuple[str, ...]:
+        """Return the driver's remarks up to the last chunk."""
+        return tuple(self._remarks.popleft() for _ in range(len(self._remarks)))
 
     def abandon(self) -> None:
         """Stop reading and close the driver in the background: a vendor's close can hang."""
@@ -177,7 +211,10 @@ class DeviceConnection:
     def _read(self) -> None:
         with ExitStack() as stack:
             try:
-                driver = stack.enter_context(self._connect())
+                made = self._connect()
+                if self._expected is not None and isinstance(made, ChoosesStream):
+                    made.expect(self._expected)
+                driver = stack.enter_context(made)
                 self._read_chunks(driver)
             except Exception as error:  # noqa: BLE001  raised later, or reported as the reason
                 self._end(error)
@@ -193,7 +230,9 @@ class DeviceConnection:
         for chunk in driver:
             if self._abandoned.is_set():
                 return
-            self._put(chunk)
+            if isinstance(driver, HasRemarks):
+                self._remarks.extend(driver.take_remarks())
+            self._put(chunk, driver)
             if frozen.feed(chunk.data):
                 raise StreamLost(
                     f"samples of {driver.info.name} that change",
@@ -203,8 +242,12 @@ class DeviceConnection:
 
     def _connected(self, driver: Driver) -> None:
         info = driver.info
-        if self._expected is not None:
-            _check_same_stream(info, self._expected)
+        if self._expected is not None and not _is_same_stream(info, self._expected):
+            raise WrongStream(
+                f"the same stream again ({_describe_stream(self._expected)})",
+                _describe_stream(info),
+                "reconnect the first device, or open the new one as a source of its own",
+            )
         with self._changed:
             self._info = info
             self._sfreq = info.sfreq
@@ -212,18 +255,18 @@ class DeviceConnection:
             self._set_deadline(self._timeouts.first_sample, " of connecting")
             self._changed.notify_all()
 
-    def _put(self, chunk: Chunk) -> None:
+    def _put(self, chunk: Chunk, driver: Driver) -> None:
         with self._changed:
-            if self._hand_on(self, chunk):
-                if chunk.n_times:
-                    self._set_deadline(self._timeouts.silence, " of the last one")
+            if chunk.n_times:
+                self._set_deadline(self._timeouts.silence, " of the last one")
+                patience = driver.patience if isinstance(driver, HasPatience) else 0.0
+                self._patience = max(0.0, patience - self._timeouts.silence)
+            if self._hand_on(self, chunk):  # nobody is woken
                 return
             self._chunks.append(chunk)
             self._queued += chunk.n_times
             while len(self._chunks) > 1 and self._queued > self._timeouts.queue * self._sfreq:
                 self._drop()
-            if chunk.n_times:
-                self._set_deadline(self._timeouts.silence, " of the last one")
             self._changed.notify_all()
 
     def _drop(self) -> None:
@@ -240,19 +283,18 @@ class DeviceConnection:
     def _end(self, error: Exception | None) -> None:
         with self._changed:
             self._over = True
+            self.is_wrong = isinstance(error, WrongStream)
+            if self._info is not None and isinstance(error, BadSource):
+                self.final = error
             self._failure = error
             self.reason = "the samples ended" if error is None else _describe_error(error)
             self._changed.notify_all()
 
 
-def _check_same_stream(found: StreamInfo, expected: StreamInfo) -> None:
-    """Raise StreamLost if the device came back with another rate or other channels."""
-    if (found.sfreq, found.ch_names) != (expected.sfreq, expected.ch_names):
-        raise StreamLost(
-            f"the same stream again ({_describe_stream(expected)})",
-            _describe_stream(found),
-            "reconnect the first device, or open the new one as a source of its own",
-        )
+def _is_same_stream(found: StreamInfo, expected: StreamInfo) -> bool:
+    """Return True if the channels are the same, and the rate, which may have been measured."""
+    same_rate = abs(found.sfreq / expected.sfreq - 1) <= RATE_TOLERANCE
+    return same_rate and found.ch_names == expected.ch_names
 
 
 def _describe_stream(info: StreamInfo) -> str:

@@ -18,8 +18,10 @@ class Supervisor:
 
     A thread of its own enters, iterates and leaves the wrapped driver, because a vendor's call can
     hang. A connection is lost after a time of silence or of one repeated sample, at the end of the
-    iteration, and at any exception. The driver is then closed in the background, and ``connect``
-    makes new ones until samples flow again. ``first`` grows by
+    iteration, and at any exception. A silent driver that has patience is kept as long as that
+    lasts: what its library held back comes late, with its own timestamps and numbers. Else the
+    driver is closed in the background, and ``connect`` makes new ones until samples flow again.
+    ``first`` grows by
     ``max(1, round(elapsed * sfreq))``, so the loss is a visible jump; markers move with it. A
     device that comes back with another sampling frequency or other channels is a failed attempt.
 
@@ -29,7 +31,8 @@ class Supervisor:
         Function that makes a driver; called for each attempt, in the connection's thread.
     on_change
         Called at each change, in the iterating thread: ``connected`` with the first sample,
-        ``lost`` with the reason, ``retrying`` before each attempt with the last failure.
+        ``lost`` with the reason, ``retrying`` before each attempt with the last failure. A remark
+        of the driver is another ``connected``.
     timeouts
         Time limits.
 
@@ -37,6 +40,9 @@ class Supervisor:
     ------
     DriverError
         On entering, from the wrapped driver; the first connection is not retried.
+    BadSource
+        While iterating, if the wrapped driver finds that its source cannot be used as it was
+        opened; reconnecting would change nothing.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Supervisor:
         self._last: Chunk | None = None
         self._shift = 0
         self._sink: Callable[[Chunk], None] | None = None
+        self._waiting = False  # for what a silent connection holds back
 
     @property
     def info(self) -> StreamInfo:
@@ -101,6 +108,7 @@ class Supervisor:
             assert self._connection is not None
             for chunk in self._connection.take_all():
                 sink(self._continue(chunk))
+            self._report_remarks(self._connection)
             self._sink = sink
 
     def _hand_on(self, connection: DeviceConnection, chunk: Chunk) -> bool:
@@ -111,14 +119,28 @@ class Supervisor:
         if self._sink is None:
             return False
         if connection is self._connection and not self._closed:
-            self._sink(self._continue(chunk))
+            continued = self._continue(chunk)
+            self._report_remarks(connection)
+            self._sink(continued)
         return True
+
+    def _report_remarks(self, connection: DeviceConnection) -> None:
+        for remark in connection.take_remarks():
+            self._report("connected", remark)
 
     def __iter__(self) -> Iterator[Chunk]:
         while not self._closed and self._connection is not None:
             chunk = self._connection.next_chunk()
             if chunk is not None:
-                yield self._continue(chunk)
+                chunk = self._continue(chunk)
+                self._report_remarks(self._connection)
+                yield chunk
+            elif self._connection.final is not None and not self._closed:
+                raise self._connection.final
+            elif self._connection.silent and not self._waiting:
+                with self._changed:  # a chunk that is handed on ends the waiting
+                    self._waiting = True
+                    self._report("lost", self._connection.reason)
             elif not self._closed:
                 self._reconnect(self._connection)
 
@@ -142,6 +164,9 @@ class Supervisor:
         if chunk.n_times:
             if self._fresh:
                 self._resume(chunk)
+            elif self._waiting:
+                self._report("connected", self.info.name)
+            self._waiting = False
             chunk = _shift_chunk(chunk, self._shift)
             self._last = chunk
             return chunk
@@ -161,11 +186,11 @@ class Supervisor:
         """Report the failure, pause, and start the next attempt."""
         reason = old.reason
         old.abandon()
-        if self._attempt == 0:
+        if self._attempt == 0 and not self._waiting:
             self._report("lost", reason)
-        pause = min(
-            self._timeouts.backoff * 2.0 ** min(self._attempt, 30), self._timeouts.max_backoff
-        )
+        self._waiting = False
+        longest = self._timeouts.max_wrong_backoff if old.is_wrong else self._timeouts.max_backoff
+        pause = min(self._timeouts.backoff * 2.0 ** min(self._attempt, 30), longest)
         self._attempt += 1
         self._report("retrying", f"attempt {self._attempt} in {pause:g} s: {reason}")
         with self._changed:

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, Samples, Seconds
 
 MAX_DISAGREEMENT = 1.0
-"""Largest difference between clock and counter, s; beyond it the clock is right. A radio stall that
-catches up is shorter (the supervisor gives up after 2 s of silence)."""
+"""Largest difference between clock and counter, s; beyond it the clock is right, unless the samples
+catch up."""
 HOLD_SECONDS = 0.25
 """Time for which late samples must stay equally late before a wrap is counted, s."""
 SETTLED_SECONDS = 0.025
 """Decrease of the delay between the halves of ``HOLD_SECONDS`` if a burst is catching up, s."""
-MAX_HOLD_SECONDS = 2.0
+MAX_HOLD_SECONDS = 10.0
 """Longest time for a burst to catch up, s: a longer stall is a lost connection."""
 MEMORY_SECONDS = 10.0
 """Memory of the line, s."""

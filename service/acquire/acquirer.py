@@ -34,6 +34,8 @@ CONNECT_ERRORS = (
     *(msgspec.MsgspecError, UnicodeError, RecursionError),
 )
 """Errors if no service, or another program, answers at an address."""
+MAX_DAMAGED = 5
+"""Connections in succession that may end with a frame that cannot be read."""
 FINISH = 5.0
 """Seconds to deliver the rest after an interrupt."""
 
@@ -90,6 +92,8 @@ class Acquirer:
         self._source_open = asyncio.Event()
         self._delivery: Delivery | None = None
         self._refusal: str | None = None
+        self._loss = "the connection was lost"
+        self._damaged = 0  # connections in succession that ended with a frame not read
         self._loop: asyncio.AbstractEventLoop
 
     async def run(self) -> None:
@@ -206,7 +210,7 @@ class Acquirer:
                     return
                 if self.state == "connected":
                     pause = SHORTEST_PAUSE
-                self._note_loss("the connection was lost")
+                self._note_loss(self._loss)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -231,6 +235,17 @@ class Acquirer:
             await socket.close()
             self._delivery = None
         self._refusal = delivery.refusal
+        self._loss = "the connection was lost"
+        if delivery.damage is not None:
+            self._loss = f"a message could not be read ({delivery.damage})"
+            self._damaged = 1 if delivery.accepted else self._damaged + 1
+            if self._damaged == MAX_DAMAGED:
+                self._refusal = (
+                    f"The service does not speak protocol v1 ({delivery.damage}). "
+                    "Update one of the two."
+                )
+        else:
+            self._damaged = 0
         return outbox.delivered or self._refusal is not None
 
     def _opened(self, session: str) -> None:

@@ -60,6 +60,10 @@ class Delivery:
         The session's id, once the service has opened it.
     refusal
         Reason why the service refuses the stream, if it does.
+    damage
+        Error in a frame that could not be read and ended the connection, if there was one.
+    accepted
+        Whether the service has accepted the stream or a part of it over this connection.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class Delivery:
     ) -> None:
         self.session: str | None = None
         self.refusal: str | None = None
+        self.damage: str | None = None
+        self.accepted = False
         self._socket = socket
         self._push = push
         self._outbox = outbox
@@ -99,15 +105,14 @@ class Delivery:
 
     async def _receive(self) -> None:
         try:
-            while not (self._outbox.delivered or self.refusal):
+            while not (self._outbox.delivered or self.refusal or self.damage):
                 async with asyncio.timeout(SILENCE):
                     frame = await self._socket.recv()
                 try:
                     self._handle(decode_server(frame))
                 except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-                    self.refusal = (
-                        f"The service does not speak protocol v1 ({error}). Update one of the two."
-                    )
+                    # One frame may be damaged on its way: a new connection repeats what counts.
+                    self.damage = str(error) or type(error).__name__
         except ConnectionClosed as closed:
             self._check_access(closed)
         except TimeoutError:
@@ -131,6 +136,7 @@ class Delivery:
             case Pushing():
                 self.session, self._next = message.session, message.next
                 self._outbox.acknowledge(message.next - 1)
+                self.accepted = True
                 self._opened.set()
                 self._on_open(message.session)
             case Ack():
@@ -138,6 +144,8 @@ class Delivery:
             case Error(code="bad_samples", id=int(seq)):
                 lost = self._outbox.refuse(seq)
                 self._on_loss(f"{lost} samples were refused: {message.message}")
+            case Error(code="bad_message" | "bad_frame"):
+                self.damage = message.message
             case Error():
                 self.refusal = message.message
 

@@ -54,7 +54,7 @@ VISIT_SECONDS = 5e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Arrival:
+class ArrivedChunk:
     """A chunk, and the time at which it came, s."""
 
     chunk: Chunk
@@ -99,7 +99,7 @@ class Member(Protocol):
         """Engine and slot of its model; called only if hops were accepted."""
         ...
 
-    def log(self, arrivals: Sequence[Arrival]) -> Logged:
+    def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         """Log chunks of one epoch."""
         ...
 
@@ -163,7 +163,7 @@ class Inflow(Generic[AnyMember]):
     ) -> None:
         self.member, self.is_due = member, is_due
         self.failure: Exception | None = None
-        self.arrived: deque[Arrival] = deque()
+        self.arrived: deque[ArrivedChunk] = deque()
         self.windows: deque[Window] = deque()
         self.epoch: int | None = None
         self.ended = False
@@ -184,12 +184,12 @@ class Inflow(Generic[AnyMember]):
             self._wait_for_room(chunk.n_times, self._most)
         if self.failure is not None:
             raise self.failure
-        self._loop.add(self, Arrival(chunk, local_clock()))
+        self._loop.add(self, ArrivedChunk(chunk, local_clock()))
 
     def hand_on(self, chunk: Chunk) -> None:
         """Add a chunk of a live source, from any thread; it is dropped if the session failed."""
         if self.failure is None:
-            self._loop.add(self, Arrival(chunk, local_clock()))
+            self._loop.add(self, ArrivedChunk(chunk, local_clock()))
 
     def release(self, n_times: int) -> None:
         """Note that samples are computed, in the loop's thread."""
@@ -285,7 +285,7 @@ class ComputeLoop(Generic[AnyMember]):
             with self._joining:
                 self._visitors -= 1
 
-    def add(self, inflow: Inflow[AnyMember], arrival: Arrival) -> None:
+    def add(self, inflow: Inflow[AnyMember], arrival: ArrivedChunk) -> None:
         """Add a chunk; nobody waits for it to be computed, from any thread."""
         prompt = len(self._inflows) <= FEW or not inflow.live or inflow.is_due(arrival.chunk.end)
         inflow.arrived.append(arrival)
@@ -358,7 +358,7 @@ class ComputeLoop(Generic[AnyMember]):
             news, self._news = [*self._news], {}
             self._notify(grown, news)
 
-    def _compute(self, arrived: dict[Inflow[AnyMember], list[Arrival]]) -> None:
+    def _compute(self, arrived: dict[Inflow[AnyMember], list[ArrivedChunk]]) -> None:
         runs = {
             inflow: deque([*run] for _, run in groupby(arrivals, lambda each: each.chunk.epoch))
             for inflow, arrivals in arrived.items()
@@ -367,7 +367,7 @@ class ComputeLoop(Generic[AnyMember]):
             self._compute_runs({inflow: waiting.popleft() for inflow, waiting in runs.items()})
             runs = {inflow: rest for inflow, rest in runs.items() if rest}
 
-    def _compute_runs(self, arrived: dict[Inflow[AnyMember], list[Arrival]]) -> None:
+    def _compute_runs(self, arrived: dict[Inflow[AnyMember], list[ArrivedChunk]]) -> None:
         chains: dict[Inflow[AnyMember], Chain] = {}
         for inflow, arrivals in arrived.items():
             try:
@@ -387,7 +387,7 @@ class ComputeLoop(Generic[AnyMember]):
         self._step(due)
 
     def _log(
-        self, inflow: Inflow[AnyMember], arrivals: Sequence[Arrival]
+        self, inflow: Inflow[AnyMember], arrivals: Sequence[ArrivedChunk]
     ) -> list[tuple[HopWork, float]]:
         """Let a session log chunks of one epoch; return the work on their hops."""
         epoch = arrivals[0].chunk.epoch

@@ -28,7 +28,7 @@ from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
-from mimamba.service.engine.loop import Arrival, ComputeLoop, DueHop, Logged
+from mimamba.service.engine.loop import ArrivedChunk, ComputeLoop, DueHop, Logged
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import (
     MAX_EVENTS,
@@ -307,7 +307,7 @@ class Session:
         assert self._decoder is not None
         return self._decoder.stepping
 
-    def log(self, arrivals: Sequence[Arrival]) -> Logged:
+    def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         epoch = arrivals[0].chunk.epoch
         if epoch != self._epoch:
             if self._decoder:

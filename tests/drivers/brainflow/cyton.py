@@ -3,7 +3,7 @@
 Its protocol is that of OpenBCI's documents "Cyton Board SDK" (commands and answers) and "Cyton Data
 Format" (packets). Commands are read byte by byte; packets leave at a true 250 Hz, each at its own
 moment on the clock. What goes wrong is set by packet (``lost``, ``edits``) or at will (``mute``,
-``freeze``, ``resume``).
+``hold``, ``freeze``, ``resume``).
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class Cyton:
         self._lost = frozenset(lost)
         self._edits = edits or {}
         self._muted_until = 0.0
+        self._held_until = 0.0
         self._frozen: int | None = None
         self._started: float | None = None
         self._index = 0
@@ -116,6 +117,10 @@ class Cyton:
     def mute(self, seconds: float = math.inf) -> None:
         """The board is out of range: no packet arrives, and the dongle answers for it."""
         self._muted_until = time.monotonic() + seconds
+
+    def hold(self, seconds: float) -> None:
+        """The radio stalls: packets come later, all at once, and none is lost."""
+        self._held_until = time.monotonic() + seconds
 
     def freeze(self) -> None:
         """The converter hangs until it is reset: each packet has the same counts."""
@@ -159,7 +164,7 @@ class Cyton:
         wait = 0.02
         if self._started is not None:
             due = self._started + self._index / SFREQ - time.monotonic()
-            wait = min(max(due, 0.0), wait)
+            wait = min(max(due, self._held_until - time.monotonic(), 0.0), wait)
         readable, _, _ = select.select([self._master], [], [], wait)
         return os.read(self._master, 256) if readable else b""
 
@@ -209,7 +214,8 @@ class Cyton:
     def _send_due(self) -> None:
         """The packets whose moment has come, in order; late ones at once."""
         while self._started is not None and not self._stopped.is_set():
-            if time.monotonic() < self._started + self._index / SFREQ:
+            now = time.monotonic()
+            if now < self._started + self._index / SFREQ or now < self._held_until:
                 return
             index, self._index = self._index, self._index + 1
             if index in self._lost or self._muted:
@@ -222,6 +228,8 @@ class Cyton:
         self._write(text.encode("ascii"))
 
     def _write(self, payload: bytes) -> None:
+        if self._held_until:  # what was held goes on as it is read
+            select.select([], [self._master], [], 1.0)
         try:
             os.write(self._master, payload)
         except BlockingIOError:

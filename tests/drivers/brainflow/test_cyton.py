@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange
 from mimamba.drivers.errors import DeviceNotFound
-from mimamba.drivers.open import open_driver
+from mimamba.drivers.open import open_driver, open_source
 from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.supervisor import Supervisor
 from tests.drivers.brainflow.cyton import START, UV_PER_BIT, Cyton, Edit, counts, packet
@@ -145,6 +145,20 @@ def test_eight_seconds_of_silence_are_a_lost_link_and_a_reconnection() -> None:
     assert np.isfinite(values([*before, *after])).all()
     sent = indices(after) - after[0].first
     assert np.abs(values(after) - cyton.microvolts[sent]).max() <= UV_PER_BIT
+
+
+def test_a_stall_of_the_radio_costs_no_sample_and_no_connection() -> None:
+    changes: list[LinkChange] = []
+    with Cyton() as cyton, open_source(url(cyton), changes.append) as driver:
+        chunks = take(driver, 100)
+        cyton.hold(3.5)
+        chunks += take(driver, 1500)
+        assert cyton.starts == 1
+    assert [change.state for change in changes] == ["connected", "lost", "connected"]
+    found = indices(chunks)
+    np.testing.assert_array_equal(found, np.arange(len(found)))
+    assert np.abs(values(chunks) - cyton.microvolts[found]).max() <= UV_PER_BIT
+    assert np.all(np.diff(times(chunks)) > 0)
 
 
 def test_a_converter_that_hangs_is_a_lost_link() -> None:

@@ -220,13 +220,16 @@ def test_a_missing_stream_is_told_with_those_that_are_there() -> None:
     with Sender() as sender:
         told = not_found("lsl://?name=nobody&timeout=0.3", sender.name)
     assert "type='EEG' and name='nobody'" in told
-    assert "firewall" in told
+    assert f"source_id {sender.source_id}" in told
+    assert "firewall" not in told  # the network is open: a stream was found
 
 
 @pytest.mark.parametrize("also", ["type=PPG", "type="])
 def test_only_eeg_is_taken_unless_asked_for_otherwise(also: str) -> None:
     with sending(50, kind="PPG") as (sender, _, _):
-        not_found(f"{sender.impatient}&timeout=0.3", f"{sender.name} (PPG)")
+        not_found(
+            f"{sender.impatient}&timeout=0.3", f"{sender.name} (PPG, source_id {sender.source_id}"
+        )
         with open_driver(f"{sender.url}&{also}") as driver:
             assert driver.info.name == sender.name
 
@@ -257,13 +260,31 @@ def test_the_first_of_several_is_taken_with_a_notice() -> None:
     assert f"b {name}" in info.notices[0]
 
 
-def test_an_irregular_stream_needs_its_rate() -> None:
-    with sending(50, sfreq=0.0) as (sender, _, _):
-        with pytest.raises(BadSource, match="sfreq="):
-            open_driver(sender.url).__enter__()
-        with open_driver(f"{sender.url}&sfreq=250") as driver:
-            assert driver.info.sfreq == 250
-            assert take(driver, 50)[-1].end == 50
+def test_an_irregular_stream_is_opened_at_the_rate_that_is_given() -> None:
+    with (
+        sending(50, sfreq=0.0) as (sender, _, _),
+        open_driver(f"{sender.url}&sfreq=250") as driver,
+    ):
+        assert driver.info.sfreq == 250
+        assert take(driver, 50)[-1].end == 50
+
+
+def test_an_irregular_stream_is_opened_at_the_rate_of_its_stamps() -> None:
+    with sending(1000, sfreq=0.0) as (sender, data, _), open_driver(sender.url) as driver:
+        assert driver.info.sfreq == 250
+        assert any("250 Hz" in notice for notice in driver.info.notices)
+        np.testing.assert_array_equal(values(take(driver, 1000)), data)
+
+
+def test_an_irregular_stream_without_even_stamps_needs_its_rate() -> None:
+    def uneven(stamps: NDArray[np.float64]) -> None:
+        stamps[:] = stamps[-1] - np.cumsum(np.random.default_rng(1).exponential(0.01, 1000))[::-1]
+
+    with (
+        sending(1000, uneven, sfreq=0.0) as (sender, _, _),
+        pytest.raises(BadSource, match="sfreq="),
+    ):
+        open_driver(sender.url).__enter__()
 
 
 def test_a_stream_of_text_is_refused() -> None:
@@ -346,8 +367,10 @@ def test_labels_and_units_are_guessed_only_with_a_notice() -> None:
         numbered = read_description(xml(*channels), 2)
         assert numbered.labels == ("1", "2")
         assert "numbered" in numbered.notices[0]
-    odd = read_description(xml("<label>C3</label><unit>kelvin</unit>"), 1)
-    assert "'kelvin'" in odd.notices[0]
+    odd = read_description(xml("<label>C3</label><unit>raw</unit>"), 1)
+    assert "'raw'" in odd.notices[0]
+    kelvin = "<label>C4</label><unit>kelvin</unit>"
+    assert read_description(xml("<label>C3</label><unit>uV</unit>", kelvin), 2).eeg.rows == (0,)
 
 
 def test_a_liblsl_that_does_not_load_is_told(tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ EVENTUALLY = 20.0
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine gets the time that it needs, and loses nothing meanwhile."""
-    monkeypatch.setattr("mimamba.drivers.lsl.driver.BUFFER_SECONDS", 60)
     monkeypatch.setattr("mimamba.drivers.lsl.markers.CONNECT_TIMEOUT", EVENTUALLY)
 
 
@@ -91,11 +90,11 @@ def test_a_late_marker_keeps_its_index() -> None:
 
 
 def test_stamps_far_ahead_or_of_no_clock_count_as_arrival() -> None:
-    assert plausible_time(1000.0 + MAX_AHEAD / 2, 0.0, 1000.0) == 1000.0 + MAX_AHEAD / 2
-    assert plausible_time(1000.0 - 3600, 0.0, 1000.0) == 1000.0 - 3600
-    assert plausible_time(5000.0, -4001.0, 1000.0) == 999.0
+    assert plausible_time(1000.0 + MAX_AHEAD / 2, -1e9, 1000.0) == 1000.0 + MAX_AHEAD / 2
+    assert plausible_time(1000.0 - 3600, -1e9, 1000.0) == 1000.0 - 3600
+    assert plausible_time(5000.0, 999.0, 1000.0) == 999.0
     for stamp in (1000.0 + 2 * MAX_AHEAD, 1000.0 + 80_000, 1e9, -1e9, float("nan")):
-        assert plausible_time(stamp, 0.0, 1000.0) == 1000.0
+        assert plausible_time(stamp, stamp, 1000.0) == 1000.0
 
 
 def test_no_more_markers_wait_than_a_cap_and_the_oldest_go_with_the_next_chunk() -> None:
@@ -134,8 +133,15 @@ def streaming() -> Iterator[tuple[str, float]]:
         sender.join()
 
 
-def marker_outlet(name: str, kind: str = "string", source_id: str = "") -> Any:
-    info = pylsl.StreamInfo(name, "Markers", 1, 0.0, kind, source_id or str(uuid4()))
+def marker_outlet(
+    name: str,
+    form: str = "string",
+    source_id: str = "",
+    kind: str = "Markers",
+    n_channels: int = 1,
+    rate: float = 0.0,
+) -> Any:
+    info = pylsl.StreamInfo(name, kind, n_channels, rate, form, source_id or str(uuid4()))
     return pylsl.StreamOutlet(info)
 
 
@@ -208,6 +214,51 @@ def test_streams_that_come_later_are_taken_but_never_our_own() -> None:
     labels = {marker.label: carried for marker, carried in found}
     assert set(labels) == {"7", "8"}
     assert labels["7"] == number
+
+
+def test_markers_are_taken_by_what_they_are_and_the_rest_is_named() -> None:
+    source_id = f"all {uuid4()}"  # so that only these streams are looked at
+    kinds: list[tuple[str, str, list[Any], str]] = [
+        ("Markers", "int32", [7], "7"),
+        ("Marker", "int32", [8], "8"),
+        ("trigger", "int16", [9], "9"),
+        ("STIM", "float32", [10.0], "10"),
+        ("", "double64", [2.5], "2.5"),
+        ("Events", "string", ["go"], "go"),
+        ("nothing known", "string", ["a", "b"], "a; b"),
+        ("markers", "int32", [1, 2], "1; 2"),
+    ]
+    outlets = [
+        marker_outlet(f"{n}", form, source_id, kind, len(values))
+        for n, (kind, form, values, _) in enumerate(kinds)
+    ]
+    others = [
+        marker_outlet("gaze", "float32", source_id, "Gaze", 2),
+        marker_outlet("pulse", "float32", source_id, "PPG"),
+        marker_outlet("acceleration", "float32", source_id, "ACC", 3, 50.0),
+    ]
+    with (
+        streaming() as (url, start),
+        open_driver(f"{url}&markers={source_id}") as driver,
+    ):
+        chunks = iter(driver)
+        next(chunks)
+        assert all(outlet.wait_for_consumers(EVENTUALLY) for outlet in outlets)
+        number, stamp = soon(start)
+        for outlet, (_, _, values, _) in zip(outlets, kinds, strict=True):
+            outlet.push_sample(values, stamp)
+        found = collect(chunks, len(kinds))
+        left_out = " ".join(driver.info.notices)
+        assert not any(other.have_consumers() for other in others)
+    assert {marker.label for marker, _ in found} == {label for *_, label in kinds}
+    assert {carried for _, carried in found} == {number}
+    assert all(name in left_out for name in ("gaze (Gaze", "pulse (PPG", "acceleration (ACC"))
+
+
+def test_a_marker_of_a_clock_that_was_set_is_at_its_sample() -> None:
+    now = 1000.0
+    assert plausible_time(now - 3600, now - 0.1, now) == now - 0.1
+    assert plausible_time(now - 0.2, now - 3600.2, now) == now - 0.2
 
 
 def test_a_stream_that_goes_leaves_the_signal() -> None:

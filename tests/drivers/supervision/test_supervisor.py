@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, pairwise, repeat
 from typing import Self
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, Marker, StreamInfo
-from mimamba.drivers.errors import DeviceNotFound, StreamLost
+from mimamba.drivers.errors import BadSource, DeviceNotFound, StreamLost
 from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.supervisor import Supervisor
 from mimamba.drivers.timing.clock import local_clock
@@ -120,6 +121,30 @@ class Scripted:
             yield scripted_chunk(2 * self.n_chunks, start)
 
 
+class Patient(Scripted):
+    """A device that is silent for ``pause`` s after its first chunk; its library has patience."""
+
+    def __init__(self, pause: float, patience: float, n_chunks: int = 3) -> None:
+        super().__init__(n_chunks, "end", start=10.0)
+        self.pause = pause
+        self.patience = patience
+        self.remarks: list[str] = []
+
+    def take_remarks(self) -> tuple[str, ...]:
+        remarks, self.remarks = tuple(self.remarks), []
+        return remarks
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in super().__iter__():
+            yield chunk
+            if chunk.first == 0:
+                until = time.monotonic() + self.pause
+                while time.monotonic() < until and not self.closed.wait(0.01):
+                    CLOCK.run()  # also after it was stopped, as the loss was told
+                CLOCK.stop()
+                self.remarks = ["it was silent"]
+
+
 def scripted_chunk(first: int, start: float) -> Chunk:
     index = first + np.arange(2)
     data = np.repeat(index[:, None], 2, axis=1).astype(np.float32)
@@ -217,6 +242,53 @@ def test_a_lost_link_is_told_and_reconnected(then: Exception | str, said: str) -
         change.timestamp for change in bench.changes
     )
     assert len(chunks) == 5
+
+
+@pytest.mark.usefixtures("_both_ways")
+def test_what_a_silent_connection_held_back_is_taken_as_it_was() -> None:
+    device = Patient(pause=3 * SHORT.silence, patience=EVENTUALLY)
+    bench = Bench([device])
+    chunks = bench.take(3)
+    assert bench.states == ["connected", "lost", "connected", "connected"]
+    assert "no sample within 0.25 s" in bench.changes[1].detail
+    assert [chunk.first for chunk in chunks] == [0, 2, 4]  # by the device's own numbers
+    np.testing.assert_allclose(chunks[2].timestamps, [10.04, 10.05])
+    assert {bench.changes[2].detail, bench.changes[3].detail} == {"Scripted", "it was silent"}
+
+
+@pytest.mark.usefixtures("_both_ways")
+def test_patience_ends() -> None:
+    device = Patient(pause=EVENTUALLY, patience=2 * SHORT.silence)
+    bench = Bench([device, Scripted(1)])
+    chunks = bench.take(2)
+    assert bench.states == ["connected", "lost", "retrying", "connected"]
+    assert len(chunks) == 2
+    assert device.closed.is_set()
+
+
+@pytest.mark.usefixtures("_both_ways")
+def test_a_source_that_cannot_be_used_as_it_was_opened_ends_it() -> None:
+    wrong = BadSource("256 Hz", "200 Hz", "add sfreq=200")
+    bench = Bench([Scripted(2, wrong), Scripted(2)])
+    with pytest.raises(BadSource, match="sfreq=200"):
+        bench.take(4)
+    assert bench.states == ["connected"]
+
+
+def test_the_right_device_need_not_wait_for_long_after_wrong_ones() -> None:
+    other = StreamInfo("Scripted", "scripted:1", SFREQ, ("TP9", "AF8"))
+    wrong = [Scripted(1, info=other) for _ in range(6)]
+    bench = Bench([Scripted(1, GONE), *wrong, Scripted(1)], replace(SHORT, max_wrong_backoff=0.02))
+    bench.take(2)
+    attempts = [change.detail for change in bench.changes if change.state == "retrying"]
+    assert "in 0.02 s" in attempts[-1]
+
+
+def test_a_rate_that_was_measured_again_is_the_same() -> None:
+    again = StreamInfo("Scripted", "scripted:1", SFREQ * 1.001, ("TP9", "AF7"))
+    bench = Bench([Scripted(1, GONE), Scripted(1, info=again)])
+    bench.take(2)
+    assert bench.states == ["connected", "lost", "retrying", "connected"]
 
 
 @pytest.mark.usefixtures("_both_ways")

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
@@ -15,6 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.open import open_recording
@@ -23,6 +27,7 @@ from mimamba.service.acquire.acquirer import Acquirer, PushRefused
 from mimamba.service.acquire.outbox import Outbox
 from mimamba.service.client.client import ServiceUnreachable
 from mimamba.service.protocol.messages import (
+    MSGPACK_SUBPROTOCOL,
     Error,
     LinkMessage,
     Ping,
@@ -270,6 +275,83 @@ async def test_a_service_that_starts_anew_gets_what_the_old_one_had_not() -> Non
     index = after.index
     truth = Synthesizer("tour", 4).next(int(index[-1]) + 1)
     np.testing.assert_array_equal(np.concatenate(after.data), truth[index])
+
+
+class Relay:
+    """A line between an acquirer and a service that spoils some messages on their way."""
+
+    def __init__(self, to: str) -> None:
+        self.connections = 0
+        self.spoil_up: set[int] = set()  # numbers of messages, counted over all connections
+        self.spoil_down: set[int] = set()
+        self._to = f"{to.replace('http', 'ws', 1)}/v1/stream"
+        self._sent = {"up": 0, "down": 0}
+
+    async def serve(self, near: ServerConnection) -> None:
+        self.connections += 1
+        protocols = [Subprotocol(MSGPACK_SUBPROTOCOL)]
+        async with connect(self._to, subprotocols=protocols, compression=None) as far:
+            ways = (self._carry(near, far, "up"), self._carry(far, near, "down"))
+            carrying = [asyncio.create_task(way) for way in ways]
+            await asyncio.wait(carrying, return_when=asyncio.FIRST_COMPLETED)
+            for task in carrying:
+                task.cancel()
+
+    async def _carry(
+        self,
+        source: ServerConnection | ClientConnection,
+        to: ServerConnection | ClientConnection,
+        way: str,
+    ) -> None:
+        with suppress(ConnectionClosed):
+            async for message in source:
+                number = self._sent[way]
+                self._sent[way] += 1
+                bad = number in (self.spoil_up if way == "up" else self.spoil_down)
+                await to.send(b"\xc1" if bad else message)
+
+
+@asynccontextmanager
+async def relay(to: str) -> AsyncIterator[tuple[str, Relay]]:
+    """A relay's address, and the relay."""
+    line = Relay(to)
+    protocols = [Subprotocol(MSGPACK_SUBPROTOCOL)]
+    async with serve(
+        line.serve, "127.0.0.1", 0, subprotocols=protocols, compression=None
+    ) as server:
+        (socket, *_) = server.sockets
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}", line
+
+
+@pytest.mark.parametrize("way", ["spoil_up", "spoil_down"])
+async def test_a_damaged_frame_costs_a_connection_and_no_sample(way: str) -> None:
+    with live(model="none") as service:
+        async with relay(service.url) as (url, line), talk(service.url) as client:
+            async with acquiring("simulate://?seed=4", url) as acquirer:
+                await until(lambda: acquirer.state == "connected")
+                before = line.connections
+                number = line._sent["up" if way == "spoil_up" else "down"] + 3
+                setattr(line, way, {number, number + 40})
+                await until(lambda: line.connections >= before + 2)
+                await until(lambda: acquirer.state == "connected")
+                assert acquirer.outbox is not None
+                heard = await follow(client, "push-1", holds(acquirer.outbox.taken + 256))
+            assert acquirer.outbox.delivered
+    np.testing.assert_array_equal(heard.index, np.arange(len(heard.index)))
+    truth = Synthesizer("tour", 4).next(len(heard.index))
+    np.testing.assert_array_equal(np.concatenate(heard.data), truth)
+    assert "gap" not in [each.event for each in heard.links]
+
+
+async def test_a_service_of_another_protocol_ends_the_acquirer() -> None:
+    with live(model="none") as service:
+        async with relay(service.url) as (url, line):
+            acquirer = Acquirer("simulate://", url)
+            sending = asyncio.create_task(acquirer.run())
+            await until(lambda: acquirer.state == "connected")
+            line.spoil_down = set(range(10**6))
+            with pytest.raises(PushRefused, match="does not speak protocol v1"):
+                await sending
 
 
 async def test_a_closed_session_ends_its_acquirer() -> None:
