@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mne.channels import get_builtin_montages, make_standard_montage
 
-from mimamba.drivers.channels import ChannelChoice, ChannelSelection
+from mimamba.drivers.channels import (
+    ChannelChoice,
+    ChannelSelection,
+    DeclaredChannel,
+    eeg_notices,
+    find_eeg,
+)
 from mimamba.drivers.errors import BadChannels
 from mimamba.drivers.url import parse_source
 
@@ -69,3 +78,96 @@ def test_names_and_numbers_say_the_same(order: list[str]) -> None:
 def test_what_cannot_be_picked(query: str, said: str) -> None:
     with pytest.raises(BadChannels, match=said):
         pick(query)
+
+
+EMOTIV = (
+    *("AF3", "F7", "F3", "FC5", "T7", "P7", "O1"),
+    *("O2", "P8", "T8", "FC6", "F4", "F8", "AF4"),
+)
+EGI = tuple(f"E{n}" for n in range(1, 33))
+BIOSEMI = tuple(f"A{n}" for n in range(1, 33))
+
+
+def eeg_of(
+    labels: Sequence[str], kinds: Sequence[str] = (), units: Sequence[str] = ()
+) -> tuple[str, ...]:
+    empty = [""] * len(labels)
+    declared = zip(labels, kinds or empty, units or empty, strict=True)
+    return tuple(
+        labels[row] for row in find_eeg([DeclaredChannel(*each) for each in declared]).rows
+    )
+
+
+@pytest.mark.parametrize("units", [(), ("uV",) * 42])
+def test_emotiv_s_counters_clocks_and_qualities_are_no_eeg(units: tuple[str, ...]) -> None:
+    labels = (
+        *("COUNTER", "INTERPOLATED", *EMOTIV, "RAW_CQ", "GYROX", "GYROY", "MARKER", "SYNC"),
+        *("MARKER_HARDWARE", "TIME_STAMP_s", "TIME_STAMP_ms", *(f"CQ_{e}" for e in EMOTIV)),
+        *("CQ_CMS", "CQ_DRL", "BatteryPercent", "RawCq"),
+    )
+    assert eeg_of(labels, units=units[: len(labels)]) == EMOTIV
+
+
+def test_emotiv_s_stream_declares_its_timestamp_as_eeg() -> None:
+    labels = ("Timestamp", "Counter", "Interpolated", "AF3", "T7", "Pz", "RawCq", "MarkerHardware")
+    assert eeg_of(labels, ["EEG"] * 8, ["microvolts"] * 8) == ("AF3", "T7", "Pz")
+
+
+def test_declared_types_come_before_names() -> None:
+    labels = ("Trig1", "TP9", "x", "AccX", "Cz", "Right AUX")
+    kinds = ("Trigger", "EEG", "eeg", "ACC", "", "EEG")
+    assert eeg_of(labels, kinds) == ("TP9", "x", "Right AUX")  # Cz is not declared
+    assert eeg_of(("Fp1", "y"), ("misc", "ExG")) == ("y",)
+    assert eeg_of(("Fp1", "Fp2"), ("ECG", "stim")) == ()
+
+
+def test_units_come_before_names() -> None:
+    assert eeg_of(("Fp1", "Fp2", "Cz"), units=("uV", "g", "n/a")) == ("Fp1", "Cz")
+    assert eeg_of(("a", "b"), ("EEG", "EEG"), ("µV", "seconds")) == ("a",)
+    assert eeg_of(("a", "b"), ("EEG", "EEG"), ("cm", "cm")) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("labels", "eeg"),
+    [
+        (("TP9", "AF7", "AF8", "TP10", "Right AUX"), MUSE),
+        (("LOC", "ROC", "C3-A2", "E1", "E2", "chin"), ("C3-A2",)),
+        (("E1-M2", "F3-M2", "HEOG", "VEOGL", "IO1", "SO2"), ("F3-M2",)),
+        (("FP1-F7", "T8-P8-0", "Fc5.", "ECG"), ("FP1-F7", "T8-P8-0", "Fc5.")),
+        (("EEG Fpz-Cz", "Resp oro-nasal"), ("EEG Fpz-Cz",)),
+        ((*EGI, "VREF"), EGI),
+        ((*BIOSEMI, "EXG1", "Status"), BIOSEMI),
+        (("E1", "E2", "C3", "C4", "F3", "F4", "F7", "F8"), ("C3", "C4", "F3", "F4", "F7", "F8")),
+        (("Ch1", "Ch2", "TRIGGER", "CNT"), ("Ch1", "Ch2")),
+        (("O2", "O2 sat"), ("O2",)),
+    ],
+)
+def test_names_of_electrodes_decide_where_nothing_is_declared(
+    labels: tuple[str, ...], eeg: tuple[str, ...]
+) -> None:
+    assert eeg_of(labels) == eeg
+
+
+def test_every_name_of_the_10_05_system_is_known() -> None:
+    builtin = get_builtin_montages()
+    montage = "colin27_1005" if "colin27_1005" in builtin else "standard_1005"
+    names = make_standard_montage(montage).ch_names
+    assert eeg_of([*names, "something"]) == tuple(names)
+
+
+@given(st.lists(st.tuples(st.text(), st.text(max_size=5), st.text(max_size=5)), max_size=12))
+def test_any_description_has_a_type_for_each_channel(channels: list[tuple[str, str, str]]) -> None:
+    found = find_eeg([DeclaredChannel(*channel) for channel in channels])
+    assert [row for row, kind in enumerate(found.kinds) if kind == "EEG"] == list(found.rows)
+    assert len(found.kinds) == len(channels)
+
+
+def test_what_is_only_taken_for_eeg_is_said() -> None:
+    labels = ("sine 5Hz", "pulse")
+    found = find_eeg([DeclaredChannel(label) for label in labels])
+    assert eeg_notices(found, labels) == (
+        "Left out: pulse (MISC).",
+        "No channel has a type or the name of an electrode: sine 5Hz is taken for EEG; channels= "
+        "selects others.",
+    )
+    assert eeg_notices(find_eeg([DeclaredChannel("1")]), ["1"]) == ()
