@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.timing.file_stamps import MAX_STAMP
 from mimamba.drivers.timing.packet_counter import MAX_DISAGREEMENT, CounterClock, PacketNumbering
 from mimamba.drivers.timing.sample_clock import SampleClock
 
-MAX_STAMP = 1e11
-"""Largest plausible stamp, s: UNIX time gets there in 3,000 years."""
 LINE_SECONDS = 10.0
 """Signal per line, s."""
 LINE_TOLERANCE = 0.04
