@@ -62,18 +62,14 @@ def open_recording(url: str) -> Recording:
         If the file cannot be read or does not have the channels asked for.
     """
     from mimamba.drivers.channels import ChannelChoice
-    from mimamba.drivers.formats.read import read_recording
+    from mimamba.drivers.formats.read import ReadOptions, read_recording
 
     source = parse_source(url)
     if source.scheme != "replay":
         raise BadSource("a recording's path", url, "name a file")
-    choice, stream, board = (
-        ChannelChoice.from_url(source),
-        source.text("stream"),
-        source.text("board"),
-    )
+    choice, options = ChannelChoice.from_url(source), ReadOptions.from_url(source)
     source.check_unused()
-    return read_recording(source.target, choice, stream, board)
+    return read_recording(source.target, choice, **vars(options))
 
 
 def open_source(url: str, on_change: Callable[[LinkChange], None]) -> Driver:

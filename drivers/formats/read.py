@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -12,16 +12,33 @@ from types import ModuleType
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording, DriverError
 from mimamba.drivers.formats.recording import Recording, one_line
+from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ
+from mimamba.drivers.url import SourceURL
 
 MAX_BYTES = 2**30
 """Largest file that is read, bytes: 24 hours of a Muse as CSV."""
 
-
 HEAD_BYTES = 4096
 """Bytes from which a format is recognised."""
-
+STAMPED = {"muse-lsl CSV", "XDF", "Mind Monitor CSV", "BrainFlow CSV", "OpenBCI GUI text"}
+"""Formats with a time stamp per sample, whose rate ``sfreq=`` decides."""
 
 ReadFunction = Callable[[Path, ChannelChoice, str | None], "Recording"]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """The parameters ``stream``, ``board`` and ``sfreq`` of ``read_recording``."""
+
+    stream: str | None = None
+    board: str | None = None
+    sfreq: float | None = None
+
+    @classmethod
+    def from_url(cls, source: SourceURL) -> ReadOptions:
+        """Read the parameters from a source's URL; raises BadSource."""
+        sfreq = source.number("sfreq", 0.0, MIN_SFREQ, MAX_SFREQ)
+        return cls(source.text("stream"), source.text("board"), sfreq or None)
 
 
 def read_recording(
@@ -29,6 +46,7 @@ def read_recording(
     choice: ChannelChoice | None = None,
     stream: str | None = None,
     board: str | None = None,
+    sfreq: float | None = None,
 ) -> Recording:
     """Read a file; its format is recognised by its content.
 
@@ -42,6 +60,8 @@ def read_recording(
         Name of the signal, for a file with several.
     board
         BrainFlow's board by name or number, for a file whose columns fit several boards.
+    sfreq
+        Sampling frequency, Hz, for a file with stamps that declares none or a wrong one.
 
     Raises
     ------
@@ -51,7 +71,7 @@ def read_recording(
         If a channel asked for does not exist.
     """
     path = Path(path)
-    read = _find_reader(path, _head(path), board)
+    read = _find_reader(path, _head(path), board, sfreq)
     try:
         recording = read(path, choice or ChannelChoice(), stream)
     except MemoryError as error:
@@ -94,17 +114,28 @@ def _readers() -> dict[str, ModuleType]:
     }
 
 
-def _find_reader(path: Path, head: bytes, board: str | None) -> ReadFunction:
-    """Find the reader for a file by its first bytes."""
+def _find_reader(path: Path, head: bytes, board: str | None, sfreq: float | None) -> ReadFunction:
+    """Find the reader for a file by its first bytes, and give it the parameters it takes."""
     readers = _readers()
     for name, module in readers.items():
-        if module.recognises(head):
-            read: ReadFunction = module.read
-            if board is None:
-                return read
-            if name == "BrainFlow CSV":
-                return partial(module.read, board=board)
-            raise BadRecording("a BrainFlow file for board=", f"{name} in {path}", "remove board=")
+        if not module.recognises(head):
+            continue
+        read: Callable[..., Recording] = module.read
+        if board is not None:
+            if name != "BrainFlow CSV":
+                raise BadRecording(
+                    "a BrainFlow file for board=", f"{name} in {path}", "remove board="
+                )
+            read = partial(read, board=board)
+        if sfreq is not None:
+            if name not in STAMPED:
+                raise BadRecording(
+                    f"a file with time stamps ({', '.join(sorted(STAMPED))}) for sfreq=",
+                    f"{name} in {path}",
+                    "remove sfreq=",
+                )
+            read = partial(read, sfreq=sfreq)
+        return read
     kind = "binary data" if b"\0" in head else "text"
     raise BadRecording(
         f"a recording ({', '.join(readers)})",

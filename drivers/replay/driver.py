@@ -13,6 +13,7 @@ channels    selection of channels, by name or by number from 1
 names       names for the channels
 stream      the signal's name, for a file with several
 board       the BrainFlow board that wrote a file, if its columns fit several
+sfreq       sampling frequency, Hz, of a file whose time stamps or header give a wrong one or none
 
 Playback waits for its reader: if the reader is late, everything that follows is played later.
 """
@@ -30,7 +31,7 @@ from typing import Self
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.errors import BadPlayback, BadSource
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.replay.pacing import PlaybackClock
 from mimamba.drivers.replay.position import (
@@ -81,8 +82,7 @@ class ReplayDriver:
         self._loop = source.flag("loop")
         self._hold = source.flag("hold")
         self._choice = ChannelChoice.from_url(source)
-        self._stream = source.text("stream")
-        self._board = source.text("board")
+        self._options = ReadOptions.from_url(source)
         self._recording: Recording | None = None
         self._markers: tuple[Marker, ...] = ()
         self._listeners: list[Callable[[Playback], None]] = []
@@ -109,7 +109,7 @@ class ReplayDriver:
 
     def __enter__(self) -> Self:
         """Read the file; raises BadRecording, BadChannels, or BadPlayback for the start."""
-        recording = read_recording(self._path, self._choice, self._stream, self._board)
+        recording = read_recording(self._path, self._choice, **vars(self._options))
         self._next = self._start.position(recording)
         self._clock = PlaybackClock(timestamp_at(recording, self._next), self._speed)
         self._recording, self._markers = recording, markers_by_position(recording)

@@ -78,12 +78,15 @@ class FileStamps:
         (n_times,) seconds that were subtracted from each stamp.
     notices
         Remarks for people, one sentence each.
+    clock
+        (n_times,) the file's own stamps, s, if ``stamps`` were counted instead.
     """
 
     stamps: Seconds
     sfreq: float
     shifts: Seconds
     notices: tuple[str, ...] = ()
+    clock: Seconds | None = None
 
 
 @dataclass(frozen=True)
@@ -197,8 +200,13 @@ def _as_given(
         f"The stamps give about {measured.sfreq:.4g} Hz; with sfreq={given:g} the samples are "
         "counted instead, so that losses do not show."
     )
-    nothing = np.zeros(len(counted))
-    return FileStamps(counted, given, nothing, (*steady.notices, notice))
+    return replace(
+        steady,
+        stamps=counted,
+        sfreq=given,
+        clock=steady.stamps,
+        notices=(*steady.notices, notice),
+    )
 
 
 def _compare(

@@ -10,9 +10,8 @@ import msgspec
 
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ
 
-MIN_SFREQ, MAX_SFREQ = 10.0, 100_000.0
-"""Range of a signal's sampling frequency, Hz."""
 LABEL_SEPARATOR = "; "
 """Separator of the labels of markers at one sample, in a column for people."""
 

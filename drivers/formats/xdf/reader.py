@@ -14,7 +14,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, tostring
@@ -23,7 +25,7 @@ import numpy as np
 import pyxdf
 from numpy.typing import NDArray
 
-from mimamba.drivers.channels import ChannelChoice
+from mimamba.drivers.channels import ChannelChoice, DeclaredChannel, eeg_notices, find_eeg
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording
@@ -36,6 +38,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     exact_index,
 )
 from mimamba.drivers.lsl.description import ChannelDescription, read_description
+from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ, check_stamps
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
 
 # Without a handler its warnings go to stderr.
@@ -43,8 +46,6 @@ logging.getLogger("pyxdf").addHandler(logging.NullHandler())
 
 PYXDF_ERRORS = (ParseError, ValueError, KeyError, IndexError)
 """Errors of pyxdf for complete chunks with invalid content, in footers and clock offsets."""
-MIN_SFREQ, MAX_SFREQ = 10.0, 100_000.0
-"""Range of a signal's sampling frequency, Hz."""
 MARKER_TYPES = {"marker", "markers", "stim", "trigger", "triggers", "event", "events"}
 """Types of irregular streams of markers, in any case; others are known by their format."""
 MARKER_TOLERANCE = 1.0
@@ -85,13 +86,23 @@ class XDFStream:
         return self.text("channel_format") == "string"
 
     @property
+    def has_rate(self) -> bool:
+        """True if the nominal rate is that of a signal."""
+        return MIN_SFREQ <= self.rate <= MAX_SFREQ
+
+    @property
+    def is_numeric(self) -> bool:
+        return not self.is_text and len(self.stamps) > 0
+
+    @property
     def is_signal(self) -> bool:
         """True for numeric samples at a nominal rate."""
-        return not self.is_text and MIN_SFREQ <= self.rate <= MAX_SFREQ and len(self.stamps) > 0
+        return self.is_numeric and self.has_rate
 
     @property
     def is_eeg(self) -> bool:
-        return self.is_signal and self.text("type").lower() == "eeg"
+        """True for numeric samples of type EEG, at any nominal rate."""
+        return self.is_numeric and self.text("type").lower() == "eeg"
 
     @property
     def topic(self) -> str:
@@ -138,27 +149,29 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
+def read(
+    path: Path, choice: ChannelChoice, stream: str | None, sfreq: float | None = None
+) -> Recording:
     """Read a file; see ``drivers.formats.read.read_recording``."""
     streams, notices = load_streams(path)
-    signal = _choose_signal(streams, stream, path, notices)
+    signal, left_out = _choose_signal(streams, stream, path, notices)
     described = read_description(
         tostring(signal.header, encoding="unicode"), signal.values.shape[1]
     )
     notices.extend(described.notices)
-    picks = ChannelChoice(choice.channels or _eeg_labels(signal, described), choice.names).select(
-        described.labels
-    )
+    asked = choice.channels or _eeg_numbers(signal, described, path, notices)
+    picks = ChannelChoice(asked, choice.names).select(described.labels)
     factors = np.array([described.factors[row] for row in picks.rows])
     with np.errstate(all="ignore"):  # values may be damaged
         data = signal.values[:, picks.rows].astype(np.float64) * factors
-    timestamps, index, exact = _timeline(signal, streams)
-    markers = _markers(streams, timestamps, index, notices)
-    notices.extend(_left_out(streams, signal))
+    timeline = _timeline(signal, streams, sfreq, path)
+    notices.extend(timeline.notices)
+    markers = _markers(streams, timeline, notices)
+    notices.extend(left_out)
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
-        sfreq=signal.rate,
+        sfreq=timeline.sfreq,
         ch_names=picks.names,
         uv_per_bit=signal.number("desc/acquisition/uv_per_bit"),
         range_uv=signal.number("desc/acquisition/range_uv"),
@@ -166,7 +179,9 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         simulated=signal.number("desc/acquisition/simulated") == 1.0,
         notices=tuple(notices),
     )
-    return make_recording(info, data, timestamps, index, markers, exact)
+    return make_recording(
+        info, data, timeline.timestamps, timeline.index, markers, timeline.is_exact
+    )
 
 
 def load_streams(path: Path) -> tuple[list[XDFStream], list[str]]:
@@ -214,14 +229,83 @@ def first_indices(signal: XDFStream, streams: Sequence[XDFStream]) -> NDArray[np
     return exact_index(len(signal.stamps), signal.text(FIRST_INDEX_PATH), events)
 
 
+@dataclass(frozen=True, eq=False)
+class _SignalTimeline:
+    """Times and positions of a signal's samples.
+
+    Parameters
+    ----------
+    timestamps, index
+        (n_times,), s, and positions with lost samples counted.
+    clock
+        (n_times,) times on the clock of the other streams, s; ``timestamps`` unless a person has
+        given another rate.
+    shifts
+        (n_times,) seconds by which the file's stamps are ahead of ``clock``.
+    sfreq
+        Sampling frequency, Hz.
+    is_exact
+        True if the positions were counted by the recorder.
+    notices
+        Remarks for people.
+    """
+
+    timestamps: Seconds
+    index: NDArray[np.int64]
+    clock: Seconds
+    shifts: Seconds
+    sfreq: float
+    is_exact: bool
+    notices: tuple[str, ...] = ()
+
+    def place(self, stamp: float) -> tuple[float, int] | None:
+        """Find a stamp of another stream: its time, s, and position; None if it is outside.
+
+        The other stream's clock may have jumped together with the signal's.
+        """
+        if self._contains(stamp, slice(None)):
+            return self._place(stamp)
+        for start, stop in self._segments:
+            moved = stamp - float(self.shifts[start])
+            if self._contains(moved, slice(start, stop)):
+                return self._place(moved)
+        return None
+
+    def _place(self, time: float) -> tuple[float, int]:
+        at = int(np.rint(np.interp(time, self.clock, self.index)))  # in a gap: interpolated
+        if self.clock is self.timestamps:
+            return time, at
+        return float(np.interp(time, self.clock, self.timestamps)), at
+
+    @cached_property
+    def _segments(self) -> list[tuple[int, int]]:
+        """First and last row, excluded, between jumps of the clock."""
+        jumps = np.flatnonzero(np.diff(self.shifts)) + 1
+        return list(pairwise([0, *jumps.tolist(), len(self.shifts)]))
+
+    def _contains(self, time: float, rows: slice) -> bool:
+        times = self.clock[rows]
+        return bool(times[0] - MARKER_TOLERANCE <= time <= times[-1] + MARKER_TOLERANCE)
+
+
 def _timeline(
-    signal: XDFStream, streams: Sequence[XDFStream]
-) -> tuple[Seconds, NDArray[np.int64], bool]:
-    """Return times, positions, and True if they are exact; others are evened out."""
+    signal: XDFStream, streams: Sequence[XDFStream], sfreq: float | None, path: Path
+) -> _SignalTimeline:
+    """Compute times and positions; they are exact in a file that mimamba has recorded."""
     index = first_indices(signal, streams)
-    if index is None or not _is_sound(signal.stamps):
-        return *timeline_from_stamps(signal.stamps, signal.rate), False
-    return signal.stamps, index, True
+    if index is not None and signal.has_rate:
+        stamps, rate = signal.stamps, sfreq or signal.rate
+        if not _is_sound(stamps):
+            start = stamps[np.isfinite(stamps)][:1]
+            stamps = (index - index[0]) / rate + (start[0] if len(start) else 0.0)
+        return _SignalTimeline(stamps, index, stamps, np.zeros(len(index)), rate, True)
+    declared = signal.rate if signal.has_rate else 0.0
+    checked = check_stamps(signal.stamps, declared, sfreq, what=f"{signal.name} in {path}")
+    timestamps, index = timeline_from_stamps(checked.stamps, checked.sfreq)
+    clock = timestamps if checked.clock is None else np.fmax.accumulate(checked.clock)
+    return _SignalTimeline(
+        timestamps, index, clock, checked.shifts, checked.sfreq, False, checked.notices
+    )
 
 
 def _is_sound(stamps: Seconds) -> bool:
@@ -230,31 +314,45 @@ def _is_sound(stamps: Seconds) -> bool:
 
 def _choose_signal(
     streams: Sequence[XDFStream], name: str | None, path: Path, notices: list[str]
-) -> XDFStream:
+) -> tuple[XDFStream, list[str]]:
     """Choose the stream asked for, else one of type EEG, else the only regular numeric one.
 
+    Return also a notice about the streams that are neither the signal nor markers nor written by
+    mimamba.
+
     A name may also be a source_id, hostname or uid, or the number of the stream in the file from 1.
+    Streams that declare a rate come first; others may be even nevertheless.
     """
     named = [stream for stream in streams if name is None or stream.is_named(name)]
     if not named and name is not None and name.isdecimal() and 0 < int(name) <= len(streams):
         named = [streams[int(name) - 1]]
-    regular = [stream for stream in named if stream.is_signal]
-    eeg = [stream for stream in regular if stream.is_eeg]
-    if not eeg and len(regular) != 1:
+    eeg = [stream for stream in named if stream.is_eeg]
+    eeg = [stream for stream in eeg if stream.has_rate] or eeg
+    other = [stream for stream in named if stream.is_signal]
+    if not other and name is not None:
+        other = [stream for stream in named if stream.is_numeric and not stream.has_markers]
+    if not eeg and len(other) != 1:
         raise BadRecording(
             "an EEG stream of numbers at a nominal rate" + (f" named {name}" if name else ""),
             f"{_numbered(streams) or 'no stream'} in {path}",
             "select one with stream= and its name, source_id, hostname, uid or number",
         )
+    signal = (eeg or other)[0]
     if not eeg and name is None:
-        notices.append(f"No stream is of type EEG; {regular[0].name} is used.")
+        notices.append(f"No stream is of type EEG; {signal.name} is used.")
     if len(eeg) > 1:
         names = ", ".join(stream.name for stream in eeg)
         notices.append(
             f"{len(eeg)} EEG streams ({names}); the first is used. stream= selects another by its "
             f"name, source_id, hostname, uid or number: {_numbered(streams)}."
         )
-    return (eeg or regular)[0]
+    listed = eeg if len(eeg) > 1 else [signal]
+    left = [
+        str(stream)
+        for stream in streams
+        if stream not in listed and not (stream.topic or stream.has_markers)
+    ]
+    return signal, [f"Left out: {'; '.join(left)}."] if left else []
 
 
 def _numbered(streams: Sequence[XDFStream]) -> str:
@@ -262,33 +360,42 @@ def _numbered(streams: Sequence[XDFStream]) -> str:
     return "; ".join(f"{number}: {stream}" for number, stream in enumerate(streams, 1))
 
 
-def _left_out(streams: Sequence[XDFStream], signal: XDFStream) -> list[str]:
-    """Name the streams that are neither the signal nor markers nor written by mimamba."""
-    left = [
-        str(stream)
-        for stream in streams
-        if stream is not signal and not (stream.topic or stream.has_markers or stream.is_eeg)
-    ]
-    return [f"Left out: {'; '.join(left)}."] if left else []
+def _eeg_numbers(
+    signal: XDFStream, described: ChannelDescription, path: Path, notices: list[str]
+) -> tuple[str, ...] | None:
+    """Return the numbers of the channels that are EEG, from 1; None for all.
 
-
-def _eeg_labels(signal: XDFStream, described: ChannelDescription) -> tuple[str, ...] | None:
-    """Return the labels of the channels of type EEG; None if there are no types."""
-    kinds = [
-        (channel.findtext("type") or "").strip().lower()
-        for channel in signal.header.iterfind("desc/channels/channel")
-    ]
-    if len(kinds) != len(described.labels):
+    Raises
+    ------
+    BadRecording
+        If none is, in a stream of type EEG.
+    """
+    if signal.topic == SIGNAL_TOPIC:
         return None
-    eeg = (label for label, kind in zip(described.labels, kinds, strict=True) if kind == "eeg")
-    return tuple(eeg) or None
+    elements = signal.header.findall("desc/channels/channel")
+    if len(elements) != len(described.labels):
+        elements = [Element("channel")] * len(described.labels)
+    found = find_eeg(
+        [
+            DeclaredChannel(label, channel.findtext("type") or "", channel.findtext("unit") or "")
+            for label, channel in zip(described.labels, elements, strict=True)
+        ]
+    )
+    if not found.rows and not signal.is_eeg:
+        return None
+    if not found.rows:
+        kinds = zip(described.labels, found.kinds, strict=True)
+        raise BadRecording(
+            "EEG channels",
+            f"{', '.join(f'{label} ({kind})' for label, kind in kinds)} in {path}",
+            "select channels with channels=",
+        )
+    notices.extend(eeg_notices(found, described.labels))
+    return tuple(str(row + 1) for row in found.rows)
 
 
 def _markers(
-    streams: Sequence[XDFStream],
-    timestamps: Seconds,
-    index: NDArray[np.int64],
-    notices: list[str],
+    streams: Sequence[XDFStream], timeline: _SignalTimeline, notices: list[str]
 ) -> list[Marker]:
     """Read text streams and streams of type Markers; each marker gets the nearest sample."""
     markers = []
@@ -302,12 +409,12 @@ def _markers(
             continue
         used.append(stream)
         for stamp, entry in zip(stream.stamps, stream.values, strict=True):
-            if not timestamps[0] - MARKER_TOLERANCE <= stamp <= timestamps[-1] + MARKER_TOLERANCE:
+            place = timeline.place(float(stamp))
+            if place is None:
                 outside += 1
                 continue
-            at = int(np.rint(np.interp(stamp, timestamps, index)))  # in a gap: interpolated
             label = "; ".join(part if stream.is_text else f"{part:g}" for part in entry)
-            markers.append(Marker(float(stamp), at, label, stream.name))
+            markers.append(Marker(*place, label, stream.name))
     if outside:
         notices.append(f"{outside} markers are outside of the signal: left out.")
     return markers

@@ -129,12 +129,9 @@ def test_which_stream_is_taken(tmp_path: Path) -> None:
 
 def test_what_is_no_signal(tmp_path: Path) -> None:
     start = xdffile.start()
-    with pytest.raises(
-        BadRecording, match=r"nominal rate, but found 1: Muse .*, 0 Hz, 300 samples"
-    ):
-        read(tmp_path, start, xdffile.header(1, rate=0), signal(1))
-    with pytest.raises(BadRecording, match="inf Hz"):
-        read(tmp_path, start, xdffile.header(1, rate=float("inf")), signal(1))
+    for rate in (0, float("inf")):
+        with pytest.raises(BadRecording, match=r"rate in Muse .* too few .* Give it with sfreq="):
+            read(tmp_path, start, xdffile.header(1, rate=rate), signal(1))
     two = [xdffile.header(n, name=f"force {n}", kind="Force") + signal(n) for n in (1, 2)]
     with pytest.raises(BadRecording, match=r"force 1 .*; 2: force 2"):
         read(tmp_path, start, *two)
@@ -281,3 +278,64 @@ def test_minimal_and_empty_streams(shared_data: Path) -> None:
     assert made.data[0].tolist() == [192.0, 255.0, 238.0]
     with pytest.raises(BadRecording, match="Data stream: test stream 0 counter"):
         read_recording(folder / "empty_streams.xdf")
+
+
+def even(number: int, rate: float, n_times: int = 2560, start: float = 500.0) -> bytes:
+    stamps = [start + k / rate for k in range(n_times)]
+    return xdffile.samples(number, stamps, [[float(k % 99)] * 4 for k in range(n_times)])
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), 1.0])
+def test_an_even_stream_of_eeg_may_declare_no_rate(tmp_path: Path, rate: float) -> None:
+    made = read(tmp_path, xdffile.start(), xdffile.header(1, rate=rate), even(1, 256.0))
+    assert (made.info.sfreq, made.n_times) == (256.0, 2560)
+    assert "No rate is declared; the stamps give 256 Hz, which is used." in made.info.notices
+    np.testing.assert_array_equal(made.index, np.arange(2560))
+
+
+def test_the_stamps_decide_about_a_wrong_rate_unless_a_person_does(tmp_path: Path) -> None:
+    parts = (xdffile.header(1, rate=256), even(1, 200.0), xdffile.header(2, name="T", rate=0))
+    marks = xdffile.header(3, name="Tasks", kind="Markers", form="string", rate=0, n_channels=1)
+    made = read(tmp_path, xdffile.start(), *parts, marks, xdffile.texts(3, [505.0], ["five"]))
+    assert (made.info.sfreq, made.end) == (200.0, 2560)
+    assert [(m.index, m.label) for m in made.markers] == [(1000, "five")]
+    assert any("256 Hz, but the stamps give 200 Hz" in notice for notice in made.info.notices)
+    given = read_recording(tmp_path / "some.xdf", sfreq=256.0)
+    assert (given.info.sfreq, given.end) == (256.0, 2560)
+    assert [(m.index, m.label) for m in given.markers] == [(1000, "five")]
+    assert given.timestamps[1000] == pytest.approx(500 + 1000 / 256)
+
+
+@pytest.mark.parametrize("step", [200_000.0, -3600.0, -200_000.0, 7200.0])
+def test_a_clock_that_jumps_loses_no_sample_and_no_marker(tmp_path: Path, step: float) -> None:
+    stamps = [500_000 + k / 256 + (step if k >= 1280 else 0) for k in range(2560)]
+    signal = xdffile.header(1) + xdffile.samples(1, stamps, [[0.0] * 4] * 2560)
+    marks = xdffile.header(3, name="Tasks", kind="Markers", form="string", rate=0, n_channels=1)
+    own = [(500_001.0, "before"), (500_008.0, "own clock"), (500_009.0 + step, "with it")]
+    made = read(tmp_path, xdffile.start(), signal, marks, xdffile.texts(3, *zip(*own, strict=True)))
+    np.testing.assert_array_equal(made.index, np.arange(2560))
+    np.testing.assert_allclose(made.timestamps, 500_000 + np.arange(2560) / 256, atol=1e-3)
+    assert [(m.index, m.label) for m in made.markers] == [
+        (256, "before"),
+        (2048, "own clock"),
+        (2304, "with it"),
+    ]
+    assert f"jumps ({step:+.6g} s at sample 1280)" in made.info.notices[-1]
+
+
+def test_which_channels_are_eeg(tmp_path: Path) -> None:
+    labels = ["Timestamp", "AF3", "T7", "RawCq"]
+    header = xdffile.header(1, desc=xdffile.channels(labels, "uV", ["EEG"] * 4))
+    made = read(tmp_path, xdffile.start(), header, even(1, 256.0))
+    assert made.info.ch_names == ("AF3", "T7")
+    assert made.info.notices == ("Left out: Timestamp (MISC), RawCq (MISC).",)
+    header = xdffile.header(1, desc=xdffile.channels(labels, "uV", ["ACC"] * 4))
+    with pytest.raises(BadRecording, match=r"EEG channels, but found Timestamp \(ACC\), AF3"):
+        read(tmp_path, xdffile.start(), header, even(1, 256.0))
+    assert read_recording(tmp_path / "some.xdf", ChannelChoice(("T7",))).info.ch_names == ("T7",)
+
+
+def test_streams_of_eeg_that_are_not_asked_for_are_named(tmp_path: Path) -> None:
+    parts = [xdffile.header(n, name=f"head {n}") + even(n, 256.0) for n in (1, 2)]
+    made = read(tmp_path, xdffile.start(), *parts, stream="head 2")
+    assert made.info.notices[-1] == "Left out: head 1 (EEG, float32, 256 Hz, 2560 samples)."
