@@ -22,6 +22,8 @@ HEADSET_CHANNELS = {"muse": ("TP9", "AF7", "AF8", "TP10")}
 EEG, OTHER = "EEG", "MISC"
 """Types of a channel that is EEG, and of one that is not, if the source does not declare one."""
 OTHER_TYPES = {
+    *("GRAD", "CHPI", "EXCI", "IAS", "SYST", "DIPOLE", "GOF", "WHITENED", "CSD"),
+    *("FNIRS_CW_AMPLITUDE", "FNIRS_FD_AC_AMPLITUDE", "FNIRS_FD_PHASE", "FNIRS_OD"),
     *("MEG", "MEGGRAD", "MEGMAG", "REF_MEG", "MCG", "SEEG", "ECOG", "IEEG", "DBS", "EP", "ERG"),
     *("ECG", "EKG", "EOG", "VEOG", "HEOG", "EMG", "RESP", "RESPIRATION", "PPG", "PULSE", "BVP"),
     *("SAO2", "SPO2", "OXY", "GSR", "EDA", "SCR", "SC", "TEMP", "TEMPERATURE", "LIGHT", "SOUND"),
@@ -132,14 +134,18 @@ def eeg_notices(found: EEGChannels, labels: Sequence[str]) -> tuple[str, ...]:
     left = [
         f"{label} ({kind})" for label, kind in zip(labels, found.kinds, strict=True) if kind != EEG
     ]
-    notices: tuple[str, ...] = (f"Left out: {', '.join(left)}.",) if left else ()
-    if found.guessed and found.rows:
-        names = ", ".join(labels[row] for row in found.rows)
-        notices += (
-            f"No channel has a type or the name of an electrode: {names} "
-            f"{'is' if len(found.rows) == 1 else 'are'} taken for EEG; channels= selects others.",
-        )
-    return notices
+    notices = (f"Left out: {', '.join(left)}.",) if left else ()
+    return notices + guess_notices(found, [labels[row] for row in found.rows])
+
+
+def guess_notices(found: EEGChannels, names: Sequence[str]) -> tuple[str, ...]:
+    """Say that channels of these names are only taken for EEG, if so."""
+    if not found.guessed or not names:
+        return ()
+    return (
+        f"No channel has a type or the name of an electrode: {', '.join(names)} "
+        f"{'is' if len(names) == 1 else 'are'} taken for EEG; channels= selects others.",
+    )
 
 
 def _may_be_voltage(channel: DeclaredChannel) -> bool:

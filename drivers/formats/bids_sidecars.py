@@ -2,7 +2,8 @@
 
 In BIDS (EEG, https://bids-specification.readthedocs.io) a recording ``..._eeg.edf`` has tables with
 the same prefix: the channels' types and status, and events with their time from the first sample.
-Tables that are missing, or lack the columns, are ignored.
+Its ``..._eeg.json`` repeats the sampling frequency. Tables that are missing, or lack the columns,
+are ignored.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from mimamba.drivers.formats.events import FileEvent
+from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ, RATE_TOLERANCE
 
 MAX_BYTES = 2**24
 """Largest table that is read, bytes."""
@@ -31,11 +36,20 @@ class BIDSSidecars:
         Channels with the status ``bad``.
     events
         Events; None without the table.
+    sfreq
+        Sampling frequency in ``eeg.json``, Hz; None if it is not there.
     """
 
     kinds: Mapping[str, str]
     bad: tuple[str, ...]
     events: tuple[FileEvent, ...] | None
+    sfreq: float | None = None
+
+    def rate_notices(self, sfreq: float) -> tuple[str, ...]:
+        """Say that a recording of ``sfreq`` Hz has another rate than ``eeg.json`` declares."""
+        if self.sfreq is None or abs(self.sfreq / sfreq - 1) <= RATE_TOLERANCE:
+            return ()
+        return (f"eeg.json declares {self.sfreq:g} Hz, but the file has {sfreq:g} Hz, as used.",)
 
 
 def read_sidecars(path: Path) -> BIDSSidecars:
@@ -50,7 +64,21 @@ def read_sidecars(path: Path) -> BIDSSidecars:
         {row["name"]: row.get("type", "").upper() for row in named if row.get("type")},
         tuple(row["name"] for row in named if row.get("status") == "bad"),
         None if events is None else tuple(filter(None, map(_event, events))),
+        _sfreq(path.with_name(f"{stem}_eeg.json")),
     )
+
+
+def _sfreq(path: Path) -> float | None:
+    try:
+        content: Any = {}
+        if path.stat().st_size <= MAX_BYTES:
+            content = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    found = content.get("SamplingFrequency") if isinstance(content, dict) else None
+    if isinstance(found, int | float) and MIN_SFREQ <= found <= MAX_SFREQ:
+        return float(found)
+    return None
 
 
 def read_tsv(path: Path) -> list[dict[str, str]] | None:

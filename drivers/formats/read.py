@@ -95,7 +95,7 @@ def _readers() -> dict[str, ModuleType]:
     """Return the reader of each format, in the order in which they are tried."""
     # Some of them import a library that few runs need.
     from mimamba.drivers.formats.edf import reader as edf
-    from mimamba.drivers.formats.mne import brainvision, fif
+    from mimamba.drivers.formats.mne import brainvision, eeglab, fif
     from mimamba.drivers.formats.tables import csv_reader, parquet_reader
     from mimamba.drivers.formats.vendors import brainflow, mind_monitor, muse_lsl, openbci_gui
     from mimamba.drivers.formats.xdf import reader as xdf
@@ -109,6 +109,7 @@ def _readers() -> dict[str, ModuleType]:
         "EDF, EDF+ or BDF": edf,
         "FIF": fif,
         "BrainVision": brainvision,
+        "EEGLAB": eeglab,
         "mimamba CSV": csv_reader,
         "Parquet": parquet_reader,
     }

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, Marker, Samples, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording
 
+MIN_NUMBERS = 0.5
+"""Share of a channel's samples that must be numbers; with fewer, the channel is left out."""
 MIN_SHARE = 0.01
 """Share of samples that must be present; with fewer, the timestamps are not in seconds."""
 
@@ -107,6 +109,9 @@ def make_recording(
 ) -> Recording:
     """Make a recording of the rows whose cells are all finite; the others count as lost.
 
+    A channel with numbers in less than half of the rows is left out, with a notice, so that it does
+    not cost the others' samples.
+
     Parameters
     ----------
     info
@@ -130,17 +135,22 @@ def make_recording(
     """
     with np.errstate(over="ignore", invalid="ignore"):
         samples = data.astype(np.float32, order="C", copy=False)
-    finite = np.isfinite(samples).all(axis=1)
-    if not finite.any():
+    finite = np.isfinite(samples)
+    used = _useful_channels(finite)
+    if not used.any():
         raise BadRecording(
             f"samples in {info.source_id}", "no row of numbers", "select another file or channels"
         )
-    bad = int(np.count_nonzero(~finite))
+    if not used.all():
+        info = _without_channels(info, used, finite)
+        samples = np.ascontiguousarray(samples[:, used])
+    whole = finite[:, used].all(axis=1)
+    bad = int(np.count_nonzero(~whole))
     if bad:
         notice = f"{bad} of {len(data)} samples lack a number in some channel: they count as lost."
         info = replace(info, notices=(*info.notices, notice))
-    start = int(index[finite][0])
-    kept = index[finite] - start
+    start = int(index[whole][0])
+    kept = index[whole] - start
     if not exact and len(kept) < MIN_SHARE * (int(kept[-1]) + 1):
         raise BadRecording(
             f"timestamps in seconds, {info.sfreq:g} Hz, in {info.source_id}",
@@ -150,11 +160,40 @@ def make_recording(
     moved = [replace(marker, index=max(0, marker.index - start)) for marker in markers]
     return Recording(
         info=info,
-        data=samples[finite],
-        timestamps=timestamps[finite],
+        data=samples[whole],
+        timestamps=timestamps[whole],
         index=kept,
         markers=tuple(sorted(moved, key=lambda marker: (marker.index, marker.timestamp))),
     )
+
+
+def _useful_channels(finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask (n_channels,) of the channels that have numbers, as many of them as possible.
+
+    At least one row is then complete; the mask is all False if there is no number at all.
+    """
+    counts = finite.sum(axis=0)
+    used: NDArray[np.bool_] = counts >= MIN_NUMBERS * len(finite)
+    if not used.any():
+        used = counts > 0
+    while used.any() and not finite[:, used].all(axis=1).any():
+        # Of equally poor channels the last is left out.
+        poorest = np.flatnonzero(used)[::-1][np.argmin(counts[used][::-1])]
+        used[poorest] = False
+    return used
+
+
+def _without_channels(
+    info: StreamInfo, used: NDArray[np.bool_], finite: NDArray[np.bool_]
+) -> StreamInfo:
+    """Leave channels out of the facts, with a notice."""
+    names = np.array(info.ch_names, object)
+    dead = ", ".join(
+        f"{name} ({share:.0%})"
+        for name, share in zip(names[~used], 1 - finite[:, ~used].mean(axis=0), strict=True)
+    )
+    notice = f"Left out, because so many of the samples are no numbers: {dead}."
+    return replace(info, ch_names=tuple(names[used]), notices=(*info.notices, notice))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ by far less, and the usual rates that are nearest to each other, 250 and 256 Hz,
 MAX_GAP_SECONDS = 1800.0
 """Longest pause between two samples that counts as lost samples, s. A longer one is a step of the
 clock (a changed time zone is one of an hour), or another session in the same file."""
+MAX_GAP_SHARE = 40.0
+"""The same as a multiple of the signal's length."""
 SET_BACK_SECONDS = 1.0
 """Step back that is one of the clock, s; smaller ones are jitter."""
 MAX_DIFFERENCE = 0.2
@@ -301,7 +303,7 @@ def _fit_windows(
 def _without_steps(stamps: Seconds, sfreq: float) -> FileStamps:
     """Remove steps of the clock: the samples after it follow those before it."""
     stamps = stamps.copy()
-    starts = _step_places(stamps)
+    starts = _step_places(stamps, sfreq)
     shifts = np.zeros(len(stamps))
     sizes: list[tuple[int, float]] = []
     last = 0
@@ -327,12 +329,13 @@ def _step_notices(sizes: Sequence[tuple[int, float]]) -> tuple[str, ...]:
     )
 
 
-def _step_places(stamps: Seconds) -> list[int]:
+def _step_places(stamps: Seconds, sfreq: float) -> list[int]:
     """Find the samples at which the clock has another level; remove stamps that are outliers."""
+    longest = min(MAX_GAP_SECONDS, MAX_GAP_SHARE * len(stamps) / sfreq)
     known = np.flatnonzero(np.isfinite(stamps))
     while len(known) > 1:
         steps = np.diff(stamps[known])
-        jumps = np.flatnonzero((steps < -SET_BACK_SECONDS) | (steps > MAX_GAP_SECONDS)) + 1
+        jumps = np.flatnonzero((steps < -SET_BACK_SECONDS) | (steps > longest)) + 1
         if not 0 < len(jumps) <= MAX_STEPS:  # with more, these are no stamps
             return []
         edges = np.concatenate([[0], jumps, [len(known)]])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
@@ -22,11 +22,14 @@ from mimamba.drivers.driver import Samples
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.events import FileEvent
 from mimamba.drivers.formats.recording import one_line
+from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE
 from mimamba.drivers.units import microvolts_per
 
 EDF_VERSION: Final = b"0       "
 BDF_VERSION: Final = b"\xffBIOSEMI"
 ANNOTATIONS: Final = {"EDF Annotations", "BDF Annotations"}
+OWN: Final = "mimamba"
+"""Word in the field for the recording, by which mimamba knows its own files."""
 MAX_RECORD_SECONDS: Final = 86_400.0
 """Longest record, s."""
 
@@ -36,6 +39,11 @@ ANNOTATION = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14([^\x0
 """Onset, duration, texts (EDF+, time-stamped annotations lists)."""
 MAX_ONSET = 1e9
 """Largest plausible onset from the start, s: 32 years."""
+
+MIN_TIMED = 5
+"""Fewest records whose times are compared with the declared duration."""
+EVEN_SHARE = 0.9
+"""Share of the times that must be equally far apart."""
 
 Records = NDArray[np.uint8]
 """(n_records, bytes of a record)."""
@@ -96,6 +104,8 @@ class EDFHeader:
         True if there may be pauses between records (EDF+D).
     signals
         Signals in the file's order.
+    is_own
+        True if mimamba has written the file.
     """
 
     n_bytes: int
@@ -104,6 +114,7 @@ class EDFHeader:
     width: int
     interrupted: bool
     signals: tuple[EDFSignal, ...]
+    is_own: bool = False
 
     @property
     def record_bytes(self) -> int:
@@ -155,7 +166,9 @@ def read_header(content: bytes, path: Path) -> EDFHeader:
     """
     fields = _HeaderFields(content, path)
     width = 3 if content.startswith(BDF_VERSION) else 2
-    fields.text(8 + 80 + 80 + 8 + 8)  # version, patient, recording, date, time
+    fields.text(8 + 80)  # version, patient
+    is_own = OWN in fields.text(80).split()  # recording
+    fields.text(8 + 8)  # date, time
     n_bytes = fields.integer("its length")
     interrupted = fields.text(44)[:5] in {"EDF+D", "BDF+D"}
     n_records = fields.integer("the number of records")
@@ -171,7 +184,7 @@ def read_header(content: bytes, path: Path) -> EDFHeader:
             f"a record's duration up to {MAX_RECORD_SECONDS:g} s", f"{duration:g} s"
         )
     signals = _read_signals(fields, n_signals)
-    return EDFHeader(n_bytes, n_records, duration, width, interrupted, signals)
+    return EDFHeader(n_bytes, n_records, duration, width, interrupted, signals, is_own)
 
 
 def _read_signals(fields: _HeaderFields, n_signals: int) -> tuple[EDFSignal, ...]:
@@ -209,6 +222,31 @@ def map_records(path: Path, header: EDFHeader, notices: list[str]) -> Records:
     n_records = min(there, header.n_records) if header.n_records > 0 else there
     shape = (n_records, header.record_bytes)
     return np.memmap(path, np.uint8, "r", header.n_bytes, shape)
+
+
+def check_duration(header: EDFHeader, records: Records, notices: list[str]) -> EDFHeader:
+    """Compare a record's duration with the records' times (EDF+); even times decide.
+
+    In an interrupted file, times may be further apart than a record is long.
+    """
+    signal = next((signal for signal in header.signals if signal.is_annotations), None)
+    if signal is None or len(records) < MIN_TIMED:
+        return header
+    found = [RECORD_START.match(text) for text in annotation_texts(records, header.width, signal)]
+    if not all(found):
+        return header
+    steps = np.diff([float(each[1]) for each in found if each])
+    step = float(np.median(steps))
+    off = step / header.duration - 1
+    even = step > 0 and (np.abs(steps / step - 1) <= RATE_TOLERANCE).mean() >= EVEN_SHARE
+    if not even or abs(off) <= RATE_TOLERANCE or (header.interrupted and off > 0):
+        return header
+    n_times = max(each.n_times for each in header.signals if not each.is_annotations)
+    notices.append(
+        f"The header declares records of {header.duration:g} s, but their times are {step:g} s "
+        f"apart: the rate is read as {n_times / step:g} Hz, not {n_times / header.duration:g} Hz."
+    )
+    return replace(header, duration=step)
 
 
 def read_samples(records: Records, width: int, signals: Sequence[EDFSignal]) -> Samples:

@@ -5,8 +5,8 @@ off, the complete records are read.
 
 By default the recording has the EEG channels of the most common rate, of the highest one if several
 are equally common. A channel's type comes from BIDS's table, else from the first word of its label
-(EDF+, ``EEG Fp1``), else from its label and unit. An EDF's physical range is as wide as its signal,
-so it is not the device's range.
+(EDF+, ``EEG Fp1``), else from its unit and name (``drivers.channels.find_eeg``). An EDF's physical
+range is as wide as its signal, so it is not the device's range.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mimamba.drivers.channels import ChannelChoice, ChannelSelection
+from mimamba.drivers.channels import (
+    EEG,
+    ChannelChoice,
+    ChannelSelection,
+    DeclaredChannel,
+    EEGChannels,
+    find_eeg,
+    guess_notices,
+)
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.errors import BadChannels, BadRecording
 from mimamba.drivers.formats.bids_sidecars import BIDSSidecars, read_sidecars
@@ -27,6 +35,7 @@ from mimamba.drivers.formats.edf.file import (
     EDFHeader,
     EDFSignal,
     annotation_texts,
+    check_duration,
     map_records,
     read_annotations,
     read_header,
@@ -43,11 +52,6 @@ CHANNEL_TYPES = {
     *("TEMP", "RESP", "SAO2", "LIGHT", "SOUND", "EVENT", "BIO", "MISC", "STIM"),
 }
 """First words of labels that give a channel's type (EDF+, and common ones)."""
-NOT_EEG = re.compile(
-    r"(?i)\b(status|trigger|stim|marker|event|counter|time ?stamp|gyro|acc|accel\w*|batt\w*|aux"
-    r"|temp|resp|airflow|pulse|pleth|ppg|spo2|sao2|ecg|ekg|v?[eh]?eog|[lr]oc|emg|gsr|eda|misc)\b"
-)
-"""Labels of channels that are no electrodes."""
 
 
 def recognises(head: bytes) -> bool:
@@ -62,12 +66,16 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         header = read_header(file.read(MAX_HEADER_BYTES), path)
     notices: list[str] = []
     records = map_records(path, header, notices)
+    header = check_duration(header, records, notices)
     tables = read_sidecars(path)
-    channels = _channels(header, tables)
+    channels, found = _channels(header, tables)
     picks = _pick(channels, choice, path, notices)
+    if choice.channels is None:
+        notices.extend(guess_notices(found, picks.names))
     chosen = [channels[row] for row in picks.rows]
     _note_bad(chosen, tables, notices)
     sfreq = chosen[0].rate
+    notices.extend(tables.rate_notices(sfreq))
     data = read_samples(records, header.width, [channel.signal for channel in chosen])
     texts = [annotation_texts(records, header.width, s) for s in header.signals if s.is_annotations]
     starts = record_starts(header, len(records), texts, notices)
@@ -95,35 +103,41 @@ class _EDFChannel:
 
     @property
     def is_eeg(self) -> bool:
-        return self.kind == "EEG"
+        return self.kind == EEG
 
 
-def _channels(header: EDFHeader, tables: BIDSSidecars) -> list[_EDFChannel]:
-    """List all signals except annotations, with distinct names."""
+def _channels(header: EDFHeader, tables: BIDSSidecars) -> tuple[list[_EDFChannel], EEGChannels]:
+    """List all signals except annotations, with distinct names; and the EEG among them."""
+    signals = [signal for signal in header.signals if not signal.is_annotations and signal.n_times]
+    declared = [
+        DeclaredChannel(
+            signal.label, tables.kinds.get(signal.label, _kind(signal.label)), signal.unit
+        )
+        for signal in signals
+    ]
+    found = find_eeg(declared)
+    if header.is_own and not tables.kinds:  # all that mimamba writes is EEG, whatever its name
+        found = EEGChannels(tuple(range(len(signals))), (EEG,) * len(signals))
     channels: list[_EDFChannel] = []
     seen: Counter[str] = Counter()
-    for signal in header.signals:
-        if signal.is_annotations or signal.n_times == 0:
-            continue
-        kind, name = _kind(signal)
+    for signal, kind in zip(signals, found.kinds, strict=True):
+        name = _name(signal.label)
         seen[name] += 1
         name = name if seen[name] == 1 else f"{name} {seen[name]}"
-        kind = tables.kinds.get(signal.label, kind)
         channels.append(_EDFChannel(signal, name, kind, signal.n_times / header.duration))
-    return channels
+    return channels, found
 
 
-def _kind(signal: EDFSignal) -> tuple[str, str]:
-    """Return a signal's type, and its name without type and reference."""
-    word, _, rest = signal.label.partition(" ")
-    if rest and word.upper() in CHANNEL_TYPES:
-        kind, name = word.upper(), rest.strip()
-    else:
-        kind, name = "MISC" if NOT_EEG.search(signal.label) else "EEG", signal.label
-    if signal.factor is None and signal.unit not in {"", "?"}:
-        kind = "MISC"  # no voltage
-    name = re.sub(r"(?i)-(ref|le|avg)$", "", name.rstrip(". "))
-    return kind, name or "?"
+def _kind(label: str) -> str:
+    """Return the type in a label; empty without one."""
+    word, _, rest = label.partition(" ")
+    return word.upper() if rest and word.upper() in CHANNEL_TYPES else ""
+
+
+def _name(label: str) -> str:
+    """Return a signal's name without type and reference."""
+    name = label.partition(" ")[2].strip() if _kind(label) else label
+    return re.sub(r"(?i)-(ref|le|avg)$", "", name.rstrip(". ")) or "?"
 
 
 def _pick(

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.edf.file import OWN
 from mimamba.drivers.formats.gaps import Gap, fill_gaps, find_gaps
 from mimamba.drivers.formats.recording import Recording, WriteResult
 
@@ -118,6 +119,7 @@ def _write(recording: Recording, path: Path, depth: _SampleDepth) -> WriteResult
         recording=edfio.Recording(
             startdate=date.date() if date else None,
             equipment_code="simulated" if info.simulated else "X",
+            additional=(OWN,),
         ),
         starttime=date.time() if date else None,
         data_record_duration=duration,

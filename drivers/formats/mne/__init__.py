@@ -1,1 +1,1 @@
-"""Formats that MNE-Python reads: FIF and BrainVision."""
+"""Formats that MNE-Python reads: FIF, BrainVision and EEGLAB."""

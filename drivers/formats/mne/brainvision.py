@@ -33,7 +33,7 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
 
     _check_header(path)
     raw = open_raw(lambda: read_raw_brainvision(path, verbose="ERROR"), "BrainVision", path)
-    return raw_to_recording(raw, "BrainVision", path, choice)
+    return raw_to_recording(raw, "BrainVision", path, choice, typed=False)
 
 
 def _check_header(path: Path) -> None:

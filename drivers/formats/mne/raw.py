@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from mimamba.drivers.channels import ChannelChoice, ChannelSelection
+from mimamba.drivers.channels import (
+    EEG,
+    ChannelChoice,
+    ChannelSelection,
+    DeclaredChannel,
+    eeg_notices,
+    find_eeg,
+)
 from mimamba.drivers.driver import Samples, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.bids_sidecars import BIDSSidecars, read_sidecars
@@ -48,8 +55,12 @@ def mne_error(kind: str, path: Path, error: Exception) -> BadRecording:
     )
 
 
-def raw_to_recording(raw: Any, kind: str, path: Path, choice: ChannelChoice) -> Recording:
+def raw_to_recording(
+    raw: Any, kind: str, path: Path, choice: ChannelChoice, typed: bool = True
+) -> Recording:
     """Convert the EEG of a file that MNE has opened, or the channels asked for.
+
+    ``typed`` is False for a format in which MNE takes a channel for EEG if it has no type.
 
     Raises
     ------
@@ -60,8 +71,9 @@ def raw_to_recording(raw: Any, kind: str, path: Path, choice: ChannelChoice) -> 
     """
     notices: list[str] = []
     tables = read_sidecars(path)
-    picks = _pick(raw, tables, choice, path, notices)
+    picks = _pick(raw, tables, choice, path, notices, typed)
     sfreq = float(raw.info["sfreq"])
+    notices.extend(tables.rate_notices(sfreq))
     if raw.n_times * len(picks.rows) > MAX_VALUES:
         raise BadRecording(
             f"up to {MAX_VALUES:,} values in {path}", f"{raw.n_times:,} samples", "split the file"
@@ -85,21 +97,30 @@ def raw_to_recording(raw: Any, kind: str, path: Path, choice: ChannelChoice) -> 
 
 
 def _pick(
-    raw: Any, tables: BIDSSidecars, choice: ChannelChoice, path: Path, notices: list[str]
+    raw: Any,
+    tables: BIDSSidecars,
+    choice: ChannelChoice,
+    path: Path,
+    notices: list[str],
+    typed: bool,
 ) -> ChannelSelection:
     names: list[str] = raw.ch_names
-    own_types = {
-        name: kind.upper() for name, kind in zip(names, raw.get_channel_types(), strict=True)
-    }
-    kinds = {name: tables.kinds.get(name, kind) for name, kind in own_types.items()}
-    eeg = tuple(name for name in names if kinds[name] == "EEG")
+    own = [kind.upper() for kind in raw.get_channel_types()]
+    if not typed:
+        own = ["" if kind == EEG else kind for kind in own]
+    found = find_eeg(
+        [
+            DeclaredChannel(name, tables.kinds.get(name, kind))
+            for name, kind in zip(names, own, strict=True)
+        ]
+    )
+    eeg = tuple(names[row] for row in found.rows)
     if not eeg and choice.channels is None:
         raise BadRecording(
             "EEG channels", f"{', '.join(names)} in {path}", "select channels with channels="
         )
-    left = [f"{name} ({kinds[name]})" for name in names if name not in eeg]
-    if left and choice.channels is None:
-        notices.append(f"Left out: {', '.join(left)}.")
+    if choice.channels is None:
+        notices.extend(eeg_notices(found, names))
     picks = ChannelChoice(choice.channels or eeg, choice.names).select(names)
     bad = [names[row] for row in picks.rows if names[row] in {*raw.info["bads"], *tables.bad}]
     if bad:

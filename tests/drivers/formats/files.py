@@ -12,6 +12,7 @@ from pathlib import Path
 import mne
 import numpy as np
 from numpy.typing import NDArray
+from scipy.io import savemat
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.formats.edf.writer import write_bdf, write_edf
@@ -134,6 +135,32 @@ def xdf(folder: Path, n_times: int) -> Path:
     return folder / "made.xdf"
 
 
+def eeglab(folder: Path, n_times: int) -> Path:
+    """A set as EEGLAB 2024 saves it in one file, with an event and a channel that is no EEG."""
+    names = (*LABELS, "VEOG")
+    event = {"type": "look", "latency": 129.0, "duration": 0.0}
+    content = {
+        "setname": "made",
+        "nbchan": len(names),
+        "trials": 1,
+        "pnts": n_times,
+        "srate": 256.0,
+        "xmin": 0.0,
+        "xmax": (n_times - 1) / 256,
+        "data": signal(n_times, len(names)).T.astype(np.float32),
+        "chanlocs": np.array([(name,) for name in names], [("labels", object)]),
+        "event": np.array([tuple(event.values())], [(name, object) for name in event]),
+        "ref": "common",
+        **{
+            name: np.array([])
+            for name in ("icawinv", "icasphere", "icaweights", "urevent", "epoch")
+        },
+    }
+    path = folder / "made.set"
+    savemat(path, {"EEG": content}, do_compression=True, appendmat=False)
+    return path
+
+
 def fif(folder: Path, n_times: int) -> Path:
     info = mne.create_info([*LABELS, "ECG"], 256.0, ["eeg"] * 4 + ["ecg"])
     raw = mne.io.RawArray(signal(n_times, 5).T * 1e-6, info, verbose="ERROR")
@@ -188,6 +215,7 @@ FORMATS: dict[str, Callable[[Path, int], Path]] = {
     "BDF+": bdf,
     "FIF": fif,
     "BrainVision": brainvision,
+    "EEGLAB": eeglab,
     "muse-lsl CSV": muselsl,
     "Mind Monitor CSV": mindmonitor,
     "BrainFlow CSV": brainflow,

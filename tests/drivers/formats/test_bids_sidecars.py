@@ -38,7 +38,8 @@ def test_types_status_and_events_come_from_the_tables(tmp_path: Path) -> None:
 
 def test_without_tables_the_file_speaks_for_itself(tmp_path: Path) -> None:
     made = read_recording(write(tmp_path, None, None))
-    assert made.info.ch_names == ("Fp1", "HEO", "T7")
+    assert made.info.ch_names == ("Fp1", "T7")
+    assert made.info.notices == ("Left out: HEO (MISC).",)
     assert [marker.label for marker in made.markers] == ["twice"]
 
 
@@ -82,3 +83,25 @@ def test_real_datasets(shared_data: Path, name: str, n_channels: int) -> None:
     ]
     skipped = [note["onset"] for note in raw.annotations if note["description"] == "BAD_ACQ_SKIP"]
     assert made.n_times == round(skipped[0] * 256) if skipped else raw.n_times
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"SamplingFrequency": 256}', ()),
+        (
+            '{"SamplingFrequency": 250}',
+            ("eeg.json declares 250 Hz, but the file has 256 Hz, as used.",),
+        ),
+        ('{"SamplingFrequency": "n/a"}', ()),
+        ("[]", ()),
+        ("{", ()),
+    ],
+)
+def test_a_rate_that_contradicts_the_file_is_told(
+    tmp_path: Path, text: str, told: tuple[str, ...]
+) -> None:
+    path = write(tmp_path)
+    path.with_suffix(".json").write_text(text)
+    notices = read_recording(path).info.notices
+    assert tuple(notice for notice in notices if "eeg.json" in notice) == told

@@ -81,6 +81,36 @@ def test_rows_that_are_not_finite_count_as_lost() -> None:
     )
 
 
+def test_a_channel_without_numbers_does_not_cost_the_others() -> None:
+    data = np.ones((10, 2))
+    data[2:, 1] = np.nan
+    data[7, 0] = np.inf
+    made = make_recording(INFO, data, np.arange(10.0), np.arange(10))
+    assert made.info.ch_names == ("A",)
+    assert made.data.shape == (9, 1)
+    assert made.info.notices == (
+        "Left out, because so many of the samples are no numbers: B (80%).",
+        "1 of 10 samples lack a number in some channel: they count as lost.",
+    )
+
+
+@given(st.integers(1, 6), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_some_numbers_make_a_recording(n_channels: int, n_times: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    data = np.where(random.random((n_times, n_channels)) < random.random(), np.nan, 1.0)
+    info = StreamInfo("x", "/x", 256.0, tuple(f"c{n}" for n in range(n_channels)), live=False)
+    index = np.arange(n_times)
+    if not np.isfinite(data).any():
+        with pytest.raises(BadRecording, match="no row of numbers"):
+            make_recording(info, data, index / 256, index)
+        return
+    made = make_recording(info, data, index / 256, index)
+    assert np.isfinite(made.data).all()
+    assert made.data.shape == (made.n_times, made.info.n_channels)
+    whole = (np.isfinite(data).mean(axis=0) >= 0.5).all() and np.isfinite(data).all(axis=1).any()
+    assert made.info.n_channels == n_channels or not whole
+
+
 def test_no_number_at_all() -> None:
     with pytest.raises(BadRecording, match="no row of numbers"):
         make_recording(INFO, np.full((4, 2), np.nan), np.arange(4.0), np.arange(4))

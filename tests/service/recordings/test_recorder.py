@@ -20,12 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, Marker
+from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.stream_headers import REASON_CODES
-from mimamba.service.sessions.epoch_logs import PublishedPrediction
+from mimamba.service.sessions.epoch_logs import MAX_EVENTS, PublishedPrediction
+from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import LEAST_BYTES, CannotRecord
 from tests.service.models import random_checkpoint
@@ -232,6 +234,63 @@ def test_any_gaps_in_any_chunks_come_back_exactly_also_from_a_cut_file(
         cut = read_recording(path)
         np.testing.assert_array_equal(cut.index, whole.index[: cut.n_times])
         np.testing.assert_array_equal(cut.data, whole.data[: cut.n_times])
+
+
+NUMBERS = st.sampled_from([0.0, 1.0, -37.5, 3e38, -3e38, 1e-40, np.nan, np.inf, -np.inf])
+
+
+@st.composite
+def odd_chunks(draw: st.DrawFn) -> list[Chunk]:
+    """What any driver may yield: channels of noise, constants, huge values and no numbers."""
+    n_channels = draw(st.integers(1, 40))
+    n_times = draw(st.integers(2, 300))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    data = random.normal(0, 50, (n_times, n_channels)).astype(np.float32)
+    for channel in draw(st.lists(st.integers(0, n_channels - 1), max_size=5)):
+        start, stop = sorted(draw(st.tuples(st.integers(0, n_times), st.integers(0, n_times))))
+        data[start:stop, channel] = draw(NUMBERS)
+    if draw(st.booleans()):
+        data[:, draw(st.integers(0, n_channels - 1))] = draw(NUMBERS)
+    index = np.arange(n_times)
+    cut = draw(st.integers(1, n_times - 1))
+    lost = draw(st.integers(0, 500))
+    return [
+        Chunk(data[:cut], 500 + index[:cut] / 256, 0),
+        Chunk(data[cut:], 500 + (index[cut:] + lost) / 256, cut + lost),
+    ]
+
+
+@settings(max_examples=20)
+@given(odd_chunks())
+def test_what_is_recorded_can_be_read(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[Chunk]
+) -> None:
+    path = tmp_path_factory.mktemp("odd") / "a.xdf"
+    data = np.concatenate([chunk.data for chunk in chunks])
+    names = tuple(f"Ch {n}" for n in range(data.shape[1]))
+    stage = Stage(None, replace(INFO, ch_names=names), None, MAX_EVENTS, MAX_DELAY)
+    try:
+        tape = Taped(path, stage.session)
+        stage.play(*chunks)
+        tape.stop()
+    finally:
+        stage.session.close()
+    np.testing.assert_array_equal(load(path)["EEG"]["time_series"], data)  # all is in the file
+    if not np.isfinite(data).any():
+        with pytest.raises(BadRecording, match="no row of numbers"):
+            read_recording(path)
+        return
+    made = read_recording(path)
+    kept = [names.index(name) for name in made.info.ch_names]
+    whole = np.isfinite(data[:, kept]).all(axis=1)
+    np.testing.assert_array_equal(made.data, data[whole][:, kept])
+    index = np.concatenate([np.arange(chunk.first, chunk.end) for chunk in chunks])[whole]
+    np.testing.assert_array_equal(made.index, index - index[0])
+    mostly = np.isfinite(data).mean(axis=0) >= 0.5
+    if np.isfinite(data[:, mostly]).all(axis=1).any() and mostly.any():
+        assert kept == np.flatnonzero(mostly).tolist()
+    left = any("no numbers" in notice for notice in made.info.notices)
+    assert left == (len(kept) < len(names))
 
 
 def test_headers_are_on_the_disk_before_the_recording_starts(tmp_path: Path) -> None:

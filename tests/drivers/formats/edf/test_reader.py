@@ -15,7 +15,7 @@ from mimamba.drivers.formats.edf.writer import write_bdf, write_edf
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from tests.drivers.formats.edf.edffile import File, Signal, tal
-from tests.drivers.formats.made import assert_same, recordings
+from tests.drivers.formats.made import assert_same, recording, recordings
 
 BDF = b"\xffBIOSEMI"
 VALUES = list(range(-300, 340))  # five records of 128
@@ -117,9 +117,8 @@ def test_of_rates_as_common_the_highest(tmp_path: Path) -> None:
 
 
 def test_labels_that_repeat_are_told_apart(tmp_path: Path) -> None:
-    assert read(File([eeg("Fp1"), eeg("Fp1"), eeg("")]), tmp_path).info.ch_names == (
-        *("Fp1", "Fp1 2", "?"),
-    )
+    assert read(File([eeg("Fp1"), eeg("Fp1")]), tmp_path).info.ch_names == ("Fp1", "Fp1 2")
+    assert read(File([eeg("")]), tmp_path).info.ch_names == ("?",)
 
 
 def test_only_other_channels(tmp_path: Path) -> None:
@@ -225,4 +224,52 @@ def test_real_files_as_mne_reads_them(
     assert [marker.label for marker in made.markers] == [text for _, text in notes]
     np.testing.assert_allclose(
         [marker.index for marker in made.markers], [at * sfreq for at, _ in notes], atol=0.51
+    )
+
+
+def timed(step: float, reserved: str = "EDF+C", n_records: int = 8) -> File:
+    texts = [tal(round(n * step, 6)) for n in range(n_records)]
+    values = list(range(128 * n_records))
+    return File([Signal("Fp1", values, 128)], reserved=reserved, texts=texts)
+
+
+def test_the_times_of_records_decide_about_their_declared_duration(tmp_path: Path) -> None:
+    made = read(timed(1.28), tmp_path)
+    assert (made.info.sfreq, runs(made)) == (100.0, [(0, 1024)])
+    assert made.info.notices == (
+        "The header declares records of 1 s, but their times are 1.28 s apart: the rate is read as "
+        "100 Hz, not 128 Hz.",
+    )
+    assert read(timed(0.5, "EDF+D"), tmp_path).info.sfreq == 256.0  # they would overlap
+    for file in (timed(1.0), timed(1.004), timed(1.28, n_records=4)):
+        made = read(file, tmp_path)
+        assert (made.info.sfreq, made.info.notices) == (128.0, ())
+    assert read(timed(1.28, "EDF+D"), tmp_path).end == 1147 + 128  # pauses
+
+
+def test_emotiv_s_export_has_14_channels(tmp_path: Path) -> None:
+    names = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
+    others = ("COUNTER", "INTERPOLATED", "RAW_CQ", "GYROX", "TIME_STAMP_s", "CQ_AF3", "CQ_CMS")
+    for unit in ("", "uV"):
+        signals = [eeg(name) for name in names] + [eeg(name, unit=unit) for name in others]
+        made = read(File(signals), tmp_path)
+        assert made.info.ch_names == names
+        assert made.info.notices[0].startswith("Left out: COUNTER (MISC), INTERPOLATED (MISC)")
+    assert read(File(signals), tmp_path, channels=("CQ_AF3",)).info.ch_names == ("CQ_AF3",)
+
+
+def test_all_channels_that_mimamba_has_written_come_back(tmp_path: Path) -> None:
+    made = recording(ch_names=("TP9", "x", "Right AUX", "status"))
+    for write, suffix in ((write_edf, "edf"), (write_bdf, "bdf")):
+        write(made, tmp_path / f"own.{suffix}")
+        found = read_recording(tmp_path / f"own.{suffix}")
+        assert (found.info.ch_names, found.info.notices[1:]) == (made.info.ch_names, ())
+
+
+def test_channels_without_a_known_name_are_said_to_be_a_guess(tmp_path: Path) -> None:
+    made = read(File([eeg("left"), eeg("right")]), tmp_path)
+    assert made.info.ch_names == ("left", "right")
+    assert made.info.notices == (
+        "No channel has a type or the name of an electrode: left, right are taken for EEG; "
+        "channels= selects others.",
     )

@@ -94,7 +94,7 @@ def test_unix_time_gives_the_date_and_other_clocks_none(tmp_path: Path) -> None:
     assert file.annotations[0] == (3 / 256, None, "x")
     write_edf(recording(), tmp_path / "undated.edf")
     file = edfio.read_edf(tmp_path / "undated.edf")
-    assert file.local_recording_identification == "Startdate X X X X"
+    assert file.local_recording_identification == "Startdate X X X X mimamba"
     assert file.local_patient_identification == "X X X X"
     with pytest.raises(edfio.AnonymizedDateError):
         _ = file.startdate

@@ -14,7 +14,7 @@ from mimamba.drivers.formats.read import read_recording
 from tests.drivers.formats import files
 
 
-@pytest.mark.parametrize("make", [files.fif, files.brainvision])
+@pytest.mark.parametrize("make", [files.fif, files.brainvision, files.eeglab])
 def test_a_whole_file(tmp_path: Path, make: object) -> None:
     assert callable(make)
     path = make(tmp_path, 1000)
