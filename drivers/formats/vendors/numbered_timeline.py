@@ -16,6 +16,9 @@ from mimamba.drivers.timing.file_timeline import (
 )
 from mimamba.drivers.timing.packet_counter import PacketNumbering
 
+MAX_LOSS = 2.0
+"""Largest ratio of positions to rows for which numbers are believed without a time."""
+
 
 @dataclass(frozen=True, eq=False)
 class NumberedTimeline:
@@ -84,7 +87,3 @@ def _positions(
     if index is None or index[-1] > MAX_LOSS * len(numbers):
         return None
     return index
-
-
-MAX_LOSS = 2.0
-"""Largest ratio of positions to rows for which numbers are believed without a time."""
