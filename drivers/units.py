@@ -15,14 +15,18 @@ _MICRO = (
     "\N{GREEK SMALL LETTER MU}",
 )
 """Spellings of the prefix micro, the longer ones first; some come from a wrong decoding."""
+_POWER = re.compile(r"-?(0|(?<=-)[369])(?:\.0)?")
 _VOLTAGE = re.compile(r"(kilo|milli|micro|nano|[kmun])?v(?:olts?)?")
 
 
 def microvolts_per(unit: str) -> float | None:
     """Give the factor from a unit to µV; None if it is not a voltage.
 
-    Case, brackets and spaces do not matter: ``uV``, ``[uV]``, ``microV``, ``µVolt``.
+    Case, brackets and spaces do not matter: ``uV``, ``[uV]``, ``microV``, ``µVolt``. A number is a
+    power of ten of volts, as in FIFF and MNE-LSL's player: ``0`` for V, ``-6`` for µV.
     """
+    if (power := _POWER.fullmatch(unit.strip())) is not None:
+        return 10.0 ** (6 - int(power[1]))
     for spelling in _MICRO:
         unit = unit.replace(spelling, "u")
     found = _VOLTAGE.fullmatch(unit.strip(" []()").lower())

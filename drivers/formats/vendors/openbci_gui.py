@@ -170,7 +170,7 @@ def _with_decimal_points(
     """Replace decimal commas, if cells are separated by a comma and a space, or by semicolons."""
     if first and all(";" in line for line in first):
         return with_commas(lines)
-    if not first or not all(map(_has_decimal_commas, first)):
+    if sum(map(_has_decimal_commas, first)) <= len(first) / 2:
         return lines
     notices.append("Numbers have decimal commas; they are read as decimal points.")
     return (DECIMAL_COMMA.sub(".", line) for line in lines)

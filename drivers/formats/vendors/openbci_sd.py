@@ -52,10 +52,9 @@ def read(
     notices: list[str] = []
     with path.open(encoding="latin-1") as file:
         lines = whole_lines(file, notices)
-        rows = list(_rows(lines))
+        numbers, counts = _parse(_rows(lines), path, notices)
         seconds = _total_seconds(lines)
-    numbers, counts = _parse(rows, path, notices)
-    declared = sfreq or _rate(len(rows), seconds, notices)
+    declared = sfreq or _rate(len(numbers), seconds, notices)
     picks = choice.select([str(n) for n in range(1, counts.shape[1] + 1)])
     timeline = numbered_timeline(numbers, None, declared, sfreq, BYTE_NUMBERING, f"{path}", notices)
     board = BOARD_FACTS[CYTON]
@@ -116,7 +115,7 @@ def _rate(n_times: int, seconds: float | None, notices: list[str]) -> float:
 
 
 def _parse(
-    rows: list[str], path: Path, notices: list[str]
+    rows: Iterator[str], path: Path, notices: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Parse rows: packet numbers (n_times,) and counts (n_times, n_channels), NaN where malformed.
 
@@ -125,31 +124,30 @@ def _parse(
     BadRecording
         If too many rows are malformed.
     """
-    found = [ROW.fullmatch(row.encode("latin-1", "replace")) for row in rows]
-    widths = [0 if match is None else len(match[1]) // 7 for match in found]
-    n_channels = max(set(widths), key=widths.count) or 8
-    bad = [row for row, width in enumerate(widths) if width != n_channels]
-    if len(bad) > MAX_MALFORMED * len(rows):
+    numbers, values = bytearray(), bytearray()
+    n_bytes = 0  # of a row's channels
+    bad: list[int] = []
+    for row, line in enumerate(rows):
+        match = ROW.fullmatch(line.encode("latin-1"))
+        content = b"" if match is None else bytes.fromhex(match[1].replace(b",", b"").decode())
+        n_bytes = n_bytes or len(content)
+        if match is None or len(content) != n_bytes:  # numbered as if it followed the row before
+            bad.append(row)
+            content = bytes(n_bytes)
+            numbers.append((numbers[-1] + 1) % 256 if numbers else 0)
+        else:
+            numbers.append(int(match[0][:2], 16))
+        values += content
+    if len(bad) > MAX_MALFORMED * len(numbers) or not n_bytes:
         raise BadRecording(
-            f"rows of a packet number and {n_channels} channels in hexadecimal in {path}",
-            f"{len(bad)} of {len(rows)} malformed, row {bad[0] + 1} first",
+            f"rows of a packet number and {n_bytes // 3 or 8} channels in hexadecimal in {path}",
+            f"{len(bad)} of {len(numbers)} malformed, row {bad[0] + 1 if bad else 1} first",
             "copy the file from the card again",
         )
     if bad:
         notices.append(f"{len(bad)} rows are malformed, row {bad[0] + 1} first.")
-    numbers = np.full(len(rows), np.nan)
-    counts = np.full((len(rows), n_channels), np.nan)
-    for row, (match, width) in enumerate(zip(found, widths, strict=True)):
-        if match is not None and width == n_channels:
-            numbers[row] = int(match[0][:2], 16)
-            cells = match[1][1:].split(b",")
-            counts[row] = [int(cell, 16) for cell in cells]
-    counts[counts >= 2**23] -= 2**24
-    return _filled(numbers), counts
-
-
-def _filled(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Number malformed rows as if they followed the row before."""
-    for row in np.flatnonzero(np.isnan(numbers)):
-        numbers[row] = (numbers[row - 1] + 1) % 256 if row else 0
-    return numbers
+    wide = np.zeros((len(values) // 3, 4), np.uint8)
+    wide[:, :3] = np.frombuffer(values, np.uint8).reshape(-1, 3)
+    counts = (wide.view(">i4") >> 8).reshape(-1, n_bytes // 3).astype(np.float64)
+    counts[bad] = np.nan
+    return np.frombuffer(numbers, np.uint8).astype(np.float64), counts
