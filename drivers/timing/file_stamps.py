@@ -32,6 +32,8 @@ MAX_GAP_SHARE = 40.0
 """The same as a multiple of the signal's length."""
 MAX_COUNTED_SECONDS = 60.0
 """Longest loss at a step that a packet counter tells, s; else it was restarted."""
+MIN_PAUSE_SECONDS = 5.0
+"""Shortest pause that a notice tells, s."""
 SET_BACK_SECONDS = 1.0
 """Step back that is one of the clock, s; smaller ones are jitter."""
 MAX_DIFFERENCE = 0.2
@@ -135,7 +137,7 @@ def check_stamps(
     stamps, notices = _in_seconds(stamps, declared, positions)
     stamps = np.where(np.abs(stamps) < MAX_STAMP, stamps, np.nan)
     steady = _without_steps(stamps, declared or _rough_rate(stamps, positions) or 1.0, positions)
-    steady = replace(steady, notices=(*notices, *steady.notices))
+    steady = replace(steady, notices=(*notices, *steady.notices, *_pause_notices(steady.stamps)))
     measured = measure_rate(steady.stamps, declared, positions)
     if given:
         return _as_given(steady, given, measured, positions)
@@ -325,12 +327,26 @@ def _without_steps(stamps: Seconds, sfreq: float, positions: Positions) -> FileS
 def _step_notices(sizes: Sequence[tuple[int, float]]) -> tuple[str, ...]:
     if not sizes:
         return ()
-    first = ", ".join(f"{size:+.6g} s at sample {start}" for start, size in sizes[:3])
-    more = f" and {len(sizes) - 3} more" if len(sizes) > 3 else ""
     return (
-        f"The clock of the stamps jumps ({first}{more}); no sample counts as lost there, and the "
-        "times go on as before.",
+        f"The clock of the stamps jumps ({_listed(sizes)}); no sample counts as lost there, and "
+        "the times go on as before.",
     )
+
+
+def _pause_notices(stamps: Seconds) -> tuple[str, ...]:
+    """Say where stamps pause: the clock may have jumped, or samples may be lost."""
+    known = np.flatnonzero(np.isfinite(stamps))
+    steps = np.diff(stamps[known])
+    longer = np.flatnonzero(steps > MIN_PAUSE_SECONDS)
+    if not len(longer):
+        return ()
+    pauses = [(int(known[row + 1]), float(steps[row])) for row in longer]
+    return (f"The stamps pause ({_listed(pauses)}); the time between counts as lost samples.",)
+
+
+def _listed(sizes: Sequence[tuple[int, float]]) -> str:
+    first = ", ".join(f"{size:+.6g} s at sample {start}" for start, size in sizes[:3])
+    return first + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")
 
 
 def _step_places(stamps: Seconds, sfreq: float) -> list[int]:
