@@ -24,6 +24,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mimamba.drivers.brainflow.boards import BOARD_FACTS, BoardFacts
 from mimamba.drivers.channels import ChannelChoice
@@ -33,6 +34,7 @@ from mimamba.drivers.formats.recording import Recording, make_recording, reject_
 from mimamba.drivers.formats.vendors.numbered_timeline import numbered_timeline
 from mimamba.drivers.formats.vendors.text_rows import (
     DECIMAL_COMMA,
+    MAX_MALFORMED,
     read_table,
     whole_lines,
     with_commas,
@@ -100,6 +102,7 @@ def read(
             lines = _with_seconds(lines, layout)
         table = read_table(lines, columns, layout.n_columns, ",", path, notices)
     table = _without_placeholder(table, notices)
+    _check_numbers(table[:, 0], path)
     board = _board(facts.get("board", ""), n_channels)
     stamps = None if layout.stamp is None else _seconds(table[:, 1], layout)
     timeline = numbered_timeline(
@@ -279,6 +282,18 @@ def _without_placeholder(table: np.ndarray, notices: list[str]) -> np.ndarray:
         notices.append("The first row is all zeros, even its time: left out.")
         return table[1:]
     return table
+
+
+def _check_numbers(numbers: NDArray[np.float64], path: Path) -> None:
+    """Raise BadRecording if the first column has no packet numbers."""
+    known = np.isfinite(numbers)
+    wrong = np.flatnonzero(known & ((numbers < 0) | (np.floor(numbers) != numbers)))
+    if len(wrong) > MAX_MALFORMED * len(numbers):
+        raise BadRecording(
+            f"a packet number at the start of each row in {path}",
+            f"{numbers[wrong[0]]:g} in row {wrong[0] + 1}",
+            "restore the order of the columns",
+        )
 
 
 def _board(name: str, n_channels: int) -> BoardFacts:

@@ -233,3 +233,27 @@ def test_a_ganglion(shared_data: Path) -> None:
         made.data[1].tolist()
         == np.array([41.065995, 44.769712, 38.765918, 44.425831], np.float32).tolist()
     )
+
+
+def test_rows_that_do_not_begin_with_a_packet_number(tmp_path: Path) -> None:
+    lines = [line if line.startswith("%") else f"0.5, {line.partition(', ')[2]}" for line in old(3)]
+    with pytest.raises(
+        BadRecording, match=r"packet number at the start .*, but found 0.5 in row 1"
+    ):
+        read_lines(tmp_path, lines)
+
+
+def test_a_column_of_stamps_that_has_no_times(tmp_path: Path) -> None:
+    def without(lines: list[str]) -> list[str]:
+        cells = [line.split(",") for line in lines]
+        for row in cells:
+            if len(row) > 12 and row[0].strip().replace(".", "").isdecimal():
+                row[10] = "0"
+        return [",".join(row) for row in cells[:700] + cells[705:]]
+
+    made = read(tmp_path, without, files.openbci_6)
+    lost = made.end - made.n_times
+    assert lost == 5
+    assert made.info.notices == (
+        "The rows have no time: samples that were lost show only by the packet number.",
+    )
