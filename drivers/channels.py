@@ -60,7 +60,8 @@ _COUNTED_NAME = re.compile(
 """Names that say no more than a number."""
 _BOOKKEEPING = re.compile(
     r"(?i)\b(status|trig|trg|triggers?|stim|mark(?:er)?s?|events?|counter|cnt|interpolated"
-    r"|time ?stamps?|sync|packet|sample index|cq|quality|gyro\w*|acc|accel\w*|acc[xyz]|mag[xyz]?|batt\w*)\b"
+    r"|time ?stamps?|sync|packet|sample index|cq|quality|gyro\w*|acc"
+    r"|accel\w*|acc[xyz]|mag[xyz]?|batt\w*)\b"
 )
 """Names of channels that come with the samples, and are no signal from a body."""
 _OTHER_SIGNAL = re.compile(
