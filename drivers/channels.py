@@ -59,8 +59,9 @@ _COUNTED_NAME = re.compile(
 )
 """Names that say no more than a number."""
 _BOOKKEEPING = re.compile(
-    r"(?i)\b(status|trig|trg|triggers?|stim|markers?|events?|counter|cnt|interpolated|time ?stamps?"
-    r"|sync|packet|sample index|cq|quality|gyro\w*|acc|accel\w*|acc[xyz]|mag[xyz]?|batt\w*)\b"
+    r"(?i)\b(status|trig|trg|triggers?|stim|mark(?:er)?s?|events?|counter|cnt|interpolated"
+    r"|time ?stamps?|sync|packet|sample index|cq|quality|gyro\w*|acc"
+    r"|accel\w*|acc[xyz]|mag[xyz]?|batt\w*)\b"
 )
 """Names of channels that come with the samples, and are no signal from a body."""
 _OTHER_SIGNAL = re.compile(
@@ -115,12 +116,7 @@ def find_eeg(channels: Sequence[DeclaredChannel]) -> EEGChannels:
         rows = [row for row, kind in enumerate(declared) if kind not in OTHER_TYPES]
         rows = [row for row in rows if _may_be_voltage(channels[row])]
         named = _electrodes(rows, channels)
-        rows = named or [
-            row
-            for row in rows
-            if not _matches(_BOOKKEEPING, channels[row])
-            and not _matches(_OTHER_SIGNAL, channels[row])
-        ]
+        rows = named or [row for row in rows if not names_other_signal(channels[row].label)]
     kinds = tuple(
         EEG if row in rows else kind if kind in OTHER_TYPES else OTHER
         for row, kind in enumerate(declared)
@@ -172,6 +168,12 @@ def _electrodes(rows: Sequence[int], channels: Sequence[DeclaredChannel]) -> lis
         for row in rows
         if counts[prefixes.get(row, "")] >= MIN_NUMBERED or _ELECTRODE_NAME.fullmatch(labels[row])
     ]
+
+
+def names_other_signal(label: str) -> bool:
+    """Return True if a label names a signal that is no EEG, as ``EKG1`` or ``LOC-Ref``."""
+    channel = DeclaredChannel(label)
+    return _matches(_OTHER_SIGNAL, channel) or _matches(_BOOKKEEPING, channel)
 
 
 def _matches(pattern: re.Pattern[str], channel: DeclaredChannel) -> bool:

@@ -20,8 +20,15 @@ MAX_BYTES = 2**30
 
 HEAD_BYTES = 4096
 """Bytes from which a format is recognised."""
-STAMPED = {"muse-lsl CSV", "XDF", "Mind Monitor CSV", "BrainFlow CSV", "OpenBCI GUI text"}
-"""Formats with a time stamp per sample, whose rate ``sfreq=`` decides."""
+STAMPED = {
+    "muse-lsl CSV",
+    "XDF",
+    "Mind Monitor CSV",
+    "BrainFlow CSV",
+    "OpenBCI GUI text",
+    "OpenBCI SD card",
+}
+"""Formats whose rate may be unsure, so that ``sfreq=`` decides."""
 
 ReadFunction = Callable[[Path, ChannelChoice, str | None], "Recording"]
 
@@ -97,13 +104,20 @@ def _readers() -> dict[str, ModuleType]:
     from mimamba.drivers.formats.edf import reader as edf
     from mimamba.drivers.formats.mne import brainvision, eeglab, fif
     from mimamba.drivers.formats.tables import csv_reader, parquet_reader
-    from mimamba.drivers.formats.vendors import brainflow, mind_monitor, muse_lsl, openbci_gui
+    from mimamba.drivers.formats.vendors import (
+        brainflow,
+        mind_monitor,
+        muse_lsl,
+        openbci_gui,
+        openbci_sd,
+    )
     from mimamba.drivers.formats.xdf import reader as xdf
 
     return {
         "muse-lsl CSV": muse_lsl,
         "XDF": xdf,
         "Mind Monitor CSV": mind_monitor,
+        "OpenBCI SD card": openbci_sd,
         "BrainFlow CSV": brainflow,
         "OpenBCI GUI text": openbci_gui,
         "EDF, EDF+ or BDF": edf,
@@ -131,7 +145,7 @@ def _find_reader(path: Path, head: bytes, board: str | None, sfreq: float | None
         if sfreq is not None:
             if name not in STAMPED:
                 raise BadRecording(
-                    f"a file with time stamps ({', '.join(sorted(STAMPED))}) for sfreq=",
+                    f"a file whose rate can be unsure ({', '.join(sorted(STAMPED))}) for sfreq=",
                     f"{name} in {path}",
                     "remove sfreq=",
                 )

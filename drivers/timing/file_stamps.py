@@ -30,6 +30,10 @@ MAX_GAP_SECONDS = 1800.0
 clock (a changed time zone is one of an hour), or another session in the same file."""
 MAX_GAP_SHARE = 40.0
 """The same as a multiple of the signal's length."""
+MAX_COUNTED_SECONDS = 60.0
+"""Longest loss at a step that a packet counter tells, s; else it was restarted."""
+MIN_PAUSE_SECONDS = 5.0
+"""Shortest pause that a notice tells, s."""
 SET_BACK_SECONDS = 1.0
 """Step back that is one of the clock, s; smaller ones are jitter."""
 MAX_DIFFERENCE = 0.2
@@ -132,8 +136,8 @@ def check_stamps(
     stamps = np.where(np.abs(stamps) < MAX_STAMP * UNITS["nanoseconds"], stamps, np.nan)
     stamps, notices = _in_seconds(stamps, declared, positions)
     stamps = np.where(np.abs(stamps) < MAX_STAMP, stamps, np.nan)
-    steady = _without_steps(stamps, declared or _rough_rate(stamps, positions) or 1.0)
-    steady = replace(steady, notices=(*notices, *steady.notices))
+    steady = _without_steps(stamps, declared or _rough_rate(stamps, positions) or 1.0, positions)
+    steady = replace(steady, notices=(*notices, *steady.notices, *_pause_notices(steady.stamps)))
     measured = measure_rate(steady.stamps, declared, positions)
     if given:
         return _as_given(steady, given, measured, positions)
@@ -264,22 +268,20 @@ def _in_seconds(
 
 
 def _rough_rate(stamps: Seconds, positions: NDArray[np.number]) -> float | None:
-    """Measure the median rate over stretches of a few samples, longer ones for bursts, Hz."""
+    """Measure the median rate over stretches of up to 4 s, Hz: most have no jump in them."""
     known = np.isfinite(stamps)
     stamps, at = stamps[known], positions[known].astype(np.float64)
-    for n_times in (32, 256, 2048):
-        if len(stamps) > 2 * n_times or (n_times == 32 and len(stamps) > 8):
-            rate = _median_rate(stamps, at, min(n_times, len(stamps) // 2))
-            if rate is not None:
-                further = _median_rate(stamps, at, min(round(4 * rate) + 2, len(stamps) - 1))
-                return further or rate
+    for n_times in (32, 256, 2048):  # the longer ones for bursts
+        rate = _median_rate(stamps, at, min(n_times, len(stamps) // 8))
+        if rate is not None:
+            longer = _median_rate(stamps, at, min(round(4 * rate) + 2, len(stamps) // 8))
+            return longer or rate
     return None
 
 
 def _median_rate(stamps: Seconds, at: NDArray[np.float64], n_times: int) -> float | None:
     """Compute the median rate over stretches of ``n_times`` samples; None if it is not positive."""
-    n_times = min(n_times, len(stamps) - 1)
-    if n_times < 1:
+    if not 1 <= n_times < len(stamps):
         return None
     spans = stamps[n_times:] - stamps[:-n_times]
     counts = at[n_times:] - at[:-n_times]
@@ -300,18 +302,22 @@ def _fit_windows(
     return slopes, (y - slopes[:, np.newaxis] * x).std(axis=1)
 
 
-def _without_steps(stamps: Seconds, sfreq: float) -> FileStamps:
+def _without_steps(stamps: Seconds, sfreq: float, positions: Positions) -> FileStamps:
     """Remove steps of the clock: the samples after it follow those before it."""
-    stamps = stamps.copy()
+    stamps, at = stamps.copy(), positions.astype(np.float64)
     starts = _step_places(stamps, sfreq)
     shifts = np.zeros(len(stamps))
     sizes: list[tuple[int, float]] = []
     last = 0
     for start, stop in pairwise([*starts, len(stamps)]):
+        further = at[start] - at[start - 1]
+        if not 1 <= further <= MAX_COUNTED_SECONDS * sfreq:  # the counter was restarted, too
+            at[start:] += 1 - further
         known = last + np.flatnonzero(np.isfinite(stamps[last:stop]))
-        before = _level(stamps, known[known < start][-LEVEL_SAMPLES:], sfreq)
-        after = _level(stamps, known[known >= start][:LEVEL_SAMPLES], sfreq)
-        size, last = after - before, start
+        levels = stamps[known] - at[known] / sfreq
+        before, after = levels[known < start], levels[known >= start]
+        size = float(np.median(after[:LEVEL_SAMPLES]) - np.median(before[-LEVEL_SAMPLES:]))
+        last = start
         stamps[start:] -= size
         shifts[start:] += size
         sizes.append((start, size))
@@ -321,12 +327,26 @@ def _without_steps(stamps: Seconds, sfreq: float) -> FileStamps:
 def _step_notices(sizes: Sequence[tuple[int, float]]) -> tuple[str, ...]:
     if not sizes:
         return ()
-    first = ", ".join(f"{size:+.6g} s at sample {start}" for start, size in sizes[:3])
-    more = f" and {len(sizes) - 3} more" if len(sizes) > 3 else ""
     return (
-        f"The clock of the stamps jumps ({first}{more}); no sample counts as lost there, and the "
-        "times go on as before.",
+        f"The clock of the stamps jumps ({_listed(sizes)}); no sample counts as lost there, and "
+        "the times go on as before.",
     )
+
+
+def _pause_notices(stamps: Seconds) -> tuple[str, ...]:
+    """Say where stamps pause: the clock may have jumped, or samples may be lost."""
+    known = np.flatnonzero(np.isfinite(stamps))
+    steps = np.diff(stamps[known])
+    longer = np.flatnonzero(steps > MIN_PAUSE_SECONDS)
+    if not len(longer):
+        return ()
+    pauses = [(int(known[row + 1]), float(steps[row])) for row in longer]
+    return (f"The stamps pause ({_listed(pauses)}); the time between counts as lost samples.",)
+
+
+def _listed(sizes: Sequence[tuple[int, float]]) -> str:
+    first = ", ".join(f"{size:+.6g} s at sample {start}" for start, size in sizes[:3])
+    return first + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")
 
 
 def _step_places(stamps: Seconds, sfreq: float) -> list[int]:
@@ -347,8 +367,3 @@ def _step_places(stamps: Seconds, sfreq: float) -> list[int]:
         stamps[known[outliers]] = np.nan
         known = np.delete(known, outliers)
     return []
-
-
-def _level(stamps: Seconds, rows: NDArray[np.int64], sfreq: float) -> float:
-    """Return the stamp of a row 0 in line with these rows."""
-    return float(np.median(stamps[rows] - rows / sfreq))

@@ -101,7 +101,7 @@ def timeline_from_counter(
     repeats = float((np.diff(numbers) == 0).mean())
     if abs(repeats - (1 - 1 / numbering.n_times)) > REPEAT_TOLERANCE:
         return None
-    index = _index_from_numbers(numbers.astype(np.int64), numbering)
+    index = index_from_numbers(numbers.astype(np.int64), numbering)
     if index is not None:
         close = (
             min(numbering.cycle / sfreq, MAX_DISAGREEMENT) / 4
@@ -149,8 +149,8 @@ def _fit_lines(stamps: Seconds, index: Index, sfreq: float, close: float) -> Sec
     return lines if np.abs(stamps - lines).max() <= close else None
 
 
-def _index_from_numbers(numbers: Index, numbering: PacketNumbering) -> Index | None:
-    """Compute the index from the numbers alone.
+def index_from_numbers(numbers: Index, numbering: PacketNumbering) -> Index | None:
+    """Compute the index from the numbers alone: without the clock, lost cycles do not show.
 
     None if packets are incomplete, or if the firmware is still unknown.
     """

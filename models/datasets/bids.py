@@ -1,6 +1,6 @@
 """Any EEG data set in BIDS: mne-bids finds the files, mimamba's own readers read the signals.
 
-Labels come from the task, from ``trial_type`` in ``events.tsv``, or from a column of
+Labels come from the task, from ``trial_type`` or ``value`` in ``events.tsv``, or from a column of
 ``participants.tsv`` or ``scans.tsv``. The label ``n/a`` makes no trial. Source: the BIDS
 specification, https://bids-specification.readthedocs.io, and Pernet et al., "EEG-BIDS", 2019.
 """
@@ -20,7 +20,9 @@ from mimamba.drivers.errors import DriverError, LibraryMissing
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.models.datasets.bids_tables import (
+    EVENT_COLUMNS,
     LabelledSpan,
+    check_labels,
     describe_dataset,
     labelled_spans,
     labels_of_people,
@@ -41,7 +43,7 @@ class BidsOptions:
     Parameters
     ----------
     label
-        ``task``, ``trial_type``, ``participants:COLUMN`` or ``scans:COLUMN``.
+        ``task``, ``trial_type``, ``value``, ``participants:COLUMN`` or ``scans:COLUMN``.
     rest
         Task whose first recording is a person's rest.
     tasks
@@ -61,16 +63,16 @@ class BidsOptions:
 
     def __post_init__(self) -> None:
         table, _, column = self.label.partition(":")
-        known = self.label in {"task", "trial_type"}
+        known = self.label == "task" or self.label in EVENT_COLUMNS
         if not known and not (table in {"participants", "scans"} and column):
             raise DatasetError(
-                "a label from task, trial_type, participants:COLUMN or scans:COLUMN",
+                "a label from task, trial_type, value, participants:COLUMN or scans:COLUMN",
                 self.label or "nothing",
                 "choose one of them",
             )
-        if self.seconds is not None and not (self.label == "trial_type" and self.seconds > 0):
+        if self.seconds is not None and not (self.label in EVENT_COLUMNS and self.seconds > 0):
             raise DatasetError(
-                "seconds above 0, with the label trial_type",
+                "seconds above 0, with the label trial_type or value",
                 f"{self.seconds:g} with {self.label}",
                 "leave out --seconds",
             )
@@ -138,6 +140,8 @@ class Bids:
         for other in taken[1:]:
             _check_same(taken[0], other)
         labelled = [pair for one in taken for pair in self._trials(one, labels)]
+        if not labelled and self.options.label in EVENT_COLUMNS:
+            check_labels([found.path for found in recordings], self.options.label)
         classes = self._classes({label for _, label in labelled})
         made = {
             id(trial): replace(trial, labels=(classes.index(label),))
@@ -186,8 +190,10 @@ class Bids:
         """Yield each trial of a recording with the name of its label."""
         if not self._makes_trials(taken.found):
             return
-        if self.options.label == "trial_type":
-            for span in labelled_spans(taken.found.path, taken.recording, self.options.seconds):
+        label = self.options.label
+        if label in EVENT_COLUMNS:
+            path, seconds = taken.found.path, self.options.seconds
+            for span in labelled_spans(path, taken.recording, label, seconds):
                 trial = taken.trial(span)
                 if trial.n_times:
                     yield trial, span.label

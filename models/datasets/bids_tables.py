@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -13,6 +13,9 @@ import msgspec
 from mimamba.drivers.formats.bids_sidecars import MISSING_VALUES, read_tsv
 from mimamba.drivers.formats.recording import Recording, one_line
 from mimamba.models.datasets.dataset import DatasetError
+
+MAX_SHOWN = 8
+"""Most labels in a message."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,14 @@ def _column(path: Path, key: str, column: str) -> dict[str, str]:
     }
 
 
-def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> list[LabelledSpan]:
-    """Return the events of a recording that have a ``trial_type``.
+EVENT_COLUMNS = ("trial_type", "value")
+"""Columns of ``events.tsv`` with labels. A marker has the first one that is not ``n/a``."""
+
+
+def labelled_spans(
+    path: Path, recording: Recording, column: str, seconds: float | None
+) -> list[LabelledSpan]:
+    """Return the events of a recording that have a label in a column.
 
     Each lasts ``seconds`` or, if that is None, its own duration; an event without a duration lasts
     until the next one or the end. The recording's markers give the events' sample positions.
@@ -77,13 +86,13 @@ def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> l
     DatasetError
         If there is no ``events.tsv`` with that column.
     """
-    lengths = _durations(path.with_name(f"{path.name.rpartition('_eeg.')[0]}_events.tsv"))
+    events = _events(_events_path(path), column)
     starts = sorted({marker.index for marker in recording.markers})
     following = dict(zip(starts, [*starts[1:], recording.end], strict=True))
     found = [
-        (marker.label, marker.index, lengths[marker.timestamp, marker.label])
+        (*events[marker.timestamp, marker.label], marker.index)
         for marker in recording.markers
-        if (marker.timestamp, marker.label) in lengths
+        if (marker.timestamp, marker.label) in events
     ]
     return [
         LabelledSpan(
@@ -94,22 +103,50 @@ def labelled_spans(path: Path, recording: Recording, seconds: float | None) -> l
             if seconds or length
             else following[start],
         )
-        for number, (label, start, length) in enumerate(found, 1)
+        for number, (label, length, start) in enumerate(found, 1)
     ]
 
 
-def _durations(path: Path) -> Mapping[tuple[float, str], float]:
-    """Read durations in seconds by onset and ``trial_type``; 0 if not given."""
+def check_labels(paths: Sequence[Path], column: str) -> None:
+    """Raise DatasetError if another column of the recordings' events has labels, and this has none.
+
+    Parameters
+    ----------
+    paths
+        Recordings, none of which has a label in the column.
+    column
+        One of ``EVENT_COLUMNS``.
+    """
+    (other,) = (name for name in EVENT_COLUMNS if name != column)
+    rows = [row for path in paths for row in read_tsv(_events_path(path)) or ()]
+    labels = sorted({row[other] for row in rows if row.get(other, "") not in MISSING_VALUES})
+    if labels:
+        shown = ", ".join(labels[:MAX_SHOWN]) + (", .." if len(labels) > MAX_SHOWN else "")
+        raise DatasetError(
+            f"labels in the column {column} of the events of {paths[0]}",
+            f"only n/a, and labels in the column {other} ({one_line(shown)})",
+            f"use --label {other}",
+        )
+
+
+def _events_path(path: Path) -> Path:
+    return path.with_name(f"{path.name.rpartition('_eeg.')[0]}_events.tsv")
+
+
+def _events(path: Path, column: str) -> Mapping[tuple[float, str], tuple[str, float]]:
+    """Read labels and durations, s, by onset and marker; a duration is 0 if not given."""
     rows = read_tsv(path)
-    if rows is None or not rows or "trial_type" not in rows[0]:
+    if rows is None or not rows or column not in rows[0]:
         found = "no such file" if rows is None else "no such column"
-        raise DatasetError(f"trial_type in {path}", found, "choose another label")
-    return {
-        (onset, row["trial_type"]): max(0.0, _number(row.get("duration")) or 0.0)
-        for row in rows
-        if row.get("trial_type", "") not in MISSING_VALUES
-        and (onset := _number(row.get("onset"))) is not None
-    }
+        raise DatasetError(f"{column} in {path}", found, "choose another label")
+    events = {}
+    for row in rows:
+        onset = _number(row.get("onset"))
+        given = [row[name] for name in EVENT_COLUMNS if row.get(name, "") not in MISSING_VALUES]
+        if onset is not None and row.get(column, "") not in MISSING_VALUES:
+            length = max(0.0, _number(row.get("duration")) or 0.0)
+            events[onset, given[0]] = (row[column], length)
+    return events
 
 
 def _number(text: str | None) -> float | None:

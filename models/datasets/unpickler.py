@@ -1,7 +1,8 @@
 """Safe unpickler for arrays of numbers only, since an ordinary one can run any code.
 
-DEAP's files were written by Python 2, so text is latin1. The four names that a pickled array
-contains are replaced by classes that check each value before numpy gets it.
+DEAP's files were written by Python 2, so text is latin1. People save them again with Python 3,
+in any protocol, and with keys of bytes. The names that a pickled array contains are replaced by
+classes that check each value before numpy gets it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.datasets.dataset import damaged_file
+from mimamba.drivers.formats.recording import one_line
+from mimamba.models.datasets.dataset import DatasetError, damaged_file
 
 MAX_BYTES = 2**30
 """Maximum file size, bytes. One person of DEAP has 103 MB."""
@@ -51,13 +53,33 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
             warnings.simplefilter("ignore", DeprecationWarning)  # about odd escapes in text
             _check_numbers(content)
             made = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+    except _OtherContent as error:
+        raise _other_content(path, f"{error}"[:200]) from error
     except BROKEN as error:
         raise damaged_file(
             path, "a pickle of arrays of numbers", f"{type(error).__name__}: {error}"[:200]
         ) from error
-    if not isinstance(made, dict) or not all(isinstance(key, str) for key in made):
-        raise damaged_file(path, "a dict of arrays", f"a {type(made).__name__}")
-    return {key: _taken(path, key, value) for key, value in made.items()}
+    if not isinstance(made, dict):
+        raise _other_content(path, f"a {type(made).__name__}")
+    return {_text(path, key): _taken(path, key, value) for key, value in made.items()}
+
+
+def _other_content(path: Path, found: str) -> DatasetError:
+    """Return the error for a pickle that is intact, but contains something else."""
+    return DatasetError(
+        f"a pickled dict of arrays of numbers in {path}",
+        one_line(found),
+        "save it again as a dict of NumPy arrays, or take the file of the data set",
+    )
+
+
+def _text(path: Path, key: object) -> str:
+    """Return a key as text: loading a file of Python 2 with bytes makes keys of bytes."""
+    if isinstance(key, bytes) and key.isascii():
+        return key.decode("ascii")
+    if not isinstance(key, str):
+        raise _other_content(path, f"a key {key!r}"[:80])
+    return key
 
 
 def _check_numbers(content: bytes) -> None:
@@ -67,10 +89,14 @@ def _check_numbers(content: bytes) -> None:
             raise pickle.UnpicklingError(f"it refers to object number {number:,}")
 
 
-def _taken(path: Path, key: str, value: object) -> NDArray[Any]:
+def _taken(path: Path, key: object, value: object) -> NDArray[Any]:
     if not isinstance(value, _Array) or value.values is None:
-        raise damaged_file(path, f"an array as {key}", f"a {type(value).__name__.strip('_')}")
+        raise _other_content(path, f"a {type(value).__name__.strip('_')} as {key!r}"[:80])
     return value.values
+
+
+class _OtherContent(pickle.UnpicklingError):
+    """A pickle that is intact contains something else than arrays of numbers."""
 
 
 class _Array:
@@ -83,17 +109,20 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_column, content = state
+        self.fill(content, kind, shape, "F" if by_column else "C")
+
+    def fill(self, content: object, kind: object, shape: Any, order: Literal["C", "F"]) -> None:
+        """Set the values; raises UnpicklingError unless they fit the type and the shape."""
         if not isinstance(kind, _DType):
             raise pickle.UnpicklingError("an array without a type")
         if not all(isinstance(n, int) and n >= 0 for n in shape):
             raise pickle.UnpicklingError("an invalid shape")
-        if not isinstance(content, (bytes, str)):
-            raise pickle.UnpicklingError("an array of objects")
+        if not isinstance(content, bytes | bytearray | str):
+            raise _OtherContent("an array of objects")
         raw = content.encode("latin1") if isinstance(content, str) else content
         if math.prod(shape) * kind.dtype.itemsize != len(raw):
             raise pickle.UnpicklingError(f"{len(raw)} bytes for an array {shape}")
-        flat = np.frombuffer(raw, kind.dtype)
-        self.values = flat.reshape(shape, order="F" if by_column else "C")
+        self.values = np.frombuffer(raw, kind.dtype).reshape(shape, order=order)
 
 
 class _DType:
@@ -103,12 +132,12 @@ class _DType:
 
     def __init__(self, name: str, *_flags: object) -> None:
         if not NUMBERS.fullmatch(name):
-            raise pickle.UnpicklingError(f"an array of {name}, not of numbers")
+            raise _OtherContent(f"an array of {name}, not of numbers")
         self.dtype = np.dtype(name)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if any(part is not None for part in state[2:5]):
-            raise pickle.UnpicklingError("an array of records")
+            raise _OtherContent("an array of records")
         if state[1] in {"<", ">"}:
             self.dtype = self.dtype.newbyteorder(state[1])
 
@@ -128,8 +157,22 @@ class _AllowedName:
         raise pickle.UnpicklingError("a state for a name")
 
 
+def _from_buffer(
+    content: object, kind: object, shape: Any, order: object, axes: Any = None
+) -> _Array:
+    """Replace numpy's function for arrays in protocol 5, which has the values as one buffer."""
+    if order not in {"C", "F", "K"}:
+        raise pickle.UnpicklingError(f"an array of order {order!r}"[:80])
+    array = _Array()
+    array.fill(content, kind, shape, "F" if order == "F" else "C")
+    if order == "K" and axes is not None and array.values is not None:
+        array.values = array.values.transpose(axes)
+    return array
+
+
 ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
     ("numpy", "ndarray"): lambda *_: _Array(),
     ("numpy", "dtype"): _DType,
     # Python 3 writes bytes for Python 2 as text in latin1.
@@ -141,5 +184,5 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         make = ALLOWED.get((module.replace("numpy._core", "numpy.core"), name))
         if make is None:
-            raise pickle.UnpicklingError(f"it contains {module}.{name}, which is not an array")
+            raise _OtherContent(f"it contains {module}.{name}, which is not an array")
         return _AllowedName(make)

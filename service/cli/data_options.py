@@ -55,7 +55,7 @@ Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
 Label = Annotated[
     str | None,
     typer.Option(
-        help="Source of the labels: task, trial_type, participants:COLUMN or scans:COLUMN. "
+        help="Source of the labels: task, trial_type, value, participants:COLUMN or scans:COLUMN. "
         "[default: task]",
         show_default=False,
         rich_help_panel=BIDS,

@@ -19,12 +19,14 @@ from pathlib import Path
 
 from mimamba.drivers.channels import (
     EEG,
+    OTHER,
     ChannelChoice,
     ChannelSelection,
     DeclaredChannel,
     EEGChannels,
     find_eeg,
     guess_notices,
+    names_other_signal,
 )
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.errors import BadChannels, BadRecording
@@ -129,9 +131,13 @@ def _channels(header: EDFHeader, tables: BIDSSidecars) -> tuple[list[_EDFChannel
 
 
 def _kind(label: str) -> str:
-    """Return the type in a label; empty without one."""
+    """Return the type in a label; empty without one.
+
+    Exporters write ``EEG`` before every input of their amplifier, also in ``EEG EKG1-REF``.
+    """
     word, _, rest = label.partition(" ")
-    return word.upper() if rest and word.upper() in CHANNEL_TYPES else ""
+    kind = word.upper() if rest and word.upper() in CHANNEL_TYPES else ""
+    return OTHER if kind == EEG and names_other_signal(rest) else kind
 
 
 def _name(label: str) -> str:

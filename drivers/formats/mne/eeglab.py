@@ -48,7 +48,8 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
                 "save the data set as it was before the epochs were cut",
             ) from error
         raise
-    elsewhere = [name for name in map(Path, raw.filenames) if name.parent != path.resolve().parent]
+    folder = path.parent.resolve()
+    elsewhere = [name for name in map(Path, raw.filenames) if name.parent.resolve() != folder]
     if elsewhere:
         raise BadRecording(
             f"the samples of {path} in its folder", str(elsewhere[0]), "move them there"

@@ -32,6 +32,7 @@ from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
+from mimamba.drivers.formats.vendors.numbered_timeline import numbered_timeline
 from mimamba.drivers.formats.vendors.text_rows import (
     Table,
     find_delimiter,
@@ -39,11 +40,7 @@ from mimamba.drivers.formats.vendors.text_rows import (
     whole_lines,
     with_commas,
 )
-from mimamba.drivers.timing.file_timeline import (
-    median_rate,
-    timeline_from_counter,
-    timeline_from_stamps,
-)
+from mimamba.drivers.timing.file_timeline import median_rate
 
 MIN_COLUMNS = 5
 MAX_LINE = 1000
@@ -114,7 +111,11 @@ def _is_header(line: str) -> bool:
 
 
 def read(
-    path: Path, choice: ChannelChoice, stream: str | None, board: str | None = None
+    path: Path,
+    choice: ChannelChoice,
+    stream: str | None,
+    board: str | None = None,
+    sfreq: float | None = None,
 ) -> Recording:
     """Read a file; see ``drivers.formats.read.read_recording``."""
     reject_stream(stream, "BrainFlow's CSV")
@@ -123,20 +124,20 @@ def read(
     found = _match_board(table, board, path)
     columns = found.columns
     picks = _pick(columns, choice, found.board, notices)
-    stamps = table[:, columns.stamp]
-    numbering = found.facts.numbering
-    counted = None
-    if numbering is not None and columns.packet is not None:
-        counted = timeline_from_counter(table[:, columns.packet], stamps, columns.sfreq, numbering)
-    if counted is None:
-        timestamps, index = timeline_from_stamps(stamps, columns.sfreq)
-    else:
-        timestamps, index, samples = counted
-        table = table[samples]
+    timeline = numbered_timeline(
+        table[:, 0 if columns.packet is None else columns.packet],
+        table[:, columns.stamp],
+        columns.sfreq,
+        sfreq,
+        None if columns.packet is None else found.facts.numbering,
+        f"{path}",
+        notices,
+    )
+    timestamps, index, table = timeline.timestamps, timeline.index, table[timeline.samples]
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
-        sfreq=columns.sfreq,
+        sfreq=timeline.sfreq,
         ch_names=picks.names,
         uv_per_bit=found.facts.uv_per_bit,
         range_uv=found.facts.range_uv,

@@ -29,6 +29,7 @@ from mimamba.drivers.formats.vendors.text_rows import (
     whole_lines,
     with_commas,
 )
+from mimamba.drivers.timing.file_stamps import check_stamps
 from mimamba.drivers.timing.file_timeline import median_rate, timeline_from_stamps
 
 RATES = (256.0, 220.0)
@@ -68,7 +69,9 @@ def recognises(head: bytes) -> bool:
     return line.startswith((b"TimeStamp,", b"TimeStamp;")) and b"RAW_" in line
 
 
-def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
+def read(
+    path: Path, choice: ChannelChoice, stream: str | None, sfreq: float | None = None
+) -> Recording:
     """Read a file; see ``drivers.formats.read.read_recording``."""
     reject_stream(stream, "CSV")
     notices: list[str] = []
@@ -82,13 +85,14 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
         rows = _SampleLines(len(columns) if columns[-1] == "Elements" else 0)
         table = read_table(rows.samples(lines), wanted, len(columns), ",", path, notices)
     stamps = _seconds(rows.stamps)
-    sfreq = _rate(stamps, path)
-    timestamps, index = timeline_from_stamps(stamps, sfreq)
+    checked = check_stamps(stamps, sfreq or _rate(stamps, path), sfreq, what=f"{path}")
+    timestamps, index = timeline_from_stamps(checked.stamps, checked.sfreq)
+    notices.extend(checked.notices)
     notices.append(f"Raw values: the offset of {FULL_SCALE_UV / 2:.1f} µV is subtracted.")
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
-        sfreq=sfreq,
+        sfreq=checked.sfreq,
         ch_names=picks.names,
         range_uv=FULL_SCALE_UV / 2,
         live=False,

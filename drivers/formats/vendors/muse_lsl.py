@@ -21,6 +21,7 @@ from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
 from mimamba.drivers.formats.vendors.text_rows import find_delimiter, with_commas
+from mimamba.drivers.timing.file_stamps import check_stamps
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
 
 SFREQ = 256.0
@@ -41,7 +42,9 @@ def recognises(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").startswith((b"timestamps,", b"timestamps;"))
 
 
-def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
+def read(
+    path: Path, choice: ChannelChoice, stream: str | None, sfreq: float | None = None
+) -> Recording:
     """Read a file; see ``drivers.formats.read.read_recording``."""
     reject_stream(stream, "CSV")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -58,11 +61,13 @@ def read(path: Path, choice: ChannelChoice, stream: str | None) -> Recording:
     table = _without_repeats(table, notices)
     data = table[:, [channels[row] for row in rows]]
     _note_zeros(data, picked, notices)
-    timestamps, index = timeline_from_stamps(table[:, 0], SFREQ)
+    checked = check_stamps(table[:, 0], SFREQ, sfreq, what=f"{path}")
+    notices.extend(checked.notices)
+    timestamps, index = timeline_from_stamps(checked.stamps, checked.sfreq)
     info = StreamInfo(
         name=path.name,
         source_id=str(path),
-        sfreq=SFREQ,
+        sfreq=checked.sfreq,
         ch_names=picked,
         uv_per_bit=UV_PER_BIT,
         range_uv=RANGE_UV,

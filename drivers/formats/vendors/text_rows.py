@@ -23,7 +23,8 @@ DELIMITERS = ("\t", ";", ",")
 
 Table = NDArray[np.float64]
 
-_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+"""A comma without a space between digits."""
 
 
 def whole_lines(file: TextIO, notices: list[str]) -> Iterator[str]:
@@ -46,7 +47,7 @@ def with_commas(lines: Iterable[str]) -> Iterator[str]:
     The cells are then separated by commas, and numbers have a decimal point.
     """
     for line in lines:
-        yield _DECIMAL_COMMA.sub(".", line).replace(";", ",")
+        yield DECIMAL_COMMA.sub(".", line).replace(";", ",")
 
 
 def read_table(

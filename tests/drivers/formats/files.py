@@ -209,6 +209,16 @@ def brainvision(folder: Path, n_times: int) -> Path:
     return folder / "made.vhdr"
 
 
+def openbci_sd(folder: Path, n_times: int) -> Path:
+    """A Cyton's SD card: 24 bits of 0.02235 µV in hexadecimal."""
+    counts = np.rint(signal(n_times, 8) / (4.5e6 / 24 / (2**23 - 1))).astype(np.int64) & 0xFFFFFF
+    rows = [
+        ",".join([f"{k % 256:02X}", *(f"{value:06X}" for value in row)])
+        for k, row in enumerate(counts.tolist())
+    ]
+    return text(folder / "OBCI_01.TXT", ["%STARTED", *rows, "%STOP AT", "000F4240"])
+
+
 FORMATS: dict[str, Callable[[Path, int], Path]] = {
     "XDF": xdf,
     "EDF+": edf,
@@ -222,6 +232,7 @@ FORMATS: dict[str, Callable[[Path, int], Path]] = {
     "OpenBCI text, before 5": openbci_legacy,
     "OpenBCI text, 5": openbci_5,
     "OpenBCI text, 6": openbci_6,
+    "OpenBCI SD card": openbci_sd,
     "mimamba CSV": own_csv,
     "Parquet": parquet,
 }

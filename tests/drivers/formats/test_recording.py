@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Marker, StreamInfo
-from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats import read as read_module
-from mimamba.drivers.formats.read import MAX_BYTES, read_recording
+from mimamba.drivers.formats.read import MAX_BYTES, ReadOptions, read_recording
 from mimamba.drivers.formats.recording import Recording, make_recording, one_line
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
+from mimamba.drivers.url import parse_source
+from tests.drivers.formats import files
 
 INFO = StreamInfo("some.csv", "/some.csv", 256.0, ("A", "B"), live=False)
 
@@ -212,3 +214,14 @@ def test_a_file_too_large_for_memory(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(BadRecording, match="Split the file"):
         read_recording(path)
+
+
+def test_a_rate_is_given_only_where_it_may_be_unsure(tmp_path: Path) -> None:
+    path = files.own_csv(tmp_path, 500)
+    with pytest.raises(BadRecording, match=r"for sfreq=, but found mimamba CSV .* Remove sfreq="):
+        read_recording(path, sfreq=250.0)
+    with pytest.raises(BadSource, match="sfreq from 10 to 100000"):
+        ReadOptions.from_url(parse_source(f"replay://{path}?sfreq=3"))
+    options = ReadOptions.from_url(parse_source("replay://x?sfreq=250&stream=a&board=muse_2"))
+    assert options == ReadOptions("a", "muse_2", 250.0)
+    assert ReadOptions.from_url(parse_source("replay://x")) == ReadOptions()

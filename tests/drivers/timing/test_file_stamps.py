@@ -140,12 +140,14 @@ def test_several_steps() -> None:
     assert "and 3 more" in made.notices[0]
 
 
-def test_a_pause_of_a_quarter_of_an_hour_is_a_gap() -> None:
+def test_a_pause_of_a_quarter_of_an_hour_is_a_gap_and_told() -> None:
     stamps = stamps_of(7680, 256.0)
     stamps[4000:] += 900.0
     made = check_stamps(stamps, 256.0)
     np.testing.assert_array_equal(made.stamps, stamps)
-    assert made.notices == ()
+    assert made.notices == (
+        "The stamps pause (+900.004 s at sample 4000); the time between counts as lost samples.",
+    )
 
 
 def test_single_wrong_stamps_are_no_step() -> None:

@@ -11,6 +11,7 @@ import pytest
 from mimamba.models.datasets.bids import Bids, BidsOptions
 from mimamba.models.datasets.dataset import DatasetError, Trial
 from mimamba.models.signal.montage import parse_montage
+from tests.drivers.formats import files
 from tests.drivers.formats.edf.edffile import tal
 from tests.models.datasets.layouts import MUSE, write_bids_recording
 
@@ -106,6 +107,48 @@ def test_events_as_labels(tmp_path: Path) -> None:
     ramp = 0.5 * (np.arange(512, 640) % 100)
     np.testing.assert_array_equal(made.trials[1].data[:, 0], ramp)
     np.testing.assert_array_equal(made.trials[1].index, np.arange(128))
+
+
+CODES = (
+    "onset\tduration\tsample\ttrial_type\tvalue\nnan\t1\t0\tboundary\t0\n\t1\t0\tboundary\t0\n"
+    "0.5\t1\t128\tn/a\t1\n2.0\tn/a\t512\tn/a\t2\n3.0\t1\t768\tn/a\t1\n"
+)
+
+
+def test_a_trial_type_that_is_n_a_throughout_points_to_the_values(tmp_path: Path) -> None:
+    write_bids_recording(tmp_path, "sub-01_task-odd", 0, events=CODES)
+    with pytest.raises(
+        DatasetError,
+        match=r"column trial_type .* only n/a, .* value \(0, 1, 2\). Use --label value",
+    ):
+        Bids(tmp_path, BidsOptions("trial_type")).read(ELECTRODES)
+    made = Bids(tmp_path, BidsOptions("value")).read(ELECTRODES)
+    assert made.outputs == {"value": ("1", "2")}
+    assert [(trial.labels, trial.n_times) for trial in made.trials] == [
+        ((0,), 256),
+        ((1,), 256),
+        ((0,), 256),
+    ]
+
+
+def test_values_beside_trial_types(tmp_path: Path) -> None:
+    events = "onset\tduration\ttrial_type\tvalue\n0.5\t1\tsad\t7\n2.0\t1\tglad\tn/a\n"
+    write_bids_recording(tmp_path, "sub-01_task-film", 0, events=events)
+    made = Bids(tmp_path, BidsOptions("value", seconds=0.5)).read(ELECTRODES)
+    assert made.outputs == {"value": ("7",)}
+    assert [trial.n_times for trial in made.trials] == [128]
+
+
+def test_an_eeglab_set(tmp_path: Path) -> None:
+    folder = tmp_path / "sub-01" / "eeg"
+    folder.mkdir(parents=True)
+    files.eeglab(folder, 1000).rename(folder / "sub-01_task-rest_eeg.set")
+    (folder / "sub-01_task-rest_events.tsv").write_text("onset\ttrial_type\n1\tsad\n")
+    made = Bids(tmp_path, BidsOptions("trial_type", seconds=1.0)).read(MUSE)
+    assert [(trial.name, trial.n_times) for trial in made.trials] == [("task-rest_event-001", 256)]
+    np.testing.assert_allclose(
+        made.trials[0].data, files.signal(1000, 5)[256:512, :4], rtol=1e-6, atol=1e-5
+    )
 
 
 def test_classes_leave_the_other_events_out(tmp_path: Path) -> None:

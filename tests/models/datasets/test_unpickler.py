@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from mimamba.models.datasets import unpickler
@@ -46,10 +47,16 @@ def test_python_2_arrays(tmp_path: Path, kind: str) -> None:
     assert made["data"].dtype == array.dtype
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
-@pytest.mark.parametrize("array", [ARRAY, np.asfortranarray(ARRAY)])
-def test_python_3_arrays(tmp_path: Path, protocol: int, array: NDArray[Any]) -> None:
-    made = read(tmp_path, pickle.dumps({"data": array}, protocol))
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("key", ["data", b"data"])
+@pytest.mark.parametrize(
+    "array",
+    [ARRAY, np.asfortranarray(ARRAY), ARRAY.transpose(1, 0, 2), ARRAY[:, ::2], ARRAY.astype(">i2")],
+)
+def test_python_3_arrays(
+    tmp_path: Path, protocol: int, key: str | bytes, array: NDArray[Any]
+) -> None:
+    made = read(tmp_path, pickle.dumps({key: array}, protocol))
     np.testing.assert_array_equal(made["data"], array)
 
 
@@ -68,7 +75,7 @@ class Command:
         return os.system, (self.command,)
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_no_command_is_run(tmp_path: Path, protocol: int) -> None:
     mark = tmp_path / "ran"
     content = pickle.dumps({"data": ARRAY, "labels": Command(f"touch {mark}")}, protocol)
@@ -108,6 +115,39 @@ def test_the_names_themselves_cannot_be_changed(tmp_path: Path, name: str) -> No
     assert "a state for a name" in refused(tmp_path, content)
 
 
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_the_error_says_what_an_intact_pickle_has_in_it(tmp_path: Path, protocol: int) -> None:
+    (tmp_path / "s01.dat").write_bytes(pickle.dumps({"data": Path("x")}, protocol))
+    with pytest.raises(
+        DatasetError, match=r"it contains pathlib.* Save it again as a dict"
+    ) as told:
+        unpickle_arrays(tmp_path / "s01.dat")
+    assert "Copy" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (b"1234", np.dtype("f8"), (1,), "C"),  # too few bytes
+        (b"12345678", np.dtype("f8"), (-1,), "C"),
+        (b"12345678", np.dtype("f8"), (1,), "X"),
+        (b"12345678", None, (1,), "C"),
+        ([1.0], np.dtype("f8"), (1,), "C"),
+        (b"12345678", np.dtype("O"), (1,), "C"),
+    ],
+)
+def test_buffers_that_contradict_themselves(tmp_path: Path, arguments: tuple[Any, ...]) -> None:
+    class Buffer:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return _frombuffer, arguments
+
+    refused(tmp_path, pickle.dumps({"data": Buffer()}, 5))
+
+
+def test_a_buffer_longer_than_the_file(tmp_path: Path) -> None:
+    refused(tmp_path, b"\x80\x05}\x8c\x04data\x96" + (2**40).to_bytes(8, "little") + b"12345678s.")
+
+
 def test_an_array_without_its_values(tmp_path: Path) -> None:
     array = python2_array(ARRAY)
     empty = array[: array.index(b"R") + 1]
@@ -144,6 +184,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
 
 
 CONTENT = python2_pickle({"labels": ARRAY[0], "data": ARRAY})
+NEWER = pickle.dumps({"labels": ARRAY[0], "data": ARRAY}, 5)
 
 
 @given(st.integers(0, len(CONTENT) - 1))
@@ -151,12 +192,16 @@ def test_a_file_that_is_cut(tmp_path_factory: pytest.TempPathFactory, length: in
     refused(tmp_path_factory.mktemp("cut"), CONTENT[:length])
 
 
-@given(st.lists(st.tuples(st.integers(0, len(CONTENT) - 1), st.binary(min_size=1, max_size=3))))
+@given(
+    st.sampled_from([CONTENT, NEWER]),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=3))),
+)
 def test_a_file_that_is_damaged_harms_nothing(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, bytes]]
+    tmp_path_factory: pytest.TempPathFactory, whole: bytes, changes: list[tuple[float, bytes]]
 ) -> None:
-    content = bytearray(CONTENT)
-    for place, new in changes:
+    content = bytearray(whole)
+    for share, new in changes:
+        place = int(share * len(whole))
         content[place : place + len(new)] = new
     folder = tmp_path_factory.mktemp("damaged")
     try:

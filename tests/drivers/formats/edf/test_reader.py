@@ -273,3 +273,10 @@ def test_channels_without_a_known_name_are_said_to_be_a_guess(tmp_path: Path) ->
         "No channel has a type or the name of an electrode: left, right are taken for EEG; "
         "channels= selects others.",
     )
+
+
+def test_inputs_that_an_exporter_calls_eeg(tmp_path: Path) -> None:
+    labels = ("EEG FP1-REF", "EEG EKG1-REF", "EEG LOC-REF", "EEG Mark1", "EMG-REF", "EEG SP1-REF")
+    made = read(File([eeg(label) for label in labels]), tmp_path)
+    assert made.info.ch_names == ("FP1", "SP1")
+    assert made.info.notices == ("Left out: EKG1 (MISC), LOC (MISC), Mark1 (MISC), EMG (MISC).",)

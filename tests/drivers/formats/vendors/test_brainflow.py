@@ -165,3 +165,29 @@ def test_other_delimiters_and_headers(tmp_path: Path, delimiter: str, header: st
     np.testing.assert_array_equal(found.index, expected.index)
     assert found.markers == expected.markers
     assert found.info.ch_names == expected.info.ch_names
+
+
+@pytest.mark.parametrize("apart", [60.0, 6 * 3600.0, -3600.0])
+def test_two_sessions_in_one_file(tmp_path: Path, apart: float) -> None:
+    lines = files.brainflow(tmp_path, 6000).read_text().splitlines()
+    cells = [line.split("\t") for line in lines]
+    for each in cells:
+        each[6] = f"{float(each[6]) + 6000 / 256 + apart:.6f}"
+    both = files.text(tmp_path / "both.csv", [*lines, *("\t".join(each) for each in cells)])
+    made = read_recording(both)
+    assert made.n_times == 12_000
+    lost = made.end - 12_000
+    assert lost == pytest.approx(60 * 256 if apart == 60 else 0, abs=12)
+    assert any("jumps" in notice for notice in made.info.notices) == (apart != 60)
+
+
+def test_a_person_s_rate_decides(tmp_path: Path) -> None:
+    path = files.brainflow(tmp_path, 6000)
+    assert open_recording(f"replay://{path}?sfreq=250&board=muse_2").info.sfreq == 250.0
+
+
+def test_rows_that_change_their_number_of_cells_are_named(tmp_path: Path) -> None:
+    lines = files.brainflow(tmp_path, 1000).read_text().splitlines()
+    longer = [f"{line}\t1.0" for line in lines[700:]]
+    with pytest.raises(BadRecording, match=r"rows of 8 cells .* 300 of 1000 malformed, row 701"):
+        read_recording(files.text(tmp_path / "x.csv", [*lines[:700], *longer]))

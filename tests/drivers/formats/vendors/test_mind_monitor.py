@@ -135,3 +135,16 @@ def test_a_file_that_a_spreadsheet_has_saved_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.data, expected.data)
     np.testing.assert_array_equal(found.timestamps, expected.timestamps)
     assert found.markers == expected.markers
+
+
+def test_a_clock_that_jumps_by_an_hour(tmp_path: Path) -> None:
+    lines = made_lines(tmp_path, 2000)
+    moved = [line.replace(" 10:00:0", " 11:00:0", 1) for line in lines[1200:]]
+    made = read(tmp_path, [*lines[:1200], *moved])
+    np.testing.assert_array_equal(made.index, np.arange(made.n_times))
+    assert any("jumps (+3600 s at sample" in notice for notice in made.info.notices)
+
+
+def test_a_person_s_rate_decides(tmp_path: Path) -> None:
+    path = files.mindmonitor(tmp_path, 3000)
+    assert read_recording(path, sfreq=250.0).info.sfreq == 250.0

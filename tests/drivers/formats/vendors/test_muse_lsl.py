@@ -223,3 +223,28 @@ def test_a_file_that_a_spreadsheet_has_saved_again(tmp_path: Path) -> None:
     found = read_recording(write(tmp_path, lines, HEADER.replace(",", ";")))
     np.testing.assert_array_equal(found.data, expected.data)
     assert found.markers == expected.markers
+
+
+@pytest.mark.parametrize("rate", [128.0, 220.0, 250.0])
+def test_the_stamps_decide_about_the_rate(tmp_path: Path, rate: float) -> None:
+    lines = [
+        ",".join([f"{1000 + n / rate:.4f}", *line.split(",")[1:]])
+        for n, line in enumerate(rows(5000))
+    ]
+    made = read(tmp_path, lines)
+    assert (made.info.sfreq, made.end) == (rate, 5000)
+    told = f"The declared rate is 256 Hz, but the stamps give {rate:g} Hz, which is used"
+    assert made.info.notices[-1].startswith(told)
+    assert read_recording(tmp_path / "muse.csv", sfreq=256.0).info.sfreq == 256.0
+
+
+@pytest.mark.parametrize("per_second", [1e3, 1e6])
+def test_stamps_in_another_unit(tmp_path: Path, per_second: float) -> None:
+    lines = [
+        ",".join([f"{(1.7e9 + n / 256) * per_second:.1f}", *line.split(",")[1:]])
+        for n, line in enumerate(rows(3000))
+    ]
+    made = read(tmp_path, lines)
+    assert (made.info.sfreq, made.end) == (256.0, 3000)
+    np.testing.assert_allclose(made.timestamps, 1.7e9 + np.arange(3000) / 256, atol=1e-2)
+    assert made.info.notices[-1].startswith("The stamps are read as mi")

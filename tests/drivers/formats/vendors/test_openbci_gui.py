@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,9 +86,114 @@ def test_nonsense_in_the_header(tmp_path: Path, change: Change, found: str) -> N
         read(tmp_path, change, files.openbci_6)
 
 
-def test_rows_without_a_time_of_day(tmp_path: Path) -> None:
-    with pytest.raises(BadRecording, match="packet number, 8 channels and times"):
-        read(tmp_path, header(":", "."), files.openbci_legacy)
+def old(
+    version: int, n_channels: int = 8, n_times: int = 1500, start: float = 45_054.0
+) -> list[str]:
+    """Lines as GUI 1 (no time) and GUI 2 to 4.0.1 (a time of day) write them."""
+    lines = ["%OpenBCI Raw EEG Data", "%", "%Sample Rate = 250.0 Hz", "%First Column = SampleIndex"]
+    for k, row in enumerate(files.signal(n_times, n_channels).round(2).tolist()):
+        at = (start + k / 250) % 86_400
+        time = f"{at // 3600:02.0f}:{at // 60 % 60:02.0f}:{at % 60:06.3f}"
+        cells = [str(k % 256), *(f"{value:.2f}" for value in row), "0.016", "0.474", "0.114"]
+        lines.append(", ".join(cells + ([time] if version > 1 else [])))
+    return lines
+
+
+def read_lines(folder: Path, lines: list[str], **given: float) -> Recording:
+    return read_recording(files.text(folder / "old.txt", lines), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("n_channels", [4, 8, 16])
+def test_before_version_4_1_the_columns_tell(tmp_path: Path, version: int, n_channels: int) -> None:
+    made = read_lines(tmp_path, old(version, n_channels))
+    assert (made.info.sfreq, made.info.n_channels) == (250.0, n_channels)
+    np.testing.assert_array_equal(
+        made.data, files.signal(1500, n_channels).round(2).astype(np.float32)
+    )
+    np.testing.assert_array_equal(made.index, np.arange(1500))
+    assert made.timestamps[-1] - made.timestamps[0] == pytest.approx(5.996, abs=0.01)
+    assert any("no time" in notice for notice in made.info.notices) == (version == 1)
+
+
+@pytest.mark.parametrize("lost", [250, 512])
+def test_losses_before_version_4_1(tmp_path: Path, lost: int) -> None:
+    lines = old(3, n_times=2000)
+    made = read_lines(tmp_path, lines[:754] + lines[754 + lost :])
+    assert [(c.first, c.n_times) for c in made.chunks(9999)] == [
+        (0, 750),
+        (750 + lost, 1250 - lost),
+    ]
+    lines = old(1)
+    made = read_lines(tmp_path, lines[:754] + lines[759:])
+    assert [(c.first, c.n_times) for c in made.chunks(9999)] == [(0, 750), (755, 745)]
+
+
+def test_midnight(tmp_path: Path) -> None:
+    made = read_lines(tmp_path, old(3, start=86_397.0))
+    np.testing.assert_array_equal(made.index, np.arange(1500))
+    assert made.info.notices == ()
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    lines = [
+        line
+        if line.startswith("%")
+        else re.sub(r"(?<=\d)\.(?=\d)", ",", line.rpartition(", ")[0])
+        + f", 12:30:{54 + n // 250:02d}.{n % 250 * 4:03d}"
+        for n, line in enumerate(old(3, n_times=1000), -4)
+    ]
+    made = read_lines(tmp_path, lines)
+    np.testing.assert_array_equal(made.data, files.signal(1000, 8).round(2).astype(np.float32))
+    assert made.info.notices == ("Numbers have decimal commas; they are read as decimal points.",)
+
+
+@pytest.mark.parametrize(
+    ("declared", "n_channels", "found"),
+    [
+        (8, 16, "rows of 8 channels, .*: 16 channels"),
+        (16, 8, "rows of 16 channels, .*: 8 channels"),
+    ],
+)
+def test_a_header_that_contradicts_the_rows(
+    tmp_path: Path, declared: int, n_channels: int, found: str
+) -> None:
+    lines = old(3, n_channels)
+    lines[1] = f"%Number of channels = {declared}"
+    with pytest.raises(BadRecording, match=found):
+        read_lines(tmp_path, lines)
+    with pytest.raises(BadRecording, match=r"11 cells in row 5\. Add a line %Number of channels"):
+        read_lines(tmp_path, old(3, 6))
+
+
+def test_rows_that_change_their_number_of_cells_are_named(tmp_path: Path) -> None:
+    lines = old(3)
+    with pytest.raises(BadRecording, match=r"rows of 13 cells .* row 501 first"):
+        read_lines(tmp_path, lines[:504] + [f"{line}, 1.0" for line in lines[504:]])
+
+
+def test_the_accelerometer_is_no_time(tmp_path: Path) -> None:
+    lines = old(1)
+    lines[1] = "%Number of channels = 8"
+    made = read_lines(tmp_path, lines)
+    np.testing.assert_allclose(made.timestamps, np.arange(1500) / 250)
+    text = "The rows have no time: samples that were lost show only by the packet number."
+    assert made.info.notices == (text,)
+
+
+def test_the_stamps_decide_about_a_wrong_rate(tmp_path: Path) -> None:
+    lines = [line.replace("250.0 Hz", "200,0 Hz") for line in old(3, n_times=3000)]
+    made = read_lines(tmp_path, lines)
+    assert (made.info.sfreq, made.end) == (250.0, 3000)
+    assert made.info.notices[0].startswith(
+        "The declared rate is 200 Hz, but the stamps give 250 Hz"
+    )
+    assert read_lines(tmp_path, lines, sfreq=220.0).info.sfreq == 220.0
+
+
+def test_a_time_of_day_that_cannot_be_read(tmp_path: Path) -> None:
+    made = read(tmp_path, header(":", "."), files.openbci_legacy)  # UNIX time follows it
+    np.testing.assert_array_equal(made.index, np.arange(1000))
 
 
 @pytest.mark.parametrize(
@@ -126,4 +232,28 @@ def test_a_ganglion(shared_data: Path) -> None:
     assert (
         made.data[1].tolist()
         == np.array([41.065995, 44.769712, 38.765918, 44.425831], np.float32).tolist()
+    )
+
+
+def test_rows_that_do_not_begin_with_a_packet_number(tmp_path: Path) -> None:
+    lines = [line if line.startswith("%") else f"0.5, {line.partition(', ')[2]}" for line in old(3)]
+    with pytest.raises(
+        BadRecording, match=r"packet number at the start .*, but found 0.5 in row 1"
+    ):
+        read_lines(tmp_path, lines)
+
+
+def test_a_column_of_stamps_that_has_no_times(tmp_path: Path) -> None:
+    def without(lines: list[str]) -> list[str]:
+        cells = [line.split(",") for line in lines]
+        for row in cells:
+            if len(row) > 12 and row[0].strip().replace(".", "").isdecimal():
+                row[10] = "0"
+        return [",".join(row) for row in cells[:700] + cells[705:]]
+
+    made = read(tmp_path, without, files.openbci_6)
+    lost = made.end - made.n_times
+    assert lost == 5
+    assert made.info.notices == (
+        "The rows have no time: samples that were lost show only by the packet number.",
     )
