@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import choose_encoder
@@ -34,12 +36,17 @@ async def healthz(request: Request, service: Service) -> dict[str, str | int]:
 
 @health_api.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """Return 200 when the service can predict; 503 while it starts or when an engine has failed."""
+    """Return 200 when the service can predict; 503 while it starts or when an engine has failed.
+
+    With a token for view, ``detail`` says why it cannot record, if so.
+    """
     running: ServiceState | None = getattr(request.app.state, "running", None)
     reason = "The service is starting." if running is None else unready(running.sessions)
-    if reason is None:
-        return JSONResponse({"status": "ok"})
     viewing = allows(auth_result_of(request), "view")
+    if running is not None and reason is None:
+        problem_found = await asyncio.to_thread(running.recordings.problem) if viewing else None
+        detail = {"detail": problem_found} if problem_found else {}
+        return JSONResponse({"status": "ok", **detail})
     return problem(503, "Not ready", reason if viewing else "Send a token to see the reason.")
 
 
