@@ -43,11 +43,11 @@ async def readyz(request: Request) -> JSONResponse:
     running: ServiceState | None = getattr(request.app.state, "running", None)
     reason = "The service is starting." if running is None else unready(running.sessions)
     viewing = allows(auth_result_of(request), "view")
-    if running is not None and reason is None:
-        problem_found = await asyncio.to_thread(running.recordings.problem) if viewing else None
-        detail = {"detail": problem_found} if problem_found else {}
-        return JSONResponse({"status": "ok", **detail})
-    return problem(503, "Not ready", reason if viewing else "Send a token to see the reason.")
+    if running is None or reason is not None:
+        shown = reason if viewing and reason else "Send a token to see the reason."
+        return problem(503, "Not ready", shown)
+    found = await asyncio.to_thread(running.recordings.problem) if viewing else None
+    return JSONResponse({"status": "ok"} | ({"detail": found} if found else {}))
 
 
 def unready(sessions: SessionRegistry) -> str | None:

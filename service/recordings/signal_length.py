@@ -7,15 +7,12 @@ from io import BytesIO
 from itertools import chain
 from xml.etree.ElementTree import Element
 
-import pyxdf
-
 from mimamba.drivers.formats.xdf.chunks import (
     MAGIC,
     Bytes,
     extract_complete_chunks,
     leading_chunks,
 )
-from mimamba.drivers.formats.xdf.reader import PYXDF_ERRORS
 from mimamba.drivers.formats.xdf.sample_index import (
     FIRST_INDEX_PATH,
     LINK_TOPIC,
@@ -48,6 +45,8 @@ def signal_seconds(data: Bytes) -> float | None:
     float or None
         None if mimamba has not recorded the file, or it contradicts itself; 0 without a sample.
     """
+    from mimamba.drivers.formats.xdf.reader import PYXDF_ERRORS  # loads pyxdf
+
     found = _find(data)
     if found.signal is None:
         return None
@@ -84,6 +83,8 @@ def _find(data: Bytes) -> _Found:
 
 def _texts(chunks: list[bytes]) -> list[str]:
     """Return the texts of a stream of one channel, of which these are all chunks."""
+    import pyxdf
+
     if not chunks:
         return []
     streams, _ = pyxdf.load_xdf(BytesIO(MAGIC + b"".join(chunks)), dejitter_timestamps=False)
