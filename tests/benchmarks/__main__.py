@@ -26,6 +26,9 @@ class Benchmark:
 BENCHMARKS = {
     "cuda": Benchmark("hops a second, latency, errors and sessions on a CUDA device", 120),
     "engine_capacity": Benchmark("sessions that the engine alone can step", 30),
+    "memory": Benchmark(
+        "memory of eight sessions with a reader each, over time", 3600, module="soak.memory"
+    ),
     "mne_lsl": Benchmark("CPU time from LSL to a ring buffer, compared with MNE-LSL", 20),
     "outlet": Benchmark("sample timing of `mimamba simulate --to lsl`", 600),
     "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
