@@ -37,7 +37,9 @@ BENCHMARKS = {
     "session_cost": Benchmark("CPU time and memory of one session among up to 1,000", 30),
     "signal_path": Benchmark("CPU time of log, filters, quality and bands, by chunk", 10),
     "soak": Benchmark("a service under load: memory, warnings, leaks", 600, module="soak.soak"),
-    "strangers": Benchmark("20 readers of predictions beside strangers of every kind", 240),
+    "strangers": Benchmark(
+        "20 readers of predictions beside strangers", 240, module="strangers.strangers"
+    ),
     "subscribers": Benchmark("500 subscribers, and 50 that never read", 30),
     "training_steps": Benchmark("training steps a second", 5, "steps"),
 }

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from mimamba.service.bench.service_process import ServiceProcess
-from tests.benchmarks import strangers
-from tests.benchmarks.strangers import ALL, KINDS, TOKEN, VIEW_TOKEN, ReaderTotals
+from tests.benchmarks.strangers import strangers
+from tests.benchmarks.strangers.clients import KINDS
+from tests.benchmarks.strangers.strangers import ALL, TOKEN, VIEW_TOKEN, ReaderTotals
 from tests.benchmarks.tests.checks import check_figures
 from tests.service.live import live
 

@@ -10,14 +10,11 @@ alike: the readers alone, beside each kind, and beside all kinds together.
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -33,6 +30,7 @@ from mimamba.service.protocol.messages import (
     Subscribe,
     decode_server,
 )
+from tests.benchmarks.strangers.clients import KINDS, PROGRAM
 
 READERS, STRANGERS = 20, 8
 RATIO = 1.5
@@ -42,99 +40,13 @@ BEGINNING = 1.0
 """Seconds for strangers to connect, at most; not measured."""
 ALONE, ALL = "", "all of these together"
 TOKEN, VIEW_TOKEN = "a-token-for-control-0123456789abcdef", "a-token-for-view-0123456789abcdef0"
-PATIENCE = 0.2
-"""Seconds that a stranger waits for room to send."""
-PROGRAM = "import sys; from tests.benchmarks.strangers import main; main(*sys.argv[1:])"
-
-UPGRADE = (
-    "GET /v1/stream HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
-)
-FRAME = bytes((0x80 | 125,)) + bytes(4) + b'{"type": "ping", "t": 0, "id": "x"}'.ljust(125)
-"""A masked frame of the greatest short length, without its first byte; the mask changes nothing."""
-PING, MESSAGE = b"\x89" + FRAME, b"\x81" + FRAME
-POST = "POST /v1/login HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n"
-REQUEST = "GET /v1/sessions HTTP/1.1\r\nHost: {host}\r\n\r\n"
-
-
-# The strangers, in their process --------------------------------------------------------------
-
-
-def hold(plug: socket.socket, first: bytes) -> None:
-    """Send the first bytes and nothing more, until the service closes the connection."""
-    plug.settimeout(None)
-    plug.sendall(first)
-    while plug.recv(1 << 16):
-        pass
-
-
-def flood(plug: socket.socket, first: bytes, frame: bytes, reads: bool) -> None:
-    """Send frames as fast as they are taken, reading or not, until the connection is closed."""
-    plug.sendall(first)
-    block = frame * 64
-    sent = 0
-    while True:
-        with suppress(TimeoutError):
-            sent = (sent + plug.send(block[sent:])) % len(block)  # never a part of a frame alone
-        if reads:
-            with suppress(BlockingIOError):
-                if not plug.recv(1 << 16, socket.MSG_DONTWAIT):
-                    return
-
-
-def ask(plug: socket.socket, request: bytes) -> None:
-    """Send requests one after the other, each as soon as the last is answered."""
-    plug.settimeout(None)
-    while True:
-        plug.sendall(request)
-        if not plug.recv(1 << 16):
-            return
-
-
-KINDS: dict[str, Callable[[socket.socket, str], None]] = {
-    "pings, nothing read": lambda plug, host: flood(
-        plug, UPGRADE.format(host=host).encode(), PING, reads=False
-    ),
-    "nothing sent": lambda plug, _: hold(plug, b""),
-    "half a head": lambda plug, host: hold(plug, f"GET / HTTP/1.1\r\nHost: {host}\r\nX".encode()),
-    "a body that does not come": lambda plug, host: hold(plug, POST.format(host=host).encode()),
-    "messages": lambda plug, host: flood(
-        plug, UPGRADE.format(host=host).encode(), MESSAGE, reads=True
-    ),
-    "requests": lambda plug, host: ask(plug, REQUEST.format(host=host).encode()),
-}
-"""Visits of strangers, each until its connection ends."""
-
-
-def come_back(host: str, port: int, kind: str) -> None:
-    """Visit again and again."""
-    while True:
-        with suppress(OSError), socket.create_connection((host, port)) as plug:
-            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            plug.settimeout(PATIENCE)
-            KINDS[kind](plug, f"{host}:{port}")
-
-
-def main(url: str, count: str, *kinds: str) -> None:
-    """Run this many strangers of each kind until the process is ended; print a line before."""
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    assert parts.port is not None
-    for kind in kinds:
-        for _ in range(int(count)):
-            thread = threading.Thread(
-                target=come_back, args=(parts.hostname, parts.port, kind), daemon=True
-            )
-            thread.start()
-    print(flush=True)
-    sys.stdin.read()
 
 
 @contextmanager
 def strangers(url: str, count: int, *kinds: str) -> Iterator[None]:
     """Have this many strangers of each kind about."""
     process = subprocess.Popen(
-        ["nice", "-n", "19", sys.executable, "-c", PROGRAM, url, str(count), *kinds],
+        ["nice", "-n", "10", sys.executable, "-c", PROGRAM, url, str(count), *kinds],
         env=child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -146,9 +58,6 @@ def strangers(url: str, count: int, *kinds: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.communicate()
-
-
-# The readers ----------------------------------------------------------------------------------
 
 
 @dataclass
