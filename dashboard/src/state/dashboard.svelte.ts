@@ -136,12 +136,18 @@ export class Dashboard {
     }
   }
 
+  /** Ask why the service cannot record, again and again while it is not ready. */
   private async loadRecordingProblem(): Promise<void> {
-    try {
-      this.recordingProblem = await this.service.recordingProblem();
-    } catch {
-      // The list of sessions, which is loaded at the same time, shows why the service fails.
-    }
+    const { connection } = this;
+    while (connection === this.connection)
+      try {
+        this.recordingProblem = await this.service.recordingProblem();
+        return;
+      } catch (error) {
+        // The list of sessions, which is loaded at the same time, shows other errors.
+        if (!(error instanceof ServiceUnavailable)) return;
+        await new Promise((resolve) => setTimeout(resolve, GRACE * 1000));
+      }
   }
 
   /** Load the list of sessions. One request at a time; a call meanwhile repeats it once. */
