@@ -33,6 +33,8 @@ from mimamba.service.protocol.messages import (
 from tests.benchmarks.strangers.clients import KINDS, PROGRAM
 
 READERS, STRANGERS = 20, 8
+SESSIONS = 4
+"""Sessions that each reader follows: one alone has only two predictions a second."""
 RATIO = 1.5
 """Largest ratio of the readers' latencies with and without strangers."""
 ROUNDS = 4
@@ -92,7 +94,8 @@ async def read(url: str, totals: ReaderTotals) -> None:
 def measure(seconds: float) -> list[Figure]:
     """Measure the readers alone, and beside strangers of each kind and of all."""
     settings = {"model": "demo", "token": TOKEN, "view_token": VIEW_TOKEN}
-    with start_service("simulate://?seed=1", **settings) as starting:
+    sources = [f"simulate://?seed={seed}" for seed in range(SESSIONS)]
+    with start_service(*sources, **settings) as starting:
         return asyncio.run(measure_service(starting.wait_until_ready(), seconds))
 
 
