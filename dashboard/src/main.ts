@@ -5,6 +5,7 @@ import { mount } from 'svelte';
 import App from './App.svelte';
 import { AnimationLoop } from './plots/animation_loop';
 import { catalogApi } from './requests/catalog';
+import { recordingProblem } from './requests/health';
 import { logIn, logOut } from './requests/login';
 import { recordingApi } from './requests/recordings';
 import { replayApi } from './requests/replay';
@@ -17,6 +18,7 @@ stream.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const dashboard = new Dashboard({
   streamUrl: stream.href,
   listSessions,
+  recordingProblem,
   logIn,
   logOut,
 });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import choose_encoder
@@ -34,13 +36,18 @@ async def healthz(request: Request, service: Service) -> dict[str, str | int]:
 
 @health_api.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """Return 200 when the service can predict; 503 while it starts or when an engine has failed."""
+    """Return 200 when the service can predict; 503 while it starts or when an engine has failed.
+
+    With a token for view, ``detail`` says why it cannot record, if so.
+    """
     running: ServiceState | None = getattr(request.app.state, "running", None)
     reason = "The service is starting." if running is None else unready(running.sessions)
-    if reason is None:
-        return JSONResponse({"status": "ok"})
     viewing = allows(auth_result_of(request), "view")
-    return problem(503, "Not ready", reason if viewing else "Send a token to see the reason.")
+    if running is None or reason is not None:
+        shown = reason if viewing and reason else "Send a token to see the reason."
+        return problem(503, "Not ready", shown)
+    found = await asyncio.to_thread(running.recordings.problem) if viewing else None
+    return JSONResponse({"status": "ok"} | ({"detail": found} if found else {}))
 
 
 def unready(sessions: SessionRegistry) -> str | None:

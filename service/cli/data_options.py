@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mimamba.models.datasets.dataset import Dataset
 
 BIDS = "BIDS data sets only"
+TASK = "task-"
+"""Start of a source of rest that is a task."""
+USUAL_REST = 60.0
+"""Seconds of rest, where its source is given and its length is not."""
 
 Root = Annotated[Path, typer.Option(help="Folder of the data set. Nothing is downloaded.")]
 Outputs = Annotated[
@@ -38,10 +42,19 @@ People = Annotated[
     ),
 ]
 Baseline = Annotated[
-    float,
+    float | None,
     typer.Option(
         help="Length of each person's rest, by which their windows are aligned, s; the data set "
-        "must have rest. [default: 0, no alignment]",
+        "must have rest. [default: 0, no alignment; 60 with --baseline-from]",
+        show_default=False,
+    ),
+]
+BaselineFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Source of each person's rest: task-NAME for the recordings of that task in a BIDS "
+        "data set, or the path of a file for each person, such as 'rest/{person}.edf'. "
+        "[default: rest of the data set]",
         show_default=False,
     ),
 ]
@@ -104,8 +117,10 @@ class DatasetOptions:
     ----------
     kind, root, outputs, montage, people
         As for ``open_dataset``.
-    baseline
-        Length of each person's rest, s; 0 for none.
+    given_baseline
+        Length of each person's rest, s.
+    baseline_from
+        Source of the rest: ``task-NAME``, or a path with ``{person}``.
     label, rest, tasks, classes, seconds
         Options of BIDS data sets, as for ``BidsOptions``; tasks and classes separated by commas.
     """
@@ -115,12 +130,26 @@ class DatasetOptions:
     outputs: str | None
     montage: str
     people: str | None
-    baseline: float
+    given_baseline: float | None = None
+    baseline_from: str | None = None
     label: str | None = None
     rest: str | None = None
     tasks: str | None = None
     classes: str | None = None
     seconds: float | None = None
+
+    @property
+    def baseline(self) -> float:
+        """Length of each person's rest, s; 0 for none."""
+        if self.given_baseline is not None:
+            return self.given_baseline
+        return USUAL_REST if self.baseline_from else 0.0
+
+    @property
+    def _rest_task(self) -> str | None:
+        """Task in which people rest, if the source of their rest is a task."""
+        named = self.baseline_from or ""
+        return named.removeprefix(TASK) if self.kind == "bids" and named.startswith(TASK) else None
 
     def open(self, console: Console) -> Dataset:
         """Open the data set, and print a summary, the substituted electrodes, and its notices.
@@ -132,6 +161,7 @@ class DatasetOptions:
         """
         from mimamba.models.datasets.dataset import DatasetError
         from mimamba.models.datasets.open import open_dataset
+        from mimamba.models.datasets.rest_files import add_rest
         from mimamba.models.signal.baseline import MAX_BASELINE
         from mimamba.service.server.console import print_montage
 
@@ -141,10 +171,18 @@ class DatasetOptions:
                 f"{self.baseline:g} s",
                 "correct --baseline",
             )
+        if self.baseline_from and (self.rest or not self.baseline):
+            raise DatasetError(
+                "--baseline-from with a baseline above 0 and without --rest",
+                f"--rest {self.rest}" if self.rest else "--baseline 0",
+                "leave out one of the two",
+            )
         with console.status("Reading the data set"):
             dataset = open_dataset(
                 self.kind, self.root, self.montage, self.outputs, self._bids_options(), self.people
             )
+            if self.baseline_from and self._rest_task is None:
+                dataset = add_rest(dataset, self.baseline_from)
         outputs = "; ".join(f"{name}: {', '.join(v)}" for name, v in dataset.outputs.items())
         for line in (
             dataset.source,
@@ -159,11 +197,20 @@ class DatasetOptions:
     def _bids_options(self) -> BidsOptions | None:
         from mimamba.models.datasets.bids import BidsOptions
 
-        if all(value is None for _, value in self._bids_flags()):
+        rest = self._rest_task or self.rest
+        if rest is None and all(value is None for _, value in self._bids_flags()):
             return None
         return BidsOptions(
-            self.label or "task", self.rest, _split(self.tasks), _split(self.classes), self.seconds
+            self.label or "task", rest, _split(self.tasks), _split(self.classes), self.seconds
         )
+
+    def _public_source(self) -> str | None:
+        """Return the source of the rest without the path of its folder."""
+        if self.baseline_from is None or self._rest_task is not None:
+            return self.baseline_from
+        below = Path(self.baseline_from).parts
+        first = next(n for n, part in enumerate(below) if "{person}" in part)
+        return "/".join(["REST", *below[first:]])
 
     def _bids_flags(self) -> list[tuple[str, str | float | None]]:
         return [
@@ -175,12 +222,13 @@ class DatasetOptions:
         ]
 
     def command(self, verb: str, *more: str) -> str:
-        """Write the command line that repeats this; DIR replaces the folder, which is private."""
+        """Write the command line that repeats this; DIR and REST replace private folders."""
         flags = [
             ("outputs", self.outputs),
             ("montage", self.montage),
             ("people", self.people),
             ("baseline", self.baseline or None),
+            ("baseline-from", self._public_source()),
             *self._bids_flags(),
         ]
         words = [

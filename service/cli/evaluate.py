@@ -14,6 +14,7 @@ import typer
 from mimamba.drivers.errors import LibraryMissing, Mismatch, UserError
 from mimamba.service.cli.data_options import (
     Baseline,
+    BaselineFrom,
     Classes,
     DatasetOptions,
     Epochs,
@@ -93,7 +94,8 @@ def evaluate(
     outputs: Outputs = None,
     montage: Montage = "muse",
     people: People = None,
-    baseline: Baseline = 0.0,
+    baseline: Baseline = None,
+    baseline_from: BaselineFrom = None,
     epochs: Epochs = None,
     seed: Seed = 0,
     label: Label = None,
@@ -109,7 +111,7 @@ def evaluate(
     """
     with one_line_errors():
         bids = (label, rest, tasks, classes, seconds)
-        data = DatasetOptions(kind, root, outputs, montage, people, baseline, *bids)
+        data = DatasetOptions(kind, root, outputs, montage, people, baseline, baseline_from, *bids)
         recipes = tuple(recipe or ["spectral"])
         options = EvaluationOptions(
             out, protocol, folds, recipes, rivals, ablations, permute, epochs, seed

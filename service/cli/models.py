@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mimamba.service.cli.options import MODELS, DataDir, Json, one_line_errors
+from mimamba.service.cli.options import MODELS, DataDir, Json, one_line_errors, recordings_folder
 from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def models(data_dir: DataDir = None, json: Json = False) -> None:
         from mimamba.models.checkpoints.catalog import list_catalog
         from mimamba.service.storage.own_checkpoints import models_folder
 
-        folder = models_folder(data_dir)
+        folder = models_folder(recordings_folder(data_dir))
         checkpoints = list_catalog(folder)
         if json:
             for each in checkpoints:

@@ -112,11 +112,27 @@ def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
 
 
 def recordings_folder(data_dir: Path | None) -> Path:
-    """Find the folder of recordings as the service does, with its settings file."""
+    """Find the folder of recordings as the service does, with its settings file.
+
+    Raises
+    ------
+    NoDataFolder
+        If a folder is named that does not exist.
+    CannotServe, BadConfig
+        If the settings are not valid.
+    """
     from mimamba.service.settings.load import find_config, find_data_folder
+    from mimamba.service.storage.folders import NoDataFolder, data_folder
 
     config = os.environ.get("MIMAMBA_CONFIG")
-    return find_data_folder(data_dir, find_config(Path(config) if config else None))
+    found = find_data_folder(data_dir, find_config(Path(config) if config else None))
+    if found != data_folder(None) and not found.is_dir():
+        raise NoDataFolder(
+            f"a data folder at {found}",
+            "nothing",
+            "correct --data-dir, or record something there first",
+        )
+    return found
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def list_recordings(folder: Path, json: bool) -> None:
             print_json(each)
         return
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in ("name", "state", "started", "source", "model", "person", "MB"):
+    for heading in ("name", "state", "started", "source", "model", "person", "length", "MB"):
         table.add_column(heading)
     for each in found:
         facts = (each.started, each.source, each.model, each.person)
@@ -129,9 +129,17 @@ def list_recordings(folder: Path, json: bool) -> None:
             each.name,
             each.state,
             *(escape(fact or "") for fact in facts),
+            "" if each.seconds is None else _duration(each.seconds),
             f"{each.bytes / 1e6:.1f}",
         )
     Console().print(table)
+
+
+def _duration(seconds: float) -> str:
+    """Write a length as hours, minutes and seconds: ``1:02:03``, or ``2:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def recover_recordings(where: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from mimamba.service.cli.data_options import (
     Baseline,
+    BaselineFrom,
     Classes,
     DatasetOptions,
     Epochs,
@@ -97,7 +98,8 @@ def train_on_dataset(
     outputs: Outputs = None,
     montage: Montage = "muse",
     people: People = None,
-    baseline: Baseline = 0.0,
+    baseline: Baseline = None,
+    baseline_from: BaselineFrom = None,
     recipe: Annotated[
         str, typer.Option(help="spectral (ours), or paper (the network as published).")
     ] = "spectral",
@@ -139,7 +141,7 @@ def train_on_dataset(
     with one_line_errors():
         bids = (label, rest, tasks, classes, seconds)
         kind = str(context.info_name)
-        data = DatasetOptions(kind, root, outputs, montage, people, baseline, *bids)
+        data = DatasetOptions(kind, root, outputs, montage, people, baseline, baseline_from, *bids)
         options = TrainingOptions(
             name, out, recipe, epochs, seed, resume, scores, licence, device, data_dir
         )

@@ -24,7 +24,12 @@ from mimamba.service.doctor.finding import Finding, fail, note, ok
 from mimamba.service.http.page import find_page
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.settings.load import CannotServe
-from mimamba.service.storage.folders import LEAST_BYTES, LOW_BYTES, free_space
+from mimamba.service.storage.folders import (
+    LEAST_BYTES,
+    LOW_BYTES,
+    free_space,
+    nearest_existing,
+)
 
 OLDEST_PYTHON = (3, 11)
 SLOW_SYNC = 0.1
@@ -117,9 +122,9 @@ def _day(seconds: float) -> str:
 
 def check_disk(folder: Path) -> Finding:
     """Check the free space and the speed of the disk that holds the recordings."""
-    existing = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
-    remedy = "choose another folder with --data-dir"
+    existing, remedy = folder, "choose another folder with --data-dir"
     try:
+        existing = nearest_existing(folder)
         free, seconds = free_space(existing), _sync(existing)
     except OSError as error:
         return fail("disk", f"{existing}: {error.strerror or error}", remedy)

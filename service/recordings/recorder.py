@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mimamba.drivers.driver import Marker
@@ -58,10 +58,13 @@ class RecordingEnd:
         None if it was stopped.
     whole
         Whether the file has its footers.
+    seconds
+        Length of the signal in the file, lost samples counted.
     """
 
     reason: str | None
     whole: bool
+    seconds: float = 0.0
 
 
 class Recorder:
@@ -97,6 +100,8 @@ class Recorder:
         self._at = dict(self._snapshot.next)
         self._logs, self._expected = self._snapshot.logs, self._snapshot.first
         self._signal: int | None = None
+        self._first: int | None = None
+        self._flushed: int | None = None  # index after the last sample that is in the file
         self._sources: dict[str, int] = {}
         self._warned = False
         self._stopping = threading.Event()
@@ -160,7 +165,7 @@ class Recorder:
             ending = RecordingEnd(f"the file could not be written: {found}", self._try_finish())
         finally:
             self._writer.close()
-            self._on_end(ending)
+            self._on_end(replace(ending, seconds=self._seconds))
             why = f": {ending.reason}" if ending.reason else ""
             self._session.report_recording(f"the recording {self._path.stem} ended{why}")
 
@@ -184,6 +189,13 @@ class Recorder:
         except OSError:
             return False
         return True
+
+    @property
+    def _seconds(self) -> float:
+        """Length of the signal in the file, s."""
+        if self._first is None or self._flushed is None:
+            return 0.0
+        return max(0, self._flushed - self._first) / self._sfreq
 
     def _end_reason(self) -> str | None:
         """Return why no more entries will come, if so; called before the logs are read last."""
@@ -242,6 +254,7 @@ class Recorder:
                 detail = f"{lost} samples are missing: the disk was too slow"
             gap = LinkEntry(stamp, "gap", detail, self._expected, lost)
             events.append((stamp, event_text(gap)))
+        self._first = run.first if self._first is None else self._first
         self._expected = run.first + len(run.timestamps)
         self._at["signal"] = run.seq + 1
 
@@ -268,6 +281,7 @@ class Recorder:
             self._writer.boundary()
             self._boundary_at = now
         self._writer.flush()
+        self._flushed = self._expected
         if now - self._synced_at >= SYNC:
             self._writer.sync()
             self._synced_at = now

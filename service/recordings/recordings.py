@@ -12,6 +12,7 @@ import math
 import re
 import stat
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -31,10 +32,13 @@ from mimamba.service.recordings.sidecar import (
     save_sidecar_if_possible,
 )
 from mimamba.service.sessions.session import Session
-from mimamba.service.storage.folders import cannot_record
+from mimamba.service.storage.folders import CannotRecord, cannot_record, check_writable
 from mimamba.service.storage.private_files import NAME
 
 log = logging.getLogger(__name__)
+
+CHECK_AGAIN = 10.0
+"""Seconds for which the result of a check of the folder is used: each check writes to it."""
 
 
 class NoRecording(LookupError):
@@ -65,11 +69,24 @@ class Recordings:
         self.endings: Counter[str] = Counter()
         """Number of recordings that ended ``finished``, and of those that ended ``unfinished``."""
         self._changing = threading.Lock()
+        self._checked_at = -math.inf
+        self._problem: str | None = None
 
     @property
     def running(self) -> int:
         """Number of recordings in progress."""
         return len(self._running)
+
+    def problem(self) -> str | None:
+        """Return the reason why recordings cannot be written; None if they can."""
+        if time.monotonic() - self._checked_at >= CHECK_AGAIN:
+            try:
+                check_writable(self._folder)
+                self._problem = None
+            except CannotRecord as error:
+                self._problem = str(error)
+            self._checked_at = time.monotonic()
+        return self._problem
 
     def start(
         self, session: Session, name: str | None, person: str | None, notes: str | None
@@ -120,11 +137,18 @@ class Recordings:
         ------
         NoRecording
             If no recording has this name.
+        RecordingRefused
+            If another process writes it.
         """
         running = self._running.get(_checked(name))
         if running is not None:
             running[1].stop()
-        return self.get(name)
+        found = self.get(name)
+        if found.state == "recording" and name not in self._running:
+            raise RecordingRefused(
+                f"The recording {name} is written by another service. Stop it there."
+            )
+        return found
 
     def all(self) -> list[RecordingInfo]:
         """Return all recordings, the newest first."""
@@ -244,7 +268,13 @@ class Recordings:
     def _ended(self, sidecar: Sidecar, ending: RecordingEnd) -> None:
         """Note the end of a recording; called in the recorder's thread."""
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
-        ended = replace(sidecar, state=state, reason=ending.reason, ended=_iso(datetime.now(UTC)))
+        ended = replace(
+            sidecar,
+            state=state,
+            reason=ending.reason,
+            ended=_iso(datetime.now(UTC)),
+            seconds=ending.seconds,
+        )
         save_sidecar_if_possible(self._path(sidecar.name), ended)
         self._running.pop(sidecar.name, None)
         self.endings[state] += 1

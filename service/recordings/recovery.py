@@ -16,6 +16,7 @@ from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC, Bytes, leading_chunks
 from mimamba.drivers.formats.xdf.writer import FOOTER, STREAM_HEADER, StreamFooter, encode_footer
 from mimamba.service.recordings.sidecar import load_sidecar, save_sidecar_if_possible
+from mimamba.service.recordings.signal_length import signal_seconds
 
 
 class FileInUse(BadRecording):
@@ -24,10 +25,14 @@ class FileInUse(BadRecording):
 
 @dataclass(frozen=True)
 class Recovered:
-    """Changes made to a file: bytes cut off its end, and whether footers were added."""
+    """Changes made to a file: bytes cut off its end, and whether footers were added.
+
+    ``seconds`` is the length of its signal, if that is known.
+    """
 
     cut: int
     ended: bool
+    seconds: float | None = None
 
     @property
     def whole(self) -> bool:
@@ -112,6 +117,7 @@ def _recover(path: Path, file: int) -> Recovered:
                 f"damage from byte {end:,} on, and complete chunks after it",
                 "leave it unchanged: readers skip the damage",
             )
+        seconds = signal_seconds(data)
     os.ftruncate(file, end)
     os.lseek(file, end, os.SEEK_SET)
     missing = {stream: each for stream, each in streams.items() if each is not None}
@@ -119,7 +125,7 @@ def _recover(path: Path, file: int) -> Recovered:
     while footers:
         footers = footers[os.write(file, footers) :]
     os.fsync(file)
-    return Recovered(size - end, bool(missing))
+    return Recovered(size - end, bool(missing), seconds)
 
 
 def _survey(data: Bytes) -> tuple[int, dict[int, StreamFooter | None]]:
@@ -156,10 +162,11 @@ def recover_recording(path: Path) -> Recovered:
         if noted:
             save_sidecar_if_possible(path, replace(sidecar, state="damaged", reason=str(error)))
         raise
-    if noted and done.whole:
-        save_sidecar_if_possible(path, replace(sidecar, state="finished"))
-    elif noted:
-        save_sidecar_if_possible(
-            path, replace(sidecar, state="recovered", reason=f"it was cut off: {done}")
-        )
+    if noted:
+        sidecar = replace(sidecar, seconds=done.seconds)
+        if done.whole:
+            sidecar = replace(sidecar, state="finished")
+        else:
+            sidecar = replace(sidecar, state="recovered", reason=f"it was cut off: {done}")
+        save_sidecar_if_possible(path, sidecar)
     return done

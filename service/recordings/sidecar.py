@@ -41,7 +41,7 @@ class Sidecar:
     started, ended
         ISO 8601, UTC.
     seconds
-        Length of the signal, known for uploads.
+        Length of the signal, lost samples counted; None where that is not known.
     """
 
     name: str

@@ -106,6 +106,8 @@ class SourceOpener:
     async def __call__(self, running: ServiceState) -> None:
         """Open all sources concurrently; prints a line for each that fails."""
         sources = self._settings.source
+        if problem := await asyncio.to_thread(running.recordings.problem):
+            self._print(partial(self._report_folder, problem))
         opening = [asyncio.ensure_future(self._open(running, source)) for source in sources]
         try:
             if not opening or await self._is_worth_announcing(opening):
@@ -168,6 +170,12 @@ class SourceOpener:
         for notice in (*opened.info.notices, opened.model.notice if opened.model else None):
             if notice:
                 self._console.print(f"  [yellow]{escape(notice)}[/]", highlight=False)
+
+    def _report_folder(self, problem: str) -> None:
+        if self._settings.log_format == "json":
+            log.warning("recordings cannot be written", extra={"reason": problem})
+        else:
+            self._console.print(f"[yellow]{escape(problem)}[/]", highlight=False)
 
     def _report_failure(self, source: str, error: UserError) -> None:
         if self._settings.log_format == "json":

@@ -25,6 +25,9 @@ class Benchmark:
 
 BENCHMARKS = {
     "cuda": Benchmark("hops a second, latency and errors on a CUDA device", 120),
+    "memory": Benchmark(
+        "memory of eight sessions with a reader each, over time", 3600, module="soak.memory"
+    ),
     "mne_lsl": Benchmark("CPU time from LSL to a ring buffer, compared with MNE-LSL", 20),
     "outlet": Benchmark("sample timing of `mimamba simulate --to lsl`", 600),
     "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
@@ -33,6 +36,9 @@ BENCHMARKS = {
     "session_cost": Benchmark("CPU time and memory of one session among up to 1,000", 30),
     "signal_path": Benchmark("CPU time of log, filters, quality and bands, by chunk", 10),
     "soak": Benchmark("a service under load: memory, warnings, leaks", 600, module="soak.soak"),
+    "strangers": Benchmark(
+        "20 readers of predictions beside strangers", 240, module="strangers.strangers"
+    ),
     "subscribers": Benchmark("500 subscribers, and 50 that never read", 30),
     "training_steps": Benchmark("training steps a second", 5, "steps"),
 }

@@ -21,6 +21,16 @@ def look(page: Page, name: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_a_folder_that_cannot_be_written_is_said(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with live("simulate://", model="none", data_dir=tmp_path / "file" / "below") as service:
+        page.goto(service.url)
+        said = page.get_by_test_id("recording-problem")
+        expect(said).to_contain_text("Cannot write a recording to")
+        expect(said).to_contain_text("--data-dir")
+        expect(page.get_by_test_id("record-start")).to_be_visible()  # everything else works
+
+
 def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: Path) -> None:
     with live("simulate://?seed=2", data_dir=tmp_path) as service:
         page.goto(service.url)

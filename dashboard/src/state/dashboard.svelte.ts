@@ -22,6 +22,8 @@ const GRACE = 1;
 export interface Service {
   streamUrl: string;
   listSessions: () => Promise<ListedSession[]>;
+  /** The reason why the service cannot record, or null. */
+  recordingProblem: () => Promise<string | null>;
   logIn: (token: string) => Promise<void>;
   logOut: () => Promise<void>;
   open?: OpenSocket;
@@ -34,6 +36,8 @@ export class Dashboard {
   focus: Session | null = $state.raw(null);
   /** Last error. */
   problem: string | null = $state.raw(null);
+  /** The reason why the service cannot record, asked at each connection. */
+  recordingProblem: string | null = $state.raw(null);
   /** True if the page can log out. */
   loggedIn = $state(false);
   /** True if the page has permission to control; the service says so at each connection. */
@@ -126,7 +130,24 @@ export class Dashboard {
     this.connection = connection;
     if (connection.phase !== 'connected') this.problem = null;
     if (connection.phase === 'connecting') this.clock.reset();
-    if (connection.phase === 'connected') void this.loadSessions();
+    if (connection.phase === 'connected') {
+      void this.loadSessions();
+      void this.loadRecordingProblem();
+    }
+  }
+
+  /** Ask why the service cannot record, again and again while it is not ready. */
+  private async loadRecordingProblem(): Promise<void> {
+    const { connection } = this;
+    while (connection === this.connection)
+      try {
+        this.recordingProblem = await this.service.recordingProblem();
+        return;
+      } catch (error) {
+        // The list of sessions, which is loaded at the same time, shows other errors.
+        if (!(error instanceof ServiceUnavailable)) return;
+        await new Promise((resolve) => setTimeout(resolve, GRACE * 1000));
+      }
   }
 
   /** Load the list of sessions. One request at a time; a call meanwhile repeats it once. */

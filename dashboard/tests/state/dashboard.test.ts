@@ -10,6 +10,8 @@ let dashboard: Dashboard;
 let listed: ListedSession[];
 /** Error of the next list of sessions, or null. */
 let failure: Error | null;
+/** The reason why the service cannot record, or the error of the request. */
+let problem: string | Error | null;
 /** Logins and logouts. */
 let logins: string[];
 
@@ -36,10 +38,13 @@ beforeEach(async () => {
   service = await ScriptedService.start();
   listed = [listing('a'), listing('b')];
   failure = null;
+  problem = null;
   logins = [];
   dashboard = new Dashboard({
     streamUrl: service.url,
     listSessions: () => (failure ? Promise.reject(failure) : Promise.resolve(listed)),
+    recordingProblem: () =>
+      problem instanceof Error ? Promise.reject(problem) : Promise.resolve(problem),
     logIn: (token) => {
       logins.push(token);
       return token === 'right' ? Promise.resolve() : Promise.reject(new Error('another token'));
@@ -81,6 +86,28 @@ describe('Dashboard', () => {
       session: 'b',
       topics: ['prediction', 'quality', 'bands', 'signal', 'marker'],
     });
+  });
+
+  it('asks at each connection why the service cannot record', async () => {
+    await start('a');
+    expect(dashboard.recordingProblem).toBeNull();
+    problem = new Error('no');
+    service.cut();
+    await until(() => expect(service.connections).toBe(2));
+    service.hello();
+    await until(() => expect(dashboard.connection.phase).toBe('connected'));
+    problem = 'Cannot write a recording to /data: Permission denied.';
+    service.cut();
+    await until(() => expect(service.connections).toBe(3));
+    service.hello();
+    await until(() => expect(dashboard.recordingProblem).toBe(problem));
+  });
+
+  it('asks again while the service is not ready', async () => {
+    problem = new ServiceUnavailable('The model demo is loading.');
+    await start('a');
+    problem = 'Cannot write a recording to /data: Permission denied.';
+    await until(() => expect(dashboard.recordingProblem).toBe(problem));
   });
 
   it('focuses the first open session if the wanted one does not exist', async () => {

@@ -1,1 +1,1 @@
-"""A service under load for ten minutes, and checks for leaks."""
+"""A service under load for ten minutes, its memory over an hour, and checks for leaks."""

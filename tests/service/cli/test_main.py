@@ -144,6 +144,18 @@ def test_a_source_that_takes_long_does_not_delay_the_address() -> None:
     assert [line.startswith("mimamba: lsl://?name=nobody") for line in lines[1:]] == [True]
 
 
+def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = tmp_path / "file" / "below"
+    with serving("--data-dir", str(folder), "--model", "none") as (_, process):
+        assert process.stderr is not None
+        lines = ""
+        while "simulate-1" not in lines:  # it serves
+            lines += process.stderr.readline()
+    said = " ".join(lines.split())  # a terminal's width ends lines
+    assert said.count("Cannot write a recording to") == said.count("Not a directory.") == 1
+
+
 def assert_one_line(stdout: str, stderr: str) -> None:
     """A sentence says what is wrong, another what to do; and no traceback."""
     assert "Traceback" not in stderr

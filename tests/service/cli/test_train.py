@@ -179,6 +179,16 @@ def _interrupt(*_: object) -> None:
         ("train bids --root {root} --name mine --baseline 5", "Leave out --baseline"),
         ("train bids --root {root} --name mine --rest calm --baseline 50", "shorter --baseline"),
         ("train bids --root {root} --name mine --baseline 900", "0 to 600 s"),
+        ("train bids --root {root} --name mine --baseline-from task-none", "the task none"),
+        ("train bids --root {root} --name mine --baseline-from calm.edf", "a path with {{person}}"),
+        (
+            "train bids --root {root} --name mine --baseline-from {root}/{{person}}.edf",
+            "sub-01.edf",
+        ),
+        (
+            "train bids --root {root} --name mine --baseline-from task-calm --rest calm",
+            "Leave out one of the two",
+        ),
         ("train bids --root {root} --name mine --scores {data}/none.json", "none.json"),
         ("train bids --root {root} --name mine --scores {data}/taken.safetensors", "evaluation"),
         ("train bids --root {root} --name mine --resume", "Leave out --resume"),
@@ -213,10 +223,37 @@ def test_each_mistake_is_one_line_and_status_2(
     assert ended.exit_code == 2, ended.stderr
     assert isinstance(ended.exception, SystemExit)
     assert_one_line(ended.stdout, ended.stderr)
-    assert word in ended.stderr
+    assert word.replace("{{", "{").replace("}}", "}") in ended.stderr
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_rest_may_be_named_as_a_task_or_be_in_other_files(root: Path, tmp_path: Path) -> None:
+    """All three ways name the same recordings, and so give the same model."""
+    files = f"{root}/{{person}}/eeg/{{person}}_task-calm_run-1_eeg.edf"
+    made = {}
+    for name, source in {
+        "rest": ("--rest", "calm"),
+        "task": ("--baseline-from", "task-calm"),
+        "files": ("--baseline-from", files),
+    }.items():
+        out = tmp_path / f"{name}.safetensors"
+        ended = run("train", *bids(root, *source, "--baseline", "2", "--epochs", "1", "--out", out))
+        assert ended.exit_code == 0, ended.stderr
+        made[name] = load_checkpoint(out)
+        card = out.with_suffix(".md").read_text(encoding="utf-8")
+        assert str(root) not in card
+    assert (
+        "--baseline 2 --baseline-from 'REST/{person}/eeg/{person}_task-calm_run-1_eeg.edf'" in card
+    )
+    assert {each.baseline for each in made.values()} == {2.0}
+    first = made["rest"].network.state_dict()
+    for other in ("task", "files"):
+        for name, weights in made[other].network.state_dict().items():
+            assert weights.equal(first[name]), name
 
 
 def test_what_is_damaged_or_takes_a_name_is_listed_with_its_error(data_dir: Path) -> None:
+    data_dir.mkdir()
     folder = models_folder(data_dir)
     assert [each["name"] for each in objects(run("models", "--json"))] == ["demo", "workload"]
     folder.mkdir(parents=True)

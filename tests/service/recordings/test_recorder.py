@@ -98,7 +98,7 @@ def test_a_recording_from_mid_session(tmp_path: Path, engine: Engine) -> None:
         )
         streams = tape.stop()
         predictions = [each.prediction for each in told(stage)[before:]]
-    assert tape.endings == [RecordingEnd(None, whole=True)]
+    assert tape.endings == [RecordingEnd(None, whole=True, seconds=700 / 256)]
     eeg = streams["EEG"]
     index = np.concatenate([np.arange(800, 920), np.arange(932, 1500)])
     expected = chunk_of(0, 1500)
@@ -326,7 +326,7 @@ def test_the_session_s_end_ends_it(tmp_path: Path) -> None:
         stage.play(*chunks_of(0, 100))
         stage.session.close()
         stage.until(lambda: bool(tape.endings))
-        assert tape.endings == [RecordingEnd("the session ended", whole=True)]
+        assert tape.endings == [RecordingEnd("the session ended", whole=True, seconds=100 / 256)]
         assert len(tape.stop()["EEG"]["time_stamps"]) == 100
         with pytest.raises(SessionOver):
             Recorder(tmp_path / "b.xdf", stage.session, tape.endings.append)
@@ -371,8 +371,10 @@ def test_a_disk_that_fills_up_is_told_and_ends_the_recording_whole(tmp_path: Pat
             others.write(bytes(1024 * 1024 - LEAST_BYTES))
         stage.play(*chunks_of(256, 512))
         stage.until(lambda: bool(tape.endings))
-        assert tape.endings == [RecordingEnd("the disk is full", whole=True)]
+        [ending] = tape.endings
         streams = tape.stop()
+        seconds = len(streams["EEG"]["time_stamps"]) / 256
+        assert ending == RecordingEnd("the disk is full", whole=True, seconds=seconds)
         assert len(streams["EEG"]["time_stamps"]) >= 256
         assert "footer" in streams["EEG"]
         with pytest.raises(CannotRecord, match="Free some space"):
@@ -413,7 +415,7 @@ def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "the file could not be written: File too large" in done.stdout
-    assert "whole=True" in done.stdout
+    assert "whole=True, seconds=1.0)" in done.stdout
     assert recover(path).whole
     eeg = load(path)["EEG"]
     assert len(eeg["time_stamps"]) == 256

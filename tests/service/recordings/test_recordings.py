@@ -24,7 +24,7 @@ from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.recovery import FileInUse, recover_recording
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar, save_sidecar
-from tests.service.cli.test_main import LONGEST, MIMAMBA, run, serving
+from tests.service.cli.test_main import LONGEST, MIMAMBA, invoke, run, serving
 from tests.service.live import Live, live
 from tests.service.muse_recordings import write_muse
 
@@ -73,6 +73,8 @@ def test_start_stop_list_fetch_delete(service: Live, tmp_path: Path) -> None:
     stopped = service.http.post(f"{API}/first/stop").json()
     assert (stopped["state"], stopped["reason"]) == ("finished", None)
     assert stopped["started"] <= stopped["ended"]
+    whole = read_recording(tmp_path / "data" / "first.xdf")
+    assert stopped["seconds"] == whole.end / whole.info.sfreq > 0.5
     assert service.http.post(f"{API}/first/stop").json() == stopped
     assert service.http.get(API).json() == [stopped]
     content = service.http.get(f"{API}/first/file")
@@ -168,7 +170,9 @@ def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
         answer = service.http.post(API, json={"session": "simulate-1"})
         assert answer.status_code == 507
         assert "--data-dir" in answer.json()["detail"]
-        assert service.http.get("/readyz").status_code == 200
+        ready = service.http.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+        assert ready.json()["detail"] == answer.json()["detail"]
 
 
 def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
@@ -187,6 +191,13 @@ def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
         assert load_sidecar(path).state == "recording"
         with pytest.raises(FileInUse):
             recover_recording(path)
+        with live("simulate://", model="none", data_dir=tmp_path) as other:
+            refused = other.http.post(f"{API}/killed/stop")
+            assert refused.status_code == 409
+            assert refused.json()["detail"] == (
+                "The recording killed is written by another service. Stop it there."
+            )
+        assert load_sidecar(path).state == "recording"
         written = len(load(path)["EEG"]["time_stamps"])
         process.send_signal(SIGKILL)
         process.wait(LONGEST)
@@ -203,6 +214,7 @@ def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
     assert int(eeg["footer"]["info"]["sample_count"][0]) == len(stamps) >= written > 2 * 256
     np.testing.assert_allclose(np.diff(stamps), 1 / 256, atol=1e-3)
     assert read_recording(path).n_times == len(stamps)
+    assert listed["seconds"] == read_recording(path).end / 256
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -258,8 +270,12 @@ def test_the_terminal_lists_and_recovers(
     assert capsys.readouterr().out == f"{tmp_path}: no recording was cut off\n"
     recover_recordings(path)
     assert "complete" in capsys.readouterr().out
+    seconds = load_sidecar(path).seconds
+    assert seconds == read_recording(path).end / 256
     list_recordings(tmp_path, json=False)
-    assert "P-07" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "P-07" in table
+    assert f" 0:{round(seconds):02} " in table
     with pytest.raises(BadRecording, match="No such file"):
         recover_recordings(tmp_path / "missing.xdf")
 
@@ -295,6 +311,31 @@ def test_the_environment_names_the_folder(tmp_path: Path) -> None:
         env={"MIMAMBA_DATA_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)},
     )
     assert "here" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["recordings", "people", "models", "recover"])
+def test_a_folder_that_is_missing_is_one_line_and_status_2(tmp_path: Path, command: str) -> None:
+    folder = tmp_path / "wrong"
+    ended = invoke(command, "--data-dir", str(folder))
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+    assert ended.stderr == (
+        f"mimamba: Expected a data folder at {folder}, but found nothing. "
+        "Correct --data-dir, or record something there first.\n"
+    )
+
+
+def test_a_folder_of_which_writing_is_possible_again_is_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_bytes(b"")
+    recordings = Recordings(tmp_path / "data")
+    assert "Not a directory" in (recordings.problem() or "")
+    (tmp_path / "data").unlink()
+    assert recordings.problem() is not None  # the check is not repeated at once
+    monkeypatch.setattr("mimamba.service.recordings.recordings.CHECK_AGAIN", 0.0)
+    assert recordings.problem() is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_its_owner_reads_the_folder_and_what_people_say(tmp_path: Path) -> None:

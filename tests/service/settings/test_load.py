@@ -18,7 +18,7 @@ from mimamba.service.settings.load import (
     masked,
     origins,
 )
-from mimamba.service.storage.folders import data_folder
+from mimamba.service.storage.folders import NoDataFolder, data_folder
 from tests.service.auth.test_tokens import CONTROL, VIEW
 
 
@@ -98,6 +98,9 @@ def test_the_file_also_tells_where_recordings_are_listed(
     monkeypatch.delenv("MIMAMBA_DATA_DIR")
     monkeypatch.setenv("MIMAMBA_CONFIG", str(file))
     file.write_text(f"data_dir = '{tmp_path}/data'\n")
+    with pytest.raises(NoDataFolder, match=f"Expected a data folder at {tmp_path}/data, but found"):
+        recordings_folder(None)
+    (tmp_path / "data").mkdir()
     assert recordings_folder(None) == tmp_path / "data"
     assert recordings_folder(tmp_path) == tmp_path
 

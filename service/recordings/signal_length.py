@@ -1,0 +1,91 @@
+"""Length of the signal in a file that mimamba has recorded, without its samples in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import chain
+from xml.etree.ElementTree import Element
+
+from mimamba.drivers.formats.xdf.chunks import (
+    MAGIC,
+    Bytes,
+    extract_complete_chunks,
+    leading_chunks,
+)
+from mimamba.drivers.formats.xdf.sample_index import (
+    FIRST_INDEX_PATH,
+    LINK_TOPIC,
+    SIGNAL_TOPIC,
+    TOPIC_PATH,
+    exact_index,
+)
+from mimamba.drivers.formats.xdf.writer import STREAM_HEADER
+
+
+@dataclass
+class _Found:
+    """The header of the signal, its number of samples, and all chunks of the link's stream."""
+
+    signal: Element | None = None
+    samples: int = 0
+    link: list[bytes] = field(default_factory=list)
+
+
+def signal_seconds(data: Bytes) -> float | None:
+    """Return the seconds from the first sample to after the last, lost samples counted.
+
+    Parameters
+    ----------
+    data
+        The file, up to its first damage.
+
+    Returns
+    -------
+    float or None
+        None if mimamba has not recorded the file, or it contradicts itself; 0 without a sample.
+    """
+    from mimamba.drivers.formats.xdf.reader import PYXDF_ERRORS  # loads pyxdf
+
+    found = _find(data)
+    if found.signal is None:
+        return None
+    try:
+        index = exact_index(
+            found.samples, found.signal.findtext(FIRST_INDEX_PATH) or "", _texts(found.link)
+        )
+        rate = float(found.signal.findtext("nominal_srate") or "")
+    except PYXDF_ERRORS:
+        return None
+    if index is None or not rate > 0:
+        return None
+    return (int(index[-1]) + 1 - int(index[0])) / rate if len(index) else 0.0
+
+
+def _find(data: Bytes) -> _Found:
+    found, topics = _Found(), dict[int, str]()
+    start = len(MAGIC)
+    for chunk in leading_chunks(data):
+        if chunk.tag == STREAM_HEADER:
+            part = extract_complete_chunks(MAGIC + data[start : chunk.stop])
+            header = part.headers[chunk.stream]
+            topics[chunk.stream] = header.findtext(TOPIC_PATH) or ""
+            if topics[chunk.stream] == SIGNAL_TOPIC:
+                found.signal = header
+        topic = topics.get(chunk.stream)
+        if topic == SIGNAL_TOPIC:
+            found.samples += chunk.samples
+        elif topic == LINK_TOPIC:
+            found.link.append(data[start : chunk.stop])
+        start = chunk.stop
+    return found
+
+
+def _texts(chunks: list[bytes]) -> list[str]:
+    """Return the texts of a stream of one channel, of which these are all chunks."""
+    import pyxdf
+
+    if not chunks:
+        return []
+    streams, _ = pyxdf.load_xdf(BytesIO(MAGIC + b"".join(chunks)), dejitter_timestamps=False)
+    return list(chain.from_iterable(streams[0]["time_series"]))

@@ -1,0 +1,1 @@
+"""Readers of predictions beside clients without a token."""
