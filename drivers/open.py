@@ -37,6 +37,10 @@ def open_driver(url: str) -> Driver:
         from mimamba.drivers.brainflow.driver import BrainFlowDriver
 
         driver = BrainFlowDriver(source)
+    elif source.scheme == "muse":
+        from mimamba.drivers.muse.driver import MuseDriver
+
+        driver = MuseDriver(source)
     elif source.scheme == "push":
         raise BadSource(
             "a source that this machine can connect to",

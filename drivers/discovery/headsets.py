@@ -5,7 +5,6 @@ Other Bluetooth devices are private; they are never listed.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from mimamba.drivers.errors import LibraryMissing
+from mimamba.drivers.muse.protocol import MUSE_NAME, MUSE_SERVICE
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,6 @@ class Port(Protocol):
     vid: int | None
     pid: int | None
 
-
-MUSE_SERVICE = "0000fe8d-0000-1000-8000-00805f9b34fb"
-"""The service that every Muse advertises: 0xFE8D is InteraXon's (Bluetooth SIG, Assigned Numbers,
-member UUIDs)."""
-MUSE_NAME = re.compile(r"MuseS?-[0-9A-F]{4}", re.IGNORECASE)
-"""Name of a Muse, which is also printed inside the band. Names that only begin so do not match."""
 
 # One class of BrainFlow reads the EEG of all three (muse.cpp). They differ in the pulse sensor,
 # which a Muse 2016 does not have.

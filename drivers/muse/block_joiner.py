@@ -94,7 +94,7 @@ class BlockJoiner:
         return decided + self._emit_complete()
 
     def expire(self, now: float) -> list[JoinedBlock]:
-        """Give up what did not arrive in time, ``now`` on the stamps' clock; return what follows."""
+        """Give up what did not arrive by ``now``, on the stamps' clock; return what is decided."""
         # What has waited for so long proves that all before it was sent.
         overdue = [at for at, each in self._waiting.items() if now - each.since > REORDER_SECONDS]
         if not overdue:

@@ -148,9 +148,10 @@ def unpack_24_bits(data: bytes) -> NDArray[np.int32]:
 
 def unpack_low_bits(data: bytes, width: int) -> NDArray[np.int32]:
     """Unpack values of ``width`` bits, the lowest bit of the first byte first."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-    bits = bits[: len(bits) // width * width].reshape(-1, width)
-    return bits.astype(np.int32) @ (1 << np.arange(width, dtype=np.int32))
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little").astype(np.int32)
+    rows = bits[: len(bits) // width * width].reshape(-1, width)
+    unpacked: NDArray[np.int32] = rows @ (1 << np.arange(width, dtype=np.int32))
+    return unpacked
 
 
 def _number(data: bytes) -> int:

@@ -88,9 +88,8 @@ def find_model(name: str | None, characteristics: Iterable[str]) -> MuseModel | 
     offered = {characteristic.lower() for characteristic in characteristics}
     combined = tuple(each for each in ATHENA if each in offered)
     if ATHENA[0] in combined:
-        # The order, and the repeated start, are BrainFlow's (muse_athena.cpp). p1035 has four EEG and
-        # four optical channels (OpenMuse, README); p1041 with all 24 empties the battery within
-        # hours.
+        # The order, and the repeated start, are BrainFlow's (muse_athena.cpp). p1035 has four EEG
+        # and four optical channels (OpenMuse, README); all 24 would drain the battery in hours.
         return MuseModel(
             "Muse S Athena",
             combined,
@@ -136,10 +135,14 @@ class ControlReplies:
         self.facts: dict[str, Any] = {}
         self._text = ""
 
-    def feed(self, piece: bytes) -> None:
-        """Process one notification of ``CONTROL``; what is no JSON is left out."""
+    def feed(self, piece: bytes) -> bool:
+        """Process one notification of ``CONTROL``; True if an object is complete with it.
+
+        What is no JSON is left out.
+        """
         if not piece:
-            return
+            return False
+        complete = False
         self._text += bytes(piece[1 : 1 + piece[0]]).decode("ascii", errors="replace")
         while "}" in self._text:
             before, _, self._text = self._text.partition("}")
@@ -151,7 +154,9 @@ class ControlReplies:
             except json.JSONDecodeError:
                 continue
             self.facts.update(found)
+            complete = True
         self._text = self._text[-self.LONGEST :]
+        return complete
 
     @property
     def firmware(self) -> str | None:

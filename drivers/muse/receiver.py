@@ -54,7 +54,7 @@ class MuseReceiver:
     def take_eeg(self) -> list[Chunk]:
         """Return the EEG since the last call, µV of the four electrodes."""
         taken, self._eeg = self._eeg, []
-        return taken
+        return _merge(taken)
 
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return the rest since the last call."""
@@ -85,6 +85,26 @@ class MuseReceiver:
             oldest = chunk.timestamps[-1] - AUXILIARY_SECONDS
             while self._auxiliary[0].timestamps[-1] < oldest:
                 self._auxiliary.popleft()
+
+
+def _merge(chunks: list[Chunk]) -> list[Chunk]:
+    """Merge chunks that follow each other without a gap."""
+    if len(chunks) < 2:
+        return chunks
+    runs: list[list[Chunk]] = []
+    for chunk in chunks:
+        if runs and runs[-1][-1].end == chunk.first:
+            runs[-1].append(chunk)
+        else:
+            runs.append([chunk])
+    return [
+        Chunk(
+            np.concatenate([each.data for each in run]),
+            np.concatenate([each.timestamps for each in run]),
+            run[0].first,
+        )
+        for run in runs
+    ]
 
 
 class _Track:

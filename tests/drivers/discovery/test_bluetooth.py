@@ -18,7 +18,7 @@ from mimamba.drivers.discovery.bluetooth import (
     ScanResult,
     scan_bluetooth,
 )
-from mimamba.drivers.discovery.bluetooth_scanner import ALLOW, START_BLUEZ, SWITCH_ON
+from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
 from mimamba.drivers.discovery.headsets import MUSE_SERVICE, Advertisement, Headset, find_headsets
 from tests.drivers.discovery.bluez import Adapter, Device, bluez, system_bus
 
