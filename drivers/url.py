@@ -1,7 +1,8 @@
 """Source URLs: a scheme, a target and parameters.
 
 ``muse://Muse-1A2B``, ``brainflow://cyton?serial_port=..``, ``lsl://?type=EEG``,
-``replay:///path/muse.csv?speed=2``, ``simulate://?scenario=calm&seed=1``. A text without a scheme is the path of a recording.
+``replay:///path/muse.csv?speed=2``, ``simulate://?scenario=calm&seed=1``. A text without a scheme
+is the path of a recording.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from mimamba.drivers.errors import BadSource
 
-SCHEMES = ("simulate", "replay", "brainflow", "muse", "lsl", "push")
+SCHEMES = ("simulate", "replay", "brainflow", "lsl", "muse", "push")
 
 
 @dataclass

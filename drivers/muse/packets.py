@@ -43,7 +43,7 @@ a recorded minute would have used 1.5 % of its battery, which lasts longer than 
 
 @dataclass(frozen=True)
 class Sensor:
-    """What a headset measures together, at one rate.
+    """Quantity that a headset measures in several channels, at one rate.
 
     Parameters
     ----------
