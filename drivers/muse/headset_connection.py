@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -329,16 +329,13 @@ async def _wait(event: asyncio.Event, seconds: float) -> bool:
 
 async def _release(client: BleakClient) -> None:
     """Stop the samples and disconnect; a headset that does not answer is left alone."""
-
-    def halt() -> Awaitable[None]:
-        return client.write_gatt_char(CONTROL, encode_command(HALT), response=False)
-
-    for step, seconds in ((halt, HALT_SECONDS), (client.disconnect, DISCONNECT_SECONDS)):
-        if not client.is_connected:
-            return
-        with suppress(TimeoutError, *expected_errors()):
-            async with asyncio.timeout(seconds):
-                await step()
+    with suppress(TimeoutError, *expected_errors()):
+        if client.is_connected:
+            async with asyncio.timeout(HALT_SECONDS):
+                await client.write_gatt_char(CONTROL, encode_command(HALT), response=False)
+    with suppress(TimeoutError, *expected_errors()):
+        async with asyncio.timeout(DISCONNECT_SECONDS):
+            await client.disconnect()  # after a disconnection, too: it leaves the D-Bus
 
 
 async def _close_bus() -> None:

@@ -11,7 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mimamba.drivers.driver import Chunk, Driver, HasBattery, StreamInfo
+from mimamba.drivers.driver import (
+    AuxiliaryChunk,
+    Chunk,
+    Driver,
+    HasAuxiliary,
+    HasBattery,
+    StreamInfo,
+)
 from mimamba.drivers.errors import DriverError, StreamLost
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
 
@@ -106,6 +113,10 @@ class DeviceConnection:
     def battery(self) -> float | None:
         """Charge that the driver reported last, percent; None if it reported none."""
         return self._driver.battery if isinstance(self._driver, HasBattery) else None
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return what else the device measured since the last call."""
+        return self._driver.take_auxiliary() if isinstance(self._driver, HasAuxiliary) else []
 
     def wait_connected(self) -> StreamInfo:
         """Wait for the connection; raises what the driver raised."""

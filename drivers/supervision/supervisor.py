@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, Self
 
-from mimamba.drivers.driver import Chunk, Driver, LinkChange, StreamInfo
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Driver, LinkChange, StreamInfo
 from mimamba.drivers.supervision.device_connection import DeviceConnection, Timeouts
 from mimamba.drivers.timing.clock import local_clock
 
@@ -57,6 +57,7 @@ class Supervisor:
         self._fresh = True  # no sample has come over this connection yet
         self._last: Chunk | None = None
         self._shift = 0
+        self._auxiliary: list[AuxiliaryChunk] = []  # of connections that ended
 
     @property
     def info(self) -> StreamInfo:
@@ -69,6 +70,15 @@ class Supervisor:
     def battery(self) -> float | None:
         """Charge that the device reported last, percent; None if it reported none."""
         return None if self._connection is None else self._connection.battery
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return what else the device measured since the last call.
+
+        Its numbering starts anew with each connection; its timestamps go on.
+        """
+        with self._changed:
+            taken, self._auxiliary = self._auxiliary, []
+        return taken + ([] if self._connection is None else self._connection.take_auxiliary())
 
     def __enter__(self) -> Self:
         connection = self._open()
@@ -138,6 +148,8 @@ class Supervisor:
         """Report the failure, pause, and start the next attempt."""
         reason = old.reason
         old.abandon()
+        with self._changed:
+            self._auxiliary = old.take_auxiliary()
         if self._attempt == 0:
             self._report("lost", reason)
         pause = min(

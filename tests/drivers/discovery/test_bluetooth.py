@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
 from mimamba.drivers.discovery.bluetooth import (
     MIN_SECONDS,
     BluetoothScan,
     ScanResult,
     scan_bluetooth,
 )
-from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
 from mimamba.drivers.discovery.headsets import MUSE_SERVICE, Advertisement, Headset, find_headsets
 from tests.drivers.discovery.bluez import Adapter, Device, bluez, system_bus
 
