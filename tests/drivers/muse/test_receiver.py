@@ -131,9 +131,8 @@ def test_any_loss_delay_and_repeat_leaves_each_sample_in_its_place(
 def test_a_recording_without_losses_has_no_gap(shared_data: Path, preset: str) -> None:
     """The device's numbers say that neither recording lost anything; so no gap is found."""
     eeg, auxiliary, _ = receive(recorded(shared_data, preset))
-    for name, chunks in {"eeg": eeg, **auxiliary}.items():
-        found = indices(chunks)
-        assert found == list(range(found[0], found[0] + len(found))), name
+    for found in (indices(eeg), *map(indices, auxiliary.values())):
+        assert found == list(range(found[0], found[0] + len(found)))
     stamps = np.concatenate([chunk.timestamps for chunk in eeg])
     assert (np.diff(stamps) > 0).all()
     assert len(stamps) / (stamps[-1] - stamps[0]) == pytest.approx(256, rel=0.005)
