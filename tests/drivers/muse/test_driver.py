@@ -406,6 +406,14 @@ def test_urls_that_make_no_sense_are_refused(url: str, error: type[Exception]) -
         open_driver(url)
 
 
+def test_a_word_without_a_scheme_is_hinted_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSource, match=r"found muse. Did you mean muse:// \?"):
+        open_driver("muse")
+
+
 @contextmanager
 def opened() -> Iterator[Driver]:
     with bluez(Adapter(devices=[muse()])), open_driver("muse://") as driver:
