@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -59,7 +58,11 @@ def samples(n: int) -> Callable[[list[Chunk]], bool]:
     return lambda chunks: chunks[-1].end >= n
 
 
-def refused(url: str = "muse://?timeout=1") -> str:
+NOT_LONG = "muse://?timeout=1"
+"""For what is not heard; what is heard may take longer on a busy machine."""
+
+
+def refused(url: str = f"muse://?timeout={LONG:g}") -> str:
     with pytest.raises(DeviceNotFound) as caught:
         open_driver(url).__enter__()
     return str(caught.value)
@@ -240,9 +243,29 @@ def test_a_system_that_does_not_disconnect_holds_nobody_up() -> None:
     with bluez(Adapter(devices=[near])):
         with open_driver("muse://") as driver:
             read(driver, samples(24))
-            began = time.monotonic()
-        assert time.monotonic() - began < LONG / 10  # 1 s, on a machine with nothing else to do
         assert near.commands[-1] == "h"
+        assert not near.free.is_set()
+
+
+def test_two_headsets_are_read_at_once() -> None:
+    names = ("Muse-3F2A", "Muse-1122")
+    near = muse(names[0])
+    other = replace(near, address="00:55:DA:B0:11:22", name=names[1])
+    found: dict[str, list[Chunk]] = {}
+
+    def follow(name: str) -> None:
+        with open_driver(f"muse://{name}?timeout={LONG:g}") as driver:
+            assert name in driver.info.source_id
+            found[name] = read(driver, samples(300))
+
+    with bluez(Adapter(devices=[near, other])):
+        threads = [threading.Thread(target=follow, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for name in names:
+        check_values(found[name], 0)
 
 
 def test_no_thread_and_no_descriptor_is_left() -> None:
@@ -260,7 +283,10 @@ def test_no_thread_and_no_descriptor_is_left() -> None:
 
 def test_none_near_is_told() -> None:
     with bluez(Adapter(devices=[*OTHERS, GANGLION])):
-        assert refused() == f"Expected a Muse, but found none within 1 s. {sentence(search.NEAR)}"
+        assert (
+            refused(NOT_LONG)
+            == f"Expected a Muse, but found none within 1 s. {sentence(search.NEAR)}"
+        )
     with bluez(Adapter(devices=[muse()])):
         assert refused("muse://Muse-0000?timeout=1").startswith(
             "Expected the headset Muse-0000, but found none within 1 s."
@@ -308,7 +334,7 @@ def test_a_bluez_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -
 TAKEN = f"another program that uses it. {sentence(search.RELEASE)}"
 
 
-@pytest.mark.parametrize("url", ["muse://?timeout=1", "muse://Muse-3F2A"])
+@pytest.mark.parametrize("url", [NOT_LONG, "muse://Muse-3F2A"])
 def test_a_headset_that_another_program_reads_is_told(url: str) -> None:
     with bluez(Adapter(devices=[muse(held_by=":1.99")])):
         assert TAKEN in refused(url)
