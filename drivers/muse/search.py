@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,21 +97,14 @@ async def _scan(wanted: WantedHeadset, seconds: float) -> BLEDevice | None:
         await scanner.stop()
 
 
-class _answer_in_time:  # noqa: N801  used like a function
-    """A context that raises DeviceNotFound if Bluetooth does not answer."""
-
-    def __init__(self, wanted: WantedHeadset) -> None:
-        self._wanted = wanted
-        self._timeout = asyncio.timeout(ANSWER_SECONDS)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *exc: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*exc)
-        except TimeoutError as error:
-            raise DeviceNotFound(self._wanted.title, NO_ANSWER, SWITCH_OFF_AND_ON) from error
+@asynccontextmanager
+async def _answer_in_time(wanted: WantedHeadset) -> AsyncIterator[None]:
+    """Raise DeviceNotFound if the system's Bluetooth does not answer within the context."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise DeviceNotFound(wanted.title, NO_ANSWER, SWITCH_OFF_AND_ON) from error
 
 
 async def find_connected(wanted: WantedHeadset) -> tuple[BLEDevice | None, bool]:

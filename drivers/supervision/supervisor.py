@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, Self
 
-from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Driver, LinkChange, StreamInfo
+from mimamba.drivers.driver import (
+    AUXILIARY_SECONDS,
+    AuxiliaryChunk,
+    Chunk,
+    Driver,
+    LinkChange,
+    StreamInfo,
+)
 from mimamba.drivers.supervision.device_connection import DeviceConnection, Timeouts
 from mimamba.drivers.timing.clock import local_clock
 
@@ -149,7 +156,9 @@ class Supervisor:
         reason = old.reason
         old.abandon()
         with self._changed:
-            self._auxiliary = old.take_auxiliary()
+            self._auxiliary += old.take_auxiliary()
+            oldest = local_clock() - AUXILIARY_SECONDS
+            self._auxiliary = [chunk for chunk in self._auxiliary if chunk.timestamps[-1] >= oldest]
         if self._attempt == 0:
             self._report("lost", reason)
         pause = min(

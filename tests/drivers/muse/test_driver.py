@@ -197,8 +197,12 @@ def test_the_supervisor_connects_again() -> None:
     changes: list[LinkChange] = []
     with bluez(Adapter(devices=[near])), open_source("muse://", changes.append) as driver:
         chunks = read(driver, lambda _: near.connections == 2 and changes[-1].state == "connected")
+        chunks += read(driver, samples(chunks[-1].end + 256))
         assert isinstance(driver, HasAuxiliary)
-        assert driver.take_auxiliary()
+        moved = [each for each in driver.take_auxiliary() if each.info.name == "acceleration"]
+    # Of both connections: the numbers start anew, the timestamps go on.
+    assert [each.first for each in moved].count(0) == 2
+    assert (np.diff(np.concatenate([each.timestamps for each in moved])) > 0).all()
     states = [change.state for change in changes]
     assert states[0] == states[-1] == "connected"
     assert states[1] == "lost"
