@@ -60,6 +60,7 @@ $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 $(VENV)/test: $(VENV)/serve
 	$(INSTALL) --editable '.[dev]'
 	$(BIN)/python -m tests.browser
+	$(BIN)/python -m tests.packages
 	touch $(VENV)/docs $@
 
 $(VENV)/docs: $(VENV)/serve

@@ -15,6 +15,9 @@ Samples: TypeAlias = "NDArray[np.float32]"
 Seconds: TypeAlias = "NDArray[np.float64]"
 """(n_times,), seconds."""
 
+AUXILIARY_SECONDS = 60.0
+"""Time for which a driver keeps auxiliary samples that nobody takes, s."""
+
 
 @dataclass(frozen=True)
 class StreamInfo:
@@ -116,6 +119,50 @@ class Chunk:
     def end(self) -> int:
         """Index of the sample after the last one."""
         return self.first + self.n_times
+
+
+@dataclass(frozen=True)
+class AuxiliaryInfo:
+    """Facts about something else that a device measures, beside the EEG.
+
+    Parameters
+    ----------
+    name
+        ``ppg``, ``acceleration`` or ``rotation``.
+    unit
+        Unit of its values; ``counts`` where the scale is unknown.
+    sfreq
+        Nominal sampling frequency, Hz.
+    ch_names
+        One label per channel.
+    """
+
+    name: str
+    unit: str
+    sfreq: float
+    ch_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AuxiliaryChunk:
+    """Consecutive samples of something else that a device measures, without a gap.
+
+    Parameters
+    ----------
+    info
+        What it is.
+    data
+        (n_times, n_channels) float32, in ``info.unit``; NaN where one channel is missing.
+    timestamps
+        (n_times,) float64, seconds on the LSL clock, as those of the EEG.
+    first
+        Index of ``data[0]`` since the connection began. Lost samples are counted.
+    """
+
+    info: AuxiliaryInfo
+    data: Samples
+    timestamps: Seconds
+    first: int
 
 
 @dataclass(frozen=True)
@@ -299,4 +346,19 @@ class ChoosesStream(Protocol):
 
     def expect(self, info: StreamInfo) -> None:
         """Take only a stream with these channels; called before the driver is entered."""
+        ...
+
+
+@runtime_checkable
+class HasAuxiliary(Protocol):
+    """A driver that may measure more than EEG: pulse, motion.
+
+    Check for it with ``isinstance(driver, HasAuxiliary)``, never for a concrete class.
+    """
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return what was measured since the last call, in order of arrival.
+
+        It may be called from any thread. What nobody takes is kept for ``AUXILIARY_SECONDS`` only.
+        """
         ...

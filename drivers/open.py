@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mimamba.drivers.driver import Driver, LinkChange
 from mimamba.drivers.errors import BadSource
-from mimamba.drivers.url import parse_source
+from mimamba.drivers.url import SCHEMES, parse_source
 
 if TYPE_CHECKING:
     from mimamba.drivers.formats.recording import Recording
@@ -30,6 +31,7 @@ def open_driver(url: str) -> Driver:
 
         driver = SimulateDriver(source)
     elif source.scheme == "replay":
+        _check_no_scheme(source.target)
         from mimamba.drivers.replay.driver import ReplayDriver
 
         driver = ReplayDriver(source)
@@ -37,6 +39,10 @@ def open_driver(url: str) -> Driver:
         from mimamba.drivers.brainflow.driver import BrainFlowDriver
 
         driver = BrainFlowDriver(source)
+    elif source.scheme == "muse":
+        from mimamba.drivers.muse.driver import MuseDriver
+
+        driver = MuseDriver(source)
     elif source.scheme == "push":
         raise BadSource(
             "a source that this machine can connect to",
@@ -49,6 +55,14 @@ def open_driver(url: str) -> Driver:
         driver = LSLDriver(source)
     source.check_unused()
     return driver
+
+
+def _check_no_scheme(path: str) -> None:
+    """Raise BadSource if a path that does not exist is the name of a scheme, e.g. ``muse``."""
+    if path.lower() in SCHEMES and not Path(path).exists():
+        raise BadSource(
+            "a source's URL or a recording's path", path, f"did you mean {path.lower()}:// ?"
+        )
 
 
 def open_recording(url: str) -> Recording:

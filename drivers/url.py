@@ -1,7 +1,8 @@
 """Source URLs: a scheme, a target and parameters.
 
-``brainflow://muse_2?mac_address=..``, ``lsl://?type=EEG``, ``replay:///path/muse.csv?speed=2``,
-``simulate://?scenario=calm&seed=1``. A text without a scheme is the path of a recording.
+``muse://Muse-1A2B``, ``brainflow://cyton?serial_port=..``, ``lsl://?type=EEG``,
+``replay:///path/muse.csv?speed=2``, ``simulate://?scenario=calm&seed=1``. A text without a scheme
+is the path of a recording.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from mimamba.drivers.errors import BadSource
 
-SCHEMES = ("simulate", "replay", "brainflow", "lsl", "push")
+SCHEMES = ("simulate", "replay", "brainflow", "lsl", "muse", "push")
 
 
 @dataclass
@@ -25,7 +26,8 @@ class SourceURL:
     scheme
         One of ``SCHEMES``.
     target
-        The part before the ``?``: a board for ``brainflow``, a path for ``replay``, else empty.
+        The part before the ``?``: a board for ``brainflow``, a headset for ``muse``, a path for
+        ``replay``, else empty.
     parameters
         The query.
     used

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from tests.packages import install
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,21 +42,8 @@ def open_browser() -> Iterator[Browser]:
 
 def install_browser() -> None:
     """Install Chromium: by apt where that may be used, else as Playwright does."""
-    as_root: list[str] | None = None
-    if shutil.which("apt-get"):
-        if os.geteuid() == 0:
-            as_root = []
-        elif shutil.which("sudo"):
-            as_root = ["sudo", "--non-interactive"]
-    if as_root is not None:
-        updated = subprocess.run([*as_root, "apt-get", "update", "-qq"], check=False)
-        command = [*as_root, "apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-        if (
-            updated.returncode == 0
-            and not subprocess.run([*command, "chromium"], check=False).returncode
-        ):
-            return
-    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+    if not install("chromium"):
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
 
 
 if __name__ == "__main__" and find_browser() is None:

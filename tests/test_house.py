@@ -21,6 +21,7 @@ LAYERS = [
     "drivers/timing",
     "drivers/lsl",
     "drivers/brainflow",
+    "drivers/muse",
     "drivers/simulator",
     "drivers/supervision",
     "drivers/formats",

@@ -11,12 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mimamba.drivers.discovery.bluetooth_scanner import (
-    ALLOW,
-    EXPECTED,
-    NO_ANSWER,
-    SWITCH_OFF_AND_ON,
-)
+from mimamba.drivers.bluetooth_errors import ALLOW, NO_ANSWER, SWITCH_OFF_AND_ON
+from mimamba.drivers.discovery.bluetooth_scanner import EXPECTED
 from mimamba.drivers.discovery.headsets import Advertisement
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.runtime.child_environment import child_environment

@@ -16,6 +16,12 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from mimamba.drivers.bluetooth_errors import (
+    NO_ANSWER,
+    SWITCH_OFF_AND_ON,
+    expected_errors,
+    explain_error,
+)
 from mimamba.drivers.discovery.headsets import Advertisement, match_kinds
 from mimamba.drivers.errors import DeviceNotFound
 
@@ -24,51 +30,8 @@ if TYPE_CHECKING:
     from bleak.backends.scanner import AdvertisementData
 
 EXPECTED = "Bluetooth headsets"
-ADAPTER = "an adapter "
-"""Prefix of what was found if there is an adapter that cannot be used."""
-NO_ANSWER = "no answer from the system's Bluetooth"
 UNKNOWN_RSSI = -127
 """bleak's value for a signal strength that BlueZ does not report, dBm."""
-
-SWITCH_ON = "switch Bluetooth on" + (
-    " (bluetoothctl power on; where that fails: rfkill unblock bluetooth)"
-    if sys.platform.startswith("linux")
-    else ""
-)
-ALLOW = {
-    "darwin": "allow Bluetooth for the terminal in the system's privacy settings",
-    "win32": "allow Bluetooth for programs in the system's privacy settings",
-}.get(
-    sys.platform,
-    "join the group bluetooth (sudo usermod -aG bluetooth $USER) and log in again; "
-    "a container's user must be known to the host's D-Bus",
-)
-START_BLUEZ = "start BlueZ: sudo systemctl start bluetooth"
-SWITCH_OFF_AND_ON = "switch Bluetooth off and on"
-
-UNAVAILABLE = {
-    "NO_BLUETOOTH": ("no adapter", "plug in an adapter, or use the board's own dongle"),
-    "NO_BLE_CENTRAL_ROLE": (
-        ADAPTER + "without Bluetooth Low Energy",
-        "plug in another one, or use the board's own dongle",
-    ),
-    "POWERED_OFF": (ADAPTER + "that is off", SWITCH_ON),
-    "DENIED_BY_USER": ("no permission", ALLOW),
-    "DENIED_BY_SYSTEM": ("no permission", ALLOW),
-    "DENIED_BY_UNKNOWN": ("no permission", ALLOW),
-}
-"""Found and remedy for each of bleak's reasons."""
-DBUS_ERRORS = {
-    "AccessDenied": ("no permission", ALLOW),
-    "AuthFailed": ("no permission", ALLOW),
-    "NotAuthorized": ("no permission", ALLOW),
-    "NotPermitted": ("no permission", ALLOW),
-    "NotReady": (ADAPTER + "that is off", SWITCH_ON),
-    "ServiceUnknown": ("no BlueZ, Linux's Bluetooth service", START_BLUEZ),
-    "NameHasNoOwner": ("no BlueZ, Linux's Bluetooth service", START_BLUEZ),
-    "NoSuchUnit": ("no BlueZ, Linux's Bluetooth service", "install the package bluez"),
-}
-"""Found and remedy by the last part of an error's name, of D-Bus, systemd and BlueZ."""
 
 
 async def scan(until: float) -> None:
@@ -103,39 +66,6 @@ def on_advertisement(device: BLEDevice, advertised: AdvertisementData) -> None:
         print_json(asdict(Advertisement(device.address, name, services, rssi)))
 
 
-def explain_error(error: Exception) -> DeviceNotFound:
-    """Describe why scanning failed."""
-    from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError
-
-    if isinstance(error, DeviceNotFound):
-        return error
-    if isinstance(error, BleakBluetoothNotAvailableError):
-        known = UNAVAILABLE.get(error.reason.name)
-    elif isinstance(error, BleakDBusError):
-        known = DBUS_ERRORS.get(error.dbus_error.rpartition(".")[2])
-    elif isinstance(error, OSError) and sys.platform.startswith("linux"):
-        known = (
-            f"no system D-Bus ({error.strerror or error})",
-            "install and start dbus and bluez; in a container, mount /run/dbus",
-        )
-    else:
-        known = None
-    found, remedy = known or (f"{type(error).__name__}: {error}", SWITCH_OFF_AND_ON)
-    return DeviceNotFound(EXPECTED, found, remedy)
-
-
-def expected_errors() -> tuple[type[Exception], ...]:
-    """Return the errors with which scanning may fail; raises ImportError."""
-    from bleak.exc import BleakError
-
-    expected = (BleakError, OSError, EOFError, DeviceNotFound)
-    if not sys.platform.startswith("linux"):
-        return expected
-    from dbus_fast.errors import DBusFastError  # bleak uses it for BlueZ
-
-    return (*expected, DBusFastError)
-
-
 def end_with_parent() -> None:
     """End this program when its parent ends: the parent's end of the pipe closes then."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read: Python needs its lock to exit
@@ -161,7 +91,7 @@ def main(until: str) -> None:
     try:
         asyncio.run(scan(float(until)))
     except expected as error:
-        why = explain_error(error)
+        why = explain_error(error, EXPECTED)
         print_json({"expected": why.expected, "found": why.found, "remedy": why.remedy})
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from mimamba.drivers.bluetooth_errors import ADAPTER
 from mimamba.drivers.brainflow.boards import BOARD_FACTS, BoardFacts, known_boards
 from mimamba.drivers.discovery.bluetooth import ScanResult, scan_bluetooth
-from mimamba.drivers.discovery.bluetooth_scanner import ADAPTER, EXPECTED
+from mimamba.drivers.discovery.bluetooth_scanner import EXPECTED
 from mimamba.drivers.discovery.headsets import Headset, find_dongles, find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl

@@ -5,7 +5,6 @@ Other Bluetooth devices are private; they are never listed.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from mimamba.drivers.errors import LibraryMissing
+from mimamba.drivers.muse.protocol import MUSE_NAME, MUSE_SERVICE
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,12 @@ class Advertisement:
 
 @dataclass(frozen=True)
 class HeadsetKind:
-    """A kind of headset: BrainFlow's name of the board, its title, and what is uncertain."""
+    """A kind of headset: BrainFlow's name of the board, its title, and what is uncertain.
 
-    board: str
+    ``board`` is None for this project's own driver of Muse headsets.
+    """
+
+    board: str | None
     title: str
     note: str | None = None
 
@@ -70,12 +73,9 @@ class Port(Protocol):
     pid: int | None
 
 
-MUSE_SERVICE = "0000fe8d-0000-1000-8000-00805f9b34fb"
-"""The service that every Muse advertises: 0xFE8D is InteraXon's (Bluetooth SIG, Assigned Numbers,
-member UUIDs)."""
-MUSE_NAME = re.compile(r"MuseS?-[0-9A-F]{4}", re.IGNORECASE)
-"""Name of a Muse, which is also printed inside the band. Names that only begin so do not match."""
-
+_MUSE = HeadsetKind(
+    None, "Muse", "not yet tried with every model; if it fails, choose the entry with brainflow://"
+)
 # One class of BrainFlow reads the EEG of all three (muse.cpp). They differ in the pulse sensor,
 # which a Muse 2016 does not have.
 _MUSE_2 = HeadsetKind(
@@ -115,8 +115,9 @@ def match_kinds(name: str | None, services: Sequence[str]) -> tuple[HeadsetKind,
     label = name or ""
     if MUSE_NAME.fullmatch(label) or MUSE_SERVICE in services:
         if label.startswith("Muse-"):
-            return (_MUSE_2,)
-        return (_MUSE_S, _ATHENA) if label.startswith("MuseS") else (_MUSE_2, _MUSE_S, _ATHENA)
+            return (_MUSE, _MUSE_2)
+        named_s = label.startswith("MuseS")
+        return (_MUSE, _MUSE_S, _ATHENA) if named_s else (_MUSE, _MUSE_2, _MUSE_S, _ATHENA)
     return tuple(kind for prefix, kind in NAME_PREFIXES.items() if label.startswith(prefix))
 
 
@@ -130,7 +131,7 @@ def find_headsets(
             kind.title,
             "bluetooth",
             seen.rssi,
-            _url(kind, **_address(seen, platform)),
+            _headset_url(kind, seen, platform),
             kind.note,
         )
         for seen in advertisements
@@ -177,6 +178,12 @@ def _address(seen: Advertisement, platform: str) -> dict[str, str]:
     if platform.startswith("linux") or not seen.name:
         return {"mac_address": seen.address}
     return {"serial_number": seen.name}
+
+
+def _headset_url(kind: HeadsetKind, seen: Advertisement, platform: str) -> str:
+    if kind.board is None:  # the scan and the driver have their addresses from the same library
+        return f"muse://?{urlencode({'address': seen.address}, safe=':')}"
+    return _url(kind, **_address(seen, platform))
 
 
 def _url(kind: HeadsetKind, **parameters: str) -> str:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mimamba.drivers.driver import (
+    AuxiliaryChunk,
     ChoosesStream,
     Chunk,
     Driver,
+    HasAuxiliary,
     HasBattery,
     HasPatience,
     HasRemarks,
@@ -134,6 +136,10 @@ class DeviceConnection:
     def battery(self) -> float | None:
         """Charge that the driver reported last, percent; None if it reported none."""
         return self._driver.battery if isinstance(self._driver, HasBattery) else None
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return what else the device measured since the last call."""
+        return self._driver.take_auxiliary() if isinstance(self._driver, HasAuxiliary) else []
 
     def wait_connected(self) -> StreamInfo:
         """Wait for the connection; raises what the driver raised."""

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, Self
 
-from mimamba.drivers.driver import Chunk, Driver, LinkChange, StreamInfo
+from mimamba.drivers.driver import (
+    AUXILIARY_SECONDS,
+    AuxiliaryChunk,
+    Chunk,
+    Driver,
+    LinkChange,
+    StreamInfo,
+)
 from mimamba.drivers.supervision.device_connection import DeviceConnection, Timeouts
 from mimamba.drivers.timing.clock import local_clock
 
@@ -65,6 +72,7 @@ class Supervisor:
         self._shift = 0
         self._sink: Callable[[Chunk], None] | None = None
         self._waiting = False  # for what a silent connection holds back
+        self._auxiliary: list[AuxiliaryChunk] = []  # of connections that ended
 
     @property
     def info(self) -> StreamInfo:
@@ -77,6 +85,15 @@ class Supervisor:
     def battery(self) -> float | None:
         """Charge that the device reported last, percent; None if it reported none."""
         return None if self._connection is None else self._connection.battery
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return what else the device measured since the last call.
+
+        Its numbering starts anew with each connection; its timestamps go on.
+        """
+        with self._changed:
+            taken, self._auxiliary = self._auxiliary, []
+        return taken + ([] if self._connection is None else self._connection.take_auxiliary())
 
     def __enter__(self) -> Self:
         connection = self._open()
@@ -186,6 +203,10 @@ class Supervisor:
         """Report the failure, pause, and start the next attempt."""
         reason = old.reason
         old.abandon()
+        with self._changed:
+            self._auxiliary += old.take_auxiliary()
+            oldest = local_clock() - AUXILIARY_SECONDS
+            self._auxiliary = [chunk for chunk in self._auxiliary if chunk.timestamps[-1] >= oldest]
         if self._attempt == 0 and not self._waiting:
             self._report("lost", reason)
         self._waiting = False

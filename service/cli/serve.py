@@ -33,7 +33,7 @@ def serve(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Source to stream, repeat for several: simulate://, brainflow://muse_2, "
+            help="Source to stream, repeat for several: simulate://, muse://, brainflow://cyton, "
             "lsl://?type=EEG, or the path of a recording. [default: simulate://]",
             show_default=False,
         ),

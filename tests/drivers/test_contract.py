@@ -19,8 +19,11 @@ from mimamba.drivers.errors import BadChannels, BadSource, DriverError
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
 from tests.drivers.brainflow.cyton import Cyton
+from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.formats.files import FORMATS
 from tests.drivers.formats.xdf import xdffile
+from tests.drivers.muse.notifications import classic
+from tests.drivers.muse.peripheral import MusePeripheral
 
 SFREQ = 256.0
 EVENTUALLY = 20.0
@@ -34,6 +37,7 @@ SOURCES = (
     *(f"format: {name}" for name in FORMATS),
     "brainflow",
     "a Cyton on a pseudo-terminal",
+    "a Muse at a BlueZ of its own",
     "lsl",
 )
 
@@ -88,6 +92,12 @@ def source(name: str, folder: Path) -> Iterator[str]:
             pytest.skip("pseudo-terminals are a thing of Unix")
         with Cyton() as cyton:
             yield f"brainflow://cyton?serial_port={cyton.port}"
+    elif "Muse" in name:
+        if not sys.platform.startswith("linux"):
+            pytest.skip("BlueZ is Linux's Bluetooth")
+        muse = MusePeripheral("00:55:DA:B0:3F:2A", "Muse-3F2A", script=list(classic(60.0)))
+        with bluez(Adapter(devices=[muse])):
+            yield "muse://?timeout=30"
     elif name.startswith("format: "):
         path = FORMATS[name.removeprefix("format: ")](folder, 1500)
         yield f"replay://{quote(str(path))}?speed=max"

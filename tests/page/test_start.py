@@ -95,12 +95,12 @@ def test_sources_are_found(page: Page) -> None:
                 page.get_by_test_id("scan").click()
             expect(page.get_by_test_id("scan-found")).to_be_visible()
             expect(page.get_by_test_id("scan-progress")).to_have_count(0)
-            if headsets.count() == 4:
+            if headsets.count() == 6:
                 break
         expect(page.get_by_test_id("scan-found")).to_contain_text("3 headsets")
-        expect(headsets).to_have_count(4)
+        expect(headsets).to_have_count(6)
         headsets.first.check()
-        chosen = f"brainflow://muse_2?mac_address={MUSE.address}"
+        chosen = f"muse://?address={MUSE.address}"
         expect(page.get_by_test_id("scan-url")).to_have_value(chosen)
         assert violations(page) == []
         shots(page, "headsets")

@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,22 @@ class Device:
     @property
     def path(self) -> str:
         return f"{ADAPTER}/dev_{self.address.replace(':', '_')}"
+
+    @property
+    def silent(self) -> bool:
+        """Whether it does not advertise now."""
+        return False
+
+    def objects(self) -> dict[str, Any]:
+        """The objects that BlueZ has of it without a scan."""
+        return {}
+
+    def answer(self, message: Any, send: Callable[[Any], object]) -> Any:  # noqa: ARG002
+        """Answers a call to it; None where it knows no such call."""
+        return None
+
+    def left(self, client: str) -> None:
+        """A program left the bus."""
 
 
 @dataclass
@@ -158,15 +174,20 @@ class _Double:
             name, _, owner = message.body
             if not owner:
                 self._stop(adapter, name)
+                for device in adapter.devices:
+                    device.left(name)
         if message.message_type is not MessageType.METHOD_CALL:
             return None
         if message.member == "GetManagedObjects":
             if adapter is not None and adapter.silent:
                 return True  # handled, and never answered
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [self._objects()])
-        if adapter is None or message.path != ADAPTER:
+        if adapter is None:
             return None
-        return self._answer(adapter, message)
+        for device in adapter.devices:
+            if message.path == device.path or message.path.startswith(f"{device.path}/"):
+                return device.answer(message, self._bus.send)
+        return self._answer(adapter, message) if message.path == ADAPTER else None
 
     def _answer(self, adapter: Adapter, message: Any) -> Any:
         """Does what the adapter is asked to."""
@@ -207,13 +228,18 @@ class _Double:
             "Powered": Variant("b", self._adapter.powered),
             "Roles": Variant("as", list(self._adapter.roles)),
         }
-        return {ADAPTER: {"org.bluez.Adapter1": facts}}
+        objects = {ADAPTER: {"org.bluez.Adapter1": facts}}
+        for device in self._adapter.devices:
+            objects |= device.objects()
+        return objects
 
     def _advertise(self, adapter: Adapter) -> None:
         """One advertisement of each device: it appears, then its strength changes."""
         from dbus_fast import Message, Variant
 
         for device in adapter.devices:
+            if device.silent:
+                continue
             beat = self._beats[device.path] = self._beats.get(device.path, -1) + 1
             named = device.name is not None and (beat >= 2 or not device.late)
             told = {"RSSI": Variant("n", device.rssi - beat % 2)}

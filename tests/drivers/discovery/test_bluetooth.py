@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
 from mimamba.drivers.discovery.bluetooth import (
     MIN_SECONDS,
     BluetoothScan,
     ScanResult,
     scan_bluetooth,
 )
-from mimamba.drivers.discovery.bluetooth_scanner import ALLOW, START_BLUEZ, SWITCH_ON
-from mimamba.drivers.discovery.headsets import MUSE_SERVICE, Advertisement, Headset, find_headsets
+from mimamba.drivers.discovery.headsets import Advertisement, find_headsets
+from mimamba.drivers.muse.protocol import MUSE_SERVICE
 from tests.drivers.discovery.bluez import Adapter, Device, bluez, system_bus
 
 MUSE = Device("00:55:DA:B0:3F:2A", "Muse-3F2A", -52, (MUSE_SERVICE,))
@@ -75,12 +76,15 @@ def test_headsets_are_found_and_nothing_else() -> None:
     assert len(heard.advertisements) == 3
     found = find_headsets(heard.advertisements, "linux")
     assert [(each.name, each.title) for each in found] == [
+        ("Muse-3F2A", "Muse"),
         ("Muse-3F2A", "Muse 2"),
+        ("MuseS-1122", "Muse"),
         ("MuseS-1122", "Muse S"),
         ("MuseS-1122", "Muse S Athena"),
         ("Ganglion-1a2b", "OpenBCI Ganglion"),
     ]
-    first: Headset = found[0]
+    own, first = found[:2]
+    assert own.url == f"muse://?address={MUSE.address}"
     assert first.rssi in (MUSE.rssi, MUSE.rssi - 1)
     assert first.url == f"brainflow://muse_2?mac_address={MUSE.address}"
 

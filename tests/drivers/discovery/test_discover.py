@@ -55,7 +55,7 @@ def ids_of(streams: Iterable[FoundStream]) -> set[str]:
 def test_a_scan_finds_headsets_and_streams_at_once() -> None:
     source_id = str(uuid4())
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo("near", "EEG", 4, 256, "float32", source_id))
-    names = [MUSE.name, GANGLION.name]
+    names = [MUSE.name, MUSE.name, GANGLION.name]
     with bluez(Adapter(devices=[*OTHERS, GANGLION, MUSE])):
         found = scan_until(
             lambda found: len(found.headsets) == len(names) and source_id in ids_of(found.streams),

@@ -8,13 +8,13 @@ import pytest
 
 from mimamba.drivers.discovery.headsets import (
     DONGLES,
-    MUSE_SERVICE,
     NAME_PREFIXES,
     Advertisement,
     find_dongles,
     find_headsets,
     match_kinds,
 )
+from mimamba.drivers.muse.protocol import MUSE_SERVICE
 from mimamba.drivers.open import open_driver
 
 ADDRESS = "00:55:DA:B0:3F:2A"
@@ -32,12 +32,12 @@ class USBPort:
 @pytest.mark.parametrize(
     ("name", "services", "boards"),
     [
-        ("Muse-3F2A", (MUSE_SERVICE,), ["muse_2"]),
-        ("Muse-3f2a", (), ["muse_2"]),
-        ("MuseS-3F2A", (), ["muse_s", "muse_s_athena"]),
-        ("MuseS-3F2A", (MUSE_SERVICE,), ["muse_s", "muse_s_athena"]),
-        (None, (MUSE_SERVICE,), ["muse_2", "muse_s", "muse_s_athena"]),
-        ("my band", (MUSE_SERVICE,), ["muse_2", "muse_s", "muse_s_athena"]),
+        ("Muse-3F2A", (MUSE_SERVICE,), [None, "muse_2"]),
+        ("Muse-3f2a", (), [None, "muse_2"]),
+        ("MuseS-3F2A", (), [None, "muse_s", "muse_s_athena"]),
+        ("MuseS-3F2A", (MUSE_SERVICE,), [None, "muse_s", "muse_s_athena"]),
+        (None, (MUSE_SERVICE,), [None, "muse_2", "muse_s", "muse_s_athena"]),
+        ("my band", (MUSE_SERVICE,), [None, "muse_2", "muse_s", "muse_s_athena"]),
         ("Ganglion-1a2b", (), ["ganglion_native"]),
         ("Simblee", (), ["ganglion_native"]),
         ("AAVAAv3-7", (), ["aavaa_v3"]),
@@ -51,15 +51,17 @@ class USBPort:
     ],
 )
 def test_only_headsets_are_recognised(
-    name: str | None, services: tuple[str, ...], boards: list[str]
+    name: str | None, services: tuple[str, ...], boards: list[str | None]
 ) -> None:
     assert [kind.board for kind in match_kinds(name, services)] == boards
 
 
 def test_what_a_name_leaves_open_is_said() -> None:
-    (two,) = find_headsets([Advertisement(ADDRESS, "Muse-3F2A", (), -50)])
+    own, two = find_headsets([Advertisement(ADDRESS, "Muse-3F2A", (), -50)])
+    assert (own.url, own.title) == (f"muse://?address={ADDRESS}", "Muse")
+    assert "brainflow://" in (own.note or "")
     assert "2016" in (two.note or "")
-    older, athena = find_headsets([Advertisement(ADDRESS, "MuseS-3F2A", (), -50)])
+    _, older, athena = find_headsets([Advertisement(ADDRESS, "MuseS-3F2A", (), -50)])
     assert "Athena" in (older.note or "")
     assert "older" in (athena.note or "")
 
@@ -81,7 +83,8 @@ def test_it_is_reached_by_what_brainflow_compares() -> None:
     assert urls["linux"] == f"mac_address={ADDRESS}"
     assert urls["darwin"] == urls["win32"] == "serial_number=Ganglion-1a2b"
     nameless = [Advertisement(ADDRESS, None, (MUSE_SERVICE,), -50)]
-    assert find_headsets(nameless, "win32")[0].url == f"brainflow://muse_2?mac_address={ADDRESS}"
+    assert find_headsets(nameless, "darwin")[0].url == f"muse://?address={ADDRESS}"
+    assert find_headsets(nameless, "win32")[1].url == f"brainflow://muse_2?mac_address={ADDRESS}"
 
 
 def test_dongles_are_found_by_their_chip() -> None:

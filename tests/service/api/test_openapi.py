@@ -144,10 +144,11 @@ def test_a_headset_is_found_while_other_requests_are_answered(service: Live) -> 
             break
     assert found, "this machine stood still for 10 s, or began to scan later"
     described = service.http.get("/v1/openapi.json").json()["components"]["schemas"]
-    (headset,) = found["headsets"]
+    headset, other = found["headsets"]
     assert headset.keys() == described["Headset"]["properties"].keys()
-    assert (headset["name"], headset["title"]) == (MUSE.name, "Muse 2")
-    assert headset["url"] == f"brainflow://muse_2?mac_address={MUSE.address}"
+    assert (headset["name"], headset["title"]) == (MUSE.name, "Muse")
+    assert headset["url"] == f"muse://?address={MUSE.address}"
+    assert other["url"] == f"brainflow://muse_2?mac_address={MUSE.address}"
     assert found["bluetooth"]["problem"] is None
 
 

@@ -266,9 +266,10 @@ def test_sources_finds_a_headset_nearby() -> None:
     with bluez(Adapter(devices=[*OTHERS, MUSE])):
         ended = invoke("sources", "--timeout", "2.5")
     assert ended.exit_code == 0, ended.stderr
-    (line,) = [each for each in ended.stdout.splitlines() if str(MUSE.name) in each]
-    assert line.strip().startswith(f"brainflow://muse_2?mac_address={MUSE.address} ")
-    assert " dBm" in line
+    own, other = [each for each in ended.stdout.splitlines() if str(MUSE.name) in each]
+    assert own.strip().startswith(f"muse://?address={MUSE.address} ")
+    assert other.strip().startswith(f"brainflow://muse_2?mac_address={MUSE.address} ")
+    assert " dBm" in own
     assert "Anna" not in ended.stdout
     assert "Bluetooth adapter: yes" in ended.stdout
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from mimamba.drivers.discovery.bluetooth_scanner import SWITCH_ON
+from mimamba.drivers.bluetooth_errors import SWITCH_ON
 from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan
 from mimamba.service.cli.main import app
 from mimamba.service.doctor import checks, devices

@@ -1,0 +1,1 @@
+"""Muse headsets over Bluetooth, through bleak: nothing of their maker's has to be installed."""
