@@ -49,6 +49,7 @@ LAYERS = [
     "models/evaluation/candidates",
     "models/evaluation",
     "models/fitting",
+    "models/personal",
     "service",
     "service/storage",
     "service/engine",
