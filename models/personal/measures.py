@@ -10,9 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.formats.recording import Recording
-from mimamba.models.personal.features import FeatureSet, FeatureTrack, columns, track_features
+from mimamba.models.personal.features import (
+    BANDS_OF,
+    FeatureSet,
+    FeatureTrack,
+    columns,
+    track_features,
+)
 from mimamba.models.personal.fit_personal import make_attempt
 from mimamba.models.personal.pseudo import (
+    SHORTEST_BLOCK,
     Effect,
     cut_spans,
     draw_pairs,
@@ -23,6 +30,9 @@ from mimamba.models.personal.pseudo import (
 )
 from mimamba.models.personal.statistics import RIDGE, BlockMoments
 from mimamba.models.personal.verdict import RANK, Verdict, half_labels
+
+TRAINING_SECONDS = (5.0, 7.0, 10.0, 15.0, 20.0, 28.0)
+"""Seconds of each state to train on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +98,7 @@ def count_false(
     montage: Sequence[str],
     draws: int,
     n_blocks: int = 12,
+    shortest: float = SHORTEST_BLOCK,
     seed: int = 0,
 ) -> tuple[VerdictCount, VerdictCount]:
     """Count verdicts where there is nothing to find.
@@ -102,6 +113,8 @@ def count_false(
         Number of random orders of pairs for each recording.
     n_blocks
         Blocks of each pseudo-calibration.
+    shortest
+        Seconds of a block below which a recording is left out.
     seed
         Seed of all random numbers.
 
@@ -113,7 +126,7 @@ def count_false(
     pairs, halves = VerdictCount("random pairs"), VerdictCount("early against late")
     for one in recordings:
         recording = one.recording
-        spans = cut_spans(recording, n_blocks)
+        spans = cut_spans(recording, n_blocks, shortest)
         if not spans:
             continue
         seconds = (spans[0][1] - spans[0][0]) / recording.info.sfreq
@@ -140,13 +153,14 @@ def count_found(
     n_blocks: int = 12,
     features: FeatureSet = "below-20",
     flipped: int = 0,
+    shortest: float = SHORTEST_BLOCK,
     seed: int = 0,
 ) -> VerdictCount:
     """Count verdicts where an effect is planted.
 
     Parameters
     ----------
-    recordings, montage, draws, n_blocks, seed
+    recordings, montage, draws, n_blocks, shortest, seed
         As for ``count_false``.
     effect
         The effect.
@@ -158,7 +172,7 @@ def count_found(
     rng = np.random.default_rng(seed)
     count = VerdictCount(effect.name)
     for one in recordings:
-        spans = cut_spans(one.recording, n_blocks)
+        spans = cut_spans(one.recording, n_blocks, shortest)
         if not spans:
             continue
         seconds = (spans[0][1] - spans[0][0]) / one.recording.info.sfreq
@@ -178,6 +192,49 @@ def _flip(kinds: NDArray[np.int64], flipped: int, rng: np.random.Generator) -> N
         places = rng.choice(np.flatnonzero(kinds == kind), flipped, replace=False)
         kinds[places] = -1 - kind
     return np.where(kinds < 0, 2 + kinds, kinds)
+
+
+def accuracies_over_seconds(
+    people: Sequence[PersonRecording],
+    kinds: tuple[str, str],
+    montage: Sequence[str],
+    draws: int,
+    seed: int = 0,
+) -> Iterator[tuple[float, FeatureSet, list[float]]]:
+    """Yield the accuracy of each person for each length of training and set of features.
+
+    As if a person had been calibrated for some seconds of each state, and then left alone.
+
+    Parameters
+    ----------
+    people
+        Recordings of one state each.
+    kinds
+        The two states.
+    montage
+        Electrodes.
+    draws
+        Number of random pairs of stretches for each person.
+    seed
+        Seed of all random numbers.
+    """
+    tracks: dict[str, tuple[list[FeatureTrack], list[FeatureTrack]]] = {}
+    rates = {}
+    for one in people:
+        pair = tracks.setdefault(one.person, ([], []))
+        pair[kinds.index(one.state)].append(track_features(one.recording, montage))
+        rates[one.person] = one.recording.info.sfreq
+    for seconds in TRAINING_SECONDS:
+        for features in BANDS_OF:
+            rng = np.random.default_rng(seed)
+            scores = [
+                accuracy_over_seconds(
+                    first, second, rates[person], seconds, len(montage), features, draws, rng
+                )
+                for person, (first, second) in tracks.items()
+                if first and second
+            ]
+            yield seconds, features, [score for score in scores if score is not None]
 
 
 def accuracy_over_seconds(

@@ -6,6 +6,7 @@ nothing to find, and how often a change of known size is found.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 from scipy.stats import binomtest
 
+from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import Recording
 from mimamba.models.personal.blocks import Block
 from mimamba.models.personal.features import FeatureSet, FeatureTrack
@@ -43,6 +45,11 @@ FILTER_ORDER = 4
 FOLDS = 5
 """Folds of the usual validation with random windows."""
 
+EFFECT = re.compile(
+    r"(?P<low>[0-9.]+)-(?P<high>[0-9.]+):(?P<db>-?[0-9.]+)(?:@(?P<electrodes>[A-Za-z0-9+]+))?"
+)
+"""An effect as people write it."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -66,12 +73,26 @@ class Effect:
     electrodes: tuple[str, ...] = ()
 
 
-def cut_spans(recording: Recording, n_blocks: int) -> list[tuple[int, int]]:
+def parse_effect(text: str) -> Effect:
+    """Parse an effect written as ``8-13:1.5`` or ``20-40:1.5@AF7+AF8``; raises Mismatch."""
+    found = EFFECT.fullmatch(text.strip())
+    if found is None or not 0 < float(found["low"]) < float(found["high"]):
+        raise Mismatch(
+            "an effect such as 8-13:1.5 or 20-40:1.5@AF7+AF8", repr(text), "correct --effect"
+        )
+    electrodes = tuple((found["electrodes"] or "").split("+")) if found["electrodes"] else ()
+    band = float(found["low"]), float(found["high"])
+    return Effect(text.strip(), band, float(found["db"]), electrodes)
+
+
+def cut_spans(
+    recording: Recording, n_blocks: int, shortest: float = SHORTEST_BLOCK
+) -> list[tuple[int, int]]:
     """Divide a recording into blocks of equal length; empty if they would be too short."""
     sfreq = recording.info.sfreq
     first = round(SETTLE * sfreq)
     length = min(round(LONGEST_BLOCK * sfreq), (recording.end - first) // n_blocks)
-    if length < SHORTEST_BLOCK * sfreq:
+    if length < shortest * sfreq:
         return []
     return [(first + n * length, first + (n + 1) * length) for n in range(n_blocks)]
 

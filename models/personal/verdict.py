@@ -76,10 +76,20 @@ class AccuracyTest:
         """True if the difference is no chance, and large enough to be of use."""
         return self.p <= LARGEST_P and self.accuracy >= LEAST_ACCURACY
 
-    def __str__(self) -> str:
+    @property
+    def percent(self) -> str:
+        """The accuracy in per cent."""
+        return f"{100 * self.accuracy:.0f} %"
+
+    @property
+    def details(self) -> str:
+        """Interval, chance and p, in brackets."""
         low, high = (f"{100 * bound:.0f}" for bound in self.interval)
-        p = "p below .001" if self.p < 0.001 else f"p {self.p:.3f}".replace("0.", ".")
-        return f"{100 * self.accuracy:.0f} % ({low} to {high}; guessing 50; {p})"
+        p = "p below .001" if self.p < 0.001 else f"p {self.p:.3f}".replace("p 0.", "p .")
+        return f"({low} to {high}; guessing 50; {p})"
+
+    def __str__(self) -> str:
+        return f"{self.percent} {self.details}"
 
 
 @dataclass(frozen=True)
@@ -146,31 +156,37 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict for a person."""
+        attempts = f" {self.attempts} attempts were pooled." if self.attempts > 1 else ""
+        return self._words() + attempts
+
+    def _words(self) -> str:
         one, other = self.kinds
-        score = str(self.model if self.name == "model fits" else self.result)
-        words: dict[VerdictName, str] = {
-            "reliable": f"Reliable today: your own output told {one} from {other} in {score} of "
-            "the time in blocks that it had not seen.",
-            "no difference": f"No reliable difference was found between {one} and {other}: "
-            f"{score}. Nothing is served. Ratings that lie further apart, better contact of the "
-            "electrodes or another contrast may help.",
-            "muscle": f"Your face or jaw told {one} from {other} apart, not your brain waves: the "
-            f"difference lies above 20 Hz ({self.muscle}; below 20 Hz {score}). Nothing is served. "
-            "Keep your face soft, and try again.",
-            "drift": f"The signal followed time: {score} by state, {self.time} by first and second "
-            "half. The output is served until this session ends, with this warning.",
-            "too few": f"Too little to judge by: {self.reason}. Nothing is served.",
-            "model fits": "The shipped model fits you: its output, unchanged, was right in "
-            f"{score} of the time. Nothing was trained.",
-        }
+        result = self.model if self.name == "model fits" else self.result
+        if result is None:
+            return f"Too little to judge by: {self.reason}. Nothing is served."
+        nothing = "Nothing is served."
         if self.name == "drift" and self.served == "no":
             return (
-                f"{one.capitalize()} and {other} cannot be told from the passing of time: "
-                f"nearly all blocks of one came before the other ({score}). Nothing is served. "
-                "Let them alternate in random order."
+                f"{one.capitalize()} and {other} cannot be told from the passing of time: nearly "
+                f"all blocks of one came before the other ({result}). {nothing} Let them alternate "
+                "in random order."
             )
-        attempts = f" {self.attempts} attempts were pooled." if self.attempts > 1 else ""
-        return words[self.name] + attempts
+        words: dict[VerdictName, str] = {
+            "reliable": f"Reliable today: your own output told {one} from {other} in "
+            f"{result.percent} of the time in blocks that it had not seen {result.details}.",
+            "no difference": f"No reliable difference was found between {one} and {other}: "
+            f"{result}. {nothing} Ratings that lie further apart, better contact of the "
+            "electrodes or another contrast may help.",
+            "muscle": f"Your face or jaw told {one} from {other} apart, not your brain waves: the "
+            f"difference lies above 20 Hz ({self.muscle}), not below ({result}). {nothing} Keep "
+            "your face soft, and try again.",
+            "drift": f"The signal followed time more than your state: {result} by state, "
+            f"{self.time} by first and second half. The output is served with this warning until "
+            "the session ends.",
+            "model fits": "The shipped model fits you: its output, unchanged, was right in "
+            f"{result.percent} of the time {result.details}. Nothing was trained.",
+        }
+        return words[self.name]
 
 
 def judge(

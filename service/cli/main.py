@@ -6,15 +6,17 @@ Every command imports what it needs when it runs, so that help and errors appear
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mimamba.service.cli import (
     acquire,
     control,
     doctor,
     evaluate,
+    evaluate_personal,
     models,
     recordings,
     replay,
@@ -27,7 +29,19 @@ from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
+
+class Commands(TyperGroup):
+    """The commands, of which one has a name of two words."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # Typer's own types are private
+        """Find the command that begins the arguments."""
+        if args[:2] == evaluate_personal.NAME.split():
+            args = [evaluate_personal.NAME, *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     help=f"Stream consumer EEG, and predict emotion from it in real time.\n\n{NOT_MEDICAL}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,6 +59,7 @@ for module in (
     models,
     train,
     evaluate,
+    evaluate_personal,
     doctor,
 ):
     app.add_typer(module.app)
