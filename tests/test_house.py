@@ -70,6 +70,8 @@ LAYERS = [
     "service/bench",
     "service/doctor",
     "service/cli",
+    "service/cli/personal",
+    "service/cli/main.py",
 ]
 """From the bottom to the top."""
 

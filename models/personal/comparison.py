@@ -24,9 +24,10 @@ from mimamba.models.personal.features import (
     columns,
     track_features,
 )
-from mimamba.models.personal.measures import PersonRecording, cut_state
 from mimamba.models.personal.statistics import BlockScores, LabelledBlocks, score_blocks
+from mimamba.models.personal.training_seconds import cut_state
 from mimamba.models.personal.verdict import LEAST_BLOCKS
+from mimamba.models.personal.verdict_counts import PersonRecording
 from mimamba.models.signal.baseline import BaselineAligner
 from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.montage import match_montage
@@ -150,8 +151,9 @@ def compare_features(
     for one, path in people:
         mine = blocks.setdefault(one.person, {name: [[], []] for name in names})
         bands = track_features(one.recording, montage, baseline)
-        tracks = {name: _columns(bands, columns(name, len(montage))) for name in BANDS_OF}
-        every: dict[str, FeatureTrack] = {**tracks}
+        every: dict[str, FeatureTrack] = {}
+        for features in BANDS_OF:
+            every[features] = _columns(bands, columns(features, len(montage)))
         if checkpoint is not None:
             every |= track_network(one.recording, checkpoint, baseline)
         for name, track in every.items():

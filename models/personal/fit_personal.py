@@ -47,8 +47,8 @@ MOST_DOUBTFUL = 3
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of a calibration; with the recordings they determine the head.
+class CalibrationSettings:
+    """CalibrationSettings of a calibration; with the recordings they determine the head.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class PersonalFit:
         Rest of the latest attempt, or None.
     """
 
-    settings: Settings
+    settings: CalibrationSettings
     attempts: tuple[Attempt, ...]
     verdict: Verdict
     head: LinearHead | None
@@ -169,7 +169,7 @@ def fit_personal(
             f"blocks for each of {len(recordings)} recordings", f"{len(given)} lists", "add them"
         )
     pair = choose_kinds([block for each in given for block in each], kinds)
-    settings = Settings(pair, tuple(montage), baseline, features, seed, test_model)
+    settings = CalibrationSettings(pair, tuple(montage), baseline, features, seed, test_model)
     attempts = tuple(
         make_attempt(one, check_blocks([block for block in mine if block.kind in pair]))
         for one, mine in zip(recordings, given, strict=True)
@@ -186,7 +186,7 @@ def make_attempt(recording: Recording, blocks: tuple[Block, ...]) -> Attempt:
 
 
 def calibrate(
-    recordings: Sequence[Recording], attempts: tuple[Attempt, ...], settings: Settings
+    recordings: Sequence[Recording], attempts: tuple[Attempt, ...], settings: CalibrationSettings
 ) -> PersonalFit:
     """Fit and judge a head as ``fit_personal`` does, with complete settings."""
     tracks = [track_features(each, settings.montage, settings.baseline) for each in recordings]
@@ -280,7 +280,9 @@ def _felt(blocks: Sequence[Block], second: str) -> bool:
     return medians is None or abs(medians[1] - medians[0]) >= LEAST_CONTRAST
 
 
-def judge_measured(measured: MeasuredBlocks, settings: Settings, tests: int = 1) -> Verdict:
+def judge_measured(
+    measured: MeasuredBlocks, settings: CalibrationSettings, tests: int = 1
+) -> Verdict:
     """Judge measured blocks.
 
     Doubtful blocks are left out of the head. The verdict is the worst of those with each choice of
@@ -325,7 +327,7 @@ def judge_measured(measured: MeasuredBlocks, settings: Settings, tests: int = 1)
     return replace(worst(verdicts), doubtful=len(places))
 
 
-def make_head(measured: MeasuredBlocks, settings: Settings) -> LinearHead:
+def make_head(measured: MeasuredBlocks, settings: CalibrationSettings) -> LinearHead:
     """Fit the head to all blocks that are not doubtful."""
     n_electrodes = len(settings.montage)
     chosen = columns(settings.features, n_electrodes)

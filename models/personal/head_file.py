@@ -20,8 +20,8 @@ from mimamba.drivers.formats.recording import Recording
 from mimamba.models.personal.features import EDGES, SIGNAL
 from mimamba.models.personal.fit_personal import (
     Attempt,
+    CalibrationSettings,
     PersonalFit,
-    Settings,
     calibrate,
     make_attempt,
 )
@@ -67,7 +67,7 @@ class HeadHeader:
     """
 
     version: int
-    settings: Settings
+    settings: CalibrationSettings
     attempts: tuple[Attempt, ...]
     verdict: Verdict
     edges: tuple[float, ...]
@@ -123,29 +123,32 @@ def save_head(path: Path, fit: PersonalFit) -> None:
         partial.replace(path)
     except OSError as error:
         raise HeadError(
-            f"a place to write {path}", error.strerror or str(error), "choose another with --head"
+            f"a place to write {path}", error.strerror or str(error), "choose another path"
         ) from error
 
 
-def load_head(path: Path) -> tuple[PersonalFit, bytes]:
-    """Load a head and the bytes of its file.
+def load_head(path: Path) -> PersonalFit:
+    """Load a calibration from a head's file.
 
     Raises
     ------
     HeadError
         If the file is missing, damaged, or of another version.
     """
+    return decode_head(_read(path), str(path))
+
+
+def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise HeadError(
                 f"a head of at most {MAX_BYTES >> 10} kB", f"a larger file {path}", "choose another"
             )
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise HeadError(
-            f"a readable file {path}", error.strerror or str(error), "correct --head"
+            f"a readable file {path}", error.strerror or str(error), "correct the path"
         ) from error
-    return decode_head(content, str(path)), content
 
 
 def decode_head(content: bytes, source: str) -> PersonalFit:
@@ -201,7 +204,8 @@ def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
     HeadError
         If a recording is another one, or the bytes differ.
     """
-    fit, content = load_head(path)
+    content = _read(path)
+    fit = decode_head(content, str(path))
     if len(recordings) != len(fit.attempts):
         raise HeadError(
             f"{len(fit.attempts)} recordings, in the order of the attempts",

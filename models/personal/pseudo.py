@@ -21,7 +21,7 @@ from mimamba.models.personal.blocks import Block
 from mimamba.models.personal.features import FeatureSet, FeatureTrack
 from mimamba.models.personal.fit_personal import (
     Attempt,
-    Settings,
+    CalibrationSettings,
     judge_measured,
     make_attempt,
     measure,
@@ -147,7 +147,9 @@ def judge_pseudo(
 ) -> Verdict:
     """Judge blocks of a recording as a calibration does, without a shipped model."""
     attempt = make_attempt(recording, blocks)
-    settings = Settings(KINDS, tuple(montage), features=features, seed=seed, test_model=False)
+    settings = CalibrationSettings(
+        KINDS, tuple(montage), features=features, seed=seed, test_model=False
+    )
     return judge_measured(measure([track], [attempt], KINDS[1]), settings)
 
 

@@ -16,7 +16,6 @@ from mimamba.service.cli import (
     control,
     doctor,
     evaluate,
-    evaluate_personal,
     models,
     recordings,
     replay,
@@ -25,6 +24,7 @@ from mimamba.service.cli import (
     train,
     watch,
 )
+from mimamba.service.cli.personal import calibrate, evaluate_personal
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -55,6 +55,7 @@ for module in (
     acquire,
     recordings,
     score,
+    calibrate,
     replay,
     models,
     train,

@@ -12,7 +12,7 @@ from mimamba.service.cli.data_options import Montage, Seed
 from mimamba.service.cli.options import MODELS, one_line_errors
 
 if TYPE_CHECKING:
-    from mimamba.models.personal.measures import PersonRecording, VerdictCount
+    from mimamba.models.personal.verdict_counts import PersonRecording, VerdictCount
 
 NAME = "evaluate personal"
 """Two words: ``main`` leads ``evaluate`` with this argument here."""
@@ -187,7 +187,7 @@ def _print_false(
     shortest: float,
     seed: int,
 ) -> None:
-    from mimamba.models.personal.measures import count_false
+    from mimamba.models.personal.verdict_counts import count_false
 
     for count in count_false(people, montage, draws, n_blocks, shortest, seed):
         _print(f"{count.name}, {n_blocks} blocks: {_describe(count)}")
@@ -207,8 +207,8 @@ def _print_power(
     shortest: float,
     seed: int,
 ) -> None:
-    from mimamba.models.personal.measures import count_found
     from mimamba.models.personal.pseudo import parse_effect
+    from mimamba.models.personal.verdict_counts import count_found
 
     for text in effects or ["8-13:1.5", "8-13:2", "20-40:1.5@AF7+AF8"]:
         effect = parse_effect(text)
@@ -224,12 +224,16 @@ def _print_power(
 def _print_seconds(
     roots: list[Path], kinds: tuple[str, str], montage: tuple[str, ...], draws: int, seed: int
 ) -> None:
-    from mimamba.models.personal.measures import accuracies_over_seconds
+    from mimamba.models.personal.training_seconds import accuracies_over_seconds
 
     people = _people(roots, kinds)
-    for seconds, features, scores in accuracies_over_seconds(people, kinds, montage, draws, seed):
-        mean = sum(scores) / max(len(scores), 1)
-        _print(f"{seconds:3.0f} s of each state, {features}: {mean:.3f} ({len(scores)} people)")
+    _print("windows of each state, one per second: single windows, and smoothed as served")
+    for each in accuracies_over_seconds(people, kinds, montage, draws, seed):
+        n = max(len(each.single), 1)
+        _print(
+            f"{each.seconds:3}, {each.features}: {sum(each.single) / n:.3f}, "
+            f"{sum(each.smoothed) / n:.3f} ({len(each.single)} people)"
+        )
 
 
 def _print_blocks(
