@@ -1,8 +1,8 @@
 """Features of hops: log band power of each electrode, by the same code live, replayed and offline.
 
 A hop's features depend on its aligned window alone, so they are causal. Each is the mean over 1 Hz
-bands of the log power that a baseline is measured by. So aligning by a baseline adds a constant to
-each feature, and takes nothing from what tells two states apart.
+bands of the log power that a baseline is measured by. So aligning by a baseline adds nearly a
+constant to each feature, and takes little from what tells two states apart.
 
 Below 20 Hz is the default. Above it, scalp EEG is largely muscle (Whitham et al. 2007,
 doi:10.1016/j.clinph.2007.04.027), and a smile or a frown would pass for a feeling.

@@ -163,7 +163,8 @@ def fit_personal(
     """
     recordings = (recording,) if isinstance(recording, Recording) else tuple(recording)
     single = [each for each in blocks if isinstance(each, Block)]
-    given = [single] if single else [list(each) for each in blocks if not isinstance(each, Block)]
+    several = [list(each) for each in blocks if not isinstance(each, Block)]
+    given = several or [single]
     if len(given) != len(recordings):
         raise CalibrationError(
             f"blocks for each of {len(recordings)} recordings", f"{len(given)} lists", "add them"
@@ -188,7 +189,20 @@ def make_attempt(recording: Recording, blocks: tuple[Block, ...]) -> Attempt:
 def calibrate(
     recordings: Sequence[Recording], attempts: tuple[Attempt, ...], settings: CalibrationSettings
 ) -> PersonalFit:
-    """Fit and judge a head as ``fit_personal`` does, with complete settings."""
+    """Fit and judge a head as ``fit_personal`` does, with complete settings.
+
+    Raises
+    ------
+    CalibrationError, MontageError, SignalError
+        As ``fit_personal``.
+    """
+    for attempt in attempts:
+        if attempt.blocks[0].start < settings.baseline * attempt.sfreq:
+            raise CalibrationError(
+                f"{settings.baseline:g} s of rest before the first block",
+                f"{attempt.blocks[0].start / attempt.sfreq:.1f} s",
+                "choose a shorter baseline, or none",
+            )
     tracks = [track_features(each, settings.montage, settings.baseline) for each in recordings]
     measured = measure(tracks, attempts, settings.kinds[1])
     claim = CLAIMS.get(frozenset(settings.kinds)) if settings.test_model else None

@@ -90,7 +90,11 @@ def encode_head(fit: PersonalFit) -> bytes:
         If there is no head.
     """
     if fit.head is None:
-        raise HeadError("a head to write", f"none: {fit.verdict.sentence}", "see the verdict")
+        raise HeadError(
+            "a head to write",
+            f"none, as the verdict is '{fit.verdict.name}'",
+            "calibrate again, or leave out the file",
+        )
     head, rest = fit.head, fit.baseline
     header = HeadHeader(
         version=VERSION,
@@ -223,7 +227,7 @@ def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
     if again.head is None or encode_head(again) != content:
         raise HeadError(
             f"the bytes of {path} again",
-            f"others, with the verdict: {again.verdict.sentence}",
+            f"others, with the verdict '{again.verdict.name}'",
             "calibrate again if the head comes from another version or machine",
         )
     return again

@@ -121,7 +121,13 @@ def plant(
     """Return the recording with an effect in the spans of kind 1, of another size in each.
 
     The band's part of the signal is amplified, by a filter without delay.
+
+    Raises
+    ------
+    Mismatch
+        If the band or an electrode does not suit the recording.
     """
+    _check_effect(effect, montage, recording.info.sfreq)
     gain = np.zeros(recording.end)
     for (start, stop), kind in zip(spans, kinds.tolist(), strict=True):
         size = effect.decibels * (1 + SPREAD * rng.uniform(-1, 1))
@@ -135,6 +141,20 @@ def plant(
             band = sosfiltfilt(sos, column - column.mean())
             data[:, electrode.row] = column + gain[recording.index] * band
     return replace(recording, data=data.astype(np.float32))
+
+
+def _check_effect(effect: Effect, montage: Sequence[str], sfreq: float) -> None:
+    if effect.band[1] >= sfreq / 2:
+        raise Mismatch(
+            f"a band below half of the sampling frequency, {sfreq / 2:g} Hz",
+            f"one up to {effect.band[1]:g} Hz",
+            "choose a lower band",
+        )
+    for electrode in effect.electrodes:
+        if electrode not in montage:
+            raise Mismatch(
+                f"one of the electrodes {', '.join(montage)}", electrode, "correct the effect"
+            )
 
 
 def judge_pseudo(

@@ -115,6 +115,7 @@ def evaluate_personal(
             else:
                 _print_seconds(root, kinds, electrodes, draws, seed)
             return
+        _check_flipped(flipped, counts)
         people = _people(root, names)
         if measure == "false":
             for n_blocks in counts:
@@ -146,6 +147,17 @@ def _even(counts: list[int]) -> list[int]:
         if count % 2:
             raise Mismatch("an even number of blocks", f"{count}", "correct --blocks")
     return counts
+
+
+def _check_flipped(flipped: int, counts: list[int]) -> None:
+    from mimamba.drivers.errors import Mismatch
+
+    if 2 * flipped > min(counts):
+        raise Mismatch(
+            f"fewer blocks of each kind that are labelled the wrong way than {min(counts) // 2}",
+            f"{flipped}",
+            "correct --flipped",
+        )
 
 
 def _people(roots: list[Path], tasks: tuple[str, ...]) -> list[PersonRecording]:
