@@ -122,6 +122,7 @@ def compare_features(
     events: bool = False,
     seconds: float | None = None,
     baseline: float = 0.0,
+    permute: bool = False,
     seed: int = 0,
 ) -> list[ComparedPerson]:
     """Score every set of features on each person's blocks.
@@ -143,6 +144,8 @@ def compare_features(
         duration, or the whole recording.
     baseline
         Seconds of rest at each recording's start.
+    permute
+        Exchange the kinds of blocks at random first: every result should be at chance.
     seed
         Seed of drawn relabellings and of the bootstrap.
     """
@@ -164,10 +167,11 @@ def compare_features(
             )
             for kind, hops in cut:
                 mine[name][kind].append(hops)
+    rng = np.random.default_rng(seed)
     return [
         compared
         for person, by_name in blocks.items()
-        if (compared := _score(person, by_name, seed)) is not None
+        if (compared := _score(person, by_name, rng if permute else None, seed)) is not None
     ]
 
 
@@ -204,13 +208,18 @@ def _whole(
 
 
 def _score(
-    person: str, by_name: dict[str, list[list[NDArray[np.float64]]]], seed: int
+    person: str,
+    by_name: dict[str, list[list[NDArray[np.float64]]]],
+    rng: np.random.Generator | None,
+    seed: int,
 ) -> ComparedPerson | None:
-    """Score a person's blocks, as many of each kind; None with too few."""
+    """Score a person's blocks, as many of each kind, permuted by ``rng``; None with too few."""
     n_blocks = min(len(each) for pair in by_name.values() for each in pair)
     if n_blocks < LEAST_BLOCKS:
         return None
     kinds = np.repeat([0, 1], n_blocks)
+    if rng is not None:
+        kinds = rng.permutation(kinds)
     scores = {}
     for name, (first, second) in by_name.items():
         parts = (*first[:n_blocks], *second[:n_blocks])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.formats.recording import Recording
+from mimamba.models.personal.blocks import Block
 from mimamba.models.personal.features import (
     FeatureSet,
     track_features,
@@ -26,6 +27,9 @@ from mimamba.models.personal.pseudo import (
     serves_random_windows,
 )
 from mimamba.models.personal.verdict import RANK, Verdict, half_labels
+
+RATINGS = (80.0, 20.0)
+"""Ratings of the second and first kind of blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,18 @@ class VerdictCount:
         self.people.add(one.person)
         self.recordings.add(f"{one.person} {one.name}")
         self.seconds.append(seconds)
+
+
+@dataclass(frozen=True)
+class FlipCount:
+    """Effect of one rating the wrong way on the verdicts of ``flips`` pseudo-calibrations.
+
+    ``raised`` counts verdicts that became better in any way, ``lowered`` those no longer served.
+    """
+
+    flips: int
+    raised: int
+    lowered: int
 
 
 def count_false(
@@ -176,6 +192,58 @@ def count_found(
             track = track_features(planted, montage)
             count.add(one, judge_pseudo(track, planted, blocks, montage, features, seed), seconds)
     return count
+
+
+def count_raised(
+    recordings: Sequence[PersonRecording],
+    montage: Sequence[str],
+    effect: Effect | None,
+    draws: int,
+    n_blocks: int = 12,
+    shortest: float = SHORTEST_BLOCK,
+    seed: int = 0,
+) -> FlipCount:
+    """Count verdicts that one rating the wrong way raises or lowers.
+
+    Parameters
+    ----------
+    recordings, montage, draws, n_blocks, shortest, seed
+        As for ``count_false``.
+    effect
+        The effect; None for none.
+    """
+    rng = np.random.default_rng(seed)
+    raised = lowered = flips = 0
+    for one in recordings:
+        spans = cut_spans(one.recording, n_blocks, shortest)
+        for _ in range(draws if spans else 0):
+            kinds = draw_pairs(n_blocks, rng)
+            recording = one.recording
+            if effect is not None:
+                recording = plant(recording, spans, kinds, effect, montage, rng)
+            track = track_features(recording, montage)
+            ratings = np.where(kinds == 1, *RATINGS)
+            place = int(rng.integers(n_blocks))
+            wrong = ratings.copy()
+            wrong[place] = sum(RATINGS) - ratings[place]
+            before, after = (
+                judge_pseudo(track, recording, _rated(spans, kinds, each), montage, seed=seed)
+                for each in (ratings, wrong)
+            )
+            if before.name != "too few":
+                flips += 1
+                raised += after.rank > before.rank
+                lowered += RANK[after.served] < RANK[before.served]
+    return FlipCount(flips, raised, lowered)
+
+
+def _rated(
+    spans: Sequence[tuple[int, int]], kinds: NDArray[np.int64], ratings: NDArray[np.float64]
+) -> tuple[Block, ...]:
+    blocks = make_blocks(spans, kinds)
+    return tuple(
+        replace(block, rating=float(rating)) for block, rating in zip(blocks, ratings, strict=True)
+    )
 
 
 def _flip(kinds: NDArray[np.int64], flipped: int, rng: np.random.Generator) -> NDArray[np.int64]:

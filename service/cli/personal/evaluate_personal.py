@@ -23,10 +23,11 @@ app = typer.Typer()
 @app.command(NAME, rich_help_panel=MODELS)
 def evaluate_personal(
     measure: Annotated[
-        Literal["false", "power", "seconds", "blocks"],
+        Literal["false", "power", "flips", "seconds", "blocks"],
         typer.Argument(
-            help="False verdicts where nothing changes, power where a change is planted, accuracy "
-            "over seconds of training, or a comparison of features on blocks."
+            help="False verdicts where nothing changes, power where a change is planted, the "
+            "effect of flipping one rating, accuracy over seconds of training, or a comparison of "
+            "features on blocks."
         ),
     ],
     root: Annotated[
@@ -84,7 +85,8 @@ def evaluate_personal(
         list[str] | None,
         typer.Option(
             help="Planted change as LOW-HIGH:DB or LOW-HIGH:DB@ELECTRODES: 8-13:1.5, "
-            "20-40:1.5@AF7+AF8; repeat for several. [default: both of these, and 8-13:2]",
+            "20-40:1.5@AF7+AF8; repeat for several. [default: both of these, and 8-13:2; for "
+            "flips, the first]",
             show_default=False,
         ),
     ] = None,
@@ -96,6 +98,14 @@ def evaluate_personal(
         float,
         typer.Option(help="Leave out recordings whose blocks would be shorter, s.", min=7, max=30),
     ] = 7.0,
+    permute: Annotated[
+        bool,
+        typer.Option(
+            "--permute",
+            help="For blocks: exchange their states at random first; every result should be at "
+            "chance.",
+        ),
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Measure the verdicts of personal calibrations on your recordings, without a person.
@@ -111,7 +121,9 @@ def evaluate_personal(
         if measure in ("seconds", "blocks"):
             kinds = _pair(_split(events) or names)
             if measure == "blocks":
-                _print_blocks(root, names, kinds, electrodes, model, bool(events), cut, seed)
+                _print_blocks(
+                    root, names, kinds, electrodes, model, bool(events), cut, permute, seed
+                )
             else:
                 _print_seconds(root, kinds, electrodes, draws, seed)
             return
@@ -120,6 +132,9 @@ def evaluate_personal(
         if measure == "false":
             for n_blocks in counts:
                 _print_false(people, electrodes, draws, n_blocks, shortest, seed)
+            return
+        if measure == "flips":
+            _print_flips(people, electrodes, effect, draws, counts, shortest, seed)
             return
         _print_power(people, electrodes, effect, draws, counts, features, flipped, shortest, seed)
 
@@ -233,6 +248,29 @@ def _print_power(
             _print(f"  {_shares(count)}")
 
 
+def _print_flips(
+    people: list[PersonRecording],
+    montage: tuple[str, ...],
+    effects: list[str] | None,
+    draws: int,
+    counts: list[int],
+    shortest: float,
+    seed: int,
+) -> None:
+    from mimamba.models.personal.pseudo import parse_effect
+    from mimamba.models.personal.verdict_counts import count_raised
+
+    for text in (None, *(effects or ["8-13:1.5"])):
+        effect = parse_effect(text) if text else None
+        for n_blocks in counts:
+            count = count_raised(people, montage, effect, draws, n_blocks, shortest, seed)
+            _print(
+                f"{text or 'nothing planted'}, {n_blocks} blocks: of {count.flips} ratings that "
+                f"were flipped, {count.raised} raised a verdict and {count.lowered} took an output "
+                "away"
+            )
+
+
 def _print_seconds(
     roots: list[Path], kinds: tuple[str, str], montage: tuple[str, ...], draws: int, seed: int
 ) -> None:
@@ -256,6 +294,7 @@ def _print_blocks(
     model: str | None,
     events: bool,
     cut: float | None,
+    permute: bool,
     seed: int,
 ) -> None:
     import torch
@@ -267,7 +306,9 @@ def _print_blocks(
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(model) if model else None
     people = list(read_people(roots, tasks))
-    compared = compare_features(people, montage, kinds, checkpoint, events, cut, seed=seed)
+    compared = compare_features(
+        people, montage, kinds, checkpoint, events, cut, permute=permute, seed=seed
+    )
     for one in compared:
         _print(f"{one.person}, {one.n_blocks[0]} + {one.n_blocks[1]} blocks")
         for name, scores in one.scores.items():

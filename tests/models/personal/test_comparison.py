@@ -30,10 +30,12 @@ def test_eyes_open_and_closed_on_a_headset(shared_data: Path) -> None:
     assert list(one.scores) == ["below-20", "above-20", "below-40"]
 
 
-def test_blocks_at_events(shared_data: Path) -> None:
-    people = list(read_people([shared_data / "bids" / "visual"], ["ssvep"]))
-    compared = compare_features(people[:1], ("TP9", "TP10"), ("20Hz", "30Hz"), None, True, 5.0)
-    assert [min(one.n_blocks) >= 4 for one in compared] == [True] * len(compared)
+def test_permuted_kinds_are_at_chance(shared_data: Path) -> None:
+    people = list(read_people([shared_data / "bids" / "eyes-insight"]))
+    found = [
+        compare_features(people, INSIGHT, EYES, permute=True, seed=seed)[0] for seed in range(10)
+    ]
+    assert 0.3 < np.mean([one.scores["below-20"].accuracy for one in found]) < 0.65
 
 
 def test_a_network_is_compared_too(shared_data: Path) -> None:

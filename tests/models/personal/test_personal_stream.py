@@ -47,7 +47,8 @@ def outputs(chunks: list[Chunk], baseline: float) -> list[PersonalPrediction]:
     sizes=st.lists(st.integers(1, 900), min_size=1, max_size=40), baseline=st.sampled_from([0, 3])
 )
 def test_outputs_do_not_depend_on_chunks(sizes: list[int], baseline: int) -> None:
-    chunks, at = [], 0
+    chunks: list[Chunk] = []
+    at = 0
     while (chunk := RECORDING.chunk(at, sizes[len(chunks) % len(sizes)])) is not None:
         chunks.append(chunk)
         at = chunk.end

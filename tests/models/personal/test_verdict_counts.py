@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from mimamba.models.personal.comparison import read_people
-from mimamba.models.personal.verdict_counts import PersonRecording, count_false, count_found
+from mimamba.models.personal.verdict_counts import (
+    PersonRecording,
+    count_false,
+    count_found,
+    count_raised,
+)
 from tests.models.personal.sittings import ALPHA, MUSE, noise
 
 PEOPLE = [PersonRecording(f"p{n}", "rest", "rest", noise(146, n)) for n in range(2)]
@@ -25,7 +30,9 @@ def test_draws_people_and_blocks_are_counted() -> None:
 
 
 def test_a_recording_that_is_too_short_or_poor_is_not_counted() -> None:
-    flat = replace(PEOPLE[0], recording=replace(PEOPLE[0].recording, data=np.zeros((18688, 4))))
+    flat = replace(
+        PEOPLE[0], recording=replace(PEOPLE[0].recording, data=np.zeros((18688, 4), np.float32))
+    )
     short = replace(PEOPLE[0], recording=noise(60, 0))
     pairs, _ = count_false([flat, short], MUSE, 2)
     assert (pairs.draws, pairs.verdicts["too few"], pairs.people) == (0, 2, set())
@@ -35,6 +42,12 @@ def test_a_planted_effect_is_found_and_wrong_labels_hide_it() -> None:
     found = count_found(PEOPLE, MUSE, ALPHA, 2)
     assert (found.draws, found.served) == (4, 4)
     assert count_found(PEOPLE, MUSE, ALPHA, 2, flipped=3).served <= 1
+
+
+def test_no_flipped_rating_raises_a_verdict() -> None:
+    for effect in (None, ALPHA):
+        count = count_raised(PEOPLE, MUSE, effect, 3)
+        assert (count.flips, count.raised) == (6, 0)
 
 
 def test_false_verdicts_on_a_person_who_rests(shared_data: Path) -> None:

@@ -59,6 +59,14 @@ def test_power(root: str) -> None:
     assert "2 + 2 labelled the wrong way" in flipped.output
 
 
+def test_flipped_ratings(root: str) -> None:
+    done = evaluate("flips", "--root", root, "--tasks", "rest", "--draws", "1")
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(
+        "nothing planted, 12 blocks: of 1 ratings that were flipped, 0 raised a verdict and 0 took"
+    )
+
+
 def test_seconds_of_training(root: str) -> None:
     done = evaluate("seconds", "--root", root, "--tasks", "rest,task", "--draws", "2")
     assert done.exit_code == 0, done.output
@@ -74,6 +82,8 @@ def test_blocks_of_tasks_and_events(root: str) -> None:
     assert events.exit_code == 0, events.output
     assert "4 + 4 blocks" in events.output
     assert "tokens" in events.output
+    permuted = evaluate("blocks", "--root", root, "--events", "rest0,rest1", "--permute")
+    assert permuted.exit_code == 0
     few = evaluate("blocks", "--root", root, "--tasks", "rest,task")
     assert few.output == "No person has enough blocks of both kinds.\n"
 
