@@ -16,44 +16,64 @@ if TYPE_CHECKING:
     from mimamba.drivers.open import open_driver, open_recording
     from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
     from mimamba.models.decoding.decoder import StreamingDecoder
+    from mimamba.models.personal.blocks import Block, blocks_from_markers, blocks_from_table
+    from mimamba.models.personal.fit_personal import PersonalFit, fit_personal
+    from mimamba.models.personal.head_file import load_head, save_head
+    from mimamba.models.personal.personal_stream import PersonalStream
     from mimamba.models.prediction import Prediction
     from mimamba.service.client.client import Client
     from mimamba.service.protocol.messages import PredictionMessage
 
 __all__ = [
+    "Block",
     "Checkpoint",
     "Chunk",
     "Client",
     "Driver",
     "DriverError",
     "Marker",
+    "PersonalFit",
+    "PersonalStream",
     "Prediction",
     "PredictionMessage",
     "Recording",
     "StreamInfo",
     "StreamingDecoder",
     "UserError",
+    "blocks_from_markers",
+    "blocks_from_table",
+    "fit_personal",
     "load_checkpoint",
+    "load_head",
     "open_driver",
     "open_recording",
+    "save_head",
 ]
 
 _MODULES = {
+    "Block": "models.personal.blocks",
     "Checkpoint": "models.checkpoints.checkpoint",
     "Chunk": "drivers.driver",
     "Client": "service.client.client",
     "Driver": "drivers.driver",
     "DriverError": "drivers.errors",
     "Marker": "drivers.driver",
+    "PersonalFit": "models.personal.fit_personal",
+    "PersonalStream": "models.personal.personal_stream",
     "Prediction": "models.prediction",
     "PredictionMessage": "service.protocol.messages",
     "Recording": "drivers.formats.recording",
     "StreamInfo": "drivers.driver",
     "StreamingDecoder": "models.decoding.decoder",
     "UserError": "drivers.errors",
+    "blocks_from_markers": "models.personal.blocks",
+    "blocks_from_table": "models.personal.blocks",
+    "fit_personal": "models.personal.fit_personal",
     "load_checkpoint": "models.checkpoints.checkpoint",
+    "load_head": "models.personal.head_file",
     "open_driver": "drivers.open",
     "open_recording": "drivers.open",
+    "save_head": "models.personal.head_file",
 }
 
 

@@ -82,6 +82,8 @@ def test_commands_exist_with_their_options(page: Path) -> None:
     top: Any = typer.main.get_command(app)
     for arguments in commands(page):
         command, rest = top, list(arguments)
+        if " ".join(rest[:2]) in top.commands:  # a name of two words
+            rest[:2] = [" ".join(rest[:2])]
         while rest and rest[0] in getattr(command, "commands", {}):
             command = command.commands[rest.pop(0)]
         assert command is not top or rest[0].startswith("--"), f"mimamba {arguments[0]}"

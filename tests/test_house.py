@@ -50,6 +50,7 @@ LAYERS = [
     "models/evaluation/candidates",
     "models/evaluation",
     "models/fitting",
+    "models/personal",
     "service",
     "service/storage",
     "service/engine",
@@ -70,6 +71,8 @@ LAYERS = [
     "service/bench",
     "service/doctor",
     "service/cli",
+    "service/cli/personal",
+    "service/cli/main.py",
 ]
 """From the bottom to the top."""
 

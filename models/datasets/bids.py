@@ -127,7 +127,7 @@ class Bids:
 
     def files(self) -> list[Path]:
         """List all files of people, and the tables; raises DatasetError without recordings."""
-        _recordings(self.root)
+        find_recordings(self.root)
         tables = (*self.root.glob("*.tsv"), *self.root.glob("*.json"))
         below = (path for person in self.root.glob("sub-*") for path in person.rglob("*"))
         return sorted(path for path in (*tables, *below) if path.is_file())
@@ -163,7 +163,7 @@ class Bids:
 
     def _chosen(self) -> list[BidsRecording]:
         """Return the recordings of the chosen tasks and of rest."""
-        every = _recordings(self.root)
+        every = find_recordings(self.root)
         there = sorted({found.task for found in every})
         rest = self.options.rest
         for task in (*self.options.tasks, *((rest,) if rest is not None else ())):
@@ -224,7 +224,7 @@ class Bids:
         return info, montage
 
 
-def _recordings(root: Path) -> list[BidsRecording]:
+def find_recordings(root: Path) -> list[BidsRecording]:
     """Find the recordings by person, session, task and run; raises DatasetError without any."""
     try:
         from mne_bids import find_matching_paths

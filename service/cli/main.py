@@ -6,9 +6,10 @@ Every command imports what it needs when it runs, so that help and errors appear
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mimamba.service.cli import (
     acquire,
@@ -23,11 +24,24 @@ from mimamba.service.cli import (
     train,
     watch,
 )
+from mimamba.service.cli.personal import calibrate, evaluate_personal
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
 
+
+class Commands(TyperGroup):
+    """The commands, of which one has a name of two words."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # Typer's own types are private
+        """Find the command that begins the arguments."""
+        if args[:2] == evaluate_personal.NAME.split():
+            args = [evaluate_personal.NAME, *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     help=f"Stream consumer EEG, and predict emotion from it in real time.\n\n{NOT_MEDICAL}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -41,10 +55,12 @@ for module in (
     acquire,
     recordings,
     score,
+    calibrate,
     replay,
     models,
     train,
     evaluate,
+    evaluate_personal,
     doctor,
 ):
     app.add_typer(module.app)

@@ -31,6 +31,7 @@ BENCHMARKS = {
     "mne_lsl": Benchmark("CPU time from LSL to a ring buffer, compared with MNE-LSL", 20),
     "outlet": Benchmark("sample timing of `mimamba simulate --to lsl`", 600),
     "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
+    "personal_head": Benchmark("CPU time of a personal head and of its test", 10),
     "readers": Benchmark("time to read a recording, by file format", 1, "hours"),
     "scoring_speed": Benchmark("speed of `mimamba score`", 10),
     "session_cost": Benchmark("CPU time and memory of one session among up to 1,000", 30),

@@ -1,0 +1,349 @@
+"""The calibration of a person's own output: from recordings with blocks to a head and a verdict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mimamba.drivers.formats.recording import Recording
+from mimamba.models.personal.blocks import (
+    LEAST_CONTRAST,
+    Block,
+    CalibrationError,
+    check_blocks,
+    choose_kinds,
+    doubtful,
+    rating_medians,
+)
+from mimamba.models.personal.features import (
+    FeatureSet,
+    FeatureTrack,
+    columns,
+    track_features,
+)
+from mimamba.models.personal.head import LinearHead, fit_head
+from mimamba.models.personal.shipped import CLAIMS, score_claim
+from mimamba.models.personal.statistics import LabelledBlocks
+from mimamba.models.personal.verdict import (
+    MIXED_ORDER,
+    AccuracyTest,
+    Verdict,
+    choose,
+    judge,
+    worst,
+)
+from mimamba.models.signal.baseline import Baseline
+from mimamba.models.signal.montage import MONTAGES
+
+LEAST_GOOD = 0.5
+"""Share of a block's hops that must be good for it to be used."""
+MOST_DOUBTFUL = 3
+"""Blocks with a doubtful rating above which a sitting is not judged."""
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """CalibrationSettings of a calibration; with the recordings they determine the head.
+
+    Parameters
+    ----------
+    kinds
+        Names of the two states.
+    montage
+        Electrodes.
+    baseline
+        Seconds of rest at each recording's start by which its windows are aligned; 0 for none.
+    features
+        Features of the head.
+    seed
+        Seed of drawn relabellings and of the bootstrap.
+    test_model
+        Test a shipped model first if it claims this contrast.
+    """
+
+    kinds: tuple[str, str]
+    montage: tuple[str, ...]
+    baseline: float = 0.0
+    features: FeatureSet = "below-20"
+    seed: int = 0
+    test_model: bool = True
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One recording that a head was made of.
+
+    Parameters
+    ----------
+    sha256
+        SHA-256 of its samples and their positions, in hexadecimal digits.
+    sfreq, ch_names, n_times
+        Sampling frequency in Hz, channels, and number of samples.
+    blocks
+        Its blocks, in the order of time.
+    """
+
+    sha256: str
+    sfreq: float
+    ch_names: tuple[str, ...]
+    n_times: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PersonalFit:
+    """Result of a calibration.
+
+    Parameters
+    ----------
+    settings
+        Its settings.
+    attempts
+        Its recordings.
+    verdict
+        The verdict.
+    head
+        The head; None if there were too few blocks, or if a shipped model fits.
+    baseline
+        Rest of the latest attempt, or None.
+    """
+
+    settings: CalibrationSettings
+    attempts: tuple[Attempt, ...]
+    verdict: Verdict
+    head: LinearHead | None
+    baseline: Baseline | None
+
+
+def fit_personal(
+    recording: Recording | Sequence[Recording],
+    blocks: Sequence[Block] | Sequence[Sequence[Block]],
+    *,
+    kinds: Sequence[str] = (),
+    montage: Sequence[str] = MONTAGES["muse"],
+    baseline: float = 0.0,
+    features: FeatureSet = "below-20",
+    seed: int = 0,
+    test_model: bool = True,
+) -> PersonalFit:
+    """Calibrate a person's own output, and judge it on blocks held out.
+
+    Equal recordings and settings give an equal result.
+
+    Parameters
+    ----------
+    recording
+        A recording, or those of all attempts of a day in the order of time, which are pooled.
+    blocks
+        Blocks of the recording, or of each.
+    kinds
+        Names of the two states, if there are more, or in another order than by name.
+    montage
+        Electrodes to measure.
+    baseline
+        Seconds of rest at each recording's start by which its windows are aligned; 0 for none.
+    features
+        Features of the head: ``below-20``, or one of those that muscle reaches.
+    seed
+        Seed of drawn relabellings and of the bootstrap.
+    test_model
+        Test a shipped model first if it claims this contrast, with its output as it is.
+
+    Raises
+    ------
+    CalibrationError
+        If the blocks are not of two kinds, are empty, or overlap.
+    MontageError, SignalError
+        If a recording is unsuitable.
+    """
+    recordings = (recording,) if isinstance(recording, Recording) else tuple(recording)
+    single = [each for each in blocks if isinstance(each, Block)]
+    several = [list(each) for each in blocks if not isinstance(each, Block)]
+    given = several or [single]
+    if len(given) != len(recordings):
+        raise CalibrationError(
+            f"blocks for each of {len(recordings)} recordings", f"{len(given)} lists", "add them"
+        )
+    pair = choose_kinds([block for each in given for block in each], kinds)
+    settings = CalibrationSettings(pair, tuple(montage), baseline, features, seed, test_model)
+    attempts = tuple(
+        make_attempt(one, check_blocks([block for block in mine if block.kind in pair]))
+        for one, mine in zip(recordings, given, strict=True)
+    )
+    return calibrate(recordings, attempts, settings)
+
+
+def make_attempt(recording: Recording, blocks: tuple[Block, ...]) -> Attempt:
+    """Describe a recording and its blocks."""
+    digest = hashlib.sha256(np.ascontiguousarray(recording.data, "<f4").tobytes())
+    digest.update(np.ascontiguousarray(recording.index, "<i8").tobytes())
+    info = recording.info
+    return Attempt(digest.hexdigest(), info.sfreq, info.ch_names, recording.n_times, blocks)
+
+
+def calibrate(
+    recordings: Sequence[Recording], attempts: tuple[Attempt, ...], settings: CalibrationSettings
+) -> PersonalFit:
+    """Fit and judge a head as ``fit_personal`` does, with complete settings.
+
+    Raises
+    ------
+    CalibrationError, MontageError, SignalError
+        As ``fit_personal``.
+    """
+    for attempt in attempts:
+        if attempt.blocks[0].start < settings.baseline * attempt.sfreq:
+            raise CalibrationError(
+                f"{settings.baseline:g} s of rest before the first block",
+                f"{attempt.blocks[0].start / attempt.sfreq:.1f} s",
+                "choose a shorter baseline, or none",
+            )
+    tracks = [track_features(each, settings.montage, settings.baseline) for each in recordings]
+    measured = measure(tracks, attempts, settings.kinds[1])
+    claim = CLAIMS.get(frozenset(settings.kinds)) if settings.test_model else None
+    model, remark = None, None
+    tests = len(attempts)
+    if claim is not None:
+        blocks = [attempt.blocks for attempt in attempts]
+        scores = score_claim(claim, recordings, blocks, settings.kinds, settings.seed)
+        if isinstance(scores, str):
+            remark = scores
+        else:
+            tests *= 2
+            model = AccuracyTest.of(scores, tests)
+    verdict = judge_measured(measured, settings, tests)
+    if model is not None:
+        verdict = replace(verdict, model=model)
+        if model.passed and verdict.name != "too few" and verdict.order <= MIXED_ORDER:
+            verdict = replace(verdict, name="model fits", served="no")
+    if remark is not None and verdict.reason is None:
+        verdict = replace(verdict, reason=remark)
+    head = None if verdict.name in ("too few", "model fits") else make_head(measured, settings)
+    return PersonalFit(settings, attempts, verdict, head, tracks[-1].baseline)
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredBlocks:
+    """Blocks with the features of their good hops.
+
+    Parameters
+    ----------
+    blocks
+        Usable blocks in the order of time, with all features, minus their attempt's centre.
+    doubt
+        (B,) True for blocks whose rating contradicts their kind.
+    centre
+        (n_features,) centre of the latest attempt with a usable block.
+    poor
+        Share of all blocks' hops with poor signal.
+    felt
+        False if the ratings of the two kinds do not differ.
+    """
+
+    blocks: LabelledBlocks
+    doubt: NDArray[np.bool_]
+    centre: NDArray[np.float64]
+    poor: float
+    felt: bool = True
+
+
+def measure(
+    tracks: Sequence[FeatureTrack], attempts: Sequence[Attempt], second: str
+) -> MeasuredBlocks:
+    """Measure the blocks of attempts.
+
+    A hop counts for a block if its whole window lies in it. A block is usable if at least
+    ``LEAST_GOOD`` of its hops are good. Each attempt's mean block is taken as its centre, which
+    knows nothing of the kinds.
+    """
+    features: list[NDArray[np.float64]] = []
+    kinds, owners, doubt = [], [], []
+    n_hops, n_good, felt = 0, 0, True
+    centre = np.zeros(tracks[-1].values.shape[1])
+    for number, (track, attempt) in enumerate(zip(tracks, attempts, strict=True)):
+        doubts = doubtful(attempt.blocks, second)
+        felt = felt and _felt(attempt.blocks, second)
+        mine = []
+        for block, doubted in zip(attempt.blocks, doubts, strict=True):
+            hops = track.within(block.start, block.stop)
+            good = hops[track.ok[hops]]
+            n_hops, n_good = n_hops + len(hops), n_good + len(good)
+            if len(good) and len(good) >= LEAST_GOOD * len(hops):
+                mine.append(track.values[good])
+                kinds.append(int(block.kind == second))
+                owners.append(number)
+                doubt.append(bool(doubted))
+        if mine:
+            centre = np.mean([each.mean(axis=0) for each in mine], axis=0)
+            features += [each - centre for each in mine]
+    labelled = LabelledBlocks(
+        tuple(features), np.array(kinds, np.int64), np.array(owners, np.int64)
+    )
+    poor = 1 - n_good / n_hops if n_hops else 1.0
+    return MeasuredBlocks(labelled, np.array(doubt, np.bool_), centre, poor, felt)
+
+
+def _felt(blocks: Sequence[Block], second: str) -> bool:
+    """Check that the ratings of the two kinds differ, where there are any."""
+    medians = rating_medians(blocks, second)
+    return medians is None or abs(medians[1] - medians[0]) >= LEAST_CONTRAST
+
+
+def judge_measured(
+    measured: MeasuredBlocks, settings: CalibrationSettings, tests: int = 1
+) -> Verdict:
+    """Judge measured blocks.
+
+    Doubtful blocks are left out of the head. The verdict is the worst of those with each choice of
+    doubtful blocks left out, so a rating that contradicts its kind never makes it better.
+    """
+    places = np.flatnonzero(measured.doubt)
+    n_electrodes, kinds = len(settings.montage), settings.kinds
+    if not measured.felt or len(places) > MOST_DOUBTFUL:
+        reason = (
+            f"{len(places)} ratings contradict their block"
+            if measured.felt
+            else "your ratings of the two states do not differ enough"
+        )
+        attempts = len(np.unique(measured.blocks.attempts))
+        return Verdict(
+            "too few",
+            "no",
+            kinds,
+            measured.blocks.counts,
+            attempts,
+            tests,
+            poor=measured.poor,
+            doubtful=len(places),
+            reason=reason,
+        )
+    verdicts = []
+    for n_left_out in range(len(places) + 1):
+        for chosen in combinations(places.tolist(), n_left_out):
+            kept = np.ones(len(measured.doubt), np.bool_)
+            kept[list(chosen)] = False
+            verdicts.append(
+                judge(
+                    measured.blocks.subset(kept),
+                    n_electrodes,
+                    kinds,
+                    settings.features,
+                    tests,
+                    measured.poor,
+                    settings.seed,
+                )
+            )
+    return replace(worst(verdicts), doubtful=len(places))
+
+
+def make_head(measured: MeasuredBlocks, settings: CalibrationSettings) -> LinearHead:
+    """Fit the head to all blocks that are not doubtful."""
+    n_electrodes = len(settings.montage)
+    chosen = columns(settings.features, n_electrodes)
+    blocks = choose(measured.blocks.subset(~measured.doubt), settings.features, n_electrodes)
+    return fit_head(blocks, chosen, len(measured.centre), measured.centre[chosen])
