@@ -63,5 +63,6 @@ def _way(result: CandidateResult, recipe: Recipe) -> str | None:
     name, _, variant = result.contender.partition(", ")
     if name != recipe.name:
         return None
-    words = [*(["r = 0"] if recipe.r and variant == "r = 0" else []), *smoothed]
+    chosen = ["r chosen"] if variant == "carried, r chosen" else []
+    words = [*(["r = 0"] if recipe.r and variant == "r = 0" else []), *chosen, *smoothed]
     return f" ({', '.join(words)})" if words else ""

@@ -1,7 +1,8 @@
 """Evaluation of candidates under protocols: fit, calibrate on validation, score on test folds.
 
 Nothing is chosen on a test fold. Temperatures, smoothing, epochs and settings come from the
-validation set, and candidates predict sequences that carry no labels.
+validation set, and candidates predict sequences that carry no labels. Smoothing and the gate r are
+chosen by the live reading of the validation set, where its people have several labels.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from mimamba.models.evaluation.candidates.candidate import (
     without_labels,
 )
 from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
+from mimamba.models.evaluation.candidates.recipe_candidates import RecipeCandidate
+from mimamba.models.evaluation.live_reading import live_probabilities, trace_curve
+from mimamba.models.evaluation.live_streams import LiveStream, has_switches, join_streams
 from mimamba.models.evaluation.permutation import permute_labels
 from mimamba.models.evaluation.protocols import (
     N_FOLDS,
@@ -38,10 +42,14 @@ from mimamba.models.evaluation.results import (
     CandidateResult,
     EvaluationConditions,
     EvaluationReport,
+    LivePoint,
+    LiveResult,
     ProtocolResult,
     Scores,
     Smoothing,
     mean_and_spread,
+    mean_live,
+    spread_live,
 )
 from mimamba.models.evaluation.smoothing import choose_keep, smooth
 from mimamba.models.training.data_fingerprint import DataFingerprint
@@ -71,6 +79,23 @@ class FoldScores:
     confusion: NDArray[np.int64]
     temperature: float
     keep: float
+
+
+@dataclass(frozen=True, eq=False)
+class FoldLive:
+    """Live reading of one output in one fold: a point for each keep, and the keep chosen."""
+
+    curve: tuple[LivePoint, ...]
+    keep: float
+    r: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """Scores of a candidate in one fold: by way of smoothing and output, and live by output."""
+
+    blocks: dict[Smoothing, list[FoldScores]]
+    live: list[FoldLive]
 
 
 def evaluate_dataset(
@@ -208,9 +233,9 @@ def evaluate_protocol(
     if protocol == "paper":
         candidates = [candidate for candidate in candidates if not candidate.carries_state]
     ways: tuple[Smoothing, ...] = ("plain",) if protocol == "paper" else ("plain", "smoothed")
-    found: dict[tuple[str, Smoothing], list[list[FoldScores]]] = {}
+    found: dict[str, list[FoldResult]] = {candidate.name: [] for candidate in candidates}
     for number, fold in enumerate(plan.folds):
-        parts = _parts(plan, fold)
+        parts = _parts(plan, fold, protocol)
         for place, candidate in enumerate(candidates):
             if on_progress is not None:
                 n_folds, n = len(plan.folds), len(candidates)
@@ -220,8 +245,7 @@ def evaluate_protocol(
                         protocol, candidate.name, number + 1, n_folds, done, n_folds * n
                     )
                 )
-            for way, scored in zip(ways, _score(candidate, parts, task, ways), strict=True):
-                found.setdefault((candidate.name, way), []).append(scored)
+            found[candidate.name].append(_score(candidate, parts, task, ways))
     tested = [plan.sequences[i] for fold in plan.folds for i in fold.test]
     return ProtocolResult(
         protocol=protocol,
@@ -232,34 +256,53 @@ def evaluate_protocol(
         n_trials=len({(sequence.person, sequence.trial) for sequence in tested}),
         n_hops=sum(len(sequence.windows) for sequence in tested),
         results=tuple(
-            _collect(name, way, output, [scored[i] for scored in folds])
-            for (name, way), folds in found.items()
+            _collect(name, way, output, [fold.blocks[way][i] for fold in folds])
+            for name, folds in found.items()
+            for way in ways
             for i, output in enumerate(task.outputs)
+        ),
+        live=tuple(
+            _collect_live(name, output, [fold.live[i] for fold in folds if fold.live])
+            for name, folds in found.items()
+            for i, output in enumerate(task.outputs)
+            if any(fold.live for fold in folds)
         ),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class FoldSequences:
-    """Sequences of a fold; ``whole`` is training and validation together."""
+    """Sequences of a fold; ``whole`` is training and validation together.
+
+    ``known_streams`` and ``streams`` are those of the validation and test sets for the live
+    reading; each is empty where no stream changes its label.
+    """
 
     train: list[HopSequence]
     validation: list[HopSequence]
     test: list[HopSequence]
     whole: list[HopSequence]
+    known_streams: list[LiveStream]
+    streams: list[LiveStream]
 
 
-def _parts(plan: Splits, fold: Fold) -> FoldSequences:
+def _parts(plan: Splits, fold: Fold, protocol: ProtocolName) -> FoldSequences:
     train, validation, test = (
         [plan.sequences[i] for i in part] for part in (fold.train, fold.validation, fold.test)
     )
-    return FoldSequences(train, validation, test, train + validation)
+    known, streams = ([] if protocol == "paper" else _streams(part) for part in (validation, test))
+    return FoldSequences(train, validation, test, train + validation, known, streams)
+
+
+def _streams(sequences: Sequence[HopSequence]) -> list[LiveStream]:
+    streams = join_streams(sequences)
+    return streams if has_switches(streams) else []
 
 
 def _score(
     candidate: Candidate, parts: FoldSequences, task: ClassificationTask, ways: Sequence[Smoothing]
-) -> list[list[FoldScores]]:
-    """Fit and score a candidate, by way of smoothing and then by output.
+) -> FoldResult:
+    """Fit and score a candidate.
 
     Temperature and smoothing are chosen on predictions of a candidate not trained on the validation
     set; then it is refitted on everything outside the test fold.
@@ -267,17 +310,42 @@ def _score(
     validation, test = parts.validation, parts.test
     candidate.fit(parts.train, validation)
     known = candidate.probabilities(without_labels(validation))
+    best = 0.0
+    if "smoothed" in ways and parts.known_streams:
+        known_live = live_probabilities(candidate, parts.known_streams, known)
+        joined = [stream.joined for stream in parts.known_streams]
+        best = choose_keep(known_live, joined, task.sizes)
+    elif "smoothed" in ways:
+        best = choose_keep(known, validation, task.sizes)
     candidate.refit(parts.whole)
     said = candidate.probabilities(without_labels(test))
     known_labels, labels = (np.concatenate([s.labels for s in part]) for part in (validation, test))
-    found = []
+    blocks: dict[Smoothing, list[FoldScores]] = {}
     for way in ways:
-        keep = choose_keep(known, validation, task.sizes) if way == "smoothed" else 0.0
+        keep = best if way == "smoothed" else 0.0
         known_heads = split_outputs(_smoothed(known, validation, keep), task.sizes)
         heads = split_outputs(_smoothed(said, test, keep), task.sizes)
         columns = zip(known_labels.T, labels.T, known_heads, heads, strict=True)
-        found.append([_score_output(*column, keep) for column in columns])
-    return found
+        blocks[way] = [_score_output(*column, keep) for column in columns]
+    return FoldResult(blocks, _score_live(candidate, parts.streams, said, task, best))
+
+
+def _score_live(
+    candidate: Candidate,
+    streams: Sequence[LiveStream],
+    said: Sequence[NDArray[np.float64]],
+    task: ClassificationTask,
+    keep: float,
+) -> list[FoldLive]:
+    """Score the streams of the test set by output, given the predictions of its sequences."""
+    if not streams:
+        return []
+    hop = task.signal.hop / task.signal.sfreq
+    probabilities = live_probabilities(candidate, streams, said)
+    r = candidate.r if isinstance(candidate, RecipeCandidate) and candidate.carries_state else None
+    return [
+        FoldLive(curve, keep, r) for curve in trace_curve(probabilities, streams, task.sizes, hop)
+    ]
 
 
 def _smoothed(
@@ -325,4 +393,23 @@ def _collect(
         confusion=tuple(tuple(row) for row in matrix.tolist()),
         temperatures=tuple(fold.temperature for fold in folds),
         keeps=tuple(fold.keep for fold in folds),
+    )
+
+
+def _collect_live(name: str, output: str, folds: Sequence[FoldLive]) -> LiveResult:
+    chosen = [
+        next(point.scores for point in fold.curve if point.keep == fold.keep) for fold in folds
+    ]
+    return LiveResult(
+        contender=name,
+        output=output,
+        mean=mean_live(chosen),
+        spread=spread_live(chosen),
+        folds=tuple(chosen),
+        keeps=tuple(fold.keep for fold in folds),
+        r=tuple(fold.r for fold in folds if fold.r is not None),
+        curve=tuple(
+            LivePoint(points[0].keep, mean_live([point.scores for point in points]))
+            for points in zip(*(fold.curve for fold in folds), strict=True)
+        ),
     )

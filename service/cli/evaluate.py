@@ -52,7 +52,7 @@ def evaluate(
     root: Root,
     out: Annotated[
         Path,
-        typer.Option(help="New folder for evaluation.txt, evaluation.json and evaluation.png."),
+        typer.Option(help="New folder for evaluation.txt, .json and .png, and live.png."),
     ],
     protocol: Annotated[
         Literal["paper", "trial", "subject", "all"],
@@ -179,13 +179,13 @@ def _print(report: EvaluationReport) -> None:
     """Fit the table to a terminal's width; elsewhere print it as in the file."""
     from rich.console import Console
 
-    from mimamba.models.evaluation.report import notes_of, to_table, to_text, warnings_of
+    from mimamba.models.evaluation.report import to_parts, to_text
 
     out = Console()
     if not out.is_terminal:
         sys.stdout.write(to_text(report))
         return
-    for part in (*warnings_of(report), to_table(report), *notes_of(report)):
+    for part in to_parts(report):
         out.print(part, highlight=False, markup=False)
 
 

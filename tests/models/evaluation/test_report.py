@@ -10,13 +10,12 @@ import pytest
 
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask, MajorityLabel
 from mimamba.models.evaluation.evaluator import evaluate_sequences
+from mimamba.models.evaluation.figures import draw_confusions
 from mimamba.models.evaluation.report import (
-    draw_confusions,
     from_json,
     save_report,
     to_json,
     to_text,
-    warnings_of,
 )
 from mimamba.models.evaluation.results import EvaluationReport
 from tests.models.evaluation.people import TASK, people, silent
@@ -50,7 +49,7 @@ def test_the_text_warns_before_the_numbers_and_shows_calibration(report: Evaluat
 
 def test_without_paper_there_is_no_warning(report: EvaluationReport) -> None:
     honest = replace(report, evaluations=report.evaluations[1:])
-    assert warnings_of(honest) == []
+    assert honest.warnings == []
     assert "leak" not in to_text(honest)
 
 
@@ -72,7 +71,8 @@ def test_all_three_are_saved_and_the_picture_holds_the_warning(
 ) -> None:
     image = pytest.importorskip("matplotlib.image", reason="the extra train is not installed")
     paths = save_report(report, tmp_path / "new")
-    assert [path.name for path in paths] == [f"evaluation.{end}" for end in ("txt", "json", "png")]
+    names = [f"evaluation.{end}" for end in ("txt", "json", "png")]
+    assert [path.name for path in paths] == [*names, "live.png"]
     assert paths[0].read_text(encoding="utf-8") == to_text(report)
     honest = tmp_path / "honest.png"
     draw_confusions(replace(report, evaluations=report.evaluations[1:]), honest)
@@ -94,4 +94,5 @@ def test_two_outputs_have_their_own_sections() -> None:
         evaluate_sequences("two", sequences, task, [MajorityLabel(task)], protocols=["subject"])
     )
     rows = [line.split("│")[2].strip() for line in text.splitlines() if "majority" in line]
-    assert rows == ["a", "a", "b", "b"]
+    # Blocks plain and smoothed of each output, then the live reading and its curve.
+    assert rows == ["a", "a", "b", "b", *("a", "b") * 2]

@@ -80,7 +80,8 @@ def test_evaluated_trained_listed_and_used_by_name(
     assert judged.exit_code == 0, judged.stderr
     assert "majority label" in judged.stdout
     assert sorted(path.name for path in out.iterdir()) == [
-        f"evaluation.{end}" for end in ("json", "png", "txt")
+        *(f"evaluation.{end}" for end in ("json", "png", "txt")),
+        "live.png",
     ]
     conditions = load_report(out / "evaluation.json").conditions
     assert conditions is not None
