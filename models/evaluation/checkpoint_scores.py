@@ -51,7 +51,8 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
             if way is not None:
                 start = f"{evaluation.protocol}{way}/{result.output}"
                 found |= {f"{start}/{name}": getattr(result.mean, name) for name in MEASURES}
-                found[f"{start}/balanced_accuracy_spread"] = result.spread.balanced_accuracy
+                if result.spread is not None:
+                    found[f"{start}/balanced_accuracy_spread"] = result.spread.balanced_accuracy
     return found
 
 

@@ -47,11 +47,13 @@ from mimamba.models.evaluation.results import (
     ProtocolResult,
     Scores,
     Smoothing,
+    SplitFacts,
     mean_and_spread,
     mean_live,
     spread_live,
 )
 from mimamba.models.evaluation.smoothing import choose_keep, smooth
+from mimamba.models.evaluation.splits import PeopleSplit, list_differences, split_people
 from mimamba.models.training.data_fingerprint import DataFingerprint
 from mimamba.models.training.windowing import HopSequence, cut_hops
 
@@ -68,6 +70,7 @@ class EvaluationProgress:
     total: int
 
 
+EARLIER_WINDOWS = "uses earlier windows, not one window alone"
 OnEvaluationProgress: TypeAlias = Callable[[EvaluationProgress], None]
 
 
@@ -107,6 +110,8 @@ def evaluate_dataset(
     n_folds: int = N_FOLDS,
     seed: int = 0,
     permute: bool = False,
+    split: PeopleSplit | None = None,
+    threshold: float | None = None,
     on_progress: OnEvaluationProgress | None = None,
 ) -> EvaluationReport:
     """Evaluate recipes and their comparisons on a data set.
@@ -123,11 +128,17 @@ def evaluate_dataset(
         See ``evaluate_sequences``.
     seed
         Seed of the folds, the permutation and every training.
+    split
+        Split of the people, evaluated in place of the protocols; None for the protocols.
+    threshold
+        Rating above which a label is high, to say whether it is that of the split's figures.
 
     Raises
     ------
     DatasetError
         If a person has too little rest.
+    SplitError
+        If the split does not suit the data.
     SignalError
         If the sampling rate is not supported.
     """
@@ -139,18 +150,34 @@ def evaluate_dataset(
     setting = DataFingerprint.of(dataset, baseline)
     task = ClassificationTask(setting.outputs, setting.electrodes, signal)
     candidates, missing = replace(candidate_set, recipes=recipes).candidates(task, seed)
-    report = evaluate_sequences(
-        _words(dataset, setting),
-        cut_hops(dataset, signal, baseline),
-        task,
-        candidates,
-        protocols=protocols,
-        n_folds=n_folds,
-        seed=seed,
-        permute=permute,
-        missing=missing,
-        on_progress=on_progress,
-    )
+    words = _words(dataset, setting)
+    sequences = cut_hops(dataset, signal, baseline)
+    if split is not None:
+        result = evaluate_split(
+            split,
+            permute_labels("split", sequences, seed) if permute else sequences,
+            task,
+            candidates,
+            list_differences(split, task, baseline, threshold),
+            seed,
+            on_progress,
+        )
+        report = EvaluationReport(
+            words, dict(task.outputs), seed, permute, (result,), {}, tuple(missing)
+        )
+    else:
+        report = evaluate_sequences(
+            words,
+            sequences,
+            task,
+            candidates,
+            protocols=protocols,
+            n_folds=n_folds,
+            seed=seed,
+            permute=permute,
+            missing=missing,
+            on_progress=on_progress,
+        )
     return replace(report, conditions=EvaluationConditions(setting, signal, recipes, n_folds))
 
 
@@ -215,6 +242,53 @@ def evaluate_sequences(
             evaluations.append(evaluate_protocol(protocol, plan, task, candidates, on_progress))
     return EvaluationReport(
         data, dict(task.outputs), seed, permute, tuple(evaluations), refused, tuple(missing)
+    )
+
+
+def evaluate_split(
+    split: PeopleSplit,
+    sequences: Sequence[HopSequence],
+    task: ClassificationTask,
+    candidates: Sequence[Candidate],
+    differences: Sequence[str] = (),
+    seed: int = 0,
+    on_progress: OnEvaluationProgress | None = None,
+) -> ProtocolResult:
+    """Evaluate candidates on a split of the people; each row says what differs from its figures.
+
+    Parameters
+    ----------
+    split
+        The split; people of it who are not there are named in the result.
+    sequences, task, candidates, on_progress
+        As for ``evaluate_sequences``.
+    differences
+        What differs for all rows, see ``list_differences``.
+    seed
+        Seed by which people are held out for validation, where the split names none.
+
+    Raises
+    ------
+    SplitError
+        If the split does not suit the data.
+    """
+    plan = split_people(split, sequences, seed)
+    result = evaluate_protocol("split", plan, task, candidates, on_progress)
+    missing = split.missing({s.person for s in plan.sequences})
+    carrying = {candidate.name for candidate in candidates if candidate.carries_state}
+
+    def differs(row: CandidateResult) -> tuple[str, ...]:
+        if split.published is None:
+            return ()
+        uses_past = row.smoothing == "smoothed" or row.contender in carrying
+        absent = [f"{len(missing)} people of the split are missing"] if missing else []
+        return (*absent, *differences, *([EARLIER_WINDOWS] if uses_past else []))
+
+    figures = split.published.figures if split.published else None
+    return replace(
+        result,
+        split=SplitFacts(split.name, missing, figures),
+        results=tuple(replace(row, differs=differs(row)) for row in result.results),
     )
 
 
@@ -374,6 +448,7 @@ def _score_output(
         raw_ece=metrics.calibration_error(labels, said),
         ece=metrics.calibration_error(labels, calibrated),
         brier=metrics.brier(labels, calibrated),
+        weighted_f1=metrics.weighted_f1(matrix),
     )
     return FoldScores(scores, matrix, temperature, keep)
 

@@ -37,6 +37,12 @@ def macro_f1(matrix: NDArray[np.int64]) -> float:
     return float(np.mean(2 * np.diag(matrix)[both > 0] / both[both > 0]))
 
 
+def weighted_f1(matrix: NDArray[np.int64]) -> float:
+    """Return the F1 of the labels weighted by their number of hops, from a confusion matrix."""
+    both = np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    return float(np.sum(2 * np.diag(matrix) / both * matrix.sum(1)) / matrix.sum())
+
+
 def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
     """Return the expected calibration error: mean of |confidence - accuracy| over bins.
 

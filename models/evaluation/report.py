@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from string import ascii_lowercase
 
 import msgspec
 from rich.console import Console
@@ -12,17 +13,22 @@ from rich.table import Table
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
-from mimamba.models.evaluation.figures import draw_confusions, draw_live
+from mimamba.models.evaluation.pictures import draw_confusions, draw_live
 from mimamba.models.evaluation.results import (
     CandidateResult,
     EvaluationReport,
     LiveResult,
     LiveScores,
     ProtocolResult,
+    SplitFacts,
 )
 
 WIDTH = 140
 """Maximum line length of the text, characters."""
+HEADS = (
+    *("protocol", "output", "candidate", "accuracy", "balanced accuracy", "macro-F1"),
+    *("weighted F1", "ECE raw", "ECE", "Brier"),
+)
 LIVE_HEADS = (
     *("protocol", "output", "candidate", "live, plain", "live balanced accuracy", "steady"),
     *("followed, s", "missed", "keep", "r"),
@@ -33,8 +39,8 @@ LIVE_NOTES = (
     "from a switch to the first of three correct hops in a row, at most 60; missed: share of the "
     "switches not followed within 60 s. No window spans a switch, so a live session needs up to "
     "the length of a window more.",
-    "Keep, the weight of the past in smoothing, and the gate r are chosen by the live reading of the "
-    "validation set. Smoothing begins as the mean of the hops so far.",
+    "Keep, the weight of the past in smoothing, and the gate r are chosen by the live reading of "
+    "the validation set. Smoothing begins as the mean of the hops so far.",
 )
 
 
@@ -79,13 +85,14 @@ def to_parts(report: EvaluationReport) -> list[str | Table]:
 def notes_of(report: EvaluationReport) -> list[str]:
     """Return notes: what was tested, what was not, and the meaning of the columns."""
     tested = [
-        f"{e.protocol}: tested {e.n_hops} hops from {e.n_trials} trials of {e.n_people} people in "
-        f"{e.n_folds} folds" + "".join(f"; {note}" for note in e.notes)
+        f"{e.title}: tested {e.n_hops} hops from {e.n_trials} trials of {e.n_people} people in "
+        f"{e.n_folds} {'folds' if e.n_folds > 1 else 'fold'}" + "".join(f"; {n}" for n in e.notes)
         for e in report.evaluations
     ]
     refused = [f"{name}: not evaluated. {reason}" for name, reason in report.refused.items()]
     return [
         *tested,
+        *(line for e in report.evaluations if e.split for line in _split_notes(e, e.split)),
         *refused,
         *(f"not available: {line}" for line in report.missing),
         "Mean over folds, ± standard deviation. ECE raw and ECE: expected calibration error before "
@@ -94,13 +101,37 @@ def notes_of(report: EvaluationReport) -> list[str]:
     ]
 
 
+def _split_notes(evaluation: ProtocolResult, split: SplitFacts) -> list[str]:
+    """Say how far a split's numbers can be compared with published ones."""
+    found = []
+    if split.missing:
+        found.append(
+            f"{split.name}: NOT COMPARABLE with published figures, because people of the split are "
+            f"missing: {', '.join(split.missing)}"
+        )
+    if split.figures:
+        found.append(f"{split.name}: published: {split.figures}")
+    letters = _letters(evaluation)
+    if letters:
+        each = "; ".join(f"{letter}: {words}" for words, letter in letters.items())
+        found.append(f"{split.name}: differs from the published setting by {each}")
+    return found
+
+
+def _letters(evaluation: ProtocolResult) -> dict[str, str]:
+    """Return a letter for each difference of some row."""
+    words = dict.fromkeys(words for result in evaluation.results for words in result.differs)
+    return dict(zip(words, ascii_lowercase, strict=False))
+
+
 def to_table(report: EvaluationReport) -> Table:
     """Return a table with a section per protocol and output and a row per candidate."""
     table = Table(title=report.data + (" (permuted labels)" if report.permuted else ""))
-    for name in ("protocol", "output", "candidate"):
-        table.add_column(name, overflow="fold")
-    for name in ("accuracy", "balanced accuracy", "macro-F1", "ECE raw", "ECE", "Brier"):
-        table.add_column(name, justify="right")
+    for place, name in enumerate(_heads(report)):
+        if place < 3:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right")
     for evaluation in report.evaluations:
         for output in report.outputs:
             for result in evaluation.results:
@@ -108,6 +139,11 @@ def to_table(report: EvaluationReport) -> Table:
                     table.add_row(*_row(evaluation, result))
             table.add_section()
     return table
+
+
+def _heads(report: EvaluationReport) -> tuple[str, ...]:
+    differs = any(evaluation.split for evaluation in report.evaluations)
+    return (*HEADS, "differs") if differs else HEADS
 
 
 def live_table(report: EvaluationReport) -> Table:
@@ -182,10 +218,10 @@ def _point(scores: LiveScores) -> str:
 
 def to_markdown(report: EvaluationReport) -> str:
     """Return the table with its warnings and notes, for a model card."""
-    heads = ("protocol", "output", "candidate", "accuracy", "balanced accuracy", "macro-F1")
+    heads = _heads(report)
     table = [
-        _cells((*heads, "ECE raw", "ECE", "Brier")),
-        _cells(("---",) * 9),
+        _cells(heads),
+        _cells(("---",) * len(heads)),
         *(
             _cells(_row(evaluation, result))
             for evaluation in report.evaluations
@@ -228,10 +264,24 @@ def save_report(report: EvaluationReport, folder: Path) -> list[Path]:
 
 def _row(evaluation: ProtocolResult, result: CandidateResult) -> list[str]:
     mean, spread = result.mean, result.spread
-    numbers = (mean.accuracy, mean.macro_f1, mean.raw_ece, mean.ece, mean.brier)
-    first, *others = (f"{number:.3f}" for number in numbers)
-    balanced = f"{mean.balanced_accuracy:.3f} ± {spread.balanced_accuracy:.3f}"
-    return [evaluation.title, result.output, result.title, first, balanced, *others]
+    balanced = f"{mean.balanced_accuracy:.3f}"
+    if spread is not None:
+        balanced += f" ± {spread.balanced_accuracy:.3f}"
+    weighted = "-" if mean.weighted_f1 is None else f"{mean.weighted_f1:.3f}"
+    others = (f"{number:.3f}" for number in (mean.raw_ece, mean.ece, mean.brier))
+    letters = _letters(evaluation)
+    differs = ["".join(letters[each] for each in result.differs)] if evaluation.split else []
+    return [
+        evaluation.title,
+        result.output,
+        result.title,
+        f"{mean.accuracy:.3f}",
+        balanced,
+        f"{mean.macro_f1:.3f}",
+        weighted,
+        *others,
+        *differs,
+    ]
 
 
 def _cells(row: Sequence[str]) -> str:

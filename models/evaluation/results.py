@@ -22,7 +22,10 @@ PERMUTED = "labels are permuted: every row should be at chance"
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one output, see ``metrics``; ``raw_ece`` is before temperature scaling."""
+    """Scores of one output, see ``metrics``; ``raw_ece`` is before temperature scaling.
+
+    ``weighted_f1`` is None in files of releases that did not have it.
+    """
 
     accuracy: float
     balanced_accuracy: float
@@ -30,6 +33,7 @@ class Scores:
     raw_ece: float
     ece: float
     brier: float
+    weighted_f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class CandidateResult:
     contender, smoothing, output
         Name of the candidate, the treatment of its probabilities, and the output.
     mean, spread
-        Mean and sample standard deviation over the folds.
+        Mean and sample standard deviation over the folds; the spread is None with a single fold.
     folds
         Scores of each fold.
     confusion
@@ -49,17 +53,20 @@ class CandidateResult:
     temperatures, keeps
         Temperature and smoothing of each fold, chosen on its validation set (the smoothing by the
         live reading, where there is one); a keep of 0 is no smoothing.
+    differs
+        Differences from the published figures of a split, in words.
     """
 
     contender: str
     smoothing: Smoothing
     output: str
     mean: Scores
-    spread: Scores
+    spread: Scores | None
     folds: tuple[Scores, ...]
     confusion: tuple[tuple[int, ...], ...]
     temperatures: tuple[float, ...]
     keeps: tuple[float, ...]
+    differs: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -129,12 +136,31 @@ class LiveResult:
 
 
 @dataclass(frozen=True)
+class SplitFacts:
+    """Split by which people were divided.
+
+    Parameters
+    ----------
+    name
+        Name of the split, or of its file.
+    missing
+        People of the split who are not in the data.
+    figures
+        Published figures in words, or None.
+    """
+
+    name: str
+    missing: tuple[str, ...]
+    figures: str | None
+
+
+@dataclass(frozen=True)
 class ProtocolResult:
     """Results of one protocol.
 
     ``n_people``, ``n_trials`` and ``n_hops`` count what was tested. ``warning`` must be shown with
     the numbers; ``notes`` list what was left out. ``live`` is empty where no stream changes its
-    label, and under ``paper``.
+    label, and under ``paper``. ``split`` is set if people were divided by a split.
     """
 
     protocol: ProtocolName
@@ -146,10 +172,13 @@ class ProtocolResult:
     n_hops: int
     results: tuple[CandidateResult, ...]
     live: tuple[LiveResult, ...] = ()
+    split: SplitFacts | None = None
 
     @property
     def title(self) -> str:
         """Name of its rows, marked if its numbers leak."""
+        if self.split is not None:
+            return self.split.name
         return f"{self.protocol} (leaks)" if self.warning else self.protocol
 
 
@@ -215,10 +244,17 @@ class EvaluationReport:
         return [*found, *([f"WARNING: {PERMUTED}"] if self.permuted else [])]
 
 
-def mean_and_spread(folds: Sequence[Scores]) -> tuple[Scores, Scores]:
-    """Return the mean and the sample standard deviation of at least two folds."""
-    table = np.array([[getattr(fold, f.name) for f in fields(Scores)] for fold in folds])
-    return Scores(*table.mean(0).tolist()), Scores(*table.std(0, ddof=1).tolist())
+def mean_and_spread(folds: Sequence[Scores]) -> tuple[Scores, Scores | None]:
+    """Return the mean and the sample standard deviation of the folds, None for a single one."""
+
+    def reduce(function: Callable[[Sequence[float]], np.floating | float]) -> Scores:
+        names = [f.name for f in fields(Scores)]
+        columns = {name: [getattr(fold, name) for fold in folds] for name in names}
+        return Scores(
+            **{k: float(function(column)) for k, column in columns.items() if None not in column}
+        )
+
+    return reduce(np.mean), reduce(_deviation) if len(folds) > 1 else None
 
 
 def mean_live(folds: Sequence[LiveScores]) -> LiveScores:

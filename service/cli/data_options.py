@@ -28,7 +28,10 @@ Outputs = Annotated[
 ]
 Montage = Annotated[
     str,
-    typer.Option(help="muse, ganglion, or electrodes separated by commas: Fp1,Fp2,AF3,AF4."),
+    typer.Option(
+        help="muse, ganglion, all (EEG channels of the data set), or electrodes separated by "
+        "commas: Fp1,Fp2,AF3,AF4."
+    ),
 ]
 People = Annotated[
     str | None,
@@ -108,6 +111,8 @@ class DatasetOptions:
         Length of each person's rest, s; 0 for none.
     label, rest, tasks, classes, seconds
         Options of BIDS data sets, as for ``BidsOptions``; tasks and classes separated by commas.
+    threshold
+        Ratings above it are high.
     """
 
     kind: str
@@ -121,6 +126,7 @@ class DatasetOptions:
     tasks: str | None = None
     classes: str | None = None
     seconds: float | None = None
+    threshold: float | None = None
 
     def open(self, console: Console) -> Dataset:
         """Open the data set, and print a summary, the substituted electrodes, and its notices.
@@ -143,7 +149,13 @@ class DatasetOptions:
             )
         with console.status("Reading the data set"):
             dataset = open_dataset(
-                self.kind, self.root, self.montage, self.outputs, self._bids_options(), self.people
+                self.kind,
+                self.root,
+                self.montage,
+                self.outputs,
+                self._bids_options(),
+                self.people,
+                threshold=self.threshold,
             )
         outputs = "; ".join(f"{name}: {', '.join(v)}" for name, v in dataset.outputs.items())
         for line in (

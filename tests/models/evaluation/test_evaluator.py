@@ -179,6 +179,7 @@ def test_mean_and_spread_are_of_the_folds() -> None:
     result = evaluate_protocol("subject", plan, TASK, [Spy()]).results[0]
     accuracies = [fold.balanced_accuracy for fold in result.folds]
     assert result.mean.balanced_accuracy == pytest.approx(np.mean(accuracies))
+    assert result.spread is not None
     assert result.spread.balanced_accuracy == pytest.approx(np.std(accuracies, ddof=1))
 
 

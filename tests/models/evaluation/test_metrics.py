@@ -15,6 +15,7 @@ from mimamba.models.evaluation.metrics import (
     calibration_error,
     confusion,
     macro_f1,
+    weighted_f1,
 )
 
 LABELS = np.array([0, 0, 0, 1])
@@ -64,6 +65,8 @@ def test_as_scikit_learn(seed: int, n: int, n_labels: int) -> None:
     )
     assert balanced_accuracy(matrix) == pytest.approx(recalls)
     assert macro_f1(matrix) == pytest.approx(sklearn.f1_score(labels, predicted, average="macro"))
+    weighted = sklearn.f1_score(labels, predicted, average="weighted")
+    assert weighted_f1(matrix) == pytest.approx(weighted)
     truth = np.eye(n_labels)[labels]
     errors = sklearn.mean_squared_error(truth, shares) * n_labels
     assert brier(labels, shares) == pytest.approx(errors)

@@ -10,7 +10,7 @@ import pytest
 
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask, MajorityLabel
 from mimamba.models.evaluation.evaluator import evaluate_sequences
-from mimamba.models.evaluation.figures import draw_confusions
+from mimamba.models.evaluation.pictures import draw_confusions
 from mimamba.models.evaluation.report import (
     from_json,
     save_report,

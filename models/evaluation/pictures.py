@@ -1,4 +1,7 @@
-"""Figures of an evaluation: confusion matrices, and the live reading. Needs the extra ``train``."""
+"""Pictures of an evaluation: confusion matrices, and the live reading.
+
+Needs the extra ``train``.
+"""
 
 from __future__ import annotations
 
