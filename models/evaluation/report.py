@@ -163,7 +163,7 @@ def live_table(report: EvaluationReport) -> Table:
 
 def curve_table(report: EvaluationReport) -> Table:
     """Return the live balanced accuracy and reaction time at every strength of smoothing."""
-    table = Table(title="live balanced accuracy / seconds until a switch is followed, by keep")
+    table = Table(title="live balanced accuracy and time until a switch is followed, by keep")
     for name in ("protocol", "output", "candidate"):
         table.add_column(name, overflow="fold")
     sections = _live_sections(report)
@@ -212,8 +212,8 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _point(scores: LiveScores) -> str:
-    seconds = "-" if scores.latency is None else f"{scores.latency:.1f}"
-    return f"{scores.balanced_accuracy:.3f} / {seconds}"
+    seconds = "-" if scores.latency is None else f"{scores.latency:.1f} s"
+    return f"{scores.balanced_accuracy:.3f}\n{seconds}"
 
 
 def to_markdown(report: EvaluationReport) -> str:
