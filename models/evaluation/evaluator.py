@@ -45,6 +45,7 @@ from mimamba.models.evaluation.results import (
     LivePoint,
     LiveResult,
     ProtocolResult,
+    RiskPoint,
     Scores,
     Smoothing,
     SplitFacts,
@@ -82,6 +83,7 @@ class FoldScores:
     confusion: NDArray[np.int64]
     temperature: float
     keep: float
+    risks: list[float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -450,7 +452,7 @@ def _score_output(
         brier=metrics.brier(labels, calibrated),
         weighted_f1=metrics.weighted_f1(matrix),
     )
-    return FoldScores(scores, matrix, temperature, keep)
+    return FoldScores(scores, matrix, temperature, keep, metrics.risks(labels, calibrated))
 
 
 def _collect(
@@ -468,6 +470,12 @@ def _collect(
         confusion=tuple(tuple(row) for row in matrix.tolist()),
         temperatures=tuple(fold.temperature for fold in folds),
         keeps=tuple(fold.keep for fold in folds),
+        risks=tuple(
+            RiskPoint(coverage, float(risk))
+            for coverage, risk in zip(
+                metrics.COVERAGES, np.mean([fold.risks for fold in folds], axis=0), strict=True
+            )
+        ),
     )
 
 

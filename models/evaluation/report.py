@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
+from mimamba.models.evaluation.metrics import COVERAGES
 from mimamba.models.evaluation.pictures import draw_confusions, draw_live
 from mimamba.models.evaluation.results import (
     CandidateResult,
@@ -79,7 +80,7 @@ def to_parts(report: EvaluationReport) -> list[str | Table]:
     """Return the parts of the text in order: warnings, tables, and notes."""
     live = any(evaluation.live for evaluation in report.evaluations)
     tables = [live_table(report), curve_table(report)] if live else []
-    return [*report.warnings, to_table(report), *tables, *notes_of(report)]
+    return [*report.warnings, to_table(report), *tables, risk_table(report), *notes_of(report)]
 
 
 def notes_of(report: EvaluationReport) -> list[str]:
@@ -174,6 +175,23 @@ def curve_table(report: EvaluationReport) -> Table:
             points = (_point(point.scores) for point in result.curve)
             table.add_row(evaluation.title, result.output, result.contender, *points)
         table.add_section()
+    return table
+
+
+def risk_table(report: EvaluationReport) -> Table:
+    """Return the risk-coverage curve: the share of wrong hops among the most certain ones."""
+    table = Table(title="share of wrong hops among the most certain 100 % to 10 % of the hops")
+    for name in ("protocol", "output", "candidate"):
+        table.add_column(name, overflow="fold")
+    for coverage in COVERAGES:
+        table.add_column(f"{coverage:.0%}".replace("%", " %"), justify="right")
+    for evaluation in report.evaluations:
+        for output in report.outputs:
+            for result in evaluation.results:
+                if result.output == output:
+                    points = (f"{point.risk:.3f}" for point in result.risks)
+                    table.add_row(evaluation.title, output, result.title, *points)
+            table.add_section()
     return table
 
 

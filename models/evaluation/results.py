@@ -37,6 +37,14 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class RiskPoint:
+    """Share of wrong hops (``risk``) among the most certain share of all hops (``coverage``)."""
+
+    coverage: float
+    risk: float
+
+
+@dataclass(frozen=True)
 class CandidateResult:
     """Result of one candidate for one output.
 
@@ -55,6 +63,8 @@ class CandidateResult:
         live reading, where there is one); a keep of 0 is no smoothing.
     differs
         Differences from the published figures of a split, in words.
+    risks
+        Mean over the folds of the share of wrong hops among the most certain ones.
     """
 
     contender: str
@@ -67,6 +77,7 @@ class CandidateResult:
     temperatures: tuple[float, ...]
     keeps: tuple[float, ...]
     differs: tuple[str, ...] = ()
+    risks: tuple[RiskPoint, ...] = ()
 
     @property
     def title(self) -> str:
