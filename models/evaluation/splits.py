@@ -62,11 +62,13 @@ class PublishedSetting:
     n_channels
         Number of channels.
     window
-        Length of a window, s; windows do not overlap.
+        Length of a window, s.
     filtering
         Preprocessing in words.
     threshold
         Ratings above it are high; None without ratings.
+    hop
+        Distance of two windows, s; None if it is not stated.
     others
         Other differences, in words.
     figures
@@ -78,6 +80,7 @@ class PublishedSetting:
     window: float
     filtering: str
     threshold: float | None = None
+    hop: float | None = None
     others: tuple[str, ...] = ()
     figures: str | None = None
 
@@ -112,6 +115,7 @@ EEGAIN_DEAP = PublishedSetting(
     window=4.0,
     filtering="DEAP's own filter, 50 Hz notch",
     threshold=4.5,
+    hop=4.0,
     others=("validation on whole people instead of a fifth of the training people's windows",),
     figures="accuracy 0.51 to 0.53 of valence (trivial 0.57), 0.53 to 0.57 of arousal "
     "(trivial 0.59); weighted F1 0.41 to 0.47 (0.51) and 0.49 to 0.53 (0.53)",
@@ -132,7 +136,7 @@ def _libeer_setting(kind: str, seed: int | None) -> PublishedSetting:
         others.append(f"seed {seed} instead of {LIBEER_SEED}")
     channels = {"deap": 32, "dreamer": 14, "seed": 62}[kind]
     threshold = {"deap": 5.0}.get(kind)
-    return PublishedSetting(kind, channels, 1.0, "0.3 to 50 Hz", threshold, tuple(others))
+    return PublishedSetting(kind, channels, 1.0, "0.3 to 50 Hz", threshold, 1.0, tuple(others))
 
 
 def _ranges(train: Sequence[str], validation: Sequence[str], test: Sequence[str]) -> PeopleFold:
@@ -340,10 +344,10 @@ def list_differences(
     ]
     if len(task.montage) != published.n_channels:
         found.append(f"{len(task.montage)} channels instead of {published.n_channels}")
-    if (window, hop) != (published.window, published.window):
+    if (window, hop) != (published.window, published.hop or hop):
+        every = f" every {published.hop:g} s" if published.hop else ""
         found.append(
-            f"windows of {window:g} s every {hop:g} s instead of {published.window:g} s without "
-            "overlap"
+            f"windows of {window:g} s every {hop:g} s instead of {published.window:g} s{every}"
         )
     if published.threshold is not None and threshold != published.threshold:
         found.append(f"high is above {threshold or 0:g} instead of {published.threshold:g}")

@@ -222,6 +222,10 @@ def test_the_published_setting_has_no_differences_but_the_signal_path() -> None:
     assert len(same) == 3  # filter, poor signal, validation
     other = list_differences(split, task, 0.0, 5.0)
     assert set(other) - set(same) == {"high is above 5 instead of 4.5"}
+    shifted = replace(task, signal=SignalConfig(window=512, hop=128))
+    assert set(list_differences(split, shifted, 0.0, 4.5)) - set(same) == {
+        "windows of 4 s every 1 s instead of 4 s every 4 s"
+    }
     assert list_differences(MINE, task, 0.0, None) == ()
 
 
