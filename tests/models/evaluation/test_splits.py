@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mimamba.models.datasets.open import open_dataset
 from mimamba.models.evaluation.candidates.candidate import (
     Candidate,
     ClassDistribution,
@@ -35,7 +36,8 @@ from mimamba.models.evaluation.splits import (
     split_people,
 )
 from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.windowing import HopSequence
+from mimamba.models.training.windowing import HopSequence, cut_hops
+from tests.models.datasets.layouts import write_deap
 from tests.models.evaluation.people import TASK, people, telling
 
 KINDS = {"openeegbench": "bids", "eegain": "deap", "seed": "seed", "dreamer": "dreamer"}
@@ -227,6 +229,30 @@ def test_the_published_setting_has_no_differences_but_the_signal_path() -> None:
         "windows of 4 s every 1 s instead of 4 s every 4 s"
     }
     assert list_differences(MINE, task, 0.0, None) == ()
+
+
+def test_a_part_of_deap_in_eegains_setting(tmp_path: Path) -> None:
+    for person in (2, 7, 8):  # of the fixed list, the first two are the test
+        write_deap(tmp_path / f"s{person:02d}.dat")
+    deap = open_dataset("deap", tmp_path, "all", "valence", cache=tmp_path / "cache", threshold=4.5)
+    signal = SignalConfig(window=512, hop=512)
+    task = ClassificationTask(deap.outputs, deap.info.ch_names, signal)
+    sequences = cut_hops(deap, signal)
+    assert {len(s.windows) for s in sequences} == {0, 14}  # the first trial of each is flat
+    split = find_split("eegain-deap", "deap", 0)
+    differences = list_differences(split, task, 0.0, 4.5)
+    result = evaluate_split(split, sequences, task, [MajorityLabel(task)], differences)
+    assert (result.n_folds, result.n_people, result.n_trials) == (3, 3, 117)
+    assert result.split is not None
+    assert len(result.split.missing) == 29
+    assert result.results[0].differs == (
+        "29 people of the split are missing",
+        "causal filter of 1 to 40 Hz at 128 Hz instead of DEAP's own filter, 50 Hz notch",
+        "windows with a poor signal are left out",
+        "validation on whole people instead of a fifth of the training people's windows",
+    )
+    with pytest.raises(SplitError, match="eegain-deap-fixed"):  # one person, for two parts
+        split_people(find_split("eegain-deap-fixed", "deap", 0), sequences, 0)
 
 
 def test_libeers_seed_is_named_if_it_is_another() -> None:
