@@ -25,6 +25,7 @@ from mimamba.models.evaluation.candidates.candidate import (
 )
 from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
 from mimamba.models.evaluation.candidates.recipe_candidates import RecipeCandidate
+from mimamba.models.evaluation.causality import uses_future
 from mimamba.models.evaluation.live_reading import live_probabilities, trace_curve
 from mimamba.models.evaluation.live_streams import LiveStream, has_switches, join_streams
 from mimamba.models.evaluation.permutation import permute_labels
@@ -323,6 +324,7 @@ def evaluate_protocol(
                 )
             found[candidate.name].append(_score(candidate, parts, task, ways))
     tested = [plan.sequences[i] for fold in plan.folds for i in fold.test]
+    longest = max(tested, key=lambda sequence: len(sequence.windows))
     return ProtocolResult(
         protocol=protocol,
         warning=WARNING if protocol == "paper" else None,
@@ -343,6 +345,7 @@ def evaluate_protocol(
             for i, output in enumerate(task.outputs)
             if any(fold.live for fold in folds)
         ),
+        acausal=tuple(each.name for each in candidates if uses_future(each, longest)),
     )
 
 

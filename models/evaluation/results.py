@@ -17,6 +17,7 @@ from mimamba.models.training.data_fingerprint import DataFingerprint
 from mimamba.models.training.recipes import Recipe
 
 Smoothing: TypeAlias = Literal["plain", "smoothed"]
+ACAUSAL = "looks ahead: its answers change with later hops, so no session can have its scores"
 PERMUTED = "labels are permuted: every row should be at chance"
 
 
@@ -172,6 +173,7 @@ class ProtocolResult:
     ``n_people``, ``n_trials`` and ``n_hops`` count what was tested. ``warning`` must be shown with
     the numbers; ``notes`` list what was left out. ``live`` is empty where no stream changes its
     label, and under ``paper``. ``split`` is set if people were divided by a split.
+    ``acausal`` names the candidates whose answers depend on later hops.
     """
 
     protocol: ProtocolName
@@ -184,6 +186,7 @@ class ProtocolResult:
     results: tuple[CandidateResult, ...]
     live: tuple[LiveResult, ...] = ()
     split: SplitFacts | None = None
+    acausal: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -252,6 +255,8 @@ class EvaluationReport:
     def warnings(self) -> list[str]:
         """Warnings to show before the numbers."""
         found = [f"WARNING: {e.warning}" for e in self.evaluations if e.warning]
+        ahead = dict.fromkeys(name for e in self.evaluations for name in e.acausal)
+        found += [f"WARNING: {name} {ACAUSAL}" for name in ahead]
         return [*found, *([f"WARNING: {PERMUTED}"] if self.permuted else [])]
 
 
