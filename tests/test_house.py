@@ -47,6 +47,7 @@ LAYERS = [
     "models/datasets",
     "models/training",
     "models/evaluation/metrics.py",
+    "models/evaluation/live_streams.py",
     "models/evaluation/candidates",
     "models/evaluation",
     "models/fitting",

@@ -132,6 +132,14 @@ class Bids:
         below = (path for person in self.root.glob("sub-*") for path in person.rglob("*"))
         return sorted(path for path in (*tables, *below) if path.is_file())
 
+    def channels(self) -> tuple[str, ...]:
+        """Return the EEG channels of the first recording; raises DatasetError."""
+        first = self._chosen()[0]
+        try:
+            return read_recording(first.path).info.ch_names
+        except DriverError as error:
+            raise DatasetError(error.expected, error.found, error.remedy) from error
+
     def read(self, montage: Sequence[str]) -> Dataset:
         """Read the trials and rest that the options name; raises DatasetError."""
         recordings = self._chosen()

@@ -48,6 +48,9 @@ class DatasetSource(Protocol):
     def name(self) -> str:
         """Name of the data set."""
 
+    def channels(self) -> tuple[str, ...]:
+        """Return the names of all EEG channels; raises DatasetError if the data set is missing."""
+
     def files(self) -> list[Path]:
         """List the files of the data set; raises DatasetError if it is missing."""
 

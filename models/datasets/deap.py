@@ -86,10 +86,18 @@ SOURCE = (
 
 @dataclass(frozen=True)
 class Deap:
-    """Copy of DEAP, or of some of its people; the class name is part of the cache's key."""
+    """Copy of DEAP, or of some of its people; the class name is part of the cache's key.
+
+    Ratings above ``threshold`` are high; None for the middle of the scale.
+    """
 
     root: Path
     name: str = "deap"
+    threshold: float | None = None
+
+    def channels(self) -> tuple[str, ...]:
+        """Return the names of all channels."""
+        return CHANNELS
 
     def files(self) -> list[Path]:
         """List a file per person, ``.dat`` preferred; raises DatasetError without any."""
@@ -116,14 +124,14 @@ class Deap:
             info,
             chosen,
             dict.fromkeys(OUTPUTS, LABELS),
-            tuple(trial for path in self.files() for trial in _trials(path, rows)),
+            tuple(trial for path in self.files() for trial in _trials(path, rows, self.threshold)),
             {},
         )
 
 
-def _trials(path: Path, rows: Sequence[int]) -> list[Trial]:
+def _trials(path: Path, rows: Sequence[int], threshold: float | None) -> list[Trial]:
     arrays = _arrays(path)
-    labels = low_or_high(path, arrays["labels"], SCALE)
+    labels = low_or_high(path, arrays["labels"], SCALE, threshold)
     return [
         continuous_trial(
             path, path.stem, f"trial-{n:02d}", samples[rows, BASELINE:].T, labels[n - 1]

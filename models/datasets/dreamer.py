@@ -54,10 +54,18 @@ SOURCE = (
 
 @dataclass(frozen=True)
 class Dreamer:
-    """Copy of DREAMER: its file, or the folder with it."""
+    """Copy of DREAMER: its file, or the folder with it.
+
+    Ratings above ``threshold`` are high; None for the middle of the scale.
+    """
 
     root: Path
     name: str = "dreamer"
+    threshold: float | None = None
+
+    def channels(self) -> tuple[str, ...]:
+        """Return the names of all channels."""
+        return CHANNELS
 
     def files(self) -> list[Path]:
         """List the only file; raises DatasetError if it is missing."""
@@ -81,7 +89,7 @@ class Dreamer:
             info,
             chosen,
             dict.fromkeys(OUTPUTS, LABELS),
-            tuple(trial for person in people for trial in person.trials()),
+            tuple(trial for person in people for trial in person.trials(self.threshold)),
             {person.name: person.rest() for person in people},
         )
 
@@ -101,9 +109,9 @@ class _Person:
     columns: Sequence[int]
     data: Any  # MATLAB's struct
 
-    def trials(self) -> Iterator[Trial]:
+    def trials(self, threshold: float | None) -> Iterator[Trial]:
         scores = [self._scores(field) for field in OUTPUTS.values()]
-        labels = low_or_high(self.path, np.stack(scores, axis=-1), SCALE)
+        labels = low_or_high(self.path, np.stack(scores, axis=-1), SCALE, threshold)
         for n, cell in enumerate(self._cells("stimuli"), 1):
             yield self._trial(f"trial-{n:02d}", cell, labels[n - 1])
 

@@ -32,12 +32,15 @@ from mimamba.models.signal.montage import parse_montage
 
 __all__ = ["KINDS", "BidsOptions", "Dataset", "DatasetError", "Trial", "open_dataset"]
 
-_EMOTION: dict[str, Callable[[Path], DatasetSource]] = {
-    "deap": Deap,
-    "dreamer": Dreamer,
-    "seed": Seed,
+_RATED: dict[str, Callable[[Path, float | None], DatasetSource]] = {
+    "deap": lambda root, threshold: Deap(root, threshold=threshold),
+    "dreamer": lambda root, threshold: Dreamer(root, threshold=threshold),
 }
-KINDS = (*_EMOTION, "bids")
+KINDS = (*_RATED, "seed", "bids")
+MIDDLES = {"deap": 5.0, "dreamer": 3.0}
+"""Middle of the scale of ratings by kind: the threshold if none is given."""
+ALL = "all"
+"""Montage of all EEG channels of the data set."""
 
 
 def open_dataset(
@@ -48,6 +51,7 @@ def open_dataset(
     options: BidsOptions | None = None,
     people: str | Sequence[str] | None = None,
     cache: Path | None = None,
+    threshold: float | None = None,
 ) -> Dataset:
     """Open a data set; its signals are memory-mapped from the cache.
 
@@ -58,7 +62,8 @@ def open_dataset(
     root
         Folder of the data set.
     montage
-        A named montage or electrodes; text as for ``parse_montage``.
+        A named montage or electrodes; text as for ``parse_montage``, or ``all`` for all EEG
+        channels of the data set.
     outputs
         Outputs to use, in this order; text is separated by commas. None for all. For BIDS, the name
         of its one output; None for the name of the column.
@@ -68,6 +73,8 @@ def open_dataset(
         People to use, such as ``s01`` or ``sub-01``; text is separated by commas. None for all.
     cache
         Folder of the cache; None for the user's cache folder.
+    threshold
+        Ratings above it are high; None for the middle of the scale.
 
     Raises
     ------
@@ -78,8 +85,13 @@ def open_dataset(
     LibraryMissing
         If mne-bids is not installed, for BIDS.
     """
-    source = _source(kind, Path(root).absolute(), options)
-    wanted = parse_montage(montage) if isinstance(montage, str) else tuple(montage)
+    source = _source(kind, Path(root).absolute(), options, threshold)
+    if not isinstance(montage, str):
+        wanted = tuple(montage)
+    elif montage.strip().lower() == ALL:
+        wanted = source.channels()
+    else:
+        wanted = parse_montage(montage)
     dataset = read_cached(source, wanted, cache)
     if people is not None:
         dataset = _only(dataset, _names(people))
@@ -89,16 +101,20 @@ def open_dataset(
     return dataset
 
 
-def _source(kind: str, root: Path, options: BidsOptions | None) -> DatasetSource:
+def _source(
+    kind: str, root: Path, options: BidsOptions | None, threshold: float | None
+) -> DatasetSource:
     if kind not in KINDS:
         raise DatasetError(f"a kind of data set ({', '.join(KINDS)})", kind, "choose one of them")
     if not root.exists():
         raise DatasetError(f"the data set {kind}", f"nothing at {root}", "correct --root")
+    if threshold is not None and kind not in _RATED:
+        raise DatasetError(f"no threshold for {kind}", f"{threshold:g}", "leave out --threshold")
     if kind == "bids":
         return Bids(root, options or BidsOptions())
     if options is not None:
         raise DatasetError(f"no BIDS options for {kind}", f"{options}", "leave them out")
-    return _EMOTION[kind](root)
+    return _RATED[kind](root, threshold) if kind in _RATED else Seed(root)
 
 
 def _names(text: str | Sequence[str]) -> tuple[str, ...]:

@@ -61,6 +61,10 @@ class Seed:
     root: Path
     name: str = "seed"
 
+    def channels(self) -> tuple[str, ...]:
+        """Return the names of all channels."""
+        return CHANNELS
+
     def files(self) -> list[Path]:
         """List ``label.mat`` and the sessions by person and date; raises DatasetError."""
         for folder in (self.root / name for name in FOLDERS):

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.evaluation.candidates.candidate import MajorityLabel
-from mimamba.models.evaluation.results import CandidateResult, EvaluationReport
+from mimamba.models.evaluation.results import EvaluationReport
 from mimamba.models.training.data_fingerprint import DataFingerprint
 from mimamba.models.training.recipes import Recipe
 
 MEASURES = ("balanced_accuracy", "macro_f1", "ece", "brier")
+LIVE_MEASURES = ("balanced_accuracy", "steady_accuracy", "latency")
 REMEDY = "evaluate with the options of the training, or leave out --scores"
 
 
@@ -42,26 +43,35 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
     """Return the scores of the recipe and of the majority label, by ``protocol/output/measure``.
 
     The protocol's name alone means the state carried as trained; variants are in brackets, as in
-    ``subject (r = 0, smoothed)``.
+    ``subject (r = 0, smoothed)``. The measures of the live reading begin with ``live``; their
+    smoothing is chosen by it.
     """
     found: dict[str, float] = {}
     for evaluation in report.evaluations:
         for result in evaluation.results:
-            way = _way(result, recipe)
+            way = _way(result.contender, result.smoothing == "smoothed", recipe)
             if way is not None:
                 start = f"{evaluation.protocol}{way}/{result.output}"
                 found |= {f"{start}/{name}": getattr(result.mean, name) for name in MEASURES}
-                found[f"{start}/balanced_accuracy_spread"] = result.spread.balanced_accuracy
+                if result.spread is not None:
+                    found[f"{start}/balanced_accuracy_spread"] = result.spread.balanced_accuracy
+        for live in evaluation.live:
+            way = _way(live.contender, False, recipe)
+            if way is not None:
+                measured = {f"live_{name}": getattr(live.mean, name) for name in LIVE_MEASURES}
+                start = f"{evaluation.protocol}{way}/{live.output}"
+                found |= {f"{start}/{k}": v for k, v in measured.items() if v is not None}
     return found
 
 
-def _way(result: CandidateResult, recipe: Recipe) -> str | None:
+def _way(contender: str, is_smoothed: bool, recipe: Recipe) -> str | None:
     """Return the recipe's variant in brackets, or None if the result is of another candidate."""
-    smoothed = ["smoothed"] if result.smoothing == "smoothed" else []
-    if result.contender == MajorityLabel.name:
+    smoothed = ["smoothed"] if is_smoothed else []
+    if contender == MajorityLabel.name:
         return None if smoothed else f" ({MajorityLabel.name})"
-    name, _, variant = result.contender.partition(", ")
+    name, _, variant = contender.partition(", ")
     if name != recipe.name:
         return None
-    words = [*(["r = 0"] if recipe.r and variant == "r = 0" else []), *smoothed]
+    chosen = ["r chosen"] if variant == "carried, r chosen" else []
+    words = [*(["r = 0"] if recipe.r and variant == "r = 0" else []), *chosen, *smoothed]
     return f" ({', '.join(words)})" if words else ""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.25, 0.1)
+"""Shares of the hops, the most certain first, at which the risk is measured."""
 N_BINS = 15
 """Number of bins of the calibration error, as in Guo et al. (arXiv 1706.04599)."""
 
@@ -37,6 +39,12 @@ def macro_f1(matrix: NDArray[np.int64]) -> float:
     return float(np.mean(2 * np.diag(matrix)[both > 0] / both[both > 0]))
 
 
+def weighted_f1(matrix: NDArray[np.int64]) -> float:
+    """Return the F1 of the labels weighted by their number of hops, from a confusion matrix."""
+    both = np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    return float(np.sum(2 * np.diag(matrix) / both * matrix.sum(1)) / matrix.sum())
+
+
 def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
     """Return the expected calibration error: mean of |confidence - accuracy| over bins.
 
@@ -48,6 +56,19 @@ def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float
     excess = confidence - (probabilities.argmax(1) == labels)
     bins = np.ceil(confidence * N_BINS).astype(np.int64).clip(1, N_BINS) - 1  # (m - 1, m] / 15
     return float(np.abs(np.bincount(bins, excess, minlength=N_BINS)).sum() / len(labels))
+
+
+def risks(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> list[float]:
+    """Return the share of wrong hops among the most certain ones, for each of ``COVERAGES``.
+
+    The certainty of a hop is its highest probability; equally certain hops count by their mean.
+    Source: El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification" (2010).
+    """
+    wrong = probabilities.argmax(1) != labels
+    _, group = np.unique(-probabilities.max(1), return_inverse=True)
+    share = np.bincount(group, wrong) / np.bincount(group)
+    errors = share[np.sort(group)]
+    return [float(errors[: max(1, round(c * len(errors)))].mean()) for c in COVERAGES]
 
 
 def brier(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:

@@ -7,6 +7,8 @@
     Whole trials are left out; other trials of the same person are in the training.
 ``subject``
     Whole people are left out.
+``split``
+    Whole people are left out, as a published or own list says (``splits``).
 
 The validation set is always a part of the data outside the test fold, split the same way.
 """
@@ -33,8 +35,9 @@ from mimamba.models.evaluation.groups import (
 )
 from mimamba.models.training.windowing import HopSequence
 
-ProtocolName: TypeAlias = Literal["paper", "trial", "subject"]
+ProtocolName: TypeAlias = Literal["paper", "trial", "subject", "split"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("paper", "trial", "subject")
+"""Protocols that are made from the data; ``split`` needs lists of people, see ``splits``."""
 N_FOLDS = 5
 WARNING = (
     "protocol paper leaks: windows of one trial are in both training and test, so a model can "
@@ -153,6 +156,7 @@ def _too_small(protocol: ProtocolName, sequences: Sequence[HopSequence]) -> Prot
             "label of a tested person is in the training",
             "use the protocol subject, or add more trials",
         ),
+        "split": ("lists of people", "give a split"),
         "subject": (
             "every label from at least 3 people, for training, validation and test",
             "use the protocol trial, or add more people",

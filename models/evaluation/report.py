@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from string import ascii_lowercase
 
 import msgspec
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
-from mimamba.models.evaluation.results import CandidateResult, EvaluationReport, ProtocolResult
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from mimamba.models.evaluation.metrics import COVERAGES
+from mimamba.models.evaluation.pictures import draw_confusions, draw_live
+from mimamba.models.evaluation.results import (
+    CandidateResult,
+    EvaluationReport,
+    LiveResult,
+    LiveScores,
+    ProtocolResult,
+    SplitFacts,
+)
 
 WIDTH = 140
 """Maximum line length of the text, characters."""
-PERMUTED = "labels are permuted: every row should be at chance"
+HEADS = (
+    *("protocol", "output", "candidate", "accuracy", "balanced accuracy", "macro-F1"),
+    *("weighted F1", "ECE raw", "ECE", "Brier"),
+)
+LIVE_HEADS = (
+    *("protocol", "output", "candidate", "live, plain", "live balanced accuracy", "steady"),
+    *("followed, s", "missed", "keep", "r"),
+)
+LIVE_NOTES = (
+    "Live reading: the parts of different labels of one person are one stream, and nothing is "
+    "reset. Steady: accuracy in the last 20 s of each part, mean of the labels. Followed: seconds "
+    "from a switch to the first of three correct hops in a row, at most 60; missed: share of the "
+    "switches not followed within 60 s. No window spans a switch, so a live session needs up to "
+    "the length of a window more.",
+    "Keep, the weight of the past in smoothing, and the gate r are chosen by the live reading of "
+    "the validation set. Smoothing begins as the mean of the hops so far.",
+)
 
 
 def to_json(report: EvaluationReport) -> bytes:
@@ -51,41 +71,68 @@ def to_text(report: EvaluationReport) -> str:
     """Return the table as plain text, with the warnings above and the notes below."""
     lines = StringIO()
     console = Console(file=lines, width=WIDTH, color_system=None)
-    for part in (*warnings_of(report), to_table(report), *notes_of(report)):
+    for part in to_parts(report):
         console.print(part, highlight=False, markup=False)
     return lines.getvalue()
 
 
-def warnings_of(report: EvaluationReport) -> list[str]:
-    """Return the warnings to show before the numbers."""
-    warnings = [f"WARNING: {e.warning}" for e in report.evaluations if e.warning]
-    return [*warnings, *([f"WARNING: {PERMUTED}"] if report.permuted else [])]
+def to_parts(report: EvaluationReport) -> list[str | Table]:
+    """Return the parts of the text in order: warnings, tables, and notes."""
+    live = any(evaluation.live for evaluation in report.evaluations)
+    tables = [live_table(report), curve_table(report)] if live else []
+    return [*report.warnings, to_table(report), *tables, risk_table(report), *notes_of(report)]
 
 
 def notes_of(report: EvaluationReport) -> list[str]:
     """Return notes: what was tested, what was not, and the meaning of the columns."""
     tested = [
-        f"{e.protocol}: tested {e.n_hops} hops from {e.n_trials} trials of {e.n_people} people in "
-        f"{e.n_folds} folds" + "".join(f"; {note}" for note in e.notes)
+        f"{e.title}: tested {e.n_hops} hops from {e.n_trials} trials of {e.n_people} people in "
+        f"{e.n_folds} {'folds' if e.n_folds > 1 else 'fold'}" + "".join(f"; {n}" for n in e.notes)
         for e in report.evaluations
     ]
     refused = [f"{name}: not evaluated. {reason}" for name, reason in report.refused.items()]
     return [
         *tested,
+        *(line for e in report.evaluations if e.split for line in _split_notes(e, e.split)),
         *refused,
         *(f"not available: {line}" for line in report.missing),
         "Mean over folds, ± standard deviation. ECE raw and ECE: expected calibration error before "
         "and after temperature scaling on the validation set. Brier: score after it.",
+        *(LIVE_NOTES if any(e.live for e in report.evaluations) else []),
     ]
+
+
+def _split_notes(evaluation: ProtocolResult, split: SplitFacts) -> list[str]:
+    """Say how far a split's numbers can be compared with published ones."""
+    found = []
+    if split.missing:
+        found.append(
+            f"{split.name}: NOT COMPARABLE with published figures, because people of the split are "
+            f"missing: {', '.join(split.missing)}"
+        )
+    if split.figures:
+        found.append(f"{split.name}: published: {split.figures}")
+    letters = _letters(evaluation)
+    if letters:
+        each = "; ".join(f"{letter}: {words}" for words, letter in letters.items())
+        found.append(f"{split.name}: differs from the published setting by {each}")
+    return found
+
+
+def _letters(evaluation: ProtocolResult) -> dict[str, str]:
+    """Return a letter for each difference of some row."""
+    words = dict.fromkeys(words for result in evaluation.results for words in result.differs)
+    return dict(zip(words, ascii_lowercase, strict=False))
 
 
 def to_table(report: EvaluationReport) -> Table:
     """Return a table with a section per protocol and output and a row per candidate."""
     table = Table(title=report.data + (" (permuted labels)" if report.permuted else ""))
-    for name in ("protocol", "output", "candidate"):
-        table.add_column(name, overflow="fold")
-    for name in ("accuracy", "balanced accuracy", "macro-F1", "ECE raw", "ECE", "Brier"):
-        table.add_column(name, justify="right")
+    for place, name in enumerate(_heads(report)):
+        if place < 3:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right")
     for evaluation in report.evaluations:
         for output in report.outputs:
             for result in evaluation.results:
@@ -95,12 +142,104 @@ def to_table(report: EvaluationReport) -> Table:
     return table
 
 
+def _heads(report: EvaluationReport) -> tuple[str, ...]:
+    differs = any(evaluation.split for evaluation in report.evaluations)
+    return (*HEADS, "differs") if differs else HEADS
+
+
+def live_table(report: EvaluationReport) -> Table:
+    """Return the live reading: a row per protocol, output and candidate."""
+    table = Table(title="live reading")
+    for place, name in enumerate(LIVE_HEADS):
+        if place < 3:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right")
+    for evaluation, results in _live_sections(report):
+        for result in results:
+            table.add_row(*_live_row(evaluation, result))
+        table.add_section()
+    return table
+
+
+def curve_table(report: EvaluationReport) -> Table:
+    """Return the live balanced accuracy and reaction time at every strength of smoothing."""
+    table = Table(title="live balanced accuracy and time until a switch is followed, by keep")
+    for name in ("protocol", "output", "candidate"):
+        table.add_column(name, overflow="fold")
+    sections = _live_sections(report)
+    for point in sections[0][1][0].curve:
+        table.add_column(f"{point.keep:.3g}", justify="right")
+    for evaluation, results in sections:
+        for result in results:
+            points = (_point(point.scores) for point in result.curve)
+            table.add_row(evaluation.title, result.output, result.contender, *points)
+        table.add_section()
+    return table
+
+
+def risk_table(report: EvaluationReport) -> Table:
+    """Return the risk-coverage curve: the share of wrong hops among the most certain ones."""
+    table = Table(title="share of wrong hops among the most certain 100 % to 10 % of the hops")
+    for name in ("protocol", "output", "candidate"):
+        table.add_column(name, overflow="fold")
+    for coverage in COVERAGES:
+        table.add_column(f"{coverage:.0%}".replace("%", " %"), justify="right")
+    for evaluation in report.evaluations:
+        for output in report.outputs:
+            for result in evaluation.results:
+                if result.output == output:
+                    points = (f"{point.risk:.3f}" for point in result.risks)
+                    table.add_row(evaluation.title, output, result.title, *points)
+            table.add_section()
+    return table
+
+
+def _live_sections(report: EvaluationReport) -> list[tuple[ProtocolResult, list[LiveResult]]]:
+    sections = [
+        (evaluation, [result for result in evaluation.live if result.output == output])
+        for evaluation in report.evaluations
+        for output in report.outputs
+    ]
+    return [(evaluation, results) for evaluation, results in sections if results]
+
+
+def _live_row(evaluation: ProtocolResult, result: LiveResult) -> list[str]:
+    mean, spread = result.mean, result.spread
+    balanced = f"{mean.balanced_accuracy:.3f}"
+    if spread is not None:
+        balanced += f" ± {spread.balanced_accuracy:.3f}"
+    return [
+        evaluation.title,
+        result.output,
+        result.contender,
+        f"{result.curve[0].scores.balanced_accuracy:.3f}",
+        balanced,
+        f"{mean.steady_accuracy:.3f}",
+        "-" if mean.latency is None else f"{mean.latency:.1f}",
+        "-" if mean.missed is None else f"{mean.missed:.2f}",
+        _range(result.keeps),
+        _range(result.r) or "-",
+    ]
+
+
+def _range(values: Sequence[float]) -> str:
+    """Write the values that occur in the folds, from lowest to highest."""
+    ends = dict.fromkeys(f"{value:.3g}" for value in (min(values), max(values))) if values else {}
+    return " to ".join(ends)
+
+
+def _point(scores: LiveScores) -> str:
+    seconds = "-" if scores.latency is None else f"{scores.latency:.1f} s"
+    return f"{scores.balanced_accuracy:.3f}\n{seconds}"
+
+
 def to_markdown(report: EvaluationReport) -> str:
     """Return the table with its warnings and notes, for a model card."""
-    heads = ("protocol", "output", "candidate", "accuracy", "balanced accuracy", "macro-F1")
+    heads = _heads(report)
     table = [
-        _cells((*heads, "ECE raw", "ECE", "Brier")),
-        _cells(("---",) * 9),
+        _cells(heads),
+        _cells(("---",) * len(heads)),
         *(
             _cells(_row(evaluation, result))
             for evaluation in report.evaluations
@@ -109,97 +248,59 @@ def to_markdown(report: EvaluationReport) -> str:
             if result.output == output
         ),
     ]
+    live = [
+        _cells(_live_row(evaluation, result))
+        for evaluation, results in _live_sections(report)
+        for result in results
+    ]
+    live_heads = [_cells(LIVE_HEADS), _cells(("---",) * len(LIVE_HEADS))]
     parts = [
-        *warnings_of(report),
+        *report.warnings,
         "\n".join(table),
+        *(["\n".join([*live_heads, *live])] if live else []),
         "\n".join(f"- {line}" for line in notes_of(report)),
     ]
     return "\n\n".join(parts)
 
 
 def save_report(report: EvaluationReport, folder: Path) -> list[Path]:
-    """Write ``evaluation.txt``, ``.json`` and ``.png`` to a folder, and return their paths."""
+    """Write ``evaluation.txt``, ``.json`` and ``.png`` to a folder, and return their paths.
+
+    The curves of the live reading, if there is one, are in ``live.png``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     text, data, picture = (folder / f"evaluation.{end}" for end in ("txt", "json", "png"))
     text.write_text(to_text(report), encoding="utf-8")
     data.write_bytes(to_json(report))
     draw_confusions(report, picture)
-    return [text, data, picture]
-
-
-def draw_confusions(report: EvaluationReport, path: Path) -> None:
-    """Draw the confusion matrices as PNG, in percent of each true label's hops.
-
-    There is a row per candidate and a column per protocol and output. Needs the extra ``train``.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = [(e, output) for e in report.evaluations for output in report.outputs]
-    rows = _rows(report)
-    width, height = 2.4 + 1.7 * max(3, len(columns)), 1.3 + 1.4 * max(1, len(rows))
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    head = "\n".join(textwrap.wrap(" ".join(warnings_of(report)) or report.data, round(13 * width)))
-    ink = "#8c1c13" if warnings_of(report) else "black"
-    figure.suptitle(head, fontsize=9, color=ink, y=1 - 0.1 / height, va="top")
-    edges = {"left": 2.1 / width, "right": 1 - 0.1 / width, "bottom": 0.2 / height}
-    grid = figure.subplots(
-        max(1, len(rows)),
-        max(1, len(columns)),
-        squeeze=False,
-        gridspec_kw={**edges, "top": 1 - 1.1 / height, "wspace": 0.3, "hspace": 0.3},
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for column, (evaluation, output) in enumerate(columns):
-        grid[0, column].set_title(f"{_marked(evaluation)}\n{output}", fontsize=8)
-        for result in evaluation.results:
-            if result.output == output:
-                _draw(grid[rows.index(_who(result)), column], result, report.outputs[output])
-    for row, who in enumerate(rows):
-        place = grid[row, 0].get_position()
-        middle = (place.y0 + place.y1) / 2
-        figure.text(0.1 / width, middle, textwrap.fill(who, 22), fontsize=8, va="center")
-    figure.savefig(path, format="png", dpi=120)
-
-
-def _rows(report: EvaluationReport) -> list[str]:
-    """Return the name of every row, a candidate's smoothed row after its plain one."""
-    results = [result for evaluation in report.evaluations for result in evaluation.results]
-    candidates = list(dict.fromkeys(result.contender for result in results))
-    order = {_who(r): (candidates.index(r.contender), r.smoothing) for r in results}
-    return sorted(order, key=lambda who: order[who])
-
-
-def _marked(evaluation: ProtocolResult) -> str:
-    return f"{evaluation.protocol} (leaks)" if evaluation.warning else evaluation.protocol
-
-
-def _who(result: CandidateResult) -> str:
-    return result.contender + (", smoothed" if result.smoothing == "smoothed" else "")
+    if not any(evaluation.live for evaluation in report.evaluations):
+        return [text, data, picture]
+    curves = folder / "live.png"
+    draw_live(report, curves)
+    return [text, data, picture, curves]
 
 
 def _row(evaluation: ProtocolResult, result: CandidateResult) -> list[str]:
     mean, spread = result.mean, result.spread
-    numbers = (mean.accuracy, mean.macro_f1, mean.raw_ece, mean.ece, mean.brier)
-    first, *others = (f"{number:.3f}" for number in numbers)
-    balanced = f"{mean.balanced_accuracy:.3f} ± {spread.balanced_accuracy:.3f}"
-    return [_marked(evaluation), result.output, _who(result), first, balanced, *others]
+    balanced = f"{mean.balanced_accuracy:.3f}"
+    if spread is not None:
+        balanced += f" ± {spread.balanced_accuracy:.3f}"
+    weighted = "-" if mean.weighted_f1 is None else f"{mean.weighted_f1:.3f}"
+    others = (f"{number:.3f}" for number in (mean.raw_ece, mean.ece, mean.brier))
+    letters = _letters(evaluation)
+    differs = ["".join(letters[each] for each in result.differs)] if evaluation.split else []
+    return [
+        evaluation.title,
+        result.output,
+        result.title,
+        f"{mean.accuracy:.3f}",
+        balanced,
+        f"{mean.macro_f1:.3f}",
+        weighted,
+        *others,
+        *differs,
+    ]
 
 
 def _cells(row: Sequence[str]) -> str:
     return f"| {' | '.join(row)} |"
-
-
-def _draw(axes: Axes, result: CandidateResult, labels: tuple[str, ...]) -> None:
-    matrix = np.array(result.confusion)
-    shares = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    axes.set_axis_on()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-    places = range(len(labels))
-    axes.set_xticks(places, labels, fontsize=6)
-    axes.set_yticks(places, labels, fontsize=6, rotation=90, va="center")
-    for (row, column), share in np.ndenumerate(shares):
-        ink = "white" if share > 60 else "black"
-        axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=ink)

@@ -1,4 +1,8 @@
-"""Exponential smoothing of probabilities, the simple comparison for a carried state."""
+"""Exponential smoothing of probabilities, the simple comparison for a carried state.
+
+It begins as the mean of the hops so far (bias-corrected). Begun with the first hop instead, at a
+keep of 63/64 that hop would still weigh 41 % after 56 hops, and the scores would hang on it.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +25,21 @@ def smooth(
 ) -> NDArray[np.float64]:
     """Smooth probabilities (n_hops, n_outputs) over hops, starting again at each restart.
 
+    Each result is the mean of the hops since the restart, weighted by ``keep`` to the power of
+    their age.
+
     ``restart`` is (n_hops,); ``keep`` is the weight of the past, from 0 to below 1.
     """
     if keep == 0:
         return probabilities
     pieces = np.split(probabilities, np.flatnonzero(restart[1:]) + 1)
-    return np.concatenate(
-        [lfilter([1 - keep], [1, -keep], x, axis=0, zi=keep * x[:1])[0] for x in pieces]
-    )
+    return np.concatenate([_mean_so_far(piece, keep) for piece in pieces])
+
+
+def _mean_so_far(probabilities: NDArray[np.float64], keep: float) -> NDArray[np.float64]:
+    sums = lfilter([1.0], [1.0, -keep], probabilities, axis=0)
+    weights = (1 - keep ** np.arange(1, len(probabilities) + 1)) / (1 - keep)
+    return np.asarray(sums / weights[:, None])
 
 
 def choose_keep(
@@ -36,7 +47,10 @@ def choose_keep(
     validation: Sequence[HopSequence],
     sizes: Sequence[int],
 ) -> float:
-    """Choose the smallest keep with the best mean balanced accuracy on the validation set."""
+    """Choose the smallest keep with the best mean balanced accuracy on the validation set.
+
+    ``validation`` are blocks or, for the live reading, streams.
+    """
     labels = np.concatenate([sequence.labels for sequence in validation])
     scores = []
     for keep in KEEPS:

@@ -41,6 +41,52 @@ class Recipe:
     training: TrainingConfig
     r: float
 
+    def resized(self, window: float | None, hop: float | None) -> Recipe:
+        """Return the recipe with other windows.
+
+        The spectral embedding keeps its bands in Hz, and the carried state its time constant.
+
+        Parameters
+        ----------
+        window, hop
+            Length and distance of the windows, s; None to keep the recipe's.
+
+        Raises
+        ------
+        RecipeError
+            If they are no whole numbers of samples, or the architecture cannot have them.
+        """
+        signal, a = self.signal, self.architecture
+        for name, seconds in (("windows", window), ("hop", hop)):
+            if seconds is not None and (seconds <= 0 or seconds * signal.sfreq % 1):
+                raise RecipeError(
+                    f"a whole number of samples at {signal.sfreq:g} Hz as --{name}",
+                    f"{seconds:g} s",
+                    f"correct --{name}",
+                )
+        n_times = signal.window if window is None else round(window * signal.sfreq)
+        n_hop = signal.hop if hop is None else round(hop * signal.sfreq)
+        bins = a.bins
+        if a.embedding == "spectral":
+            bins = (a.bins[0] * n_times // signal.window, a.bins[1] * n_times // signal.window)
+            if [edge * signal.window for edge in bins] != [edge * n_times for edge in a.bins]:
+                raise RecipeError(
+                    f"windows whose frequency bins fit the bands of the recipe {self.name}",
+                    f"{n_times / signal.sfreq:g} s",
+                    "give whole seconds as --windows",
+                )
+        try:
+            architecture = replace(a, n_times=n_times, bins=bins)
+            signal = replace(signal, window=n_times, hop=n_hop)
+        except ValueError as error:
+            raise RecipeError(
+                f"windows that the recipe {self.name} can have",
+                f"{n_times / signal.sfreq:g} s every {n_hop / signal.sfreq:g} s ({error})",
+                "choose other --windows or --hop",
+            ) from error
+        r = self.r ** (n_hop / self.signal.hop) if self.r else 0.0
+        return replace(self, architecture=architecture, signal=signal, r=r)
+
     def adapted(self, montage: Sequence[str], n_outputs: int) -> Recipe:
         """Return the recipe for a montage and the number of labels over all outputs."""
         training = self.training
@@ -102,7 +148,7 @@ RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
 
 
 class RecipeError(Mismatch):
-    """Unknown recipe name."""
+    """Unknown recipe name, or windows that a recipe cannot have."""
 
 
 def find_recipe(name: str) -> Recipe:

@@ -32,7 +32,10 @@ Outputs = Annotated[
 ]
 Montage = Annotated[
     str,
-    typer.Option(help="muse, ganglion, or electrodes separated by commas: Fp1,Fp2,AF3,AF4."),
+    typer.Option(
+        help="muse, ganglion, all (EEG channels of the data set), or electrodes separated by "
+        "commas: Fp1,Fp2,AF3,AF4."
+    ),
 ]
 People = Annotated[
     str | None,
@@ -123,6 +126,8 @@ class DatasetOptions:
         Source of the rest: ``task-NAME``, or a path with ``{person}``.
     label, rest, tasks, classes, seconds
         Options of BIDS data sets, as for ``BidsOptions``; tasks and classes separated by commas.
+    threshold
+        Ratings above it are high.
     """
 
     kind: str
@@ -137,6 +142,7 @@ class DatasetOptions:
     tasks: str | None = None
     classes: str | None = None
     seconds: float | None = None
+    threshold: float | None = None
 
     @property
     def baseline(self) -> float:
@@ -179,7 +185,13 @@ class DatasetOptions:
             )
         with console.status("Reading the data set"):
             dataset = open_dataset(
-                self.kind, self.root, self.montage, self.outputs, self._bids_options(), self.people
+                self.kind,
+                self.root,
+                self.montage,
+                self.outputs,
+                self._bids_options(),
+                self.people,
+                threshold=self.threshold,
             )
             if self.baseline_from and self._rest_task is None:
                 dataset = add_rest(dataset, self.baseline_from)

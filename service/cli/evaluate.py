@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mimamba.models.evaluation.evaluator import EvaluationProgress
     from mimamba.models.evaluation.protocols import ProtocolName
     from mimamba.models.evaluation.results import EvaluationReport
+    from mimamba.models.evaluation.splits import PeopleSplit
 
 app = typer.Typer()
 
@@ -53,7 +54,7 @@ def evaluate(
     root: Root,
     out: Annotated[
         Path,
-        typer.Option(help="New folder for evaluation.txt, evaluation.json and evaluation.png."),
+        typer.Option(help="New folder for evaluation.txt, .json and .png, and live.png."),
     ],
     protocol: Annotated[
         Literal["paper", "trial", "subject", "all"],
@@ -62,6 +63,16 @@ def evaluate(
             "windows, which leaks information (paper)."
         ),
     ] = "all",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Divide the people by a published split instead of the protocols: "
+            "openeegbench-zyma2019, openeegbench-faced, eegain-deap, eegain-deap-fixed, libeer or "
+            "a name of LibEER's settings; or by a JSON file with lists named train, validation and "
+            "test. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     folds: Annotated[int, typer.Option(help="Maximum number of folds.", min=2)] = 5,
     recipe: Annotated[
         list[str] | None,
@@ -91,6 +102,23 @@ def evaluate(
             "--permute", help="Permute the labels first; every result should be at chance."
         ),
     ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Ratings above it are high; DEAP and DREAMER only. [default: middle of the scale]",
+            show_default=False,
+        ),
+    ] = None,
+    windows: Annotated[
+        float | None,
+        typer.Option(help="Length of the windows, s. [default: the recipe's]", show_default=False),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            help="Distance of the windows, s. [default: the recipe's]", show_default=False
+        ),
+    ] = None,
     outputs: Outputs = None,
     montage: Montage = "muse",
     people: People = None,
@@ -111,10 +139,23 @@ def evaluate(
     """
     with one_line_errors():
         bids = (label, rest, tasks, classes, seconds)
-        data = DatasetOptions(kind, root, outputs, montage, people, baseline, baseline_from, *bids)
+        data = DatasetOptions(
+            kind, root, outputs, montage, people, baseline, baseline_from, *bids, threshold
+        )
         recipes = tuple(recipe or ["spectral"])
         options = EvaluationOptions(
-            out, protocol, folds, recipes, rivals, ablations, permute, epochs, seed
+            out,
+            protocol,
+            folds,
+            recipes,
+            rivals,
+            ablations,
+            permute,
+            epochs,
+            seed,
+            split,
+            windows,
+            hop,
         )
         _evaluate(data, options)
 
@@ -132,6 +173,9 @@ class EvaluationOptions:
     permute: bool
     epochs: int | None
     seed: int
+    split: str | None = None
+    windows: float | None = None
+    hop: float | None = None
 
     @property
     def protocols(self) -> Sequence[ProtocolName]:
@@ -145,8 +189,21 @@ class EvaluationOptions:
         from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
 
         names = dict.fromkeys(self.recipes)
-        recipes = tuple(choose_recipe(name, self.epochs, self.seed) for name in names)
-        return CandidateSet(recipes, self.ablations, self.rivals)
+        recipes = tuple(
+            choose_recipe(name, self.epochs, self.seed).resized(self.windows, self.hop)
+            for name in names
+        )
+        return CandidateSet(recipes, self.ablations, self.rivals, self.split is not None)
+
+    def people_split(self, kind: str) -> PeopleSplit | None:
+        """Return the split that was chosen; raises SplitError."""
+        from mimamba.models.evaluation.splits import SplitError, find_split
+
+        if self.split is None:
+            return None
+        if self.protocol != "all":
+            raise SplitError("a split or a protocol", "both", "leave out --protocol or --split")
+        return find_split(self.split, kind, self.seed)
 
 
 def _evaluate(data: DatasetOptions, options: EvaluationOptions) -> None:
@@ -164,11 +221,12 @@ def _evaluate(data: DatasetOptions, options: EvaluationOptions) -> None:
     from mimamba.models.evaluation.report import save_report
 
     candidates = options.candidates()
+    split = options.people_split(data.kind)
     _check_folder(options.out)
     _check_matplotlib()
     console = Console(stderr=True)
     dataset = data.open(console)
-    report = _run(dataset, candidates, data.baseline, options, console)
+    report = _run(dataset, candidates, data, options, split, console)
     if not report.evaluations:
         refused = (f"{protocol}: {reason}" for protocol, reason in report.refused.items())
         raise CannotEvaluate("; ".join(refused))
@@ -181,25 +239,27 @@ def _print(report: EvaluationReport) -> None:
     """Fit the table to a terminal's width; elsewhere print it as in the file."""
     from rich.console import Console
 
-    from mimamba.models.evaluation.report import notes_of, to_table, to_text, warnings_of
+    from mimamba.models.evaluation.report import to_parts, to_text
 
     out = Console()
     if not out.is_terminal:
         sys.stdout.write(to_text(report))
         return
-    for part in (*warnings_of(report), to_table(report), *notes_of(report)):
+    for part in to_parts(report):
         out.print(part, highlight=False, markup=False)
 
 
 def _run(
     dataset: Dataset,
     candidates: CandidateSet,
-    baseline: float,
+    data: DatasetOptions,
     options: EvaluationOptions,
+    split: PeopleSplit | None,
     console: Console,
 ) -> EvaluationReport:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from mimamba.models.datasets.open import MIDDLES
     from mimamba.models.evaluation.evaluator import evaluate_dataset
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -213,11 +273,13 @@ def _run(
         return evaluate_dataset(
             dataset,
             candidates,
-            baseline,
+            data.baseline,
             protocols=options.protocols,
             n_folds=options.folds,
             seed=options.seed,
             permute=options.permute,
+            split=split,
+            threshold=MIDDLES.get(data.kind) if data.threshold is None else data.threshold,
             on_progress=show,
         )
 

@@ -38,6 +38,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     exact_index,
 )
 from mimamba.drivers.lsl.description import ChannelDescription, read_description
+from mimamba.drivers.lsl.stream_rules import is_eeg_type, is_marker_stream, marker_label
 from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ, check_stamps
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
 
@@ -46,8 +47,6 @@ logging.getLogger("pyxdf").addHandler(logging.NullHandler())
 
 PYXDF_ERRORS = (ParseError, ValueError, KeyError, IndexError)
 """Errors of pyxdf for complete chunks with invalid content, in footers and clock offsets."""
-MARKER_TYPES = {"marker", "markers", "stim", "trigger", "triggers", "event", "events"}
-"""Types of irregular streams of markers, in any case; others are known by their format."""
 MARKER_TOLERANCE = 1.0
 """Distance of a marker from the signal's ends, s, up to which it belongs to the signal."""
 
@@ -102,7 +101,7 @@ class XDFStream:
     @property
     def is_eeg(self) -> bool:
         """True for numeric samples of type EEG, at any nominal rate."""
-        return self.is_numeric and self.text("type").lower() == "eeg"
+        return self.is_numeric and is_eeg_type(self.text("type"))
 
     @property
     def topic(self) -> str:
@@ -111,15 +110,9 @@ class XDFStream:
 
     @property
     def has_markers(self) -> bool:
-        return not self.topic and (self.is_text or self._has_numbered_markers)
-
-    @property
-    def _has_numbered_markers(self) -> bool:
-        """True for an irregular stream of a marker type, or of single integers."""
-        if self.rate != 0:
-            return False
-        single = self.text("channel_count") == "1" and self.text("channel_format").startswith("int")
-        return single or self.text("type").lower() in MARKER_TYPES
+        n_channels = int(self.number("channel_count") or 0)
+        kind = self.text("type")
+        return not self.topic and is_marker_stream(kind, self.rate, n_channels, self.is_text)
 
     def is_named(self, name: str) -> bool:
         """True if the name, source_id, hostname or uid of the stream is this one."""
@@ -413,7 +406,7 @@ def _markers(
             if place is None:
                 outside += 1
                 continue
-            label = "; ".join(part if stream.is_text else f"{part:g}" for part in entry)
+            label = marker_label(entry if stream.is_text else entry.tolist())
             markers.append(Marker(*place, label, stream.name))
     if outside:
         notices.append(f"{outside} markers are outside of the signal: left out.")

@@ -82,6 +82,34 @@ def split_outputs(
     return np.split(probabilities, np.cumsum(sizes)[:-1], axis=1)
 
 
+class ClassDistribution:
+    """Baseline that draws labels at random, by their shares in the training data."""
+
+    name = "class distribution"
+    carries_state = False
+
+    def __init__(self, task: ClassificationTask, seed: int) -> None:
+        self._majority = MajorityLabel(task)
+        self._sizes, self._seed = task.sizes, seed
+
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        self._majority.fit(sequences, validation)
+
+    def refit(self, sequences: Sequence[HopSequence]) -> None:
+        self._majority.refit(sequences)
+
+    def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
+        rng = np.random.default_rng(self._seed)
+        heads = [
+            [
+                np.eye(share.shape[1])[rng.choice(share.shape[1], len(share), p=share[0])]
+                for share in split_outputs(shares, self._sizes)
+            ]
+            for shares in self._majority.probabilities(sequences)
+        ]
+        return [np.concatenate(each, axis=1) for each in heads]
+
+
 class MajorityLabel:
     """Baseline that always predicts the label shares of the training data."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mimamba.models.evaluation.candidates.candidate import (
     Candidate,
+    ClassDistribution,
     ClassificationTask,
     MajorityLabel,
 )
@@ -27,15 +28,20 @@ class CandidateSet:
         Include the ablations of each recipe.
     comparisons
         Include published networks and band-power classifiers. The majority label is always there.
+    distribution
+        Include labels drawn by their shares, as benchmarks of emotion report them.
     """
 
     recipes: tuple[Recipe, ...]
     ablations: bool = True
     comparisons: bool = True
+    distribution: bool = False
 
     def candidates(self, task: ClassificationTask, seed: int) -> tuple[list[Candidate], list[str]]:
         """Make the candidates; also return a line for each that is not available."""
         found = [made for recipe in self._all() for made in recipe_candidates(recipe, task)]
+        if self.distribution:
+            found.append(ClassDistribution(task, seed))
         if not self.comparisons:
             return [*found, MajorityLabel(task)], []
         others, missing = comparison_candidates(task, TrainingConfig(balanced=True, seed=seed))

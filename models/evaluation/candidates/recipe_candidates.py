@@ -16,7 +16,11 @@ from mimamba.models.evaluation.candidates.candidate import (
     Candidate,
     ClassificationTask,
     UnlabelledSequence,
+    split_outputs,
+    without_labels,
 )
+from mimamba.models.evaluation.live_streams import join_streams
+from mimamba.models.evaluation.metrics import balanced_accuracy, confusion
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.training.recipes import Recipe
 from mimamba.models.training.scoring import sequence_logits
@@ -32,6 +36,9 @@ from mimamba.models.training.windowing import HopSequence
 
 PARALLEL_SEQUENCES = 64
 """Sequences scanned in parallel. It limits memory and does not change the result."""
+
+R_VALUES = (0.8, 0.9, 0.95, 0.98)
+"""Gates of the carried state to try by the live reading, besides the recipe's own."""
 
 
 class SharedWeights:
@@ -105,12 +112,13 @@ class RecipeCandidate:
 
     def __init__(self, name: str, weights: SharedWeights, r: float) -> None:
         self.name = name
-        self._weights, self._r = weights, r
+        self.r = r
+        self._weights = weights
         self._network: MSiMamba | None = None
 
     @property
     def carries_state(self) -> bool:
-        return self._r > 0
+        return self.r > 0
 
     def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
         self._network = self._weights.fit(sequences, validation)
@@ -121,16 +129,46 @@ class RecipeCandidate:
     def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
         if self._network is None:
             raise RuntimeError("Call fit before probabilities.")
-        return self._weights.probabilities(self._network, sequences, self._r)
+        return self._weights.probabilities(self._network, sequences, self.r)
+
+
+class ChosenGateCandidate(RecipeCandidate):
+    """Trained recipe whose gate ``r`` is chosen by the live reading of the validation set.
+
+    Among ``R_VALUES`` and the recipe's own r, the one with the best mean balanced accuracy over the
+    validation set's streams is used; of equals, the smallest.
+    """
+
+    def __init__(self, recipe: Recipe, task: ClassificationTask, weights: SharedWeights) -> None:
+        super().__init__(f"{recipe.name}, carried, r chosen", weights, recipe.r)
+        self._choices = sorted({*R_VALUES, recipe.r})
+        self._sizes = task.sizes
+
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        super().fit(sequences, validation)
+        joined = [stream.joined for stream in join_streams(validation)]
+        self.r = max(self._choices, key=lambda r: self._live_accuracy(joined, r))
+
+    def _live_accuracy(self, streams: Sequence[HopSequence], r: float) -> float:
+        self.r = r
+        labels = np.concatenate([stream.labels for stream in streams])
+        said = np.concatenate(self.probabilities(without_labels(streams)))
+        heads = zip(labels.T, split_outputs(said, self._sizes), strict=True)
+        return float(np.mean([balanced_accuracy(confusion(k, p)) for k, p in heads]))
 
 
 def recipe_candidates(recipe: Recipe, task: ClassificationTask) -> list[Candidate]:
-    """Make a candidate with carried state, if the recipe has one, and one window by window."""
+    """Make candidates that share one training of a recipe.
+
+    There is one window by window and, if the recipe carries state, one with its r and one with r
+    chosen by the live reading.
+    """
     weights = SharedWeights(recipe, task)
     alone = RecipeCandidate(f"{recipe.name}, r = 0", weights, 0.0)
     if recipe.r == 0:
         return [alone]
     return [
         RecipeCandidate(f"{recipe.name}, carried, r = {recipe.r:.3g}", weights, recipe.r),
+        ChosenGateCandidate(recipe, task, weights),
         alone,
     ]

@@ -27,6 +27,9 @@ class Made:
     root: Path
     name: str = "made"
 
+    def channels(self) -> tuple[str, ...]:
+        return ("a", "b")
+
     def files(self) -> list[Path]:
         if not self.root.exists():
             raise DatasetError("a file", "none", "make one")

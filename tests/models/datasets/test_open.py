@@ -68,6 +68,31 @@ def test_outputs_in_the_order_asked_for(root: Path) -> None:
     assert made.info.ch_names == ("AF3", "AF4")
 
 
+@pytest.mark.parametrize(("kind", "n_channels"), [("deap", 32), ("dreamer", 14), ("seed", 62)])
+def test_all_channels(root: Path, kind: str, n_channels: int) -> None:
+    output = "emotion" if kind == "seed" else "valence"
+    made = opened(root, kind, montage="All", outputs=output)
+    assert made.info.n_channels == made.trials[0].data.shape[1] == n_channels
+    assert all(electrode.distance_mm == 0 for electrode in made.montage)
+
+
+def test_all_channels_of_a_bids_set(root: Path) -> None:
+    assert opened(root, "bids", montage="all").info.ch_names == ("TP9", "AF7", "AF8", "TP10")
+
+
+def test_a_threshold_changes_the_labels(root: Path) -> None:
+    high = [
+        sum(trial.labels[0] for trial in opened(root, "dreamer", outputs="valence", **asked).trials)
+        for asked in ({}, {"threshold": 3.0}, {"threshold": 1.5})
+    ]
+    assert high[0] == high[1] < high[2]
+    assert len(opened(root, "deap", outputs="arousal").trials) == 40  # 6 and 5: high and low
+    with pytest.raises(DatasetError, match="all of them high"):
+        opened(root, "deap", outputs="arousal", threshold=4.5)
+    with pytest.raises(DatasetError, match="no threshold for seed"):
+        opened(root, "seed", threshold=3.0)
+
+
 def test_people_by_name(root: Path) -> None:
     made = opened(root, "dreamer", outputs=["valence"], people="s02")
     assert (made.people, list(made.rest), len(made.trials)) == (("s02",), ["s02"], 18)

@@ -117,7 +117,7 @@ def test_nothing_of_a_test_fold_reaches_a_candidate_but_its_signal(protocol: str
         assert list(learn) == [plan.sequences[i] for i in fold.train]
         assert list(choose) == [plan.sequences[i] for i in fold.validation]
     assert all(isinstance(s, UnlabelledSequence) for asked in spy.asked for s in asked)
-    windows = [s.windows for asked in spy.asked[1::2] for s in asked]
+    windows = [s.windows for asked in spy.asked[1 : 2 * len(plan.folds) : 2] for s in asked]
     tested = [plan.sequences[i].windows for fold in plan.folds for i in fold.test]
     assert all(a is b for a, b in zip(windows, tested, strict=True))
 
@@ -179,6 +179,7 @@ def test_mean_and_spread_are_of_the_folds() -> None:
     result = evaluate_protocol("subject", plan, TASK, [Spy()]).results[0]
     accuracies = [fold.balanced_accuracy for fold in result.folds]
     assert result.mean.balanced_accuracy == pytest.approx(np.mean(accuracies))
+    assert result.spread is not None
     assert result.spread.balanced_accuracy == pytest.approx(np.std(accuracies, ddof=1))
 
 

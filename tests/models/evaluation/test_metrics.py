@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mimamba.models.evaluation.metrics import (
+    COVERAGES,
     accuracy,
     balanced_accuracy,
     brier,
     calibration_error,
     confusion,
     macro_f1,
+    risks,
+    weighted_f1,
 )
 
 LABELS = np.array([0, 0, 0, 1])
@@ -50,6 +53,29 @@ def test_certain_and_right_is_perfect() -> None:
     assert brier(labels, np.roll(shares, 1, axis=1)) == 2.0
 
 
+def test_risk_is_of_the_most_certain_hops() -> None:
+    # Certainties .9 .8 .7 .6, of which the third is wrong; 60 % are two hops, 70 % three.
+    found = dict(zip(COVERAGES, risks(LABELS, SHARES), strict=True))
+    assert (found[0.1], found[0.25], found[0.6]) == (0, 0, 0)
+    assert found[0.7] == pytest.approx(1 / 3)
+    assert found[1.0] == 0.25
+
+
+def test_equally_certain_hops_have_the_risk_of_all() -> None:
+    assert risks(LABELS, np.tile([0.75, 0.25], (4, 1))) == [0.25] * len(COVERAGES)
+
+
+@given(st.integers(0, 2**16), st.integers(1, 60), st.integers(2, 5))
+def test_risk_of_all_hops_is_the_error(seed: int, n: int, n_labels: int) -> None:
+    labels, shares = drawn(seed, n, n_labels)
+    found = risks(labels, shares)
+    assert found[0] == pytest.approx(1 - accuracy(confusion(labels, shares)))
+    assert all(0 <= risk <= 1 for risk in found)
+    order = np.argsort(-shares.max(1))[: max(1, round(n / 2))]
+    half = (shares.argmax(1) != labels)[order].mean()
+    assert found[COVERAGES.index(0.5)] == pytest.approx(half)
+
+
 @settings(max_examples=30)
 @given(st.integers(0, 2**16), st.integers(1, 40), st.integers(2, 5))
 def test_as_scikit_learn(seed: int, n: int, n_labels: int) -> None:
@@ -64,6 +90,8 @@ def test_as_scikit_learn(seed: int, n: int, n_labels: int) -> None:
     )
     assert balanced_accuracy(matrix) == pytest.approx(recalls)
     assert macro_f1(matrix) == pytest.approx(sklearn.f1_score(labels, predicted, average="macro"))
+    weighted = sklearn.f1_score(labels, predicted, average="weighted")
+    assert weighted_f1(matrix) == pytest.approx(weighted)
     truth = np.eye(n_labels)[labels]
     errors = sklearn.mean_squared_error(truth, shares) * n_labels
     assert brier(labels, shares) == pytest.approx(errors)

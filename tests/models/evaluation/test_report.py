@@ -10,13 +10,12 @@ import pytest
 
 from mimamba.models.evaluation.candidates.candidate import ClassificationTask, MajorityLabel
 from mimamba.models.evaluation.evaluator import evaluate_sequences
+from mimamba.models.evaluation.pictures import draw_confusions, draw_live
 from mimamba.models.evaluation.report import (
-    draw_confusions,
     from_json,
     save_report,
     to_json,
     to_text,
-    warnings_of,
 )
 from mimamba.models.evaluation.results import EvaluationReport
 from tests.models.evaluation.people import TASK, people, silent
@@ -50,8 +49,29 @@ def test_the_text_warns_before_the_numbers_and_shows_calibration(report: Evaluat
 
 def test_without_paper_there_is_no_warning(report: EvaluationReport) -> None:
     honest = replace(report, evaluations=report.evaluations[1:])
-    assert warnings_of(honest) == []
+    assert honest.warnings == []
     assert "leak" not in to_text(honest)
+
+
+def test_the_live_reading_and_the_risk_are_tables_of_their_own(report: EvaluationReport) -> None:
+    text = flat(to_text(report))
+    for words in ("live reading", "steady", "followed, s", "missed", "time until a switch"):
+        assert words in text
+    assert "share of wrong hops" in text
+    assert "No window spans a switch" in text
+    single = replace(report, evaluations=report.evaluations[:1])  # paper: single hops
+    assert "No window spans a switch" not in to_text(single)
+
+
+def test_the_curve_is_drawn_for_every_candidate_with_a_live_reading(
+    report: EvaluationReport, tmp_path: Path
+) -> None:
+    image = pytest.importorskip("matplotlib.image", reason="the extra train is not installed")
+    draw_live(report, tmp_path / "live.png")
+    assert image.imread(tmp_path / "live.png").std() > 0
+    single = replace(report, evaluations=report.evaluations[:1])
+    names = [path.name for path in save_report(single, tmp_path / "single")]
+    assert "live.png" not in names
 
 
 def test_permuted_labels_and_refusals_are_told(report: EvaluationReport) -> None:
@@ -72,7 +92,8 @@ def test_all_three_are_saved_and_the_picture_holds_the_warning(
 ) -> None:
     image = pytest.importorskip("matplotlib.image", reason="the extra train is not installed")
     paths = save_report(report, tmp_path / "new")
-    assert [path.name for path in paths] == [f"evaluation.{end}" for end in ("txt", "json", "png")]
+    names = [f"evaluation.{end}" for end in ("txt", "json", "png")]
+    assert [path.name for path in paths] == [*names, "live.png"]
     assert paths[0].read_text(encoding="utf-8") == to_text(report)
     honest = tmp_path / "honest.png"
     draw_confusions(replace(report, evaluations=report.evaluations[1:]), honest)
@@ -94,4 +115,6 @@ def test_two_outputs_have_their_own_sections() -> None:
         evaluate_sequences("two", sequences, task, [MajorityLabel(task)], protocols=["subject"])
     )
     rows = [line.split("│")[2].strip() for line in text.splitlines() if "majority" in line]
-    assert rows == ["a", "a", "b", "b"]
+    # Blocks plain and smoothed of each output, the live reading, its curve, and the risk.
+    blocks = ["a", "a", "b", "b"]
+    assert rows == [*blocks, *("a", "b") * 2, *blocks]

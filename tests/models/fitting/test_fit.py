@@ -235,10 +235,16 @@ def test_scores_come_along_with_their_table(
     assert {key.partition("/")[0] for key in made.scores} == {
         "subject",
         "subject (smoothed)",
+        "subject (r chosen)",
+        "subject (r chosen, smoothed)",
         "subject (r = 0)",
         "subject (r = 0, smoothed)",
         "subject (majority label)",
     }
+    live = next(r for r in evaluation.live if r.contender == carried.contender).mean
+    assert made.scores["subject/pitch/live_balanced_accuracy"] == live.balanced_accuracy
+    assert made.scores["subject/pitch/live_steady_accuracy"] == live.steady_accuracy
+    assert made.scores["subject/pitch/live_latency"] == live.latency
     assert made.notice is not None
     assert f"{accuracy:.2f} of pitch (chance 0.50)" in made.notice
     card = path.with_suffix(".md").read_text(encoding="utf-8")

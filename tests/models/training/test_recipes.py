@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.recipes import PAPER, RECIPES, SPECTRAL, Recipe, ablations
+from mimamba.models.training.recipes import (
+    PAPER,
+    RECIPES,
+    SPECTRAL,
+    Recipe,
+    RecipeError,
+    ablations,
+)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
@@ -15,6 +22,34 @@ def test_each_makes_a_network_for_any_montage(recipe: Recipe) -> None:
     network = MSiMamba(fitted.architecture).eval()
     x = torch.randn(2, 3, recipe.signal.window)
     assert network(x).shape == (2, 5)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_each_makes_a_network_for_other_windows(recipe: Recipe) -> None:
+    resized = recipe.resized(5.0, 2.5)
+    assert (resized.signal.window, resized.signal.hop) == (640, 320)
+    fitted = resized.adapted(("Fp1", "Fp2"), 2)
+    network = MSiMamba(fitted.architecture).eval()
+    assert network(torch.randn(2, 2, 640)).shape == (2, 2)
+    assert recipe.resized(None, None) == recipe
+
+
+def test_other_windows_keep_the_bands_and_the_time_constant() -> None:
+    resized = SPECTRAL.resized(10.0, 4.0)
+    first, stop = (edge / 10 for edge in resized.architecture.bins)  # Hz
+    assert (first, stop) == tuple(edge / 4 for edge in SPECTRAL.architecture.bins)
+    assert resized.r == pytest.approx(SPECTRAL.r**4)
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "word"),
+    [(0.0, None, "--windows"), (None, 0.001, "--hop"), (2.3, None, "--windows"), (-4, 1, "--win")],
+)
+def test_windows_that_no_recipe_can_have(
+    window: float | None, hop: float | None, word: str
+) -> None:
+    with pytest.raises(RecipeError, match=word):
+        SPECTRAL.resized(window, hop)
 
 
 def test_left_and_right_are_those_of_the_montage() -> None:

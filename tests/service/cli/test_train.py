@@ -80,7 +80,8 @@ def test_evaluated_trained_listed_and_used_by_name(
     assert judged.exit_code == 0, judged.stderr
     assert "majority label" in judged.stdout
     assert sorted(path.name for path in out.iterdir()) == [
-        f"evaluation.{end}" for end in ("json", "png", "txt")
+        *(f"evaluation.{end}" for end in ("json", "png", "txt")),
+        "live.png",
     ]
     conditions = load_report(out / "evaluation.json").conditions
     assert conditions is not None
@@ -134,6 +135,27 @@ def test_evaluated_trained_listed_and_used_by_name(
         assert shown[2]["sha256"] == checkpoint.sha256
         asked = {"source": "simulate://", "id": "other", "model": "mine"}
         assert service.http.post("/v1/sessions", json=asked).status_code == 201
+
+
+def test_a_split_of_ones_own_is_evaluated_in_place_of_the_protocols(
+    root: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    del data_dir
+    split = tmp_path / "mine.json"
+    lists = {"train": ["sub-01", "sub-02"], "validation": ["sub-03"], "test": ["sub-04", "sub-09"]}
+    split.write_text(json.dumps(lists))
+    out = tmp_path / "evaluation"
+    quick = ["--no-rivals", "--no-ablations", "--epochs", "1", "--windows", "1", "--hop", "1"]
+    ended = run("evaluate", *bids(root, *quick, "--split", split, "--montage", "all", "--out", out))
+    assert ended.exit_code == 0, ended.stderr
+    (result,) = load_report(out / "evaluation.json").evaluations
+    assert result.split is not None
+    assert (result.n_people, result.n_folds, result.split.missing) == (1, 1, ("sub-09",))
+    said = " ".join(ended.stdout.split())
+    assert "NOT COMPARABLE" in said
+    assert "sub-09" in said
+    assert "class distribution" in said
+    assert "live reading" in said
 
 
 def test_an_interrupted_training_goes_on(
@@ -199,6 +221,18 @@ def _interrupt(*_: object) -> None:
         ("evaluate bids --root {data}/none --out {data}/new", "Correct --root"),
         ("evaluate bids --root {root} --out {data}/done", "--out"),
         ("evaluate bids --root {root} --out {data}/taken.safetensors", "--out"),
+        ("evaluate bids --root {root} --out {data}/new --split best", "openeegbench-zyma2019"),
+        ("evaluate bids --root {root} --out {data}/new --split eegain-deap", "data set deap"),
+        (
+            "evaluate bids --root {root} --out {data}/new --split openeegbench-zyma2019",
+            "people of the split",
+        ),
+        (
+            "evaluate bids --root {root} --out {data}/new --split libeer --protocol subject",
+            "Leave out --protocol or --split",
+        ),
+        ("evaluate bids --root {root} --out {data}/new --threshold 3", "no threshold for bids"),
+        ("evaluate bids --root {root} --out {data}/new --windows 0", "Correct --windows"),
         (
             "evaluate bids --root {root} --out {data}/new --people sub-01 --protocol subject",
             "subject: Expected every label from at least 3 people",

@@ -25,7 +25,12 @@ def test_ablations_of_several_recipes_say_of_which() -> None:
     one = CandidateSet((other,), comparisons=False).candidates(task, 0)[0]
     assert "no MSTB, r = 0" in [candidate.name for candidate in one]
     alone = CandidateSet((TINY,), ablations=False, comparisons=False).candidates(task, 0)[0]
-    assert [c.name for c in alone] == ["tiny, carried, r = 0.9", "tiny, r = 0", "majority label"]
+    assert [c.name for c in alone] == [
+        "tiny, carried, r = 0.9",
+        "tiny, carried, r chosen",
+        "tiny, r = 0",
+        "majority label",
+    ]
 
 
 def test_the_report_says_what_it_is_of_and_so_does_its_json() -> None:

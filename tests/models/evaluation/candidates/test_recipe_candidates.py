@@ -21,7 +21,7 @@ ONCE = Recipe("tiny", TINY, TASK.signal, TrainingConfig(1, 1, 4, (4, 6)), 0.9)
 
 def test_both_readings_share_weights_and_learn() -> None:
     sequences = people(2, 8, 4, telling)
-    carried, alone = recipe_candidates(RECIPE, TASK)
+    carried, _, alone = recipe_candidates(RECIPE, TASK)
     assert (carried.carries_state, alone.carries_state) == (True, False)
     learn, choose = sequences[:12], sequences[12:14]
     asked = without_labels(sequences[14:])
@@ -40,7 +40,7 @@ def test_both_readings_share_weights_and_learn() -> None:
 def test_other_streams_are_learnt_anew_and_the_same_are_not() -> None:
     sequences = people(2, 2, 4, telling)
     asked, learn = without_labels(sequences[2:3]), sequences[:2]
-    carried, alone = recipe_candidates(ONCE, TASK)
+    carried, _, alone = recipe_candidates(ONCE, TASK)
     carried.fit(learn, sequences[3:])
     first = carried.probabilities(asked)[0]
     learn[0].windows[:] = 0.0  # would be seen if they were learnt once more
@@ -54,7 +54,7 @@ def test_other_streams_are_learnt_anew_and_the_same_are_not() -> None:
 def test_refitted_it_has_learnt_from_the_validation_too() -> None:
     sequences = people(2, 3, 4, telling)
     asked = without_labels(sequences[4:5])
-    carried, alone = recipe_candidates(ONCE, TASK)
+    carried, _, alone = recipe_candidates(ONCE, TASK)
     for candidate in (carried, alone):
         candidate.fit(sequences[:3], sequences[3:4])
     chosen = [candidate.probabilities(asked)[0] for candidate in (carried, alone)]
