@@ -186,7 +186,7 @@ def _at_events(
     kinds: tuple[str, str],
     seconds: float | None,
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    for span in labelled_spans(path, one.recording, seconds):
+    for span in labelled_spans(path, one.recording, "trial_type", seconds):
         if span.label in kinds:
             inside = track.within(span.start, span.stop)
             hops = inside[track.ok[inside]]

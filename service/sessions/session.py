@@ -313,6 +313,7 @@ class Session:
             if self._decoder:
                 self._decoder.begin_epoch()
             self._start_epoch(epoch)
+            self._notify()  # also those who follow no signal go on in the new logs
         assert self.logs is not None
         windows: list[Window] = []
         works: list[tuple[HopWork, float]] = []

@@ -89,7 +89,7 @@ async def test_two_services_in_one_process_count_apart(monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise ZeroDivisionError("on purpose")
 
-    with live("simulate://", model="none") as one, live(model="none") as other:
+    with live(model="none") as other, live("simulate://", model="none") as one:
         one.opened("simulate-1")
         monkeypatch.setattr("mimamba.service.api.sessions.view_session", fail)
         # The server ends a connection on which it failed: this one is not to be used again.
