@@ -16,6 +16,7 @@ from mimamba.drivers.discovery.bluetooth_scanner import EXPECTED
 from mimamba.drivers.discovery.headsets import Advertisement
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.runtime.child_environment import child_environment
+from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
 
 MIN_SECONDS = 1.0
 """Shortest scan, s: the scanner needs a part of it (0.4 s on two cores) to start."""
@@ -50,21 +51,22 @@ class BluetoothScan:
         self._error: DeviceNotFound | None = None
         self._listening = False
         self._last_line = ""
-        self._process = subprocess.Popen(
-            # -P: a folder here may be called mimamba, too.
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "mimamba.drivers.discovery.bluetooth_scanner",
-                str(until - STOP_SECONDS),
-            ],
-            stdin=subprocess.PIPE,  # the scanner ends when this closes
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=child_environment(),
-        )
+        with use_all_cpus():
+            self._process = subprocess.Popen(
+                # -P: a folder here may be called mimamba, too.
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "mimamba.drivers.discovery.bluetooth_scanner",
+                    str(until - STOP_SECONDS),
+                ],
+                stdin=subprocess.PIPE,  # the scanner ends when this closes
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=child_environment(),
+            )
         self._reader = threading.Thread(target=self._read, name="bluetooth scan", daemon=True)
         self._reader.start()
 

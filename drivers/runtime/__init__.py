@@ -1,1 +1,1 @@
-"""Process-wide settings: the environment of child processes."""
+"""Process-wide settings: CPU affinity, environment of child processes, the compute lock."""

@@ -31,6 +31,7 @@ import numpy as np
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.errors import BadSource
+from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.simulator.scenario import SCENARIOS, ScriptEvent
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.drivers.timing.clock import local_clock
@@ -199,7 +200,9 @@ class SimulateDriver:
             if ahead > 0:
                 time.sleep(min(ahead, LONGEST_SLEEP))  # which costs less than to wait for an event
             else:
-                yield self._chunk(self._start, span)
+                with COMPUTE_LOCK:
+                    chunk = self._chunk(self._start, span)
+                yield chunk
 
     def _chunk(self, start: float, span: range) -> Chunk:
         """Make the chunk of this span, with the markers since the previous chunk."""

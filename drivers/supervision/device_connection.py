@@ -233,12 +233,15 @@ class DeviceConnection:
         if self._abandoned.is_set():
             return
         frozen = FrozenSignalDetector(driver.info, self._timeouts.frozen)
+        # Asked once: to check for a protocol takes as long as all else that is done with a chunk.
+        remarking = driver if isinstance(driver, HasRemarks) else None
+        patient = driver if isinstance(driver, HasPatience) else None
         for chunk in driver:
             if self._abandoned.is_set():
                 return
-            if isinstance(driver, HasRemarks):
-                self._remarks.extend(driver.take_remarks())
-            self._put(chunk, driver)
+            if remarking is not None:
+                self._remarks.extend(remarking.take_remarks())
+            self._put(chunk, patient)
             if frozen.feed(chunk.data):
                 raise StreamLost(
                     f"samples of {driver.info.name} that change",
@@ -261,11 +264,11 @@ class DeviceConnection:
             self._set_deadline(self._timeouts.first_sample, " of connecting")
             self._changed.notify_all()
 
-    def _put(self, chunk: Chunk, driver: Driver) -> None:
+    def _put(self, chunk: Chunk, patient: HasPatience | None) -> None:
         with self._changed:
             if chunk.n_times:
                 self._set_deadline(self._timeouts.silence, " of the last one")
-                patience = driver.patience if isinstance(driver, HasPatience) else 0.0
+                patience = patient.patience if patient is not None else 0.0
                 self._patience = max(0.0, patience - self._timeouts.silence)
             if self._hand_on(self, chunk):  # nobody is woken
                 return

@@ -26,6 +26,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import torch
 
 from mimamba.drivers.driver import Chunk
+from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.channel_meters import ChannelMeters, measure_all
@@ -316,7 +317,7 @@ class ComputeLoop(Generic[AnyMember]):
             everyone = few or begun >= whole
             if everyone:
                 whole = begun + PERIOD
-            with self._lock:
+            with self._lock, COMPUTE_LOCK:
                 self._round(everyone)
             rest = begun + min(REST_PER_SESSION * len(self._inflows), LONGEST_REST)
             rest = max(rest - time.monotonic(), VISIT_SECONDS if self._visitors else 0.0)

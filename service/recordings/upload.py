@@ -26,6 +26,7 @@ import msgspec
 
 from mimamba.drivers.errors import BadRecording, Mismatch
 from mimamba.drivers.runtime.child_environment import child_environment
+from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
 from mimamba.service.recordings.sidecar import Sidecar, delete_sidecar, save_sidecar
 from mimamba.service.recordings.upload_check import (
     CONVERTED,
@@ -197,23 +198,24 @@ async def check(folder: Path, name: str, seconds: float, memory: int) -> Readabl
     BadRecording
         If it cannot be read as a recording, or not within the limits.
     """
-    process = await asyncio.create_subprocess_exec(
-        # -P: the working directory may contain a folder named mimamba.
-        *(
-            sys.executable,
-            "-P",
-            "-m",
-            "mimamba.service.recordings.upload_check",
-            str(folder),
-            name,
-        ),
-        str(memory),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        # Each thread needs address space.
-        env={**child_environment(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    )
+    with use_all_cpus():
+        process = await asyncio.create_subprocess_exec(
+            # -P: the working directory may contain a folder named mimamba.
+            *(
+                sys.executable,
+                "-P",
+                "-m",
+                "mimamba.service.recordings.upload_check",
+                str(folder),
+                name,
+            ),
+            str(memory),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            # Each thread needs address space.
+            env={**child_environment(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
     try:
         async with asyncio.timeout(seconds):
             output, _ = await process.communicate()

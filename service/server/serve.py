@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.lsl.discovery import load_pylsl
+from mimamba.drivers.runtime.cpu_affinity import pin_to_one_cpu
 from mimamba.models.inference.device import find_device
 from mimamba.service.api.dependencies import ServiceState
 from mimamba.service.auth.tokens import Tokens, write_tokens
@@ -295,7 +296,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)
-    with contextlib.closing(listener), events:
+    with contextlib.closing(listener), events, pin_to_one_cpu():
         if certificate and certificate.problem:
             console.print(f"[yellow]{escape(certificate.problem)}[/]", highlight=False)
             log.warning("certificate", extra={"reason": certificate.problem})

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from mimamba.service.auth.tokens import Tokens, read_tokens
+from mimamba.service.bench.service_process import running_service
 from mimamba.service.monitoring.logging import JSONLine, configure_logging
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Hello, Ping, Pong
@@ -167,3 +168,12 @@ async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
     for secret in secrets:
         assert secret not in text
         assert secret[:8] not in text
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="there are not two processors to choose among, as far as the system tells",
+)
+def test_it_keeps_to_one_processor_from_its_start() -> None:
+    with running_service(model="none") as service:
+        assert len(os.sched_getaffinity(service.pid)) == 1
