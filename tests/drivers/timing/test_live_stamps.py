@@ -116,7 +116,8 @@ def test_two_steps_leave_the_pace(
     heard = Heard(stamps, even(N) + 0.01, cut)
     assert len(heard.remarks) <= 2
     pace = np.diff(heard.times[then + 384 :]).mean() * SFREQ
-    assert pace == pytest.approx(1, abs=0.01)
+    # A step of less than 0.1 s is jitter, which is evened out over seconds.
+    assert pace == pytest.approx(1, abs=0.03)
 
 
 @settings(max_examples=30)
