@@ -332,7 +332,7 @@ class ComputeLoop(Generic[AnyMember]):
         arrived = {
             inflow: [inflow.arrived.popleft() for _ in range(len(inflow.arrived))]
             for inflow in dict.fromkeys([*inflows, *ended])
-            if inflow.arrived
+            if inflow.arrived and not inflow.done.is_set()  # else it came after the end
         }
         try:
             self._compute(

@@ -62,7 +62,7 @@ class Crowd:
     def __init__(self, engine: Engine) -> None:
         self.loop = ComputeLoop[Session](self.notify_round)
         self._engine = engine
-        self._fed: list[tuple[FedDriver, Session]] = []
+        self.fed: list[tuple[FedDriver, Session]] = []
 
     def notify(self, session: Session) -> None:
         """Ignore it: nobody follows."""
@@ -86,12 +86,16 @@ class Crowd:
             )
             session.start()
             driver.forwarding.wait()
-            self._fed.append((driver, session))
+            self.fed.append((driver, session))
 
     def take(self, chunk: Chunk) -> None:
         """Give a chunk to each session, and wait until all are computed."""
-        for driver, _ in self._fed:
+        for driver, _ in self.fed:
             driver.sink(chunk)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until all chunks are computed."""
         while self.loop.waiting:
             time.sleep(0.001)
         with self.loop.held():  # the round has ended
@@ -99,7 +103,7 @@ class Crowd:
 
     def close(self) -> None:
         """Close the sessions and the loop."""
-        for _, session in self._fed:
+        for _, session in self.fed:
             session.close()
         self.loop.close()
 

@@ -24,6 +24,7 @@ from mimamba.service.engine.loop import AHEAD_SECONDS, ComputeLoop
 from mimamba.service.sessions.epoch_logs import MAX_EVENTS, PublishedPrediction
 from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session
+from tests.benchmarks.session_cost import crowd_of
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, Stage
 
@@ -196,3 +197,18 @@ def test_sessions_come_and_go_while_others_are_computed(engine: Engine) -> None:
             joined.session.close()
         assert [each.index for each in logged(stage)[0]] == [64 * n + 62 for n in range(48)]
     assert engine.stepper.pool.used == used
+
+
+def test_what_a_source_hands_on_after_its_end_is_dropped(engine: Engine) -> None:
+    with crowd_of(engine, 2) as late:
+        (ended, session), (going_on, other) = late.fed
+        ended.sink(chunk_of(5, 0, 600))
+        session.close()
+        assert session.logs is not None
+        there = session.logs.signal.next, session.logs.prediction.next
+        ended.sink(chunk_of(5, 600, 2000))
+        going_on.sink(chunk_of(6, 0, 2000))
+        late.wait()
+        assert (session.logs.signal.next, session.logs.prediction.next) == there
+        assert other.logs is not None
+        assert other.logs.prediction.next == 31
