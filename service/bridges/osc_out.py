@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from mimamba.drivers.errors import UserError
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
-from mimamba.service.sessions.epoch_logs import EpochLogs, Event, PublishedPrediction
+from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
 

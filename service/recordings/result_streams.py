@@ -18,7 +18,8 @@ from mimamba.service.recordings.stream_headers import (
     quality_header,
     quality_rows,
 )
-from mimamba.service.sessions.epoch_logs import Event, PublishedPrediction, SessionSnapshot
+from mimamba.service.sessions.epoch_logs import Event, SessionSnapshot
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 
 

@@ -9,26 +9,18 @@ from typing import TypeAlias
 from mimamba.drivers.driver import Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder import DecoderState
-from mimamba.models.prediction import Prediction
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
 from mimamba.service.sessions.log import Log, SignalLog
-from mimamba.service.topics import TOPICS, LinkEvent, Model, Timing, Topic
+from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
+from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
 
 SIGNAL_SECONDS = 300.0
 """Seconds of signal, quality and bands that are kept: as far back as the page looks."""
 HOUR = 3600.0
 MAX_EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
-
-
-@dataclass(frozen=True)
-class PublishedPrediction:
-    """A prediction and its times."""
-
-    prediction: Prediction
-    timing: Timing
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ class EpochLogs:
         self.expected: int | None = None
         self.active_models = [replace(active_model, since=0)]
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
-        self.prediction: Log[Event] = Log(active_model.predictions_per_hour)
+        self.prediction = PredictionLog(active_model.predictions_per_hour)
         self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
         self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
         self.marker: Log[Event] = Log(max_events)
@@ -147,17 +139,18 @@ class EpochLogs:
         name = active_model.model.name if active_model.model else "no model"
         return LinkEntry(local_clock(), "model", f"{name} is used from here on", self.expected)
 
-    def events(self, topic: Topic) -> Log[Event]:
+    def events(self, topic: Topic) -> Log[Event] | PredictionLog:
         """The log of a topic other than the signal."""
+        if topic == "prediction":
+            return self.prediction
         return {
-            "prediction": self.prediction,
             "quality": self.quality,
             "bands": self.bands,
             "marker": self.marker,
             "link": self.link,
         }[topic]
 
-    def log(self, topic: Topic) -> SignalLog | Log[Event]:
+    def log(self, topic: Topic) -> SignalLog | Log[Event] | PredictionLog:
         """A topic's log."""
         return self.signal if topic == "signal" else self.events(topic)
 

@@ -35,11 +35,11 @@ from mimamba.service.sessions.epoch_logs import (
     ActiveModel,
     EpochLogs,
     LinkEntry,
-    PublishedPrediction,
     SessionSnapshot,
     playback_entry,
 )
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.topics import LinkEvent, Timing

@@ -23,8 +23,9 @@ from mimamba.service.protocol.messages import (
     TopicMessage,
     encode,
 )
-from mimamba.service.sessions.epoch_logs import Event, PublishedPrediction
+from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.log import SignalRun
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 

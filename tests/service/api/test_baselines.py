@@ -24,7 +24,8 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe
-from mimamba.service.sessions.epoch_logs import LinkEntry, PublishedPrediction
+from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session_decoder import format_baseline_seconds, parse_baseline_seconds
 from mimamba.service.storage.private_files import partial_of
 from tests.service.live import Live, live, talk

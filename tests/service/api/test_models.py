@@ -25,7 +25,7 @@ from mimamba.service.protocol.messages import (
     Unsubscribe,
     decode_server,
 )
-from mimamba.service.sessions.epoch_logs import PublishedPrediction
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import SessionOver
 from mimamba.service.stream.reader import SessionReader, SharedFrames
 from tests.service.live import Live, live, talk

@@ -32,7 +32,7 @@ from mimamba.service.protocol.messages import (
     ServerMessage,
     Subscribe,
 )
-from mimamba.service.sessions.epoch_logs import PublishedPrediction
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.topics import Timing
 from tests.service.live import live, talk
 from tests.service.models import random_checkpoint

@@ -26,8 +26,9 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.stream_headers import REASON_CODES
-from mimamba.service.sessions.epoch_logs import MAX_EVENTS, PublishedPrediction
+from mimamba.service.sessions.epoch_logs import MAX_EVENTS
 from mimamba.service.sessions.pending_markers import MAX_DELAY
+from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import LEAST_BYTES, CannotRecord
 from tests.service.models import random_checkpoint

@@ -1,0 +1,78 @@
+"""The log of predictions gives back what was logged, and takes no more memory than at first."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mimamba.models.prediction import Prediction
+from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
+from mimamba.service.topics import Timing
+
+numbers = st.floats(allow_nan=False)
+probabilities = st.floats(0, 1)
+outputs = st.one_of(
+    st.fixed_dictionaries({"valence": st.fixed_dictionaries({"low": probabilities})}),
+    st.fixed_dictionaries(
+        {
+            name: st.fixed_dictionaries({"low": probabilities, "high": probabilities})
+            for name in ("valence", "arousal")
+        }
+    ),
+)
+made = st.one_of(
+    st.builds(
+        Prediction,
+        st.integers(0, 2**60),
+        numbers,
+        st.sampled_from(["warming_up", "poor_signal"]),
+        st.text(),
+        st.none(),
+    ),
+    st.builds(Prediction, st.integers(0, 2**60), numbers, st.just("ok"), st.none(), outputs),
+)
+entries = st.lists(
+    st.builds(PublishedPrediction, made, st.builds(Timing, numbers, numbers, numbers)), max_size=12
+)
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.tuples(entries, st.integers(1, 20)), max_size=4),
+    st.integers(0, 30),
+)
+def test_it_gives_what_a_list_of_its_last_entries_gives(
+    capacity: int, turns: list[tuple[list[PublishedPrediction], int]], seq: int
+) -> None:
+    log = PredictionLog(capacity)
+    kept: list[tuple[int, PublishedPrediction]] = []
+    for logged, wider in turns:
+        kept += [(log.append(entry), entry) for entry in logged]
+        kept = kept[-capacity:]
+        capacity = max(capacity, wider)
+        log.widen(wider)
+        assert log.read(0, log.next) == kept
+        assert log.read(seq, log.next - 1) == [
+            each for each in kept if seq <= each[0] < log.next - 1
+        ]
+        assert log.oldest == (kept[0][0] if kept else log.next)
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute() -> None:
+    log = PredictionLog(7200)
+
+    def log_minutes(count: int) -> None:
+        for n in range(120 * count):
+            found = {"valence": {"low": n / 7200, "high": 1 - n / 7200}}
+            log.append(
+                PublishedPrediction(Prediction(n, float(n), "ok", None, found), Timing(n, n, n))
+            )
+
+    log_minutes(1)
+    tracemalloc.start()
+    log_minutes(59)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 200_000  # 7.7 MB as objects
