@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mimamba.drivers.muse.packets import Block, Sensor, Values
+from mimamba.drivers.muse.packets import Sensor, SensorBlock, Values
 
 REORDER_SECONDS = 0.1
 """Time that a late notification is waited for, s."""
@@ -69,7 +69,7 @@ class BlockJoiner:
         self._newest = 0
         self._stale = max(1, round(STALE_SECONDS / sensor.block_seconds))
 
-    def push(self, block: Block, stamp: float, age: float = 0.0) -> list[JoinedBlock]:
+    def push(self, block: SensorBlock, stamp: float, age: float = 0.0) -> list[JoinedBlock]:
         """Take a block; return the blocks that are decided.
 
         Parameters

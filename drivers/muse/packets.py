@@ -81,7 +81,7 @@ class Sensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class SensorBlock:
     """Samples with one number.
 
     Parameters
@@ -123,7 +123,7 @@ ACCELERATION_SENSOR = Sensor("acceleration", "g", 52.0, AXES, _WORD, 3)
 ROTATION_SENSOR = Sensor("rotation", "°/s", 52.0, AXES, _WORD, 3)
 
 
-def decode_notification(characteristic: str, data: bytes) -> list[Block | Battery]:
+def decode_notification(characteristic: str, data: bytes) -> list[SensorBlock | Battery]:
     """Decode a notification of any model; what is damaged or unknown gives nothing."""
     if characteristic in ATHENA:
         return _decode_packets(bytes(data))
@@ -158,26 +158,26 @@ def _number(data: bytes) -> int:
     return int.from_bytes(data[:2], "big")
 
 
-def _electrode(part: int) -> Callable[[bytes], Block]:
-    def decode(data: bytes) -> Block:
+def _electrode(part: int) -> Callable[[bytes], SensorBlock]:
+    def decode(data: bytes) -> SensorBlock:
         values = (unpack_12_bits(data[2:]) - 2048) * np.float32(UV_PER_BIT)
-        return Block(EEG_SENSOR, part, _number(data), values[:, None].astype(np.float32))
+        return SensorBlock(EEG_SENSOR, part, _number(data), values[:, None].astype(np.float32))
 
     return decode
 
 
-def _pulse(part: int) -> Callable[[bytes], Block]:
-    def decode(data: bytes) -> Block:
+def _pulse(part: int) -> Callable[[bytes], SensorBlock]:
+    def decode(data: bytes) -> SensorBlock:
         values = unpack_24_bits(data[2:]).astype(np.float32)
-        return Block(PPG_SENSOR, part, _number(data), values[:, None])
+        return SensorBlock(PPG_SENSOR, part, _number(data), values[:, None])
 
     return decode
 
 
-def _motion(sensor: Sensor, scale: float) -> Callable[[bytes], Block]:
-    def decode(data: bytes) -> Block:
+def _motion(sensor: Sensor, scale: float) -> Callable[[bytes], SensorBlock]:
+    def decode(data: bytes) -> SensorBlock:
         values = np.frombuffer(data, ">i2", offset=2).reshape(3, 3) * np.float32(scale)
-        return Block(sensor, 0, _number(data), values.astype(np.float32))
+        return SensorBlock(sensor, 0, _number(data), values.astype(np.float32))
 
     return decode
 
@@ -190,7 +190,7 @@ def _charge(bits: int) -> float:
     return min(bits * PERCENT_PER_BIT, 100.0)
 
 
-_DECODERS: dict[str, Callable[[bytes], Block | Battery]] = {
+_DECODERS: dict[str, Callable[[bytes], SensorBlock | Battery]] = {
     **{name: _electrode(part) for part, name in enumerate(EEG)},
     **{name: _pulse(part) for part, name in enumerate(PPG)},
     ACCELEROMETER: _motion(ACCELERATION_SENSOR, G_PER_BIT),
@@ -239,18 +239,18 @@ _LENGTHS = {
 }
 
 
-def _decode_packets(data: bytes) -> list[Block | Battery]:
+def _decode_packets(data: bytes) -> list[SensorBlock | Battery]:
     """Decode the packets in a notification of an Athena."""
-    found: list[Block | Battery] = []
+    found: list[SensorBlock | Battery] = []
     while len(data) >= _HEADER and _HEADER <= data[0] <= len(data):
         packet, data = data[: data[0]], data[data[0] :]
         found += _decode_blocks(packet[9:11], packet[_HEADER:])
     return found
 
 
-def _decode_blocks(head: bytes, rest: bytes) -> list[Block | Battery]:
+def _decode_blocks(head: bytes, rest: bytes) -> list[SensorBlock | Battery]:
     """Decode a packet's blocks; those after an unknown one cannot be found."""
-    found: list[Block | Battery] = []
+    found: list[SensorBlock | Battery] = []
     while True:
         length = _LENGTHS.get(head[0])
         if length is None or len(rest) < length:
@@ -262,21 +262,21 @@ def _decode_blocks(head: bytes, rest: bytes) -> list[Block | Battery]:
         head, rest = rest[:2], rest[_BLOCK_HEADER:]
 
 
-def _decode_block(tag: int, number: int, data: bytes) -> list[Block | Battery]:
+def _decode_block(tag: int, number: int, data: bytes) -> list[SensorBlock | Battery]:
     if tag in _EEG_TAGS:
         sensor = _EEG_TAGS[tag]
         bits = unpack_low_bits(data, 14).reshape(sensor.n_times, -1)[:, : len(ELECTRODES)]
         values = (bits - 8192) * np.float32(ATHENA_UV_PER_BIT)
-        return [Block(sensor, 0, number, values.astype(np.float32))]
+        return [SensorBlock(sensor, 0, number, values.astype(np.float32))]
     if tag in _OPTICS_TAGS:
         sensor = _OPTICS_TAGS[tag]
         counts = unpack_low_bits(data, 20).reshape(sensor.n_times, -1).astype(np.float32)
-        return [Block(sensor, 0, number, counts)]
+        return [SensorBlock(sensor, 0, number, counts)]
     if tag == _MOTION_TAG:
         six = np.frombuffer(data, "<i2").reshape(3, 6).astype(np.float32)
         return [
-            Block(_ACCELERATION, 0, number, six[:, :3] * np.float32(G_PER_BIT)),
-            Block(_ROTATION, 0, number, six[:, 3:] * np.float32(-DEGREES_PER_BIT)),
+            SensorBlock(_ACCELERATION, 0, number, six[:, :3] * np.float32(G_PER_BIT)),
+            SensorBlock(_ROTATION, 0, number, six[:, 3:] * np.float32(-DEGREES_PER_BIT)),
         ]
     if tag in _CHARGE_TAGS and len(data) >= 2:
         return [Battery(_charge(int.from_bytes(data[:2], "little")))]

@@ -8,7 +8,7 @@ import numpy as np
 
 from mimamba.drivers.driver import AUXILIARY_SECONDS, AuxiliaryChunk, AuxiliaryInfo, Chunk
 from mimamba.drivers.muse.block_joiner import BlockJoiner, JoinedBlock
-from mimamba.drivers.muse.packets import Battery, Block, Sensor, decode_notification
+from mimamba.drivers.muse.packets import Battery, Sensor, SensorBlock, decode_notification
 from mimamba.drivers.timing.packet_counter import CounterClock, PacketNumbering
 
 
@@ -62,7 +62,7 @@ class MuseReceiver:
         self._auxiliary.clear()
         return taken
 
-    def _take(self, block: Block, stamp: float, age: float) -> None:
+    def _take(self, block: SensorBlock, stamp: float, age: float) -> None:
         track = self._tracks.get(block.sensor.name)
         if track is None:
             track = self._tracks[block.sensor.name] = _Track(block.sensor)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mimamba.drivers.muse.block_joiner import REORDER_SECONDS, BlockJoiner, JoinedBlock
-from mimamba.drivers.muse.packets import EEG_SENSOR, PPG_SENSOR, Block, Sensor
+from mimamba.drivers.muse.packets import EEG_SENSOR, PPG_SENSOR, Sensor, SensorBlock
 
 ATHENA_SENSOR = replace(EEG_SENSOR, n_numbers=256, n_times=4, n_parts=1)
 SENSORS = pytest.mark.parametrize(
@@ -28,11 +28,11 @@ class Sent:
     at: float
 
 
-def block(sensor: Sensor, count: int, part: int) -> Block:
+def block(sensor: Sensor, count: int, part: int) -> SensorBlock:
     """A block whose values are its count, exactly."""
     width = len(sensor.ch_names) // sensor.n_parts
     values = np.full((sensor.n_times, width), float(count), np.float32)
-    return Block(sensor, part, count % sensor.n_numbers, values)
+    return SensorBlock(sensor, part, count % sensor.n_numbers, values)
 
 
 def join(sensor: Sensor, sent: list[Sent]) -> list[JoinedBlock]:

@@ -20,7 +20,7 @@ from mimamba.drivers.muse.packets import (
     ROTATION_SENSOR,
     UV_PER_BIT,
     Battery,
-    Block,
+    SensorBlock,
     decode_notification,
     unpack_low_bits,
 )
@@ -29,9 +29,9 @@ from tests.drivers.muse.notifications import RECORDED, motion, pack, pulse, reco
 from tests.drivers.muse.reference import REFERENCE
 
 
-def only(characteristic: str, data: bytes) -> Block:
+def only(characteristic: str, data: bytes) -> SensorBlock:
     (block,) = decode_notification(characteristic, data)
-    assert isinstance(block, Block)
+    assert isinstance(block, SensorBlock)
     return block
 
 
@@ -98,11 +98,11 @@ def test_low_bits_come_first(width: int, data: st.DataObject) -> None:
     assert unpack_low_bits(whole.to_bytes(width, "little"), width).tolist() == codes
 
 
-def athena_blocks(folder: Path, preset: str) -> dict[str, list[Block]]:
-    blocks: dict[str, list[Block]] = {}
+def athena_blocks(folder: Path, preset: str) -> dict[str, list[SensorBlock]]:
+    blocks: dict[str, list[SensorBlock]] = {}
     for each in recorded(folder, preset):
         for found in decode_notification(each.characteristic, each.data):
-            if isinstance(found, Block):
+            if isinstance(found, SensorBlock):
                 blocks.setdefault(found.sensor.name, []).append(found)
     return blocks
 
@@ -154,7 +154,7 @@ def test_what_follows_an_unknown_block_is_left_out() -> None:
     numbers = [
         block.number
         for block in decode_notification(ATHENA[0], packet(eeg) + packet(b"\x77" * 9, eeg))
-        if isinstance(block, Block)
+        if isinstance(block, SensorBlock)
     ]
     assert numbers == [9]
 

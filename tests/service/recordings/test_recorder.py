@@ -273,7 +273,7 @@ def test_what_is_recorded_can_be_read(
         stage.play(*chunks)
         tape.stop()
     finally:
-        stage.session.close()
+        stage.close()
     np.testing.assert_array_equal(load(path)["EEG"]["time_series"], data)  # all is in the file
     if not np.isfinite(data).any():
         with pytest.raises(BadRecording, match="no row of numbers"):
