@@ -201,7 +201,9 @@ class LSLDriver:
     def __iter__(self) -> Iterator[Chunk]:
         stream = self._open
         if stream is None:
-            return
+            if self._closed.is_set():
+                return
+            raise RuntimeError("enter the driver before iterating over it")
         clock, waiting = SampleClock(stream.info.sfreq), MarkerBuffer(stream.info.sfreq)
         try:
             for arrival in self._arrivals(stream):

@@ -36,6 +36,8 @@ MIN_PAUSE_SECONDS = 5.0
 """Shortest pause that a notice tells, s."""
 SET_BACK_SECONDS = 1.0
 """Step back that is one of the clock, s; smaller ones are jitter."""
+MIN_STEADY = 0.95
+"""Share of samples that follow at the declared rate, from which the others are losses."""
 MAX_DIFFERENCE = 0.2
 """Largest relative difference between a line's rate and the nominal one, as in ``SampleClock``:
 with a larger one, lost samples cannot be counted."""
@@ -188,7 +190,9 @@ def measure_rate(
     second = min(length, max(MIN_LENGTH, round(rate)))
     period = float(np.median(_fit_windows(stamps, at, second)[0]))
     short = 1 / period if period > 0 else 0.0
-    if declared and abs(short / declared - 1) <= RATE_TOLERANCE:
+    steps = np.diff(stamps) * declared / np.diff(at)
+    steady = (np.abs(steps - 1) <= RATE_TOLERANCE).mean() >= MIN_STEADY
+    if declared and (steady or abs(short / declared - 1) <= RATE_TOLERANCE):
         rate = declared  # samples are lost now and then, but those in between have this rate
     even = bool(agree and abs(short / rate - 1) <= 2 * RATE_TOLERANCE + uncertain)
     return MeasuredRate(rate, uncertain / len(slopes) ** 0.5, even)
