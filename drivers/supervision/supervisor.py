@@ -124,8 +124,7 @@ class Supervisor:
         with self._changed:
             assert self._connection is not None
             for chunk in self._connection.take_all():
-                sink(self._continue(chunk))
-            self._report_remarks(self._connection)
+                sink(self._continue(self._connection, chunk))
             self._sink = sink
 
     def _hand_on(self, connection: DeviceConnection, chunk: Chunk) -> bool:
@@ -136,22 +135,14 @@ class Supervisor:
         if self._sink is None:
             return False
         if connection is self._connection and not self._closed:
-            continued = self._continue(chunk)
-            self._report_remarks(connection)
-            self._sink(continued)
+            self._sink(self._continue(connection, chunk))
         return True
-
-    def _report_remarks(self, connection: DeviceConnection) -> None:
-        for remark in connection.take_remarks():
-            self._report("connected", remark)
 
     def __iter__(self) -> Iterator[Chunk]:
         while not self._closed and self._connection is not None:
             chunk = self._connection.next_chunk()
             if chunk is not None:
-                chunk = self._continue(chunk)
-                self._report_remarks(self._connection)
-                yield chunk
+                yield self._continue(self._connection, chunk)
             elif self._connection.final is not None and not self._closed:
                 raise self._connection.final
             elif self._connection.silent and not self._waiting:
@@ -176,18 +167,20 @@ class Supervisor:
             connection.abandon()
         return connection
 
-    def _continue(self, chunk: Chunk) -> Chunk:
-        """Continue the numbering with a chunk."""
+    def _continue(self, connection: DeviceConnection, chunk: Chunk) -> Chunk:
+        """Continue the numbering with a chunk, and report what its driver remarked before it."""
         if chunk.n_times:
             if self._fresh:
                 self._resume(chunk)
             elif self._waiting:
                 self._report("connected", self.info.name)
             self._waiting = False
-            chunk = _shift_chunk(chunk, self._shift)
-            self._last = chunk
-            return chunk
-        return _shift_chunk(chunk, self._shift)
+        shifted = _shift_chunk(chunk, self._shift)
+        if chunk.n_times:
+            self._last = shifted
+        for remark in connection.take_remarks():
+            self._report("connected", remark)
+        return shifted
 
     def _resume(self, chunk: Chunk) -> None:
         """Set the shift by the time since the last sample, and report ``connected``."""

@@ -45,14 +45,9 @@ class StatePool:
         """Number of rows that belong to streams."""
         return self.h.shape[1] - 1 - len(self._free)
 
-    @property
-    def full(self) -> bool:
-        """True if the next ``open`` makes the pool grow, which replaces its tensors."""
-        return not self._free
-
     def open(self) -> int:
         """Return a free row, its state zero."""
-        if self.full:
+        if not self._free:
             self._grow()
         row = self._free.pop()
         self.reset(row)
