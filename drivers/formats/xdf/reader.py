@@ -104,6 +104,11 @@ class XDFStream:
         return self.is_numeric and is_eeg_type(self.text("type"))
 
     @property
+    def is_empty_eeg(self) -> bool:
+        """True for a stream of type EEG without a single sample."""
+        return not self.is_text and len(self.stamps) == 0 and is_eeg_type(self.text("type"))
+
+    @property
     def topic(self) -> str:
         """Purpose of a stream that mimamba has written; empty for markers and in other files."""
         return self.text(TOPIC_PATH)
@@ -325,6 +330,13 @@ def _choose_signal(
     if not other and name is not None:
         other = [stream for stream in named if stream.is_numeric and not stream.has_markers]
     if not eeg and len(other) != 1:
+        empty = [stream.name for stream in named if stream.is_empty_eeg]
+        if empty:
+            raise BadRecording(
+                f"samples of EEG in {path}",
+                f"none of {', '.join(empty)}, and no other stream of EEG",
+                "use another file; a recording may have been cut off before its first sample",
+            )
         raise BadRecording(
             "an EEG stream of numbers at a nominal rate" + (f" named {name}" if name else ""),
             f"{_numbered(streams) or 'no stream'} in {path}",

@@ -19,6 +19,7 @@ import pyxdf
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.xdf.chunks import leading_chunks
 from mimamba.drivers.replay.driver import MAX_DELAY
 from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
@@ -246,9 +247,9 @@ def test_the_terminal_lists_and_recovers(
 ) -> None:
     with live("simulate://", data_dir=tmp_path) as service:
         service.opened("simulate-1")
-        size = start(service, name="one", person="P-07")["bytes"]
-        service.until(lambda: bytes_of(service, "one") > size + 5000)
-    path = tmp_path / "one.xdf"
+        start(service, name="one", person="P-07")
+        path = tmp_path / "one.xdf"
+        service.until(lambda: sum(each.samples for each in leading_chunks(path.read_bytes())) > 600)
     path.write_bytes(path.read_bytes()[:-3000])
     save_sidecar(path, Sidecar("one", "recording", person="P-07"))
     (tmp_path / "bad.xdf").write_bytes(b"XDF:")
