@@ -22,7 +22,7 @@ from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.network.ssm import States
 from mimamba.models.signal.baseline import BAND_CENTRES, MAX_BASELINE, AlignerState, Baseline
-from mimamba.models.signal.hops import CutterState, Segment
+from mimamba.models.signal.hops import BlankRun, CutterState, Segment
 from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState
 
 KEY = "mimamba"
@@ -57,6 +57,7 @@ class _SnapshotFields:
     taken: Annotated[int, msgspec.Meta(ge=0)] = 0
     anew: bool = False
     seconds: float = 0.0
+    blank: BlankRun | None = None
 
 
 def pack_state(state: DecoderState) -> bytes:
@@ -72,6 +73,7 @@ def pack_state(state: DecoderState) -> bytes:
         taken=aligner.n_hops,
         anew=aligner.restart,
         seconds=baseline.seconds if baseline else 0.0,
+        blank=cutter.blank,
     )
     if baseline is not None:
         arrays["baseline"] = baseline.log_power
@@ -122,7 +124,13 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
         expected |= _signal_shapes(checkpoint, sfreq, arrays)
     _check_shapes(arrays, expected)
     states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
-    cutter = CutterState(rest.epoch, rest.end, _segment(arrays, rest) if has_segment else None)
+    if rest.blank is not None and len(rest.blank.channels) != len(checkpoint.montage):
+        raise SnapshotError(
+            f"Expected {len(checkpoint.montage)} channels in the snapshot, but found "
+            f"{len(rest.blank.channels)}. It is damaged or of another model."
+        )
+    segment = _segment(arrays, rest) if has_segment else None
+    cutter = CutterState(rest.epoch, rest.end, segment, rest.blank)
     return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.prediction import Status
-from mimamba.models.signal.chunk_buffer import ChunkBuffer
+from mimamba.models.signal.chunk_buffer import ChunkBuffer, JoinedSamples
 from mimamba.models.signal.hop_quality import QualityLimits, describe_faults, name_faults
 from mimamba.models.signal.preprocessing import (
     Filtered,
@@ -35,6 +36,8 @@ MAX_POOR = 2.0
 """Seconds of poor signal in a row after which the model's state is too old to continue."""
 IMPOSSIBLE_UV = 1e8
 """µV from which a value must be an error: 100 V, far above any converter's range."""
+NO_NUMBERS = "no numbers"
+"""Fault of a channel with values that are not finite or impossible."""
 
 
 def max_gap_samples(sfreq: float) -> int:
@@ -108,6 +111,25 @@ class Segment:
     restart: bool = True
 
 
+@dataclass(frozen=True)
+class BlankRun:
+    """State of a run of received samples of which each has a value that is no possible one.
+
+    Parameters
+    ----------
+    first
+        Index of the first of these samples.
+    hops
+        Number of hop lengths that were reported.
+    channels
+        (n_channels,) True for a channel that had such a value since the last report.
+    """
+
+    first: int
+    hops: int
+    channels: tuple[bool, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class CutterState:
     """Complete state of a ``HopCutter``; setting it takes the cutter back to that point."""
@@ -115,6 +137,7 @@ class CutterState:
     epoch: int | None = None
     end: int = 0
     segment: Segment | None = None
+    blank: BlankRun | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,18 +230,21 @@ class HopCutter:
         self._names = tuple(names)
         # The index grows by one more than the number of lost samples.
         self._longest_step = max_gap_samples(info.sfreq) + 1
+        # Longer than a gap that is bridged, so that no hop of the segment follows a report; and no
+        # shorter than from hop to hop, so that the next hop is due before the next report.
+        self._blank_hop = max(ceil(config.hop * info.sfreq / config.sfreq), self._longest_step + 1)
         self.state = CutterState()
 
     @property
     def state(self) -> CutterState:
         """Complete state; set it to continue from there."""
         finish(self._extend_segment([]))  # no hop is due: it would have been returned before
-        return CutterState(self._buffer.epoch, self._buffer.end, self._segment)
+        return CutterState(self._buffer.epoch, self._buffer.end, self._segment, self._blank)
 
     @state.setter
     def state(self, state: CutterState) -> None:
         self._buffer = ChunkBuffer(state.epoch, state.end)
-        self._segment = state.segment
+        self._segment, self._blank = state.segment, state.blank
         self._due = self._next_due()
 
     @property
@@ -230,6 +256,7 @@ class HopCutter:
         """Return the hops that this chunk completes, oldest first.
 
         A sample with a value that is not finite, or reaches ``IMPOSSIBLE_UV``, counts as lost.
+        Where a whole hop has no other samples, it is of poor signal, and the channels are named.
 
         Raises
         ------
@@ -244,7 +271,7 @@ class HopCutter:
         It must be done before the next chunk's.
         """
         if self._buffer.add(chunk):
-            self._segment = None
+            self._segment, self._blank = None, None
             self._due = self._next_due()
         hops: list[Hop] = []
         if chunk.end > self._due:
@@ -268,10 +295,17 @@ class HopCutter:
 
     def _next_due(self) -> int:
         """Return the first sample index with which the next hop can be complete."""
-        if self._segment is None:
+        segment, blank = self._segment, self._blank
+        report = None
+        if blank is not None:
+            report = blank.first + (blank.hops + 1) * self._blank_hop - 1
+            if segment is None or self._buffer.end - segment.newest > self._longest_step:
+                return report  # a segment that begins before it has no hop until then
+        if segment is None:
             return self._buffer.first + self._preprocessor.samples_needed(0) - 1
-        needed = self._preprocessor.samples_needed(self._segment.path.hops)
-        return self._segment.newest + needed - len(self._segment.values)
+        needed = self._preprocessor.samples_needed(segment.path.hops)
+        due = segment.newest + needed - len(segment.values)
+        return due if report is None else min(due, report)
 
     def _extend_segment(self, hops: list[Hop]) -> HopWork:
         """Move the buffered samples to the segment, or begin one; append the hops that are due."""
@@ -282,15 +316,55 @@ class HopCutter:
         assert epoch is not None
         values = joined.data[:, self._rows].astype(np.float64)
         index, stamps = joined.index, joined.stamps
-        received = (np.abs(values) < IMPOSSIBLE_UV).all(axis=1)  # NaN is not
+        received = np.asarray((np.abs(values) < IMPOSSIBLE_UV).all(axis=1))  # NaN is not
+        blank: list[Hop] = []
         if not received.all():
+            blank = self._blank_hops(joined, values, received)
             index, stamps, values = index[received], stamps[received], values[received]
+        elif len(index):
+            self._blank = None
         for run in self._runs(index):
+            while blank and blank[0].index < index[run.start]:
+                hops.append(blank.pop(0))
             if segment is None or index[run.start] - segment.newest > self._longest_step:
                 segment = self._begin(int(index[run.start]), values[run.start])
             segment = _extend(segment, index[run], stamps[run], values[run])
             segment = yield from self._cut(segment, epoch, hops)
+        hops.extend(blank)
         self._segment = segment
+        return hops
+
+    def _blank_hops(
+        self, joined: JoinedSamples, values: NDArray[np.float64], received: NDArray[np.bool_]
+    ) -> list[Hop]:
+        """Return a hop for each hop length without a single sample that can be used.
+
+        Such a run begins with the first sample after the last usable one. A gap within it is
+        reported once.
+        """
+        epoch = self._buffer.epoch
+        assert epoch is not None
+        hops: list[Hop] = []
+        borders = [0, *(np.flatnonzero(np.diff(received)) + 1).tolist(), len(received)]
+        for start, stop in pairwise(borders):
+            if received[start]:
+                self._blank = None
+                continue
+            index = joined.index[start:stop]
+            none = (False,) * len(self._names)
+            run = self._blank or BlankRun(int(index[0]), 0, none)
+            counts = (index - run.first + 1) // self._blank_hop
+            seen = 0
+            for at in np.flatnonzero(np.diff(counts, prepend=run.hops) > 0).tolist():
+                bad = _add_blank(run.channels, values[start + seen : start + at + 1])
+                faults = [NO_NUMBERS if each else None for each in bad]
+                reason = describe_faults(self._names, faults)
+                stamp = float(joined.stamps[start + at])
+                hops.append(Hop(int(index[at]), stamp, "poor_signal", reason, None, False, epoch))
+                run = BlankRun(run.first, int(counts[at]), none)
+                seen = at + 1
+            bad = _add_blank(run.channels, values[start + seen : stop])
+            self._blank = replace(run, channels=bad)
         return hops
 
     def _runs(self, index: NDArray[np.int64]) -> list[slice]:
@@ -383,6 +457,12 @@ class HopCutter:
             else:
                 pieces[n] = segment.values[start:end][received[start:end]]
         return judged, pieces
+
+
+def _add_blank(channels: tuple[bool, ...], values: NDArray[np.float64]) -> tuple[bool, ...]:
+    """Add the channels of (n_times, n_channels) values of which any is no possible one."""
+    sound = np.asarray((np.abs(values) < IMPOSSIBLE_UV).all(axis=0)).tolist()
+    return tuple(known or not whole for known, whole in zip(channels, sound, strict=True))
 
 
 def _extend(

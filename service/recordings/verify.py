@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.driver import Chunk, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats.xdf.reader import XDFStream, first_indices, load_streams, recognises
 from mimamba.drivers.formats.xdf.sample_index import (
@@ -40,7 +40,7 @@ from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.decoding.decoder_state import SnapshotError, unpack_state
 from mimamba.models.prediction import Prediction
-from mimamba.models.signal.hops import HopCutter
+from mimamba.models.signal.hops import NO_NUMBERS, HopCutter
 from mimamba.service.recordings.stream_headers import prediction_rows
 from mimamba.service.sessions.session_decoder import parse_baseline_seconds
 
@@ -122,8 +122,8 @@ def compare(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Verificati
             f"{recorded.predictions.values.shape[1]} channels",
             "do not use the file: it is damaged",
         )
-    reproduced = list(_reproduce(recorded, checkpoint))
     wanted, stamps = recorded.predictions.values, recorded.predictions.stamps
+    reproduced = _without_new_reports(_reproduce(recorded, checkpoint), stamps)
     found = prediction_rows(reproduced, checkpoint.outputs)
     largest = 0.0
     for n, (row, stamp) in enumerate(zip(wanted, stamps, strict=True)):
@@ -137,6 +137,17 @@ def compare(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Verificati
             return VerificationResult(n, len(wanted), text, max(largest, error))
         largest = max(largest, error)
     return VerificationResult(len(wanted), len(wanted), None, largest)
+
+
+def _without_new_reports(made: Iterable[Prediction], stamps: Seconds) -> list[Prediction]:
+    """Leave out reports of channels without numbers that the file has none of.
+
+    Older recordings have no prediction at all where a channel gave no numbers.
+    """
+    recorded = set(stamps.tolist())
+    return [
+        each for each in made if each.timestamp in recorded or NO_NUMBERS not in (each.reason or "")
+    ]
 
 
 def _text(row: NDArray[np.float64], stamp: float) -> str:

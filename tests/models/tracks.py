@@ -82,11 +82,36 @@ def same(one: Sequence[Hop], other: Sequence[Hop]) -> bool:
 
 def plain_hops(track: Track, config: SignalConfig) -> list[Hop]:
     """The rules once more, with the whole track in hand; only lost samples make a signal poor."""
-    track = track.part(np.flatnonzero(np.isfinite(track.data[:, list(ROWS)]).all(axis=1)))
+    whole = track
+    usable = np.asarray(np.isfinite(track.data[:, list(ROWS)]).all(axis=1))
+    track = track.part(np.flatnonzero(usable))
     longest = int(np.floor(0.1 * track.sfreq + 1e-6))
     apart = (np.diff(track.index) > longest + 1) | (np.diff(track.epoch) != 0)
     runs = np.split(np.arange(len(track.index)), np.flatnonzero(apart) + 1)
-    return [hop for run in runs if len(run) for hop in _plain_stretch(track.part(run), config)]
+    hops = [hop for run in runs if len(run) for hop in _plain_stretch(track.part(run), config)]
+    length = max(int(np.ceil(config.hop * track.sfreq / config.sfreq)), longest + 2)
+    return sorted([*hops, *_plain_blanks(whole, usable, length)], key=lambda h: (h.epoch, h.index))
+
+
+def _plain_blanks(track: Track, usable: NDArray[np.bool_], length: int) -> list[Hop]:
+    """One hop for each hop length of samples that cannot be used, sample by sample."""
+    hops: list[Hop] = []
+    first, made, bad = None, 0, set[int]()
+    for n in range(len(usable)):
+        if usable[n] or (n and track.epoch[n] != track.epoch[n - 1]):
+            first, made, bad = None, 0, set()
+        if usable[n]:
+            continue
+        index = int(track.index[n])
+        first = index if first is None else first
+        bad |= {k for k, row in enumerate(ROWS) if not np.isfinite(track.data[n, row])}
+        if (index - first + 1) // length > made:
+            made = (index - first + 1) // length
+            reason = "; ".join(f"{NAMES[k]}: no numbers" for k in sorted(bad))
+            stamp, epoch = float(track.stamps[n]), int(track.epoch[n])
+            hops.append(Hop(index, stamp, "poor_signal", reason, None, False, epoch))
+            bad = set()
+    return hops
 
 
 def _plain_stretch(track: Track, config: SignalConfig) -> list[Hop]:
@@ -133,6 +158,7 @@ def agree(made: Sequence[Hop], plain: Sequence[Hop]) -> None:
             expected.epoch,
         )
         assert (hop.reason is None) == (hop.status == "ok")
+        assert expected.reason in (None, hop.reason)
         if expected.window is None:
             assert hop.window is None
         else:
@@ -150,7 +176,7 @@ def tracks(draw: st.DrawFn) -> Track:
     track.index = track.index + draw(st.integers(0, 10**9))
     for at, lost in draw(st.lists(st.tuples(st.integers(0, n), st.integers(1, 200)), max_size=6)):
         track.index[at:] += lost
-    for at, lost in draw(st.lists(st.tuples(st.integers(0, n), st.integers(1, 40)), max_size=4)):
+    for at, lost in draw(st.lists(st.tuples(st.integers(0, n), st.integers(1, 300)), max_size=4)):
         track.data[at : at + lost, draw(st.integers(0, 2))] = draw(
             st.sampled_from([np.nan, np.inf, -np.inf])
         )

@@ -186,7 +186,34 @@ def test_rows_with_an_impossible_value_count_as_lost(value: float) -> None:
     marked = Track(track.data.copy(), track.index, track.epoch, 256.0)
     marked.data[lost, ROWS[1]] = value
     marked.data[1:3, 1] = value  # the channel that is not picked
-    assert same(marked.hops(), track.without(lost).hops())
+    hops = marked.hops()
+    blank = [hop for hop in hops if hop.reason == "AF7: no numbers"]
+    assert [(hop.index, hop.status, hop.window) for hop in blank] == [(1563, "poor_signal", None)]
+    assert same([hop for hop in hops if hop not in blank], track.without(lost).hops())
+
+
+def test_a_channel_without_numbers_is_named_at_every_hop() -> None:
+    track = Track.noise(1000, 250.0)
+    track.data[:, ROWS[0]] = np.nan
+    track.data[500:, ROWS[1]] = np.inf
+    hops = track.hops()
+    assert [hop.index for hop in hops] == list(range(62, 1000, 63))
+    assert {hop.status for hop in hops} == {"poor_signal"}
+    assert [hop.reason for hop in hops] == [
+        "TP9: no numbers" if hop.index < 500 else "TP9: no numbers; AF7: no numbers" for hop in hops
+    ]
+
+
+def test_a_state_within_samples_without_numbers_is_continued() -> None:
+    track = Track.noise(2000)
+    track.data[400:1201, ROWS[0]] = np.nan
+    whole = track.hops()
+    for border in range(380, 1400, 37):
+        first, second = track.chunks([border])
+        cut, other = cutter(), cutter()
+        hops = cut.feed(first)
+        other.state = cut.state
+        assert same(hops + other.feed(second), whole)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,44 @@ def test_from_mid_session_with_gaps_and_poor_signal(
     assert verdict.confirmed == verdict.recorded > 25
 
 
+def without_numbers(chunks: list[Chunk]) -> list[Chunk]:
+    """The first electrode gives no numbers in these chunks."""
+    made = [replace(each, data=each.data.copy()) for each in chunks]
+    for each in made:
+        each.data[:, 0] = np.nan
+    return made
+
+
+@pytest.mark.parametrize("begun", [1, 300, 1400, 1543, 1800])
+def test_an_electrode_without_numbers_is_named_live_and_again(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint, begun: int
+) -> None:
+    story = [
+        *chunks_of(0, 1300, 37),
+        *without_numbers(chunks_of(1300, 1900, 37)),
+        *chunks_of(1900, 3000, 37),
+    ]
+    with staged(engine) as stage:
+        stage.play(*(each for each in story if each.end <= begun))
+        path = record(stage, tmp_path / "a.xdf", *(each for each in story if each.end > begun))
+        logs = stage.session.logs
+        assert logs is not None
+        made = [each.prediction for _, each in logs.prediction.read(0, logs.prediction.next)]
+    named = [each for each in made if each.reason == f"{checkpoint.montage[0]}: no numbers"]
+    assert len(named) == 600 // 64
+    recorded = load_recorded(path)
+    verdict = compare(recorded, checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == verdict.recorded > 15
+    # Older recordings have no such predictions: all others are made again alike.
+    kept = ~np.isin(recorded.predictions.stamps, [each.timestamp for each in named])
+    stream = recorded.predictions
+    older = replace(stream, stamps=stream.stamps[kept], values=stream.values[kept])
+    verdict = compare(replace(recorded, predictions=older), checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == kept.sum() < len(kept)
+
+
 def test_the_memory_matters(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
     """Without the snapshot's states the predictions of a mid-session recording are others."""
     with staged(engine) as stage:
