@@ -54,6 +54,7 @@ LAYERS = [
     "models/personal",
     "service",
     "service/storage",
+    "service/bus",
     "service/engine",
     "service/protocol",
     "service/people",

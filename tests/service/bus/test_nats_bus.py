@@ -1,0 +1,63 @@
+"""What only a real server shows: refusals, and a server that dies."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mimamba.service.bus.bus import BusUnreachable, NotStored, publish
+from mimamba.service.bus.nats_bus import NATSBus, check_version
+from tests.service.bus.nats_server import free_port, running
+
+PATIENCE = 30.0
+
+
+def test_no_server() -> None:
+    with pytest.raises(BusUnreachable, match="Expected a NATS server at"):
+        asyncio.run(NATSBus.connect(f"nats://127.0.0.1:{free_port()}"))
+
+
+def test_a_server_without_jetstream(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, "-D") as server,
+        pytest.raises(BusUnreachable, match="Start the server with -js"),
+    ):
+        asyncio.run(NATSBus.connect(server.url))
+
+
+def test_an_old_server() -> None:
+    for version in ("2.11.0", "2.15.1-RC.2", "3.0.0"):
+        check_version(version)
+    with pytest.raises(BusUnreachable, match=r"NATS server 2\.11 or later, but found 2\.9\.10"):
+        check_version("2.9.10")
+
+
+def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
+    """Followers go on, and nothing that was stored is lost, or seen twice."""
+
+    async def scene() -> None:
+        bus = await NATSBus.connect(server.url)
+        try:
+            async with asyncio.timeout(PATIENCE), bus.follow("in.1.*", 0) as messages:
+                await publish(bus, "in.1.a", b"1", name="1")
+                assert (await anext(messages)).payload == b"1"
+                server.kill()
+                unsure = await bus.send("in.1.a", b"2", name="2")
+                with pytest.raises(NotStored):
+                    await unsure
+                server.start()
+                for name in (b"2", b"3"):
+                    while True:
+                        try:
+                            await publish(bus, "in.1.a", name, name=name.decode())
+                        except NotStored:
+                            continue
+                        break
+                assert [(await anext(messages)).payload for _ in range(2)] == [b"2", b"3"]
+        finally:
+            await bus.close()
+
+    with running(tmp_path) as server:
+        asyncio.run(scene())
