@@ -8,6 +8,7 @@ So a slow reader costs the others nothing.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,8 +20,8 @@ from mimamba.drivers.driver import Chunk, Samples, Seconds
 Entry = TypeVar("Entry")
 
 
-class Log(Generic[Entry]):
-    """A log of values that never change once appended.
+class Ring(ABC, Generic[Entry]):
+    """The numbers of a bounded, append-only log; a subclass keeps the entries in rows.
 
     Parameters
     ----------
@@ -30,8 +31,6 @@ class Log(Generic[Entry]):
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._entries: list[Entry] = []
-        self._base = 0  # seq of the first in this list, from where the ring is counted
         self._next = 0
         self._lock = threading.Lock()
 
@@ -43,16 +42,13 @@ class Log(Generic[Entry]):
     @property
     def oldest(self) -> int:
         """The ``seq`` of the oldest entry kept; ``next`` where the log is empty."""
-        return max(self._base, self._next - self._capacity)
+        return max(0, self._next - self._capacity)
 
     def append(self, entry: Entry) -> int:
         """Add an entry and return its ``seq``."""
         with self._lock:
             seq = self._next
-            if len(self._entries) < self._capacity:
-                self._entries.append(entry)
-            else:
-                self._entries[(seq - self._base) % self._capacity] = entry
+            self._store(seq % self._capacity, entry)
             self._next = seq + 1
         return seq
 
@@ -60,15 +56,32 @@ class Log(Generic[Entry]):
         """Return the entries from ``seq`` to before ``stop`` that are still there, with numbers."""
         with self._lock:
             kept = range(max(seq, self.oldest), min(stop, self._next))
-            return [(n, self._entries[(n - self._base) % self._capacity]) for n in kept]
+            return [(n, self._load(n % self._capacity)) for n in kept]
 
-    def widen(self, capacity: int) -> None:
-        """Keep at least this many entries from now on."""
-        with self._lock:
-            if capacity > self._capacity:
-                kept, oldest = range(self.oldest, self._next), self.oldest
-                self._entries = [self._entries[(n - self._base) % self._capacity] for n in kept]
-                self._base, self._capacity = oldest, capacity
+    @abstractmethod
+    def _store(self, row: int, entry: Entry) -> None:
+        """Keep an entry in a row, in place of the one that was there."""
+
+    @abstractmethod
+    def _load(self, row: int) -> Entry:
+        """Return the entry of a row."""
+
+
+class Log(Ring[Entry]):
+    """A log of objects that never change once appended."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self._entries: list[Entry] = []
+
+    def _store(self, row: int, entry: Entry) -> None:
+        if row == len(self._entries):
+            self._entries.append(entry)
+        else:
+            self._entries[row] = entry
+
+    def _load(self, row: int) -> Entry:
+        return self._entries[row]
 
 
 @dataclass(frozen=True, eq=False)

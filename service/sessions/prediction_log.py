@@ -6,13 +6,13 @@ Here it is a row of numbers, and becomes objects again when it is read.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from mimamba.models.prediction import Outputs, Prediction, Status
+from mimamba.service.sessions.log import Ring
 from mimamba.service.topics import Timing
 
 Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
@@ -30,8 +30,8 @@ class PublishedPrediction:
     timing: Timing
 
 
-class PredictionLog:
-    """A bounded, append-only log of predictions; used as ``Log``.
+class PredictionLog(Ring[PublishedPrediction]):
+    """A bounded, append-only log of predictions, each a row of numbers.
 
     Parameters
     ----------
@@ -40,9 +40,8 @@ class PredictionLog:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._next = self._first_kept = 0
-        self._lock = threading.Lock()
+        super().__init__(capacity)
+        self._first_kept = 0
         self._index = np.zeros(capacity, np.int64)
         self._layout = np.zeros(capacity, np.uint8)
         self._numbers = np.zeros((capacity, TIMES))
@@ -51,40 +50,9 @@ class PredictionLog:
         """Status and reason by row, of those that are not ok."""
 
     @property
-    def next(self) -> int:
-        """The ``seq`` that the next entry will have."""
-        return self._next
-
-    @property
     def oldest(self) -> int:
         """The ``seq`` of the oldest entry kept; ``next`` where the log is empty."""
-        return max(self._first_kept, self._next - self._capacity)
-
-    def append(self, entry: PublishedPrediction) -> int:
-        """Add an entry and return its ``seq``."""
-        made, timing = entry.prediction, entry.timing
-        values = [p for labels in (made.outputs or {}).values() for p in labels.values()]
-        times = (made.timestamp, timing.received, timing.stepped, timing.published)
-        with self._lock:
-            seq = self._next
-            row = seq % self._capacity
-            self._reserve(TIMES + len(values))
-            self._index[row] = made.index
-            self._layout[row] = self._find_layout(made.outputs)
-            self._numbers[row, :TIMES] = times
-            self._numbers[row, TIMES : TIMES + len(values)] = values
-            if made.status == "ok":
-                self._abstained.pop(row, None)
-            else:
-                self._abstained[row] = made.status, made.reason
-            self._next = seq + 1
-        return seq
-
-    def read(self, seq: int, stop: int) -> list[tuple[int, PublishedPrediction]]:
-        """Return the entries from ``seq`` to before ``stop`` that are still there, with numbers."""
-        with self._lock:
-            kept = range(max(seq, self.oldest), min(stop, self._next))
-            return [(n, self._load(n % self._capacity)) for n in kept]
+        return max(self._first_kept, super().oldest)
 
     def widen(self, capacity: int) -> None:
         """Keep at least this many entries from now on."""
@@ -101,6 +69,24 @@ class PredictionLog:
             moved = dict(zip(old.tolist(), new.tolist(), strict=True))
             self._abstained = {moved[r]: v for r, v in self._abstained.items() if r in moved}
             self._first_kept, self._capacity = self.oldest, capacity
+
+    def _store(self, row: int, entry: PublishedPrediction) -> None:
+        made, timing = entry.prediction, entry.timing
+        values = [p for labels in (made.outputs or {}).values() for p in labels.values()]
+        self._reserve(TIMES + len(values))
+        self._index[row] = made.index
+        self._layout[row] = self._find_layout(made.outputs)
+        self._numbers[row, :TIMES] = (
+            made.timestamp,
+            timing.received,
+            timing.stepped,
+            timing.published,
+        )
+        self._numbers[row, TIMES : TIMES + len(values)] = values
+        if made.status == "ok":
+            self._abstained.pop(row, None)
+        else:
+            self._abstained[row] = made.status, made.reason
 
     def _reserve(self, columns: int) -> None:
         """Make room for a model with more labels."""

@@ -30,19 +30,6 @@ def test_log_gives_what_a_list_of_its_last_entries_gives(
     assert log.read(seq, stop) == expected
 
 
-@given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 12), st.integers(1, 20)), max_size=4))
-def test_a_log_that_is_widened_loses_nothing(capacity: int, turns: list[tuple[int, int]]) -> None:
-    log: Log[int] = Log(capacity)
-    kept: list[int] = []
-    for count, wider in turns:
-        kept += [log.append(log.next) for _ in range(count)]
-        kept = kept[-capacity:]
-        capacity = max(capacity, wider)
-        log.widen(wider)
-        assert log.read(0, log.next) == [(n, n) for n in kept]
-        assert log.oldest == (kept[0] if kept else log.next)
-
-
 steps = st.tuples(st.sampled_from([0, 0, 0, 1, 7]), st.integers(1, 45))
 
 
