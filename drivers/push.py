@@ -72,6 +72,15 @@ class ClockTranslator:
         self._offset: float | None = None
         self._last = 0.0
 
+    @property
+    def state(self) -> tuple[float | None, float]:
+        """The offset, None before the first sample, and the time that it is for, s."""
+        return self._offset, self._last
+
+    @state.setter
+    def state(self, state: tuple[float | None, float]) -> None:
+        self._offset, self._last = state
+
     def __call__(self, timestamps: Seconds, estimate: float) -> Seconds:
         """Translate timestamps (n_times,), not decreasing, to our clock.
 
@@ -85,6 +94,32 @@ class ClockTranslator:
         offsets: Seconds = self._offset + np.clip(estimate - self._offset, -reach, reach)
         self._offset, self._last = float(offsets[-1]), float(timestamps[-1])
         return timestamps + offsets
+
+
+@dataclass(frozen=True)
+class InboxState:
+    """State of an ``Inbox`` and its ``PushDriver`` between two packets.
+
+    Parameters
+    ----------
+    next_seq
+        The ``seq`` that is expected next.
+    offset, translated
+        State of the translation between the clocks; ``offset`` is None before the first sample.
+    epoch, end, stamp
+        Of the newest sample: epoch, index after it, time on the acquirer's clock; ``stamp`` is None
+        before the first sample.
+    link
+        The connection's newest state.
+    """
+
+    next_seq: int = 0
+    offset: float | None = None
+    translated: float = 0.0
+    epoch: int = 0
+    end: int = 0
+    stamp: float | None = None
+    link: Literal["connected", "lost", "retrying"] | None = None
 
 
 class Inbox:
@@ -118,6 +153,24 @@ class Inbox:
     def silence(self) -> float:
         """Seconds since the last message from the acquirer."""
         return time.monotonic() - self._last_contact
+
+    @property
+    def state(self) -> InboxState:
+        """State for another inbox, while this one is held; its driver adds the link's."""
+        last = self._last
+        offset, translated = self._translate.state
+        if last is None:
+            return InboxState(self.next_seq, offset, translated)
+        stamp = float(last.timestamps[-1])
+        return InboxState(self.next_seq, offset, translated, last.epoch, last.end, stamp)
+
+    @state.setter
+    def state(self, state: InboxState) -> None:
+        self.next_seq = state.next_seq
+        self._translate.state = state.offset, state.translated
+        if state.stamp is not None:
+            sample = np.zeros((1, self.info.n_channels), np.float32)
+            self._last = Chunk(sample, np.array([state.stamp]), state.end - 1, state.epoch)
 
     def touch(self) -> None:
         """Note that there was a message from the acquirer."""
@@ -265,6 +318,8 @@ class PushDriver:
         Called at each change of the connection, in the iterating thread.
     silence
         Seconds without a message, after which the connection counts as lost.
+    link
+        State of the connection before.
     """
 
     def __init__(
@@ -272,11 +327,12 @@ class PushDriver:
         inbox: Inbox,
         on_change: Callable[[LinkChange], None],
         silence: float = SILENCE_TIMEOUT,
+        link: Literal["connected", "lost", "retrying"] | None = None,
     ) -> None:
         self._inbox = inbox
         self._on_change = on_change
         self._silence = silence
-        self._state: Literal["connected", "lost", "retrying"] | None = None
+        self._state: Literal["connected", "lost", "retrying"] | None = link
         """Changed only while the inbox is held, once packets are handed on."""
         self._sink: Callable[[Chunk], None] | None = None
 
@@ -317,6 +373,11 @@ class PushDriver:
                 yield from self._unpack(packet)
             if packet.ends:
                 return
+
+    @property
+    def link(self) -> Literal["connected", "lost", "retrying"] | None:
+        """The connection's newest state, while the inbox is held."""
+        return self._state
 
     @property
     def _down(self) -> bool:

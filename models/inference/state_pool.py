@@ -67,6 +67,11 @@ class StatePool:
         h, conv = (t[:, row : row + 1].cpu().contiguous() for t in self.states)
         return States(h.clone(), conv.clone())
 
+    def write(self, row: int, states: States) -> None:
+        """Set one row to states of the shapes that ``read`` returns."""
+        for whole, new in zip(self.states, states, strict=True):
+            whole[:, row : row + 1] = new.to(whole.device)
+
     def _grow(self) -> None:
         """Double the number of rows."""
         rows = self.h.shape[1]

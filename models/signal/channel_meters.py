@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.signal.band_power import BandMeter, measure_bands
-from mimamba.models.signal.channel_quality import QualityMeter, measure_quality
+from mimamba.models.signal.channel_quality import QualityMeter, QuartersState, measure_quality
 from mimamba.models.signal.measures import BandPower, Quality
-from mimamba.models.signal.sliding_window import SlidingWindow, Window
+from mimamba.models.signal.sliding_window import SlidingWindow, Window, WindowState
+
+
+@dataclass(frozen=True, eq=False)
+class MetersState:
+    """Complete state of ``ChannelMeters``."""
+
+    window: WindowState
+    quarters: QuartersState
 
 
 class ChannelMeters:
@@ -23,6 +32,15 @@ class ChannelMeters:
     def __init__(self, info: StreamInfo) -> None:
         self._window = SlidingWindow(info)
         self.bands, self.quality = BandMeter(info), QualityMeter(info)
+
+    @property
+    def state(self) -> MetersState:
+        """Complete state, once all windows are measured; set it to continue from there."""
+        return MetersState(self._window.state, self.quality.state)
+
+    @state.setter
+    def state(self, state: MetersState) -> None:
+        self._window.state, self.quality.state = state.window, state.quarters
 
     def windows(self, chunk: Chunk) -> list[Window]:
         """The windows that a chunk completes, oldest first, to be measured in this order.

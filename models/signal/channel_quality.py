@@ -97,6 +97,25 @@ def _score(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
     return scores
 
 
+@dataclass(frozen=True, eq=False)
+class QuartersState:
+    """Complete state of a ``QualityMeter``. Its arrays are never modified.
+
+    Parameters
+    ----------
+    number
+        Number of the newest quarter; None if the eight are unknown.
+    faulty
+        (8, 3, n_channels) True for a fault, by number of the quarter modulo 8.
+    medians
+        (8, n_channels) µV.
+    """
+
+    number: int | None
+    faulty: NDArray[np.bool_]
+    medians: NDArray[np.float64]
+
+
 class QualityMeter:
     """Measures the signal quality of all channels of a source from its newest 2 s.
 
@@ -119,6 +138,16 @@ class QualityMeter:
         self._number: int | None = None  # of the newest quarter; None if the eight are unknown
         self.faulty = np.zeros((QUARTERS, 3, info.n_channels), np.bool_)
         self.medians = np.zeros((QUARTERS, info.n_channels))
+
+    @property
+    def state(self) -> QuartersState:
+        """What was found in the newest quarters; set it to continue from there."""
+        return QuartersState(self._number, self.faulty.copy(), self.medians.copy())
+
+    @state.setter
+    def state(self, state: QuartersState) -> None:
+        self._number = state.number
+        self.faulty, self.medians = state.faulty.copy(), state.medians.copy()
 
     def measure(self, window: Window) -> Quality | None:
         """Measure the quality of one window of 2 s; None if there is nothing to measure."""

@@ -7,6 +7,7 @@ are only kept until a hop or window is due, and then joined.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,27 @@ class ChunkBuffer:
         if chunk.n_times:
             self._chunks.append(chunk)
         return new
+
+    def join(self) -> JoinedSamples | None:
+        """Return all samples, which stay; None if there are none."""
+        joined = self.take()
+        if joined is not None:
+            self.put_back(joined)
+        return joined
+
+    def put_back(self, joined: JoinedSamples) -> None:
+        """Hold these samples, and no others; the epoch and the end stay."""
+        assert self.epoch is not None
+        breaks = (np.flatnonzero(np.diff(joined.index) > 1) + 1).tolist()
+        self._chunks = [
+            Chunk(
+                joined.data[start:stop],
+                joined.stamps[start:stop],
+                int(joined.index[start]),
+                self.epoch,
+            )
+            for start, stop in pairwise([0, *breaks, len(joined.index)])
+        ]
 
     @property
     def head(self) -> Chunk | None:

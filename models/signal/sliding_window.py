@@ -55,6 +55,36 @@ class Window:
     usable: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, eq=False)
+class WindowState:
+    """Complete state of a ``SlidingWindow``. Its arrays are never modified.
+
+    Parameters
+    ----------
+    epoch, last
+        Epoch, and index after that of the newest sample.
+    waiting
+        Samples of the unfinished quarter; None if there are none.
+    end
+        Index after the newest complete quarter; None before the first.
+    samples
+        (n_quarters, n_channels, n_times) µV of the newest quarters, up to eight.
+    missing
+        (n_quarters, n_times, n_channels) True where a sample was lost.
+    known, known_at
+        (n_channels,) newest value of each channel, and its index; -1 before the first.
+    """
+
+    epoch: int | None
+    last: int
+    waiting: JoinedSamples | None
+    end: int | None
+    samples: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+    known: NDArray[np.float64]
+    known_at: NDArray[np.int64]
+
+
 class SlidingWindow:
     """Turns a source's chunks into one ``Window`` for each quarter that they complete.
 
@@ -75,7 +105,36 @@ class SlidingWindow:
         self._longest = max_gap_samples(info.sfreq)
         self._n_channels = info.n_channels
         self._buffer = ChunkBuffer()
+        self._end: int | None
         self._clear()
+
+    @property
+    def state(self) -> WindowState:
+        """Complete state; set it to continue from there."""
+        quarter = (self._step, self._n_channels)
+        none = np.zeros(quarter, np.bool_)
+        missing = [none if each is None else each for each in self._missing]
+        return WindowState(
+            self._buffer.epoch,
+            self._buffer.end,
+            self._buffer.join(),
+            self._end,
+            np.array([*self._samples]).reshape(-1, *quarter[::-1]),
+            np.array(missing, np.bool_).reshape(-1, *quarter),
+            self._known.copy(),
+            self._known_at.copy(),
+        )
+
+    @state.setter
+    def state(self, state: WindowState) -> None:
+        self._buffer = ChunkBuffer(state.epoch, state.last)
+        if state.waiting is not None:
+            self._buffer.put_back(state.waiting)
+        self._clear()
+        self._end = state.end
+        self._samples.extend(state.samples)
+        self._missing.extend(each if each.any() else None for each in state.missing)
+        self._known, self._known_at = state.known.copy(), state.known_at.copy()
 
     def feed(self, chunk: Chunk) -> list[Window]:
         """Return the windows of the quarters that this chunk completes, oldest first.
@@ -94,7 +153,7 @@ class SlidingWindow:
         return [] if joined is None else self._cut(joined)
 
     def _clear(self) -> None:
-        self._end: int | None = None  # end of the newest quarter
+        self._end = None  # end of the newest quarter
         self._samples: deque[NDArray[np.float64]] = deque(maxlen=QUARTERS)
         self._missing: deque[NDArray[np.bool_] | None] = deque(maxlen=QUARTERS)
         # Newest value of each channel so far, and its index.

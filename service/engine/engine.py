@@ -95,6 +95,11 @@ class Engine:
             self._check_running()
             return self.stepper.pool.read(slot.row), slot.failed
 
+    def restore(self, slot: Slot, states: States) -> None:
+        """Set a slot's states, as ``snapshot`` returned them."""
+        with self._lock:
+            self.stepper.pool.write(slot.row, states)
+
     @property
     def max_batch(self) -> int:
         """Largest number of hops in a step."""

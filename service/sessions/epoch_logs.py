@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -80,6 +81,8 @@ class EpochLogs:
         The model that makes the first predictions.
     max_events
         Markers and link events kept.
+    first
+        The ``seq`` of each topic's first entry; 0 where it is absent.
 
     Attributes
     ----------
@@ -95,17 +98,20 @@ class EpochLogs:
         info: StreamInfo,
         active_model: ActiveModel,
         max_events: int = MAX_EVENTS,
+        first: Mapping[Topic, int] | None = None,
     ) -> None:
+        first = dict.fromkeys(TOPICS, 0) | dict(first or {})
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.active_models = [replace(active_model, since=0)]
-        self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS)
-        self.prediction = PredictionLog(active_model.predictions_per_hour)
-        self.quality: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
-        self.bands: Log[Event] = Log(round(SIGNAL_SECONDS * QUARTER_RATE))
-        self.marker: Log[Event] = Log(max_events)
-        self.link: Log[Event] = Log(max_events)
-        self.signal_shown = 0
+        self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS, first["signal"])
+        self.prediction = PredictionLog(active_model.predictions_per_hour, first["prediction"])
+        quarters = round(SIGNAL_SECONDS * QUARTER_RATE)
+        self.quality: Log[Event] = Log(quarters, first["quality"])
+        self.bands: Log[Event] = Log(quarters, first["bands"])
+        self.marker: Log[Event] = Log(max_events, first["marker"])
+        self.link: Log[Event] = Log(max_events, first["link"])
+        self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
     def take(self, chunk: Chunk) -> list[LinkEntry | Marker]:

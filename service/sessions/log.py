@@ -27,11 +27,13 @@ class Ring(ABC, Generic[Entry]):
     ----------
     capacity
         Number of entries kept.
+    first
+        The ``seq`` of its first entry.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, first: int = 0) -> None:
         self._capacity = capacity
-        self._next = 0
+        self._next = self._first_kept = self._begin = first
         self._lock = threading.Lock()
 
     @property
@@ -42,13 +44,13 @@ class Ring(ABC, Generic[Entry]):
     @property
     def oldest(self) -> int:
         """The ``seq`` of the oldest entry kept; ``next`` where the log is empty."""
-        return max(0, self._next - self._capacity)
+        return max(self._first_kept, self._next - self._capacity)
 
     def append(self, entry: Entry) -> int:
         """Add an entry and return its ``seq``."""
         with self._lock:
             seq = self._next
-            self._store(seq % self._capacity, entry)
+            self._store((seq - self._begin) % self._capacity, entry)
             self._next = seq + 1
         return seq
 
@@ -56,7 +58,7 @@ class Ring(ABC, Generic[Entry]):
         """Return the entries from ``seq`` to before ``stop`` that are still there, with numbers."""
         with self._lock:
             kept = range(max(seq, self.oldest), min(stop, self._next))
-            return [(n, self._load(n % self._capacity)) for n in kept]
+            return [(n, self._load((n - self._begin) % self._capacity)) for n in kept]
 
     @abstractmethod
     def _store(self, row: int, entry: Entry) -> None:
@@ -70,8 +72,8 @@ class Ring(ABC, Generic[Entry]):
 class Log(Ring[Entry]):
     """A log of objects that never change once appended."""
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(capacity)
+    def __init__(self, capacity: int, first: int = 0) -> None:
+        super().__init__(capacity, first)
         self._entries: list[Entry] = []
 
     def _store(self, row: int, entry: Entry) -> None:
@@ -110,9 +112,11 @@ class SignalLog:
         Hz; with ``seconds`` it gives the ring's length.
     seconds
         Seconds of signal kept.
+    first
+        The ``seq`` of its first entry.
     """
 
-    def __init__(self, n_channels: int, sfreq: float, seconds: float) -> None:
+    def __init__(self, n_channels: int, sfreq: float, seconds: float, first: int = 0) -> None:
         self._capacity = max(1, round(sfreq * seconds))
         self._longest = max(1, min(self._capacity, round(2 * sfreq)))
         self._data = np.zeros((self._capacity, n_channels), np.float32)
@@ -122,8 +126,8 @@ class SignalLog:
         self._firsts = np.zeros(self._slots, np.int64)  # by seq: index of the first sample
         self._stops = np.zeros(self._slots, np.int64)  # by seq: samples written up to its end
         self._written = 0
-        self._oldest = 0
-        self._next = 0
+        self._oldest = first
+        self._next = first
         self.newest: tuple[int, float] | None = None
         """Index and timestamp of the newest sample."""
         self._lock = threading.Lock()

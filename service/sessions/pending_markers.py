@@ -44,6 +44,11 @@ class PendingMarkers:
         with self.lock:
             self._waiting.append(marker)
 
+    def waiting(self) -> tuple[ReceivedMarker, ...]:
+        """Return the markers that wait."""
+        with self.lock:
+            return tuple(self._waiting)
+
     def place(self, log: SignalLog, info: StreamInfo) -> list[Marker]:
         """Return the markers that need not wait any more, by time; each is returned once."""
         if not self._waiting:
@@ -53,6 +58,9 @@ class PendingMarkers:
             return []
         if log.newest is None:
             indices = [0] * len(due)
+        elif log.oldest == log.next:  # a session continued here, and its signal is elsewhere
+            newest, stamp = log.newest
+            indices = [newest + round((each.timestamp - stamp) * info.sfreq) for each in due]
         else:
             times = np.array([each.timestamp for each in due])
             indices = log.index_at(times).tolist()

@@ -37,11 +37,12 @@ class PredictionLog(Ring[PublishedPrediction]):
     ----------
     capacity
         Number of entries kept.
+    first
+        The ``seq`` of its first entry.
     """
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(capacity)
-        self._first_kept = 0
+    def __init__(self, capacity: int, first: int = 0) -> None:
+        super().__init__(capacity, first)
         self._index = np.zeros(capacity, np.int64)
         self._layout = np.zeros(capacity, np.uint8)
         self._numbers = np.zeros((capacity, TIMES))
@@ -49,17 +50,12 @@ class PredictionLog(Ring[PublishedPrediction]):
         self._abstained: dict[int, tuple[Status, str | None]] = {}
         """Status and reason by row, of those that are not ok."""
 
-    @property
-    def oldest(self) -> int:
-        """The ``seq`` of the oldest entry kept; ``next`` where the log is empty."""
-        return max(self._first_kept, super().oldest)
-
     def widen(self, capacity: int) -> None:
         """Keep at least this many entries from now on."""
         with self._lock:
             if capacity <= self._capacity:
                 return
-            kept = np.arange(self.oldest, self._next)
+            kept = np.arange(self.oldest, self._next) - self._begin
             old, new = kept % self._capacity, kept % capacity
             for name in ("_index", "_layout", "_numbers"):
                 array = getattr(self, name)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
@@ -19,6 +20,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import UNALIGNED, AlignerState
 from mimamba.models.signal.channel_meters import ChannelMeters
@@ -28,7 +30,7 @@ from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
-from mimamba.service.engine.loop import ArrivedChunk, ComputeLoop, DueHop, Logged
+from mimamba.service.engine.loop import ArrivedChunk, ComputeLoop, DueHop, Inflow, Logged
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import (
     MAX_EVENTS,
@@ -40,11 +42,14 @@ from mimamba.service.sessions.epoch_logs import (
 )
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SessionDecoder
-from mimamba.service.topics import LinkEvent, Timing
+from mimamba.service.topics import TOPICS, LinkEvent, Timing, Topic
 
 State: TypeAlias = Literal["opening", "open", "ended"]
+SETTLE_PERIOD = 0.005
+"""Seconds between two looks at the chunks that wait."""
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
 
 
@@ -95,6 +100,11 @@ class Session:
         Markers and link events kept of an epoch.
     max_delay
         Seconds that a marker waits for its sample.
+    saved
+        The state of this session in another process, to continue it; its engine is that of the
+        saved model. None begins anew.
+    token
+        A word for its epochs' names; None makes one.
 
     Attributes
     ----------
@@ -119,6 +129,8 @@ class Session:
         subject: Subject | None = None,
         max_events: int = MAX_EVENTS,
         max_delay: float = MAX_DELAY,
+        saved: SavedSession | None = None,
+        token: str | None = None,
     ) -> None:
         self.name = name
         self.url = url
@@ -130,7 +142,7 @@ class Session:
         self.info: StreamInfo | None = None
         self.logs: EpochLogs | None = None
         self.link: LinkEntry | None = None
-        self.counters = SessionCounters()
+        self.counters = saved.counters if saved else SessionCounters()
         self._pending_markers = PendingMarkers(max_delay)
         self._max_events = max_events
         self.opened = threading.Event()
@@ -139,13 +151,16 @@ class Session:
         self._required = required
         self._observer = observer
         self._connect_to = connect
-        self._token = secrets.token_hex(4)
+        self._saved = saved
+        self._token = saved.token if saved else token or secrets.token_hex(4)
         self._closing = threading.Lock()
         self._closed = False
         self._driver: Driver | None = None
         self._decoder: SessionDecoder | None = None
         self._meters: ChannelMeters | None = None
         self._epoch = 0
+        self._inflow: Inflow[Session] | None = None
+        self._following = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
@@ -178,6 +193,45 @@ class Session:
             logs = self.check_open()
             state = self._decoder.state() if self._decoder else None
             return logs.snapshot(state)
+
+    def save(self) -> SavedSession:
+        """Return the state with which another process continues, all hops so far predicted.
+
+        The caller sees to it that no chunk comes meanwhile, and adds the state of the source.
+
+        Raises
+        ------
+        SessionOver
+            If it is not open, or does not follow its source yet.
+        EngineStopped
+            If its model has failed.
+        """
+        with self._loop.held():
+            logs = self.check_open()
+            if self._inflow is None:
+                raise SessionOver(f"Expected that {self.name} follows its source, but it begins.")
+            waiting = [each.chunk for each in self._inflow.arrived]
+            return SavedSession(
+                self._token,
+                self._epoch,
+                {topic: logs.log(topic).next for topic in TOPICS},
+                logs.expected,
+                logs.signal.newest,
+                self.link,
+                replace(self.counters),
+                self.meters.state,
+                self._decoder.save() if self._decoder else None,
+                tuple(waiting),
+                self._pending_markers.waiting(),
+            )
+
+    def settle(self) -> None:
+        """Wait until it follows its source, and all chunks that have come are computed."""
+        self._following.wait()
+        while self.state == "open" and self._inflow is not None and self._inflow.arrived:
+            time.sleep(SETTLE_PERIOD)
+        with self._loop.held():
+            pass
 
     def set_model(self, engine: Engine | None, r: float) -> None:
         """Use another model, or none; the epoch goes on, and so do the predictions' numbers.
@@ -353,7 +407,7 @@ class Session:
         try:
             self._follow()
             reason = None
-        except (DriverError, MontageError, SignalError, EngineStopped) as error:
+        except (DriverError, MontageError, SignalError, EngineStopped, SnapshotError) as error:
             self.error, reason = error, str(error)
         finally:
             with self._loop.held():
@@ -361,6 +415,7 @@ class Session:
                     self._decoder.close()
                 self.state, self.reason = "ended", reason
             self.opened.set()
+            self._following.set()
             self._observer.notify(self)
 
     def _follow(self) -> None:
@@ -369,11 +424,16 @@ class Session:
             info = driver.info
             inflow = self._loop.join(self, self._is_due, None if info.live else info.sfreq)
             try:
+                for chunk in self._saved.waiting if self._saved else ():
+                    inflow.put(chunk)
                 if info.live and isinstance(driver, Forwarding):
                     driver.forward(inflow.hand_on)
+                self._inflow = inflow
+                self._following.set()
                 for chunk in driver:
                     inflow.put(chunk)
             finally:
+                self._following.set()
                 self._loop.leave(inflow)
             if inflow.failure is not None:
                 raise inflow.failure
@@ -400,11 +460,14 @@ class Session:
         self.info = info = driver.info
         if self._engine is not None:
             self._try_to_decode(self._engine, info)
-        self._start_epoch(0)
+        if self._saved is not None:
+            self._continue(self._saved)
+        else:
+            self._start_epoch(0)
         if isinstance(driver, Seekable):
             self.link = playback_entry(driver.playback())
             driver.watch(lambda playback: self._on_link_event(playback_entry(playback)))
-        if self._decoder:
+        if self._decoder and self._saved is None:
             self._decoder.start()
         self.state = "open"
         self.opened.set()
@@ -424,11 +487,25 @@ class Session:
             notice = f"No predictions, only the signal: {error}."
             self.info = replace(info, notices=(*info.notices, notice))
 
-    def _start_epoch(self, epoch: int) -> None:
+    def _continue(self, saved: SavedSession) -> None:
+        """Set everything to the state of this session in another process."""
+        assert self.info is not None
+        self._start_epoch(saved.epoch, saved.next)
+        assert self.logs is not None
+        self.logs.expected, self.logs.signal.newest = saved.expected, saved.newest
+        self.link, self.meters.state = saved.link, saved.meters
+        if self._decoder and saved.decoder:
+            self._decoder.restore(saved.decoder, self.info.sfreq)
+            self.counters.period = self._decoder.period
+        for marker in saved.pending:
+            self._pending_markers.add(marker)
+
+    def _start_epoch(self, epoch: int, first: Mapping[Topic, int] | None = None) -> None:
         assert self.info is not None
         self._epoch = epoch
         active_model = self._decoder.active_model if self._decoder else ActiveModel()
-        logs = EpochLogs(f"{self._token}-{epoch}", self.info, active_model, self._max_events)
+        name = f"{self._token}-{epoch}"
+        logs = EpochLogs(name, self.info, active_model, self._max_events, first)
         self._meters = ChannelMeters(self.info)
         with self._pending_markers.lock:
             self.logs = logs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder import DecoderState
+from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
 from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineAligner
 from mimamba.models.signal.hops import Hop, HopCutter, HopWork
 from mimamba.models.signal.montage import match_montage
@@ -28,6 +29,29 @@ the model's memory is reset."""
 
 Report: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
 """Called with an event of the decoder at a hop, or from the next sample on."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedDecoder:
+    """A decoder's state for another process.
+
+    Parameters
+    ----------
+    model, sha256
+        Its checkpoint.
+    r
+        The gate at each hop's start.
+    stepped
+        True once a hop of this epoch was stepped.
+    state
+        Its state, as ``pack_state`` gives it.
+    """
+
+    model: str
+    sha256: str
+    r: float
+    stepped: bool
+    state: bytes
 
 
 class SessionDecoder:
@@ -186,6 +210,31 @@ class SessionDecoder:
         states, failed = engine.snapshot(slot)
         restart = self._restart or failed
         return DecoderState(self._cutter.state, states, restart, self._aligner.state)
+
+    def save(self) -> SavedDecoder:
+        """Return the state with which another process continues, between two rounds of the loop."""
+        card = self.checkpoint
+        return SavedDecoder(card.name, card.sha256, self.r, self._stepped, pack_state(self.state()))
+
+    def restore(self, saved: SavedDecoder, sfreq: float) -> None:
+        """Continue from a state of this model and a source of ``sfreq``, Hz.
+
+        Raises
+        ------
+        SnapshotError
+            If the state is damaged or of another model.
+        """
+        if saved.sha256 != self.checkpoint.sha256:
+            raise SnapshotError(
+                f"Expected a state of the model {self.checkpoint.name} "
+                f"{self.checkpoint.sha256[:12]}, but found one of {saved.model} "
+                f"{saved.sha256[:12]}. Give all workers the same models."
+            )
+        state = unpack_state(saved.state, self.checkpoint, sfreq)
+        engine, slot = self.stepping
+        self._cutter.state, self._aligner.state = state.cutter, state.aligner
+        engine.restore(slot, state.states)
+        self._restart, self._stepped = state.failed, saved.stepped
 
     def close(self) -> None:
         """Give the slot back."""

@@ -1,0 +1,252 @@
+"""A session's state as bytes, with which another process continues it.
+
+It goes on with the same epoch, the same numbers, and the predictions, quality and bands that the
+first process would have made. The bytes are safetensors: arrays by name, and a JSON object for all
+other values. Nothing in it is ever executed, and what does not fit the source is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from mimamba.drivers.driver import Chunk, Marker, StreamInfo
+from mimamba.drivers.lsl.markers import ReceivedMarker
+from mimamba.drivers.push import InboxState
+from mimamba.models.decoding.decoder_state import SnapshotError
+from mimamba.models.signal.channel_meters import MetersState
+from mimamba.models.signal.channel_quality import QuartersState
+from mimamba.models.signal.chunk_buffer import JoinedSamples
+from mimamba.models.signal.sliding_window import QUARTERS, WindowState, quarter_length
+from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.sessions.session_counters import SessionCounters
+from mimamba.service.sessions.session_decoder import SavedDecoder
+from mimamba.service.topics import TOPICS, Topic
+
+KEY = "mimamba-session"
+"""Key of the JSON object in the metadata."""
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class SavedSession:
+    """A session between two packets of its source.
+
+    Parameters
+    ----------
+    token, epoch
+        Its epoch's name: a word that is its own, and the number in the source's counting.
+    next
+        The ``seq`` that each topic's next entry will have.
+    expected
+        Index of the next sample, if none is lost; None before the first one.
+    newest
+        Index and timestamp of the newest sample.
+    link
+        The newest event that says whether the stream runs.
+    counters
+        Its counts so far.
+    meters
+        State of quality and bands.
+    decoder
+        State of its decoder; None without a model.
+    waiting
+        Chunks that came and were not computed yet.
+    pending
+        Markers that wait for their sample.
+    inbox
+        State of its remote source.
+    """
+
+    token: str
+    epoch: int
+    next: dict[Topic, int]
+    expected: int | None
+    newest: tuple[int, float] | None
+    link: LinkEntry | None
+    counters: SessionCounters
+    meters: MetersState
+    decoder: SavedDecoder | None
+    waiting: tuple[Chunk, ...]
+    pending: tuple[ReceivedMarker, ...] = ()
+    inbox: InboxState = field(default_factory=InboxState)
+
+
+class _WaitingChunk(msgspec.Struct, frozen=True):
+    first: int
+    epoch: int
+    n_times: int
+    markers: tuple[Marker, ...]
+
+
+class _SavedFields(msgspec.Struct, frozen=True):
+    """The JSON object. ``model`` is None without a decoder."""
+
+    token: str
+    epoch: int
+    next: dict[Topic, int]
+    expected: int | None
+    newest: tuple[int, float] | None
+    link: LinkEntry | None
+    counters: dict[str, float]
+    buffered: tuple[int | None, int]
+    end: int | None
+    number: int | None
+    model: tuple[str, str, float, bool] | None
+    waiting: tuple[_WaitingChunk, ...]
+    pending: tuple[ReceivedMarker, ...]
+    inbox: InboxState
+
+
+def pack_session(saved: SavedSession) -> bytes:
+    """Encode a session's state."""
+    window, quarters = saved.meters.window, saved.meters.quarters
+    arrays: Arrays = {
+        "samples": window.samples,
+        "missing": window.missing,
+        "known": window.known,
+        "known_at": window.known_at,
+        "faulty": quarters.faulty,
+        "medians": quarters.medians,
+    }
+    if window.waiting is not None:
+        arrays["buffered_index"] = window.waiting.index
+        arrays["buffered_stamps"] = window.waiting.stamps
+        arrays["buffered"] = window.waiting.data
+    if saved.waiting:
+        arrays["waiting"] = np.concatenate([each.data for each in saved.waiting])
+        arrays["waiting_stamps"] = np.concatenate([each.timestamps for each in saved.waiting])
+    decoder, model = saved.decoder, None
+    if decoder is not None:
+        arrays["decoder"] = np.frombuffer(decoder.state, np.uint8)
+        model = decoder.model, decoder.sha256, decoder.r, decoder.stepped
+    fields = _SavedFields(
+        saved.token,
+        saved.epoch,
+        saved.next,
+        saved.expected,
+        saved.newest,
+        saved.link,
+        {name: value for name, value in vars(saved.counters).items() if name != "period"},
+        (window.epoch, window.last),
+        window.end,
+        quarters.number,
+        model,
+        tuple(
+            _WaitingChunk(each.first, each.epoch, each.n_times, each.markers)
+            for each in saved.waiting
+        ),
+        saved.pending,
+        saved.inbox,
+    )
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return safetensors.numpy.save(whole, metadata={KEY: msgspec.json.encode(fields).decode()})
+
+
+def unpack_session(content: bytes, info: StreamInfo) -> SavedSession:
+    """Decode a session's state for a source; its decoder's is decoded with the model.
+
+    Raises
+    ------
+    SnapshotError
+        If the bytes are damaged, or of another source.
+    """
+    try:
+        arrays: Arrays = safetensors.numpy.load(content)
+        size = int.from_bytes(content[:8], "little")  # checked by safetensors before
+        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+        fields = msgspec.json.decode(metadata.get(KEY, ""), type=_SavedFields)
+        counters = SessionCounters(**fields.counters)  # type: ignore[arg-type]
+    except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(str(error)) from None
+    _check_shapes(arrays, fields, info)
+    epoch, last = fields.buffered
+    buffered = None
+    if "buffered" in arrays:
+        index, stamps = arrays["buffered_index"], arrays["buffered_stamps"]
+        buffered = JoinedSamples(index, stamps, arrays["buffered"])
+    window = WindowState(
+        epoch,
+        last,
+        buffered,
+        fields.end,
+        arrays["samples"],
+        arrays["missing"],
+        arrays["known"],
+        arrays["known_at"],
+    )
+    quarters = QuartersState(fields.number, arrays["faulty"], arrays["medians"])
+    decoder = None
+    if fields.model is not None:
+        decoder = SavedDecoder(*fields.model, arrays["decoder"].tobytes())
+    return SavedSession(
+        fields.token,
+        fields.epoch,
+        fields.next,
+        fields.expected,
+        fields.newest,
+        fields.link,
+        counters,
+        MetersState(window, quarters),
+        decoder,
+        _waiting(arrays, fields),
+        fields.pending,
+        fields.inbox,
+    )
+
+
+def _waiting(arrays: Arrays, fields: _SavedFields) -> tuple[Chunk, ...]:
+    chunks, start = [], 0
+    for each in fields.waiting:
+        part = slice(start, start + each.n_times)
+        start += each.n_times
+        data, stamps = arrays["waiting"][part], arrays["waiting_stamps"][part]
+        chunks.append(Chunk(data, stamps, each.first, each.epoch, each.markers))
+    return tuple(chunks)
+
+
+def _check_shapes(arrays: Arrays, fields: _SavedFields, info: StreamInfo) -> None:
+    """Raise SnapshotError for arrays that are missing or do not fit the source."""
+    n, step = info.n_channels, quarter_length(info.sfreq)
+    kept = len(arrays.get("samples", ()))
+    expected: dict[str, tuple[tuple[int, ...], str]] = {
+        "samples": ((min(kept, QUARTERS), n, step), "float64"),
+        "missing": ((kept, step, n), "bool"),
+        "known": ((n,), "float64"),
+        "known_at": ((n,), "int64"),
+        "faulty": ((QUARTERS, 3, n), "bool"),
+        "medians": ((QUARTERS, n), "float64"),
+    }
+    if "buffered" in arrays:
+        n_times = len(arrays["buffered"])
+        expected["buffered"] = (n_times, n), "float32"
+        expected["buffered_index"] = (n_times,), "int64"
+        expected["buffered_stamps"] = (n_times,), "float64"
+    if fields.waiting:
+        n_times = sum(each.n_times for each in fields.waiting)
+        expected["waiting"] = (n_times, n), "float32"
+        expected["waiting_stamps"] = (n_times,), "float64"
+    if fields.model is not None:
+        expected["decoder"] = (len(arrays.get("decoder", ())),), "uint8"
+    for name, (shape, dtype) in expected.items():
+        found = arrays.get(name)
+        if found is None or found.shape != shape or found.dtype != dtype:
+            actual = "none" if found is None else f"{found.shape} {found.dtype}"
+            raise _damaged(f"{name} is {actual} instead of {shape} {dtype}")
+    if fields.next.keys() != set(TOPICS) or min(fields.next.values()) < 0:
+        raise _damaged("the numbers of its logs are not all there")
+
+
+def _damaged(reason: str) -> SnapshotError:
+    return SnapshotError(
+        f"Expected the state of a session, but found a damaged one, or one of another source: "
+        f"{reason}."
+    )

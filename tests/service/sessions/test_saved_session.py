@@ -1,0 +1,257 @@
+"""A session that another process continues goes on as if it had never been cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mimamba.drivers.driver import Chunk, Driver, LinkChange, Marker
+from mimamba.drivers.lsl.markers import ReceivedMarker
+from mimamba.drivers.push import Inbox, Packet, PushDriver
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.decoding.decoder_state import SnapshotError
+from mimamba.service.engine.engine import Engine
+from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
+from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
+from mimamba.service.sessions.session import Session
+from mimamba.service.topics import TOPICS
+from tests.service.models import random_checkpoint
+from tests.service.scripted import INFO, PATIENCE
+
+LIVE = replace(INFO, live=True)
+DATA = np.random.default_rng(3).normal(0, 20, (8192, 4)).astype(np.float32)
+STATES: tuple[Literal["lost", "retrying", "connected"], ...] = ("lost", "retrying", "connected")
+Entries: TypeAlias = dict[tuple[str, str], dict[int, Any]]
+"""What the logs say by epoch and topic, and by ``seq``; without times of ours."""
+
+
+class Part:
+    """A session in a process of its own, as far as it can tell."""
+
+    def __init__(self, engine: Engine | None, saved: SavedSession | None = None) -> None:
+        self.inbox = Inbox(LIVE)
+        self.loop = ComputeLoop[Session](self.notify_round)
+        self.logs: dict[str, EpochLogs] = {}
+        if saved is not None:
+            self.inbox.state = saved.inbox
+        self._driver = PushDriver(
+            self.inbox, self._report, 60.0, saved.inbox.link if saved else None
+        )
+        self._on_change: Callable[[LinkChange], None]
+        self.session = Session(
+            "cut",
+            "push://",
+            self.loop,
+            engine,
+            True,
+            1.0,
+            self,
+            self._connect,
+            saved=saved,
+            token="same",
+        )
+        self.session.start()
+        assert self.session.opened.wait(PATIENCE)
+        assert self.session.state == "open", self.session.reason
+        self.session.settle()
+
+    def _connect(self, _: str, on_change: Callable[[LinkChange], None]) -> Driver:
+        self._on_change = on_change
+        return self._driver
+
+    def _report(self, change: LinkChange) -> None:
+        self._on_change(change)
+
+    def notify(self, session: Session) -> None:
+        """Ignore it."""
+
+    def notify_round(self, signal: Sequence[Session], news: Sequence[Session]) -> None:
+        """Ignore it."""
+
+    def give(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            before = self.session.logs
+            assert before is not None
+            self.logs[before.epoch] = before
+            if packet.chunk.epoch != int(before.epoch[-1]) or packet.changes:
+                self.session.settle()
+            assert self.inbox.put(packet, 100.0)
+
+    def save(self) -> bytes:
+        with self.inbox.held():
+            saved = self.session.save()
+            inbox = replace(self.inbox.state, link=self._driver.link)
+        return pack_session(replace(saved, inbox=inbox))
+
+    def entries(self) -> Entries:
+        """End the session, and return what it logged."""
+        self.session.settle()
+        assert self.session.logs is not None
+        self.logs[self.session.logs.epoch] = self.session.logs
+        found: Entries = {}
+        for epoch, logs in self.logs.items():
+            for topic in TOPICS:
+                if topic == "signal":
+                    runs = logs.signal.read(0, logs.signal.next)
+                    samples = {
+                        run.first + n: (stamp, row.tolist())
+                        for run in runs
+                        for n, (stamp, row) in enumerate(
+                            zip(run.timestamps.tolist(), run.data, strict=True)
+                        )
+                    }
+                    found[epoch, topic] = samples
+                    found[epoch, "next"] = {0: logs.signal.next}
+                else:
+                    log = logs.events(topic)
+                    found[epoch, topic] = {n: plain(each) for n, each in log.read(0, log.next)}
+        return found
+
+
+def plain(entry: Any) -> Any:
+    """An entry without the times at which it was made."""
+    if isinstance(entry, PublishedPrediction):
+        return entry.prediction
+    if isinstance(entry, LinkEntry):
+        return entry.event, entry.detail, entry.first, entry.lost
+    if hasattr(entry, "power"):
+        return entry.index, entry.timestamp, entry.power.tolist()
+    return entry
+
+
+@contextmanager
+def part(engine: Engine | None, saved: SavedSession | None = None) -> Iterator[Part]:
+    each = Part(engine, saved)
+    try:
+        yield each
+    finally:
+        each.session.close()
+        each.loop.close()
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> list[Engine | None]:
+    folder = tmp_path_factory.mktemp("models")
+    plain_model, rested = (
+        Engine(random_checkpoint(folder, f"model-{baseline:g}", baseline))
+        for baseline in (0.0, 3.0)
+    )
+    return [plain_model, rested, None]
+
+
+@st.composite
+def packets(draw: st.DrawFn) -> list[Packet]:
+    """Packets of any length: gaps, poor signal, lost links, markers, and a second epoch."""
+    made: list[Packet] = []
+    at, epoch, stamp = draw(st.integers(0, 300)), 0, 50.0
+    for _ in range(draw(st.integers(1, 25))):
+        n_times = draw(st.sampled_from([1, 12, 12, 12, 64, 200, 600]))
+        data = DATA[at % 4000 : at % 4000 + n_times].copy()
+        if draw(st.integers(0, 7)) == 0:
+            data[:: draw(st.integers(1, 40)), draw(st.integers(0, 3))] = np.nan
+        if draw(st.integers(0, 7)) == 0:
+            data[:] = 0.0  # an electrode is off
+        stamps = stamp + np.arange(n_times) / 256
+        markers: tuple[Marker, ...] = ()
+        changes: tuple[LinkChange, ...] = ()
+        if draw(st.integers(0, 5)) == 0:
+            markers = (Marker(float(stamps[0]), at, f"marker {at}", "test"),)
+        if draw(st.integers(0, 9)) == 0:
+            changes = (LinkChange(draw(st.sampled_from(STATES)), stamp, f"at {at}"),)
+        chunk = Chunk(data, stamps, at, epoch, markers)
+        made.append(Packet(len(made), chunk, changes))
+        gap = draw(st.sampled_from([0, 0, 0, 0, 5, 40, 400]))
+        at, stamp = at + n_times + gap, stamp + (n_times + gap) / 256
+        if epoch == 0 and draw(st.integers(0, 15)) == 0:
+            at, epoch = draw(st.integers(0, 300)), 1
+    return made
+
+
+@settings(max_examples=25)
+@given(packets(), st.lists(st.integers(0, 25), max_size=3).map(sorted), st.integers(0, 2))
+def test_any_cut(
+    engines: list[Engine | None], sent: list[Packet], cuts: list[int], nth: int
+) -> None:
+    """All entries equal those of the unbroken run, under the same epoch and the same ``seq``."""
+    engine = engines[nth]
+    with part(engine) as unbroken:
+        unbroken.give(sent)
+        expected = unbroken.entries()
+    found: Entries = {}
+    content: bytes | None = None
+    borders = [0, *(min(cut, len(sent)) for cut in cuts), len(sent)]
+    for start, stop in pairwise(borders):
+        with part(engine, unpack_session(content, LIVE) if content else None) as each:
+            each.give(sent[start:stop])
+            content = each.save()
+            # What comes after the saved state is lost with this process, or is made again.
+            each.give(sent[stop : stop + 3])
+            for key, entries in each.entries().items():
+                there = found.setdefault(key, {})
+                assert_same({n: there[n] for n in there.keys() & entries}, entries, key)
+                there |= entries
+    for key, entries in expected.items():
+        assert found[key].keys() == entries.keys(), key
+        assert_same(found[key], entries, key)
+
+
+def assert_same(found: dict[int, Any], expected: dict[int, Any], key: tuple[str, str]) -> None:
+    """Equal to the bit, but for the network's outputs: their batches differ."""
+    if key[1] == "next":
+        return
+    for n, mine in found.items():
+        other = expected[n]
+        if key[1] == "prediction" and other.outputs is not None:
+            assert replace(mine, outputs=None) == replace(other, outputs=None)
+            for output, shares in other.outputs.items():
+                assert mine.outputs[output] == pytest.approx(shares, abs=1e-6)
+        else:
+            np.testing.assert_equal(mine, other)
+
+
+def test_a_marker_that_waits(engines: list[Engine | None]) -> None:
+    """It is placed in the next process, by the rate: the signal is in the first one's log."""
+    start = local_clock() - 2
+    with part(engines[0]) as first:
+        first.give([Packet(0, Chunk(DATA[:512], start - 100 + np.arange(512) / 256, 0))])
+        first.session.settle()
+        late = start + 513 / 256
+        first.session.add_marker(ReceivedMarker(start + 100, "ahead", "test"))
+        content = first.save()
+    saved = unpack_session(content, LIVE)
+    assert saved.counters.samples == 512
+    assert [each.label for each in saved.pending] == ["ahead"]
+    with part(engines[0], saved) as second:
+        second.session.add_marker(ReceivedMarker(late - 1, "before", "test"))
+        assert second.session.logs is not None
+        ((_, placed),) = second.session.logs.marker.read(0, 9)
+        assert isinstance(placed, Marker)
+        assert (placed.label, placed.index) == ("before", 513 - 256)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "another source", "no state", "another model"])
+def test_damage(engines: list[Engine | None], damage: str, tmp_path: Path) -> None:
+    with part(engines[0]) as first:
+        first.give([Packet(0, Chunk(DATA[:700], 100 + np.arange(700) / 256, 0))])
+        content = first.save()
+    if damage == "another model":
+        other = Engine(random_checkpoint(tmp_path, "other"))
+        saved = unpack_session(content, LIVE)
+        with pytest.raises(AssertionError, match="Give all workers the same models"):
+            Part(other, saved)
+        return
+    info = replace(LIVE, ch_names=("Cz",)) if damage == "another source" else LIVE
+    content = {"cut off": content[:900], "no state": b""}.get(damage, content)
+    with pytest.raises(SnapshotError, match="Expected the state of a session"):
+        unpack_session(content, info)
