@@ -386,9 +386,17 @@ class PushDriver:
     def _check_silence(self) -> None:
         """Report that the connection is lost, if no message has come meanwhile."""
         with self._inbox.held():
-            if self._inbox.closed or self._down or self._inbox.silence < self._silence:
-                return
-            detail = f"no message from the acquirer for {self._silence:g} s"
+            if self._inbox.silence >= self._silence:
+                self._report_silence(self._silence)
+
+    def report_silence(self, silence: float) -> None:
+        """Report that the connection is lost: no message has come for ``silence`` seconds."""
+        with self._inbox.held():
+            self._report_silence(silence)
+
+    def _report_silence(self, silence: float) -> None:
+        if not (self._inbox.closed or self._down):
+            detail = f"no message from the acquirer for {silence:g} s"
             self._report(LinkChange("lost", local_clock(), detail))
 
     def _unpack(self, packet: Packet) -> Iterator[Chunk]:

@@ -141,7 +141,7 @@ class QualityMeter:
 
     @property
     def state(self) -> QuartersState:
-        """What was found in the newest quarters; set it to continue from there."""
+        """Findings in the newest quarters; set it to continue from there."""
         return QuartersState(self._number, self.faulty.copy(), self.medians.copy())
 
     @state.setter

@@ -126,7 +126,7 @@ class Bus(Protocol):
         ...
 
     async def is_there(self, name: str) -> bool:
-        """Return whether a connection answers to this name; False as soon as it is gone."""
+        """Return False as soon as the connection of this name is gone; True if that is not sure."""
         ...
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.people import People
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import Connect, Session, SessionObserver, State
 from mimamba.service.topics import Model
 
@@ -181,8 +182,12 @@ class SessionRegistry:
         choice: ModelChoice | None = None,
         connect: Connect = open_source,
         person: str | None = None,
+        saved: SavedSession | None = None,
+        token: str | None = None,
     ) -> Session:
         """Open a session, of a person if one is named, and wait until its source is open.
+
+        With ``saved`` it continues one of another process; ``token`` is as in ``Session``.
 
         Raises
         ------
@@ -210,7 +215,17 @@ class SessionRegistry:
             await asyncio.to_thread(self._people.add, person)
         subject = Subject(self._people, person)
         session = Session(
-            name, url, self._loop, engine, choice.required, r, self._observer, connect, subject
+            name,
+            url,
+            self._loop,
+            engine,
+            choice.required,
+            r,
+            self._observer,
+            connect,
+            subject,
+            saved=saved,
+            token=token,
         )
         self._check_running()
         if name in self._sessions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -31,7 +31,6 @@ from tests.service.scripted import INFO, PATIENCE
 
 LIVE = replace(INFO, live=True)
 DATA = np.random.default_rng(3).normal(0, 20, (8192, 4)).astype(np.float32)
-STATES: tuple[Literal["lost", "retrying", "connected"], ...] = ("lost", "retrying", "connected")
 Entries: TypeAlias = dict[tuple[str, str], dict[int, Any]]
 """What the logs say by epoch and topic, and by ``seq``; without times of ours."""
 
@@ -150,41 +149,67 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> list[Engine | None]:
     return [plain_model, rested, None]
 
 
-@st.composite
-def packets(draw: st.DrawFn) -> list[Packet]:
-    """Packets of any length: gaps, poor signal, lost links, markers, and a second epoch."""
+@dataclass(frozen=True)
+class Plan:
+    """A packet to make; lists of them are short to print."""
+
+    n_times: int
+    lacks: int  # each so many samples, one value
+    flat: bool
+    marked: bool
+    change: Literal["lost", "retrying", "connected"] | None
+    gap: int
+    begins: bool  # a new epoch
+
+
+def rarely(others: st.SearchStrategy[Any], usual: Any, times: int = 7) -> st.SearchStrategy[Any]:
+    return st.one_of(*[st.just(usual)] * times, others)
+
+
+PLANS = st.builds(
+    Plan,
+    st.sampled_from([1, 12, 12, 12, 64, 200, 600]),
+    rarely(st.integers(1, 40), 0),
+    rarely(st.just(True), False),
+    rarely(st.just(True), False, 4),
+    rarely(st.sampled_from(["lost", "retrying", "connected"]), None),
+    st.sampled_from([0, 0, 0, 0, 5, 40, 400]),
+    rarely(st.just(True), False, 15),
+)
+
+
+def make_packets(plans: Sequence[Plan], first: int) -> list[Packet]:
+    """Packets with gaps, poor signal, lost links, markers, and a second epoch."""
     made: list[Packet] = []
-    at, epoch, stamp = draw(st.integers(0, 300)), 0, 50.0
-    for _ in range(draw(st.integers(1, 25))):
-        n_times = draw(st.sampled_from([1, 12, 12, 12, 64, 200, 600]))
-        data = DATA[at % 4000 : at % 4000 + n_times].copy()
-        if draw(st.integers(0, 7)) == 0:
-            data[:: draw(st.integers(1, 40)), draw(st.integers(0, 3))] = np.nan
-        if draw(st.integers(0, 7)) == 0:
+    at, epoch, stamp = first, 0, 50.0
+    for plan in plans:
+        if plan.begins and epoch == 0 and made:
+            at, epoch = first, 1
+        data = DATA[at % 4000 : at % 4000 + plan.n_times].copy()
+        if plan.lacks:
+            data[:: plan.lacks, plan.lacks % 4] = np.nan
+        if plan.flat:
             data[:] = 0.0  # an electrode is off
-        stamps = stamp + np.arange(n_times) / 256
-        markers: tuple[Marker, ...] = ()
-        changes: tuple[LinkChange, ...] = ()
-        if draw(st.integers(0, 5)) == 0:
-            markers = (Marker(float(stamps[0]), at, f"marker {at}", "test"),)
-        if draw(st.integers(0, 9)) == 0:
-            changes = (LinkChange(draw(st.sampled_from(STATES)), stamp, f"at {at}"),)
-        chunk = Chunk(data, stamps, at, epoch, markers)
-        made.append(Packet(len(made), chunk, changes))
-        gap = draw(st.sampled_from([0, 0, 0, 0, 5, 40, 400]))
-        at, stamp = at + n_times + gap, stamp + (n_times + gap) / 256
-        if epoch == 0 and draw(st.integers(0, 15)) == 0:
-            at, epoch = draw(st.integers(0, 300)), 1
+        stamps = stamp + np.arange(plan.n_times) / 256
+        markers = (Marker(float(stamps[0]), at, f"marker {at}", "test"),) if plan.marked else ()
+        changes = (LinkChange(plan.change, stamp, f"at {at}"),) if plan.change else ()
+        made.append(Packet(len(made), Chunk(data, stamps, at, epoch, markers), changes))
+        at, stamp = at + plan.n_times + plan.gap, stamp + (plan.n_times + plan.gap) / 256
     return made
 
 
 @settings(max_examples=25)
-@given(packets(), st.lists(st.integers(0, 25), max_size=3).map(sorted), st.integers(0, 2))
+@given(
+    st.lists(PLANS, min_size=1, max_size=25),
+    st.integers(0, 300),
+    st.lists(st.integers(0, 25), max_size=3).map(sorted),
+    st.integers(0, 2),
+)
 def test_any_cut(
-    engines: list[Engine | None], sent: list[Packet], cuts: list[int], nth: int
+    engines: list[Engine | None], plans: list[Plan], first: int, cuts: list[int], nth: int
 ) -> None:
     """All entries equal those of the unbroken run, under the same epoch and the same ``seq``."""
-    engine = engines[nth]
+    engine, sent = engines[nth], make_packets(plans, first)
     with part(engine) as unbroken:
         unbroken.give(sent)
         expected = unbroken.entries()
