@@ -82,6 +82,21 @@ def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
     assert (found.verdict, found.remedy) == ("fail", "run: rfkill unblock bluetooth")
 
 
+def test_wsl_has_no_devices_and_the_way_out_is_named(tmp_path: Path) -> None:
+    kernel = tmp_path / "version"
+    kernel.write_text("Linux version 5.15.167.4-microsoft-standard-WSL2 (root@f9c826d3017f)\n")
+    for found in (
+        devices.check_bluetooth(tmp_path, kernel),
+        devices.check_serial(tmp_path, kernel),
+    ):
+        assert (found.verdict, found.found) == ("note", devices.NO_WSL_DEVICES)
+        assert "mimamba acquire" in (found.remedy or "")
+    assert "mimamba acquire" in devices.find_adapters(tmp_path, kernel).detail
+    kernel.write_text("Linux version 6.1.0-13-amd64 (debian-kernel@lists.debian.org)\n")
+    assert devices.check_serial(tmp_path, kernel).found == "none"
+    assert devices.check_serial(tmp_path, tmp_path / "missing").found == "none"
+
+
 def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     with bluez(Adapter(devices=[*OTHERS, LATE])):
