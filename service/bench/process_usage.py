@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from pathlib import Path
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process so far, without its children, s; NaN without proc(5)."""
+    if sys.platform == "win32":
+        return math.nan
     with suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
