@@ -38,7 +38,9 @@ class LoopOfWindows(asyncio.SelectorEventLoop):
     def _refuse(self, *_: Any) -> NoReturn:
         raise NotImplementedError
 
-    add_reader = add_writer = add_signal_handler = _refuse
+    add_reader: Any = _refuse
+    add_writer: Any = _refuse
+    add_signal_handler: Any = _refuse
 
 
 class Kernel:
