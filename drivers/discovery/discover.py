@@ -22,6 +22,12 @@ from mimamba.drivers.lsl.stream_rules import is_eeg_type
 from mimamba.drivers.simulator.scenario import SCENARIOS
 
 T = TypeVar("T")
+NO_WSL_DEVICES = "WSL 2 has no Bluetooth and no serial ports"
+"""The stock kernel is built without Bluetooth, and USB devices stay with Windows."""
+WSL_REMEDY = (
+    "install mimamba on Windows as well, and send the headset from there: "
+    "mimamba acquire --source muse:// --to ws://127.0.0.1:8765"
+)
 
 
 @dataclass(frozen=True)
@@ -147,13 +153,25 @@ def find_streams(seconds: float) -> tuple[FoundStream, ...]:
     return tuple(sorted(found, key=lambda stream: (stream.name, stream.type, stream.source_id)))
 
 
-def find_adapters(classes: Path = Path("/sys/class")) -> BluetoothStatus:
+def is_wsl(kernel: Path = Path("/proc/version")) -> bool:
+    """Return True within the Windows Subsystem for Linux, whose kernel names its maker."""
+    try:
+        return "microsoft" in kernel.read_text(encoding="utf-8").lower()
+    except OSError:
+        return False
+
+
+def find_adapters(
+    classes: Path = Path("/sys/class"), kernel: Path = Path("/proc/version")
+) -> BluetoothStatus:
     """Find the adapters that Linux lists; other systems are not checked."""
     if not sys.platform.startswith("linux"):
         return BluetoothStatus(None, "not checked on this system")
     adapters = sorted(path.name for path in (classes / "bluetooth").glob("hci*"))
     # Connections are listed, too, such as hci0:64.
     adapters = [name for name in adapters if ":" not in name]
+    if not adapters and is_wsl(kernel):
+        return BluetoothStatus(False, f"no adapter, since {NO_WSL_DEVICES}; {WSL_REMEDY}")
     if not adapters:
         return BluetoothStatus(False, "no adapter; plug one in, or use the board's own dongle")
     if any(_blocks_bluetooth(path) for path in (classes / "rfkill").glob("*")):

@@ -1,1 +1,1 @@
-"""Process-wide settings: CPU affinity, environment of child processes, the compute lock."""
+"""The process and its system: CPUs, limits, locks, files, environment of child processes."""

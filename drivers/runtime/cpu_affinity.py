@@ -66,5 +66,5 @@ if sys.platform == "linux":
 
     def _last_used() -> int:
         """Return the CPU that the calling thread ran on last, proc(5)."""
-        stat = Path("/proc/thread-self/stat").read_text()
+        stat = Path("/proc/thread-self/stat").read_text(encoding="utf-8")
         return int(stat.rsplit(")", 1)[1].split()[36])

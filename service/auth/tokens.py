@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mimamba.drivers.errors import UserError
+from mimamba.drivers.runtime.file_access import create_private
 from mimamba.service.protocol.auth import Scope
 
 SHORTEST = 16
@@ -83,7 +84,7 @@ def read_tokens(path: Path) -> Tokens:
         If it cannot be read, or contains anything else.
     """
     try:
-        lines = path.read_text().split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no text"
         raise BadToken(f"Cannot read a token from {path}: {reason}. Correct the path.") from error
@@ -101,6 +102,6 @@ def write_tokens(path: Path, tokens: Tokens) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     lines = [token for token in (tokens.control, tokens.view) if token is not None]
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+    with os.fdopen(create_private(fresh), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     fresh.replace(path)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from mimamba.service.bench.process_usage import load_averages
+
 PROC_STAT, STEAL = Path("/proc/stat"), 7
 """File in which Linux counts CPU time by use, and the column of the time stolen by the host."""
 
@@ -21,8 +23,9 @@ def describe_machine() -> str:
         name = next((each.split(": ")[1] for each in lines if "model name" in each), name)
     devices = [torch.cuda.get_device_name(nth) for nth in range(torch.cuda.device_count())]
     python = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    return ", ".join([f"{name}, {os.cpu_count()} cores", *devices, python, f"load {load}"])
+    load = load_averages()
+    loaded = [] if load is None else [f"load {load}"]
+    return ", ".join([f"{name}, {os.cpu_count()} cores", *devices, python, *loaded])
 
 
 class StealTime:
@@ -46,7 +49,7 @@ class StealTime:
 def _ticks() -> list[int] | None:
     """CPU time by use; the columns after steal are left out, since they are counted twice."""
     try:
-        with PROC_STAT.open() as lines:
+        with PROC_STAT.open(encoding="utf-8") as lines:
             return [int(each) for each in lines.readline().split()[1 : STEAL + 2]]
     except (OSError, ValueError):
         return None

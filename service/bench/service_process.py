@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import subprocess
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.runtime.child_environment import SETTINGS_PREFIX, child_environment
+from mimamba.service.bench.process_usage import cpu_seconds, resident_megabytes
 
 STARTING = 60.0
 """Seconds that a service, its sessions and their models have to start."""
@@ -36,35 +36,12 @@ class ServiceProcess:
     pid: int
 
     def cpu(self) -> float:
-        """Return the CPU time of the process so far, without its children, s.
-
-        NaN where the system has no /proc (proc(5)).
-        """
-        stat = Path(f"/proc/{self.pid}/stat")
-        if not stat.exists():
-            return math.nan
-        user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Return the CPU time so far, without that of children, s; NaN where it is not known."""
+        return cpu_seconds(self.pid)
 
     def rss(self) -> float:
-        """Return the resident memory of the process and its children, MB.
-
-        Pages that they share are counted once for each.
-        """
-        listing = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True
-        )
-        rows = [tuple(map(int, line.split())) for line in listing.stdout.splitlines()]
-        return sum(_family(self.pid, rows)) / 1000
-
-
-def _family(pid: int, rows: list[tuple[int, ...]]) -> Iterator[int]:
-    """Memory of a process and of its children, from rows of (process, parent, memory)."""
-    for each, parent, memory in rows:
-        if each == pid:
-            yield memory
-        elif parent == pid:
-            yield from _family(each, rows)
+        """Return the resident memory, with that of children, MB; NaN where it is not known."""
+        return resident_megabytes(self.pid)
 
 
 @dataclass(frozen=True)

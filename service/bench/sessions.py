@@ -75,6 +75,10 @@ async def measure_service(service: ServiceProcess, sessions: int, seconds: float
     hops = await follow(service, sessions, seconds)
     share, label = hops.within(LIMIT), f"{sessions} sessions"
     cpu = 1e3 * hops.cpu / seconds / sessions
+    usage = [
+        Figure(f"{label}: CPU time of a session for a second of signal", cpu, "ms"),
+        Figure(f"{label}: memory of the service", service.rss(), "MB"),
+    ]
     return [
         Figure(
             f"{label}: hops stepped within {1e3 * LIMIT:g} ms", share, "%", ">= 99 %", share >= 99
@@ -89,12 +93,7 @@ async def measure_service(service: ServiceProcess, sessions: int, seconds: float
             if hops.waits
         ),
         Figure(f"{label}: hops skipped", hops.skipped, "hops"),
-        *(
-            [Figure(f"{label}: CPU time of a session for a second of signal", cpu, "ms")]
-            if math.isfinite(cpu)
-            else []
-        ),
-        Figure(f"{label}: memory of the service", service.rss(), "MB"),
+        *(figure for figure in usage if math.isfinite(figure.value)),
     ]
 
 

@@ -7,14 +7,13 @@ process; the system has its files in memory from the start before.
 from __future__ import annotations
 
 import asyncio
-import os
+import math
 import statistics
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.process_usage import cpu_seconds
 from mimamba.service.bench.service_process import STARTING, start_service
 from mimamba.service.bench.wire import connect_client, send
 from mimamba.service.protocol.messages import (
@@ -41,10 +40,9 @@ class StartupFigures:
         Seconds from the start of the process to its address, to the first prediction, and to the
         first prediction of status ``ok``.
     cpu
-        CPU seconds up to the first prediction, which other programs disturb less; 0 where the
-        system does not count them.
+        CPU seconds up to the first prediction, which other programs disturb less.
     memory
-        Resident memory in the end, MB.
+        Resident memory in the end, MB. Both are NaN where the system does not tell them.
     """
 
     address: float
@@ -61,7 +59,7 @@ def measure(seconds: float) -> list[Figure]:
         statistics.median(getattr(each, name) for each in starts)
         for name in ("address", "cpu", "first", "ok", "memory")
     )
-    return [
+    figures = [
         Figure("starts", len(starts), ""),
         Figure("until the service prints its address", address, "s"),
         Figure("CPU time until the first prediction", cpu, "s"),
@@ -69,6 +67,7 @@ def measure(seconds: float) -> list[Figure]:
         at_most("until the first prediction that is ok", ok, "s", OK),
         at_most("memory with one session", memory, "MB", MEMORY),
     ]
+    return [figure for figure in figures if math.isfinite(figure.value)]
 
 
 def start_once() -> StartupFigures:
@@ -98,14 +97,6 @@ async def first_predictions(url: str, pid: int) -> tuple[float, float, float]:
                 await send(client, Subscribe(message.session, ["prediction"], Position("")))
             elif isinstance(message, PredictionMessage):
                 if not first:
-                    first, cpu = time.monotonic(), cpu_time(pid)
+                    first, cpu = time.monotonic(), cpu_seconds(pid)
                 if message.status == "ok":
                     return first, cpu, time.monotonic()
-
-
-def cpu_time(pid: int) -> float:
-    """Return the CPU seconds of a process so far, by proc_pid_stat(5); 0 on other systems."""
-    with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0

@@ -8,7 +8,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from mimamba.drivers.discovery.bluetooth import scan_bluetooth
-from mimamba.drivers.discovery.discover import find_adapters, is_blocked
+from mimamba.drivers.discovery.discover import (
+    NO_WSL_DEVICES,
+    WSL_REMEDY,
+    find_adapters,
+    is_blocked,
+    is_wsl,
+)
 from mimamba.drivers.discovery.headsets import find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl, resolve_streams
@@ -53,11 +59,15 @@ def check_lsl() -> Finding:
     return ok("LSL", f"{release}; this machine finds its own test stream")
 
 
-def check_bluetooth(classes: Path = Path("/sys/class")) -> Finding:
+def check_bluetooth(
+    classes: Path = Path("/sys/class"), kernel: Path = Path("/proc/version")
+) -> Finding:
     """Scan with the Bluetooth adapter that Muse headsets need."""
     if not LINUX:
         return linux_only("Bluetooth")
-    found = find_adapters(classes)
+    found = find_adapters(classes, kernel)
+    if not found.present and is_wsl(kernel):
+        return note("Bluetooth", NO_WSL_DEVICES, WSL_REMEDY)
     if not found.present:
         return note(
             "Bluetooth", "no adapter", "for a Muse, plug in an adapter; for a Ganglion, its dongle"
@@ -73,11 +83,13 @@ def check_bluetooth(classes: Path = Path("/sys/class")) -> Finding:
     return ok("Bluetooth", f"{found.detail}; headsets nearby: {', '.join(names) or 'none'}")
 
 
-def check_serial(devices: Path = Path("/dev")) -> Finding:
+def check_serial(devices: Path = Path("/dev"), kernel: Path = Path("/proc/version")) -> Finding:
     """Check the access to serial ports, which OpenBCI's dongles use."""
     if not LINUX:
         return linux_only("serial ports")
     ports = sorted([*devices.glob("ttyUSB*"), *devices.glob("ttyACM*")])
+    if not ports and is_wsl(kernel):
+        return note("serial ports", NO_WSL_DEVICES, WSL_REMEDY)
     if not ports:
         return note("serial ports", "none", "for an OpenBCI board, plug in its dongle")
     closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]

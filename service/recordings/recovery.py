@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC, Bytes, leading_chunks
 from mimamba.drivers.formats.xdf.writer import FOOTER, STREAM_HEADER, StreamFooter, encode_footer
+from mimamba.drivers.runtime.file_access import BINARY, NO_WAIT, lock_file
 from mimamba.service.recordings.sidecar import load_sidecar, save_sidecar_if_possible
 from mimamba.service.recordings.signal_length import signal_seconds
 
@@ -63,7 +63,7 @@ def recover(path: Path) -> Recovered:
         the damage, and samples after it must not be lost.
     """
     try:
-        with _locked(path, os.O_RDWR, fcntl.LOCK_EX) as file:
+        with _locked(path, os.O_RDWR) as file:
             return _recover(path, file)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -75,7 +75,7 @@ def recover(path: Path) -> Recovered:
 def is_being_written(path: Path) -> bool:
     """Return whether a recorder has the file open."""
     try:
-        with _locked(path, os.O_RDONLY, fcntl.LOCK_SH):
+        with _locked(path, os.O_RDONLY, shared=True):
             return False
     except FileInUse:
         return True
@@ -84,12 +84,12 @@ def is_being_written(path: Path) -> bool:
 
 
 @contextmanager
-def _locked(path: Path, access: int, lock: int) -> Iterator[int]:
-    file = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would block
+def _locked(path: Path, access: int, shared: bool = False) -> Iterator[int]:
+    file = os.open(path, access | BINARY | NO_WAIT)  # a pipe would block
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(EINVAL, "it is not a file")
-        fcntl.flock(file, lock | fcntl.LOCK_NB)
+        lock_file(file, shared)
         yield file
     except BlockingIOError:
         raise FileInUse(

@@ -7,7 +7,6 @@ XDF file is stored unchanged; of any other format the signal and its markers.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import re
 import shutil
@@ -16,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from errno import ENOSPC
+from errno import ELOOP, ENOSPC
 from itertools import count
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
@@ -27,6 +26,7 @@ import msgspec
 from mimamba.drivers.errors import BadRecording, Mismatch
 from mimamba.drivers.runtime.child_environment import child_environment
 from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
+from mimamba.drivers.runtime.file_access import NO_LINK, create_private, lock_file
 from mimamba.service.recordings.sidecar import Sidecar, delete_sidecar, save_sidecar
 from mimamba.service.recordings.upload_check import (
     CONVERTED,
@@ -40,6 +40,8 @@ from mimamba.service.storage.folders import LOW_BYTES, cannot_record, free_space
 
 PREFIX = ".upload-"
 """Of the folder that receives one upload; the list of recordings ignores it."""
+LOCK = "lock"
+"""Name of the file by which that folder is locked."""
 LONGEST_STEM = 64
 """Characters of a recording's name, to which a number may be appended."""
 
@@ -130,7 +132,9 @@ class Uploads:
     def clear(self) -> None:
         """Delete uploads that a killed service has left, not those that another one receives."""
         for each in self._folder.glob(f"{PREFIX}*"):
-            with suppress(OSError), _locked(each):
+            with suppress(OSError):
+                with _locked(each):  # nobody else will lock it: each upload has a new folder
+                    pass
                 shutil.rmtree(each)
 
     async def _receive(self, file: Path, parts: AsyncIterator[bytes]) -> None:
@@ -178,7 +182,7 @@ class Uploads:
         for number in count(1):
             path = self._folder / (f"{stem}.xdf" if number == 1 else f"{stem}-{number}.xdf")
             with suppress(FileExistsError):
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                os.close(create_private(path))
                 return path
         raise AssertionError("unreachable")
 
@@ -262,10 +266,12 @@ def _upload_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder; raises OSError if another process has locked it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
+    """Lock a folder by a file in it; raises OSError if another process has locked it."""
+    if folder.is_symlink():
+        raise OSError(ELOOP, "it is a link", str(folder))
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -8,12 +8,12 @@ why the file is refused. It converts a file of another format than XDF to FOLDER
 from __future__ import annotations
 
 import os
-import resource
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from mimamba.drivers.runtime.process_limits import limit_process
 
 GIVEN, CONVERTED = "given", "converted.xdf"
 """In the upload's folder: the folder of the uploaded file, and the file to store instead."""
@@ -37,18 +37,6 @@ class RefusedUpload(msgspec.Struct, frozen=True, tag=True):
     expected: str
     found: str
     remedy: str
-
-
-def limit(memory: int) -> None:
-    """Limit the resources of this process, as far as the system can."""
-    for resource_limit, value in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, MAX_SECONDS),
-        (resource.RLIMIT_FSIZE, MAX_WRITTEN),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource_limit, (value, value))
 
 
 def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
@@ -80,7 +68,7 @@ def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
 
 def main(folder: str, name: str, memory: str) -> None:
     """Print the result."""
-    limit(int(memory))
+    limit_process(int(memory), MAX_SECONDS, MAX_WRITTEN)
     sys.stdout.buffer.write(msgspec.json.encode(read(Path(folder), name)))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 import ssl
 from collections import Counter
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from mimamba.drivers.runtime.process_limits import most_descriptors
 from mimamba.service.auth.login_throttle import network_of
 from mimamba.service.http.timed_http import PROGRESS, TimedHTTPProtocol
 from mimamba.service.monitoring.service_counters import ServiceCounters
@@ -60,9 +60,7 @@ class ConnectionLimits:
 def default_limits(descriptors: int | None = None) -> ConnectionLimits:
     """Return the limits that this many descriptors allow. Default: those of this process."""
     if descriptors is None:
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if descriptors == resource.RLIM_INFINITY:
-            descriptors = 2 * MOST
+        descriptors = most_descriptors() or 2 * MOST
     reserved = max(descriptors // 4, min(RESERVED, descriptors // 2))
     total = max(1, min(MOST, descriptors - reserved))
     return ConnectionLimits(total, max(1, total // 2))
@@ -168,14 +166,21 @@ class Acceptor:
         self._retry: asyncio.TimerHandle | None = None
         self._unlogged: Counter[str] = Counter()
         self._logged = self._loop.time() - LOG_SECONDS
+        self._accepting: asyncio.Task[None] | None = None
         listener.setblocking(False)
-        self._loop.add_reader(listener, self._accept_all)
+        try:
+            self._loop.add_reader(listener, self._accept_all)
+        except NotImplementedError:  # the loop of Windows
+            self._accepting = self._loop.create_task(self._accept_one_by_one())
 
     async def close(self) -> None:
         """Accept no more; connections that are being made are closed."""
         if self._retry is not None:
             self._retry.cancel()
-        if self._listener.fileno() != -1:
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait({self._accepting})
+        elif self._listener.fileno() != -1:
             self._loop.remove_reader(self._listener)
         for _ in range(3):  # one without TLS needs no longer
             await asyncio.sleep(0)
@@ -218,6 +223,20 @@ class Acceptor:
                 self._retry = self._loop.call_later(RETRY_SECONDS, self._accept_again)
                 return
             self._take(client, str(address[0]))
+
+    async def _accept_one_by_one(self) -> None:
+        """Accept connections where the event loop has no ``add_reader``."""
+        while self._listener.fileno() != -1:
+            try:
+                client, address = await self._loop.sock_accept(self._listener)
+            except ConnectionAbortedError:
+                continue
+            except OSError:  # as above
+                self._note("no_descriptor")
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._take(client, str(address[0]))
+            await asyncio.sleep(0)
 
     def _accept_again(self) -> None:
         self._retry = None

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from mimamba.drivers.errors import Mismatch
+from mimamba.drivers.runtime.process_limits import most_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,12 +146,8 @@ def _is_of_memory(error: BaseException) -> bool:
 
 def check_memory_limit(least: int) -> None:
     """Raise Mismatch if this process may use less memory than its libraries need to load."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < least:
+    limit = most_memory()
+    if limit is not None and limit < least:
         raise Mismatch(
             f"a limit on memory of at least {least >> 20} MiB",
             f"{limit >> 20} MiB",

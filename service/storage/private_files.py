@@ -11,6 +11,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from mimamba.drivers.runtime.file_access import BINARY, NO_LINK, NO_WAIT, create_private
+
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 """Names of recordings and people: valid file names on every system, without a folder."""
 
@@ -19,7 +21,7 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file, on the disk when this returns; raises OSError."""
     partial = partial_of(path)
     _unlink(partial)  # one left by a crash may be readable by all
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(create_private(partial), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -47,7 +49,7 @@ def read_regular(path: Path) -> bytes:
     if not is_regular(path):
         raise FileNotFoundError(path)
     # It may have been replaced since.
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.open(path, os.O_RDONLY | BINARY | NO_LINK | NO_WAIT)
     with os.fdopen(file, "rb") as opened:
         return opened.read()
 

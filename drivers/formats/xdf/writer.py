@@ -7,7 +7,6 @@ samples, clock offsets, boundaries for readers of damaged files, and footers at 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import struct
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC
+from mimamba.drivers.runtime.file_access import create_private, lock_file, sync_folder
 
 ChannelFormat: TypeAlias = Literal["float32", "double64", "string"]
 XMLTree: TypeAlias = "str | Mapping[str, XMLTree | Sequence[XMLTree]]"
@@ -144,8 +144,8 @@ class XDFWriter:
     """
 
     def __init__(self, path: Path, about: Mapping[str, XMLTree]) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)  # until the file is closed, or this process ends
+        self._file = create_private(path)
+        lock_file(self._file, wait=True)  # until the file is closed, or this process ends
         self._folder = path.parent
         self._headers: dict[int, StreamHeader] = {}
         self._footers: dict[int, StreamFooter] = {}
@@ -230,11 +230,7 @@ class XDFWriter:
 
     def sync_folder(self) -> None:
         """Write the file's directory entry to the disk; raises OSError."""
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._folder)
 
     def finish(self) -> None:
         """Add the end of a complete file, and write everything to the disk; raises OSError."""

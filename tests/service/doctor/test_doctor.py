@@ -11,6 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from mimamba.drivers.bluetooth_errors import SWITCH_ON
+from mimamba.drivers.discovery.discover import NO_WSL_DEVICES, find_adapters
 from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan
 from mimamba.service.cli.main import app
 from mimamba.service.doctor import checks, devices
@@ -80,6 +81,21 @@ def test_a_blocked_bluetooth_adapter_fails(tmp_path: Path) -> None:
         (switch / name).write_text(value)
     found = devices.check_bluetooth(tmp_path)
     assert (found.verdict, found.remedy) == ("fail", "run: rfkill unblock bluetooth")
+
+
+def test_wsl_has_no_devices_and_the_way_out_is_named(tmp_path: Path) -> None:
+    kernel = tmp_path / "version"
+    kernel.write_text("Linux version 5.15.167.4-microsoft-standard-WSL2 (root@f9c826d3017f)\n")
+    for found in (
+        devices.check_bluetooth(tmp_path, kernel),
+        devices.check_serial(tmp_path, kernel),
+    ):
+        assert (found.verdict, found.found) == ("note", NO_WSL_DEVICES)
+        assert "mimamba acquire" in (found.remedy or "")
+    assert "mimamba acquire" in find_adapters(tmp_path, kernel).detail
+    kernel.write_text("Linux version 6.1.0-13-amd64 (debian-kernel@lists.debian.org)\n")
+    assert devices.check_serial(tmp_path, kernel).found == "none"
+    assert devices.check_serial(tmp_path, tmp_path / "missing").found == "none"
 
 
 def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""What Windows lacks is absent here, as far as that can be shown on another system."""
