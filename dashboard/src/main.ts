@@ -12,6 +12,7 @@ import { replayApi } from './requests/replay';
 import { addressOf } from './requests/rest';
 import { listSessions, sessionApi } from './requests/sessions';
 import { Dashboard } from './state/dashboard.svelte';
+import { MuseLink } from './state/muse.svelte';
 
 const stream = new URL(addressOf('/v1/stream'), location.href);
 stream.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -27,5 +28,13 @@ animation.add(() => dashboard.publish());
 animation.start();
 mount(App, {
   target: document.getElementById('page')!,
-  props: { dashboard, animation, replayApi, recordingApi, catalogApi, sessionApi },
+  props: {
+    dashboard,
+    muse: new MuseLink(stream.href),
+    animation,
+    replayApi,
+    recordingApi,
+    catalogApi,
+    sessionApi,
+  },
 });

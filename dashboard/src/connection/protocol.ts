@@ -239,8 +239,8 @@ export class ProtocolError extends Error {
 
 const decoder = new Decoder();
 
-/** Decode one frame; null if the message type is unknown. Throws ProtocolError. */
-export function decodeFrame(frame: unknown): ServerMessage | null {
+/** Decode one frame of any type. Throws ProtocolError. */
+export function decodeMessage(frame: unknown): { type: string } {
   if (!(frame instanceof ArrayBuffer)) throw new ProtocolError('expected a msgpack frame');
   let message: unknown;
   try {
@@ -250,7 +250,13 @@ export function decodeFrame(frame: unknown): ServerMessage | null {
   }
   if (typeof message !== 'object' || message === null || !('type' in message))
     throw new ProtocolError('expected a message in the frame');
-  return TYPES.has(String(message.type)) ? (message as ServerMessage) : null;
+  return message as { type: string };
+}
+
+/** Decode one frame; null if the message type is unknown. Throws ProtocolError. */
+export function decodeFrame(frame: unknown): ServerMessage | null {
+  const message = decodeMessage(frame);
+  return TYPES.has(message.type) ? (message as ServerMessage) : null;
 }
 
 export function encodeFrame(message: ClientMessage): Uint8Array<ArrayBuffer> {

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import Start from '../../src/components/start/Start.svelte';
 import type { CatalogApi, Headset, ModelInfo, Sources } from '../../src/requests/catalog';
 import type { NewSession } from '../../src/requests/sessions';
+import { MuseLink } from '../../src/state/muse.svelte';
 import { click, enter, render, settled, text, there } from '../dom';
 
 let opened: NewSession[];
@@ -47,7 +48,16 @@ async function show(mayControl = true): Promise<void> {
     return failure ? Promise.reject(new Error(failure)) : Promise.resolve();
   };
   const [toRecordings, close] = [() => void left.push('recordings'), () => void left.push('out')];
-  render(Start, { catalogApi, mayControl, open, toRecordings, close });
+  const muse = new MuseLink('ws://127.0.0.1:1');
+  render(Start, {
+    catalogApi,
+    muse,
+    mayControl,
+    open,
+    opened: () => undefined,
+    toRecordings,
+    close,
+  });
   await settled();
 }
 

@@ -1,0 +1,211 @@
+/**
+ * Indices and even timestamps from a headset's packet numbers.
+ *
+ * The same method as drivers/timing/packet_counter.py, which explains it, for a headset whose packets
+ * all have the same length: the numbers show how many samples were lost; reception times show if the
+ * numbers wrapped or restarted meanwhile; each timestamp lies on a slowly adapting line through the
+ * reception times.
+ */
+import type { JoinedBlock } from './block_joiner';
+import { type Format, SFREQ } from './packets';
+
+/** Consecutive samples, without a gap; `data` is time-major, µV. */
+export interface Chunk {
+  data: Float32Array;
+  /** Seconds on the page's clock. */
+  timestamps: Float64Array;
+  /** Index of the first sample; lost samples are counted. */
+  first: number;
+}
+
+/** Largest difference between clock and counter, seconds, beyond which the clock is right. */
+const MAX_DISAGREEMENT = 1;
+/** Time for which late samples must stay equally late before a wrap is counted, seconds. */
+const HOLD_SECONDS = 0.25;
+/** Decrease of the delay within `HOLD_SECONDS` if a burst is catching up, seconds. */
+const SETTLED_SECONDS = 0.025;
+/** Longest time for a burst to catch up, seconds. */
+const MAX_HOLD_SECONDS = 10;
+/** Memory of the line, seconds. */
+const MEMORY_SECONDS = 10;
+/** Weight of the nominal rate at the start, as a time of observation, seconds. */
+const START_SECONDS = 0.25;
+/** Limit for the deviation of one reception from the line, seconds. */
+const MAX_DEVIATION = 0.05;
+/** Largest relative difference between a headset's rate and the nominal one. */
+const MAX_RATE_ERROR = 0.02;
+const HOLD = Math.round(HOLD_SECONDS * SFREQ);
+const MAX_HOLD = Math.round(MAX_HOLD_SECONDS * SFREQ);
+
+interface Sample {
+  index: number;
+  /** Time of reception, or the timestamp once it is decided, seconds. */
+  stamp: number;
+  row: Float32Array;
+}
+
+/** Converter of numbered blocks to chunks with indices and even timestamps, which grow strictly. */
+export class PacketClock {
+  private readonly cycle: number;
+  private readonly limit: number;
+  private readonly line = new ReceptionLine();
+  /** Index of the last sample that was numbered. */
+  private last = 0;
+  private position: number | null = null;
+  private held: (Sample & { late: number })[] = [];
+  private decided: Sample[] = [];
+
+  constructor(private readonly format: Format) {
+    this.cycle = format.nNumbers * format.nTimes;
+    this.limit = Math.min(this.cycle / SFREQ / 2, MAX_DISAGREEMENT);
+  }
+
+  /** Process the next block; return the samples that are numbered and stamped by now. */
+  push({ number, stamp, values }: JoinedBlock): Chunk[] {
+    const { nTimes } = this.format;
+    const width = values.length / nTimes;
+    for (let time = 0; time < nTimes; time++) {
+      const row = values.subarray(time * width, (time + 1) * width);
+      this.take(number * nTimes + time, stamp - (nTimes - 1 - time) / SFREQ, row);
+    }
+    return this.emit();
+  }
+
+  /** Decide about the samples that are still held, and return them. */
+  flush(): Chunk[] {
+    if (this.held.length) this.release(this.uncounted());
+    return this.emit();
+  }
+
+  /** `position`: place of the sample in a cycle of numbers. */
+  private take(position: number, stamp: number, row: Float32Array): void {
+    let index = this.last + this.advance(position);
+    let late = stamp - this.line.at(index, stamp);
+    if (late < -MAX_DISAGREEMENT) {
+      // Received before it was due: the counter was restarted.
+      const elapsed = stamp - this.line.at(this.last, stamp);
+      index = this.last + Math.max(1, Math.round(elapsed * SFREQ));
+      late = stamp - this.line.at(index, stamp);
+    }
+    this.last = index;
+    if (late > this.limit) {
+      this.held.push({ index, stamp, row, late });
+      if (this.settled()) this.release(this.uncounted());
+      return;
+    }
+    this.release(0);
+    this.decide(index, stamp, row);
+  }
+
+  /** Number of samples since the last one, this one included; 0 for the first. */
+  private advance(position: number): number {
+    const before = this.position;
+    this.position = position;
+    if (before === null) return 0;
+    return ((position - before - 1 + this.cycle) % this.cycle) + 1;
+  }
+
+  /** True if the held samples stay equally late, or had enough time to catch up. */
+  private settled(): boolean {
+    if (this.held.length < HOLD) return false;
+    const late = this.held.slice(-HOLD).map((sample) => sample.late);
+    const half = HOLD >> 1;
+    const falling = median(late.slice(0, half)) - median(late.slice(half)) > SETTLED_SECONDS;
+    return !falling || this.held.length >= MAX_HOLD;
+  }
+
+  /** Samples lost before the held ones that the counter does not show. */
+  private uncounted(): number {
+    const late = median(this.held.slice(-HOLD).map((sample) => sample.late)) * SFREQ;
+    return Math.round(late / this.cycle) * this.cycle || Math.round(late);
+  }
+
+  private release(uncounted: number): void {
+    for (const { index, stamp, row } of this.held) this.decide(index + uncounted, stamp, row);
+    this.held = [];
+    this.last += uncounted;
+  }
+
+  private decide(index: number, stamp: number, row: Float32Array): void {
+    this.decided.push({ index, stamp: this.line.follow(index, stamp), row });
+  }
+
+  /** Return the decided samples, cut at the gaps. */
+  private emit(): Chunk[] {
+    const { decided } = this;
+    this.decided = [];
+    const chunks: Chunk[] = [];
+    for (let start = 0, stop = 0; start < decided.length; start = stop) {
+      stop = start + 1;
+      while (stop < decided.length && decided[stop]!.index === decided[stop - 1]!.index + 1) stop++;
+      chunks.push(chunkOf(decided.slice(start, stop)));
+    }
+    return chunks;
+  }
+}
+
+function chunkOf(samples: readonly Sample[]): Chunk {
+  const width = samples[0]!.row.length;
+  const data = new Float32Array(samples.length * width);
+  samples.forEach(({ row }, time) => data.set(row, time * width));
+  const timestamps = Float64Array.from(samples, ({ stamp }) => stamp);
+  return { data, timestamps, first: samples[0]!.index };
+}
+
+/** Join chunks that follow each other without a gap. */
+export function mergeChunks(chunks: readonly Chunk[]): Chunk[] {
+  const merged: Chunk[] = [];
+  for (const chunk of chunks) {
+    const last = merged.at(-1);
+    if (last && last.first + last.timestamps.length === chunk.first)
+      merged[merged.length - 1] = {
+        data: Float32Array.of(...last.data, ...chunk.data),
+        timestamps: Float64Array.of(...last.timestamps, ...chunk.timestamps),
+        first: last.first,
+      };
+    else merged.push(chunk);
+  }
+  return merged;
+}
+
+/** A line of timestamps over the index. */
+class ReceptionLine {
+  private readonly nominal = 1 / SFREQ;
+  private n = Math.round(START_SECONDS * SFREQ);
+  private period = this.nominal;
+  private index = 0;
+  private time: number | null = null;
+
+  /** Timestamp expected at an index, or `otherwise` before the first sample. */
+  at(index: number, otherwise: number): number {
+    return this.time === null ? otherwise : this.time + (index - this.index) * this.period;
+  }
+
+  /** Timestamp of a sample received at `stamp`; moves the line towards it. */
+  follow(index: number, stamp: number): number {
+    if (this.time === null) {
+      [this.time, this.index] = [stamp, index];
+      return stamp;
+    }
+    const { n, nominal } = this;
+    const expected = this.at(index, stamp);
+    const error = clamp(stamp - expected, -MAX_DEVIATION, MAX_DEVIATION);
+    this.n = Math.min(n + 1, Math.round(MEMORY_SECONDS * SFREQ));
+    const period = this.period + (6 / ((n + 1) * (n + 2))) * error;
+    this.period = clamp(period, (1 - MAX_RATE_ERROR) * nominal, (1 + MAX_RATE_ERROR) * nominal);
+    const earliest = this.time + ((index - this.index) * nominal) / 4;
+    const correction = ((2 * (2 * n + 1)) / ((n + 1) * (n + 2))) * error;
+    [this.time, this.index] = [Math.max(expected + correction, earliest), index];
+    return this.time;
+  }
+}
+
+const clamp = (value: number, low: number, high: number): number =>
+  Math.min(Math.max(value, low), high);
+
+/** Median of at least one value. */
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

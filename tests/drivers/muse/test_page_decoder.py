@@ -1,0 +1,129 @@
+"""The page's decoder of Muse packets, run by Node, against the Python one: sample by sample.
+
+The same notifications go into both: recorded ones, and made ones with seeded losses, delays,
+repeats and noise.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.driver import Chunk
+from mimamba.drivers.muse.protocol import ATHENA, EEG, PPG, TELEMETRY
+from mimamba.drivers.muse.receiver import MuseReceiver
+from tests.drivers.muse.notifications import RECORDED, Notification, classic, recorded
+
+DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
+SCRIPT = DASHBOARD / "tests" / "muse" / "receive.mjs"
+ENTRY = DASHBOARD / "src" / "muse" / "receiver.ts"
+
+
+def by_page(runs: Sequence[Sequence[Notification]]) -> list[dict[str, Any]]:
+    """What the page's receiver makes of each run."""
+    node = shutil.which("node")
+    if node is None or not (DASHBOARD / "node_modules" / "vite").is_dir():
+        pytest.skip("Node and dashboard/node_modules are needed: run npm ci in dashboard/")
+    text = json.dumps(
+        [[(each.characteristic, each.data.hex(), each.at) for each in run] for run in runs]
+    )
+    done = subprocess.run(
+        [node, SCRIPT, ENTRY], input=text, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def by_driver(run: Sequence[Notification]) -> tuple[list[Chunk], float | None]:
+    receiver = MuseReceiver()
+    chunks: list[Chunk] = []
+    for each in run:
+        receiver.feed(each.characteristic, each.data, each.at)
+        chunks += receiver.take_eeg()
+    receiver.flush()
+    return chunks + receiver.take_eeg(), receiver.battery
+
+
+def check(runs: Sequence[Sequence[Notification]]) -> list[list[Chunk]]:
+    """Compare both decoders; return the chunks of each run."""
+    every = []
+    for run, found in zip(runs, by_page(runs), strict=True):
+        chunks, battery = by_driver(run)
+        assert found["battery"] == battery
+        assert [each["first"] for each in found["chunks"]] == [each.first for each in chunks]
+        for theirs, ours in zip(found["chunks"], chunks, strict=True):
+            data = np.array(theirs["data"], np.float32).reshape(ours.data.shape)
+            assert np.array_equal(data, ours.data)
+            assert np.allclose(theirs["timestamps"], ours.timestamps, rtol=0, atol=1e-9)
+        every.append(chunks)
+    return every
+
+
+def damage(sent: Sequence[Notification], seed: int, loss: float) -> list[Notification]:
+    """Lose, delay within 100 ms, and repeat notifications at random."""
+    rng = np.random.default_rng(seed)
+    arrived = []
+    for each in sent:
+        if rng.random() < loss:
+            continue
+        at = each.at + rng.uniform(0, 0.099)
+        arrived.append(Notification(each.characteristic, each.data, at))
+        if rng.random() < 0.2:
+            arrived.append(Notification(each.characteristic, each.data, at + rng.uniform(0, 0.3)))
+    return sorted(arrived, key=lambda each: each.at)
+
+
+@pytest.mark.parametrize("preset", RECORDED)
+def test_recorded_packets_of_an_athena(shared_data: Path, preset: str) -> None:
+    whole = recorded(shared_data, preset)
+    runs = [whole, *(damage(whole[:400], seed, 0.04 * seed) for seed in range(3))]
+    every = check(runs)
+    assert sum(chunk.n_times for chunk in every[0]) > 256 * 55
+
+
+def test_made_packets_of_a_muse_2() -> None:
+    runs = [
+        damage(list(classic(6.0, first)), seed, loss)
+        for seed, loss in enumerate([0.0, 0.01, 0.05, 0.3, 0.7])
+        for first in (0, 65450)
+    ]
+    for chunks in check([list(classic(20.0, 65400)), *runs]):
+        stamps = np.concatenate([chunk.timestamps for chunk in chunks])
+        assert (np.diff(stamps) > 0).all()
+        assert all(before.end <= after.first for before, after in pairwise(chunks))
+
+
+def test_a_counter_that_starts_again_and_a_stall_that_catches_up() -> None:
+    again = [Notification(e.characteristic, e.data, e.at + 5.0) for e in classic(4.0, 0)]
+    stalled = [
+        Notification(e.characteristic, e.data, max(e.at, 4.5) if 2.0 < e.at < 4.5 else e.at)
+        for e in classic(8.0)
+    ]
+    asleep = [e for e in classic(30.0) if not 3.0 < e.at < 22.0]
+    check([[*classic(4.0, 300), *again], stalled, asleep])
+
+
+def test_noise() -> None:
+    rng = np.random.default_rng(14)
+    names = [*EEG, *PPG, *ATHENA, TELEMETRY, "0000180f-0000-1000-8000-00805f9b34fb"]
+    runs = []
+    for _ in range(20):
+        run = []
+        for k in range(200):
+            length = int(rng.choice([0, 2, 19, 20, 20, 20, 60, 220]))
+            data = bytearray(rng.bytes(length))
+            if length > 20:  # a header that may be read on from
+                data[0] = length
+                data[9] = int(rng.choice([0x11, 0x12, 0x47, 0x53, 0x34, 0x88, 0x98]))
+            run.append(Notification(str(rng.choice(names)), bytes(data), 0.01 * k))
+        runs.append(run)
+    check(runs)

@@ -1,0 +1,287 @@
+"""A Muse by the browser's Bluetooth, in a real Chromium, with a real service.
+
+``navigator.bluetooth`` is a stand-in (``web_bluetooth.js``) that behaves like it: Chromium's own
+emulation, of the DevTools protocol, answers reads and writes, but has no command by which a device
+notifies. Everything else, from the notifications' bytes to the service's samples, is real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from mimamba.drivers.driver import Chunk
+from mimamba.drivers.muse.protocol import ATHENA, CONTROL, EEG, TELEMETRY
+from mimamba.drivers.muse.receiver import MuseReceiver
+from mimamba.service.protocol.messages import LinkMessage, Position, SignalMessage, Subscribe
+from tests.drivers.muse.notifications import Notification, classic, recorded
+from tests.drivers.muse.peripheral import TABLES
+from tests.drivers.muse.test_receiver import check_values
+from tests.page.axe import violations
+from tests.page.pictures import shots
+from tests.page.test_now import words
+from tests.service.live import Live, live, talk
+
+SCRIPT = Path(__file__).with_name("web_bluetooth.js")
+NAME = "Muse-1A2B"
+
+
+def bluetooth(
+    page: Page,
+    notifications: Sequence[Notification] = (),
+    model: str = "Muse 2",
+    **changes: Any,
+) -> None:
+    """Give the page Bluetooth with one Muse near, which sends these notifications."""
+    wanted = {
+        "name": NAME,
+        "supported": True,
+        "available": True,
+        "part": "headset",
+        "characteristics": TABLES[model],
+        "notifications": [
+            (each.at, each.characteristic, base64.b64encode(each.data).decode())
+            for each in notifications
+        ],
+        **changes,
+    }
+    page.add_init_script(f"window.standIn = {json.dumps(wanted)};\n{SCRIPT.read_text('utf-8')}")
+
+
+@dataclass
+class Heard:
+    """What the service publishes of a session."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    events: list[LinkMessage] = field(default_factory=list)
+
+    @property
+    def n_times(self) -> int:
+        return sum(chunk.n_times for chunk in self.chunks)
+
+    def await_more(self, service: Live, n_times: int) -> None:
+        """Wait for this number of samples from now on."""
+        before = self.n_times
+        service.until(lambda: self.n_times > before + n_times)
+
+    def gaps(self) -> list[tuple[int | None, int | None]]:
+        """First and length of each."""
+        return [(each.first, each.lost) for each in self.events if each.event == "gap"]
+
+
+@contextmanager
+def listening(url: str, session: str) -> Iterator[Heard]:
+    """Hear a session from its start on, in a thread: the test's own has Playwright's loop."""
+    heard = Heard()
+    over = threading.Event()
+
+    async def listen() -> None:
+        async with talk(url) as client:
+            await client.say(Subscribe(session, ["signal", "link"], Position("", {})))
+            while not over.is_set():
+                try:
+                    async with asyncio.timeout(0.2):
+                        message = await client.hear()
+                except TimeoutError:
+                    continue
+                if isinstance(message, LinkMessage):
+                    heard.events.append(message)
+                elif isinstance(message, SignalMessage):
+                    stamps = np.frombuffer(message.timestamps, "<f8")
+                    data = np.frombuffer(message.data, "<f4").reshape(len(stamps), -1)
+                    heard.chunks.append(Chunk(data, stamps, message.first))
+
+    thread = threading.Thread(target=lambda: asyncio.run(listen()))
+    thread.start()
+    try:
+        yield heard
+    finally:
+        over.set()
+        thread.join()
+
+
+def connect(page: Page, service: Live) -> str:
+    """Connect the Muse from the first view; return the session's id."""
+    page.goto(service.url)
+    page.get_by_test_id("connect-muse").click()
+    expect(page.get_by_test_id("latest-index")).to_have_text(re.compile(r"\d"))
+    (session,) = service.sessions()
+    return session
+
+
+def test_one_click_and_the_dialog_lead_to_traces(page: Page) -> None:
+    """The dialog itself takes two more: the headset's name, and its button."""
+    bluetooth(page, list(classic(120.0, first=65400)))
+    with live() as service:
+        session = connect(page, service)
+        expect(page.get_by_test_id("muse-state")).to_contain_text(
+            f"This page reads {NAME}, battery 75 %. Keep this page open and in front"
+        )
+        expect(page.get_by_test_id("quality-TP9")).to_contain_text("%")
+        info = service.sessions()[session]["info"]
+        assert (info["name"], info["source_id"]) == ("Muse 2", f"muse:{NAME}")
+        assert (info["ch_names"], info["sfreq"]) == (["TP9", "AF7", "AF8", "TP10"], 256.0)
+        with listening(service.url, session) as heard:
+            service.until(lambda: heard.n_times > 1500)
+        check_values(heard.chunks, 65400)
+        assert heard.gaps() == []
+        assert heard.chunks[0].first == 0
+        assert violations(page) == []
+        shots(page, "muse")
+        commands = page.evaluate("() => window.muse.commands")
+        assert commands[:5] == ["v1", "s", "h", "p21", "d"]
+        page.get_by_test_id("muse-disconnect").click()
+        expect(page.get_by_test_id("muse-bar")).to_have_count(0)
+        service.until(lambda: service.sessions()[session]["state"] == "ended")
+        assert page.evaluate("() => window.muse.commands.at(-1)") == "h"
+
+
+def test_an_athena_gives_what_the_python_driver_reads(page: Page, shared_data: Path) -> None:
+    sent = recorded(shared_data, "p1041")
+    bluetooth(page, sent, "Muse S Athena")
+    receiver = MuseReceiver()
+    for each in sent:
+        receiver.feed(each.characteristic, each.data, each.at)
+    receiver.flush()
+    values = np.concatenate([chunk.data for chunk in receiver.take_eeg()])
+    with live(model="none") as service:
+        session = connect(page, service)
+        with listening(service.url, session) as heard:
+            service.until(lambda: heard.n_times > 1000)
+        for chunk in heard.chunks:
+            assert np.array_equal(chunk.data, values[chunk.first : chunk.end])
+        commands = page.evaluate("() => window.muse.commands")
+        assert commands[:7] == ["v6", "s", "h", "p1035", "dc001", "dc001", "L1"]
+
+
+def test_a_lost_notification_is_a_gap_of_twelve_samples(page: Page) -> None:
+    sent = [
+        each
+        for each in classic(60.0)
+        if not (each.characteristic == EEG[2] and each.data[:2] == bytes([0, 30]))
+    ]
+    bluetooth(page, sent)
+    with live(model="none") as service:
+        session = connect(page, service)
+        with listening(service.url, session) as heard:
+            service.until(lambda: heard.n_times > 900)
+        check_values(heard.chunks, 0)
+        assert heard.gaps() == [(360, 12)]
+
+
+def test_a_headset_that_goes_comes_back_after_a_gap(page: Page) -> None:
+    bluetooth(page, list(classic(120.0)))
+    with live(model="none") as service:
+        session = connect(page, service)
+        with listening(service.url, session) as heard:
+            state = page.get_by_test_id("muse-state")
+            for lose in ("drop", "fallSilent"):
+                page.evaluate(f"() => window.muse.{lose}()")
+                expect(state).to_contain_text(words("reconnecting"))
+                expect(state).to_contain_text(words("this page reads"))
+                heard.await_more(service, 600)
+        ends = [chunk.end for chunk in heard.chunks]
+        firsts = [chunk.first for chunk in heard.chunks]
+        assert all(first >= end for end, first in zip(ends, firsts[1:], strict=False))
+        assert len(heard.gaps()) == 2
+        events = [each.event for each in heard.events if each.event != "gap"]
+        assert events == ["connected", *2 * ["lost", "retrying", "connected"]]
+        assert page.evaluate("() => window.muse.connections") == 3
+
+
+def test_a_page_that_stands_still_goes_on(page: Page) -> None:
+    bluetooth(page, list(classic(120.0)))
+    with live(model="none") as service:
+        session = connect(page, service)
+        with listening(service.url, session) as heard:
+            page.evaluate("const end = Date.now() + 4000; while (Date.now() < end) {}")
+            heard.await_more(service, 600)
+        check_values(heard.chunks, 0)
+        expect(page.get_by_test_id("muse-state")).to_contain_text(words("this page reads"))
+        assert page.evaluate("() => window.muse.connections") == 1
+
+
+def test_a_session_that_is_closed_lets_the_headset_go(page: Page) -> None:
+    bluetooth(page, list(classic(120.0)))
+    with live(model="none") as service:
+        session = connect(page, service)
+        service.http.delete(f"/v1/sessions/{session}")
+        expect(page.get_by_test_id("muse-state")).to_contain_text(
+            f"This page no longer reads {NAME}"
+        )
+        service.until(lambda: page.evaluate("() => window.muse.commands.at(-1)") == "h")
+        page.get_by_test_id("muse-dismiss").click()
+        expect(page.get_by_test_id("muse-bar")).to_have_count(0)
+        page.get_by_test_id("connect-muse").click()
+        expect(page.get_by_test_id("muse-state")).to_contain_text(words("this page reads"))
+
+
+def test_a_second_tab_does_not_take_the_headset(page: Page) -> None:
+    bluetooth(page, list(classic(120.0)))
+    with live(model="none") as service:
+        connect(page, service)
+        second = page.context.new_page()
+        bluetooth(second, list(classic(10.0)))
+        second.goto(service.url)
+        second.get_by_test_id("to-start").click()
+        second.get_by_test_id("connect-muse").click()
+        expect(second.get_by_test_id("muse-problem")).to_contain_text(
+            f"{NAME} is in use by another program or another tab"
+        )
+        second.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"available": False}, "The browser finds no Bluetooth that is on"),
+        ({"dialog": ["NotFoundError", "Bluetooth adapter not available."]}, "finds no Bluetooth"),
+        (
+            {"dialog": ["NotFoundError", "User cancelled the requestDevice() chooser."]},
+            "No headset was chosen. Is it missing in the list?",
+        ),
+        (
+            {"dialog": ["NotFoundError", "User or their enterprise policy has disabled it."]},
+            "The browser may not use Bluetooth here: allow it",
+        ),
+        ({"refusal": ["NetworkError", "Connection already in progress."]}, "is in use by another"),
+        ({"refusal": ["NetworkError", "Connection attempt failed."]}, f"{NAME} does not answer"),
+        ({"part": "bootloader"}, "restarts now: connect again in 10 s"),
+        ({"characteristics": [CONTROL, TELEMETRY]}, "sends no EEG (firmware 1.2.13): update"),
+        ({"characteristics": [CONTROL, *ATHENA]}, "sends no EEG (firmware 1.2.13): update"),
+    ],
+)
+def test_what_hinders_is_said_in_one_sentence(
+    page: Page, changes: dict[str, Any], sentence: str
+) -> None:
+    bluetooth(page, **changes)
+    with live() as service:
+        page.goto(service.url)
+        page.get_by_test_id("connect-muse").click()
+        expect(page.get_by_test_id("muse-problem")).to_contain_text(sentence)
+        expect(page.get_by_test_id("connect-muse")).to_be_enabled()
+        assert service.sessions() == {}
+
+
+def test_a_browser_without_bluetooth_says_what_to_use(page: Page) -> None:
+    bluetooth(page, supported=False)
+    with live() as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("connect-muse")).to_be_disabled()
+        note = page.get_by_test_id("muse-note")
+        expect(note).to_contain_text("chrome://flags")
+        expect(note).to_contain_text("mimamba acquire --source muse://")
+        assert violations(page) == []
+        shots(page, "no-bluetooth")
