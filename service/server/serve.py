@@ -212,12 +212,17 @@ def make_config(
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    logging.getLogger("uvicorn.error").addFilter(_hide_frames)
+    logging.getLogger("uvicorn.error").addFilter(_is_for_the_log)
     return config
 
 
-def _hide_frames(record: logging.LogRecord) -> bool:
-    """Hide the WebSocket library's debug lines: their headers and frames contain tokens."""
+def _is_for_the_log(record: logging.LogRecord) -> bool:
+    """Hide the WebSocket library's debug lines: their headers and frames contain tokens.
+
+    Hide a line for each request that is none, too: anyone may send thousands.
+    """
+    if record.msg == "Invalid HTTP request received.":
+        return False
     return record.levelno > logging.DEBUG or "websockets" not in Path(record.pathname).parts
 
 
