@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+
+from mimamba.service.http.client_network import network_of
 
 MAX_FAILURES = 10
 """Wrong tokens from one address within ``SECONDS``."""
@@ -41,15 +42,3 @@ class LoginThrottle:
         if network not in self._failures and len(self._failures) >= MAX_ADDRESSES:
             self._failures.popitem(last=False)
         self._failures.setdefault(network, deque(maxlen=MAX_FAILURES)).append(self._now())
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    mapped = ip.ipv4_mapped
-    return str(mapped or ipaddress.ip_network((ip, 64), strict=False))

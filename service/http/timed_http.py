@@ -1,4 +1,8 @@
-"""HTTP under uvicorn that knows how long a connection has waited for its client."""
+"""HTTP under uvicorn that knows how long a connection has waited for its client.
+
+A client that asks too often is held: nothing is read from its connection for a while. A request
+that is none is answered as by uvicorn, but counted and limited instead of logged.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import h11
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mimamba.service.http.allowance import StrangerAllowances
+from mimamba.service.monitoring.service_counters import ServiceCounters
 
 Awaited: TypeAlias = Literal["head", "body", "reading"]
 """Part that a client owes: a request's head, its body, or reading the answer."""
@@ -28,22 +36,62 @@ class Wait:
 
 
 class TimedHTTPProtocol(H11Protocol):
-    """uvicorn's protocol, with ``is_overdue``. Parameters are those of uvicorn."""
+    """uvicorn's protocol, with ``is_overdue`` and ``hold``. Parameters are those of uvicorn.
+
+    The application may call ``state.hold`` of its scope.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._received = 0
         self._wait: Wait | None = None
+        self._held = False
+        self._application = self.app
+        self.app = self._run
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, which can call ``hold``."""
+        scope["state"]["hold"] = self.hold
+        await self._application(scope, receive, send)
 
     def data_received(self, data: bytes) -> None:
         """Count what is received."""
         self._received += len(data)
         super().data_received(data)
 
+    def hold(self, held: bool) -> None:
+        """Read nothing from the client for a while, or read on."""
+        self._held = held
+        if self.transport.is_closing():
+            return
+        if held:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request and close; where many come from an address, only later."""
+        counters: ServiceCounters = self.app_state["counters"]
+        strangers: StrangerAllowances = self.app_state["strangers"]
+        counters.errors["invalid_request"] += 1
+        wait = strangers.requests.take(self.client[0] if self.client else "")
+        if wait:
+            self.hold(True)
+            self.loop.call_later(wait, self._answer_invalid, msg)
+        else:
+            self._answer_invalid(msg)
+
+    def _answer_invalid(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the client alone is to blame, and gets an answer over HTTP."""
+
     @property
     def idle(self) -> bool:
-        """True if no request is there to answer."""
-        return self._awaited == "head"
+        """True if no request is there to answer, or one is held."""
+        return self._held or self._awaited == "head"
 
     def is_overdue(self, now: float, seconds: float) -> bool:
         """Return whether the client has made no progress for too long; call it every second.
@@ -71,6 +119,8 @@ class TimedHTTPProtocol(H11Protocol):
 
     @property
     def _awaited(self) -> Awaited | None:
+        if self._held:
+            return None
         if self.flow.write_paused:
             return "reading"
         if self.conn.their_state is h11.IDLE:

@@ -3,7 +3,8 @@
 asyncio accepts until the process has no descriptor left, and then logs that thousands of times a
 second. Here a limit leaves descriptors for recordings and sessions. At the limit the connection
 that has waited longest for a request or a token makes room; if there is none, the new one is
-closed. The operator's log gets at most one line a minute about all of this.
+closed. To accept one costs time, too, so more than some hundred a second wait in the system's
+queue. The operator's log gets at most one line a minute about all of this.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from mimamba.drivers.runtime.process_limits import most_descriptors
-from mimamba.service.auth.login_throttle import network_of
+from mimamba.service.http.allowance import Allowance, Rate, StrangerAllowances
+from mimamba.service.http.client_network import network_of
 from mimamba.service.http.timed_http import PROGRESS, TimedHTTPProtocol
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.stream.stalled_clients import KeepaliveProtocol
@@ -33,9 +35,20 @@ MOST = 8192
 """Connections, however many descriptors there are: each also needs memory."""
 ACCEPTED = 64
 """Connections accepted before others are served again."""
+ACCEPTANCES = Rate(300, 300)
+"""Connections accepted, at once and per second: no more than some percent of a core."""
 RETRY_SECONDS = 1.0
 """Until connections are accepted again, after there was no descriptor."""
 LOG_SECONDS = 60.0
+LOGGED = (
+    "idle_connection",
+    "evicted_connection",
+    "refused_connection",
+    "no_descriptor",
+    "limited_request",
+    "invalid_request",
+)
+"""Kinds of errors that the operator's log names once a minute, with their number."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,8 @@ class Acceptor:
     counters
         Of the service: ``errors`` gets ``idle_connection``, ``evicted_connection``,
         ``refused_connection`` and ``no_descriptor``.
+    strangers
+        Allowances of each address, of which TLS handshakes need one.
     is_proxy
         Returns whether an address may have any number of connections.
     """
@@ -151,6 +166,7 @@ class Acceptor:
         context: ssl.SSLContext | None,
         limits: ConnectionLimits,
         counters: ServiceCounters,
+        strangers: StrangerAllowances,
         is_proxy: Callable[[str], bool],
     ) -> None:
         self._listener = listener
@@ -158,13 +174,15 @@ class Acceptor:
         self._context = context
         self._limits = limits
         self._counters = counters
+        self._strangers = strangers
         self._is_proxy = is_proxy
         self._loop = asyncio.get_running_loop()
+        self._acceptances = Allowance(ACCEPTANCES, self._loop.time)
         self._connections: dict[socket.socket, Accepted] = {}  # the oldest first
         self._counts: Counter[str] = Counter()  # by network
         self._full: set[str] = set()  # networks without an idle connection, until the next check
         self._retry: asyncio.TimerHandle | None = None
-        self._unlogged: Counter[str] = Counter()
+        self._logged_errors: Counter[str] = Counter()
         self._logged = self._loop.time() - LOG_SECONDS
         self._accepting: asyncio.Task[None] | None = None
         listener.setblocking(False)
@@ -200,16 +218,15 @@ class Acceptor:
             if each.is_overdue(now, self._limits.seconds):
                 each.abort()
                 self._note("idle_connection")
-        if self._unlogged and now - self._logged >= LOG_SECONDS:
-            self._logged = now
-            kinds = ", ".join(f"{kind}: {n}" for kind, n in sorted(self._unlogged.items()))
-            extra = {"count": self._unlogged.total(), "reason": kinds}
-            self._unlogged.clear()
-            log.warning("connections were closed", extra=extra)
+        errors = Counter({kind: self._counters.errors[kind] for kind in LOGGED})
+        new = errors - self._logged_errors
+        if new and now - self._logged >= LOG_SECONDS:
+            self._logged, self._logged_errors = now, errors
+            kinds = ", ".join(f"{kind}: {n}" for kind, n in sorted(new.items()))
+            log.warning("connections were closed", extra={"count": new.total(), "reason": kinds})
 
     def _note(self, kind: str) -> None:
         self._counters.errors[kind] += 1
-        self._unlogged[kind] += 1
 
     def _accept_all(self) -> None:
         for _ in range(ACCEPTED):
@@ -219,10 +236,16 @@ class Acceptor:
                 return
             except OSError:  # no descriptor or no memory is left, and it stays readable
                 self._note("no_descriptor")
-                self._loop.remove_reader(self._listener)
-                self._retry = self._loop.call_later(RETRY_SECONDS, self._accept_again)
+                self._pause(RETRY_SECONDS)
                 return
             self._take(client, str(address[0]))
+            if wait := self._acceptances.take(""):
+                self._pause(wait)
+                return
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listener)
+        self._retry = self._loop.call_later(seconds, self._accept_again)
 
     async def _accept_one_by_one(self) -> None:
         """Accept connections where the event loop has no ``add_reader``."""
@@ -236,7 +259,7 @@ class Acceptor:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._take(client, str(address[0]))
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._acceptances.take(""))
 
     def _accept_again(self) -> None:
         self._retry = None
@@ -248,7 +271,10 @@ class Acceptor:
             self._note("refused_connection")
             client.close()
             return
-        task = self._loop.create_task(self._connect(client))
+        wait = 0.0
+        if self._context is not None and not self._is_proxy(address):
+            wait = self._strangers.handshakes.take(address)
+        task = self._loop.create_task(self._connect(client, wait))
         task.add_done_callback(partial(self._on_connected, client))
         self._connections[client] = Accepted(network, self._context is not None, task)
         self._counts[network] += 1
@@ -286,7 +312,10 @@ class Acceptor:
         if not self._counts[network]:
             del self._counts[network]
 
-    async def _connect(self, client: socket.socket) -> asyncio.Transport:
+    async def _connect(self, client: socket.socket, wait: float) -> asyncio.Transport:
+        """Make the connection; where an address begins too many handshakes, after a wait."""
+        if wait:
+            await asyncio.sleep(wait)
         seconds = self._limits.seconds if self._context else None
         transport, _ = await self._loop.connect_accepted_socket(
             self._make_protocol,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TypedDict
 
 from fastapi import FastAPI
 
@@ -27,11 +28,13 @@ from mimamba.service.api.stream import stream_api
 from mimamba.service.api.uploads import uploads_api
 from mimamba.service.auth.authenticator import Authenticator
 from mimamba.service.auth.scopes import ScopeMiddleware, methods_of
+from mimamba.service.auth.stranger_limit import StrangerMiddleware
 from mimamba.service.auth.tokens import Tokens
 from mimamba.service.auth.websocket_auth import GRACE
 from mimamba.service.bridges.lsl_out import LSLOut
 from mimamba.service.bridges.osc_out import OSCOut
 from mimamba.service.bridges.udp_markers import UDPMarkers
+from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
 from mimamba.service.http.page import mount_page
@@ -78,6 +81,13 @@ class Limits:
 LIMITS = Limits()
 
 
+class ConnectionState(TypedDict):
+    """State of the service that each connection has."""
+
+    counters: ServiceCounters
+    strangers: StrangerAllowances
+
+
 def make_app(
     settings: Settings,
     on_start: Callable[[ServiceState], Awaitable[None]],
@@ -106,9 +116,10 @@ def make_app(
         If the device in the settings does not exist.
     """
     device = device or find_device(settings.device, settings.precision)
+    strangers = StrangerAllowances()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, ServiceCounters]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[ConnectionState]:
         folder = data_folder(settings.data_dir)
         hub = Hub()
         recordings = Recordings(folder)
@@ -141,7 +152,7 @@ def make_app(
             hub_task = tasks.create_task(hub.run())
             start = tasks.create_task(_start(on_start, running))
             try:
-                yield {"counters": hub.counters}
+                yield {"counters": hub.counters, "strangers": strangers}
             finally:
                 await shutdown()
                 start.cancel()
@@ -162,12 +173,16 @@ def make_app(
         redoc_url=None,
     )
     app.state.authenticator = Authenticator(tokens or settings.tokens())
+    app.state.strangers = strangers
     app.state.auth_seconds = limits.auth_seconds
     app.state.root_path = settings.root_path
     app.state.read_lock = asyncio.Lock()
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ScopeMiddleware, authenticator=app.state.authenticator)
     app.add_middleware(HostAndOriginMiddleware, allowed=settings.allowed_host)
+    app.add_middleware(
+        StrangerMiddleware, authenticator=app.state.authenticator, allowances=strangers
+    )
     app.add_middleware(ShutdownMiddleware)  # before the others; only the page's headers come first
     add_problem_handlers(app, methods_of)
     for router in (

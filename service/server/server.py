@@ -62,10 +62,15 @@ class Server(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
-        counters = self._app.state.running.hub.counters
         self._acceptors = [
             Acceptor(
-                each, self._make_protocol, self.config.ssl, self._limits, counters, self._is_proxy
+                each,
+                self._make_protocol,
+                self.config.ssl,
+                self._limits,
+                self._app.state.running.hub.counters,
+                self._app.state.strangers,
+                self._is_proxy,
             )
             for each in sockets or []
         ]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from mimamba.service.http.allowance import Allowance, Rate
 from mimamba.service.http.timed_http import PROGRESS
 from mimamba.service.protocol.messages import Heartbeat
 from mimamba.service.server.acceptor import MOST, Accepted, ConnectionLimits, default_limits
@@ -102,6 +103,24 @@ def test_a_tls_handshake_that_does_not_come_is_closed(tmp_path: Path) -> None:
     ):
         assert is_closed(plug)
         service.until(lambda: numbers(service)["mimamba_errors_total", "idle_connection"] == 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
+def test_one_address_begins_only_some_tls_handshakes(tmp_path: Path) -> None:
+    made = make_certificate(tmp_path)
+
+    def hello(source: str) -> ssl.SSLSocket:
+        plug = plugged(service, source)
+        plug.settimeout(1)
+        return made.trust().wrap_socket(plug, server_hostname="127.0.0.1")
+
+    with live(source=[], trust=made.trust(), **made.settings()) as service:
+        service.server._app.state.strangers.handshakes = Allowance(Rate(2, 0.01))
+        for _ in range(2):
+            hello("127.0.0.2").close()
+        with pytest.raises(TimeoutError):
+            hello("127.0.0.2")
+        hello("127.0.0.3").close()
 
 
 def test_a_connection_without_requests_makes_room_for_one_with(

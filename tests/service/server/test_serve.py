@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -177,3 +178,19 @@ async def test_no_log_holds_a_token(capfd: pytest.CaptureFixture[str]) -> None:
 def test_it_keeps_to_one_processor_from_its_start() -> None:
     with running_service(model="none") as service:
         assert len(os.sched_getaffinity(service.pid)) == 1
+
+
+@pytest.mark.anyio
+async def test_no_answer_waits_for_the_one_before_to_be_confirmed() -> None:
+    with live(source=[]) as service:
+        async with talk(service.url) as client:
+            await client.find(Hello)
+            service.http.get("/healthz")
+            found = [
+                each.transport.get_extra_info("socket").getsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_NODELAY
+                )
+                for each in service.server.server_state.connections
+            ]
+    assert len(found) == 2
+    assert all(found)
