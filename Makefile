@@ -14,18 +14,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX)
+TWO := $(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 SOURCES := pyproject.toml constraints.txt hatch_build.py
 PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
-.PHONY: serve test lint types page-test docs fuzz pictures bench clean
+.PHONY: serve test lint types page-test docs fuzz pictures bench packages python-packages clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
 
-# Two at a time; what one prints stays together where make can do that.
+# Two checks at a time; what one prints stays together where make can do that.
+# As many tests at a time as tests/conftest.py says, in the order it gives.
 test: $(VENV)/test
-	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types page-test docs
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=10
+	$(TWO) lint types page-test docs
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
@@ -57,11 +59,18 @@ $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 	$(INSTALL) --editable .
 	touch $@
 
-$(VENV)/test: $(VENV)/serve
-	$(INSTALL) --editable '.[dev]'
+# The extra "dev" holds all of "docs". The system's packages come meanwhile; a browser that only
+# Playwright can install comes after it.
+$(VENV)/test: $(VENV)/bin/python $(SOURCES) $(PAGE)
+	$(TWO) packages python-packages
 	$(BIN)/python -m tests.browser
+	touch $(VENV)/serve $(VENV)/docs $@
+
+packages: $(VENV)/bin/python
 	$(BIN)/python -m tests.packages
-	touch $(VENV)/docs $@
+
+python-packages: $(VENV)/bin/python
+	$(INSTALL) --editable '.[dev]'
 
 $(VENV)/docs: $(VENV)/serve
 	$(INSTALL) --editable '.[docs]'

@@ -1,28 +1,26 @@
-"""A Chromium for the page's tests: the machine's own, else one that is installed now.
+"""A Chromium for the page's tests: the machine's own, else one that Playwright installs.
 
-``python -m tests.browser`` sees to it that there is one.
+``python -m tests.browser`` sees to it that there is one; ``python -m tests.packages`` has tried to
+install the machine's own before.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.packages import install
+from tests.packages import find_program
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
 
 def find_browser() -> str | None:
     """The machine's own Chromium; None where Playwright is to find its own."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
+    return find_program("chromium")
 
 
 @contextmanager
@@ -40,11 +38,5 @@ def open_browser() -> Iterator[Browser]:
         browser.close()
 
 
-def install_browser() -> None:
-    """Install Chromium: by apt where that may be used, else as Playwright does."""
-    if not install("chromium"):
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
-
-
 if __name__ == "__main__" and find_browser() is None:
-    install_browser()
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)

@@ -19,6 +19,25 @@ settings.load_profile("mimamba")
 # each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+FIRST = ("page", "examples", "service")
+"""Folders whose tests take longest: what is left when the others are done keeps nobody waiting."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Choose two workers to a processor: half of a test's time is waiting for live streams."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take longest first, and keep the order of the others."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        top = item.path.relative_to(here).parts[0]
+        return FIRST.index(top) if top in FIRST else len(FIRST)
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -28,7 +28,7 @@ from mimamba.drivers.timing.clock import local_clock
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
 SFREQ = 250.0
-EVENTUALLY = 20.0
+EVENTUALLY = 60.0
 OFFSET = 0.01
 """How wrong a clock's offset may be, s: half of the longest round trip that is waited for, as
 tests/conftest.py sets it."""

@@ -258,7 +258,7 @@ def test_two_headsets_are_read_at_once() -> None:
     found: dict[str, list[Chunk]] = {}
 
     def follow(name: str) -> None:
-        with open_driver(f"muse://{name}?timeout={LONG:g}") as driver:
+        with open_driver(f"muse://{name}?timeout={2 * LONG:g}") as driver:
             assert name in driver.info.source_id
             found[name] = read(driver, samples(300))
 
