@@ -354,9 +354,9 @@ def test_pulse_motion_and_heart_rate_are_streams_of_their_own(tmp_path: Path) ->
         stage.play(*chunks_of(0, 256))
         tape = Taped(tmp_path / "a.xdf", stage.session)
         stage.play(*chunks_of(256, 512))
-        stage.script.measure(*measured(light, lost=[(100, 130)]))
         stage.script.measure(*measured(turned, info=ROTATION))
         stage.script.measure(*measured(turned[:52], info=ACCELERATION))
+        stage.script.measure(*measured(light, lost=[(100, 130)]))
         stage.until(lambda: stage.session.check_open().heart.next == 12)
         streams = tape.stop()
     assert set(streams) == {"EEG", "Link", "Quality", "Bands", "PPG", "ACC", "GYRO", "HeartRate"}

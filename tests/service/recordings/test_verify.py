@@ -75,8 +75,8 @@ def test_with_pulse_and_motion_in_the_file(
     """A movement is told with the quality, and changes no prediction."""
     turned = np.full((52 * 14, 3), 90.0, np.float32)
     with staged(engine) as stage:
-        stage.script.measure(*measured(pulse(14, 70, 0.2), start=500.0))
         stage.script.measure(*measured(turned, info=ROTATION, start=500.0))
+        stage.script.measure(*measured(pulse(14, 70, 0.2), start=500.0))
         logs = stage.session.check_open()
         stage.until(lambda: logs.ppg.next > 0)
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
