@@ -356,6 +356,11 @@ class HasAuxiliary(Protocol):
     Check for it with ``isinstance(driver, HasAuxiliary)``, never for a concrete class.
     """
 
+    @property
+    def has_auxiliary(self) -> bool:
+        """False if it measures nothing else, known once it is entered."""
+        ...
+
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return what was measured since the last call, in order of arrival.
 

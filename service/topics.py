@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Topic: TypeAlias = Literal["prediction", "quality", "bands", "signal", "marker", "link"]
-TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
+Topic: TypeAlias = Literal[
+    "prediction", "quality", "bands", "signal", "marker", "link", "heart", "motion", "ppg"
+]
+TOPICS: tuple[Topic, ...] = (
+    "prediction",
+    "quality",
+    "bands",
+    "marker",
+    "link",
+    "heart",
+    "motion",
+    "ppg",
+    "signal",
+)
 """In the order in which a reader with a backlog is served: the bulky signal last."""
 
 LinkEvent: TypeAlias = Literal[

@@ -22,11 +22,14 @@ from mimamba.service.protocol.messages import (
     Clock,
     Error,
     Heartbeat,
+    HeartMessage,
     Hello,
     LinkMessage,
     MarkerMessage,
+    MotionMessage,
     Ok,
     Pong,
+    PPGMessage,
     PredictionMessage,
     QualityMessage,
     ServerMessage,
@@ -105,6 +108,9 @@ MESSAGES: tuple[ServerMessage, ...] = (
         812.653,
         {"TP9": ChannelQuality(0.97, None), "AF7": ChannelQuality(0.0, "no contact")},
     ),
+    QualityMessage(
+        "muse-1", 8, 2815, 812.903, {"TP9": ChannelQuality(0.97, None)}, "the head moved"
+    ),
     BandsMessage(
         "muse-1",
         9,
@@ -122,6 +128,30 @@ MESSAGES: tuple[ServerMessage, ...] = (
         np.array(STAMPS, "<f8").tobytes(),
         np.array(MICROVOLTS, "<f4").tobytes(),
     ),
+    PPGMessage(
+        "muse-1",
+        5,
+        12,
+        np.array(STAMPS, "<f8").tobytes(),
+        np.array(MICROVOLTS, "<f4").tobytes(),
+        ["infrared", "red"],
+        "counts",
+        64.0,
+    ),
+    MotionMessage(
+        "muse-1",
+        6,
+        "rotation",
+        9,
+        np.array(STAMPS[:1], "<f8").tobytes(),
+        np.array([0.5, -90.0, 2.0], "<f4").tobytes(),
+        ["X", "Y", "Z"],
+        "°/s",
+        52.0,
+        True,
+    ),
+    HeartMessage("muse-1", 4, 703, 812.5, 66.5, 0.93, None),
+    HeartMessage("muse-1", 5, 767, 813.5, None, 0.31, "no clear pulse"),
     MarkerMessage("muse-1", 0, 812.25, 2600, "eyes closed, 8 µV", "lsl"),
     LinkMessage("muse-1", 1, 812.5, "lost", "no sample for 2 s"),
     LinkMessage("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
@@ -133,7 +163,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
 def golden(message: ServerMessage) -> dict[str, Any]:
     """A message's frame in msgpack and in JSON, and what is to be found in both."""
     fields = msgspec.to_builtins(message, builtin_types=(bytes,))
-    if isinstance(message, SignalMessage):
+    if isinstance(message, SignalMessage | PPGMessage | MotionMessage):
         fields["timestamps"] = np.frombuffer(message.timestamps, "<f8").tolist()
         fields["data"] = np.frombuffer(message.data, "<f4").tolist()
     frame, text = encode(message, binary=True).hex(), encode(message, binary=False).decode()

@@ -38,6 +38,7 @@ LAYERS = [
     "drivers/convert.py",
     "drivers/discovery",
     "models",
+    "models/body",
     "models/signal",
     "models/network",
     "models/inference/cpu",

@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from mimamba.drivers.auxiliary_buffer import AuxiliaryBuffer
+from mimamba.drivers.brainflow.auxiliary import AuxiliaryPreset
 from mimamba.drivers.brainflow.battery import BatteryRow
 from mimamba.drivers.brainflow.boards import (
     BOARD_FACTS,
@@ -33,13 +35,15 @@ from mimamba.drivers.brainflow.boards import (
 )
 from mimamba.drivers.brainflow.packet_filter import NumberedRows, PacketFilter
 from mimamba.drivers.channels import HEADSET_CHANNELS, ChannelChoice
-from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, StreamInfo
 from mimamba.drivers.errors import BadSource, DeviceNotFound, DriverError, StreamLost
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.timing.packet_counter import BYTE_NUMBERING, CounterClock, PacketNumbering
 from mimamba.drivers.timing.sample_clock import SampleClock
 from mimamba.drivers.url import SourceURL
 
+AUXILIARY_PERIOD = 0.1
+"""Pause between two reads of what is measured beside the EEG, s."""
 POLL_SECONDS = 0.01
 """Pause between two reads, s: a fifth of a Muse's packet, and little work."""
 BUFFER_SECONDS = 60.0
@@ -104,6 +108,9 @@ class BrainFlowDriver:
         played = number != self._board.number
         self._battery_row = None if played else BatteryRow.for_board(number)
         self._battery: float | None = None
+        self._presets = [] if played else AuxiliaryPreset.for_board(number)
+        self._auxiliary = AuxiliaryBuffer()
+        self._auxiliary_due = 0.0
         self._shim: Any = None
         self._closed = threading.Event()
 
@@ -115,6 +122,15 @@ class BrainFlowDriver:
     def battery(self) -> float | None:
         """Charge that the device reported last, percent; None if it reported none."""
         return self._battery
+
+    @property
+    def has_auxiliary(self) -> bool:
+        """True if the board has pulse or motion beside the EEG."""
+        return bool(self._presets)
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return the pulse and motion measured since the last call."""
+        return self._auxiliary.take()
 
     @property
     def patience(self) -> float:
@@ -204,6 +220,8 @@ class BrainFlowDriver:
         """Yield what arrives, until closed; stamps are times of reception on the LSL clock."""
         while not self._closed.wait(POLL_SECONDS):
             rows = self._read()
+            if self._presets and time.monotonic() >= self._auxiliary_due:
+                self._read_auxiliary()
             if rows.shape[1]:
                 numbers = rows[self._rows["package_num_channel"]]
                 stamps = _on_lsl_clock(rows[self._rows["timestamp_channel"]])
@@ -220,6 +238,17 @@ class BrainFlowDriver:
                 f"samples from {self._info.name}", str(error), "reconnect the headset"
             ) from (error)
         return rows
+
+    def _read_auxiliary(self) -> None:
+        """Read what has arrived of pulse and motion."""
+        self._auxiliary_due = time.monotonic() + AUXILIARY_PERIOD
+        for each in self._presets:
+            try:
+                rows = self._shim.get_board_data(preset=each.preset)
+            except load_brainflow().BrainFlowError:
+                continue  # if the device is gone, the next read of the EEG says so
+            if rows.shape[1]:
+                self._auxiliary.add(each.push(_on_lsl_clock(rows[each.stamps]), rows))
 
     def _input(self) -> Any:
         parameters = load_brainflow().BrainFlowInputParams()

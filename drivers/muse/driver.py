@@ -83,6 +83,11 @@ class MuseDriver:
         """Charge that the headset reported last, percent; None if it reported none."""
         return None if self._connection is None else self._connection.battery
 
+    @property
+    def has_auxiliary(self) -> bool:
+        """True: every Muse measures motion."""
+        return True
+
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return the pulse and motion measured since the last call."""
         return [] if self._connection is None else self._connection.take_auxiliary()

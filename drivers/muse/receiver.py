@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 
 import numpy as np
 
-from mimamba.drivers.driver import AUXILIARY_SECONDS, AuxiliaryChunk, AuxiliaryInfo, Chunk
+from mimamba.drivers.auxiliary_buffer import AuxiliaryBuffer
+from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo, Chunk
 from mimamba.drivers.muse.block_joiner import BlockJoiner, JoinedBlock
 from mimamba.drivers.muse.packets import Battery, Sensor, SensorBlock, decode_notification
 from mimamba.drivers.timing.packet_counter import CounterClock, PacketNumbering
@@ -23,7 +24,7 @@ class MuseReceiver:
         """Charge that was reported last, percent."""
         self._tracks: dict[str, _Track] = {}
         self._eeg: list[Chunk] = []
-        self._auxiliary: deque[AuxiliaryChunk] = deque()
+        self._auxiliary = AuxiliaryBuffer()
 
     def feed(self, characteristic: str, data: bytes, stamp: float) -> None:
         """Process a notification, received at ``stamp``, s on the LSL clock."""
@@ -58,9 +59,7 @@ class MuseReceiver:
 
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return the rest since the last call."""
-        taken = list(self._auxiliary)
-        self._auxiliary.clear()
-        return taken
+        return self._auxiliary.take()
 
     def _take(self, block: SensorBlock, stamp: float, age: float) -> None:
         track = self._tracks.get(block.sensor.name)
@@ -78,13 +77,10 @@ class MuseReceiver:
         if track.info is None:
             self._eeg += chunks
             return
-        for chunk in chunks:
-            self._auxiliary.append(
-                AuxiliaryChunk(track.info, chunk.data, chunk.timestamps, chunk.first)
-            )
-            oldest = chunk.timestamps[-1] - AUXILIARY_SECONDS
-            while self._auxiliary[0].timestamps[-1] < oldest:
-                self._auxiliary.popleft()
+        self._auxiliary.add(
+            AuxiliaryChunk(track.info, chunk.data, chunk.timestamps, chunk.first)
+            for chunk in chunks
+        )
 
 
 def _merge(chunks: list[Chunk]) -> list[Chunk]:

@@ -10,6 +10,7 @@ channels    selection of TP9, AF7, AF8, TP10, by name or by number from 1
 names       names for the channels
 loss        ``loss=10,0.5``: every 10 s, the samples of 0.5 s are lost (2 s or more count as a
             lost connection)
+sensors     ``sensors=1``: pulse, motion and battery, too, like a Muse 2's
 dead        ``dead=30``: after 30 s of samples the connection is dead, without an error
 
 Samples come like a Muse's, 12 at a time at 256 Hz, in real time. A reader that was delayed gets the
@@ -27,12 +28,14 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mimamba.drivers.channels import ChannelChoice
-from mimamba.drivers.driver import Chunk, Marker, StreamInfo
+from mimamba.drivers.driver import AUXILIARY_SECONDS, AuxiliaryChunk, Chunk, Marker, StreamInfo
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.simulator.scenario import SCENARIOS, ScriptEvent
+from mimamba.drivers.simulator.sensors import SimulatedSensors
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
@@ -72,6 +75,15 @@ class DropOuts:
         if self.period is not None and index >= self.period and index % self.period < self.length:
             index += self.length - index % self.period
         return None if self.dead is not None and index >= self.dead else index
+
+    def lost(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark the samples (n,) that are lost."""
+        marked = np.zeros(len(index), np.bool_)
+        if self.period is not None:
+            marked |= (index >= self.period) & (index % self.period < self.length)
+        if self.dead is not None:
+            marked |= index >= self.dead
+        return marked
 
     def next_break(self, index: int, stop: int) -> int:
         """Return the end of the samples from ``index`` on without a loss, at most ``stop``."""
@@ -156,6 +168,8 @@ class SimulateDriver:
         self._rows = picks.rows
         self._schedule = PacketSchedule(sfreq, DropOuts.from_url(source, sfreq))
         self._synthesizer = Synthesizer(scenario, seed, sfreq, float(mains))
+        self._seed, self._has_sensors = seed, source.flag("sensors")
+        self._sensors: SimulatedSensors | None = None
         self._start: float | None = None
         self._next = 0
         self._pending: list[ScriptEvent] = []
@@ -177,8 +191,26 @@ class SimulateDriver:
     def info(self) -> StreamInfo:
         return self._info
 
+    @property
+    def battery(self) -> float | None:
+        """Simulated charge, percent; None without sensors."""
+        return None if self._sensors is None else self._sensors.charge(local_clock())
+
+    @property
+    def has_auxiliary(self) -> bool:
+        """True if pulse and motion were asked for."""
+        return self._has_sensors
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return the pulse and motion since the last call."""
+        if self._sensors is None:
+            return []
+        return self._sensors.take(local_clock(), AUXILIARY_SECONDS)
+
     def __enter__(self) -> Self:
         self._start = local_clock()
+        if self._has_sensors:
+            self._sensors = SimulatedSensors(self._seed, self._start, self._lost)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -186,6 +218,11 @@ class SimulateDriver:
 
     def close(self) -> None:
         self._closed.set()
+
+    def _lost(self, time: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Mark the times (n,), s since the start, at which the radio link loses samples."""
+        index = np.floor(time * self._info.sfreq).astype(np.int64)
+        return self._schedule.drop_outs.lost(index)
 
     def __iter__(self) -> Iterator[Chunk]:
         if self._start is None:

@@ -137,6 +137,11 @@ class DeviceConnection:
         """Charge that the driver reported last, percent; None if it reported none."""
         return self._driver.battery if isinstance(self._driver, HasBattery) else None
 
+    @property
+    def has_auxiliary(self) -> bool:
+        """True if the device may measure more than EEG; known once it is connected."""
+        return self._driver.has_auxiliary if isinstance(self._driver, HasAuxiliary) else False
+
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return what else the device measured since the last call."""
         return self._driver.take_auxiliary() if isinstance(self._driver, HasAuxiliary) else []

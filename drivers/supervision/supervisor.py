@@ -86,6 +86,11 @@ class Supervisor:
         """Charge that the device reported last, percent; None if it reported none."""
         return None if self._connection is None else self._connection.battery
 
+    @property
+    def has_auxiliary(self) -> bool:
+        """True if the device may measure more than EEG."""
+        return self._connection is not None and self._connection.has_auxiliary
+
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return what else the device measured since the last call.
 

@@ -45,11 +45,15 @@ class Quality:
         Time of that sample, seconds.
     channels
         Quality by channel name, in the source's order.
+    motion
+        That the head moved in this time, if the device's own sensors show it. It changes neither
+        scores nor predictions.
     """
 
     index: int
     timestamp: float
     channels: dict[str, ChannelQuality]
+    motion: str | None = None
 
 
 Band: TypeAlias = Literal["delta", "theta", "alpha", "beta", "gamma"]

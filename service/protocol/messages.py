@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from mimamba.drivers.driver import StreamInfo
+from mimamba.models.body.heart_rate import HeartReason
 from mimamba.models.prediction import Outputs, Status
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import ChannelBands, ChannelQuality
@@ -179,11 +180,12 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     timing: Timing
 
 
-class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
+class QualityMessage(msgspec.Struct, frozen=True, tag="quality", omit_defaults=True):
     """Each channel's quality over the 2 s up to sample ``index``, four times a second.
 
     ``channels`` holds all channels of the source by name: the ``score`` from 0 (useless) to 1
-    (good), and the ``reason``, which is null from 0.7 up.
+    (good), and the ``reason``, which is null from 0.7 up. ``motion`` is there if the headset's
+    gyroscope or accelerometer shows that the head moved in these 2 s; scores do not depend on it.
     """
 
     session: str
@@ -191,6 +193,7 @@ class QualityMessage(msgspec.Struct, frozen=True, tag="quality"):
     index: int
     timestamp: float
     channels: dict[str, ChannelQuality]
+    motion: str | None = None
 
 
 class BandsMessage(msgspec.Struct, frozen=True, tag="bands"):
@@ -219,6 +222,59 @@ class SignalMessage(msgspec.Struct, frozen=True, tag="signal"):
     first: int
     timestamps: Float64s
     data: Float32s
+
+
+class PPGMessage(msgspec.Struct, frozen=True, tag="ppg"):
+    """Samples of the headset's pulse sensor (photoplethysmogram), contiguous in ``first``.
+
+    ``first``, ``timestamps`` and ``data`` are as in signal, but ``first`` counts this sensor's own
+    samples: a jump is a loss. ``channels`` are its lights, NaN where one is missing. ``unit`` is
+    ``counts`` where the scale is unknown, ``sfreq`` the nominal rate, Hz.
+    """
+
+    session: str
+    seq: int
+    first: int
+    timestamps: Float64s
+    data: Float32s
+    channels: list[str]
+    unit: str
+    sfreq: float
+
+
+class MotionMessage(msgspec.Struct, frozen=True, tag="motion"):
+    """Samples of one of the headset's motion sensors; other fields are as in ppg.
+
+    ``sensor`` is ``acceleration`` (g) or ``rotation`` (°/s), each with a numbering of its own.
+    ``moved`` says if the head moved in these samples: faster than 20 °/s, or by more than 0.15 g.
+    """
+
+    session: str
+    seq: int
+    sensor: str
+    first: int
+    timestamps: Float64s
+    data: Float32s
+    channels: list[str]
+    unit: str
+    sfreq: float
+    moved: bool
+
+
+class HeartMessage(msgspec.Struct, frozen=True, tag="heart"):
+    """Heart rate over the 10 s up to the pulse sensor's sample ``index``, once a second.
+
+    ``rate`` is in beats per minute. ``confidence`` is from 0 (no pulse is visible) to 1 (all beats
+    alike); below 0.6 the rate is null, and ``reason`` says why.
+    """
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    rate: float | None
+    confidence: float
+    reason: HeartReason | None
 
 
 class MarkerMessage(msgspec.Struct, frozen=True, tag="marker"):
@@ -258,7 +314,15 @@ class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
 
 
 TopicMessage: TypeAlias = (
-    PredictionMessage | QualityMessage | BandsMessage | SignalMessage | MarkerMessage | LinkMessage
+    PredictionMessage
+    | QualityMessage
+    | BandsMessage
+    | SignalMessage
+    | PPGMessage
+    | MotionMessage
+    | HeartMessage
+    | MarkerMessage
+    | LinkMessage
 )
 ServerMessage: TypeAlias = (
     Hello

@@ -17,6 +17,7 @@ from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.xdf.writer import XDFWriter
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.recordings.result_streams import ResultStreams
+from mimamba.service.recordings.sensor_streams import SensorStreams
 from mimamba.service.recordings.stream_headers import (
     event_text,
     file_header,
@@ -140,6 +141,7 @@ class Recorder:
         if snapshot.first is not None:
             self._signal_stream(snapshot.first)
         self._link = self._writer.declare(link_header(session), created)
+        self._sensors = SensorStreams(self._writer, session)
         self._made = ResultStreams(self._writer, session, snapshot, created)
         self._writer.clock_offsets(created)
         self._writer.boundary()
@@ -215,6 +217,9 @@ class Recorder:
             for topic in ("prediction", "quality", "bands")
             for entry in self._news(topic, events)
         ]
+        measured = [
+            entry for topic in ("ppg", "motion", "heart") for entry in self._news(topic, events)
+        ]
         markers = self._news("marker", events)
         links = self._news("link", events)
         # Gaps come from the signal itself, together with those that the recorder causes.
@@ -230,6 +235,7 @@ class Recorder:
         for run in runs:
             self._writer.numbers(self._signal_stream(run.first), run.timestamps, run.data)
         self._write_markers(markers)
+        self._sensors.write(measured)
         self._made.write(made)
 
     def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:

@@ -77,6 +77,16 @@ def signal_header(session: Session, epoch: str, first: int) -> StreamHeader:
     )
 
 
+def device_name(session: Session) -> str:
+    """Return the device's name, which begins the names of streams."""
+    return _info(session).name
+
+
+def device_source_id(session: Session) -> str:
+    """Return the device's id."""
+    return _source_id(_info(session))
+
+
 def link_header(session: Session) -> StreamHeader:
     """Return the header of link events: one JSON object each."""
     return _texts(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from mimamba.drivers.driver import Chunk, Marker, Playback, StreamInfo
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
@@ -19,6 +20,8 @@ from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
 
 SIGNAL_SECONDS = 300.0
 """Seconds of signal, quality and bands that are kept: as far back as the page looks."""
+SENSOR_ENTRIES = 600
+"""Entries of pulse and of each motion sensor that are kept: a minute."""
 HOUR = 3600.0
 MAX_EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
@@ -64,12 +67,14 @@ def gap_detail(lost: int, sfreq: float) -> str:
     return f"{lost} samples were lost ({lost / sfreq:.2f} s)"
 
 
-Event: TypeAlias = PublishedPrediction | Quality | BandPower | Marker | LinkEntry
+Event: TypeAlias = (
+    PublishedPrediction | Quality | BandPower | Marker | LinkEntry | AuxiliaryChunk | HeartRate
+)
 
 
 class EpochLogs:
-    """The logs of one epoch: 5 minutes of signal, quality and bands, an hour of
-    predictions, and events.
+    """The logs of one epoch: 5 minutes of signal, quality, bands and heart rate, a minute of pulse
+    and motion, an hour of predictions, and events.
 
     Parameters
     ----------
@@ -111,6 +116,9 @@ class EpochLogs:
         self.bands: Log[Event] = Log(quarters, first["bands"])
         self.marker: Log[Event] = Log(max_events, first["marker"])
         self.link: Log[Event] = Log(max_events, first["link"])
+        self.heart: Log[Event] = Log(round(SIGNAL_SECONDS), first["heart"])
+        self.motion: Log[Event] = Log(2 * SENSOR_ENTRIES, first["motion"])
+        self.ppg: Log[Event] = Log(SENSOR_ENTRIES, first["ppg"])
         self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
@@ -129,6 +137,10 @@ class EpochLogs:
     def add_measure(self, measure: Quality | BandPower) -> None:
         """Log a measure of the signal."""
         (self.bands if isinstance(measure, BandPower) else self.quality).append(measure)
+
+    def add_sensor_entry(self, topic: Topic, entry: AuxiliaryChunk | HeartRate) -> None:
+        """Log samples of a sensor beside the EEG, or the heart rate."""
+        {"ppg": self.ppg, "motion": self.motion, "heart": self.heart}[topic].append(entry)
 
     def _gap_before(self, chunk: Chunk) -> LinkEntry | None:
         """The link event of the samples that were lost before this chunk, if any."""
@@ -154,6 +166,9 @@ class EpochLogs:
             "bands": self.bands,
             "marker": self.marker,
             "link": self.link,
+            "heart": self.heart,
+            "motion": self.motion,
+            "ppg": self.ppg,
         }[topic]
 
     def log(self, topic: Topic) -> SignalLog | Log[Event] | PredictionLog:

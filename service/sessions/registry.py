@@ -23,6 +23,7 @@ from mimamba.service.people.people import People
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.saved_session import SavedSession
+from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session import Connect, Session, SessionObserver, State
 from mimamba.service.topics import Model
 
@@ -147,6 +148,7 @@ class SessionRegistry:
         self._people = people
         self._sessions: dict[str, Session] = {}
         self._loop = ComputeLoop[Session](observer.notify_round)
+        self._poller = SensorPoller[Session](lambda news: observer.notify_round(news, ()))
         self._engines: dict[str, Engine] = {}
         self._engines_lock = threading.Lock()
         self.ending = False
@@ -226,6 +228,7 @@ class SessionRegistry:
             subject,
             saved=saved,
             token=token,
+            poller=self._poller,
         )
         self._check_running()
         if name in self._sessions:
@@ -326,6 +329,7 @@ class SessionRegistry:
         hanging = (await asyncio.wait(ends, timeout=within))[1] if ends else set()
         if not hanging:
             await asyncio.to_thread(self._loop.close)
+            await asyncio.to_thread(self._poller.close)
         return sorted(each.get_name() for each in hanging)
 
 

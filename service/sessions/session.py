@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
-from mimamba.drivers.driver import Driver, Forwarding, HasBattery, LinkChange, Seekable, StreamInfo
+from mimamba.drivers.driver import (
+    Driver,
+    Forwarding,
+    HasAuxiliary,
+    HasBattery,
+    LinkChange,
+    Seekable,
+    StreamInfo,
+)
 from mimamba.drivers.errors import DriverError
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
@@ -43,8 +51,10 @@ from mimamba.service.sessions.epoch_logs import (
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession
+from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SessionDecoder
+from mimamba.service.sessions.session_sensors import SessionSensors
 from mimamba.service.topics import TOPICS, LinkEvent, Timing, Topic
 
 State: TypeAlias = Literal["opening", "open", "ended"]
@@ -105,6 +115,8 @@ class Session:
         saved model. None begins anew.
     token
         A word for its epochs' names; None makes one.
+    poller
+        Reads what the device measures beside the EEG; None reads none of it.
 
     Attributes
     ----------
@@ -131,6 +143,7 @@ class Session:
         max_delay: float = MAX_DELAY,
         saved: SavedSession | None = None,
         token: str | None = None,
+        poller: SensorPoller[Session] | None = None,
     ) -> None:
         self.name = name
         self.url = url
@@ -161,6 +174,9 @@ class Session:
         self._epoch = 0
         self._inflow: Inflow[Session] | None = None
         self._following = threading.Event()
+        self._poller = poller
+        self._auxiliary: HasAuxiliary | None = None
+        self._sensors: SessionSensors | None = None
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
@@ -387,6 +403,8 @@ class Session:
 
     def add_measures(self, measures: Sequence[BandPower | Quality]) -> None:
         assert self.logs is not None
+        if self._sensors is not None:
+            measures = [self._sensors.add_motion(each) for each in measures]
         for each in measures:
             self.logs.add_measure(each)
 
@@ -399,6 +417,17 @@ class Session:
         self.counters.on_prediction(prediction.outputs is None, timing.published - received)
         self.logs.prediction.append(PublishedPrediction(prediction, timing))
         self._notify()
+
+    # In the poller's thread ----------------------------------------------------------------------
+
+    def take_sensors(self) -> bool:
+        """Log what was measured beside the EEG; return whether there was anything."""
+        if self.logs is None or self._sensors is None or self._auxiliary is None:
+            return False
+        entries = [*self._sensors.feed(self._auxiliary.take_auxiliary())]
+        for topic, entry in entries:
+            self.logs.add_sensor_entry(topic, entry)
+        return bool(entries)
 
     # In the session's thread ---------------------------------------------------------------------
 
@@ -430,13 +459,27 @@ class Session:
                     driver.forward(inflow.hand_on)
                 self._inflow = inflow
                 self._following.set()
-                for chunk in driver:
-                    inflow.put(chunk)
+                with self._polled(driver):
+                    for chunk in driver:
+                        inflow.put(chunk)
             finally:
                 self._following.set()
                 self._loop.leave(inflow)
             if inflow.failure is not None:
                 raise inflow.failure
+
+    @contextmanager
+    def _polled(self, driver: Driver) -> Iterator[None]:
+        """Have the poller read what the device measures beside the EEG, if it does."""
+        if self._poller is None or not (isinstance(driver, HasAuxiliary) and driver.has_auxiliary):
+            yield
+            return
+        self._auxiliary, self._sensors = driver, SessionSensors()
+        self._poller.join(self)
+        try:
+            yield
+        finally:
+            self._poller.leave(self)
 
     def _is_due(self, end: int) -> bool:
         """Return whether a chunk that ends before this index completes a hop."""

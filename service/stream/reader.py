@@ -7,14 +7,19 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 
-from mimamba.drivers.driver import Marker
+from mimamba.drivers.driver import AuxiliaryChunk, Marker
+from mimamba.models.body.heart_rate import HeartRate
+from mimamba.models.body.motion import find_motion
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import (
     BandsMessage,
+    HeartMessage,
     LinkMessage,
     MarkerMessage,
+    MotionMessage,
     Position,
+    PPGMessage,
     PredictionMessage,
     QualityMessage,
     SignalMessage,
@@ -29,7 +34,7 @@ from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 
-VIEWED: frozenset[Topic] = frozenset({"signal", "quality", "bands"})
+VIEWED: frozenset[Topic] = frozenset({"signal", "quality", "bands", "heart", "motion", "ppg"})
 """Topics that grow steadily, and whose readers are woken at most as often as a screen shows."""
 BATCH_SIZE = 64
 """Entries read at a time when catching up."""
@@ -219,11 +224,43 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
             entry.timing,
         )
     if isinstance(entry, Quality):
-        return QualityMessage(session, seq, entry.index, entry.timestamp, entry.channels)
+        return QualityMessage(
+            session, seq, entry.index, entry.timestamp, entry.channels, entry.motion
+        )
     if isinstance(entry, BandPower):
         return BandsMessage(session, seq, entry.index, entry.timestamp, entry.channels)
     if isinstance(entry, Marker):
         return MarkerMessage(session, seq, entry.timestamp, entry.index, entry.label, entry.source)
+    if isinstance(entry, HeartRate):
+        return HeartMessage(
+            session, seq, entry.index, entry.timestamp, entry.rate, entry.confidence, entry.reason
+        )
+    if isinstance(entry, AuxiliaryChunk):
+        return sensor_message(session, seq, entry)
     return LinkMessage(
         session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
+    )
+
+
+def sensor_message(session: str, seq: int, entry: AuxiliaryChunk) -> PPGMessage | MotionMessage:
+    """Make the message of samples measured beside the EEG."""
+    info = entry.info
+    timestamps = entry.timestamps.astype("<f8", copy=False).tobytes()
+    data = entry.data.astype("<f4", copy=False).tobytes()
+    channels = list(info.ch_names)
+    if info.name == "ppg":
+        return PPGMessage(
+            session, seq, entry.first, timestamps, data, channels, info.unit, info.sfreq
+        )
+    return MotionMessage(
+        session,
+        seq,
+        info.name,
+        entry.first,
+        timestamps,
+        data,
+        channels,
+        info.unit,
+        info.sfreq,
+        bool(find_motion(info, entry.data).any()),
     )

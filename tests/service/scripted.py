@@ -11,12 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, StreamInfo
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.epoch_logs import MAX_EVENTS
 from mimamba.service.sessions.pending_markers import MAX_DELAY
+from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session import Session
 from mimamba.service.sessions.session_decoder import MAX_WAIT
 
@@ -31,7 +32,9 @@ class Script:
 
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
+        self.has_auxiliary = True
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
+        self._measured: queue.SimpleQueue[AuxiliaryChunk] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
@@ -44,6 +47,13 @@ class Script:
 
     def give(self, chunk: Chunk) -> None:
         self._chunks.put(chunk)
+
+    def measure(self, *chunks: AuxiliaryChunk) -> None:
+        for chunk in chunks:
+            self._measured.put(chunk)
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        return [self._measured.get() for _ in range(self._measured.qsize())]
 
     def close(self) -> None:
         self._chunks.put(None)
@@ -64,6 +74,7 @@ class Stage:
         self.script = Script(info)
         self._own = loop is None
         self.loop = loop or ComputeLoop[Session](self.notify_round)
+        self.poller = SensorPoller[Session](lambda _: None)
         self.session = Session(
             "scripted",
             "simulate://",
@@ -76,6 +87,7 @@ class Stage:
             subject=subject,
             max_events=max_events,
             max_delay=max_delay,
+            poller=self.poller,
         )
         self.session.start()
         assert self.session.opened.wait(PATIENCE)
@@ -92,6 +104,7 @@ class Stage:
     def close(self) -> None:
         """End the session, and its loop unless that is another's."""
         self.session.close()
+        self.poller.close()
         if self._own:
             self.loop.close()
 

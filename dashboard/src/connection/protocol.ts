@@ -8,7 +8,8 @@ import { Decoder, encode } from '@msgpack/msgpack';
 export const PROTOCOL = 'mimamba.v1';
 export const SUBPROTOCOL = 'mimamba.v1.msgpack';
 
-export type Topic = 'prediction' | 'quality' | 'bands' | 'signal' | 'marker' | 'link';
+export type Topic =
+  'prediction' | 'quality' | 'bands' | 'signal' | 'marker' | 'link' | 'heart' | 'motion' | 'ppg';
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
@@ -137,6 +138,8 @@ export interface Quality {
   index: number;
   timestamp: number;
   channels: Record<string, ChannelQuality>;
+  /** That the head moved in these 2 s, if the headset's own sensors show it. */
+  motion?: string;
 }
 
 /** Power in µV² in 1-4, 4-8, 8-13, 13-30 and 30-40 Hz; null if a gap leaves too few samples. */
@@ -166,6 +169,39 @@ export interface Signal {
   first: number;
   timestamps: Uint8Array;
   data: Uint8Array;
+}
+
+/** Samples of the pulse sensor; `first` counts them alone, and `data` is in `unit`. */
+export interface PPG {
+  type: 'ppg';
+  session: string;
+  seq: number;
+  first: number;
+  timestamps: Uint8Array;
+  data: Uint8Array;
+  channels: string[];
+  unit: string;
+  sfreq: number;
+}
+
+/** Samples of a motion sensor; `moved` if the head moved in them. */
+export interface Motion extends Omit<PPG, 'type'> {
+  type: 'motion';
+  sensor: string;
+  moved: boolean;
+}
+
+/** Heart rate over the last 10 s in beats per minute, or the reason for none. */
+export interface Heart {
+  type: 'heart';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  rate: number | null;
+  /** From 0 (no pulse is visible) to 1 (all beats alike). */
+  confidence: number;
+  reason: 'too little signal' | 'samples are missing' | 'no clear pulse' | 'the head moved' | null;
 }
 
 export interface Marker {
@@ -203,7 +239,8 @@ export interface Link {
   lost: number | null;
 }
 
-export type TopicMessage = Prediction | Quality | Bands | Signal | Marker | Link;
+export type TopicMessage =
+  Prediction | Quality | Bands | Signal | PPG | Motion | Heart | Marker | Link;
 export type ServerMessage =
   | Hello
   | Subscribed
@@ -228,6 +265,9 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'quality',
   'bands',
   'signal',
+  'ppg',
+  'motion',
+  'heart',
   'marker',
   'link',
 ]);

@@ -86,7 +86,7 @@ def test_what_the_service_refuses_does_not_meet_it(frame: dict[str, Any]) -> Non
 
 @pytest.mark.anyio
 async def test_real_frames_meet_what_is_served() -> None:
-    with live("simulate://?seed=2&loss=2,0.5") as service:
+    with live("simulate://?seed=2&loss=2,0.5&sensors=1") as service:
         service.opened("simulate-1")
         served = service.http.get("/v1/schema.json")
         assert served.headers["content-type"] == "application/schema+json"
@@ -95,8 +95,10 @@ async def test_real_frames_meet_what_is_served() -> None:
         validator = jsonschema.Draft202012Validator(served.json())
         wanted = {"hello", "session", "subscribed", "heartbeat", "pong", "ok", "error"}
         wanted |= {"prediction", "quality", "bands", "marker", "link", "signal"}
+        wanted |= {"ppg", "motion", "heart"}
         async with talk(service.url, binary=False) as client:
             topics = ["prediction", "quality", "bands", "marker", "link", "signal"]
+            topics += ["ppg", "motion", "heart"]
             await client.say(Subscribe("simulate-1", topics, Position("")))  # type: ignore[arg-type]
             for asked in (Ping(1), Mark("simulate-1", "x", id=1), Mark("nobody", "x")):
                 await client.say(asked)

@@ -31,6 +31,8 @@ from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import LEAST_BYTES, CannotRecord
+from tests.models.body.planted import ACCELERATION, ROTATION, pulse
+from tests.models.body.planted import chunks_of as measured
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, Stage, staged
 
@@ -343,6 +345,77 @@ def test_a_crowd_of_marker_programs_shares_streams(tmp_path: Path) -> None:
     assert len(streams) == 4 + 17
     assert len(streams["other markers"]["time_series"]) == 24
     assert streams["program 3"]["time_series"] == [["label 3"]]
+
+
+def test_pulse_motion_and_heart_rate_are_streams_of_their_own(tmp_path: Path) -> None:
+    light = pulse(12, 70, 0.2)
+    turned = np.random.default_rng(0).normal(0, 1, (52 * 12, 3)).astype(np.float32)
+    with staged(None, live=True) as stage:
+        stage.play(*chunks_of(0, 256))
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(256, 512))
+        stage.script.measure(*measured(turned, info=ROTATION))
+        stage.script.measure(*measured(turned[:52], info=ACCELERATION))
+        stage.script.measure(*measured(light, lost=[(100, 130)]))
+        stage.until(lambda: stage.session.check_open().heart.next == 12)
+        streams = tape.stop()
+    assert set(streams) == {"EEG", "Link", "Quality", "Bands", "PPG", "ACC", "GYRO", "HeartRate"}
+    index = np.delete(np.arange(64 * 12), slice(100, 130))
+    np.testing.assert_array_equal(streams["PPG"]["time_series"], light[index])
+    np.testing.assert_array_equal(streams["PPG"]["time_stamps"], 100 + index / 64)
+    np.testing.assert_array_equal(streams["GYRO"]["time_series"], turned)
+    facts = {
+        kind: (
+            streams[kind]["info"]["name"][0],
+            float(streams[kind]["info"]["nominal_srate"][0]),
+            [
+                (each["label"][0], each["unit"][0], each["type"][0])
+                for each in streams[kind]["info"]["desc"][0]["channels"][0]["channel"]
+            ],
+        )
+        for kind in ("PPG", "ACC", "GYRO")
+    }
+    assert facts["PPG"] == (
+        "Scripted headset ppg",
+        64.0,
+        [(label, "counts", "PPG") for label in ("ambient", "infrared", "red")],
+    )
+    assert facts["ACC"][:2] == ("Scripted headset acceleration", 52.0)
+    assert facts["ACC"][2][0] == ("X", "g", "ACC")
+    assert facts["GYRO"][2][2] == ("Z", "degrees/second", "GYRO")
+    rates = streams["HeartRate"]["time_series"]
+    assert rates.shape == (12, 3)
+    assert np.isnan(rates[:9, 0]).all()
+    assert rates[-1, 0] == pytest.approx(70, rel=0.04)
+    recording = read_recording(tape.path)  # whose signal is the EEG
+    np.testing.assert_array_equal(recording.data, chunk_of(256, 256).data)
+    assert any("Scripted headset ppg" in notice for notice in recording.info.notices)
+    assert not any("heart rate" in notice for notice in recording.info.notices)
+
+
+@settings(max_examples=10)
+@given(st.floats(0, 1))
+def test_a_cut_file_keeps_the_sensors_up_to_there(
+    tmp_path_factory: pytest.TempPathFactory, kept: float
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "a.xdf"
+    light = pulse(3, 70, 0.2)
+    with staged(None, live=True) as stage:
+        tape = Taped(path, stage.session)
+        headers = path.stat().st_size
+        stage.play(*chunks_of(0, 100))
+        for part in (measured(light)[:16], measured(light)[16:]):
+            before = stage.session.check_open().ppg.next
+            stage.script.measure(*part)
+            stage.until(lambda n=before: stage.session.check_open().ppg.next > n)  # type: ignore[misc]
+            stage.play(*chunks_of(100 + before, 101 + before))
+        tape.stop()
+    content = path.read_bytes()
+    path.write_bytes(content[: headers + int(kept * (len(content) - headers))])
+    recover(path)
+    found = load(path).get("PPG")
+    if found and len(found["time_stamps"]):
+        np.testing.assert_array_equal(found["time_series"], light[: len(found["time_series"])])
 
 
 @contextmanager

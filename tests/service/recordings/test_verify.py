@@ -16,12 +16,16 @@ import pytest
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.errors import BadRecording
+from mimamba.models.body.motion import MOVED
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
+from mimamba.models.signal.measures import Quality
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.verify import VerificationResult, compare, load_recorded, verify
+from tests.models.body.planted import ROTATION, pulse
+from tests.models.body.planted import chunks_of as measured
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import write_muse
 from tests.service.recordings.test_recorder import chunks_of
@@ -61,6 +65,29 @@ def test_from_the_first_sample(tmp_path: Path, engine: Engine, checkpoint: Check
     with staged(engine) as stage:
         path = record(stage, tmp_path / "a.xdf", *chunks_of(0, 2000))
     verdict = check(path, checkpoint)
+    assert verdict.difference is None
+    assert verdict.confirmed == 31
+
+
+def test_with_pulse_and_motion_in_the_file(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint
+) -> None:
+    """A movement is told with the quality, and changes no prediction."""
+    turned = np.full((52 * 14, 3), 90.0, np.float32)
+    with staged(engine) as stage:
+        stage.script.measure(*measured(turned, info=ROTATION, start=500.0))
+        stage.script.measure(*measured(pulse(14, 70, 0.2), start=500.0))
+        logs = stage.session.check_open()
+        stage.until(lambda: logs.ppg.next > 0)
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        stage.script.measure(*measured(pulse(4, 70, 0.2), start=514.0))
+        stage.until(lambda: logs.ppg.next > 1)
+        stage.play(*chunks_of(0, 2000))
+        recorder.stop()
+        told = [each for _, each in logs.quality.read(0, logs.quality.next)]
+    assert {each.motion for each in told if isinstance(each, Quality)} == {MOVED}
+    verdict = check(tmp_path / "a.xdf", checkpoint)
     assert verdict.difference is None
     assert verdict.confirmed == 31
 

@@ -1,0 +1,1 @@
+"""Measures of the body beside the EEG: heart rate and motion."""
