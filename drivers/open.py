@@ -43,6 +43,10 @@ def open_driver(url: str) -> Driver:
         from mimamba.drivers.muse.driver import MuseDriver
 
         driver = MuseDriver(source)
+    elif source.scheme == "osc":
+        from mimamba.drivers.osc.driver import OSCDriver
+
+        driver = OSCDriver(source)
     elif source.scheme == "push":
         raise BadSource(
             "a source that this machine can connect to",

@@ -1,8 +1,8 @@
 """Source URLs: a scheme, a target and parameters.
 
 ``muse://Muse-1A2B``, ``brainflow://cyton?serial_port=..``, ``lsl://?type=EEG``,
-``replay:///path/muse.csv?speed=2``, ``simulate://?scenario=calm&seed=1``. A text without a scheme
-is the path of a recording.
+``osc://:5000?from=mindmonitor``, ``replay:///path/muse.csv?speed=2``,
+``simulate://?scenario=calm&seed=1``. A text without a scheme is the path of a recording.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from mimamba.drivers.errors import BadSource
 
-SCHEMES = ("simulate", "replay", "brainflow", "lsl", "muse", "push")
+SCHEMES = ("simulate", "replay", "brainflow", "lsl", "muse", "osc", "push")
 
 
 @dataclass
@@ -26,8 +26,8 @@ class SourceURL:
     scheme
         One of ``SCHEMES``.
     target
-        The part before the ``?``: a board for ``brainflow``, a headset for ``muse``, a path for
-        ``replay``, else empty.
+        The part before the ``?``: a board for ``brainflow``, a headset for ``muse``, HOST:PORT for
+        ``osc``, a path for ``replay``, else empty.
     parameters
         The query.
     used

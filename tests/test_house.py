@@ -22,6 +22,7 @@ LAYERS = [
     "drivers/lsl",
     "drivers/brainflow",
     "drivers/muse",
+    "drivers/osc",
     "drivers/simulator",
     "drivers/supervision",
     "drivers/formats",

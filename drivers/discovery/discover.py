@@ -25,8 +25,8 @@ T = TypeVar("T")
 NO_WSL_DEVICES = "WSL 2 has no Bluetooth and no serial ports"
 """The stock kernel is built without Bluetooth, and USB devices stay with Windows."""
 WSL_REMEDY = (
-    "install mimamba on Windows as well, and send the headset from there: "
-    "mimamba acquire --source muse:// --to ws://127.0.0.1:8765"
+    "use the headset from Windows: press Connect a Muse on the page in Chrome or Edge, or install "
+    "mimamba there as well, and run: mimamba acquire --source muse:// --to ws://127.0.0.1:8765"
 )
 
 

@@ -119,6 +119,8 @@ def sources(
 def _source_tables(found: Sources) -> list[Table]:
     from rich.markup import escape
 
+    from mimamba.drivers.osc.layouts import LAYOUTS, PORT
+
     simulations = _two_columns("Simulations", "URL", "scenario")
     for each in found.simulations:
         simulations.add_row(each.url, each.summary)
@@ -140,7 +142,10 @@ def _source_tables(found: Sources) -> list[Table]:
         headsets.add_row(escape(headset.url), escape(facts))
     if not found.headsets:
         headsets.add_row("none found", "")
-    return [simulations, boards, streams, headsets]
+    apps = _two_columns("Apps that send OSC to this machine", "URL", "app")
+    for layout in LAYOUTS.values():
+        apps.add_row(f"osc://:{PORT}?from={layout.name}", layout.title)
+    return [simulations, boards, apps, streams, headsets]
 
 
 def _two_columns(title: str, url: str, content: str) -> Table:

@@ -33,8 +33,8 @@ def serve(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Source to stream, repeat for several: simulate://, muse://, brainflow://cyton, "
-            "lsl://?type=EEG, or the path of a recording. [default: simulate://]",
+            help="Source to stream, repeat for several: simulate://, muse://, osc://:5000, "
+            "brainflow://cyton, lsl://?type=EEG, or the path of a recording. [default: simulate://]",
             show_default=False,
         ),
     ] = None,

@@ -24,6 +24,7 @@ from tests.drivers.formats.files import FORMATS
 from tests.drivers.formats.xdf import xdffile
 from tests.drivers.muse.notifications import classic
 from tests.drivers.muse.peripheral import MusePeripheral
+from tests.drivers.osc.apps import free_port, sending
 
 SFREQ = 256.0
 EVENTUALLY = 20.0
@@ -38,6 +39,7 @@ SOURCES = (
     "brainflow",
     "a Cyton on a pseudo-terminal",
     "a Muse at a BlueZ of its own",
+    "an app that sends OSC",
     "lsl",
 )
 
@@ -69,6 +71,17 @@ def outlet() -> Iterator[str]:
         thread.join()
 
 
+@contextmanager
+def app() -> Iterator[str]:
+    """A sender of OSC, and its URL."""
+    port = free_port()
+    with sending(port):
+        yield f"osc://127.0.0.1:{port}?from=mindmonitor"
+
+
+SENDERS = {"lsl": outlet, "an app that sends OSC": app}
+
+
 def write_csv(path: Path) -> Path:
     rows = [f"{7 + k / SFREQ:.3f},{k % 9},{k % 8},{k % 7},{k % 6},0" for k in range(3000)]
     path.write_text("\n".join(["timestamps,TP9,AF7,AF8,TP10,Right AUX", *rows, ""]))
@@ -84,8 +97,8 @@ def write_xdf(path: Path, lost: range) -> Path:
 @contextmanager
 def source(name: str, folder: Path) -> Iterator[str]:
     """The URL of a source, with what it needs."""
-    if name == "lsl":
-        with outlet() as url:
+    if name in SENDERS:
+        with SENDERS[name]() as url:
             yield url
     elif "Cyton" in name:
         if sys.platform == "win32":
