@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Topic: TypeAlias = Literal["prediction", "quality", "bands", "signal", "marker", "link"]
-TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
+Topic: TypeAlias = Literal[
+    "prediction", "quality", "bands", "signal", "marker", "link", "calibration", "rating"
+]
+TOPICS: tuple[Topic, ...] = (
+    "prediction",
+    "quality",
+    "bands",
+    "marker",
+    "link",
+    "calibration",
+    "rating",
+    "signal",
+)
 """In the order in which a reader with a backlog is served: the bulky signal last."""
 
 LinkEvent: TypeAlias = Literal[
@@ -24,6 +35,7 @@ LinkEvent: TypeAlias = Literal[
     "baseline_taken",
     "baseline_used",
     "baseline_stopped",
+    "head",
 ]
 """Events on a session's link, explained at ``LinkMessage``."""
 

@@ -13,6 +13,7 @@ from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
+from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.sessions.log import Log, SignalLog
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
@@ -45,6 +46,8 @@ class ActiveModel:
         The ``seq`` of its first prediction.
     model, outputs, montage, delay
         As in ``Subscribed``; None where there is no model and only the signal is watched.
+    head
+        The person's own output beside it; None without one.
     """
 
     since: int = 0
@@ -52,6 +55,7 @@ class ActiveModel:
     outputs: dict[str, list[str]] | None = None
     montage: list[Electrode] | None = None
     delay: float | None = None
+    head: HeadCard | None = None
 
     @property
     def predictions_per_hour(self) -> int:
@@ -64,7 +68,9 @@ def gap_detail(lost: int, sfreq: float) -> str:
     return f"{lost} samples were lost ({lost / sfreq:.2f} s)"
 
 
-Event: TypeAlias = PublishedPrediction | Quality | BandPower | Marker | LinkEntry
+Event: TypeAlias = (
+    PublishedPrediction | Quality | BandPower | Marker | LinkEntry | CalibrationEntry | RatingEntry
+)
 
 
 class EpochLogs:
@@ -111,6 +117,8 @@ class EpochLogs:
         self.bands: Log[Event] = Log(quarters, first["bands"])
         self.marker: Log[Event] = Log(max_events, first["marker"])
         self.link: Log[Event] = Log(max_events, first["link"])
+        self.calibration: Log[Event] = Log(max_events, first["calibration"])
+        self.rating: Log[Event] = Log(max_events, first["rating"])
         self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
@@ -145,6 +153,12 @@ class EpochLogs:
         name = active_model.model.name if active_model.model else "no model"
         return LinkEntry(local_clock(), "model", f"{name} is used from here on", self.expected)
 
+    def set_head(self, head: HeadCard | None, detail: str) -> LinkEntry:
+        """Set the personal output of the predictions to come; return the link event about it."""
+        changed = replace(self.active_models[-1], head=head, since=self.prediction.next)
+        self.active_models.append(changed)
+        return LinkEntry(local_clock(), "head", detail, self.expected)
+
     def events(self, topic: Topic) -> Log[Event] | PredictionLog:
         """The log of a topic other than the signal."""
         if topic == "prediction":
@@ -154,6 +168,8 @@ class EpochLogs:
             "bands": self.bands,
             "marker": self.marker,
             "link": self.link,
+            "calibration": self.calibration,
+            "rating": self.rating,
         }[topic]
 
     def log(self, topic: Topic) -> SignalLog | Log[Event] | PredictionLog:

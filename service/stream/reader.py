@@ -12,17 +12,20 @@ from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import (
     BandsMessage,
+    CalibrationMessage,
     LinkMessage,
     MarkerMessage,
     Position,
     PredictionMessage,
     QualityMessage,
+    RatingMessage,
     SignalMessage,
     Skipped,
     Subscribed,
     TopicMessage,
     encode,
 )
+from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.prediction_log import PublishedPrediction
@@ -128,6 +131,7 @@ class SessionReader:
             active_model.delay,
             dict(self._positions),
             answer,
+            active_model.head,
         )
         return encode(message, self._binary)
 
@@ -217,6 +221,7 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
             made.reason,
             made.outputs,
             entry.timing,
+            entry.personal,
         )
     if isinstance(entry, Quality):
         return QualityMessage(session, seq, entry.index, entry.timestamp, entry.channels)
@@ -224,6 +229,21 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
         return BandsMessage(session, seq, entry.index, entry.timestamp, entry.channels)
     if isinstance(entry, Marker):
         return MarkerMessage(session, seq, entry.timestamp, entry.index, entry.label, entry.source)
+    if isinstance(entry, CalibrationEntry):
+        return CalibrationMessage(
+            session, seq, entry.index, entry.timestamp, entry.id, entry.progress, entry.verdict
+        )
+    if isinstance(entry, RatingEntry):
+        return RatingMessage(
+            session,
+            seq,
+            entry.index,
+            entry.timestamp,
+            entry.valence,
+            entry.arousal,
+            entry.personal,
+            entry.outputs,
+        )
     return LinkMessage(
         session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
     )
