@@ -350,6 +350,21 @@ class ChoosesStream(Protocol):
 
 
 @runtime_checkable
+class TakesCues(Protocol):
+    """A driver of a simulated wearer, who does what a calibration asks for.
+
+    Check for it with ``isinstance(driver, TakesCues)``, never for a concrete class.
+    """
+
+    def cue(self, state: str | None, place: int) -> None:
+        """Be in a state from now on, which is the first (0) or second (1) of two; None for rest.
+
+        It may be called from any thread, and does not block.
+        """
+        ...
+
+
+@runtime_checkable
 class HasAuxiliary(Protocol):
     """A driver that may measure more than EEG: pulse, motion.
 

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Topic: TypeAlias = Literal[
-    "prediction", "quality", "bands", "signal", "marker", "link", "heart", "motion", "ppg"
+    "prediction",
+    "quality",
+    "bands",
+    "signal",
+    "marker",
+    "link",
+    "calibration",
+    "rating",
+    "heart",
+    "motion",
+    "ppg",
 ]
 TOPICS: tuple[Topic, ...] = (
     "prediction",
@@ -17,6 +27,8 @@ TOPICS: tuple[Topic, ...] = (
     "heart",
     "motion",
     "ppg",
+    "calibration",
+    "rating",
     "signal",
 )
 """In the order in which a reader with a backlog is served: the bulky signal last."""
@@ -36,6 +48,7 @@ LinkEvent: TypeAlias = Literal[
     "baseline_taken",
     "baseline_used",
     "baseline_stopped",
+    "head",
 ]
 """Events on a session's link, explained at ``LinkMessage``."""
 

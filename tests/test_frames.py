@@ -19,6 +19,7 @@ from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.messages import (
     PROTOCOL,
     BandsMessage,
+    CalibrationMessage,
     Clock,
     Error,
     Heartbeat,
@@ -32,6 +33,7 @@ from mimamba.service.protocol.messages import (
     PPGMessage,
     PredictionMessage,
     QualityMessage,
+    RatingMessage,
     ServerMessage,
     SessionState,
     SignalMessage,
@@ -43,6 +45,13 @@ from mimamba.service.protocol.messages import (
     decode_server,
     encode,
 )
+from mimamba.service.protocol.personal import (
+    AccuracyNote,
+    CalibrationProgress,
+    HeadCard,
+    PersonalReading,
+    VerdictNote,
+)
 from mimamba.service.topics import Model, Timing
 
 FRAMES = Path(__file__).resolve().parents[1] / "dashboard" / "tests" / "frames.json"
@@ -50,6 +59,48 @@ CLOCK = Clock(812.5, 1_790_000_000.25)
 MICROVOLTS = [[-1.5, 0.25], [812.40625, -3.0], [0.0, 1e5]]
 STAMPS = [812.125, 812.12890625, 812.1328125]
 MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9)
+
+SENTENCE = "Reliable today."
+HEAD = HeadCard(
+    id="20260727-101112-a1b2",
+    person="P01",
+    contrast="calm-strained",
+    kinds=("calm", "strained"),
+    dimension="arousal",
+    day="2026-07-27",
+    verdict="reliable",
+    served="yes",
+    sentence=SENTENCE,
+    accuracy=0.75,
+    interval=(0.625, 0.875),
+    p=0.004,
+    attempts=1,
+    confirmed=False,
+    right=3,
+    checked=4,
+    half_life=5.0,
+    delay=8.5,
+    usable=True,
+)
+READING = PersonalReading(2600, "ok", None, {"calm": 0.25, "strained": 0.75}, "strained")
+PROGRESS = CalibrationProgress(
+    "block", 3, 12, "strained", 21.0, 30.0, False, None, 0, "ok", None, 783, 7
+)
+VERDICT = VerdictNote(
+    "reliable",
+    "yes",
+    SENTENCE,
+    0.75,
+    (0.625, 0.875),
+    0.004,
+    1,
+    1,
+    (6, 6),
+    0,
+    0.0,
+    None,
+    time=AccuracyNote(0.5, (0.375, 0.625), 0.5),
+)
 
 MESSAGES: tuple[ServerMessage, ...] = (
     Hello(PROTOCOL, "mimamba 0.1.0", CLOCK, "control"),
@@ -157,6 +208,33 @@ MESSAGES: tuple[ServerMessage, ...] = (
     LinkMessage("muse-1", 2, 813.5, "gap", "12 samples", 2700, 12),
     LinkMessage("muse-1", 3, 814.5, "model", "no model is used from here on", 2712),
     LinkMessage("muse-1", 4, 815.5, "baseline_begun", "60 s of rest are being taken", 2968),
+    Subscribed(
+        "own",
+        "epoch-3",
+        StreamInfo("EEG", "x", 250.0, ("C3",), live=False),
+        MODEL,
+        {"valence": ["low", "high"]},
+        [Electrode("T7", "TP9", 0, 41.5)],
+        0.1,
+        {"calibration": 4},
+        head=HEAD,
+    ),
+    PredictionMessage(
+        "own",
+        43,
+        2815,
+        812.903,
+        "ok",
+        None,
+        {"valence": {"low": 0.25, "high": 0.75}},
+        Timing(812.905, 812.909, 812.91),
+        READING,
+    ),
+    CalibrationMessage("own", 4, 2815, 812.903, "20260727-101112-a1b2", PROGRESS),
+    CalibrationMessage("own", 5, 3071, 813.903, "20260727-101112-a1b2", PROGRESS, VERDICT),
+    RatingMessage(
+        "own", 0, 2815, 812.903, 71.0, 64.5, READING, {"valence": {"low": 0.25, "high": 0.75}}
+    ),
 )
 
 

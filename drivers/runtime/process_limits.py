@@ -10,6 +10,9 @@ if sys.platform == "win32":
     def limit_process(memory: int, seconds: int, written: int) -> None:
         """Limit nothing; see the version for other systems."""
 
+    def give_way(niceness: int) -> None:
+        """Change nothing; see the version for other systems."""
+
     def most_descriptors() -> int | None:
         """Return None: there is no limit."""
         return None
@@ -19,6 +22,7 @@ if sys.platform == "win32":
         return None
 
 else:
+    import os
     import resource
 
     def limit_process(memory: int, seconds: int, written: int) -> None:
@@ -41,6 +45,10 @@ else:
         ):
             with suppress(ValueError, OSError):
                 resource.setrlimit(kind, (value, value))
+
+    def give_way(niceness: int) -> None:
+        """Let other processes come first, the more the larger the number is, 0 to 19."""
+        os.nice(niceness)
 
     def most_descriptors() -> int | None:
         """Return the number of files and connections that may be open; None without a limit."""

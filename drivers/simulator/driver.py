@@ -2,7 +2,8 @@
 
 Parameters
 ----------
-scenario    tour (default), calm, random, artefacts or poor: see ``drivers.simulator.scenario``
+scenario    tour (default), calm, random, artefacts, poor or wearer: see
+            ``drivers.simulator.scenario``
 seed        seed of the person and of all random draws, an integer (default 0)
 sfreq       Hz, 100 to 1000 (default 256)
 mains       frequency of the mains hum, Hz: 50 (default), 60, or 0 for none
@@ -12,6 +13,11 @@ loss        ``loss=10,0.5``: every 10 s, the samples of 0.5 s are lost (2 s or m
             lost connection)
 sensors     ``sensors=1``: pulse, motion and battery, too, like a Muse 2's
 dead        ``dead=30``: after 30 s of samples the connection is dead, without an error
+effect      of a wearer: alpha power in the first of a calibration's two states, dB above that in
+            the second one (default 6)
+muscle      of a wearer: power of the forehead's muscles above 20 Hz in the second state, dB above
+            that in the first one (default 0)
+drift       of a wearer: rise of alpha power in ten minutes, whatever the state, dB (default 0)
 
 Samples come like a Muse's, 12 at a time at 256 Hz, in real time. A reader that was delayed gets the
 backlog in chunks of up to 1 s. A backlog over 5 s is lost except for its newest packet, and shows
@@ -31,12 +37,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.channels import ChannelChoice
-from mimamba.drivers.driver import AUXILIARY_SECONDS, AuxiliaryChunk, Chunk, Marker, StreamInfo
+from mimamba.drivers.driver import (
+    AUXILIARY_SECONDS,
+    AuxiliaryChunk,
+    Chunk,
+    Marker,
+    Samples,
+    StreamInfo,
+)
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.simulator.scenario import SCENARIOS, ScriptEvent
 from mimamba.drivers.simulator.sensors import SimulatedSensors
 from mimamba.drivers.simulator.synthesis import CH_NAMES, RANGE_UV, UV_PER_BIT, Synthesizer
+from mimamba.drivers.simulator.wearer import Wearer
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 
@@ -170,6 +184,7 @@ class SimulateDriver:
         self._synthesizer = Synthesizer(scenario, seed, sfreq, float(mains))
         self._seed, self._has_sensors = seed, source.flag("sensors")
         self._sensors: SimulatedSensors | None = None
+        self._wearer = Wearer.from_url(source, seed, sfreq) if scenario == "wearer" else None
         self._start: float | None = None
         self._next = 0
         self._pending: list[ScriptEvent] = []
@@ -224,6 +239,11 @@ class SimulateDriver:
         index = np.floor(time * self._info.sfreq).astype(np.int64)
         return self._schedule.drop_outs.lost(index)
 
+    def cue(self, state: str | None, place: int) -> None:
+        """Let a simulated wearer follow a cue; others follow their script."""
+        if self._wearer is not None:
+            self._wearer.cue(None if state is None else place)
+
     def __iter__(self) -> Iterator[Chunk]:
         if self._start is None:
             raise RuntimeError("enter the driver before iterating over it")
@@ -244,8 +264,8 @@ class SimulateDriver:
     def _chunk(self, start: float, span: range) -> Chunk:
         """Make the chunk of this span, with the markers since the previous chunk."""
         if span.start > self._synthesizer.position:
-            self._synthesizer.next(span.start - self._synthesizer.position)  # these are lost
-        samples = self._synthesizer.next(len(span))
+            self._generate(span.start - self._synthesizer.position)  # these are lost
+        samples = self._generate(len(span))
         self._next = span.stop
         return Chunk(
             data=np.take(samples, self._rows, axis=1),
@@ -258,6 +278,13 @@ class SimulateDriver:
                 for event in self._due_events(span.stop)
             ),
         )
+
+    def _generate(self, n_times: int) -> Samples:
+        """Generate the next samples."""
+        samples = self._synthesizer.next(n_times)
+        if self._wearer is not None:
+            samples += self._wearer.next(n_times)
+        return samples
 
     def _due_events(self, stop: int) -> list[ScriptEvent]:
         """Return the events before sample ``stop`` that were not sent yet."""

@@ -7,6 +7,7 @@ calm        one pleasant, calm state without end
 random      the corners in random order, 8 to 30 s each, for training
 artefacts   the tour with many blinks, muscle bursts and electrode pops
 poor        the tour with faults: a flat or a railed electrode, or heavy noise, every 10 to 16 s
+wearer      a neutral state, changed by the cues of a calibration: see ``drivers.simulator.wearer``
 """
 
 from __future__ import annotations
@@ -66,6 +67,13 @@ SCENARIOS = {
     "random": Scenario("the corners in random order", shuffled=True, hold=(8.0, 30.0)),
     "artefacts": Scenario("many blinks, bursts and pops", blinks=40.0, bursts=15.0, pops=8.0),
     "poor": Scenario("flat and railed electrodes, heavy noise", faulty=True),
+    "wearer": Scenario(
+        "a person who follows the cues of a calibration",
+        corners=((0.0, 0.0),),
+        blinks=8.0,
+        bursts=0.0,
+        pops=0.0,
+    ),
 }
 
 

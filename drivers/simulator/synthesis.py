@@ -166,7 +166,7 @@ class Synthesizer:
         self._rng = np.random.default_rng([seed, 4])
         self._background = ColouredNoise(_pink_filter(self._person.slope, sfreq), 1.2, self._rng)
         self._noises = [
-            ColouredNoise(_resonator(rhythm.peak + shift, rhythm.width, sfreq), 2.0, self._rng)
+            ColouredNoise(resonator(rhythm.peak + shift, rhythm.width, sfreq), 2.0, self._rng)
             for rhythm, shift in zip(RHYTHMS, self._person.peaks, strict=True)
         ]
         self._drift = DRIFT * self._rng.standard_normal((3, len(CH_NAMES)))
@@ -272,7 +272,7 @@ def simulate_recording(
     return SimulatedRecording(samples, truth, faulty)
 
 
-def _resonator(peak: float, width: float, sfreq: float) -> NDArray[np.float64]:
+def resonator(peak: float, width: float, sfreq: float) -> NDArray[np.float64]:
     """Design a band-pass of ``peak`` ± ``width`` / 2 Hz, as second-order sections."""
     edges = (peak - width / 2.0, peak + width / 2.0)
     sections: NDArray[np.float64] = signal.butter(2, edges, "bandpass", fs=sfreq, output="sos")

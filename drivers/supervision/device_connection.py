@@ -21,6 +21,7 @@ from mimamba.drivers.driver import (
     HasPatience,
     HasRemarks,
     StreamInfo,
+    TakesCues,
 )
 from mimamba.drivers.errors import BadSource, DriverError, StreamLost, WrongStream
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
@@ -145,6 +146,11 @@ class DeviceConnection:
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return what else the device measured since the last call."""
         return self._driver.take_auxiliary() if isinstance(self._driver, HasAuxiliary) else []
+
+    def cue(self, state: str | None, place: int) -> None:
+        """Pass a cue on to a simulated wearer."""
+        if self._driver is not None and isinstance(self._driver, TakesCues):
+            self._driver.cue(state, place)
 
     def wait_connected(self) -> StreamInfo:
         """Wait for the connection; raises what the driver raised."""

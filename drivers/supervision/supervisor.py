@@ -100,6 +100,11 @@ class Supervisor:
             taken, self._auxiliary = self._auxiliary, []
         return taken + ([] if self._connection is None else self._connection.take_auxiliary())
 
+    def cue(self, state: str | None, place: int) -> None:
+        """Pass a cue on to a simulated wearer."""
+        if self._connection is not None:
+            self._connection.cue(state, place)
+
     def __enter__(self) -> Self:
         connection = self._open()
         try:

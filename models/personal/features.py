@@ -133,6 +133,14 @@ class FeatureStream:
         """Rest by which hops are aligned, or None."""
         return self._aligner.state.baseline
 
+    @property
+    def rested(self) -> float:
+        """Seconds of the rest that is being measured so far, or of the measured one; else 0."""
+        state = self._aligner.state
+        if state.target:
+            return state.n_hops * SIGNAL.hop / SIGNAL.sfreq
+        return state.baseline.seconds if state.baseline else 0.0
+
     def start_baseline(self, seconds: float) -> None:
         """Measure the person's rest on the next ``seconds`` of good signal."""
         self._aligner.start(seconds)

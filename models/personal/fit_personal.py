@@ -170,7 +170,8 @@ def fit_personal(
             f"blocks for each of {len(recordings)} recordings", f"{len(given)} lists", "add them"
         )
     pair = choose_kinds([block for each in given for block in each], kinds)
-    settings = CalibrationSettings(pair, tuple(montage), baseline, features, seed, test_model)
+    electrodes, rest = tuple(montage), float(baseline)
+    settings = CalibrationSettings(pair, electrodes, rest, features, seed, test_model)
     attempts = tuple(
         make_attempt(one, check_blocks([block for block in mine if block.kind in pair]))
         for one, mine in zip(recordings, given, strict=True)

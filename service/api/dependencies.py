@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from mimamba.service.api.shutdown import Shutdown
+from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.people.people import People
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
@@ -28,6 +29,7 @@ class ServiceState:
     sessions: SessionRegistry
     recordings: Recordings
     people: People
+    calibrations: Calibrations
     remote_sources: RemoteSources
     shutdown: Shutdown
 
@@ -56,6 +58,11 @@ def _people(connection: HTTPConnection) -> People:
     return people
 
 
+def _calibrations(connection: HTTPConnection) -> Calibrations:
+    calibrations: Calibrations = connection.app.state.running.calibrations
+    return calibrations
+
+
 def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
     lock: asyncio.Lock = connection.app.state.read_lock
     return lock
@@ -67,5 +74,6 @@ OneSession = Annotated[Session, Depends(_session)]
 """The session that the path names; raises NoSession."""
 AllRecordings = Annotated[Recordings, Depends(_recordings)]
 AllPeople = Annotated[People, Depends(_people)]
+AllCalibrations = Annotated[Calibrations, Depends(_calibrations)]
 ReadLock = Annotated[asyncio.Lock, Depends(_read_lock)]
 """Held by a route that has a whole recording in memory: one at a time."""

@@ -7,7 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions
+from mimamba.service.api.dependencies import (
+    AllCalibrations,
+    AllPeople,
+    AllRecordings,
+    AllSessions,
+)
 from mimamba.service.people.people import LONGEST_NOTES
 from mimamba.service.recordings.people_index import DeletionResult, PeopleIndex, PersonInfo
 from mimamba.service.storage.private_files import NAME
@@ -64,15 +69,20 @@ def change_person(
 def delete_person(
     index: Index,
     sessions: AllSessions,
+    calibrations: AllCalibrations,
     person: Pseudonym,
     confirm: Annotated[
         str, Query(max_length=100, description="The pseudonym again, as confirmation.")
     ],
 ) -> DeletionResult:
-    """Delete a person's file and recordings permanently. Sessions continue without a person.
+    """Delete a person's file, calibrations and recordings permanently.
+
+    Sessions continue without a person.
 
     Not possible while the person is recorded.
     """
+    if confirm == person:
+        calibrations.forget(person)
     deleted = index.delete(person, confirm)
     for session in list(sessions.all().values()):
         session.subject.forget(person)

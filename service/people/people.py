@@ -7,6 +7,7 @@ replaced as a whole; one that cannot be read is reported and left unchanged.
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -128,6 +129,11 @@ class People:
         self._folder = folder
         self._changing = threading.Lock()
 
+    @property
+    def calibrations_folder(self) -> Path:
+        """Folder with a folder of calibrations for each person who has one."""
+        return self._folder.with_name("calibrations")
+
     def names(self) -> Sequence[str]:
         """Return the pseudonyms that have a file."""
         stems = (path.stem for path in self._folder.glob("*.json") if is_regular(path))
@@ -186,13 +192,19 @@ class People:
             return self._write(name, replace(person, baselines=(baseline, *others)))
 
     def delete(self, name: str) -> bool:
-        """Delete a person's file, even a damaged one; returns whether there was one.
+        """Delete a person's file, even a damaged one, with all calibrations.
+
+        Returns whether there was a file.
 
         Raises PersonRefused if the name is not valid, and CannotKeep if the folder is read-only.
         """
         with self._changing:
+            path = self._path(name)
+            calibrations = self.calibrations_folder / name
             try:
-                return delete_file(self._path(name))
+                if calibrations.is_dir() and not calibrations.is_symlink():
+                    shutil.rmtree(calibrations)
+                return delete_file(path)
             except OSError as error:
                 raise self._cannot_keep(name, error) from error
 

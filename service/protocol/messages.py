@@ -18,6 +18,12 @@ from mimamba.models.prediction import Outputs, Status
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.auth import Auth, Scope
+from mimamba.service.protocol.personal import (
+    CalibrationProgress,
+    HeadCard,
+    PersonalReading,
+    VerdictNote,
+)
 from mimamba.service.protocol.push import Ack, Float32s, Float64s, Push, Pushing, Samples
 from mimamba.service.topics import LinkEvent, Model, Timing, Topic
 
@@ -106,6 +112,7 @@ class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=Tr
 
     ``model`` and ``outputs`` are null if the session runs without a model. ``delay`` is that of the
     signal path, seconds. ``next`` is the ``seq`` that each topic's next entry will have.
+    ``head`` is the person's own output, absent without one.
     """
 
     session: str
@@ -117,6 +124,7 @@ class Subscribed(msgspec.Struct, frozen=True, tag="subscribed", omit_defaults=Tr
     delay: float | None
     next: dict[Topic, int]
     id: str | int | None = None
+    head: HeadCard | None = None
 
 
 class Ok(msgspec.Struct, frozen=True, tag="ok"):
@@ -167,8 +175,11 @@ class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
     id: str | int | None = None
 
 
-class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
-    """One hop's probabilities; ``reason`` says why ``outputs`` is null when status is not ok."""
+class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction", omit_defaults=True):
+    """One hop's probabilities; ``reason`` says why ``outputs`` is null when status is not ok.
+
+    ``personal`` is the person's own output at this hop or just before it, absent without one.
+    """
 
     session: str
     seq: int
@@ -178,6 +189,7 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction"):
     reason: str | None
     outputs: Outputs | None
     timing: Timing
+    personal: PersonalReading | None = None
 
 
 class QualityMessage(msgspec.Struct, frozen=True, tag="quality", omit_defaults=True):
@@ -300,7 +312,8 @@ class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
     after sample ``first`` on, for as many seconds of good signal as ``detail`` begins with;
     ``baseline_taken`` that it is complete; ``baseline_used`` that a stored one of a person is used
     from there on; ``baseline_stopped`` that the baseline being taken was dropped and the one before
-    is used again from there on. ``recording`` reports that a recording of this session began,
+    is used again from there on. ``head`` means that another personal output, or none, is used from
+    there on. ``recording`` reports that a recording of this session began,
     ended, or may soon end because the disk is nearly full.
     """
 
@@ -313,6 +326,37 @@ class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
     lost: int | None = None
 
 
+class CalibrationMessage(msgspec.Struct, frozen=True, tag="calibration", omit_defaults=True):
+    """Progress of the calibration ``id``, once per second of signal and at each change.
+
+    ``verdict`` is there once it is known.
+    """
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    id: str
+    progress: CalibrationProgress
+    verdict: VerdictNote | None = None
+
+
+class RatingMessage(msgspec.Struct, frozen=True, tag="rating"):
+    """A person's rating of how they feel, 0 to 100, set at sample ``index``.
+
+    ``personal`` and ``outputs`` are what was predicted last, before the rating was known.
+    """
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    valence: float
+    arousal: float
+    personal: PersonalReading | None
+    outputs: Outputs | None
+
+
 TopicMessage: TypeAlias = (
     PredictionMessage
     | QualityMessage
@@ -323,6 +367,8 @@ TopicMessage: TypeAlias = (
     | HeartMessage
     | MarkerMessage
     | LinkMessage
+    | CalibrationMessage
+    | RatingMessage
 )
 ServerMessage: TypeAlias = (
     Hello

@@ -19,6 +19,7 @@ from mimamba.service.api.login import login_api
 from mimamba.service.api.markers import markers_api
 from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
+from mimamba.service.api.personal.calibrating import calibration_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
 from mimamba.service.api.sessions import sessions_api
@@ -34,6 +35,7 @@ from mimamba.service.auth.websocket_auth import GRACE
 from mimamba.service.bridges.lsl_out import LSLOut
 from mimamba.service.bridges.osc_out import OSCOut
 from mimamba.service.bridges.udp_markers import UDPMarkers
+from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
@@ -124,6 +126,7 @@ def make_app(
         hub = Hub()
         recordings = Recordings(folder)
         people = People(people_folder(folder))
+        calibrations = Calibrations(people, people_folder(folder))
         models = models_folder(settings.data_dir)
         default = choose_model(settings.model, settings.memory)
         sessions = SessionRegistry(hub, default, models, people, device)
@@ -134,7 +137,14 @@ def make_app(
             recordings, remote_sources, sessions, limits.recordings_seconds, limits.sessions_seconds
         )
         app.state.running = running = ServiceState(
-            settings, hub, sessions, recordings, people, remote_sources, shutdown
+            settings,
+            hub,
+            sessions,
+            recordings,
+            people,
+            calibrations,
+            remote_sources,
+            shutdown,
         )
         udp = UDPMarkers(sessions.all)
         app.state.registry = make_registry(hub, sessions, recordings, udp)
@@ -155,6 +165,7 @@ def make_app(
                 yield {"counters": hub.counters, "strangers": strangers}
             finally:
                 await shutdown()
+                await asyncio.to_thread(calibrations.close)
                 start.cancel()
                 if listener is not None:
                     listener.close()
@@ -197,6 +208,7 @@ def make_app(
         markers_api,
         baselines_api,
         people_api,
+        calibration_api,
         health_api,
     ):
         app.include_router(router)

@@ -24,6 +24,10 @@ from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.api.baselines import NoBaseline
 from mimamba.service.api.replay import NoReplay
 from mimamba.service.api.sources import NotAdmitted
+from mimamba.service.calibration.calibrations import CalibrationRefused, NoCalibration
+from mimamba.service.calibration.plan import PlanError
+from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
+from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.http.problem import problem
 from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
@@ -63,6 +67,12 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NoPerson: (404, "No such person"),
     PersonRefused: (409, "Not possible with this person"),
     DamagedPerson: (409, "The person's file cannot be read"),
+    PlanError: (422, "The plan cannot be carried out"),
+    NoCalibration: (404, "No such calibration"),
+    NoSitting: (404, "No such calibration or head"),
+    CalibrationRefused: (409, "Not possible with this calibration"),
+    NotNow: (409, "Not possible in this phase"),
+    CannotCalibrate: (507, "The calibration cannot be written"),
     CannotKeep: (507, "The person's file cannot be written"),
 }
 """Status and title of each error that a request can cause."""

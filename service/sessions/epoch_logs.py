@@ -14,6 +14,7 @@ from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
+from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.sessions.log import Log, SignalLog
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
@@ -48,6 +49,8 @@ class ActiveModel:
         The ``seq`` of its first prediction.
     model, outputs, montage, delay
         As in ``Subscribed``; None where there is no model and only the signal is watched.
+    head
+        The person's own output beside it; None without one.
     """
 
     since: int = 0
@@ -55,6 +58,7 @@ class ActiveModel:
     outputs: dict[str, list[str]] | None = None
     montage: list[Electrode] | None = None
     delay: float | None = None
+    head: HeadCard | None = None
 
     @property
     def predictions_per_hour(self) -> int:
@@ -68,7 +72,15 @@ def gap_detail(lost: int, sfreq: float) -> str:
 
 
 Event: TypeAlias = (
-    PublishedPrediction | Quality | BandPower | Marker | LinkEntry | AuxiliaryChunk | HeartRate
+    PublishedPrediction
+    | Quality
+    | BandPower
+    | Marker
+    | LinkEntry
+    | AuxiliaryChunk
+    | HeartRate
+    | CalibrationEntry
+    | RatingEntry
 )
 
 
@@ -119,6 +131,8 @@ class EpochLogs:
         self.heart: Log[Event] = Log(round(SIGNAL_SECONDS), first["heart"])
         self.motion: Log[Event] = Log(2 * SENSOR_ENTRIES, first["motion"])
         self.ppg: Log[Event] = Log(SENSOR_ENTRIES, first["ppg"])
+        self.calibration: Log[Event] = Log(max_events, first["calibration"])
+        self.rating: Log[Event] = Log(max_events, first["rating"])
         self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
@@ -157,6 +171,12 @@ class EpochLogs:
         name = active_model.model.name if active_model.model else "no model"
         return LinkEntry(local_clock(), "model", f"{name} is used from here on", self.expected)
 
+    def set_head(self, head: HeadCard | None, detail: str) -> LinkEntry:
+        """Set the personal output of the predictions to come; return the link event about it."""
+        changed = replace(self.active_models[-1], head=head, since=self.prediction.next)
+        self.active_models.append(changed)
+        return LinkEntry(local_clock(), "head", detail, self.expected)
+
     def events(self, topic: Topic) -> Log[Event] | PredictionLog:
         """The log of a topic other than the signal."""
         if topic == "prediction":
@@ -169,6 +189,8 @@ class EpochLogs:
             "heart": self.heart,
             "motion": self.motion,
             "ppg": self.ppg,
+            "calibration": self.calibration,
+            "rating": self.rating,
         }[topic]
 
     def log(self, topic: Topic) -> SignalLog | Log[Event] | PredictionLog:

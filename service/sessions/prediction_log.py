@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mimamba.models.prediction import Outputs, Prediction, Status
+from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.sessions.log import Ring
 from mimamba.service.topics import Timing
 
@@ -24,10 +25,11 @@ NO_OUTPUTS: Layout = ()
 
 @dataclass(frozen=True)
 class PublishedPrediction:
-    """A prediction and its times."""
+    """A prediction and its times, with the person's own output, if there is one."""
 
     prediction: Prediction
     timing: Timing
+    personal: PersonalReading | None = None
 
 
 class PredictionLog(Ring[PublishedPrediction]):
@@ -49,6 +51,7 @@ class PredictionLog(Ring[PublishedPrediction]):
         self._layouts = [NO_OUTPUTS]
         self._abstained: dict[int, tuple[Status, str | None]] = {}
         """Status and reason by row, of those that are not ok."""
+        self._personal = _PersonalRows(0)
 
     def widen(self, capacity: int) -> None:
         """Keep at least this many entries from now on."""
@@ -64,6 +67,8 @@ class PredictionLog(Ring[PublishedPrediction]):
                 setattr(self, name, wider)
             moved = dict(zip(old.tolist(), new.tolist(), strict=True))
             self._abstained = {moved[r]: v for r, v in self._abstained.items() if r in moved}
+            if self._personal.capacity:
+                self._personal = self._personal.moved(moved, capacity)
             self._first_kept, self._capacity = self.oldest, capacity
 
     def _store(self, row: int, entry: PublishedPrediction) -> None:
@@ -83,6 +88,9 @@ class PredictionLog(Ring[PublishedPrediction]):
             self._abstained.pop(row, None)
         else:
             self._abstained[row] = made.status, made.reason
+        if entry.personal is not None and not self._personal.capacity:
+            self._personal = _PersonalRows(self._capacity)
+        self._personal.write(row, entry.personal)
 
     def _reserve(self, columns: int) -> None:
         """Make room for a model with more labels."""
@@ -102,4 +110,61 @@ class PredictionLog(Ring[PublishedPrediction]):
         outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
         status, reason = self._abstained.get(row, ("ok", None))
         made = Prediction(int(self._index[row]), times[0], status, reason, outputs or None)
-        return PublishedPrediction(made, Timing(*times[1:TIMES]))
+        return PublishedPrediction(made, Timing(*times[1:TIMES]), self._personal.read(row))
+
+
+UNSURE, NO_READING = 2, 255
+"""Codes of a personal output that is not sure, and of a row without one."""
+
+
+class _PersonalRows:
+    """Personal outputs as rows of numbers; with a capacity of 0 it has none."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._index = np.zeros(capacity, np.int64)
+        self._second = np.zeros(capacity)
+        self._state = np.full(capacity, NO_READING, np.uint8)
+        self._kinds = np.zeros(capacity, np.uint8)
+        self._pairs: list[tuple[str, ...]] = []
+        self._abstained: dict[int, tuple[Status, str | None]] = {}
+
+    def write(self, row: int, reading: PersonalReading | None) -> None:
+        """Write a row; None for no personal output."""
+        if not self.capacity:
+            return
+        self._abstained.pop(row, None)
+        self._state[row] = NO_READING
+        if reading is None:
+            return
+        self._index[row] = reading.index
+        self._state[row] = UNSURE
+        if reading.probabilities is None:
+            self._abstained[row] = reading.status, reading.reason
+            return
+        pair = tuple(reading.probabilities)
+        if pair not in self._pairs:
+            self._pairs.append(pair)
+        self._kinds[row] = self._pairs.index(pair)
+        self._second[row] = reading.probabilities[pair[1]]
+        if reading.state is not None:
+            self._state[row] = pair.index(reading.state)
+
+    def read(self, row: int) -> PersonalReading | None:
+        """Read a row."""
+        if not self.capacity or self._state[row] == NO_READING:
+            return None
+        index, state = int(self._index[row]), int(self._state[row])
+        if row in self._abstained:
+            return PersonalReading(index, *self._abstained[row], None, None)
+        one, other = self._pairs[self._kinds[row]]
+        second = float(self._second[row])
+        name = None if state == UNSURE else (one, other)[state]
+        return PersonalReading(index, "ok", None, {one: 1.0 - second, other: second}, name)
+
+    def moved(self, rows: dict[int, int], capacity: int) -> _PersonalRows:
+        """Return the same with other rows."""
+        made = _PersonalRows(capacity)
+        for old, new in rows.items():
+            made.write(new, self.read(old))
+        return made

@@ -15,13 +15,16 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from mimamba.drivers.driver import (
+    Chunk,
     Driver,
     Forwarding,
     HasAuxiliary,
     HasBattery,
     LinkChange,
+    Marker,
     Seekable,
     StreamInfo,
+    TakesCues,
 )
 from mimamba.drivers.errors import DriverError
 from mimamba.drivers.lsl.markers import ReceivedMarker
@@ -40,6 +43,7 @@ from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
 from mimamba.service.engine.loop import ArrivedChunk, ComputeLoop, DueHop, Inflow, Logged
 from mimamba.service.people.subject import Subject
+from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.sessions.epoch_logs import (
     MAX_EVENTS,
     ActiveModel,
@@ -79,6 +83,18 @@ class SessionObserver(Protocol):
 
         Called after each round of the compute loop.
         """
+        ...
+
+
+class SessionTap(Protocol):
+    """A part of the service that takes a session's chunks; called in the compute loop's thread."""
+
+    def take(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        ...
+
+    def end(self) -> None:
+        """Note that the session has ended; called in any thread, with the loop held."""
         ...
 
 
@@ -177,6 +193,7 @@ class Session:
         self._poller = poller
         self._auxiliary: HasAuxiliary | None = None
         self._sensors: SessionSensors | None = None
+        self._taps: tuple[SessionTap, ...] = ()
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
@@ -308,6 +325,32 @@ class Session:
         if placed:
             self._notify()
 
+    def add_tap(self, tap: SessionTap) -> None:
+        """Give a tap all chunks from the next one on; the loop is held."""
+        self._taps = (*self._taps, tap)
+
+    def remove_tap(self, tap: SessionTap) -> None:
+        """Give a tap no more chunks; the loop is held, or it is the loop that calls."""
+        self._taps = tuple(each for each in self._taps if each is not tap)
+
+    def log_personal(self, entry: CalibrationEntry | RatingEntry) -> None:
+        """Log the progress of a calibration, or a rating; from any thread."""
+        if self.logs is not None:
+            topic = self.logs.calibration
+            (topic if isinstance(entry, CalibrationEntry) else self.logs.rating).append(entry)
+            self._notify()
+
+    def log_marker(self, marker: Marker) -> None:
+        """Log a marker of a known sample; from any thread."""
+        if self.logs is not None:
+            self.logs.marker.append(marker)
+            self._notify()
+
+    def cue(self, state: str | None, place: int) -> None:
+        """Pass a cue on to a simulated wearer; ``place`` is 0 or 1 for the two states."""
+        if self._driver is not None and isinstance(self._driver, TakesCues):
+            self._driver.cue(state, place)
+
     def check_open(self) -> EpochLogs:
         """Return the present logs; raises SessionOver where the session is not open."""
         if self.state != "open" or self.logs is None:
@@ -396,6 +439,8 @@ class Session:
             if events:
                 self._notify()
             windows += self.meters.windows(each.chunk)
+            for tap in self._taps:
+                tap.take(each.chunk)
             if self._decoder and (works or not self._decoder.keep(each.chunk)):
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()
@@ -443,6 +488,8 @@ class Session:
                 if self._decoder:
                     self._decoder.close()
                 self.state, self.reason = "ended", reason
+                for tap in self._taps:
+                    tap.end()
             self.opened.set()
             self._following.set()
             self._observer.notify(self)

@@ -14,6 +14,7 @@ from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import (
     BandsMessage,
+    CalibrationMessage,
     HeartMessage,
     LinkMessage,
     MarkerMessage,
@@ -22,12 +23,14 @@ from mimamba.service.protocol.messages import (
     PPGMessage,
     PredictionMessage,
     QualityMessage,
+    RatingMessage,
     SignalMessage,
     Skipped,
     Subscribed,
     TopicMessage,
     encode,
 )
+from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.prediction_log import PublishedPrediction
@@ -133,6 +136,7 @@ class SessionReader:
             active_model.delay,
             dict(self._positions),
             answer,
+            active_model.head,
         )
         return encode(message, self._binary)
 
@@ -222,6 +226,7 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
             made.reason,
             made.outputs,
             entry.timing,
+            entry.personal,
         )
     if isinstance(entry, Quality):
         return QualityMessage(
@@ -237,6 +242,21 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
         )
     if isinstance(entry, AuxiliaryChunk):
         return sensor_message(session, seq, entry)
+    if isinstance(entry, CalibrationEntry):
+        return CalibrationMessage(
+            session, seq, entry.index, entry.timestamp, entry.id, entry.progress, entry.verdict
+        )
+    if isinstance(entry, RatingEntry):
+        return RatingMessage(
+            session,
+            seq,
+            entry.index,
+            entry.timestamp,
+            entry.valence,
+            entry.arousal,
+            entry.personal,
+            entry.outputs,
+        )
     return LinkMessage(
         session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
     )

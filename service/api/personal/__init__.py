@@ -1,0 +1,1 @@
+"""Routes of a person's own output: calibrations, heads, ratings."""

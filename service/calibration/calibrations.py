@@ -1,0 +1,356 @@
+"""All calibrations of a service: begun, resumed, rated, judged in a process of their own."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from mimamba.drivers.errors import UserError
+from mimamba.drivers.runtime.child_environment import child_environment
+from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
+from mimamba.service.calibration.judge_program import (
+    CheckResult,
+    JudgeAnswer,
+    JudgeRefusal,
+)
+from mimamba.service.calibration.live_calibration import LiveCalibration
+from mimamba.service.calibration.plan import CalibrationPlan, draw_plan
+from mimamba.service.calibration.sittings import (
+    CannotCalibrate,
+    DayCheck,
+    NoSitting,
+    SittingRecord,
+    Sittings,
+)
+from mimamba.service.people.people import People
+from mimamba.service.sessions.session import Session
+
+log = logging.getLogger(__name__)
+
+JUDGE_SECONDS = 120.0
+"""Time that a judgement may take before it is given up; usual are 3 s."""
+CHECK_PAIRS = 3
+"""Pairs of blocks that check a head; checks of a day are counted together."""
+NO_ANSWER = "The calibration could not be judged; see the service's log. Its signal is kept."
+
+
+class CalibrationRefused(UserError):
+    """The request is not possible with this session's calibration."""
+
+
+class NoCalibration(UserError, LookupError):
+    """The session has had no calibration."""
+
+
+@dataclass(frozen=True)
+class SittingNote:
+    """A sitting of a person, as the list shows it."""
+
+    id: str
+    contrast: str
+    kinds: tuple[str, str]
+    day: str
+    block: int
+    of: int
+    phase: str
+    resumable: bool
+
+
+class Calibrations:
+    """The calibrations of a service's sessions. Calls block on the disk.
+
+    Parameters
+    ----------
+    people
+        The people.
+    folder
+        Folder of the people, for the process that judges.
+    today
+        Returns the local date.
+    on_judged
+        Called with a session and its judged sitting, in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        people: People,
+        folder: Path,
+        today: Callable[[], date] = date.today,
+        on_judged: Callable[[Session, SittingRecord], None] = lambda *_: None,
+    ) -> None:
+        self.sittings = Sittings(people)
+        self.today = today
+        self._people, self._folder = people, folder
+        self._on_judged = on_judged
+        self._live: WeakKeyDictionary[Session, LiveCalibration] = WeakKeyDictionary()
+        self._changing = threading.Lock()
+        self._judging: dict[threading.Thread, subprocess.Popen[bytes] | None] = {}
+        self._closed = False
+
+    def of(self, session: Session) -> LiveCalibration:
+        """Return the newest calibration of a session; raises NoCalibration."""
+        if session not in self._live:
+            raise NoCalibration(f"The session {session.name} has had no calibration. Begin one.")
+        return self._live[session]
+
+    def begin(
+        self,
+        session: Session,
+        person: str,
+        plan: CalibrationPlan,
+        resume: bool = True,
+        checked_head: str | None = None,
+    ) -> LiveCalibration:
+        """Begin a calibration in a session, or resume the unfinished one of the same day.
+
+        Raises
+        ------
+        CalibrationRefused
+            If one is going on, in this session or of this person.
+        SessionOver
+            If the session is not open.
+        MontageError, SignalError
+            If its source is unsuitable.
+        PersonRefused, DamagedPerson, CannotKeep, CannotCalibrate
+            If the person or the files do not permit it.
+        """
+        with self._changing:
+            self._check_free(session, person)
+            logs = session.check_open()
+            self._people.add(person)
+            record = self._new(session, person, plan, checked_head)
+            earlier = self.sittings.all(person)
+            same = [each for each in earlier if each.is_like(record)]
+            unfinished = next((each for each in same if self._resumable(each)), None)
+            if resume and unfinished is not None and _alike(unfinished, record):
+                record = msgspec.structs.replace(
+                    unfinished, resumed=unfinished.resumed + 1, reason=None
+                )
+            else:
+                judged = [each for each in same if each.verdict is not None]
+                record = msgspec.structs.replace(record, attempt=len(judged) + 1)
+                if judged and checked_head is None:  # what is pooled has the same rest
+                    rest = judged[0].drawn.plan.rest
+                    wanted = msgspec.structs.replace(plan, rest=rest)
+                    record = msgspec.structs.replace(record, drawn=draw_plan(wanted))
+            live = LiveCalibration(session, record, self.sittings, self._judge)
+            with session.between_chunks():
+                if session.logs is not logs:
+                    logs = session.check_open()
+                session.subject.person = person
+                self._live[session] = live
+                live.start()
+            if record.state.phase == "judging":  # the service ended meanwhile
+                with session.between_chunks():
+                    live.judge_again()
+            return live
+
+    def check_plan(self, person: str, head: str) -> CalibrationPlan:
+        """Return the plan of blocks that check a head: as it was made, with fewer pairs.
+
+        Raises
+        ------
+        NoSitting
+            If the person has no such head.
+        CalibrationRefused
+            If it is of today.
+        """
+        record = self.sittings.get(person, head)
+        if not record.head or record.verdict is None or record.verdict.served != "yes":
+            raise NoSitting(f"{person} has no head {head!r} that is served. Choose another.")
+        if record.day == self.today().isoformat():
+            raise CalibrationRefused(
+                f"Expected a head of an earlier day, but found one of {record.day}. "
+                "It needs no check today."
+            )
+        # No rating labels its blocks: there are no further pairs.
+        return msgspec.structs.replace(record.drawn.plan, pairs=CHECK_PAIRS, dimension=None)
+
+    def forget(self, person: str) -> None:
+        """Stop the calibrations of a person who is deleted, and wait until nothing is written."""
+        for live in list(self._live.values()):
+            if live.record.person == person:
+                live.abandon()
+                del self._live[live.session]
+
+    def notes(self, person: str) -> list[SittingNote]:
+        """List a person's calibrations, newest first; raises NoPerson."""
+        self._people.get(person)
+        return [self._note(each) for each in self.sittings.all(person)]
+
+    def close(self) -> None:
+        """End all judgements; those that are not done are done when they are resumed."""
+        self._closed = True
+        for thread, process in list(self._judging.items()):
+            if process is not None:
+                with suppress(OSError):
+                    process.kill()
+            thread.join()
+        for live in list(self._live.values()):
+            live.wait()
+
+    def _check_free(self, session: Session, person: str) -> None:
+        for other, live in list(self._live.items()):
+            busy = live.going_on or live.progress.phase == "judging"
+            if busy and (other is session or live.record.person == person):
+                raise CalibrationRefused(
+                    f"A calibration of {live.record.person} is going on in the session "
+                    f"{other.name}. Finish or stop it first."
+                )
+
+    def _new(
+        self, session: Session, person: str, plan: CalibrationPlan, checked_head: str | None
+    ) -> SittingRecord:
+        assert session.info is not None
+        now = datetime.now().astimezone()
+        return SittingRecord(
+            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            person=person,
+            day=self.today().isoformat(),
+            started=now.isoformat(timespec="seconds"),
+            attempt=1,
+            drawn=draw_plan(plan),
+            info=session.info,
+            checked_head=checked_head,
+        )
+
+    def _resumable(self, record: SittingRecord) -> bool:
+        return (
+            record.day == self.today().isoformat()
+            and record.state.phase not in ("done", "failed")
+            and not any(
+                live.record.id == record.id and live.going_on for live in self._live.values()
+            )
+        )
+
+    def _note(self, record: SittingRecord) -> SittingNote:
+        plan, state = record.drawn.plan, record.state
+        assert plan.kinds is not None
+        return SittingNote(
+            record.id,
+            plan.contrast,
+            plan.kinds,
+            record.day,
+            state.number,
+            2 * (plan.pairs + state.extra),
+            state.phase,
+            self._resumable(record),
+        )
+
+    # Judging -------------------------------------------------------------------------------------
+
+    def _judge(self, live: LiveCalibration) -> None:
+        """Judge a calibration in the background."""
+        thread = threading.Thread(
+            target=self._run_judge, args=(live,), name=f"judge {live.record.id}"
+        )
+        self._judging[thread] = None
+        thread.start()
+
+    def _run_judge(self, live: LiveCalibration) -> None:
+        try:
+            live.wait()
+            found = None if live.failure else self._ask(live.record)
+            if self._closed and found is None:
+                return
+            self._settle(live, found or JudgeRefusal(live.failure or NO_ANSWER))
+        except CannotCalibrate as error:
+            live.settle(msgspec.structs.replace(live.record, reason=str(error)), "failed")
+        except Exception:  # the page must not wait for ever
+            log.exception("a calibration could not be judged")
+            live.settle(msgspec.structs.replace(live.record, reason=NO_ANSWER), "failed")
+        finally:
+            self._judging.pop(threading.current_thread(), None)
+
+    def _ask(self, record: SittingRecord) -> JudgeAnswer | None:
+        """Run the program that judges; None if it fails."""
+        with use_all_cpus():
+            process = subprocess.Popen(
+                # -P: the working directory may contain a folder named mimamba.
+                [
+                    *(sys.executable, "-P", "-m", "mimamba.service.calibration.judge_program"),
+                    *(str(self._folder), record.person, record.id),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**child_environment(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        self._judging[threading.current_thread()] = process
+        if self._closed:
+            process.kill()
+        try:
+            output, errors = process.communicate(timeout=JUDGE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+        try:
+            answer: JudgeAnswer = msgspec.json.decode(output, type=JudgeAnswer)
+        except msgspec.MsgspecError:
+            if not self._closed:
+                shown = errors.decode(errors="replace")[-2000:]
+                log.exception("no judgement", extra={"errors": shown})
+            return None
+        return answer
+
+    def _settle(self, live: LiveCalibration, found: JudgeAnswer) -> None:
+        """Keep a result, and report it."""
+        record = live.record
+        if isinstance(found, JudgeRefusal):
+            live.settle(msgspec.structs.replace(record, reason=found.reason), "failed")
+            self.sittings.save(live.record)
+            return
+        if isinstance(found, CheckResult):
+            record = msgspec.structs.replace(
+                record, checks=(DayCheck(record.day, found.right, found.checked),)
+            )
+            self._keep_check(record, found)
+        else:
+            if found.head is not None:
+                self.sittings.save_head(record, found.head)
+            record = msgspec.structs.replace(
+                record, verdict=found.verdict, head=found.head is not None
+            )
+        done = msgspec.structs.replace(record.state, phase="done")
+        self.sittings.save(msgspec.structs.replace(record, state=done))
+        live.settle(record, "done")
+        self._on_judged(live.session, live.record)
+
+    def _keep_check(self, record: SittingRecord, found: CheckResult) -> None:
+        """Add a day's check to the head that it checks."""
+        assert record.checked_head is not None
+        self.add_checks(record.person, record.checked_head, found.right, found.checked)
+
+    def add_checks(self, person: str, head: str, right: int, checked: int) -> SittingRecord:
+        """Count checks of a head today; raises NoSitting, and CannotCalibrate."""
+        today = self.today().isoformat()
+        record = self.sittings.get(person, head)
+        if not record.head:
+            raise NoSitting(f"{person} has no head {head!r}. Choose one of the list.")
+        before = record.check_on(today)
+        now = DayCheck(today, before.right + right, before.checked + checked)
+        others = tuple(each for each in record.checks if each.day != today)
+        changed = msgspec.structs.replace(record, checks=(*others, now))
+        self.sittings.save(changed)
+        return changed
+
+
+def _alike(one: SittingRecord, other: SittingRecord) -> bool:
+    """Return whether a sitting can go on with another source: the same channels and rate."""
+    mine, its = one.info, other.info
+    return (mine.ch_names, mine.sfreq, one.checked_head) == (
+        its.ch_names,
+        its.sfreq,
+        other.checked_head,
+    )

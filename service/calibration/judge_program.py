@@ -1,0 +1,146 @@
+"""A separate program that judges a sitting, so that no hop of any session waits for it.
+
+``python -m mimamba.service.calibration.judge_program FOLDER PERSON SITTING`` reads the sitting of
+a person in the folder of people, and prints one JSON object. It gives way to everything else.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from mimamba.drivers.errors import UserError
+from mimamba.drivers.runtime.process_limits import give_way
+from mimamba.models.personal.features import SIGNAL, track_features
+from mimamba.models.personal.fit_personal import CalibrationSettings, PersonalFit, calibrate
+from mimamba.models.personal.head import PersonalHead
+from mimamba.models.personal.head_file import encode_head, load_head
+from mimamba.models.personal.verdict import AccuracyTest, Verdict
+from mimamba.models.signal.montage import MONTAGES
+from mimamba.service.calibration.sittings import SittingRecord, Sittings, read_attempt
+from mimamba.service.people.people import People
+from mimamba.service.protocol.personal import AccuracyNote, VerdictNote
+
+NICENESS = 10
+"""Added to that of the service: everything else comes first."""
+
+
+class Judgement(Struct, frozen=True, tag=True):
+    """Result for a calibration: the verdict, and the bytes of the head's file if there is one."""
+
+    verdict: VerdictNote
+    head: bytes | None
+
+
+class CheckResult(Struct, frozen=True, tag=True):
+    """Result for blocks that check a head: how many were right, of how many."""
+
+    right: int
+    checked: int
+
+
+class JudgeRefusal(Struct, frozen=True, tag=True):
+    """A sitting that cannot be judged, and why."""
+
+    reason: str
+
+
+JudgeAnswer = Judgement | CheckResult | JudgeRefusal
+
+
+def judge_sitting(sittings: Sittings, record: SittingRecord) -> Judgement:
+    """Judge a sitting together with those of the same day and contrast that were judged before.
+
+    Raises
+    ------
+    UserError
+        If a signal is missing.
+    """
+    plan = record.drawn.plan
+    assert plan.kinds is not None
+    pooled = [
+        each
+        for each in sittings.all(record.person)
+        if each.is_like(record) and each.verdict is not None and each.id != record.id
+    ]
+    attempts = [read_attempt(sittings, each) for each in (*reversed(pooled), record)]
+    settings = CalibrationSettings(plan.kinds, MONTAGES["muse"], plan.rest)
+    fit = calibrate([r for r, _ in attempts], tuple(a for _, a in attempts), settings)
+    return Judgement(make_note(fit.verdict), None if fit.head is None else encode_head(fit))
+
+
+def check_head(sittings: Sittings, record: SittingRecord) -> CheckResult:
+    """Count the blocks in which a head of an earlier day was right for most of the time."""
+    assert record.checked_head is not None
+    fit = load_head(sittings.head_path(sittings.get(record.person, record.checked_head)))
+    recording, attempt = read_attempt(sittings, record)
+    track = track_features(recording, fit.settings.montage, record.drawn.plan.rest)
+    right = 0
+    for block in attempt.blocks:
+        values = track.values[track.within(block.start, block.stop)]
+        right += is_right(fit, values, block.kind)
+    return CheckResult(right, len(attempt.blocks))
+
+
+def is_right(fit: PersonalFit, values: np.ndarray, kind: str) -> bool:
+    """Return whether a head takes most of successive hops (H, n_features) for a state."""
+    assert fit.head is not None
+    head = PersonalHead(fit.head, fit.settings.kinds, SIGNAL.hop / SIGNAL.sfreq)
+    outputs = [head.step(each) for each in values if not np.isnan(each).any()]
+    shares = [each.probabilities[kind] > 0.5 for each in outputs if each is not None]
+    return bool(shares) and float(np.mean(shares)) > 0.5
+
+
+def make_note(verdict: Verdict) -> VerdictNote:
+    """Put a verdict into the form of the wire protocol."""
+    result = verdict.model if verdict.name == "model fits" else verdict.result
+    return VerdictNote(
+        name=verdict.name,
+        served=verdict.served,
+        sentence=verdict.sentence,
+        accuracy=result.accuracy if result else None,
+        interval=result.interval if result else None,
+        p=result.p if result else None,
+        attempts=verdict.attempts,
+        tests=verdict.tests,
+        n_blocks=verdict.n_blocks,
+        doubtful=verdict.doubtful,
+        poor=verdict.poor,
+        reason=verdict.reason,
+        model=_test(verdict.model),
+        muscle=_test(verdict.muscle),
+        time=_test(verdict.time),
+    )
+
+
+def _test(test: AccuracyTest | None) -> AccuracyNote | None:
+    return None if test is None else AccuracyNote(test.accuracy, test.interval, test.p)
+
+
+def answer(folder: Path, person: str, name: str) -> JudgeAnswer:
+    """Judge a sitting by its name, or say why that is not possible."""
+    sittings = Sittings(People(folder))
+    try:
+        record = sittings.get(person, name)
+        if record.purpose == "check":
+            return check_head(sittings, record)
+        return judge_sitting(sittings, record)
+    except UserError as error:
+        return JudgeRefusal(str(error))
+
+
+def main(folder: str, person: str, name: str) -> None:
+    """Print the answer."""
+    import torch
+
+    give_way(NICENESS)
+    torch.set_num_threads(1)
+    sys.stdout.buffer.write(msgspec.json.encode(answer(Path(folder), person, name)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,175 @@
+"""Calibrations in scripted sessions: verdicts, resuming after a kill, pooling, deletion."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mimamba.models.personal.fit_personal import fit_personal
+from mimamba.models.personal.head_file import encode_head
+from mimamba.service.calibration.calibrations import (
+    CalibrationRefused,
+    Calibrations,
+    NoCalibration,
+)
+from mimamba.service.calibration.sittings import read_attempt, read_frames
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.protocol.personal import CalibrationEntry
+from mimamba.service.sessions.session import SessionOver
+from tests.service.calibration.wearer import PLAN, Wearer, make_calibrations
+from tests.service.scripted import Stage, staged
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@contextmanager
+def sitting(folder: Path, gain: float = 3.0) -> Iterator[tuple[Stage, Calibrations, Wearer]]:
+    """A session in which the calibration of P01 has begun, or is resumed."""
+    calibrations = make_calibrations(folder)
+    with staged(None) as stage:
+        live = calibrations.begin(stage.session, "P01", PLAN)
+        yield stage, calibrations, Wearer(stage, live, gain)
+        stage.close()
+        calibrations.close()
+
+
+def test_the_verdict_is_that_of_the_offline_core(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (stage, calibrations, wearer):
+        wearer.until_judged()
+        record = wearer.live.record
+        assert record.verdict is not None
+        assert (record.verdict.name, record.verdict.served) == ("reliable", "yes")
+        recording, attempt = read_attempt(calibrations.sittings, record)
+        # Everything that was sent is there.
+        sent = np.concatenate(wearer.data)[: recording.n_times]
+        assert np.array_equal(recording.data, sent)
+        fit = fit_personal(recording, attempt.blocks, kinds=PLAN.kinds or (), baseline=PLAN.rest)
+        head = calibrations.sittings.head_path(record).read_bytes()
+        assert head == encode_head(fit)
+        logs = stage.session.check_open()
+        entries = [
+            e for _, e in logs.calibration.read(0, 10_000) if isinstance(e, CalibrationEntry)
+        ]
+        assert entries[-1].verdict == record.verdict
+        assert {entry.progress.phase for entry in entries} == {
+            *("rest", "cue", "block", "rating", "pause", "judging", "done")
+        }
+        labels = [getattr(entry, "label", "") for _, entry in logs.marker.read(0, 10_000)]
+        assert [each.split()[-1] for each in labels if " begin " in each] == [
+            block.kind for block in record.state.blocks
+        ]
+        assert sum(" rating block " in each for each in labels) == 8
+
+
+def test_nothing_is_served_where_there_is_nothing(tmp_path: Path) -> None:
+    with sitting(tmp_path, gain=1.0) as (_, _, wearer):
+        wearer.until_judged()
+        assert wearer.live.record.verdict is not None
+        assert wearer.live.record.verdict.served == "no"
+
+
+def test_kill_9_in_block_7_resumes_at_block_7(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.service.calibration.wearer", str(tmp_path), "7"]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        name, plan_hash = process.stdout.readline().split()
+        process.kill()  # SIGKILL
+    with sitting(tmp_path) as (_, calibrations, wearer):
+        live = wearer.live
+        assert live.record.id == name
+        assert live.machine.drawn.sha256 == plan_hash
+        assert live.progress.phase == "cue"
+        assert (live.progress.block, len(live.machine.rated)) == (7, 6)
+        assert live.record.resumed == 1
+        wearer.until_judged()
+        assert live.record.verdict is not None
+        assert live.record.verdict.n_blocks == (4, 4)
+        assert live.record.verdict.served == "yes"
+        recording, attempt = read_attempt(calibrations.sittings, live.record)
+        fit = fit_personal(recording, attempt.blocks, kinds=PLAN.kinds or (), baseline=PLAN.rest)
+        assert calibrations.sittings.head_path(live.record).read_bytes() == encode_head(fit)
+
+
+def test_stopped_and_resumed_in_another_session(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (stage, calibrations, wearer):
+        wearer.until(lambda: wearer.live.progress.phase == "rating")
+        with stage.loop.held():
+            wearer.live.stop("stopped on request")
+        [note] = calibrations.notes("P01")
+        wearer.live.wait()
+        [note] = calibrations.notes("P01")
+        assert (note.phase, note.resumable) == ("stopped", True)
+    with sitting(tmp_path) as (_, _, wearer):
+        assert wearer.live.progress.rating_due
+        assert wearer.live.progress.block == 1
+
+
+def test_a_session_that_ends_leaves_it_resumable(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (stage, calibrations, wearer):
+        wearer.until(lambda: wearer.live.progress.block == 2)
+        stage.script.close()
+        stage.until(lambda: stage.session.state == "ended")
+        wearer.live.wait()
+        [record] = calibrations.sittings.all("P01")
+        assert (record.state.phase, record.reason) == ("stopped", "the session ended")
+        with pytest.raises(SessionOver):
+            calibrations.begin(stage.session, "P01", PLAN)
+
+
+def test_attempts_of_a_day_are_pooled_and_counted(tmp_path: Path) -> None:
+    with sitting(tmp_path, gain=1.0) as (_, _, wearer):
+        wearer.until_judged()
+        assert wearer.live.record.attempt == 1
+    with sitting(tmp_path, gain=3.0) as (_, _, wearer):
+        wearer.until_judged()
+        verdict = wearer.live.record.verdict
+        assert wearer.live.record.attempt == 2
+        assert verdict is not None
+        assert (verdict.attempts, verdict.tests, verdict.n_blocks) == (2, 2, (8, 8))
+
+
+def test_finishing_early(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (stage, calibrations, wearer):
+        with stage.loop.held(), pytest.raises(NotNow):
+            wearer.live.finish()
+        with pytest.raises(CalibrationRefused, match="P01"):
+            calibrations.begin(stage.session, "P01", PLAN)
+    with staged(None) as stage, pytest.raises(NoCalibration):
+        make_calibrations(tmp_path).of(stage.session)
+
+
+def test_a_torn_frame_is_dropped(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (_, calibrations, wearer):
+        wearer.until(lambda: wearer.live.progress.block == 1)
+        path = calibrations.sittings.signal_path(wearer.live.record)
+    whole = list(read_frames(path, 4))
+    with path.open("ab") as file:
+        file.write(b"\x01\x02\x03" * 7)
+    with sitting(tmp_path) as (_, _, wearer):
+        assert wearer.live.progress.block == 1
+        wearer.second()
+    again = list(read_frames(path, 4))
+    assert [first for _, first, _ in again[: len(whole)]] == [first for _, first, _ in whole]
+    assert len(again) == len(whole) + 1
+
+
+def test_a_deleted_person_leaves_nothing(tmp_path: Path) -> None:
+    with sitting(tmp_path) as (_, calibrations, wearer):
+        wearer.until(lambda: wearer.live.progress.block == 1)
+        calibrations.forget("P01")
+        assert not wearer.live.going_on
+        make_calibrations(tmp_path)
+        from mimamba.service.people.people import People
+
+        assert People(tmp_path / "people").delete("P01")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
