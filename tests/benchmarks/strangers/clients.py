@@ -81,7 +81,7 @@ KINDS: dict[str, Callable[[socket.socket, str], None]] = {
     "a connection for each upgrade": lambda plug, host: churn(
         plug, UPGRADE.format(host=host).encode()
     ),
-    "a connection for nothing": lambda plug, _: None,
+    "a connection for nothing": lambda _, __: None,
 }
 """Visits of strangers, each until its connection ends."""
 
