@@ -25,7 +25,10 @@ from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, PROTOCOL, Err
 
 GRACE = 5.0
 """Seconds to send a token."""
+MOST_MESSAGES = 16
+"""Messages before the token that are answered; a client needs none."""
 NO_TOKEN = AuthRefusal(401, "No token was sent in time. Send an auth message first.")
+OTHER_MESSAGES = AuthRefusal(401, "Messages came instead of a token. Send an auth message first.")
 
 
 async def authenticate_websocket(
@@ -42,7 +45,8 @@ async def authenticate_websocket(
         refusal = result or await _wait_for_token(socket, permissions, grace, binary)
         if refusal is None:
             return permissions
-        count_refusal(socket.scope, None if refusal is NO_TOKEN else refusal)
+        silent = refusal in (NO_TOKEN, OTHER_MESSAGES)
+        count_refusal(socket.scope, None if silent else refusal)
         await socket.close(TOO_MANY if refusal.wait else TOKEN_WANTED, refusal.reason)
     return None
 
@@ -53,17 +57,18 @@ async def _wait_for_token(
     """Return why the client is refused; None if its token is right. Raises WebSocketDisconnect."""
     try:
         async with asyncio.timeout(grace):
-            return permissions.authenticate(await _receive_auth(socket, permissions, binary))
+            message = await _receive_auth(socket, permissions, binary)
+            return permissions.authenticate(message) if message else OTHER_MESSAGES
     except TimeoutError:
         return NO_TOKEN
 
 
 async def _receive_auth(
     socket: WebSocket, permissions: ConnectionPermissions, binary: bool
-) -> Auth:
-    """Send hello and wait for a token; raises WebSocketDisconnect."""
+) -> Auth | None:
+    """Send hello and wait for a token; None if too much else comes. Raises WebSocketDisconnect."""
     answer: Hello | Error | None = Hello(PROTOCOL, "mimamba", None, None)
-    while True:
+    for _ in range(MOST_MESSAGES):
         if answer is not None:
             frame = encode(answer, binary)
             await (socket.send_bytes(frame) if binary else socket.send_text(frame.decode()))
@@ -74,3 +79,4 @@ async def _receive_auth(
         if isinstance(message, Auth):
             return message
         answer = message if isinstance(message, Error) else permissions.refusal(message)
+    return None

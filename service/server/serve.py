@@ -42,6 +42,10 @@ log = logging.getLogger(__name__)
 CLIENT_MESSAGE_BYTES = 1 << 20
 ANNOUNCING = 2.0
 """Seconds after which the address is printed although no source is open yet."""
+STRANGERS_FAULTS = frozenset(
+    {"Invalid HTTP request received.", "Invalid UTF-8 sequence received from client."}
+)
+"""Lines of uvicorn about faults of clients, which get an answer."""
 GRACE_SECONDS = 1
 """For clients to answer the close; they already know that their sessions have ended."""
 
@@ -219,9 +223,9 @@ def make_config(
 def _is_for_the_log(record: logging.LogRecord) -> bool:
     """Hide the WebSocket library's debug lines: their headers and frames contain tokens.
 
-    Hide a line for each request that is none, too: anyone may send thousands.
+    Hide lines about requests and text that are none, too: anyone may send thousands.
     """
-    if record.msg == "Invalid HTTP request received.":
+    if record.msg in STRANGERS_FAULTS:
         return False
     return record.levelno > logging.DEBUG or "websockets" not in Path(record.pathname).parts
 

@@ -3,6 +3,7 @@
 uvicorn answers every ping, reads all that a client sends, and waits forever for a client to take
 what is written. Here a client that does not read gets no pong, frames are taken at a limited rate,
 and a connection that does not close is aborted. Until a token is accepted, the limits are narrower.
+An upgrade that is not valid counts as a request without a token, and is always answered.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.monitoring.service_counters import ServiceCounters
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,10 @@ UNKNOWN_FRAMES = 2
 """Frames taken in a window before a token is accepted. One frame is enough to send it."""
 UNKNOWN_BYTES = 1 << 14
 """Longest message before a token is accepted; a token has at most 1,024 characters."""
+BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 40\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n\r\nInvalid upgrade to a WebSocket received."
+)
 UNKNOWN_CLOSE_SECONDS = 1.0
 """For a client without a token to answer the close."""
 
@@ -66,18 +72,37 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
     # Reading -------------------------------------------------------------------------------------
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application, which can call ``admit``."""
+        """Start the application, which can call ``admit``; refuse an upgrade that is not valid."""
+        response = self.conn.accept(event)
+        if response.status_code != 101:
+            self.conn.send_response(response)
+            return
         super().handle_connect(event)
-        if not self.close_sent:
-            self.scope["state"]["admit"] = self.admit
+        self.scope["state"]["admit"] = self.admit
 
     def data_received(self, data: bytes) -> None:
-        """Take the frames that the present window allows."""
+        """Take the head of the request, which comes in one piece; then what the window allows."""
         if not self.handshake_initiated:
             super().data_received(data)
+            if not self.handshake_initiated:
+                self._refuse(b"".join(self.conn.data_to_send()) or BAD_REQUEST)
             return
         self._input += data
         self._take_frames()
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer and close; where an address has asked too often, only when it is its turn."""
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        counters: ServiceCounters = self.app_state["counters"]
+        strangers: StrangerAllowances = self.app_state["strangers"]
+        counters.errors["invalid_request"] += 1
+        wait = strangers.requests.take(self.client[0] if self.client else "")
+        self.transport.pause_reading()
+        self._resting = self.loop.call_later(wait, self._answer_and_close, answer)
+
+    def _answer_and_close(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.transport.close()
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next event.

@@ -57,6 +57,13 @@ def ask(plug: socket.socket, request: bytes) -> None:
             return
 
 
+def churn(plug: socket.socket, request: bytes) -> None:
+    """Send one request, and close the connection as soon as an answer begins."""
+    plug.settimeout(None)
+    plug.sendall(request)
+    plug.recv(1)
+
+
 KINDS: dict[str, Callable[[socket.socket, str], None]] = {
     "pings, nothing read": lambda plug, host: flood(
         plug, UPGRADE.format(host=host).encode(), PING, reads=False
@@ -68,6 +75,13 @@ KINDS: dict[str, Callable[[socket.socket, str], None]] = {
         plug, UPGRADE.format(host=host).encode(), MESSAGE, reads=True
     ),
     "requests": lambda plug, host: ask(plug, REQUEST.format(host=host).encode()),
+    "a connection for each request": lambda plug, host: churn(
+        plug, REQUEST.format(host=host).encode()
+    ),
+    "a connection for each upgrade": lambda plug, host: churn(
+        plug, UPGRADE.format(host=host).encode()
+    ),
+    "a connection for nothing": lambda _, __: None,
 }
 """Visits of strangers, each until its connection ends."""
 

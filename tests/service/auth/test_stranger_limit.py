@@ -22,6 +22,7 @@ from mimamba.service.server.acceptor import ConnectionLimits
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.live import PATIENCE, Live, bearer, live, talk
 from tests.service.server.test_acceptor import is_closed, lines, plugged
+from tests.service.sessions.test_injection import upgraded
 
 pytestmark = pytest.mark.anyio
 
@@ -227,6 +228,37 @@ def test_what_is_no_request_is_limited_and_not_logged(
             assert service.http.get("/v1/sessions").status_code == 200
             assert answers.total() <= errors["invalid_request"]
     assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) <= 1
+
+
+BAD_UPGRADES = {
+    "no key": "Upgrade: websocket\r\nConnection: Upgrade\r\n",
+    "a body": UPGRADE + "Content-Length: 5\r\n",
+    "many headers": UPGRADE + "".join(f"X{n}: y\r\n" for n in range(200)),
+    "a long header": UPGRADE + f"X: {'x' * 9000}\r\n",
+}
+
+
+@pytest.mark.parametrize("head", BAD_UPGRADES.values(), ids=BAD_UPGRADES)
+def test_an_upgrade_that_is_not_valid_is_answered_closed_and_limited(
+    head: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with live(source=[], token=CONTROL) as service:
+        with plugged(service) as plug:
+            plug.sendall(get(head, "/v1/stream"))
+            assert plug.recv(10) == b"HTTP/1.1 4"
+            assert is_closed(plug)
+        errors = service.server._app.state.running.hub.counters.errors
+        with flooded(service, get(head, "/v1/stream")):
+            service.until(lambda: errors["invalid_request"] >= BURST + 20)
+            assert service.http.get("/v1/sessions").status_code == 200
+    assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) <= 1
+
+
+def test_text_that_is_none_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with live(source=[], token=CONTROL) as service, upgraded(service.url) as plug:
+        plug.sendall(b"\x81\x82\0\0\0\0\xff\xfe")
+        assert is_closed(plug)
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
 
 
 def test_one_line_tells_of_all(caplog: pytest.LogCaptureFixture) -> None:

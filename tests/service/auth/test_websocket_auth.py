@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from mimamba.service.auth.login_throttle import MAX_FAILURES
+from mimamba.service.auth.websocket_auth import MOST_MESSAGES
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import (
     PROTOCOL,
@@ -82,6 +83,18 @@ async def test_a_stranger_must_go_however_much_it_says(hasty: Live, binary: bool
     assert hello == Hello(PROTOCOL, "mimamba", None, None)
     assert {each.code for each in errors if isinstance(each, Error)} <= {"unauthenticated"}
     assert all(isinstance(each, Error) for each in errors)
+
+
+async def test_a_stranger_says_only_so_much(service: Live) -> None:
+    async with talk(service.url) as client:
+        with suppress(ConnectionClosed):
+            while True:
+                await client.say(Ping(1.0))
+                await client.hear()
+        close = await client.farewell()
+    assert close.code == 4401
+    assert "token" in close.reason
+    assert len(client.heard) <= MOST_MESSAGES + 1
 
 
 async def test_a_frame_that_is_none_is_answered_and_a_token_may_still_follow(service: Live) -> None:
