@@ -72,11 +72,14 @@ class LSLOut:
                 self._follow(session)
             for gone in self._streams.keys() - set(present):
                 del self._streams[gone]
+        for session in self._streams:
+            session.watchers.discard(self)
         self._streams.clear()
 
     def _follow(self, session: Session) -> None:
         if session not in self._streams and session.state == "open":
             self._streams[session] = _Streams(session)
+            session.watchers.add(self)
         if session in self._streams:
             self._streams[session].send_new()
 

@@ -101,11 +101,14 @@ class OSCOut:
         while not self._closed.wait(WAKE):
             present = [each for each in self._sessions().values() if each.logs is not None]
             for session in present:
+                session.watchers.add(self)
                 reader = self._readers.setdefault(session, _LogReader(session))
                 for entry in reader.new_entries():
                     self._send(f"{ROOT}/{session.name}", list(messages(entry)))
             for gone in self._readers.keys() - set(present):
                 del self._readers[gone]
+        for session in self._readers:
+            session.watchers.discard(self)
 
     def _send(self, address: str, sent: list[Message]) -> None:
         for start in range(0, len(sent), BUNDLE):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 
 from mimamba.drivers.driver import Chunk
@@ -48,6 +49,8 @@ FEW = 8
 """Number of sessions up to which every chunk begins a round with all."""
 IDLE_WAIT = 1.0
 """Seconds between two rounds with all sessions where none sends anything."""
+LONGEST_WAIT = 0.3
+"""Seconds that a chunk may wait for a hop, in a session that nobody watches."""
 AHEAD_SECONDS = 4.0
 """Signal of one recording that may wait; its reader waits for room."""
 VISIT_SECONDS = 5e-4
@@ -89,6 +92,11 @@ class Logged:
 
 class Member(Protocol):
     """A session, as the loop sees it. All of this is called in the loop's thread."""
+
+    @property
+    def watched(self) -> bool:
+        """True if somebody waits for its signal, and not only for its predictions."""
+        ...
 
     @property
     def meters(self) -> ChannelMeters:
@@ -191,6 +199,15 @@ class Inflow(Generic[AnyMember]):
         """Add a chunk of a live source, from any thread; it is dropped if the session failed."""
         if self.failure is None:
             self._loop.add(self, ArrivedChunk(chunk, local_clock()))
+
+    def is_ripe(self, now: float) -> bool:
+        """Return whether its chunks wait for no hop: somebody watches, or the oldest waited long.
+
+        ``now`` is a time of ``local_clock``, s.
+        """
+        if not self.arrived:
+            return False
+        return self.member.watched or now - self.arrived[0].received >= LONGEST_WAIT
 
     def release(self, n_times: int) -> None:
         """Note that samples are computed, in the loop's thread."""
@@ -327,7 +344,10 @@ class ComputeLoop(Generic[AnyMember]):
     def _round(self, everyone: bool) -> None:
         """Compute what has arrived: of all sessions, or of those that need not wait."""
         prompt = [self._prompt.popleft() for _ in range(len(self._prompt))]
-        inflows = self._inflows if everyone else dict.fromkeys(prompt)
+        inflows = dict.fromkeys(prompt)
+        if everyone:
+            now = local_clock()
+            inflows |= {each: None for each in self._inflows if each.is_ripe(now)}
         ended = [inflow for inflow in prompt if inflow.ended]  # nothing arrives any more
         arrived = {
             inflow: [inflow.arrived.popleft() for _ in range(len(inflow.arrived))]
@@ -338,7 +358,7 @@ class ComputeLoop(Generic[AnyMember]):
             self._compute(
                 {inflow: each for inflow, each in arrived.items() if inflow.failure is None}
             )
-            self._measure(inflows if everyone else ended)
+            self._measure(self._inflows if everyone else ended)
             self._report(everyone)
         except Exception as error:  # an error of ours; the loop goes on with other sessions
             log.exception("a round failed")
@@ -461,6 +481,21 @@ class ComputeLoop(Generic[AnyMember]):
                 inflow.member.publish(prediction, each.received, stepped)
             except Exception as error:  # noqa: BLE001
                 self._fail(inflow, error)
+
+
+def join_chunks(arrivals: Sequence[ArrivedChunk]) -> ArrivedChunk:
+    """Join chunks that follow each other without a gap; they count as received with the last."""
+    if len(arrivals) == 1:
+        return arrivals[0]
+    chunks = [each.chunk for each in arrivals]
+    joined = Chunk(
+        np.concatenate([chunk.data for chunk in chunks]),
+        np.concatenate([chunk.timestamps for chunk in chunks]),
+        chunks[0].first,
+        chunks[0].epoch,
+        tuple(marker for chunk in chunks for marker in chunk.markers),
+    )
+    return ArrivedChunk(joined, arrivals[-1].received)
 
 
 def chain(works: Sequence[tuple[HopWork, float]]) -> Chain:

@@ -122,6 +122,7 @@ class Recorder:
 
     def start(self) -> None:
         """Start to write."""
+        self._session.watchers.add(self)
         self._session.report_recording(f"the recording {self._path.stem} began")
         self._thread.start()
 
@@ -166,6 +167,7 @@ class Recorder:
             found = error.strerror or str(error)
             ending = RecordingEnd(f"the file could not be written: {found}", self._try_finish())
         finally:
+            self._session.watchers.discard(self)
             self._writer.close()
             self._on_end(replace(ending, seconds=self._seconds))
             why = f": {ending.reason}" if ending.reason else ""

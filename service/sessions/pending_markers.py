@@ -39,6 +39,11 @@ class PendingMarkers:
         self._waiting: list[ReceivedMarker] = []
         self.lock = threading.RLock()
 
+    @property
+    def waiting(self) -> bool:
+        """True while any marker waits."""
+        return bool(self._waiting)
+
     def add(self, marker: ReceivedMarker) -> None:
         """Add a marker of any time."""
         with self.lock:

@@ -41,7 +41,14 @@ from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
-from mimamba.service.engine.loop import ArrivedChunk, ComputeLoop, DueHop, Inflow, Logged
+from mimamba.service.engine.loop import (
+    ArrivedChunk,
+    ComputeLoop,
+    DueHop,
+    Inflow,
+    Logged,
+    join_chunks,
+)
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.sessions.epoch_logs import (
@@ -142,6 +149,9 @@ class Session:
         The newest event that says whether the stream runs.
     opened
         Set once the source is open, or has failed to open.
+    watchers
+        All who read its signal, quality or bands as they come, or record it. Without any, chunks
+        are logged once per hop.
     """
 
     def __init__(
@@ -175,6 +185,7 @@ class Session:
         self._pending_markers = PendingMarkers(max_delay)
         self._max_events = max_events
         self.opened = threading.Event()
+        self.watchers: set[object] = set()
         self._loop = loop
         self._engine = engine
         self._required = required
@@ -420,6 +431,10 @@ class Session:
         assert self._decoder is not None
         return self._decoder.stepping
 
+    @property
+    def watched(self) -> bool:
+        return bool(self.watchers) or self._pending_markers.waiting
+
     def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         epoch = arrivals[0].chunk.epoch
         if epoch != self._epoch:
@@ -430,7 +445,7 @@ class Session:
         assert self.logs is not None
         windows: list[Window] = []
         works: list[tuple[HopWork, float]] = []
-        for each in arrivals:
+        for each in self._join(arrivals):
             events = self.logs.take(each.chunk)
             self.counters.samples += each.chunk.n_times
             for event in events:
@@ -445,6 +460,20 @@ class Session:
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()
         return Logged(windows, works)
+
+    def _join(self, arrivals: Sequence[ArrivedChunk]) -> Iterator[ArrivedChunk]:
+        """Join chunks without a gap, up to the first that completes a hop: it came with that."""
+        group: list[ArrivedChunk] = []
+        for each in arrivals:
+            if group and group[-1].chunk.end != each.chunk.first:
+                yield join_chunks(group)
+                group = []
+            group.append(each)
+            if self._is_due(each.chunk.end):
+                yield join_chunks(group)
+                group = []
+        if group:
+            yield join_chunks(group)
 
     def add_measures(self, measures: Sequence[BandPower | Quality]) -> None:
         assert self.logs is not None

@@ -120,9 +120,8 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         """Remove a connection."""
         self._listeners.discard(listener)
-        for feed in self._feeds.values():
-            feed.followers.discard(listener)
-            feed.viewers.discard(listener)
+        for session in self._feeds:
+            self.unfollow(session, listener)
 
     def follow(self, session: Session, listener: Listener, views: bool) -> None:
         """Wake a connection for a session from now on.
@@ -133,9 +132,11 @@ class Hub:
         feed.followers.add(listener)
         if not views:
             feed.viewers.discard(listener)
+            session.watchers.discard(listener)
             return
         first = not feed.viewers
         feed.viewers.add(listener)  # first, so that no later signal is missed
+        session.watchers.add(listener)
         if first and session.logs is not None:
             session.logs.signal_shown = session.logs.signal.next
 
@@ -144,6 +145,7 @@ class Hub:
         if session in self._feeds:
             self._feeds[session].followers.discard(listener)
             self._feeds[session].viewers.discard(listener)
+            session.watchers.discard(listener)
 
     @property
     def subscribers(self) -> int:

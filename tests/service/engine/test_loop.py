@@ -213,3 +213,46 @@ def test_what_a_source_hands_on_after_its_end_is_dropped(engine: Engine) -> None
         assert (session.logs.signal.next, session.logs.prediction.next) == there
         assert other.logs is not None
         assert other.logs.prediction.next == 31
+
+
+def test_chunks_that_wait_are_logged_as_one_up_to_a_hop(engine: Engine) -> None:
+    with crowd([engine, None], live=True) as (stage, plain):
+        with stage.loop.held():
+            for at in range(0, 144, 12):
+                for each in (stage, plain):
+                    each.script.give(chunk_of(2, at, at + 12))
+            stage.until(lambda: stage.loop.waiting == 24)
+        for each in (stage, plain):
+            each.script.give(chunk_of(2, 150, 160))  # after a gap
+            each.until(partial(each.has_taken, chunk_of(2, 150, 160)))
+            logs = each.session.logs
+            assert logs is not None
+            runs = logs.signal.read(0, logs.signal.next)
+            assert [(run.first, len(run.data)) for run in runs] == [(0, 144), (150, 10)]
+        logs = plain.session.logs
+        assert logs is not None
+        assert logs.signal.next == 2
+        logs = stage.session.logs
+        assert logs is not None
+        # The first hop is complete with sample 62; what was received after it is not joined to it.
+        assert [run.first for run in logs.signal.read(0, 1)] == [0]
+        assert len(logs.signal.read(0, 1)[0].data) == 72
+
+
+def test_signal_that_nobody_watches_waits_for_a_hop_and_loses_nothing(engine: Engine) -> None:
+    with crowd([engine] * 10 + [None], live=True) as stages:
+        for at in range(0, 1200, 12):
+            for stage in stages:
+                stage.script.give(chunk_of(3, at, at + 12))
+        stages[0].session.watchers.add("a page")
+        for stage in stages:
+            stage.until(partial(stage.has_taken, chunk_of(3, 1188, 1200)))
+            logs = stage.session.logs
+            assert logs is not None
+            data = np.concatenate([run.data for run in logs.signal.read(0, logs.signal.next)])
+            np.testing.assert_array_equal(data, DATA[3, :1200])
+        decoder = StreamingDecoder(engine.checkpoint, INFO)
+        alone = decoder.feed(chunk_of(3, 0, 1200))
+        for stage in stages[:-1]:
+            predictions, _, _ = logged(stage)
+            assert [each.index for each in predictions] == [each.index for each in alone]
