@@ -244,22 +244,32 @@ class SimulateDriver:
         if self._wearer is not None:
             self._wearer.cue(None if state is None else place)
 
+    @property
+    def closed(self) -> bool:
+        """True once the driver is closed."""
+        return self._closed.is_set()
+
     def __iter__(self) -> Iterator[Chunk]:
+        while not self.closed:
+            with COMPUTE_LOCK:
+                made = self.make(local_clock())
+            if isinstance(made, Chunk):
+                yield made
+            elif made == math.inf:
+                self._closed.wait()  # a dead connection is silent
+            else:
+                # Which costs less than to wait for an event.
+                time.sleep(min(max(made - local_clock(), 0.0), LONGEST_SLEEP))
+
+    def make(self, now: float) -> Chunk | float:
+        """Return the chunk that is due at ``now``, else the time of the next: see ``Paced``."""
         if self._start is None:
             raise RuntimeError("enter the driver before iterating over it")
-        while not self._closed.is_set():
-            elapsed = local_clock() - self._start
-            span = self._schedule.span(self._next, elapsed)
-            if span is None:
-                self._closed.wait()  # a dead connection is silent
-                return
-            ahead = span[-1] / self._info.sfreq - elapsed
-            if ahead > 0:
-                time.sleep(min(ahead, LONGEST_SLEEP))  # which costs less than to wait for an event
-            else:
-                with COMPUTE_LOCK:
-                    chunk = self._chunk(self._start, span)
-                yield chunk
+        span = self._schedule.span(self._next, now - self._start)
+        if span is None:
+            return math.inf
+        due = self._start + span[-1] / self._info.sfreq
+        return self._chunk(self._start, span) if due <= now else due
 
     def _chunk(self, start: float, span: range) -> Chunk:
         """Make the chunk of this span, with the markers since the previous chunk."""

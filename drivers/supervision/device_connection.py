@@ -26,6 +26,7 @@ from mimamba.drivers.driver import (
 from mimamba.drivers.errors import BadSource, DriverError, StreamLost, WrongStream
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
 from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE
+from mimamba.drivers.timing.pacer import PACER, Paced
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,8 @@ class DeviceConnection:
         # Asked once: to check for a protocol takes as long as all else that is done with a chunk.
         remarking = driver if isinstance(driver, HasRemarks) else None
         patient = driver if isinstance(driver, HasPatience) else None
-        for chunk in driver:
+
+        def take(chunk: Chunk) -> None:
             if self._abandoned.is_set():
                 return
             if remarking is not None:
@@ -259,6 +261,14 @@ class DeviceConnection:
                     f"the same sample for {self._timeouts.frozen:g} s",
                     "switch it off and on again",
                 )
+
+        if isinstance(driver, Paced):
+            PACER.follow(driver, take)
+            return
+        for chunk in driver:
+            if self._abandoned.is_set():
+                return
+            take(chunk)
 
     def _connected(self, driver: Driver) -> None:
         info = driver.info

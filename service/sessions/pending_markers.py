@@ -40,7 +40,7 @@ class PendingMarkers:
         self.lock = threading.RLock()
 
     @property
-    def waiting(self) -> bool:
+    def any_wait(self) -> bool:
         """True while any marker waits."""
         return bool(self._waiting)
 

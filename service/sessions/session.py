@@ -433,7 +433,7 @@ class Session:
 
     @property
     def watched(self) -> bool:
-        return bool(self.watchers) or self._pending_markers.waiting
+        return bool(self.watchers) or self._pending_markers.any_wait
 
     def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         epoch = arrivals[0].chunk.epoch

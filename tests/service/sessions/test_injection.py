@@ -78,13 +78,28 @@ def raising(
     return iterate_and_raise
 
 
+def raising_once(make: Callable[..., Chunk | float], error: Exception) -> Callable[..., object]:
+    """A paced driver's ``make`` that raises once, after three chunks, for channels a, b, ..."""
+    made = [0]
+
+    def make_and_raise(driver: SimulateDriver, now: float) -> Chunk | float:
+        found = make(driver, now)
+        if isinstance(found, Chunk) and driver.info.ch_names[0] == "a":
+            made[0] += 1
+            if made[0] == 4:
+                raise error
+        return found
+
+    return make_and_raise
+
+
 async def test_a_session_s_thread_that_dies_and_a_driver_that_raises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_muse(tmp_path / "muse.csv", seconds=60)
     died, raised = ZeroDivisionError("no such luck"), KeyError("a bug of the vendor's")
     monkeypatch.setattr(ReplayDriver, "__iter__", raising(ReplayDriver.__iter__, died, 1))
-    monkeypatch.setattr(SimulateDriver, "__iter__", raising(SimulateDriver.__iter__, raised, 1))
+    monkeypatch.setattr(SimulateDriver, "make", raising_once(SimulateDriver.make, raised))
     random_checkpoint(tmp_path)
     model = str(tmp_path / "random.safetensors")
     with live(HEALTHY, model=model, files=tmp_path) as service:

@@ -1,0 +1,128 @@
+"""A thread that lets all paced sources of the process send their samples.
+
+A thread for each of 64 simulated headsets woke up 21 times a second: four fifths of what such a
+source cost.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from mimamba.drivers.driver import Chunk
+from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
+from mimamba.drivers.timing.clock import local_clock
+
+TICK = 0.004
+"""Seconds between two times at which chunks are made, so that many are made together."""
+LONGEST_SLEEP = 0.2
+"""Seconds after which the end of a source is seen, at the latest."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A driver that makes its samples itself, when they are due.
+
+    Check for it with ``isinstance(driver, Paced)``, never for a concrete class.
+    """
+
+    @property
+    def closed(self) -> bool:
+        """True once the driver is closed."""
+        ...
+
+    def make(self, now: float) -> Chunk | float:
+        """Return the chunk that is due at ``now`` (LSL clock, s), else the time of the next.
+
+        That is infinite if nothing will come any more.
+        """
+        ...
+
+
+class _PacedSource:
+    """A driver, and its reader, which waits until it is done."""
+
+    def __init__(self, driver: Paced, take: Callable[[Chunk], None]) -> None:
+        self.driver, self.take = driver, take
+        self.due = 0.0
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+
+class Pacer:
+    """Thread for all paced sources; it runs while there is any."""
+
+    def __init__(self) -> None:
+        self._sources: list[_PacedSource] = []
+        self._lock = threading.Lock()
+        self._joined = threading.Event()
+        self._running = False
+
+    def follow(self, driver: Paced, take: Callable[[Chunk], None]) -> None:
+        """Give a driver's chunks to ``take``, in the pacer's thread, until the driver is closed.
+
+        What ``take`` or the driver raises ends it, and is raised here.
+        """
+        source = _PacedSource(driver, take)
+        with self._lock:
+            self._sources.append(source)
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="pacer", daemon=True).start()
+        self._joined.set()
+        source.done.wait()
+        if source.error is not None:
+            raise source.error
+
+    def _run(self) -> None:
+        while sources := self._present():
+            begun = local_clock()
+            for source, chunk in self._make(sources, begun):
+                if source.done.is_set() or source.driver.closed:
+                    continue
+                try:
+                    source.take(chunk)
+                except BaseException as error:  # noqa: BLE001  raised in the reader's thread
+                    self._end(source, error)
+            due = min((source.due for source in sources), default=0.0)
+            rest = max(due, begun + TICK) - local_clock()
+            self._joined.clear()
+            if rest > TICK:
+                self._joined.wait(min(rest, LONGEST_SLEEP))
+            elif rest > 0:
+                time.sleep(rest)  # which costs less than to wait for an event
+
+    def _present(self) -> list[_PacedSource]:
+        """Return the sources that go on; without any, the thread ends."""
+        with self._lock:
+            self._sources = [each for each in self._sources if not each.done.is_set()]
+            self._running = bool(self._sources)
+            return [*self._sources]
+
+    def _make(self, sources: list[_PacedSource], now: float) -> list[tuple[_PacedSource, Chunk]]:
+        """Make the chunks that are due, and note when the next ones are."""
+        made: list[tuple[_PacedSource, Chunk]] = []
+        for source in sources:
+            try:
+                while source.due <= now and not source.driver.closed:
+                    with COMPUTE_LOCK:
+                        found = source.driver.make(now)
+                    if isinstance(found, Chunk):
+                        made.append((source, found))
+                    else:
+                        source.due = found
+            except BaseException as error:  # noqa: BLE001  raised in the reader's thread
+                self._end(source, error)
+            if source.driver.closed:
+                self._end(source, None)
+        return made
+
+    def _end(self, source: _PacedSource, error: BaseException | None) -> None:
+        source.error = error
+        source.done.set()
+
+
+PACER = Pacer()
+"""The pacer of this process."""

@@ -1,0 +1,130 @@
+"""The pacer: many sources, one thread, and none of them harms another."""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.driver import Chunk
+from mimamba.drivers.errors import StreamLost
+from mimamba.drivers.simulator.driver import SimulateDriver
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.timing.pacer import Paced, Pacer
+from mimamba.drivers.url import parse_source
+
+
+class Scripted:
+    """A source of chunks of one sample every 10 ms; from ``fails`` on it raises."""
+
+    def __init__(self, fails: float = math.inf) -> None:
+        self.closed = False
+        self._start = local_clock()
+        self._next = 0
+        self._fails = fails
+
+    def make(self, now: float) -> Chunk | float:
+        due = self._start + self._next / 100
+        if due > now:
+            return due
+        if self._next >= self._fails:
+            raise StreamLost("a sample", "none", "begin again")
+        self._next += 1
+        return Chunk(np.zeros((1, 1), np.float32), np.array([due]), self._next - 1)
+
+
+class Reader:
+    """Follows a source in a thread until it has ``enough`` chunks; then it closes the source."""
+
+    def __init__(self, pacer: Pacer, source: Scripted, enough: int) -> None:
+        self.chunks: list[Chunk] = []
+        self.threads: set[str] = set()
+        self.error: Exception | None = None
+        self._source, self._enough = source, enough
+        self.thread = threading.Thread(target=partial(self._follow, pacer))
+        self.thread.start()
+
+    def _follow(self, pacer: Pacer) -> None:
+        try:
+            pacer.follow(self._source, self._take)
+        except (StreamLost, ZeroDivisionError) as error:
+            self.error = error
+
+    def _take(self, chunk: Chunk) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.chunks.append(chunk)
+        if len(self.chunks) == self._enough:
+            self._source.closed = True
+        if len(self.chunks) > self._enough:
+            raise ZeroDivisionError
+
+
+def test_every_source_gets_its_chunks_in_order_and_the_thread_ends_with_the_last() -> None:
+    pacer = Pacer()
+    for _ in range(2):  # also a second time
+        readers = [Reader(pacer, Scripted(), n) for n in (3, 30, 10)]
+        for reader, enough in zip(readers, (3, 30, 10), strict=True):
+            reader.thread.join()
+            assert reader.error is None
+            assert [chunk.first for chunk in reader.chunks] == list(range(enough))
+            assert reader.threads == {"pacer"}
+    for thread in threading.enumerate():
+        if thread.name == "pacer":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_a_source_that_fails_ends_alone() -> None:
+    pacer = Pacer()
+    good, bad = Reader(pacer, Scripted(), 20), Reader(pacer, Scripted(fails=5), 20)
+    bad.thread.join()
+    assert isinstance(bad.error, StreamLost)
+    assert len(bad.chunks) == 5
+    good.thread.join()
+    assert good.error is None
+    assert len(good.chunks) == 20
+
+
+def test_a_reader_that_fails_ends_alone() -> None:
+    pacer = Pacer()
+    bad = Reader(pacer, Scripted(), -1)  # it has enough before the first
+    good = Reader(pacer, Scripted(), 10)
+    bad.thread.join()
+    assert isinstance(bad.error, ZeroDivisionError)
+    good.thread.join()
+    assert good.error is None
+
+
+def test_a_simulated_headset_is_paced_and_gives_the_same_as_when_it_is_iterated() -> None:
+    url = "simulate://?seed=3&loss=1,0.25"
+    paced: list[Chunk] = []
+    with SimulateDriver(parse_source(url)) as driver:
+        assert isinstance(driver, Paced)
+
+        def take(chunk: Chunk) -> None:
+            paced.append(chunk)
+            if chunk.end > 300:
+                driver.close()
+
+        Pacer().follow(driver, take)
+    iterated: list[Chunk] = []
+    with SimulateDriver(parse_source(url)) as driver:
+        for chunk in driver:
+            iterated.append(chunk)
+            if chunk.end > 300:
+                break
+
+    def samples(chunks: list[Chunk]) -> dict[int, bytes]:
+        return {
+            chunk.first + n: row.tobytes() for chunk in chunks for n, row in enumerate(chunk.data)
+        }
+
+    one, other = samples(paced), samples(iterated)
+    shared = one.keys() & other.keys()
+    assert len(shared) >= 200
+    assert all(one[n] == other[n] for n in shared)
+    with pytest.raises(RuntimeError, match="enter the driver"):
+        SimulateDriver(parse_source(url)).make(0.0)
