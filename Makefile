@@ -18,6 +18,9 @@ TWO := $(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 SOURCES := pyproject.toml constraints.txt hatch_build.py
 PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
+# Tests start many programs, which would compile the package anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve test lint types page-test docs fuzz pictures bench packages python-packages clean
 
 serve: $(VENV)/serve

@@ -120,16 +120,16 @@ def test_a_mistake_in_its_own_process(files: Path) -> None:
     "wrong", ["ftp://somewhere", "{files}/missing.csv", "simulate://?colour=1"]
 )
 def test_a_wrong_source_is_reported_once_and_without_an_address(wrong: str, files: Path) -> None:
-    ended = run("serve", "--port", "0", "--source", wrong.format(files=files))
-    assert ended.returncode == 2
+    ended = invoke("serve", "--port", "0", "--source", wrong.format(files=files))
+    assert ended.exit_code == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"mimamba: {wrong.format(files=files)}: Expected ")
 
 
 def test_each_wrong_source_has_its_line(files: Path) -> None:
     sources = ("ftp://somewhere", str(files / "missing.csv"))
-    ended = run("serve", "--port", "0", "--source", sources[0], "--source", sources[1])
-    assert ended.returncode == 2
+    ended = invoke("serve", "--port", "0", "--source", sources[0], "--source", sources[1])
+    assert ended.exit_code == 2
     lines = ended.stderr.splitlines()
     assert len(lines) == 2
     for source in sources:

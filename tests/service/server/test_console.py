@@ -7,7 +7,8 @@ import json
 import os
 import resource
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +32,8 @@ COMMANDS = [
     "convert {folder}/m\u00fcse.csv {folder}/o\u00fct.csv --force",
     "doctor --quick --json",
 ]
+
+pytestmark = pytest.mark.timeout(5 * LONGEST)  # the first waits for all commands
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,53 @@ def run(
     )
 
 
+FORKED = """
+import gc, json, os, sys
+
+import mimamba.service.people.people
+import mimamba.service.recordings.recordings
+from mimamba.service.cli.main import main
+
+gc.freeze()  # or each process would copy what it looks through at its end
+for number, (command, out) in enumerate(json.loads(sys.argv.pop())):
+    child = os.fork()
+    if child == 0:
+        for descriptor, path in ((1, out or f"{number}.out"), (2, f"{number}.err")):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+        sys.argv[:] = ["mimamba", *command]
+        main()
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Commands one after the other, each in a process of its own that ends as Python does, with what
+they import loaded once for all: that takes most of a command's time."""
+
+
+def run_forked(
+    commands: Sequence[str], folder: Path, results: Path, stdout: str = "", encoding: str = "utf-8"
+) -> dict[str, subprocess.CompletedProcess[bytes]]:
+    """Run commands as ``run`` does; files in ``results`` take what they print."""
+    words = [[each.format(folder=folder) for each in command.split(" ")] for command in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, json.dumps([(each, stdout) for each in words])],
+        timeout=4 * LONGEST,
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=results,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    codes = [int(line) for line in done.stdout.split()]
+    return {
+        command: subprocess.CompletedProcess(
+            command,
+            code,
+            b"" if stdout else (results / f"{number}.out").read_bytes(),
+            (results / f"{number}.err").read_bytes(),
+        )
+        for number, (command, code) in enumerate(zip(commands, codes, strict=True))
+    }
+
+
 def assert_sentence(stderr: bytes, part: str) -> None:
     """One sentence of ours that holds ``part``, and no traceback."""
     text = stderr.decode()
@@ -67,12 +117,32 @@ def assert_sentence(stderr: bytes, part: str) -> None:
     assert part in line
 
 
+Ended = dict[str, subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture(scope="module")
+def in_encodings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """How each command ends, by the terminal's encoding."""
+    return {
+        encoding: run_forked(commands, folder, tmp_path_factory.mktemp(encoding), encoding=encoding)
+        for encoding, commands in (("ascii", COMMANDS), ("latin-1", ("--help", "models")))
+    }
+
+
+@pytest.fixture(scope="module")
+def on_full_disk(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """How each command ends whose output has no space."""
+    return run_forked(COMMANDS, folder, tmp_path_factory.mktemp("full"), stdout="/dev/full")
+
+
 @pytest.mark.parametrize(
     ("command", "encoding"),
     [*((each, "ascii") for each in COMMANDS), ("--help", "latin-1"), ("models", "latin-1")],
 )
-def test_any_encoding_of_a_terminal_will_do(command: str, encoding: str, folder: Path) -> None:
-    ended = run(command, folder, env={**os.environ, "PYTHONIOENCODING": encoding})
+def test_any_encoding_of_a_terminal_will_do(
+    command: str, encoding: str, in_encodings: dict[str, Ended]
+) -> None:
+    ended = in_encodings[encoding][command]
     assert b"Traceback" not in ended.stderr
     assert ended.returncode == 0, ended.stderr
     shown = ended.stdout.decode(encoding)
@@ -89,9 +159,8 @@ def test_a_locale_without_utf8_will_do(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_full_disk_is_one_sentence(command: str, folder: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        ended = run(command, folder, stdout=full)
+def test_a_full_disk_is_one_sentence(command: str, on_full_disk: Ended) -> None:
+    ended = on_full_disk[command]
     assert ended.returncode == 2
     assert_sentence(ended.stderr, "No space left on device. Free some space")
 

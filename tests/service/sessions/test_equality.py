@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +15,17 @@ from mimamba.service.protocol.messages import (
     Skipped,
     Subscribe,
 )
+from tests.service.cli.test_main import invoke
 from tests.service.live import live, talk
 from tests.service.muse_recordings import write_muse
-
-MIMAMBA = Path(sys.executable).with_name("mimamba")
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]  # torch may be long in coming
 
 
 def scored(path: Path, *arguments: str) -> list[dict[str, Any]]:
     """The output of ``mimamba score``."""
-    done = subprocess.run(
-        [MIMAMBA, "score", str(path), *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=200,
-    )
+    done = invoke("score", str(path), *arguments)
+    assert done.exit_code == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
