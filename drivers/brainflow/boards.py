@@ -39,7 +39,8 @@ class BoardFacts:
         Numbering of its packets; None if it may not count EEG samples. Gaps are then found by
         timestamps.
     query
-        Parameters that select the device in its URL, with ``..`` to fill in.
+        Parameters that its URL needs, with ``..`` to fill in. A Bluetooth headset needs none: the
+        first one near is taken.
     """
 
     title: str | None = None
@@ -58,7 +59,7 @@ _GANGLION_RANGE = 1.2e6 / (1.5 * 51)
 """µV, 24 bits (OpenBCI, Ganglion Data Format)."""
 _24_BIT = 2**23 - 1
 
-_MAC, _PORT = "?mac_address=..", "?serial_port=.."
+_PORT = "?serial_port=.."
 
 BOARD_FACTS = {
     PLAYBACK: BoardFacts("a file of BrainFlow", query="?file=..&master_board=.."),
@@ -73,16 +74,21 @@ BOARD_FACTS = {
     2: BoardFacts("OpenBCI Cyton Daisy", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, query=_PORT),
     21: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, query=_PORT),
     22: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, query=_PORT),
-    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, _MAC),
-    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, _MAC),
-    41: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, _MAC),
+    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE_NUMBERING),
+    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE_NUMBERING),
+    41: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE_NUMBERING),
     42: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, query=_PORT),
     46: BoardFacts(
-        "OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION_NUMBERING, _MAC
+        "OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION_NUMBERING
     ),
     # Its counter numbers the packets of all sensors together, so it does not count samples.
-    67: BoardFacts("Muse S Athena", 0.0885, query=_MAC),
+    67: BoardFacts("Muse S Athena", 0.0885),
 }
+
+UNSUPPORTED = {"linux": frozenset({7, 9, 10, 11, 16, 19}), "linux x86_64": frozenset({56})}
+"""Boards that BrainFlow 5.23 knows, but answers UNSUPPORTED_BOARD_ERROR for, by system."""
+NEED_DBUS = frozenset(range(58, 64))
+"""Boards whose library ends the whole program where Linux has no D-Bus (Synchroni, OYMotion)."""
 
 
 @cache

@@ -23,6 +23,7 @@ from mimamba.drivers.brainflow.auxiliary import AuxiliaryPreset
 from mimamba.drivers.brainflow.battery import BatteryRow
 from mimamba.drivers.brainflow.boards import (
     BOARD_FACTS,
+    NEED_DBUS,
     PLAYBACK,
     STREAMING,
     SYNTHETIC,
@@ -148,6 +149,8 @@ class BrainFlowDriver:
             If the board needs a parameter that was not given.
         """
         shim = load_brainflow()
+        if self._board.number in NEED_DBUS and not _has_dbus():
+            raise DeviceNotFound(self._info.name, "no D-Bus", "install and start dbus and bluez")
         board = board_class()(self._board.number, self._input())
         try:
             board.prepare_session()  # if this fails, there is nothing to release
@@ -271,6 +274,12 @@ class BrainFlowDriver:
                 ", ".join(self._parameters) or "none",
                 f"add it, e.g. brainflow://{self._board.name}?serial_port={_example_port()}",
             )
+        if code == "UNSUPPORTED_BOARD_ERROR":
+            return BadSource(
+                "a board that this build of BrainFlow supports",
+                f"{device}, which it does not support on this computer",
+                "choose another way to connect it, or use another computer",
+            )
         if code == "ANOTHER_BOARD_IS_CREATED_ERROR":
             return DeviceNotFound(
                 device, "one that this program has already opened", "close that session first"
@@ -318,6 +327,13 @@ def _channel_choice(source: SourceURL, simulated: bool) -> tuple[ChannelChoice, 
     channels = tuple(str(n) for n in range(1, len(names) + 1))
     notice = f"BrainFlow's synthetic channels 1 to {len(names)} stand in for {', '.join(names)}."
     return ChannelChoice(channels, names), (notice,)
+
+
+def _has_dbus() -> bool:
+    """Return False on a Linux without a system bus."""
+    if not sys.platform.startswith("linux") or "DBUS_SYSTEM_BUS_ADDRESS" in os.environ:
+        return True
+    return Path("/run/dbus/system_bus_socket").exists()
 
 
 def _on_lsl_clock(stamps: Any) -> Any:

@@ -14,6 +14,7 @@ from mimamba.drivers.bluetooth_errors import ADAPTER
 from mimamba.drivers.brainflow.boards import BOARD_FACTS, BoardFacts, known_boards
 from mimamba.drivers.discovery.bluetooth import ScanResult, scan_bluetooth
 from mimamba.drivers.discovery.bluetooth_scanner import EXPECTED
+from mimamba.drivers.discovery.headset_models import HeadsetModel, list_headset_models
 from mimamba.drivers.discovery.headsets import Headset, find_dongles, find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl
@@ -86,6 +87,7 @@ class Sources:
     """All sources found. ``missing`` has a message for each library that does not load."""
 
     headsets: tuple[Headset, ...]
+    models: tuple[HeadsetModel, ...]
     boards: tuple[KnownBoard, ...]
     streams: tuple[FoundStream, ...]
     bluetooth: BluetoothStatus
@@ -100,6 +102,7 @@ def list_known_sources() -> Sources:
     problem = adapter.detail if adapter.present is False else "Headsets were not scanned for."
     return Sources(
         headsets=(),
+        models=list_headset_models(),
         boards=_unless_missing(list_boards, missing),
         streams=(),
         bluetooth=replace(adapter, problem=problem),
@@ -119,6 +122,7 @@ def discover_sources(timeout: float) -> Sources:
         by_bluetooth = scanned()
     return Sources(
         headsets=(*find_headsets(by_bluetooth.advertisements), *dongles),
+        models=list_headset_models(),
         boards=boards,
         streams=streams,
         bluetooth=bluetooth_status(find_adapters(), by_bluetooth),

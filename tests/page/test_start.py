@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from mimamba.drivers.replay.driver import MIN_SPEED
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
@@ -41,7 +41,7 @@ def open_source(page: Page, url: str) -> None:
 def test_a_session_is_started_changed_and_closed(page: Page, tmp_path: Path) -> None:
     with live(data_dir=tmp_path) as service:
         page.goto(service.url)
-        page.get_by_test_id("no-session").get_by_role("button").click()
+        page.get_by_test_id("no-session").get_by_role("button", name="New session").click()
         expect(page.get_by_test_id("model")).to_have_value("demo")
         accuracy = load_checkpoint("demo").scores["subject/valence/balanced_accuracy"]
         card = page.get_by_test_id("unseen-people-scores")
@@ -101,21 +101,46 @@ def test_sources_are_found(page: Page) -> None:
         expect(headsets).to_have_count(6)
         headsets.first.check()
         chosen = f"muse://?address={MUSE.address}"
-        expect(page.get_by_test_id("scan-url")).to_have_value(chosen)
+        expect(page.get_by_test_id("scan-url")).to_have_text(chosen)
         assert violations(page) == []
         shots(page, "headsets")
         assert adapter.idle.wait(30)
-        board = page.get_by_test_id("board")
-        board.select_option("brainflow://ganglion?serial_port=..")
+        page.get_by_test_id("model-of-headset").select_option("OpenBCI Ganglion")
+        page.get_by_test_id("way-dongle").check()
         assert violations(page) == []
         shots(page, "scan")
         page.get_by_test_id("open").click()
         problem = page.get_by_test_id("start-problem")
-        expect(problem).to_contain_text("Fill in serial_port")
+        expect(problem).to_contain_text("Fill in the serial port")
         page.get_by_test_id("kind-recording").check()
         page.get_by_test_id("upload-instead").click()
         expect(page.get_by_test_id("recordings")).to_be_visible()
         assert service.sessions() == {}
+
+
+def test_electrodes_are_named_on_a_head_by_keyboard_and_touch(browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 320, "height": 700}, has_touch=True)
+    page = context.new_page()
+    with live() as service:
+        to_start(page, service.url)
+        page.get_by_test_id("kind-scan").check()
+        page.get_by_test_id("model-of-headset").select_option("OpenBCI Ganglion")
+        page.get_by_test_id("place-Fp1").tap()
+        page.get_by_test_id("place-Fp2").tap()
+        url = page.get_by_test_id("scan-url")
+        expect(url).to_have_text("brainflow://ganglion_native?channels=1,2&names=Fp1,Fp2")
+        for name in ("T7", "T8"):
+            page.get_by_test_id(f"place-{name}").focus()
+            page.keyboard.press("Space")
+        expect(url).to_have_text("brainflow://ganglion_native?names=Fp1,Fp2,T7,T8")
+        expect(page.get_by_test_id("place-T8")).to_have_attribute("aria-pressed", "true")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+        assert violations(page) == []
+        page.get_by_test_id("open").click()
+        expect(page.get_by_test_id("start-problem")).to_contain_text("OpenBCI Ganglion")
+        page.get_by_test_id("model-of-headset").select_option("Callibri Callibri EEG")
+        expect(page.get_by_test_id("model-problem")).to_contain_text("does not support it")
+    context.close()
 
 
 def test_the_error_of_a_source_is_shown(page: Page) -> None:

@@ -12,7 +12,8 @@ export interface CatalogApi {
 
 export interface Sources {
   headsets: Headset[];
-  boards: Board[];
+  /** Headsets that can be connected, each once. */
+  models: HeadsetModel[];
   streams: FoundStream[];
   /** `problem`: reason why Bluetooth could not be searched. */
   bluetooth: { present: boolean | null; detail: string; problem: string | null };
@@ -33,11 +34,17 @@ export interface Headset {
   note: string | null;
 }
 
-/** A board that BrainFlow supports. `..` in the URL is a placeholder. */
-export interface Board {
-  name: string;
-  title: string | null;
-  url: string;
+/** A model of a maker, with the ways to connect it, the best first. */
+export interface HeadsetModel {
+  maker: string;
+  model: string;
+  n_channels: number;
+  /** Where the electrodes sit; empty if that is up to the person who wears them. */
+  electrodes: string[];
+  /** `..` in a URL is a placeholder. */
+  ways: { way: 'bluetooth' | 'dongle' | 'cable' | 'wifi'; url: string }[];
+  /** Reason why it cannot be used on the service's computer, or null. */
+  problem: string | null;
 }
 
 export interface FoundStream {

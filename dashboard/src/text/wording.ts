@@ -56,6 +56,24 @@ export function foundText(headsets: Headset[], streams: FoundStream[]): string {
   return found.length ? `${found.join(' and ')} found.` : 'No headsets or LSL streams found.';
 }
 
+const PARAMETERS: Record<string, string> = {
+  serial_port: 'serial port',
+  mac_address: 'Bluetooth address',
+  ip_address: 'IP address',
+  ip_port: 'port',
+};
+
+/** Name of a source's parameter: "serial port". */
+export const parameterText = (name: string): string =>
+  PARAMETERS[name] ?? name.replaceAll('_', ' ');
+
+/** Example for a source's parameter; empty if there is none. */
+export const parameterExample = (name: string): string =>
+  ({
+    serial_port: 'for example /dev/ttyUSB0, or COM3 on Windows',
+    ip_port: 'any that is free, for example 6677',
+  })[name] ?? '';
+
 /** "Muse 2, signal −52 dBm". */
 export const headsetText = ({ title, rssi, way }: Headset): string =>
   `${title}, ${rssi === null ? way : `signal −${Math.abs(rssi)}\u00a0dBm`}`;

@@ -16,7 +16,24 @@ let left: string[];
 
 const sources: Sources = {
   headsets: [],
-  boards: [{ name: 'cyton', title: 'OpenBCI Cyton', url: 'brainflow://cyton?serial_port=..' }],
+  models: [
+    {
+      ...{ maker: 'OpenBCI', model: 'Cyton', n_channels: 4, electrodes: [], problem: null },
+      ways: [
+        { way: 'dongle', url: 'brainflow://cyton?serial_port=..' },
+        { way: 'wifi', url: 'brainflow://cyton_wifi?ip_port=..' },
+      ],
+    },
+    {
+      ...{ maker: 'InteraXon', model: 'Muse 2', n_channels: 4, electrodes: ['TP9', 'AF7'] },
+      ...{ problem: null, ways: [{ way: 'bluetooth', url: 'muse://' }] },
+    },
+    {
+      ...{ maker: 'PiEEG', model: 'PiEEG', n_channels: 8, electrodes: [] },
+      problem: 'BrainFlow does not support it on this computer (linux).',
+      ways: [{ way: 'cable', url: 'brainflow://pieeg?serial_port=..' }],
+    },
+  ],
   streams: [],
   bluetooth: { present: false, detail: 'no adapter', problem: null },
   simulations: [
@@ -178,14 +195,49 @@ describe('Start', () => {
     await click('open');
     expect(text('start-problem')).toBe('Choose a source first.');
     await click('kind-scan');
-    enter('board', sources.boards[0]!.url);
+    enter('model-of-headset', 'OpenBCI Cyton');
     await click('open');
-    expect(text('start-problem')).toBe('Fill in serial_port in the source URL.');
+    expect(text('start-problem')).toBe('Fill in the serial port.');
     await click('kind-simulator');
     enter('person', '../P01');
     await click('open');
     expect(text('start-problem')).toBe('Choose another pseudonym, for example P01.');
     expect(opened).toEqual([]);
+  });
+
+  it('offers each model once, with the ways to connect and what they need', async () => {
+    await show();
+    await click('kind-scan');
+    enter('model-of-headset', 'InteraXon Muse 2');
+    expect(text('scan-url')).toBe('muse://');
+    expect(there('electrode-names')).toBe(false);
+    enter('model-of-headset', 'OpenBCI Cyton');
+    enter('parameter-serial_port', '/dev/ttyUSB0');
+    expect(text('scan-url')).toBe('brainflow://cyton?serial_port=/dev/ttyUSB0');
+    await click('way-wifi');
+    expect(there('parameter-serial_port')).toBe(false);
+    enter('parameter-ip_port', '6677');
+    await click('open');
+    expect(opened).toMatchObject([{ source: 'brainflow://cyton_wifi?ip_port=6677' }]);
+    enter('model-of-headset', 'PiEEG PiEEG');
+    expect(text('model-problem')).toContain('does not support it on this computer');
+    expect(there('electrode-names')).toBe(false);
+    await click('open');
+    expect(text('start-problem')).toBe('Choose a source first.');
+  });
+
+  it('lets the person name electrodes on a head', async () => {
+    await show();
+    await click('kind-scan');
+    enter('model-of-headset', 'OpenBCI Cyton');
+    enter('parameter-serial_port', 'COM3');
+    const url = 'brainflow://cyton?serial_port=COM3';
+    for (const name of ['Fp1', 'Fp2', 'T7', 'T8']) await click(`place-${name}`);
+    expect(text('scan-url')).toBe(`${url}&names=Fp1,Fp2,T7,T8`);
+    await click('place-Fp2');
+    expect(text('scan-url')).toBe(`${url}&channels=1,3,4&names=Fp1,T7,T8`);
+    await click('place-Cz');
+    expect(text('scan-url')).toBe(`${url}&names=Fp1,Cz,T7,T8`);
   });
 
   it('replays a recording, and leads to the recordings', async () => {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { missingParameters, replayUrl } from '../../src/requests/source_url';
+import {
+  fillIn,
+  missingParameters,
+  replayUrl,
+  withElectrodes,
+} from '../../src/requests/source_url';
 
 describe('replayUrl', () => {
   it.each([
@@ -15,4 +20,23 @@ describe('missingParameters', () => {
     ['brainflow://cyton?serial_port=/dev/ttyUSB0', []],
     ['simulate://', []],
   ])('%s', (url, names) => expect(missingParameters(url)).toEqual(names));
+});
+
+describe('fillIn', () => {
+  it('replaces placeholders by values', () => {
+    const url = 'brainflow://x?serial_port=..&ip_port=..';
+    expect(fillIn(url, { serial_port: ' /dev/serial/by-id/a b&c ' })).toBe(
+      'brainflow://x?serial_port=/dev/serial/by-id/a%20b%26c&ip_port=..',
+    );
+    expect(fillIn(url, {})).toBe(url);
+    expect(fillIn('muse://', { serial_port: 'COM3' })).toBe('muse://');
+  });
+});
+
+describe('withElectrodes', () => {
+  it('names the channels, and selects those that have a name', () => {
+    expect(withElectrodes('a://b', [null, null])).toBe('a://b');
+    expect(withElectrodes('a://b', ['C3', 'C4'])).toBe('a://b?names=C3,C4');
+    expect(withElectrodes('a://b?x=1', [null, 'C4'])).toBe('a://b?x=1&channels=2&names=C4');
+  });
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,6 +177,19 @@ def test_a_headset_without_bluetooth(board: str) -> None:
         pytest.skip("this machine has a Bluetooth adapter")
     with pytest.raises(DeviceNotFound, match="Switch Bluetooth on"):
         open_driver(f"brainflow://{board}").__enter__()
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or Path("/run/dbus/system_bus_socket").exists(),
+    reason="needs a Linux without D-Bus",
+)
+def test_a_board_whose_library_ends_the_program_without_dbus_is_not_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DBUS_SYSTEM_BUS_ADDRESS", raising=False)
+    driver = open_driver("brainflow://synchroni_uno_1_channels")
+    with pytest.raises(DeviceNotFound, match="no D-Bus"):
+        driver.__enter__()
 
 
 def test_a_cyton_without_its_port() -> None:
