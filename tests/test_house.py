@@ -91,6 +91,7 @@ TWIN_MODULES = {
     "push": "samples that are sent here: the driver, and its messages",
     # A command, the resource of the API that it shows, and what is behind both.
     "doctor": "",
+    "heads": "",
     "models": "",
     "people": "",
     "recordings": "",

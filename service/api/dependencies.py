@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from mimamba.service.api.shutdown import Shutdown
 from mimamba.service.calibration.calibrations import Calibrations
+from mimamba.service.calibration.heads import Heads
 from mimamba.service.people.people import People
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
@@ -30,6 +31,7 @@ class ServiceState:
     recordings: Recordings
     people: People
     calibrations: Calibrations
+    heads: Heads
     remote_sources: RemoteSources
     shutdown: Shutdown
 
@@ -63,6 +65,11 @@ def _calibrations(connection: HTTPConnection) -> Calibrations:
     return calibrations
 
 
+def _heads(connection: HTTPConnection) -> Heads:
+    heads: Heads = connection.app.state.running.heads
+    return heads
+
+
 def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
     lock: asyncio.Lock = connection.app.state.read_lock
     return lock
@@ -75,5 +82,6 @@ OneSession = Annotated[Session, Depends(_session)]
 AllRecordings = Annotated[Recordings, Depends(_recordings)]
 AllPeople = Annotated[People, Depends(_people)]
 AllCalibrations = Annotated[Calibrations, Depends(_calibrations)]
+AllHeads = Annotated[Heads, Depends(_heads)]
 ReadLock = Annotated[asyncio.Lock, Depends(_read_lock)]
 """Held by a route that has a whole recording in memory: one at a time."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -17,13 +14,12 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from mimamba.drivers.errors import UserError
-from mimamba.drivers.runtime.child_environment import child_environment
-from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
 from mimamba.service.calibration.judge_program import (
     CheckResult,
     JudgeAnswer,
     JudgeRefusal,
 )
+from mimamba.service.calibration.judges import Judges
 from mimamba.service.calibration.live_calibration import LiveCalibration
 from mimamba.service.calibration.plan import CalibrationPlan, draw_plan
 from mimamba.service.calibration.sittings import (
@@ -38,8 +34,6 @@ from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
 
-JUDGE_SECONDS = 120.0
-"""Time that a judgement may take before it is given up; usual are 3 s."""
 CHECK_PAIRS = 3
 """Pairs of blocks that check a head; checks of a day are counted together."""
 NO_ANSWER = "The calibration could not be judged; see the service's log. Its signal is kept."
@@ -78,6 +72,9 @@ class Calibrations:
         Folder of the people, for the process that judges.
     today
         Returns the local date.
+
+    Attributes
+    ----------
     on_judged
         Called with a session and its judged sitting, in a thread of its own.
     """
@@ -87,16 +84,14 @@ class Calibrations:
         people: People,
         folder: Path,
         today: Callable[[], date] = date.today,
-        on_judged: Callable[[Session, SittingRecord], None] = lambda *_: None,
     ) -> None:
         self.sittings = Sittings(people)
         self.today = today
-        self._people, self._folder = people, folder
-        self._on_judged = on_judged
+        self._people = people
+        self.on_judged: Callable[[Session, SittingRecord], None] = lambda *_: None
         self._live: WeakKeyDictionary[Session, LiveCalibration] = WeakKeyDictionary()
         self._changing = threading.Lock()
-        self._judging: dict[threading.Thread, subprocess.Popen[bytes] | None] = {}
-        self._closed = False
+        self._judges = Judges(folder, self._take_answer)
 
     def of(self, session: Session) -> LiveCalibration:
         """Return the newest calibration of a session; raises NoCalibration."""
@@ -144,7 +139,7 @@ class Calibrations:
                     rest = judged[0].drawn.plan.rest
                     wanted = msgspec.structs.replace(plan, rest=rest)
                     record = msgspec.structs.replace(record, drawn=draw_plan(wanted))
-            live = LiveCalibration(session, record, self.sittings, self._judge)
+            live = LiveCalibration(session, record, self.sittings, self._judges)
             with session.between_chunks():
                 if session.logs is not logs:
                     logs = session.check_open()
@@ -189,14 +184,16 @@ class Calibrations:
         self._people.get(person)
         return [self._note(each) for each in self.sittings.all(person)]
 
+    def check_settled(self, record: SittingRecord) -> None:
+        """Raise CalibrationRefused if a sitting is going on, or being judged."""
+        for live in list(self._live.values()):
+            busy = live.going_on or live.progress.phase == "judging"
+            if busy and live.record.id == record.id:
+                raise CalibrationRefused("This calibration is going on. Finish or stop it first.")
+
     def close(self) -> None:
         """End all judgements; those that are not done are done when they are resumed."""
-        self._closed = True
-        for thread, process in list(self._judging.items()):
-            if process is not None:
-                with suppress(OSError):
-                    process.kill()
-            thread.join()
+        self._judges.close()
         for live in list(self._live.values()):
             live.wait()
 
@@ -248,61 +245,16 @@ class Calibrations:
             self._resumable(record),
         )
 
-    # Judging -------------------------------------------------------------------------------------
+    # In the thread of a judge --------------------------------------------------------------------
 
-    def _judge(self, live: LiveCalibration) -> None:
-        """Judge a calibration in the background."""
-        thread = threading.Thread(
-            target=self._run_judge, args=(live,), name=f"judge {live.record.id}"
-        )
-        self._judging[thread] = None
-        thread.start()
-
-    def _run_judge(self, live: LiveCalibration) -> None:
+    def _take_answer(self, live: LiveCalibration, answer: JudgeAnswer | None) -> None:
         try:
-            live.wait()
-            found = None if live.failure else self._ask(live.record)
-            if self._closed and found is None:
-                return
-            self._settle(live, found or JudgeRefusal(live.failure or NO_ANSWER))
+            self._settle(live, answer or JudgeRefusal(live.failure or NO_ANSWER))
         except CannotCalibrate as error:
             live.settle(msgspec.structs.replace(live.record, reason=str(error)), "failed")
         except Exception:  # the page must not wait for ever
             log.exception("a calibration could not be judged")
             live.settle(msgspec.structs.replace(live.record, reason=NO_ANSWER), "failed")
-        finally:
-            self._judging.pop(threading.current_thread(), None)
-
-    def _ask(self, record: SittingRecord) -> JudgeAnswer | None:
-        """Run the program that judges; None if it fails."""
-        with use_all_cpus():
-            process = subprocess.Popen(
-                # -P: the working directory may contain a folder named mimamba.
-                [
-                    *(sys.executable, "-P", "-m", "mimamba.service.calibration.judge_program"),
-                    *(str(self._folder), record.person, record.id),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**child_environment(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            )
-        self._judging[threading.current_thread()] = process
-        if self._closed:
-            process.kill()
-        try:
-            output, errors = process.communicate(timeout=JUDGE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-        try:
-            answer: JudgeAnswer = msgspec.json.decode(output, type=JudgeAnswer)
-        except msgspec.MsgspecError:
-            if not self._closed:
-                shown = errors.decode(errors="replace")[-2000:]
-                log.exception("no judgement", extra={"errors": shown})
-            return None
-        return answer
 
     def _settle(self, live: LiveCalibration, found: JudgeAnswer) -> None:
         """Keep a result, and report it."""
@@ -324,8 +276,11 @@ class Calibrations:
             )
         done = msgspec.structs.replace(record.state, phase="done")
         self.sittings.save(msgspec.structs.replace(record, state=done))
+        try:
+            self.on_judged(live.session, record)
+        except (UserError, RuntimeError) as error:  # the session has ended
+            log.warning("a head is not used", extra={"reason": str(error)})
         live.settle(record, "done")
-        self._on_judged(live.session, live.record)
 
     def _keep_check(self, record: SittingRecord, found: CheckResult) -> None:
         """Add a day's check to the head that it checks."""

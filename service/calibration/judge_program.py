@@ -1,7 +1,8 @@
 """A separate program that judges a sitting, so that no hop of any session waits for it.
 
 ``python -m mimamba.service.calibration.judge_program FOLDER PERSON SITTING`` reads the sitting of
-a person in the folder of people, and prints one JSON object. It gives way to everything else.
+a person in the folder of people once it has read a line, and prints one JSON object. It gives way
+to everything else.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ def main(folder: str, person: str, name: str) -> None:
 
     give_way(NICENESS)
     torch.set_num_threads(1)
+    sys.stdin.readline()
     sys.stdout.buffer.write(msgspec.json.encode(answer(Path(folder), person, name)))
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -40,6 +39,22 @@ Work: TypeAlias = "tuple[int, Samples] | SittingRecord | None"
 """Samples to write, a state to write, or the end."""
 
 
+class Judging(Protocol):
+    """Judges of calibrations; called by any thread, they wait for nothing."""
+
+    def prepare(self, live: LiveCalibration) -> None:
+        """Prepare for a calibration that ends soon."""
+        ...
+
+    def begin(self, live: LiveCalibration) -> None:
+        """Judge a calibration that has ended."""
+        ...
+
+    def cancel(self, live: LiveCalibration) -> None:
+        """Judge a calibration not yet."""
+        ...
+
+
 class LiveCalibration:
     """A sitting in a session; made, and used by the compute loop or while it is held.
 
@@ -51,8 +66,8 @@ class LiveCalibration:
         The sitting, new or resumed.
     sittings
         Keeps it.
-    on_end
-        Called when it is to be judged; in the compute loop's thread, or any other.
+    judges
+        Judge it in the end.
 
     Raises
     ------
@@ -67,10 +82,10 @@ class LiveCalibration:
         session: Session,
         record: SittingRecord,
         sittings: Sittings,
-        on_end: Callable[[LiveCalibration], None],
+        judges: Judging,
     ) -> None:
         self.session, self.record = session, record
-        self._sittings, self._on_end = sittings, on_end
+        self._sittings, self._judges = sittings, judges
         self._features = FeatureStream(record.info, MONTAGE)
         self._features.start_baseline(record.drawn.plan.rest)
         self.machine = CalibrationMachine(record.drawn, record.info.sfreq, record.state)
@@ -130,6 +145,7 @@ class LiveCalibration:
         self.machine.stop()
         self.record = msgspec.structs.replace(self.record, reason=reason)
         self._leave()
+        self._judges.cancel(self)
 
     def judge_again(self) -> None:
         """Judge what is there, as the service ended before it was judged; the loop is held."""
@@ -204,6 +220,8 @@ class LiveCalibration:
         ):
             self._keep()
             self._cue()
+            if self.machine.state.number == self.machine.planned:
+                self._judges.prepare(self)
         self.report()
 
     def _cue(self) -> None:
@@ -229,7 +247,7 @@ class LiveCalibration:
 
     def _judge(self) -> None:
         self._leave()
-        self._on_end(self)
+        self._judges.begin(self)
 
     def _leave(self) -> None:
         """Take no more chunks, and have everything written."""

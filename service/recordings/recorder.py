@@ -16,6 +16,7 @@ from pathlib import Path
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.xdf.writer import XDFWriter
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.service.recordings.personal_streams import PersonalStreams
 from mimamba.service.recordings.result_streams import ResultStreams
 from mimamba.service.recordings.sensor_streams import SensorStreams
 from mimamba.service.recordings.stream_headers import (
@@ -95,7 +96,7 @@ class Recorder:
     ) -> None:
         check_free_space(path.parent)
         self._path, self._session, self._on_end = path, session, on_end
-        self._snapshot = session.snapshot()
+        self._snapshot = session.snapshot(fresh_head=True)
         assert session.info is not None  # as it is open
         self._sfreq = session.info.sfreq
         self._at = dict(self._snapshot.next)
@@ -144,6 +145,7 @@ class Recorder:
         self._link = self._writer.declare(link_header(session), created)
         self._sensors = SensorStreams(self._writer, session)
         self._made = ResultStreams(self._writer, session, snapshot, created)
+        self._personal = PersonalStreams(self._writer, session, snapshot.logs)
         self._writer.clock_offsets(created)
         self._writer.boundary()
         self._writer.flush()
@@ -222,6 +224,7 @@ class Recorder:
         measured = [
             entry for topic in ("ppg", "motion", "heart") for entry in self._news(topic, events)
         ]
+        personal = self._personal.news()
         markers = self._news("marker", events)
         links = self._news("link", events)
         # Gaps come from the signal itself, together with those that the recorder causes.
@@ -239,6 +242,7 @@ class Recorder:
         self._write_markers(markers)
         self._sensors.write(measured)
         self._made.write(made)
+        self._personal.write(personal)
 
     def _news(self, topic: Topic, events: list[tuple[float, str]]) -> list[Event]:
         """Return a topic's new entries; adds an event if some have left the log unread."""

@@ -23,6 +23,7 @@ from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats.xdf.reader import XDFStream, first_indices, load_streams, recognises
 from mimamba.drivers.formats.xdf.sample_index import (
     LINK_TOPIC,
+    PERSONAL_TOPIC,
     PREDICTIONS_TOPIC,
     SIGNAL_TOPIC,
     read_events,
@@ -42,6 +43,7 @@ from mimamba.models.decoding.decoder_state import SnapshotError, unpack_state
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import NO_NUMBERS, HopCutter
 from mimamba.service.recordings.stream_headers import prediction_rows
+from mimamba.service.recordings.verify_personal import compare_personal
 from mimamba.service.sessions.session_decoder import parse_baseline_seconds
 
 TOLERANCE = 1e-5
@@ -60,6 +62,8 @@ class RecordedPredictions:
         Indices of hops that the engine had no time for.
     begun
         For each baseline its first sample and its seconds; None as seconds if it was cancelled.
+    personal
+        Outputs of each personal head that was used.
     """
 
     path: Path
@@ -68,6 +72,7 @@ class RecordedPredictions:
     predictions: XDFStream
     skipped: frozenset[object]
     begun: tuple[tuple[int, float | None], ...] = ()
+    personal: tuple[XDFStream, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,21 @@ def verify(recording: str, model: str | None, models: Path | None = None) -> boo
     result = compare(recorded, _checkpoint(recorded.predictions, model, models))
     style = "red" if result.difference else "green"
     Console(stderr=True).print(str(result), style=style, highlight=False, markup=False)
-    return result.difference is None
+    return verify_personal(recorded) and result.difference is None
+
+
+def verify_personal(recorded: RecordedPredictions) -> bool:
+    """Make the personal outputs of a recording again, print the result; True if all are equal."""
+    info, same = _info(recorded.signal), True
+    for stream in recorded.personal:
+        chunks = _chunks(recorded, 0)
+        n, total, difference = compare_personal(stream, chunks, info, recorded.path)
+        counts = f"{n} of {total} recorded personal outputs confirmed"
+        style = "red" if difference else "green"
+        text = f"{counts}; {difference}" if difference else counts
+        Console(stderr=True).print(text, style=style, highlight=False, markup=False)
+        same = same and difference is None
+    return same
 
 
 def compare(recorded: RecordedPredictions, checkpoint: Checkpoint) -> VerificationResult:
@@ -251,7 +270,13 @@ def load_recorded(path: Path) -> RecordedPredictions:
         ) from error
     made = by_topic[PREDICTIONS_TOPIC]
     return RecordedPredictions(
-        path, by_topic[SIGNAL_TOPIC], index, made, frozenset(skipped), tuple(begun)
+        path,
+        by_topic[SIGNAL_TOPIC],
+        index,
+        made,
+        frozenset(skipped),
+        tuple(begun),
+        tuple(stream for stream in streams if stream.topic == PERSONAL_TOPIC),
     )
 
 

@@ -20,6 +20,7 @@ from mimamba.service.api.markers import markers_api
 from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
 from mimamba.service.api.personal.calibrating import calibration_api
+from mimamba.service.api.personal.heads import heads_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
 from mimamba.service.api.sessions import sessions_api
@@ -36,6 +37,7 @@ from mimamba.service.bridges.lsl_out import LSLOut
 from mimamba.service.bridges.osc_out import OSCOut
 from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.calibration.calibrations import Calibrations
+from mimamba.service.calibration.heads import Heads
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
@@ -143,6 +145,7 @@ def make_app(
             recordings,
             people,
             calibrations,
+            Heads(calibrations),
             remote_sources,
             shutdown,
         )
@@ -209,6 +212,7 @@ def make_app(
         baselines_api,
         people_api,
         calibration_api,
+        heads_api,
         health_api,
     ):
         app.include_router(router)

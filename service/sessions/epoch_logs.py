@@ -16,6 +16,7 @@ from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.sessions.log import Log, SignalLog
+from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
 
@@ -107,6 +108,8 @@ class EpochLogs:
         Index of the next sample, if none is lost; None before the first one.
     active_models
         The models that made the predictions, in order.
+    heads
+        The personal outputs that were used, in order; None for the end of one.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class EpochLogs:
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.active_models = [replace(active_model, since=0)]
+        self.heads: list[PersonalDecoder | None] = []
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS, first["signal"])
         self.prediction = PredictionLog(active_model.predictions_per_hour, first["prediction"])
         quarters = round(SIGNAL_SECONDS * QUARTER_RATE)

@@ -21,6 +21,7 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.people import People
 from mimamba.service.people.subject import Subject
+from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
@@ -74,6 +75,7 @@ class SessionView:
     seekable: bool
     battery: float | None
     person: str | None
+    head: HeadCard | None
 
 
 def view_session(session: Session) -> SessionView:
@@ -94,6 +96,7 @@ def view_session(session: Session) -> SessionView:
         session.seekable is not None,
         session.battery,
         session.subject.person,
+        session.head,
     )
 
 

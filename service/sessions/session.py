@@ -50,7 +50,12 @@ from mimamba.service.engine.loop import (
     join_chunks,
 )
 from mimamba.service.people.subject import Subject
-from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
+from mimamba.service.protocol.personal import (
+    CalibrationEntry,
+    HeadCard,
+    PersonalReading,
+    RatingEntry,
+)
 from mimamba.service.sessions.epoch_logs import (
     MAX_EVENTS,
     ActiveModel,
@@ -60,6 +65,7 @@ from mimamba.service.sessions.epoch_logs import (
     playback_entry,
 )
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
+from mimamba.service.sessions.personal_decoder import PersonalDecoder, ServedHead
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
@@ -205,6 +211,7 @@ class Session:
         self._auxiliary: HasAuxiliary | None = None
         self._sensors: SessionSensors | None = None
         self._taps: tuple[SessionTap, ...] = ()
+        self._personal: PersonalDecoder | None = None
         self._thread = threading.Thread(target=self._run, name=f"session {name}")
 
     def start(self) -> None:
@@ -223,8 +230,11 @@ class Session:
             if self._driver is not None:
                 self._driver.close()
 
-    def snapshot(self) -> SessionSnapshot:
+    def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
         """The session between two chunks, all hops so far predicted; its thread waits meanwhile.
+
+        With ``fresh_head`` the personal output begins anew: what it makes from here on depends on
+        nothing before, but for the person's rest.
 
         Raises
         ------
@@ -236,6 +246,8 @@ class Session:
         with self._loop.held():
             logs = self.check_open()
             state = self._decoder.state() if self._decoder else None
+            if fresh_head and self._personal is not None:
+                self._use_personal(self._personal.fresh())
             return logs.snapshot(state)
 
     def save(self) -> SavedSession:
@@ -305,7 +317,9 @@ class Session:
                 self._decoder.close()
             self._decoder, self.r, self.info = decoder, r, info
             self.counters.period = decoder.period if decoder else math.inf
-            self._on_link_event(logs.set_model(decoder.active_model if decoder else ActiveModel()))
+            self._on_link_event(
+                logs.set_model(self._with_head(decoder.active_model if decoder else ActiveModel()))
+            )
             if decoder:
                 decoder.start()
 
@@ -335,6 +349,60 @@ class Session:
                 logs.marker.append(marker)
         if placed:
             self._notify()
+
+    @property
+    def head(self) -> HeadCard | None:
+        """The personal output beside the model's, if there is one."""
+        return self._personal.head.card if self._personal else None
+
+    @property
+    def last_reading(self) -> PersonalReading | None:
+        """The newest personal output; None without one."""
+        return self._personal.newest if self._personal else None
+
+    def set_head(self, head: ServedHead | None) -> None:
+        """Use another personal output from the next sample on, or none.
+
+        Raises
+        ------
+        SessionOver
+            If the session is not open.
+        MontageError, SignalError
+            If the head cannot use the source.
+        """
+        self.check_open()
+        assert self._driver is not None
+        made = PersonalDecoder(head, self._driver.info) if head else None
+        with self._loop.held():
+            logs = self.check_open()
+            self._use_personal(made)
+            if head is None:
+                detail = "no personal output is used from here on"
+            else:
+                detail = f"the personal output {head.card.id} is used from here on"
+            self._on_link_event(logs.set_head(self.head, detail))
+
+    def change_head_card(self, card: HeadCard) -> None:
+        """Show people that a head in use was checked; nothing changes in its output."""
+        with self._loop.held():
+            logs = self.check_open()
+            if self._personal is not None and self._personal.head.card.id == card.id:
+                self._personal.with_card(card)
+                detail = f"{card.right} of {card.checked} checks were right"
+                self._on_link_event(logs.set_head(card, detail))
+
+    def _with_head(self, active_model: ActiveModel) -> ActiveModel:
+        return replace(active_model, head=self.head)
+
+    def _use_personal(self, made: PersonalDecoder | None) -> None:
+        """Change the personal decoder, with the loop held."""
+        if self._personal is not None:
+            self.remove_tap(self._personal)
+        self._personal = made
+        if made is not None:
+            self.add_tap(made)
+        if self.logs is not None:
+            self.logs.heads.append(made)
 
     def add_tap(self, tap: SessionTap) -> None:
         """Give a tap all chunks from the next one on; the loop is held."""
@@ -489,7 +557,8 @@ class Session:
         assert self.logs is not None
         timing = Timing(received, stepped, local_clock())
         self.counters.on_prediction(prediction.outputs is None, timing.published - received)
-        self.logs.prediction.append(PublishedPrediction(prediction, timing))
+        personal = self._personal.reading_at(prediction.index) if self._personal else None
+        self.logs.prediction.append(PublishedPrediction(prediction, timing, personal))
         self._notify()
 
     # In the poller's thread ----------------------------------------------------------------------
@@ -622,9 +691,13 @@ class Session:
     def _start_epoch(self, epoch: int, first: Mapping[Topic, int] | None = None) -> None:
         assert self.info is not None
         self._epoch = epoch
-        active_model = self._decoder.active_model if self._decoder else ActiveModel()
+        active_model = self._with_head(
+            self._decoder.active_model if self._decoder else ActiveModel()
+        )
         name = f"{self._token}-{epoch}"
         logs = EpochLogs(name, self.info, active_model, self._max_events, first)
+        if self._personal is not None:
+            logs.heads.append(self._personal)
         self._meters = ChannelMeters(self.info)
         with self._pending_markers.lock:
             self.logs = logs

@@ -1,0 +1,144 @@
+"""A person's own output beside a session's model: a head on the hops of the same signal.
+
+Its windows, one per second, are independent of the model's. So each prediction holds the newest
+output at its sample or before it, whatever the chunks and rounds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.models.personal.features import SIGNAL, FeatureStream
+from mimamba.models.personal.fit_personal import PersonalFit
+from mimamba.models.personal.head import PersonalHead
+from mimamba.models.signal.baseline import Baseline
+from mimamba.service.protocol.personal import HeadCard, PersonalReading
+from mimamba.service.sessions.log import Log
+
+KEPT = 600
+"""Outputs kept: ten minutes, for a recorder with a slow disk."""
+RECENT = 64
+"""Outputs among which that of a prediction is found: its hop waited for less than a minute."""
+
+
+@dataclass(frozen=True, eq=False)
+class ServedHead:
+    """A head to use in a session.
+
+    Parameters
+    ----------
+    card
+        The head, as people are shown it.
+    fit
+        The calibration with its head.
+    content
+        Bytes of its file.
+    rest
+        Seconds of rest to take first; 0 to align by the head's own.
+    """
+
+    card: HeadCard
+    fit: PersonalFit
+    content: bytes
+    rest: float = 0.0
+
+
+@dataclass(frozen=True)
+class TimedReading:
+    """An output with the time of its sample, s."""
+
+    reading: PersonalReading
+    timestamp: float
+
+
+class PersonalDecoder:
+    """Steps a head on one stream; used by the compute loop.
+
+    Parameters
+    ----------
+    head
+        The head.
+    info
+        The source.
+    baseline
+        Rest to align by; by default the head's own.
+    kept
+        Outputs kept.
+
+    Attributes
+    ----------
+    readings
+        Its outputs, with their times.
+    first
+        Index and epoch of the first sample that it took; None before.
+
+    Raises
+    ------
+    ValueError
+        If the calibration has no head.
+    MontageError, SignalError
+        If the source is unsuitable.
+    """
+
+    def __init__(
+        self,
+        head: ServedHead,
+        info: StreamInfo,
+        baseline: Baseline | None = None,
+        kept: int = KEPT,
+    ) -> None:
+        fit = head.fit
+        if fit.head is None:
+            raise ValueError(f"Expected a head, but found none. {fit.verdict.sentence}")
+        self.head, self._info = head, info
+        self.baseline = baseline or (None if head.rest else fit.baseline)
+        self.rest = 0.0 if self.baseline is not None else head.rest
+        self._features = FeatureStream(info, fit.settings.montage, self.baseline)
+        if self.rest:
+            self._features.start_baseline(self.rest)
+        self._head = PersonalHead(fit.head, fit.settings.kinds, SIGNAL.hop / SIGNAL.sfreq)
+        self.first: tuple[int, int] | None = None
+        self.readings: Log[TimedReading] = Log(kept)
+        self._recent: deque[PersonalReading] = deque(maxlen=RECENT)
+        self._epoch: int | None = None
+
+    def fresh(self) -> PersonalDecoder:
+        """Return a decoder that begins anew, with the rest that this one has."""
+        return PersonalDecoder(self.head, self._info, self._features.baseline)
+
+    def with_card(self, card: HeadCard) -> None:
+        """Show people another card of the same head."""
+        self.head = replace(self.head, card=card)
+
+    def take(self, chunk: Chunk) -> None:
+        """Take the source's next chunk."""
+        if self.first is None:
+            self.first = chunk.first, chunk.epoch
+        if chunk.epoch != self._epoch:
+            self._recent.clear()
+            self._epoch = chunk.epoch
+        for hop in self._features.feed(chunk):
+            output = self._head.step(hop.values, hop.restart)
+            reading = PersonalReading(
+                hop.index,
+                hop.status,
+                hop.reason,
+                output.probabilities if output else None,
+                output.state if output else None,
+            )
+            self._recent.append(reading)
+            self.readings.append(TimedReading(reading, hop.timestamp))
+
+    def end(self) -> None:
+        """Do nothing: there is nothing to give back."""
+
+    @property
+    def newest(self) -> PersonalReading | None:
+        """The newest output; None if there is none."""
+        return self._recent[-1] if self._recent else None
+
+    def reading_at(self, index: int) -> PersonalReading | None:
+        """Return the newest output at a sample or before it; None if there is none."""
+        return next((each for each in reversed(self._recent) if each.index <= index), None)
