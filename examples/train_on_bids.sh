@@ -16,7 +16,7 @@ fi
 dataset=$1 name=$2
 shift 2
 
-# How good is it on people whom it has not seen? The table is in evaluation/evaluation.txt.
+# How good is it on people it has not seen? The table is in evaluation/evaluation.txt.
 mimamba evaluate bids --root "$dataset" --protocol subject --no-rivals --no-ablations \
     --out evaluation "$@"
 

@@ -24,7 +24,7 @@ from mimamba.models.personal.statistics import (
 HALF_LIFE = 5.0
 """Seconds after which a hop's score counts half in the smoothed one."""
 LEAST_RIGHT = 0.80
-"""Share of held-out hops that shall be right outside of the unsure band."""
+"""Share of held-out hops that should be right outside of the unsure band."""
 MOST_UNSURE = 0.50
 """Largest share of held-out hops in the unsure band."""
 TEMPERATURES = (1e-2, 1e2)

@@ -238,7 +238,7 @@ def test_silence_is_reported_each_time_though_chunks_are_handed_on() -> None:
     assert [chunk.first for chunk in chunks] == [0, 10, 20, 30]
 
 
-def test_the_acquirers_own_changes_are_told_on_our_clock_and_not_twice() -> None:
+def test_the_acquirers_own_changes_are_reported_on_our_clock_and_not_twice() -> None:
     inbox = Inbox(INFO)
     told: list[LinkChange] = []
     here = local_clock()

@@ -150,7 +150,7 @@ def test_who_asks_meanwhile_shares_the_search() -> None:
     assert (adapter.starts, adapter.most) == (1, 1)
 
 
-def test_an_adapter_that_is_off_is_told() -> None:
+def test_an_adapter_that_is_off_is_reported() -> None:
     with bluez(Adapter(powered=False)):
         assert (
             trouble()
@@ -173,43 +173,43 @@ def test_an_adapter_that_is_off_is_told() -> None:
     ],
     ids=["none", "no low energy", "not ready", "not allowed", "fails"],
 )
-def test_what_keeps_bluez_from_scanning_is_told(adapter: Adapter | None, words: str) -> None:
+def test_what_keeps_bluez_from_scanning_is_reported(adapter: Adapter | None, words: str) -> None:
     with bluez(adapter):
         assert words in trouble()
 
 
-def test_a_bus_without_bluez_is_told() -> None:
+def test_a_bus_without_bluez_is_reported() -> None:
     with system_bus():
         assert f"found no BlueZ, Linux's Bluetooth service. {sentence(START_BLUEZ)}" in trouble()
 
 
-def test_a_bus_that_allows_nothing_is_told() -> None:
+def test_a_bus_that_allows_nothing_is_reported() -> None:
     with system_bus(calls="deny"):
         assert f"found no permission. {sentence(ALLOW)}" in trouble()
 
 
-def test_no_bus_is_told() -> None:
+def test_no_bus_is_reported() -> None:
     assert "found no system D-Bus (No such file or directory). Install" in trouble()
 
 
-def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_none_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "nonsense")
     assert "InvalidAddressError" in trouble()
 
 
-def test_a_bluez_that_does_not_answer_is_told() -> None:
+def test_a_bluez_that_does_not_answer_is_reported() -> None:
     with bluez(Adapter(silent=True)):
         assert "found no answer from the system's Bluetooth" in trouble(1.0)
 
 
-def test_a_program_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_breaks_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/bin/false")
     assert "found a scan that ended early (1)" in trouble()
     monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/nowhere/python")
     assert "found a scanner that does not start (No such file or directory)" in trouble()
 
 
-def test_a_program_that_starts_too_late_is_told(
+def test_a_program_that_starts_too_late_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "late"
@@ -220,7 +220,7 @@ def test_a_program_that_starts_too_late_is_told(
     assert "found no answer from the system's Bluetooth" in trouble(MIN_SECONDS)
 
 
-def test_too_short_a_time_is_told() -> None:
+def test_too_short_a_time_is_reported() -> None:
     assert trouble(0.1) == (
         "Expected 1 s or more to scan for Bluetooth headsets, but found 0.1 s. Scan for longer."
     )

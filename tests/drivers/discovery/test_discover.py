@@ -150,7 +150,7 @@ def test_the_bluetooth_adapter_is_found_by_linux_own_list(tmp_path: Path) -> Non
 
 @linux
 @pytest.mark.parametrize(("soft", "hard", "blocked"), [(1, 0, True), (0, 1, True), (0, 0, False)])
-def test_a_kill_switch_is_told(tmp_path: Path, soft: int, hard: int, blocked: bool) -> None:
+def test_a_kill_switch_is_reported(tmp_path: Path, soft: int, hard: int, blocked: bool) -> None:
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     for name, kind, values in [
         ("rfkill0", "wlan", (1, 1)),
@@ -186,7 +186,7 @@ WANTED = "Expected Bluetooth headsets, but found"
         (NONE, OFF, BluetoothStatus(True, "an adapter that is off", str(OFF))),
     ],
 )
-def test_one_cause_is_told(
+def test_one_cause_is_reported(
     adapter: BluetoothStatus, trouble: DeviceNotFound | None, told: BluetoothStatus
 ) -> None:
     assert bluetooth_status(adapter, ScanResult((), trouble)) == told

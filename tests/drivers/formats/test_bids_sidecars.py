@@ -98,7 +98,7 @@ def test_real_datasets(shared_data: Path, name: str, n_channels: int) -> None:
         ("{", ()),
     ],
 )
-def test_a_rate_that_contradicts_the_file_is_told(
+def test_a_rate_that_contradicts_the_file_is_reported(
     tmp_path: Path, text: str, told: tuple[str, ...]
 ) -> None:
     path = write(tmp_path)

@@ -191,7 +191,7 @@ def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         read_recording(path)
 
 
-def test_what_a_file_says_is_told_on_one_line(tmp_path: Path) -> None:
+def test_what_a_file_says_is_reported_on_one_line(tmp_path: Path) -> None:
     path = tmp_path / "some.csv"
     path.write_text("timestamps,TP\x1b9,A\x00F7\n1,2,3\n")
     with pytest.raises(BadRecording, match="TP 9, A F7") as caught:

@@ -68,13 +68,13 @@ def test_the_notice_says_what_tells_them_apart(two: tuple[str, list[RealTimeSend
         assert word in notice
 
 
-def test_a_number_that_is_not_there_is_told(two: tuple[str, list[RealTimeSender]]) -> None:
+def test_a_number_that_is_not_there_is_reported(two: tuple[str, list[RealTimeSender]]) -> None:
     told = not_found(f"lsl://?name={two[0]}&stream=7&timeout=2", "source_id second")
     assert "stream='7'" in told
     assert "source_id first" in told
 
 
-def test_a_network_without_streams_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_without_streams_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pylsl.resolve_streams", lambda _: [])
     with pytest.raises(DeviceNotFound, match="firewall"):
         open_driver(f"lsl://?name={uuid4()}&timeout=0.2").__enter__()

@@ -216,7 +216,7 @@ def not_found(url: str, reason: str) -> str:
         assert time.monotonic() < end, str(caught.value)
 
 
-def test_a_missing_stream_is_told_with_those_that_are_there() -> None:
+def test_a_missing_stream_is_reported_with_those_that_are_there() -> None:
     with Sender() as sender:
         told = not_found("lsl://?name=nobody&timeout=0.3", sender.name)
     assert "type='EEG' and name='nobody'" in told
@@ -373,7 +373,7 @@ def test_labels_and_units_are_guessed_only_with_a_notice() -> None:
     assert read_description(xml("<label>C3</label><unit>uV</unit>", kelvin), 2).eeg.rows == (0,)
 
 
-def test_a_liblsl_that_does_not_load_is_told(tmp_path: Path) -> None:
+def test_a_liblsl_that_does_not_load_is_reported(tmp_path: Path) -> None:
     broken = tmp_path / "liblsl.so"
     broken.write_text("no library")
     program = (

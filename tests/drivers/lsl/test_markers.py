@@ -281,7 +281,7 @@ def test_a_stream_that_goes_leaves_the_signal() -> None:
         ]
 
 
-def test_a_stream_that_is_not_there_is_told() -> None:
+def test_a_stream_that_is_not_there_is_reported() -> None:
     with (
         streaming() as (url, _),
         open_driver(f"{url}&markers=nobody") as driver,

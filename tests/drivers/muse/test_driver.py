@@ -183,7 +183,7 @@ def test_channels_are_chosen_and_named() -> None:
     assert chunk.data[0, 0] > chunk.data[0, 1]  # part 3 before part 1
 
 
-def test_a_disconnection_is_told() -> None:
+def test_a_disconnection_is_reported() -> None:
     with (
         bluez(Adapter(devices=[muse(drop_after=300)])),
         open_driver("muse://") as driver,
@@ -285,7 +285,7 @@ def test_no_thread_and_no_descriptor_is_left() -> None:
     assert counts[-1] <= counts[1]
 
 
-def test_none_near_is_told() -> None:
+def test_none_near_is_reported() -> None:
     with bluez(Adapter(devices=[*OTHERS, GANGLION])):
         assert (
             refused(NOT_LONG)
@@ -310,26 +310,26 @@ def test_none_near_is_told() -> None:
     ],
     ids=["no adapter", "off", "not allowed"],
 )
-def test_what_keeps_bluetooth_from_working_is_told(adapter: Adapter | None, words: str) -> None:
+def test_what_keeps_bluetooth_from_working_is_reported(adapter: Adapter | None, words: str) -> None:
     with bluez(adapter):
         assert words in refused()
 
 
-def test_a_bus_without_bluez_is_told() -> None:
+def test_a_bus_without_bluez_is_reported() -> None:
     with system_bus():
         assert sentence(START_BLUEZ) in refused()
 
 
-def test_a_bus_that_allows_nothing_is_told() -> None:
+def test_a_bus_that_allows_nothing_is_reported() -> None:
     with system_bus(calls="deny"):
         assert f"found no permission. {sentence(ALLOW)}" in refused()
 
 
-def test_no_bus_is_told() -> None:
+def test_no_bus_is_reported() -> None:
     assert "found no system D-Bus (No such file or directory). Install" in refused()
 
 
-def test_a_bluez_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bluez_that_does_not_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "ANSWER_SECONDS", 0.3)
     with bluez(Adapter(silent=True)):
         assert "found no answer from the system's Bluetooth" in refused()
@@ -339,7 +339,7 @@ TAKEN = f"another program that uses it. {sentence(search.RELEASE)}"
 
 
 @pytest.mark.parametrize("url", [NOT_LONG, "muse://Muse-3F2A"])
-def test_a_headset_that_another_program_reads_is_told(url: str) -> None:
+def test_a_headset_that_another_program_reads_is_reported(url: str) -> None:
     with bluez(Adapter(devices=[muse(held_by=":1.99")])):
         assert TAKEN in refused(url)
 
@@ -368,20 +368,20 @@ def test_the_connection_of_a_program_that_crashed_is_taken_over() -> None:
         (("org.bluez.Error.NotReady", "Resource Not Ready"), sentence(SWITCH_ON)),
     ],
 )
-def test_a_connection_that_fails_is_told(refusal: tuple[str, str], words: str) -> None:
+def test_a_connection_that_fails_is_reported(refusal: tuple[str, str], words: str) -> None:
     with bluez(Adapter(devices=[muse(refusal=refusal)])):
         found = refused()
     assert found.startswith("Expected Muse-3F2A, but found ")
     assert words in found
 
 
-def test_a_headset_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_headset_that_does_not_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(headset_connection, "CONNECT_SECONDS", 0.3)
     with bluez(Adapter(devices=[muse(answers_connect=False)])):
         assert "found no answer to connecting." in refused()
 
 
-def test_an_old_firmware_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_firmware_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(headset_connection, "FIRST_SECONDS", 0.4)
     update = sentence(headset_connection.UPDATE)
     with bluez(Adapter(devices=[muse(model="too old", firmware="0.9.1")])):
@@ -396,7 +396,7 @@ def test_an_old_firmware_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         assert near.free.wait(LONG)
 
 
-def test_a_headset_in_its_bootloader_is_restarted_and_told() -> None:
+def test_a_headset_in_its_bootloader_is_restarted_and_reported() -> None:
     near = muse(bootloader=True)
     with bluez(Adapter(devices=[near])):
         assert "waited in its bootloader and restarts now. Connect again" in refused()

@@ -324,7 +324,7 @@ def test_another_rate_and_mains() -> None:
         ("simulate://calm", "scenario="),
     ],
 )
-def test_a_wrong_url_is_told_at_once(url: str, said: str) -> None:
+def test_a_wrong_url_is_reported_at_once(url: str, said: str) -> None:
     with pytest.raises(BadSource, match=said):
         open_driver(url)
 

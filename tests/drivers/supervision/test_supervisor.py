@@ -231,7 +231,7 @@ def test_passes_chunks_on_as_they_are() -> None:
         (ValueError("a slip"), "ValueError: a slip (test_supervisor.py:"),
     ],
 )
-def test_a_lost_link_is_told_and_reconnected(then: Exception | str, said: str) -> None:
+def test_a_lost_link_is_reported_and_reconnected(then: Exception | str, said: str) -> None:
     bench = Bench([Scripted(3, then), Scripted(2)])
     chunks = bench.take(5)
     assert bench.states == ["connected", "lost", "retrying", "connected"]
@@ -315,7 +315,7 @@ def test_the_numbering_is_continued_over_many_losses() -> None:
     assert [chunk.first for chunk in chunks] == [round((s - 10) * SFREQ) for s in starts]
 
 
-def test_each_failed_attempt_is_told_with_its_reason() -> None:
+def test_each_failed_attempt_is_reported_with_its_reason() -> None:
     missing = DeviceNotFound("a headset", "none", "switch it on")
     bench = Bench(
         [

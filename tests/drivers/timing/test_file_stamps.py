@@ -119,7 +119,7 @@ def test_other_units(unit: str, per_second: float, start: float) -> None:
     size=st.one_of(st.floats(-1e6, -1.5), st.floats(2000.0, 1e6)),
     packet=st.sampled_from([1, 12]),
 )
-def test_a_step_of_the_clock_is_removed_and_told(at: int, size: float, packet: int) -> None:
+def test_a_step_of_the_clock_is_removed_and_reported(at: int, size: float, packet: int) -> None:
     wanted = stamps_of(7680, 256.0, packet)
     stamps = wanted.copy()
     stamps[at:] += size
@@ -140,7 +140,7 @@ def test_several_steps() -> None:
     assert "and 3 more" in made.notices[0]
 
 
-def test_a_pause_of_a_quarter_of_an_hour_is_a_gap_and_told() -> None:
+def test_a_pause_of_a_quarter_of_an_hour_is_a_gap_and_reported() -> None:
     stamps = stamps_of(7680, 256.0)
     stamps[4000:] += 900.0
     made = check_stamps(stamps, 256.0)

@@ -112,7 +112,7 @@ def test_a_packet_that_began_before_the_file() -> None:
     np.testing.assert_array_equal(found[1], wanted - 5)
 
 
-def test_rows_that_are_no_samples_are_told() -> None:
+def test_rows_that_are_no_samples_are_reported() -> None:
     index = np.arange(N)
     numbers = numbers_of(index, GANGLION_NUMBERING)
     numbers[100] = 203  # impedance

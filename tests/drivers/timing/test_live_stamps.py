@@ -89,7 +89,7 @@ def test_a_clock_that_is_right_is_left_alone(cut: list[int], delay: float) -> No
     st.floats(0, 0.004),
     st.integers(0, 2**32 - 1),
 )
-def test_a_step_of_any_size_is_told_once_and_costs_nothing(
+def test_a_step_of_any_size_is_reported_once_and_costs_nothing(
     step: float, at: int, cut: list[int], delay: float, jitter: float, seed: int
 ) -> None:
     true = even(N)

@@ -153,7 +153,7 @@ def test_smoothing_helps_where_evidence_is_weak_and_is_no_part_of_paper() -> Non
     assert max(max(k) for k in keeps) > 0
 
 
-def test_what_is_counted_warned_and_told_on_the_way() -> None:
+def test_what_is_counted_warned_and_reported_on_the_way() -> None:
     told: list[EvaluationProgress] = []
     candidates: list[Candidate] = [MajorityLabel(TASK), Spy(carries_state=True)]
     sequences = people(5, 6, 3, silent)

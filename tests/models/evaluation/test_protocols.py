@@ -186,7 +186,7 @@ def test_nothing_is_refused_in_one_line(protocol: ProtocolName) -> None:
         make_splits(protocol, [])
 
 
-def test_a_trial_without_a_good_hop_is_left_out_and_told() -> None:
+def test_a_trial_without_a_good_hop_is_left_out_and_reported() -> None:
     sequences = [sequence(f"p{p}", f"t{i}", [i % 2]) for p in range(4) for i in range(6)]
     plan = make_splits("subject", [*sequences, sequence("p0", "bad", [0], 0)])
     assert len(plan.sequences) == 24

@@ -74,7 +74,7 @@ def test_the_curve_is_drawn_for_every_candidate_with_a_live_reading(
     assert "live.png" not in names
 
 
-def test_permuted_labels_and_refusals_are_told(report: EvaluationReport) -> None:
+def test_permuted_labels_and_refusals_are_reported(report: EvaluationReport) -> None:
     text = to_text(replace(report, permuted=True, refused={"trial": "wanted more"}))
     assert "labels are permuted" in text
     assert "nobody (permuted labels)" in text

@@ -136,7 +136,7 @@ def test_a_person_is_good_hops_labelled_by_the_script() -> None:
     assert sequence.labels[:, 1].tolist() == (truth.arousal >= 0).astype(int).tolist()
 
 
-def test_a_small_demo_is_made_written_and_told(tmp_path: Path) -> None:
+def test_a_small_demo_is_made_written_and_reported(tmp_path: Path) -> None:
     told: list[TrainingProgress] = []
     path = tmp_path / "small.safetensors"
     threads = torch.get_num_threads()

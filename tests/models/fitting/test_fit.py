@@ -71,7 +71,7 @@ def whole(waves: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Checkpoin
     return fit(path, waves, TrainingJob.of(waves, FULL, 0.0), ABOUT)
 
 
-def test_both_phases_are_told_and_it_learns(tmp_path: Path) -> None:
+def test_both_phases_are_reported_and_it_learns(tmp_path: Path) -> None:
     waves = labelled()
     told: list[FitProgress] = []
     training = replace(TINY.training, epochs=6, batch=2, learning_rate=3e-2)
@@ -193,7 +193,7 @@ def test_another_job_does_not_go_on(
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"\x00" * 4096])
-def test_a_damaged_file_is_told(begun: Path, waves: Dataset, content: bytes) -> None:
+def test_a_damaged_file_is_reported(begun: Path, waves: Dataset, content: bytes) -> None:
     (begun.with_suffix(".training") / FILE).write_bytes(content)
     with pytest.raises(ResumeError, match=r"a damaged file .* start the training again"):
         fit(begun, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT, resume=True)
@@ -215,7 +215,7 @@ def test_too_few_to_choose_by() -> None:
         split_validation(cut_hops(labelled(1, 2, 4), TINY.signal), 0)
 
 
-def test_a_loss_that_is_no_number_is_told(waves: Dataset, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_reported(waves: Dataset, tmp_path: Path) -> None:
     wild = replace(TINY, training=replace(TINY.training, learning_rate=1e30, epochs=2))
     with pytest.raises(FittingError, match="a finite training loss, but found one that diverged"):
         fit(tmp_path / "x.safetensors", waves, TrainingJob.of(waves, wild, 0.0), ABOUT)

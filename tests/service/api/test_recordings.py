@@ -63,7 +63,7 @@ def test_the_file_holds_what_was_recorded(service: Live, tmp_path: Path, form: s
     assert_same(read_recording(path), MADE, written.lsb)
 
 
-def test_what_cannot_be_exported_is_told(service: Live, folder: Path) -> None:
+def test_what_cannot_be_exported_is_reported(service: Live, folder: Path) -> None:
     before = sorted(folder.iterdir())
     for place, status, told in (
         ("large/export?format=edf", 422, "1e+30"),
@@ -90,7 +90,7 @@ def test_one_that_is_being_made_is_refused(service: Live) -> None:
     assert "Stop it first" in answer.json()["detail"]
 
 
-def test_a_missing_library_is_told(service: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported(service: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "mimamba.drivers.formats.tables.parquet_writer", raising=False)
     answer = service.http.get(f"{API}/made/export?format=parquet")
@@ -98,7 +98,7 @@ def test_a_missing_library_is_told(service: Live, monkeypatch: pytest.MonkeyPatc
     assert "pip install pyarrow" in answer.json()["detail"]
 
 
-def test_a_full_disk_is_told(service: Live, temporary: Path) -> None:
+def test_a_full_disk_is_reported(service: Live, temporary: Path) -> None:
     temporary.rmdir()
     answer = service.http.get(f"{API}/made/export?format=csv")
     temporary.mkdir()

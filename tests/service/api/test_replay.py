@@ -306,13 +306,13 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("answer", FOREIGN.values(), ids=FOREIGN)
-def test_what_is_no_service_is_told_in_one_line(answer: bytes) -> None:
+def test_what_is_no_service_is_reported_in_one_line(answer: bytes) -> None:
     with answering(answer) as url:
         assert_one_line(url)
 
 
 @pytest.mark.parametrize("url", ["localhost:abc", "http://[", "://", "a..b"])
-def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
+def test_what_is_no_address_is_reported_in_one_line(url: str) -> None:
     assert_one_line(url)
 
 

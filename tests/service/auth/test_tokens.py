@@ -26,7 +26,7 @@ def test_a_token_has_its_scope_and_no_other_has_one() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "short", "with spaces in its midst", "ümläut-is-no-header"])
-def test_what_is_no_token_is_told_without_telling_it(token: str) -> None:
+def test_what_is_no_token_is_reported_without_telling_it(token: str) -> None:
     with pytest.raises(BadToken, match=r"Expected .+, but found .+. .+") as caught:
         Tokens(control=token)
     assert not token or token not in str(caught.value)
@@ -77,7 +77,9 @@ def test_what_is_written_is_read_and_is_nobody_elses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"one\ntwo\nthree\n"])
-def test_a_file_without_tokens_is_told_in_one_line(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_without_tokens_is_reported_in_one_line(
+    content: bytes | None, tmp_path: Path
+) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)

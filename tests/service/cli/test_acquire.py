@@ -239,7 +239,7 @@ async def test_a_loss_beyond_the_buffer_is_a_gap_of_the_exact_length() -> None:
     np.testing.assert_array_equal(np.concatenate(heard.data), truth[index])
 
 
-async def test_the_headsets_own_losses_are_told_far_away() -> None:
+async def test_the_headsets_own_losses_are_reported_far_away() -> None:
     with live(model="none") as service:
         async with talk(service.url) as client, acquiring("simulate://?dead=1", service.url):
             heard = await follow(
@@ -366,7 +366,7 @@ async def test_a_closed_session_ends_its_acquirer() -> None:
         assert service.sessions() == {}
 
 
-async def test_no_service_and_no_such_model_are_told_before_anything_is_sent() -> None:
+async def test_no_service_and_no_such_model_are_reported_before_anything_is_sent() -> None:
     with live(model="none") as service, pytest.raises(PushRefused, match="no-such-model"):
         await Acquirer("simulate://", service.url, model="no-such-model").run()
     with pytest.raises(ServiceUnreachable, match="mimamba serve"):

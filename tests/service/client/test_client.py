@@ -127,7 +127,7 @@ async def test_a_session_that_is_opened_again_is_followed_again() -> None:
         assert len(set(epochs)) == 2
 
 
-async def test_nobody_there_is_told_in_one_line() -> None:
+async def test_nobody_there_is_reported_in_one_line() -> None:
     with pytest.raises(ServiceUnreachable, match=r"No mimamba service answers at .+. Start one"):
         async with Client("http://127.0.0.1:9"):
             pass
@@ -137,7 +137,7 @@ NO_ADDRESSES = ["http://[", "localhost:abc", "localhost:99999", "http://", "", "
 
 
 @pytest.mark.parametrize("url", NO_ADDRESSES)
-def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
+def test_what_is_no_address_is_reported_in_one_line(url: str) -> None:
     with pytest.raises(ServiceUnreachable, match=r"Expected .+, but found .+. Use"):
         stream_url(url)
     for command in (["watch", url], ["acquire", "--source", "simulate://", "--to", url]):
@@ -150,7 +150,7 @@ def test_what_is_no_address_is_told_in_one_line(url: str) -> None:
 @pytest.mark.parametrize(
     "frame", ["{}", "hello", "\N{BRAIN}", b"\x00", b"", b"\x81\xa4type\xa1\xff"], ids=ascii
 )
-async def test_a_server_of_another_kind_is_told_in_one_line(frame: str | bytes) -> None:
+async def test_a_server_of_another_kind_is_reported_in_one_line(frame: str | bytes) -> None:
     async def greet(socket: ServerConnection) -> None:
         await socket.send(frame)
         await socket.wait_closed()

@@ -29,7 +29,7 @@ def test_a_client_cannot_give_another_address_for_each_wrong_token() -> None:
         assert tried == [401] * MAX_FAILURES + [429]
 
 
-def test_a_trusted_proxy_says_for_whom_it_sends() -> None:
+def test_a_trusted_proxy_names_the_client_it_sends_for() -> None:
     with live(source=[], token=CONTROL, trusted_proxy=["127.0.0.0/8"]) as service:
         # What the client itself sent comes first; the proxy appended the last.
         tried = [attempt(service, f"198.51.100.{n}, 203.0.113.1") for n in range(MAX_FAILURES + 1)]

@@ -42,7 +42,7 @@ def test_an_event_is_one_line_for_people() -> None:
 
 
 @pytest.mark.parametrize("formatter", [JSONLine(), TextLine()])
-def test_only_known_fields_are_told(formatter: logging.Formatter) -> None:
+def test_only_known_fields_are_reported(formatter: logging.Formatter) -> None:
     line = formatter.format(record("x", session="a", notes="her notes", token="s3cret", data=[1.5]))
     for secret in ("her notes", "s3cret", "1.5"):
         assert secret not in line
@@ -59,7 +59,7 @@ def test_what_was_before_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert threading.excepthook is hook
 
 
-def test_a_thread_that_dies_is_told_with_its_traceback(
+def test_a_thread_that_dies_is_reported_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", log_thread_death)

@@ -122,7 +122,7 @@ def damage(text: str, old: str, new: str) -> str:
         ('        "TP9",\n', ""),
     ],
 )
-def test_what_cannot_be_read_is_told_and_stays(
+def test_what_cannot_be_read_is_reported_and_stays(
     people: People, checkpoint: Checkpoint, tmp_path: Path, old: str, new: str
 ) -> None:
     people.add("P01")

@@ -114,7 +114,7 @@ def test_the_schemas_are_schemas() -> None:
         jsonschema.Draft7Validator.check_schema(schema)  # AsyncAPI's own dialect
 
 
-def test_arrays_are_told_as_base64_and_bin() -> None:
+def test_arrays_are_described_as_base64_and_bin() -> None:
     properties = json_schema()["$defs"]["SignalMessage"]["properties"]
     for name, width in (("timestamps", "float64"), ("data", "float32")):
         assert properties[name]["contentEncoding"] == "base64"

@@ -152,7 +152,7 @@ def test_a_recording_without_a_sample_has_its_streams(tmp_path: Path) -> None:
     assert len(streams["EEG"]["time_stamps"]) == 0
 
 
-def test_abstentions_are_nan_and_quality_is_told(tmp_path: Path, engine: Engine) -> None:
+def test_abstentions_are_nan_and_quality_is_reported(tmp_path: Path, engine: Engine) -> None:
     with staged(engine) as stage:
         tape = Taped(tmp_path / "a.xdf", stage.session)
         flat = [replace(each, data=np.zeros_like(each.data)) for each in chunks_of(768, 1280)]
@@ -432,7 +432,7 @@ def small_disk(folder: Path, kibibytes: int) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tmpfs")
-def test_a_disk_that_fills_up_is_told_and_ends_the_recording_whole(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_is_reported_and_ends_the_recording_whole(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1024) as disk, staged(None) as stage:
         tape = Taped(disk / "a.xdf", stage.session)
         stage.play(*chunks_of(0, 256))

@@ -106,7 +106,7 @@ def test_one_is_listed_played_exported_and_deleted(service: Live, tmp_path: Path
         assert answer.status_code == 204
 
 
-def test_what_is_no_recording_is_told_and_leaves_nothing(
+def test_what_is_no_recording_is_reported_and_leaves_nothing(
     service: Live, tmp_path: Path, left: Callable[[], set[str]]
 ) -> None:
     whole = files.edf(tmp_path, 600).read_bytes()
@@ -218,7 +218,7 @@ def test_who_may_only_view_uploads_nothing(service: Live, left: Callable[[], set
     assert not left()
 
 
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_reported(
     service: Live, left: Callable[[], set[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mimamba.service.recordings.upload.free_space", lambda _: 1000)

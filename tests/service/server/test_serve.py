@@ -1,4 +1,4 @@
-"""What a starting service tells, and to whom; and what its logs never hold."""
+"""Messages of a starting service to each reader, and secrets that its logs never hold."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_made_tokens_are_written_for_the_owner_where_nobody_watches(tmp_path: Pa
 
 
 @pytest.mark.parametrize("flags", [{}, {"token": CONTROL, "view_token": VIEW}])
-def test_given_tokens_are_not_told_again(tmp_path: Path, flags: dict[str, object]) -> None:
+def test_given_tokens_are_not_printed_again(tmp_path: Path, flags: dict[str, object]) -> None:
     with terminal():
         assert "oken" not in announced(tmp_path, flags)
     assert list(tmp_path.iterdir()) == []

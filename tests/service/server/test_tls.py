@@ -175,7 +175,7 @@ def test_without_a_right_token_a_command_says_so_in_one_line(
     assert not token or token not in line
 
 
-def test_certificates_that_are_none_are_told(certificate: Certificate, tmp_path: Path) -> None:
+def test_certificates_that_are_none_are_reported(certificate: Certificate, tmp_path: Path) -> None:
     for path in (tmp_path / "missing.pem", certificate.key):
         with pytest.raises(BadCertificate, match=r"Cannot read certificates .+: .+. Correct"):
             Credentials(None, path)

@@ -131,7 +131,7 @@ async def _post(service: Live, new: dict[str, str]) -> httpx.Response:
         return await http.post("/v1/sessions", json=new)
 
 
-def test_health_is_told() -> None:
+def test_health_is_reported() -> None:
     with live() as service:
         assert service.http.get("/healthz").json() == {
             "status": "ok",

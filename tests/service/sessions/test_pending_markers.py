@@ -238,7 +238,7 @@ async def say_all(service: Live, client: Any, udp_port: int) -> None:
     assert numbers(service)["mimamba_datagrams_refused_total", ""] == 4
 
 
-async def test_what_is_refused_is_told() -> None:
+async def test_what_is_refused_is_reported() -> None:
     with live("simulate://", model="none") as service:
         service.opened("simulate-1")
         async with talk(service.url) as client:
@@ -279,7 +279,7 @@ def test_malformed_datagrams_are_counted_and_logged_once(caplog: pytest.LogCaptu
     assert len(caplog.records) == 1
 
 
-def test_a_port_in_use_is_told_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line() -> None:
     with bind_datagrams(0) as taken:
         udp_port = taken.getsockname()[1]
         done = CliRunner().invoke(app, ["serve", "--port", "0", "--udp-markers", str(udp_port)])

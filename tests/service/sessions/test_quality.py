@@ -26,7 +26,7 @@ from tests.service.muse_recordings import write_muse
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("binary", [False, True])
-async def test_what_is_told_follows_from_the_signal_that_is_told(
+async def test_what_is_sent_follows_from_the_signal_that_is_sent(
     tmp_path: Path, binary: bool
 ) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=20, broken=True)

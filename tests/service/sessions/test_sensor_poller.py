@@ -1,4 +1,4 @@
-"""The thread that reads sensors: whom it reads, and what an error does to it."""
+"""The thread that reads sensors: which sessions it reads, and what an error does to it."""
 
 from __future__ import annotations
 

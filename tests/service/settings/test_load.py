@@ -74,7 +74,7 @@ def test_a_value_that_is_none_names_the_file(file: Path) -> None:
         make_settings({}, file)
 
 
-def test_a_token_that_is_no_text_is_not_told(file: Path) -> None:
+def test_a_token_that_is_no_text_is_not_printed(file: Path) -> None:
     file.write_text("token = 1234567890123456\n")
     with pytest.raises(CannotServe, match="token: Expected") as caught:
         make_settings({}, file)
@@ -145,7 +145,7 @@ def test_the_command_shows_what_is_in_force(file: Path) -> None:
     assert told["view_token"] == ["********", str(file)]
 
 
-def test_a_default_that_a_person_has_not_named_is_told_too(
+def test_a_default_that_a_person_has_not_named_is_reported_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MIMAMBA_DATA_DIR", raising=False)

@@ -96,7 +96,7 @@ async def test_predictions_are_probabilities_once_the_model_is_warm(service: Liv
         assert "warming up" in (cold.reason or "")
 
 
-async def test_the_past_is_told_on_request(service: Live) -> None:
+async def test_the_past_is_sent_on_request(service: Live) -> None:
     async with talk(service.url) as client:
         await client.say(
             Subscribe("simulate-1", ["signal", "marker", "link"], Position("another epoch"))
@@ -242,7 +242,7 @@ async def test_a_loop_is_a_new_epoch(tmp_path: Path) -> None:
             assert told.index == demo_indices(1024)[0]
 
 
-async def test_an_ended_recording_is_told_after_its_last_sample(tmp_path: Path) -> None:
+async def test_an_ended_recording_is_reported_after_its_last_sample(tmp_path: Path) -> None:
     path = write_muse(tmp_path / "short.csv", seconds=3)
     with live(f"replay://{path}?speed=0.1") as service:
         async with talk(service.url) as client:

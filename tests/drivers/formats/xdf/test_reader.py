@@ -76,7 +76,7 @@ def test_units_become_microvolts(tmp_path: Path, unit: str, factor: float) -> No
     assert made.info.notices == ()
 
 
-def test_what_the_file_does_not_tell_is_told(tmp_path: Path) -> None:
+def test_what_the_file_does_not_say_is_reported(tmp_path: Path) -> None:
     header = xdffile.header(3, form="int16")
     made = read(tmp_path, xdffile.start(), header, signal(3, form="int16"))
     assert made.info.ch_names == ("1", "2", "3", "4")
