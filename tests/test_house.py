@@ -41,6 +41,7 @@ LAYERS = [
     "models",
     "models/body",
     "models/signal",
+    "models/detection",
     "models/network",
     "models/inference/cpu",
     "models/inference",

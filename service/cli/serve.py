@@ -151,6 +151,13 @@ def serve(
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
+    detect: Annotated[
+        str | None,
+        typer.Option(
+            help="Mark events of the signal: blink, jaw, or both with a comma. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     log_format: Annotated[
         str | None,
         typer.Option(
@@ -200,6 +207,7 @@ def serve(
             "lsl_out": lsl_out or None,
             "osc_out": osc_out,
             "udp_markers": udp_markers,
+            "detect": detect,
             "log_format": log_format,
             "log_level": log_level,
         }

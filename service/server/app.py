@@ -131,7 +131,7 @@ def make_app(
         calibrations = Calibrations(people, people_folder(folder))
         models = models_folder(settings.data_dir)
         default = choose_model(settings.model, settings.memory)
-        sessions = SessionRegistry(hub, default, models, people, device)
+        sessions = SessionRegistry(hub, default, models, people, device, settings.detect)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )

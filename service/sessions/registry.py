@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from mimamba.drivers.open import open_source
 from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.checkpoints.names import DEFAULT_MODEL, NO_MODEL
+from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.inference.device import Device
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.engine.engine import Engine
@@ -143,8 +145,10 @@ class SessionRegistry:
         models: Path | None = None,
         people: People | None = None,
         device: Device | None = None,
+        detect: Sequence[EventKind] = (),
     ) -> None:
         self.default = default
+        self._detect = detect
         self._device = device or Device()
         self._models = models
         self._observer = observer
@@ -232,6 +236,7 @@ class SessionRegistry:
             saved=saved,
             token=token,
             poller=self._poller,
+            detect=self._detect,
         )
         self._check_running()
         if name in self._sessions:

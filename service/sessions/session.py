@@ -32,6 +32,8 @@ from mimamba.drivers.open import open_source
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder_state import SnapshotError
+from mimamba.models.detection.event_detector import EventDetector
+from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import UNALIGNED, AlignerState
 from mimamba.models.signal.channel_meters import ChannelMeters
@@ -146,6 +148,8 @@ class Session:
         A word for its epochs' names; None makes one.
     poller
         Reads what the device measures beside the EEG; None reads none of it.
+    detect
+        Kinds of events to find in the signal; each becomes a marker.
 
     Attributes
     ----------
@@ -176,6 +180,7 @@ class Session:
         saved: SavedSession | None = None,
         token: str | None = None,
         poller: SensorPoller[Session] | None = None,
+        detect: Sequence[EventKind] = (),
     ) -> None:
         self.name = name
         self.url = url
@@ -204,6 +209,8 @@ class Session:
         self._driver: Driver | None = None
         self._decoder: SessionDecoder | None = None
         self._meters: ChannelMeters | None = None
+        self._detect = detect
+        self._detector: EventDetector | None = None
         self._epoch = 0
         self._inflow: Inflow[Session] | None = None
         self._following = threading.Event()
@@ -519,6 +526,11 @@ class Session:
             for event in events:
                 if isinstance(event, LinkEntry):
                     self.counters.on_link_event(event)
+            if self._detector is not None:
+                found = self._detector.push(each.chunk)
+                for marker in found:
+                    self.logs.marker.append(marker)
+                events += found
             if events:
                 self._notify()
             windows += self.meters.windows(each.chunk)
@@ -646,6 +658,9 @@ class Session:
 
     def _open(self, driver: Driver) -> None:
         self.info = info = driver.info
+        if self._detect:
+            self._detector = EventDetector(info, self._detect)
+            self.info = info = replace(info, notices=info.notices + self._detector.notices)
         if self._engine is not None:
             self._try_to_decode(self._engine, info)
         if self._saved is not None:

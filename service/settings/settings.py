@@ -11,6 +11,7 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mimamba.models.detection.event_kinds import EVENT_KINDS, EventKind
 from mimamba.models.inference.precision import DeviceRequest, Precision
 from mimamba.service.auth.tokens import Tokens, read_tokens
 from mimamba.service.monitoring.logging import LogFormat, LogLevel
@@ -30,6 +31,19 @@ def _as_list(given: object) -> object:
         raise ValueError(
             f"Expected words separated by spaces, or a JSON list, but found {given!r}. Correct it."
         ) from None
+
+
+def _as_kinds(given: object) -> object:
+    """Parse kinds of events, with commas between them."""
+    if not isinstance(given, str):
+        return given
+    kinds = [each.strip() for each in given.split(",") if each.strip()]
+    if unknown := [each for each in kinds if each not in EVENT_KINDS]:
+        raise ValueError(
+            f"Expected {' or '.join(EVENT_KINDS)}, with commas between them, but found "
+            f"{unknown[0]!r}. Correct it."
+        )
+    return kinds
 
 
 Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
@@ -75,6 +89,7 @@ class Settings(DoctorSettings):
     lsl_out: bool = False
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
+    detect: Annotated[list[EventKind], NoDecode, BeforeValidator(_as_kinds)] = []
     allowed_host: Texts = []
     trusted_proxy: Texts = []
     root_path: str = ""

@@ -25,6 +25,9 @@ class Benchmark:
 
 BENCHMARKS = {
     "cuda": Benchmark("hops a second, latency and errors on a CUDA device", 120),
+    "events": Benchmark(
+        "blinks and jaw clenches found in recordings: precision, recall", 100, "minutes"
+    ),
     "memory": Benchmark(
         "memory of eight sessions with a reader each, over time", 3600, module="soak.memory"
     ),
