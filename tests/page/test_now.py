@@ -58,7 +58,7 @@ def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
 def test_what_else_a_headset_measures_is_shown(page: Page) -> None:
     with live("simulate://?sensors=1", model="none") as service:
         page.goto(service.url)
-        expect(page.get_by_test_id("heart")).to_have_text("–, too little signal")
+        expect(page.get_by_test_id("heart")).to_contain_text("too little signal")
         expect(page.get_by_test_id("battery")).to_have_text("85 %")
         expect(page.get_by_test_id("heart")).to_have_text(
             re.compile(r"^\d\d per minute, \d\d % sure$")
