@@ -18,6 +18,7 @@ from mimamba.drivers.lsl.markers import MARKER_TYPE as MARKERS
 from mimamba.drivers.lsl.markers import OWN_PREFIX
 from mimamba.drivers.lsl.outlet import append_values
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
+from mimamba.service.bridges.lsl_sensors import SensorOutlets
 from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
 from mimamba.service.sessions.epoch_logs import EpochLogs, Event
 from mimamba.service.sessions.prediction_log import PublishedPrediction
@@ -36,7 +37,9 @@ class LSLOut:
     channel, 0 to 1. ``SESSION bands``: a channel per source channel and band, as ``TP9/alpha``
     (µV²), NaN without a value. ``SESSION markers``: text. All have an irregular rate, and numbers
     are double64; timestamps are those of the samples that they describe. When the model changes,
-    ``SESSION predictions`` is a new stream.
+    ``SESSION predictions`` is a new stream. ``SESSION ppg``, ``SESSION acceleration`` and ``SESSION
+    rotation`` are float32 at their nominal rates, and ``SESSION heart rate`` comes once a second;
+    they begin with the first samples of a device that has them.
 
     Parameters
     ----------
@@ -108,6 +111,7 @@ class _Streams:
         bands = (f"{name}/{band}" for name in session.info.ch_names for band in BANDS)
         self._open("bands", "Bands", dict.fromkeys(bands, "microvolts^2"))
         self._open("marker", MARKERS, {"marker": "text"})
+        self._sensors = SensorOutlets(session.logs)
 
     def send_new(self) -> None:
         """Send new entries of the logs, also those of a next epoch."""
@@ -117,6 +121,7 @@ class _Streams:
             self._logs, self._model_index = present, 0
             for position in self._positions.values():
                 position.at = 0
+            self._sensors.begin_epoch()
             self._catch_up()
 
     def _catch_up(self) -> None:
@@ -128,6 +133,7 @@ class _Streams:
             self._model_index += 1
             self._open_predictions(active_model.since)
         self._send(stops)
+        self._sensors.send(logs, self._make_outlet)
 
     def _open_predictions(self, at: int) -> None:
         """Open a stream for the present model's predictions, from this entry on."""
@@ -140,14 +146,23 @@ class _Streams:
 
     def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
         """Open a stream with these channels and units, for entries from now on."""
+        outlet = self._make_outlet(
+            kind.lower(), kind, channels, 0.0, "string" if kind == MARKERS else "double64"
+        )
+        self._positions[topic] = _Position(outlet, self._logs.events(topic).next)
+
+    def _make_outlet(
+        self, name: str, kind: str, channels: Mapping[str, str], sfreq: float, numbers: str
+    ) -> Any:
+        """Make an outlet of this session; a rate of 0 Hz is an irregular one."""
         lsl = load_pylsl()
-        name = f"{self._session.name} {kind.lower()}"
+        name = f"{self._session.name} {name}"
         info = lsl.StreamInfo(
             name,
             kind,
             len(channels),
-            lsl.IRREGULAR_RATE,
-            "string" if kind == MARKERS else "double64",
+            sfreq or lsl.IRREGULAR_RATE,
+            numbers,
             f"{OWN_PREFIX}{socket.gethostname()}:{name}",
         )
         described = info.desc().append_child("channels")
@@ -155,8 +170,7 @@ class _Streams:
             facts = {"label": label, "unit": unit, "type": kind}
             append_values(described.append_child("channel"), facts)
         append_values(info.desc().append_child("mimamba"), self._facts())
-        log = self._logs.events(topic)
-        self._positions[topic] = _Position(lsl.StreamOutlet(info), log.next)
+        return lsl.StreamOutlet(info)
 
     def _facts(self) -> dict[str, str]:
         """Return facts about the model, with its notice."""

@@ -1,4 +1,4 @@
-"""OSC output: predictions, quality and bands of all sessions by UDP, for sound and light.
+"""OSC output: what all sessions make and measure but the EEG, by UDP, for sound and light.
 
 It reads the sessions' logs in a thread of its own, and sends each entry as bundles of messages (OSC
 1.0, opensoundcontrol.org).
@@ -12,10 +12,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from math import isnan
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from mimamba.drivers.driver import AuxiliaryChunk
 from mimamba.drivers.errors import UserError
+from mimamba.models.body.heart_rate import HeartRate
+from mimamba.models.body.motion import find_motion
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.sessions.epoch_logs import EpochLogs, Event
@@ -30,7 +34,7 @@ Message: TypeAlias = tuple[str, float | str]
 ROOT = "/mimamba"
 WAKE = 0.02
 """Seconds between two reads of the logs: the maximal delay."""
-TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands")
+TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "heart", "motion", "ppg")
 BUNDLE = 16
 """Messages in a bundle at most: it fits an Ethernet frame, so it is never lost in part."""
 RESERVED = re.compile(r"[\x00-\x20\x7f-\U0010ffff#*,/?\[\]{}]")
@@ -159,7 +163,7 @@ def messages(entry: Event) -> Iterator[Message]:
     """Return the messages of a log's entry.
 
     When the model abstains there are its status and reason, and no probabilities. A band without a
-    value has no message.
+    value has no message, nor has a heart rate without a clear pulse.
     """
     if isinstance(entry, PublishedPrediction):
         yield from _prediction(entry.prediction)
@@ -172,6 +176,10 @@ def messages(entry: Event) -> Iterator[Message]:
             for band, power in asdict(bands).items():
                 if power is not None:
                     yield f"bands/{_part(name)}/{band}", power
+    elif isinstance(entry, HeartRate):
+        yield from _heart(entry)
+    elif isinstance(entry, AuxiliaryChunk):
+        yield from _sensor(entry)
 
 
 def _prediction(made: Prediction) -> Iterator[Message]:
@@ -180,6 +188,26 @@ def _prediction(made: Prediction) -> Iterator[Message]:
     for output, shares in (made.outputs or {}).items():
         for label, share in shares.items():
             yield f"prediction/{_part(output)}/{_part(label)}", share
+
+
+def _heart(made: HeartRate) -> Iterator[Message]:
+    if made.rate is not None:
+        yield "heart/rate", made.rate
+    yield "heart/confidence", made.confidence
+    yield "heart/reason", made.reason or ""
+
+
+def _sensor(entry: AuxiliaryChunk) -> Iterator[Message]:
+    """Return each sample's values in order, and whether the head moved in these samples."""
+    ppg = entry.info.name == "ppg"
+    at = "ppg" if ppg else f"motion/{_part(entry.info.name)}"
+    names = [_part(name) for name in entry.info.ch_names]
+    for row in entry.data.tolist():
+        for name, value in zip(names, row, strict=True):
+            if not isnan(value):
+                yield f"{at}/{name}", value
+    if not ppg:
+        yield f"{at}/moved", float(find_motion(entry.info, entry.data).any())
 
 
 def _part(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from mimamba.drivers.replay.driver import MIN_SPEED
+from tests.page.axe import violations
 from tests.page.pictures import SIZES, shots
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
@@ -52,6 +53,18 @@ def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
         page.goto(service.url)
         expect(page.get_by_test_id("status")).to_contain_text(words("warming up"))
         expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")
+
+
+def test_what_else_a_headset_measures_is_shown(page: Page) -> None:
+    with live("simulate://?sensors=1", model="none") as service:
+        page.goto(service.url)
+        expect(page.get_by_test_id("heart")).to_contain_text("too little signal")
+        expect(page.get_by_test_id("battery")).to_have_text("85 %")
+        expect(page.get_by_test_id("heart")).to_have_text(
+            re.compile(r"^\d\d per minute, \d\d % sure$")
+        )
+        expect(page.get_by_test_id("motion")).to_have_text("The head moved.")
+        assert violations(page) == []
 
 
 def test_a_lost_connection_is_shown_and_restored(page: Page) -> None:

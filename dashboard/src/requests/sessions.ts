@@ -14,6 +14,8 @@ export interface ListedSession {
   delay: number | null;
   link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
   seekable: boolean;
+  /** Charge of the headset's battery, percent; null if it reports none. */
+  battery: number | null;
   person: string | null;
 }
 

@@ -11,10 +11,12 @@ import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
 import { Session } from './session.svelte';
 
-const ALL_TOPICS: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'link'];
+const ALL_TOPICS: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'];
 const LINK_ONLY: Topic[] = ['link'];
 /** Update interval of ages and countdowns, seconds. */
 const TICK = 0.25;
+/** Seconds between two requests of the list, which has the charge of each battery. */
+const RELOAD = 30;
 /** Seconds between a failed request and its message: a service that shuts down closes the connection within this time. */
 const GRACE = 1;
 
@@ -50,6 +52,8 @@ export class Dashboard {
   /** Session that should be in focus, if it exists. */
   private wanted: string | null = null;
   private ticker: ReturnType<typeof setInterval> | undefined;
+  /** Page time of the last request of the list. */
+  private listed = 0;
   private loading = false;
   private reload = false;
 
@@ -67,8 +71,14 @@ export class Dashboard {
 
   start(wanted: string | null): void {
     this.wanted = wanted;
-    this.ticker = setInterval(() => (this.time = pageTime()), TICK * 1000);
+    this.ticker = setInterval(() => this.tick(), TICK * 1000);
     this.client.start();
+  }
+
+  private tick(): void {
+    this.time = pageTime();
+    if (this.connection.phase !== 'connected' || this.time < this.listed + RELOAD) return;
+    void this.loadSessions();
   }
 
   stop(): void {
@@ -155,6 +165,7 @@ export class Dashboard {
     this.reload = this.loading;
     if (this.loading) return;
     this.loading = true;
+    this.listed = pageTime();
     try {
       this.merge(await this.service.listSessions());
     } catch (error) {
@@ -256,6 +267,11 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.addQuality(message);
     case 'bands':
       return session.addBands(message);
+    case 'heart':
+      return session.addHeart(message);
+    case 'ppg':
+    case 'motion':
+      return; // not subscribed to
     case 'marker':
       return session.addMarker(message);
     case 'link':

@@ -1,6 +1,7 @@
 import {
   type Bands,
   type Electrode,
+  type Heart,
   type Link,
   type Marker,
   type Model,
@@ -56,6 +57,10 @@ export interface SessionSnapshot {
   prediction: Prediction | null;
   quality: Quality | null;
   bands: Bands | null;
+  /** Last heart rate; null if the headset measures no pulse. */
+  heart: Heart | null;
+  /** Charge of the headset's battery, percent; null if it reports none. */
+  battery: number | null;
   /** Measured sampling rate, Hz; null if not known yet. */
   rate: number | null;
   latestIndex: number;
@@ -91,6 +96,7 @@ export class Session {
   update(listed: ListedSession): void {
     const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
     [this.now.seekable, this.now.person] = [listed.seekable, listed.person];
+    this.now.battery = listed.battery;
     const [opening, ended] = [state === 'opening', state === 'ended'];
     Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
     if (link) this.setLink(link);
@@ -143,6 +149,11 @@ export class Session {
     this.dirty = true;
   }
 
+  addHeart(message: Heart): void {
+    this.now.heart = message;
+    this.dirty = true;
+  }
+
   addMarker(message: Marker): void {
     this.markers.push(message);
     if (this.markers.length > MAX_MARKERS) this.markers.shift();
@@ -181,9 +192,9 @@ export class Session {
   /** Start a new epoch: its samples and entries are numbered from 0. */
   private restart(epoch: string): void {
     const { info, model, outputs, montage, delay, person, baseline } = this.now;
-    const { ended, endReason, seekable, link } = this.now;
+    const { ended, endReason, seekable, link, battery } = this.now;
     const known = { info, model, outputs, montage, delay, person, baseline };
-    Object.assign(this.now, emptySnapshot(), known, { ended, endReason, seekable, link });
+    Object.assign(this.now, emptySnapshot(), known, { ended, endReason, seekable, link, battery });
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
@@ -229,6 +240,8 @@ function emptySnapshot(): SessionSnapshot {
     prediction: null,
     quality: null,
     bands: null,
+    heart: null,
+    battery: null,
     rate: null,
     latestIndex: -1,
     latestTimestamp: null,

@@ -1,3 +1,4 @@
+import type { Heart } from '../connection/protocol';
 import type { SessionSnapshot } from './session.svelte';
 
 /** Age of the newest sample from which the signal counts as old, seconds. */
@@ -22,4 +23,17 @@ export function ifCurrent<Measurement extends { index: number }>(
 ): Measurement | null {
   if (!measurement || !info || ended || age === null || age > STALE_SECONDS) return null;
   return (latestIndex - measurement.index) / info.sfreq > MAX_LAG ? null : measurement;
+}
+
+/** A heart rate is shown while at most this much newer signal has come, seconds. */
+const MAX_HEART_LAG = 3;
+
+/** The heart rate if it is still current, else null. */
+export function currentHeart(
+  { heart, ended, latestTimestamp }: SessionSnapshot,
+  age: number | null,
+): Heart | null {
+  if (!heart || ended || age === null || age > STALE_SECONDS || latestTimestamp === null)
+    return null;
+  return latestTimestamp - heart.timestamp > MAX_HEART_LAG ? null : heart;
 }

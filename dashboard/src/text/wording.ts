@@ -1,6 +1,6 @@
 /** Numbers and states as text. */
 import type { Connection } from '../connection/client';
-import type { ChannelQuality } from '../connection/protocol';
+import type { ChannelQuality, Heart } from '../connection/protocol';
 import { type FoundStream, type Headset, PSEUDONYM, type Person } from '../requests/catalog';
 import type { Recording } from '../requests/recordings';
 import type { LinkState, SessionSnapshot } from '../state/session.svelte';
@@ -45,6 +45,12 @@ export function fileSize(bytes: number): string {
 /** "20 %, mains hum"; a dash without a measurement. */
 export const qualityText = (quality: ChannelQuality | undefined): string =>
   quality ? `${percent(quality.score)}, ${quality.reason ?? 'good'}` : '–';
+
+/** "68 per minute, 95 % sure"; a dash and the reason without a rate. */
+export const heartText = (heart: Heart): string =>
+  heart.rate === null
+    ? `–, ${heart.reason ?? 'unknown'}`
+    : `${Math.round(heart.rate)} per minute, ${percent(heart.confidence)} sure`;
 
 /** "1 headset and 2 LSL streams found." One headset may be listed as several boards. */
 export function foundText(headsets: Headset[], streams: FoundStream[]): string {

@@ -7,7 +7,7 @@ import LinkPanel from '../../src/components/signal/LinkPanel.svelte';
 import Scrollback from '../../src/components/signal/Scrollback.svelte';
 import SignalQuality from '../../src/components/signal/SignalQuality.svelte';
 import StaleWarning from '../../src/components/signal/StaleWarning.svelte';
-import type { Bands, Subscribed } from '../../src/connection/protocol';
+import type { Bands, Heart, Subscribed } from '../../src/connection/protocol';
 import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
 import { enter, find, render, text, there } from '../dom';
 import { info, quality, subscribed } from '../service';
@@ -20,6 +20,17 @@ const snapshot = (change: Partial<SessionSnapshot>): SessionSnapshot => ({
 });
 const bars = (): string[] =>
   [...document.querySelectorAll<HTMLElement>('.bar')].map((bar) => bar.style.width);
+
+const none: Heart = {
+  type: 'heart',
+  session: 'a',
+  seq: 0,
+  index: 639,
+  timestamp: 10,
+  rate: null,
+  confidence: 0.2,
+  reason: null,
+};
 
 beforeEach(() => {
   session = new Session('a', '');
@@ -62,6 +73,30 @@ describe('LinkPanel', () => {
     expect(there('latency')).toBe(false);
   });
 
+  it('shows neither a heart rate nor a battery of a headset without them', () => {
+    render(LinkPanel, { snapshot: snapshot({}), lsl: 0, age: 0.1, latency: null });
+    expect(there('heart')).toBe(false);
+    expect(there('battery')).toBe(false);
+  });
+
+  it.each<[Partial<Heart>, Partial<SessionSnapshot>, number, string]>([
+    [{ rate: 68.4, confidence: 0.953 }, {}, 0.1, '68 per minute, 95 % sure'],
+    [{ reason: 'no clear pulse' }, {}, 0.1, '–, no clear pulse'],
+    [{ rate: 68.4 }, {}, 2.5, '–'],
+    [{ rate: 68.4 }, { latestTimestamp: 14 }, 0.1, '–'],
+    [{ rate: 68.4 }, { ended: true }, 0.1, '–'],
+  ])('shows the heart rate while it is current: %j %j', (change, more, age, shown) => {
+    const heart: Heart = { ...none, ...change };
+    render(LinkPanel, {
+      snapshot: snapshot({ heart, battery: 84.4, latestTimestamp: 10.5, ...more }),
+      lsl: 0,
+      age,
+      latency: null,
+    });
+    expect(text('heart')).toBe(shown);
+    expect(text('battery')).toBe('84 %');
+  });
+
   it('shows that there is no sample yet', () => {
     render(LinkPanel, { snapshot: snapshot({}), lsl: null, age: null, latency: null });
     expect(text('age')).toBe('no sample yet');
@@ -85,6 +120,14 @@ describe('SignalQuality', () => {
     expect(text('quality-AF7')).toBe('20 %, mains hum');
     expect(bars()).toEqual(['97%', '20%']);
     expect(there('quality-none')).toBe(false);
+    expect(there('motion')).toBe(false);
+  });
+
+  it('says that the head moved', () => {
+    const moved = { ...measured, motion: 'the head moved' };
+    render(SignalQuality, { snapshot: snapshot({ quality: moved, latestIndex: 600 }), age: 0.1 });
+    expect(text('motion')).toBe('The head moved.');
+    expect(text('quality-TP9')).toBe('97 %, good');
   });
 
   it.each([

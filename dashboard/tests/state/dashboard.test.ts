@@ -30,6 +30,7 @@ const listing = (id: string, change: Partial<ListedSession> = {}): ListedSession
   delay: 0.1,
   link: { timestamp: 0, event: 'connected', detail: '' },
   seekable: false,
+  battery: null,
   person: null,
   ...change,
 });
@@ -76,16 +77,46 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 6],
+        ['b', 7],
       ]),
     );
     dashboard.setFocus('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 6]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 7]));
     expect(service.received).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
-      topics: ['prediction', 'quality', 'bands', 'signal', 'marker'],
+      topics: ['prediction', 'quality', 'bands', 'signal', 'marker', 'heart'],
     });
+  });
+
+  const beat = {
+    type: 'marker',
+    session: 'a',
+    timestamp: 0,
+    index: 0,
+    label: 'x',
+    source: 'test',
+  } as const;
+
+  it('asks for the charge of batteries now and then', async () => {
+    listed = [listing('a', { battery: 84 })];
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    try {
+      await start('a');
+      expect(dashboard.focus?.snapshot.battery).toBe(84);
+      listed = [listing('a', { battery: 83 })];
+      await until(() => expect(topics()).toContainEqual(['a', 7]));
+      service.send(subscribed('a', 'e1'));
+      for (let n = 1; n <= 11; n += 1) {
+        vi.advanceTimersByTime(3000);
+        // A connection without messages would be closed.
+        service.send({ ...beat, seq: n });
+        await until(() => expect(dashboard.focus?.markers).toHaveLength(n));
+      }
+      await until(() => expect(dashboard.focus?.snapshot.battery).toBe(83));
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('asks at each connection why the service cannot record', async () => {
@@ -131,7 +162,7 @@ describe('Dashboard', () => {
 
   it('reloads the list when a baseline may have set the person', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 6]));
+    await until(() => expect(topics()).toContainEqual(['a', 7]));
     listed = [listing('a', { person: 'P01' })];
     service.send(subscribed('a', 'e1'), {
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
@@ -231,16 +262,16 @@ describe('Dashboard', () => {
 
   it('subscribes once a session is open that was not open after a restart', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 6]));
+    await until(() => expect(topics()).toContainEqual(['a', 7]));
     const before = topics().length;
     service.send({ type: 'error', code: 'no_session', message: 'not open', id: 'a' });
-    await until(() => expect(topics().slice(before)).toEqual([['a', 6]]));
+    await until(() => expect(topics().slice(before)).toEqual([['a', 7]]));
     expect(dashboard.problem).toBeNull();
   });
 
   it('takes the age of a live sample from its timestamp, of a replayed one from its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 6]));
+    await until(() => expect(topics()).toContainEqual(['a', 7]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();

@@ -22,6 +22,8 @@ from mimamba.service.bridges.lsl_out import LSLOut
 from mimamba.service.engine.engine import Engine
 from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe
 from mimamba.service.recordings.stream_headers import STATUS
+from tests.models.body.planted import ROTATION, pulse
+from tests.models.body.planted import chunks_of as measured
 from tests.service.live import live, talk
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import last_index, write_muse
@@ -181,6 +183,44 @@ def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:
             out.close()
     assert [row[-2] for row in rows] == [64 * n + 62 for n in range(16)]
     assert scores
+
+
+def test_pulse_motion_and_heart_rate_are_streams_at_their_rates() -> None:
+    light = pulse(11, 70, 0.2)
+    turned = np.random.default_rng(0).normal(0, 9, (52, 3)).astype(np.float32)
+    with staged(None, live=True) as stage:
+        out = LSLOut(lambda: {"scripted": stage.session})
+        out.start()
+        try:
+            connect("scripted quality")  # it follows the session
+            stage.script.measure(*measured(turned[:3], info=ROTATION))
+            stage.script.measure(*measured(light))
+            ppg, rotation, heart = (
+                connect(f"scripted {name}") for name in ("ppg", "rotation", "heart rate")
+            )
+            assert not pylsl.resolve_byprop("name", "scripted acceleration", 1, 0.2)
+            assert labels(ppg) == ["ambient", "infrared", "red"]
+            assert [
+                (each.info().type(), each.info().nominal_srate()) for each in (ppg, rotation)
+            ] == [
+                ("PPG", 64.0),
+                ("GYRO", 52.0),
+            ]
+            assert (heart.info().type(), labels(heart)) == (
+                "HeartRate",
+                ["rate", "confidence", "index"],
+            )
+            stage.script.measure(*measured(turned, info=ROTATION, start=200.0))
+            stage.script.measure(*measured(light[:64], start=200.0))
+            rows, stamps = read(rotation, lambda rows: len(rows) >= 52)
+            rates, _ = read(heart, bool)
+            lights, _ = read(ppg, lambda rows: len(rows) >= 64)
+        finally:
+            out.close()
+    np.testing.assert_array_equal(rows[-52:], turned)
+    np.testing.assert_allclose(stamps[-52:], 200 + np.arange(52) / 52, atol=0.05)
+    np.testing.assert_array_equal(lights[-64:], light[:64])
+    assert np.isnan(rates[-1][0])  # the pulse before it is lost
 
 
 async def test_nothing_goes_out_unless_asked_for() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mimamba.drivers.driver import Chunk
+from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo, Chunk
+from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, ChannelQuality, Quality
 from mimamba.service.bridges.osc_out import (
@@ -34,6 +35,7 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.topics import Timing
+from tests.models.body.planted import ROTATION
 from tests.service.live import live, talk
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import last_index, write_muse
@@ -108,6 +110,47 @@ def test_a_band_without_a_value_has_no_message() -> None:
         ("bands/TP9/beta", 4.0),
         ("bands/TP9/gamma", 5.0),
     ]
+
+
+def test_sensors_have_a_message_for_each_value() -> None:
+    info = AuxiliaryInfo("ppg", "counts", 64.0, ("left outer 730 nm", "red"))
+    data = np.array([[1.0, 2.0], [3.0, np.nan]], np.float32)
+    light = AuxiliaryChunk(info, data, np.array([5.0, 5.1]), 0)
+    assert list(messages(light)) == [
+        ("ppg/left_outer_730_nm", 1.0),
+        ("ppg/red", 2.0),
+        ("ppg/left_outer_730_nm", 3.0),
+    ]
+    for speed, moved in ((1.0, 0.0), (90.0, 1.0)):
+        row = np.array([[0.0, speed, 0.5]], np.float32)
+        assert list(messages(AuxiliaryChunk(ROTATION, row, np.array([5.0]), 0))) == [
+            ("motion/rotation/X", 0.0),
+            ("motion/rotation/Y", speed),
+            ("motion/rotation/Z", 0.5),
+            ("motion/rotation/moved", moved),
+        ]
+    assert list(messages(HeartRate(63, 5.0, 66.5, 0.75, None))) == [
+        ("heart/rate", 66.5),
+        ("heart/confidence", 0.75),
+        ("heart/reason", ""),
+    ]
+    assert list(messages(HeartRate(63, 5.0, None, 0.25, "no clear pulse"))) == [
+        ("heart/confidence", 0.25),
+        ("heart/reason", "no clear pulse"),
+    ]
+
+
+async def test_a_headset_s_sensors_go_out(receiver: socket.socket) -> None:
+    with (
+        taken(receiver) as datagrams,
+        live("simulate://?sensors=1", model="none", osc_out=address_of(receiver)) as service,
+    ):
+        service.opened("simulate-1")
+        wanted = {
+            f"/mimamba/simulate-1/{each}"
+            for each in ("ppg/infrared", "motion/acceleration/Z", "motion/rotation/moved")
+        } | {"/mimamba/simulate-1/heart/confidence"}
+        service.until(lambda: wanted <= {a for each in datagrams for a, _ in parse(each)})
 
 
 def test_bundles_hold_floats_and_texts() -> None:
