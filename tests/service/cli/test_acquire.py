@@ -41,6 +41,7 @@ from mimamba.service.protocol.messages import (
     Subscribe,
 )
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
+from tests.service.cli.test_main import invoke
 from tests.service.live import PATIENCE, Live, Talk, kept_port, live, talk
 from tests.service.muse_recordings import write_muse
 from tests.service.proxy import Line, bad_line
@@ -570,13 +571,7 @@ def test_an_interrupted_acquirer_says_goodbye(service: Live, how: Signals) -> No
 
 
 def test_a_source_that_is_not_there_is_one_line(service: Live) -> None:
-    done = subprocess.run(
-        [MIMAMBA, "acquire", "--source", "no/such/file.csv", "--to", service.url],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 2
+    done = invoke("acquire", "--source", "no/such/file.csv", "--to", service.url)
+    assert done.exit_code == 2
     assert "no/such/file.csv" in done.stderr
     assert "Traceback" not in done.stderr

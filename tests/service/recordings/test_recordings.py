@@ -25,7 +25,7 @@ from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.recovery import FileInUse, recover_recording
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar, save_sidecar
-from tests.service.cli.test_main import LONGEST, MIMAMBA, invoke, run, serving
+from tests.service.cli.test_main import LONGEST, invoke, run, serving
 from tests.service.live import Live, live
 from tests.service.muse_recordings import write_muse
 
@@ -301,17 +301,10 @@ def test_a_card_is_replaced_whole(tmp_path: Path) -> None:
     assert load_sidecar(path).state == "finished"
 
 
-def test_the_environment_names_the_folder(tmp_path: Path) -> None:
+def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here.xdf").write_bytes(b"XDF:")
-    done = subprocess.run(
-        [MIMAMBA, "recordings"],
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=True,
-        env={"MIMAMBA_DATA_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)},
-    )
-    assert "here" in done.stdout
+    monkeypatch.setenv("MIMAMBA_DATA_DIR", str(tmp_path))
+    assert "here" in invoke("recordings").stdout
 
 
 @pytest.mark.parametrize("command", ["recordings", "people", "models", "recover"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -26,12 +24,11 @@ from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.verify import VerificationResult, compare, load_recorded, verify
 from tests.models.body.planted import ROTATION, pulse
 from tests.models.body.planted import chunks_of as measured
+from tests.service.cli.test_main import invoke
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import write_muse
 from tests.service.recordings.test_recorder import chunks_of
 from tests.service.scripted import Stage, staged
-
-MIMAMBA = Path(sys.executable).with_name("mimamba")
 
 
 @pytest.fixture(scope="module")
@@ -383,23 +380,15 @@ def test_a_snapshot_of_another_model_is_refused(engine: Engine, checkpoint: Chec
             unpack_state(content[:cut], checkpoint, 256.0)
 
 
-@pytest.mark.timeout(240)  # torch may be long in coming
 def test_the_command(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
     with staged(engine) as stage:
         stage.play(*chunks_of(0, 500))
         path = record(stage, tmp_path / "a.xdf", *chunks_of(500, 1500))
     model = random_checkpoint(tmp_path)
     assert model.sha256 == checkpoint.sha256
-    command = [
-        str(MIMAMBA),
-        "score",
-        str(path),
-        "--verify",
-        "--model",
-        str(tmp_path / "random.safetensors"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
+    arguments = ("score", str(path), "--verify", "--model", str(tmp_path / "random.safetensors"))
+    done = invoke(*arguments)
+    assert done.exit_code == 0, done.stderr
     assert "16 of 16 recorded predictions confirmed" in done.stderr
     forget_states(path, checkpoint)
     assert not verify(str(path), str(tmp_path / "random.safetensors"))
