@@ -310,7 +310,7 @@ class Session:
         """
         self.check_open()
         assert self._driver is not None
-        info = self._driver.info
+        info = self._with_notices(self._driver.info)
         # Its filters take a while to design, which the loop need not wait for.
         decoder = self._make_decoder(engine, info, r) if engine else None
         with self._loop.held():
@@ -521,7 +521,7 @@ class Session:
         windows: list[Window] = []
         works: list[tuple[HopWork, float]] = []
         for each in self._join(arrivals):
-            self._log_chunk(self.logs, each.chunk)
+            self._log_samples(self.logs, each.chunk)
             windows += self.meters.windows(each.chunk)
             for tap in self._taps:
                 tap.take(each.chunk)
@@ -529,21 +529,6 @@ class Session:
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()
         return Logged(windows, works)
-
-    def _log_chunk(self, logs: EpochLogs, chunk: Chunk) -> None:
-        """Log a chunk, and the events in it or found in it."""
-        events = logs.take(chunk)
-        self.counters.samples += chunk.n_times
-        for event in events:
-            if isinstance(event, LinkEntry):
-                self.counters.on_link_event(event)
-        if self._detector is not None:
-            found = self._detector.push(chunk)
-            for marker in found:
-                logs.marker.append(marker)
-            events += found
-        if events:
-            self._notify()
 
     def _join(self, arrivals: Sequence[ArrivedChunk]) -> Iterator[ArrivedChunk]:
         """Join chunks without a gap, up to the first that completes a hop: it came with that."""
@@ -558,6 +543,19 @@ class Session:
                 group = []
         if group:
             yield join_chunks(group)
+
+    def _log_samples(self, logs: EpochLogs, chunk: Chunk) -> None:
+        """Log a chunk, with the events that come with it and those that are found in it."""
+        events = logs.take(chunk)
+        self.counters.samples += chunk.n_times
+        for event in events:
+            if isinstance(event, LinkEntry):
+                self.counters.on_link_event(event)
+        found = self._detector.push(chunk) if self._detector else []
+        for marker in found:
+            logs.marker.append(marker)
+        if events or found:
+            self._notify()
 
     def add_measures(self, measures: Sequence[BandPower | Quality]) -> None:
         assert self.logs is not None
@@ -661,10 +659,9 @@ class Session:
         self._on_link_event(LinkEntry(change.timestamp, change.state, change.detail))
 
     def _open(self, driver: Driver) -> None:
-        self.info = info = driver.info
         if self._detect:
-            self._detector = EventDetector(info, self._detect)
-            self.info = info = replace(info, notices=info.notices + self._detector.notices)
+            self._detector = EventDetector(driver.info, self._detect)
+        self.info = info = self._with_notices(driver.info)
         if self._engine is not None:
             self._try_to_decode(self._engine, info)
         if self._saved is not None:
@@ -679,6 +676,11 @@ class Session:
         self.state = "open"
         self.opened.set()
         self._observer.notify(self)
+
+    def _with_notices(self, info: StreamInfo) -> StreamInfo:
+        """Return the source's facts, with remarks about events that cannot be found in it."""
+        found = self._detector.notices if self._detector else ()
+        return replace(info, notices=info.notices + found) if found else info
 
     def _make_decoder(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
         return SessionDecoder(engine, info, r, self._on_decoder_event, self.subject)
