@@ -18,7 +18,8 @@ from typing import Literal, Self
 
 import numpy as np
 
-from mimamba.drivers.driver import Chunk, LinkChange, Seconds, StreamInfo
+from mimamba.drivers.auxiliary_buffer import AuxiliaryBuffer
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, LinkChange, Seconds, StreamInfo
 from mimamba.drivers.errors import BadSamples, StreamLost
 from mimamba.drivers.timing.clock import local_clock
 
@@ -52,12 +53,18 @@ class Packet:
         Changes of the connection between acquirer and device, before the chunk.
     ends
         True for the last packet.
+    auxiliary
+        Samples that the device has measured beside the EEG meanwhile.
+    battery
+        Charge of the device, percent; None if it reports none.
     """
 
     seq: int
     chunk: Chunk
     changes: tuple[LinkChange, ...] = ()
     ends: bool = False
+    auxiliary: tuple[AuxiliaryChunk, ...] = ()
+    battery: float | None = None
 
 
 class ClockTranslator:
@@ -136,10 +143,16 @@ class Inbox:
         The ``seq`` that is expected next.
     closed
         True once no more packets are accepted.
+    auxiliary
+        What the device has measured beside the EEG, on our clock.
+    battery
+        Charge of the device that was sent last, percent; None if none was.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
+        self.auxiliary = AuxiliaryBuffer()
+        self.battery: float | None = None
         self.next_seq = 0
         self.closed = False
         self._changed = threading.Condition()
@@ -257,6 +270,10 @@ class Inbox:
         changes = tuple(replace(each, timestamp=each.timestamp + shift) for each in packet.changes)
         translated = replace(chunk, timestamps=timestamps, markers=markers)
         self.next_seq = packet.seq + 1
+        self.auxiliary.add(
+            replace(each, timestamps=each.timestamps + shift) for each in packet.auxiliary
+        )
+        self.battery = self.battery if packet.battery is None else packet.battery
         if chunk.n_times:
             self._last = chunk
         translated_packet = replace(packet, chunk=translated, changes=changes)
@@ -271,7 +288,8 @@ class Inbox:
         chunk = packet.chunk
         events = [each.timestamp for each in chunk.markers]
         events += [each.timestamp for each in packet.changes]
-        stamps = np.concatenate([chunk.timestamps, events, [offset]])
+        sensors = [each.timestamps for each in packet.auxiliary]
+        stamps = np.concatenate([chunk.timestamps, events, [offset], *sensors])
         if not np.all(np.abs(stamps) < MAX_TIMESTAMP):
             raise BadSamples(
                 "times in seconds", "values that cannot be times", "send the clock's own time"
@@ -340,6 +358,20 @@ class PushDriver:
     def info(self) -> StreamInfo:
         """Facts about the stream, from the acquirer."""
         return self._inbox.info
+
+    @property
+    def battery(self) -> float | None:
+        """Charge of the acquirer's device that was sent last, percent; None if none was."""
+        return self._inbox.battery
+
+    @property
+    def has_auxiliary(self) -> bool:
+        """True: any acquirer may send more than EEG."""
+        return True
+
+    def take_auxiliary(self) -> list[AuxiliaryChunk]:
+        """Return what the acquirer's device has measured beside the EEG since the last call."""
+        return self._inbox.auxiliary.take()
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -13,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from mimamba.drivers.driver import LinkChange
+from mimamba.drivers.driver import AuxiliaryChunk, Driver, HasAuxiliary, HasBattery, LinkChange
 from mimamba.drivers.errors import StreamLost, UserError
 from mimamba.drivers.open import open_source
 from mimamba.service.acquire.delivery import Delivery
@@ -36,6 +37,8 @@ CONNECT_ERRORS = (
 """Errors if no service, or another program, answers at an address."""
 MAX_DAMAGED = 5
 """Connections in succession that may end with a frame that cannot be read."""
+SENSOR_PERIOD = 0.1
+"""Seconds between two reads of what the device measures beside the EEG."""
 FINISH = 5.0
 """Seconds to deliver the rest after an interrupt."""
 
@@ -171,8 +174,9 @@ class Acquirer:
             self.outbox = outbox
             self._loop.call_soon_threadsafe(self._source_open.set)
             try:
+                sensors = _SensorReader(driver)
                 for chunk in driver:
-                    outbox.put(chunk)
+                    outbox.put(chunk, *sensors.read())
             finally:
                 outbox.end()
 
@@ -256,3 +260,23 @@ class Acquirer:
         if self.state != "reconnecting":
             self._on_change(f"{reason}; samples are kept for {self._buffer:g} s")
         self.state = "reconnecting"
+
+
+class _SensorReader:
+    """Reader of a source's sensors beside the EEG, and of its battery, between two chunks."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._take: Callable[[], list[AuxiliaryChunk]] | None = None
+        if isinstance(driver, HasAuxiliary) and driver.has_auxiliary:
+            self._take = driver.take_auxiliary
+        self._charged = driver if isinstance(driver, HasBattery) else None
+        self._due = 0.0
+
+    def read(self) -> tuple[list[AuxiliaryChunk], float | None]:
+        """Return what is new, and the charge in percent; nothing if that was just now."""
+        now = time.monotonic()
+        if now < self._due:
+            return [], None
+        self._due = now + SENSOR_PERIOD
+        charge = self._charged.battery if self._charged is not None else None
+        return self._take() if self._take is not None else [], charge

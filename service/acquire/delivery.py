@@ -11,6 +11,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from mimamba.drivers.driver import AuxiliaryChunk
 from mimamba.drivers.push import Packet
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.acquire.clock_offset import OffsetEstimate
@@ -26,7 +27,7 @@ from mimamba.service.protocol.messages import (
     decode_server,
     encode,
 )
-from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
+from mimamba.service.protocol.push import Ack, Push, Pushing, Samples, SensorSamples
 
 SILENCE = 3.0
 """Seconds without any message, three heartbeats, after which a connection counts as lost."""
@@ -190,4 +191,20 @@ class Delivery:
             list(chunk.markers),
             list(packet.changes),
             packet.ends,
+            [sensor_samples(each) for each in packet.auxiliary],
+            packet.battery,
         )
+
+
+def sensor_samples(chunk: AuxiliaryChunk) -> SensorSamples:
+    """Write a sensor's samples for a message."""
+    info = chunk.info
+    return SensorSamples(
+        info.name,
+        info.unit,
+        info.sfreq,
+        list(info.ch_names),
+        chunk.first,
+        np.ascontiguousarray(chunk.timestamps, "<f8").tobytes(),
+        np.ascontiguousarray(chunk.data, "<f4").tobytes(),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, LinkChange, Marker, StreamInfo
 from mimamba.drivers.push import MAX_TEXT, Packet
 
 SECONDS = 90.0
@@ -20,6 +20,8 @@ SECONDS = 90.0
 MAX_BYTES = 64 << 20
 LARGEST_CHUNK = 128 << 10
 """Bytes of samples in a packet; the service accepts messages of 1 MiB."""
+LARGEST_SENSORS = 64 << 10
+"""Bytes of samples of other sensors in a packet; more go with the next."""
 MAX_EVENTS = 512
 """Markers, and as many link changes, in a packet; of more, the newest."""
 LARGEST_EVENTS = 384 << 10
@@ -46,6 +48,11 @@ def newest(events: tuple[Event, ...]) -> tuple[Event, ...]:
             break
         kept += 1
     return events[len(events) - kept :]
+
+
+def sensor_bytes(chunk: AuxiliaryChunk) -> int:
+    """Return the bytes of a sensor's samples in a message, about."""
+    return chunk.data.nbytes + chunk.timestamps.nbytes + OVERHEAD
 
 
 class Outbox:
@@ -87,6 +94,7 @@ class Outbox:
         self._held = 0
         self._bytes = 0
         self._end = (0, 0)  # epoch and index after the last sample
+        self._sensors: deque[AuxiliaryChunk] = deque()  # that go with the next samples
         self._markers: tuple[Marker, ...] = ()  # of dropped samples, or still without one
 
     @property
@@ -101,8 +109,25 @@ class Outbox:
 
     # From the source's thread --------------------------------------------------------------------
 
-    def put(self, chunk: Chunk) -> None:
-        """Add samples; waits for space if the source is a recording."""
+    def put(
+        self,
+        chunk: Chunk,
+        auxiliary: Sequence[AuxiliaryChunk] = (),
+        battery: float | None = None,
+    ) -> None:
+        """Add samples; waits for space if the source is a recording.
+
+        Parameters
+        ----------
+        chunk
+            Of the EEG.
+        auxiliary
+            What the device has measured beside it meanwhile. It is dropped with these samples, if
+            they have to be.
+        battery
+            Charge of the device, percent.
+        """
+        self._sensors += auxiliary
         arrived = tuple(
             replace(each, label=fitting(each.label), source=fitting(each.source))
             for each in chunk.markers
@@ -117,11 +142,21 @@ class Outbox:
                     chunk.first + start,
                     chunk.epoch,
                     markers,
-                )
+                ),
+                auxiliary=self._take_sensors(),
+                battery=battery,
             )
         if chunk.n_times == 0:
             with self._changed:
                 self._markers = newest(self._markers + arrived)
+
+    def _take_sensors(self) -> tuple[AuxiliaryChunk, ...]:
+        """Take the oldest samples of sensors, as many as fit into a packet."""
+        taken: list[AuxiliaryChunk] = []
+        left = LARGEST_SENSORS
+        while self._sensors and (left := left - sensor_bytes(self._sensors[0])) >= 0:
+            taken.append(self._sensors.popleft())
+        return tuple(taken)
 
     def put_change(self, change: LinkChange) -> None:
         """Add a change of the link to the device."""
@@ -138,7 +173,12 @@ class Outbox:
         return Chunk(np.empty((0, self.info.n_channels), np.float32), np.empty(0), index, epoch, ())
 
     def _append(
-        self, chunk: Chunk, changes: tuple[LinkChange, ...] = (), ends: bool = False
+        self,
+        chunk: Chunk,
+        changes: tuple[LinkChange, ...] = (),
+        ends: bool = False,
+        auxiliary: tuple[AuxiliaryChunk, ...] = (),
+        battery: float | None = None,
     ) -> None:
         with self._changed:
             if not self.info.live:
@@ -149,9 +189,10 @@ class Outbox:
                 chunk = replace(chunk, markers=newest(self._markers + chunk.markers))
                 self._markers = ()
                 self._end = (chunk.epoch, chunk.end)
-            self._packets.append(Packet(self._next, chunk, changes, ends))
+            packet = Packet(self._next, chunk, changes, ends, auxiliary, battery)
+            self._packets.append(packet)
             self._next += 1
-            self._count(chunk, 1)
+            self._count(packet, 1)
             self.taken += chunk.n_times
             self.ended = ends
             while self.info.live and self._full and len(self._packets) > 1:
@@ -167,7 +208,7 @@ class Outbox:
     def _drop(self) -> None:
         """Drop the oldest packet's samples, but not its events."""
         oldest = self._packets.popleft()
-        self._count(oldest.chunk, -1)
+        self._count(oldest, -1)
         self.lost += oldest.chunk.n_times
         following = self._packets[0]
         changes = newest(oldest.changes + following.changes)
@@ -184,9 +225,11 @@ class Outbox:
                 return
         self._markers = newest(markers + self._markers)
 
-    def _count(self, chunk: Chunk, sign: int) -> None:
+    def _count(self, packet: Packet, sign: int) -> None:
+        chunk = packet.chunk
         self._held += sign * chunk.n_times
-        self._bytes += sign * (chunk.data.nbytes + chunk.timestamps.nbytes + OVERHEAD)
+        sensors = sum(sensor_bytes(each) for each in packet.auxiliary)
+        self._bytes += sign * (chunk.data.nbytes + chunk.timestamps.nbytes + sensors + OVERHEAD)
 
     # From the connection -------------------------------------------------------------------------
 
@@ -202,7 +245,7 @@ class Outbox:
         """Remove all packets up to ``seq``."""
         with self._changed:
             while self._packets and self._packets[0].seq <= seq:
-                self._count(self._packets.popleft().chunk, -1)
+                self._count(self._packets.popleft(), -1)
             self._changed.notify_all()
         self._on_news()
 

@@ -39,6 +39,22 @@ class Push(msgspec.Struct, frozen=True, tag="push", omit_defaults=True):
     id: str | int | None = None
 
 
+class SensorSamples(msgspec.Struct, frozen=True):
+    """Samples that the device measures beside the EEG, as in ppg and motion.
+
+    ``name`` is ``ppg``, ``acceleration`` or ``rotation``; ``timestamps`` are on the acquirer's
+    clock.
+    """
+
+    name: str
+    unit: str
+    sfreq: float
+    channels: Annotated[list[str], msgspec.Meta(min_length=1, max_length=64)]
+    first: Count
+    timestamps: Float64s
+    data: Float32s
+
+
 class Samples(msgspec.Struct, frozen=True, tag="samples", omit_defaults=True):
     """The next samples of a push session, acknowledged by ack; a repeated one changes nothing.
 
@@ -47,7 +63,9 @@ class Samples(msgspec.Struct, frozen=True, tag="samples", omit_defaults=True):
     ``timestamps``, like those of ``markers`` and ``changes``, are on the acquirer's clock;
     ``offset`` is the service's clock less that one, as the acquirer estimates it from pongs.
     ``changes`` are those of the link to its device before these samples. ``ends`` is true in the
-    last message. A refused message is answered by an error with ``seq`` as its id.
+    last message. ``sensors`` are what else the device has measured meanwhile, and ``battery`` is
+    its charge, percent; a service that does not know them ignores them. A refused message is
+    answered by an error with ``seq`` as its id.
     """
 
     session: str
@@ -60,6 +78,8 @@ class Samples(msgspec.Struct, frozen=True, tag="samples", omit_defaults=True):
     markers: Annotated[list[Marker], msgspec.Meta(max_length=1024)] = []
     changes: Annotated[list[LinkChange], msgspec.Meta(max_length=1024)] = []
     ends: bool = False
+    sensors: Annotated[list[SensorSamples], msgspec.Meta(max_length=1024)] = []
+    battery: float | None = None
 
 
 class Pushing(msgspec.Struct, frozen=True, tag="pushing", omit_defaults=True):

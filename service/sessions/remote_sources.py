@@ -9,12 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mimamba.drivers.driver import Chunk, Driver, LinkChange, StreamInfo
+from mimamba.drivers.driver import (
+    AuxiliaryChunk,
+    AuxiliaryInfo,
+    Chunk,
+    Driver,
+    LinkChange,
+    StreamInfo,
+)
 from mimamba.drivers.errors import BadSamples, BadSource, DriverError
 from mimamba.drivers.push import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.protocol.messages import Error
-from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
+from mimamba.service.protocol.push import Ack, Push, Pushing, Samples, SensorSamples
 from mimamba.service.sessions.registry import (
     ModelChoice,
     SessionFailed,
@@ -26,6 +33,10 @@ from mimamba.service.sessions.session import Session
 MAX_CHANNELS = 64
 MAX_SFREQ = 2000.0
 MAX_NOTICES = 16
+SENSORS = ("ppg", "acceleration", "rotation")
+"""Names of what may be sent beside the EEG."""
+MAX_SENSOR_TEXT = 100
+"""Characters of a unit, or of a channel's name."""
 ACQUIRER_TIMEOUT = 90.0
 """Seconds of silence after which an acquirer's id is free: as long as it keeps samples."""
 RETRY_PERIOD = 0.02
@@ -210,7 +221,44 @@ def read_packet(message: Samples, info: StreamInfo) -> Packet:
         message.epoch,
         tuple(message.markers),
     )
-    return Packet(message.seq, chunk, tuple(message.changes), message.ends)
+    battery = message.battery
+    return Packet(
+        message.seq,
+        chunk,
+        tuple(message.changes),
+        message.ends,
+        tuple(read_sensor(each) for each in message.sensors if each.timestamps),
+        battery if battery is not None and 0 <= battery <= 100 else None,
+    )
+
+
+def read_sensor(sent: SensorSamples) -> AuxiliaryChunk:
+    """Read a sensor's samples as arrays; raises BadSamples if they are not valid."""
+    n_channels = len(sent.channels)
+    n_times, rest = divmod(len(sent.timestamps), 8)
+    if rest or len(sent.data) != 4 * n_times * n_channels:
+        raise BadSamples(
+            f"8 bytes of timestamps and {4 * n_channels} of data a sample of {sent.name[:20]!r}",
+            f"{len(sent.timestamps)} and {len(sent.data)} bytes",
+            f"send float64 times and float32 rows of {n_channels} channels",
+        )
+    if sent.name not in SENSORS or not 1 <= sent.sfreq <= MAX_SFREQ:
+        raise BadSamples(
+            f"{', '.join(SENSORS)} at 1 to {MAX_SFREQ:g} Hz",
+            f"{sent.name[:20]!r} at {sent.sfreq:g} Hz",
+            "leave out other sensors",
+        )
+    if max(map(len, (sent.unit, *sent.channels))) > MAX_SENSOR_TEXT:
+        raise BadSamples(
+            f"texts of up to {MAX_SENSOR_TEXT} characters", "longer ones", "shorten it"
+        )
+    data = np.frombuffer(sent.data, "<f4").astype(np.float32, copy=False)
+    return AuxiliaryChunk(
+        AuxiliaryInfo(sent.name, sent.unit, sent.sfreq, tuple(sent.channels)),
+        data.reshape(n_times, n_channels),
+        np.frombuffer(sent.timestamps, "<f8").astype(np.float64, copy=False),
+        sent.first,
+    )
 
 
 def check_info(info: StreamInfo) -> None:

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
 from mimamba.drivers.push import MAX_TEXT, Inbox, Packet, PushDriver
-from mimamba.service.acquire.outbox import LARGEST_CHUNK, MAX_EVENTS, Outbox
+from mimamba.service.acquire.outbox import LARGEST_CHUNK, LARGEST_SENSORS, MAX_EVENTS, Outbox
 from mimamba.service.protocol.messages import decode_client, encode
 from mimamba.service.protocol.push import Samples
 from mimamba.service.server.serve import CLIENT_MESSAGE_BYTES
 from mimamba.service.sessions.remote_sources import read_packet
+from tests.models.body.planted import chunks_of as measured
+from tests.models.body.planted import pulse
 
 SFREQ = 100.0
 INFO = StreamInfo("Here", "here-1", SFREQ, ("A", "B"))
@@ -32,6 +34,27 @@ def chunk(first: int, n_times: int = 10, marker: bool = False) -> Chunk:
     data = np.column_stack([index, -index]).astype(np.float32)
     markers = (Marker(5 + first / SFREQ, first, f"at {first}", "x"),) if marker else ()
     return Chunk(data, 5 + index / SFREQ, first, markers=markers)
+
+
+def test_what_else_was_measured_goes_with_the_samples_in_any_amount() -> None:
+    outbox, inbox = Outbox(INFO, ignore), Inbox(INFO)
+    light = measured(pulse(60, 70, 0.1), (64,))
+    outbox.put(chunk(0), light, 83.0)
+    for first in range(10, 100, 10):
+        outbox.put(chunk(first))
+    for packet in outbox.read(0, 100):
+        sent = sum(each.data.nbytes + each.timestamps.nbytes for each in packet.auxiliary)
+        assert sent <= LARGEST_SENSORS
+        assert inbox.put(packet, 1000.0)
+        assert inbox.put(packet, 1000.0)  # a repeated one changes nothing
+    driver = PushDriver(inbox, lambda _: None)
+    taken = driver.take_auxiliary()
+    assert driver.battery == 83.0
+    assert [each.first for each in taken] == [each.first for each in light]
+    for there, here in zip(light, taken, strict=True):
+        np.testing.assert_array_equal(there.data, here.data)
+        np.testing.assert_allclose(there.timestamps + 1000.0, here.timestamps)
+    assert driver.take_auxiliary() == []
 
 
 @given(st.lists(st.tuples(st.integers(1, 25), st.integers(0, 25), st.booleans()), max_size=25))

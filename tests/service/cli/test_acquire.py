@@ -29,10 +29,13 @@ from mimamba.service.client.client import ServiceUnreachable
 from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
     Error,
+    HeartMessage,
     LinkMessage,
+    MotionMessage,
     Ping,
     Pong,
     Position,
+    PPGMessage,
     PredictionMessage,
     QualityMessage,
     SessionState,
@@ -205,6 +208,25 @@ async def test_a_live_source_over_a_line_that_falls_silent_loses_nothing() -> No
     # Both clocks are this machine's, so the offset must be found to be about nothing.
     last = float(np.concatenate(heard.timestamps)[-1])
     assert abs(clock - last) < PATIENCE
+
+
+async def test_pulse_motion_and_battery_come_along() -> None:
+    with live(model="none") as service:
+        async with (
+            talk(service.url) as client,
+            acquiring("simulate://?sensors=1", service.url, session="far", model="none"),
+        ):
+            await client.find(SessionState, lambda each: each.session == "far")
+            topics = ["ppg", "motion", "heart"]
+            await client.say(Subscribe("far", topics, Position("")))  # type: ignore[arg-type]
+            heart = await client.find(HeartMessage, lambda each: each.rate is not None)
+            assert heart.rate == pytest.approx(68, abs=6)
+            light = [each for each in client.heard if isinstance(each, PPGMessage)]
+            ends = [each.first + len(each.timestamps) // 8 for each in light]
+            assert [each.first for each in light] == [0, *ends[:-1]]
+            motion = {each.sensor for each in client.heard if isinstance(each, MotionMessage)}
+            assert motion == {"acceleration", "rotation"}
+            assert 80 < service.sessions()["far"]["battery"] <= 85
 
 
 async def ask_clock(client: Talk) -> float:

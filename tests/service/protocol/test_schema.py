@@ -13,7 +13,7 @@ import pytest
 from mimamba.drivers.driver import LinkChange, Marker, StreamInfo
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Mark, Ping, Position, Subscribe, Unsubscribe, encode
-from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
+from mimamba.service.protocol.push import Ack, Push, Pushing, Samples, SensorSamples
 from mimamba.service.protocol.schema import (
     CLIENT_MESSAGES,
     SERVER_MESSAGES,
@@ -48,6 +48,16 @@ ASKED = (
         [Marker(1.5, 5, "x", "y")],
         [LinkChange("lost", 1.0, "z")],
         True,
+    ),
+    Samples(
+        "muse-1",
+        0,
+        5,
+        b"",
+        b"",
+        -3.25,
+        sensors=[SensorSamples("ppg", "counts", 64.0, ["red"], 7, bytes(8), bytes(4))],
+        battery=83.5,
     ),
 )
 PUSHED = (Pushing("push-1", "x" * 32, 7, "a"), Ack("push-1", 6))
