@@ -64,7 +64,7 @@ class TimedHTTPProtocol(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
-        """Read on, but no head that is too long, which h11 notices only where it is not complete."""
+        """Read on, but no head that is too long: h11 notices that only while it is not complete."""
         if self.conn.their_state is h11.IDLE:
             read, _ = self.conn.trailing_data
             if len(read) > MAX_HEAD and not BLANK_LINE.search(read, 0, MAX_HEAD):

@@ -3,7 +3,8 @@
 asyncio accepts until the process has no descriptor left, and then logs that thousands of times a
 second. Here a limit leaves descriptors for recordings and sessions. At the limit the connection
 that has waited longest for a request or a token makes room; if there is none, the new one is
-closed. To accept one costs time, too, so more than a hundred a second wait in the system's queue. The operator's log gets at most one line a minute about all of this.
+closed. To accept one costs time, too, so more than a hundred a second wait in the system's queue.
+The operator's log gets at most one line a minute about all of this.
 """
 
 from __future__ import annotations
