@@ -24,6 +24,8 @@ from mimamba.service.http.request_totals import totals_of
 
 LIMITED = "limited_request"
 """Kind of error that the service's counters show."""
+LONG_HEAD = 4096
+"""Bytes of headers for which a request counts once more."""
 CREDENTIALS = frozenset({b"authorization", b"cookie"})
 """Headers without one of which nobody is known."""
 
@@ -74,7 +76,7 @@ class StrangerMiddleware:
         address = client_address(HTTPConnection(scope))
         upgrade = scope["type"] == "websocket"
         allowance = self._allowances.upgrades if upgrade else self._allowances.requests
-        wait = allowance.take(address)
+        wait = allowance.take(address, 1 if upgrade else _cost(scope))
         if upgrade:
             _call_too(scope, lambda: allowance.give_back(address))
         if wait:
@@ -94,6 +96,11 @@ class StrangerMiddleware:
         answer.headers["Retry-After"] = str(seconds)
         answer.headers["Connection"] = "close"
         await answer(scope, receive, send)
+
+
+def _cost(scope: Scope) -> int:
+    """Return for how many requests one counts: a long head takes as long as several."""
+    return 1 + sum(len(name) + len(value) for name, value in scope["headers"]) // LONG_HEAD
 
 
 async def _hold(scope: Scope, seconds: float) -> None:

@@ -55,14 +55,14 @@ class Allowance:
         self._now = now
         self._credits: OrderedDict[str, Credit] = OrderedDict()
 
-    def take(self, address: str) -> float:
-        """Take one request; return how long (s) it has to wait for its turn, 0 if it need not.
+    def take(self, address: str, cost: float = 1) -> float:
+        """Take a request; return how long (s) it has to wait for its turn, 0 if it need not.
 
         Turns are given at the allowed rate. One who would wait for more than ``MAX_WAIT`` waits for
         just that.
         """
         credit = self._credit(address)
-        credit.left = max(credit.left - 1, -MAX_WAIT * self.rate.per_second)
+        credit.left = max(credit.left - cost, -MAX_WAIT * self.rate.per_second)
         return max(0.0, -credit.left / self.rate.per_second)
 
     def give_back(self, address: str) -> None:

@@ -6,6 +6,7 @@ that is none is answered as by uvicorn, but counted and limited instead of logge
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -21,6 +22,9 @@ Awaited: TypeAlias = Literal["head", "body", "reading"]
 
 READ_SECONDS = 30.0
 """For a client to read on: as long as a subscriber may take."""
+MAX_HEAD = 1 << 14
+"""Bytes of a request's head: to read one of 60 KiB takes 20 ms, and anyone may send one."""
+BLANK_LINE = re.compile(rb"\n\r?\n")
 PROGRESS = 4096
 """Bytes that count as progress; a client that moves fewer in its time is as good as silent."""
 
@@ -58,6 +62,15 @@ class TimedHTTPProtocol(H11Protocol):
         """Count what is received."""
         self._received += len(data)
         super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Read on, but no head that is too long: h11 notices that only while it is not complete."""
+        if self.conn.their_state is h11.IDLE:
+            read, _ = self.conn.trailing_data
+            if len(read) > MAX_HEAD and not BLANK_LINE.search(read, 0, MAX_HEAD):
+                self.send_400_response("The head of the request is too long.")
+                return
+        super().handle_events()
 
     def hold(self, held: bool) -> None:
         """Read nothing from the client for a while, or read on."""

@@ -3,8 +3,8 @@
 asyncio accepts until the process has no descriptor left, and then logs that thousands of times a
 second. Here a limit leaves descriptors for recordings and sessions. At the limit the connection
 that has waited longest for a request or a token makes room; if there is none, the new one is
-closed. To accept one costs time, too, so more than some hundred a second wait in the system's
-queue. The operator's log gets at most one line a minute about all of this.
+closed. To accept one costs time, too, so more than a hundred a second wait in the system's queue.
+The operator's log gets at most one line a minute about all of this.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST = 8192
 """Connections, however many descriptors there are: each also needs memory."""
 ACCEPTED = 64
 """Connections accepted before others are served again."""
-ACCEPTANCES = Rate(300, 300)
+ACCEPTANCES = Rate(256, 100)
 """Connections accepted, at once and per second: no more than some percent of a core."""
 RETRY_SECONDS = 1.0
 """Until connections are accepted again, after there was no descriptor."""

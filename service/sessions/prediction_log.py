@@ -45,9 +45,10 @@ class PredictionLog(Ring[PublishedPrediction]):
 
     def __init__(self, capacity: int, first: int = 0) -> None:
         super().__init__(capacity, first)
-        self._index = np.zeros(capacity, np.int64)
-        self._layout = np.zeros(capacity, np.uint8)
-        self._numbers = np.zeros((capacity, TIMES))
+        # Not np.zeros: the system would give it its pages one by one, as predictions come.
+        self._index = np.full(capacity, 0, np.int64)
+        self._layout = np.full(capacity, 0, np.uint8)
+        self._numbers = np.full((capacity, TIMES), 0.0)
         self._layouts = [NO_OUTPUTS]
         self._abstained: dict[int, tuple[Status, str | None]] = {}
         """Status and reason by row, of those that are not ok."""
@@ -62,7 +63,7 @@ class PredictionLog(Ring[PublishedPrediction]):
             old, new = kept % self._capacity, kept % capacity
             for name in ("_index", "_layout", "_numbers"):
                 array = getattr(self, name)
-                wider = np.zeros((capacity, *array.shape[1:]), array.dtype)
+                wider = np.full((capacity, *array.shape[1:]), 0, array.dtype)
                 wider[new] = array[old]
                 setattr(self, name, wider)
             moved = dict(zip(old.tolist(), new.tolist(), strict=True))

@@ -57,6 +57,20 @@ def test_a_wrong_token_gives_none(browser: httpx.Client) -> None:
     assert browser.get("/v1/sessions").status_code == 401
 
 
+def test_a_long_body_is_not_read(browser: httpx.Client) -> None:
+    """A thousand errors in it would keep the service busy, and anyone may send it."""
+    token = "\\u0061" * 1024  # the longest, written in the longest way
+    form = {"content-type": "application/json"}
+    answer = browser.post("/v1/login", content=f'{{"token": "{token}"}}', headers=form)
+    assert answer.status_code == 401
+    many = {f"{n:x}": 1 for n in range(3000)}
+    answer = browser.post("/v1/login", json=many)
+    assert answer.status_code == 413
+    assert "at most 8 KiB" in answer.json()["detail"]
+    parts = (b" " * 1000 for _ in range(9))
+    assert browser.post("/v1/login", content=parts).status_code == 413
+
+
 def test_no_foreign_page_logs_anybody_in(browser: httpx.Client) -> None:
     answer = browser.post(
         "/v1/login", json={"token": VIEW}, headers={"Origin": "http://evil.example"}

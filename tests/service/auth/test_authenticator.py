@@ -75,6 +75,30 @@ def test_ten_failures_a_minute_and_then_not_even_the_right_one() -> None:
     assert shown(door, CONTROL) == Permission("control")
 
 
+@pytest.mark.parametrize(
+    ("cookie", "known"),
+    [
+        ("mimamba-8765={}", True),
+        ("a=b; mimamba-8765={}; mimamba-1=x", True),
+        ("a=b;\tmimamba-8765={} ;", True),
+        (
+            'mimamba-8765="{}"',
+            False,
+        ),  # to take off quotes, a library needs seconds for a long value
+        ("xmimamba-8765={}", False),
+        ("mimamba-87650={}", False),
+        ("mimamba-8765 = {}", False),
+        ("mimamba-8765={};mimamba-8765=x", True),
+        (";" * 10_000 + "mimamba-8765={}", True),
+    ],
+)
+def test_a_cookie_counts_as_it_was_set(cookie: str, known: bool) -> None:
+    door = Authenticator(Tokens(CONTROL))
+    secret = door.log_in(Permission("control"))
+    found = door.authenticate(asking(cookie=cookie.format(secret)))
+    assert (found is not None) == known
+
+
 def test_a_cookie_stands_for_the_token_until_its_end() -> None:
     clock = Clock()
     door = Authenticator(Tokens(CONTROL, VIEW), clock)

@@ -230,6 +230,27 @@ def test_what_is_no_request_is_limited_and_not_logged(
     assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) <= 1
 
 
+@pytest.mark.parametrize("before", [b"", get(), get() + get()])
+def test_a_head_that_is_too_long_is_refused(before: bytes) -> None:
+    with live(source=[], token=CONTROL) as service, plugged(service) as plug:
+        plug.sendall(before + get(f"Cookie: {'x' * 8000}\r\n") + get(f"Cookie: {'x' * 60_000}\r\n"))
+        plug.settimeout(PATIENCE)
+        answers = b""
+        while part := plug.recv(1 << 16):
+            answers += part
+        assert answers.count(b"HTTP/1.1 401") == before.count(b"GET") + 1
+        assert b"HTTP/1.1 400 Bad Request" in answers
+        assert b"The head of the request is too long." in answers
+
+
+def test_a_long_head_counts_as_several_requests() -> None:
+    with live(source=[], token=CONTROL) as service:
+        long = {"X-Long": "x" * 12_000}
+        with httpx.Client(base_url=service.url, headers=long, timeout=PATIENCE) as http:
+            found = Counter(http.get("/healthz").status_code for _ in range(BURST // 2))
+        assert found[429] >= 1
+
+
 BAD_UPGRADES = {
     "no key": "Upgrade: websocket\r\nConnection: Upgrade\r\n",
     "a body": UPGRADE + "Content-Length: 5\r\n",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.models.prediction import Prediction
+from mimamba.service.bench.process_usage import resident_megabytes
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import Timing
 
@@ -76,3 +80,16 @@ def test_an_hour_takes_no_more_memory_than_a_minute() -> None:
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 200_000  # 7.7 MB as objects
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count pages in another way")
+def test_its_pages_are_the_process_s_from_the_start() -> None:
+    outputs = {"valence": {"low": 0.25, "high": 0.75}, "arousal": {"low": 0.5, "high": 0.5}}
+    log = PredictionLog(1)
+    log.append(PublishedPrediction(Prediction(0, 0.0, "ok", None, outputs), Timing(0, 0, 0)))
+    rows = 150_000
+    log.widen(rows)
+    before = resident_megabytes(os.getpid())
+    for n in range(1, rows):
+        log.append(PublishedPrediction(Prediction(n, 0.0, "ok", None, outputs), Timing(0, 0, 0)))
+    assert resident_megabytes(os.getpid()) - before < 2  # of 12
