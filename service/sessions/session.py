@@ -521,18 +521,7 @@ class Session:
         windows: list[Window] = []
         works: list[tuple[HopWork, float]] = []
         for each in self._join(arrivals):
-            events = self.logs.take(each.chunk)
-            self.counters.samples += each.chunk.n_times
-            for event in events:
-                if isinstance(event, LinkEntry):
-                    self.counters.on_link_event(event)
-            if self._detector is not None:
-                found = self._detector.push(each.chunk)
-                for marker in found:
-                    self.logs.marker.append(marker)
-                events += found
-            if events:
-                self._notify()
+            self._log_events(each.chunk)
             windows += self.meters.windows(each.chunk)
             for tap in self._taps:
                 tap.take(each.chunk)
@@ -540,6 +529,22 @@ class Session:
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()
         return Logged(windows, works)
+
+    def _log_events(self, chunk: Chunk) -> None:
+        """Log a chunk with the events that it brings, and those that are detected in it."""
+        assert self.logs is not None
+        events = self.logs.take(chunk)
+        self.counters.samples += chunk.n_times
+        for event in events:
+            if isinstance(event, LinkEntry):
+                self.counters.on_link_event(event)
+        if self._detector is not None:
+            found = self._detector.push(chunk)
+            for marker in found:
+                self.logs.marker.append(marker)
+            events += found
+        if events:
+            self._notify()
 
     def _join(self, arrivals: Sequence[ArrivedChunk]) -> Iterator[ArrivedChunk]:
         """Join chunks without a gap, up to the first that completes a hop: it came with that."""
