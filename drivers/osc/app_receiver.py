@@ -7,6 +7,7 @@ apart by the rate, and a gap is where the times run ahead and stay there.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,7 @@ class AppReceiver:
         self._tracks: dict[str, _AuxiliaryTrack] = {}
         self._eeg: list[Chunk] = []
         self._auxiliary: deque[AuxiliaryChunk] = deque()
+        self._taking = threading.Lock()
 
     def feed(self, arrived: Sequence[ArrivedMessage], now: float) -> None:
         """Process messages in order of arrival, up to ``now``, s on the LSL clock."""
@@ -106,9 +108,10 @@ class AppReceiver:
         return taken
 
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
-        """Return the rest since the last call."""
-        taken = list(self._auxiliary)
-        self._auxiliary.clear()
+        """Return the rest since the last call; from any thread."""
+        with self._taking:
+            taken = list(self._auxiliary)
+            self._auxiliary.clear()
         return taken
 
     def take_remarks(self) -> tuple[str, ...]:
@@ -147,10 +150,11 @@ class AppReceiver:
     def _keep(self, info: AuxiliaryInfo, values: tuple[float, ...], stamp: float) -> None:
         track = self._tracks.setdefault(info.name, _AuxiliaryTrack(info))
         for chunk in track.push(values, stamp):
-            self._auxiliary.append(chunk)
             oldest = chunk.timestamps[-1] - AUXILIARY_SECONDS
-            while self._auxiliary[0].timestamps[-1] < oldest:
-                self._auxiliary.popleft()
+            with self._taking:
+                self._auxiliary.append(chunk)
+                while self._auxiliary[0].timestamps[-1] < oldest:
+                    self._auxiliary.popleft()
 
 
 class _AuxiliaryTrack:

@@ -115,6 +115,11 @@ class OSCDriver:
         """Silence, s, during which the port stays open: the app may go on at any time."""
         return PATIENCE
 
+    @property
+    def has_auxiliary(self) -> bool:
+        """True: the app may begin to send pulse and motion at any time."""
+        return True
+
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return the pulse and motion received since the last call."""
         return [] if self._receiver is None else self._receiver.take_auxiliary()

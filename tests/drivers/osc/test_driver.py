@@ -16,7 +16,8 @@ from mimamba.drivers.errors import BadChannels, BadSource, DeviceNotFound, Drive
 from mimamba.drivers.open import open_driver, open_source
 from mimamba.drivers.osc.driver import OSCDriver
 from mimamba.drivers.url import parse_source
-from tests.drivers.osc.apps import free_port, message, mind_monitor, petal, sending
+from tests.drivers.osc.apps import bundle, free_port, message, mind_monitor, petal, sending
+from tests.service.live import live
 
 LONG = 20.0
 
@@ -64,6 +65,7 @@ def test_every_address_says_so_and_battery_and_motion_are_read() -> None:
     with sending(port), OSCDriver(parse_source(url(port, host=""))) as driver:
         assert isinstance(driver, HasBattery)
         assert isinstance(driver, HasAuxiliary)
+        assert driver.has_auxiliary
         assert any("Anyone on the network" in each for each in driver.info.notices)
         assert any("offset" in each for each in driver.info.notices)
         send_all(port, message("/muse/batt", 7700, 1, 1, 1), b"no OSC")
@@ -181,3 +183,19 @@ def test_a_silence_is_a_lost_link_that_mends_itself() -> None:
     gaps = [after.first - before.end for before, after in pairwise(chunks)]
     (gap,) = [each for each in gaps if each]
     assert gap > 2 * 256
+
+
+def test_a_session_has_motion_and_battery_of_an_app() -> None:
+    port = free_port()
+    acceleration = message("/muse/acc", 0.0, 0.0, 1.0)
+
+    def sample(k: int) -> bytes:
+        return bundle([mind_monitor(k), *([acceleration] if k % 5 == 0 else [])])
+
+    with sending(port, sample), live(url(port), model="none") as service:
+        service.opened("osc-1")
+        send_all(port, message("/muse/batt", 5000, 1, 1, 1))
+        session = service.server._app.state.running.sessions.get("osc-1")
+        service.until(lambda: session.logs.log("motion").next > 0)
+        service.until(lambda: session.battery == 50)
+        assert service.sessions()["osc-1"]["info"]["name"] == "Mind Monitor"
