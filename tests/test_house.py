@@ -95,6 +95,7 @@ TWIN_MODULES = {
     "heads": "",
     "models": "",
     "people": "",
+    "ratings": "",
     "recordings": "",
     "replay": "",
     "serve": "",

@@ -62,6 +62,8 @@ ROUTES: dict[str, RequiredScope] = {
     "DELETE /v1/people/{person}/heads/{head}": "control",
     "GET /v1/sessions/{session}/head": "view",
     "PUT /v1/sessions/{session}/head": "control",
+    "GET /v1/sessions/{session}/ratings": "view",
+    "POST /v1/sessions/{session}/ratings": "control",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
     "PUT /v1/people/{person}": "control",

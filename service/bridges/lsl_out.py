@@ -6,6 +6,7 @@ loop.
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from mimamba.drivers.lsl.outlet import append_values
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.bridges.lsl_sensors import SensorOutlets
 from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
-from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, Event
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
@@ -105,6 +106,7 @@ class _Streams:
         self._logs: EpochLogs = session.logs
         self._model_index = len(session.logs.active_models) - 1
         self._outputs: Mapping[str, Sequence[str]] = {}
+        self._kinds: tuple[str, ...] = ()
         self._positions: dict[Topic, _Position] = {}
         self._open_predictions(session.logs.prediction.next)
         self._open("quality", "Quality", dict.fromkeys(session.info.ch_names, "score"))
@@ -129,6 +131,10 @@ class _Streams:
         logs = self._logs
         stops = {topic: logs.log(topic).next for topic in TOPICS}
         for active_model in logs.active_models[self._model_index + 1 :]:
+            before = logs.active_models[self._model_index]
+            if _only_head_checked(before, active_model):
+                self._model_index += 1
+                continue
             self._send(stops | {"prediction": active_model.since})
             self._model_index += 1
             self._open_predictions(active_model.since)
@@ -141,7 +147,9 @@ class _Streams:
         self._positions.pop("prediction", None)
         self._outputs = active_model.outputs or {}
         if active_model.outputs is not None:
-            self._open("prediction", "Predictions", _prediction_channels(self._outputs))
+            self._kinds = active_model.head.kinds if active_model.head else ()
+            channels = _prediction_channels(self._outputs, self._kinds)
+            self._open("prediction", "Predictions", channels)
             self._positions["prediction"].at = at
 
     def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
@@ -190,7 +198,10 @@ class _Streams:
         """Return an entry's values and its timestamp."""
         if isinstance(entry, PublishedPrediction):
             (row,) = prediction_rows([entry.prediction], self._outputs).tolist()
-            return row, entry.prediction.timestamp
+            *chances, index, status = row
+            personal = entry.personal.probabilities if entry.personal else None
+            own = [(personal or {}).get(kind, math.nan) for kind in self._kinds]
+            return [*chances, *own, index, status], entry.prediction.timestamp
         if isinstance(entry, Quality):
             return [each.score for each in entry.channels.values()], entry.timestamp
         if isinstance(entry, BandPower):
@@ -199,7 +210,16 @@ class _Streams:
         return [entry.label], entry.timestamp
 
 
-def _prediction_channels(outputs: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _only_head_checked(before: ActiveModel, after: ActiveModel) -> bool:
+    """Return whether the predictions of both have the same channels and facts."""
+    heads = [each.head.id if each.head else None for each in (before, after)]
+    return before.model == after.model and heads[0] == heads[1]
+
+
+def _prediction_channels(
+    outputs: Mapping[str, Sequence[str]], kinds: Sequence[str]
+) -> dict[str, str]:
     labels = {f"{key}/{label}": "probability" for key, names in outputs.items() for label in names}
     codes = ", ".join(f"{value:g} {name}" for name, value in STATUS.items())
-    return {**labels, "index": "sample", "status": codes}
+    own = {f"personal/{kind}": "probability" for kind in kinds}
+    return {**labels, **own, "index": "sample", "status": codes}

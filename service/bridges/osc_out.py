@@ -22,6 +22,7 @@ from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.body.motion import find_motion
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.sessions.epoch_logs import EpochLogs, Event
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
@@ -167,6 +168,7 @@ def messages(entry: Event) -> Iterator[Message]:
     """
     if isinstance(entry, PublishedPrediction):
         yield from _prediction(entry.prediction)
+        yield from _personal(entry.personal)
     elif isinstance(entry, Quality):
         for name, channel in entry.channels.items():
             yield f"quality/{_part(name)}/score", channel.score
@@ -208,6 +210,17 @@ def _sensor(entry: AuxiliaryChunk) -> Iterator[Message]:
                 yield f"{at}/{name}", value
     if not ppg:
         yield f"{at}/moved", float(find_motion(entry.info, entry.data).any())
+
+
+def _personal(reading: PersonalReading | None) -> Iterator[Message]:
+    """Return the messages of a person's own output; ``state`` is empty where it is not sure."""
+    if reading is None:
+        return
+    yield "personal/status", reading.status
+    yield "personal/reason", reading.reason or ""
+    yield "personal/state", reading.state or ""
+    for kind, share in (reading.probabilities or {}).items():
+        yield f"personal/{_part(kind)}", share
 
 
 def _part(name: str) -> str:

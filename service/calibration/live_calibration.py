@@ -14,6 +14,7 @@ import numpy as np
 from mimamba.drivers.driver import Chunk, Marker, Samples
 from mimamba.models.personal.features import FeatureStream, HopFeatures
 from mimamba.models.signal.montage import MONTAGES
+from mimamba.service.calibration.ratings import log_rating
 from mimamba.service.calibration.sittings import (
     CannotCalibrate,
     SignalFile,
@@ -130,6 +131,7 @@ class LiveCalibration:
     def rate(self, valence: float, arousal: float, answer: int | None) -> None:
         """Take the rating of the last block; the loop is held. Raises NotNow."""
         self._mark(self.machine.rate(valence, arousal, answer))
+        log_rating(self.session, valence, arousal)
         self._keep()
         self.report()
 

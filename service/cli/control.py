@@ -164,6 +164,36 @@ def request_change(
 
     Parameters
     ----------
+    url, session, resource, body, credentials, method
+        As for ``request_answer``.
+    describe
+        Puts the decoded answer into words.
+
+    Raises
+    ------
+    ServiceUnreachable, Unauthorized, ControlRefused
+        As ``request_answer``.
+    """
+    answer = request_answer(url, session, resource, body, credentials, method)
+    try:
+        line = describe(answer)
+    except (LookupError, TypeError, ValueError) as error:
+        raise _no_service(url, error) from error
+    sys.stdout.write(f"{line}\n")
+
+
+def request_answer(
+    url: str,
+    session: str,
+    resource: str,
+    body: Mapping[str, object] | None,
+    credentials: Credentials,
+    method: str | None = None,
+) -> Any:
+    """Send a request about a session to a service, and return its decoded answer.
+
+    Parameters
+    ----------
     url
         Address of the service, with or without a scheme.
     session
@@ -172,8 +202,6 @@ def request_change(
         Last part of the path ``/v1/sessions/{session}/{resource}``.
     body
         Sent as JSON; None for a request without a body.
-    describe
-        Puts the decoded answer into words.
     credentials
         Token to send, and certificates to trust.
     method
@@ -223,7 +251,7 @@ def request_change(
         headers = {"Content-Type": "application/json", **credentials.headers}
         request = Request(address, data, headers, method=method)
         with opener.open(request, timeout=TIMEOUT) as answer:
-            line = describe(json.load(answer))
+            return json.load(answer)
     except HTTPError as error:
         with error:
             if error.code == 401:
@@ -235,10 +263,13 @@ def request_change(
             f"No mimamba service answers at {address}: {reason}. {remedy_for(reason)}"
         ) from error
     except (HTTPException, OSError, ValueError, LookupError, TypeError) as error:
-        raise ControlRefused(
-            f"Expected a service of mimamba at {address}, but found {error!r}. Correct the address."
-        ) from error
-    sys.stdout.write(f"{line}\n")
+        raise _no_service(address, error) from error
+
+
+def _no_service(address: str, error: Exception) -> ControlRefused:
+    return ControlRefused(
+        f"Expected a service of mimamba at {address}, but found {error!r}. Correct the address."
+    )
 
 
 def _reason(error: HTTPError) -> str:

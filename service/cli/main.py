@@ -24,7 +24,7 @@ from mimamba.service.cli import (
     train,
     watch,
 )
-from mimamba.service.cli.personal import calibrate, evaluate_personal
+from mimamba.service.cli.personal import calibrate, evaluate_personal, rate
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -61,6 +61,7 @@ for module in (
     train,
     evaluate,
     evaluate_personal,
+    rate,
     doctor,
 ):
     app.add_typer(module.app)

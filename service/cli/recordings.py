@@ -185,16 +185,30 @@ def print_people(folder: Path, json: bool) -> None:
             print_json(each)
         return
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in ("person", "baselines", "recordings", "notes"):
+    for heading in ("person", "baselines", "own outputs", "recordings", "notes"):
         table.add_column(heading)
     for each in found:
         baselines = "; ".join(
             f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"
             for stored in each.baselines
         )
-        facts = (baselines, ", ".join(each.recordings), each.damaged or each.notes or "")
+        heads = _describe_heads(folder, each.person)
+        facts = (baselines, heads, ", ".join(each.recordings), each.damaged or each.notes or "")
         table.add_row(each.person, *(escape(fact) for fact in facts))
     Console().print(table)
+
+
+def _describe_heads(folder: Path, person: str) -> str:
+    """Describe the verdicts of a person's calibrations, newest first."""
+    from mimamba.service.calibration.sittings import Sittings
+    from mimamba.service.people.people import People, people_folder
+
+    sittings = Sittings(People(people_folder(folder))).all(person)
+    return "; ".join(
+        f"{' or '.join(each.drawn.plan.kinds or ())}: {each.verdict.name}, {each.day}"
+        for each in sittings
+        if each.verdict is not None
+    )
 
 
 def _people_index(folder: Path) -> PeopleIndex:

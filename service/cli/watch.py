@@ -185,8 +185,22 @@ def _describe_prediction(row: TableRow) -> str:
         f"{output} {max(shares, key=shares.__getitem__)} {max(shares.values()):.0%}"
         for output, shares in row.prediction.outputs.items()
     )
+    personal = describe_personal(row.prediction)
     notice = row.subscribed.model.notice if row.subscribed and row.subscribed.model else None
-    return escape(", ".join(best)) + (f"\n[yellow]{escape(notice)}[/]" if notice else "")
+    shown = escape(", ".join(best)) + (f"\n{escape(personal)}" if personal else "")
+    return shown + (f"\n[yellow]{escape(notice)}[/]" if notice else "")
+
+
+def describe_personal(message: PredictionMessage) -> str:
+    """Describe the person's own output; empty without one."""
+    reading = message.personal
+    if reading is None:
+        return ""
+    if reading.probabilities is None:
+        return f"personal: {reading.reason}"
+    if reading.state is None:
+        return "personal: unsure"
+    return f"personal: {reading.state} {reading.probabilities[reading.state]:.0%}"
 
 
 def describe_quality(message: QualityMessage | None) -> str:

@@ -21,6 +21,7 @@ from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
 from mimamba.service.api.personal.calibrating import calibration_api
 from mimamba.service.api.personal.heads import heads_api
+from mimamba.service.api.personal.ratings import ratings_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
 from mimamba.service.api.sessions import sessions_api
@@ -213,6 +214,7 @@ def make_app(
         people_api,
         calibration_api,
         heads_api,
+        ratings_api,
         health_api,
     ):
         app.include_router(router)

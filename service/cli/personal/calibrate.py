@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mimamba.service.cli.data_options import Montage, Seed
-from mimamba.service.cli.options import RECORDINGS, Json, one_line_errors
+from mimamba.service.cli.options import (
+    RECORDINGS,
+    SERVICE_URL,
+    CaFile,
+    Json,
+    TokenFile,
+    Url,
+    credentials,
+    one_line_errors,
+)
 
 if TYPE_CHECKING:
     from mimamba.drivers.formats.recording import Recording
     from mimamba.models.personal.blocks import Block
     from mimamba.models.personal.fit_personal import PersonalFit
+    from mimamba.service.client.credentials import Credentials
 
 app = typer.Typer()
 
@@ -26,7 +36,7 @@ def calibrate(
         list[str],
         typer.Argument(
             help="Path of a recording, or a replay:// URL; several are attempts of one day, which "
-            "are pooled."
+            "are pooled. With --person, id of a session of a running service."
         ),
     ],
     from_markers: Annotated[
@@ -101,13 +111,60 @@ def calibrate(
             help="Make the head in --head again from its recordings, and compare the bytes.",
         ),
     ] = False,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Calibrate this person, a pseudonym, in a session of a running service.",
+            show_default=False,
+        ),
+    ] = None,
+    contrast: Annotated[
+        Literal["calm-strained", "pleasant-unpleasant", "own"] | None,
+        typer.Option(
+            help="With --person: the states to tell apart; 'own' takes those of --states.",
+            show_default=False,
+        ),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --person: TOML file with contrast, pairs, seconds, rest, cue, pause, and "
+            "for 'own' kinds and dimension.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            help="With --person: pairs of blocks. [default: 6]", min=4, max=12, show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--anew", help="With --person: go on with an unfinished one of today."
+        ),
+    ] = True,
     json: Json = False,
+    url: Url = SERVICE_URL,
+    token_file: TokenFile = None,
+    cafile: CaFile = None,
 ) -> None:
     """Calibrate a person's own output, and say whether it holds on blocks that it has not seen.
 
     The head is a small file. Only a reliable one is of use: the verdict says so.
     """
     with one_line_errors():
+        if person is not None:
+            wanted = _wanted(contrast, plan, _split(states), pairs, seconds)
+            _sit(
+                recording,
+                {**wanted, "person": person, "resume": resume},
+                url,
+                credentials(token_file, cafile),
+                json,
+            )
+            return
         if verify:
             _verify(recording, head, json)
             return
@@ -132,6 +189,57 @@ def calibrate(
         _print(fit, json)
         if head is not None:
             save_head(head, fit)
+
+
+def _wanted(
+    contrast: str | None,
+    plan: Path | None,
+    states: tuple[str, ...],
+    pairs: int | None,
+    seconds: float | None,
+) -> dict[str, object]:
+    """Return the body of the request that begins a calibration; raises PlanError."""
+    import msgspec
+
+    from mimamba.service.calibration.plan import PlanError, read_plan
+
+    if (contrast is None) == (plan is None):
+        raise PlanError(
+            "either --contrast or --plan",
+            "neither" if plan is None else "both",
+            "give one, which says what to tell apart",
+        )
+    body: dict[str, object] = {"contrast": contrast}
+    if plan is not None:
+        read = read_plan(plan)
+        body = dict(msgspec.to_builtins(read))
+        if read.contrast != "own":
+            body = {k: v for k, v in body.items() if k not in ("kinds", "dimension")}
+    given = {"kinds": list(states) or None, "pairs": pairs, "seconds": seconds}
+    return body | {name: value for name, value in given.items() if value is not None}
+
+
+def _sit(
+    sessions: list[str],
+    wanted: dict[str, object],
+    url: str,
+    shown: Credentials,
+    json: bool,
+) -> None:
+    """Calibrate in a live session, and print the verdict."""
+    from mimamba.service.calibration.plan import PlanError
+    from mimamba.service.cli.personal.calibrate_live import LiveSitting
+    from mimamba.service.server.console import print_json
+
+    if len(sessions) != 1:
+        raise PlanError("the id of one session", ", ".join(sessions), "name one")
+    done = LiveSitting(url, sessions[0], shown).run(wanted)
+    if json:
+        print_json(done)
+    elif done["verdict"] is not None:
+        sys.stdout.write(f"{done['verdict']['sentence']}\n")
+    elif done["reason"] is not None:
+        sys.stdout.write(f"{done['reason']}\n")
 
 
 @dataclass(frozen=True)

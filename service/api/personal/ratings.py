@@ -1,0 +1,103 @@
+"""Routes of ratings: how a person feels, at any time."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from mimamba.models.prediction import Outputs
+from mimamba.service.api.dependencies import AllCalibrations, AllHeads, OneSession
+from mimamba.service.calibration.calibrations import NoCalibration
+from mimamba.service.calibration.ratings import (
+    Agreement,
+    add_rating,
+    agreement_of,
+    ratings_of,
+)
+from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.protocol.personal import PersonalReading, RatingEntry
+
+ratings_api = APIRouter(prefix="/v1/sessions", tags=["ratings"])
+
+Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+class NewRating(BaseModel):
+    """A rating of how the person feels now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    valence: Scale = Field(description="Unpleasant (0) to pleasant (100).")
+    arousal: Scale = Field(description="Calm (0) to excited (100).")
+
+
+@dataclass(frozen=True)
+class RatingView:
+    """A rating, with what was predicted before it was known."""
+
+    session: str
+    seq: int
+    index: int
+    timestamp: float
+    valence: float
+    arousal: float
+    personal: PersonalReading | None
+    outputs: Outputs | None
+
+
+@dataclass(frozen=True)
+class RatingsView:
+    """The ratings of a session, and their agreement from eight on, by dimension."""
+
+    ratings: list[RatingView]
+    agreement: dict[str, Agreement | None]
+
+
+# These wait for the compute loop or the disk, so they are not coroutines.
+
+
+@ratings_api.post("/{session}/ratings", status_code=201)
+def post_rating(
+    session: OneSession, calibrations: AllCalibrations, heads: AllHeads, rating: NewRating
+) -> RatingView:
+    """Rate how the person feels now. A head that is not confirmed today is checked by it."""
+    with suppress(NoCalibration):
+        if calibrations.of(session).going_on and calibrations.of(session).progress.rating_due:
+            raise NotNow(
+                "Expected a rating of the block, but found one of the moment. "
+                "Send it to calibration/ratings."
+            )
+    entry = add_rating(session, rating.valence, rating.arousal)
+    with suppress(NoSitting, CannotCalibrate):  # the rating is logged anyway
+        heads.check_by_rating(session, rating.valence, rating.arousal)
+    seq = max(seq for seq, each in ratings_of(session) if each == entry)
+    return _view(session.name, seq, entry)
+
+
+@ratings_api.get("/{session}/ratings")
+def read_ratings(session: OneSession) -> RatingsView:
+    """Return a session's ratings, and how well they agree with what was predicted before."""
+    ratings = [_view(session.name, seq, entry) for seq, entry in ratings_of(session)]
+    agreement = {
+        "valence": agreement_of(session, "valence"),
+        "arousal": agreement_of(session, "arousal"),
+    }
+    return RatingsView(ratings, agreement)
+
+
+def _view(session: str, seq: int, entry: RatingEntry) -> RatingView:
+    return RatingView(
+        session,
+        seq,
+        entry.index,
+        entry.timestamp,
+        entry.valence,
+        entry.arousal,
+        entry.personal,
+        entry.outputs,
+    )
