@@ -28,7 +28,8 @@ class Push(msgspec.Struct, frozen=True, tag="push", omit_defaults=True):
 
     ``stream`` is the acquirer's globally unique name for this run of its source, by which it finds
     its session again. ``session`` is the id wanted, ``model`` a checkpoint's name or ``none``; the
-    service chooses them if they are absent.
+    service chooses them if they are absent. ``person`` is the pseudonym of the one who wears the
+    headset.
     """
 
     stream: Annotated[str, msgspec.Meta(min_length=16, max_length=64)]
@@ -37,6 +38,7 @@ class Push(msgspec.Struct, frozen=True, tag="push", omit_defaults=True):
     model: Name | None = None
     memory: bool = True
     id: str | int | None = None
+    person: Annotated[str, msgspec.Meta(max_length=81)] | None = None
 
 
 class SensorSamples(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from mimamba.drivers.driver import (
 from mimamba.drivers.errors import BadSamples, BadSource, DriverError
 from mimamba.drivers.push import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.models.checkpoints.checkpoint import CheckpointError
+from mimamba.service.people.people import CannotKeep, DamagedPerson, PersonRefused
 from mimamba.service.protocol.messages import Error
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples, SensorSamples
 from mimamba.service.sessions.registry import (
@@ -41,6 +42,12 @@ ACQUIRER_TIMEOUT = 90.0
 """Seconds of silence after which an acquirer's id is free: as long as it keeps samples."""
 RETRY_PERIOD = 0.02
 """Seconds between two tries to hand a packet to a busy session; 64 packets last longer."""
+
+REFUSED = (
+    *(DriverError, CheckpointError, SessionFailed, SessionTaken),
+    *(PersonRefused, DamagedPerson, CannotKeep),
+)
+"""Errors that refuse a stream, with a sentence for the person at the acquirer."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class RemoteSources:
         ------
         DriverError
             If the stream cannot be a session's source.
-        SessionTaken, CheckpointError, SessionFailed
+        SessionTaken, CheckpointError, SessionFailed, PersonRefused, DamagedPerson, CannotKeep
             As ``SessionRegistry.open`` says; an id whose acquirer has ended or is away is free.
         """
         check_info(push.info)
@@ -119,7 +126,7 @@ class RemoteSources:
             return PushDriver(inbox, on_change)
 
         choice = self._choose(push.model, push.memory)
-        session = await self._sessions.open("push://", push.session, choice, connect)
+        session = await self._sessions.open("push://", push.session, choice, connect, push.person)
         return RemoteSource(push.stream, session, inbox)
 
     def _forget_closed(self) -> None:
@@ -189,7 +196,7 @@ class RemoteInbox:
     async def _open(self, push: Push) -> Pushing | Error:
         try:
             source = await self._remote_sources.open(push)
-        except (DriverError, CheckpointError, SessionFailed, SessionTaken) as error:
+        except REFUSED as error:
             return Error("push_refused", str(error), push.id)
         name = source.session.name
         self._by_session[name] = source

@@ -32,6 +32,7 @@ from tests.drivers.muse.test_receiver import check_values
 from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.test_now import words
+from tests.page.test_start import to_start
 from tests.service.live import Live, live, talk
 
 SCRIPT = Path(__file__).with_name("web_bluetooth.js")
@@ -146,6 +147,22 @@ def test_one_click_and_the_dialog_lead_to_traces(page: Page) -> None:
         expect(page.get_by_test_id("muse-bar")).to_have_count(0)
         service.until(lambda: service.sessions()[session]["state"] == "ended")
         assert page.evaluate("() => window.muse.commands.at(-1)") == "h"
+
+
+def test_the_model_and_the_person_of_the_form_are_used(page: Page, tmp_path: Path) -> None:
+    bluetooth(page, list(classic(60.0)))
+    with live(data_dir=tmp_path) as service:
+        to_start(page, service.url)
+        page.get_by_test_id("model").select_option("workload")
+        page.get_by_test_id("person").fill("../P01")
+        page.get_by_test_id("connect-muse").click()
+        expect(page.get_by_test_id("muse-problem")).to_contain_text("Choose another pseudonym")
+        page.get_by_test_id("person").fill("P01")
+        page.get_by_test_id("connect-muse").click()
+        expect(page.get_by_test_id("session-person")).to_have_text("P01")
+        (session,) = service.sessions().values()
+        assert (session["model"]["name"], session["person"]) == ("workload", "P01")
+        assert [each["person"] for each in service.http.get("/v1/people").json()] == ["P01"]
 
 
 def test_an_athena_gives_what_the_python_driver_reads(page: Page, shared_data: Path) -> None:

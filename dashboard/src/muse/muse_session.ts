@@ -45,6 +45,8 @@ export interface MuseOptions {
   streamUrl: string;
   /** Name of the model, `none`, or null for the service's default. */
   model: string | null;
+  /** Pseudonym of the one who wears it; null for none. */
+  person: string | null;
   onStatus(status: MuseStatus): void;
   openSocket?: OpenSocket;
 }
@@ -168,6 +170,7 @@ export class MuseSession {
       stream: crypto.randomUUID().replaceAll('-', ''),
       info: this.infoOf(model),
       ...(this.options.model === null ? {} : { model: this.options.model }),
+      ...(this.options.person === null ? {} : { person: this.options.person }),
     };
     const listener = {
       opened: (session: string) => this.report({ session, serviceAway: false }),

@@ -16,6 +16,8 @@ export interface Push {
   info: Stream;
   /** Name of a checkpoint or `none`; the service's default if absent. */
   model?: string;
+  /** Pseudonym of the one who wears the headset. */
+  person?: string;
 }
 
 export interface Samples {

@@ -37,9 +37,13 @@ export class MuseLink {
 
   /**
    * Let the person choose a headset, and send it to the service. `opened` is called with the session.
-   * `model`: a model's name, `none`, or null for the service's default.
+   * `model`: a model's name, `none`, or null for the service's default. `person`: a pseudonym, or null.
    */
-  async connect(model: string | null, opened: (session: string) => void): Promise<void> {
+  async connect(
+    model: string | null,
+    person: string | null,
+    opened: (session: string) => void,
+  ): Promise<void> {
     const { bluetooth } = this.around;
     if (!bluetooth || this.connecting || this.active) return;
     this.connecting = true;
@@ -52,7 +56,8 @@ export class MuseLink {
     };
     try {
       const { connectMuse } = await this.prepare();
-      this.session = await connectMuse({ bluetooth, streamUrl: this.streamUrl, model, onStatus });
+      const { streamUrl } = this;
+      this.session = await connectMuse({ bluetooth, streamUrl, model, person, onStatus });
     } catch (error) {
       [this.problem, this.status] = [messageOf(error), null];
     }

@@ -477,6 +477,18 @@ def service() -> Any:
         yield service
 
 
+async def test_a_stream_belongs_to_the_person_it_names(tmp_path: Path) -> None:
+    with live(model="none", data_dir=tmp_path) as service:
+        async with talk(service.url) as far:
+            await far.say(Push(STREAM, INFO, "far", id=1, person="no one!"))
+            refused = await far.find(Error)
+            assert (refused.code, refused.id) == ("push_refused", 1)
+            assert service.sessions() == {}
+            await far.say(Push(STREAM, INFO, "far", person="P01"))
+            assert (await far.find(Pushing)).session == "far"
+        assert service.sessions()["far"]["person"] == "P01"
+
+
 async def test_an_id_that_is_taken_stays_its_acquirers(service: Live) -> None:
     async with talk(service.url) as far, talk(service.url) as other:
         await far.say(Push(STREAM + "mine", INFO, "mine"))
