@@ -72,6 +72,7 @@ LAYERS = [
     "service/acquire",
     "service/settings",
     "service/stream",
+    "service/cluster",
     "service/api",
     "service/api/personal",
     "service/server",

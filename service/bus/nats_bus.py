@@ -230,13 +230,16 @@ class NATSBus:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=seen + 1
             )
-        subscription = await self._js.subscribe(
-            pattern,
-            stream=stream,
-            config=config,
-            ordered_consumer=True,
-            idle_heartbeat=HEARTBEAT_SECONDS,
-        )
+        try:
+            subscription = await self._js.subscribe(
+                pattern,
+                stream=stream,
+                config=config,
+                ordered_consumer=True,
+                idle_heartbeat=HEARTBEAT_SECONDS,
+            )
+        except (nats.errors.Error, JetStreamError) as error:
+            raise NotStored(str(error) or type(error).__name__) from error
 
         async def messages() -> AsyncIterator[BusMessage]:
             nonlocal seen
