@@ -73,6 +73,8 @@ LAYERS = [
     "service/settings",
     "service/stream",
     "service/cluster",
+    "service/acquire/bus_acquirer.py",
+    "service/cluster/gateway.py",
     "service/api",
     "service/api/personal",
     "service/server",
@@ -101,6 +103,7 @@ TWIN_MODULES = {
     "replay": "",
     "serve": "",
     "sessions": "",
+    "worker": "",
 }
 """Module names that stand in several folders, with the reason."""
 

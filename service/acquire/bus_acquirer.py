@@ -27,6 +27,7 @@ from mimamba.service.cluster.subjects import (
     session_key,
 )
 from mimamba.service.protocol.push import Push, Samples
+from mimamba.service.sessions.session import Connect
 
 BATCH = 32
 """Packets sent together, where so many wait."""
@@ -112,6 +113,13 @@ class BusAcquirer:
         Seconds of signal to keep while the bus is unreachable.
     on_change
         Gets messages for a person, a line each; called on the event loop.
+    connect
+        Makes the driver of the URL, and has it report the link's changes.
+
+    Attributes
+    ----------
+    announced
+        Set once the session is on the bus.
     """
 
     def __init__(
@@ -123,11 +131,12 @@ class BusAcquirer:
         memory: bool = True,
         buffer: float = SECONDS,
         on_change: Callable[[str], None] = lambda _: None,
+        connect: Connect = open_source,
     ) -> None:
         self.state: State = "connecting"
         self.session: str | None = None
         self.outbox: Outbox | None = None
-        self._driver = open_source(source, self._link_changed)
+        self._driver = connect(source, self._link_changed)
         self._bus = bus
         self._stream = secrets.token_hex(16)
         self._name = session or f"headset-{self._stream[:6]}"

@@ -245,9 +245,7 @@ class ComputedSession:
         if self._push.model is not None or not self._push.memory:
             choice = choose_model(self._push.model or choice.name, self._push.memory)
         token = hashlib.blake2b(self._push.stream.encode(), digest_size=4).hexdigest()
-        self._session = await self._sessions.open(
-            "push://", self.name, choice, connect, saved=saved, token=token
-        )
+        self._session = await self._sessions.restore(self.name, choice, connect, saved, token)
         await self._settle()
 
     async def _save_all(self) -> None:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 
 from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
-from mimamba.service.cluster.subjects import Bundle, Entry, output_subject, pack
-from mimamba.service.protocol.messages import SignalMessage
+from mimamba.service.cluster.subjects import Bundle, output_subject, pack
+from mimamba.service.protocol.messages import SignalMessage, TopicMessage
 from mimamba.service.sessions.epoch_logs import EpochLogs
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import signal_message, topic_message
@@ -52,7 +52,7 @@ class ResultsReader:
 
     def _take(self) -> Bundle | None:
         first: dict[Topic, int] = {}
-        entries: list[Entry] = []
+        entries: list[TopicMessage] = []
         for topic in TOPICS:
             log = self._logs.log(topic)
             first[topic] = at = max(self._at[topic], log.oldest)

@@ -19,14 +19,7 @@ import msgspec
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
-from mimamba.service.protocol.messages import (
-    BandsMessage,
-    LinkMessage,
-    MarkerMessage,
-    PredictionMessage,
-    QualityMessage,
-    SignalMessage,
-)
+from mimamba.service.protocol.messages import TopicMessage
 from mimamba.service.protocol.push import Push, Samples
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.topics import Model, Topic
@@ -105,11 +98,6 @@ class SavedState(msgspec.Struct, frozen=True):
     content: bytes
 
 
-Entry: TypeAlias = (
-    PredictionMessage | QualityMessage | BandsMessage | SignalMessage | MarkerMessage | LinkMessage
-)
-
-
 class Bundle(msgspec.Struct, frozen=True):
     """Entries of a session's logs, those of each topic in order and without a hole.
 
@@ -118,7 +106,7 @@ class Bundle(msgspec.Struct, frozen=True):
 
     epoch: str
     first: dict[Topic, int]
-    entries: list[Entry]
+    entries: list[TopicMessage]
 
 
 _packer = msgspec.msgpack.Encoder()

@@ -81,6 +81,7 @@ class Settings(DoctorSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
     source: Texts = [DEFAULT_SOURCE]
+    bus: str | None = None
     model: str | None = None
     memory: bool = True
     person: str | None = None
@@ -150,6 +151,13 @@ class Settings(DoctorSettings):
                 f"Expected an IP address of this machine, or localhost, but found {host!r}. "
                 "Use 0.0.0.0 for all addresses, and --allowed-host for a name."
             ) from None
+
+    @model_validator(mode="after")
+    def _read_nothing_for_a_bus(self) -> Self:
+        """Open no simulated headset for a gateway, unless it is asked for."""
+        if self.bus is not None and "source" not in self.model_fields_set:
+            self.source = []
+        return self
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:

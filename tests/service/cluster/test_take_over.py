@@ -17,13 +17,13 @@ from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.subjects import (
     Packets,
-    PredictionMessage,
     input_subject,
     output_subject,
     pack,
     unpack_bundle,
 )
 from mimamba.service.cluster.worker import Worker
+from mimamba.service.protocol.messages import PredictionMessage
 from mimamba.service.protocol.push import Push
 from mimamba.service.sessions.registry import ModelChoice
 from tests.service.models import random_checkpoint
@@ -96,7 +96,7 @@ def run(scene: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["released", "killed"])
-def test_another_worker_continues(tmp_path: Path, how: str) -> None:
+def test_another_worker_continues(tmp_path: Path, how: str) -> None:  # noqa: C901
     """In one process: a worker that is gone is one whose connection is closed."""
     checkpoint = random_checkpoint(tmp_path)
     choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
