@@ -175,6 +175,7 @@ class BusAcquirer:
             return
         finally:
             closed.cancel()
+            await asyncio.gather(closed, return_exceptions=True)
             self._stop()
         if not publishing.done():
             publishing.cancel()

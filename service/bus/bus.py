@@ -105,7 +105,7 @@ class Bus(Protocol):
     def follow(
         self, pattern: str, after: int | Literal["now", "newest"]
     ) -> AbstractAsyncContextManager[AsyncIterator[BusMessage]]:
-        """Follow the messages of a pattern, in order and each once.
+        """Follow the messages of a pattern, in order and each once, until ``close``.
 
         Parameters
         ----------

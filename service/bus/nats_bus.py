@@ -74,16 +74,14 @@ class NATSBus:
         self._waiting: dict[str, asyncio.Future[int]] = {}
 
     @classmethod
-    async def connect(cls, url: str, replicas: int = 1, name: str = "mimamba") -> Self:
+    async def connect(cls, url: str, name: str = "mimamba") -> Self:
         """Connect to a server, or to several with commas between; make the streams.
 
         Parameters
         ----------
         url
             ``nats://host:4222``, with user and password or a token if the server wants them, or
-            ``tls://``.
-        replicas
-            Servers that keep each message, where the streams do not exist yet.
+            ``tls://``. With three servers or more, three keep each message.
         name
             Name of the connection, in the server's own lists.
 
@@ -92,6 +90,7 @@ class NATSBus:
         BusUnreachable
             If no server answers there, it is older than 2.11, or has no JetStream.
         """
+        servers = [each.strip() for each in url.split(",")]
         errors: list[str] = []
 
         async def report(error: Exception) -> None:
@@ -101,7 +100,7 @@ class NATSBus:
 
         try:
             connection = await nats.connect(
-                [each.strip() for each in url.split(",")],
+                servers,
                 name=name,
                 connect_timeout=CONNECT_SECONDS,
                 reconnect_time_wait=RECONNECT_SECONDS,
@@ -120,7 +119,7 @@ class NATSBus:
         try:
             found = connection.connected_server_version
             check_version(f"{found.major}.{found.minor}.{found.patch}")
-            await bus._make_streams(replicas)
+            await bus._make_streams(3 if len(servers) >= 3 else 1)
             await connection.subscribe(f"{bus._inbox}.*", cb=bus._take_answer)
         except BaseException:
             await connection.close()
@@ -245,7 +244,10 @@ class NATSBus:
             nonlocal seen
             while True:
                 with contextlib.suppress(nats.errors.TimeoutError):
-                    message = await subscription.next_msg(timeout=None)
+                    try:
+                        message = await subscription.next_msg(timeout=None)
+                    except nats.errors.ConnectionClosedError:
+                        return
                     sequence = message.metadata.sequence.stream
                     if sequence > seen:
                         seen = sequence

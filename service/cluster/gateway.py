@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Callable
 
 from mimamba.drivers.open import open_source
 from mimamba.drivers.url import parse_source
 from mimamba.service.acquire.bus_acquirer import BusAcquirer, close_session
-from mimamba.service.bus.bus import Bus
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored
 from mimamba.service.cluster.mirror import MirroredSession
 from mimamba.service.cluster.placement import LiveWorkers
-from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none
+from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none, output_subject
 from mimamba.service.sessions.registry import (
     ModelChoice,
     RegistryObserver,
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 OPENING_SECONDS = 20.0
 """For a worker to open a session that was announced."""
 CLOSING_SECONDS = 10.0
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""Ids of sessions: others do not fit into a subject."""
 
 
 class BusSessions(SessionRegistry):
@@ -63,7 +66,11 @@ class BusSessions(SessionRegistry):
         return sorted(self._workers.all().values(), key=lambda each: each.worker)
 
     async def ready(self, name: str) -> None:
-        """Fill the logs of a session from the bus."""
+        """Fill the logs of a session from the bus, also of one that is not known here yet."""
+        if name not in self._sessions and re.fullmatch(NAME, name):
+            with contextlib.suppress(NotStored):
+                for message in await self._bus.newest(output_subject(name, "view")):
+                    self._take_view(message)
         session = self._sessions.get(name)
         if isinstance(session, MirroredSession):
             await session.watch()
@@ -158,13 +165,15 @@ class BusSessions(SessionRegistry):
     async def _watch_views(self) -> None:
         async with self._bus.follow("out.*.view.*", "newest") as messages:
             async for message in messages:
-                if message.payload:
-                    if (view := decode_or_none(message.payload, View)) is not None:
-                        self._show(view)
-                else:
-                    self._remove(message.subject.rpartition(".")[2].replace("~", "."))
+                self._take_view(message)
                 async with self._changed:
                     self._changed.notify_all()
+
+    def _take_view(self, message: BusMessage) -> None:
+        if not message.payload:
+            self._remove(message.subject.rpartition(".")[2].replace("~", "."))
+        elif (view := decode_or_none(message.payload, View)) is not None:
+            self._show(view)
 
     def _show(self, view: View) -> None:
         session = self._sessions.get(view.session)

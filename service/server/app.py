@@ -188,6 +188,7 @@ def make_app(
                 hub_task.cancel()
                 if following is not None:
                     following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
                 if bus is not None:
                     await bus.close()
 

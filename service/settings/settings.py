@@ -67,12 +67,13 @@ class DataSettings(BaseSettings):
 
 
 class DoctorSettings(DataSettings):
-    """Data folder, device of the models and certificate: all that ``mimamba doctor`` checks."""
+    """Data folder, device of models, certificate and bus: all that ``mimamba doctor`` checks."""
 
     device: DeviceRequest = "auto"
     precision: Precision = "fp32"
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
+    bus: str | None = None
 
 
 class Settings(DoctorSettings):
@@ -81,7 +82,6 @@ class Settings(DoctorSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8765, ge=0, le=65535)
     source: Texts = [DEFAULT_SOURCE]
-    bus: str | None = None
     model: str | None = None
     memory: bool = True
     person: str | None = None
