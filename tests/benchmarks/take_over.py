@@ -1,4 +1,4 @@
-"""Kills of workers, gateways and the NATS server while a client follows a session.
+"""Kills of workers, gateways and the NATS server, and frozen workers, while a client follows.
 
 Run ``python -m tests.benchmarks.take_over --kills 20``. It prints lost and doubled predictions, the
 largest difference to the unbroken run, and the time from a kill to the next prediction.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,13 +26,20 @@ from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.service.bus.bus import Bus
 from mimamba.service.bus.nats_bus import NATSBus
-from mimamba.service.cluster.subjects import Packets, input_subject, unpack_input
+from mimamba.service.cluster.subjects import (
+    Packets,
+    View,
+    input_subject,
+    output_subject,
+    unpack_input,
+)
 from mimamba.service.protocol.messages import Error, PredictionMessage, Subscribed, decode_server
 from mimamba.service.sessions.remote_sources import read_packet
 from tests.service.bus.nats_server import NATSServer, free_port, running
 from tests.service.cluster.processes import Role
 
 SESSION = "killed"
+WHAT = ["worker", "freeze", "gateway", "server"]
 PAUSE = 3.0
 """Seconds between two kills, after the next prediction and the start of the killed process."""
 
@@ -158,10 +166,26 @@ class Cluster:
     def _gateway(self, port: int) -> Role:
         return self._role("serve", "--bus", self._server.url, "--port", str(port))
 
-    async def kill(self, what: str, viewer: Viewer) -> float:
-        """Kill one process, wait for the next prediction, and start another one in its place."""
-        nth = random.randrange(2)
+    async def _computing(self, bus: Bus) -> int:
+        """Return which of the workers computes the session."""
+        (view,) = await bus.newest(output_subject(SESSION, "view"))
+        name = msgspec.msgpack.decode(view.payload, type=View).worker
+        return [name in each.log.read_text() for each in self.workers].index(True)
+
+    async def kill(self, what: str, viewer: Viewer, bus: Bus) -> float:
+        """Kill one process, wait for the next prediction, and start another one in its place.
+
+        A frozen worker wakes up again: by then it is overtaken.
+        """
+        worker = what in ("worker", "freeze")
+        nth = await self._computing(bus) if worker else random.randrange(2)
         moment = time.monotonic()
+        if what == "freeze":
+            process = self.workers[nth].process
+            process.send_signal(signal.SIGSTOP)
+            waited = await viewer.next_after(moment + 0.1) - moment
+            process.send_signal(signal.SIGCONT)
+            return waited
         if what == "server":
             await asyncio.to_thread(self._server.kill)
             await asyncio.to_thread(self._server.start)
@@ -196,7 +220,7 @@ async def follow_kills(cluster: Cluster, server: NATSServer, kills: Sequence[str
         await viewer.next_after(time.monotonic())
         for what in kills:
             await asyncio.sleep(PAUSE)
-            waits.append((what, await cluster.kill(what, viewer)))
+            waits.append((what, await cluster.kill(what, viewer, bus)))
             print(f"{what}: next prediction after {waits[-1][1]:.2f} s", flush=True)
         await asyncio.sleep(PAUSE)
     finally:
@@ -211,7 +235,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--what", nargs="*", default=["worker", "gateway", "server"])
+    parser.add_argument("--what", nargs="*", default=WHAT)
     options = parser.parse_args()
     kills = [random.choice(options.what) for _ in range(options.kills)]
     with TemporaryDirectory() as name, running(Path(name) / "store") as server:
