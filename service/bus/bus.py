@@ -71,6 +71,11 @@ class Guard:
 class Bus(Protocol):
     """A connection to the bus; used on one event loop."""
 
+    @property
+    def connected_since(self) -> float:
+        """When the present connection began, ``time.monotonic``; it may be interrupted now."""
+        ...
+
     async def send(
         self,
         subject: str,

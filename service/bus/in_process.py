@@ -80,6 +80,7 @@ class InProcessBus:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._closed = False
+        self.connected_since = time.monotonic()
 
     async def send(
         self,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -72,6 +73,7 @@ class NATSBus:
         self._inbox = connection.new_inbox()
         self._tokens = count()
         self._waiting: dict[str, asyncio.Future[int]] = {}
+        self.connected_since = time.monotonic()
 
     @classmethod
     async def connect(cls, url: str, name: str = "mimamba") -> Self:
@@ -92,6 +94,11 @@ class NATSBus:
         """
         servers = [each.strip() for each in url.split(",")]
         errors: list[str] = []
+        made: list[Self] = []
+
+        async def reconnected() -> None:
+            for each in made:
+                each.connected_since = time.monotonic()
 
         async def report(error: Exception) -> None:
             errors.append(str(error) or type(error).__name__)
@@ -107,6 +114,7 @@ class NATSBus:
                 max_reconnect_attempts=1,
                 pending_size=MAX_WAITING,
                 error_cb=report,
+                reconnected_cb=reconnected,
             )
         except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
             reason = errors[-1] if errors else str(error) or type(error).__name__
@@ -116,6 +124,7 @@ class NATSBus:
             ) from error
         connection.options["max_reconnect_attempts"] = -1  # it was there: it may come back
         bus = cls(connection)
+        made.append(bus)
         try:
             found = connection.connected_server_version
             check_version(f"{found.major}.{found.minor}.{found.patch}")

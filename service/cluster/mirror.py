@@ -15,7 +15,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.bus.bus import Bus, NotStored
-from mimamba.service.cluster.subjects import Bundle, View, output_subject, unpack_bundle
+from mimamba.service.cluster.subjects import Bundle, Entry, View, output_subject, unpack_bundle
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.protocol.messages import (
@@ -25,12 +25,12 @@ from mimamba.service.protocol.messages import (
     PredictionMessage,
     QualityMessage,
     SignalMessage,
-    TopicMessage,
 )
+from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntry, SessionSnapshot
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession
-from mimamba.service.sessions.session import Session, SessionObserver, SessionOver
+from mimamba.service.sessions.session import Session, SessionObserver, SessionOver, SessionTap
 from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.topics import Topic
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.2
 
-TOPIC_OF: dict[type[TopicMessage], Topic] = {
+TOPIC_OF: dict[type[Entry], Topic] = {
     PredictionMessage: "prediction",
     QualityMessage: "quality",
     BandsMessage: "bands",
@@ -191,6 +191,19 @@ class MirroredSession(Session):
         """Raise ComputedElsewhere."""
         raise self._elsewhere(f"given the marker {marker.label!r}")
 
+    def log_marker(self, marker: Marker) -> None:
+        """Raise ComputedElsewhere."""
+        raise self._elsewhere(f"given the marker {marker.label!r}")
+
+    def log_personal(self, entry: CalibrationEntry | RatingEntry) -> None:
+        """Raise ComputedElsewhere."""
+        what = "a rating" if isinstance(entry, RatingEntry) else "a calibration"
+        raise self._elsewhere(f"given {what}")
+
+    def add_tap(self, tap: SessionTap) -> None:
+        """Raise ComputedElsewhere."""
+        raise self._elsewhere(f"tapped for {type(tap).__name__}")
+
     def _refuse(self, action: str) -> None:
         raise self._elsewhere(action)
 
@@ -204,7 +217,7 @@ class MirroredSession(Session):
         )
 
 
-def append(logs: EpochLogs, entry: TopicMessage) -> None:
+def append(logs: EpochLogs, entry: Entry) -> None:
     """Append a message of the bus to the log of its topic."""
     if isinstance(entry, SignalMessage):
         stamps = np.frombuffer(entry.timestamps, "<f8").astype(np.float64, copy=False)
@@ -216,7 +229,7 @@ def append(logs: EpochLogs, entry: TopicMessage) -> None:
         made = Prediction(entry.index, entry.timestamp, entry.status, entry.reason, entry.outputs)
         logs.prediction.append(PublishedPrediction(made, entry.timing))
     elif isinstance(entry, QualityMessage):
-        logs.quality.append(Quality(entry.index, entry.timestamp, entry.channels))
+        logs.quality.append(Quality(entry.index, entry.timestamp, entry.channels, entry.motion))
     elif isinstance(entry, BandsMessage):
         rows = [[getattr(each, band) for band in BANDS] for each in entry.channels.values()]
         power = np.array(rows, np.float64)  # None becomes NaN

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterator
 
 from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
-from mimamba.service.cluster.subjects import Bundle, output_subject, pack
-from mimamba.service.protocol.messages import SignalMessage, TopicMessage
+from mimamba.service.cluster.subjects import BUS_TOPICS, Bundle, Entry, output_subject, pack
+from mimamba.service.protocol.messages import SignalMessage
 from mimamba.service.sessions.epoch_logs import EpochLogs
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import signal_message, topic_message
-from mimamba.service.topics import TOPICS, Topic
+from mimamba.service.topics import Topic
 
 MOST_ENTRIES = 256
 """Entries of a topic in one bundle."""
@@ -34,7 +34,7 @@ class ResultsReader:
         assert session.logs is not None
         self._session = session
         self._logs: EpochLogs = session.logs
-        self._at: dict[Topic, int] = {each: self._logs.log(each).oldest for each in TOPICS}
+        self._at: dict[Topic, int] = {each: self._logs.log(each).oldest for each in BUS_TOPICS}
 
     @property
     def position(self) -> tuple[str, dict[Topic, int]]:
@@ -46,14 +46,14 @@ class ResultsReader:
         present = self._session.logs  # read first: the logs of a past epoch are complete
         bundle = self._take()
         if bundle is None and present is not None and present is not self._logs:
-            self._logs, self._at = present, dict.fromkeys(TOPICS, 0)
+            self._logs, self._at = present, dict.fromkeys(BUS_TOPICS, 0)
             bundle = self._take() or Bundle(present.epoch, dict(self._at), [])
         return bundle
 
     def _take(self) -> Bundle | None:
         first: dict[Topic, int] = {}
-        entries: list[TopicMessage] = []
-        for topic in TOPICS:
+        entries: list[Entry] = []
+        for topic in BUS_TOPICS:
             log = self._logs.log(topic)
             first[topic] = at = max(self._at[topic], log.oldest)
             stop = min(log.next, at + MOST_ENTRIES)
@@ -64,7 +64,9 @@ class ResultsReader:
             else:
                 name = self._session.name
                 for seq, entry in self._logs.events(topic).read(at, stop):
-                    entries.append(topic_message(name, seq, entry))
+                    made = topic_message(name, seq, entry)
+                    assert isinstance(made, Entry)
+                    entries.append(made)
                     at = seq + 1
             self._at[topic] = at
         return Bundle(self._logs.epoch, first, entries) if entries else None

@@ -19,7 +19,14 @@ import msgspec
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
-from mimamba.service.protocol.messages import TopicMessage
+from mimamba.service.protocol.messages import (
+    BandsMessage,
+    LinkMessage,
+    MarkerMessage,
+    PredictionMessage,
+    QualityMessage,
+    SignalMessage,
+)
 from mimamba.service.protocol.push import Push, Samples
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.topics import Model, Topic
@@ -98,6 +105,13 @@ class SavedState(msgspec.Struct, frozen=True):
     content: bytes
 
 
+Entry: TypeAlias = (
+    PredictionMessage | QualityMessage | BandsMessage | MarkerMessage | LinkMessage | SignalMessage
+)
+BUS_TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
+"""Topics of a session whose source is remote: acquirers send nothing beside the EEG."""
+
+
 class Bundle(msgspec.Struct, frozen=True):
     """Entries of a session's logs, those of each topic in order and without a hole.
 
@@ -106,7 +120,7 @@ class Bundle(msgspec.Struct, frozen=True):
 
     epoch: str
     first: dict[Topic, int]
-    entries: list[TopicMessage]
+    entries: list[Entry]
 
 
 _packer = msgspec.msgpack.Encoder()

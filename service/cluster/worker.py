@@ -140,8 +140,6 @@ class Worker:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._releasing: dict[int, asyncio.Task[None]] = {}
         self._taken = self._moved = 0
-        self._stored_since: float | None = None
-        """Since when the bus stores our signs of life without a failure."""
 
     async def run(self) -> None:
         """Compute until cancelled; then give all shards back, with their states."""
@@ -179,12 +177,8 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(NotStored):
                 await publish(self._bus, f"keys.worker.{self.name}", pack(self.status()))
-            except NotStored:
-                self._stored_since = None
-            else:
-                self._stored_since = self._stored_since or time.monotonic()
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _watch_workers(self) -> None:
@@ -201,9 +195,8 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)
             others = [name for name in self._live.all() if name != self.name]
             there = await asyncio.gather(*map(self._bus.is_there, others))
-            since = self._stored_since
             # After an outage of the server, all are given time to connect again.
-            if since is not None and time.monotonic() - since > LEASE_SECONDS:
+            if time.monotonic() - self._bus.connected_since > LEASE_SECONDS:
                 for name, answers in zip(others, there, strict=True):
                     if not answers:
                         log.warning("a worker is gone", extra={"worker": name})
