@@ -125,6 +125,8 @@ class MirroredSession(Session):
             except NotStored as error:  # the server is away
                 log.warning("bus", extra={"session": self.name, "reason": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return  # the connection was closed
 
     def _take(self, payload: bytes) -> None:
         try:

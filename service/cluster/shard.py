@@ -101,6 +101,8 @@ class Shard:
             except NotStored as error:  # the server is away
                 log.warning("bus", extra={"shard": self.number, "reason": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return  # the connection was closed
 
     async def _begin(self) -> int:
         """Begin all announced sessions; return the number in ``in`` after which to follow."""
