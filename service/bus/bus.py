@@ -73,7 +73,7 @@ class Bus(Protocol):
 
     @property
     def connected_since(self) -> float:
-        """When the present connection began, ``time.monotonic``; it may be interrupted now."""
+        """Begin of the present connection, ``time.monotonic``; it may be interrupted now."""
         ...
 
     async def send(
