@@ -33,7 +33,13 @@ from mimamba.service.cluster.subjects import (
     output_subject,
     unpack_input,
 )
-from mimamba.service.protocol.messages import Error, PredictionMessage, Subscribed, decode_server
+from mimamba.service.protocol.messages import (
+    Error,
+    LinkMessage,
+    PredictionMessage,
+    Subscribed,
+    decode_server,
+)
 from mimamba.service.sessions.remote_sources import read_packet
 from tests.service.bus.nats_server import NATSServer, free_port, running
 from tests.service.cluster.processes import Role
@@ -51,6 +57,7 @@ class Viewer:
     urls: list[str]
     told: list[PredictionMessage] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    events: list[LinkMessage] = field(default_factory=list)
     epoch: str | None = None
     info: StreamInfo | None = None
 
@@ -73,12 +80,16 @@ class Viewer:
         since: dict[str, Any] = {"epoch": self.epoch or "none", "seq": {}}
         if self.told:
             since["seq"]["prediction"] = self.told[-1].seq
-        topics = ["prediction"]
+        if self.events:
+            since["seq"]["link"] = self.events[-1].seq
+        topics = ["prediction", "link"]
         return {"type": "subscribe", "session": SESSION, "topics": topics, "since": since}
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Subscribed):
             self.epoch, self.info = message.epoch, message.info
+        elif isinstance(message, LinkMessage):
+            self.events.append(message)
         elif isinstance(message, PredictionMessage):
             self.told.append(message)
             self.times.append(time.monotonic())
@@ -130,7 +141,10 @@ def judge(viewer: Viewer, unbroken: Unbroken, waits: list[tuple[str, float]]) ->
     largest = 0.0
     for message in viewer.told[: len(expected)]:
         made = expected[message.seq]
-        assert (message.index, message.status) == (made.index, made.status)
+        found = message.index, message.status, message.reason
+        if found != (made.index, made.status, made.reason):
+            events = [(each.event, each.detail, each.first) for each in viewer.events]
+            raise AssertionError(f"{message.seq}: {found} instead of {made}; {events}")
         for output, shares in (made.outputs or {}).items():
             for label, share in shares.items():
                 assert message.outputs is not None

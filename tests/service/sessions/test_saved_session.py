@@ -21,6 +21,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.sessions import session_decoder
 from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
@@ -280,3 +281,19 @@ def test_damage(engines: list[Engine | None], damage: str, tmp_path: Path) -> No
     content = {"cut off": content[:900], "no state": b""}.get(damage, content)
     with pytest.raises(SnapshotError, match="Expected the state of a session"):
         unpack_session(content, info)
+
+
+def test_hops_that_waited_long_are_predicted(
+    engines: list[Engine | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is predicted depends on the samples alone: another worker predicts it again."""
+    monkeypatch.setattr(session_decoder, "MAX_WAIT", 0.0)
+    sent = make_packets([Plan(12, 0, False, False, None, 0, False)] * 120, 0)
+    with part(engines[0]) as busy:
+        with busy.loop.held():
+            for packet in sent:
+                assert busy.inbox.put(packet, 100.0)
+        busy.session.settle()
+        assert busy.session.logs is not None
+        predicted = busy.session.logs.prediction.next
+    assert predicted == (12 * 120 - 1) // 64
