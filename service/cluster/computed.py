@@ -94,7 +94,7 @@ class ComputedSession:
         self._session: Session | None = None
         self._sender: ResultsSender | None = None
         self._messages: asyncio.Queue[BusMessage] = asyncio.Queue()
-        self._taken = self.after
+        self._taken = self._newest = self.after
         self._last_packet = time.monotonic()
         self._lost = False
         self._news = asyncio.Event()
@@ -105,8 +105,9 @@ class ComputedSession:
         return self._session
 
     def put(self, message: BusMessage) -> None:
-        """Take a message of its input."""
-        if message.sequence > self.after:
+        """Take a message of its input; one that comes again is dropped."""
+        if message.sequence > self._newest:
+            self._newest = message.sequence
             self._messages.put_nowait(message)
 
     def wake(self, news: bool) -> None:

@@ -170,9 +170,9 @@ class MirroredSession(Session):
         """Stop following; the session goes on."""
         self.stop()
 
-    def snapshot(self) -> SessionSnapshot:
+    def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
         """Raise ComputedElsewhere."""
-        raise self._elsewhere("recorded")
+        raise self._elsewhere("recorded with a fresh head" if fresh_head else "recorded")
 
     def save(self) -> SavedSession:
         """Raise ComputedElsewhere."""

@@ -21,7 +21,7 @@ from mimamba.service.sessions.registry import SessionRegistry
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_SECONDS = 1.0
+UNKNOWN_SECONDS = 0.2
 """Seconds for which an id without an announcement is not looked up again."""
 RETRY_SECONDS = 0.1
 RELEASE_SECONDS = 2.0
@@ -92,17 +92,20 @@ class Shard:
             await publish(self._bus, subject, payload, guard=self._guard, only=True)
 
     async def _follow(self) -> None:
+        after: int | None = None
         while True:
             try:
-                after = await self._begin()
+                after = await self._begin() if after is None else after
                 async with self._bus.follow(f"in.{self.number}.*", after) as messages:
                     async for message in messages:
-                        await self._take(message)
+                        after = await self._take(message)
+                        if after < message.sequence:
+                            break  # a session was announced late: its first packets come again
+                    else:
+                        return  # the connection was closed
             except NotStored as error:  # the server is away
                 log.warning("bus", extra={"shard": self.number, "reason": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return  # the connection was closed
 
     async def _begin(self) -> int:
         """Begin all announced sessions; return the number in ``in`` after which to follow."""
@@ -142,11 +145,18 @@ class Shard:
             del self._computed[word]
             self._tasks.pop(word, None)
 
-    async def _take(self, message: BusMessage) -> None:
+    async def _take(self, message: BusMessage) -> int:
+        """Give a message to its session; return the number after which to go on."""
         word = word_in(message)
-        if word not in self._computed and not await self._find(word):
-            return
+        if word not in self._computed:
+            skipped = word in self._unknown
+            if not await self._find(word):
+                return message.sequence
+            self._unknown.pop(word, None)
+            if skipped:  # some of its packets, too: it was announced after the first of them
+                return min(self._computed[word].after, message.sequence)
         self._computed[word].put(message)
+        return message.sequence
 
     async def _find(self, word: str) -> bool:
         """Begin a session that was announced meanwhile; False if there is none."""

@@ -15,11 +15,16 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.service.acquire.bus_acquirer import announce, close_session, samples_message
 from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
+from mimamba.service.cluster.shard import UNKNOWN_SECONDS
 from mimamba.service.cluster.subjects import (
+    SHARDS,
+    Announcement,
+    Order,
     Packets,
     input_subject,
     output_subject,
     pack,
+    session_key,
     unpack_bundle,
 )
 from mimamba.service.cluster.worker import Worker
@@ -153,5 +158,38 @@ def test_another_worker_continues(tmp_path: Path, how: str) -> None:  # noqa: C9
             assert (found.index, found.status) == (offline.index, offline.status)
             for output, shares in (offline.outputs or {}).items():
                 assert (found.outputs or {})[output] == pytest.approx(shares, abs=1e-6)
+
+    run(scene)
+
+
+def test_packets_that_come_before_their_announcement_is_seen(tmp_path: Path) -> None:
+    """A worker that has looked in vain for the announcement loses none of the first packets."""
+    checkpoint = random_checkpoint(tmp_path)
+    choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
+
+    async def scene() -> None:
+        exchange = Exchange()
+        bus, own = InProcessBus(exchange), InProcessBus(exchange)
+        told = Told()
+        following = asyncio.create_task(told.follow(bus, "early"))
+        working = asyncio.create_task(Worker(own, choice).run())
+        while len(await bus.newest("out.*.lease")) < SHARDS:
+            await asyncio.sleep(0.01)
+        after = await publish(bus, input_subject("early"), pack(Order("begin")))
+        await asyncio.sleep(0.05)  # the worker looks for the session, and finds none
+        push = Push("s" * 16, INFO)
+        await publish(bus, session_key("early"), pack(Announcement(push, "early", after)))
+        for seq in range(40):
+            message = Packets([samples_message("early", packet(seq, 12 * seq, 12))])
+            await publish(bus, input_subject("early"), pack(message))
+        await asyncio.sleep(2 * UNKNOWN_SECONDS)
+        message = Packets([samples_message("early", packet(40, 480, 12))])
+        await publish(bus, input_subject("early"), pack(message))
+        await told.until_predicted(7)
+        offline = StreamingDecoder(checkpoint, INFO).feed(packet(0, 0, 492).chunk)
+        assert [each.index for each in told.predictions()] == [each.index for each in offline]
+        for task in (following, working):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     run(scene)
