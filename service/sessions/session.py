@@ -533,7 +533,13 @@ class Session:
         return Logged(windows, works)
 
     def _join(self, arrivals: Sequence[ArrivedChunk]) -> Iterator[ArrivedChunk]:
-        """Join chunks without a gap, up to the first that completes a hop: it came with that."""
+        """Join chunks without a gap, up to the first that completes a hop: it came with that.
+
+        In a session that another process may continue, each is an entry of its own there, too.
+        """
+        if self._patient:
+            yield from arrivals
+            return
         group: list[ArrivedChunk] = []
         for each in arrivals:
             if group and group[-1].chunk.end != each.chunk.first:
