@@ -4,6 +4,7 @@
 # make docs      build the documentation into build/docs
 # make pictures  take screenshots of the page's states, into tests/screenshots
 # make bench     measure what this machine can do
+# make scale     kill workers, gateways and a NATS server under a session, and count what is lost
 # make clean     remove what was made here
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 
 # Tests start many programs, which would compile the package anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint types page-test docs fuzz pictures bench packages python-packages clean
+.PHONY: serve test lint types page-test docs fuzz pictures bench scale packages python-packages clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
@@ -53,6 +54,9 @@ pictures: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/mimamba bench
+
+scale: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.take_over
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mimamba needs Python 3.11 or newer: make PYTHON=...")'

@@ -72,6 +72,9 @@ LAYERS = [
     "service/acquire",
     "service/settings",
     "service/stream",
+    "service/cluster",
+    "service/acquire/bus_acquirer.py",
+    "service/cluster/gateway.py",
     "service/api",
     "service/api/personal",
     "service/server",
@@ -84,6 +87,7 @@ LAYERS = [
 """From the bottom to the top."""
 
 TWIN_MODULES = {
+    "bus": "the rules of the bus, and its check",
     "driver": "the driver of each kind of source, and the contract of all",
     "reader": "of each family of formats, and of the stream's logs",
     "writer": "of each family of formats",
@@ -100,6 +104,7 @@ TWIN_MODULES = {
     "replay": "",
     "serve": "",
     "sessions": "",
+    "worker": "",
 }
 """Module names that stand in several folders, with the reason."""
 

@@ -24,8 +24,15 @@ async def stream(socket: WebSocket, service: Service) -> None:
     permissions = await authenticate_websocket(socket, state.authenticator, state.auth_seconds)
     if permissions is not None:
         socket.state.admit()
-        hub, sessions = service.hub, service.sessions.all
-        connection = Connection(socket, permissions, hub, sessions, server, service.remote_sources)
+        connection = Connection(
+            socket,
+            permissions,
+            service.hub,
+            service.sessions.all,
+            server,
+            service.remote_sources,
+            service.sessions.ready,
+        )
         await connection.serve()
 
 

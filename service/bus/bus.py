@@ -71,6 +71,11 @@ class Guard:
 class Bus(Protocol):
     """A connection to the bus; used on one event loop."""
 
+    @property
+    def connected_since(self) -> float:
+        """Begin of the present connection, ``time.monotonic``; it may be interrupted now."""
+        ...
+
     async def send(
         self,
         subject: str,
@@ -105,7 +110,7 @@ class Bus(Protocol):
     def follow(
         self, pattern: str, after: int | Literal["now", "newest"]
     ) -> AbstractAsyncContextManager[AsyncIterator[BusMessage]]:
-        """Follow the messages of a pattern, in order and each once.
+        """Follow the messages of a pattern, in order and each once, until ``close``.
 
         Parameters
         ----------

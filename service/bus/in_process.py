@@ -80,6 +80,7 @@ class InProcessBus:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._closed = False
+        self.connected_since = time.monotonic()
 
     async def send(
         self,
@@ -118,8 +119,10 @@ class InProcessBus:
                 yield each
             while True:
                 async with self._exchange.changed:
-                    while stream.sequence <= seen:
+                    while stream.sequence <= seen and not self._closed:
                         await self._exchange.changed.wait()
+                if self._closed:
+                    return
                 news = [each for each in stream.messages if each.sequence > seen]
                 seen = stream.sequence
                 for each in news:
@@ -151,3 +154,5 @@ class InProcessBus:
         self._closed = True
         names = self._exchange.names
         self._exchange.names = {name: each for name, each in names.items() if each is not self}
+        async with self._exchange.changed:
+            self._exchange.changed.notify_all()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -72,18 +73,17 @@ class NATSBus:
         self._inbox = connection.new_inbox()
         self._tokens = count()
         self._waiting: dict[str, asyncio.Future[int]] = {}
+        self.connected_since = time.monotonic()
 
     @classmethod
-    async def connect(cls, url: str, replicas: int = 1, name: str = "mimamba") -> Self:
+    async def connect(cls, url: str, name: str = "mimamba") -> Self:
         """Connect to a server, or to several with commas between; make the streams.
 
         Parameters
         ----------
         url
             ``nats://host:4222``, with user and password or a token if the server wants them, or
-            ``tls://``.
-        replicas
-            Servers that keep each message, where the streams do not exist yet.
+            ``tls://``. With three servers or more, three keep each message.
         name
             Name of the connection, in the server's own lists.
 
@@ -92,7 +92,13 @@ class NATSBus:
         BusUnreachable
             If no server answers there, it is older than 2.11, or has no JetStream.
         """
+        servers = [each.strip() for each in url.split(",")]
         errors: list[str] = []
+        made: list[Self] = []
+
+        async def reconnected() -> None:
+            for each in made:
+                each.connected_since = time.monotonic()
 
         async def report(error: Exception) -> None:
             errors.append(str(error) or type(error).__name__)
@@ -101,13 +107,14 @@ class NATSBus:
 
         try:
             connection = await nats.connect(
-                [each.strip() for each in url.split(",")],
+                servers,
                 name=name,
                 connect_timeout=CONNECT_SECONDS,
                 reconnect_time_wait=RECONNECT_SECONDS,
                 max_reconnect_attempts=1,
                 pending_size=MAX_WAITING,
                 error_cb=report,
+                reconnected_cb=reconnected,
             )
         except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
             reason = errors[-1] if errors else str(error) or type(error).__name__
@@ -117,10 +124,11 @@ class NATSBus:
             ) from error
         connection.options["max_reconnect_attempts"] = -1  # it was there: it may come back
         bus = cls(connection)
+        made.append(bus)
         try:
             found = connection.connected_server_version
             check_version(f"{found.major}.{found.minor}.{found.patch}")
-            await bus._make_streams(replicas)
+            await bus._make_streams(3 if len(servers) >= 3 else 1)
             await connection.subscribe(f"{bus._inbox}.*", cb=bus._take_answer)
         except BaseException:
             await connection.close()
@@ -230,19 +238,25 @@ class NATSBus:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=seen + 1
             )
-        subscription = await self._js.subscribe(
-            pattern,
-            stream=stream,
-            config=config,
-            ordered_consumer=True,
-            idle_heartbeat=HEARTBEAT_SECONDS,
-        )
+        try:
+            subscription = await self._js.subscribe(
+                pattern,
+                stream=stream,
+                config=config,
+                ordered_consumer=True,
+                idle_heartbeat=HEARTBEAT_SECONDS,
+            )
+        except (nats.errors.Error, JetStreamError) as error:
+            raise NotStored(str(error) or type(error).__name__) from error
 
         async def messages() -> AsyncIterator[BusMessage]:
             nonlocal seen
             while True:
                 with contextlib.suppress(nats.errors.TimeoutError):
-                    message = await subscription.next_msg(timeout=None)
+                    try:
+                        message = await subscription.next_msg(timeout=None)
+                    except nats.errors.ConnectionClosedError:
+                        return
                     sequence = message.metadata.sequence.stream
                     if sequence > seen:
                         seen = sequence

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mimamba.service.acquire.acquirer import Acquirer
+    from mimamba.service.acquire.bus_acquirer import BusAcquirer
 
 PERIOD = 0.5
 """Seconds between two updates of the status line."""
@@ -38,10 +40,17 @@ app = typer.Typer()
 def acquire(
     source: Annotated[str, typer.Option(help="Source to send, as for `mimamba serve`.")],
     to: Annotated[
-        str, typer.Option(help="Address of the service: wss://host or ws://127.0.0.1:8765.")
+        str,
+        typer.Option(
+            help="Address of the service, wss://host or ws://127.0.0.1:8765, or of a bus with "
+            "workers, nats://host:4222."
+        ),
     ],
     session: Annotated[
-        str | None, typer.Option("--id", help="Id of the new session. [default: push-1, ...]")
+        str | None,
+        typer.Option(
+            "--id", help="Id of the new session. [default: push-1, ...; headset-.. on a bus]"
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -71,12 +80,36 @@ def acquire(
         def report(line: str) -> None:
             console.print(f"{time.strftime('%H:%M:%S')} {line}", highlight=False, markup=False)
 
+        if to.startswith(("nats://", "tls://")):
+            asyncio.run(_run_on_bus(source, to, session, model, memory, buffer, report, console))
+            return
         shown = credentials(token_file, cafile)
         acquirer = Acquirer(source, to, session, model, memory, buffer, report, shown)
         asyncio.run(_run(acquirer, console))
 
 
-async def _run(acquirer: Acquirer, console: Console) -> None:
+async def _run_on_bus(
+    source: str,
+    to: str,
+    session: str | None,
+    model: str | None,
+    memory: bool,
+    buffer: float,
+    report: Callable[[str], None],
+    console: Console,
+) -> None:
+    """Send to a bus, as ``_run``."""
+    from mimamba.service.acquire.bus_acquirer import BusAcquirer
+    from mimamba.service.bus.connect import connect_bus
+
+    bus = await connect_bus(to, "mimamba acquire")
+    try:
+        await _run(BusAcquirer(source, bus, session, model, memory, buffer, report), console)
+    finally:
+        await bus.close()
+
+
+async def _run(acquirer: Acquirer | BusAcquirer, console: Console) -> None:
     """Send until the source ends, or until Ctrl+C or SIGTERM."""
     sending = asyncio.create_task(acquirer.run())
     task = asyncio.current_task()
@@ -94,7 +127,9 @@ async def _run(acquirer: Acquirer, console: Console) -> None:
     await sending
 
 
-async def _show_status(acquirer: Acquirer, sending: asyncio.Task[None], console: Console) -> None:
+async def _show_status(
+    acquirer: Acquirer | BusAcquirer, sending: asyncio.Task[None], console: Console
+) -> None:
     """Keep one line up to date; only a terminal gets it."""
     from rich.live import Live
 
@@ -119,7 +154,7 @@ class SamplingRate:
         return (after - before) / (end - start) if end > start else 0.0
 
 
-def status_line(acquirer: Acquirer, rate: SamplingRate) -> Text:
+def status_line(acquirer: Acquirer | BusAcquirer, rate: SamplingRate) -> Text:
     """Describe the state of the connection and of the buffer in one line."""
     from rich.text import Text
 

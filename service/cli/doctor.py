@@ -26,6 +26,10 @@ def doctor(
     quick: Annotated[
         bool, typer.Option("--quick", help="Skip the latency measurement, which takes 15 s.")
     ] = False,
+    bus: Annotated[
+        str | None,
+        typer.Option(help="Address of a NATS server, nats://HOST:4222.", show_default=False),
+    ] = None,
     ssl_certfile: Annotated[
         Path | None,
         typer.Option(help="TLS certificate of the service (PEM).", show_default=False),
@@ -43,7 +47,12 @@ def doctor(
         from mimamba.service.doctor.doctor import run_checks
         from mimamba.service.settings.load import find_config, load_doctor_settings
 
-        flags = {"data_dir": data_dir, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+        flags = {
+            "data_dir": data_dir,
+            "bus": bus,
+            "ssl_certfile": ssl_certfile,
+            "ssl_keyfile": ssl_keyfile,
+        }
         given = {name: value for name, value in flags.items() if value is not None}
         if not run_checks(load_doctor_settings(given, find_config(config)), json, quick):
             raise typer.Exit(1)

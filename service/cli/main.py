@@ -23,6 +23,7 @@ from mimamba.service.cli import (
     serve,
     train,
     watch,
+    worker,
 )
 from mimamba.service.cli.personal import calibrate, evaluate_personal, rate
 from mimamba.service.server.console import system_errors_in_words
@@ -53,6 +54,7 @@ for module in (
     watch,
     control,
     acquire,
+    worker,
     recordings,
     score,
     calibrate,

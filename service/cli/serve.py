@@ -38,6 +38,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    bus: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a NATS server, nats://HOST:4222: show the sessions that workers "
+            "compute (mimamba worker) instead of computing them here. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     model: Model = None,
     memory: Memory = True,
     device: Device = None,
@@ -187,6 +195,7 @@ def serve(
 
         flags = {
             "source": source or None,
+            "bus": bus,
             "model": model,
             "memory": None if memory else False,
             "device": device,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.text import Text
 
+from mimamba.service.doctor.bus import check_bus_at
 from mimamba.service.doctor.checks import (
     check_device,
     check_disk,
@@ -39,7 +40,7 @@ def run_checks(settings: DoctorSettings, json: bool, quick: bool) -> bool:
     Parameters
     ----------
     settings
-        The data folder, the device and precision of models, and the certificate.
+        The data folder, the device and precision of models, the certificate, and the bus.
     json
         Print one JSON object per line.
     quick
@@ -74,6 +75,8 @@ def findings(settings: DoctorSettings, quick: bool) -> Iterator[Finding]:
         lambda: check_tls(settings.ssl_certfile, settings.ssl_keyfile),
         check_page,
     ]
+    if (bus := settings.bus) is not None:
+        checks.append(lambda: check_bus_at(bus))
     for check in checks if quick else [*checks, check_latency]:
         yield check()
 

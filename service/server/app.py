@@ -37,8 +37,10 @@ from mimamba.service.auth.websocket_auth import GRACE
 from mimamba.service.bridges.lsl_out import LSLOut
 from mimamba.service.bridges.osc_out import OSCOut
 from mimamba.service.bridges.udp_markers import UDPMarkers
+from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
+from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
@@ -132,7 +134,12 @@ def make_app(
         calibrations = Calibrations(people, people_folder(folder))
         models = models_folder(settings.data_dir)
         default = choose_model(settings.model, settings.memory)
-        sessions = SessionRegistry(hub, default, models, people, device, settings.detect)
+        bus = None if settings.bus is None else await connect_bus(settings.bus, "mimamba gateway")
+        sessions = (
+            SessionRegistry(hub, default, models, people, device, settings.detect)
+            if bus is None
+            else BusSessions(hub, default, bus)
+        )
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -164,6 +171,9 @@ def make_app(
         listener = await udp.listen(port) if port is not None else None
         async with asyncio.TaskGroup() as tasks:
             hub_task = tasks.create_task(hub.run())
+            following = (
+                tasks.create_task(sessions.run()) if isinstance(sessions, BusSessions) else None
+            )
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield {"counters": hub.counters, "strangers": strangers}
@@ -176,6 +186,11 @@ def make_app(
                 for output in outputs:
                     await asyncio.to_thread(output.close)
                 hub_task.cancel()
+                if following is not None:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+                if bus is not None:
+                    await bus.close()
 
     app = FastAPI(
         title="mimamba",

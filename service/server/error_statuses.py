@@ -21,9 +21,11 @@ from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.inference.device import DeviceError
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
+from mimamba.service.acquire.bus_acquirer import ClusterFull
 from mimamba.service.api.baselines import NoBaseline
 from mimamba.service.api.replay import NoReplay
 from mimamba.service.api.sources import NotAdmitted
+from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.calibrations import CalibrationRefused, NoCalibration
 from mimamba.service.calibration.plan import PlanError
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
@@ -38,6 +40,8 @@ from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionT
 from mimamba.service.sessions.session import SessionOver
 from mimamba.service.storage.folders import CannotRecord
 
+RETRY_SECONDS = 5
+"""After which a client may try again where workers are full."""
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     DriverError: (424, "The source cannot be opened"),
     BadSource: (422, "The source's URL is not valid"),
@@ -73,6 +77,8 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     CalibrationRefused: (409, "Not possible with this calibration"),
     NotNow: (409, "Not possible in this phase"),
     CannotCalibrate: (507, "The calibration cannot be written"),
+    ClusterFull: (503, "The workers are full"),
+    NotStored: (503, "The bus does not answer"),
     CannotKeep: (507, "The person's file cannot be written"),
 }
 """Status and title of each error that a request can cause."""
@@ -92,7 +98,10 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
     async def expected(request: Request, error: Exception) -> JSONResponse:
         kind = next(kind for kind in type(error).__mro__ if kind in STATUSES)
         request.app.state.running.hub.counters.errors[type(error).__name__] += 1
-        return problem(*STATUSES[kind], str(error))
+        answer = problem(*STATUSES[kind], str(error))
+        if kind in (ClusterFull, NotStored):
+            answer.headers["Retry-After"] = str(RETRY_SECONDS)
+        return answer
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

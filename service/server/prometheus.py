@@ -22,6 +22,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from mimamba.service.bridges.udp_markers import UDPMarkers
+from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.cluster.mirror import MirroredSession
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.session import Session, State
@@ -61,7 +63,14 @@ class ServiceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
         yield InfoMetricFamily(f"{PREFIX}build", "The version.", {"version": version("mimamba")})
-        yield from self._of_sessions(list(self._sessions.all().values()))
+        sessions = list(self._sessions.all().values())
+        yield from self._of_states(sessions)
+        # Those of a bus are counted by their workers.
+        yield from self._of_sessions(
+            [each for each in sessions if not isinstance(each, MirroredSession)]
+        )
+        if isinstance(self._sessions, BusSessions):
+            yield from self._of_workers(self._sessions)
         yield from self._of_engines()
         yield from self._of_subscribers()
         yield from self._of_recordings()
@@ -78,10 +87,32 @@ class ServiceCollector(Collector):
             self._udp.refused,
         )
 
-    def _of_sessions(self, sessions: list[Session]) -> Iterator[Metric]:
+    def _of_workers(self, sessions: BusSessions) -> Iterator[Metric]:
+        workers = {each.worker: each for each in sessions.workers()}
+        yield GaugeMetricFamily(f"{PREFIX}workers", "Workers that are alive.", len(workers))
+        for name, help_text, field in (
+            ("worker_sessions", "Sessions that a worker computes.", "sessions"),
+            ("worker_capacity", "Sessions that it computes at most.", "capacity"),
+            ("worker_shards", "Shards that it has.", "shards"),
+        ):
+            values = {worker: getattr(each, field) for worker, each in workers.items()}
+            yield _gauge(name, help_text, "worker", values)
+        hand_overs = CounterMetricFamily(
+            f"{PREFIX}hand_overs",
+            "Shards that a worker took over from one that was gone, or gave to another.",
+            labels=("worker", "kind"),
+        )
+        for worker, each in workers.items():
+            hand_overs.add_metric((worker, "taken"), each.taken)
+            hand_overs.add_metric((worker, "given"), each.moved)
+        yield hand_overs
+
+    def _of_states(self, sessions: list[Session]) -> Iterator[Metric]:
         states = Counter(dict.fromkeys(get_args(State), 0))
         states.update(each.state for each in sessions)
         yield _gauge("sessions", "Sessions by state.", "state", states)
+
+    def _of_sessions(self, sessions: list[Session]) -> Iterator[Metric]:
         counters = {each.name: each.counters for each in sessions}
         for name, help_text, field in (
             ("samples_received", "Received samples.", "samples"),

@@ -24,6 +24,7 @@ from mimamba.service.api.dependencies import ServiceState
 from mimamba.service.auth.tokens import Tokens, write_tokens
 from mimamba.service.bridges.osc_out import find_address
 from mimamba.service.bridges.udp_markers import bind_datagrams
+from mimamba.service.bus.connect import check_bus
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.server.app import make_app
@@ -289,6 +290,8 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         If the port for markers cannot be used.
     DeviceError
         If the device for models does not exist.
+    BusUnreachable
+        If there is no usable bus at its address.
     """
     limit_malloc_arenas()
     limit_blas_threads()
@@ -301,6 +304,8 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     tokens = settings.tokens()
     if settings.osc_out is not None:
         find_address(settings.osc_out)
+    if settings.bus is not None:
+        check_bus(settings.bus)
     if settings.udp_markers is not None:
         bind_datagrams(settings.udp_markers).close()
     listener = bind(settings.host, settings.port)

@@ -191,12 +191,8 @@ class SessionRegistry:
         choice: ModelChoice | None = None,
         connect: Connect = open_source,
         person: str | None = None,
-        saved: SavedSession | None = None,
-        token: str | None = None,
     ) -> Session:
         """Open a session, of a person if one is named, and wait until its source is open.
-
-        With ``saved`` it continues one of another process; ``token`` is as in ``Session``.
 
         Raises
         ------
@@ -219,6 +215,50 @@ class SessionRegistry:
         """
         choice = choice or self.default
         name = self._name(url, name)
+        return await self._open(url, name, choice, connect, person)
+
+    async def restore(
+        self,
+        name: str,
+        choice: ModelChoice,
+        connect: Connect,
+        saved: SavedSession | None,
+        token: str,
+    ) -> Session:
+        """Open a session of a remote source that another process has begun, or begin it.
+
+        Parameters
+        ----------
+        name
+            Its id.
+        choice
+            The model that it had.
+        connect
+            Makes the driver.
+        saved
+            Its state in that process; None begins it.
+        token
+            A word for its epochs' names.
+
+        Raises
+        ------
+        SessionTaken, CheckpointError, DeviceError, MontageError, SignalError, SessionFailed
+            As ``open``.
+        SnapshotError
+            If the state is of another model.
+        """
+        return await self._open("push://", name, choice, connect, None, saved, token)
+
+    async def _open(
+        self,
+        url: str,
+        name: str,
+        choice: ModelChoice,
+        connect: Connect,
+        person: str | None,
+        saved: SavedSession | None = None,
+        token: str | None = None,
+    ) -> Session:
         engine, r = await self.engine_of(choice)
         if self._people and person is not None:
             await asyncio.to_thread(self._people.add, person)
@@ -253,6 +293,9 @@ class SessionRegistry:
                 raise session.error
             raise SessionFailed(session.reason or "the session was closed while it opened")
         return session
+
+    async def ready(self, name: str) -> None:
+        """Prepare the logs of a session for a reader: those of this process always are ready."""
 
     async def engine_of(self, choice: ModelChoice) -> tuple[Engine | None, float]:
         """Return the engine of a choice, if it has a model, and the gate at each hop's start.

@@ -145,7 +145,8 @@ class Session:
         The state of this session in another process, to continue it; its engine is that of the
         saved model. None begins anew.
     token
-        A word for its epochs' names; None makes one.
+        A word for its epochs' names, of a session that another process may continue: its hops wait
+        for the model however long. None makes one.
     poller
         Reads what the device measures beside the EEG; None reads none of it.
     detect
@@ -203,6 +204,7 @@ class Session:
         self._observer = observer
         self._connect_to = connect
         self._saved = saved
+        self._patient = token is not None
         self._token = saved.token if saved else token or secrets.token_hex(4)
         self._closing = threading.Lock()
         self._closed = False
@@ -531,7 +533,13 @@ class Session:
         return Logged(windows, works)
 
     def _join(self, arrivals: Sequence[ArrivedChunk]) -> Iterator[ArrivedChunk]:
-        """Join chunks without a gap, up to the first that completes a hop: it came with that."""
+        """Join chunks without a gap, up to the first that completes a hop: it came with that.
+
+        In a session that another process may continue, each is an entry of its own there, too.
+        """
+        if self._patient:
+            yield from arrivals
+            return
         group: list[ArrivedChunk] = []
         for each in arrivals:
             if group and group[-1].chunk.end != each.chunk.first:
@@ -683,7 +691,8 @@ class Session:
         return replace(info, notices=info.notices + found) if found else info
 
     def _make_decoder(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
-        return SessionDecoder(engine, info, r, self._on_decoder_event, self.subject)
+        report, patient = self._on_decoder_event, self._patient
+        return SessionDecoder(engine, info, r, report, self.subject, patient)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""

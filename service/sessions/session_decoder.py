@@ -69,6 +69,9 @@ class SessionDecoder:
         Called for restarts, skipped hops and baselines.
     subject
         The person of the session: finds and keeps the baseline.
+    patient
+        Whether a live source's hops wait however long: what is predicted depends on the samples
+        alone then, and another process predicts the same.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class SessionDecoder:
         r: float,
         report: Report,
         subject: Subject,
+        patient: bool = False,
     ) -> None:
         self.checkpoint = engine.checkpoint
         self._montage = match_montage(self.checkpoint.montage, info.ch_names)
@@ -95,7 +99,7 @@ class SessionDecoder:
         self._aligner = BaselineAligner(self.checkpoint.signal)
         self._subject = subject
         self._report = report
-        self._live = info.live
+        self._live, self._patient = info.live, patient
         self._stepped = False
         self._restart = True  # the next ok hop resets the memory: at the start, and after a skip
         self.stepping = engine, engine.open(r)
@@ -142,7 +146,8 @@ class SessionDecoder:
         hop resets the memory. A source that itself is late, and catches up, has not waited here.
         """
         aligned = [replace(each, hop=self._next(each.hop)) for each in hops]
-        if self._live and len(hops) > 1 and local_clock() - hops[0].received > MAX_WAIT:
+        hasty = self._live and not self._patient
+        if hasty and len(hops) > 1 and local_clock() - hops[0].received > MAX_WAIT:
             for each in aligned[:-1]:
                 detail = (
                     "the engine is too busy: a hop was skipped, and the model's memory is reset"

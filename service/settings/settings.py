@@ -67,12 +67,13 @@ class DataSettings(BaseSettings):
 
 
 class DoctorSettings(DataSettings):
-    """Data folder, device of the models and certificate: all that ``mimamba doctor`` checks."""
+    """Data folder, device of models, certificate and bus: all that ``mimamba doctor`` checks."""
 
     device: DeviceRequest = "auto"
     precision: Precision = "fp32"
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
+    bus: str | None = None
 
 
 class Settings(DoctorSettings):
@@ -150,6 +151,13 @@ class Settings(DoctorSettings):
                 f"Expected an IP address of this machine, or localhost, but found {host!r}. "
                 "Use 0.0.0.0 for all addresses, and --allowed-host for a name."
             ) from None
+
+    @model_validator(mode="after")
+    def _read_nothing_for_a_bus(self) -> Self:
+        """Open no simulated headset for a gateway, unless it is asked for."""
+        if self.bus is not None and "source" not in self.model_fields_set:
+            self.source = []
+        return self
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:

@@ -74,6 +74,8 @@ class Connection:
         Name and version of the service, for hello.
     remote_sources
         The push sessions, for an acquirer.
+    ready
+        Prepares the logs of a session, before they are subscribed to.
     """
 
     def __init__(
@@ -84,12 +86,14 @@ class Connection:
         sessions: Callable[[], dict[str, Session]],
         server: str,
         remote_sources: RemoteSources,
+        ready: Callable[[str], Awaitable[None]],
     ) -> None:
         self._socket = socket
         self._permissions = permissions
         self._hub = hub
         self._sessions = sessions
         self._server = server
+        self._ready = ready
         self._binary = MSGPACK_SUBPROTOCOL in socket.scope["subprotocols"]
         self._inbox = RemoteInbox(remote_sources)
         self._readers: dict[Session, SessionReader] = {}
@@ -151,6 +155,8 @@ class Connection:
         refused = self._permissions.refusal(message)
         if refused is not None:
             return refused
+        if isinstance(message, Subscribe):
+            await self._ready(message.session)
         if isinstance(message, Push | Samples):
             # Samples for a busy session wait here, and so do those in the acquirer's socket.
             return await self._inbox.take(message)

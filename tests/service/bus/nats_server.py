@@ -72,3 +72,25 @@ def running(folder: Path, *options: str) -> Iterator[NATSServer]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[list[NATSServer]]:
+    """Three servers that keep each message three times."""
+    routes = [free_port() for _ in range(3)]
+    addresses = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
+    servers = [
+        NATSServer(
+            folder / str(nth),
+            *("-js", "--server_name", f"n{nth}", "--cluster_name", "three"),
+            *("--cluster", f"nats://127.0.0.1:{port}", "--routes", addresses),
+        )
+        for nth, port in enumerate(routes)
+    ]
+    for each in servers:
+        each.start()
+    try:
+        yield servers
+    finally:
+        for each in servers:
+            each.kill()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.service.bus.bus import BusUnreachable, NotStored, publish
+from mimamba.service.bus.bus import BusUnreachable, Guard, NotStored, Overtaken, publish
 from mimamba.service.bus.nats_bus import NATSBus, check_version
-from tests.service.bus.nats_server import free_port, running
+from tests.service.bus.nats_server import NATSServer, cluster, free_port, running
 
 PATIENCE = 30.0
 
@@ -61,3 +61,43 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
 
     with running(tmp_path) as server:
         asyncio.run(scene())
+
+
+def test_one_of_three_servers_dies(tmp_path: Path) -> None:
+    """The others go on, with all that was stored, and guards hold as before."""
+
+    async def surely(bus: NATSBus, subject: str, name: str, guard: Guard) -> int:
+        while True:
+            try:
+                return await publish(bus, subject, name.encode(), name=name, guard=guard)
+            except NotStored:
+                await asyncio.sleep(0.1)
+
+    async def scene(servers: list[NATSServer]) -> None:
+        url = ",".join(each.url for each in servers)
+        while True:
+            try:
+                bus = await NATSBus.connect(url)
+                break
+            except BusUnreachable:  # they have no leader yet
+                await asyncio.sleep(0.2)
+        try:
+            async with asyncio.timeout(3 * PATIENCE), bus.follow("out.1.results.a", 0) as messages:
+                lease = "out.1.lease"
+                taken = Guard(lease, await publish(bus, lease, b"1", only=True))
+                for nth, server in enumerate(servers):
+                    await surely(bus, "out.1.results.a", f"{nth}", taken)
+                    server.kill()
+                    await surely(bus, "out.1.results.a", f"{nth}-killed", taken)
+                    server.start()
+                    newer = Guard(lease, await surely(bus, lease, f"lease-{nth}", taken))
+                    with pytest.raises(Overtaken):
+                        await surely(bus, "out.1.results.a", f"{nth}-zombie", taken)
+                    taken = newer
+                    told = [(await anext(messages)).payload for _ in range(2)]
+                    assert told == [f"{nth}".encode(), f"{nth}-killed".encode()]
+        finally:
+            await bus.close()
+
+    with cluster(tmp_path) as servers:
+        asyncio.run(scene(servers))

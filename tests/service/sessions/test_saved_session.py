@@ -21,6 +21,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.sessions import session_decoder
 from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
@@ -101,17 +102,12 @@ class Part:
         found: Entries = {}
         for epoch, logs in self.logs.items():
             for topic in TOPICS:
-                if topic == "signal":
-                    runs = logs.signal.read(0, logs.signal.next)
-                    samples = {
-                        run.first + n: (stamp, row.tolist())
-                        for run in runs
-                        for n, (stamp, row) in enumerate(
-                            zip(run.timestamps.tolist(), run.data, strict=True)
-                        )
+                if topic == "signal":  # the borders of its entries, too
+                    found[epoch, topic] = {
+                        seq: (run.first, run.timestamps.tolist(), run.data.tolist())
+                        for seq in range(logs.signal.oldest, logs.signal.next)
+                        for run in logs.signal.read(seq, seq + 1)
                     }
-                    found[epoch, topic] = samples
-                    found[epoch, "next"] = {0: logs.signal.next}
                 else:
                     log = logs.events(topic)
                     found[epoch, topic] = {n: plain(each) for n, each in log.read(0, log.next)}
@@ -233,8 +229,6 @@ def test_any_cut(
 
 def assert_same(found: dict[int, Any], expected: dict[int, Any], key: tuple[str, str]) -> None:
     """Equal to the bit, but for the network's outputs: their batches differ."""
-    if key[1] == "next":
-        return
     for n, mine in found.items():
         other = expected[n]
         if key[1] == "prediction" and other.outputs is not None:
@@ -280,3 +274,19 @@ def test_damage(engines: list[Engine | None], damage: str, tmp_path: Path) -> No
     content = {"cut off": content[:900], "no state": b""}.get(damage, content)
     with pytest.raises(SnapshotError, match="Expected the state of a session"):
         unpack_session(content, info)
+
+
+def test_hops_that_waited_long_are_predicted(
+    engines: list[Engine | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is predicted depends on the samples alone: another worker predicts it again."""
+    monkeypatch.setattr(session_decoder, "MAX_WAIT", 0.0)
+    sent = make_packets([Plan(12, 0, False, False, None, 0, False)] * 120, 0)
+    with part(engines[0]) as busy:
+        with busy.loop.held():
+            for packet in sent:
+                assert busy.inbox.put(packet, 100.0)
+        busy.session.settle()
+        assert busy.session.logs is not None
+        predicted = busy.session.logs.prediction.next
+    assert predicted == (12 * 120 - 1) // 64

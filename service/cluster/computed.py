@@ -1,0 +1,330 @@
+"""A session that this worker computes: its packets from the bus, its results and states to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from mimamba.drivers.driver import Driver, LinkChange
+from mimamba.drivers.errors import DriverError, UserError
+from mimamba.drivers.push import SILENCE_TIMEOUT, Inbox, InboxState, PushDriver
+from mimamba.models.checkpoints.checkpoint import CheckpointError
+from mimamba.models.decoding.decoder_state import SnapshotError
+from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, publish
+from mimamba.service.cluster.session_results import ResultsSender
+from mimamba.service.cluster.subjects import (
+    Announcement,
+    Kind,
+    Order,
+    Packets,
+    SavedState,
+    View,
+    input_subject,
+    output_subject,
+    pack,
+    session_key,
+    unpack_input,
+)
+from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.protocol.push import Samples
+from mimamba.service.sessions.registry import (
+    NoSession,
+    SessionFailed,
+    SessionRegistry,
+    choose_model,
+)
+from mimamba.service.sessions.remote_sources import ACQUIRER_TIMEOUT, read_packet
+from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
+from mimamba.service.sessions.session import Session, SessionOver
+
+log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 2.0
+"""Seconds between two states of a session on the bus."""
+RETRY_SECONDS = 0.02
+NEVER = 1e9
+"""Seconds of silence that a driver waits for: silence is an order in the input, as all else."""
+
+
+class ComputedSession:
+    """One session of a shard that this worker has.
+
+    Parameters
+    ----------
+    bus
+        The bus.
+    announcement
+        Its source, and the model wanted.
+    state
+        Its state in the worker before; None begins it.
+    sessions
+        The worker's sessions.
+    guard
+        The shard's lease.
+    worker
+        The worker's name.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        announcement: Announcement,
+        state: SavedState | None,
+        sessions: SessionRegistry,
+        guard: Guard,
+        worker: str,
+    ) -> None:
+        self.name = announcement.session
+        self.after = state.sequence if state else announcement.after
+        self._bus = bus
+        self._push = announcement.push
+        self._state = state
+        self._sessions = sessions
+        self._guard = guard
+        self._worker = worker
+        self._inbox = Inbox(announcement.push.info)
+        self._driver: PushDriver | None = None
+        self._session: Session | None = None
+        self._sender: ResultsSender | None = None
+        self._messages: asyncio.Queue[BusMessage] = asyncio.Queue()
+        self._taken = self._newest = self.after
+        self._last_packet = time.monotonic()
+        self._lost = False
+        self._news = asyncio.Event()
+
+    @property
+    def session(self) -> Session | None:
+        """The session, once it is open."""
+        return self._session
+
+    def put(self, message: BusMessage) -> None:
+        """Take a message of its input; one that comes again is dropped."""
+        if message.sequence > self._newest:
+            self._newest = message.sequence
+            self._messages.put_nowait(message)
+
+    def wake(self, news: bool) -> None:
+        """Send its results, as the compute loop says; with ``news`` its view, too."""
+        if self._sender is not None:
+            self._sender.wake()
+        if news:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Compute until cancelled; raises Overtaken. Its end on the bus stays with ``stop``."""
+        try:
+            await self._open()
+        except (UserError, CheckpointError, SnapshotError, SessionFailed) as error:
+            reason = str(error)
+            log.warning("session failed", extra={"session": self.name, "reason": reason})
+            await self._publish_failure(reason)
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._watch_silence())
+                await self._take_until_closed()
+                watching.cancel()
+            await self._forget()
+            return
+        assert self._session is not None
+        self._sender = ResultsSender(self._bus, self._session, self._guard)
+        async with asyncio.TaskGroup() as tasks:
+            others = [
+                tasks.create_task(each)
+                for each in (
+                    self._sender.run(),
+                    self._publish_views(),
+                    self._save_all(),
+                    self._watch_silence(),
+                )
+            ]
+            await self._take_until_closed()
+            await self.stop()
+            await self._sender.flush()
+            for each in others:
+                each.cancel()
+        await self._forget()
+
+    async def stop(self) -> None:
+        """End the session here; what is on the bus stays."""
+        with contextlib.suppress(NoSession):
+            await self._sessions.close(self.name)
+
+    async def _forget(self) -> None:
+        """Remove the session from the bus."""
+        kinds: tuple[Kind, ...] = ("view", "state")
+        for kind in kinds:
+            subject = output_subject(self.name, kind)
+            await self._publish_surely(subject, guard=self._guard, only=True)
+        await self._publish_surely(session_key(self.name))
+
+    async def _publish_surely(
+        self, subject: str, guard: Guard | None = None, only: bool = False
+    ) -> None:
+        """Publish an empty message, however often it takes; raises Overtaken."""
+        while True:
+            with contextlib.suppress(NotStored):
+                await publish(self._bus, subject, b"", guard=guard, only=only)
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+    # Its input -----------------------------------------------------------------------------------
+
+    async def _take_until_closed(self) -> None:
+        """Take packets and orders, in order."""
+        while True:
+            message = await self._messages.get()
+            try:
+                content = unpack_input(message.payload)
+            except msgspec.MsgspecError as error:
+                log.warning("a message was refused", extra={"reason": str(error)})
+                continue
+            if isinstance(content, Packets):
+                self._last_packet, self._lost = time.monotonic(), False
+                for samples in content.packets:
+                    await self._take(samples)
+            elif content.order == "lost":
+                await self._settle()
+                if self._driver is not None:
+                    self._driver.report_silence(SILENCE_TIMEOUT)
+            elif content.order == "close":
+                return
+            self._taken = message.sequence
+
+    async def _take(self, samples: Samples) -> None:
+        if self._session is None:
+            return
+        if samples.changes or samples.ends:
+            await self._settle()  # its place among the events of the signal before is then certain
+        try:
+            packet = read_packet(samples, self._inbox.info)
+            while not self._inbox.put(packet, samples.offset):
+                await asyncio.sleep(RETRY_SECONDS)
+        except DriverError as error:
+            log.warning("samples refused", extra={"session": self.name, "reason": str(error)})
+
+    async def _settle(self) -> None:
+        if self._session is not None:
+            await asyncio.to_thread(self._session.settle)
+
+    async def _watch_silence(self) -> None:
+        """Say on the bus, in order with the packets, that none come; end a session left alone."""
+        while True:
+            await asyncio.sleep(SILENCE_TIMEOUT / 4)
+            silence = time.monotonic() - self._last_packet
+            live = self._inbox.info.live and self._session is not None
+            if live and silence > SILENCE_TIMEOUT and not self._lost:
+                self._lost = True
+                await self._order(Order("lost"), f"lost-{self._taken}")
+            if silence > ACQUIRER_TIMEOUT:
+                await self._order(Order("close"), f"close-{self._taken}")
+
+    async def _order(self, order: Order, name: str) -> None:
+        with contextlib.suppress(NotStored):  # the next round tries again
+            subject = input_subject(self.name)
+            await publish(self._bus, subject, pack(order), name=f"{subject}-{name}")
+
+    # The session ---------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        saved: SavedSession | None = None
+        if self._state is not None:
+            saved = unpack_session(self._state.content, self._push.info)
+            self._inbox.state = saved.inbox
+        link = saved.inbox.link if saved else None
+
+        def connect(_: str, on_change: Callable[[LinkChange], None]) -> Driver:
+            self._driver = PushDriver(self._inbox, on_change, NEVER, link)
+            return self._driver
+
+        choice = self._sessions.default
+        if self._push.model is not None or not self._push.memory:
+            choice = choose_model(self._push.model or choice.name, self._push.memory)
+        token = hashlib.blake2b(self._push.stream.encode(), digest_size=4).hexdigest()
+        self._session = await self._sessions.restore(self.name, choice, connect, saved, token)
+        await self._settle()
+
+    async def _save_all(self) -> None:
+        """Put the session's state on the bus, again and again."""
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            with contextlib.suppress(SessionOver, EngineStopped, NotStored):
+                await self.save()
+
+    async def save(self) -> None:
+        """Put the state on the bus, after all results before it."""
+        session, sender = self._session, self._sender
+        if session is None or sender is None:
+            return
+        sequence = self._taken
+        state = await asyncio.to_thread(self._pack, session)
+        await sender.flush()
+        await publish(
+            self._bus,
+            output_subject(self.name, "state"),
+            pack(SavedState(sequence, state)),
+            guard=self._guard,
+            only=True,
+        )
+
+    def _pack(self, session: Session) -> bytes:
+        with self._inbox.held():
+            saved = session.save()
+            link = self._driver.link if self._driver else None
+            inbox: InboxState = replace(self._inbox.state, link=link)
+        return pack_session(replace(saved, inbox=inbox))
+
+    # Its view ------------------------------------------------------------------------------------
+
+    async def _publish_views(self) -> None:
+        """Publish the session's view whenever it has changed."""
+        before: View | None = None
+        while True:
+            self._news.clear()
+            view = self._view()
+            if view != before and await self._publish_view(view):
+                before = view
+            await self._news.wait()
+
+    async def _publish_view(self, view: View) -> bool:
+        try:
+            subject = output_subject(self.name, "view")
+            await publish(self._bus, subject, pack(view), guard=self._guard, only=True)
+        except NotStored:
+            self._news.set()
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
+        return True
+
+    def _view(self) -> View:
+        session = self._session
+        assert session is not None
+        assert session.info is not None
+        assert session.logs is not None
+        active = session.active_model
+        return View(
+            self.name,
+            session.state,
+            session.reason,
+            "push://",
+            session.logs.epoch,
+            session.info,
+            active.model,
+            active.outputs,
+            active.montage,
+            active.delay,
+            session.link,
+            self._worker,
+        )
+
+    async def _publish_failure(self, reason: str) -> None:
+        nothing = (None, None, None, None, None)
+        info = self._push.info
+        await self._publish_view(
+            View(self.name, "ended", reason, "push://", "", info, *nothing, self._worker)
+        )

@@ -1,0 +1,200 @@
+"""The sessions of the bus, as a gateway offers them; it keeps nothing that another has not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable
+
+from mimamba.drivers.open import open_source
+from mimamba.drivers.url import parse_source
+from mimamba.service.acquire.bus_acquirer import BusAcquirer, close_session
+from mimamba.service.bus.bus import Bus, BusMessage, NotStored
+from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.placement import LiveWorkers
+from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none, output_subject
+from mimamba.service.sessions.registry import (
+    ModelChoice,
+    RegistryObserver,
+    SessionFailed,
+    SessionRegistry,
+    SessionTaken,
+)
+from mimamba.service.sessions.session import Connect, Session
+
+log = logging.getLogger(__name__)
+
+OPENING_SECONDS = 20.0
+"""For a worker to open a session that was announced."""
+CLOSING_SECONDS = 10.0
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""Ids of sessions: others do not fit into a subject."""
+
+
+class BusSessions(SessionRegistry):
+    """All sessions of the bus; used on the event loop, while ``run`` runs.
+
+    A session that is opened here is read here, and computed by a worker.
+
+    Parameters
+    ----------
+    observer
+        Notified of everything new in any session.
+    default
+        The model of a session that asks for none: the workers' own.
+    bus
+        The bus.
+    """
+
+    def __init__(self, observer: RegistryObserver, default: ModelChoice, bus: Bus) -> None:
+        super().__init__(observer, default)
+        self._bus = bus
+        self._workers = LiveWorkers()
+        self._changed = asyncio.Condition()
+        self._acquirers: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Follow the sessions and the workers of the bus until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_views())
+            tasks.create_task(self._watch_workers())
+
+    def workers(self) -> list[WorkerStatus]:
+        """The workers that are alive."""
+        return sorted(self._workers.all().values(), key=lambda each: each.worker)
+
+    async def ready(self, name: str) -> None:
+        """Fill the logs of a session from the bus, also of one that is not known here yet."""
+        if name not in self._sessions and re.fullmatch(NAME, name):
+            with contextlib.suppress(NotStored):
+                for message in await self._bus.newest(output_subject(name, "view")):
+                    self._take_view(message)
+        session = self._sessions.get(name)
+        if isinstance(session, MirroredSession):
+            await session.watch()
+
+    async def open(
+        self,
+        url: str,
+        name: str | None = None,
+        choice: ModelChoice | None = None,
+        connect: Connect = open_source,
+        person: str | None = None,
+    ) -> Session:
+        """Read a source here, and let a worker compute it; as ``SessionRegistry.open``.
+
+        Raises
+        ------
+        ClusterFull
+            If no worker can take it.
+        """
+        parse_source(url)
+        if person is not None:
+            raise SessionFailed(
+                "Expected no person, but found one: workers on a bus store no baselines. "
+                "Leave the person out, or use a service without --bus."
+            )
+        name = self._name(url, name)
+        if name in self._sessions:
+            raise SessionTaken(
+                f"Expected a new id, but found that {name!r} is taken. Choose another."
+            )
+        self._check_running()
+        model = choice.name if choice is not None and choice.required else None
+        memory = choice is None or choice.memory
+        acquirer = BusAcquirer(url, self._bus, name, model, memory, connect=connect)
+        reading = asyncio.create_task(acquirer.run())
+        self._acquirers[name] = reading
+        reading.add_done_callback(lambda _: self._acquirers.pop(name, None))
+        opened = asyncio.create_task(self._wait_for(lambda: name in self._sessions))
+        try:
+            async with asyncio.timeout(OPENING_SECONDS):
+                await asyncio.wait([reading, opened], return_when=asyncio.FIRST_COMPLETED)
+                if reading.done() and not opened.done():
+                    reading.result()  # raises its error
+                    await opened  # a short recording is over already
+        except TimeoutError:
+            reading.cancel()
+            raise SessionFailed(
+                f"Expected a worker to open {name!r} within {OPENING_SECONDS:g} s, but found none. "
+                "See the workers' logs."
+            ) from None
+        finally:
+            opened.cancel()
+        session = self._sessions[name]
+        if session.state == "ended" and session.reason is not None:
+            reason = session.reason
+            await self.close(name)
+            raise SessionFailed(reason)
+        return session
+
+    async def close(self, name: str) -> None:
+        """Let the worker end a session; returns once it is gone. Raises NoSession."""
+        session = self.get(name)
+        reading = self._acquirers.pop(name, None)
+        if reading is not None:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        await close_session(self._bus, name)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._wait_for(lambda: self._sessions.get(name) is not session)
+
+    async def close_all(self, within: float | None = None) -> list[str]:
+        """End what is read here; the sessions of others go on."""
+        self.ending = True
+        reading = dict(self._acquirers)
+        for task in reading.values():
+            task.cancel()
+        hanging: set[asyncio.Task[None]] = set()
+        if reading:
+            _, hanging = await asyncio.wait(reading.values(), timeout=within)
+        for name in list(self._sessions):
+            self._remove(name)
+        await asyncio.to_thread(self._loop.close)
+        return sorted(name for name, task in reading.items() if task in hanging)
+
+    async def _wait_for(self, condition: Callable[[], bool]) -> None:
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    # From the bus --------------------------------------------------------------------------------
+
+    async def _watch_views(self) -> None:
+        async with self._bus.follow("out.*.view.*", "newest") as messages:
+            async for message in messages:
+                self._take_view(message)
+                async with self._changed:
+                    self._changed.notify_all()
+
+    def _take_view(self, message: BusMessage) -> None:
+        if not message.payload:
+            self._remove(message.subject.rpartition(".")[2].replace("~", "."))
+        elif (view := decode_or_none(message.payload, View)) is not None:
+            self._show(view)
+
+    def _show(self, view: View) -> None:
+        session = self._sessions.get(view.session)
+        if isinstance(session, MirroredSession):
+            session.show(view)
+            return
+        session = MirroredSession(self._bus, view, self._loop, self._observer)
+        self._sessions[view.session] = session
+        self._observer.add(session)
+        self._observer.notify(session)
+
+    def _remove(self, name: str) -> None:
+        session = self._sessions.pop(name, None)
+        if session is not None:
+            session.close()
+            self._observer.remove(session)
+
+    async def _watch_workers(self) -> None:
+        async with self._bus.follow("keys.worker.*", "newest") as messages:
+            async for message in messages:
+                if not message.payload:
+                    self._workers.forget(message.subject.rpartition(".")[2])
+                elif (status := decode_or_none(message.payload, WorkerStatus)) is not None:
+                    self._workers.note(status)

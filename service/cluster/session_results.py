@@ -1,0 +1,137 @@
+"""Results of a session, from its logs to the bus: without a hole, also over lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
+from mimamba.service.cluster.subjects import BUS_TOPICS, Bundle, Entry, output_subject, pack
+from mimamba.service.protocol.messages import SignalMessage
+from mimamba.service.sessions.epoch_logs import EpochLogs
+from mimamba.service.sessions.session import Session
+from mimamba.service.stream.reader import signal_message, topic_message
+from mimamba.service.topics import Topic
+
+MOST_ENTRIES = 256
+"""Entries of a topic in one bundle."""
+MOST_BYTES = 256 << 10
+"""Bytes of signal in one bundle; the bus takes messages of 1 MiB."""
+RETRY_SECONDS = 0.1
+"""Pause before a bundle is sent again."""
+
+
+class ResultsReader:
+    """Takes from a session's logs whatever is new.
+
+    Parameters
+    ----------
+    session
+        An open session; its first entries are the oldest that its logs hold.
+    """
+
+    def __init__(self, session: Session) -> None:
+        assert session.logs is not None
+        self._session = session
+        self._logs: EpochLogs = session.logs
+        self._at: dict[Topic, int] = {each: self._logs.log(each).oldest for each in BUS_TOPICS}
+
+    @property
+    def position(self) -> tuple[str, dict[Topic, int]]:
+        """The epoch, and the ``seq`` of each topic that comes next."""
+        return self._logs.epoch, dict(self._at)
+
+    def take(self) -> Bundle | None:
+        """Return the next entries, also of the next epoch; None if there is nothing new."""
+        present = self._session.logs  # read first: the logs of a past epoch are complete
+        bundle = self._take()
+        if bundle is None and present is not None and present is not self._logs:
+            self._logs, self._at = present, dict.fromkeys(BUS_TOPICS, 0)
+            bundle = self._take() or Bundle(present.epoch, dict(self._at), [])
+        return bundle
+
+    def _take(self) -> Bundle | None:
+        first: dict[Topic, int] = {}
+        entries: list[Entry] = []
+        for topic in BUS_TOPICS:
+            log = self._logs.log(topic)
+            first[topic] = at = max(self._at[topic], log.oldest)
+            stop = min(log.next, at + MOST_ENTRIES)
+            if topic == "signal":
+                for message in self._signal(at, stop):
+                    entries.append(message)
+                    at = message.seq + 1
+            else:
+                name = self._session.name
+                for seq, entry in self._logs.events(topic).read(at, stop):
+                    made = topic_message(name, seq, entry)
+                    assert isinstance(made, Entry)
+                    entries.append(made)
+                    at = seq + 1
+            self._at[topic] = at
+        return Bundle(self._logs.epoch, first, entries) if entries else None
+
+    def _signal(self, at: int, stop: int) -> Iterator[SignalMessage]:
+        """Return the signal entry by entry: their borders are part of their numbers."""
+        size = 0
+        for seq in range(at, stop):
+            for run in self._logs.signal.read(seq, seq + 1):
+                yield signal_message(self._session.name, run)
+                size += run.data.nbytes + run.timestamps.nbytes
+            if size > MOST_BYTES:
+                return
+
+
+class ResultsSender:
+    """Sends a session's results to the bus, each bundle until it is stored.
+
+    Parameters
+    ----------
+    bus
+        The bus.
+    session
+        An open session.
+    guard
+        The shard's lease; once that is another's, sending ends with ``Overtaken``.
+    """
+
+    def __init__(self, bus: Bus, session: Session, guard: Guard) -> None:
+        self._bus = bus
+        self._subject = output_subject(session.name, "results")
+        self._guard = guard
+        self._reader = ResultsReader(session)
+        self._woken = asyncio.Event()
+        self._flushes: list[asyncio.Future[None]] = []
+
+    def wake(self) -> None:
+        """Send what is new."""
+        self._woken.set()
+
+    async def flush(self) -> None:
+        """Return once everything that the logs hold now is stored; ``run`` runs meanwhile."""
+        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushes.append(flushed)
+        self._woken.set()
+        await flushed
+
+    async def run(self) -> None:
+        """Send until cancelled; raises Overtaken."""
+        while True:
+            self._woken.clear()
+            while (bundle := self._reader.take()) is not None:
+                await self._store(pack(bundle))
+            flushes, self._flushes = self._flushes, []
+            for each in flushes:
+                if not each.done():
+                    each.set_result(None)
+            await self._woken.wait()
+
+    async def _store(self, payload: bytes) -> None:
+        """Send a bundle until it is stored: only then comes the next, so none is overtaken."""
+        while True:
+            try:
+                await publish(self._bus, self._subject, payload, guard=self._guard)
+            except NotStored:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return

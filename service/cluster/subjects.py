@@ -1,0 +1,185 @@
+"""Subjects on the bus, and what the messages under them say.
+
+- ``in.SHARD.SESSION``: the packets of a session's source, and orders for the session
+- ``out.SHARD.lease``: the worker that computes a shard; it guards all else in the shard
+- ``out.SHARD.results.SESSION``: everything that the logs of a session say
+- ``out.SHARD.state.SESSION``: the state with which another worker continues it
+- ``out.SHARD.view.SESSION``: the session as the API shows it
+- ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
+- ``keys.worker.WORKER``: a worker that is alive
+"""
+
+from __future__ import annotations
+
+import logging
+from hashlib import blake2b
+from typing import Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.signal.electrode import Electrode
+from mimamba.service.protocol.messages import (
+    BandsMessage,
+    LinkMessage,
+    MarkerMessage,
+    PredictionMessage,
+    QualityMessage,
+    SignalMessage,
+)
+from mimamba.service.protocol.push import Push, Samples
+from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.topics import Model, Topic
+
+log = logging.getLogger(__name__)
+
+SHARDS = 64
+"""Parts of all sessions. A worker takes whole shards, and follows one subject for each."""
+
+Kind: TypeAlias = Literal["results", "state", "view"]
+
+
+class Order(msgspec.Struct, frozen=True, tag="order"):
+    """An order for a session, in order with the packets of its source.
+
+    ``begin``: its packets come after this. ``lost``: no packet has come for a while. ``close``: end
+    and forget the session.
+    """
+
+    order: Literal["begin", "lost", "close"]
+
+
+class Packets(msgspec.Struct, frozen=True, tag="packets"):
+    """The next packets of a session's source, in order."""
+
+    packets: list[Samples]
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """A session: its source, and the number in ``in`` after which its packets come."""
+
+    push: Push
+    session: str
+    after: int
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """A worker that is alive; ``taken`` counts shards taken over from workers that were gone."""
+
+    worker: str
+    host: str
+    sessions: int
+    capacity: int
+    shards: int
+    taken: int
+    moved: int
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The worker of a shard; None gives it back."""
+
+    worker: str | None
+
+
+class View(msgspec.Struct, frozen=True):
+    """A session as the API shows it; see ``SessionView``."""
+
+    session: str
+    state: Literal["opening", "open", "ended"]
+    reason: str | None
+    source: str
+    epoch: str
+    info: StreamInfo
+    model: Model | None
+    outputs: dict[str, list[str]] | None
+    montage: list[Electrode] | None
+    delay: float | None
+    link: LinkEntry | None
+    worker: str
+
+
+class SavedState(msgspec.Struct, frozen=True):
+    """A session's state, with the number of the last message in ``in`` that it has taken."""
+
+    sequence: int
+    content: bytes
+
+
+Entry: TypeAlias = (
+    PredictionMessage | QualityMessage | BandsMessage | MarkerMessage | LinkMessage | SignalMessage
+)
+BUS_TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
+"""Topics of a session whose source is remote: acquirers send nothing beside the EEG."""
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """Entries of a session's logs, those of each topic in order and without a hole.
+
+    ``first`` has the ``seq`` at which each topic goes on, also where there is no entry.
+    """
+
+    epoch: str
+    first: dict[Topic, int]
+    entries: list[Entry]
+
+
+_packer = msgspec.msgpack.Encoder()
+_unpack_input: msgspec.msgpack.Decoder[Packets | Order] = msgspec.msgpack.Decoder(Packets | Order)
+_unpack_bundle = msgspec.msgpack.Decoder(Bundle)
+
+
+def pack(message: msgspec.Struct) -> bytes:
+    """Encode a message."""
+    return _packer.encode(message)
+
+
+def unpack_input(payload: bytes) -> Packets | Order:
+    """Decode packets or an order; raises MsgspecError."""
+    return _unpack_input.decode(payload)
+
+
+def unpack_bundle(payload: bytes) -> Bundle:
+    """Decode results; raises MsgspecError."""
+    return _unpack_bundle.decode(payload)
+
+
+Read = TypeVar("Read", bound=msgspec.Struct)
+
+
+def decode_or_none(payload: bytes, kind: type[Read]) -> Read | None:
+    """Decode a message; log one that cannot be read, and return None."""
+    try:
+        return msgspec.msgpack.decode(payload, type=kind)
+    except msgspec.MsgspecError as error:
+        log.warning("a message was refused", extra={"reason": str(error)})
+        return None
+
+
+def shard_of(session: str) -> int:
+    """Return the shard of a session."""
+    return int.from_bytes(blake2b(session.encode(), digest_size=4).digest(), "big") % SHARDS
+
+
+def word_of(session: str) -> str:
+    """Return a session's word in subjects: an id may have dots."""
+    return session.replace(".", "~")
+
+
+def input_subject(session: str) -> str:
+    """Return the subject of a session's packets."""
+    return f"in.{shard_of(session)}.{word_of(session)}"
+
+
+def output_subject(session: str, kind: Kind) -> str:
+    """Return a subject of what is computed of a session."""
+    return f"out.{shard_of(session)}.{kind}.{word_of(session)}"
+
+
+def session_key(session: str) -> str:
+    """Return the subject of a session's announcement."""
+    return f"keys.session.{shard_of(session)}.{word_of(session)}"
+
+
+def lease_subject(shard: int) -> str:
+    """Return the subject of a shard's lease."""
+    return f"out.{shard}.lease"

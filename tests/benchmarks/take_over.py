@@ -1,0 +1,272 @@
+"""Kills of workers, gateways and the NATS server, and frozen workers, while a client follows.
+
+Run ``python -m tests.benchmarks.take_over --kills 20``. It prints lost and doubled predictions, the
+largest difference to the unbroken run, and the time from a kill to the next prediction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from mimamba.drivers.driver import StreamInfo
+from mimamba.models.checkpoints.checkpoint import load_checkpoint
+from mimamba.models.decoding.decoder import StreamingDecoder
+from mimamba.service.bus.bus import Bus
+from mimamba.service.bus.nats_bus import NATSBus
+from mimamba.service.cluster.subjects import (
+    Packets,
+    View,
+    input_subject,
+    output_subject,
+    unpack_input,
+)
+from mimamba.service.protocol.messages import (
+    Error,
+    LinkMessage,
+    PredictionMessage,
+    Subscribed,
+    decode_server,
+)
+from mimamba.service.sessions.remote_sources import read_packet
+from tests.service.bus.nats_server import NATSServer, free_port, running
+from tests.service.cluster.processes import Role
+
+SESSION = "killed"
+WHAT = ["worker", "freeze", "gateway", "server"]
+PAUSE = 3.0
+"""Seconds between two kills, after the next prediction and the start of the killed process."""
+
+
+@dataclass
+class Viewer:
+    """A client that follows predictions over any of the gateways, and goes on where it was."""
+
+    urls: list[str]
+    told: list[PredictionMessage] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    events: list[LinkMessage] = field(default_factory=list)
+    epoch: str | None = None
+    info: StreamInfo | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled; a connection that is lost is made again, to the next gateway."""
+        for nth in range(1 << 30):
+            try:
+                async with connect(self.urls[nth % len(self.urls)]) as socket:
+                    await socket.send(msgspec.json.encode(self._request()).decode())
+                    async for frame in socket:
+                        message = decode_server(frame)
+                        if isinstance(message, Error):
+                            break  # the session is not there yet
+                        self._take(message)
+            except (OSError, ConnectionClosed, InvalidHandshake):
+                pass
+            await asyncio.sleep(0.05)
+
+    def _request(self) -> dict[str, Any]:
+        since: dict[str, Any] = {"epoch": self.epoch or "none", "seq": {}}
+        if self.told:
+            since["seq"]["prediction"] = self.told[-1].seq
+        if self.events:
+            since["seq"]["link"] = self.events[-1].seq
+        topics = ["prediction", "link"]
+        return {"type": "subscribe", "session": SESSION, "topics": topics, "since": since}
+
+    def _take(self, message: Any) -> None:
+        if isinstance(message, Subscribed):
+            self.epoch, self.info = message.epoch, message.info
+        elif isinstance(message, LinkMessage):
+            self.events.append(message)
+        elif isinstance(message, PredictionMessage):
+            self.told.append(message)
+            self.times.append(time.monotonic())
+
+    async def next_after(self, moment: float) -> float:
+        """Return when the first prediction after a moment came."""
+        while not self.times or self.times[-1] <= moment:
+            await asyncio.sleep(0.005)
+        return next(each for each in self.times if each > moment)
+
+
+@dataclass
+class Unbroken:
+    """The same samples, read from the bus, for a decoder that nobody kills."""
+
+    chunks: list[Any] = field(default_factory=list)
+    next_seq: int = 0
+
+    async def run(self, bus: Bus, viewer: Viewer) -> None:
+        async with bus.follow(input_subject(SESSION), 0) as messages:
+            async for message in messages:
+                content = unpack_input(message.payload)
+                while viewer.info is None:
+                    await asyncio.sleep(0.05)
+                for samples in content.packets if isinstance(content, Packets) else ():
+                    if samples.seq >= self.next_seq:
+                        self.next_seq = samples.seq + 1
+                        self.chunks.append(read_packet(samples, viewer.info).chunk)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of a run; ``waits`` are seconds from a kill to the next prediction."""
+
+    told: int
+    lost: int
+    doubled: int
+    largest: float
+    waits: list[tuple[str, float]]
+
+
+def judge(viewer: Viewer, unbroken: Unbroken, waits: list[tuple[str, float]]) -> Outcome:
+    """Compare what the client was told with what a decoder says of the same samples."""
+    numbers = [each.seq for each in viewer.told]
+    lost = len(set(range(min(numbers), max(numbers) + 1)) - set(numbers)) + min(numbers)
+    assert viewer.info is not None
+    decoder = StreamingDecoder(load_checkpoint("demo"), viewer.info)
+    expected = [made for chunk in unbroken.chunks if chunk.n_times for made in decoder.feed(chunk)]
+    largest = 0.0
+    for message in viewer.told[: len(expected)]:
+        made = expected[message.seq]
+        found = message.index, message.status, message.reason
+        if found != (made.index, made.status, made.reason):
+            events = [(each.event, each.detail, each.first) for each in viewer.events]
+            raise AssertionError(f"{message.seq}: {found} instead of {made}; {events}")
+        for output, shares in (made.outputs or {}).items():
+            for label, share in shares.items():
+                assert message.outputs is not None
+                largest = max(largest, abs(share - message.outputs[output][label]))
+    return Outcome(len(numbers), lost, len(numbers) - len(set(numbers)), largest, waits)
+
+
+class Cluster:
+    """Two workers, two gateways and an acquirer, each a process."""
+
+    def __init__(self, folder: Path, server: NATSServer) -> None:
+        self._folder, self._server = folder, server
+        self._count = 0
+        (folder / "none.toml").touch()
+        self.ports = [free_port(), free_port()]
+        self.workers = [self._worker(), self._worker()]
+        self.gateways = [self._gateway(port) for port in self.ports]
+        for each in self.workers:
+            each.wait_for("is on the bus")
+        url, source = server.url, "simulate://"
+        self.acquirer = self._role("acquire", "--source", source, "--to", url, "--id", SESSION)
+        self.acquirer.wait_for("is open on the bus")
+        for each in self.gateways:
+            each.wait_for("mimamba is at")
+
+    def _role(self, *arguments: str) -> Role:
+        self._count += 1
+        return Role(self._folder, f"{arguments[0]}-{self._count}", *arguments)
+
+    def _worker(self) -> Role:
+        return self._role("worker", "--bus", self._server.url)
+
+    def _gateway(self, port: int) -> Role:
+        return self._role("serve", "--bus", self._server.url, "--port", str(port))
+
+    async def _computing(self, bus: Bus) -> int:
+        """Return which of the workers computes the session."""
+        (view,) = await bus.newest(output_subject(SESSION, "view"))
+        name = msgspec.msgpack.decode(view.payload, type=View).worker
+        return [name in each.log.read_text() for each in self.workers].index(True)
+
+    async def kill(self, what: str, viewer: Viewer, bus: Bus) -> float:
+        """Kill one process, wait for the next prediction, and start another one in its place.
+
+        A frozen worker wakes up again: by then it is overtaken.
+        """
+        worker = what in ("worker", "freeze")
+        nth = await self._computing(bus) if worker else random.randrange(2)
+        moment = time.monotonic()
+        if what == "freeze":
+            process = self.workers[nth].process
+            process.send_signal(signal.SIGSTOP)
+            waited = await viewer.next_after(moment + 0.1) - moment
+            process.send_signal(signal.SIGCONT)
+            return waited
+        if what == "server":
+            await asyncio.to_thread(self._server.kill)
+            await asyncio.to_thread(self._server.start)
+            return await viewer.next_after(moment) - moment
+        roles = self.workers if what == "worker" else self.gateways
+        await asyncio.to_thread(roles[nth].kill)
+        waited = await viewer.next_after(moment) - moment
+        roles[nth] = self._worker() if what == "worker" else self._gateway(self.ports[nth])
+        ready = "is on the bus" if what == "worker" else "mimamba is at"
+        await asyncio.to_thread(roles[nth].wait_for, ready)
+        return waited
+
+    def stop(self) -> None:
+        """Stop all that runs."""
+        for each in [self.acquirer, *self.gateways, *self.workers]:
+            each.stop()
+
+
+async def follow_kills(cluster: Cluster, server: NATSServer, kills: Sequence[str]) -> Outcome:
+    """Follow a session while processes are killed."""
+    bus = await NATSBus.connect(server.url)
+    viewer, unbroken = (
+        Viewer([f"ws://127.0.0.1:{port}/v1/stream" for port in cluster.ports]),
+        Unbroken(),
+    )
+    tasks = [
+        asyncio.create_task(viewer.run()),
+        asyncio.create_task(unbroken.run(bus, viewer)),
+    ]
+    waits: list[tuple[str, float]] = []
+    try:
+        await viewer.next_after(time.monotonic())
+        for what in kills:
+            await asyncio.sleep(PAUSE)
+            waits.append((what, await cluster.kill(what, viewer, bus)))
+            print(f"{what}: next prediction after {waits[-1][1]:.2f} s", flush=True)
+        await asyncio.sleep(PAUSE)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await bus.close()
+    return judge(viewer, unbroken, waits)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--what", nargs="*", default=WHAT)
+    options = parser.parse_args()
+    kills = [random.choice(options.what) for _ in range(options.kills)]
+    with TemporaryDirectory() as name, running(Path(name) / "store") as server:
+        cluster = Cluster(Path(name), server)
+        try:
+            outcome = asyncio.run(follow_kills(cluster, server, kills))
+        finally:
+            cluster.stop()
+    print(f"{len(kills)} kills, {outcome.told} predictions told")
+    print(f"lost {outcome.lost}, doubled {outcome.doubled}, largest {outcome.largest:.1e}")
+    for what in sorted({each for each, _ in outcome.waits}):
+        times = sorted(seconds for each, seconds in outcome.waits if each == what)
+        middle = times[len(times) // 2]
+        print(
+            f"{what}: {len(times)} kills, next prediction p50 {middle:.2f}, max {times[-1]:.2f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()

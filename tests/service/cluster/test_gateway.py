@@ -1,0 +1,142 @@
+"""The sessions of a bus, as a gateway opens, shows and closes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mimamba.drivers.errors import BadSource
+from mimamba.service.acquire.bus_acquirer import ClusterFull
+from mimamba.service.bus.in_process import Exchange, InProcessBus
+from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
+from mimamba.service.cluster.worker import Worker
+from mimamba.service.protocol.messages import PredictionMessage, Subscribed, decode_server
+from mimamba.service.sessions.markers import set_marker
+from mimamba.service.sessions.registry import (
+    ModelChoice,
+    NoSession,
+    SessionFailed,
+    SessionTaken,
+    choose_model,
+)
+from mimamba.service.stream.hub import Hub
+from mimamba.service.stream.reader import SessionReader
+
+PATIENCE = 60.0
+SOURCE = "simulate://?seed=1"
+
+
+@asynccontextmanager
+async def cluster(capacity: int = 5, workers: int = 1) -> AsyncIterator[BusSessions]:
+    """A gateway and workers, each with a connection of its own."""
+    exchange = Exchange()
+    choice = choose_model(None, memory=True)
+    bus = InProcessBus(exchange)
+    sessions = BusSessions(Hub(), choice, bus)
+    buses = [InProcessBus(exchange) for _ in range(workers)]
+    tasks = [asyncio.create_task(sessions.run())]
+    tasks += [asyncio.create_task(Worker(each, choice, capacity=capacity).run()) for each in buses]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while len(sessions.workers()) < workers:
+                await asyncio.sleep(0.01)
+            yield sessions
+    finally:
+        await sessions.close_all()
+        for task in reversed(tasks):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def play(scene: Callable[[BusSessions], Awaitable[None]], capacity: int = 5) -> None:
+    async def run() -> None:
+        async with cluster(capacity) as sessions:
+            await scene(sessions)
+
+    asyncio.run(run())
+
+
+async def predictions(sessions: BusSessions, name: str, number: int) -> list[PredictionMessage]:
+    """What a reader of the gateway is told, from the oldest on."""
+    await sessions.ready(name)
+    session = sessions.get(name)
+    hub = sessions._observer
+    assert isinstance(hub, Hub)
+    reader = SessionReader(session, hub.frames(session), binary=True)
+    reader.subscribe(["prediction"], None)
+    told: list[PredictionMessage] = []
+    while len(told) < number:
+        for frame in reader.take():
+            message = decode_server(frame)
+            assert isinstance(message, PredictionMessage | Subscribed)
+            if isinstance(message, PredictionMessage):
+                told.append(message)
+        await asyncio.sleep(0.01)
+    return told
+
+
+def test_a_source_that_is_read_here() -> None:
+    async def scene(sessions: BusSessions) -> None:
+        session = await sessions.open(SOURCE, "a.b")
+        assert isinstance(session, MirroredSession)
+        assert session.info is not None
+        assert session.info.name == "Simulated headset"
+        model = session.active_model.model
+        assert model is not None
+        assert model.name == "demo"
+        told = await predictions(sessions, "a.b", 4)
+        assert [each.seq for each in told] == list(range(told[0].seq, told[0].seq + 4))
+        with pytest.raises(SessionTaken, match="is taken"):
+            await sessions.open(SOURCE, "a.b")
+        with pytest.raises(ComputedElsewhere, match="computed by worker"):
+            session.snapshot()
+        with pytest.raises(ComputedElsewhere, match="given the marker"):
+            set_marker(session, "now", None, "test")
+        with pytest.raises(ComputedElsewhere, match="baseline"), session.between_chunks():
+            pass
+        with pytest.raises(ComputedElsewhere, match="model"):
+            session.set_model(None, 0.0)
+        await sessions.close("a.b")
+        with pytest.raises(NoSession):
+            sessions.get("a.b")
+        again = await sessions.open(SOURCE, "a.b", ModelChoice(None, required=False))
+        assert again is not session
+
+    play(scene)
+
+
+def test_refusals() -> None:
+    async def scene(sessions: BusSessions) -> None:
+        with pytest.raises(BadSource):
+            await sessions.open("nonsense://")
+        with pytest.raises(SessionFailed, match="workers on a bus store no baselines"):
+            await sessions.open(SOURCE, person="p1")
+        await sessions.open(SOURCE)
+        while sum(each.sessions for each in sessions.workers()) < 1:
+            await asyncio.sleep(0.01)
+        with pytest.raises(ClusterFull, match="1 of 1"):
+            await sessions.open(SOURCE)
+
+    play(scene, capacity=1)
+
+
+def test_a_model_that_is_missing() -> None:
+    async def scene(sessions: BusSessions) -> None:
+        with pytest.raises(SessionFailed, match="Expected a checkpoint named missing"):
+            await sessions.open(SOURCE, "x", ModelChoice("missing", required=True))
+        assert sessions.all() == {}
+
+    play(scene)
+
+
+def test_no_worker() -> None:
+    async def run() -> None:
+        async with cluster(workers=0) as sessions:
+            with pytest.raises(ClusterFull, match="Expected a worker on the bus"):
+                await sessions.open(SOURCE)
+
+    asyncio.run(run())

@@ -1,0 +1,24 @@
+"""Real processes that are killed, with a real NATS server between them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.take_over import Cluster, follow_kills
+from tests.service.bus.nats_server import running
+
+
+@pytest.mark.timeout(400)
+def test_a_client_is_told_all_predictions_once(tmp_path: Path) -> None:
+    with running(tmp_path / "store") as server:
+        cluster = Cluster(tmp_path, server)
+        try:
+            outcome = asyncio.run(follow_kills(cluster, server, ["worker", "gateway"]))
+        finally:
+            cluster.stop()
+    assert (outcome.lost, outcome.doubled) == (0, 0)
+    assert outcome.told > 10
+    assert outcome.largest < 1e-6
