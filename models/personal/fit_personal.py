@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -185,6 +186,34 @@ def make_attempt(recording: Recording, blocks: tuple[Block, ...]) -> Attempt:
     digest.update(np.ascontiguousarray(recording.index, "<i8").tobytes())
     info = recording.info
     return Attempt(digest.hexdigest(), info.sfreq, info.ch_names, recording.n_times, blocks)
+
+
+BEGIN_MARK = re.compile(r"calibration \S+ begin")
+"""Label of the marker at a live sitting's first sample."""
+
+
+def cut_attempt(recording: Recording, attempt: Attempt) -> Recording:
+    """Return the part of a recording that an attempt is: all of it, or from a sitting's marker on.
+
+    A recording that does not contain the attempt is returned as it is.
+    """
+    starts = [each.index for each in recording.markers if BEGIN_MARK.fullmatch(each.label)]
+    for start in starts:
+        first = int(np.searchsorted(recording.index, start))
+        rows = slice(first, first + attempt.n_times)
+        if first + attempt.n_times > recording.n_times:
+            continue
+        index = recording.index[rows] - recording.index[first]
+        part = replace(
+            recording,
+            data=recording.data[rows],
+            timestamps=recording.timestamps[rows],
+            index=index,
+            markers=(),
+        )
+        if make_attempt(part, attempt.blocks) == attempt:
+            return part
+    return recording
 
 
 def calibrate(

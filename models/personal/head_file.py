@@ -23,6 +23,7 @@ from mimamba.models.personal.fit_personal import (
     CalibrationSettings,
     PersonalFit,
     calibrate,
+    cut_attempt,
     make_attempt,
 )
 from mimamba.models.personal.head import HALF_LIFE, LinearHead
@@ -203,6 +204,8 @@ def _tensor(
 def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
     """Make a head again from its recordings, and compare the bytes.
 
+    A recording of a live session may hold more than the sitting, which is found by its marker.
+
     Raises
     ------
     HeadError
@@ -216,6 +219,10 @@ def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
             str(len(recordings)),
             "name those that the head was made of",
         )
+    recordings = [
+        cut_attempt(recording, attempt)
+        for recording, attempt in zip(recordings, fit.attempts, strict=True)
+    ]
     for number, (recording, attempt) in enumerate(zip(recordings, fit.attempts, strict=True), 1):
         if make_attempt(recording, attempt.blocks) != attempt:
             raise HeadError(

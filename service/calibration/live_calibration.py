@@ -186,7 +186,9 @@ class LiveCalibration:
             return
         if self._origin is None:
             self._origin, self._epoch = chunk.first - self._begin, chunk.epoch
-            self._mark(self._pending)
+            self._newest = chunk.first, float(chunk.timestamps[0])
+            word = "resumed" if self._begin else "begin"
+            self._mark([MachineEvent(self._begin, word), *self._pending])
         if chunk.epoch != self._epoch:
             self.stop(RESTART)
             return

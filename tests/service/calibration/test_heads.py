@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Chunk
-from mimamba.models.personal.head_file import load_head
+from mimamba.drivers.formats.read import read_recording
+from mimamba.models.personal.head_file import load_head, verify_head
 from mimamba.models.personal.personal_stream import PersonalStream
 from mimamba.service.calibration.calibrations import CalibrationRefused, Calibrations
 from mimamba.service.calibration.heads import Heads
@@ -115,6 +116,23 @@ def test_recordings_make_the_same_output_again(
         assert verify_personal(recorded)
         stream.values[-1, 0] += 1e-6
         assert not verify_personal(recorded)
+
+
+def test_a_recording_of_the_session_gives_the_head_again(tmp_path: Path, engine: Engine) -> None:
+    with using(tmp_path, engine) as (stage, calibrations, _):
+        at = play(stage, 2)  # the recording begins before the sitting
+        recorder = Recorder(tmp_path / "all.xdf", stage.session, lambda _: None)
+        recorder.start()
+        at = play(stage, 2, at)
+        wearer = Wearer(stage, calibrations.begin(stage.session, "P01", PLAN))
+        wearer.sent = at
+        wearer.until_judged()
+        wearer.second()
+        recorder.stop()
+        head = calibrations.sittings.head_path(wearer.live.record)
+        fit = verify_head(head, [read_recording(str(tmp_path / "all.xdf"))])
+        assert fit.verdict.served == "yes"
+        assert fit.attempts[0].blocks[0].rating in (20.0, 80.0)
 
 
 def test_grey_on_a_later_day_until_six_of_six(calibrated: Path, engine: Engine) -> None:
