@@ -11,7 +11,7 @@ from typing import TypeAlias
 from rich.console import Console
 
 from mimamba.drivers.errors import CannotWrite, LibraryMissing
-from mimamba.drivers.formats.gaps import find_gaps
+from mimamba.drivers.formats.gap_filling import find_gaps
 from mimamba.drivers.formats.recording import Recording, WriteResult
 from mimamba.drivers.open import open_recording
 

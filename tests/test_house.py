@@ -34,7 +34,7 @@ LAYERS = [
     "drivers/formats/bids_writer.py",
     "drivers/formats/read.py",
     "drivers/replay",
-    "drivers/push.py",
+    "drivers/remote_acquirer.py",
     "drivers/open.py",
     "drivers/convert.py",
     "drivers/discovery",
@@ -93,7 +93,6 @@ TWIN_MODULES = {
     "writer": "of each family of formats",
     "markers": "in LSL streams, in sessions, and in the API",
     "open": "sources, and data sets",
-    "push": "samples that are sent here: the driver, and its messages",
     # A command, the resource of the API that it shows, and what is behind both.
     "doctor": "",
     "heads": "",

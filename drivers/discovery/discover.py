@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 from mimamba.drivers.bluetooth_errors import ADAPTER
 from mimamba.drivers.brainflow.boards import BOARD_FACTS, BoardFacts, known_boards
-from mimamba.drivers.discovery.bluetooth import ScanResult, scan_bluetooth
-from mimamba.drivers.discovery.bluetooth_scanner import EXPECTED
+from mimamba.drivers.discovery.bluetooth_scan import ScanResult, scan_bluetooth
+from mimamba.drivers.discovery.bluetooth_scan_process import EXPECTED
 from mimamba.drivers.discovery.headset_models import HeadsetModel, list_headset_models
-from mimamba.drivers.discovery.headsets import Headset, find_dongles, find_headsets
+from mimamba.drivers.discovery.nearby_headsets import Headset, find_dongles, find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl
 from mimamba.drivers.lsl.inlet import FORMATS

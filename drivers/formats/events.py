@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Marker, StreamInfo
-from mimamba.drivers.formats.gaps import parse_gap
+from mimamba.drivers.formats.gap_filling import parse_gap
 from mimamba.drivers.formats.recording import Recording, make_recording
 
 SKIPPED = "BAD_ACQ_SKIP"
-"""MNE's label of an interval without recorded samples; ours are in ``drivers.formats.gaps``."""
+"""MNE's label of an interval without recorded samples; ours: ``drivers.formats.gap_filling``."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """LSL streams as a source: ``lsl://?type=EEG``, ``lsl://?name=..&source_id=..``.
 
-A stream's declaration is compared with its stamps (``drivers.lsl.opening``). ``LiveStamps`` follows
-a clock that is set, and ``SampleClock`` evens the stamps out and finds gaps.
-Samples that a stalled network holds back come later, with their own stamps.
+A stream's declaration is compared with its stamps (``drivers.lsl.stream_check``). ``LiveStamps``
+follows a clock that is set, and ``SampleClock`` evens the stamps out and finds gaps. Samples that a
+stalled network holds back come later, with their own stamps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mimamba.drivers.errors import BadChannels, BadSource, DriverError, StreamLo
 from mimamba.drivers.lsl.discovery import EXTRA_SECONDS, StreamQuery, other_streams_notice
 from mimamba.drivers.lsl.inlet import FORMATS, POLL_SECONDS, Arrival, SendingStream, SignalInlet
 from mimamba.drivers.lsl.markers import MarkerBuffer, MarkerStreams
-from mimamba.drivers.lsl.opening import CheckedStream, check_stream
+from mimamba.drivers.lsl.stream_check import CheckedStream, check_stream
 from mimamba.drivers.timing.live_stamps import LiveStamps
 from mimamba.drivers.timing.rate_watch import RateWatch
 from mimamba.drivers.timing.sample_clock import SampleClock

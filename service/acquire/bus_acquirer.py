@@ -12,7 +12,7 @@ import numpy as np
 from mimamba.drivers.driver import LinkChange
 from mimamba.drivers.errors import StreamLost, UserError
 from mimamba.drivers.open import open_source
-from mimamba.drivers.push import Packet
+from mimamba.drivers.remote_acquirer import Packet
 from mimamba.service.acquire.acquirer import FINISH, PushRefused, State
 from mimamba.service.acquire.outbox import SECONDS, Outbox
 from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish

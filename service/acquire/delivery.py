@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from mimamba.drivers.driver import AuxiliaryChunk
-from mimamba.drivers.push import Packet
+from mimamba.drivers.remote_acquirer import Packet
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.acquire.clock_offset import OffsetEstimate
 from mimamba.service.acquire.outbox import Outbox

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Samples, StreamInfo
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.runtime.file_access import BINARY, NO_LINK
+from mimamba.drivers.runtime.portable_files import BINARY, NO_LINK
 from mimamba.models.personal.fit_personal import Attempt, make_attempt
 from mimamba.service.calibration.plan import DrawnPlan
 from mimamba.service.calibration.state_machine import MachineState, RatedBlock, label_blocks

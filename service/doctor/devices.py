@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from mimamba.drivers.discovery.bluetooth import scan_bluetooth
+from mimamba.drivers.discovery.bluetooth_scan import scan_bluetooth
 from mimamba.drivers.discovery.discover import (
     NO_WSL_DEVICES,
     WSL_REMEDY,
@@ -15,7 +15,7 @@ from mimamba.drivers.discovery.discover import (
     is_blocked,
     is_wsl,
 )
-from mimamba.drivers.discovery.headsets import find_headsets
+from mimamba.drivers.discovery.nearby_headsets import find_headsets
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl, resolve_streams
 from mimamba.service.doctor.finding import LINUX, Finding, fail, linux_only, note, ok

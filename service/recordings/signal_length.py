@@ -7,7 +7,7 @@ from io import BytesIO
 from itertools import chain
 from xml.etree.ElementTree import Element
 
-from mimamba.drivers.formats.xdf.chunks import (
+from mimamba.drivers.formats.xdf.intact_chunks import (
     MAGIC,
     Bytes,
     extract_complete_chunks,

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.lsl.markers import ReceivedMarker
-from mimamba.drivers.push import InboxState
+from mimamba.drivers.remote_acquirer import InboxState
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.signal.channel_meters import MetersState
 from mimamba.models.signal.channel_quality import QuartersState

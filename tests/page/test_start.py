@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from mimamba.drivers.replay.driver import MIN_SPEED
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from tests.drivers.discovery.bluez import Adapter, bluez
-from tests.drivers.discovery.test_bluetooth import GANGLION, LATE, MUSE, OTHERS
+from tests.drivers.discovery.test_bluetooth_scan import GANGLION, LATE, MUSE, OTHERS
 from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.seen import seen

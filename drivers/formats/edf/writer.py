@@ -2,7 +2,7 @@
 
 EDF+ has 16 bits per sample, BDF+ 24. Each channel's physical range is that of its data, rounded
 outwards to the 8 characters of the header's field, so that its least significant bit is as fine as
-possible. Files have no interruptions (see ``drivers.formats.gaps`` for gaps). Markers are
+possible. Files have no interruptions (see ``drivers.formats.gap_filling`` for gaps). Markers are
 annotations at their sample's time; their source and the device's facts are not stored.
 
 The file's date comes from UNIX timestamps. With other timestamps the start is unknown, written as
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.edf.file import OWN
-from mimamba.drivers.formats.gaps import Gap, fill_gaps, find_gaps
+from mimamba.drivers.formats.gap_filling import Gap, fill_gaps, find_gaps
 from mimamba.drivers.formats.recording import Recording, WriteResult
 
 FIRST_UNIX, LAST_UNIX = 1e9, 3.629e9

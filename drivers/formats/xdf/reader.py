@@ -29,7 +29,7 @@ from mimamba.drivers.channels import ChannelChoice, DeclaredChannel, eeg_notices
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording
-from mimamba.drivers.formats.xdf.chunks import MAGIC, extract_complete_chunks
+from mimamba.drivers.formats.xdf.intact_chunks import MAGIC, extract_complete_chunks
 from mimamba.drivers.formats.xdf.sample_index import (
     FIRST_INDEX_PATH,
     LINK_TOPIC,

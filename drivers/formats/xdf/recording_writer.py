@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from mimamba.drivers.driver import StreamInfo
-from mimamba.drivers.formats.gaps import find_gaps
+from mimamba.drivers.formats.gap_filling import find_gaps
 from mimamba.drivers.formats.recording import Recording, WriteResult
 from mimamba.drivers.formats.xdf.sample_index import LINK_TOPIC, SIGNAL_TOPIC
 from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
-from mimamba.drivers.formats.xdf.chunks import BOUNDARY, MAGIC
-from mimamba.drivers.runtime.file_access import create_private, lock_file, sync_folder
+from mimamba.drivers.formats.xdf.intact_chunks import BOUNDARY, MAGIC
+from mimamba.drivers.runtime.portable_files import create_private, lock_file, sync_folder
 
 ChannelFormat: TypeAlias = Literal["float32", "double64", "string"]
 XMLTree: TypeAlias = "str | Mapping[str, XMLTree | Sequence[XMLTree]]"

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from mimamba.drivers.discovery.bluetooth import ScanResult
+from mimamba.drivers.discovery.bluetooth_scan import ScanResult
 from mimamba.drivers.discovery.discover import (
     BluetoothStatus,
     FoundStream,
@@ -26,7 +26,7 @@ from mimamba.drivers.discovery.discover import (
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.open import open_driver
 from tests.drivers.discovery.bluez import Adapter, bluez
-from tests.drivers.discovery.test_bluetooth import GANGLION, MUSE, OTHERS
+from tests.drivers.discovery.test_bluetooth_scan import GANGLION, MUSE, OTHERS
 from tests.drivers.lsl.test_driver import not_found
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Marker, StreamInfo
-from mimamba.drivers.formats.gaps import find_gaps, parse_gap
+from mimamba.drivers.formats.gap_filling import find_gaps, parse_gap
 from mimamba.drivers.formats.recording import Recording
 
 RATES = (128.0, 200.0, 220.5, 250.0, 256.0, 500.0, 1000.0)

@@ -169,7 +169,7 @@ def batched(played: Sequence[Played]) -> Iterator[Sequence[Played]]:
 def test_every_recording_says_the_same_live_and_from_its_file(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mimamba.drivers.lsl.opening.MEASURE_SECONDS", MEASURED)
+    monkeypatch.setattr("mimamba.drivers.lsl.stream_check.MEASURE_SECONDS", MEASURED)
     played = recordings(shared_data)
     assert len(played) >= 10
     for group in batched(played):

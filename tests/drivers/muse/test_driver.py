@@ -22,7 +22,7 @@ from mimamba.drivers.muse.packets import ATHENA_UV_PER_BIT
 from mimamba.drivers.open import open_driver, open_source
 from mimamba.drivers.timing.clock import local_clock
 from tests.drivers.discovery.bluez import Adapter, bluez, system_bus
-from tests.drivers.discovery.test_bluetooth import GANGLION, OTHERS, sentence
+from tests.drivers.discovery.test_bluetooth_scan import GANGLION, OTHERS, sentence
 from tests.drivers.muse.notifications import RECORDED, Notification, classic, recorded
 from tests.drivers.muse.peripheral import TABLES, MusePeripheral
 from tests.drivers.muse.test_receiver import check_values, indices, receive

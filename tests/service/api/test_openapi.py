@@ -23,7 +23,7 @@ import pytest
 from mimamba.drivers.convert import export
 from mimamba.service.http.body_limit import MAX_BYTES
 from tests.drivers.discovery.bluez import Adapter, bluez
-from tests.drivers.discovery.test_bluetooth import MUSE, OTHERS
+from tests.drivers.discovery.test_bluetooth_scan import MUSE, OTHERS
 from tests.drivers.formats.made import recording
 from tests.service.live import PATIENCE, Live, live
 

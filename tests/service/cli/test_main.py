@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from mimamba.service.cli.main import app
 from tests.drivers.discovery.bluez import Adapter, bluez
-from tests.drivers.discovery.test_bluetooth import MUSE, OTHERS
+from tests.drivers.discovery.test_bluetooth_scan import MUSE, OTHERS
 from tests.service.auth.test_tokens import CONTROL
 from tests.service.live import live
 from tests.service.models import demo_indices

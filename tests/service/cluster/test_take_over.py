@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Chunk
-from mimamba.drivers.push import Packet
+from mimamba.drivers.remote_acquirer import Packet
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.service.acquire.bus_acquirer import announce, close_session, samples_message
 from mimamba.service.bus.bus import Bus, publish

@@ -18,7 +18,7 @@ from mimamba.service.doctor import checks, devices
 from mimamba.service.doctor.finding import LINUX, ok
 from mimamba.service.storage.folders import LEAST_BYTES
 from tests.drivers.discovery.bluez import Adapter, bluez
-from tests.drivers.discovery.test_bluetooth import LATE, LONG, OTHERS
+from tests.drivers.discovery.test_bluetooth_scan import LATE, LONG, OTHERS
 from tests.models.marks import without_cuda
 from tests.models.network.test_mamba_kernels import selective_scan, selective_state_update
 

@@ -19,7 +19,7 @@ import pyxdf
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.formats.xdf.chunks import leading_chunks
+from mimamba.drivers.formats.xdf.intact_chunks import leading_chunks
 from mimamba.drivers.replay.driver import MAX_DELAY
 from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, Driver, LinkChange, Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
-from mimamba.drivers.push import Inbox, Packet, PushDriver
+from mimamba.drivers.remote_acquirer import Inbox, Packet, PushDriver
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.engine.engine import Engine

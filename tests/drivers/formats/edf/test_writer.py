@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.edf.writer import needs_bdf, write_bdf, write_edf
-from mimamba.drivers.formats.gaps import fill_gaps
+from mimamba.drivers.formats.gap_filling import fill_gaps
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording, WriteResult
 from tests.drivers.formats.made import assert_same, read_edf, recording, recordings

@@ -11,7 +11,7 @@ from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.formats.xdf.chunks import extract_complete_chunks
+from mimamba.drivers.formats.xdf.intact_chunks import extract_complete_chunks
 from tests.drivers.formats.xdf import xdffile
 
 STAMPS = [500 + k / 256 for k in range(1024)]

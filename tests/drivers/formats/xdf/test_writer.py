@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.xdf.chunks import leading_chunks
+from mimamba.drivers.formats.xdf.intact_chunks import leading_chunks
 from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter, encode_xml
 from mimamba.service.recordings.recovery import FileInUse, is_being_written, recover
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mimamba.drivers.bluetooth_errors import ALLOW, NO_ANSWER, SWITCH_OFF_AND_ON
-from mimamba.drivers.discovery.bluetooth_scanner import EXPECTED
-from mimamba.drivers.discovery.headsets import Advertisement
+from mimamba.drivers.discovery.bluetooth_scan_process import EXPECTED
+from mimamba.drivers.discovery.nearby_headsets import Advertisement
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.runtime.child_environment import child_environment
 from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
@@ -37,7 +37,7 @@ class ScanResult:
 
 
 class BluetoothScan:
-    """One run of ``drivers/discovery/bluetooth_scanner.py``.
+    """One run of ``drivers/discovery/bluetooth_scan_process.py``.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class BluetoothScan:
                     sys.executable,
                     "-P",
                     "-m",
-                    "mimamba.drivers.discovery.bluetooth_scanner",
+                    "mimamba.drivers.discovery.bluetooth_scan_process",
                     str(until - STOP_SECONDS),
                 ],
                 stdin=subprocess.PIPE,  # the scanner ends when this closes

@@ -62,7 +62,7 @@ def test_milliseconds_are_read_as_such() -> None:
 def test_stamps_that_count_samples_are_replaced_by_the_time_of_arrival(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mimamba.drivers.lsl.opening.MEASURE_SECONDS", 4.0)
+    monkeypatch.setattr("mimamba.drivers.lsl.stream_check.MEASURE_SECONDS", 4.0)
     with RealTimeSender(stamp="k + 1.0") as sender, open_driver(sender.url) as driver:
         assert driver.info.sfreq == 250
         assert any("time of arrival is used" in notice for notice in driver.info.notices)

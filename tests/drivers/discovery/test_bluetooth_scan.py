@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
-from mimamba.drivers.discovery.bluetooth import (
+from mimamba.drivers.discovery.bluetooth_scan import (
     MIN_SECONDS,
     BluetoothScan,
     ScanResult,
     scan_bluetooth,
 )
-from mimamba.drivers.discovery.headsets import Advertisement, find_headsets
+from mimamba.drivers.discovery.nearby_headsets import Advertisement, find_headsets
 from mimamba.drivers.muse.protocol import MUSE_SERVICE
 from tests.drivers.discovery.bluez import Adapter, Device, bluez, system_bus
 
@@ -116,7 +116,7 @@ def test_a_search_ends_by_itself_even_if_nobody_is_left() -> None:
 def test_a_search_ends_with_who_is_killed() -> None:
     adapter = Adapter(devices=[MUSE])
     code = (
-        "import time; from mimamba.drivers.discovery.bluetooth import scan_bluetooth\n"
+        "import time; from mimamba.drivers.discovery.bluetooth_scan import scan_bluetooth\n"
         f"with scan_bluetooth({100 * LONG}): time.sleep({LONG})"
     )
     with bluez(adapter), subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
@@ -203,9 +203,11 @@ def test_a_bluez_that_does_not_answer_is_reported() -> None:
 
 
 def test_a_program_that_breaks_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/bin/false")
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth_scan.sys.executable", "/bin/false")
     assert "found a scan that ended early (1)" in trouble()
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", "/nowhere/python")
+    monkeypatch.setattr(
+        "mimamba.drivers.discovery.bluetooth_scan.sys.executable", "/nowhere/python"
+    )
     assert "found a scanner that does not start (No such file or directory)" in trouble()
 
 
@@ -215,8 +217,8 @@ def test_a_program_that_starts_too_late_is_reported(
     program = tmp_path / "late"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.sys.executable", str(program))
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth_scan.sys.executable", str(program))
+    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth_scan.GRACE_SECONDS", 0.1)
     assert "found no answer from the system's Bluetooth" in trouble(MIN_SECONDS)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.formats.gaps import Gap, fill_gaps, find_gaps, parse_gap
+from mimamba.drivers.formats.gap_filling import Gap, fill_gaps, find_gaps, parse_gap
 
 
 @given(st.sets(st.integers(0, 60), min_size=1))

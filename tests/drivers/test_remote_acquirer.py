@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
 from mimamba.drivers.errors import BadSamples, BadSource, StreamLost
 from mimamba.drivers.open import open_driver
-from mimamba.drivers.push import (
+from mimamba.drivers.remote_acquirer import (
     CLOCK_STEP,
     MAX_PACKETS,
     MAX_SLEW,

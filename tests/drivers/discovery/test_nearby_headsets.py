@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mimamba.drivers.discovery.headsets import (
+from mimamba.drivers.discovery.nearby_headsets import (
     DONGLES,
     NAME_PREFIXES,
     Advertisement,

@@ -22,7 +22,7 @@ from mimamba.drivers.bluetooth_errors import (
     expected_errors,
     explain_error,
 )
-from mimamba.drivers.discovery.headsets import Advertisement, match_kinds
+from mimamba.drivers.discovery.nearby_headsets import Advertisement, match_kinds
 from mimamba.drivers.errors import DeviceNotFound
 
 if TYPE_CHECKING:
