@@ -48,7 +48,7 @@ def crowd(engines: Sequence[Engine | None], live: bool = False) -> Iterator[list
         yield stages
     finally:
         for stage in stages:
-            stage.session.close()
+            stage.close()
         loop.close()
     assert set(threading.enumerate()) <= before
 
@@ -195,7 +195,7 @@ def test_sessions_come_and_go_while_others_are_computed(engine: Engine) -> None:
             joined = Stage(engine, INFO, None, MAX_EVENTS, MAX_DELAY, stage.loop)
             joined.script.give(chunk_of(3, 0, 600))
             stage.play(chunk_of(4, 256 * nth, 256 * nth + 256))
-            joined.session.close()
+            joined.close()
         assert [each.index for each in logged(stage)[0]] == [64 * n + 62 for n in range(48)]
     assert engine.stepper.pool.used == used
 
