@@ -4,6 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
 import { AnimationLoop } from './plots/animation_loop';
+import { calibrationApi } from './requests/calibration';
 import { catalogApi } from './requests/catalog';
 import { recordingProblem } from './requests/health';
 import { logIn, logOut } from './requests/login';
@@ -36,5 +37,6 @@ mount(App, {
     recordingApi,
     catalogApi,
     sessionApi,
+    calibrationApi,
   },
 });

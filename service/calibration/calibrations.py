@@ -49,7 +49,7 @@ class NoCalibration(UserError, LookupError):
 
 @dataclass(frozen=True)
 class SittingNote:
-    """A sitting of a person, as the list shows it."""
+    """A sitting of a person, as the list shows it; ``head`` is the one that is checked, or null."""
 
     id: str
     contrast: str
@@ -59,6 +59,8 @@ class SittingNote:
     of: int
     phase: str
     resumable: bool
+    purpose: str
+    head: str | None
 
 
 class Calibrations:
@@ -243,6 +245,8 @@ class Calibrations:
             2 * (plan.pairs + state.extra),
             state.phase,
             self._resumable(record),
+            record.purpose,
+            record.checked_head,
         )
 
     # In the thread of a judge --------------------------------------------------------------------

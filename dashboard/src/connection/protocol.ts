@@ -4,12 +4,23 @@
  * Field names are those of service/protocol/. Unknown fields and messages are ignored.
  */
 import { Decoder, encode } from '@msgpack/msgpack';
+import type { CalibrationProgress, Head, Personal, Verdict } from './calibration';
 
 export const PROTOCOL = 'mimamba.v1';
 export const SUBPROTOCOL = 'mimamba.v1.msgpack';
 
 export type Topic =
-  'prediction' | 'quality' | 'bands' | 'signal' | 'marker' | 'link' | 'heart' | 'motion' | 'ppg';
+  | 'prediction'
+  | 'quality'
+  | 'bands'
+  | 'signal'
+  | 'marker'
+  | 'link'
+  | 'heart'
+  | 'motion'
+  | 'ppg'
+  | 'calibration'
+  | 'rating';
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
@@ -81,6 +92,8 @@ export interface Subscribed {
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
   delay: number | null;
+  /** Personal output in use. */
+  head?: Head | null;
   next: Partial<Record<Topic, number>>;
   id?: string | number;
 }
@@ -120,6 +133,8 @@ export interface Prediction {
   status: Status;
   reason: string | null;
   outputs: Outputs | null;
+  /** Output of the person's own head, if one is used. */
+  personal?: Personal | null;
   timing: { received: number; stepped: number; published: number };
 }
 
@@ -233,14 +248,52 @@ export interface Link {
     | 'baseline_begun'
     | 'baseline_taken'
     | 'baseline_used'
-    | 'baseline_stopped';
+    | 'baseline_stopped'
+    | 'head';
   detail: string;
   first: number | null;
   lost: number | null;
 }
 
+/** State of a calibration: once per second of signal, and at each change. */
+export interface CalibrationStep {
+  type: 'calibration';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  /** Id of the calibration. */
+  id: string;
+  progress: CalibrationProgress;
+  /** With the phase `done`. */
+  verdict?: Verdict | null;
+}
+
+/** A rating of how the person felt, 0 to 100, with what was predicted before it was known. */
+export interface RatingEntry {
+  type: 'rating';
+  session: string;
+  seq: number;
+  index: number;
+  timestamp: number;
+  valence: number;
+  arousal: number;
+  personal: Personal | null;
+  outputs: Outputs | null;
+}
+
 export type TopicMessage =
-  Prediction | Quality | Bands | Signal | PPG | Motion | Heart | Marker | Link;
+  | Prediction
+  | Quality
+  | Bands
+  | Signal
+  | PPG
+  | Motion
+  | Heart
+  | Marker
+  | Link
+  | CalibrationStep
+  | RatingEntry;
 export type ServerMessage =
   | Hello
   | Subscribed
@@ -270,6 +323,8 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'heart',
   'marker',
   'link',
+  'calibration',
+  'rating',
 ]);
 
 /** A frame that this page cannot read. */

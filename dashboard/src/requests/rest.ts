@@ -3,6 +3,11 @@ export class LoginRequired extends Error {
   override name = 'LoginRequired';
 }
 
+/** HTTP 404. */
+export class NotFound extends Error {
+  override name = 'NotFound';
+}
+
 /** HTTP 503: the service is shutting down or busy. */
 export class ServiceUnavailable extends Error {
   override name = 'ServiceUnavailable';
@@ -28,7 +33,7 @@ export const messageOf = (error: unknown): string =>
 /**
  * Send a request to the service and return the JSON of its response; undefined for an empty one.
  *
- * Throws LoginRequired, ServiceUnavailable or Error with the service's error detail.
+ * Throws LoginRequired, NotFound, ServiceUnavailable or Error with the service's error detail.
  */
 export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const content =
@@ -41,5 +46,6 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
   const detail = await errorDetail(response);
   if (response.status === 401) throw new LoginRequired(detail);
+  if (response.status === 404) throw new NotFound(detail);
   throw response.status === 503 ? new ServiceUnavailable(detail) : new Error(detail);
 }

@@ -11,7 +11,10 @@ import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
 import { Session } from './session.svelte';
 
-const ALL_TOPICS: Topic[] = ['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'];
+const ALL_TOPICS: Topic[] = [
+  ...(['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'] as const),
+  ...(['calibration', 'rating'] as const),
+];
 const LINK_ONLY: Topic[] = ['link'];
 /** Update interval of ages and countdowns, seconds. */
 const TICK = 0.25;
@@ -227,9 +230,7 @@ export class Dashboard {
     else if (message.type === 'session') this.onSessionState(message);
     else if (message.type !== 'ok') {
       const session = this.sessions.find(({ id }) => id === message.session);
-      // A baseline can set the session's person, which only the list has.
-      if (message.type === 'link' && message.event.startsWith('baseline_'))
-        void this.loadSessions();
+      if (session && mayChangePerson(session, message)) void this.loadSessions();
       if (session) deliver(session, message, arrival);
     }
   }
@@ -255,6 +256,12 @@ type SessionMessage = Exclude<
   { type: 'hello' | 'heartbeat' | 'pong' | 'error' | 'session' | 'ok' }
 >;
 
+/** True for a baseline or a calibration that begins: it can set the person, which only the list has. */
+function mayChangePerson({ snapshot }: Session, message: SessionMessage): boolean {
+  if (message.type === 'link') return message.event.startsWith('baseline_');
+  return message.type === 'calibration' && message.id !== snapshot.calibration?.id;
+}
+
 function deliver(session: Session, message: SessionMessage, arrival: number): void {
   switch (message.type) {
     case 'subscribed':
@@ -276,6 +283,10 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.addMarker(message);
     case 'link':
       return session.addLink(message);
+    case 'calibration':
+      return session.addCalibration(message, arrival);
+    case 'rating':
+      return session.addRating(message);
     case 'skipped':
       return session.addSkipped(message);
   }

@@ -39,8 +39,8 @@ export function labelForKey(event: KeyboardEvent): number | null {
   return digit === undefined ? null : Number(digit) - 1;
 }
 
-/** True if the element takes digits as input. */
-function isField(target: EventTarget | null): boolean {
+/** True if the element takes characters as input. */
+export function isField(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.isContentEditable || ['TEXTAREA', 'SELECT'].includes(target.tagName)) return true;
   const withoutDigits = ['checkbox', 'radio', 'range', 'button', 'submit', 'file'];

@@ -1,5 +1,7 @@
+import type { Head } from '../connection/calibration';
 import {
   type Bands,
+  type CalibrationStep,
   type Electrode,
   type Heart,
   type Link,
@@ -7,6 +9,7 @@ import {
   type Model,
   type Prediction,
   type Quality,
+  type RatingEntry,
   type Signal,
   type SessionState,
   type Skipped,
@@ -23,6 +26,7 @@ import { PredictionHistory } from './prediction_history';
 /** Length of the signal buffer, seconds; the service's log is as long. */
 export const BUFFER_SECONDS = 300;
 const MAX_MARKERS = 256;
+const MAX_RATINGS = 256;
 
 /** Connection between the source and the service; `since` in LSL time. */
 export interface LinkState {
@@ -46,6 +50,10 @@ export interface SessionSnapshot {
   delay: number | null;
   /** Pseudonym, or null. */
   person: string | null;
+  /** Personal output in use, or null. */
+  head: Head | null;
+  /** State of the latest calibration, and the page time at which it arrived. */
+  calibration: (CalibrationStep & { arrival: number }) | null;
   /** Last baseline event. */
   baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
@@ -81,6 +89,7 @@ export class Session {
   ring: RingBuffer | null = null;
   history = new PredictionHistory(2);
   markers: Marker[] = [];
+  ratings: RatingEntry[] = [];
   readonly latency = new DisplayLatency();
   private rateMeter = new RateMeter();
   private readonly now: SessionSnapshot = emptySnapshot();
@@ -110,11 +119,11 @@ export class Session {
   }
 
   setSubscribed(message: Subscribed): void {
-    const { info, model, outputs, montage, delay } = message;
+    const { info, model, outputs, montage, delay, head = null } = message;
     if (message.epoch !== this.epoch) this.restart(message.epoch);
     if (model?.sha256 !== this.now.model?.sha256) this.now.prediction = null;
     if (model) this.history = sameModel(this.now.model, model) ? this.history : historyFor(model);
-    Object.assign(this.now, { info, model, outputs, montage, delay });
+    Object.assign(this.now, { info, model, outputs, montage, delay, head });
     const capacity = Math.ceil(BUFFER_SECONDS * info.sfreq);
     if (this.ring?.nChannels !== info.ch_names.length || this.ring.capacity !== capacity)
       this.ring = new RingBuffer(info.ch_names.length, capacity);
@@ -178,6 +187,17 @@ export class Session {
     this.now.link = { state: event, detail, since: sameLoss ? (since ?? timestamp) : timestamp };
   }
 
+  addCalibration(message: CalibrationStep, arrival: number): void {
+    this.now.calibration = { ...message, arrival };
+    this.dirty = true;
+  }
+
+  addRating(message: RatingEntry): void {
+    this.ratings.push(message);
+    if (this.ratings.length > MAX_RATINGS) this.ratings.shift();
+    this.dirty = true;
+  }
+
   addSkipped(message: Skipped): void {
     this.now.missed += message.to - message.from + 1;
     this.dirty = true;
@@ -191,13 +211,14 @@ export class Session {
 
   /** Start a new epoch: its samples and entries are numbered from 0. */
   private restart(epoch: string): void {
-    const { info, model, outputs, montage, delay, person, baseline } = this.now;
+    const { info, model, outputs, montage, delay, person, head, baseline } = this.now;
     const { ended, endReason, seekable, link, battery } = this.now;
-    const known = { info, model, outputs, montage, delay, person, baseline };
+    const known = { info, model, outputs, montage, delay, person, head, baseline };
     Object.assign(this.now, emptySnapshot(), known, { ended, endReason, seekable, link, battery });
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
+    this.ratings = [];
     this.rateMeter = new RateMeter();
     this.history = historyFor(model);
   }
@@ -231,6 +252,8 @@ function emptySnapshot(): SessionSnapshot {
     montage: null,
     delay: null,
     person: null,
+    head: null,
+    calibration: null,
     baseline: null,
     link: { state: 'unknown', detail: '', since: null },
     gaps: 0,

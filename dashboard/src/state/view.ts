@@ -1,2 +1,2 @@
 /** The main views of the page. */
-export type View = 'sessions' | 'start' | 'recordings';
+export type View = 'sessions' | 'start' | 'recordings' | 'calibrate';

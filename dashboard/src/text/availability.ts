@@ -5,12 +5,22 @@ import type { LinkState, SessionSnapshot } from '../state/session.svelte';
 import { STALE_SECONDS } from '../state/staleness';
 import { sentence, wholeDuration } from './wording';
 
-/** Current probabilities, or the reason why there are none. */
-export type Availability =
-  | { available: true; outputs: Outputs }
-  | { available: false; title: string; reason: string; progress?: Progress };
+/**
+ * Current probabilities, or the reason why there are none.
+ *
+ * `current`: the newest prediction belongs to the newest signal, though it has no probabilities.
+ */
+export type Availability = { available: true; outputs: Outputs } | Unavailable;
 
-const none = (title: string, reason: string, progress?: Progress): Availability => ({
+export interface Unavailable {
+  available: false;
+  title: string;
+  reason: string;
+  progress?: Progress;
+  current?: true;
+}
+
+const none = (title: string, reason: string, progress?: Progress): Unavailable => ({
   available: false,
   title,
   reason,
@@ -41,9 +51,12 @@ export function availability(
     return none('No new samples', `The newest sample is ${Math.round(age)} s old.`);
   if (info && !model) return none('No model', 'This session shows the signal only.');
   if (!prediction) return none('No prediction yet', 'The first one takes a few seconds.');
-  if (prediction.status === 'warming_up') return warmingUp(prediction);
+  if (prediction.status === 'warming_up') return { ...warmingUp(prediction), current: true };
   if (prediction.status === 'poor_signal')
-    return none('Poor signal', sentence(prediction.reason ?? 'too poor for a prediction'));
+    return {
+      ...none('Poor signal', sentence(prediction.reason ?? 'too poor for a prediction')),
+      current: true,
+    };
   const behind = info ? (snapshot.latestIndex - prediction.index) / info.sfreq : 0;
   if (behind > STALE_SECONDS + (model?.hop ?? 0))
     return none(
@@ -61,7 +74,7 @@ function lossReason({ since, detail }: LinkState, lsl: number | null): string {
     : `For ${wholeDuration(lsl - since)}. ${sentence(reason)}`;
 }
 
-function warmingUp(prediction: Prediction): Availability {
+function warmingUp(prediction: Prediction): Unavailable {
   const progress = warmUpProgress(prediction);
   if (!progress)
     return none('Warming up', sentence(prediction.reason ?? 'the model needs more signal'));

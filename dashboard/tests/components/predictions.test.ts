@@ -1,10 +1,13 @@
 // @vitest-environment happy-dom
 import { beforeEach, describe, expect, it } from 'vitest';
 import Output from '../../src/components/predictions/Output.svelte';
+import PersonalOutput from '../../src/components/predictions/PersonalOutput.svelte';
 import ValenceArousalPlane from '../../src/components/predictions/ValenceArousalPlane.svelte';
+import type { Personal } from '../../src/connection/calibration';
 import type { Subscribed } from '../../src/connection/protocol';
 import { Session } from '../../src/state/session.svelte';
 import type { Availability } from '../../src/text/availability';
+import { head } from '../calibration/examples';
 import { render, text, there } from '../dom';
 import { model, prediction, subscribed } from '../service';
 
@@ -58,6 +61,17 @@ describe('ValenceArousalPlane', () => {
     expect(label?.replaceAll('\u00a0', ' ')).toBe(description);
   });
 
+  it('draws the last rating', () => {
+    const rating = { type: 'rating', session: 'a', index: 0, timestamp: 0, outputs: null } as const;
+    session.addRating({ ...rating, seq: 0, valence: 70, arousal: 40, personal: null });
+    session.publish();
+    const availability: Availability = { available: true, outputs: {} };
+    render(ValenceArousalPlane, { session, availability });
+    const square = document.querySelector('[data-testid="plane-rating"]')!;
+    expect(['x', 'y'].map((name) => Number(square.getAttribute(name)))).toEqual([67.5, 57.5]);
+    expect(text('plane-text')).toBe('No point yet.');
+  });
+
   it('draws no point if no prediction is available, and gives the reason', () => {
     const availability: Availability = { available: false, title: 'Paused', reason: '' };
     predict(0, 0.5, 0.25);
@@ -66,5 +80,63 @@ describe('ValenceArousalPlane', () => {
     expect(there('plane-spread')).toBe(false);
     expect(text('plane-why')).toBe('Paused');
     expect(text('plane-text')).toBe('No point: Paused.');
+  });
+});
+
+describe('PersonalOutput', () => {
+  const current: Availability = { available: true, outputs: {} };
+
+  function show(personal: Partial<Personal>, availability = current, change = {}): void {
+    const session = new Session('a', '');
+    const message = prediction('a', 0, 1, 0.5);
+    message.personal = {
+      ...{ index: 0, status: 'ok', reason: null, state: null, probabilities: null },
+      ...personal,
+    };
+    session.addPrediction(message);
+    session.publish();
+    render(PersonalOutput, { session, head: head(change), availability });
+  }
+  const probabilities = { calm: 0.27, strained: 0.73 };
+
+  it('is marked, with its verdict, day and delay', () => {
+    show({ probabilities, state: 'strained' });
+    expect(text('personal-state')).toBe('strained');
+    expect([text('personal-calm'), text('personal-strained')]).toEqual(['27 %', '73 %']);
+    expect(text('personal')).toContain('personal');
+    expect(text('personal-verdict')).toBe(
+      'P01, 2026-11-28: reliable, 76 % (62 to 88) of held-out time, guessing 50 %, p .004; ' +
+        'holds today. Smoothed with a half-life of 5.0 s, so it follows a change after about 8.7 s.',
+    );
+  });
+
+  it('says that it is unsure', () => {
+    show({ probabilities });
+    expect(text('personal-state')).toBe('unsure');
+  });
+
+  it('is grey until it is confirmed, and warns of drift', () => {
+    show({ probabilities }, current, { confirmed: false, served: 'this session' });
+    expect(document.querySelector('.grey')).not.toBeNull();
+    expect(text('personal-verdict')).toContain('not confirmed today');
+    expect(text('personal-verdict')).toContain('may follow the time');
+  });
+
+  it('is shown while the model alone has no output', () => {
+    const poor = { available: false, title: 'Poor signal', reason: '', current: true } as const;
+    show({ probabilities, state: 'calm' }, poor);
+    expect(text('personal-state')).toBe('calm');
+  });
+
+  it('shows nothing of old signal, and its own reason for no output', () => {
+    show({ probabilities, state: 'calm' }, { available: false, title: 'Paused', reason: '' });
+    expect(there('personal-state')).toBe(false);
+    expect(text('personal-calm')).toBe('–');
+  });
+
+  it('says why it has no output', () => {
+    show({ status: 'warming_up', reason: 'baseline 12 of 60 s' });
+    expect(text('personal-state')).toBe('warming up');
+    expect(text('personal-reason')).toBe('Baseline 12 of 60 s.');
   });
 });

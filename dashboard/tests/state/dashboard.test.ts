@@ -3,6 +3,7 @@ import { pageTime } from '../../src/connection/clock';
 import { LoginRequired, ServiceUnavailable } from '../../src/requests/rest';
 import type { ListedSession } from '../../src/requests/sessions';
 import { Dashboard } from '../../src/state/dashboard.svelte';
+import { progress } from '../calibration/examples';
 import { ScriptedService, info, model, openSocket, signal, subscribed } from '../service';
 
 let service: ScriptedService;
@@ -77,46 +78,35 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 7],
+        ['b', 9],
       ]),
     );
     dashboard.setFocus('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 7]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 9]));
     expect(service.received).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
-      topics: ['prediction', 'quality', 'bands', 'signal', 'marker', 'heart'],
+      topics: [
+        'prediction',
+        'quality',
+        'bands',
+        'signal',
+        'marker',
+        'heart',
+        'calibration',
+        'rating',
+      ],
     });
   });
 
-  const beat = {
-    type: 'marker',
-    session: 'a',
-    timestamp: 0,
-    index: 0,
-    label: 'x',
-    source: 'test',
-  } as const;
-
-  it('asks for the charge of batteries now and then', async () => {
-    listed = [listing('a', { battery: 84 })];
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
-    try {
-      await start('a');
-      expect(dashboard.focus?.snapshot.battery).toBe(84);
-      listed = [listing('a', { battery: 83 })];
-      await until(() => expect(topics()).toContainEqual(['a', 7]));
-      service.send(subscribed('a', 'e1'));
-      for (let n = 1; n <= 11; n += 1) {
-        vi.advanceTimersByTime(3000);
-        // A connection without messages would be closed.
-        service.send({ ...beat, seq: n });
-        await until(() => expect(dashboard.focus?.markers).toHaveLength(n));
-      }
-      await until(() => expect(dashboard.focus?.snapshot.battery).toBe(83));
-    } finally {
-      vi.useRealTimers();
-    }
+  it('shows the person of a calibration that begins', async () => {
+    await start('a');
+    service.send(subscribed('a', 'e1'));
+    listed = [listing('a', { person: 'P01' }), listing('b')];
+    const step = { type: 'calibration', session: 'a', seq: 0, index: 0, timestamp: 0, id: 'c1' };
+    service.send({ ...step, progress: progress() });
+    await until(() => expect(dashboard.focus?.snapshot.person).toBe('P01'));
+    expect(dashboard.focus?.snapshot.calibration?.id).toBe('c1');
   });
 
   it('asks at each connection why the service cannot record', async () => {
@@ -162,7 +152,7 @@ describe('Dashboard', () => {
 
   it('reloads the list when a baseline may have set the person', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 7]));
+    await until(() => expect(topics()).toContainEqual(['a', 9]));
     listed = [listing('a', { person: 'P01' })];
     service.send(subscribed('a', 'e1'), {
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
@@ -262,16 +252,16 @@ describe('Dashboard', () => {
 
   it('subscribes once a session is open that was not open after a restart', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 7]));
+    await until(() => expect(topics()).toContainEqual(['a', 9]));
     const before = topics().length;
     service.send({ type: 'error', code: 'no_session', message: 'not open', id: 'a' });
-    await until(() => expect(topics().slice(before)).toEqual([['a', 7]]));
+    await until(() => expect(topics().slice(before)).toEqual([['a', 9]]));
     expect(dashboard.problem).toBeNull();
   });
 
   it('takes the age of a live sample from its timestamp, of a replayed one from its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 7]));
+    await until(() => expect(topics()).toContainEqual(['a', 9]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();

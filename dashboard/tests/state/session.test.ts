@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Link, Signal, Subscribed } from '../../src/connection/protocol';
 import { BUFFER_SECONDS, Session } from '../../src/state/session.svelte';
+import { head, progress } from '../calibration/examples';
 import { info, prediction, quality, signal, subscribed } from '../service';
 
 let session: Session;
@@ -104,5 +105,22 @@ describe('Session', () => {
     session.publish();
     expect(session.snapshot.prediction).toBeNull();
     expect(session.history.output('valence', ['high']).seconds).toHaveLength(0);
+  });
+
+  it('knows the personal output, the calibration and the ratings', () => {
+    const state = { type: 'calibration', session: 'a', seq: 0, index: 0, timestamp: 0 } as const;
+    const rating = { type: 'rating', session: 'a', index: 0, timestamp: 0, outputs: null } as const;
+    session.setSubscribed({ ...(subscribed('a', 'e1') as Subscribed), head: head() });
+    session.addCalibration({ ...state, id: 'c1', progress: progress({ block: 3 }) }, 7);
+    for (let seq = 0; seq < 300; seq++)
+      session.addRating({ ...rating, seq, valence: 70, arousal: 40, personal: null });
+    session.publish();
+    expect(session.snapshot.head?.id).toBe('h1');
+    expect(session.snapshot.calibration).toMatchObject({ arrival: 7, progress: { block: 3 } });
+    expect(session.ratings).toHaveLength(256);
+    subscribe('e2');
+    session.publish();
+    expect(session.snapshot).toMatchObject({ head: null, calibration: null });
+    expect(session.ratings).toEqual([]);
   });
 });

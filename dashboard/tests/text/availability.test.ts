@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Subscribed } from '../../src/connection/protocol';
+import type { Prediction, Subscribed } from '../../src/connection/protocol';
 import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
 import { availability } from '../../src/text/availability';
 import { prediction, subscribed } from '../service';
@@ -39,6 +39,16 @@ describe('availability', () => {
   ])('is "%s" instead of a number', (title, change, age) => {
     const changed = { ...snapshot, ...change };
     expect(availability(changed, connected, age)).toMatchObject({ available: false, title });
+  });
+
+  it.each<[Prediction['status'], number, true | undefined]>([
+    ['warming_up', 0, true],
+    ['poor_signal', 0, true],
+    ['poor_signal', 2.5, undefined],
+  ])('says whether a prediction without outputs is current: %s, %f s', (status, age, current) => {
+    const changed = { ...snapshot, prediction: { ...prediction('a', 1, 1, null), status } };
+    const found = availability(changed, connected, age);
+    expect(found.available ? null : found.current).toBe(current);
   });
 
   it('has the duration of a loss', () => {
