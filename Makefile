@@ -22,16 +22,18 @@ PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 
 # Tests start many programs, which would compile the package anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint types page-test docs fuzz pictures bench scale packages python-packages clean
+.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
 
-# Two checks at a time; what one prints stays together where make can do that.
-# As many tests at a time as tests/conftest.py says, in the order it gives.
+# The checks run one after the other beside the tests, which wait half of their time. As many tests at
+# a time as tests/conftest.py says, in the order it gives; the + shows their progress at once.
 test: $(VENV)/test
-	$(TWO) lint types page-test docs
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
+	$(TWO) pytest lint types page-test docs
+
+pytest: $(VENV)/test
+	+$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

@@ -24,8 +24,8 @@ FIRST = ("page", "examples", "service")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Choose two workers to a processor: half of a test's time is waiting for live streams."""
-    return min(2 * (os.cpu_count() or 1), 8)
+    """Choose three workers to a processor: most of a test's time is waiting for live streams."""
+    return min(3 * (os.cpu_count() or 1), 8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -53,7 +53,7 @@ LAYERS = [
     "models/evaluation/live_streams.py",
     "models/evaluation/candidates",
     "models/evaluation",
-    "models/fitting",
+    "models/training_jobs",
     "models/personal",
     "service",
     "service/storage",

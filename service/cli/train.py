@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from mimamba.models.checkpoints.checkpoint import Checkpoint
     from mimamba.models.datasets.dataset import Dataset
-    from mimamba.models.fitting.fit import FitProgress
-    from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
     from mimamba.models.training.recipes import Recipe
     from mimamba.models.training.trainer import TrainingProgress
+    from mimamba.models.training_jobs.fit import FitProgress
+    from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
 
 PHASES = {"selection": "Selecting the number of epochs", "final": "Training on all people"}
 UNSTATED = "not stated; the data set's own terms apply"
@@ -58,7 +58,7 @@ def train_demo(
     with one_line_errors():
         from rich.console import Console
 
-        from mimamba.models.fitting import demo
+        from mimamba.models.training_jobs import demo
 
         with _progress(Console(stderr=True)) as progress:
             bar = progress.add_task("Simulating people", total=None)
@@ -218,8 +218,8 @@ def _train(data: DatasetOptions, options: TrainingOptions) -> None:
     from rich.console import Console
 
     from mimamba.models.evaluation.report import load_report
-    from mimamba.models.fitting.fit import FittingError
-    from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
+    from mimamba.models.training_jobs.fit import FittingError
+    from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
 
     name, path = options.checkpoint_path()
     recipe = choose_recipe(options.recipe, options.epochs, options.seed)
@@ -251,7 +251,7 @@ def _fit(
     resume: bool,
     console: Console,
 ) -> Checkpoint:
-    from mimamba.models.fitting.fit import FittingError, fit
+    from mimamba.models.training_jobs.fit import FittingError, fit
 
     try:
         for folder in (path.parent.parent, path.parent):  # only the owner may read new folders

@@ -9,7 +9,7 @@ import torch
 from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
-from mimamba.models.fitting.demo import simulate_chunks
+from mimamba.models.training_jobs.demo import simulate_chunks
 from mimamba.service.bench.figures import Figure
 from tests.benchmarks.reference_model import INFO, reference_checkpoint
 

@@ -7,8 +7,8 @@ import torch
 
 from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
-from mimamba.models.fitting.demo import simulate_hops
 from mimamba.models.signal.baseline import BaselineAligner
+from mimamba.models.training_jobs.demo import simulate_hops
 
 
 def test_it_says_what_it_is() -> None:

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mimamba.models.datasets.cache
-import mimamba.models.fitting.fit
 import mimamba.models.training.recipes
+import mimamba.models.training_jobs.fit
 from mimamba.models.checkpoints.checkpoint import PACKAGE_FOLDER, load_checkpoint
 from mimamba.models.evaluation.report import load_report
 from mimamba.service.cli.main import app
@@ -164,7 +164,7 @@ def test_an_interrupted_training_goes_on(
     whole = run("train", *bids(root, "--out", tmp_path / "mine.safetensors"))
     assert whole.exit_code == 0, whole.stderr
     with monkeypatch.context() as patch:
-        patch.setattr(mimamba.models.fitting.fit, "fit_temperatures", _interrupt)
+        patch.setattr(mimamba.models.training_jobs.fit, "fit_temperatures", _interrupt)
         cut_off = run("train", *bids(root, "--name", "mine"))
     assert cut_off.exit_code == 130
     assert "--resume" in cut_off.stderr

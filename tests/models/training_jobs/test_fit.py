@@ -15,18 +15,18 @@ from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
 from mimamba.models.evaluation.evaluator import evaluate_dataset
 from mimamba.models.evaluation.results import EvaluationReport
-from mimamba.models.fitting.fit import (
+from mimamba.models.training.recipes import Recipe
+from mimamba.models.training.scoring import score_network
+from mimamba.models.training.windowing import cut_hops
+from mimamba.models.training_jobs.fit import (
     FitProgress,
     FittingError,
     OnFitProgress,
     fit,
     split_validation,
 )
-from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.fitting.resume import FILE, ResumeError
-from mimamba.models.training.recipes import Recipe
-from mimamba.models.training.scoring import score_network
-from mimamba.models.training.windowing import cut_hops
+from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
+from mimamba.models.training_jobs.resume import FILE, ResumeError
 from tests.models.labelled import MUSE, TINY, labelled
 
 ABOUT = CheckpointDescription(

@@ -28,9 +28,6 @@ from mimamba.models.evaluation.groups import (
     person_groups,
     trial_groups,
 )
-from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.fitting.model_card import make_header, model_card
-from mimamba.models.fitting.resume import ResumeStore, SelectedEpochs, TrainingState
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.training.scoring import fit_temperatures
 from mimamba.models.training.trainer import (
@@ -41,6 +38,9 @@ from mimamba.models.training.trainer import (
     new_network,
 )
 from mimamba.models.training.windowing import HopSequence, cut_hops
+from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
+from mimamba.models.training_jobs.model_card import make_header, model_card
+from mimamba.models.training_jobs.resume import ResumeStore, SelectedEpochs, TrainingState
 
 MIN_PEOPLE = 4
 """Minimum number of people for holding out whole people; with fewer, trials are held out."""

@@ -17,7 +17,12 @@ from mimamba.models.checkpoints.checkpoint import (
     load_checkpoint,
 )
 from mimamba.models.decoding.decoder import StreamingDecoder
-from mimamba.models.fitting.demo import (
+from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training.scoring import score_logits, score_network, sequence_logits
+from mimamba.models.training.trainer import TrainingConfig, TrainingProgress
+from mimamba.models.training.windowing import HopSequence
+from mimamba.models.training_jobs.demo import (
     DEMO,
     INFO,
     OUTPUTS,
@@ -28,11 +33,6 @@ from mimamba.models.fitting.demo import (
     simulate_person,
     train_demo,
 )
-from mimamba.models.network.config import MSiMambaConfig
-from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.scoring import score_logits, score_network, sequence_logits
-from mimamba.models.training.trainer import TrainingConfig, TrainingProgress
-from mimamba.models.training.windowing import HopSequence
 
 NEW = SimulatedPeople(900_000, 8, 90.0)
 """Nobody of the demo's own splits."""

@@ -9,9 +9,9 @@ from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader
 from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation.checkpoint_scores import scores_of
 from mimamba.models.evaluation.report import to_markdown
-from mimamba.models.fitting.job import CheckpointDescription, TrainingJob
-from mimamba.models.fitting.resume import SelectedEpochs
 from mimamba.models.training.data_fingerprint import DataFingerprint
+from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
+from mimamba.models.training_jobs.resume import SelectedEpochs
 
 NOT_EVALUATED = "It was not evaluated: its accuracy is unknown."
 
