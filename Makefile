@@ -58,7 +58,7 @@ bench: $(VENV)/test
 	$(BIN)/mimamba bench
 
 scale: $(VENV)/test
-	$(BIN)/python -m tests.benchmarks.take_over
+	$(BIN)/python -m tests.benchmarks.cluster.take_over
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mimamba needs Python 3.11 or newer: make PYTHON=...")'

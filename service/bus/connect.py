@@ -19,7 +19,7 @@ async def connect_bus(url: str, name: str = "mimamba") -> Bus:
         from mimamba.service.bus.nats_bus import NATSBus
     except ImportError as error:
         raise BusUnreachable(
-            f"Expected nats-py, but found none ({error}). Install it: pip install 'mimamba[nats]'."
+            f"Expected nats-py, but found none ({error}). Install it: pip install nats-py."
         ) from None
     return await NATSBus.connect(url, name=name)
 

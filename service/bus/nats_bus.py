@@ -304,6 +304,8 @@ class NATSBus:
             await message.respond(b"")
 
         await self._connection.subscribe(f"alive.{name}", cb=reply)
+        with contextlib.suppress(nats.errors.Error):  # else it knows once it is back
+            await self._connection.flush()
 
     async def is_there(self, name: str) -> bool:
         """Return whether a connection has this name: the server knows at once if none has."""

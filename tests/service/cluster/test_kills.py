@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.take_over import Cluster, follow_kills
+from tests.benchmarks.cluster.take_over import Cluster, follow_kills
 from tests.service.bus.nats_server import running
 
 

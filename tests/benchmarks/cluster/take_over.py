@@ -1,7 +1,8 @@
 """Kills of workers, gateways and the NATS server, and frozen workers, while a client follows.
 
-Run ``python -m tests.benchmarks.take_over --kills 20``. It prints lost and doubled predictions, the
-largest difference to the unbroken run, and the time from a kill to the next prediction.
+Run ``python -m tests.benchmarks.cluster.take_over --kills 20``. It prints lost and doubled
+predictions, the largest difference to the unbroken run, and the time from a kill to the next
+prediction.
 """
 
 from __future__ import annotations

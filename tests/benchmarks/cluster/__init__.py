@@ -1,0 +1,1 @@
+"""Workers and gateways of a bus that are killed at random."""
