@@ -23,20 +23,35 @@ FIRST = ("page", "examples", "service")
 """Folders whose tests take longest: what is left when the others are done keeps nobody waiting."""
 
 
+LSL = Path(__file__).parent / "drivers" / "lsl"
+"""Folder of the tests that search for LSL streams."""
+
+
 def pytest_xdist_auto_num_workers() -> int:
-    """Choose three workers to a processor: most of a test's time is waiting for live streams."""
-    return min(3 * (os.cpu_count() or 1), 8)
+    """Choose two workers to a processor: half of a test's time is waiting for live streams."""
+    return min(2 * (os.cpu_count() or 1), 8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that take longest first, and keep the order of the others."""
+    """Put the files that take longest first, and those of LSL far from each other.
+
+    Where dozens of outlets answer at once, liblsl's searches miss some.
+    """
     here = Path(__file__).parent
 
-    def rank(item: pytest.Item) -> int:
-        top = item.path.relative_to(here).parts[0]
+    def rank(file: Path) -> int:
+        top = file.relative_to(here).parts[0]
         return FIRST.index(top) if top in FIRST else len(FIRST)
 
-    items.sort(key=rank)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    ordered = sorted((each for each in files if LSL not in each.parents), key=rank)
+    apart = [each for each in files if LSL in each.parents]
+    step = len(ordered) // (len(apart) + 1) + 1
+    for nth, each in enumerate(apart, 1):
+        ordered.insert(nth * step + nth - 1, each)
+    items[:] = [item for each in ordered for item in files[each]]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,9 @@ stalled network holds back come later, with their own stamps.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +19,14 @@ import numpy as np
 
 from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Chunk, Samples, Seconds, StreamInfo
-from mimamba.drivers.errors import BadChannels, BadSource, DriverError, StreamLost, WrongStream
+from mimamba.drivers.errors import (
+    BadChannels,
+    BadSource,
+    DeviceNotFound,
+    DriverError,
+    StreamLost,
+    WrongStream,
+)
 from mimamba.drivers.lsl.discovery import EXTRA_SECONDS, StreamQuery, other_streams_notice
 from mimamba.drivers.lsl.inlet import FORMATS, POLL_SECONDS, Arrival, SendingStream, SignalInlet
 from mimamba.drivers.lsl.markers import MarkerBuffer, MarkerStreams
@@ -148,13 +157,23 @@ class LSLDriver:
                 f"{found[0].name()}, a stream of text",
                 "choose another stream",
             )
-        if self._unique and len(signals) == 1:
+        # Another stream may have the same name or source_id, and may answer the search late.
+        until, patience, rejected = time.monotonic() + self._timeout, TWIN_SECONDS, False
+        while time.monotonic() + patience < until:
             try:
-                timeout = min(self._timeout, TWIN_SECONDS)
-                return signals, *self._first_sending(signals, timeout)
-            except DriverError:  # another stream may have the same source_id
-                signals = self._query.find(self._timeout, EXTRA_SECONDS)
-        return signals, *self._first_sending(signals, self._timeout)
+                return signals, *self._first_sending(signals, patience)
+            except DeviceNotFound:  # none sends
+                if self._closed.is_set():
+                    raise
+            except DriverError:  # none of these will do
+                if rejected or not self._unique or len(signals) > 1:
+                    raise
+                rejected = True
+            patience *= 2
+            with contextlib.suppress(DeviceNotFound):
+                found = self._query.find(TWIN_SECONDS, EXTRA_SECONDS)
+                signals = [each for each in found if each.channel_format() in FORMATS] or signals
+        return signals, *self._first_sending(signals, max(until - time.monotonic(), TWIN_SECONDS))
 
     def _first_sending(
         self, streams: list[Any], timeout: float

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from uuid import uuid4
 
 import numpy as np
@@ -73,6 +73,23 @@ def test_of_twins_the_one_that_sends_is_taken(twins: str) -> None:
         (notice,) = driver.info.notices
         assert "the first that sends" in notice
         assert "3: twin" in notice
+
+
+def test_a_twin_that_is_there_late_is_found() -> None:
+    name, source_id = f"twin {uuid4()}", str(uuid4())
+    with ExitStack() as stack:
+        stack.enter_context(Sender(name=name, source_id=source_id))
+        stack.enter_context(Sender(name=name, source_id=source_id))
+
+        def begin() -> None:
+            stack.enter_context(RealTimeSender(name=name, source_id=source_id))
+
+        timer = threading.Timer(3.0, begin)  # after the first search, and one more
+        timer.start()
+        with open_driver(f"lsl://?source_id={source_id}&timeout={EVENTUALLY:g}") as driver:
+            chunk = next(iter(driver))
+            assert len(np.unique(chunk.data[:, 0])) == chunk.n_times
+        timer.join()
 
 
 def test_a_twin_without_the_channels_is_passed_over() -> None:
