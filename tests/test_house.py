@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,3 +210,15 @@ def test_a_docstring_begins_with_a_noun_or_an_imperative(package: str) -> None:
                 if first in QUESTIONS:
                     asked.append(f"{path}: {getattr(node, 'name', 'module')}")
     assert asked == []
+
+
+def test_types_are_looked_at_before_there_are_threads() -> None:
+    """msgspec's first look at a type is not safe in two threads: a service once died of it."""
+    late = re.compile(r"(decode|convert)\([^\n]*type=")
+    found = [
+        path.as_posix()
+        for path in modules()
+        if path.parts[:2] in {("service", name) for name in ("calibration", "people", "recordings")}
+        and late.search((ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -60,6 +60,10 @@ class _SnapshotFields:
     blank: BlankRun | None = None
 
 
+DECODER = msgspec.json.Decoder(_SnapshotFields)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
+
+
 def pack_state(state: DecoderState) -> bytes:
     """Encode a state; the same state gives the same bytes."""
     cutter, segment = state.cutter, state.cutter.segment
@@ -108,7 +112,7 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
         arrays = safetensors.numpy.load(content)
         size = int.from_bytes(content[:8], "little")  # checked by safetensors before
         metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        rest = msgspec.json.decode(metadata.get(KEY, ""), type=_SnapshotFields)
+        rest = DECODER.decode(metadata.get(KEY, ""))
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
         raise SnapshotError(
             f"Expected a snapshot of a decoder, but found a damaged one: {error}."

@@ -82,6 +82,10 @@ class HeadHeader:
     baseline: float
 
 
+DECODER = msgspec.json.Decoder(HeadHeader)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
+
+
 def encode_head(fit: PersonalFit) -> bytes:
     """Return the bytes of a head's file.
 
@@ -162,7 +166,7 @@ def decode_head(content: bytes, source: str) -> PersonalFit:
         tensors = safetensors.numpy.load(content)
         n_bytes = int.from_bytes(content[:8], "little")  # checked by safetensors before
         text = (json.loads(content[8 : 8 + n_bytes]).get("__metadata__") or {})[KEY]
-        header = msgspec.json.decode(text, type=HeadHeader)
+        header = DECODER.decode(text)
     except (SafetensorError, ValueError, KeyError) as error:
         raise HeadError(
             "a personal head", f"another or a damaged file: {source}", "choose another"

@@ -23,6 +23,8 @@ from mimamba.service.calibration.live_calibration import LiveCalibration
 
 log = logging.getLogger(__name__)
 
+ANSWERS = msgspec.json.Decoder(JudgeAnswer)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
 JUDGE_SECONDS = 120.0
 """Time that a judgement may take before it is given up; usual are 3 s."""
 
@@ -92,7 +94,7 @@ class _Judge:
             process.kill()
             output, errors = process.communicate()
         try:
-            answer: JudgeAnswer = msgspec.json.decode(output, type=JudgeAnswer)
+            answer: JudgeAnswer = ANSWERS.decode(output)
         except msgspec.MsgspecError:
             if not self._cancelled:
                 shown = errors.decode(errors="replace")[-2000:]

@@ -158,10 +158,14 @@ class DrawnPlan(Struct, frozen=True):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+DECODER = msgspec.json.Decoder(CalibrationPlan)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
+
+
 def draw_plan(plan: CalibrationPlan, seed: int | None = None) -> DrawnPlan:
     """Draw the order of a plan, which is complete; the same seed gives the same order."""
     # Its text, which is hashed, must be the same after a resume: whole numbers become floats.
-    plan = msgspec.json.decode(msgspec.json.encode(plan), type=CalibrationPlan)
+    plan = DECODER.decode(msgspec.json.encode(plan))
     assert plan.kinds is not None
     seed = secrets.randbits(63) if seed is None else seed
     rng = np.random.default_rng(seed)

@@ -136,6 +136,10 @@ class SittingRecord(Struct, frozen=True, kw_only=True):
         return next((each for each in self.checks if each.day == day), DayCheck(day))
 
 
+DECODER = msgspec.json.Decoder(SittingRecord)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
+
+
 class Sittings:
     """Sittings of one folder. Calls block on the disk.
 
@@ -154,7 +158,7 @@ class Sittings:
         for path in sorted(self._folder(person).glob("*.json"), reverse=True):
             if is_regular(path):
                 with suppress(OSError, msgspec.MsgspecError):
-                    found.append(msgspec.json.decode(read_regular(path), type=SittingRecord))
+                    found.append(DECODER.decode(read_regular(path)))
         return found
 
     def get(self, person: str, name: str) -> SittingRecord:

@@ -116,6 +116,10 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next((each for each in self.baselines if each.serves(checkpoint)), None)
 
 
+DECODER = msgspec.json.Decoder(Person)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
+
+
 class People:
     """People of one folder. Calls block on the disk.
 
@@ -153,7 +157,7 @@ class People:
         """
         path = self._path(name)
         try:
-            return msgspec.json.decode(read_regular(path), type=Person)
+            return DECODER.decode(read_regular(path))
         except (FileNotFoundError, NotADirectoryError):
             raise NoPerson(f"No person is named {name!r}. Choose another name.") from None
         except (OSError, msgspec.MsgspecError, RecursionError) as error:

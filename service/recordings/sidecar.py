@@ -57,6 +57,10 @@ class Sidecar:
     seconds: float | None = None
 
 
+DECODER = msgspec.json.Decoder(Sidecar)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
+
+
 @dataclass(frozen=True)
 class RecordingInfo(Sidecar):
     """A sidecar, with the size of the recording's file."""
@@ -68,7 +72,7 @@ def load_sidecar(recording: Path) -> Sidecar:
     """Load the sidecar of a NAME.xdf; without one, return what is known."""
     name = recording.stem
     try:
-        sidecar = msgspec.json.decode(read_regular(_path(recording)), type=Sidecar)
+        sidecar = DECODER.decode(read_regular(_path(recording)))
     except (OSError, msgspec.MsgspecError):
         return Sidecar(name)
     return replace(sidecar, name=name)

@@ -38,6 +38,8 @@ from mimamba.service.recordings.upload_check import (
 )
 from mimamba.service.storage.folders import LOW_BYTES, cannot_record, free_space
 
+ANSWERS = msgspec.json.Decoder(ReadableUpload | RefusedUpload)
+"""Made here, as msgspec's first look at a type is not safe in two threads at once."""
 PREFIX = ".upload-"
 """Of the folder that receives one upload; the list of recordings ignores it."""
 LOCK = "lock"
@@ -223,7 +225,7 @@ async def check(folder: Path, name: str, seconds: float, memory: int) -> Readabl
     try:
         async with asyncio.timeout(seconds):
             output, _ = await process.communicate()
-        answer = msgspec.json.decode(output, type=ReadableUpload | RefusedUpload)
+        answer: ReadableUpload | RefusedUpload = ANSWERS.decode(output)
     except (TimeoutError, msgspec.MsgspecError):
         limits = f"{seconds:g} s and {memory >> 20} MiB of memory"
         found = f"{name}, which needs more or crashes its reader"
