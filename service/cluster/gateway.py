@@ -20,7 +20,6 @@ from mimamba.service.sessions.registry import (
     RegistryObserver,
     SessionFailed,
     SessionRegistry,
-    SessionTaken,
 )
 from mimamba.service.sessions.session import Connect, Session
 
@@ -97,11 +96,7 @@ class BusSessions(SessionRegistry):
                 "Leave the person out, or use a service without --bus."
             )
         name = self._name(url, name)
-        if name in self._sessions:
-            raise SessionTaken(
-                f"Expected a new id, but found that {name!r} is taken. Choose another."
-            )
-        self._check_running()
+        self._check_free(name)
         model = choice.name if choice is not None and choice.required else None
         memory = choice is None or choice.memory
         acquirer = BusAcquirer(url, self._bus, name, model, memory, connect=connect)

@@ -278,11 +278,7 @@ class SessionRegistry:
             poller=self._poller,
             detect=self._detect,
         )
-        self._check_running()
-        if name in self._sessions:
-            raise SessionTaken(
-                f"Expected a new id, but found that {name!r} is taken. Choose another."
-            )
+        self._check_free(name)
         self._sessions[name] = session
         self._observer.add(session)
         session.start()
@@ -311,6 +307,14 @@ class SessionRegistry:
         """
         engine = await self._load(choice.name) if choice.name else None
         return engine, engine.checkpoint.r if engine and choice.memory else 0.0
+
+    def _check_free(self, name: str) -> None:
+        """Raise SessionTaken where a session has this id; nothing opens in a stopping service."""
+        self._check_running()
+        if name in self._sessions:
+            raise SessionTaken(
+                f"Expected a new id, but found that {name!r} is taken. Choose another."
+            )
 
     def _name(self, url: str, name: str | None) -> str:
         """Return the id asked for, or one made of the source's kind and a number."""
