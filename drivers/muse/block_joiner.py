@@ -15,6 +15,8 @@ from mimamba.drivers.muse.packets import Sensor, SensorBlock, Values
 
 REORDER_SECONDS = 0.1
 """Time that a late notification is waited for, s."""
+PAUSE_SECONDS = 0.05
+"""What a pause between two notifications counts of that time at most, s."""
 STALE_SECONDS = 0.5
 """Distance below the newest number, s of samples, beyond which a number is not late: the device
 started to count again, or more than a cycle of numbers was lost."""
@@ -41,7 +43,10 @@ class JoinedBlock:
 
 @dataclass
 class _Waiting:
-    """Parts that arrived, when the first did, and when its last sample was measured, s."""
+    """Parts that arrived, when the first did, and when its last sample was measured, s.
+
+    ``since`` is on the joiner's own clock, which pauses while nothing arrives.
+    """
 
     since: float
     measured: float
@@ -56,6 +61,9 @@ class BlockJoiner:
     that. Without a loss nothing waits. A second notification with the same content is left out, and
     so is one that comes after its block was given up.
 
+    Time counts while notifications arrive: a radio or a program that stalls delays all of them, and
+    the rest of a block may be the next that comes.
+
     Parameters
     ----------
     sensor
@@ -67,6 +75,8 @@ class BlockJoiner:
         self._waiting: dict[int, _Waiting] = {}  # by position: the number, counted on without end
         self._next: int | None = None  # the lowest position that is still wanted
         self._newest = 0
+        self._now = 0.0  # the time that counts
+        self._heard: float | None = None  # the stamp of the latest notification
         self._stale = max(1, round(STALE_SECONDS / sensor.block_seconds))
 
     def push(self, block: SensorBlock, stamp: float, age: float = 0.0) -> list[JoinedBlock]:
@@ -89,14 +99,22 @@ class BlockJoiner:
         if position < self._next:
             return decided  # it is there already, or was given up
         self._newest = max(self._newest, position)
-        waiting = self._waiting.setdefault(position, _Waiting(stamp, stamp - age))
+        waiting = self._waiting.setdefault(position, _Waiting(self._now, stamp - age))
         waiting.parts.setdefault(block.part, block.values)
         return decided + self._emit_complete()
 
     def expire(self, now: float) -> list[JoinedBlock]:
-        """Give up what did not arrive by ``now``, on the stamps' clock; return what is decided."""
+        """Give up what did not arrive by ``now``, the stamp of any notification.
+
+        Returns what is decided.
+        """
+        if self._heard is not None:
+            self._now += min(max(now - self._heard, 0.0), PAUSE_SECONDS)
+        self._heard = now
         # What has waited for so long proves that all before it was sent.
-        overdue = [at for at, each in self._waiting.items() if now - each.since > REORDER_SECONDS]
+        overdue = [
+            at for at, each in self._waiting.items() if self._now - each.since > REORDER_SECONDS
+        ]
         if not overdue:
             return []
         return self._give_up_to(max(overdue)) + self._emit_complete()

@@ -284,9 +284,6 @@ class HeadsetConnection:
         spoken = local_clock()
         while not await _wait(lost, TICK_SECONDS):
             now = local_clock()
-            with self._changed:
-                self._receiver.expire(now)
-                self._pass_on()
             if self.model.keep_alive and now - spoken > KEEP_ALIVE_SECONDS:
                 spoken = now
                 try:

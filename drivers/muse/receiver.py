@@ -28,7 +28,8 @@ class MuseReceiver:
 
     def feed(self, characteristic: str, data: bytes, stamp: float) -> None:
         """Process a notification, received at ``stamp``, s on the LSL clock."""
-        self.expire(stamp)
+        for track in self._tracks.values():
+            self._put(track, track.joiner.expire(stamp))
         blocks = []
         for found in decode_notification(characteristic, data):
             if isinstance(found, Battery):
@@ -40,11 +41,6 @@ class MuseReceiver:
         for block in blocks:
             left[block.sensor] -= 1
             self._take(block, stamp, left[block.sensor] * block.sensor.block_seconds)
-
-    def expire(self, now: float) -> None:
-        """Give up what did not arrive in time, ``now`` on the LSL clock."""
-        for track in self._tracks.values():
-            self._put(track, track.joiner.expire(now))
 
     def flush(self) -> None:
         """Decide about everything that is held back."""

@@ -9,6 +9,8 @@ import { type Block, type Format, SFREQ } from './packets';
 
 /** Time that a late notification is waited for, seconds. */
 export const REORDER_SECONDS = 0.1;
+/** What a pause between two notifications counts of that time at most, seconds. */
+const PAUSE_SECONDS = 0.05;
 /**
  * Distance below the newest number, seconds of samples, beyond which a number is not late: the
  * headset started to count again, or more than a cycle of numbers was lost.
@@ -25,7 +27,7 @@ export interface JoinedBlock {
 }
 
 interface Waiting {
-  /** Reception of the first part, seconds. */
+  /** Reception of the first part, seconds on the joiner's own clock, which pauses while nothing arrives. */
   since: number;
   stamp: number;
   parts: Map<number, Float32Array>;
@@ -37,6 +39,9 @@ interface Waiting {
  * A block is given up `REORDER_SECONDS` after a part of it, or of a later one, arrived. Without a loss
  * nothing waits. A second notification with the same content is left out, and so is one that comes
  * after its block was given up.
+ *
+ * Time counts while notifications arrive: a radio or a page that stalls delays all of them, and the
+ * rest of a block may be the next that comes.
  */
 export class BlockJoiner {
   /** By position: the number, counted on without end. */
@@ -44,6 +49,9 @@ export class BlockJoiner {
   /** The lowest position that is still wanted. */
   private next: number | null = null;
   private newest = 0;
+  /** The time that counts, and the stamp of the latest notification, seconds. */
+  private now = 0;
+  private heard: number | null = null;
   private readonly stale: number;
 
   constructor(readonly format: Format) {
@@ -65,7 +73,7 @@ export class BlockJoiner {
     this.newest = Math.max(this.newest, position);
     let waiting = this.waiting.get(position);
     if (!waiting) {
-      waiting = { since: stamp, stamp: stamp - age, parts: new Map() };
+      waiting = { since: this.now, stamp: stamp - age, parts: new Map() };
       this.waiting.set(position, waiting);
     }
     if (!waiting.parts.has(block.part)) waiting.parts.set(block.part, block.values);
@@ -73,12 +81,14 @@ export class BlockJoiner {
     return decided;
   }
 
-  /** Give up what did not arrive by `now`; return what is decided. */
+  /** Give up what did not arrive by `now`, the stamp of any notification; return what is decided. */
   expire(now: number): JoinedBlock[] {
+    if (this.heard !== null) this.now += Math.min(Math.max(now - this.heard, 0), PAUSE_SECONDS);
+    this.heard = now;
     // What has waited for so long proves that all before it was sent.
     let overdue = -Infinity;
     for (const [at, { since }] of this.waiting)
-      if (now - since > REORDER_SECONDS) overdue = Math.max(overdue, at);
+      if (this.now - since > REORDER_SECONDS) overdue = Math.max(overdue, at);
     return overdue === -Infinity ? [] : [...this.giveUpTo(overdue), ...this.complete()];
   }
 

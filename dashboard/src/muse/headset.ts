@@ -79,11 +79,9 @@ export class Headset {
     }
   }
 
-  /** Give up what did not arrive, and keep the headset awake; call often. */
+  /** Keep the headset awake; call often. */
   tick(now: number): void {
     if (!this.opened) return;
-    this.receiver.expire(now);
-    this.passOn();
     if (this.model?.keepAlive && now - this.spoken > KEEP_ALIVE_SECONDS) {
       this.spoken = now;
       // It matters only if the headset goes; then it disconnects or falls silent.

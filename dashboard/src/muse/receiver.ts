@@ -13,7 +13,7 @@ export class MuseReceiver {
 
   /** Process a notification, received at `stamp`, seconds on the page's clock. */
   feed(characteristic: string, data: Uint8Array, stamp: number): void {
-    this.expire(stamp);
+    if (this.joiner) this.number(this.joiner.expire(stamp));
     const blocks: Block[] = [];
     for (const found of decodeNotification(characteristic, data))
       if (found.kind === 'battery') this.battery = found.charge;
@@ -23,11 +23,6 @@ export class MuseReceiver {
       const after = blocks.slice(k + 1).filter(({ format }) => format === block.format).length;
       this.take(block, stamp, (after * block.format.nTimes) / SFREQ);
     });
-  }
-
-  /** Give up what did not arrive by `now`, on the page's clock. */
-  expire(now: number): void {
-    if (this.joiner) this.number(this.joiner.expire(now));
   }
 
   /** Decide about everything that is held back. */

@@ -118,11 +118,23 @@ def test_what_is_behind_a_loss_waits_no_longer_than_it_has_to(sensor: Sensor) ->
         joiner.push(block(sensor, 1, part), 0.0)
     for part in range(sensor.n_parts):
         assert joiner.push(block(sensor, 3, part), 0.01) == []
+    for now in (0.04, 0.07):
+        assert joiner.expire(now) == []
     assert joiner.expire(0.01 + REORDER_SECONDS) == []
     assert counts(joiner.expire(0.011 + REORDER_SECONDS)) == [3]
     # The lost one, and what is there already, come too late.
     assert joiner.push(block(sensor, 2, 0), 0.2) == []
     assert joiner.push(block(sensor, 3, 0), 0.2) == []
+
+
+@pytest.mark.parametrize("pause", [0.11, 0.2, 3.0])
+@pytest.mark.parametrize("cut", range(1, 80))
+def test_a_pause_in_which_nothing_arrives_loses_nothing(cut: int, pause: float) -> None:
+    """Wherever it begins, within a block too: what follows it was only late."""
+    sent = in_order(EEG_SENSOR, 65000, 20)
+    until = sent[cut].at + pause
+    late = sent[:cut] + [replace(each, at=max(each.at, until)) for each in sent[cut:]]
+    assert counts(join(EEG_SENSOR, late)) == list(range(65000, 65020))
 
 
 @pytest.mark.parametrize("first", [65530, 131060])

@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,12 @@ def test_a_counter_that_starts_again_and_a_stall_that_catches_up() -> None:
         Notification(e.characteristic, e.data, max(e.at, 4.5) if 2.0 < e.at < 4.5 else e.at)
         for e in classic(8.0)
     ]
+    within = list(classic(8.0))
+    cut = next(k for k, each in enumerate(within) if each.at > 3 and each.characteristic == EEG[2])
+    halted = within[:cut] + [replace(each, at=max(each.at, 3.2)) for each in within[cut:]]
     asleep = [e for e in classic(30.0) if not 3.0 < e.at < 22.0]
-    check([[*classic(4.0, 300), *again], stalled, asleep])
+    *_, whole = check([[*classic(4.0, 300), *again], stalled, asleep, halted])
+    assert sum(chunk.n_times for chunk in whole) == 8 * 256 // 12 * 12
 
 
 def test_noise() -> None:
