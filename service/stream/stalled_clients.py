@@ -28,8 +28,8 @@ WINDOW = 0.02
 """Seconds in which a client may send a number of frames; more of them wait in its socket."""
 FRAMES = 32
 """Frames taken in a window: 1,600 a second. An acquirer sends at most some hundred."""
-UNKNOWN_FRAMES = 2
-"""Frames taken in a window before a token is accepted. One frame is enough to send it."""
+UNKNOWN_WINDOW, UNKNOWN_FRAMES = 0.1, 2
+"""The same before a token is accepted: 20 a second. One frame is enough to send it."""
 UNKNOWN_BYTES = 1 << 14
 """Longest message before a token is accepted; a token has at most 1,024 characters."""
 BAD_REQUEST = (
@@ -67,6 +67,9 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         self.unknown = False
         self._left = FRAMES
         self.conn.max_message_size = self.config.ws_max_size
+        if self._resting is not None:
+            self._resting.cancel()
+            self._on_window_over()
         self._on_message_taken()
 
     # Reading -------------------------------------------------------------------------------------
@@ -130,7 +133,8 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
 
     def _take_frames(self) -> None:
         now = self.loop.time()
-        if now >= self._window_start + WINDOW:
+        window = UNKNOWN_WINDOW if self.unknown else WINDOW
+        if now >= self._window_start + window:
             self._window_start = now
             self._left = UNKNOWN_FRAMES if self.unknown else FRAMES
         while self._left and not (self.unknown and self.read_paused):
@@ -143,7 +147,7 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         elif not self._left:
             self.transport.pause_reading()
             if self._resting is None:
-                end = self._window_start + WINDOW
+                end = self._window_start + window
                 self._resting = self.loop.call_at(end, self._on_window_over)
 
     def _on_window_over(self) -> None:
