@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.drivers.errors import Mismatch
 from mimamba.models.signal.baseline import MAX_BASELINE, MIN_BASELINE
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, OneSession
-from mimamba.service.sessions.session import Session
-from mimamba.service.sessions.session_decoder import SessionDecoder
+from mimamba.service.sessions.session_decoder import (
+    NoBaseline,
+    SessionBaseline,
+    require_baselines,
+)
 from mimamba.service.storage.private_files import NAME
 
 baselines_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
-
-
-class NoBaseline(Mismatch):
-    """The baseline does not exist, or the model uses none."""
 
 
 class NewBaseline(BaseModel):
@@ -47,49 +43,13 @@ class StoredBaselineRequest(BaseModel):
     person: str = Field(pattern=f"^{NAME}$", description="The pseudonym of the baseline's person.")
 
 
-@dataclass(frozen=True)
-class SessionBaseline:
-    """State of a session's baseline.
-
-    Parameters
-    ----------
-    wanted, taken
-        Seconds of the baseline in progress, and how many of them are recorded; 0 without one.
-    seconds
-        Seconds of the baseline in use; 0 without one.
-    usual
-        Seconds that the model was trained with; 0 if it uses none.
-    person
-        The session's person; null if it has none.
-    """
-
-    wanted: float
-    taken: float
-    seconds: float
-    usual: float
-    person: str | None
-
-
-def baseline_of(session: Session) -> SessionBaseline:
-    """Return the present state of a session's baseline."""
-    checkpoint, state = session.checkpoint, session.aligner
-    signal = checkpoint.signal if checkpoint else None
-    return SessionBaseline(
-        state.target,
-        state.n_hops * signal.hop / signal.sfreq if signal else 0.0,
-        state.baseline.seconds if state.baseline else 0.0,
-        checkpoint.baseline if checkpoint else 0.0,
-        session.subject.person,
-    )
-
-
 # These wait for the compute loop, so they are not coroutines: FastAPI gives each a thread.
 
 
 @baselines_api.get("/{session}/baseline")
 def read_baseline(session: OneSession) -> SessionBaseline:
     """Return the state of a session's baseline."""
-    return baseline_of(session)
+    return session.baseline
 
 
 @baselines_api.post("/{session}/baseline")
@@ -101,13 +61,13 @@ def begin_baseline(
     The baseline is stored if the session has a person.
     """
     new = asked or NewBaseline()
-    with session.between_chunks() as model:
-        decoding = require_baselines(model)
-        if new.person is not None:
+    if new.person is not None:
+        with session.between_chunks() as model:
+            require_baselines(model)
             people.add(new.person)
             session.subject.person = new.person
-        decoding.start_baseline(new.seconds or decoding.checkpoint.baseline)
-    return baseline_of(session)
+    session.begin_baseline(new.seconds)
+    return session.baseline
 
 
 @baselines_api.put("/{session}/baseline")
@@ -131,7 +91,7 @@ def use_baseline(
             raise NoBaseline(wanted, "none", "record one first")
         session.subject.person = asked.person
         decoding.set_baseline(stored)
-    return baseline_of(session)
+    return session.baseline
 
 
 @baselines_api.delete("/{session}/baseline")
@@ -140,28 +100,5 @@ def cancel_baseline(session: OneSession) -> SessionBaseline:
 
     The model restarts. A first baseline cannot be cancelled: there is none to return to.
     """
-    with session.between_chunks() as model:
-        decoding = require_baselines(model)
-        if not decoding.aligner.target:
-            raise NoBaseline("a baseline in progress", "none", "start one before you cancel it")
-        if decoding.aligner.baseline is None:
-            raise NoBaseline(
-                "a previous baseline to return to",
-                "none, and the model needs one",
-                "finish this baseline, use a stored one, or choose another model",
-            )
-        decoding.cancel_baseline()
-    return baseline_of(session)
-
-
-def require_baselines(decoding: SessionDecoder | None) -> SessionDecoder:
-    """Return a session's decoding; raise NoBaseline if it has no model that uses baselines."""
-    if decoding is None:
-        raise NoBaseline("a model", "a session that shows the signal only", "choose a model")
-    if not decoding.checkpoint.baseline:
-        raise NoBaseline(
-            "a model trained with baselines",
-            f"{decoding.checkpoint.name}, which was trained without",
-            "choose another model",
-        )
-    return decoding
+    session.cancel_baseline()
+    return session.baseline

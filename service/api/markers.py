@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.service.api.dependencies import OneSession
+from mimamba.service.api.dependencies import AllSessions, OneSession
 from mimamba.service.sessions.markers import MAX_LABEL_LENGTH, set_marker
 
 markers_api = APIRouter(prefix="/v1/sessions", tags=["markers"])
@@ -35,7 +35,8 @@ class SetMarker:
 
 
 @markers_api.post("/{session}/markers", status_code=202)
-async def post_marker(session: OneSession, new: NewMarker) -> SetMarker:
+async def post_marker(sessions: AllSessions, session: OneSession, new: NewMarker) -> SetMarker:
     """Set a marker. It is in the session's log within seconds, once its sample has arrived."""
+    await sessions.ready(session.name)
     marker = set_marker(session, new.label, new.timestamp, "api")
     return SetMarker(session.name, marker.timestamp, marker.label, marker.source)

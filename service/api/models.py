@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.api.dependencies import AllRecordings, AllSessions, Service
-from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import ModelChoice, SessionView, view_session
 from mimamba.service.sessions.session import Session
@@ -53,11 +53,12 @@ async def set_model(
     """
     found = sessions.get(session)
     name = None if new.model in (None, NO_MODEL) else new.model
-    engine, r = await sessions.engine_of(ModelChoice(name, required=True, memory=new.memory))
-    await asyncio.to_thread(_change, found, engine, r, recordings)
+    choice = ModelChoice(name, required=True, memory=new.memory)
+    change = await sessions.prepare_model(found, choice)
+    await asyncio.to_thread(_change, found, change, recordings)
     return view_session(found)
 
 
-def _change(session: Session, engine: Engine | None, r: float, recordings: Recordings) -> None:
+def _change(session: Session, change: Callable[[], None], recordings: Recordings) -> None:
     with recordings.without_recording(session):
-        session.set_model(engine, r)
+        change()

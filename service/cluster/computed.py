@@ -18,6 +18,7 @@ from mimamba.drivers.remote_acquirer import SILENCE_TIMEOUT, Inbox, InboxState, 
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, publish
+from mimamba.service.cluster.requests import Answer, Refusal, Request, UseModel, fulfil
 from mimamba.service.cluster.session_results import ResultsSender
 from mimamba.service.cluster.subjects import (
     Announcement,
@@ -35,6 +36,7 @@ from mimamba.service.cluster.subjects import (
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.protocol.push import Samples
 from mimamba.service.sessions.registry import (
+    ModelChoice,
     NoSession,
     SessionFailed,
     SessionRegistry,
@@ -43,6 +45,7 @@ from mimamba.service.sessions.registry import (
 from mimamba.service.sessions.remote_sources import ACQUIRER_TIMEOUT, read_packet
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session, SessionOver
+from mimamba.service.sessions.session_decoder import SessionBaseline
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +101,8 @@ class ComputedSession:
         self._last_packet = time.monotonic()
         self._lost = False
         self._news = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._choice = state.choice if state else self._chosen()
 
     @property
     def session(self) -> Session | None:
@@ -188,10 +193,17 @@ class ComputedSession:
                 self._last_packet, self._lost = time.monotonic(), False
                 for samples in content.packets:
                     await self._take(samples)
+            elif isinstance(content, Request):
+                async with self._changing:
+                    await self._settle()
+                    await self._fulfil(content)
+                    self._taken = message.sequence
             elif content.order == "lost":
                 await self._settle()
                 if self._driver is not None:
                     self._driver.report_silence(SILENCE_TIMEOUT)
+                if self._session is not None:
+                    self._session.place_markers(late=True)
             elif content.order == "close":
                 return
             self._taken = message.sequence
@@ -207,6 +219,20 @@ class ComputedSession:
                 await asyncio.sleep(RETRY_SECONDS)
         except DriverError as error:
             log.warning("samples refused", extra={"session": self.name, "reason": str(error)})
+
+    async def _fulfil(self, request: Request) -> None:
+        """Do what a request asks, and answer: also to one that comes again after a take-over."""
+        if self._session is None:
+            refusal = Refusal(SessionOver.__name__, (f"Expected that {self.name} is open.",))
+            answer = Answer(request.id, refusal)
+        else:
+            answer = await fulfil(request, self._session, self._sessions)
+            if isinstance(request.asked, UseModel) and answer.refusal is None:
+                self._choice = request.asked.choice
+            await self._publish_view(self._view())
+        with contextlib.suppress(NotStored):  # whoever waits asks again
+            subject = output_subject(self.name, "answers")
+            await publish(self._bus, subject, pack(answer), guard=self._guard)
 
     async def _settle(self) -> None:
         if self._session is not None:
@@ -242,12 +268,16 @@ class ComputedSession:
             self._driver = PushDriver(self._inbox, on_change, NEVER, link)
             return self._driver
 
-        choice = self._sessions.default
-        if self._push.model is not None or not self._push.memory:
-            choice = choose_model(self._push.model or choice.name, self._push.memory)
         token = hashlib.blake2b(self._push.stream.encode(), digest_size=4).hexdigest()
-        self._session = await self._sessions.restore(self.name, choice, connect, saved, token)
+        self._session = await self._sessions.restore(self.name, self._choice, connect, saved, token)
         await self._settle()
+
+    def _chosen(self) -> ModelChoice:
+        """Return the model that a session of this announcement begins with."""
+        default = self._sessions.default
+        if self._push.model is None and self._push.memory:
+            return default
+        return choose_model(self._push.model or default.name, self._push.memory)
 
     async def _save_all(self) -> None:
         """Put the session's state on the bus, again and again."""
@@ -261,13 +291,16 @@ class ComputedSession:
         session, sender = self._session, self._sender
         if session is None or sender is None:
             return
-        sequence = self._taken
-        state = await asyncio.to_thread(self._pack, session)
+        # Packets that come meanwhile are in the state, and are dropped when they come again.
+        # Requests would be done twice, so they wait.
+        async with self._changing:
+            sequence, choice = self._taken, self._choice
+            state = await asyncio.to_thread(self._pack, session)
         await sender.flush()
         await publish(
             self._bus,
             output_subject(self.name, "state"),
-            pack(SavedState(sequence, state)),
+            pack(SavedState(sequence, state, choice)),
             guard=self._guard,
             only=True,
         )
@@ -319,12 +352,13 @@ class ComputedSession:
             active.montage,
             active.delay,
             session.link,
+            session.baseline,
             self._worker,
         )
 
     async def _publish_failure(self, reason: str) -> None:
         nothing = (None, None, None, None, None)
-        info = self._push.info
+        info, baseline = self._push.info, SessionBaseline(0.0, 0.0, 0.0, 0.0, None)
         await self._publish_view(
-            View(self.name, "ended", reason, "push://", "", info, *nothing, self._worker)
+            View(self.name, "ended", reason, "push://", "", info, *nothing, baseline, self._worker)
         )

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 
 from mimamba.drivers.open import open_source
 from mimamba.drivers.url import parse_source
@@ -124,6 +125,11 @@ class BusSessions(SessionRegistry):
             await self.close(name)
             raise SessionFailed(reason)
         return session
+
+    async def prepare_model(self, session: Session, choice: ModelChoice) -> Callable[[], None]:
+        """Return the call, for another thread, by which the worker uses another model."""
+        assert isinstance(session, MirroredSession)
+        return partial(session.use_model, choice)
 
     async def close(self, name: str) -> None:
         """Let the worker end a session; returns once it is gone. Raises NoSession."""

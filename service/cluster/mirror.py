@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterator
+import secrets
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
+from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
-from mimamba.service.bus.bus import Bus, NotStored
-from mimamba.service.cluster.subjects import Bundle, Entry, View, output_subject, unpack_bundle
+from mimamba.service.bus.bus import Bus, NotStored, publish
+from mimamba.service.cluster.requests import (
+    Answer,
+    Asked,
+    BeginBaseline,
+    CancelBaseline,
+    LogRecording,
+    PlaceMarker,
+    Request,
+    UseModel,
+    raise_refusal,
+)
+from mimamba.service.cluster.subjects import (
+    Bundle,
+    Entry,
+    View,
+    decode_or_none,
+    input_subject,
+    output_subject,
+    pack,
+    unpack_bundle,
+)
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.protocol.messages import (
@@ -29,14 +54,19 @@ from mimamba.service.protocol.messages import (
 from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntry, SessionSnapshot
 from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import Session, SessionObserver, SessionOver, SessionTap
-from mimamba.service.sessions.session_decoder import SessionDecoder
+from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDecoder
 from mimamba.service.topics import Topic
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.2
+ANSWER_SECONDS = 15.0
+"""For an answer of the worker, who may have to load a model, or be taken over first."""
+OFFSETS = 64
+"""Newest samples whose way here is compared: the quickest says most about the clocks."""
 
 TOPIC_OF: dict[type[Entry], Topic] = {
     PredictionMessage: "prediction",
@@ -80,17 +110,23 @@ class MirroredSession(Session):
         self._bus = bus
         self._model = ActiveModel()
         self.worker = view.worker
+        self._view = view
+        self._asyncio = asyncio.get_running_loop()
+        self._ahead: deque[float] = deque(maxlen=OFFSETS)
+        self._models_known = False
         self._filled = False
         self._caught_up: asyncio.Event | None = None
+        self._sending: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
         self.show(view)
 
     def show(self, view: View) -> None:
         """Show the session as its worker describes it now."""
+        self._view = view
         self.info, self.link, self.worker = view.info, view.link, view.worker
         self.state, self.reason = view.state, view.reason
         self._model = ActiveModel(0, view.model, view.outputs, view.montage, view.delay)
-        if view.epoch and (self.logs is None or (not self._filled and self._differs(view.epoch))):
+        if view.epoch and not self._filled:
             self.logs = EpochLogs(view.epoch, view.info, self._model)
         self.opened.set()
         self._observer.notify(self)
@@ -135,11 +171,14 @@ class MirroredSession(Session):
             log.warning("a message was refused", extra={"reason": str(error)})
             return
         logs = self._logs_for(bundle)
+        self._take_models(logs, bundle.models)
         news = False
         for entry in bundle.entries:
             topic = TOPIC_OF[type(entry)]
             if entry.seq == logs.log(topic).next:  # else it is told a second time
                 append(logs, entry)
+                if isinstance(entry, SignalMessage) and logs.signal.newest is not None:
+                    self._ahead.append(logs.signal.newest[1] - local_clock())
                 news = news or topic in ("prediction", "marker", "link")
         self._observer.notify_round([self], [self] if news else [])
 
@@ -152,9 +191,112 @@ class MirroredSession(Session):
         )
         if logs is None or not self._filled or self._differs(bundle.epoch) or hole:
             logs = EpochLogs(bundle.epoch, self.info, self._model, first=bundle.first)
-            self.logs, self._filled = logs, True
+            self.logs, self._filled, self._models_known = logs, True, False
             self._observer.notify(self)
         return logs
+
+    def _take_models(self, logs: EpochLogs, models: Sequence[ActiveModel]) -> None:
+        """Note which models made the predictions; those that are known come again."""
+        for each in models:
+            if not self._models_known:
+                logs.active_models[0] = replace(each, since=0)
+                self._models_known = True
+            elif each.since > logs.active_models[-1].since:
+                logs.prediction.widen(each.predictions_per_hour)
+                logs.active_models.append(each)
+
+    # Requests to the worker, from any thread but the event loop's ---------------------------------
+
+    def _ask(self, asked: Asked) -> Answer:
+        """Ask the worker for something, and return its answer; raises its refusal, or NotStored."""
+        asking = asyncio.run_coroutine_threadsafe(self._ask_on_loop(asked), self._asyncio)
+        return asking.result()
+
+    async def _ask_on_loop(self, asked: Asked) -> Answer:
+        request = Request(secrets.token_hex(8), asked)
+        try:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                self._bus.follow(output_subject(self.name, "answers"), "now") as messages,
+            ):
+                await self._send(request)
+                async for message in messages:
+                    answer = decode_or_none(message.payload, Answer)
+                    if answer is not None and answer.id == request.id:
+                        break
+                else:
+                    raise NotStored("the connection is closed")
+        except TimeoutError:
+            raise NotStored(
+                f"Expected an answer of the worker {self.worker} within {ANSWER_SECONDS:g} s, but "
+                "found none. Try again."
+            ) from None
+        if answer.refusal is not None:
+            raise_refusal(answer.refusal)
+        for message in await self._bus.newest(output_subject(self.name, "view")):
+            if (view := decode_or_none(message.payload, View)) is not None:
+                self.show(view)
+        return answer
+
+    async def _send(self, request: Request) -> None:
+        """Send a request until it is stored, once."""
+        subject = input_subject(self.name)
+        while True:
+            try:
+                await publish(self._bus, subject, pack(request), name=request.id)
+            except NotStored:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _tell(self, asked: Asked) -> None:
+        """Ask for something without waiting for it; from any thread."""
+        request = Request(secrets.token_hex(8), asked)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._asyncio.call_soon_threadsafe(self._tell_soon, request)
+
+    def _tell_soon(self, request: Request) -> None:
+        sending = asyncio.create_task(self._send(request))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    def now(self) -> float:
+        """Return the time on the acquirer's clock, s.
+
+        It is what the samples say that came last, so it is late by the time that the quickest of
+        them took. Without samples it is this machine's own.
+        """
+        return local_clock() + max(self._ahead, default=0.0)
+
+    @property
+    def active_model(self) -> ActiveModel:
+        """The model that makes the predictions now."""
+        return self._model
+
+    @property
+    def baseline(self) -> SessionBaseline:
+        """The baseline in use, and the one being taken."""
+        return self._view.baseline
+
+    def begin_baseline(self, seconds: float | None) -> None:
+        """Let the worker take the person's rest; raises as ``Session.begin_baseline``."""
+        self._ask(BeginBaseline(seconds))
+
+    def cancel_baseline(self) -> None:
+        """Let the worker use the previous baseline; raises as ``Session.cancel_baseline``."""
+        self._ask(CancelBaseline())
+
+    def use_model(self, choice: ModelChoice) -> None:
+        """Let the worker use another model, or none; raises its refusal, or NotStored."""
+        self._ask(UseModel(choice))
+
+    def report_recording(self, detail: str) -> None:
+        """Let the worker log an event of a recording."""
+        self._tell(LogRecording(detail))
+
+    def add_marker(self, marker: ReceivedMarker) -> None:
+        """Let the worker set a marker."""
+        self._tell(PlaceMarker(marker))
 
     # What a worker does, and a gateway does not ---------------------------------------------------
 
@@ -186,12 +328,8 @@ class MirroredSession(Session):
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
         """Raise ComputedElsewhere."""
-        self._refuse("given a baseline")
+        self._refuse("given a person, a stored baseline or a calibration")
         yield None
-
-    def add_marker(self, marker: ReceivedMarker) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"given the marker {marker.label!r}")
 
     def log_marker(self, marker: Marker) -> None:
         """Raise ComputedElsewhere."""
@@ -209,7 +347,7 @@ class MirroredSession(Session):
     def _refuse(self, action: str) -> None:
         raise self._elsewhere(action)
 
-    def place_markers(self) -> None:
+    def place_markers(self, late: bool = False) -> None:
         """Do nothing: its worker places them."""
 
     def _elsewhere(self, action: str) -> ComputedElsewhere:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
 from mimamba.service.cluster.subjects import BUS_TOPICS, Bundle, Entry, output_subject, pack
 from mimamba.service.protocol.messages import SignalMessage
-from mimamba.service.sessions.epoch_logs import EpochLogs
+from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import signal_message, topic_message
 from mimamba.service.topics import Topic
@@ -35,6 +35,7 @@ class ResultsReader:
         self._session = session
         self._logs: EpochLogs = session.logs
         self._at: dict[Topic, int] = {each: self._logs.log(each).oldest for each in BUS_TOPICS}
+        self._models = 0  # of these logs that were given
 
     @property
     def position(self) -> tuple[str, dict[Topic, int]]:
@@ -46,9 +47,15 @@ class ResultsReader:
         present = self._session.logs  # read first: the logs of a past epoch are complete
         bundle = self._take()
         if bundle is None and present is not None and present is not self._logs:
-            self._logs, self._at = present, dict.fromkeys(BUS_TOPICS, 0)
-            bundle = self._take() or Bundle(present.epoch, dict(self._at), [])
+            self._logs, self._at, self._models = present, dict.fromkeys(BUS_TOPICS, 0), 0
+            bundle = self._take() or Bundle(present.epoch, dict(self._at), [], self._new_models())
         return bundle
+
+    def _new_models(self) -> list[ActiveModel]:
+        """Return the models that were not given yet, with the one before them."""
+        models, given = list(self._logs.active_models), self._models
+        self._models = len(models)
+        return models[max(0, given - 1) :] if len(models) > given else []
 
     def _take(self) -> Bundle | None:
         first: dict[Topic, int] = {}
@@ -69,7 +76,9 @@ class ResultsReader:
                     entries.append(made)
                     at = seq + 1
             self._at[topic] = at
-        return Bundle(self._logs.epoch, first, entries) if entries else None
+        if not entries:
+            return None
+        return Bundle(self._logs.epoch, first, entries, self._new_models())
 
     def _signal(self, at: int, stop: int) -> Iterator[SignalMessage]:
         """Return the signal entry by entry: their borders are part of their numbers."""

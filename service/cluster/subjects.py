@@ -1,10 +1,11 @@
 """Subjects on the bus, and what the messages under them say.
 
-- ``in.SHARD.SESSION``: the packets of a session's source, and orders for the session
+- ``in.SHARD.SESSION``: the packets of a session's source, orders and requests for the session
 - ``out.SHARD.lease``: the worker that computes a shard; it guards all else in the shard
 - ``out.SHARD.results.SESSION``: everything that the logs of a session say
 - ``out.SHARD.state.SESSION``: the state with which another worker continues it
 - ``out.SHARD.view.SESSION``: the session as the API shows it
+- ``out.SHARD.answers.SESSION``: answers to requests
 - ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
 - ``keys.worker.WORKER``: a worker that is alive
 """
@@ -19,6 +20,7 @@ import msgspec
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
+from mimamba.service.cluster.requests import Request
 from mimamba.service.protocol.messages import (
     BandsMessage,
     LinkMessage,
@@ -28,7 +30,9 @@ from mimamba.service.protocol.messages import (
     SignalMessage,
 )
 from mimamba.service.protocol.push import Push, Samples
-from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.sessions.epoch_logs import ActiveModel, LinkEntry
+from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.session_decoder import SessionBaseline
 from mimamba.service.topics import Model, Topic
 
 log = logging.getLogger(__name__)
@@ -36,7 +40,7 @@ log = logging.getLogger(__name__)
 SHARDS = 64
 """Parts of all sessions. A worker takes whole shards, and follows one subject for each."""
 
-Kind: TypeAlias = Literal["results", "state", "view"]
+Kind: TypeAlias = Literal["results", "state", "view", "answers"]
 
 
 class Order(msgspec.Struct, frozen=True, tag="order"):
@@ -95,14 +99,19 @@ class View(msgspec.Struct, frozen=True):
     montage: list[Electrode] | None
     delay: float | None
     link: LinkEntry | None
+    baseline: SessionBaseline
     worker: str
 
 
 class SavedState(msgspec.Struct, frozen=True):
-    """A session's state, with the number of the last message in ``in`` that it has taken."""
+    """A session's state, with the number of the last message in ``in`` that it has taken.
+
+    ``choice`` is its model by then.
+    """
 
     sequence: int
     content: bytes
+    choice: ModelChoice
 
 
 Entry: TypeAlias = (
@@ -115,16 +124,20 @@ BUS_TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "li
 class Bundle(msgspec.Struct, frozen=True):
     """Entries of a session's logs, those of each topic in order and without a hole.
 
-    ``first`` has the ``seq`` at which each topic goes on, also where there is no entry.
+    ``first`` has the ``seq`` at which each topic goes on, also where there is no entry. ``models``
+    are given with the epoch's first entries, those of a worker that continues it, and each change:
+    the present one, with the one before.
     """
 
     epoch: str
     first: dict[Topic, int]
     entries: list[Entry]
+    models: list[ActiveModel] = []
 
 
 _packer = msgspec.msgpack.Encoder()
-_unpack_input: msgspec.msgpack.Decoder[Packets | Order] = msgspec.msgpack.Decoder(Packets | Order)
+Input: TypeAlias = Packets | Order | Request
+_unpack_input: msgspec.msgpack.Decoder[Input] = msgspec.msgpack.Decoder(Input)
 _unpack_bundle = msgspec.msgpack.Decoder(Bundle)
 
 
@@ -133,8 +146,8 @@ def pack(message: msgspec.Struct) -> bytes:
     return _packer.encode(message)
 
 
-def unpack_input(payload: bytes) -> Packets | Order:
-    """Decode packets or an order; raises MsgspecError."""
+def unpack_input(payload: bytes) -> Input:
+    """Decode packets, an order or a request; raises MsgspecError."""
     return _unpack_input.decode(payload)
 
 

@@ -121,7 +121,7 @@ class Recordings:
                 source=session.info.name if session.info else None,
                 person=person,
                 notes=notes,
-                model=session.checkpoint.name if session.checkpoint else None,
+                model=session.active_model.model.name if session.active_model.model else None,
                 started=_iso(now),
             )
             recorder = self._recorder(sidecar, session)

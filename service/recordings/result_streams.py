@@ -40,11 +40,12 @@ class ResultStreams:
         self, writer: XDFWriter, session: Session, snapshot: SessionSnapshot, created: float
     ) -> None:
         self._writer = writer
-        self._checkpoint = session.checkpoint
+        active = snapshot.logs.active_models[-1]
+        self._outputs = active.outputs
         self._quality = writer.declare(quality_header(session), created)
         self._bands = writer.declare(bands_header(session), created)
-        if self._checkpoint is not None:
-            header = predictions_header(session, self._checkpoint, snapshot)
+        if active.model is not None and active.outputs is not None:
+            header = predictions_header(session, active.model, active.outputs, snapshot)
             self._predictions = writer.declare(header, created)
 
     def write(self, entries: list[Event]) -> None:
@@ -53,9 +54,9 @@ class ResultStreams:
         self._write(self._quality, qualities, quality_rows(qualities))
         bands = [each for each in entries if isinstance(each, BandPower)]
         self._write(self._bands, bands, bands_rows(bands))
-        if self._checkpoint is not None:
+        if self._outputs is not None:
             made = [each.prediction for each in entries if isinstance(each, PublishedPrediction)]
-            rows = prediction_rows(made, self._checkpoint.outputs)
+            rows = prediction_rows(made, self._outputs)
             self._write(self._predictions, made, rows)
 
     def _write(

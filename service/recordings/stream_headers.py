@@ -28,13 +28,12 @@ from mimamba.drivers.formats.xdf.sample_index import (
 )
 from mimamba.drivers.formats.xdf.writer import StreamHeader, XMLTree
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.models.decoding.decoder_state import pack_state
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS as EDGES
 from mimamba.models.signal.measures import REASONS, BandPower, Quality
 from mimamba.service.sessions.epoch_logs import LinkEntry, SessionSnapshot
 from mimamba.service.sessions.session import Session
+from mimamba.service.topics import Model
 
 STATUS = {"ok": 0.0, "warming_up": 1.0, "poor_signal": 2.0}
 """Values of the predictions' channel ``status``."""
@@ -100,21 +99,22 @@ def marker_header(session: Session, source: str) -> StreamHeader:
 
 
 def predictions_header(
-    session: Session, checkpoint: Checkpoint, snapshot: SessionSnapshot
+    session: Session,
+    model: Model,
+    outputs: Mapping[str, Sequence[str]],
+    snapshot: SessionSnapshot,
 ) -> StreamHeader:
     """Return the predictions' header: a channel per label, the hop's sample index, the status."""
     assert snapshot.state is not None
-    labels = [
-        f"{output}/{label}" for output, names in checkpoint.outputs.items() for label in names
-    ]
+    labels = [f"{output}/{label}" for output, names in outputs.items() for label in names]
     channels = [{"label": each, "unit": "probability", "type": "Prediction"} for each in labels]
-    model: Mapping[str, XMLTree] = {
-        "name": checkpoint.name,
-        "sha256": checkpoint.sha256,
-        "r": repr(float(session.r)),
-        "trained_on": checkpoint.trained_on,
-        "licence": checkpoint.licence,
-        "notice": checkpoint.notice or "",
+    facts: Mapping[str, XMLTree] = {
+        "name": model.name,
+        "sha256": model.sha256,
+        "r": repr(float(model.r)),
+        "trained_on": model.trained_on,
+        "licence": model.licence,
+        "notice": model.notice or "",
     }
     return StreamHeader(
         name=f"{_info(session).name} predictions",
@@ -130,7 +130,7 @@ def predictions_header(
         desc={
             "mimamba": {
                 "topic": PREDICTIONS_TOPIC,
-                "model": model,
+                "model": facts,
                 "electrode": [
                     {
                         "label": e.electrode,
@@ -140,7 +140,7 @@ def predictions_header(
                     for e in session.active_model.montage or ()
                 ],
                 "status": {name: f"{value:g}" for name, value in STATUS.items()},
-                "snapshot": b64encode(pack_state(snapshot.state)).decode(),
+                "snapshot": b64encode(snapshot.state).decode(),
             }
         },
     )

@@ -22,7 +22,6 @@ from mimamba.models.inference.device import DeviceError
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.acquire.bus_acquirer import ClusterFull
-from mimamba.service.api.baselines import NoBaseline
 from mimamba.service.api.replay import NoReplay
 from mimamba.service.api.sources import NotAdmitted
 from mimamba.service.bus.bus import NotStored
@@ -38,6 +37,7 @@ from mimamba.service.recordings.upload import UploadTooLong
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp
 from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionTaken
 from mimamba.service.sessions.session import SessionOver
+from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.storage.folders import CannotRecord
 
 RETRY_SECONDS = 5

@@ -10,7 +10,6 @@ from typing import TypeAlias
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.body.heart_rate import HeartRate
-from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
@@ -201,7 +200,7 @@ class EpochLogs:
         """A topic's log."""
         return self.signal if topic == "signal" else self.events(topic)
 
-    def snapshot(self, state: DecoderState | None) -> SessionSnapshot:
+    def snapshot(self, state: bytes | None) -> SessionSnapshot:
         """The present ends of all logs, with the decoder's state."""
         return SessionSnapshot(
             self, self.expected, {topic: self.log(topic).next for topic in TOPICS}, state
@@ -221,13 +220,13 @@ class SessionSnapshot:
     next
         The ``seq`` that each topic's next entry will have.
     state
-        The state of its decoder; None without a model.
+        The state of its decoder, as ``pack_state`` gives it; None without a model.
     """
 
     logs: EpochLogs
     first: int | None
     next: dict[Topic, int]
-    state: DecoderState | None
+    state: bytes | None
 
 
 def playback_entry(playback: Playback) -> LinkEntry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.lsl.markers import MAX_AHEAD, ReceivedMarker
-from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.sessions.session import Session
 
@@ -23,7 +22,7 @@ class BadTimestamp(Mismatch):
 def set_marker(
     session: Session, label: str, timestamp: float | None, source: str
 ) -> ReceivedMarker:
-    """Set a marker at ``timestamp`` on the LSL clock, or now, where that is None.
+    """Set a marker at ``timestamp`` on the session's clock, or now, where that is None.
 
     It is logged when its sample is there, or is too late.
 
@@ -37,7 +36,8 @@ def set_marker(
         If the session is not open.
     """
     session.check_open()
-    marker = ReceivedMarker(_checked_time(timestamp), _checked_label(label), source)
+    time = _checked_time(timestamp, session.now())
+    marker = ReceivedMarker(time, _checked_label(label), source)
     session.add_marker(marker)
     return marker
 
@@ -52,8 +52,7 @@ def _checked_label(label: str) -> str:
     return label
 
 
-def _checked_time(timestamp: float | None) -> float:
-    now = local_clock()
+def _checked_time(timestamp: float | None, now: float) -> float:
     time = now if timestamp is None else timestamp
     if not -SIGNAL_SECONDS <= time - now <= MAX_AHEAD:  # NaN is in no range
         raise BadTimestamp(

@@ -26,7 +26,7 @@ class PendingMarkers:
     Parameters
     ----------
     max_delay
-        Seconds that a sample may be late.
+        Seconds that a sample may be late; inf lets a marker wait until ``place`` is called for it.
 
     Attributes
     ----------
@@ -54,11 +54,14 @@ class PendingMarkers:
         with self.lock:
             return tuple(self._waiting)
 
-    def place(self, log: SignalLog, info: StreamInfo) -> list[Marker]:
-        """Return the markers that need not wait any more, by time; each is returned once."""
+    def place(self, log: SignalLog, info: StreamInfo, late: bool = False) -> list[Marker]:
+        """Return the markers that need not wait any more, by time; each is returned once.
+
+        With ``late`` none waits any more.
+        """
         if not self._waiting:
             return []
-        due = self._take_due(log, info.sfreq)
+        due = self._take_due(log, info.sfreq, late)
         if not due:
             return []
         if log.newest is None:
@@ -78,9 +81,9 @@ class PendingMarkers:
             for each, index in zip(due, indices, strict=True)
         ]
 
-    def _take_due(self, log: SignalLog, sfreq: float) -> list[ReceivedMarker]:
+    def _take_due(self, log: SignalLog, sfreq: float, late: bool) -> list[ReceivedMarker]:
         there = log.newest[1] + 0.5 / sfreq if log.newest else -math.inf
-        there = max(there, local_clock() - self._max_delay)
+        there = math.inf if late else max(there, local_clock() - self._max_delay)
         with self.lock:
             waiting = sorted(self._waiting, key=lambda each: each.timestamp)
             many = max(0, len(waiting) - MAX_WAITING)

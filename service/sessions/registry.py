@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -292,6 +293,14 @@ class SessionRegistry:
 
     async def ready(self, name: str) -> None:
         """Prepare the logs of a session for a reader: those of this process always are ready."""
+
+    async def prepare_model(self, session: Session, choice: ModelChoice) -> Callable[[], None]:
+        """Load a model; return the call, for another thread, by which a session uses it.
+
+        Raises as ``engine_of``; the call raises as ``Session.set_model``.
+        """
+        engine, r = await self.engine_of(choice)
+        return partial(session.set_model, engine, r)
 
     async def engine_of(self, choice: ModelChoice) -> tuple[Engine | None, float]:
         """Return the engine of a choice, if it has a model, and the gate at each hop's start.

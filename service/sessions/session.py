@@ -31,7 +31,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import open_source
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.models.decoding.decoder_state import SnapshotError
+from mimamba.models.decoding.decoder_state import SnapshotError, pack_state
 from mimamba.models.detection.event_detector import EventDetector
 from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.prediction import Prediction
@@ -72,7 +72,11 @@ from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session_counters import SessionCounters
-from mimamba.service.sessions.session_decoder import SessionDecoder
+from mimamba.service.sessions.session_decoder import (
+    SessionBaseline,
+    SessionDecoder,
+    require_baselines,
+)
 from mimamba.service.sessions.session_sensors import SessionSensors
 from mimamba.service.topics import TOPICS, LinkEvent, Timing, Topic
 
@@ -194,7 +198,8 @@ class Session:
         self.logs: EpochLogs | None = None
         self.link: LinkEntry | None = None
         self.counters = saved.counters if saved else SessionCounters()
-        self._pending_markers = PendingMarkers(max_delay)
+        # No clock decides where a marker is, if another process is to place it alike.
+        self._pending_markers = PendingMarkers(max_delay if token is None else math.inf)
         self._max_events = max_events
         self.opened = threading.Event()
         self.watchers: set[object] = set()
@@ -254,7 +259,7 @@ class Session:
         """
         with self._loop.held():
             logs = self.check_open()
-            state = self._decoder.state() if self._decoder else None
+            state = pack_state(self._decoder.state()) if self._decoder else None
             if fresh_head and self._personal is not None:
                 self._use_personal(self._personal.fresh())
             return logs.snapshot(state)
@@ -339,21 +344,59 @@ class Session:
             self.check_open()
             yield self._decoder
 
+    def begin_baseline(self, seconds: float | None) -> None:
+        """Take the person's rest from the next sample on; None for as long as in training.
+
+        Raises
+        ------
+        SessionOver
+            If the session is not open.
+        NoBaseline
+            If it has no model that uses baselines.
+        """
+        with self.between_chunks() as model:
+            decoder = require_baselines(model)
+            decoder.start_baseline(seconds or decoder.checkpoint.baseline)
+
+    def cancel_baseline(self) -> None:
+        """Stop taking the rest, and use the previous baseline.
+
+        Raises
+        ------
+        SessionOver
+            If the session is not open.
+        NoBaseline
+            If no rest is being taken, or there was no baseline before.
+        """
+        with self.between_chunks() as model:
+            require_baselines(model).cancel_baseline()
+
+    @property
+    def baseline(self) -> SessionBaseline:
+        """The baseline in use, and the one being taken."""
+        if self._decoder is not None:
+            return self._decoder.baseline
+        return SessionBaseline(0.0, 0.0, 0.0, 0.0, self.subject.person)
+
     def report_recording(self, detail: str) -> None:
         """Report on the link that a recording of this session began or ended."""
         self._on_link_event(LinkEntry(local_clock(), "recording", detail))
+
+    def now(self) -> float:
+        """Return the time on the clock of its timestamps, s."""
+        return local_clock()
 
     def add_marker(self, marker: ReceivedMarker) -> None:
         """Log a marker as soon as its sample is there; from any thread."""
         self._pending_markers.add(marker)
         self.place_markers()
 
-    def place_markers(self) -> None:
-        """Log the markers that need not wait any more; from any thread."""
+    def place_markers(self, late: bool = False) -> None:
+        """Log the markers that need not wait any more, with ``late`` all; from any thread."""
         with self._pending_markers.lock:  # no new epoch begins meanwhile
             if (logs := self.logs) is None:
                 return
-            placed = self._pending_markers.place(logs.signal, logs.info)
+            placed = self._pending_markers.place(logs.signal, logs.info, late)
             for marker in placed:
                 logs.marker.append(marker)
         if placed:
@@ -527,6 +570,8 @@ class Session:
             windows += self.meters.windows(each.chunk)
             for tap in self._taps:
                 tap.take(each.chunk)
+            if self._patient:
+                self.place_markers()  # whatever else is in this round
             if self._decoder and (works or not self._decoder.keep(each.chunk)):
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
@@ -52,6 +53,33 @@ class SavedDecoder:
     r: float
     stepped: bool
     state: bytes
+
+
+class NoBaseline(Mismatch):
+    """The baseline does not exist, or the model uses none."""
+
+
+@dataclass(frozen=True)
+class SessionBaseline:
+    """State of a session's baseline.
+
+    Parameters
+    ----------
+    wanted, taken
+        Seconds of the baseline in progress, and how many of them are recorded; 0 without one.
+    seconds
+        Seconds of the baseline in use; 0 without one.
+    usual
+        Seconds that the model was trained with; 0 if it uses none.
+    person
+        The session's person; null if it has none.
+    """
+
+    wanted: float
+    taken: float
+    seconds: float
+    usual: float
+    person: str | None
 
 
 class SessionDecoder:
@@ -191,7 +219,15 @@ class SessionDecoder:
         self._report("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
 
     def cancel_baseline(self) -> None:
-        """Stop taking a baseline, and use the one before, with its person."""
+        """Stop taking a baseline, and use the one before, with its person; raises NoBaseline."""
+        if not self.aligner.target:
+            raise NoBaseline("a baseline in progress", "none", "start one before you cancel it")
+        if self.aligner.baseline is None:
+            raise NoBaseline(
+                "a previous baseline to return to",
+                "none, and the model needs one",
+                "finish this baseline, use a stored one, or choose another model",
+            )
         self._aligner.cancel()
         self._subject.person = self._subject.baseline_person
         self._report(
@@ -204,6 +240,18 @@ class SessionDecoder:
     def aligner(self) -> AlignerState:
         """The baseline that windows are aligned by, and the one being taken."""
         return self._aligner.state
+
+    @property
+    def baseline(self) -> SessionBaseline:
+        """The baseline, as people are shown it."""
+        signal, state = self.checkpoint.signal, self._aligner.state
+        return SessionBaseline(
+            state.target,
+            state.n_hops * signal.hop / signal.sfreq,
+            state.baseline.seconds if state.baseline else 0.0,
+            self.checkpoint.baseline,
+            self._subject.person,
+        )
 
     def begin_epoch(self) -> None:
         """Note that another epoch begins."""
@@ -256,6 +304,19 @@ class SessionDecoder:
             detail = self._subject.store_baseline(self.checkpoint, state.baseline)
             self._report("baseline_taken", detail, hop)
         return aligned
+
+
+def require_baselines(decoder: SessionDecoder | None) -> SessionDecoder:
+    """Return a session's decoder; raise NoBaseline if it has no model that uses baselines."""
+    if decoder is None:
+        raise NoBaseline("a model", "a session that shows the signal only", "choose a model")
+    if not decoder.checkpoint.baseline:
+        raise NoBaseline(
+            "a model trained with baselines",
+            f"{decoder.checkpoint.name}, which was trained without",
+            "choose another model",
+        )
+    return decoder
 
 
 def format_baseline_seconds(seconds: float) -> str:

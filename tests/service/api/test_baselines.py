@@ -17,7 +17,6 @@ from mimamba.drivers.driver import Chunk
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import Baseline
-from mimamba.service.api.baselines import NoBaseline, require_baselines
 from mimamba.service.cli.main import app
 from mimamba.service.cli.score import score_recording
 from mimamba.service.engine.engine import Engine
@@ -26,7 +25,12 @@ from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.prediction_log import PublishedPrediction
-from mimamba.service.sessions.session_decoder import format_baseline_seconds, parse_baseline_seconds
+from mimamba.service.sessions.session_decoder import (
+    NoBaseline,
+    format_baseline_seconds,
+    parse_baseline_seconds,
+    require_baselines,
+)
 from mimamba.service.storage.private_files import partial_of
 from tests.service.live import Live, live, talk
 from tests.service.models import random_checkpoint
@@ -76,8 +80,7 @@ def events(stage: Stage) -> list[LinkEntry]:
 
 
 def begin(stage: Stage, seconds: float) -> None:
-    with stage.session.between_chunks() as model:
-        require_baselines(model).start_baseline(seconds)
+    stage.session.begin_baseline(seconds)
 
 
 def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
@@ -133,10 +136,8 @@ def test_the_link_tells_it_at_the_hop_that_completes_it(engines: tuple[Engine, E
         taken = events(stage)[1]
         assert (taken.event, taken.first) == ("baseline_taken", last.index)
         assert taken.detail == "2 s of rest are recorded, for this session"
-        place = stage.session.snapshot().state
-        assert place is not None
-        assert place.aligner.baseline is not None
-        assert place.aligner.baseline.seconds == REST
+        assert stage.session.aligner.baseline is not None
+        assert stage.session.baseline.seconds == REST
         restarted = [each for each in events(stage) if each.event == "restarted"]
         assert restarted == []  # nothing had been remembered before
 
@@ -230,8 +231,7 @@ def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
         assert subject.baseline_person == "P01"
         begin(stage, 3.0)
         subject.forget("P01")
-        with stage.session.between_chunks() as model:
-            require_baselines(model).cancel_baseline()
+        stage.session.cancel_baseline()
         assert subject.person is None
         assert stage.session.aligner.baseline is not None
         assert events(stage)[-1].event == "baseline_stopped"

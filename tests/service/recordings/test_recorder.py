@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
+from mimamba.models.decoding.decoder_state import unpack_state
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd
 from mimamba.service.recordings.recovery import recover
@@ -506,7 +507,7 @@ def test_a_place_is_between_two_chunks(engine: Engine) -> None:
             assert place.state is not None
             assert (place.first is None) == (place.next["signal"] == 0)
             first = place.first or 0
-            assert place.state.cutter.end == first
+            assert unpack_state(place.state, engine.checkpoint, 256.0).cutter.end == first
             runs = place.logs.signal.read(place.next["signal"] - 1, place.next["signal"])
             assert [run.first + len(run.data) for run in runs] == ([first] if first else [])
             made = [e for _, e in place.logs.prediction.read(0, place.next["prediction"])]

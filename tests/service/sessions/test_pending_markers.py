@@ -127,7 +127,7 @@ def test_a_time_that_makes_no_sense_is_refused(
     ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = local_clock()
-    monkeypatch.setattr("mimamba.service.sessions.markers.local_clock", lambda: now)
+    monkeypatch.setattr("mimamba.service.sessions.session.local_clock", lambda: now)
     with (
         staged(None) as stage,
         pytest.raises(BadTimestamp, match=r"Expected a time .+, but found .+."),

@@ -1,0 +1,144 @@
+"""Requests to a session that a worker has, and its answers.
+
+A request is a message in the session's input, in order with its packets: so another worker that
+continues the session does the same at the same sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final, NoReturn, TypeAlias
+
+import msgspec
+
+from mimamba.drivers.errors import Mismatch
+from mimamba.drivers.lsl.markers import ReceivedMarker
+from mimamba.models.checkpoints.checkpoint import CheckpointError
+from mimamba.models.inference.device import DeviceError
+from mimamba.models.signal.montage import MontageError
+from mimamba.models.signal.preprocessing import SignalError
+from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.sessions.registry import ModelChoice, SessionFailed, SessionRegistry
+from mimamba.service.sessions.session import Session, SessionOver
+from mimamba.service.sessions.session_decoder import NoBaseline
+from mimamba.service.topics import Topic
+
+log = logging.getLogger(__name__)
+
+
+class PlaceMarker(msgspec.Struct, frozen=True, tag="marker"):
+    """Set a marker; its time is on the clock of the source."""
+
+    marker: ReceivedMarker
+
+
+class UseModel(msgspec.Struct, frozen=True, tag="model"):
+    """Use another model, or none."""
+
+    choice: ModelChoice
+
+
+class BeginBaseline(msgspec.Struct, frozen=True, tag="begin_baseline"):
+    """Take the person's rest from now on; None for as long as in the model's training."""
+
+    seconds: float | None
+
+
+class CancelBaseline(msgspec.Struct, frozen=True, tag="cancel_baseline"):
+    """Return to the previous baseline."""
+
+
+class TakeSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """Answer with the position and the decoder's state, for a recording."""
+
+
+class LogRecording(msgspec.Struct, frozen=True, tag="recording"):
+    """Log an event of a recording on the link."""
+
+    detail: str
+
+
+Asked: TypeAlias = (
+    PlaceMarker | UseModel | BeginBaseline | CancelBaseline | TakeSnapshot | LogRecording
+)
+
+
+class Request(msgspec.Struct, frozen=True, tag="request"):
+    """A request; its answer has the same ``id``."""
+
+    id: str
+    asked: Asked
+
+
+class RecordingStart(msgspec.Struct, frozen=True):
+    """A session between two packets; see ``SessionSnapshot``. ``state`` is packed."""
+
+    epoch: str
+    first: int | None
+    next: dict[Topic, int]
+    state: bytes | None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An error: its kind, and the parts of its sentence."""
+
+    kind: str
+    parts: tuple[str, ...]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to a request; ``position`` is that of a snapshot."""
+
+    id: str
+    refusal: Refusal | None = None
+    position: RecordingStart | None = None
+
+
+MISMATCHES: Final[dict[str, type[Mismatch]]] = {
+    each.__name__: each
+    for each in (CheckpointError, DeviceError, MontageError, NoBaseline, SignalError)
+}
+OTHERS: Final[dict[str, type[Exception]]] = {
+    each.__name__: each for each in (EngineStopped, SessionFailed, SessionOver)
+}
+REFUSALS: Final = (*MISMATCHES.values(), *OTHERS.values())
+"""Errors that refuse a request: they are the answer."""
+
+
+async def fulfil(request: Request, session: Session, sessions: SessionRegistry) -> Answer:
+    """Do what a request asks, once all packets before it are computed; return the answer."""
+    try:
+        return Answer(request.id, None, await _do(request.asked, session, sessions))
+    except REFUSALS as error:
+        reason = str(error)
+        log.info("a request was refused", extra={"session": session.name, "reason": reason})
+        parts: tuple[str, ...] = (reason,)
+        if isinstance(error, Mismatch):
+            parts = error.expected, error.found, error.remedy
+        return Answer(request.id, Refusal(type(error).__name__, parts))
+
+
+async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> RecordingStart | None:
+    if isinstance(asked, PlaceMarker):
+        session.add_marker(asked.marker)
+    elif isinstance(asked, UseModel):
+        change = await sessions.prepare_model(session, asked.choice)
+        await asyncio.to_thread(change)
+    elif isinstance(asked, BeginBaseline):
+        await asyncio.to_thread(session.begin_baseline, asked.seconds)
+    elif isinstance(asked, CancelBaseline):
+        await asyncio.to_thread(session.cancel_baseline)
+    elif isinstance(asked, LogRecording):
+        session.report_recording(asked.detail)
+    else:
+        place = await asyncio.to_thread(session.snapshot)
+        return RecordingStart(place.logs.epoch, place.first, place.next, place.state)
+    return None
+
+
+def raise_refusal(refusal: Refusal) -> NoReturn:
+    """Raise the error of an answer, as the worker had it."""
+    if refusal.kind in MISMATCHES and len(refusal.parts) == 3:
+        raise MISMATCHES[refusal.kind](*refusal.parts)
+    raise OTHERS.get(refusal.kind, SessionOver)(" ".join(refusal.parts))

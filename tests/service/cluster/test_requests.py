@@ -1,0 +1,194 @@
+"""Requests to a session that a worker has; another worker that continues it does the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mimamba.drivers.lsl.markers import ReceivedMarker
+from mimamba.models.checkpoints.checkpoint import CheckpointError
+from mimamba.service.acquire.bus_acquirer import announce, samples_message
+from mimamba.service.bus.bus import publish
+from mimamba.service.bus.in_process import Exchange, InProcessBus
+from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.subjects import Packets, input_subject, pack
+from mimamba.service.cluster.worker import Worker
+from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
+from mimamba.service.protocol.push import Push
+from mimamba.service.sessions.markers import BadTimestamp, set_marker
+from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.session_decoder import NoBaseline
+from mimamba.service.stream.hub import Hub
+from tests.service.cluster.test_take_over import Told, packet, run
+from tests.service.models import random_checkpoint
+from tests.service.scripted import INFO
+
+SAVED = 2.5
+"""Seconds until a state is on the bus."""
+
+
+class Crew:
+    """A gateway, one worker at a time, and a source of packets, on the bus of one process."""
+
+    def __init__(self, choice: ModelChoice) -> None:
+        self.exchange = Exchange()
+        self.bus = InProcessBus(self.exchange)
+        self.gateway = BusSessions(Hub(), choice, InProcessBus(self.exchange))
+        self.told = Told()
+        self._choice = choice
+        self._sent = 0
+        self._tasks = [
+            asyncio.create_task(self.gateway.run()),
+            asyncio.create_task(self.told.follow(self.bus, "a.b")),
+        ]
+        self._worker: tuple[InProcessBus, asyncio.Task[None]] | None = None
+
+    async def replace_worker(self) -> None:
+        """Kill the worker, and start another."""
+        if self._worker is not None:
+            bus, running = self._worker
+            await bus.close()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        own = InProcessBus(self.exchange)
+        self._worker = own, asyncio.create_task(Worker(own, self._choice).run())
+
+    async def open(self) -> MirroredSession:
+        await self.replace_worker()
+        while not self.gateway.workers():
+            await asyncio.sleep(0.01)
+        await announce(self.bus, Push("s" * 16, INFO), "a.b")
+        await self.send(100)
+        while "a.b" not in self.gateway.all():
+            await asyncio.sleep(0.01)
+        await self.gateway.ready("a.b")
+        session = self.gateway.get("a.b")
+        assert isinstance(session, MirroredSession)
+        return session
+
+    async def send(self, packets: int) -> None:
+        for seq in range(self._sent, self._sent + packets):
+            message = Packets([samples_message("a.b", packet(seq, 12 * seq, 12))])
+            await publish(self.bus, input_subject("a.b"), pack(message))
+            await asyncio.sleep(0.001)
+        self._sent += packets
+
+    async def until(self, kind: type, number: int) -> list[object]:
+        """Wait until this many entries of a kind are told."""
+        while True:
+            found = [
+                entry
+                for (_, name), entries in self.told.entries.items()
+                if name == kind.__name__
+                for entry in entries.values()
+            ]
+            if len(found) >= number:
+                return found
+            await asyncio.sleep(0.01)
+
+    async def until_event(self, event: str) -> list[tuple[str, int | None]]:
+        """Wait until this event is told; return all but those of the connection."""
+        while True:
+            found: list[tuple[str, int | None]] = [
+                (each.event, each.first)
+                for each in await self.until(LinkMessage, 1)
+                if isinstance(each, LinkMessage) and each.event not in ("connected", "lost")
+            ]
+            if event in [name for name, _ in found]:
+                return found
+            await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        tasks = [*self._tasks, *([self._worker[1]] if self._worker else [])]
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.gateway.close_all()
+
+
+def test_requests_across_take_overs(tmp_path: Path) -> None:
+    random_checkpoint(tmp_path)
+    random_checkpoint(tmp_path, "other", baseline=2.0)
+    choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
+    other = ModelChoice(str(tmp_path / "other.safetensors"), required=True)
+
+    async def scene() -> None:
+        crew = Crew(choice)
+        try:
+            session = await crew.open()
+            with pytest.raises(NoBaseline, match="random, which was trained without"):
+                await asyncio.to_thread(session.begin_baseline, None)
+            with pytest.raises(CheckpointError, match="missing"):
+                await asyncio.to_thread(session.use_model, ModelChoice("missing", required=True))
+            await crew.told.until_predicted(18)
+            await asyncio.to_thread(session.use_model, other)
+            assert session.active_model.model is not None
+            assert session.active_model.model.name == "other"
+            assert session.baseline.wanted == 2.0
+            with pytest.raises(BadTimestamp, match="a time on the LSL clock"):
+                set_marker(session, "late", 10.0, "test")
+            # The clock of the source began at 1000, and it is not this machine's.
+            assert session.now() == pytest.approx(1000 + 1200 / 256, abs=200)
+            session.add_marker(ReceivedMarker(1000 + 1300.2 / 256, "ahead", "test"))
+            await crew.replace_worker()  # all of that comes again
+            await crew.send(100)
+            await crew.until(MarkerMessage, 1)
+            await asyncio.to_thread(session.begin_baseline, 3.0)
+            await asyncio.to_thread(session.cancel_baseline)
+            with pytest.raises(NoBaseline, match="a baseline in progress"):
+                await asyncio.to_thread(session.cancel_baseline)
+            await asyncio.sleep(SAVED)
+            await crew.replace_worker()  # the state has it
+            session.report_recording("the recording x began")
+            await crew.send(50)
+            events = await crew.until_event("recording")
+            (marker,) = await crew.until(MarkerMessage, 1)
+            assert isinstance(marker, MarkerMessage)
+            assert (marker.index, marker.label) == (1300, "ahead")
+            assert [each for each, _ in events] == [
+                "model",
+                "baseline_begun",
+                "baseline_taken",
+                "baseline_begun",
+                "baseline_stopped",
+                "recording",
+            ]
+            assert events[0][1] == events[1][1] == 1200
+            await crew.told.until_predicted(36)
+            fresh = BusSessions(Hub(), choice, InProcessBus(crew.exchange))
+            await fresh.ready("a.b")
+            for each in (session, fresh.get("a.b")):
+                assert each.logs is not None
+                models = [(m.since, m.model.name) for m in each.logs.active_models if m.model]
+                assert models == [(0, "random"), (18, "other")]
+            assert session.baseline.seconds == 2.0
+            await fresh.close_all()
+        finally:
+            await crew.close()
+
+    run(scene)
+
+
+def test_markers_that_nothing_follows(tmp_path: Path) -> None:
+    """A marker waits for its sample however long, but not for a source that is silent."""
+    random_checkpoint(tmp_path)
+    choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
+
+    async def scene() -> None:
+        crew = Crew(choice)
+        try:
+            session = await crew.open()
+            session.add_marker(ReceivedMarker(1000 + 2000.0 / 256, "never", "test"))
+            (marker,) = await crew.until(MarkerMessage, 1)
+            assert isinstance(marker, MarkerMessage)
+            assert marker.index == 2000
+            assert any(
+                getattr(each, "event", "") == "lost" for each in await crew.until(LinkMessage, 1)
+            )
+        finally:
+            await crew.close()
+
+    run(scene)
