@@ -3,6 +3,9 @@
 ``bids:FOLDER?subject=01&task=rest`` names a recording in a dataset; ``session`` and ``run`` are
 optional. The signal is EDF+, or BDF+ if the device resolves more than 16 bits. A missing dataset is
 created. The descriptions of an existing dataset and of its people are kept.
+
+Blocks of a calibration and ratings are events of their own, with ``trial_type`` (the state, or
+``rating``), their duration, and the columns ``valence`` and ``arousal``.
 """
 
 from __future__ import annotations
@@ -16,14 +19,24 @@ from urllib.parse import parse_qsl
 
 import mne
 import mne_bids
+import msgspec
 
 from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.bids_sidecars import read_tsv
+from mimamba.drivers.formats.block_events import BlockEvent, find_block_events
 from mimamba.drivers.formats.edf.writer import needs_bdf, start_time, write_bdf, write_edf
 from mimamba.drivers.formats.recording import Recording, WriteResult
 
 SCHEME = "bids:"
 NEEDED, OPTIONAL = ("subject", "task"), ("session", "run")
 PEOPLE = "participants.tsv"
+MISSING = "n/a"
+"""Text of a cell without a value."""
+RATING_COLUMNS = {
+    "valence": "Rating of the block or moment by the person: unpleasant (0) to pleasant (100).",
+    "arousal": "Rating of the block or moment by the person: calm (0) to excited (100).",
+}
+"""Columns of events.tsv with their descriptions."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,32 @@ def _describe(recording: Recording, signal: Path, staging: BIDSEntities) -> None
     mne_bids.write_raw_bids(raw, path, overwrite=True, verbose="error")
     sidecar = path.copy().update(suffix="eeg", extension=".json")
     mne_bids.update_sidecar_json(sidecar, {"Manufacturer": "n/a"}, verbose="error")
+    if events := find_block_events(recording.markers):
+        _add_block_events(events, staging.folder / f"{staging.stem}_events.tsv", recording)
+
+
+def _add_block_events(events: tuple[BlockEvent, ...], table: Path, recording: Recording) -> None:
+    """Add blocks and ratings to the table of events, which holds the markers, and describe them."""
+    rows = [dict(row) for row in read_tsv(table) or () if row.get("onset")]
+    columns = [*dict.fromkeys([*rows[0], *RATING_COLUMNS])]
+    sfreq = recording.info.sfreq
+    for each in events:
+        row = {
+            "onset": f"{each.start / sfreq:.6f}",
+            "duration": f"{(each.stop - each.start) / sfreq:.6f}",
+            "trial_type": each.kind,
+            "sample": str(each.start),
+        }
+        given = {"valence": each.valence, "arousal": each.arousal}
+        row |= {name: f"{value:g}" for name, value in given.items() if value is not None}
+        rows.append(row)
+    rows.sort(key=lambda row: float(row["onset"]))
+    lines = [columns, *([row.get(name, MISSING) for name in columns] for row in rows)]
+    table.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+    sidecar = table.with_suffix(".json")
+    described = msgspec.json.decode(sidecar.read_bytes())
+    described |= {name: {"Description": text} for name, text in RATING_COLUMNS.items()}
+    sidecar.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
 
 
 def _move(staging: Path, root: Path, new_person: bool) -> None:

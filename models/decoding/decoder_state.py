@@ -23,7 +23,7 @@ from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.network.ssm import States
 from mimamba.models.signal.baseline import BAND_CENTRES, MAX_BASELINE, AlignerState, Baseline
 from mimamba.models.signal.hops import BlankRun, CutterState, Segment
-from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState
+from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState, SignalConfig
 
 KEY = "mimamba"
 """Key of the JSON object in the metadata."""
@@ -108,6 +108,21 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
     SignalError
         If the source's sampling frequency is unsuitable.
     """
+    arrays, rest = _read_snapshot(content)
+    _check_shapes(arrays, _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays))
+    states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
+    cutter = _cutter(arrays, rest, checkpoint.signal, len(checkpoint.montage), sfreq)
+    return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
+
+
+def unpack_cutter(
+    content: bytes, signal: SignalConfig, n_channels: int, sfreq: float
+) -> CutterState:
+    """Decode the state of the cutter alone, for these settings; raises as ``unpack_state``."""
+    return _cutter(*_read_snapshot(content), signal, n_channels, sfreq)
+
+
+def _read_snapshot(content: bytes) -> tuple[Arrays, _SnapshotFields]:
     try:
         arrays = safetensors.numpy.load(content)
         size = int.from_bytes(content[:8], "little")  # checked by safetensors before
@@ -117,25 +132,27 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
         raise SnapshotError(
             f"Expected a snapshot of a decoder, but found a damaged one: {error}."
         ) from None
+    return arrays, rest
+
+
+def _cutter(
+    arrays: Arrays, rest: _SnapshotFields, signal: SignalConfig, n_channels: int, sfreq: float
+) -> CutterState:
     has_segment = rest.hops is not None
     if has_segment and rest.newest >= rest.end:
         raise SnapshotError(
             f"Expected a newest sample before {rest.end} in the snapshot, but found {rest.newest}. "
             "It is damaged."
         )
-    expected = _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays)
     if has_segment:
-        expected |= _signal_shapes(checkpoint, sfreq, arrays)
-    _check_shapes(arrays, expected)
-    states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
-    if rest.blank is not None and len(rest.blank.channels) != len(checkpoint.montage):
+        _check_shapes(arrays, _signal_shapes(signal, n_channels, sfreq, arrays))
+    if rest.blank is not None and len(rest.blank.channels) != n_channels:
         raise SnapshotError(
-            f"Expected {len(checkpoint.montage)} channels in the snapshot, but found "
+            f"Expected {n_channels} channels in the snapshot, but found "
             f"{len(rest.blank.channels)}. It is damaged or of another model."
         )
     segment = _segment(arrays, rest) if has_segment else None
-    cutter = CutterState(rest.epoch, rest.end, segment, rest.blank)
-    return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
+    return CutterState(rest.epoch, rest.end, segment, rest.blank)
 
 
 def _segment(arrays: Arrays, rest: _SnapshotFields) -> Segment:
@@ -163,11 +180,10 @@ def _state_shapes(checkpoint: Checkpoint) -> Shapes:
     return {"h": (tuple(fresh.h.shape), "float32"), "conv": (tuple(fresh.conv.shape), "float32")}
 
 
-def _signal_shapes(checkpoint: Checkpoint, sfreq: float, arrays: Arrays) -> Shapes:
-    n = len(checkpoint.montage)
-    fresh = Preprocessor(checkpoint.signal, sfreq).start(np.zeros(n))
+def _signal_shapes(signal: SignalConfig, n: int, sfreq: float, arrays: Arrays) -> Shapes:
+    fresh = Preprocessor(signal, sfreq).start(np.zeros(n))
     waiting = len(arrays.get("known", ()))
-    recent = min(len(arrays.get("recent", ())), checkpoint.signal.window)
+    recent = min(len(arrays.get("recent", ())), signal.window)
     return {
         "offset": ((n,), "float64"),
         "history": (fresh.history.shape, "float64"),

@@ -1,8 +1,8 @@
 """Features of hops: log band power of each electrode, by the same code live, replayed and offline.
 
-A hop's features depend on its aligned window alone, so they are causal. Each is the mean over 1 Hz
-bands of the log power that a baseline is measured by. So aligning by a baseline adds nearly a
-constant to each feature, and takes little from what tells two states apart.
+A hop's features depend on its window alone, so they are causal. Each is the mean over 1 Hz bands of
+the log power that a baseline is measured by. So aligning by a baseline adds a constant to each
+feature, and takes nothing from what tells two states apart.
 
 Below 20 Hz is the default. Above it, scalp EEG is largely muscle (Whitham et al. 2007,
 doi:10.1016/j.clinph.2007.04.027), and a smile or a frown would pass for a feeling.
@@ -22,7 +22,9 @@ from mimamba.drivers.formats.recording import Recording
 from mimamba.models.prediction import Status
 from mimamba.models.signal.baseline import (
     BAND_CENTRES,
-    BandSpectrum,
+    BAND_EDGES,
+    MIN_POWER,
+    TARGET_LOG_POWER,
     Baseline,
     BaselineAligner,
 )
@@ -82,14 +84,27 @@ class BandFeatures:
     """
 
     def __init__(self, signal: SignalConfig = SIGNAL) -> None:
-        self._spectrum = BandSpectrum(signal)
+        self._taper = np.hanning(signal.window)
+        edges = np.searchsorted(np.fft.rfftfreq(signal.window, 1 / signal.sfreq), BAND_EDGES)
+        self._bins = slice(int(edges[0]), int(edges[-1]))
+        # Two numbers for each bin: real and imaginary part.
+        self._starts = 2 * (edges[:-1] - edges[0])
+        self._scale = 2.0 / (signal.sfreq * np.square(self._taper).sum() * np.diff(edges))
         band = np.digitize(BAND_CENTRES, EDGES) - 1  # of each 1 Hz band
         inside = band == np.arange(len(EDGES) - 1)[:, np.newaxis]
         self._means = inside / inside.sum(axis=1, keepdims=True)  # (n_bands, 39)
 
     def measure(self, window: NDArray[np.float32]) -> NDArray[np.float64]:
         """Measure a window (n_channels, n_times), µV; the result is (n_bands x n_channels,)."""
-        means: NDArray[np.float64] = self._means @ self._spectrum.log_power(window).T
+        spectrum = np.fft.rfft(window * self._taper)[:, self._bins]
+        parts = np.ascontiguousarray(spectrum).view(np.float64)
+        power = np.add.reduceat(parts * parts, self._starts, axis=1) * self._scale
+        means: NDArray[np.float64] = self._means @ np.log(np.maximum(power, MIN_POWER)).T
+        return means.ravel()
+
+    def shift(self, baseline: Baseline) -> NDArray[np.float64]:
+        """Return what aligning by a baseline adds to the features, (n_bands x n_channels,)."""
+        means: NDArray[np.float64] = self._means @ (TARGET_LOG_POWER - baseline.log_power).T
         return means.ravel()
 
 
@@ -124,9 +139,11 @@ class FeatureStream:
     ) -> None:
         self.electrodes = match_montage(montage, info.ch_names)
         rows = [electrode.row for electrode in self.electrodes]
-        self._cutter = HopCutter(SIGNAL, info, rows, tuple(montage))
-        self._aligner = BaselineAligner(SIGNAL, baseline)
+        names = [electrode.channel for electrode in self.electrodes]
+        self._cutter = HopCutter(SIGNAL, info, rows, names)
+        self._aligner = BaselineAligner(SIGNAL, baseline, windows=False)
         self._features = BandFeatures(SIGNAL)
+        self._shift: tuple[Baseline, NDArray[np.float64]] | None = None  # of the last baseline
 
     @property
     def baseline(self) -> Baseline | None:
@@ -150,10 +167,19 @@ class FeatureStream:
         return [self.measure(hop) for hop in self._cutter.feed(chunk)]
 
     def measure(self, hop: Hop) -> HopFeatures:
-        """Align a hop as the cutter gives it, and measure it."""
+        """Measure a hop as a cutter of the same signal and electrodes gives it, and align that."""
         hop = self._aligner.feed(hop)
-        values = None if hop.window is None else self._features.measure(hop.window)
+        values = None
+        if hop.window is not None:
+            values = self._features.measure(hop.window)
+            if (baseline := self.baseline) is not None:
+                values += self._shift_by(baseline)
         return HopFeatures(hop.index, hop.timestamp, hop.status, hop.reason, values, hop.restart)
+
+    def _shift_by(self, baseline: Baseline) -> NDArray[np.float64]:
+        if self._shift is None or self._shift[0] is not baseline:
+            self._shift = baseline, self._features.shift(baseline)
+        return self._shift[1]
 
 
 @dataclass(frozen=True, eq=False)

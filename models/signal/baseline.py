@@ -91,11 +91,16 @@ class BaselineAligner:
         Signal settings of the model.
     baseline
         Baseline to align by from the first hop on.
+    windows
+        Filter the windows; false where whoever measures them aligns what is measured.
     """
 
-    def __init__(self, signal: SignalConfig, baseline: Baseline | None = None) -> None:
+    def __init__(
+        self, signal: SignalConfig, baseline: Baseline | None = None, windows: bool = True
+    ) -> None:
         self._signal = signal
         self._spectrum = BandSpectrum(signal)
+        self._windows = windows
         self.state = AlignerState(baseline)
 
     def start(self, seconds: float) -> None:
@@ -119,7 +124,9 @@ class BaselineAligner:
         restart, baseline = self.state.restart, self.state.baseline
         if restart:
             self.state = replace(self.state, restart=False)
-        window = hop.window if baseline is None else self._spectrum.align(hop.window, baseline)
+        if baseline is None or not self._windows:
+            return replace(hop, restart=True) if restart and not hop.restart else hop
+        window = self._spectrum.align(hop.window, baseline)
         return replace(hop, window=window, restart=hop.restart or restart)
 
     def _measure(self, hop: Hop, window: NDArray[np.float32]) -> Hop:

@@ -1,10 +1,13 @@
-"""Routes of people: pseudonyms, notes, baselines; and their deletion."""
+"""Routes of people: pseudonyms, notes, baselines; their export and deletion."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from tempfile import TemporaryFile
+from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import (
@@ -12,10 +15,15 @@ from mimamba.service.api.dependencies import (
     AllPeople,
     AllRecordings,
     AllSessions,
+    ReadLock,
 )
+from mimamba.service.api.recordings import Download, no_space
 from mimamba.service.people.people import LONGEST_NOTES
 from mimamba.service.recordings.people_index import DeletionResult, PeopleIndex, PersonInfo
+from mimamba.service.recordings.person_archive import PersonArchives
 from mimamba.service.storage.private_files import NAME
+
+ZIP = "application/zip"
 
 Pseudonym = Annotated[str, Path(pattern=f"^{NAME}$")]
 
@@ -63,6 +71,39 @@ def change_person(
     """Change the notes of a person; adds the person if new."""
     people.set_notes(person, change.notes)
     return index.get(person)
+
+
+@people_api.get(
+    "/{person}/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {ZIP: {}}}},
+)
+async def export_person(
+    people: AllPeople, recordings: AllRecordings, person: Pseudonym, read_lock: ReadLock
+) -> StreamingResponse:
+    """Download all that is stored about a person: recordings, heads, sittings, ratings, notes.
+
+    It is one ZIP archive. Not possible while the person is recorded.
+    """
+    async with read_lock:
+        file = await asyncio.to_thread(_archived, PersonArchives(people, recordings), person)
+    return Download(file, f"{person}.zip", ZIP)
+
+
+def _archived(archives: PersonArchives, person: str) -> BinaryIO:
+    """Write an archive to an open file without a name; closing it deletes it."""
+    file = TemporaryFile(prefix="mimamba-export-")  # noqa: SIM115  the download closes it
+    try:
+        archives.write(person, file)
+        file.flush()
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise no_space(error) from error
+    except Exception:
+        file.close()
+        raise
+    return file
 
 
 @people_api.delete("/{person}")

@@ -170,13 +170,14 @@ def exported(source: Path, form: Format) -> BinaryIO:
         raise CannotWrite(error.expected, error.found, error.remedy) from error
     except CannotWrite as error:
         if isinstance(error.__cause__, OSError):
-            raise _no_space(error.__cause__) from error
+            raise no_space(error.__cause__) from error
         raise
     except OSError as error:
-        raise _no_space(error) from error
+        raise no_space(error) from error
 
 
-def _no_space(error: OSError) -> CannotRecord:
+def no_space(error: OSError) -> CannotRecord:
+    """Return the error for a temporary folder that cannot be written to."""
     return CannotRecord(
         f"Cannot write the export to a temporary folder: {error.strerror or error}. "
         "Free some space there, or start the service with TMPDIR set to another folder."

@@ -66,6 +66,7 @@ ROUTES: dict[str, RequiredScope] = {
     "POST /v1/sessions/{session}/ratings": "control",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
+    "GET /v1/people/{person}/export": "view",
     "PUT /v1/people/{person}": "control",
     "DELETE /v1/people/{person}": "control",
     "GET /v1/recordings": "view",

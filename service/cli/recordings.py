@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mimamba.drivers.runtime.portable_files import create_private
 from mimamba.service.cli.options import (
     RECORDINGS,
     DataDir,
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from mimamba.service.recordings.people_index import PeopleIndex
 
 app = typer.Typer()
-people = typer.Typer(help="List people with their baselines and recordings, or delete a person.")
+people = typer.Typer(
+    help="List people with their baselines and recordings, export or delete a person."
+)
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -102,6 +106,29 @@ def delete(
         for name in deleted.recordings:
             sys.stdout.write(f"deleted: recording {name}\n")
         sys.stdout.write(f"deleted: person {deleted.person}\n")
+
+
+@people.command()
+def export(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(help="Pseudonym of the person.")],
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="The archive. [default: PERSON.zip, here]", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder, as for `mimamba people`.", show_default=False),
+    ] = None,
+) -> None:
+    """Write all that is stored about a person to one ZIP archive.
+
+    It contains recordings, own outputs with all that they were made of, ratings, baselines, notes.
+    """
+    with one_line_errors():
+        folder = recordings_folder(data_dir or context.obj)
+        export_person(folder, person, out or Path(f"{person}.zip"), force)
 
 
 app.add_typer(people, name="people", rich_help_panel=RECORDINGS)
@@ -209,6 +236,45 @@ def _describe_heads(folder: Path, person: str) -> str:
         for each in sittings
         if each.verdict is not None
     )
+
+
+def export_person(folder: Path, person: str, out: Path, force: bool = False) -> None:
+    """Write the archive of a person, completely or not at all; print what it contains.
+
+    Raises
+    ------
+    UserError
+        If there is no such person, or a recording is in progress.
+    CannotWrite
+        If the archive exists, or cannot be written.
+    """
+    from tempfile import TemporaryDirectory
+
+    from mimamba.drivers.errors import CannotWrite
+    from mimamba.service.people.people import People, people_folder
+    from mimamba.service.recordings.person_archive import PersonArchives
+    from mimamba.service.recordings.recordings import Recordings
+
+    if out.is_dir() or (out.exists() and not force):
+        raise CannotWrite(
+            "a new file", f"an existing one at {out}", "choose another name, or add --force"
+        )
+    archives = PersonArchives(People(people_folder(folder)), Recordings(folder))
+    try:
+        # Only its owner can read the folder, and so the archive while it is made.
+        with TemporaryDirectory(prefix=".mimamba-", dir=out.parent) as made:
+            partial = Path(made) / "archive.zip"
+            with os.fdopen(create_private(partial), "wb") as file:
+                contents = archives.write(person, file)
+            partial.replace(out)
+    except OSError as error:
+        raise CannotWrite(
+            f"a place where {out} can be written",
+            error.strerror or str(error),
+            "choose another place",
+        ) from error
+    n_files, size = len(contents.files), sum(each.bytes for each in contents.files)
+    sys.stdout.write(f"{out}: {n_files} files of {person}, {size / 1e6:.1f} MB\n")
 
 
 def _people_index(folder: Path) -> PeopleIndex:

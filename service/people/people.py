@@ -138,6 +138,10 @@ class People:
         """Folder with a folder of calibrations for each person who has one."""
         return self._folder.with_name("calibrations")
 
+    def file_of(self, name: str) -> Path:
+        """Return the path of a person's file, which need not exist; raises PersonRefused."""
+        return self._path(name)
+
     def names(self) -> Sequence[str]:
         """Return the pseudonyms that have a file."""
         stems = (path.stem for path in self._folder.glob("*.json") if is_regular(path))

@@ -21,6 +21,9 @@ from mimamba.service.sessions.epoch_logs import EpochLogs
 from mimamba.service.sessions.personal_decoder import PersonalDecoder, TimedReading
 from mimamba.service.sessions.session import Session
 
+MODEL_HOPS, OWN_HOPS = "model", "own"
+"""Cutters of the hops: the model's, whose state at the file's start the predictions' header has, or
+one of its own, which began at ``first``."""
 UNSURE = 2.0
 """Value of the channel ``state`` inside the unsure band; 0 and 1 are the two states."""
 
@@ -101,6 +104,7 @@ def personal_header(session: Session, decoder: PersonalDecoder) -> StreamHeader:
                     "file": b64encode(decoder.head.content).decode(),
                 },
                 "first": str(decoder.first[0]),
+                "hops": MODEL_HOPS if decoder.shares else OWN_HOPS,
                 "rest": repr(float(decoder.rest)),
                 "baseline": {
                     "seconds": repr(float(baseline.seconds if baseline else 0.0)),

@@ -123,7 +123,8 @@ def verify_personal(recorded: RecordedPredictions) -> bool:
     info, same = _info(recorded.signal), True
     for stream in recorded.personal:
         chunks = _chunks(recorded, 0)
-        n, total, difference = compare_personal(stream, chunks, info, recorded.path)
+        snapshot = recorded.predictions.text("desc/mimamba/snapshot")
+        n, total, difference = compare_personal(stream, chunks, info, recorded.path, snapshot)
         counts = f"{n} of {total} recorded personal outputs confirmed"
         style = "red" if difference else "green"
         text = f"{counts}; {difference}" if difference else counts

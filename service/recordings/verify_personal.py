@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy as np
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.reader import XDFStream
+from mimamba.models.decoding.decoder_state import SnapshotError, unpack_cutter
+from mimamba.models.personal.features import SIGNAL
 from mimamba.models.personal.head_file import HeadError, decode_head
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
+from mimamba.models.signal.hops import HopCutter
 from mimamba.service.protocol.personal import HeadCard
-from mimamba.service.recordings.personal_streams import personal_rows
+from mimamba.service.recordings.personal_streams import MODEL_HOPS, personal_rows
 from mimamba.service.sessions.personal_decoder import PersonalDecoder, ServedHead
 
 HEAD = "desc/mimamba/head"
@@ -23,7 +27,7 @@ EXACT = 1e-12
 
 
 def compare_personal(
-    stream: XDFStream, chunks: Iterator[Chunk], info: StreamInfo, path: Path
+    stream: XDFStream, chunks: Iterator[Chunk], info: StreamInfo, path: Path, snapshot: str
 ) -> tuple[int, int, str | None]:
     """Make the outputs of a head again.
 
@@ -37,6 +41,8 @@ def compare_personal(
         The source.
     path
         The recording, for messages.
+    snapshot
+        State of the model's pipeline before the first chunk, in base64.
 
     Returns
     -------
@@ -48,7 +54,13 @@ def compare_personal(
         If the header is damaged.
     """
     decoder, first = _decoder(stream, info, path)
+    cutter = _model_cutter(decoder, info, path, snapshot) if decoder.shares else None
+    epoch = cutter.state.epoch or 0 if cutter else 0
     for chunk in chunks:
+        if cutter is not None:
+            hops = cutter.feed(replace(chunk, epoch=epoch))
+            decoder.take_hops(hop for hop in hops if hop.index >= first)
+            continue
         if chunk.end <= first:
             continue
         start = max(0, first - chunk.first)
@@ -66,6 +78,25 @@ def compare_personal(
         if made[n].timestamp != stamp:
             return n, len(stream.values), f"the time of personal output {n} differs"
     return len(stream.values), len(stream.values), None
+
+
+def _model_cutter(
+    decoder: PersonalDecoder, info: StreamInfo, path: Path, snapshot: str
+) -> HopCutter:
+    """Return the model's cutter as it was at the start of the recording."""
+    rows = [electrode.row for electrode in decoder.electrodes]
+    names = [electrode.channel for electrode in decoder.electrodes]
+    cutter = HopCutter(SIGNAL, info, rows, names)
+    try:
+        content = b64decode(snapshot, validate=True)
+        cutter.state = unpack_cutter(content, SIGNAL, len(rows), info.sfreq)
+    except (SnapshotError, ValueError) as error:
+        raise BadRecording(
+            f"a snapshot of the pipeline in {path}",
+            str(error),
+            "do not use the file: it is damaged",
+        ) from error
+    return cutter
 
 
 def _decoder(stream: XDFStream, info: StreamInfo, path: Path) -> tuple[PersonalDecoder, int]:
@@ -86,8 +117,10 @@ def _decoder(stream: XDFStream, info: StreamInfo, path: Path) -> tuple[PersonalD
             f"a head in {path}", str(error), "do not use the file: it is damaged"
         ) from error
     card = _card(stream, fit.settings.kinds)
-    made = PersonalDecoder(ServedHead(card, fit, content, rest), info, baseline, kept=1 << 20)
-    return made, first
+    # A recording of before the choice has no such field: it cut its own.
+    shares = stream.text("desc/mimamba/hops") == MODEL_HOPS
+    head = ServedHead(card, fit, content, rest)
+    return PersonalDecoder(head, info, baseline, kept=1 << 20, shares=shares), first
 
 
 def _card(stream: XDFStream, kinds: tuple[str, str]) -> HeadCard:

@@ -1,19 +1,23 @@
 """A person's own output beside a session's model: a head on the hops of the same signal.
 
-Its windows, one per second, are independent of the model's. So each prediction holds the newest
-output at its sample or before it, whatever the chunks and rounds.
+It takes the hops of the session's model where that has the same signal settings and electrodes:
+cutting a hop costs thirty times what the head does. Else it cuts its own. Each prediction holds the
+newest output at its sample or before it, whatever the chunks and rounds.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mimamba.drivers.driver import Chunk, StreamInfo
-from mimamba.models.personal.features import SIGNAL, FeatureStream
+from mimamba.models.personal.features import SIGNAL, FeatureStream, HopFeatures
 from mimamba.models.personal.fit_personal import PersonalFit
 from mimamba.models.personal.head import PersonalHead
 from mimamba.models.signal.baseline import Baseline
+from mimamba.models.signal.electrode import Electrode
+from mimamba.models.signal.hops import Hop
 from mimamba.service.protocol.personal import HeadCard, PersonalReading
 from mimamba.service.sessions.log import Log
 
@@ -66,9 +70,13 @@ class PersonalDecoder:
         Rest to align by; by default the head's own.
     kept
         Outputs kept.
+    shares
+        Whether it is given the hops of the model; else it cuts its own.
 
     Attributes
     ----------
+    shares
+        As given.
     readings
         Its outputs, with their times.
     first
@@ -88,11 +96,12 @@ class PersonalDecoder:
         info: StreamInfo,
         baseline: Baseline | None = None,
         kept: int = KEPT,
+        shares: bool = False,
     ) -> None:
         fit = head.fit
         if fit.head is None:
             raise ValueError(f"Expected a head, but found none. {fit.verdict.sentence}")
-        self.head, self._info = head, info
+        self.head, self._info, self.shares = head, info, shares
         self.baseline = baseline or (None if head.rest else fit.baseline)
         self.rest = 0.0 if self.baseline is not None else head.rest
         self._features = FeatureStream(info, fit.settings.montage, self.baseline)
@@ -104,9 +113,14 @@ class PersonalDecoder:
         self._recent: deque[PersonalReading] = deque(maxlen=RECENT)
         self._epoch: int | None = None
 
-    def fresh(self) -> PersonalDecoder:
+    @property
+    def electrodes(self) -> list[Electrode]:
+        """The electrodes that it measures, and the channels used for them."""
+        return self._features.electrodes
+
+    def fresh(self, shares: bool) -> PersonalDecoder:
         """Return a decoder that begins anew, with the rest that this one has."""
-        return PersonalDecoder(self.head, self._info, self._features.baseline)
+        return PersonalDecoder(self.head, self._info, self._features.baseline, shares=shares)
 
     def with_card(self, card: HeadCard) -> None:
         """Show people another card of the same head."""
@@ -119,7 +133,15 @@ class PersonalDecoder:
         if chunk.epoch != self._epoch:
             self._recent.clear()
             self._epoch = chunk.epoch
-        for hop in self._features.feed(chunk):
+        if not self.shares:
+            self._step(self._features.feed(chunk))
+
+    def take_hops(self, hops: Iterable[Hop]) -> None:
+        """Take the model's next hops, as its cutter gives them."""
+        self._step(self._features.measure(hop) for hop in hops)
+
+    def _step(self, hops: Iterable[HopFeatures]) -> None:
+        for hop in hops:
             output = self._head.step(hop.values, hop.restart)
             reading = PersonalReading(
                 hop.index,

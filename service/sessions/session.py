@@ -34,6 +34,7 @@ from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state
 from mimamba.models.detection.event_detector import EventDetector
 from mimamba.models.detection.event_kinds import EventKind
+from mimamba.models.personal.features import SIGNAL
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import UNALIGNED, AlignerState
 from mimamba.models.signal.channel_meters import ChannelMeters
@@ -261,7 +262,7 @@ class Session:
             logs = self.check_open()
             state = pack_state(self._decoder.state()) if self._decoder else None
             if fresh_head and self._personal is not None:
-                self._use_personal(self._personal.fresh())
+                self._use_personal(self._personal.fresh(self._shares(self._personal)))
             return logs.snapshot(state)
 
     def save(self) -> SavedSession:
@@ -330,6 +331,10 @@ class Session:
             if self._decoder:
                 self._decoder.close()
             self._decoder, self.r, self.info = decoder, r, info
+            if self._personal is not None:
+                shares = self._shares(self._personal)
+                if shares or self._personal.shares:  # the hops are others from here on
+                    self._use_personal(self._personal.fresh(shares))
             self.counters.period = decoder.period if decoder else math.inf
             self._on_link_event(
                 logs.set_model(self._with_head(decoder.active_model if decoder else ActiveModel()))
@@ -427,6 +432,8 @@ class Session:
         made = PersonalDecoder(head, self._driver.info) if head else None
         with self._loop.held():
             logs = self.check_open()
+            if made is not None:
+                made.shares = self._shares(made)
             self._use_personal(made)
             if head is None:
                 detail = "no personal output is used from here on"
@@ -445,6 +452,11 @@ class Session:
 
     def _with_head(self, active_model: ActiveModel) -> ActiveModel:
         return replace(active_model, head=self.head)
+
+    def _shares(self, personal: PersonalDecoder) -> bool:
+        """Return whether the model's hops serve a personal output, too."""
+        decoder = self._decoder
+        return decoder is not None and decoder.cuts(SIGNAL, personal.electrodes)
 
     def _use_personal(self, made: PersonalDecoder | None) -> None:
         """Change the personal decoder, with the loop held."""
@@ -618,6 +630,8 @@ class Session:
             self.logs.add_measure(each)
 
     def accept(self, hops: Sequence[DueHop]) -> list[DueHop]:
+        if self._personal is not None and self._personal.shares:
+            self._personal.take_hops(each.hop for each in hops)
         return self._decoder.accept(hops) if self._decoder else []
 
     def publish(self, prediction: Prediction, received: float, stepped: float) -> None:

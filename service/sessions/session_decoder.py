@@ -15,8 +15,10 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
 from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineAligner
+from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.hops import Hop, HopCutter, HopWork
 from mimamba.models.signal.montage import match_montage
+from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import DueHop
 from mimamba.service.people.people import StoredBaseline
@@ -148,6 +150,10 @@ class SessionDecoder:
         )
         outputs = {output: list(labels) for output, labels in card.outputs.items()}
         return ActiveModel(0, model, outputs, self._montage, self._cutter.delay)
+
+    def cuts(self, signal: SignalConfig, montage: Sequence[Electrode]) -> bool:
+        """Return whether its hops are those that a cutter of these settings would give."""
+        return self.checkpoint.signal == signal and self._montage == [*montage]
 
     @property
     def period(self) -> float:

@@ -16,18 +16,22 @@ from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.signal.preprocessing import SignalConfig
 
+QUICK = SignalConfig(window=64, hop=32, settle=64)
 
-def random_checkpoint(folder: Path, name: str = "random", baseline: float = 0.0) -> Checkpoint:
+
+def random_checkpoint(
+    folder: Path, name: str = "random", baseline: float = 0.0, signal: SignalConfig = QUICK
+) -> Checkpoint:
     """Write and load a checkpoint; the same each time."""
     config = MSiMambaConfig(
-        n_channels=4, n_times=64, n_outputs=4, hidden=4, d_model=16, d_ff=16, n_layers=1
+        n_channels=4, n_times=signal.window, n_outputs=4, hidden=4, d_model=16, d_ff=16, n_layers=1
     )
     torch.manual_seed(0)
     header = CheckpointHeader(
         name=name,
         architecture=config,
         montage=("TP9", "AF7", "AF8", "TP10"),
-        signal=SignalConfig(window=64, hop=32, settle=64),
+        signal=signal,
         r=1.0,
         outputs={"valence": ("low", "high"), "arousal": ("low", "high")},
         temperature={"valence": 1.0, "arousal": 1.0},

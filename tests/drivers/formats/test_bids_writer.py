@@ -10,6 +10,8 @@ import pytest
 
 from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.bids_writer import BIDSEntities, parse_bids_target, write_bids
+from mimamba.drivers.formats.read import read_recording
+from mimamba.models.personal.blocks import blocks_from_table
 from tests.drivers.formats.made import assert_same, read_edf, recording
 
 
@@ -74,6 +76,46 @@ def test_a_recording_that_is_there_is_replaced_only_on_demand(tmp_path: Path) ->
     assert_same(read_edf(replaced), fine, told.lsb)
     sidecar = json.loads(replaced.with_suffix(".json").read_text())
     assert sidecar["Manufacturer"] == "n/a"
+
+
+def test_blocks_and_ratings_are_events(tmp_path: Path) -> None:
+    labels = (
+        (256, "calibration a1 begin"),
+        (512, "calibration a1 block 1 begin very calm"),
+        (1024, "calibration a1 block 1 end"),
+        (1024, "calibration a1 block 1 again: poor signal"),
+        (1100, "calibration a1 block 1 begin very calm"),
+        (1612, "calibration a1 block 1 end"),
+        (1700, "calibration a1 rating block 1 valence 70 arousal 20.5 answer -713"),
+        (1800, "calibration a1 block 2 begin strained"),
+        (2312, "calibration a1 block 2 end"),
+        (2400, "rating valence 71 arousal 64.5"),
+        (2450, "calibration a1 block 3 begin strained"),
+    )
+    made = recording(2600, lost=((600, 100),), labels=labels)
+    target, _ = write_bids(made, BIDSEntities(tmp_path / "ds", "01", "sitting"))
+    table = target.with_name("sub-01_task-sitting_events.tsv")
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    columns = {name: n for n, name in enumerate(rows[0])}
+    shown = ("onset", "duration", "trial_type", "valence", "arousal")
+    found = [tuple(row[columns[name]] for name in shown) for row in rows[1:]]
+    assert [row for row in found if row[3] != "n/a" or row[2] == "strained"] == [
+        ("4.296875", "2.000000", "very calm", "70", "20.5"),
+        ("7.031250", "2.000000", "strained", "n/a", "n/a"),
+        ("9.375000", "0.000000", "rating", "71", "64.5"),
+    ]
+    assert [float(row[0]) for row in found] == sorted(float(row[0]) for row in found)
+    assert "valence" in json.loads(table.with_suffix(".json").read_text())
+    blocks = blocks_from_table(table, made, "arousal", ("very calm", "strained"))
+    assert [(each.start, each.stop, each.rating) for each in blocks] == [
+        (1100, 1612, 20.5),
+        (1800, 2312, None),
+    ]
+    again = read_recording(str(target))
+    assert {marker.label for marker in again.markers} >= {
+        "very calm",
+        *(each for _, each in labels),
+    }
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:

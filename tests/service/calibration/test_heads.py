@@ -12,6 +12,7 @@ import pytest
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
+from mimamba.models.personal.features import SIGNAL
 from mimamba.models.personal.head_file import load_head, verify_head
 from mimamba.models.personal.personal_stream import PersonalStream
 from mimamba.service.calibration.calibrations import CalibrationRefused, Calibrations
@@ -90,10 +91,17 @@ def play(stage: Stage, seconds: int, first: int = 0, alpha: float = 6.0) -> int:
     return first + 256 * seconds
 
 
+@pytest.fixture(scope="module")
+def sharing(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A model with the signal settings of heads, which take its hops."""
+    return Engine(random_checkpoint(tmp_path_factory.mktemp("model"), "sharing", signal=SIGNAL))
+
+
+@pytest.mark.parametrize("shares", [False, True])
 def test_recordings_make_the_same_output_again(
-    calibrated: Path, engine: Engine, tmp_path: Path
+    calibrated: Path, engine: Engine, sharing: Engine, tmp_path: Path, shares: bool
 ) -> None:
-    with using(calibrated, engine) as (stage, _, heads):
+    with using(calibrated, sharing if shares else engine) as (stage, _, heads):
         [card] = heads.all("P01")
         at = play(stage, 3)
         recorder = Recorder(tmp_path / "one.xdf", stage.session, lambda _: None)
@@ -109,13 +117,38 @@ def test_recordings_make_the_same_output_again(
         play(stage, 2, at)
         recorder.stop()
         assert stage.session.head is None
+        logs = stage.session.check_open()
+        if shares:  # each prediction holds the output of the same hop
+            held = [each for _, each in logs.prediction.read(0, 10_000)]
+            same = [each.personal.index == each.prediction.index for each in held if each.personal]
+            assert same == [True] * 18
     for name in ("one.xdf", "two.xdf"):
         recorded = load_recorded(tmp_path / name)
         [stream] = recorded.personal
         assert (stream.values[:, 4] == 0).sum() >= 4  # ok
+        assert stream.text("desc/mimamba/hops") == ("model" if shares else "own")
         assert verify_personal(recorded)
         stream.values[-1, 0] += 1e-6
         assert not verify_personal(recorded)
+
+
+def test_the_output_goes_on_with_the_hops_of_another_model(
+    calibrated: Path, engine: Engine, sharing: Engine
+) -> None:
+    with using(calibrated, engine) as (stage, _, heads):
+        [card] = heads.all("P01")
+        at = play(stage, 2)
+        heads.use(stage.session, "P01", card.id)
+        for chosen, shares in ((sharing, True), (None, False), (engine, False)):
+            stage.session.set_model(chosen, 1.0)
+            made = stage.session.check_open().heads[-1]
+            assert made is not None
+            assert made.shares == shares
+            at = play(stage, 7, at)
+            reading = stage.session.last_reading
+            assert reading is not None
+            assert reading.status == "ok"
+            assert reading.index > at - 256
 
 
 def test_a_recording_of_the_session_gives_the_head_again(tmp_path: Path, engine: Engine) -> None:

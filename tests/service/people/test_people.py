@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -199,7 +201,13 @@ def test_a_deletion_takes_the_file_and_the_recordings_of_that_person_alone(
         True,
     )
     assert set(service.http.get(f"{url}/P01").json()["recordings"]) == {"a", "d"}
+    assert "d is still" in service.http.get(f"{url}/P01/export").json()["detail"]
     stop(service, "d")
+    archive = service.http.get(f"{url}/P01/export")
+    assert 'filename="P01.zip"' in archive.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as opened:
+        assert {"P01/recordings/a.xdf", "P01/recordings/d.xdf"} < {*opened.namelist()}
+    assert service.http.get(f"{url}/P09/export").status_code == 404
     before = sorted(path.name for path in (tmp_path / "data").rglob("*.*"))
     for confirm, status in (("?confirm=P02", 409), ("?confirm=p01", 409), ("", 422)):
         assert service.http.delete(f"{url}/P01{confirm}").status_code == status
