@@ -41,6 +41,13 @@ class BoardFacts:
     query
         Parameters that its URL needs, with ``..`` to fill in. A Bluetooth headset needs none: the
         first one near is taken.
+    motion_rate
+        Rate, Hz, at which the board measures the motion that BrainFlow repeats in the EEG's rows;
+        None if each row has a new value.
+    options
+        BrainFlow's ``other_info`` that makes the board send all its sensors.
+    command
+        Command to the board that does so.
     """
 
     title: str | None = None
@@ -48,6 +55,9 @@ class BoardFacts:
     range_uv: float | None = None
     numbering: PacketNumbering | None = None
     query: str = ""
+    motion_rate: float | None = None
+    options: str = ""
+    command: str = ""
 
 
 SYNTHETIC, STREAMING, PLAYBACK = -1, -2, -3
@@ -58,6 +68,13 @@ _CYTON_RANGE = 4.5e6 / 24
 _GANGLION_RANGE = 1.2e6 / (1.5 * 51)
 """µV, 24 bits (OpenBCI, Ganglion Data Format)."""
 _24_BIT = 2**23 - 1
+_CYTON_MOTION, _GANGLION_MOTION = 25.0, 10.0
+"""Hz (OpenBCI, firmware of the Cyton: RATE_25HZ; Ganglion Data Format: one axis in each of three
+packets of ten)."""
+_ACCELERATION = "n"
+"""Ganglion: accelerometer on, in place of the EEG's last bit (OpenBCI, Ganglion SDK)."""
+_PULSE_2, _PULSE_S = "preset=p50", "preset=p61"
+"""Presets with the pulse, beside EEG and motion (BrainFlow, Supported Boards, muse_options.h)."""
 
 _PORT = "?serial_port=.."
 
@@ -67,19 +84,45 @@ BOARD_FACTS = {
         "another program's BrainFlow", query="?ip_address=..&ip_port=..&master_board=.."
     ),
     SYNTHETIC: BoardFacts("BrainFlow's synthetic board", numbering=BYTE_NUMBERING),
-    0: BoardFacts("OpenBCI Cyton", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, BYTE_NUMBERING, _PORT),
-    1: BoardFacts(
-        "OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION_NUMBERING, _PORT
+    0: BoardFacts(
+        "OpenBCI Cyton",
+        _CYTON_RANGE / _24_BIT,
+        _CYTON_RANGE,
+        BYTE_NUMBERING,
+        _PORT,
+        motion_rate=_CYTON_MOTION,
     ),
-    2: BoardFacts("OpenBCI Cyton Daisy", _CYTON_RANGE / _24_BIT, _CYTON_RANGE, query=_PORT),
-    21: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, query=_PORT),
-    22: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, query=_PORT),
-    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE_NUMBERING),
-    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE_NUMBERING),
+    1: BoardFacts(
+        "OpenBCI Ganglion",
+        _GANGLION_RANGE / _24_BIT,
+        _GANGLION_RANGE,
+        GANGLION_NUMBERING,
+        _PORT,
+        motion_rate=_GANGLION_MOTION,
+        command=_ACCELERATION,
+    ),
+    2: BoardFacts(
+        "OpenBCI Cyton Daisy",
+        _CYTON_RANGE / _24_BIT,
+        _CYTON_RANGE,
+        query=_PORT,
+        motion_rate=_CYTON_MOTION,
+    ),
+    5: BoardFacts(motion_rate=_CYTON_MOTION),
+    6: BoardFacts(motion_rate=_CYTON_MOTION),
+    21: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, query=_PORT, options=_PULSE_S),
+    22: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, query=_PORT, options=_PULSE_2),
+    38: BoardFacts("Muse 2", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, options=_PULSE_2),
+    39: BoardFacts("Muse S", _MUSE_SCALE, 1000.0, MUSE_NUMBERING, options=_PULSE_S),
     41: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, MUSE_NUMBERING),
     42: BoardFacts("Muse 2016", _MUSE_SCALE, 1000.0, query=_PORT),
     46: BoardFacts(
-        "OpenBCI Ganglion", _GANGLION_RANGE / _24_BIT, _GANGLION_RANGE, GANGLION_NUMBERING
+        "OpenBCI Ganglion",
+        _GANGLION_RANGE / _24_BIT,
+        _GANGLION_RANGE,
+        GANGLION_NUMBERING,
+        motion_rate=_GANGLION_MOTION,
+        command=_ACCELERATION,
     ),
     # Its counter numbers the packets of all sensors together, so it does not count samples.
     67: BoardFacts("Muse S Athena", 0.0885),

@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from mimamba.drivers.auxiliary_buffer import AuxiliaryBuffer
-from mimamba.drivers.brainflow.auxiliary import AuxiliaryPreset
+from mimamba.drivers.brainflow.auxiliary import AuxiliaryPreset, SensorsInRows
 from mimamba.drivers.brainflow.battery import BatteryRow
 from mimamba.drivers.brainflow.boards import (
     BOARD_FACTS,
@@ -110,6 +111,10 @@ class BrainFlowDriver:
         self._battery_row = None if played else BatteryRow.for_board(number)
         self._battery: float | None = None
         self._presets = [] if played else AuxiliaryPreset.for_board(number)
+        self._in_rows = None if played else SensorsInRows.for_board(number, self._facts.motion_rate)
+        self._columns = [*self._eeg, *(self._in_rows.rows if self._in_rows else ())]
+        self._options = "" if played else self._facts.options
+        self._command = "" if played else self._facts.command
         self._auxiliary = AuxiliaryBuffer()
         self._auxiliary_due = 0.0
         self._shim: Any = None
@@ -127,7 +132,7 @@ class BrainFlowDriver:
     @property
     def has_auxiliary(self) -> bool:
         """True if the board has pulse or motion beside the EEG."""
-        return bool(self._presets)
+        return bool(self._presets) or self._in_rows is not None
 
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return the pulse and motion measured since the last call."""
@@ -162,6 +167,8 @@ class BrainFlowDriver:
 
     def _start(self, board: Any) -> None:
         try:
+            if self._command:
+                board.config_board(self._command)
             board.start_stream(round(BUFFER_SECONDS * self._info.sfreq))
         except BaseException:
             board.release_session()
@@ -185,7 +192,15 @@ class BrainFlowDriver:
         chunks = self._stamped() if numbering is None else self._numbered(numbering)
         for chunk in chunks:
             self._check_pace(chunk)
-            yield chunk
+            yield self._without_sensors(chunk)
+
+    def _without_sensors(self, chunk: Chunk) -> Chunk:
+        """Return the EEG of a chunk, and keep the sensors in it."""
+        if self._in_rows is None:
+            return chunk
+        n_eeg = len(self._eeg)
+        self._auxiliary.add(self._in_rows.push(replace(chunk, data=chunk.data[:, n_eeg:])))
+        return replace(chunk, data=np.ascontiguousarray(chunk.data[:, :n_eeg]))
 
     def _check_pace(self, chunk: Chunk) -> None:
         """Raise StreamLost if samples come ahead of time.
@@ -228,7 +243,7 @@ class BrainFlowDriver:
             if rows.shape[1]:
                 numbers = rows[self._rows["package_num_channel"]]
                 stamps = _on_lsl_clock(rows[self._rows["timestamp_channel"]])
-                yield numbers, stamps, rows[self._eeg].T
+                yield numbers, stamps, rows[self._columns].T
 
     def _read(self) -> Any:
         """Read what has arrived since the last call, (rows, n_times) float64."""
@@ -255,6 +270,7 @@ class BrainFlowDriver:
 
     def _input(self) -> Any:
         parameters = load_brainflow().BrainFlowInputParams()
+        parameters.other_info = self._options
         for name, value in self._parameters.items():
             setattr(parameters, name, value)
         return parameters

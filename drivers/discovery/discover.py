@@ -1,4 +1,4 @@
-"""Discovery of sources: headsets nearby, LSL streams, known boards, the simulator."""
+"""Discovery of sources: headsets nearby, LSL streams, known boards, apps, the simulator."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mimamba.drivers.discovery.bluetooth_scan import ScanResult, scan_bluetooth
 from mimamba.drivers.discovery.bluetooth_scan_process import EXPECTED
 from mimamba.drivers.discovery.headset_models import HeadsetModel, list_headset_models
 from mimamba.drivers.discovery.nearby_headsets import Headset, find_dongles, find_headsets
+from mimamba.drivers.discovery.phone_apps import PhoneApp, list_phone_apps
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl
 from mimamba.drivers.lsl.inlet import FORMATS
@@ -91,12 +92,13 @@ class Sources:
     boards: tuple[KnownBoard, ...]
     streams: tuple[FoundStream, ...]
     bluetooth: BluetoothStatus
+    apps: tuple[PhoneApp, ...]
     simulations: tuple[SimulatedSource, ...]
     missing: tuple[str, ...]
 
 
 def list_known_sources() -> Sources:
-    """List what is known without a scan: supported boards, simulations, Bluetooth adapters."""
+    """List what is known without a scan: boards, apps, simulations, Bluetooth adapters."""
     missing: list[str] = []
     adapter = find_adapters()
     problem = adapter.detail if adapter.present is False else "Headsets were not scanned for."
@@ -106,6 +108,7 @@ def list_known_sources() -> Sources:
         boards=_unless_missing(list_boards, missing),
         streams=(),
         bluetooth=replace(adapter, problem=problem),
+        apps=list_phone_apps(),
         simulations=list_simulations(),
         missing=tuple(missing),
     )
@@ -126,6 +129,7 @@ def discover_sources(timeout: float) -> Sources:
         boards=boards,
         streams=streams,
         bluetooth=bluetooth_status(find_adapters(), by_bluetooth),
+        apps=list_phone_apps(),
         simulations=list_simulations(),
         missing=tuple(missing),
     )

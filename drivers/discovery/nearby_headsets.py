@@ -76,10 +76,12 @@ class Port(Protocol):
 _MUSE = HeadsetKind(
     None, "Muse", "not yet tried with every model; if it fails, choose the entry with brainflow://"
 )
-# One class of BrainFlow reads the EEG of all three (muse.cpp). They differ in the pulse sensor,
-# which a Muse 2016 does not have.
+# One class of BrainFlow reads the EEG of all three (muse.cpp). They differ in the preset, as a Muse
+# 2016 has no pulse sensor.
 _MUSE_2 = HeadsetKind(
-    "muse_2", "Muse 2", "may be a Muse 2016 or an early Muse S: all are read the same way"
+    "muse_2",
+    "Muse 2",
+    "may be an early Muse S, or a Muse 2016: for that one write muse_2016 in the URL",
 )
 # Both are named MuseS-.. (muse_athena.cpp); they differ only once connected.
 _MUSE_S = HeadsetKind("muse_s", "Muse S", "may be a Muse S Athena: both have such names")

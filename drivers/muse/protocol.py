@@ -101,14 +101,14 @@ def find_model(name: str | None, characteristics: Iterable[str]) -> MuseModel | 
         return None
     pulse = tuple(each for each in PPG if each in offered)
     others = tuple(each for each in (ACCELEROMETER, GYROSCOPE, TELEMETRY) if each in offered)
+    # The presets with the pulse sensor are BrainFlow's (Supported Boards): p50 for a Muse 2, p61
+    # for a Muse S; it refuses p61 for any other (muse_options.h).
     if not pulse:
-        title = "Muse 2016"
+        title, preset = "Muse 2016", "p21"
     elif THERMISTOR in offered or (name or "").lower().startswith("muses"):
-        title = "Muse S"
+        title, preset = "Muse S", "p61"
     else:
-        title = "Muse 2"
-    # p61 adds the pulse sensor to p21 (BrainFlow, Supported Boards, Muse).
-    preset = "p61" if pulse else "p21"
+        title, preset = "Muse 2", "p50"
     return MuseModel(
         title, (*EEG, *pulse, *others), ("v1", "s", HALT, preset), ("d",), keep_alive=True
     )

@@ -22,8 +22,18 @@ from mimamba.drivers.driver import (
     Samples,
 )
 from mimamba.drivers.lsl.markers import MarkerBuffer, ReceivedMarker
+from mimamba.drivers.osc.contact import ContactRemarks
 from mimamba.drivers.osc.datagrams import OSCMessage
-from mimamba.drivers.osc.layouts import NUMBERS, AppEvent, AppLayout, Charge, SensorSample
+from mimamba.drivers.osc.layouts import (
+    ELECTRODES,
+    N_ELECTRODES,
+    NUMBERS,
+    AppEvent,
+    AppLayout,
+    Charge,
+    ContactGrades,
+    SensorSample,
+)
 from mimamba.drivers.osc.number_order import NumberedSample, NumberOrder
 from mimamba.drivers.timing.live_stamps import LiveStamps
 from mimamba.drivers.timing.packet_counter import CounterClock, PacketNumbering
@@ -68,6 +78,8 @@ class AppReceiver:
         self._order = NumberOrder()
         self._counter = CounterClock(PacketNumbering(NUMBERS, 1, 1, NUMBERS - 1), sfreq)
         self._markers = MarkerBuffer(sfreq)
+        self._contact = ContactRemarks(layout.title, ELECTRODES[:N_ELECTRODES])
+        self._remarks: list[str] = []
         self._tracks: dict[str, _AuxiliaryTrack] = {}
         self._eeg: list[Chunk] = []
         self._auxiliary: deque[AuxiliaryChunk] = deque()
@@ -81,6 +93,8 @@ class AppReceiver:
             found = self._layout.decode(each.message)
             if isinstance(found, Charge):
                 self.battery = found.percent
+            elif isinstance(found, ContactGrades):
+                self._remarks += self._contact.push(found.grades, each.stamp)
             elif isinstance(found, AppEvent):
                 self._markers.add([ReceivedMarker(each.stamp, found.label, self._layout.title)])
             elif isinstance(found, SensorSample):
@@ -115,8 +129,9 @@ class AppReceiver:
         return taken
 
     def take_remarks(self) -> tuple[str, ...]:
-        """Return remarks about the app's clock since the last call."""
-        return () if self._stamps is None else self._stamps.take_remarks()
+        """Return remarks about contact and the app's clock since the last call."""
+        remarks, self._remarks = tuple(self._remarks), []
+        return remarks if self._stamps is None else remarks + self._stamps.take_remarks()
 
     def _take_plain(self, samples: list[tuple[float, float, tuple[float, ...]]]) -> None:
         if not samples:

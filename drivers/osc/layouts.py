@@ -79,7 +79,14 @@ class Charge:
     percent: float
 
 
-Decoded: TypeAlias = SensorSample | AppEvent | Charge | None
+@dataclass(frozen=True)
+class ContactGrades:
+    """The app's grade of contact for each of the four electrodes: 1 good, 2 medium, 4 bad."""
+
+    grades: tuple[float, ...]
+
+
+Decoded: TypeAlias = SensorSample | AppEvent | Charge | ContactGrades | None
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ def decode_mind_monitor(message: OSCMessage) -> Decoded:
         return AppEvent(message.address)
     if len(parts) == 3 and parts[1] == "elements" and parts[2] in ("blink", "jaw_clench"):
         return AppEvent(message.address) if values and values[0] == 1 else None
+    if len(parts) == 3 and parts[1:] == ["elements", "horseshoe"]:
+        return ContactGrades(values) if values and len(values) == N_ELECTRODES else None
     if len(parts) != 2 or values is None or _is_numbered(message):
         return None
     if parts[1] == "batt" and values:

@@ -102,7 +102,7 @@ class CounterClock:
     ----------
     numbering
         Numbering of the device. With ``GANGLION_NUMBERING`` the firmware is detected: only
-        firmware 2 sends numbers of both halves.
+        firmware 2 sends numbers of both halves, or a single sample with number 0.
     sfreq
         Nominal sampling frequency, Hz.
     """
@@ -234,7 +234,9 @@ class _SampleCounter:
     def _find_firmware(self, number: int) -> None:
         if self.numbering is GANGLION_NUMBERING:
             self._halves.add(number < 100)
-            if len(self._halves) == 2 or number == 200:
+            # BrainFlow gives all the samples of a packet, or none.
+            single = (self._number, self._within) == (0, 0) and number != 0
+            if len(self._halves) == 2 or number == 200 or single:
                 self.numbering = GANGLION_2_NUMBERING
 
 

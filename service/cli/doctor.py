@@ -102,7 +102,7 @@ def sources(
     ] = 5.0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Find sources: headsets nearby, LSL streams, supported boards, simulations."""
+    """Find sources: headsets nearby, LSL streams, supported boards, apps, simulations."""
     with one_line_errors():
         from rich.console import Console
         from rich.markup import escape
@@ -128,8 +128,6 @@ def sources(
 def _source_tables(found: Sources) -> list[Table]:
     from rich.markup import escape
 
-    from mimamba.drivers.osc.layouts import LAYOUTS, PORT
-
     simulations = _two_columns("Simulations", "URL", "scenario")
     for each in found.simulations:
         simulations.add_row(each.url, each.summary)
@@ -151,9 +149,9 @@ def _source_tables(found: Sources) -> list[Table]:
         headsets.add_row(escape(headset.url), escape(facts))
     if not found.headsets:
         headsets.add_row("none found", "")
-    apps = _two_columns("Apps that send OSC to this machine", "URL", "app")
-    for layout in LAYOUTS.values():
-        apps.add_row(f"osc://:{PORT}?from={layout.name}", layout.title)
+    apps = _two_columns("Apps on a phone, which send OSC to this machine", "URL", "app")
+    for app in found.apps:
+        apps.add_row(app.url, f"{app.title}. {app.setup}")
     return [simulations, boards, apps, streams, headsets]
 
 

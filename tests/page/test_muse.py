@@ -12,7 +12,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,20 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from mimamba.drivers.driver import Chunk
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk
+from mimamba.drivers.muse.packets import DEGREES_PER_BIT, G_PER_BIT
 from mimamba.drivers.muse.protocol import ATHENA, CONTROL, EEG, TELEMETRY
 from mimamba.drivers.muse.receiver import MuseReceiver
-from mimamba.service.protocol.messages import LinkMessage, Position, SignalMessage, Subscribe
+from mimamba.service.protocol.messages import (
+    HeartMessage,
+    LinkMessage,
+    MotionMessage,
+    Position,
+    PPGMessage,
+    SignalMessage,
+    Subscribe,
+)
+from mimamba.service.topics import Topic
 from tests.drivers.muse.notifications import Notification, classic, recorded
 from tests.drivers.muse.peripheral import TABLES
 from tests.drivers.muse.test_receiver import check_values
@@ -67,6 +77,17 @@ class Heard:
 
     chunks: list[Chunk] = field(default_factory=list)
     events: list[LinkMessage] = field(default_factory=list)
+    sensors: list[PPGMessage | MotionMessage] = field(default_factory=list)
+    rates: list[HeartMessage] = field(default_factory=list)
+
+    def measured(self, name: str) -> dict[int, list[float]]:
+        """Values of a sensor's samples, by number."""
+        found: dict[int, list[float]] = {}
+        for each in self.sensors:
+            if (each.sensor if isinstance(each, MotionMessage) else "ppg") == name:
+                rows = np.frombuffer(each.data, "<f4").reshape(-1, len(each.channels))
+                found |= {each.first + at: row for at, row in enumerate(rows.tolist())}
+        return found
 
     @property
     def n_times(self) -> int:
@@ -90,7 +111,8 @@ def listening(url: str, session: str) -> Iterator[Heard]:
 
     async def listen() -> None:
         async with talk(url) as client:
-            await client.say(Subscribe(session, ["signal", "link"], Position("", {})))
+            topics: list[Topic] = ["signal", "link", "ppg", "motion", "heart"]
+            await client.say(Subscribe(session, topics, Position("", {})))
             while not over.is_set():
                 try:
                     async with asyncio.timeout(0.2):
@@ -99,6 +121,10 @@ def listening(url: str, session: str) -> Iterator[Heard]:
                     continue
                 if isinstance(message, LinkMessage):
                     heard.events.append(message)
+                elif isinstance(message, PPGMessage | MotionMessage):
+                    heard.sensors.append(message)
+                elif isinstance(message, HeartMessage):
+                    heard.rates.append(message)
                 elif isinstance(message, SignalMessage):
                     stamps = np.frombuffer(message.timestamps, "<f8")
                     data = np.frombuffer(message.data, "<f4").reshape(len(stamps), -1)
@@ -135,18 +161,34 @@ def test_one_click_and_the_dialog_lead_to_traces(page: Page) -> None:
         assert (info["name"], info["source_id"]) == ("Muse 2", f"muse:{NAME}")
         assert (info["ch_names"], info["sfreq"]) == (["TP9", "AF7", "AF8", "TP10"], 256.0)
         with listening(service.url, session) as heard:
-            service.until(lambda: heard.n_times > 1500)
+            service.until(lambda: heard.n_times > 1500 and len(heard.rates) > 0)
         check_values(heard.chunks, 65400)
+        check_sensors(heard)
+        expect(page.get_by_test_id("heart")).to_be_visible()
         assert heard.gaps() == []
         assert heard.chunks[0].first == 0
         assert violations(page) == []
         shots(page, "muse")
         commands = page.evaluate("() => window.muse.commands")
-        assert commands[:5] == ["v1", "s", "h", "p21", "d"]
+        assert commands[:5] == ["v1", "s", "h", "p50", "d"]
         page.get_by_test_id("muse-disconnect").click()
         expect(page.get_by_test_id("muse-bar")).to_have_count(0)
         service.until(lambda: service.sessions()[session]["state"] == "ended")
         assert page.evaluate("() => window.muse.commands.at(-1)") == "h"
+
+
+def check_sensors(heard: Heard) -> None:
+    """Pulse and motion are those that ``classic`` makes, from the first sample on."""
+    wanted: dict[str, Callable[[int], list[float]]] = {
+        "ppg": lambda n: [n + 7.0 * part for part in range(3)],
+        "acceleration": lambda n: [(n + axis) * G_PER_BIT for axis in range(3)],
+        "rotation": lambda n: [(2 * n + axis) * DEGREES_PER_BIT for axis in range(3)],
+    }
+    for name, value in wanted.items():
+        measured = heard.measured(name)
+        assert list(measured) == list(range(len(measured)))
+        assert len(measured) > 200
+        assert all(row == pytest.approx(value(n), abs=1e-4) for n, row in measured.items())
 
 
 def test_the_model_and_the_person_of_the_form_are_used(page: Page, tmp_path: Path) -> None:
@@ -169,8 +211,10 @@ def test_an_athena_gives_what_the_python_driver_reads(page: Page, shared_data: P
     sent = recorded(shared_data, "p1041")
     bluetooth(page, sent, "Muse S Athena")
     receiver = MuseReceiver()
+    optics: list[AuxiliaryChunk] = []
     for each in sent:
         receiver.feed(each.characteristic, each.data, each.at)
+        optics += [found for found in receiver.take_auxiliary() if found.info.name == "ppg"]
     receiver.flush()
     values = np.concatenate([chunk.data for chunk in receiver.take_eeg()])
     with live(model="none") as service:
@@ -179,6 +223,10 @@ def test_an_athena_gives_what_the_python_driver_reads(page: Page, shared_data: P
             service.until(lambda: heard.n_times > 1000)
         for chunk in heard.chunks:
             assert np.array_equal(chunk.data, values[chunk.first : chunk.end])
+        measured = heard.measured("ppg")
+        known = {each.first + k: row for each in optics for k, row in enumerate(each.data.tolist())}
+        assert len(measured) > 150
+        assert all(known[number] == row for number, row in measured.items())
         commands = page.evaluate("() => window.muse.commands")
         assert commands[:7] == ["v6", "s", "h", "p1035", "dc001", "dc001", "L1"]
 

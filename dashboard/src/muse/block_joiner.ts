@@ -1,11 +1,11 @@
 /**
  * Joining of the blocks that carry one number, and the order of numbers.
  *
- * The electrodes arrive in notifications of their own. They are joined by the number that the headset
- * gave them, never by the order of arrival: a block that lacks a part is lost for all of them, and no
- * channel shifts against another.
+ * A sensor's parts (the electrodes) arrive in notifications of their own. They are joined by the number
+ * that the headset gave them, never by the order of arrival: a block that lacks a part is lost for all
+ * of them, and no channel shifts against another.
  */
-import { type Block, type Format, SFREQ } from './packets';
+import type { Block, Sensor } from './packets';
 
 /** Time that a late notification is waited for, seconds. */
 export const REORDER_SECONDS = 0.1;
@@ -22,7 +22,7 @@ export interface JoinedBlock {
   number: number;
   /** Time of the last sample: that of reception of the first part, less its age, seconds. */
   stamp: number;
-  /** Time-major, all channels. */
+  /** Time-major, all channels; NaN for those of a part that is missing. */
   values: Float32Array;
 }
 
@@ -34,7 +34,7 @@ interface Waiting {
 }
 
 /**
- * Converter of blocks, in any order, to joined blocks in the headset's order.
+ * Converter of one sensor's blocks, in any order, to joined blocks in the headset's order.
  *
  * A block is given up `REORDER_SECONDS` after a part of it, or of a later one, arrived. Without a loss
  * nothing waits. A second notification with the same content is left out, and so is one that comes
@@ -54,8 +54,8 @@ export class BlockJoiner {
   private heard: number | null = null;
   private readonly stale: number;
 
-  constructor(readonly format: Format) {
-    this.stale = Math.max(1, Math.round((STALE_SECONDS * SFREQ) / format.nTimes));
+  constructor(readonly sensor: Sensor) {
+    this.stale = Math.max(1, Math.round((STALE_SECONDS * sensor.sfreq) / sensor.nTimes));
   }
 
   /**
@@ -99,7 +99,7 @@ export class BlockJoiner {
 
   /** Count the number on from the newest, to the nearest in either direction. */
   private position(number: number): number {
-    const { nNumbers } = this.format;
+    const { nNumbers } = this.sensor;
     const ahead = modulo(number - this.newest + nNumbers / 2, nNumbers) - nNumbers / 2;
     return this.newest + ahead;
   }
@@ -119,7 +119,7 @@ export class BlockJoiner {
     const joined: JoinedBlock[] = [];
     for (const position of [...this.waiting.keys()].sort((a, b) => a - b)) {
       if (position > last) break;
-      if (this.isComplete(position)) joined.push(this.join(position));
+      if (this.isComplete(position) || !this.sensor.whole) joined.push(this.join(position));
       else this.waiting.delete(position);
     }
     this.next = last + 1;
@@ -127,15 +127,15 @@ export class BlockJoiner {
   }
 
   private isComplete = (position: number): boolean =>
-    this.waiting.get(position)?.parts.size === this.format.nParts;
+    this.waiting.get(position)?.parts.size === this.sensor.nParts;
 
   private join(position: number): JoinedBlock {
     const { stamp, parts } = this.waiting.get(position)!;
     this.waiting.delete(position);
-    const { nTimes, nParts, nNumbers } = this.format;
-    let values = parts.get(0)!;
-    if (nParts > 1) {
-      values = new Float32Array(nTimes * nParts);
+    const { nTimes, nParts, nNumbers } = this.sensor;
+    let values = parts.get(0);
+    if (!values || nParts > 1) {
+      values = new Float32Array(nTimes * nParts).fill(NaN);
       for (const [part, column] of parts)
         for (let time = 0; time < nTimes; time++) values[time * nParts + part] = column[time]!;
     }

@@ -13,7 +13,7 @@ import {
   encodeCommand,
   findModel,
 } from './protocol';
-import { MuseReceiver } from './receiver';
+import { MuseReceiver, type SensorChunk } from './receiver';
 import {
   type BluetoothDevice,
   type Characteristic,
@@ -31,7 +31,8 @@ const FIRST_SECONDS = 4;
 const HALT_SECONDS = 0.3;
 
 export interface HeadsetListener {
-  chunks(chunks: Chunk[]): void;
+  /** New EEG; `last` at the end of the connection, with none perhaps. */
+  chunks(chunks: Chunk[], last: boolean): void;
   /** The connection is lost; not called after `close`. */
   lost(why: string): void;
 }
@@ -62,6 +63,11 @@ export class Headset {
   /** Charge that was reported last, percent; null if none was. */
   get battery(): number | null {
     return this.receiver.battery ?? this.replies.battery;
+  }
+
+  /** What the headset measured beside the EEG since the last call. */
+  takeSensors(): SensorChunk[] {
+    return this.receiver.takeSensors();
   }
 
   /** Connect, start the samples, and wait for the first EEG. Throws HeadsetProblem or DOMException. */
@@ -95,7 +101,7 @@ export class Headset {
     this.leaving.abort();
     if (this.opened) {
       this.receiver.flush();
-      this.passOn();
+      this.listener.chunks(this.receiver.takeEeg(), true);
     }
     if (this.control && this.device.gatt?.connected)
       await within(HALT_SECONDS, this.write(HALT)).catch(() => undefined);
@@ -167,7 +173,7 @@ export class Headset {
 
   private passOn(): void {
     const chunks = this.receiver.takeEeg();
-    if (chunks.length) this.listener.chunks(chunks);
+    if (chunks.length) this.listener.chunks(chunks, false);
   }
 
   /** Send a command, and wait for its answer; without one the next is sent anyway. */

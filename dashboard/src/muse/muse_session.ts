@@ -5,13 +5,14 @@
  */
 import type { OpenSocket } from '../connection/client';
 import { pageTime } from '../connection/clock';
-import type { LinkChange } from '../push/messages';
+import { type LinkChange, type SensorSamples, bytesOf } from '../push/messages';
 import { Outbox } from '../push/outbox';
 import { Pusher } from '../push/pusher';
 import { Headset, within } from './headset';
 import type { Chunk } from './packet_clock';
 import { SFREQ } from './packets';
 import { ELECTRODES, MUSE_SERVICE, type MuseModel, NAME_PREFIX } from './protocol';
+import type { SensorChunk } from './receiver';
 import { WakeLock } from './wake_lock';
 import {
   type Bluetooth,
@@ -56,6 +57,8 @@ const TICK_MS = 50;
 const ASLEEP = 1.5;
 /** Seconds without EEG after which the headset counts as lost. */
 const SILENCE = 2;
+/** Seconds between two packets with what the headset measures beside the EEG. */
+const SENSOR_PERIOD = 0.1;
 const [SHORTEST_PAUSE, LONGEST_PAUSE] = [0.5, 5];
 /** Seconds to deliver the rest at the end. */
 const FINISH = 5;
@@ -145,6 +148,7 @@ export class MuseSession {
   private ticker: ReturnType<typeof setInterval> | undefined;
   private lastTick = 0;
   private lastHeard = 0;
+  private sensorsDue = 0;
   private pause = SHORTEST_PAUSE;
   private retryAt: number | null = null;
   private whenDelivered: () => void = () => undefined;
@@ -221,15 +225,26 @@ export class MuseSession {
 
   private newHeadset(): Headset {
     return new Headset(this.device, {
-      chunks: (chunks) => this.take(chunks),
+      chunks: (chunks, last) => this.take(chunks, last),
       lost: (why) => this.onLost(why),
     });
   }
 
-  private take(chunks: Chunk[]): void {
+  private take(chunks: Chunk[], last: boolean): void {
     this.lastHeard = pageTime();
-    for (const chunk of chunks) this.outbox?.put(this.numbering.number(chunk, Date.now() / 1000));
+    for (const chunk of chunks) {
+      const [sensors, battery] = this.readSensors();
+      this.outbox?.put(this.numbering.number(chunk, Date.now() / 1000), sensors, battery);
+    }
+    if (last) this.outbox?.putSensors(this.headset.takeSensors().map(sensorSamples));
     this.tick();
+  }
+
+  /** What is new beside the EEG, and the charge; nothing if that was just now. */
+  private readSensors(): [SensorSamples[], number | null] {
+    if (this.lastHeard < this.sensorsDue) return [[], null];
+    this.sensorsDue = this.lastHeard + SENSOR_PERIOD;
+    return [this.headset.takeSensors().map(sensorSamples), this.headset.battery];
   }
 
   private tick(): void {
@@ -320,3 +335,14 @@ export class MuseSession {
     this.options.onStatus(this.status);
   }
 }
+
+/** A sensor's samples for a message. */
+const sensorSamples = ({ sensor, first, timestamps, data }: SensorChunk): SensorSamples => ({
+  name: sensor.name as SensorSamples['name'],
+  unit: sensor.unit,
+  sfreq: sensor.sfreq,
+  channels: sensor.channels,
+  first,
+  timestamps: bytesOf(timestamps),
+  data: bytesOf(data),
+});

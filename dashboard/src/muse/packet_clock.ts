@@ -7,9 +7,9 @@
  * reception times.
  */
 import type { JoinedBlock } from './block_joiner';
-import { type Format, SFREQ } from './packets';
+import type { Sensor } from './packets';
 
-/** Consecutive samples, without a gap; `data` is time-major, µV. */
+/** Consecutive samples, without a gap; `data` is time-major. */
 export interface Chunk {
   data: Float32Array;
   /** Seconds on the page's clock. */
@@ -34,8 +34,8 @@ const START_SECONDS = 0.25;
 const MAX_DEVIATION = 0.05;
 /** Largest relative difference between a headset's rate and the nominal one. */
 const MAX_RATE_ERROR = 0.02;
-const HOLD = Math.round(HOLD_SECONDS * SFREQ);
-const MAX_HOLD = Math.round(MAX_HOLD_SECONDS * SFREQ);
+/** Least number of samples for a duration above. */
+const LEAST = 8;
 
 interface Sample {
   index: number;
@@ -48,25 +48,28 @@ interface Sample {
 export class PacketClock {
   private readonly cycle: number;
   private readonly limit: number;
-  private readonly line = new ReceptionLine();
+  private readonly line: ReceptionLine;
+  private readonly hold: number;
   /** Index of the last sample that was numbered. */
   private last = 0;
   private position: number | null = null;
   private held: (Sample & { late: number })[] = [];
   private decided: Sample[] = [];
 
-  constructor(private readonly format: Format) {
-    this.cycle = format.nNumbers * format.nTimes;
-    this.limit = Math.min(this.cycle / SFREQ / 2, MAX_DISAGREEMENT);
+  constructor(private readonly sensor: Sensor) {
+    this.cycle = sensor.nNumbers * sensor.nTimes;
+    this.limit = Math.min(this.cycle / sensor.sfreq / 2, MAX_DISAGREEMENT);
+    this.line = new ReceptionLine(sensor.sfreq);
+    this.hold = Math.max(LEAST, Math.round(HOLD_SECONDS * sensor.sfreq));
   }
 
   /** Process the next block; return the samples that are numbered and stamped by now. */
   push({ number, stamp, values }: JoinedBlock): Chunk[] {
-    const { nTimes } = this.format;
+    const { nTimes, sfreq } = this.sensor;
     const width = values.length / nTimes;
     for (let time = 0; time < nTimes; time++) {
       const row = values.subarray(time * width, (time + 1) * width);
-      this.take(number * nTimes + time, stamp - (nTimes - 1 - time) / SFREQ, row);
+      this.take(number * nTimes + time, stamp - (nTimes - 1 - time) / sfreq, row);
     }
     return this.emit();
   }
@@ -84,7 +87,7 @@ export class PacketClock {
     if (late < -MAX_DISAGREEMENT) {
       // Received before it was due: the counter was restarted.
       const elapsed = stamp - this.line.at(this.last, stamp);
-      index = this.last + Math.max(1, Math.round(elapsed * SFREQ));
+      index = this.last + Math.max(1, Math.round(elapsed * this.sensor.sfreq));
       late = stamp - this.line.at(index, stamp);
     }
     this.last = index;
@@ -107,16 +110,18 @@ export class PacketClock {
 
   /** True if the held samples stay equally late, or had enough time to catch up. */
   private settled(): boolean {
-    if (this.held.length < HOLD) return false;
-    const late = this.held.slice(-HOLD).map((sample) => sample.late);
-    const half = HOLD >> 1;
+    const { hold, held } = this;
+    if (held.length < hold) return false;
+    const late = held.slice(-hold).map((sample) => sample.late);
+    const half = hold >> 1;
     const falling = median(late.slice(0, half)) - median(late.slice(half)) > SETTLED_SECONDS;
-    return !falling || this.held.length >= MAX_HOLD;
+    return !falling || held.length >= Math.round(MAX_HOLD_SECONDS * this.sensor.sfreq);
   }
 
   /** Samples lost before the held ones that the counter does not show. */
   private uncounted(): number {
-    const late = median(this.held.slice(-HOLD).map((sample) => sample.late)) * SFREQ;
+    const { hold, held, sensor } = this;
+    const late = median(held.slice(-hold).map((sample) => sample.late)) * sensor.sfreq;
     return Math.round(late / this.cycle) * this.cycle || Math.round(late);
   }
 
@@ -170,11 +175,18 @@ export function mergeChunks(chunks: readonly Chunk[]): Chunk[] {
 
 /** A line of timestamps over the index. */
 class ReceptionLine {
-  private readonly nominal = 1 / SFREQ;
-  private n = Math.round(START_SECONDS * SFREQ);
-  private period = this.nominal;
+  private readonly nominal: number;
+  private readonly most: number;
+  private n: number;
+  private period: number;
   private index = 0;
   private time: number | null = null;
+
+  constructor(sfreq: number) {
+    this.nominal = this.period = 1 / sfreq;
+    this.most = Math.max(LEAST, Math.round(MEMORY_SECONDS * sfreq));
+    this.n = Math.max(LEAST, Math.round(START_SECONDS * sfreq));
+  }
 
   /** Timestamp expected at an index, or `otherwise` before the first sample. */
   at(index: number, otherwise: number): number {
@@ -190,7 +202,7 @@ class ReceptionLine {
     const { n, nominal } = this;
     const expected = this.at(index, stamp);
     const error = clamp(stamp - expected, -MAX_DEVIATION, MAX_DEVIATION);
-    this.n = Math.min(n + 1, Math.round(MEMORY_SECONDS * SFREQ));
+    this.n = Math.min(n + 1, this.most);
     const period = this.period + (6 / ((n + 1) * (n + 2))) * error;
     this.period = clamp(period, (1 - MAX_RATE_ERROR) * nominal, (1 + MAX_RATE_ERROR) * nominal);
     const earliest = this.time + ((index - this.index) * nominal) / 4;

@@ -18,9 +18,11 @@ export const CONTROL = characteristic(0x01);
 export const ELECTRODES = ['TP9', 'AF7', 'AF8', 'TP10'];
 /** One for each of `ELECTRODES`. */
 export const EEG = [0x03, 0x04, 0x05, 0x06].map(characteristic);
+export const GYROSCOPE = characteristic(0x09);
+export const ACCELEROMETER = characteristic(0x0a);
 export const TELEMETRY = characteristic(0x0b);
-/** Pulse sensors; a Muse 2016 has none. */
-const PPG = [0x0f, 0x10, 0x11].map(characteristic);
+/** Ambient, infrared, red; a Muse 2016 has none. */
+export const PPG = [0x0f, 0x10, 0x11].map(characteristic);
 /** Only a Muse S has it. */
 const THERMISTOR = characteristic(0x12);
 /** Everything that a Muse S Athena measures. */
@@ -36,7 +38,7 @@ export const RESTART = '*1';
 /** A model, as its characteristics show it. */
 export interface MuseModel {
   title: string;
-  /** Those to be notified of: EEG and battery. */
+  /** Those to be notified of. */
   characteristics: string[];
   /** Commands before the first notification. */
   prepare: string[];
@@ -66,11 +68,17 @@ export function findModel(name: string, offered: ReadonlySet<string>): MuseModel
   if (!EEG.every((each) => offered.has(each))) return null;
   const pulse = PPG.some((each) => offered.has(each));
   const museS = offered.has(THERMISTOR) || name.toLowerCase().startsWith('muses');
+  const [title, preset] = !pulse
+    ? ['Muse 2016', 'p21']
+    : museS
+      ? ['Muse S', 'p61']
+      : ['Muse 2', 'p50'];
   return {
-    title: pulse ? (museS ? 'Muse S' : 'Muse 2') : 'Muse 2016',
-    characteristics: [...EEG, TELEMETRY].filter((each) => offered.has(each)),
-    // Without the pulse sensor, which this page does not read: p61 would only cost battery.
-    prepare: ['v1', 's', HALT, 'p21'],
+    title,
+    characteristics: [...EEG, ...PPG, ACCELEROMETER, GYROSCOPE, TELEMETRY].filter((each) =>
+      offered.has(each),
+    ),
+    prepare: ['v1', 's', HALT, preset],
     start: ['d'],
     keepAlive: true,
     uvPerBit: 125 / 256,

@@ -1,51 +1,90 @@
-/** Conversion of a Muse's notifications to chunks of EEG and battery charge. */
+/** Conversion of a Muse's notifications to chunks of EEG and of other sensors, and battery charge. */
 import { BlockJoiner, type JoinedBlock } from './block_joiner';
 import { type Chunk, PacketClock, mergeChunks } from './packet_clock';
-import { type Block, SFREQ, decodeNotification } from './packets';
+import { type Block, type Sensor, decodeNotification } from './packets';
 
-/** Decoder, joiner and clock for everything that one connection brings. */
-export class MuseReceiver {
-  /** Charge that was reported last, percent; null if none was. */
-  battery: number | null = null;
-  private joiner: BlockJoiner | null = null;
-  private clock: PacketClock | null = null;
+/** Consecutive samples of a sensor beside the EEG. */
+export interface SensorChunk extends Chunk {
+  sensor: Sensor;
+}
+
+/** One sensor's joiner and clock, and what they have decided. */
+class Track {
+  private readonly joiner: BlockJoiner;
+  private readonly clock: PacketClock;
   private ready: Chunk[] = [];
 
-  /** Process a notification, received at `stamp`, seconds on the page's clock. */
-  feed(characteristic: string, data: Uint8Array, stamp: number): void {
-    if (this.joiner) this.number(this.joiner.expire(stamp));
-    const blocks: Block[] = [];
-    for (const found of decodeNotification(characteristic, data))
-      if (found.kind === 'battery') this.battery = found.charge;
-      else blocks.push(found);
-    // Several blocks in a notification were measured one after the other.
-    blocks.forEach((block, k) => {
-      const after = blocks.slice(k + 1).filter(({ format }) => format === block.format).length;
-      this.take(block, stamp, (after * block.format.nTimes) / SFREQ);
-    });
+  constructor(readonly sensor: Sensor) {
+    this.joiner = new BlockJoiner(sensor);
+    this.clock = new PacketClock(sensor);
   }
 
-  /** Decide about everything that is held back. */
+  expire(stamp: number): void {
+    this.number(this.joiner.expire(stamp));
+  }
+
+  push(block: Block, stamp: number, age: number): void {
+    // A headset does not change a sensor's format while it measures.
+    if (block.sensor === this.sensor) this.number(this.joiner.push(block, stamp, age));
+  }
+
   flush(): void {
-    if (this.joiner) this.number(this.joiner.flush());
-    if (this.clock) this.ready.push(...this.clock.flush());
+    this.number(this.joiner.flush());
+    this.ready.push(...this.clock.flush());
   }
 
-  /** The EEG since the last call, µV of the four electrodes. */
-  takeEeg(): Chunk[] {
+  take(): Chunk[] {
     const { ready } = this;
     this.ready = [];
     return mergeChunks(ready);
   }
 
-  private take(block: Block, stamp: number, age: number): void {
-    this.joiner ??= new BlockJoiner(block.format);
-    this.clock ??= new PacketClock(block.format);
-    // A headset does not change its format while it measures.
-    if (this.joiner.format === block.format) this.number(this.joiner.push(block, stamp, age));
+  private number(joined: JoinedBlock[]): void {
+    for (const block of joined) this.ready.push(...this.clock.push(block));
+  }
+}
+
+/** Decoder, joiners and clocks for everything that one connection brings. */
+export class MuseReceiver {
+  /** Charge that was reported last, percent; null if none was. */
+  battery: number | null = null;
+  private readonly tracks = new Map<Sensor['name'], Track>();
+
+  /** Process a notification, received at `stamp`, seconds on the page's clock. */
+  feed(characteristic: string, data: Uint8Array, stamp: number): void {
+    for (const track of this.tracks.values()) track.expire(stamp);
+    const blocks: Block[] = [];
+    for (const found of decodeNotification(characteristic, data))
+      if (found.kind === 'battery') this.battery = found.charge;
+      else blocks.push(found);
+    // Several blocks of one sensor in a notification were measured one after the other.
+    blocks.forEach((block, k) => {
+      const { sensor } = block;
+      const after = blocks.slice(k + 1).filter((each) => each.sensor === sensor).length;
+      this.trackOf(sensor).push(block, stamp, (after * sensor.nTimes) / sensor.sfreq);
+    });
   }
 
-  private number(joined: JoinedBlock[]): void {
-    for (const block of joined) this.ready.push(...this.clock!.push(block));
+  /** Decide about everything that is held back. */
+  flush(): void {
+    for (const track of this.tracks.values()) track.flush();
+  }
+
+  /** The EEG since the last call, µV of the four electrodes. */
+  takeEeg(): Chunk[] {
+    return this.tracks.get('eeg')?.take() ?? [];
+  }
+
+  /** The rest since the last call. */
+  takeSensors(): SensorChunk[] {
+    return [...this.tracks.values()]
+      .filter(({ sensor }) => sensor.name !== 'eeg')
+      .flatMap((track) => track.take().map((chunk) => ({ ...chunk, sensor: track.sensor })));
+  }
+
+  private trackOf(sensor: Sensor): Track {
+    let track = this.tracks.get(sensor.name);
+    if (!track) this.tracks.set(sensor.name, (track = new Track(sensor)));
+    return track;
   }
 }

@@ -20,6 +20,17 @@ export interface Push {
   person?: string;
 }
 
+/** Samples that the headset measures beside the EEG, as in `Samples`. */
+export interface SensorSamples {
+  name: 'ppg' | 'acceleration' | 'rotation';
+  unit: string;
+  sfreq: number;
+  channels: readonly string[];
+  first: number;
+  timestamps: Uint8Array;
+  data: Uint8Array;
+}
+
 export interface Samples {
   type: 'samples';
   session: string;
@@ -31,6 +42,10 @@ export interface Samples {
   offset: number;
   changes: LinkChange[];
   ends: boolean;
+  /** What else the headset has measured meanwhile. */
+  sensors: SensorSamples[];
+  /** Charge of the headset, percent; null if unknown. */
+  battery: number | null;
 }
 
 export type Answer =
@@ -46,6 +61,10 @@ export function decodeAnswer(frame: unknown): Answer | null {
   const message = decodeMessage(frame);
   return ANSWERS.has(message.type) ? (message as Answer) : null;
 }
+
+/** An array's own bytes; browsers and the wire are little-endian. */
+export const bytesOf = (values: Float32Array | Float64Array): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 export const encodeMessage = (
   message: Push | Samples | { type: 'ping'; t: number },

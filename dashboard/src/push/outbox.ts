@@ -1,5 +1,5 @@
 /** Numbered packets that are not yet acknowledged, in bounded memory. */
-import type { LinkChange } from './messages';
+import type { LinkChange, SensorSamples } from './messages';
 
 /** Seconds of signal to keep: an outage of 60 s, the pause and the attempt after it, and the sending. */
 const SECONDS = 90;
@@ -15,6 +15,10 @@ export interface Packet {
   data: Float32Array;
   changes: LinkChange[];
   ends: boolean;
+  /** What the headset has measured beside the EEG; dropped with these samples, if they have to be. */
+  sensors: SensorSamples[];
+  /** Charge of the headset, percent; null if unknown. */
+  battery: number | null;
 }
 
 /** Queue of packets; if it is full, the oldest are dropped, and their changes move to the next. */
@@ -42,9 +46,18 @@ export class Outbox {
     return this.ended && this.packets.length === 0;
   }
 
-  put({ first, timestamps, data }: Pick<Packet, 'first' | 'timestamps' | 'data'>): void {
+  put(
+    { first, timestamps, data }: Pick<Packet, 'first' | 'timestamps' | 'data'>,
+    sensors: SensorSamples[] = [],
+    battery: number | null = null,
+  ): void {
     this.end = first + timestamps.length;
-    this.append({ first, timestamps, data });
+    this.append({ first, timestamps, data, sensors, battery });
+  }
+
+  /** Add what the headset has measured beside the EEG after the last samples of that. */
+  putSensors(sensors: SensorSamples[]): void {
+    this.append({ sensors });
   }
 
   putChange(change: LinkChange): void {
@@ -80,7 +93,8 @@ export class Outbox {
   private append(part: Partial<Packet>): void {
     if (this.ended) return;
     const empty = { first: this.end, timestamps: new Float64Array(), data: new Float32Array() };
-    const packet = { ...empty, changes: [], ends: false, ...part, seq: this.next++ };
+    const nothing = { changes: [], ends: false, sensors: [], battery: null };
+    const packet = { ...empty, ...nothing, ...part, seq: this.next++ };
     this.packets.push(packet);
     this.held += packet.timestamps.length;
     this.ended = packet.ends;

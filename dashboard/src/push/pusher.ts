@@ -3,7 +3,7 @@ import type { OpenSocket, Socket } from '../connection/client';
 import { pageTime } from '../connection/clock';
 import { PROTOCOL, SUBPROTOCOL } from '../connection/protocol';
 import { ClockOffset } from './clock_offset';
-import { type Answer, type Push, decodeAnswer, encodeMessage } from './messages';
+import { type Answer, type Push, bytesOf, decodeAnswer, encodeMessage } from './messages';
 import type { Outbox, Packet } from './outbox';
 
 /** Seconds without any message, three heartbeats, after which a connection counts as lost. */
@@ -175,6 +175,8 @@ export class Pusher {
       offset: this.offset.offset,
       changes: packet.changes,
       ends: packet.ends,
+      sensors: packet.sensors,
+      battery: packet.battery,
     };
   }
 
@@ -202,7 +204,3 @@ export class Pusher {
     this.listener.over(refusal);
   }
 }
-
-/** An array's own bytes; browsers and the wire are little-endian. */
-const bytesOf = (values: Float32Array | Float64Array): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

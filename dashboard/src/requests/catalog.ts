@@ -17,9 +17,23 @@ export interface Sources {
   streams: FoundStream[];
   /** `problem`: reason why Bluetooth could not be searched. */
   bluetooth: { present: boolean | null; detail: string; problem: string | null };
+  /** Apps that send a Muse's samples to the service. */
+  apps: PhoneApp[];
   simulations: { name: string; summary: string; url: string }[];
   /** Libraries that cannot be loaded, each with a remedy. */
   missing: string[];
+}
+
+/** An app, usually on a phone, that sends a Muse's samples by OSC. */
+export interface PhoneApp {
+  name: string;
+  title: string;
+  url: string;
+  /** Address and port of the service for the app to send to; null if the service does not know it. */
+  address: string | null;
+  port: number;
+  /** What to set in the app, one sentence. */
+  setup: string;
 }
 
 /** A headset in range, as one board. A device that may be one of several is listed as each. */

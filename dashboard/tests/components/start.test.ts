@@ -36,6 +36,12 @@ const sources: Sources = {
   ],
   streams: [],
   bluetooth: { present: false, detail: 'no adapter', problem: null },
+  apps: [
+    {
+      ...{ name: 'mindmonitor', title: 'Mind Monitor', url: 'osc://:5000?from=mindmonitor' },
+      ...{ address: '10.0.0.7', port: 5000, setup: 'Enter the address 10.0.0.7 and port 5000.' },
+    },
+  ],
   simulations: [
     { name: 'tour', summary: 'four corners', url: 'simulate://?scenario=tour' },
     { name: 'calm', summary: 'one state', url: 'simulate://?scenario=calm' },
@@ -224,6 +230,21 @@ describe('Start', () => {
     expect(there('electrode-names')).toBe(false);
     await click('open');
     expect(text('start-problem')).toBe('Choose a source first.');
+  });
+
+  it('offers an app on a phone, and says what to set in it', async () => {
+    await show();
+    await click('kind-scan');
+    enter('model-of-headset', 'OpenBCI Cyton');
+    enter('model-of-headset', 'osc://:5000?from=mindmonitor');
+    expect(text('app-setup')).toBe('Enter the address 10.0.0.7 and port 5000.');
+    expect(there('parameter-serial_port')).toBe(false);
+    expect(there('electrode-names')).toBe(false);
+    await click('open');
+    expect(opened).toMatchObject([{ source: 'osc://:5000?from=mindmonitor' }]);
+    enter('model-of-headset', 'InteraXon Muse 2');
+    expect(there('app-setup')).toBe(false);
+    expect(text('scan-url')).toBe('muse://');
   });
 
   it('lets the person name electrodes on a head', async () => {

@@ -7,8 +7,8 @@ const SECONDS = CLASSIC.nTimes / SFREQ;
 
 /** A part of the block `count`, counted without end; its values are the count. */
 const block = (count: number, part: number): Block => ({
-  kind: 'eeg',
-  format: CLASSIC,
+  kind: 'samples',
+  sensor: CLASSIC,
   part,
   number: count % CLASSIC.nNumbers,
   values: new Float32Array(CLASSIC.nTimes).fill(count),

@@ -30,19 +30,23 @@ try {
 
 function receive(receiver, notifications) {
   const chunks = [];
-  const take = () =>
-    chunks.push(
-      ...receiver.takeEeg().map(({ first, timestamps, data }) => ({
-        first,
-        timestamps: [...timestamps],
-        data: [...data],
-      })),
+  const sensors = [];
+  const take = () => {
+    chunks.push(...receiver.takeEeg().map(plain));
+    sensors.push(
+      ...receiver.takeSensors().map((each) => ({ ...plain(each), sensor: each.sensor })),
     );
+  };
   for (const [characteristic, hex, at] of notifications) {
     receiver.feed(characteristic, Buffer.from(hex, 'hex'), at);
     take();
   }
   receiver.flush();
   take();
-  return { chunks, battery: receiver.battery };
+  return { chunks, sensors, battery: receiver.battery };
+}
+
+/** A chunk for JSON, in which NaN is null. */
+function plain({ first, timestamps, data }) {
+  return { first, timestamps: [...timestamps], data: [...data] };
 }

@@ -27,6 +27,10 @@ UV_PER_BIT = 4.5e6 / 24 / (2**23 - 1)
 START, STOP = 0xA0, 0xC0
 """First and last byte of a packet; this last byte says that acceleration stands before it."""
 LENGTH = 33
+MOTION_STEP = 10
+"""Packets for each value of the accelerometer."""
+G_PER_COUNT = 0.002 / 16
+"""± 4 g in 16 bits (OpenBCI, Cyton Data Format)."""
 
 EOT = "$$$"
 BANNER = (
@@ -58,10 +62,18 @@ def counts(n_times: int) -> NDArray[np.int64]:
 
 
 def packet(number: int, values: NDArray[np.int64]) -> bytes:
-    """One sample as it is sent: its number, 8 counts of 24 bits, acceleration (1 g along z)."""
+    """One sample as it is sent: its number, 8 counts of 24 bits, acceleration."""
     eeg = b"".join(int(value).to_bytes(3, "big", signed=True) for value in values)
-    acceleration = b"".join(value.to_bytes(2, "big") for value in (0, 0, 8000))
-    return bytes([START, number % 256]) + eeg + acceleration + bytes([STOP])
+    axes = b"".join(value.to_bytes(2, "big") for value in acceleration(number))
+    return bytes([START, number % 256]) + eeg + axes + bytes([STOP])
+
+
+def acceleration(number: int) -> tuple[int, int, int]:
+    """Counts of the axes: 1 g along z, with each new value 1 count more along x; 0 between them.
+
+    The firmware sends a value once, 25 times a second (OpenBCI_32bit_Library, LIS3DH).
+    """
+    return (1 + number // MOTION_STEP % 100, 0, 8000) if number % MOTION_STEP == 0 else (0, 0, 0)
 
 
 class Cyton:

@@ -11,12 +11,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mimamba.drivers.driver import Chunk, Driver, LinkChange
+from mimamba.drivers.driver import (
+    AuxiliaryChunk,
+    AuxiliaryInfo,
+    Chunk,
+    Driver,
+    HasAuxiliary,
+    LinkChange,
+)
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.drivers.open import open_driver, open_source
 from mimamba.drivers.supervision.device_connection import Timeouts
 from mimamba.drivers.supervision.supervisor import Supervisor
-from tests.drivers.brainflow.cyton import START, UV_PER_BIT, Cyton, Edit, counts, packet
+from tests.drivers.brainflow.cyton import (
+    G_PER_COUNT,
+    MOTION_STEP,
+    START,
+    UV_PER_BIT,
+    Cyton,
+    Edit,
+    acceleration,
+    counts,
+    packet,
+)
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are a thing of Unix", allow_module_level=True)
@@ -63,6 +80,7 @@ def without_start_inside(index: int) -> int:
 def test_lost_packets_are_counted_exactly_and_microvolts_come_back() -> None:
     beheaded = without_start_inside(320)
     lost = {7, *range(40, 45), *range(200, 300), *range(400, 700)}  # the last beyond a wrap
+    moved: list[AuxiliaryChunk] = []
     edits = {
         120: with_byte(32, 0x00),
         beheaded: with_byte(0, 0x00),
@@ -71,6 +89,9 @@ def test_lost_packets_are_counted_exactly_and_microvolts_come_back() -> None:
     }
     with Cyton(lost=lost, edits=edits) as cyton, open_driver(url(cyton)) as driver:
         chunks = take(driver, 850)
+        assert isinstance(driver, HasAuxiliary)
+        moved += driver.take_auxiliary()
+    check_motion(moved, lost | set(edits))
     found = indices(chunks)
     there = set(range(found[-1] + 1)) - lost - set(edits)
     np.testing.assert_array_equal(found, sorted(there))
@@ -80,6 +101,18 @@ def test_lost_packets_are_counted_exactly_and_microvolts_come_back() -> None:
     steps = np.diff(times(chunks)) / np.diff(found)
     assert np.median(steps) == pytest.approx(1 / 250, rel=0.02)
     assert cyton.heard == ["v", "d", "b", "s"]
+
+
+def check_motion(moved: Sequence[AuxiliaryChunk], lost: set[int]) -> None:
+    """The accelerometer's values are in their place, and gaps are those of the EEG."""
+    assert {each.info for each in moved} == {
+        AuxiliaryInfo("acceleration", "g", 25.0, ("X", "Y", "Z"))
+    }
+    numbers = [each.first + at for each in moved for at in range(len(each.data))]
+    assert numbers == [n for n in range(1, numbers[-1] + 1) if MOTION_STEP * n not in lost]
+    for number, axes in zip(numbers, np.concatenate([e.data for e in moved]), strict=True):
+        counted = acceleration(MOTION_STEP * number)
+        assert axes == pytest.approx(np.multiply(counted, G_PER_COUNT), abs=1e-6)
 
 
 def test_after_garbage_the_samples_are_right_again() -> None:

@@ -171,12 +171,20 @@ def test_the_supervisor_reconnects_the_board() -> None:
     assert first[-1] - first[-2] > 100  # half a second of back-off
 
 
-@pytest.mark.parametrize("board", ["muse_2", "muse_s", "muse_s_athena", "ganglion_native"])
+@pytest.mark.parametrize(
+    "board", ["muse_2", "muse_s", "muse_2016", "muse_s_athena", "ganglion_native"]
+)
 def test_a_headset_without_bluetooth(board: str) -> None:
     if Path("/sys/class/bluetooth").is_dir():
         pytest.skip("this machine has a Bluetooth adapter")
     with pytest.raises(DeviceNotFound, match="Switch Bluetooth on"):
         open_driver(f"brainflow://{board}").__enter__()
+
+
+def test_the_presets_of_the_muses_with_the_pulse_are_those_that_brainflow_accepts() -> None:
+    """It looks at the preset before it looks for the headset: p61 is for a Muse S alone."""
+    with pytest.raises(BadSource):
+        open_driver("brainflow://muse_2?other_info=preset=p61").__enter__()
 
 
 @pytest.mark.skipif(

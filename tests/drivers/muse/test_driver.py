@@ -88,7 +88,7 @@ def test_a_muse_is_found_read_and_released(url: str) -> None:
     check_values(chunks, 0)
     assert indices(chunks) == list(range(chunks[-1].end))
     assert abs(chunks[-1].timestamps[-1] - local_clock()) < LONG
-    assert near.commands == ["v1", "s", "h", "p61", "d", "h"]
+    assert near.commands == ["v1", "s", "h", "p50", "d", "h"]
     assert other.connections == 0
 
 
@@ -102,8 +102,8 @@ def test_each_model_is_known_by_its_characteristics(model: str, shared_data: Pat
         info = driver.info
         read(driver, samples(200))
     assert info.name == model
-    preset = {"Muse 2016": "p21", "Muse S Athena": "p1035"}.get(model, "p61")
-    assert preset in near.commands
+    presets = {"Muse 2016": "p21", "Muse 2": "p50", "Muse S": "p61", "Muse S Athena": "p1035"}
+    assert presets[model] in near.commands
     assert ("dc001" in near.commands) == athena
 
 

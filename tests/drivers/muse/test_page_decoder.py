@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mimamba.drivers.driver import Chunk
-from mimamba.drivers.muse.protocol import ATHENA, EEG, PPG, TELEMETRY
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk
+from mimamba.drivers.muse.protocol import ACCELEROMETER, ATHENA, EEG, GYROSCOPE, PPG, TELEMETRY
 from mimamba.drivers.muse.receiver import MuseReceiver
 from tests.drivers.muse.notifications import RECORDED, Notification, classic, recorded
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "dashboard"
 SCRIPT = DASHBOARD / "tests" / "muse" / "receive.mjs"
 ENTRY = DASHBOARD / "src" / "muse" / "receiver.ts"
+OPTICS = (0x34, 0x35, 0x36)
+"""Tags of an Athena's optical blocks."""
 
 
 def by_page(runs: Sequence[Sequence[Notification]]) -> list[dict[str, Any]]:
@@ -44,22 +46,78 @@ def by_page(runs: Sequence[Sequence[Notification]]) -> list[dict[str, Any]]:
     return found
 
 
-def by_driver(run: Sequence[Notification]) -> tuple[list[Chunk], float | None]:
+@dataclass
+class Received:
+    """What the Python receiver makes of a run."""
+
+    chunks: list[Chunk]
+    sensors: list[AuxiliaryChunk]
+    battery: float | None
+
+
+def by_driver(run: Sequence[Notification]) -> Received:
     receiver = MuseReceiver()
-    chunks: list[Chunk] = []
+    received = Received([], [], None)
     for each in run:
         receiver.feed(each.characteristic, each.data, each.at)
-        chunks += receiver.take_eeg()
+        received.chunks += receiver.take_eeg()
+        received.sensors += receiver.take_auxiliary()
     receiver.flush()
-    return chunks + receiver.take_eeg(), receiver.battery
+    received.chunks += receiver.take_eeg()
+    received.sensors += receiver.take_auxiliary()
+    received.battery = receiver.battery
+    return received
 
 
-def check(runs: Sequence[Sequence[Notification]]) -> list[list[Chunk]]:
-    """Compare both decoders; return the chunks of each run."""
+def check_sensors(
+    theirs: Sequence[dict[str, Any]], ours: Sequence[AuxiliaryChunk]
+) -> dict[str, int]:
+    """Compare each sensor's samples, which the page joins into longer chunks; return how many."""
+    counts = {}
+    names = {each.info.name for each in ours}
+    assert {each["sensor"]["name"] for each in theirs} == names
+    for name in names:
+        found = [each for each in theirs if each["sensor"]["name"] == name]
+        wanted = [each for each in ours if each.info.name == name]
+        info = wanted[0].info
+        for each in found:
+            facts = each["sensor"]
+            assert (facts["unit"], facts["sfreq"]) == (info.unit, info.sfreq)
+            assert tuple(facts["channels"]) == info.ch_names
+        data = [
+            np.array(each["data"], np.float32).reshape(-1, len(info.ch_names)) for each in found
+        ]
+        assert np.array_equal(
+            np.concatenate(data), np.concatenate([each.data for each in wanted]), equal_nan=True
+        )
+        stamps = np.concatenate([each["timestamps"] for each in found])
+        assert np.allclose(
+            stamps, np.concatenate([each.timestamps for each in wanted]), rtol=0, atol=1e-9
+        )
+        assert numbers((each["first"], len(each["timestamps"])) for each in found) == numbers(
+            (each.first, len(each.data)) for each in wanted
+        )
+        counts[name] = len(stamps)
+    return counts
+
+
+def numbers(spans: Iterable[tuple[int, int]]) -> list[int]:
+    """The number of each sample, by first and length of its chunk."""
+    return [first + at for first, length in spans for at in range(length)]
+
+
+def check(
+    runs: Sequence[Sequence[Notification]], counts: list[dict[str, int]] | None = None
+) -> list[list[Chunk]]:
+    """Compare both decoders; return the chunks of each run, and add its sensors' ``counts``."""
     every = []
     for run, found in zip(runs, by_page(runs), strict=True):
-        chunks, battery = by_driver(run)
-        assert found["battery"] == battery
+        received = by_driver(run)
+        chunks = received.chunks
+        assert found["battery"] == received.battery
+        samples = check_sensors(found["sensors"], received.sensors)
+        if counts is not None:
+            counts.append(samples)
         assert [each["first"] for each in found["chunks"]] == [each.first for each in chunks]
         for theirs, ours in zip(found["chunks"], chunks, strict=True):
             data = np.array(theirs["data"], np.float32).reshape(ours.data.shape)
@@ -87,8 +145,12 @@ def damage(sent: Sequence[Notification], seed: int, loss: float) -> list[Notific
 def test_recorded_packets_of_an_athena(shared_data: Path, preset: str) -> None:
     whole = recorded(shared_data, preset)
     runs = [whole, *(damage(whole[:400], seed, 0.04 * seed) for seed in range(3))]
-    every = check(runs)
+    counts: list[dict[str, int]] = []
+    every = check(runs, counts)
     assert sum(chunk.n_times for chunk in every[0]) > 256 * 55
+    sensors = {"acceleration": 52, "rotation": 52} | ({"ppg": 64} if preset == "p1041" else {})
+    assert counts[0].keys() == sensors.keys()
+    assert all(counts[0][name] > 55 * sfreq for name, sfreq in sensors.items())
 
 
 def test_made_packets_of_a_muse_2() -> None:
@@ -97,10 +159,12 @@ def test_made_packets_of_a_muse_2() -> None:
         for seed, loss in enumerate([0.0, 0.01, 0.05, 0.3, 0.7])
         for first in (0, 65450)
     ]
-    for chunks in check([list(classic(20.0, 65400)), *runs]):
+    counts: list[dict[str, int]] = []
+    for chunks in check([list(classic(20.0, 65400)), *runs], counts):
         stamps = np.concatenate([chunk.timestamps for chunk in chunks])
         assert (np.diff(stamps) > 0).all()
         assert all(before.end <= after.first for before, after in pairwise(chunks))
+    assert counts[0] == {"ppg": 1278, "acceleration": 1038, "rotation": 1038}
 
 
 def test_a_counter_that_starts_again_and_a_stall_that_catches_up() -> None:
@@ -119,7 +183,8 @@ def test_a_counter_that_starts_again_and_a_stall_that_catches_up() -> None:
 
 def test_noise() -> None:
     rng = np.random.default_rng(14)
-    names = [*EEG, *PPG, *ATHENA, TELEMETRY, "0000180f-0000-1000-8000-00805f9b34fb"]
+    names = [*EEG, *PPG, *ATHENA, ACCELEROMETER, GYROSCOPE, TELEMETRY]
+    names.append("0000180f-0000-1000-8000-00805f9b34fb")
     runs = []
     for _ in range(20):
         run = []
@@ -128,7 +193,7 @@ def test_noise() -> None:
             data = bytearray(rng.bytes(length))
             if length > 20:  # a header that may be read on from
                 data[0] = length
-                data[9] = int(rng.choice([0x11, 0x12, 0x47, 0x53, 0x34, 0x88, 0x98]))
+                data[9] = int(rng.choice([0x11, 0x12, 0x47, 0x53, *OPTICS, 0x88, 0x98]))
             run.append(Notification(str(rng.choice(names)), bytes(data), 0.01 * k))
         runs.append(run)
     check(runs)

@@ -155,3 +155,12 @@ def test_fewer_values_later_are_missing_not_wrong() -> None:
     np.testing.assert_array_equal(
         chunk.data, np.array([[1, 1], [2, np.nan], [np.nan, np.nan], [1e38, 1e38]], np.float32)
     )
+
+
+def test_grades_of_contact_become_remarks_of_the_link() -> None:
+    receiver = AppReceiver(MIND_MONITOR, SFREQ, range(4), MIDDLE, timed=False)
+    loose = message("/muse/elements/horseshoe", 1.0, 4.0, 2.0, 1.0)
+    receiver.feed(arrived([(100 + 0.5 * k, loose) for k in range(8)]), 104)
+    assert receiver.take_remarks() == ("Mind Monitor reports bad contact at AF7",)
+    assert receiver.take_remarks() == ()
+    assert receiver.take_eeg() == []

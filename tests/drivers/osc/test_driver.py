@@ -185,17 +185,19 @@ def test_a_silence_is_a_lost_link_that_mends_itself() -> None:
     assert gap > 2 * 256
 
 
-def test_a_session_has_motion_and_battery_of_an_app() -> None:
+def test_a_session_that_is_opened_over_the_api_has_motion_and_battery_of_an_app() -> None:
     port = free_port()
     acceleration = message("/muse/acc", 0.0, 0.0, 1.0)
 
     def sample(k: int) -> bytes:
         return bundle([mind_monitor(k), *([acceleration] if k % 5 == 0 else [])])
 
-    with sending(port, sample), live(url(port), model="none") as service:
-        service.opened("osc-1")
+    with sending(port, sample), live(model="none") as service:
+        made = service.http.post("/v1/sessions", json={"source": url(port), "model": "none"})
+        assert made.status_code == 201
+        (name,) = service.sessions()
         send_all(port, message("/muse/batt", 5000, 1, 1, 1))
-        session = service.server._app.state.running.sessions.get("osc-1")
+        session = service.server._app.state.running.sessions.get(name)
         service.until(lambda: session.logs.log("motion").next > 0)
         service.until(lambda: session.battery == 50)
-        assert service.sessions()["osc-1"]["info"]["name"] == "Mind Monitor"
+        assert service.sessions()[name]["info"]["name"] == "Mind Monitor"

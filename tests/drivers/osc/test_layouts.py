@@ -12,6 +12,7 @@ from mimamba.drivers.osc.layouts import (
     ROTATION,
     AppEvent,
     Charge,
+    ContactGrades,
     SensorSample,
     recognise_layout,
 )
@@ -35,7 +36,8 @@ HEAD = (17, 1_700_000_000, 0.5, 100, 0.25)
         ("/muse/elements/blink", (1,), AppEvent("/muse/elements/blink")),
         ("/muse/elements/jaw_clench", (0,), None),
         ("/Marker/3", (), AppEvent("/Marker/3")),
-        ("/muse/elements/horseshoe", (1.0, 1.0, 2.0, 4.0), None),
+        ("/muse/elements/horseshoe", (1.0, 1.0, 2.0, 4.0), ContactGrades((1.0, 1.0, 2.0, 4.0))),
+        ("/muse/elements/horseshoe", (1.0, 1.0), None),
         ("/muse/eeg", ("a", "b", "c", "d"), None),
         ("/PetalStream/eeg", (*HEAD, 1.0, 2.0, 3.0, 4.0), None),
     ],

@@ -207,9 +207,9 @@ def test_impedance_rows_are_no_samples() -> None:
     np.testing.assert_array_equal(values(chunks), rows.data)
 
 
-@pytest.mark.parametrize("offset", [0, 100])
-def test_the_ganglions_firmware_is_found_out(offset: int) -> None:
-    rows = device(GANGLION_2_NUMBERING, 400, start=10)
+@pytest.mark.parametrize(("offset", "start"), [(0, 10), (100, 10), (0, 0), (100, 0)])
+def test_the_ganglions_firmware_is_found_out(offset: int, start: int) -> None:
+    rows = device(GANGLION_2_NUMBERING, 400, start=start)
     rows.numbers[rows.numbers > 0] += offset
     lost = (rows.index > 300) & np.isin(rows.numbers, [0, offset + 1, offset + 2])
     rows = rows.without(lost)
