@@ -11,6 +11,22 @@ Outputs: TypeAlias = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
+class LabelSet:
+    """Labels of one output among which the true one is nine times in ten, see ``label_sets``.
+
+    ``coverage`` is how often that was so in the newest ``labelled`` hops whose label is known, at
+    most 200; None if there was none.
+    """
+
+    labels: tuple[str, ...]
+    coverage: float | None
+    labelled: int
+
+
+LabelSetsByOutput: TypeAlias = dict[str, LabelSet]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The model's result for one hop.
 
@@ -29,6 +45,8 @@ class Prediction:
         The reason in words; None if the status is ``ok``.
     outputs
         Calibrated probabilities; None unless the status is ``ok``.
+    set
+        Prediction sets by output; None if there are none.
     """
 
     index: int
@@ -36,3 +54,4 @@ class Prediction:
     status: Status
     reason: str | None
     outputs: Outputs | None
+    set: LabelSetsByOutput | None = None

@@ -49,6 +49,7 @@ LinkEvent: TypeAlias = Literal[
     "baseline_used",
     "baseline_stopped",
     "head",
+    "labelled",
 ]
 """Events on a session's link, explained at ``LinkMessage``."""
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import StreamInfo
+from mimamba.models.prediction import LabelSet
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.messages import (
@@ -141,6 +142,17 @@ MESSAGES: tuple[ServerMessage, ...] = (
         None,
         {"valence": {"low": 0.31, "high": 0.69}},
         Timing(812.405, 812.409, 812.41),
+    ),
+    PredictionMessage(
+        "muse-1",
+        44,
+        2719,
+        812.528,
+        "ok",
+        None,
+        {"valence": {"low": 0.31, "high": 0.69}},
+        Timing(812.53, 812.534, 812.535),
+        set={"valence": LabelSet(("low", "high"), 0.91, 120)},
     ),
     PredictionMessage(
         "muse-1",

@@ -46,6 +46,7 @@ LAYERS = [
     "models/network",
     "models/inference/cpu",
     "models/inference",
+    "models/conformal",
     "models/checkpoints",
     "models/decoding",
     "models/datasets",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import msgspec
@@ -72,6 +72,8 @@ class CheckpointHeader:
         Text that a person must see before a prediction; None for nothing.
     baseline
         Seconds of the person's rest by which windows were aligned in training; 0 for none.
+    set_thresholds
+        Thresholds of prediction sets by output, of people held out; empty if there are none.
     """
 
     name: str
@@ -86,6 +88,7 @@ class CheckpointHeader:
     licence: str
     notice: str | None = None
     baseline: float = 0.0
+    set_thresholds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         a = self.architecture
@@ -106,6 +109,10 @@ class CheckpointHeader:
             raise ValueError("temperature names other outputs than outputs")
         if not all(0 < t < math.inf for t in self.temperature.values()):
             raise ValueError("a temperature is not a positive number")
+        if not self.set_thresholds.keys() <= self.outputs.keys():
+            raise ValueError("set_thresholds names other outputs than outputs")
+        if not all(0 <= t <= 1 for t in self.set_thresholds.values()):
+            raise ValueError("a threshold of sets is not 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -185,6 +192,8 @@ def save_checkpoint(path: Path, header: CheckpointHeader, network: MSiMamba) -> 
     """Write a checkpoint atomically and return it as it would be loaded."""
     tensors = {name: t.detach().contiguous().cpu() for name, t in network.state_dict().items()}
     entries = {f.name: getattr(header, f.name) for f in fields(CheckpointHeader)}
+    if not header.set_thresholds:  # releases that do not know them wrote these bytes
+        del entries["set_thresholds"]
     text = msgspec.json.encode({"version": VERSION, **entries}).decode()
     content = safetensors.torch.save(tensors, metadata={"mimamba": text})
     checkpoint = _decode(content, str(path))  # a file that cannot be loaded is never written

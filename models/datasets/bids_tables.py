@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from mimamba.drivers.formats.bids_sidecars import MISSING_VALUES, read_tsv
+from mimamba.drivers.formats.bids_sidecars import read_tsv
+from mimamba.drivers.formats.events import FileEvent, events_to_markers
 from mimamba.drivers.formats.recording import Recording, one_line
+from mimamba.models.datasets.bids_labels import EVENT_COLUMNS, MISSING
 from mimamba.models.datasets.dataset import DatasetError
 
+Labels: TypeAlias = tuple[str, ...]
+"""A label for each output."""
 MAX_SHOWN = 8
 """Most labels in a message."""
 
@@ -23,7 +27,7 @@ class LabelledSpan:
     """Labelled event from sample ``start`` to ``stop`` (excluded), numbered from 1."""
 
     number: int
-    label: str
+    labels: Labels
     start: int
     stop: int
 
@@ -63,48 +67,101 @@ def _column(path: Path, key: str, column: str) -> dict[str, str]:
                 "choose another label",
             )
     return {
-        row[key]: row[column]
-        for row in rows
-        if key in row and row.get(column, "") not in MISSING_VALUES
+        row[key]: row[column] for row in rows if key in row and row.get(column, "") not in MISSING
     }
 
 
-EVENT_COLUMNS = ("trial_type", "value")
-"""Columns of ``events.tsv`` with labels. A marker has the first one that is not ``n/a``."""
+@dataclass(frozen=True)
+class EventRow:
+    """Row of ``events.tsv`` with an onset; ``number`` counts these rows from 1.
+
+    ``onset`` and ``duration`` are in seconds; the duration is 0 if it is not given.
+    """
+
+    number: int
+    onset: float
+    duration: float
+    cells: Mapping[str, str]
+
+
+def read_events(path: Path) -> list[EventRow]:
+    """Read the events of a recording; raises DatasetError without ``events.tsv``."""
+    table = _events_path(path)
+    rows = read_tsv(table)
+    if rows is None:
+        raise DatasetError(f"a table {table}", "no such file", "choose another label")
+    found: list[EventRow] = []
+    for row in rows:
+        onset = _number(row.get("onset"))
+        if onset is not None:
+            cells = {name: cell for name, cell in row.items() if cell not in MISSING}
+            duration = max(0.0, _number(row.get("duration")) or 0.0)
+            found.append(EventRow(len(found) + 1, onset, duration, cells))
+    return found
+
+
+def event_columns(path: Path) -> tuple[str, ...]:
+    """Return the columns of a recording's ``events.tsv``; none without it."""
+    rows = read_tsv(_events_path(path))
+    return tuple(rows[0]) if rows else ()
+
+
+def check_event_column(path: Path, column: str) -> None:
+    """Raise DatasetError if the events of a recording do not have a column."""
+    table = _events_path(path)
+    rows = read_tsv(table)
+    if rows is None or not rows or column not in rows[0]:
+        found = "no such file" if rows is None else "no such column"
+        raise DatasetError(f"{column} in {table}", found, "choose another label")
 
 
 def labelled_spans(
-    path: Path, recording: Recording, column: str, seconds: float | None
+    recording: Recording, labelled: Sequence[tuple[EventRow, Labels]], seconds: float | None
 ) -> list[LabelledSpan]:
-    """Return the events of a recording that have a label in a column.
+    """Return the spans of labelled events that begin within a recording, and not in a gap filler.
 
     Each lasts ``seconds`` or, if that is None, its own duration; an event without a duration lasts
-    until the next one or the end. The recording's markers give the events' sample positions.
+    until the next one of any kind, or the end.
+    """
+    sfreq = recording.info.sfreq
+    placed = []
+    for row, labels in labelled:
+        given = (row.cells[name] for name in EVENT_COLUMNS if name in row.cells)
+        event = FileEvent(row.onset, next(given, "event"), "events.tsv", row.duration)
+        placed += [
+            (marker.index, row, labels)
+            for marker in events_to_markers([event], recording.index, sfreq)
+        ]
+    begins = sorted({*(at for at, _, _ in placed), *(m.index for m in recording.markers)})
+    following = dict(zip(begins, [*begins[1:], recording.end], strict=True))
+    return [
+        LabelledSpan(
+            number,
+            labels,
+            start,
+            start + round((seconds or row.duration) * sfreq)
+            if seconds or row.duration
+            else following[start],
+        )
+        for number, (start, row, labels) in enumerate(placed, 1)
+    ]
+
+
+def column_spans(
+    path: Path, recording: Recording, column: str, seconds: float | None
+) -> list[LabelledSpan]:
+    """Return the spans of a recording's events that have a label in a column.
 
     Raises
     ------
     DatasetError
         If there is no ``events.tsv`` with that column.
     """
-    events = _events(_events_path(path), column)
-    starts = sorted({marker.index for marker in recording.markers})
-    following = dict(zip(starts, [*starts[1:], recording.end], strict=True))
-    found = [
-        (*events[marker.timestamp, marker.label], marker.index)
-        for marker in recording.markers
-        if (marker.timestamp, marker.label) in events
+    check_event_column(path, column)
+    labelled = [
+        (event, (event.cells[column],)) for event in read_events(path) if column in event.cells
     ]
-    return [
-        LabelledSpan(
-            number,
-            label,
-            start,
-            start + round((seconds or length) * recording.info.sfreq)
-            if seconds or length
-            else following[start],
-        )
-        for number, (label, length, start) in enumerate(found, 1)
-    ]
+    return labelled_spans(recording, labelled, seconds)
 
 
 def check_labels(paths: Sequence[Path], column: str) -> None:
@@ -119,7 +176,7 @@ def check_labels(paths: Sequence[Path], column: str) -> None:
     """
     (other,) = (name for name in EVENT_COLUMNS if name != column)
     rows = [row for path in paths for row in read_tsv(_events_path(path)) or ()]
-    labels = sorted({row[other] for row in rows if row.get(other, "") not in MISSING_VALUES})
+    labels = sorted({row[other] for row in rows if row.get(other, "") not in MISSING})
     if labels:
         shown = ", ".join(labels[:MAX_SHOWN]) + (", .." if len(labels) > MAX_SHOWN else "")
         raise DatasetError(
@@ -131,22 +188,6 @@ def check_labels(paths: Sequence[Path], column: str) -> None:
 
 def _events_path(path: Path) -> Path:
     return path.with_name(f"{path.name.rpartition('_eeg.')[0]}_events.tsv")
-
-
-def _events(path: Path, column: str) -> Mapping[tuple[float, str], tuple[str, float]]:
-    """Read labels and durations, s, by onset and marker; a duration is 0 if not given."""
-    rows = read_tsv(path)
-    if rows is None or not rows or column not in rows[0]:
-        found = "no such file" if rows is None else "no such column"
-        raise DatasetError(f"{column} in {path}", found, "choose another label")
-    events = {}
-    for row in rows:
-        onset = _number(row.get("onset"))
-        given = [row[name] for name in EVENT_COLUMNS if row.get(name, "") not in MISSING_VALUES]
-        if onset is not None and row.get(column, "") not in MISSING_VALUES:
-            length = max(0.0, _number(row.get("duration")) or 0.0)
-            events[onset, given[0]] = (row[column], length)
-    return events
 
 
 def _number(text: str | None) -> float | None:

@@ -9,7 +9,7 @@ dreamer  folder with DREAMER.mat                 valence, arousal, dominance:  y
                                                  low, high
 seed     Preprocessed_EEG                        emotion: negative, neutral,   no
                                                  positive
-bids     any BIDS-EEG data set                   one, labelled by the options  if named
+bids     any BIDS-EEG data set                   labelled by the options       if named
 ======== ======================================= ============================= ====
 
 Nothing is downloaded: use the copy that your agreement with the data set's authors covers, or a
@@ -65,8 +65,8 @@ def open_dataset(
         A named montage or electrodes; text as for ``parse_montage``, or ``all`` for all EEG
         channels of the data set.
     outputs
-        Outputs to use, in this order; text is separated by commas. None for all. For BIDS, the name
-        of its one output; None for the name of the column.
+        Outputs to use, in this order; text is separated by commas. None for all. For BIDS, a name
+        for each of its outputs; None for the names of the columns.
     options
         Labels of a BIDS data set; None for other kinds.
     people
@@ -74,7 +74,8 @@ def open_dataset(
     cache
         Folder of the cache; None for the user's cache folder.
     threshold
-        Ratings above it are high; None for the middle of the scale.
+        Ratings above it are high; None for the middle of the scale, and for labels of a BIDS data
+        set as they are.
 
     Raises
     ------
@@ -108,10 +109,10 @@ def _source(
         raise DatasetError(f"a kind of data set ({', '.join(KINDS)})", kind, "choose one of them")
     if not root.exists():
         raise DatasetError(f"the data set {kind}", f"nothing at {root}", "correct --root")
+    if kind == "bids":
+        return Bids(root, replace(options or BidsOptions(), threshold=threshold))
     if threshold is not None and kind not in _RATED:
         raise DatasetError(f"no threshold for {kind}", f"{threshold:g}", "leave out --threshold")
-    if kind == "bids":
-        return Bids(root, options or BidsOptions())
     if options is not None:
         raise DatasetError(f"no BIDS options for {kind}", f"{options}", "leave them out")
     return _RATED[kind](root, threshold) if kind in _RATED else Seed(root)
@@ -150,15 +151,15 @@ def _chosen(dataset: Dataset, outputs: str | Sequence[str]) -> Dataset:
 
 
 def _named(dataset: Dataset, outputs: str | Sequence[str]) -> Dataset:
-    """Rename the only output."""
-    names = _names(outputs)
-    if len(names) != 1 or not names[0]:
+    """Rename the outputs, in their order."""
+    names, there = _names(outputs), tuple(dataset.outputs)
+    if len(names) != len(there) or not all(names):
+        several = f"{len(there)} names for the outputs {', '.join(there)}"
+        what = "one name for the only output" if len(there) == 1 else several
         raise DatasetError(
-            "one name for the only output of a BIDS data set",
-            ", ".join(names) or "none",
-            "give one name with --outputs",
+            f"{what} of a BIDS data set", ", ".join(names) or "none", "correct --outputs"
         )
-    return replace(dataset, outputs={names[0]: next(iter(dataset.outputs.values()))})
+    return replace(dataset, outputs=dict(zip(names, dataset.outputs.values(), strict=True)))
 
 
 def _check_labels(dataset: Dataset) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.conformal.label_sets import LabelSets, OutputSets
 from mimamba.models.inference.cpu.network import MAX_BATCH, CPUNetwork
 from mimamba.models.network.ssm import States
 from mimamba.models.prediction import Outputs, Prediction
@@ -67,16 +68,21 @@ class DecoderState:
         True if the last output was not finite, so that the next hop resets the network's state.
     aligner
         State of the alignment by a baseline.
+    sets
+        State of each output's prediction sets; empty for those of a new decoder.
     """
 
     cutter: CutterState
     states: States
     failed: bool
     aligner: AlignerState = UNALIGNED
+    sets: tuple[OutputSets, ...] = ()
 
 
 class StreamingDecoder:
     """Decodes one stream, hop by hop. Predictions do not depend on how samples are chunked.
+
+    Markers such as ``workload=rest`` tell the true label, from which prediction sets learn.
 
     Parameters
     ----------
@@ -106,17 +112,23 @@ class StreamingDecoder:
         self._cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
         self._aligner = BaselineAligner(checkpoint.signal)
         self._failed = False
+        self.label_sets = LabelSets(checkpoint.outputs, checkpoint.set_thresholds)
         self._cpu_network = CPUNetwork(checkpoint.network)
 
     @property
     def state(self) -> DecoderState:
         """Complete state; set it to continue from there."""
-        return DecoderState(self._cutter.state, self._states, self._failed, self._aligner.state)
+        sets = self.label_sets.state
+        return DecoderState(
+            self._cutter.state, self._states, self._failed, self._aligner.state, sets
+        )
 
     @state.setter
     def state(self, state: DecoderState) -> None:
         self._cutter.state, self._states, self._failed = state.cutter, state.states, state.failed
         self._aligner.state = state.aligner
+        if state.sets:
+            self.label_sets.state = state.sets
 
     @property
     def baseline(self) -> Baseline | None:
@@ -137,11 +149,20 @@ class StreamingDecoder:
 
     def feed(self, chunk: Chunk) -> list[Prediction]:
         """Return the predictions for the hops that this chunk completes, in order."""
-        return self._decode_all([self._aligner.feed(hop) for hop in self._cutter.feed(chunk)])
+        if chunk.epoch != self._cutter.state.epoch:
+            self.label_sets.begin_epoch()
+        for marker in chunk.markers:
+            self.label_sets.put(marker.index, marker.label)
+        made = self._decode_all([self._aligner.feed(hop) for hop in self._cutter.feed(chunk)])
+        return [self._with_set(each) for each in made]
 
     def predict(self, hop: Hop) -> Prediction:
         """Align and decode a hop as the cutter gives it."""
-        return self.decode(self._aligner.feed(hop))
+        return self._with_set(self.decode(self._aligner.feed(hop)))
+
+    def _with_set(self, prediction: Prediction) -> Prediction:
+        self.label_sets.use_due(prediction)
+        return self.label_sets.add_to(prediction)
 
     def skip(self, hop: Hop) -> None:
         """Skip a hop that there was no time for; the state is reset at the next ok hop."""

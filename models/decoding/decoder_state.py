@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.conformal.label_sets import RECENT, OutputSets
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.network.ssm import States
 from mimamba.models.signal.baseline import BAND_CENTRES, MAX_BASELINE, AlignerState, Baseline
@@ -58,6 +59,7 @@ class _SnapshotFields:
     anew: bool = False
     seconds: float = 0.0
     blank: BlankRun | None = None
+    sets: tuple[OutputSets, ...] = ()
 
 
 DECODER = msgspec.json.Decoder(_SnapshotFields)
@@ -78,6 +80,7 @@ def pack_state(state: DecoderState) -> bytes:
         anew=aligner.restart,
         seconds=baseline.seconds if baseline else 0.0,
         blank=cutter.blank,
+        sets=state.sets,
     )
     if baseline is not None:
         arrays["baseline"] = baseline.log_power
@@ -112,7 +115,8 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
     _check_shapes(arrays, _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays))
     states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
     cutter = _cutter(arrays, rest, checkpoint.signal, len(checkpoint.montage), sfreq)
-    return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest))
+    _check_sets(rest.sets, checkpoint)
+    return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest), rest.sets)
 
 
 def unpack_cutter(
@@ -194,6 +198,20 @@ def _signal_shapes(signal: SignalConfig, n: int, sfreq: float, arrays: Arrays) -
         "stamps": ((waiting,), "float64"),
         "recent": ((recent, n), "float64"),
     }
+
+
+def _check_sets(sets: tuple[OutputSets, ...], checkpoint: Checkpoint) -> None:
+    """Raise SnapshotError unless there are prediction sets for each output, or for none."""
+    known = [{None, *labels} for labels in checkpoint.outputs.values()]
+    fits = not sets or len(sets) == len(known)
+    for state, labels in zip(sets, known, strict=False):
+        fits = fits and state.label in labels and len(state.hits) <= RECENT
+        fits = fits and not state.hits.strip("01")
+    if not fits:
+        raise SnapshotError(
+            f"Expected prediction sets of {', '.join(checkpoint.outputs)} in the snapshot, but "
+            "found others. It is damaged or of another model."
+        )
 
 
 def _check_shapes(arrays: Arrays, expected: Shapes) -> None:

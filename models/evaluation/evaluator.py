@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mimamba.models.conformal.set_scores import SetScores, mean_set_scores, score_sets
 from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation import metrics
 from mimamba.models.evaluation.calibration import apply_temperature, fit_probability_temperature
@@ -85,6 +86,7 @@ class FoldScores:
     temperature: float
     keep: float
     risks: list[float]
+    sets: SetScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -399,13 +401,14 @@ def _score(
     candidate.refit(parts.whole)
     said = candidate.probabilities(without_labels(test))
     known_labels, labels = (np.concatenate([s.labels for s in part]) for part in (validation, test))
+    people = np.repeat([s.person for s in test], [len(s.windows) for s in test])
     blocks: dict[Smoothing, list[FoldScores]] = {}
     for way in ways:
         keep = best if way == "smoothed" else 0.0
         known_heads = split_outputs(_smoothed(known, validation, keep), task.sizes)
         heads = split_outputs(_smoothed(said, test, keep), task.sizes)
         columns = zip(known_labels.T, labels.T, known_heads, heads, strict=True)
-        blocks[way] = [_score_output(*column, keep) for column in columns]
+        blocks[way] = [_score_output(*column, people, keep) for column in columns]
     return FoldResult(blocks, _score_live(candidate, parts.streams, said, task, best))
 
 
@@ -440,9 +443,13 @@ def _score_output(
     labels: NDArray[np.int64],
     known: NDArray[np.float64],
     said: NDArray[np.float64],
+    people: NDArray[np.str_],
     keep: float,
 ) -> FoldScores:
-    """Score the test predictions, with the temperature fitted on the validation predictions."""
+    """Score the test predictions, with the temperature fitted on the validation predictions.
+
+    ``people`` are the persons of the test hops.
+    """
     temperature = fit_probability_temperature(known_labels, known)
     calibrated = apply_temperature(said, temperature)
     matrix = metrics.confusion(labels, said)
@@ -455,7 +462,10 @@ def _score_output(
         brier=metrics.brier(labels, calibrated),
         weighted_f1=metrics.weighted_f1(matrix),
     )
-    return FoldScores(scores, matrix, temperature, keep, metrics.risks(labels, calibrated))
+    sets = score_sets(
+        known_labels, apply_temperature(known, temperature), labels, calibrated, people
+    )
+    return FoldScores(scores, matrix, temperature, keep, metrics.risks(labels, calibrated), sets)
 
 
 def _collect(
@@ -479,6 +489,7 @@ def _collect(
                 metrics.COVERAGES, np.mean([fold.risks for fold in folds], axis=0), strict=True
             )
         ),
+        sets=mean_set_scores([fold.sets for fold in folds]),
     )
 
 

@@ -34,6 +34,15 @@ LIVE_HEADS = (
     *("protocol", "output", "candidate", "live, plain", "live balanced accuracy", "steady"),
     *("followed, s", "missed", "keep", "r"),
 )
+SET_HEADS = (
+    *("protocol", "output", "candidate", "coverage", "labels", "lowest person"),
+    *("coverage, adapting", "labels, adapting", "lowest person, adapting"),
+)
+SET_NOTE = (
+    "Prediction sets are to hold the true label in 0.9 of the hops. Coverage: how often they do, "
+    "with the threshold of the validation set; labels: mean number of labels in a set. Adapting: "
+    "the threshold then follows each person, told the label after every hop."
+)
 LIVE_NOTES = (
     "Live reading: the parts of different labels of one person are one stream, and nothing is "
     "reset. Steady: accuracy in the last 20 s of each part, mean of the labels. Followed: seconds "
@@ -80,7 +89,10 @@ def to_parts(report: EvaluationReport) -> list[str | Table]:
     """Return the parts of the text in order: warnings, tables, and notes."""
     live = any(evaluation.live for evaluation in report.evaluations)
     tables = [live_table(report), curve_table(report)] if live else []
-    return [*report.warnings, to_table(report), *tables, risk_table(report), *notes_of(report)]
+    tables += [risk_table(report)]
+    if any(result.sets for evaluation in report.evaluations for result in evaluation.results):
+        tables += [set_table(report)]
+    return [*report.warnings, to_table(report), *tables, *notes_of(report)]
 
 
 def notes_of(report: EvaluationReport) -> list[str]:
@@ -98,6 +110,7 @@ def notes_of(report: EvaluationReport) -> list[str]:
         *(f"not available: {line}" for line in report.missing),
         "Mean over folds, ± standard deviation. ECE raw and ECE: expected calibration error before "
         "and after temperature scaling on the validation set. Brier: score after it.",
+        *([SET_NOTE] if any(r.sets for e in report.evaluations for r in e.results) else []),
         *(LIVE_NOTES if any(e.live for e in report.evaluations) else []),
     ]
 
@@ -190,6 +203,24 @@ def risk_table(report: EvaluationReport) -> Table:
             for result in evaluation.results:
                 if result.output == output:
                     points = (f"{point.risk:.3f}" for point in result.risks)
+                    table.add_row(evaluation.title, output, result.title, *points)
+            table.add_section()
+    return table
+
+
+def set_table(report: EvaluationReport) -> Table:
+    """Return the scores of prediction sets: a row per protocol, output and candidate."""
+    table = Table(title="prediction sets: the true label in 0.9 of the hops")
+    for place, name in enumerate(SET_HEADS):
+        if place < 3:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right")
+    for evaluation in report.evaluations:
+        for output in report.outputs:
+            for result in evaluation.results:
+                if result.output == output and result.sets is not None:
+                    points = (f"{value:.3f}" for value in vars(result.sets).values())
                     table.add_row(evaluation.title, output, result.title, *points)
             table.add_section()
     return table

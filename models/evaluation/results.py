@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from mimamba.models.conformal.set_scores import SetScores
 from mimamba.models.evaluation.protocols import ProtocolName
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.data_fingerprint import DataFingerprint
@@ -66,6 +67,8 @@ class CandidateResult:
         Differences from the published figures of a split, in words.
     risks
         Mean over the folds of the share of wrong hops among the most certain ones.
+    sets
+        Scores of prediction sets, mean over the folds; None in files of releases without them.
     """
 
     contender: str
@@ -79,6 +82,7 @@ class CandidateResult:
     keeps: tuple[float, ...]
     differs: tuple[str, ...] = ()
     risks: tuple[RiskPoint, ...] = ()
+    sets: SetScores | None = None
 
     @property
     def title(self) -> str:

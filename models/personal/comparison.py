@@ -14,7 +14,7 @@ from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.datasets.bids import find_recordings
-from mimamba.models.datasets.bids_tables import labelled_spans
+from mimamba.models.datasets.bids_tables import column_spans
 from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.decoding.decoder import gate
 from mimamba.models.personal.features import (
@@ -186,12 +186,12 @@ def _at_events(
     kinds: tuple[str, str],
     seconds: float | None,
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    for span in labelled_spans(path, one.recording, "trial_type", seconds):
-        if span.label in kinds:
+    for span in column_spans(path, one.recording, "trial_type", seconds):
+        if span.labels[0] in kinds:
             inside = track.within(span.start, span.stop)
             hops = inside[track.ok[inside]]
             if len(hops):
-                yield kinds.index(span.label), track.values[hops]
+                yield kinds.index(span.labels[0]), track.values[hops]
 
 
 def _whole(

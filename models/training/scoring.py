@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mimamba.models.conformal.label_sets import start_threshold
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.training.batches import parallel_batch
 from mimamba.models.training.loss import cross_entropy, fit_temperature
@@ -92,9 +93,37 @@ def fit_temperatures(
     r: float,
 ) -> dict[str, float]:
     """Fit a temperature for each output on these sequences, with the state carried by ``r``."""
+    return {
+        name: fit_temperature(head, label)
+        for name, head, label in _labelled_heads(network, outputs, sequences, r)
+    }
+
+
+def fit_set_thresholds(
+    network: MSiMamba,
+    outputs: Mapping[str, Sequence[str]],
+    sequences: Sequence[HopSequence],
+    r: float,
+    temperatures: Mapping[str, float],
+) -> dict[str, float]:
+    """Fit the threshold of each output's prediction sets on sequences held out of the training."""
+    found = {}
+    for name, head, label in _labelled_heads(network, outputs, sequences, r):
+        shares = (head / temperatures[name]).softmax(-1)
+        true = shares.gather(1, label[:, None])[:, 0]
+        found[name] = start_threshold(1 - true.numpy())
+    return found
+
+
+def _labelled_heads(
+    network: MSiMamba,
+    outputs: Mapping[str, Sequence[str]],
+    sequences: Sequence[HopSequence],
+    r: float,
+) -> list[tuple[str, Tensor, Tensor]]:
+    """Return each output's logits (n_hops, n_labels) over all sequences, and its labels."""
     network.eval()
     logits = torch.cat(sequence_logits(network, sequences, r)).double()
     labels = torch.from_numpy(np.concatenate([sequence.labels for sequence in sequences]))
     sizes = [len(names) for names in outputs.values()]
-    heads = zip(outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True)
-    return {name: fit_temperature(head, label) for name, head, label in heads}
+    return [*zip(outputs, torch.split(logits, sizes, -1), labels.unbind(-1), strict=True)]

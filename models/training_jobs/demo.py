@@ -25,7 +25,12 @@ from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.signal.hops import Hop, HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
-from mimamba.models.training.scoring import score_logits, score_network, sequence_logits
+from mimamba.models.training.scoring import (
+    fit_set_thresholds,
+    score_logits,
+    score_network,
+    sequence_logits,
+)
 from mimamba.models.training.trainer import OnProgress, TrainingConfig, new_network, train
 from mimamba.models.training.windowing import HopSequence
 
@@ -158,6 +163,7 @@ def train_demo(
             config,
             on_progress,
         )
+        thresholds = fit_set_thresholds(network, OUTPUTS, choose, recipe.r, temperature)
         test = recipe.test.sequences(recipe.signal)
         scores = score_demo(network, choose, test, recipe.r)
     finally:
@@ -175,6 +181,7 @@ def train_demo(
         scores=scores,
         licence="same as the project",
         notice=NOTICE,
+        set_thresholds=thresholds,
     )
     checkpoint = save_checkpoint(path, header, network)
     path.with_suffix(".md").write_text(demo_card(checkpoint, recipe), encoding="utf-8")

@@ -29,7 +29,7 @@ from mimamba.models.evaluation.groups import (
     trial_groups,
 )
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.scoring import fit_temperatures
+from mimamba.models.training.scoring import fit_set_thresholds, fit_temperatures
 from mimamba.models.training.trainer import (
     EpochSelection,
     Trainer,
@@ -174,9 +174,9 @@ class ResumableFit:
         if not selection.best_epoch:
             raise _diverged()
         network, r = selection.trainer.network, self._job.recipe.r
-        return SelectedEpochs(
-            selection.best_epoch, fit_temperatures(network, self._outputs, validation, r)
-        )
+        temperature = fit_temperatures(network, self._outputs, validation, r)
+        thresholds = fit_set_thresholds(network, self._outputs, validation, r, temperature)
+        return SelectedEpochs(selection.best_epoch, temperature, thresholds)
 
     def train_final(
         self,

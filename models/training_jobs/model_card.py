@@ -37,6 +37,7 @@ def make_header(
         licence=about.licence,
         notice=_notice(setting, scores),
         baseline=setting.baseline,
+        set_thresholds=selected.set_thresholds,
     )
 
 
@@ -69,6 +70,7 @@ def model_card(
         for e in setting.montage
     )
     temperature = ", ".join(f"{name} {t:.3f}" for name, t in checkpoint.temperature.items())
+    thresholds = ", ".join(f"{name} {q:.3f}" for name, q in checkpoint.set_thresholds.items())
     rest = f"{setting.baseline:g} s of each person's rest" if setting.baseline else "none"
     listed = list_facts(
         checkpoint,
@@ -77,6 +79,7 @@ def model_card(
         f"Recipe: {job.recipe.name}, seed {training.seed}, epochs {selected.epochs} of at most "
         f"{training.epochs}, on {job.device}",
         f"Temperature: {temperature}",
+        f"Threshold of prediction sets: {thresholds}",
     )
     scores = to_markdown(about.report) if about.report else _unevaluated(about)
     return f"""# {checkpoint.name}

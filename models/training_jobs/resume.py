@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -35,10 +35,11 @@ class ResumeError(Mismatch):
 
 @dataclass(frozen=True)
 class SelectedEpochs:
-    """Result of the validation: the number of epochs, and each output's temperature."""
+    """Result of the validation: the number of epochs, and by output temperatures and thresholds."""
 
     epochs: int
     temperature: dict[str, float]
+    set_thresholds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

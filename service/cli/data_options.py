@@ -25,8 +25,8 @@ Root = Annotated[Path, typer.Option(help="Folder of the data set. Nothing is dow
 Outputs = Annotated[
     str | None,
     typer.Option(
-        help="Outputs to predict, separated by commas: valence,arousal. For BIDS, the name of the "
-        "one output. [default: all that the data set has]",
+        help="Outputs to predict, separated by commas: valence,arousal. For BIDS, a name for each "
+        "output. [default: all that the data set has]",
         show_default=False,
     ),
 ]
@@ -68,10 +68,19 @@ Epochs = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        help="Ratings above it are high; DEAP, DREAMER and BIDS. [default: middle of the scale; "
+        "for BIDS, labels as they are]",
+        show_default=False,
+    ),
+]
 Label = Annotated[
     str | None,
     typer.Option(
-        help="Source of the labels: task, trial_type, value, participants:COLUMN or scans:COLUMN. "
+        help="Source of the labels: task, trial_type, value, events:COLUMN, participants:COLUMN, "
+        "scans:COLUMN or table:FILE:COLUMN; several outputs have several, separated by commas. "
         "[default: task]",
         show_default=False,
         rich_help_panel=BIDS,
@@ -241,6 +250,7 @@ class DatasetOptions:
             ("people", self.people),
             ("baseline", self.baseline or None),
             ("baseline-from", self._public_source()),
+            ("threshold", self.threshold),
             *self._bids_flags(),
         ]
         words = [

@@ -27,6 +27,7 @@ from mimamba.service.cli.data_options import (
     Seconds,
     Seed,
     Tasks,
+    Threshold,
 )
 from mimamba.service.cli.options import MODELS, one_line_errors
 from mimamba.service.cli.train import choose_recipe
@@ -96,19 +97,21 @@ def evaluate(
             help="Also evaluate the network without some of its parts.",
         ),
     ] = True,
+    encoder: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of a pretrained network, written by save_pretrained of braindecode: "
+            "frozen, with a head that is trained; repeat for several. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     permute: Annotated[
         bool,
         typer.Option(
             "--permute", help="Permute the labels first; every result should be at chance."
         ),
     ] = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Ratings above it are high; DEAP and DREAMER only. [default: middle of the scale]",
-            show_default=False,
-        ),
-    ] = None,
+    threshold: Threshold = None,
     windows: Annotated[
         float | None,
         typer.Option(help="Length of the windows, s. [default: the recipe's]", show_default=False),
@@ -156,6 +159,7 @@ def evaluate(
             split,
             windows,
             hop,
+            tuple(encoder or ()),
         )
         _evaluate(data, options)
 
@@ -176,6 +180,7 @@ class EvaluationOptions:
     split: str | None = None
     windows: float | None = None
     hop: float | None = None
+    encoders: tuple[Path, ...] = ()
 
     @property
     def protocols(self) -> Sequence[ProtocolName]:
@@ -193,7 +198,8 @@ class EvaluationOptions:
             choose_recipe(name, self.epochs, self.seed).resized(self.windows, self.hop)
             for name in names
         )
-        return CandidateSet(recipes, self.ablations, self.rivals, self.split is not None)
+        has_split = self.split is not None
+        return CandidateSet(recipes, self.ablations, self.rivals, has_split, self.encoders)
 
     def people_split(self, kind: str) -> PeopleSplit | None:
         """Return the split that was chosen; raises SplitError."""

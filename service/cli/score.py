@@ -22,6 +22,7 @@ from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
     from mimamba.models.checkpoints.checkpoint import Checkpoint
+    from mimamba.models.prediction import Prediction
     from mimamba.models.signal.baseline import Baseline
 
 app = typer.Typer()
@@ -166,9 +167,19 @@ def score_recording(
         bar = progress.add_task("Scoring", total=signal.n_times)
         for chunk in signal.chunks(round(OFFLINE_CHUNK * signal.info.sfreq)):
             for prediction in decoder.feed(chunk):
-                print_json(prediction)
+                print_json(_without_absent(prediction))
             progress.advance(bar, chunk.n_times)
     sys.stdout.flush()
+
+
+def _without_absent(prediction: Prediction) -> dict[str, object]:
+    """Return a prediction's fields, without those that may be absent and are."""
+    from dataclasses import fields
+
+    found = {each.name: getattr(prediction, each.name) for each in fields(prediction)}
+    if prediction.set is None:
+        del found["set"]
+    return found
 
 
 def find_baseline(

@@ -24,6 +24,7 @@ from mimamba.service.cli.data_options import (
     Seconds,
     Seed,
     Tasks,
+    Threshold,
 )
 from mimamba.service.cli.options import MODELS, DataDir, one_line_errors
 
@@ -131,6 +132,7 @@ def train_on_dataset(
     tasks: Tasks = None,
     classes: Classes = None,
     seconds: Seconds = None,
+    threshold: Threshold = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train a checkpoint on your copy of this data set.
@@ -141,7 +143,9 @@ def train_on_dataset(
     with one_line_errors():
         bids = (label, rest, tasks, classes, seconds)
         kind = str(context.info_name)
-        data = DatasetOptions(kind, root, outputs, montage, people, baseline, baseline_from, *bids)
+        data = DatasetOptions(
+            kind, root, outputs, montage, people, baseline, baseline_from, *bids, threshold
+        )
         options = TrainingOptions(
             name, out, recipe, epochs, seed, resume, scores, licence, device, data_dir
         )

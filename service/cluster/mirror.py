@@ -366,7 +366,9 @@ def append(logs: EpochLogs, entry: Entry) -> None:
         logs.signal.append(chunk)
         logs.expected = chunk.end
     elif isinstance(entry, PredictionMessage):
-        made = Prediction(entry.index, entry.timestamp, entry.status, entry.reason, entry.outputs)
+        made = Prediction(
+            entry.index, entry.timestamp, entry.status, entry.reason, entry.outputs, entry.set
+        )
         logs.prediction.append(PublishedPrediction(made, entry.timing))
     elif isinstance(entry, QualityMessage):
         logs.quality.append(Quality(entry.index, entry.timestamp, entry.channels, entry.motion))

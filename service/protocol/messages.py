@@ -14,7 +14,7 @@ import msgspec
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.body.heart_rate import HeartReason
-from mimamba.models.prediction import Outputs, Status
+from mimamba.models.prediction import LabelSet, Outputs, Status
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.auth import Auth, Scope
@@ -179,6 +179,9 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction", omit_defa
     """One hop's probabilities; ``reason`` says why ``outputs`` is null when status is not ok.
 
     ``personal`` is the person's own output at this hop or just before it, absent without one.
+    ``set`` holds, by output, the ``labels`` among which the true one is nine times in ten, and how
+    often it was (``coverage``) in the newest ``labelled`` hops whose label is known; it is absent
+    without any.
     """
 
     session: str
@@ -190,6 +193,7 @@ class PredictionMessage(msgspec.Struct, frozen=True, tag="prediction", omit_defa
     outputs: Outputs | None
     timing: Timing
     personal: PersonalReading | None = None
+    set: dict[str, LabelSet] | None = None
 
 
 class QualityMessage(msgspec.Struct, frozen=True, tag="quality", omit_defaults=True):
@@ -313,7 +317,9 @@ class LinkMessage(msgspec.Struct, frozen=True, tag="link"):
     ``baseline_taken`` that it is complete; ``baseline_used`` that a stored one of a person is used
     from there on; ``baseline_stopped`` that the baseline being taken was dropped and the one before
     is used again from there on. ``head`` means that another personal output, or none, is used from
-    there on. ``recording`` reports that a recording of this session began,
+    there on. ``labelled`` means that an output's true label is known from that sample on, as
+    ``detail`` says: ``OUTPUT=LABEL``, with ``, once`` behind it for that hop alone; without a label
+    it is not known any more. ``recording`` reports that a recording of this session began,
     ended, or may soon end because the disk is nearly full.
     """
 

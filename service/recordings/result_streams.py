@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.formats.xdf.writer import XDFWriter
+from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.recordings.set_rows import set_rows, sets_header
 from mimamba.service.recordings.stream_headers import (
     bands_header,
     bands_rows,
@@ -24,7 +26,7 @@ from mimamba.service.sessions.session import Session
 
 
 class ResultStreams:
-    """Signal quality, band power and, with a model, predictions.
+    """Signal quality, band power and, with a model, predictions and their sets of labels.
 
     Parameters
     ----------
@@ -39,7 +41,8 @@ class ResultStreams:
     def __init__(
         self, writer: XDFWriter, session: Session, snapshot: SessionSnapshot, created: float
     ) -> None:
-        self._writer = writer
+        self._writer, self._session = writer, session
+        self._sets: int | None = None
         active = snapshot.logs.active_models[-1]
         self._outputs = active.outputs
         self._quality = writer.declare(quality_header(session), created)
@@ -58,6 +61,16 @@ class ResultStreams:
             made = [each.prediction for each in entries if isinstance(each, PublishedPrediction)]
             rows = prediction_rows(made, self._outputs)
             self._write(self._predictions, made, rows)
+            self._write_sets([each for each in made if each.set])
+
+    def _write_sets(self, made: Sequence[Prediction]) -> None:
+        """Append prediction sets; their stream begins with the first one."""
+        if not made or self._outputs is None:
+            return
+        if self._sets is None:
+            header = sets_header(self._session, self._outputs)
+            self._sets = self._writer.declare_late(header, local_clock())
+        self._write(self._sets, made, set_rows(made, self._outputs))
 
     def _write(
         self,

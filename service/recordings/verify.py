@@ -25,6 +25,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     LINK_TOPIC,
     PERSONAL_TOPIC,
     PREDICTIONS_TOPIC,
+    SETS_TOPIC,
     SIGNAL_TOPIC,
     read_events,
 )
@@ -42,6 +43,7 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.decoding.decoder_state import SnapshotError, unpack_state
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import NO_NUMBERS, HopCutter
+from mimamba.service.recordings.set_rows import set_rows
 from mimamba.service.recordings.stream_headers import prediction_rows
 from mimamba.service.recordings.verify_personal import compare_personal
 from mimamba.service.sessions.session_decoder import parse_baseline_seconds
@@ -64,6 +66,10 @@ class RecordedPredictions:
         For each baseline its first sample and its seconds; None as seconds if it was cancelled.
     personal
         Outputs of each personal head that was used.
+    sets
+        Prediction sets; None if there are none.
+    labelled
+        True labels, each with its first sample.
     """
 
     path: Path
@@ -73,19 +79,27 @@ class RecordedPredictions:
     skipped: frozenset[object]
     begun: tuple[tuple[int, float | None], ...] = ()
     personal: tuple[XDFStream, ...] = ()
+    sets: XDFStream | None = None
+    labelled: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """Number of confirmed predictions, and the first difference if there is one."""
+    """Number of confirmed predictions, and the first difference if there is one.
+
+    ``sets`` of the recorded predictions have a set of labels.
+    """
 
     confirmed: int
     recorded: int
     difference: str | None
     largest: float
+    sets: int = 0
 
     def __str__(self) -> str:
         counts = f"{self.confirmed} of {self.recorded} recorded predictions confirmed"
+        if self.sets:
+            counts += f", {self.sets} with their sets"
         if self.difference:
             return f"{counts}; {self.difference}"
         return f"{counts}; largest difference {self.largest:.1e}"
@@ -156,7 +170,32 @@ def compare(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Verificati
             text = f"hop {n} is {_text(row, stamp)}, but was reproduced as {other}"
             return VerificationResult(n, len(wanted), text, max(largest, error))
         largest = max(largest, error)
-    return VerificationResult(len(wanted), len(wanted), None, largest)
+    n_sets = len(recorded.sets.values) if recorded.sets else 0
+    difference = _compare_sets(recorded, reproduced[: len(wanted)], checkpoint)
+    return VerificationResult(len(wanted), len(wanted), difference, largest, n_sets)
+
+
+def _compare_sets(
+    recorded: RecordedPredictions, reproduced: list[Prediction], checkpoint: Checkpoint
+) -> str | None:
+    """Return the first difference of the sets of labels in words; None if they are the same.
+
+    A recording of a release without sets has no stream of them, which is no difference.
+    """
+    if recorded.sets is None:
+        return None
+    wanted = recorded.sets.values
+    made = [each for each in reproduced if each.set]
+    found = set_rows(made, checkpoint.outputs)
+    if found.shape != wanted.shape:
+        return f"{len(wanted)} sets of labels were recorded, but {len(found)} reproduced"
+    same = np.isclose(found, wanted, rtol=0, atol=1e-9, equal_nan=True).all(axis=1)
+    if same.all():
+        return None
+    n = int(np.argmin(same))
+    return f"the set {n} is {_text(wanted[n], made[n].timestamp)}, but was reproduced as " + _text(
+        found[n], made[n].timestamp
+    )
 
 
 def _without_new_reports(made: Iterable[Prediction], stamps: Seconds) -> list[Prediction]:
@@ -198,11 +237,15 @@ def _reproduce(recorded: RecordedPredictions, checkpoint: Checkpoint) -> Iterato
     rows = [electrode.row for electrode in decoder.montage]
     cutter = HopCutter(checkpoint.signal, info, rows, checkpoint.montage)
     cutter.state, decoder.state = state.cutter, state
-    begun = deque(recorded.begun)
+    begun, labelled = deque(recorded.begun), deque(recorded.labelled)
     for chunk in _chunks(recorded, state.cutter.epoch or 0):
         for hop in cutter.feed(chunk):
             while begun and begun[0][0] <= hop.index:
                 _apply_baseline(decoder, begun.popleft()[1])
+            while labelled and labelled[0][0] <= hop.index:
+                label = decoder.label_sets.parse(labelled.popleft()[1])
+                if label is not None:
+                    decoder.label_sets.use(label)
             if hop.index in recorded.skipped:
                 decoder.skip(hop)
             else:
@@ -278,7 +321,17 @@ def load_recorded(path: Path) -> RecordedPredictions:
         frozenset(skipped),
         tuple(begun),
         tuple(stream for stream in streams if stream.topic == PERSONAL_TOPIC),
+        by_topic.get(SETS_TOPIC),
+        tuple(_labelled(events)),
     )
+
+
+def _labelled(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, str]]:
+    """Return the true labels with the hops from which they hold, in order."""
+    for each in events:
+        first = each.get("first")
+        if each.get("event") == "labelled" and type(first) is int:
+            yield first, str(each.get("detail"))
 
 
 def _begun(events: Iterable[dict[str, object]]) -> Iterator[tuple[int, float | None]]:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mimamba.models.prediction import Outputs, Prediction, Status
+from mimamba.models.prediction import LabelSet, LabelSetsByOutput, Outputs, Prediction, Status
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.sessions.log import Ring
 from mimamba.service.topics import Timing
@@ -20,6 +20,9 @@ Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of outputs with their labels, in order."""
 TIMES = 4
 """Columns before the probabilities: the sample's time and the three of ``Timing``."""
+SET_COLUMNS = 3
+"""Columns of an output's prediction set, behind all probabilities: its labels as bits of a whole
+number, the coverage, and the number of labelled hops; NaN for none."""
 NO_OUTPUTS: Layout = ()
 
 
@@ -75,6 +78,7 @@ class PredictionLog(Ring[PublishedPrediction]):
     def _store(self, row: int, entry: PublishedPrediction) -> None:
         made, timing = entry.prediction, entry.timing
         values = [p for labels in (made.outputs or {}).values() for p in labels.values()]
+        values += _pack_sets(made)
         self._reserve(TIMES + len(values))
         self._index[row] = made.index
         self._layout[row] = self._find_layout(made.outputs)
@@ -85,6 +89,7 @@ class PredictionLog(Ring[PublishedPrediction]):
             timing.published,
         )
         self._numbers[row, TIMES : TIMES + len(values)] = values
+        self._numbers[row, TIMES + len(values) :] = np.nan  # of the entry before in this row
         if made.status == "ok":
             self._abstained.pop(row, None)
         else:
@@ -97,7 +102,8 @@ class PredictionLog(Ring[PublishedPrediction]):
         """Make room for a model with more labels."""
         missing = columns - self._numbers.shape[1]
         if missing > 0:
-            self._numbers = np.pad(self._numbers, ((0, 0), (0, missing)))
+            wider = ((0, 0), (0, missing))
+            self._numbers = np.pad(self._numbers, wider, constant_values=np.nan)
 
     def _find_layout(self, outputs: Outputs | None) -> int:
         layout = tuple((name, tuple(labels)) for name, labels in (outputs or {}).items())
@@ -110,8 +116,38 @@ class PredictionLog(Ring[PublishedPrediction]):
         values = iter(times[TIMES:])
         outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
         status, reason = self._abstained.get(row, ("ok", None))
-        made = Prediction(int(self._index[row]), times[0], status, reason, outputs or None)
+        sets = _unpack_sets(layout, [*values])
+        made = Prediction(int(self._index[row]), times[0], status, reason, outputs or None, sets)
         return PublishedPrediction(made, Timing(*times[1:TIMES]), self._personal.read(row))
+
+
+def _pack_sets(made: Prediction) -> list[float]:
+    """Write the prediction sets as numbers; nothing without any."""
+    if made.set is None or made.outputs is None:
+        return []
+    values: list[float] = []
+    for output, shares in made.outputs.items():
+        found = made.set.get(output)
+        if found is None:
+            values += [np.nan] * SET_COLUMNS
+        else:
+            bits = sum(1 << n for n, label in enumerate(shares) if label in found.labels)
+            coverage = np.nan if found.coverage is None else found.coverage
+            values += [float(bits), coverage, float(found.labelled)]
+    return values
+
+
+def _unpack_sets(layout: Layout, values: list[float]) -> LabelSetsByOutput | None:
+    """Read the prediction sets; None if there are none."""
+    found: LabelSetsByOutput = {}
+    for place, (output, labels) in enumerate(layout):
+        three = values[SET_COLUMNS * place : SET_COLUMNS * (place + 1)]
+        if len(three) == SET_COLUMNS and not np.isnan(three[0]):
+            bits, coverage, labelled = three
+            there = tuple(label for n, label in enumerate(labels) if int(bits) >> n & 1)
+            known = None if np.isnan(coverage) else coverage
+            found[output] = LabelSet(there, known, int(labelled))
+    return found or None
 
 
 UNSURE, NO_READING = 2, 255

@@ -76,6 +76,7 @@ from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import (
     SessionBaseline,
     SessionDecoder,
+    labels_of_rating,
     require_baselines,
 )
 from mimamba.service.sessions.session_sensors import SessionSensors
@@ -404,6 +405,7 @@ class Session:
             placed = self._pending_markers.place(logs.signal, logs.info, late)
             for marker in placed:
                 logs.marker.append(marker)
+                self._take_label(marker)
         if placed:
             self._notify()
 
@@ -481,13 +483,22 @@ class Session:
         if self.logs is not None:
             topic = self.logs.calibration
             (topic if isinstance(entry, CalibrationEntry) else self.logs.rating).append(entry)
+            if isinstance(entry, RatingEntry) and self._decoder is not None:
+                for text in labels_of_rating(entry):
+                    self._decoder.label_sets.put(entry.index, text)
             self._notify()
 
     def log_marker(self, marker: Marker) -> None:
         """Log a marker of a known sample; from any thread."""
         if self.logs is not None:
             self.logs.marker.append(marker)
+            self._take_label(marker)
             self._notify()
+
+    def _take_label(self, marker: Marker) -> None:
+        """Let the model's prediction sets learn from a marker that tells the true label."""
+        if self._decoder is not None:
+            self._decoder.label_sets.put(marker.index, marker.label)
 
     def cue(self, state: str | None, place: int) -> None:
         """Pass a cue on to a simulated wearer; ``place`` is 0 or 1 for the two states."""
@@ -543,7 +554,9 @@ class Session:
         if not self._loop.note(self):
             self._observer.notify(self)
 
-    def _on_decoder_event(self, event: LinkEvent, detail: str, hop: Hop | None) -> None:
+    def _on_decoder_event(
+        self, event: LinkEvent, detail: str, hop: Hop | Prediction | None
+    ) -> None:
         """Report an event of the decoder at a hop, or from the next sample on."""
         assert self.logs is not None
         if hop is None:
@@ -616,6 +629,8 @@ class Session:
         for event in events:
             if isinstance(event, LinkEntry):
                 self.counters.on_link_event(event)
+            else:
+                self._take_label(event)
         found = self._detector.push(chunk) if self._detector else []
         for marker in found:
             logs.marker.append(marker)
@@ -636,6 +651,8 @@ class Session:
 
     def publish(self, prediction: Prediction, received: float, stepped: float) -> None:
         assert self.logs is not None
+        if self._decoder is not None:
+            prediction = self._decoder.with_set(prediction)
         timing = Timing(received, stepped, local_clock())
         self.counters.on_prediction(prediction.outputs is None, timing.published - received)
         personal = self._personal.reading_at(prediction.index) if self._personal else None

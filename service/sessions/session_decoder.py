@@ -12,8 +12,10 @@ import numpy as np
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.conformal.label_sets import ONCE, LabelSets
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
+from mimamba.models.prediction import Prediction
 from mimamba.models.signal.baseline import MAX_BASELINE, AlignerState, BaselineAligner
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.hops import Hop, HopCutter, HopWork
@@ -23,14 +25,17 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import DueHop
 from mimamba.service.people.people import StoredBaseline
 from mimamba.service.people.subject import Subject
+from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.sessions.epoch_logs import ActiveModel
 from mimamba.service.topics import LinkEvent, Model
 
+MIDDLE = 50.0
+"""Ratings above it are high, and below it low."""
 MAX_WAIT = 2.0
 """Seconds that a live source's hop may wait for its step: as long as the poor signal after which
 the model's memory is reset."""
 
-Report: TypeAlias = Callable[[LinkEvent, str, Hop | None], None]
+Report: TypeAlias = Callable[[LinkEvent, str, Hop | Prediction | None], None]
 """Called with an event of the decoder at a hop, or from the next sample on."""
 
 
@@ -127,6 +132,7 @@ class SessionDecoder:
         names = [electrode.channel for electrode in self._montage]
         self._cutter = HopCutter(self.checkpoint.signal, info, rows, names)
         self._aligner = BaselineAligner(self.checkpoint.signal)
+        self.label_sets = LabelSets(self.checkpoint.outputs, self.checkpoint.set_thresholds)
         self._subject = subject
         self._report = report
         self._live, self._patient = info.live, patient
@@ -262,13 +268,15 @@ class SessionDecoder:
     def begin_epoch(self) -> None:
         """Note that another epoch begins."""
         self._stepped = False
+        self.label_sets.begin_epoch()
 
     def state(self) -> DecoderState:
         """Return the state that later predictions depend on, between two rounds of the loop."""
         engine, slot = self.stepping
         states, failed = engine.snapshot(slot)
         restart = self._restart or failed
-        return DecoderState(self._cutter.state, states, restart, self._aligner.state)
+        sets = self.label_sets.state
+        return DecoderState(self._cutter.state, states, restart, self._aligner.state, sets)
 
     def save(self) -> SavedDecoder:
         """Return the state with which another process continues, between two rounds of the loop."""
@@ -292,8 +300,16 @@ class SessionDecoder:
         state = unpack_state(saved.state, self.checkpoint, sfreq)
         engine, slot = self.stepping
         self._cutter.state, self._aligner.state = state.cutter, state.aligner
+        if state.sets:
+            self.label_sets.state = state.sets
         engine.restore(slot, state.states)
         self._restart, self._stepped = state.failed, saved.stepped
+
+    def with_set(self, prediction: Prediction) -> Prediction:
+        """Add the prediction sets of a hop; report the true labels that hold from it on."""
+        for label in self.label_sets.use_due(prediction):
+            self._report("labelled", str(label), prediction)
+        return self.label_sets.add_to(prediction)
 
     def close(self) -> None:
         """Give the slot back."""
@@ -323,6 +339,15 @@ def require_baselines(decoder: SessionDecoder | None) -> SessionDecoder:
             "choose another model",
         )
     return decoder
+
+
+def labels_of_rating(rating: RatingEntry) -> list[str]:
+    """Return the true labels that a rating tells of the hop at its sample."""
+    return [
+        f"{output}={'high' if value > MIDDLE else 'low'}{ONCE}"
+        for output, value in (("valence", rating.valence), ("arousal", rating.arousal))
+        if value != MIDDLE
+    ]
 
 
 def format_baseline_seconds(seconds: float) -> str:

@@ -227,6 +227,7 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
             made.outputs,
             entry.timing,
             entry.personal,
+            made.set,
         )
     if isinstance(entry, Quality):
         return QualityMessage(

@@ -124,6 +124,14 @@ export interface ServiceError {
   id?: string | number;
 }
 
+/** Labels of an output among which the true one is nine times in ten. */
+export interface LabelSet {
+  labels: string[];
+  /** How often that was so in the newest `labelled` hops whose label is known. */
+  coverage: number | null;
+  labelled: number;
+}
+
 export interface Prediction {
   type: 'prediction';
   session: string;
@@ -135,6 +143,8 @@ export interface Prediction {
   outputs: Outputs | null;
   /** Output of the person's own head, if one is used. */
   personal?: Personal | null;
+  /** By output; absent without any. */
+  set?: Record<string, LabelSet>;
   timing: { received: number; stepped: number; published: number };
 }
 

@@ -52,8 +52,10 @@ def log_band_power(windows: NDArray[np.float32], sfreq: float) -> NDArray[np.flo
     return np.asarray(logs.reshape(len(windows), -1))
 
 
-class BandPowerCandidate:
-    """Standardised log band power with a classifier per output and balanced labels.
+class FeatureCandidate:
+    """Standardised features of single windows with a classifier per output and balanced labels.
+
+    Its features are log band power; a subclass may have others.
 
     Parameters
     ----------
@@ -76,8 +78,8 @@ class BandPowerCandidate:
         self._chosen: list[Pipeline] = []
 
     def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
-        x, y = self._features(sequences), np.concatenate([s.labels for s in sequences])
-        x_val, y_val = self._features(validation), np.concatenate([s.labels for s in validation])
+        x, y = self.features(sequences), np.concatenate([s.labels for s in sequences])
+        x_val, y_val = self.features(validation), np.concatenate([s.labels for s in validation])
         self._chosen = []
         for k, size in enumerate(self._task.sizes):
             fitted = [make().fit(x, y[:, k]) for make in self._classifiers]
@@ -88,34 +90,40 @@ class BandPowerCandidate:
             self._chosen.append(fitted[int(np.argmax(scores))])
 
     def refit(self, sequences: Sequence[HopSequence]) -> None:
-        x, y = self._features(sequences), np.concatenate([s.labels for s in sequences])
+        x, y = self.features(sequences), np.concatenate([s.labels for s in sequences])
         self._chosen = [clone(model).fit(x, y[:, k]) for k, model in enumerate(self._chosen)]
 
     def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
-        x = self._features(sequences)
+        x = self.features(sequences)
         heads = zip(self._chosen, self._task.sizes, strict=True)
         whole = np.concatenate([_shares(model, x, size) for model, size in heads], axis=1)
         return np.split(whole, np.cumsum([len(s.windows) for s in sequences])[:-1])
 
-    def _features(
+    def features(
         self, sequences: Sequence[HopSequence] | Sequence[UnlabelledSequence]
     ) -> NDArray[np.float64]:
+        """Compute the features (n_hops, n_features) of all sequences, concatenated."""
         sfreq = self._task.signal.sfreq
         return log_band_power(np.concatenate([s.windows for s in sequences]), sfreq)
 
 
-def logistic_regression(task: ClassificationTask) -> BandPowerCandidate:
+def logistic_regression(task: ClassificationTask) -> FeatureCandidate:
     """Make the logistic regression, with C chosen on the validation set."""
+    return FeatureCandidate("band power, logistic regression", task, logistic_regressions())
+
+
+def logistic_regressions() -> list[Callable[[], Pipeline]]:
+    """Return factories of the logistic regressions to try, one for each C."""
 
     def maker(c: float) -> Callable[[], Pipeline]:
         return lambda: make_pipeline(
             StandardScaler(), LogisticRegression(C=c, class_weight="balanced", max_iter=1000)
         )
 
-    return BandPowerCandidate("band power, logistic regression", task, [maker(c) for c in C_VALUES])
+    return [maker(c) for c in C_VALUES]
 
 
-def random_forest(task: ClassificationTask, seed: int) -> BandPowerCandidate:
+def random_forest(task: ClassificationTask, seed: int) -> FeatureCandidate:
     """Make the random forest of 200 trees.
 
     Leaves have at least 5 hops, since neighbouring hops are nearly the same.
@@ -127,7 +135,7 @@ def random_forest(task: ClassificationTask, seed: int) -> BandPowerCandidate:
         )
         return make_pipeline(StandardScaler(), forest)
 
-    return BandPowerCandidate("band power, random forest", task, [make])
+    return FeatureCandidate("band power, random forest", task, [make])
 
 
 def _shares(model: Pipeline, x: NDArray[np.float64], size: int) -> NDArray[np.float64]:

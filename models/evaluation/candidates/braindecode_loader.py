@@ -55,7 +55,7 @@ def _without_audio() -> Iterator[None]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Suppress warnings of libraries about each other; MNE also prints them to stdout."""
     from mne.utils import use_log_level
 
@@ -77,7 +77,7 @@ def load_models() -> ModuleType:
     NetworkUnavailable
         If braindecode is not installed or cannot be imported.
     """
-    with _quietly():
+    with quietly():
         try:
             try:
                 importlib.import_module("torchaudio")
@@ -103,7 +103,7 @@ def build_network(name: str, task: ClassificationTask) -> nn.Module:
     """
     network: Any = getattr(load_models(), name)
     try:
-        with _quietly():
+        with quietly():
             made: nn.Module = network(
                 n_chans=len(task.montage),
                 n_outputs=sum(task.sizes),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mimamba.models.evaluation.candidates.candidate import (
     Candidate,
@@ -30,16 +32,26 @@ class CandidateSet:
         Include published networks and band-power classifiers. The majority label is always there.
     distribution
         Include labels drawn by their shares, as benchmarks of emotion report them.
+    encoders
+        Folders of pretrained networks, see ``encoder``.
     """
 
     recipes: tuple[Recipe, ...]
     ablations: bool = True
     comparisons: bool = True
     distribution: bool = False
+    encoders: tuple[Path, ...] = ()
 
     def candidates(self, task: ClassificationTask, seed: int) -> tuple[list[Candidate], list[str]]:
-        """Make the candidates; also return a line for each that is not available."""
+        """Make the candidates; also return a line for each that is not available.
+
+        Raises
+        ------
+        NetworkUnavailable
+            If an encoder cannot be used.
+        """
         found = [made for recipe in self._all() for made in recipe_candidates(recipe, task)]
+        found += encoder_candidates(self.encoders, task)
         if self.distribution:
             found.append(ClassDistribution(task, seed))
         if not self.comparisons:
@@ -59,6 +71,31 @@ class CandidateSet:
             for recipe in self.recipes
             for each in (recipe, *ablations(recipe))
         ]
+
+
+def encoder_candidates(folders: Sequence[Path], task: ClassificationTask) -> list[Candidate]:
+    """Make a candidate of each encoder; raises NetworkUnavailable."""
+    if not folders:
+        return []
+    from mimamba.models.evaluation.candidates.braindecode_loader import NetworkUnavailable
+
+    try:
+        importlib.import_module("sklearn")
+    except ImportError as error:
+        raise NetworkUnavailable(
+            "scikit-learn, for the head of an encoder",
+            f"not installed ({error.name})",
+            "install it: pip install scikit-learn",
+        ) from error
+    from mimamba.models.evaluation.candidates.encoder import EncoderCandidate, load_encoder
+
+    made: list[Candidate] = [EncoderCandidate(load_encoder(folder), task) for folder in folders]
+    names = [candidate.name for candidate in made]
+    for candidate, folder in zip(made, folders, strict=True):
+        if names.count(candidate.name) > 1:
+            assert isinstance(candidate, EncoderCandidate)
+            candidate.name += f", {folder.name}"
+    return made
 
 
 def comparison_candidates(

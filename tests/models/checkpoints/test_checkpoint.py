@@ -95,6 +95,18 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first == second != other
 
 
+def test_thresholds_of_sets_are_kept_and_absent_without_any(tmp_path: Path) -> None:
+    path = tmp_path / "t.safetensors"
+    plain = save_checkpoint(path, HEADER, network())
+    assert b"set_thresholds" not in path.read_bytes()
+    save_checkpoint(path, replace(HEADER, set_thresholds={"mood": 0.6}), network())
+    assert load_checkpoint(path).set_thresholds == {"mood": 0.6}
+    for wrong in ({"joy": 0.5}, {"mood": 1.5}):
+        with pytest.raises(ValueError, match="set"):
+            replace(HEADER, set_thresholds=wrong)
+    assert plain.set_thresholds == {}
+
+
 def test_probabilities_are_calibrated_softmaxes(saved: Checkpoint) -> None:
     logits = torch.tensor([[0.0, 1.0, 2.0, 0.0, -1.0], [3.0, 3.0, 0.0, 0.0, 0.0]])
     first, second = saved.probabilities(logits)

@@ -199,17 +199,6 @@ def test_options_that_mean_nothing(change: dict[str, str | float]) -> None:
         BidsOptions(**change)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("ch_names", "rate"), [(("TP9", "AF7", "AF8", "P8"), 256), (MUSE, 128)])
-def test_people_with_other_channels_or_another_rate(
-    tmp_path: Path, ch_names: tuple[str, ...], rate: int
-) -> None:
-    write(tmp_path)
-    path = write_bids_recording(tmp_path, "sub-03_task-rest", 0, ch_names=ch_names, rate=rate)
-    with pytest.raises(DatasetError, match="the same channels and rate") as told:
-        Bids(tmp_path).read(ELECTRODES)
-    assert str(path) in str(told.value)
-
-
 def test_a_montage_that_a_file_cannot_meet_names_it(tmp_path: Path) -> None:
     path = write_bids_recording(tmp_path, "sub-01_task-rest", 0, ch_names=("O1", "O2"))
     with pytest.raises(DatasetError, match="TP9") as told:

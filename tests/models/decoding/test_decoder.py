@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mimamba.drivers.driver import Chunk, Samples, StreamInfo
+from mimamba.drivers.driver import Chunk, Marker, Samples, StreamInfo
 from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from mimamba.models.decoding.decoder import (
@@ -72,6 +72,16 @@ def chunks(samples: Samples, cuts: Iterable[int], first: int = 0) -> list[Chunk]
     return [Chunk(samples[a:b], stamps[a:b], first + a) for a, b in pairwise(borders)]
 
 
+def marked(parts: list[Chunk]) -> list[Chunk]:
+    """The true labels are told in the stream."""
+    truth = [(500, "valence=high"), (700, "go"), (1100, "valence=low"), (1101, "valence=high")]
+    markers = [Marker(index / 256, index, label, "test") for index, label in truth]
+    return [
+        replace(each, markers=tuple(m for m in markers if each.first <= m.index < each.end))
+        for each in parts
+    ]
+
+
 def cut(samples: Samples) -> list[Hop]:
     return HopCutter(SIGNAL, INFO, range(4), MONTAGE).feed(chunks(samples, [])[0])
 
@@ -110,8 +120,12 @@ def test_the_decoder_equals_the_offline_scan(
 @given(cuts=st.sets(st.integers(1, SECONDS * 256 - 1), max_size=30))
 @settings(max_examples=10, deadline=None)
 def test_any_chunks_give_the_same(checkpoint: Checkpoint, samples: Samples, cuts: set[int]) -> None:
-    whole = decode(StreamingDecoder(checkpoint, INFO), chunks(samples, []))
-    cut = decode(StreamingDecoder(checkpoint, INFO), chunks(samples, cuts))
+    """Prediction sets, too, that learn from markers."""
+    whole = decode(StreamingDecoder(checkpoint, INFO), marked(chunks(samples, [])))
+    cut = decode(StreamingDecoder(checkpoint, INFO), marked(chunks(samples, cuts)))
+    labelled = [each.set["valence"].labelled for each in whole if each.set]
+    assert labelled == list(range(1, len(labelled) + 1))
+    assert len(labelled) > 5
     assert [replace(p, outputs=None) for p in cut] == [replace(p, outputs=None) for p in whole]
     for one, other in zip(cut, whole, strict=True):  # hops that come together round otherwise
         for output, shares in (other.outputs or {}).items():

@@ -37,7 +37,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mimamba.models.evaluation.candidates.band_power_classifiers import (
-    BandPowerCandidate,
+    FeatureCandidate,
     logistic_regression,
 )
 
@@ -90,7 +90,7 @@ def test_what_a_signal_tells_is_found_under_every_protocol() -> None:
 
 def test_paper_finds_trials_by_their_spectrum_and_the_others_do_not() -> None:
     trees = ExtraTreesClassifier(40, random_state=0)
-    candidate = BandPowerCandidate("trees", TASK, [lambda: make_pipeline(StandardScaler(), trees)])
+    candidate = FeatureCandidate("trees", TASK, [lambda: make_pipeline(StandardScaler(), trees)])
     report = evaluate_sequences("leak", people(8, 12, 12, silent), TASK, [candidate], n_folds=3)
     found = balanced(report, "trees")
     assert found["paper"] > 0.75

@@ -115,6 +115,6 @@ def test_two_outputs_have_their_own_sections() -> None:
         evaluate_sequences("two", sequences, task, [MajorityLabel(task)], protocols=["subject"])
     )
     rows = [line.split("│")[2].strip() for line in text.splitlines() if "majority" in line]
-    # Blocks plain and smoothed of each output, the live reading, its curve, and the risk.
+    # Blocks plain and smoothed of each output, the live reading, its curve, the risk, and sets.
     blocks = ["a", "a", "b", "b"]
-    assert rows == [*blocks, *("a", "b") * 2, *blocks]
+    assert rows == [*blocks, *("a", "b") * 2, *blocks, *blocks]

@@ -231,7 +231,7 @@ def _interrupt(*_: object) -> None:
             "evaluate bids --root {root} --out {data}/new --split libeer --protocol subject",
             "Leave out --protocol or --split",
         ),
-        ("evaluate bids --root {root} --out {data}/new --threshold 3", "no threshold for bids"),
+        ("evaluate bids --root {root} --out {data}/new --threshold 3", "ratings in numbers"),
         ("evaluate bids --root {root} --out {data}/new --windows 0", "Correct --windows"),
         (
             "evaluate bids --root {root} --out {data}/new --people sub-01 --protocol subject",

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.drivers.driver import Chunk
+from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.errors import BadRecording
 from mimamba.models.body.motion import MOVED
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointError
@@ -27,7 +27,7 @@ from tests.models.body.planted import chunks_of as measured
 from tests.service.cli.test_main import invoke
 from tests.service.models import random_checkpoint
 from tests.service.muse_recordings import write_muse
-from tests.service.recordings.test_recorder import chunks_of
+from tests.service.recordings.test_recorder import chunk_of, chunks_of
 from tests.service.scripted import Stage, staged
 
 
@@ -48,6 +48,43 @@ def record(stage: Stage, path: Path, *chunks: Chunk) -> Path:
     stage.play(*chunks)
     recorder.stop()
     return path
+
+
+def test_sets_of_labels_that_come_while_it_runs(
+    tmp_path: Path, engine: Engine, checkpoint: Checkpoint
+) -> None:
+    """True labels from before the recording, by markers of any source, and from a rating."""
+    output, labels = next(iter(checkpoint.outputs.items()))
+    one, other = labels[:2]
+    with staged(engine) as stage:
+        first = Marker(500 + 600 / 256.003, 600, f"{output}={one}", "presenter")
+        stage.play(*chunks_of(0, 600), chunk_of(600, 200, markers=(first,)))
+        recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
+        recorder.start()
+        stage.play(*chunks_of(800, 1600))
+        stage.session.log_marker(Marker(500 + 1500 / 256.003, 1500, f"{output}={other}", "keys"))
+        stage.play(*chunks_of(1600, 3000))
+        recorder.stop()
+        logs = stage.session.check_open()
+        made = [each.prediction for _, each in logs.prediction.read(0, logs.prediction.next)]
+        saved = stage.session.snapshot().state
+    assert saved is not None
+    assert saved.sets[0].label == other
+    sets = [each.set for each in made if each.set]
+    assert [each[output].labelled for each in sets] == list(range(1, len(sets) + 1))
+    recorded = load_recorded(tmp_path / "a.xdf")
+    verdict = compare(recorded, checkpoint)
+    assert verdict.difference is None
+    assert verdict.sets > 25
+    assert f"{verdict.sets} with their sets" in str(verdict)
+    assert [text for _, text in recorded.labelled] == [f"{output}={other}"]
+    unknown = replace(recorded, labelled=((1600, f"{output}="),))
+    assert "was reproduced as" in (compare(unknown, checkpoint).difference or "")
+    packed = unpack_state(pack_state(saved), checkpoint, 256.0)
+    assert packed.sets == saved.sets
+    damaged = replace(saved, sets=(replace(saved.sets[0], hits="2"), *saved.sets[1:]))
+    with pytest.raises(SnapshotError, match="prediction sets"):
+        unpack_state(pack_state(damaged), checkpoint, 256.0)
 
 
 def flat(chunks: list[Chunk]) -> list[Chunk]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.models.prediction import Prediction
+from mimamba.models.prediction import LabelSet, Prediction
 from mimamba.service.bench.process_usage import resident_megabytes
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import Timing
@@ -26,6 +26,12 @@ outputs = st.one_of(
         }
     ),
 )
+sets = st.builds(
+    LabelSet,
+    st.sampled_from([(), ("low",)]),
+    st.one_of(st.none(), probabilities),
+    st.integers(0, 200),
+)
 made = st.one_of(
     st.builds(
         Prediction,
@@ -36,6 +42,15 @@ made = st.one_of(
         st.none(),
     ),
     st.builds(Prediction, st.integers(0, 2**60), numbers, st.just("ok"), st.none(), outputs),
+    st.builds(
+        Prediction,
+        st.integers(0, 2**60),
+        numbers,
+        st.just("ok"),
+        st.none(),
+        outputs,
+        st.fixed_dictionaries({"valence": sets}),
+    ),
 )
 entries = st.lists(
     st.builds(PublishedPrediction, made, st.builds(Timing, numbers, numbers, numbers)), max_size=12

@@ -1,0 +1,10 @@
+import type { LabelSet } from '../connection/protocol';
+import { percent } from './wording';
+
+/** A prediction set in words: what the model can tell, and how often its sets were right. */
+export function describeSet({ labels, coverage, labelled }: LabelSet, all: string[]): string {
+  const right =
+    coverage === null ? '' : ` Right in ${percent(coverage)} of the last ${labelled} known.`;
+  if (labels.length === 0 || labels.length === all.length) return `Too uncertain to tell.${right}`;
+  return `Nine times in ten: ${labels.join(' or ')}.${right}`;
+}

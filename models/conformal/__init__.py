@@ -1,0 +1,1 @@
+"""Sets of labels that hold the true one nine times in ten."""
