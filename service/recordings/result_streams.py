@@ -11,7 +11,6 @@ from mimamba.drivers.formats.xdf.writer import XDFWriter
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
-from mimamba.service.recordings.set_rows import set_rows, sets_header
 from mimamba.service.recordings.stream_headers import (
     bands_header,
     bands_rows,
@@ -19,6 +18,8 @@ from mimamba.service.recordings.stream_headers import (
     predictions_header,
     quality_header,
     quality_rows,
+    set_rows,
+    sets_header,
 )
 from mimamba.service.sessions.epoch_logs import Event, SessionSnapshot
 from mimamba.service.sessions.prediction_log import PublishedPrediction

@@ -24,6 +24,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     LINK_TOPIC,
     PREDICTIONS_TOPIC,
     QUALITY_TOPIC,
+    SETS_TOPIC,
     SIGNAL_TOPIC,
 )
 from mimamba.drivers.formats.xdf.writer import StreamHeader, XMLTree
@@ -164,6 +165,49 @@ def prediction_rows(
             for each in predictions
         ]
     )
+
+
+def sets_header(session: Session, outputs: Mapping[str, Sequence[str]]) -> StreamHeader:
+    """Return the header: per label whether it is in the set, the coverage, the labelled hops."""
+    channels = []
+    for output, labels in outputs.items():
+        channels += [
+            *({"label": f"{output}/{each}", "unit": "bool", "type": "Set"} for each in labels),
+            {"label": f"{output}/coverage", "unit": "share", "type": "Coverage"},
+            {"label": f"{output}/labelled", "unit": "hops", "type": "Count"},
+        ]
+    return StreamHeader(
+        name=f"{_info(session).name} sets",
+        kind="Sets",
+        channel_format="double64",
+        sfreq=0.0,
+        source_id=_source_id(_info(session)),
+        channels=[*channels, {"label": "index", "unit": "sample", "type": "Index"}],
+        desc={"mimamba": {"topic": SETS_TOPIC}},
+    )
+
+
+def set_rows(
+    predictions: Sequence[Prediction], outputs: Mapping[str, Sequence[str]]
+) -> NDArray[np.float64]:
+    """Return (n_hops, n_labels + 2 n_outputs + 1): NaN for an output without a set; index last.
+
+    Each of the predictions has a set of some output.
+    """
+    return np.array([_set_row(each, outputs) for each in predictions])
+
+
+def _set_row(prediction: Prediction, outputs: Mapping[str, Sequence[str]]) -> list[float]:
+    row: list[float] = []
+    for output, labels in outputs.items():
+        found = (prediction.set or {}).get(output)
+        if found is None:
+            row += [np.nan] * (len(labels) + 2)
+        else:
+            coverage = np.nan if found.coverage is None else found.coverage
+            row += [float(each in found.labels) for each in labels]
+            row += [coverage, float(found.labelled)]
+    return [*row, float(prediction.index)]
 
 
 def quality_header(session: Session) -> StreamHeader:

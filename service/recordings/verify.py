@@ -43,8 +43,7 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.decoding.decoder_state import SnapshotError, unpack_state
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.hops import NO_NUMBERS, HopCutter
-from mimamba.service.recordings.set_rows import set_rows
-from mimamba.service.recordings.stream_headers import prediction_rows
+from mimamba.service.recordings.stream_headers import prediction_rows, set_rows
 from mimamba.service.recordings.verify_personal import compare_personal
 from mimamba.service.sessions.session_decoder import parse_baseline_seconds
 

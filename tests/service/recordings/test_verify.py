@@ -67,8 +67,9 @@ def test_sets_of_labels_that_come_while_it_runs(
         recorder.stop()
         logs = stage.session.check_open()
         made = [each.prediction for _, each in logs.prediction.read(0, logs.prediction.next)]
-        saved = stage.session.snapshot().state
-    assert saved is not None
+        content = stage.session.snapshot().state
+    assert content is not None
+    saved = unpack_state(content, checkpoint, 256.0)
     assert saved.sets[0].label == other
     sets = [each.set for each in made if each.set]
     assert [each[output].labelled for each in sets] == list(range(1, len(sets) + 1))
