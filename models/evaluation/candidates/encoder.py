@@ -102,8 +102,10 @@ class SavedEncoder:
         return np.asarray(torch.cat(parts).double().numpy())
 
     def _features(self, x: Tensor) -> Tensor:
-        if "return_features" in inspect.signature(self.network.forward).parameters:
-            found = self.network(x, return_features=True)
+        taken = inspect.signature(self.network.forward).parameters
+        named = {"ch_names": [*self.ch_names]} if self.ch_names and "ch_names" in taken else {}
+        if "return_features" in taken:
+            found = self.network(x, return_features=True, **named)
             values: Tensor = found["features"] if isinstance(found, dict) else found
         else:
             values = self._before_head(x)
@@ -186,7 +188,7 @@ def _class_name(folder: Path) -> str:
 def _check_types(folder: Path, config: dict[str, Any]) -> None:
     """Refuse names of classes that are none of PyTorch's or braindecode's modules."""
     for key, value in config.items():
-        named = isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value)
+        named = isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value)
         if named and not value.startswith(SAFE_TYPES):
             raise NetworkUnavailable(
                 f"classes of PyTorch and braindecode in {folder / CONFIG}",
@@ -217,6 +219,16 @@ class EncoderCandidate(FeatureCandidate):
                 f"{task.signal.window / task.signal.sfreq:g} s",
                 f"use --windows {seconds:g}",
             )
+        silence = np.zeros((1, encoder.n_channels, encoder.n_times), np.float32)
+        try:
+            with quietly():
+                encoder.features(silence)
+        except (ValueError, RuntimeError) as error:
+            raise NetworkUnavailable(
+                f"a network that takes {encoder.n_channels} channels of {encoder.n_times} samples",
+                f"the error: {one_line(str(error))[:200]}",
+                "save it with chs_info, for the names of its channels",
+            ) from error
         self._known: dict[int, tuple[NDArray[np.float32], NDArray[np.float64]]] = {}
 
     def features(

@@ -41,7 +41,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network = models.ShallowFBCSPNet(
             n_chans=2, n_outputs=4, n_times=100, sfreq=100.0, chs_info=channels
         )
-    (folder / "config.json").write_text(json.dumps(network.get_config()))
+    config = network.get_config() | {"braindecode_version": "1.8.1"}
+    (folder / "config.json").write_text(json.dumps(config))
     save_file(network.state_dict(), folder / "model.safetensors")
     (folder / "README.md").write_text(
         "---\nlicense: bsd-3-clause\ntags:\n- braindecode\n- ShallowFBCSPNet\n---\n# A model\n"
