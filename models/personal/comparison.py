@@ -108,6 +108,22 @@ def track_network(
     }
 
 
+def track_all(
+    recording: Recording,
+    montage: Sequence[str],
+    checkpoint: Checkpoint | None = None,
+    baseline: float = 0.0,
+) -> dict[str, FeatureTrack]:
+    """Measure every set of features at all hops of a recording, those of a network if given."""
+    bands = track_features(recording, montage, baseline)
+    every: dict[str, FeatureTrack] = {}
+    for features in BANDS_OF:
+        every[features] = _columns(bands, columns(features, len(montage)))
+    if checkpoint is not None:
+        every |= track_network(recording, checkpoint, baseline)
+    return every
+
+
 def _rows(values: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64]:
     width = next((each.size for each in values if each is not None), 1)
     none = np.full(width, np.nan)
@@ -153,13 +169,7 @@ def compare_features(
     blocks: dict[str, dict[str, list[list[NDArray[np.float64]]]]] = {}
     for one, path in people:
         mine = blocks.setdefault(one.person, {name: [[], []] for name in names})
-        bands = track_features(one.recording, montage, baseline)
-        every: dict[str, FeatureTrack] = {}
-        for features in BANDS_OF:
-            every[features] = _columns(bands, columns(features, len(montage)))
-        if checkpoint is not None:
-            every |= track_network(one.recording, checkpoint, baseline)
-        for name, track in every.items():
+        for name, track in track_all(one.recording, montage, checkpoint, baseline).items():
             cut = (
                 _at_events(one, path, track, kinds, seconds)
                 if events

@@ -28,8 +28,14 @@ from mimamba.models.personal.features import (
     track_features,
 )
 from mimamba.models.personal.head import LinearHead, fit_head
+from mimamba.models.personal.joining import (
+    NOTHING_JOINED,
+    JoinedData,
+    MomentNote,
+    RatedMoment,
+)
 from mimamba.models.personal.shipped import CLAIMS, score_claim
-from mimamba.models.personal.statistics import LabelledBlocks
+from mimamba.models.personal.statistics import LabelledBlocks, score_blocks
 from mimamba.models.personal.verdict import (
     MIXED_ORDER,
     AccuracyTest,
@@ -111,7 +117,15 @@ class PersonalFit:
     head
         The head; None if there were too few blocks, or if a shipped model fits.
     baseline
-        Rest of the latest attempt, or None.
+        Rest of the latest attempt, or of the latest moments, or None.
+    days
+        Dates of confirmed days whose blocks joined; they are the last attempts.
+    moments
+        Rated moments that joined.
+    added
+        Test of the latest moments while they were held out; None without any.
+    looks
+        Number of tests of these moments so far, by which p is multiplied.
     """
 
     settings: CalibrationSettings
@@ -119,6 +133,16 @@ class PersonalFit:
     verdict: Verdict
     head: LinearHead | None
     baseline: Baseline | None
+    days: tuple[str, ...] = ()
+    moments: tuple[MomentNote, ...] = ()
+    added: AccuracyTest | None = None
+    looks: int = 1
+
+    @property
+    def holds(self) -> bool:
+        """True if all tests permit to serve the head without a warning."""
+        added = self.added is None or self.added.passed
+        return self.head is not None and self.verdict.served == "yes" and added
 
 
 def fit_personal(
@@ -217,9 +241,21 @@ def cut_attempt(recording: Recording, attempt: Attempt) -> Recording:
 
 
 def calibrate(
-    recordings: Sequence[Recording], attempts: tuple[Attempt, ...], settings: CalibrationSettings
+    recordings: Sequence[Recording],
+    attempts: tuple[Attempt, ...],
+    settings: CalibrationSettings,
+    joined: JoinedData = NOTHING_JOINED,
 ) -> PersonalFit:
     """Fit and judge a head as ``fit_personal`` does, with complete settings.
+
+    Parameters
+    ----------
+    recordings, attempts
+        The recordings and their blocks; those of confirmed days come last.
+    settings
+        The settings.
+    joined
+        Days and ratings that joined a head; each is one more test.
 
     Raises
     ------
@@ -237,24 +273,41 @@ def calibrate(
     measured = measure(tracks, attempts, settings.kinds[1])
     claim = CLAIMS.get(frozenset(settings.kinds)) if settings.test_model else None
     model, remark = None, None
-    tests = len(attempts)
+    n_own = len(attempts) - len(joined.days)
+    tests = n_own
     if claim is not None:
-        blocks = [attempt.blocks for attempt in attempts]
-        scores = score_claim(claim, recordings, blocks, settings.kinds, settings.seed)
+        blocks = [attempt.blocks for attempt in attempts[:n_own]]
+        scores = score_claim(claim, recordings[:n_own], blocks, settings.kinds, settings.seed)
         if isinstance(scores, str):
             remark = scores
         else:
             tests *= 2
             model = AccuracyTest.of(scores, tests)
-    verdict = judge_measured(measured, settings, tests)
+    groups = joined.groups
+    for group in groups:
+        measured = add_moments(measured, group, settings.kinds[1])
+    verdict = judge_measured(measured, settings, tests + len(joined.days) + len(groups))
+    fitted = bool(joined.days or groups)  # a head is there already
+    if fitted:
+        verdict = replace(verdict, attempts=n_own)
     if model is not None:
         verdict = replace(verdict, model=model)
-        if model.passed and verdict.name != "too few" and verdict.order <= MIXED_ORDER:
+        if (
+            not fitted
+            and model.passed
+            and verdict.name != "too few"
+            and verdict.order <= MIXED_ORDER
+        ):
             verdict = replace(verdict, name="model fits", served="no")
     if remark is not None and verdict.reason is None:
         verdict = replace(verdict, reason=remark)
     head = None if verdict.name in ("too few", "model fits") else make_head(measured, settings)
-    return PersonalFit(settings, attempts, verdict, head, tracks[-1].baseline)
+    notes = tuple(each.note for each in joined.moments)
+    added = score_newest(measured, settings, joined.looks) if groups else None
+    rest = joined.rest if groups else tracks[-1].baseline
+    return PersonalFit(
+        settings, attempts, verdict, head, rest, joined.days, notes, added, joined.looks
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,6 +369,34 @@ def measure(
     )
     poor = 1 - n_good / n_hops if n_hops else 1.0
     return MeasuredBlocks(labelled, np.array(doubt, np.bool_), centre, poor, felt)
+
+
+def add_moments(
+    measured: MeasuredBlocks, moments: Sequence[RatedMoment], second: str
+) -> MeasuredBlocks:
+    """Add rated moments that are alike, with a centre of their own, as one more attempt."""
+    before = measured.blocks
+    centre = np.mean([each.values.mean(axis=0) for each in moments], axis=0)
+    kinds = [int(each.note.kind == second) for each in moments]
+    owner = int(before.attempts.max(initial=-1)) + 1
+    blocks = LabelledBlocks(
+        (*before.features, *(each.values - centre for each in moments)),
+        np.append(before.kinds, np.array(kinds, np.int64)),
+        np.append(before.attempts, np.full(len(moments), owner, np.int64)),
+    )
+    doubt = np.append(measured.doubt, np.zeros(len(moments), np.bool_))
+    return MeasuredBlocks(blocks, doubt, centre, measured.poor, measured.felt)
+
+
+def score_newest(
+    measured: MeasuredBlocks, settings: CalibrationSettings, looks: int
+) -> AccuracyTest:
+    """Test the newest attempt alone, while all others train; p is multiplied by the looks."""
+    n_electrodes = len(settings.montage)
+    kept = measured.blocks.subset(~measured.doubt)
+    blocks = choose(kept, settings.features, n_electrodes)
+    tested = blocks.attempts == blocks.attempts.max()
+    return AccuracyTest.of(score_blocks(blocks, settings.seed, tested=tested), looks)
 
 
 def _felt(blocks: Sequence[Block], second: str) -> bool:

@@ -6,12 +6,12 @@ The header holds all that the head was made of, so a recording gives the same by
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import safetensors.numpy
+from msgspec import Struct
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
@@ -27,14 +27,23 @@ from mimamba.models.personal.fit_personal import (
     make_attempt,
 )
 from mimamba.models.personal.head import HALF_LIFE, LinearHead
+from mimamba.models.personal.joining import (
+    JoinedData,
+    MomentNote,
+    RatedMoment,
+    decode_moments,
+    find_moments,
+)
 from mimamba.models.personal.statistics import RIDGE
-from mimamba.models.personal.verdict import Verdict
+from mimamba.models.personal.verdict import AccuracyTest, Verdict
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 
 VERSION = 1
 """Version of the header; a file of another version is refused."""
 MAX_BYTES = 1 << 20
 """A larger file is refused unread; a head of four electrodes has 4 to 8 kB."""
+MOMENTS = ".ratings"
+"""Suffix of the file with rated moments, beside that of the head."""
 KEY = "mimamba-head"
 """Key of the header in the file's metadata."""
 
@@ -43,8 +52,7 @@ class HeadError(Mismatch):
     """Raised for a head's file that is missing, damaged, or of another recording."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeadHeader:
+class HeadHeader(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Header of a head's file.
 
     Parameters
@@ -65,6 +73,8 @@ class HeadHeader:
         As in ``LinearHead``.
     baseline
         Seconds of the rest in the file; 0 for none.
+    days, moments, added, looks
+        As in ``PersonalFit``; left out where nothing joined.
     """
 
     version: int
@@ -80,6 +90,10 @@ class HeadHeader:
     temperature: float
     unsure: float
     baseline: float
+    days: tuple[str, ...] = ()
+    moments: tuple[MomentNote, ...] = ()
+    added: AccuracyTest | None = None
+    looks: int = 1
 
 
 DECODER = msgspec.json.Decoder(HeadHeader)
@@ -115,6 +129,10 @@ def encode_head(fit: PersonalFit) -> bytes:
         temperature=head.temperature,
         unsure=head.unsure,
         baseline=rest.seconds if rest else 0.0,
+        days=fit.days,
+        moments=fit.moments,
+        added=fit.added,
+        looks=fit.looks,
     )
     tensors = {"weights": np.ascontiguousarray(head.weights)}
     if rest is not None:
@@ -186,7 +204,17 @@ def decode_head(content: bytes, source: str) -> PersonalFit:
             "calibrate again",
         )
     head = LinearHead(weights, header.bias, header.temperature, header.unsure)
-    return PersonalFit(header.settings, header.attempts, header.verdict, head, rest)
+    return PersonalFit(
+        header.settings,
+        header.attempts,
+        header.verdict,
+        head,
+        rest,
+        header.days,
+        header.moments,
+        header.added,
+        header.looks,
+    )
 
 
 def _tensor(
@@ -209,11 +237,14 @@ def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
     """Make a head again from its recordings, and compare the bytes.
 
     A recording of a live session may hold more than the sitting, which is found by its marker.
+    Rated moments are read from the file beside the head's.
 
     Raises
     ------
     HeadError
         If a recording is another one, or the bytes differ.
+    MomentsError
+        If rated moments are missing.
     """
     content = _read(path)
     fit = decode_head(content, str(path))
@@ -234,7 +265,8 @@ def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
                 f"other samples in recording {number}",
                 "name that recording",
             )
-    again = calibrate(recordings, fit.attempts, fit.settings)
+    joined = JoinedData(fit.days, _moments(path, fit), fit.baseline, fit.looks)
+    again = calibrate(recordings, fit.attempts, fit.settings, joined)
     if again.head is None or encode_head(again) != content:
         raise HeadError(
             f"the bytes of {path} again",
@@ -242,3 +274,19 @@ def verify_head(path: Path, recordings: list[Recording]) -> PersonalFit:
             "calibrate again if the head comes from another version or machine",
         )
     return again
+
+
+def _moments(path: Path, fit: PersonalFit) -> tuple[RatedMoment, ...]:
+    """Return the rated moments of a head, from the file beside it."""
+    if not fit.moments:
+        return ()
+    source = path.with_suffix(MOMENTS)
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise HeadError(
+            f"the ratings that {path} was trained on, at {source}",
+            error.strerror or str(error),
+            "keep both files together",
+        ) from error
+    return find_moments(decode_moments(content, str(source)), fit.moments, str(source))

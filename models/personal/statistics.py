@@ -101,21 +101,42 @@ class BlockScores:
     n_relabellings: int
 
 
-def score_blocks(blocks: LabelledBlocks, seed: int = 0, ridge: float = RIDGE) -> BlockScores:
+def score_blocks(
+    blocks: LabelledBlocks,
+    seed: int = 0,
+    ridge: float = RIDGE,
+    tested: NDArray[np.bool_] | None = None,
+) -> BlockScores:
     """Test whether the features tell the two kinds of blocks apart.
+
+    Parameters
+    ----------
+    blocks
+        The blocks.
+    seed
+        Seed of drawn relabellings and of the bootstrap.
+    ridge
+        Strength of the regularisation.
+    tested
+        (B,) True for the blocks that are scored and relabelled; the others only train. None for
+        all.
 
     Raises
     ------
     ValueError
         With fewer than two blocks of a kind, which leave nothing to train on.
     """
-    if min(blocks.counts) < 2:
-        raise ValueError(f"Expected two blocks of each kind, but found {blocks.counts}.")
-    labels = relabellings(blocks.kinds, blocks.attempts, seed)
-    shares = held_out_shares(blocks.features, labels, ridge)
-    every = accuracies(shares, labels)
+    chosen = np.ones(len(blocks.kinds), np.bool_) if tested is None else tested
+    scored = blocks.subset(chosen)
+    if min(scored.counts) < 2:
+        raise ValueError(f"Expected two blocks of each kind, but found {scored.counts}.")
+    assigned = relabellings(scored.kinds, scored.attempts, seed)
+    labels = np.tile(blocks.kinds, (len(assigned), 1))
+    labels[:, chosen] = assigned
+    shares = held_out_shares(blocks.features, labels, ridge)[:, chosen]
+    every = accuracies(shares, assigned)
     p = float(np.mean(every >= every[0] - TIE))
-    interval = bootstrap(shares[0], blocks.kinds, seed)
+    interval = bootstrap(shares[0], scored.kinds, seed)
     return BlockScores(shares[0], float(every[0]), interval, p, len(labels))
 
 

@@ -18,9 +18,9 @@ from mimamba.service.api.dependencies import (
     ReadLock,
 )
 from mimamba.service.api.recordings import Download, no_space
+from mimamba.service.calibration.person_archive import PersonArchives
 from mimamba.service.people.people import LONGEST_NOTES
 from mimamba.service.recordings.people_index import DeletionResult, PeopleIndex, PersonInfo
-from mimamba.service.recordings.person_archive import PersonArchives
 from mimamba.service.storage.private_files import NAME
 
 ZIP = "application/zip"

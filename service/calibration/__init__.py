@@ -1,1 +1,1 @@
-"""Live calibrations: the plan, the state machine on hops, files beside the person, the verdict."""
+"""Live calibrations: the plan, the state machine on hops, files beside the person, all of theirs."""

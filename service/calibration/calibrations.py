@@ -22,6 +22,8 @@ from mimamba.service.calibration.judge_program import (
 from mimamba.service.calibration.judges import Judges
 from mimamba.service.calibration.live_calibration import LiveCalibration
 from mimamba.service.calibration.plan import CalibrationPlan, draw_plan
+from mimamba.service.calibration.refit_processes import Refits
+from mimamba.service.calibration.refitting import RefitResult
 from mimamba.service.calibration.sittings import (
     CannotCalibrate,
     DayCheck,
@@ -79,6 +81,10 @@ class Calibrations:
     ----------
     on_judged
         Called with a session and its judged sitting, in a thread of its own.
+    on_refit
+        Called with a session, a person and a head that was replaced, in a thread of its own.
+    refits
+        Makes heads again from ratings.
     """
 
     def __init__(
@@ -91,9 +97,11 @@ class Calibrations:
         self.today = today
         self._people = people
         self.on_judged: Callable[[Session, SittingRecord], None] = lambda *_: None
+        self.on_refit: Callable[[Session, str, str], None] = lambda *_: None
         self._live: WeakKeyDictionary[Session, LiveCalibration] = WeakKeyDictionary()
         self._changing = threading.Lock()
         self._judges = Judges(folder, self._take_answer)
+        self.refits = Refits(folder, self._take_refit)
 
     def of(self, session: Session) -> LiveCalibration:
         """Return the newest calibration of a session; raises NoCalibration."""
@@ -196,6 +204,7 @@ class Calibrations:
     def close(self) -> None:
         """End all judgements; those that are not done are done when they are resumed."""
         self._judges.close()
+        self.refits.close()
         for live in list(self._live.values()):
             live.wait()
 
@@ -272,6 +281,8 @@ class Calibrations:
                 record, checks=(DayCheck(record.day, found.right, found.checked),)
             )
             self._keep_check(record, found)
+        elif isinstance(found, RefitResult):  # no calibration is answered by one
+            raise TypeError("Expected a verdict, but found a refit.")
         else:
             if found.head is not None:
                 self.sittings.save_head(record, found.head)
@@ -290,18 +301,50 @@ class Calibrations:
         """Add a day's check to the head that it checks."""
         assert record.checked_head is not None
         self.add_checks(record.person, record.checked_head, found.right, found.checked)
+        if found.refit is not None:
+            self.take_refit(record.person, record.checked_head, found.refit)
+
+    def _take_refit(
+        self, session: Session, person: str, head: str, answer: JudgeAnswer | None
+    ) -> None:
+        """Serve a refit from ratings if it holds."""
+        if not isinstance(answer, RefitResult):
+            reason = answer.reason if isinstance(answer, JudgeRefusal) else "see above"
+            log.warning("a head was not made again", extra={"head": head, "reason": reason})
+            return
+        try:
+            if self.take_refit(person, head, answer):
+                self.on_refit(session, person, head)
+        except (UserError, RuntimeError) as error:  # deleted meanwhile, or the session has ended
+            log.warning("a refit is not used", extra={"head": head, "reason": str(error)})
+
+    def take_refit(self, person: str, head: str, found: RefitResult) -> bool:
+        """Replace a head by a refit that holds; note that there was one.
+
+        Returns whether it was replaced. Raises NoSitting, and CannotCalibrate.
+        """
+        with self._changing:
+            record = self.sittings.get(person, head)
+            if found.looks is not None:
+                record = msgspec.structs.replace(record, looks=found.looks)
+            if found.head is not None:
+                self.sittings.save_head(record, found.head)
+                record = msgspec.structs.replace(record, refit=found.refit)
+            self.sittings.save(record)
+            return found.head is not None
 
     def add_checks(self, person: str, head: str, right: int, checked: int) -> SittingRecord:
         """Count checks of a head today; raises NoSitting, and CannotCalibrate."""
         today = self.today().isoformat()
-        record = self.sittings.get(person, head)
-        if not record.head:
-            raise NoSitting(f"{person} has no head {head!r}. Choose one of the list.")
-        before = record.check_on(today)
-        now = DayCheck(today, before.right + right, before.checked + checked)
-        others = tuple(each for each in record.checks if each.day != today)
-        changed = msgspec.structs.replace(record, checks=(*others, now))
-        self.sittings.save(changed)
+        with self._changing:
+            record = self.sittings.get(person, head)
+            if not record.head:
+                raise NoSitting(f"{person} has no head {head!r}. Choose one of the list.")
+            before = record.check_on(today)
+            now = DayCheck(today, before.right + right, before.checked + checked)
+            others = tuple(each for each in record.checks if each.day != today)
+            changed = msgspec.structs.replace(record, checks=(*others, now))
+            self.sittings.save(changed)
         return changed
 
 

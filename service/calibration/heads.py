@@ -7,24 +7,27 @@ import numpy as np
 from mimamba.models.personal.features import SIGNAL
 from mimamba.models.personal.head import HALF_LIFE
 from mimamba.models.personal.head_file import HeadError, decode_head
+from mimamba.models.personal.joining import LEAST_HOPS, MOMENT_SECONDS, KeptMoment
 from mimamba.service.calibration.calibrations import CalibrationRefused, Calibrations
+from mimamba.service.calibration.refitting import chosen_moments, rated_side
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting, SittingRecord
-from mimamba.service.protocol.personal import HeadCard
+from mimamba.service.protocol.personal import HeadCard, RatingEntry
 from mimamba.service.sessions.personal_decoder import ServedHead
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import read_regular
 
+REFIT_AFTER = 4
+"""New ratings after which a head is made again."""
 HOP = SIGNAL.hop / SIGNAL.sfreq
 KEEP = 0.5 ** (HOP / HALF_LIFE)
 DELAY = round(SIGNAL.window / SIGNAL.sfreq / 2 + HOP * KEEP / (1 - KEEP), 1)
 """Mean age of the signal in an output, s: half a window, and the mean delay of the smoothing."""
-LEAST_CLEAR = 10.0
-"""Points from a head's own middle below which a rating checks nothing."""
 
 
 def make_card(record: SittingRecord, today: str) -> HeadCard:
     """Make the card of a judged sitting."""
-    verdict, plan = record.verdict, record.drawn.plan
+    plan = record.drawn.plan
+    verdict = record.refit.verdict if record.refit else record.verdict
     assert verdict is not None
     assert plan.kinds is not None
     check = record.check_on(today)
@@ -48,6 +51,8 @@ def make_card(record: SittingRecord, today: str) -> HeadCard:
         half_life=HALF_LIFE,
         delay=DELAY,
         usable=record.head and verdict.served == "yes",
+        days=tuple(dict.fromkeys(record.refit.days)) if record.refit else (),
+        ratings=record.refit.ratings if record.refit else 0,
     )
 
 
@@ -64,6 +69,7 @@ class Heads:
         self._calibrations = calibrations
         self._sittings = calibrations.sittings
         calibrations.on_judged = self.serve
+        calibrations.on_refit = self.renew
 
     @property
     def _today(self) -> str:
@@ -104,7 +110,8 @@ class Heads:
                 "Expected a session with a model, beside which the personal output stands, but "
                 "found one that shows the signal only. Choose a model."
             )
-        rest = 0.0 if record.day == self._today else record.drawn.plan.rest
+        newest = record.refit.day if record.refit else record.day
+        rest = 0.0 if newest == self._today else record.drawn.plan.rest
         session.set_head(self._load(record, rest))
         with session.between_chunks():
             session.subject.person = person
@@ -144,6 +151,8 @@ class Heads:
         """Use the head of a sitting that was judged just now, if its verdict permits it."""
         if record.checked_head is not None:
             checked = self._sittings.get(record.person, record.checked_head)
+            if checked.refit is not None and record.id in checked.refit.sittings:
+                self.renew(session, record.person, checked.id)
             session.change_head_card(make_card(checked, self._today))
         elif record.head and record.verdict is not None and record.verdict.served != "no":
             session.set_head(self._load(record, 0.0))
@@ -170,6 +179,55 @@ class Heads:
         changed = self._calibrations.add_checks(card.person, card.id, right, 1)
         session.change_head_card(make_card(changed, self._today))
 
+    def renew(self, session: Session, person: str, name: str) -> None:
+        """Use a head's refit in a session that uses the head; its rest is of today."""
+        if session.head is not None and session.head.id == name:
+            session.set_head(self._load(self._sittings.get(person, name), 0.0))
+
+    def train_by_rating(self, session: Session, entry: RatingEntry) -> None:
+        """Keep a rating with the half minute before it, and make the head again now and then.
+
+        Only the rating of a session with a head that was measured in that time counts; half
+        minutes never overlap. The head is made again after every ``REFIT_AFTER`` of these, once it
+        is confirmed today and there are enough of both states.
+
+        Raises
+        ------
+        NoSitting, CannotCalibrate
+            If the head is gone, or its files cannot be written.
+        SessionOver
+            If the session has ended.
+        """
+        card = session.head
+        if card is None or card.dimension is None or card.served != "yes":
+            return
+        record = self._sittings.get(card.person, card.id)
+        found = session.hops_before(entry.index, MOMENT_SECONDS)
+        if found is None or len(found.values) < LEAST_HOPS:
+            return
+        before = self._sittings.moments(record)
+        if before and before[-1].epoch == found.epoch and before[-1].index >= found.start:
+            return
+        rest = found.rest
+        moment = KeptMoment(
+            self._today,
+            found.epoch,
+            entry.index,
+            entry.valence,
+            entry.arousal,
+            entry.personal.state if entry.personal else None,
+            np.ascontiguousarray(found.values, "<f8").tobytes(),
+            len(found.values),
+            b"" if rest is None else np.ascontiguousarray(rest.log_power, "<f8").tobytes(),
+            rest.seconds if rest else 0.0,
+        )
+        moments = self._sittings.add_moment(record, moment)
+        looked = record.looks.ratings if record.looks and record.looks.group == moment.group else 0
+        n_new = sum(each.group == moment.group for each in moments) - looked
+        enough = n_new >= REFIT_AFTER and chosen_moments(record, moments, moment.group)
+        if card.confirmed and enough:
+            self._calibrations.refits.begin(session, card.person, card.id)
+
     def _load(self, record: SittingRecord, rest: float) -> ServedHead:
         path = self._sittings.head_path(record)
         try:
@@ -178,30 +236,3 @@ class Heads:
         except (OSError, HeadError) as error:
             raise CannotCalibrate(f"Cannot read the head {path}: {error}") from error
         return ServedHead(make_card(record, self._today), fit, content, rest)
-
-
-def rated_side(record: SittingRecord, rating: float) -> str | None:
-    """Return the state on whose side a rating lies, by those of the calibration; None if unclear.
-
-    Parameters
-    ----------
-    record
-        The sitting that a head was made of.
-    rating
-        In its dimension, 0 to 100.
-    """
-    plan = record.drawn.plan
-    assert plan.kinds is not None
-    medians = []
-    for kind in plan.kinds:
-        given = [
-            each.valence if plan.dimension == "valence" else each.arousal
-            for each in record.rated
-            if each.kind == kind
-        ]
-        medians.append(float(np.median([each for each in given if each is not None])))
-    middle = sum(medians) / 2
-    if abs(rating - middle) < LEAST_CLEAR:
-        return None
-    above = medians[1] > medians[0]
-    return plan.kinds[1] if (rating > middle) == above else plan.kinds[0]

@@ -1,13 +1,14 @@
 """A separate program that judges a sitting, so that no hop of any session waits for it.
 
-``python -m mimamba.service.calibration.judge_program FOLDER PERSON SITTING`` reads the sitting of
-a person in the folder of people once it has read a line, and prints one JSON object. It gives way
-to everything else.
+``python -m mimamba.service.calibration.judge_program FOLDER PERSON SITTING TASK`` reads the sitting
+of a person in the folder of people once it has read a line, and prints one JSON object. The task is
+``judge``, or ``refit`` for a head with new ratings. It gives way to everything else.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,11 +21,22 @@ from mimamba.models.personal.features import SIGNAL, track_features
 from mimamba.models.personal.fit_personal import CalibrationSettings, PersonalFit, calibrate
 from mimamba.models.personal.head import PersonalHead
 from mimamba.models.personal.head_file import encode_head, load_head
-from mimamba.models.personal.verdict import AccuracyTest, Verdict
 from mimamba.models.signal.montage import MONTAGES
-from mimamba.service.calibration.sittings import SittingRecord, Sittings, read_attempt
+from mimamba.service.calibration.refitting import (
+    RefitResult,
+    make_note,
+    pooled_sittings,
+    refit_with_day,
+    refit_with_ratings,
+)
+from mimamba.service.calibration.sittings import (
+    DayCheck,
+    SittingRecord,
+    Sittings,
+    read_attempt,
+)
 from mimamba.service.people.people import People
-from mimamba.service.protocol.personal import AccuracyNote, VerdictNote
+from mimamba.service.protocol.personal import VerdictNote
 
 NICENESS = 10
 """Added to that of the service: everything else comes first."""
@@ -38,10 +50,14 @@ class Judgement(Struct, frozen=True, tag=True):
 
 
 class CheckResult(Struct, frozen=True, tag=True):
-    """Result for blocks that check a head: how many were right, of how many."""
+    """Result for blocks that check a head: how many were right, of how many.
+
+    If they confirm it, there is the refit with these blocks.
+    """
 
     right: int
     checked: int
+    refit: RefitResult | None = None
 
 
 class JudgeRefusal(Struct, frozen=True, tag=True):
@@ -50,7 +66,7 @@ class JudgeRefusal(Struct, frozen=True, tag=True):
     reason: str
 
 
-JudgeAnswer = Judgement | CheckResult | JudgeRefusal
+JudgeAnswer = Judgement | CheckResult | RefitResult | JudgeRefusal
 
 
 def judge_sitting(sittings: Sittings, record: SittingRecord) -> Judgement:
@@ -63,12 +79,7 @@ def judge_sitting(sittings: Sittings, record: SittingRecord) -> Judgement:
     """
     plan = record.drawn.plan
     assert plan.kinds is not None
-    pooled = [
-        each
-        for each in sittings.all(record.person)
-        if each.is_like(record) and each.verdict is not None and each.id != record.id
-    ]
-    attempts = [read_attempt(sittings, each) for each in (*reversed(pooled), record)]
+    attempts = [read_attempt(sittings, each) for each in pooled_sittings(sittings, record)]
     settings = CalibrationSettings(plan.kinds, MONTAGES["muse"], plan.rest)
     fit = calibrate([r for r, _ in attempts], tuple(a for _, a in attempts), settings)
     return Judgement(make_note(fit.verdict), None if fit.head is None else encode_head(fit))
@@ -77,14 +88,21 @@ def judge_sitting(sittings: Sittings, record: SittingRecord) -> Judgement:
 def check_head(sittings: Sittings, record: SittingRecord) -> CheckResult:
     """Count the blocks in which a head of an earlier day was right for most of the time."""
     assert record.checked_head is not None
-    fit = load_head(sittings.head_path(sittings.get(record.person, record.checked_head)))
+    checked = sittings.get(record.person, record.checked_head)
+    fit = load_head(sittings.head_path(checked))
     recording, attempt = read_attempt(sittings, record)
     track = track_features(recording, fit.settings.montage, record.drawn.plan.rest)
     right = 0
     for block in attempt.blocks:
         values = track.values[track.within(block.start, block.stop)]
         right += is_right(fit, values, block.kind)
-    return CheckResult(right, len(attempt.blocks))
+    before, n_blocks = checked.check_on(record.day), len(attempt.blocks)
+    after = DayCheck(record.day, before.right + right, before.checked + n_blocks)
+    refit = None
+    if after.confirmed:
+        with suppress(UserError):  # the check counts anyway
+            refit = refit_with_day(sittings, checked, record)
+    return CheckResult(right, n_blocks, refit)
 
 
 def is_right(fit: PersonalFit, values: np.ndarray, kind: str) -> bool:
@@ -96,37 +114,13 @@ def is_right(fit: PersonalFit, values: np.ndarray, kind: str) -> bool:
     return bool(shares) and float(np.mean(shares)) > 0.5
 
 
-def make_note(verdict: Verdict) -> VerdictNote:
-    """Put a verdict into the form of the wire protocol."""
-    result = verdict.model if verdict.name == "model fits" else verdict.result
-    return VerdictNote(
-        name=verdict.name,
-        served=verdict.served,
-        sentence=verdict.sentence,
-        accuracy=result.accuracy if result else None,
-        interval=result.interval if result else None,
-        p=result.p if result else None,
-        attempts=verdict.attempts,
-        tests=verdict.tests,
-        n_blocks=verdict.n_blocks,
-        doubtful=verdict.doubtful,
-        poor=verdict.poor,
-        reason=verdict.reason,
-        model=_test(verdict.model),
-        muscle=_test(verdict.muscle),
-        time=_test(verdict.time),
-    )
-
-
-def _test(test: AccuracyTest | None) -> AccuracyNote | None:
-    return None if test is None else AccuracyNote(test.accuracy, test.interval, test.p)
-
-
-def answer(folder: Path, person: str, name: str) -> JudgeAnswer:
+def answer(folder: Path, person: str, name: str, task: str) -> JudgeAnswer:
     """Judge a sitting by its name, or say why that is not possible."""
     sittings = Sittings(People(folder))
     try:
         record = sittings.get(person, name)
+        if task == "refit":
+            return refit_with_ratings(sittings, record)
         if record.purpose == "check":
             return check_head(sittings, record)
         return judge_sitting(sittings, record)
@@ -134,14 +128,14 @@ def answer(folder: Path, person: str, name: str) -> JudgeAnswer:
         return JudgeRefusal(str(error))
 
 
-def main(folder: str, person: str, name: str) -> None:
+def main(folder: str, person: str, name: str, task: str) -> None:
     """Print the answer."""
     import torch
 
     give_way(NICENESS)
     torch.set_num_threads(1)
     sys.stdin.readline()
-    sys.stdout.buffer.write(msgspec.json.encode(answer(Path(folder), person, name)))
+    sys.stdout.buffer.write(msgspec.json.encode(answer(Path(folder), person, name, task)))
 
 
 if __name__ == "__main__":

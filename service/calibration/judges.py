@@ -25,8 +25,47 @@ log = logging.getLogger(__name__)
 
 ANSWERS = msgspec.json.Decoder(JudgeAnswer)
 """Made here, as msgspec's first look at a type is not safe in two threads at once."""
+KILLED = -9
+"""Exit status of a process that was killed, on Unix."""
 JUDGE_SECONDS = 120.0
 """Time that a judgement may take before it is given up; usual are 3 s."""
+
+
+def start_judge(folder: Path, person: str, name: str, task: str) -> subprocess.Popen[bytes]:
+    """Start a process for a task of the program that judges; it waits for a line."""
+    with use_all_cpus():
+        return subprocess.Popen(
+            # -P: the working directory may contain a folder named mimamba.
+            [
+                *(sys.executable, "-P", "-m", "mimamba.service.calibration.judge_program"),
+                *(str(folder), person, name, task),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={
+                **child_environment(),
+                "OPENBLAS_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1",
+            },
+        )
+
+
+def ask_judge(process: subprocess.Popen[bytes]) -> JudgeAnswer | None:
+    """Let a process judge what is on the disk now; None if it fails, or was killed."""
+    try:
+        output, errors = process.communicate(b"\n", timeout=JUDGE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+    try:
+        answer: JudgeAnswer = ANSWERS.decode(output)
+    except msgspec.MsgspecError:
+        if process.returncode != KILLED:
+            shown = errors.decode(errors="replace")[-2000:]
+            log.exception("no judgement", extra={"errors": shown})
+        return None
+    return answer
 
 
 class _Judge:
@@ -64,43 +103,12 @@ class _Judge:
         with self._lock:
             if self._cancelled:
                 return
-            with use_all_cpus():
-                self._process = subprocess.Popen(
-                    # -P: the working directory may contain a folder named mimamba.
-                    [
-                        *(sys.executable, "-P", "-m", "mimamba.service.calibration.judge_program"),
-                        *(str(self._folder), record.person, record.id),
-                    ],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    env={
-                        **child_environment(),
-                        "OPENBLAS_NUM_THREADS": "1",
-                        "OMP_NUM_THREADS": "1",
-                    },
-                )
+            self._process = start_judge(self._folder, record.person, record.id, "judge")
         self._go.wait()
         self._live.wait()
-        answer = self._ask(self._process)
+        answer = ask_judge(self._process)
         if not self._cancelled:
             self._settle(self._live, answer)
-
-    def _ask(self, process: subprocess.Popen[bytes]) -> JudgeAnswer | None:
-        """Let the process judge what is on the disk now; None if it fails."""
-        try:
-            output, errors = process.communicate(b"\n", timeout=JUDGE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-        try:
-            answer: JudgeAnswer = ANSWERS.decode(output)
-        except msgspec.MsgspecError:
-            if not self._cancelled:
-                shown = errors.decode(errors="replace")[-2000:]
-                log.exception("no judgement", extra={"errors": shown})
-            return None
-        return answer
 
 
 class Judges:

@@ -24,7 +24,14 @@ from mimamba.drivers.errors import UserError
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.runtime.portable_files import BINARY, NO_LINK
 from mimamba.models.personal.fit_personal import Attempt, make_attempt
-from mimamba.service.calibration.plan import DrawnPlan
+from mimamba.models.personal.head_file import MOMENTS
+from mimamba.models.personal.joining import (
+    KeptMoment,
+    MomentsError,
+    decode_moments,
+    encode_moments,
+)
+from mimamba.service.calibration.plan import Dimension, DrawnPlan
 from mimamba.service.calibration.state_machine import MachineState, RatedBlock, label_blocks
 from mimamba.service.people.people import People
 from mimamba.service.protocol.personal import VerdictNote
@@ -64,6 +71,39 @@ class DayCheck(Struct, frozen=True):
         return (wrong == 0 and self.right >= 6) or (wrong == 1 and self.right >= 7)
 
 
+class Refit(Struct, frozen=True):
+    """A head that was made again, with data of later days.
+
+    Parameters
+    ----------
+    day
+        Date of the newest data.
+    days, sittings
+        Dates and names of the check blocks that joined.
+    groups
+        Names of the groups of rated moments that joined.
+    ratings
+        Number of these moments.
+    verdict
+        Verdict on all of it.
+    """
+
+    day: str
+    days: tuple[str, ...]
+    sittings: tuple[str, ...]
+    groups: tuple[str, ...]
+    ratings: int
+    verdict: VerdictNote
+
+
+class Looks(Struct, frozen=True):
+    """Tests so far of the rated moments of a group, the last one with ``ratings`` of them."""
+
+    group: str
+    tests: int
+    ratings: int
+
+
 class SittingRecord(Struct, frozen=True, kw_only=True):
     """Record of a sitting.
 
@@ -93,6 +133,10 @@ class SittingRecord(Struct, frozen=True, kw_only=True):
         Checks on later days.
     checked_head
         Head that the blocks check; None for a calibration.
+    refit
+        The newest refit of the head that holds, which the head's file is; None for the first.
+    looks
+        Tests of the newest rated moments; None before the first.
     """
 
     id: str
@@ -110,6 +154,8 @@ class SittingRecord(Struct, frozen=True, kw_only=True):
     head: bool = False
     checks: tuple[DayCheck, ...] = ()
     checked_head: str | None = None
+    refit: Refit | None = None
+    looks: Looks | None = None
 
     @property
     def purpose(self) -> Literal["calibrate", "check"]:
@@ -194,10 +240,37 @@ class Sittings:
         """Return the path of a sitting's signal."""
         return self._folder(record.person) / f"{record.id}.samples"
 
-    def delete(self, record: SittingRecord) -> None:
-        """Delete a sitting with its head and signal; raises CannotCalibrate."""
+    def moments_path(self, record: SittingRecord) -> Path:
+        """Return the path of the rated moments that a head can be trained on."""
+        return self.head_path(record).with_suffix(MOMENTS)
+
+    def moments(self, record: SittingRecord) -> tuple[KeptMoment, ...]:
+        """Return the rated moments of a head; raises CannotCalibrate if they cannot be read."""
+        path = self.moments_path(record)
         try:
-            for path in (self.head_path(record), self.signal_path(record)):
+            return decode_moments(read_regular(path), str(path))
+        except FileNotFoundError:
+            return ()
+        except (OSError, MomentsError) as error:
+            raise CannotCalibrate(f"Cannot read the ratings at {path}: {error}") from error
+
+    def add_moment(self, record: SittingRecord, moment: KeptMoment) -> tuple[KeptMoment, ...]:
+        """Keep one more rated moment, and return all; raises CannotCalibrate."""
+        moments = (*self.moments(record), moment)
+        try:
+            replace_file(self.moments_path(record), encode_moments(moments))
+        except OSError as error:
+            raise self.cannot(record.person, error) from error
+        return moments
+
+    def delete(self, record: SittingRecord) -> None:
+        """Delete a sitting with its head, signal and ratings; raises CannotCalibrate."""
+        try:
+            for path in (
+                self.head_path(record),
+                self.signal_path(record),
+                self.moments_path(record),
+            ):
                 delete_file(path)
             delete_file(self._folder(record.person) / f"{record.id}.json")
         except OSError as error:
@@ -294,8 +367,13 @@ def read_signal(path: Path, info: StreamInfo, end: int) -> Recording:
     )
 
 
-def read_attempt(sittings: Sittings, record: SittingRecord) -> tuple[Recording, Attempt]:
-    """Read a sitting's signal and its rated blocks; raises CannotCalibrate."""
+def read_attempt(
+    sittings: Sittings, record: SittingRecord, dimension: Dimension | None = None
+) -> tuple[Recording, Attempt]:
+    """Read a sitting's signal and its rated blocks; raises CannotCalibrate.
+
+    The rating that labels the blocks is that of the sitting's plan, or else this one.
+    """
     recording = read_signal(sittings.signal_path(record), record.info, record.end)
-    blocks = label_blocks(record.rated, record.drawn.plan.dimension)
+    blocks = label_blocks(record.rated, record.drawn.plan.dimension or dimension)
     return recording, make_attempt(recording, blocks)

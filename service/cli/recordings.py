@@ -251,8 +251,8 @@ def export_person(folder: Path, person: str, out: Path, force: bool = False) -> 
     from tempfile import TemporaryDirectory
 
     from mimamba.drivers.errors import CannotWrite
+    from mimamba.service.calibration.person_archive import PersonArchives
     from mimamba.service.people.people import People, people_folder
-    from mimamba.service.recordings.person_archive import PersonArchives
     from mimamba.service.recordings.recordings import Recordings
 
     if out.is_dir() or (out.exists() and not force):

@@ -94,7 +94,8 @@ class HeadCard:
     ``id`` is that of its calibration. ``confirmed`` is false for one of an earlier day until it was
     right often enough today: ``right`` of ``checked`` blocks and ratings. ``half_life`` is that of
     the smoothing, ``delay`` the mean delay in all, both in seconds. ``usable`` says whether a
-    session may use it.
+    session may use it. ``days`` are confirmed days whose blocks joined its training, and
+    ``ratings`` is the number of ratings at any time that did.
     """
 
     id: str
@@ -116,6 +117,8 @@ class HeadCard:
     half_life: float
     delay: float
     usable: bool
+    days: tuple[str, ...] = ()
+    ratings: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.personal.features import SIGNAL, FeatureStream, HopFeatures
 from mimamba.models.personal.fit_personal import PersonalFit
@@ -47,6 +50,28 @@ class ServedHead:
     fit: PersonalFit
     content: bytes
     rest: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class HopsBefore:
+    """Hops that a head measured in a stretch of signal.
+
+    Parameters
+    ----------
+    epoch
+        Name of the session's epoch.
+    start
+        Index of the stretch's first sample.
+    values
+        (n_hops, n_features) of its good hops.
+    rest
+        Rest that they are aligned by, or None.
+    """
+
+    epoch: str
+    start: int
+    values: NDArray[np.float64]
+    rest: Baseline | None
 
 
 @dataclass(frozen=True)
@@ -111,6 +136,7 @@ class PersonalDecoder:
         self.first: tuple[int, int] | None = None
         self.readings: Log[TimedReading] = Log(kept)
         self._recent: deque[PersonalReading] = deque(maxlen=RECENT)
+        self._hops: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=RECENT)
         self._epoch: int | None = None
 
     @property
@@ -132,6 +158,7 @@ class PersonalDecoder:
             self.first = chunk.first, chunk.epoch
         if chunk.epoch != self._epoch:
             self._recent.clear()
+            self._hops.clear()
             self._epoch = chunk.epoch
         if not self.shares:
             self._step(self._features.feed(chunk))
@@ -142,6 +169,8 @@ class PersonalDecoder:
 
     def _step(self, hops: Iterable[HopFeatures]) -> None:
         for hop in hops:
+            if hop.values is not None:
+                self._hops.append((hop.index, hop.values))
             output = self._head.step(hop.values, hop.restart)
             reading = PersonalReading(
                 hop.index,
@@ -152,6 +181,13 @@ class PersonalDecoder:
             )
             self._recent.append(reading)
             self.readings.append(TimedReading(reading, hop.timestamp))
+
+    def hops_before(self, index: int, seconds: float, epoch: str) -> HopsBefore:
+        """Return the good hops whose windows lie in the seconds up to a sample of an epoch."""
+        start = index + 1 - round(seconds * self._info.sfreq)
+        reach = round(SIGNAL.window / SIGNAL.sfreq * self._info.sfreq)
+        found = [values for at, values in self._hops if start + reach - 1 <= at <= index]
+        return HopsBefore(epoch, start, np.array(found), self._features.baseline)
 
     def end(self) -> None:
         """Do nothing: there is nothing to give back."""

@@ -68,7 +68,7 @@ from mimamba.service.sessions.epoch_logs import (
     playback_entry,
 )
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
-from mimamba.service.sessions.personal_decoder import PersonalDecoder, ServedHead
+from mimamba.service.sessions.personal_decoder import HopsBefore, PersonalDecoder, ServedHead
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
@@ -418,6 +418,16 @@ class Session:
     def last_reading(self) -> PersonalReading | None:
         """The newest personal output; None without one."""
         return self._personal.newest if self._personal else None
+
+    def hops_before(self, index: int, seconds: float) -> HopsBefore | None:
+        """Return what the head measured in the seconds up to a sample; None without a head.
+
+        Raises SessionOver if the session is not open.
+        """
+        with self._loop.held():
+            logs = self.check_open()
+            personal = self._personal
+            return personal.hops_before(index, seconds, logs.epoch) if personal else None
 
     def set_head(self, head: ServedHead | None) -> None:
         """Use another personal output from the next sample on, or none.

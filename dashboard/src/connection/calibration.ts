@@ -86,6 +86,10 @@ export interface Head {
   delay: number;
   /** False if it may not be used. */
   usable: boolean;
+  /** Confirmed days whose blocks joined its training. */
+  days: string[];
+  /** Number of ratings at any time that joined it. */
+  ratings: number;
 }
 
 /** Personal output in a prediction. */

@@ -28,6 +28,6 @@ export const head = (change: Partial<Head> = {}): Head => ({
   ...{ dimension: 'arousal', day: '2026-11-28', verdict: 'reliable', served: 'yes' },
   ...{ sentence: 'Reliable today: it told them.', accuracy: 0.76, interval: [0.62, 0.88] },
   ...{ p: 0.004, attempts: 1, confirmed: true, right: 0, checked: 0, half_life: 5, delay: 8.7 },
-  ...{ usable: true },
+  ...{ usable: true, days: [], ratings: 0 },
   ...change,
 });

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { flushSync } from 'svelte';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import Calibrate from '../../src/components/calibration/Calibrate.svelte';
 import FeelNow from '../../src/components/calibration/FeelNow.svelte';
 import type { CalibrationProgress, Head } from '../../src/connection/calibration';
@@ -382,6 +382,25 @@ describe('How do I feel now', () => {
     expect(there('rating')).toBe(true);
     await press('Escape');
     expect(there('rating')).toBe(false);
+  });
+
+  it('is asked at random times, if that is wanted', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      vi.advanceTimersByTime(20 * 60_000);
+      flushSync();
+      expect(there('rating')).toBe(false);
+      find<HTMLInputElement>('feel-random').click();
+      flushSync();
+      vi.advanceTimersByTime(6 * 60_000 - 1);
+      flushSync();
+      expect(there('rating')).toBe(false);
+      vi.advanceTimersByTime(6 * 60_000 + 1);
+      flushSync();
+      expect(there('rating')).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('is not asked while someone types', async () => {

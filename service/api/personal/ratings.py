@@ -75,6 +75,8 @@ def post_rating(
     entry = add_rating(session, rating.valence, rating.arousal)
     with suppress(NoSitting, CannotCalibrate):  # the rating is logged anyway
         heads.check_by_rating(session, rating.valence, rating.arousal)
+        if not _sits(calibrations, session):
+            heads.train_by_rating(session, entry)
     seq = max(seq for seq, each in ratings_of(session) if each == entry)
     return _view(session.name, seq, entry)
 
@@ -88,6 +90,14 @@ def read_ratings(session: OneSession) -> RatingsView:
         "arousal": agreement_of(session, "arousal"),
     }
     return RatingsView(ratings, agreement)
+
+
+def _sits(calibrations: AllCalibrations, session: OneSession) -> bool:
+    """Return whether a calibration goes on in a session: its blocks have ratings of their own."""
+    try:
+        return calibrations.of(session).going_on
+    except NoCalibration:
+        return False
 
 
 def _view(session: str, seq: int, entry: RatingEntry) -> RatingView:

@@ -12,6 +12,7 @@ from mimamba.service.cli.data_options import Montage, Seed
 from mimamba.service.cli.options import MODELS, one_line_errors
 
 if TYPE_CHECKING:
+    from mimamba.models.personal.comparison import ComparedPerson
     from mimamba.models.personal.verdict_counts import PersonRecording, VerdictCount
 
 NAME = "evaluate personal"
@@ -31,7 +32,10 @@ def evaluate_personal(
         ),
     ],
     root: Annotated[
-        list[Path], typer.Option(help="Folder of a BIDS data set, repeat for several.")
+        list[Path],
+        typer.Option(
+            help="Folder of a BIDS data set, repeat for several; or for blocks that of UNIVERSE."
+        ),
     ],
     tasks: Annotated[
         str | None,
@@ -49,10 +53,15 @@ def evaluate_personal(
             show_default=False,
         ),
     ] = None,
+    rating: Annotated[
+        Literal["valence", "arousal"],
+        typer.Option(help="With UNIVERSE: rating by which a moment counts as high or low."),
+    ] = "valence",
     cut: Annotated[
         float | None,
         typer.Option(
-            help="Length of a block, s. [default: an event's own, or the whole recording]",
+            help="Length of a block, s. [default: an event's own, or the whole recording; with "
+            "UNIVERSE the 30 s before a rating]",
             min=5,
             max=600,
             show_default=False,
@@ -113,11 +122,15 @@ def evaluate_personal(
     Nothing is trained on other people, and nothing is written.
     """
     with one_line_errors():
+        from mimamba.models.datasets.universe import is_universe
         from mimamba.models.signal.montage import parse_montage
 
         electrodes = parse_montage(montage)
         names = _split(tasks)
         counts = _even(blocks or [12])
+        if any(is_universe(each) for each in root):
+            _print_universe(measure, root, rating, electrodes, model, cut, permute, seed)
+            return
         if measure in ("seconds", "blocks"):
             kinds = _pair(_split(events) or names)
             if measure == "blocks":
@@ -301,7 +314,6 @@ def _print_blocks(
 
     from mimamba.models.checkpoints.checkpoint import load_checkpoint
     from mimamba.models.personal.comparison import compare_features, read_people
-    from mimamba.models.personal.verdict import AccuracyTest
 
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(model) if model else None
@@ -309,6 +321,41 @@ def _print_blocks(
     compared = compare_features(
         people, montage, kinds, checkpoint, events, cut, permute=permute, seed=seed
     )
+    _print_compared(compared)
+
+
+def _print_universe(
+    measure: str,
+    roots: list[Path],
+    rating: Literal["valence", "arousal"],
+    montage: tuple[str, ...],
+    model: str | None,
+    cut: float | None,
+    permute: bool,
+    seed: int,
+) -> None:
+    import torch
+
+    from mimamba.drivers.errors import Mismatch
+    from mimamba.models.checkpoints.checkpoint import load_checkpoint
+    from mimamba.models.datasets.universe import read_universe
+    from mimamba.models.personal.rated_comparison import RATED_SECONDS, compare_rated
+
+    if measure != "blocks":
+        raise Mismatch("blocks with UNIVERSE", measure, "name the measure blocks")
+    torch.set_num_threads(1)
+    checkpoint = load_checkpoint(model) if model else None
+    sessions = (session for root in roots for session in read_universe(root))
+    seconds = cut or RATED_SECONDS
+    _print(f"{rating}, low against high, {seconds:g} s before each rating")
+    _print_compared(
+        compare_rated(sessions, montage, rating, checkpoint, seconds, permute=permute, seed=seed)
+    )
+
+
+def _print_compared(compared: list[ComparedPerson]) -> None:
+    from mimamba.models.personal.verdict import AccuracyTest
+
     for one in compared:
         _print(f"{one.person}, {one.n_blocks[0]} + {one.n_blocks[1]} blocks")
         for name, scores in one.scores.items():

@@ -135,6 +135,28 @@ def test_scores_of_hops_agree_with_shares_for_a_clear_difference() -> None:
         assert ((each > 0) == kind).all()
 
 
+def test_some_blocks_are_tested_alone() -> None:
+    one = blocks([0, 1] * 8, 0.0)
+    tested = np.arange(16) >= 8
+    loud = tuple(
+        x + 3.0 * kind * (n < 8)
+        for n, (x, kind) in enumerate(zip(one.features, one.kinds, strict=True))
+    )
+    clear = LabelledBlocks(loud, one.kinds, np.repeat([0, 1], 8))
+    assert score_blocks(clear.subset(~tested)).p < 0.05
+    alone = score_blocks(clear, tested=tested)
+    assert (len(alone.shares), alone.n_relabellings) == (8, 70)
+    ps = []
+    for seed in range(100):
+        noise = blocks([0, 1] * 8, 0.0, seed)
+        mixed = LabelledBlocks(
+            (*clear.features[:8], *noise.features[8:]), one.kinds, clear.attempts
+        )
+        ps.append(score_blocks(mixed, tested=tested).p)
+    assert np.mean(np.array(ps) <= 0.05) <= 0.1
+    assert 0.4 < np.mean(ps) < 0.65
+
+
 def test_too_few_blocks_are_refused() -> None:
     with pytest.raises(ValueError, match="two blocks of each kind"):
         score_blocks(blocks([0, 1, 1], 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -17,7 +18,8 @@ from mimamba.models.personal.head_file import load_head, verify_head
 from mimamba.models.personal.personal_stream import PersonalStream
 from mimamba.service.calibration.calibrations import CalibrationRefused, Calibrations
 from mimamba.service.calibration.heads import Heads
-from mimamba.service.calibration.sittings import NoSitting
+from mimamba.service.calibration.ratings import add_rating
+from mimamba.service.calibration.sittings import NoSitting, read_attempt
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.verify import load_recorded, verify_personal
@@ -211,6 +213,58 @@ def test_check_blocks_confirm_a_head(calibrated: Path, engine: Engine) -> None:
         assert (stage.session.head.right, stage.session.head.checked) == (6, 6)
         assert stage.session.head.confirmed
         assert [each.id for each in heads.all("P01")] == [card.id]
+        # The day's blocks have joined its training, which its file says and gives again.
+        assert stage.session.head.days == (day.isoformat(),)
+        assert "1 confirmed day joined its training." in stage.session.head.sentence
+        sittings = calibrations.sittings
+        records = [sittings.get("P01", card.id), live.record]
+        path = sittings.head_path(records[0])
+        assert load_head(path).days == (day.isoformat(),)
+        recordings = [read_attempt(sittings, each)[0] for each in records]
+        assert verify_head(path, recordings).holds
+        # A minute of rest was taken today already.
+        assert heads.use(stage.session, "P01", card.id).confirmed
+        play(stage, 9, wearer.sent)
+        assert stage.session.last_reading is not None
+        assert stage.session.last_reading.status == "ok"
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_ratings_train_a_head_if_they_hold(
+    calibrated: Path, engine: Engine, tmp_path: Path, honest: bool
+) -> None:
+    shutil.copytree(calibrated, tmp_path / "copy")
+    with using(tmp_path / "copy", engine) as (stage, calibrations, heads):
+        [card] = heads.all("P01")
+        heads.use(stage.session, "P01", card.id)
+        path = calibrations.sittings.head_path(calibrations.sittings.get("P01", card.id))
+        before, at = path.read_bytes(), 0
+        for n in range(8):
+            strained = n in (0, 3, 5, 6)
+            low = strained if honest else n % 2 == 1
+            at = play(stage, 31, at, alpha=6.0 if low else 18.0)
+            rating = add_rating(stage.session, 50.0, 85.0 if strained else 15.0)
+            assert rating.personal is not None
+            heads.train_by_rating(stage.session, rating)
+            heads.train_by_rating(stage.session, rating)  # the same half minute trains once
+        calibrations.refits.wait()
+        record = calibrations.sittings.get("P01", card.id)
+        assert len(calibrations.sittings.moments(record)) == 8
+        assert record.looks is not None
+        assert (record.looks.tests, record.looks.ratings) == (1, 8)
+        assert (path.read_bytes() != before) == honest
+        assert stage.session.head is not None
+        assert stage.session.head.ratings == (8 if honest else 0)
+        if honest:
+            assert record.refit is not None
+            names = [card.id, *record.refit.sittings]
+            records = [calibrations.sittings.get("P01", name) for name in names]
+            recordings = [read_attempt(calibrations.sittings, each)[0] for each in records]
+            assert len(verify_head(path, recordings).moments) == 8
+            assert "8 ratings joined its training" in stage.session.head.sentence
+        heads.take_away(stage.session)
+        heads.delete("P01", card.id, card.id, [stage.session])
+        assert not list((tmp_path / "copy").rglob(f"{card.id}*"))
 
 
 def test_refusals_and_deletion(calibrated: Path, engine: Engine) -> None:

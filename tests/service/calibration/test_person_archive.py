@@ -13,9 +13,9 @@ import pytest
 
 from mimamba.drivers.convert import export
 from mimamba.drivers.errors import CannotWrite
+from mimamba.service.calibration.person_archive import PersonArchives
 from mimamba.service.cli.recordings import export_person
 from mimamba.service.people.people import NoPerson, People
-from mimamba.service.recordings.person_archive import PersonArchives
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.drivers.formats.made import recording
