@@ -41,8 +41,9 @@ RECONNECT_SECONDS = 0.1
 """Pause between two attempts to connect again; attempts never end."""
 HEARTBEAT_SECONDS = 1.0
 """Of a server that has nothing to deliver; after two missing ones a follower begins anew."""
-ANSWER_SECONDS = 1.0
-"""Time for an answer; only the server knows that a connection is gone."""
+ANSWER_SECONDS = 0.15
+"""Time for an answer. The server itself answers at once for a connection that is gone; a question
+that reached it just before its end is answered by nobody, and is to be asked again soon."""
 NAME_SECONDS = 60.0
 """As in the bus of one process."""
 WRONG_SEQUENCE = 10071

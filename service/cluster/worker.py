@@ -143,6 +143,7 @@ class Worker:
 
     async def run(self) -> None:
         """Compute until cancelled; then give all shards back, with their states."""
+        await self.sessions.warm_up()  # who takes over has no time to load a model
         await self._bus.answer(self.name)
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -11,14 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from mimamba.drivers.driver import StreamInfo
+import numpy as np
+
+from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.open import open_source
 from mimamba.drivers.url import parse_source
-from mimamba.models.checkpoints.checkpoint import load_checkpoint
+from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.checkpoints.names import DEFAULT_MODEL, NO_MODEL
+from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.inference.device import Device
+from mimamba.models.signal.channel_meters import ChannelMeters
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
@@ -317,6 +321,15 @@ class SessionRegistry:
         engine = await self._load(choice.name) if choice.name else None
         return engine, engine.checkpoint.r if engine and choice.memory else 0.0
 
+    async def warm_up(self) -> None:
+        """Load the default model and decode with it once, so that a session begins at once.
+
+        Raises as ``engine_of``.
+        """
+        engine, _ = await self.engine_of(self.default)
+        if engine is not None:
+            await asyncio.to_thread(decode_noise, engine.checkpoint)
+
     def _check_free(self, name: str) -> None:
         """Raise SessionTaken where a session has this id; nothing opens in a stopping service."""
         self._check_running()
@@ -395,6 +408,16 @@ class SessionRegistry:
             await asyncio.to_thread(self._loop.close)
             await asyncio.to_thread(self._poller.close)
         return sorted(each.get_name() for each in hanging)
+
+
+def decode_noise(checkpoint: Checkpoint) -> None:
+    """Decode some noise: what is imported and compiled at the first hop is there then."""
+    sfreq, seconds = 256.0, 2 * checkpoint.signal.window / checkpoint.signal.sfreq
+    info = StreamInfo("Noise", "noise", sfreq, tuple(checkpoint.montage))
+    n_times = round(seconds * sfreq)
+    data = np.random.default_rng(0).normal(0, 10, (n_times, info.n_channels)).astype(np.float32)
+    StreamingDecoder(checkpoint, info).feed(Chunk(data, np.arange(n_times) / sfreq, 0))
+    ChannelMeters(info).feed(Chunk(data, np.arange(n_times) / sfreq, 0))
 
 
 def choose_model(name: str | None, memory: bool) -> ModelChoice:
