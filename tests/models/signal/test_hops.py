@@ -40,6 +40,18 @@ def test_hops_of_a_headset_at_250_hz() -> None:
     assert all(hop.timestamp == 100.0 + hop.index / 250.0 for hop in hops)
 
 
+def test_a_weak_link_is_named_while_the_model_warms_up() -> None:
+    track = Track.noise(256 * 20)
+    for at in range(256 * 8, 256 * 18, 256):  # ten times a third of a second
+        track.index[at:] += 85
+    reasons = {hop.index: hop.reason for hop in track.hops() if hop.status == "warming_up"}
+    after = next(index for index in reasons if index > 256 * 8)
+    assert reasons[after] == "warming up: 0.2 of 2.0 s; started again 0.2 s ago: 0.3 s lost"
+    assert list(reasons.values())[-1] == (
+        "warming up: 1.8 of 2.0 s; started again 1.7 s ago: 0.3 s lost, 10 times in the last minute"
+    )
+
+
 def test_a_window_is_what_the_model_takes() -> None:
     hop = Track.noise(600).hops()[-1]
     assert hop.window is not None
