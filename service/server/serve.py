@@ -27,7 +27,7 @@ from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
-from mimamba.service.recordings.recorded_setup import recorded_setup
+from mimamba.service.recorded.recorded_setup import recorded_setup
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
