@@ -65,6 +65,7 @@ LAYERS = [
     "service/people",
     "service/sessions",
     "service/recordings",
+    "service/recorded",
     "service/calibration",
     "service/monitoring",
     "service/bridges",

@@ -23,7 +23,7 @@ from mimamba.models.conformal.label_sets import RECENT, OutputSets
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.network.ssm import States
 from mimamba.models.signal.baseline import BAND_CENTRES, MAX_BASELINE, AlignerState, Baseline
-from mimamba.models.signal.hops import BlankRun, CutterState, Segment
+from mimamba.models.signal.hops import BlankRun, CutterState, Restart, Segment
 from mimamba.models.signal.preprocessing import Preprocessor, PreprocessorState, SignalConfig
 
 KEY = "mimamba"
@@ -60,6 +60,7 @@ class _SnapshotFields:
     seconds: float = 0.0
     blank: BlankRun | None = None
     sets: tuple[OutputSets, ...] = ()
+    restarts: tuple[Restart, ...] = ()
 
 
 DECODER = msgspec.json.Decoder(_SnapshotFields)
@@ -81,6 +82,7 @@ def pack_state(state: DecoderState) -> bytes:
         seconds=baseline.seconds if baseline else 0.0,
         blank=cutter.blank,
         sets=state.sets,
+        restarts=cutter.restarts,
     )
     if baseline is not None:
         arrays["baseline"] = baseline.log_power
@@ -126,6 +128,13 @@ def unpack_cutter(
     return _cutter(*_read_snapshot(content), signal, n_channels, sfreq)
 
 
+def unpack_aligner(content: bytes, checkpoint: Checkpoint) -> AlignerState:
+    """Decode the baseline alone, which does not depend on the source; raises SnapshotError."""
+    arrays, rest = _read_snapshot(content)
+    _check_shapes(arrays, _aligner_shapes(checkpoint, rest, arrays))
+    return _aligner(arrays, rest)
+
+
 def _read_snapshot(content: bytes) -> tuple[Arrays, _SnapshotFields]:
     try:
         arrays = safetensors.numpy.load(content)
@@ -156,7 +165,7 @@ def _cutter(
             f"{len(rest.blank.channels)}. It is damaged or of another model."
         )
     segment = _segment(arrays, rest) if has_segment else None
-    return CutterState(rest.epoch, rest.end, segment, rest.blank)
+    return CutterState(rest.epoch, rest.end, segment, rest.blank, rest.restarts)
 
 
 def _segment(arrays: Arrays, rest: _SnapshotFields) -> Segment:

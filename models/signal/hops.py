@@ -36,6 +36,8 @@ MAX_POOR = 2.0
 """Seconds of poor signal in a row after which the model's state is too old to continue."""
 IMPOSSIBLE_UV = 1e8
 """µV from which a value must be an error: 100 V, far above any converter's range."""
+MINUTE = 60.0
+"""Seconds of signal for which restarts are counted."""
 NO_NUMBERS = "no numbers"
 """Fault of a channel with values that are not finite or impossible."""
 
@@ -130,14 +132,34 @@ class BlankRun:
     channels: tuple[bool, ...]
 
 
+@dataclass(frozen=True)
+class Restart:
+    """A gap that was too long to bridge.
+
+    Parameters
+    ----------
+    first
+        Index of the first sample after it.
+    lost
+        Number of samples that were lost.
+    """
+
+    first: int
+    lost: int
+
+
 @dataclass(frozen=True, eq=False)
 class CutterState:
-    """Complete state of a ``HopCutter``; setting it takes the cutter back to that point."""
+    """Complete state of a ``HopCutter``; setting it takes the cutter back to that point.
+
+    ``restarts`` are those of the last minute of signal before the newest one, and that one.
+    """
 
     epoch: int | None = None
     end: int = 0
     segment: Segment | None = None
     blank: BlankRun | None = None
+    restarts: tuple[Restart, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +245,7 @@ class HopCutter:
                 f"Expected rows under {info.n_channels}, each with a name, but "
                 f"found rows {list(rows)} and names {list(names)}."
             )
-        self._config = config
+        self._config, self._sfreq = config, info.sfreq
         self._preprocessor = shared_preprocessor(config, info.sfreq)
         self._limits = QualityLimits.of(info)
         self._rows = np.array(rows, dtype=np.intp)
@@ -239,12 +261,14 @@ class HopCutter:
     def state(self) -> CutterState:
         """Complete state; set it to continue from there."""
         finish(self._extend_segment([]))  # no hop is due: it would have been returned before
-        return CutterState(self._buffer.epoch, self._buffer.end, self._segment, self._blank)
+        end = self._buffer.end
+        return CutterState(self._buffer.epoch, end, self._segment, self._blank, self._broken)
 
     @state.setter
     def state(self, state: CutterState) -> None:
         self._buffer = ChunkBuffer(state.epoch, state.end)
         self._segment, self._blank = state.segment, state.blank
+        self._broken = state.restarts
         self._due = self._next_due()
 
     @property
@@ -271,7 +295,7 @@ class HopCutter:
         It must be done before the next chunk's.
         """
         if self._buffer.add(chunk):
-            self._segment, self._blank = None, None
+            self._segment, self._blank, self._broken = None, None, ()
             self._due = self._next_due()
         hops: list[Hop] = []
         if chunk.end > self._due:
@@ -327,6 +351,8 @@ class HopCutter:
             while blank and blank[0].index < index[run.start]:
                 hops.append(blank.pop(0))
             if segment is None or index[run.start] - segment.newest > self._longest_step:
+                if segment is not None:
+                    self._note_restart(int(index[run.start]), segment.newest)
                 segment = self._begin(int(index[run.start]), values[run.start])
             segment = _extend(segment, index[run], stamps[run], values[run])
             segment = yield from self._cut(segment, epoch, hops)
@@ -372,6 +398,24 @@ class HopCutter:
         breaks = np.flatnonzero(np.diff(index) > self._longest_step) + 1
         borders = [0, *breaks.tolist(), len(index)]
         return [slice(start, stop) for start, stop in pairwise(borders) if start < stop]
+
+    def _note_restart(self, first: int, newest: int) -> None:
+        """Note a gap from after the sample ``newest`` to before ``first``."""
+        recent = [each for each in self._broken if self._is_recent(each, first)]
+        self._broken = (*recent, Restart(first, first - newest - 1))
+
+    def _is_recent(self, restart: Restart, index: int) -> bool:
+        return index - restart.first < MINUTE * self._sfreq
+
+    def _describe_restart(self, index: int) -> str:
+        """Describe the gap after which a hop that ends at ``index`` warms up; empty if none."""
+        if not self._broken:
+            return ""
+        last = self._broken[-1]
+        ago, lost = (index + 1 - last.first) / self._sfreq, last.lost / self._sfreq
+        times = sum(self._is_recent(each, index) for each in self._broken)
+        often = f", {times} times in the last minute" if times > 1 else ""
+        return f"; started again {ago:.1f} s ago: {max(lost, 0.1):.1f} s lost{often}"
 
     def _begin(self, index: int, sample: NDArray[np.float64]) -> Segment:
         """Return an empty segment that will begin with this sample."""
@@ -451,7 +495,9 @@ class HopCutter:
             made = (segment.path.hops + n + 1) * self._config.hop
             lost = end - start - int(np.count_nonzero(received[start:end]))
             if made < full:
-                judged[n] = "warming_up", f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
+                progress = f"warming up: {made / sfreq:.1f} of {full / sfreq:.1f} s"
+                why = self._describe_restart(int(segment.known[end - 1]))
+                judged[n] = "warming_up", progress + why
             elif 2 * lost > end - start:
                 judged[n] = "poor_signal", f"{lost} of {end - start} samples lost"
             else:

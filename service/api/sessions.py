@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from pathlib import PurePath
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.service.api.dependencies import Service
+from mimamba.drivers.url import parse_source
+from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.api.sources import admit
+from mimamba.service.recorded.recorded_setup import recorded_setup
 from mimamba.service.sessions.registry import SessionView, choose_model, view_session
-from mimamba.service.storage.own_checkpoints import MODEL_NAME
+from mimamba.service.storage.own_checkpoints import MODEL_NAME, models_folder
 from mimamba.service.storage.private_files import NAME
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -28,12 +33,18 @@ class NewSession(BaseModel):
     model: str | None = Field(
         default=None,
         pattern=f"^{MODEL_NAME}$",
-        description="A checkpoint's name; 'none' shows the signal only. Default: the service's.",
+        description="A checkpoint's name; 'none' shows the signal only. Default: the service's, "
+        "and for a recording of mimamba the one that it was made with, with its baseline.",
     )
     memory: bool = Field(
         default=True, description="Carry the model's state from one window to the next."
     )
-    person: str | None = Field(default=None, pattern=f"^{NAME}$", description="A pseudonym.")
+    person: str | None = Field(
+        default=None,
+        pattern=f"^{NAME}$",
+        description="A pseudonym. Default: nobody, and for a recording played with its own model "
+        "its person.",
+    )
 
 
 sessions_api = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -47,10 +58,42 @@ async def list_sessions(service: Service) -> list[SessionView]:
 
 @sessions_api.post("", status_code=201)
 async def open_session(service: Service, new: NewSession) -> SessionView:
-    """Open a session; returns when its source is open."""
+    """Open a session; returns when its source is open.
+
+    The id of a recording's replay is the recording's name, unless another is given.
+    """
     source = admit(new.source, service.settings.files, service.recordings)
-    choice = choose_model(new.model or service.settings.model, new.memory)
-    return view_session(await service.sessions.open(source, new.id, choice, person=new.person))
+    name = new.id or _name_of_recording(service, new.source, source)
+    settings = service.settings
+    setup = None
+    if new.model is None and settings.bus is None:
+        setup = await asyncio.to_thread(recorded_setup, source, models_folder(settings.data_dir))
+    if setup is None:
+        choice = choose_model(new.model or settings.model, new.memory)
+        opened = await service.sessions.open(source, name, choice, person=new.person)
+    else:
+        person = new.person or setup.person
+        opened = await service.sessions.open(
+            source,
+            name,
+            setup.choice,
+            person=person,
+            recorded=setup.baseline,
+            notices=setup.notices,
+        )
+    return view_session(opened)
+
+
+def _name_of_recording(service: ServiceState, asked: str, source: str) -> str | None:
+    """Return a free id for the replay of one of the service's recordings; None for any other."""
+    path = parse_source(source).target if source.startswith("replay:") else ""
+    name = PurePath(path).stem
+    if parse_source(asked).target != name or not re.fullmatch(SESSION_ID, name):
+        return None  # a file, or a name that is too long
+    taken, number = service.sessions.all(), 1
+    while (free := name if number == 1 else f"{name[:60]}-{number}") in taken:
+        number += 1
+    return free
 
 
 @sessions_api.get("/{session}")

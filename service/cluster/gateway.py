@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mimamba.drivers.open import open_source
@@ -16,6 +16,7 @@ from mimamba.service.bus.bus import Bus, BusMessage, NotStored
 from mimamba.service.cluster.mirror import MirroredSession
 from mimamba.service.cluster.placement import LiveWorkers
 from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none, output_subject
+from mimamba.service.people.subject import RecordedBaseline
 from mimamba.service.sessions.registry import (
     ModelChoice,
     RegistryObserver,
@@ -82,6 +83,8 @@ class BusSessions(SessionRegistry):
         choice: ModelChoice | None = None,
         connect: Connect = open_source,
         person: str | None = None,
+        recorded: RecordedBaseline | None = None,
+        notices: Sequence[str] = (),
     ) -> Session:
         """Read a source here, and let a worker compute it; as ``SessionRegistry.open``.
 
@@ -90,6 +93,7 @@ class BusSessions(SessionRegistry):
         ClusterFull
             If no worker can take it.
         """
+        del recorded, notices  # workers store no baselines, and tell the source's own remarks
         parse_source(url)
         if person is not None:
             raise SessionFailed(

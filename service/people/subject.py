@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
 from mimamba.models.checkpoints.checkpoint import Checkpoint
-from mimamba.models.signal.baseline import Baseline
+from mimamba.models.signal.baseline import AlignerState, Baseline
 from mimamba.service.people.people import (
     CannotKeep,
     DamagedPerson,
@@ -14,6 +15,22 @@ from mimamba.service.people.people import (
     StoredBaseline,
     stored_baseline,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedBaseline:
+    """Baseline of a recording that is replayed.
+
+    Parameters
+    ----------
+    sha256
+        Of the model that it belongs to.
+    aligner
+        The baseline in use when the recording began, and the one being taken then.
+    """
+
+    sha256: str
+    aligner: AlignerState
 
 
 class Subject:
@@ -25,11 +42,25 @@ class Subject:
         Stored people; None to store nothing.
     person
         The pseudonym; None if the person is not known.
+    recorded
+        Baseline of a recording that the session replays.
+
+    Attributes
+    ----------
+    keep
+        Whether finished baselines are stored: one that a replay completes is older than it seems.
     """
 
-    def __init__(self, people: People | None = None, person: str | None = None) -> None:
+    def __init__(
+        self,
+        people: People | None = None,
+        person: str | None = None,
+        recorded: RecordedBaseline | None = None,
+    ) -> None:
         self._people = people
+        self._recorded = recorded
         self.person = person
+        self.keep = True
         self.baseline_person: str | None = None
         """Person of the baseline in use, while another person's may be in progress."""
 
@@ -37,6 +68,11 @@ class Subject:
         """Remove a person who was deleted."""
         self.person = None if self.person == person else self.person
         self.baseline_person = None if self.baseline_person == person else self.baseline_person
+
+    def recorded_aligner(self, checkpoint: Checkpoint) -> AlignerState | None:
+        """Return the recording's baseline for a model, if the session replays one made with it."""
+        known = self._recorded
+        return known.aligner if known and known.sha256 == checkpoint.sha256 else None
 
     def find_baseline(self, checkpoint: Checkpoint) -> StoredBaseline | None:
         """Return the person's stored baseline for a model, if there is a readable one."""
@@ -52,7 +88,7 @@ class Subject:
         The message is a link event, and so part of recordings, which people may share.
         """
         done = f"{baseline.seconds:g} s of rest are recorded"
-        if self._people is None or self.person is None:
+        if self._people is None or self.person is None or not self.keep:
             return f"{done}, for this session"
         try:
             self._people.store_baseline(self.person, stored_baseline(checkpoint, baseline))

@@ -27,15 +27,18 @@ from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
+from mimamba.service.recorded.recorded_setup import recorded_setup
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
 from mimamba.service.server.runtime_tuning import limit_blas_threads, limit_malloc_arenas
 from mimamba.service.server.server import Server
 from mimamba.service.sessions.registry import SessionView, view_session
+from mimamba.service.sessions.session import Session
 from mimamba.service.settings.load import CannotServe
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
+from mimamba.service.storage.own_checkpoints import models_folder
 from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT, KeepaliveProtocol
 
 log = logging.getLogger(__name__)
@@ -163,13 +166,29 @@ class SourceOpener:
 
     async def _open(self, running: ServiceState, source: str) -> bool:
         try:
-            session = await running.sessions.open(source, person=self._settings.person)
+            session = await self._open_session(running, source)
         except UserError as error:
             if not running.sessions.ending:
                 self._print(partial(self._report_failure, source, error))
             return False
         self._print(partial(self._report_session, view_session(session)))
         return True
+
+    async def _open_session(self, running: ServiceState, source: str) -> Session:
+        """Open a source; a recording of mimamba with what it was made with, if no model is set."""
+        settings, setup = self._settings, None
+        if settings.model is None and settings.bus is None:
+            folder = models_folder(settings.data_dir)
+            setup = await asyncio.to_thread(recorded_setup, source, folder)
+        if setup is None:
+            return await running.sessions.open(source, person=settings.person)
+        return await running.sessions.open(
+            source,
+            choice=setup.choice,
+            person=settings.person or setup.person,
+            recorded=setup.baseline,
+            notices=setup.notices,
+        )
 
     def _report_session(self, opened: SessionView) -> None:
         assert opened.info is not None

@@ -27,7 +27,7 @@ from mimamba.models.signal.electrode import Electrode
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.people import People
-from mimamba.service.people.subject import Subject
+from mimamba.service.people.subject import RecordedBaseline, Subject
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.saved_session import SavedSession
@@ -196,8 +196,27 @@ class SessionRegistry:
         choice: ModelChoice | None = None,
         connect: Connect = open_source,
         person: str | None = None,
+        recorded: RecordedBaseline | None = None,
+        notices: Sequence[str] = (),
     ) -> Session:
         """Open a session, of a person if one is named, and wait until its source is open.
+
+        Parameters
+        ----------
+        url
+            The source.
+        name
+            Its id; None makes one.
+        choice
+            Its model; None is the service's.
+        connect
+            Makes the driver.
+        person
+            A pseudonym; None for a person who is not known.
+        recorded
+            The baseline of the recording that the source plays.
+        notices
+            Remarks about the source, which people are shown with its own.
 
         Raises
         ------
@@ -220,7 +239,14 @@ class SessionRegistry:
         """
         choice = choice or self.default
         name = self._name(url, name)
-        return await self._open(url, name, choice, connect, person)
+        subject = await self._subject(person, recorded)
+        return await self._open(url, name, choice, connect, subject, notices=notices)
+
+    async def _subject(self, person: str | None, recorded: RecordedBaseline | None) -> Subject:
+        """Return the person of a session, known to the service from now on."""
+        if self._people and person is not None:
+            await asyncio.to_thread(self._people.add, person)
+        return Subject(self._people, person, recorded)
 
     async def restore(
         self,
@@ -252,7 +278,9 @@ class SessionRegistry:
         SnapshotError
             If the state is of another model.
         """
-        return await self._open("push://", name, choice, connect, None, saved, token)
+        return await self._open(
+            "push://", name, choice, connect, Subject(self._people), saved, token
+        )
 
     async def _open(
         self,
@@ -260,14 +288,12 @@ class SessionRegistry:
         name: str,
         choice: ModelChoice,
         connect: Connect,
-        person: str | None,
+        subject: Subject,
         saved: SavedSession | None = None,
         token: str | None = None,
+        notices: Sequence[str] = (),
     ) -> Session:
         engine, r = await self.engine_of(choice)
-        if self._people and person is not None:
-            await asyncio.to_thread(self._people.add, person)
-        subject = Subject(self._people, person)
         session = Session(
             name,
             url,
@@ -282,6 +308,7 @@ class SessionRegistry:
             token=token,
             poller=self._poller,
             detect=self._detect,
+            notices=notices,
         )
         self._check_free(name)
         self._sessions[name] = session

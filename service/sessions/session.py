@@ -157,6 +157,8 @@ class Session:
         Reads what the device measures beside the EEG; None reads none of it.
     detect
         Kinds of events to find in the signal; each becomes a marker.
+    notices
+        Remarks about the source, beside its own.
 
     Attributes
     ----------
@@ -188,6 +190,7 @@ class Session:
         token: str | None = None,
         poller: SensorPoller[Session] | None = None,
         detect: Sequence[EventKind] = (),
+        notices: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.url = url
@@ -219,6 +222,7 @@ class Session:
         self._decoder: SessionDecoder | None = None
         self._meters: ChannelMeters | None = None
         self._detect = detect
+        self._notices = tuple(notices)
         self._detector: EventDetector | None = None
         self._epoch = 0
         self._inflow: Inflow[Session] | None = None
@@ -772,8 +776,8 @@ class Session:
         self._observer.notify(self)
 
     def _with_notices(self, info: StreamInfo) -> StreamInfo:
-        """Return the source's facts, with remarks about events that cannot be found in it."""
-        found = self._detector.notices if self._detector else ()
+        """Return the source's facts, with remarks about it and events not to be found in it."""
+        found = self._notices + (self._detector.notices if self._detector else ())
         return replace(info, notices=info.notices + found) if found else info
 
     def _make_decoder(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:

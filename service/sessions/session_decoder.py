@@ -210,8 +210,15 @@ class SessionDecoder:
         return hop
 
     def start(self) -> None:
-        """Use the person's stored baseline, or take one, if the model was trained with one."""
+        """Use the person's stored baseline, or take one, if the model was trained with one.
+
+        A replay begins with the recording's.
+        """
         if not self.checkpoint.baseline:
+            return
+        recorded = self._subject.recorded_aligner(self.checkpoint)
+        if recorded is not None:
+            self._use_recorded(recorded)
             return
         kept = self._subject.find_baseline(self.checkpoint)
         if kept is None:
@@ -219,8 +226,19 @@ class SessionDecoder:
         else:
             self.set_baseline(kept)
 
+    def _use_recorded(self, recorded: AlignerState) -> None:
+        """Go on with the baseline that a recording began with."""
+        self._aligner.state = replace(recorded, restart=True)
+        self._subject.keep = False
+        if recorded.baseline is not None:
+            detail = f"{recorded.baseline.seconds:g} s of rest, from the recording"
+            self._report("baseline_used", detail, None)
+        if recorded.target:
+            self._report("baseline_begun", format_baseline_seconds(recorded.target), None)
+
     def start_baseline(self, seconds: float) -> None:
         """Take the person's baseline on the next ``seconds`` of good signal."""
+        self._subject.keep = True
         self._aligner.start(seconds)
         self._report("baseline_begun", format_baseline_seconds(seconds), None)
 

@@ -55,6 +55,14 @@ def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("probability-valence-high")).not_to_contain_text("%")
 
 
+def test_a_weak_link_is_named_where_predictions_start_again(page: Page) -> None:
+    with live("simulate://?loss=3,0.3") as service:
+        page.goto(service.url)
+        status = page.get_by_test_id("status")
+        expect(status).to_contain_text(re.compile(r"Started again \d\.\d s ago: 0\.3 s lost"))
+        expect(status).to_contain_text("times in the last minute")
+
+
 def test_what_else_a_headset_measures_is_shown(page: Page) -> None:
     with live("simulate://?sensors=1", model="none") as service:
         page.goto(service.url)

@@ -84,6 +84,7 @@ def test_a_session_is_recorded_marked_listed_and_deleted(page: Page, tmp_path: P
         expect(page.get_by_test_id("timeline-source")).to_contain_text("Recorded predictions")
         expect(page.get_by_test_id("to-marker")).to_contain_text("eyes open 3")
         (played,) = (n for n in service.sessions() if n != "simulate-1")
+        assert played == "day1"  # its tab bears the recording's name
         replay = f"/v1/sessions/{played}/replay"
         # At its end the replay would pause by itself.
         service.http.post(replay, json={"position": 0, "speed": MIN_SPEED, "paused": False})
@@ -149,6 +150,9 @@ def test_a_file_is_uploaded_and_replayed_and_a_bad_one_is_rejected(
         expect(page.get_by_test_id("timeline-source")).to_contain_text("Predictions of this replay")
         expect(page.get_by_test_id("probability-valence-high")).to_contain_text("%")
         page.get_by_test_id("speed").select_option("4")
+        rate = page.get_by_test_id("rate")
+        expect(rate).to_contain_text("played at 4 times that")
+        expect(rate).not_to_contain_text("off")
         expect(page.get_by_test_id("time")).to_have_text("0:20 / 0:20")
         expect(page.get_by_test_id("play")).to_have_text(re.compile("Play"))
         look(page, "timeline-so-far")

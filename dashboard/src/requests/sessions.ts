@@ -19,10 +19,11 @@ export interface ListedSession {
   person: string | null;
 }
 
-/** A session to open. Without a model it shows the signal only; without a person it is anonymous. */
+/** A session to open. Without a person it is anonymous. */
 export interface NewSession {
   source: string;
-  model: string | null;
+  /** Null shows the signal only; undefined plays a recording with its own model. */
+  model: string | null | undefined;
   person: string | null;
 }
 
@@ -64,7 +65,11 @@ export const listSessions = (): Promise<ListedSession[]> => request('GET', '/v1/
 
 export const sessionApi: SessionApi = {
   open: async ({ source, model, person }) => {
-    const body = { source, model: model ?? 'none', ...(person === null ? {} : { person }) };
+    const body = {
+      source,
+      ...(model === undefined ? {} : { model: model ?? 'none' }),
+      ...(person === null ? {} : { person }),
+    };
     return (await request<{ id: string }>('POST', '/v1/sessions', body)).id;
   },
   close: (session) => request('DELETE', pathOf(session)),

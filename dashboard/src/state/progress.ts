@@ -5,10 +5,12 @@ export interface Progress {
   kind: 'model' | 'baseline';
   done: number;
   of: number;
+  /** Why the model starts again: "started again 1.2 s ago: 0.3 s lost"; absent at the start. */
+  why?: string;
 }
 
-/** "warming up: 1.5 of 4.0 s" and "baseline 34 of 60 s", reasons sent by the service. */
-const REASON = /^(warming up:|baseline) ([\d.]+) of ([\d.]+) s$/;
+/** "warming up: 1.5 of 4.0 s; started again …" and "baseline 34 of 60 s", the service's reasons. */
+const REASON = /^(warming up:|baseline) ([\d.]+) of ([\d.]+) s(?:; (.+))?$/;
 
 /** Progress in a prediction's reason; null if there is none. */
 export function warmUpProgress({
@@ -18,5 +20,6 @@ export function warmUpProgress({
   const match = status === 'warming_up' ? REASON.exec(reason ?? '') : null;
   if (!match) return null;
   const kind = match[1] === 'baseline' ? 'baseline' : 'model';
-  return { kind, done: Number(match[2]), of: Number(match[3]) };
+  const why = match[4] ? { why: match[4] } : {};
+  return { kind, done: Number(match[2]), of: Number(match[3]), ...why };
 }

@@ -33,6 +33,8 @@ export interface LinkState {
   state: 'unknown' | 'connected' | 'lost' | 'retrying' | 'paused' | 'playing';
   detail: string;
   since: number | null;
+  /** Multiple of the recorded pace, else 1. At full speed it is 1, too: stamps advance as at 1. */
+  speed?: number;
 }
 
 /** State of a session that the components show. */
@@ -181,10 +183,17 @@ export class Session {
 
   private setLink({ event, detail, timestamp }: NonNullable<ListedSession['link']>): void {
     if (!isLinkState(event)) return;
-    const { state, since } = this.now.link;
+    const { state, since, speed: before = 1 } = this.now.link;
+    const speed = event === 'playing' ? speedOf(detail) : before;
+    if (speed !== before) this.rateMeter = new RateMeter();
     // Reconnecting is part of the loss that began before it.
     const sameLoss = event === 'retrying' && state !== 'connected';
-    this.now.link = { state: event, detail, since: sameLoss ? (since ?? timestamp) : timestamp };
+    this.now.link = {
+      state: event,
+      detail,
+      since: sameLoss ? (since ?? timestamp) : timestamp,
+      speed,
+    };
   }
 
   addCalibration(message: CalibrationStep, arrival: number): void {
@@ -227,6 +236,9 @@ export class Session {
 /** History whose lines break after three hops without a prediction. */
 const historyFor = (model: Model | null): PredictionHistory =>
   new PredictionHistory(3 * (model?.hop ?? 1));
+
+/** Speed in the detail of a playing event: "from 1.0 of 20.0 s at speed 2". */
+const speedOf = (detail: string): number => Number(/at speed ([\d.]+)/.exec(detail)?.[1] ?? 1);
 
 type KnownState = Exclude<LinkState['state'], 'unknown'>;
 const LINK_STATES: readonly Link['event'][] = [

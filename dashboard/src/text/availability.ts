@@ -79,6 +79,8 @@ function warmingUp(prediction: Prediction): Unavailable {
   if (!progress)
     return none('Warming up', sentence(prediction.reason ?? 'the model needs more signal'));
   const done = `${progress.done} of ${progress.of} s`;
+  if (progress.why)
+    return none('Warming up after a gap', `${sentence(progress.why)} ${done} of signal.`, progress);
   if (progress.kind === 'model') return none('Warming up', `${done} of signal.`, progress);
   return none('Taking a baseline', `${done}. Sit still and look at one point.`, progress);
 }

@@ -61,6 +61,12 @@ describe('availability', () => {
   it.each([
     ['warming up: 1.5 of 4.0 s', 'Warming up', '1.5 of 4 s of signal.', 1.5],
     [
+      'warming up: 0.5 of 4.0 s; started again 0.5 s ago: 0.3 s lost, 19 times in the last minute',
+      'Warming up after a gap',
+      'Started again 0.5 s ago: 0.3 s lost, 19 times in the last minute. 0.5 of 4 s of signal.',
+      0.5,
+    ],
+    [
       'baseline 34 of 60 s',
       'Taking a baseline',
       '34 of 60 s. Sit still and look at one point.',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,18 @@ def test_hops_of_a_headset_at_250_hz() -> None:
     assert hops[4].reason == "warming up: 1.2 of 2.0 s"
     assert [hop.restart for hop in hops] == [n == 7 for n in range(len(hops))]
     assert all(hop.timestamp == 100.0 + hop.index / 250.0 for hop in hops)
+
+
+def test_a_weak_link_is_named_while_the_model_warms_up() -> None:
+    track = Track.noise(256 * 20)
+    for at in range(256 * 8, 256 * 18, 256):  # ten times a third of a second
+        track.index[at:] += 85
+    reasons = {hop.index: hop.reason for hop in track.hops() if hop.status == "warming_up"}
+    after = next(index for index in reasons if index > 256 * 8)
+    assert reasons[after] == "warming up: 0.2 of 2.0 s; started again 0.2 s ago: 0.3 s lost"
+    assert list(reasons.values())[-1] == (
+        "warming up: 1.8 of 2.0 s; started again 1.7 s ago: 0.3 s lost, 10 times in the last minute"
+    )
 
 
 def test_a_window_is_what_the_model_takes() -> None:
@@ -147,8 +160,12 @@ def test_a_gap_of_a_tenth_of_a_second_is_bridged_and_one_sample_more_restarts(
 def test_after_a_long_gap_all_is_as_at_the_start() -> None:
     track = Track.noise(3000)
     after = [hop for hop in track.without(range(1000, 1100)).hops() if hop.index >= 1100]
-    late = track.part(slice(1100, None))
-    assert same(after, late.hops())
+    late = track.part(slice(1100, None)).hops()
+    told = [hop.reason for hop in after if hop.status == "warming_up"]
+    assert all(reason and "; started again" in reason for reason in told)
+    assert same(
+        [replace(hop, reason=why.reason) for hop, why in zip(after, late, strict=True)], late
+    )
 
 
 def test_samples_of_an_unfinished_hop_are_dropped_at_a_long_gap() -> None:

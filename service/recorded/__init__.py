@@ -1,0 +1,1 @@
+"""Finished recordings: how they were made, and what they show."""
