@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mimamba.drivers.driver import Driver, LinkChange
 from mimamba.drivers.errors import BadSource
@@ -12,6 +12,9 @@ from mimamba.drivers.url import SCHEMES, parse_source
 
 if TYPE_CHECKING:
     from mimamba.drivers.formats.recording import Recording
+
+Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
+"""Makes the driver of a URL, which reports the changes of its link."""
 
 
 def open_driver(url: str) -> Driver:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
-import time
 from collections.abc import Callable
-from typing import Literal, TypeAlias
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from mimamba.drivers.driver import AuxiliaryChunk, Driver, HasAuxiliary, HasBattery, LinkChange
-from mimamba.drivers.errors import StreamLost, UserError
-from mimamba.drivers.open import open_source
 from mimamba.service.acquire.delivery import Delivery
 from mimamba.service.acquire.outbox import SECONDS, Outbox
+from mimamba.service.acquire.source_acquirer import PushRefused, SourceAcquirer
 from mimamba.service.client.client import ServiceUnreachable, stream_url
 from mimamba.service.client.credentials import NO_CREDENTIALS, Credentials, refusal_of, remedy_for
 from mimamba.service.protocol.messages import MSGPACK_SUBPROTOCOL, Hello, decode_server
 from mimamba.service.protocol.push import Push
-
-State: TypeAlias = Literal["connecting", "connected", "reconnecting"]
 
 OPENING = 5.0
 """Seconds that an attempt to connect may take."""
@@ -37,17 +29,9 @@ CONNECT_ERRORS = (
 """Errors if no service, or another program, answers at an address."""
 MAX_DAMAGED = 5
 """Connections in succession that may end with a frame that cannot be read."""
-SENSOR_PERIOD = 0.1
-"""Seconds between two reads of what the device measures beside the EEG."""
-FINISH = 5.0
-"""Seconds to deliver the rest after an interrupt."""
 
 
-class PushRefused(UserError):
-    """The service refuses this stream."""
-
-
-class Acquirer:
+class Acquirer(SourceAcquirer):
     """Sends a source's samples, and after a reconnection again those not acknowledged.
 
     Parameters
@@ -71,6 +55,8 @@ class Acquirer:
         If ``to`` is not an address.
     """
 
+    reads_sensors = True
+
     def __init__(
         self,
         source: str,
@@ -82,22 +68,14 @@ class Acquirer:
         on_change: Callable[[str], None] = lambda _: None,
         credentials: Credentials = NO_CREDENTIALS,
     ) -> None:
-        self.state: State = "connecting"
-        self.session: str | None = None
-        self.outbox: Outbox | None = None
-        self._driver = open_source(source, self._link_changed)
+        super().__init__(source, buffer, on_change)
         self._url = stream_url(to)
-        self._stream = secrets.token_hex(16)
         self._wish, self._model, self._memory = session, model, memory
-        self._buffer = buffer
-        self._on_change = on_change
         self._credentials = credentials
-        self._source_open = asyncio.Event()
         self._delivery: Delivery | None = None
         self._refusal: str | None = None
         self._loss = "the connection was lost"
         self._damaged = 0  # connections in succession that ended with a frame not read
-        self._loop: asyncio.AbstractEventLoop
 
     async def run(self) -> None:
         """Send until the source ends; if cancelled, deliver the rest and return.
@@ -113,10 +91,8 @@ class Acquirer:
         PushRefused
             If the service refuses the stream.
         """
-        self._loop = asyncio.get_running_loop()
         await self._check_service()
-        reading = asyncio.create_task(asyncio.to_thread(self._read))
-        reading.add_done_callback(lambda _: self._source_open.set())
+        reading = self._start_reading()
         delivering = asyncio.create_task(self._deliver())
         try:
             await asyncio.shield(delivering)
@@ -147,56 +123,9 @@ class Acquirer:
         async with await self._connect() as socket, asyncio.timeout(OPENING):
             return msgspec.convert(decode_server(await socket.recv()), Hello)
 
-    async def _finish(self, reading: asyncio.Task[None], delivering: asyncio.Task[None]) -> None:
-        """Deliver the rest after an interrupt, in bounded time."""
-        task = asyncio.current_task()
-        assert task is not None
-        task.uncancel()
-        self._stop()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(delivering, FINISH)
-        with contextlib.suppress(StreamLost):  # closed while it was connecting
-            await reading
-        left = self.outbox.seconds if self.outbox else 0.0
-        if left:
-            self._on_change(f"{left:.1f} s of signal could not be delivered")
-
-    def _stop(self) -> None:
-        self._driver.close()
-        if self.outbox is not None:
-            self.outbox.end()
-
-    # In the source's thread ----------------------------------------------------------------------
-
-    def _read(self) -> None:
-        with self._driver as driver:
-            outbox = Outbox(driver.info, self._wake, self._buffer)
-            self.outbox = outbox
-            self._loop.call_soon_threadsafe(self._source_open.set)
-            try:
-                sensors = _SensorReader(driver)
-                for chunk in driver:
-                    outbox.put(chunk, *sensors.read())
-            finally:
-                outbox.end()
-
-    def _link_changed(self, change: LinkChange) -> None:
-        """Called by the source's supervisor."""
-        assert self.outbox is not None
-        self.outbox.put_change(change)
-        self._report(f"{change.state}: {change.detail}")
-
-    # From any thread -----------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        self._loop.call_soon_threadsafe(self._woken)
-
-    def _report(self, line: str) -> None:
-        self._loop.call_soon_threadsafe(self._on_change, line)
-
     # On the event loop ---------------------------------------------------------------------------
 
-    def _woken(self) -> None:
+    def _wake(self) -> None:
         if self._delivery is not None:
             self._delivery.wake()
 
@@ -260,23 +189,3 @@ class Acquirer:
         if self.state != "reconnecting":
             self._on_change(f"{reason}; samples are kept for {self._buffer:g} s")
         self.state = "reconnecting"
-
-
-class _SensorReader:
-    """Reader of a source's sensors beside the EEG, and of its battery, between two chunks."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._take: Callable[[], list[AuxiliaryChunk]] | None = None
-        if isinstance(driver, HasAuxiliary) and driver.has_auxiliary:
-            self._take = driver.take_auxiliary
-        self._charged = driver if isinstance(driver, HasBattery) else None
-        self._due = 0.0
-
-    def read(self) -> tuple[list[AuxiliaryChunk], float | None]:
-        """Return what is new, and the charge in percent; nothing if that was just now."""
-        now = time.monotonic()
-        if now < self._due:
-            return [], None
-        self._due = now + SENSOR_PERIOD
-        charge = self._charged.battery if self._charged is not None else None
-        return self._take() if self._take is not None else [], charge

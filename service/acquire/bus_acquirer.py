@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable
 
 import numpy as np
 
-from mimamba.drivers.driver import LinkChange
 from mimamba.drivers.errors import StreamLost, UserError
-from mimamba.drivers.open import open_source
+from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.remote_acquirer import Packet
-from mimamba.service.acquire.acquirer import FINISH, PushRefused, State
 from mimamba.service.acquire.outbox import SECONDS, Outbox
+from mimamba.service.acquire.source_acquirer import PushRefused, SourceAcquirer
 from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
 from mimamba.service.cluster.subjects import (
     Announcement,
@@ -27,7 +25,6 @@ from mimamba.service.cluster.subjects import (
     session_key,
 )
 from mimamba.service.protocol.push import Push, Samples
-from mimamba.service.sessions.session import Connect
 
 BATCH = 32
 """Packets sent together, where so many wait."""
@@ -98,7 +95,7 @@ async def close_session(bus: Bus, session: str) -> None:
     await publish(bus, input_subject(session), pack(Order("close")))
 
 
-class BusAcquirer:
+class BusAcquirer(SourceAcquirer):
     """Publishes a source's packets, each until it is stored.
 
     Parameters
@@ -122,6 +119,8 @@ class BusAcquirer:
         Set once the session is on the bus.
     """
 
+    reads_sensors = False  # workers publish none
+
     def __init__(
         self,
         source: str,
@@ -133,19 +132,11 @@ class BusAcquirer:
         on_change: Callable[[str], None] = lambda _: None,
         connect: Connect = open_source,
     ) -> None:
-        self.state: State = "connecting"
-        self.session: str | None = None
-        self.outbox: Outbox | None = None
-        self._driver = connect(source, self._link_changed)
+        super().__init__(source, buffer, on_change, connect)
         self._bus = bus
-        self._stream = secrets.token_hex(16)
         self._name = session or f"headset-{self._stream[:6]}"
         self._model, self._memory = model, memory
-        self._buffer = buffer
-        self._on_change = on_change
-        self._source_open = asyncio.Event()
         self._news = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
         self.announced = asyncio.Event()
 
     async def run(self) -> None:
@@ -161,16 +152,12 @@ class BusAcquirer:
             If no worker can take it.
         """
         await check_room(self._bus)
-        reading = asyncio.create_task(asyncio.to_thread(self._read))
-        reading.add_done_callback(lambda _: self._source_open.set())
+        reading = self._start_reading()
         publishing = asyncio.create_task(self._publish())
         closed = asyncio.create_task(self._wait_until_closed())
         try:
             await asyncio.wait([publishing, closed], return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
             await self._finish(reading, publishing)
             return
         finally:
@@ -186,45 +173,10 @@ class BusAcquirer:
             await reading
         await publishing
 
-    async def _finish(self, reading: asyncio.Task[None], publishing: asyncio.Task[None]) -> None:
-        """Publish the rest after an interrupt, in bounded time."""
-        self._stop()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(publishing, FINISH)
-        with contextlib.suppress(StreamLost):  # closed while it was connecting
-            await reading
-        left = self.outbox.seconds if self.outbox else 0.0
-        if left:
-            self._on_change(f"{left:.1f} s of signal could not be delivered")
-
-    def _stop(self) -> None:
-        self._driver.close()
-        if self.outbox is not None:
-            self.outbox.end()
-
-    # In the source's thread ----------------------------------------------------------------------
-
-    def _read(self) -> None:
-        with self._driver as driver:
-            outbox = Outbox(driver.info, self._wake, self._buffer)
-            self.outbox = outbox
-            self._loop.call_soon_threadsafe(self._source_open.set)
-            try:
-                for chunk in driver:
-                    outbox.put(chunk)
-            finally:
-                outbox.end()
-
-    def _link_changed(self, change: LinkChange) -> None:
-        """Called by the source's supervisor."""
-        assert self.outbox is not None
-        self.outbox.put_change(change)
-        self._loop.call_soon_threadsafe(self._on_change, f"{change.state}: {change.detail}")
+    # On the event loop ---------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        self._loop.call_soon_threadsafe(self._news.set)
-
-    # On the event loop ---------------------------------------------------------------------------
+        self._news.set()
 
     async def _wait_until_closed(self) -> None:
         """Return once someone has closed the announced session."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mimamba.drivers.open import open_source
+from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.url import parse_source
 from mimamba.service.acquire.bus_acquirer import BusAcquirer, close_session
 from mimamba.service.bus.bus import Bus, BusMessage, NotStored
@@ -23,7 +23,7 @@ from mimamba.service.sessions.registry import (
     SessionFailed,
     SessionRegistry,
 )
-from mimamba.service.sessions.session import Connect, Session
+from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import UserError
-from mimamba.drivers.open import open_source
+from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.checkpoints.names import DEFAULT_MODEL, NO_MODEL
@@ -32,7 +32,7 @@ from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
-from mimamba.service.sessions.session import Connect, Session, SessionObserver, State
+from mimamba.service.sessions.session import Session, SessionObserver, State
 from mimamba.service.topics import Model
 
 

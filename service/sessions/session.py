@@ -9,7 +9,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
@@ -28,7 +28,7 @@ from mimamba.drivers.driver import (
 )
 from mimamba.drivers.errors import DriverError
 from mimamba.drivers.lsl.markers import ReceivedMarker
-from mimamba.drivers.open import open_source
+from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state
@@ -85,7 +85,6 @@ from mimamba.service.topics import TOPICS, LinkEvent, Timing, Topic
 State: TypeAlias = Literal["opening", "open", "ended"]
 SETTLE_PERIOD = 0.005
 """Seconds between two looks at the chunks that wait."""
-Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
 
 
 class SessionOver(RuntimeError):

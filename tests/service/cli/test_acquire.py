@@ -23,8 +23,9 @@ from websockets.typing import Subprotocol
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.open import open_recording
 from mimamba.drivers.simulator.synthesis import Synthesizer
-from mimamba.service.acquire.acquirer import Acquirer, PushRefused
+from mimamba.service.acquire.acquirer import Acquirer
 from mimamba.service.acquire.outbox import Outbox
+from mimamba.service.acquire.source_acquirer import PushRefused
 from mimamba.service.client.client import ServiceUnreachable
 from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
