@@ -1,1 +1,1 @@
-"""Live calibrations: the plan, the state machine on hops, files beside the person, all of theirs."""
+"""Live calibrations: plan, state machine on hops, files beside the person, archive of all theirs."""
