@@ -101,6 +101,10 @@ class SignalRun:
     data: Samples
 
 
+ENTRY_RATE = 32.0
+"""A headset sends some 21 chunks a second."""
+
+
 class SignalLog:
     """The ring buffer of a session's raw signal; an entry is a chunk.
 
@@ -114,17 +118,26 @@ class SignalLog:
         Seconds of signal kept.
     first
         The ``seq`` of its first entry.
+    entry_rate
+        Entries a second for which it has room at first, Hz; it makes more where more come.
     """
 
-    def __init__(self, n_channels: int, sfreq: float, seconds: float, first: int = 0) -> None:
+    def __init__(
+        self,
+        n_channels: int,
+        sfreq: float,
+        seconds: float,
+        first: int = 0,
+        entry_rate: float = ENTRY_RATE,
+    ) -> None:
         self._capacity = max(1, round(sfreq * seconds))
         self._longest = max(1, min(self._capacity, round(2 * sfreq)))
         self._data = np.zeros((self._capacity, n_channels), np.float32)
         self._timestamps = np.zeros(self._capacity)
-        # While a sample is written: capacity + 1 entries, and the stop of the one before them.
-        self._slots = self._capacity + 2
-        self._firsts = np.zeros(self._slots, np.int64)  # by seq: index of the first sample
-        self._stops = np.zeros(self._slots, np.int64)  # by seq: samples written up to its end
+        # Not np.zeros: the system would give it its pages one by one, for an hour.
+        slots = min(round(entry_rate * seconds), self._capacity) + 2
+        self._firsts = np.full(slots, 0, np.int64)  # by seq: index of the first sample
+        self._stops = np.full(slots, 0, np.int64)  # by seq: samples written up to its end
         self._written = 0
         self._oldest = first
         self._next = first
@@ -154,6 +167,9 @@ class SignalLog:
                 self._write(chunk.data[part], chunk.timestamps[part], chunk.first + start)
 
     def _write(self, data: Samples, timestamps: Seconds, first: int) -> None:
+        # The entries kept, this one, and the stop of the one before them.
+        if self._next - self._oldest + 2 > self._slots:
+            self._make_room()
         n_times = len(data)
         at = self._written % self._capacity
         head = min(n_times, self._capacity - at)
@@ -171,6 +187,19 @@ class SignalLog:
         self.newest = first + n_times - 1, float(timestamps[-1])
         while self._start(self._oldest) < self._written - self._capacity:
             self._oldest += 1
+
+    @property
+    def _slots(self) -> int:
+        return len(self._firsts)
+
+    def _make_room(self) -> None:
+        """Double the room for entries: a source with short chunks."""
+        kept = np.arange(max(self._oldest - 1, 0), self._next)
+        for name in ("_firsts", "_stops"):
+            old = getattr(self, name)
+            new = np.full(2 * len(old), 0, np.int64)
+            new[kept % len(new)] = old[kept % len(old)]
+            setattr(self, name, new)
 
     def _start(self, seq: int) -> int:
         """Samples written before an entry."""

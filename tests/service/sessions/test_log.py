@@ -33,11 +33,16 @@ def test_log_gives_what_a_list_of_its_last_entries_gives(
 steps = st.tuples(st.sampled_from([0, 0, 0, 1, 7]), st.integers(1, 45))
 
 
-@given(st.lists(steps, max_size=30), st.integers(0, 40))
+@given(
+    st.lists(st.one_of(steps, st.tuples(st.just(0), st.just(1))), max_size=120),
+    st.integers(0, 40),
+    st.sampled_from([0.0, 0.4, 3.0]),
+    st.integers(0, 5),
+)
 def test_signal_log_gives_every_kept_sample_once_and_in_order(
-    chunks: list[tuple[int, int]], seq: int
+    chunks: list[tuple[int, int]], seq: int, entry_rate: float, begin: int
 ) -> None:
-    log = SignalLog(n_channels=2, sfreq=SFREQ, seconds=5.0)
+    log = SignalLog(2, SFREQ, seconds=5.0, first=begin, entry_rate=entry_rate)
     written: list[int] = []
     first = 0
     for lost, n_times in chunks:
@@ -76,6 +81,17 @@ def test_a_reader_of_the_signal_log_owns_what_it_read() -> None:
     np.testing.assert_array_equal(run.data[:, 0], np.arange(8))
     assert log.oldest == 1
     assert log.read(0, 1) == []
+
+
+def test_an_hour_of_chunks_takes_no_more_memory_than_five_minutes_of_them() -> None:
+    """The system gives an array of zeros its pages only when they are written to."""
+    log = SignalLog(n_channels=1, sfreq=256.0, seconds=300.0)
+    arrays = [each for each in vars(log).values() if isinstance(each, np.ndarray)]
+    assert sum(each.nbytes for each in arrays if each.dtype == np.int64) < 200_000
+    for first in range(0, 256 * 301, 12):
+        log.append(Chunk(np.zeros((12, 1), np.float32), np.arange(12) / 256 + first / 256, first))
+    after = [each for each in vars(log).values() if isinstance(each, np.ndarray)]
+    assert [id(each) for each in after] == [id(each) for each in arrays]
 
 
 def test_signal_log_holds_entries_of_one_sample() -> None:
