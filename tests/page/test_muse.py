@@ -25,7 +25,7 @@ from playwright.sync_api import Page, expect
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk
 from mimamba.drivers.muse.packets import DEGREES_PER_BIT, G_PER_BIT
-from mimamba.drivers.muse.protocol import ATHENA, CONTROL, EEG, TELEMETRY
+from mimamba.drivers.muse.protocol import ATHENA, CONTROL, EEG, PPG, TELEMETRY
 from mimamba.drivers.muse.receiver import MuseReceiver
 from mimamba.service.protocol.messages import (
     HeartMessage,
@@ -246,19 +246,23 @@ def test_an_athena_gives_what_the_python_driver_reads(page: Page, shared_data: P
         assert commands[:7] == ["v6", "s", "h", "p1035", "dc001", "dc001", "L1"]
 
 
-def test_a_lost_notification_is_a_gap_of_twelve_samples(page: Page) -> None:
+def test_a_lost_notification_is_a_gap_and_a_light_that_cannot_be_read_is_missing(
+    page: Page,
+) -> None:
     sent = [
         each
         for each in classic(60.0)
         if not (each.characteristic == EEG[2] and each.data[:2] == bytes([0, 30]))
     ]
-    bluetooth(page, sent)
+    bluetooth(page, sent, mute=PPG[1])
     with live(model="none") as service:
         session = connect(page, service)
         with listening(service.url, session) as heard:
-            service.until(lambda: heard.n_times > 900)
+            service.until(lambda: heard.n_times > 900 and len(heard.measured("ppg")) > 100)
         check_values(heard.chunks, 0)
         assert heard.gaps() == [(360, 12)]
+        for number, row in heard.measured("ppg").items():
+            assert row == pytest.approx([number, np.nan, number + 14], nan_ok=True)
 
 
 def test_a_headset_that_goes_comes_back_after_a_gap(page: Page) -> None:
