@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyxdf
 from playwright.sync_api import Page, expect
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk
 from mimamba.drivers.muse.packets import DEGREES_PER_BIT, G_PER_BIT
-from mimamba.drivers.muse.protocol import ATHENA, CONTROL, EEG, TELEMETRY
+from mimamba.drivers.muse.protocol import ATHENA, CONTROL, EEG, PPG, TELEMETRY
 from mimamba.drivers.muse.receiver import MuseReceiver
 from mimamba.service.protocol.messages import (
     HeartMessage,
@@ -148,11 +149,13 @@ def connect(page: Page, service: Live) -> str:
     return session
 
 
-def test_one_click_and_the_dialog_lead_to_traces(page: Page) -> None:
+def test_one_click_and_the_dialog_lead_to_traces(page: Page, tmp_path: Path) -> None:
     """The dialog itself takes two more: the headset's name, and its button."""
     bluetooth(page, list(classic(120.0, first=65400)))
-    with live() as service:
+    with live(data_dir=tmp_path) as service:
         session = connect(page, service)
+        tape = {"session": session, "name": "taped"}
+        assert service.http.post("/v1/recordings", json=tape).status_code == 201
         expect(page.get_by_test_id("muse-state")).to_contain_text(
             f"This page reads {NAME}, battery 75 %. Keep this page open and in front"
         )
@@ -164,6 +167,8 @@ def test_one_click_and_the_dialog_lead_to_traces(page: Page) -> None:
             service.until(lambda: heard.n_times > 1500 and len(heard.rates) > 0)
         check_values(heard.chunks, 65400)
         check_sensors(heard)
+        assert service.http.post("/v1/recordings/taped/stop").status_code == 200
+        check_tape(tmp_path / "taped.xdf")
         expect(page.get_by_test_id("heart")).to_be_visible()
         assert heard.gaps() == []
         assert heard.chunks[0].first == 0
@@ -189,6 +194,16 @@ def check_sensors(heard: Heard) -> None:
         assert list(measured) == list(range(len(measured)))
         assert len(measured) > 200
         assert all(row == pytest.approx(value(n), abs=1e-4) for n, row in measured.items())
+
+
+def check_tape(path: Path) -> None:
+    """Pulse, motion and heart rate are streams of their own in the recording."""
+    lengths = {
+        each["info"]["name"][0].rpartition(" ")[2]: len(each["time_series"])
+        for each in pyxdf.load_xdf(path, dejitter_timestamps=False)[0]
+    }
+    assert min(lengths[name] for name in ("ppg", "acceleration", "rotation")) > 200
+    assert lengths["rate"] > 0
 
 
 def test_the_model_and_the_person_of_the_form_are_used(page: Page, tmp_path: Path) -> None:
@@ -231,19 +246,23 @@ def test_an_athena_gives_what_the_python_driver_reads(page: Page, shared_data: P
         assert commands[:7] == ["v6", "s", "h", "p1035", "dc001", "dc001", "L1"]
 
 
-def test_a_lost_notification_is_a_gap_of_twelve_samples(page: Page) -> None:
+def test_a_lost_notification_is_a_gap_and_a_light_that_cannot_be_read_is_missing(
+    page: Page,
+) -> None:
     sent = [
         each
         for each in classic(60.0)
         if not (each.characteristic == EEG[2] and each.data[:2] == bytes([0, 30]))
     ]
-    bluetooth(page, sent)
+    bluetooth(page, sent, mute=PPG[1])
     with live(model="none") as service:
         session = connect(page, service)
         with listening(service.url, session) as heard:
-            service.until(lambda: heard.n_times > 900)
+            service.until(lambda: heard.n_times > 900 and len(heard.measured("ppg")) > 100)
         check_values(heard.chunks, 0)
         assert heard.gaps() == [(360, 12)]
+        for number, row in heard.measured("ppg").items():
+            assert row == pytest.approx([number, np.nan, number + 14], nan_ok=True)
 
 
 def test_a_headset_that_goes_comes_back_after_a_gap(page: Page) -> None:

@@ -8,15 +8,21 @@
   const wanted = window.standIn;
   const log = { commands: [], connections: 0, sent: 0, filters: null };
   window.muse = log;
-  const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const fail = (name, message) => Promise.reject(new DOMException(message, name));
+  const bytes = (base64) =>
+    Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const fail = (name, message) =>
+    Promise.reject(new DOMException(message, name));
 
   let busy = false;
   /** One GATT operation, which takes a moment. */
   async function operate(device, work) {
     if (!device.gatt.connected)
-      return fail('NetworkError', 'GATT Server is disconnected. Cannot perform GATT operations.');
-    if (busy) return fail('NetworkError', 'GATT operation already in progress.');
+      return fail(
+        "NetworkError",
+        "GATT Server is disconnected. Cannot perform GATT operations.",
+      );
+    if (busy)
+      return fail("NetworkError", "GATT operation already in progress.");
     busy = true;
     await new Promise((resolve) => setTimeout(resolve, 2));
     busy = false;
@@ -29,24 +35,30 @@
       Object.assign(this, { device, uuid, value: null, notifying: false });
     }
     startNotifications() {
-      return operate(this.device, () => ((this.notifying = true), this));
+      return operate(this.device, () => {
+        if (this.uuid === wanted.mute)
+          throw new DOMException("GATT Error", "NotSupportedError");
+        this.notifying = true;
+        return this;
+      });
     }
     writeValueWithoutResponse(value) {
       const data = new Uint8Array(value.buffer ?? value);
       return operate(this.device, () => {
-        if (data[0] !== data.length - 1 || data.at(-1) !== 10) throw new Error('not a command');
+        if (data[0] !== data.length - 1 || data.at(-1) !== 10)
+          throw new Error("not a command");
         this.device.obey(new TextDecoder().decode(data.subarray(1, -1)));
       });
     }
     notify(data) {
       if (!this.notifying) return;
       this.value = new DataView(data.buffer, data.byteOffset, data.byteLength);
-      this.dispatchEvent(new Event('characteristicvaluechanged'));
+      this.dispatchEvent(new Event("characteristicvaluechanged"));
     }
   }
 
   class Device extends EventTarget {
-    id = 'an id of this page';
+    id = "an id of this page";
     name = wanted.name;
     playing = null;
     position = 0;
@@ -68,7 +80,9 @@
       await new Promise((resolve) => setTimeout(resolve, 20));
       if (wanted.refusal) return fail(...wanted.refusal);
       log.connections += 1;
-      this.characteristics = wanted.characteristics.map((uuid) => new Characteristic(this, uuid));
+      this.characteristics = wanted.characteristics.map(
+        (uuid) => new Characteristic(this, uuid),
+      );
       this.gatt.connected = true;
       return this.gatt;
     }
@@ -77,15 +91,19 @@
       this.playing = null;
       if (!this.gatt.connected) return;
       this.gatt.connected = false;
-      if (tell) setTimeout(() => this.dispatchEvent(new Event('gattserverdisconnected')));
+      if (tell)
+        setTimeout(() =>
+          this.dispatchEvent(new Event("gattserverdisconnected")),
+        );
     }
     obey(command) {
       log.commands.push(command);
-      if (command === 'd' || command === 'dc001') this.play();
-      if (command === 'h') clearInterval(this.playing);
+      if (command === "d" || command === "dc001") this.play();
+      if (command === "h") clearInterval(this.playing);
       const facts = { rc: 0 };
-      if (command.startsWith('v')) Object.assign(facts, { ap: wanted.part, fw: '1.2.13' });
-      if (command === 's') Object.assign(facts, { hn: this.name, bp: 81.5 });
+      if (command.startsWith("v"))
+        Object.assign(facts, { ap: wanted.part, fw: "1.2.13" });
+      if (command === "s") Object.assign(facts, { hn: this.name, bp: 81.5 });
       const text = JSON.stringify(facts);
       for (let start = 0; start < text.length; start += 19) {
         const piece = new TextEncoder().encode(text.slice(start, start + 19));
@@ -93,16 +111,18 @@
         data.set([piece.length, ...piece]);
         this.characteristics[0].notify(data);
       }
-      if (command === '*1') this.leave(true);
+      if (command === "*1") this.leave(true);
     }
     /** Send the notifications at their times; after a reconnection, those that are due then. */
     play() {
       if (this.playing !== null || !wanted.notifications.length) return;
       this.began ??= performance.now() / 1000;
       const due = () => performance.now() / 1000 - this.began;
-      while (this.position && this.at(this.position) < due()) this.position += 1;
+      while (this.position && this.at(this.position) < due())
+        this.position += 1;
       this.playing = setInterval(() => {
-        while (this.at(this.position) <= due() && this.gatt.connected) this.send();
+        while (this.at(this.position) <= due() && this.gatt.connected)
+          this.send();
       }, 10);
     }
     at(position) {
@@ -111,7 +131,9 @@
     send() {
       const [, uuid, data] = wanted.notifications[this.position++];
       log.sent += 1;
-      this.characteristics.find((each) => each.uuid === uuid)?.notify(bytes(data));
+      this.characteristics
+        .find((each) => each.uuid === uuid)
+        ?.notify(bytes(data));
     }
   }
 
@@ -122,12 +144,15 @@
     getAvailability: async () => wanted.available,
     requestDevice: async ({ filters }) => {
       if (!navigator.userActivation.isActive)
-        return fail('SecurityError', 'Must be handling a user gesture to show a permission request.');
+        return fail(
+          "SecurityError",
+          "Must be handling a user gesture to show a permission request.",
+        );
       log.filters = filters;
       return wanted.dialog ? fail(...wanted.dialog) : device;
     },
   };
-  Object.defineProperty(Navigator.prototype, 'bluetooth', {
+  Object.defineProperty(Navigator.prototype, "bluetooth", {
     get: () => (wanted.supported ? bluetooth : undefined),
     configurable: true,
   });

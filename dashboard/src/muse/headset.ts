@@ -2,8 +2,10 @@
 import { pageTime } from '../connection/clock';
 import type { Chunk } from './packet_clock';
 import {
+  ATHENA,
   CONTROL,
   ControlReplies,
+  EEG,
   HALT,
   KEEP_ALIVE,
   KEEP_ALIVE_SECONDS,
@@ -29,6 +31,9 @@ const REPLY_SECONDS = 0.2;
 const FIRST_SECONDS = 4;
 /** Time for the last command, seconds. */
 const HALT_SECONDS = 0.3;
+
+/** Characteristics without which there is no EEG. */
+const ESSENTIAL = [...EEG, ...ATHENA];
 
 export interface HeadsetListener {
   /** New EEG; `last` at the end of the connection, with none perhaps. */
@@ -135,8 +140,11 @@ export class Headset {
     this.model = model;
     for (const text of model.prepare.slice(1)) await this.command(text);
     const first = new Promise<true>((resolve) => (this.onFirst = () => resolve(true)));
-    for (const uuid of model.characteristics)
-      await this.listen(byUuid.get(uuid)!, (data) => this.receive(uuid, data));
+    for (const uuid of model.characteristics) {
+      const heard = this.listen(byUuid.get(uuid)!, (data) => this.receive(uuid, data));
+      // Without a sensor beside the EEG the headset is of use all the same.
+      await (ESSENTIAL.includes(uuid) ? heard : heard.catch(() => undefined));
+    }
     for (let attempt = 0; attempt < 2 && !this.hasFirst; attempt++) {
       for (const text of model.start) await this.command(text);
       await within(FIRST_SECONDS / 2, first);
@@ -165,7 +173,7 @@ export class Headset {
   private receive(uuid: string, data: Uint8Array): void {
     this.receiver.feed(uuid, data, pageTime());
     if (this.opened) this.passOn();
-    else {
+    else if (this.receiver.hasEeg) {
       this.hasFirst = true;
       this.onFirst();
     }

@@ -50,6 +50,11 @@ export class MuseReceiver {
   battery: number | null = null;
   private readonly tracks = new Map<Sensor['name'], Track>();
 
+  /** True once a block of EEG has come. */
+  get hasEeg(): boolean {
+    return this.tracks.has('eeg');
+  }
+
   /** Process a notification, received at `stamp`, seconds on the page's clock. */
   feed(characteristic: string, data: Uint8Array, stamp: number): void {
     for (const track of this.tracks.values()) track.expire(stamp);

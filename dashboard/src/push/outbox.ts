@@ -57,7 +57,7 @@ export class Outbox {
 
   /** Add what the headset has measured beside the EEG after the last samples of that. */
   putSensors(sensors: SensorSamples[]): void {
-    this.append({ sensors });
+    if (sensors.length) this.append({ sensors });
   }
 
   putChange(change: LinkChange): void {

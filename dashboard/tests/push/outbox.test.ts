@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { SensorSamples } from '../../src/push/messages';
 import { Outbox, type Packet } from '../../src/push/outbox';
 
 const samples = (first: number, count = 12): Pick<Packet, 'first' | 'timestamps' | 'data'> => ({
@@ -38,5 +39,27 @@ describe('Outbox', () => {
     outbox.put(samples(12));
     expect(outbox.refuse(0)).toBe(12);
     expect(outbox.read(0, 9).map(({ seq }) => seq)).toEqual([1]);
+  });
+
+  it('sends what else was measured with the samples, and drops it with them', () => {
+    const outbox = new Outbox(256, () => undefined, 1);
+    const pulse = (first: number): SensorSamples => ({
+      ...{ name: 'ppg', unit: 'counts', sfreq: 64, channels: ['red'], first },
+      ...{ timestamps: new Uint8Array(8), data: new Uint8Array(4) },
+    });
+    for (let k = 0; k < 30; k++) outbox.put(samples(12 * k), [pulse(k)], k);
+    outbox.putSensors([pulse(30)]);
+    outbox.putSensors([]);
+    outbox.finish();
+    const kept = outbox.read(0, 99);
+    expect(kept.flatMap(({ sensors }) => sensors.map(({ first }) => first))).toEqual(
+      Array.from({ length: 22 }, (_, k) => k + 9),
+    );
+    expect(kept.slice(-3).map(({ battery, ends }) => [battery, ends])).toEqual([
+      [29, false],
+      [null, false],
+      [null, true],
+    ]);
+    expect(kept.at(-2)!.first).toBe(360);
   });
 });
