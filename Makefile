@@ -14,7 +14,7 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX)
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt $(INDEX)
 TWO := $(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 SOURCES := pyproject.toml constraints.txt hatch_build.py
 PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
