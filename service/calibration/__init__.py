@@ -1,1 +1,1 @@
-"""Live calibrations: plan, state machine on hops, files beside the person, archive of all theirs."""
+"""Live calibrations: plan, state machine on hops, files beside the person, their archive."""
