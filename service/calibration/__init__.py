@@ -1,1 +1,1 @@
-"""Live calibrations: plan, state machine on hops, files beside the person, archive of all files."""
+"""Live calibrations: plan, state machine on hops, files beside the person, their archive."""

@@ -45,6 +45,7 @@ BENCHMARKS = {
     ),
     "subscribers": Benchmark("500 subscribers, and 50 that never read", 30),
     "training_steps": Benchmark("training steps a second", 5, "steps"),
+    "verdict": Benchmark("hops of a live session while verdicts are computed", 120),
 }
 
 

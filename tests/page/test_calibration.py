@@ -85,37 +85,40 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
 
 
-@pytest.mark.timeout(400)  # a calibration lasts two minutes, in the time of the wearer
-@pytest.mark.parametrize("size", SIZES)
-def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path, size: str) -> None:
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
+def at_both_sizes(page: Page, name: str) -> None:
+    """Look at a view on a desktop and on a phone, and as narrow as phones are."""
+    shots(page, name)
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        assert violations(page) == []
+        page.set_viewport_size({"width": min(width, NARROW), "height": height})
+        assert fits(page)
+        page.set_viewport_size({"width": width, "height": height})
+
+
+@pytest.mark.timeout(300)  # a calibration lasts two minutes, in the time of the wearer
+def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -> None:
     with live(WEARER, data_dir=tmp_path) as service:
         to_calibration(page, service)
         choose(page)
-        assert violations(page) == []
-        shots(page, f"calibrate-choice-{size}")
+        at_both_sizes(page, "calibrate-choice")
         page.get_by_test_id("to-electrodes").click()
-        assert violations(page) == []
-        shots(page, f"calibrate-electrodes-{size}")
+        at_both_sizes(page, "calibrate-electrodes")  # which leaves the size of a phone
         begin(page)
         looked: set[str] = set()
 
         def look(kind: str) -> None:
             if kind not in looked:
-                assert violations(page) == []
-                shots(page, f"calibrate-rating-{kind}-{size}")
-                page.set_viewport_size({"width": NARROW, "height": height})
-                assert fits(page)
-                page.set_viewport_size({"width": width, "height": height})
+                at_both_sizes(page, f"calibrate-rating-{kind}")
             looked.add(kind)
+            width, height = SIZES["desktop" if len(looked) % 2 else "phone"]
+            page.set_viewport_size({"width": width, "height": height})
 
         follow(page, service, look=look)
         verdict = page.get_by_test_id("verdict")
         expect(verdict).to_have_attribute("data-verdict", re.compile("reliable|model fits"))
         page.get_by_test_id("verdict-numbers").click()
-        assert violations(page) == []
-        shots(page, f"calibrate-verdict-{size}")
+        at_both_sizes(page, "calibrate-verdict")
         found = state(service)["verdict"]
         assert found["name"] == verdict.get_attribute("data-verdict")
         page.get_by_test_id("close-calibrate").click()
@@ -124,7 +127,7 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path, s
             expect(page.get_by_test_id("personal")).to_be_visible()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 def test_a_calibration_goes_on_where_it_stopped(page: Page, tmp_path: Path) -> None:
     with live(WEARER, data_dir=tmp_path) as service:
         to_calibration(page, service)
