@@ -259,7 +259,8 @@ export interface Link {
     | 'baseline_taken'
     | 'baseline_used'
     | 'baseline_stopped'
-    | 'head';
+    | 'head'
+    | 'labelled';
   detail: string;
   first: number | null;
   lost: number | null;

@@ -234,6 +234,10 @@ def _interrupt(*_: object) -> None:
         ("evaluate bids --root {root} --out {data}/new --threshold 3", "ratings in numbers"),
         ("evaluate bids --root {root} --out {data}/new --windows 0", "Correct --windows"),
         (
+            "evaluate bids --root {root} --out {data}/new --encoder {data}",
+            "config.json and model.safetensors of a braindecode model",
+        ),
+        (
             "evaluate bids --root {root} --out {data}/new --people sub-01 --protocol subject",
             "subject: Expected every label from at least 3 people",
         ),
