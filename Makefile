@@ -4,10 +4,12 @@
 # make docs      build the documentation into build/docs
 # make pictures  take screenshots of the page's states, into tests/screenshots
 # make bench     measure what this machine can do
-# make scale     kill workers, gateways and a NATS server under a session, and count what is lost
+# make scale     kill workers, gateways and a NATS server under a session, and count what is lost;
+#                make scale KILLS=200
 # make clean     remove what was made here
 
 PYTHON ?= python3
+KILLS ?= 20
 # An extra package index, e.g. https://download.pytorch.org/whl/cpu for PyTorch's CPU builds.
 TORCH_INDEX ?=
 
@@ -58,7 +60,7 @@ bench: $(VENV)/test
 	$(BIN)/mimamba bench
 
 scale: $(VENV)/test
-	$(BIN)/python -m tests.benchmarks.cluster.take_over
+	$(BIN)/python -m tests.benchmarks.cluster.take_over --kills $(KILLS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mimamba needs Python 3.11 or newer: make PYTHON=...")'

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -77,7 +79,14 @@ class NATSBus:
         self.connected_since = time.monotonic()
 
     @classmethod
-    async def connect(cls, url: str, name: str = "mimamba") -> Self:
+    async def connect(
+        cls,
+        url: str,
+        name: str = "mimamba",
+        user: str | None = None,
+        password: str | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> Self:
         """Connect to a server, or to several with commas between; make the streams.
 
         Parameters
@@ -87,6 +96,10 @@ class NATSBus:
             ``tls://``. With three servers or more, three keep each message.
         name
             Name of the connection, in the server's own lists.
+        user, password
+            If the server wants them, and the address has none.
+        trust
+            Whose certificates to trust; the system's by default.
 
         Raises
         ------
@@ -107,21 +120,26 @@ class NATSBus:
             del errors[:-1]
 
         try:
-            connection = await nats.connect(
-                servers,
-                name=name,
-                connect_timeout=CONNECT_SECONDS,
-                reconnect_time_wait=RECONNECT_SECONDS,
-                max_reconnect_attempts=1,
-                pending_size=MAX_WAITING,
-                error_cb=report,
-                reconnected_cb=reconnected,
-            )
+            # With a certificate that it does not trust it would try without end.
+            async with asyncio.timeout(CONNECT_SECONDS * len(servers) + 1):
+                connection = await nats.connect(
+                    servers,
+                    name=name,
+                    connect_timeout=CONNECT_SECONDS,
+                    reconnect_time_wait=RECONNECT_SECONDS,
+                    max_reconnect_attempts=1,
+                    pending_size=MAX_WAITING,
+                    error_cb=report,
+                    reconnected_cb=reconnected,
+                    user=user,
+                    password=password,
+                    tls=trust,
+                )
         except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
             reason = errors[-1] if errors else str(error) or type(error).__name__
             raise BusUnreachable(
-                f"Expected a NATS server at {url}, but found none ({reason}). "
-                "Start one, or correct the address."
+                f"Expected a NATS server at {without_password(url)}, but found none ({reason}). "
+                "Start one, or correct the address, MIMAMBA_BUS_USER and MIMAMBA_BUS_PASSWORD."
             ) from error
         connection.options["max_reconnect_attempts"] = -1  # it was there: it may come back
         bus = cls(connection)
@@ -163,10 +181,11 @@ class NATSBus:
         )
         try:
             await self._js.add_stream(config)
-        except APIError as error:
+        except (APIError, nats.errors.Error) as error:  # without permission nobody answers
+            reason = error.description if isinstance(error, APIError) else str(error)
             raise BusUnreachable(
-                f"Expected to make the stream {name.upper()}, but found: {error.description}. "
-                "Let this user make it, or make it as the guide on deploying says."
+                f"Expected to make the stream {name.upper()}, but found: {reason}. "
+                "Start a worker first, or let this user make it."
             ) from error
 
     async def send(
@@ -323,6 +342,11 @@ class NATSBus:
         if self._waiting:
             await asyncio.wait([*self._waiting.values()], timeout=ACK_SECONDS)
         await self._connection.close()
+
+
+def without_password(url: str) -> str:
+    """Return an address as it may be shown."""
+    return re.sub(r"//[^/@,]*@", "//", url)
 
 
 def check_version(version: str) -> None:

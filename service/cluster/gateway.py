@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -51,13 +52,15 @@ class BusSessions(SessionRegistry):
 
     def __init__(self, observer: RegistryObserver, default: ModelChoice, bus: Bus) -> None:
         super().__init__(observer, default)
-        self._bus = bus
+        self.name = secrets.token_hex(4)
+        self.bus = bus
         self._workers = LiveWorkers()
         self._changed = asyncio.Condition()
         self._acquirers: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Follow the sessions and the workers of the bus until cancelled."""
+        await self.bus.answer(self.name)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_views())
             tasks.create_task(self._watch_workers())
@@ -70,11 +73,16 @@ class BusSessions(SessionRegistry):
         """Fill the logs of a session from the bus, also of one that is not known here yet."""
         if name not in self._sessions and re.fullmatch(NAME, name):
             with contextlib.suppress(NotStored):
-                for message in await self._bus.newest(output_subject(name, "view")):
+                for message in await self.bus.newest(output_subject(name, "view")):
                     self._take_view(message)
         session = self._sessions.get(name)
         if isinstance(session, MirroredSession):
             await session.watch()
+
+    async def find(self, name: str) -> Session | None:
+        """Return a session with logs that hold what the bus has; None if there is none."""
+        await self.ready(name)
+        return self._sessions.get(name)
 
     async def open(
         self,
@@ -104,7 +112,7 @@ class BusSessions(SessionRegistry):
         self._check_free(name)
         model = choice.name if choice is not None and choice.required else None
         memory = choice is None or choice.memory
-        acquirer = BusAcquirer(url, self._bus, name, model, memory, connect=connect)
+        acquirer = BusAcquirer(url, self.bus, name, model, memory, connect=connect)
         reading = asyncio.create_task(acquirer.run())
         self._acquirers[name] = reading
         reading.add_done_callback(lambda _: self._acquirers.pop(name, None))
@@ -142,7 +150,7 @@ class BusSessions(SessionRegistry):
         if reading is not None:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-        await close_session(self._bus, name)
+        await close_session(self.bus, name)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self._wait_for(lambda: self._sessions.get(name) is not session)
@@ -156,8 +164,9 @@ class BusSessions(SessionRegistry):
         hanging: set[asyncio.Task[None]] = set()
         if reading:
             _, hanging = await asyncio.wait(reading.values(), timeout=within)
-        for name in list(self._sessions):
+        for name, session in list(self._sessions.items()):
             self._remove(name)
+            session.close()
         await asyncio.to_thread(self._loop.close)
         return sorted(name for name, task in reading.items() if task in hanging)
 
@@ -168,7 +177,7 @@ class BusSessions(SessionRegistry):
     # From the bus --------------------------------------------------------------------------------
 
     async def _watch_views(self) -> None:
-        async with self._bus.follow("out.*.view.*", "newest") as messages:
+        async with self.bus.follow("out.*.view.*", "newest") as messages:
             async for message in messages:
                 self._take_view(message)
                 async with self._changed:
@@ -185,19 +194,19 @@ class BusSessions(SessionRegistry):
         if isinstance(session, MirroredSession):
             session.show(view)
             return
-        session = MirroredSession(self._bus, view, self._loop, self._observer)
+        session = MirroredSession(self.bus, view, self._loop, self._observer)
         self._sessions[view.session] = session
         self._observer.add(session)
         self._observer.notify(session)
 
     def _remove(self, name: str) -> None:
         session = self._sessions.pop(name, None)
-        if session is not None:
-            session.close()
+        if isinstance(session, MirroredSession):
+            session.forget()
             self._observer.remove(session)
 
     async def _watch_workers(self) -> None:
-        async with self._bus.follow("keys.worker.*", "newest") as messages:
+        async with self.bus.follow("keys.worker.*", "newest") as messages:
             async for message in messages:
                 if not message.payload:
                     self._workers.forget(message.subject.rpartition(".")[2])

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from mimamba.service.cluster.requests import (
     LogRecording,
     PlaceMarker,
     Request,
+    TakeSnapshot,
     UseModel,
     raise_refusal,
 )
@@ -56,7 +58,13 @@ from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntr
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
-from mimamba.service.sessions.session import Session, SessionObserver, SessionOver, SessionTap
+from mimamba.service.sessions.session import (
+    SETTLE_PERIOD,
+    Session,
+    SessionObserver,
+    SessionOver,
+    SessionTap,
+)
 from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDecoder
 from mimamba.service.topics import Topic
 
@@ -116,7 +124,8 @@ class MirroredSession(Session):
         self._models_known = False
         self._filled = False
         self._caught_up: asyncio.Event | None = None
-        self._sending: set[asyncio.Task[None]] = set()
+        self._seen = 0  # number of the last bundle that was taken
+        self._tasks: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
         self.show(view)
 
@@ -124,7 +133,10 @@ class MirroredSession(Session):
         """Show the session as its worker describes it now."""
         self._view = view
         self.info, self.link, self.worker = view.info, view.link, view.worker
-        self.state, self.reason = view.state, view.reason
+        if view.state == "ended" and self._follower is not None:
+            self._soon(self._end(view.reason))
+        else:
+            self.state, self.reason = view.state, view.reason
         self._model = ActiveModel(0, view.model, view.outputs, view.montage, view.delay)
         if view.epoch and not self._filled:
             self.logs = EpochLogs(view.epoch, view.info, self._model)
@@ -145,18 +157,17 @@ class MirroredSession(Session):
 
     async def _mirror(self, caught_up: asyncio.Event) -> None:
         subject = output_subject(self.name, "results")
-        seen = 0
         while True:
             try:
                 newest = await self._bus.newest(subject)
                 stop = newest[0].sequence if newest else 0
                 if not newest:
                     caught_up.set()
-                async with self._bus.follow(subject, seen) as messages:
+                async with self._bus.follow(subject, self._seen) as messages:
                     async for message in messages:
-                        seen = message.sequence
                         self._take(message.payload)
-                        if seen >= stop:
+                        self._seen = message.sequence
+                        if self._seen >= stop:
                             caught_up.set()
             except NotStored as error:  # the server is away
                 log.warning("bus", extra={"session": self.name, "reason": str(error)})
@@ -256,9 +267,12 @@ class MirroredSession(Session):
             self._asyncio.call_soon_threadsafe(self._tell_soon, request)
 
     def _tell_soon(self, request: Request) -> None:
-        sending = asyncio.create_task(self._send(request))
-        self._sending.add(sending)
-        sending.add_done_callback(self._sending.discard)
+        self._soon(self._send(request))
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def now(self) -> float:
         """Return the time on the acquirer's clock, s.
@@ -312,9 +326,39 @@ class MirroredSession(Session):
         """Stop following; the session goes on."""
         self.stop()
 
+    def forget(self) -> None:
+        """End: the worker has ended the session. The last results are taken before."""
+        self._soon(self._end(self.reason, stop=True))
+
+    async def _end(self, reason: str | None, stop: bool = False) -> None:
+        """Show that the session has ended, once all of its results are in the logs."""
+        with contextlib.suppress(TimeoutError, NotStored):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                newest = await self._bus.newest(output_subject(self.name, "results"))
+                while self._filled and newest and self._seen < newest[0].sequence:
+                    await asyncio.sleep(SETTLE_PERIOD)
+        self.state, self.reason = "ended", reason
+        self._observer.notify(self)
+        if stop:
+            self.stop()
+
     def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere("recorded with a fresh head" if fresh_head else "recorded")
+        """Return the session as its worker has it between two packets; not on the event loop.
+
+        A worker has no personal output, so ``fresh_head`` changes nothing. Raises NotStored if no
+        worker answers.
+        """
+        del fresh_head
+        self.check_open()
+        asyncio.run_coroutine_threadsafe(self.watch(), self._asyncio).result()
+        start = self._ask(TakeSnapshot()).position
+        assert start is not None
+        end = time.monotonic() + ANSWER_SECONDS
+        while (logs := self.check_open()).epoch != start.epoch:
+            if time.monotonic() > end:
+                raise NotStored(f"Expected the epoch {start.epoch}, but found {logs.epoch}.")
+            time.sleep(SETTLE_PERIOD)
+        return SessionSnapshot(logs, start.first, start.next, start.state)
 
     def save(self) -> SavedSession:
         """Raise ComputedElsewhere."""

@@ -8,6 +8,7 @@
 - ``out.SHARD.answers.SESSION``: answers to requests
 - ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
 - ``keys.worker.WORKER``: a worker that is alive
+- ``keys.recording.SESSION``: a recording in progress; empty once it has ended
 """
 
 from __future__ import annotations
@@ -191,6 +192,11 @@ def output_subject(session: str, kind: Kind) -> str:
 def session_key(session: str) -> str:
     """Return the subject of a session's announcement."""
     return f"keys.session.{shard_of(session)}.{word_of(session)}"
+
+
+def recording_key(session: str) -> str:
+    """Return the subject of a session's recording."""
+    return f"keys.recording.{word_of(session)}"
 
 
 def lease_subject(shard: int) -> str:

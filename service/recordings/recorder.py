@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from mimamba.drivers.driver import Marker
-from mimamba.drivers.formats.xdf.writer import XDFWriter
-from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.formats.xdf.writer import FilePosition, XDFWriter
 from mimamba.service.recordings.personal_streams import PersonalStreams
-from mimamba.service.recordings.result_streams import ResultStreams
+from mimamba.service.recordings.result_streams import ResultNumbers, ResultStreams
 from mimamba.service.recordings.sensor_streams import SensorStreams
 from mimamba.service.recordings.stream_headers import (
     event_text,
@@ -26,7 +26,14 @@ from mimamba.service.recordings.stream_headers import (
     marker_header,
     signal_header,
 )
-from mimamba.service.sessions.epoch_logs import Event, LinkEntry, gap_detail
+from mimamba.service.sessions.epoch_logs import (
+    ActiveModel,
+    EpochLogs,
+    Event,
+    LinkEntry,
+    SessionSnapshot,
+    gap_detail,
+)
 from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.folders import (
@@ -62,11 +69,55 @@ class RecordingEnd:
         Whether the file has its footers.
     seconds
         Length of the signal in the file, lost samples counted.
+    elsewhere
+        True if another recorder goes on with the file.
     """
 
     reason: str | None
     whole: bool
     seconds: float = 0.0
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True)
+class RecorderPosition:
+    """A place in a recording at which another recorder can go on.
+
+    Parameters
+    ----------
+    file
+        The place in the file.
+    epoch, at
+        The session's epoch, and the ``seq`` of each topic that comes next.
+    expected, first
+        Index of the next sample and of the first one; None before it.
+    signal, link, results
+        Numbers of streams; ``signal`` is None before its first sample.
+    sources
+        Streams of markers by program.
+    outputs, sha256
+        The model's; None without one.
+    """
+
+    file: FilePosition
+    epoch: str
+    at: dict[Topic, int]
+    expected: int | None
+    first: int | None
+    signal: int | None
+    link: int
+    results: ResultNumbers
+    sources: dict[str, int]
+    outputs: dict[str, list[str]] | None
+    sha256: str | None
+
+
+class RecorderLease(Protocol):
+    """The right to write a file that several processes can reach."""
+
+    def renew(self, position: RecorderPosition) -> bool:
+        """Note how far the file is; return False if another recorder has it now."""
+        ...
 
 
 class Recorder:
@@ -75,11 +126,15 @@ class Recorder:
     Parameters
     ----------
     path
-        The file to create.
+        The file to create, or to continue.
     session
         An open session.
     on_end
         Called once, in the recorder's thread, when the file is closed.
+    lease
+        The right to write the file; None where no other process continues it.
+    position
+        Where another recorder has left the file; None begins it.
 
     Raises
     ------
@@ -92,15 +147,15 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, session: Session, on_end: Callable[[RecordingEnd], None]
+        self,
+        path: Path,
+        session: Session,
+        on_end: Callable[[RecordingEnd], None],
+        lease: RecorderLease | None = None,
+        position: RecorderPosition | None = None,
     ) -> None:
         check_free_space(path.parent)
-        self._path, self._session, self._on_end = path, session, on_end
-        self._snapshot = session.snapshot(fresh_head=True)
-        assert session.info is not None  # as it is open
-        self._sfreq = session.info.sfreq
-        self._at = dict(self._snapshot.next)
-        self._logs, self._expected = self._snapshot.logs, self._snapshot.first
+        self._path, self._session, self._on_end, self._lease = path, session, on_end, lease
         self._signal: int | None = None
         self._first: int | None = None
         self._flushed: int | None = None  # index after the last sample that is in the file
@@ -109,6 +164,13 @@ class Recorder:
         self._stopping = threading.Event()
         self._synced_at = self._offsets_at = self._boundary_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"recorder {path.stem}")
+        self._verb = "began" if position is None else "goes on"
+        if position is not None:
+            self._continue(position)
+            return
+        snapshot = session.snapshot(fresh_head=True)
+        sha256 = sha256_of(session.active_model)
+        self._follow_from(snapshot.logs, snapshot.next, snapshot.first, sha256)
         try:
             self._writer = XDFWriter(path, file_header())
         except FileExistsError:
@@ -116,7 +178,7 @@ class Recorder:
         except OSError as error:
             raise cannot_record(path.parent, error) from error
         try:
-            self._begin()
+            self._begin(snapshot)
         except OSError as error:
             self.abandon()
             raise cannot_record(path.parent, error) from error
@@ -124,7 +186,7 @@ class Recorder:
     def start(self) -> None:
         """Start to write."""
         self._session.watchers.add(self)
-        self._session.report_recording(f"the recording {self._path.stem} began")
+        self._session.report_recording(f"the recording {self._path.stem} {self._verb}")
         self._thread.start()
 
     def stop(self) -> None:
@@ -137,26 +199,72 @@ class Recorder:
         self._writer.close()
         self._path.unlink()
 
-    def _begin(self) -> None:
+    def _follow_from(
+        self,
+        logs: EpochLogs,
+        at: Mapping[Topic, int],
+        expected: int | None,
+        sha256: str | None,
+    ) -> None:
+        assert self._session.info is not None  # as it is open
+        self._sfreq = self._session.info.sfreq
+        self._logs, self._at, self._expected, self._sha256 = logs, dict(at), expected, sha256
+
+    def _continue(self, position: RecorderPosition) -> None:
+        """Go on where another recorder has left the file."""
+        logs = self._session.check_open()
+        self._follow_from(logs, position.at, position.expected, position.sha256)
+        try:
+            self._writer = XDFWriter(self._path, position.file)
+        except OSError as error:
+            raise cannot_record(self._path.parent, error) from error
+        self._flushed, self._first = position.expected, position.first
+        self._signal, self._link = position.signal, position.link
+        self._sources = dict(position.sources)
+        self._sensors = SensorStreams(self._writer, self._session)
+        results, outputs = position.results, position.outputs
+        self._made = ResultStreams(self._writer, self._session, results, outputs)
+        self._personal = PersonalStreams(self._writer, self._session, logs)
+
+    @property
+    def _position(self) -> RecorderPosition:
+        """The place after everything that is flushed."""
+        return RecorderPosition(
+            self._writer.position,
+            self._logs.epoch,
+            dict(self._at),
+            self._expected,
+            self._first,
+            self._signal,
+            self._link,
+            self._made.numbers,
+            dict(self._sources),
+            self._made.outputs,
+            self._sha256,
+        )
+
+    def _begin(self, snapshot: SessionSnapshot) -> None:
         """Write the headers to the disk, before the first sample."""
-        session, snapshot, created = self._session, self._snapshot, local_clock()
+        session, created = self._session, self._session.now()
         if snapshot.first is not None:
             self._signal_stream(snapshot.first)
         self._link = self._writer.declare(link_header(session), created)
         self._sensors = SensorStreams(self._writer, session)
-        self._made = ResultStreams(self._writer, session, snapshot, created)
+        self._made = ResultStreams.declare(self._writer, session, snapshot, created)
         self._personal = PersonalStreams(self._writer, session, snapshot.logs)
         self._writer.clock_offsets(created)
         self._writer.boundary()
         self._writer.flush()
         self._writer.sync()
         self._writer.sync_folder()
+        if self._lease is not None:
+            self._lease.renew(self._position)
 
     def _signal_stream(self, first: int) -> int:
         """Declare the signal's stream at its first sample, whose index its header contains."""
         if self._signal is None:
             header = signal_header(self._session, self._logs.epoch, first)
-            self._signal = self._writer.declare_late(header, local_clock())
+            self._signal = self._writer.declare_late(header, self._session.now())
         return self._signal
 
     # In the recorder's thread --------------------------------------------------------------------
@@ -181,7 +289,8 @@ class Recorder:
             stopped = self._stopping.wait(WAKE)
             over = self._end_reason()
             self._write_news()
-            self._flush(time.monotonic())
+            if not self._flush(time.monotonic()):
+                return RecordingEnd("another service goes on with it", False, elsewhere=True)
             over = over or self._check_disk()
             if stopped or over:
                 self._signal_stream(0)  # also without samples
@@ -209,6 +318,8 @@ class Recorder:
             return "the source restarted its numbering (a seek or a loop)"
         if speed_of(self._session) != 1:
             return "the replay's speed was changed"
+        if sha256_of(self._logs.active_models[-1]) != self._sha256:
+            return "the model was changed"
         if self._session.state == "ended":
             return self._session.reason or "the session ended"
         return None
@@ -253,7 +364,9 @@ class Recorder:
             gone = entries[0][0] - at
             if gone:
                 detail = f"{gone} entries of the topic {topic} are missing: the disk was too slow"
-                events.append((local_clock(), event_text(LinkEntry(0.0, "recording", detail))))
+                events.append(
+                    (self._session.now(), event_text(LinkEntry(0.0, "recording", detail)))
+                )
         return [entry for _, entry in entries]
 
     def _note_jump(self, run: SignalRun, events: list[tuple[float, str]]) -> None:
@@ -281,13 +394,16 @@ class Recorder:
             source = OTHERS
         if source not in self._sources:
             header = marker_header(self._session, source)
-            self._sources[source] = self._writer.declare_late(header, local_clock())
+            self._sources[source] = self._writer.declare_late(header, self._session.now())
         return self._sources[source]
 
-    def _flush(self, now: float) -> None:
-        """Write to the disk, with the chunks that are due at intervals."""
+    def _flush(self, now: float) -> bool:
+        """Write to the disk, with the chunks that are due at intervals.
+
+        Returns False if another recorder has the file now.
+        """
         if now - self._offsets_at >= OFFSETS:
-            self._writer.clock_offsets(local_clock())
+            self._writer.clock_offsets(self._session.now())
             self._offsets_at = now
         if now - self._boundary_at >= BOUNDARIES:
             self._writer.boundary()
@@ -297,6 +413,8 @@ class Recorder:
         if now - self._synced_at >= SYNC:
             self._writer.sync()
             self._synced_at = now
+            return self._lease is None or self._lease.renew(self._position)
+        return True
 
     def _check_disk(self) -> str | None:
         """Return why the disk is full, if so; warns long before."""
@@ -308,6 +426,11 @@ class Recorder:
                 f"the recording ends when there are {LEAST_BYTES / 1e6:.1f} MB"
             )
         return "the disk is full" if free < LEAST_BYTES else None
+
+
+def sha256_of(active: ActiveModel) -> str | None:
+    """Return a model's checksum; None without one."""
+    return active.model.sha256 if active.model else None
 
 
 def speed_of(session: Session) -> float:

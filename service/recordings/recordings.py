@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -234,10 +234,10 @@ class Recordings:
                 self.delete(name, name)
         return names
 
-    def recover(self) -> None:
-        """Repair recordings that were cut off; their sidecars have the result."""
+    def recover(self, but: Collection[str] = ()) -> None:
+        """Repair recordings that were cut off, ``but`` some; their sidecars have the result."""
         for each in self.all():
-            if each.state == "unfinished":
+            if each.state == "unfinished" and each.name not in but:
                 with contextlib.suppress(BadRecording):  # its sidecar says so
                     recover_recording(self._path(each.name))
 
@@ -253,7 +253,7 @@ class Recordings:
         path = self._path(sidecar.name)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            recorder = Recorder(path, session, lambda ending: self._ended(sidecar, ending))
+            recorder = self._make_recorder(path, sidecar, session)
         except FileExistsError:
             raise RecordingTaken(f"The name {sidecar.name!r} is taken. Choose another.") from None
         except OSError as error:
@@ -265,8 +265,16 @@ class Recordings:
             raise cannot_record(self._folder, error) from error
         return recorder
 
+    def _make_recorder(self, path: Path, sidecar: Sidecar, session: Session) -> Recorder:
+        """Create a recorder with its file."""
+        return Recorder(path, session, lambda ending: self._ended(sidecar, ending))
+
     def _ended(self, sidecar: Sidecar, ending: RecordingEnd) -> None:
         """Note the end of a recording; called in the recorder's thread."""
+        if ending.elsewhere:
+            self._running.pop(sidecar.name, None)
+            log.warning("another service goes on", extra={"recording": sidecar.name})
+            return
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
         ended = replace(
             sidecar,

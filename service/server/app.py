@@ -40,6 +40,7 @@ from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
+from mimamba.service.cluster.bus_recordings import BusRecordings
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
@@ -129,7 +130,6 @@ def make_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[ConnectionState]:
         folder = data_folder(settings.data_dir)
         hub = Hub()
-        recordings = Recordings(folder)
         people = People(people_folder(folder))
         calibrations = Calibrations(people, people_folder(folder))
         models = models_folder(settings.data_dir)
@@ -140,6 +140,13 @@ def make_app(
             if bus is None
             else BusSessions(hub, default, bus)
         )
+        recordings = (
+            BusRecordings(folder, sessions.bus, sessions.name, sessions.find)
+            if isinstance(sessions, BusSessions)
+            else Recordings(folder)
+        )
+        if isinstance(recordings, BusRecordings):
+            await recordings.load()
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -171,9 +178,11 @@ def make_app(
         listener = await udp.listen(port) if port is not None else None
         async with asyncio.TaskGroup() as tasks:
             hub_task = tasks.create_task(hub.run())
-            following = (
-                tasks.create_task(sessions.run()) if isinstance(sessions, BusSessions) else None
-            )
+            following = [
+                tasks.create_task(each.run())
+                for each in (sessions, recordings)
+                if isinstance(each, BusSessions | BusRecordings)
+            ]
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield {"counters": hub.counters, "strangers": strangers}
@@ -186,9 +195,9 @@ def make_app(
                 for output in outputs:
                     await asyncio.to_thread(output.close)
                 hub_task.cancel()
-                if following is not None:
-                    following.cancel()
-                    await asyncio.gather(following, return_exceptions=True)
+                for each in following:
+                    each.cancel()
+                await asyncio.gather(*following, return_exceptions=True)
                 if bus is not None:
                     await bus.close()
 

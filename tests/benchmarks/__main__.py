@@ -24,6 +24,9 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "bus": Benchmark(
+        "300 sessions over NATS with two workers and a gateway", 30, module="cluster.throughput"
+    ),
     "cuda": Benchmark("hops a second, latency and errors on a CUDA device", 120),
     "events": Benchmark(
         "blinks and jaw clenches found in recordings: precision, recall", 100, "minutes"

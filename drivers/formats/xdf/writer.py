@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from errno import EIO
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -21,7 +22,13 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.formats.xdf.intact_chunks import BOUNDARY, MAGIC
-from mimamba.drivers.runtime.portable_files import create_private, lock_file, sync_folder
+from mimamba.drivers.runtime.portable_files import (
+    BINARY,
+    NO_LINK,
+    create_private,
+    lock_file,
+    sync_folder,
+)
 
 ChannelFormat: TypeAlias = Literal["float32", "double64", "string"]
 XMLTree: TypeAlias = "str | Mapping[str, XMLTree | Sequence[XMLTree]]"
@@ -122,8 +129,24 @@ def encode_footer(stream: int, footer: StreamFooter) -> bytes:
     return encode_chunk(FOOTER, struct.pack("<I", stream) + encode_xml("info", known))
 
 
+@dataclass(frozen=True)
+class FilePosition:
+    """A place in a file at which another writer can go on.
+
+    Parameters
+    ----------
+    size
+        Bytes that are written.
+    streams
+        Format, number of channels and footer so far of each stream, in order of their numbers.
+    """
+
+    size: int
+    streams: tuple[tuple[ChannelFormat, int, StreamFooter], ...]
+
+
 class XDFWriter:
-    """A new file to which chunks are appended; it is locked while it is open.
+    """A file to which chunks are appended; it is locked while it is open.
 
     Added chunks are in memory until ``flush`` passes them to the system, and are safe from a power
     failure after ``sync``.
@@ -131,33 +154,53 @@ class XDFWriter:
     Parameters
     ----------
     path
-        Path of the new file.
+        Path of the file.
     about
-        Elements of the file's header.
+        Elements of a new file's header; or the place at which to go on in a file that another
+        writer has left, whatever it has written after it.
 
     Raises
     ------
     FileExistsError
-        If the file exists: nothing is overwritten.
+        If a new file exists: nothing is overwritten.
+    BlockingIOError
+        If another writer has the file.
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or is shorter than the place to go on.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, XMLTree]) -> None:
-        self._file = create_private(path)
-        lock_file(self._file, wait=True)  # until the file is closed, or this process ends
+    def __init__(self, path: Path, about: Mapping[str, XMLTree] | FilePosition) -> None:
         self._folder = path.parent
-        self._headers: dict[int, StreamHeader] = {}
+        self._layouts: dict[int, tuple[ChannelFormat, int]] = {}
         self._footers: dict[int, StreamFooter] = {}
         self._flushed: dict[int, StreamFooter] = {}
-        self._pending = bytearray(MAGIC)
+        self._pending = bytearray()
         self._written = 0
+        if isinstance(about, FilePosition):
+            self._file = _reopen(path, about.size)
+            self._written = about.size
+            for stream, (form, n_channels, footer) in enumerate(about.streams, 1):
+                self._layouts[stream], self._footers[stream] = (form, n_channels), footer
+            self._flushed = dict(self._footers)
+            return
+        self._file = create_private(path)
+        lock_file(self._file, wait=True)  # until the file is closed, or this process ends
+        self._pending += MAGIC
         self._add(FILE_HEADER, encode_xml("info", {"version": "1.0", **about}))
+
+    @property
+    def position(self) -> FilePosition:
+        """The place after everything that is flushed."""
+        streams = (
+            (*self._layouts[stream], footer) for stream, footer in sorted(self._flushed.items())
+        )
+        return FilePosition(self._written, tuple(streams))
 
     def declare(self, header: StreamHeader, created: float) -> int:
         """Add a stream; return its number."""
-        stream = len(self._headers) + 1
-        self._headers[stream], self._footers[stream] = header, StreamFooter()
+        stream = len(self._layouts) + 1
+        self._layouts[stream] = header.channel_format, len(header.channels)
+        self._footers[stream] = StreamFooter()
         self._add(STREAM_HEADER, struct.pack("<I", stream) + header.xml(created))
         return stream
 
@@ -169,15 +212,10 @@ class XDFWriter:
 
     def numbers(self, stream: int, timestamps: Seconds, values: NDArray[np.floating]) -> None:
         """Add samples: (n_times,) seconds and (n_times, n_channels) values."""
-        header = self._headers[stream]
+        form, n_channels = self._layouts[stream]
         if not len(timestamps):
             return
-        shape = (len(header.channels),)
-        layout = [
-            ("size", "u1"),
-            ("stamp", "<f8"),
-            ("values", WIDTHS[header.channel_format], shape),
-        ]
+        layout = [("size", "u1"), ("stamp", "<f8"), ("values", WIDTHS[form], (n_channels,))]
         rows = np.empty(len(timestamps), np.dtype(layout))
         rows["size"], rows["stamp"], rows["values"] = 8, timestamps, values
         self._samples(stream, len(rows), rows.tobytes())
@@ -252,6 +290,24 @@ class XDFWriter:
 
     def _samples(self, stream: int, count: int, rows: bytes) -> None:
         self._add(SAMPLES, struct.pack("<IBI", stream, 4, count) + rows)
+
+
+def _reopen(path: Path, size: int) -> int:
+    """Open a file that another writer has left, lock it, and cut it to ``size`` bytes."""
+    file = os.open(path, os.O_WRONLY | BINARY | NO_LINK)
+    try:
+        lock_file(file)
+        shorter = os.fstat(file).st_size < size
+        if not shorter:
+            os.ftruncate(file, size)
+            os.lseek(file, size, os.SEEK_SET)
+    except OSError:
+        os.close(file)
+        raise
+    if shorter:
+        os.close(file)
+        raise OSError(EIO, "the file is shorter than it was")
+    return file
 
 
 def _with_length(content: bytes) -> bytes:

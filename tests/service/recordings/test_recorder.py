@@ -490,7 +490,7 @@ def test_a_write_that_fails_ends_the_recording_whole(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "the file could not be written: File too large" in done.stdout
-    assert "whole=True, seconds=1.0)" in done.stdout
+    assert "whole=True, seconds=1.0," in done.stdout
     assert recover(path).whole
     eeg = load(path)["EEG"]
     assert len(eeg["time_stamps"]) == 256

@@ -1,0 +1,171 @@
+"""300 sessions over a NATS server, with two workers and a gateway, each a process.
+
+The headsets are in this process: packets of 12 samples of noise as a Muse sends them, spread over
+time, each acknowledged. So is the client, which follows all predictions over one WebSocket. A hop's
+time runs from when its newest sample is due, so it has the packet's way to the bus in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.drivers.remote_acquirer import Packet
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.service.acquire.bus_acquirer import announce, samples_message
+from mimamba.service.bench.figures import Figure, at_most
+from mimamba.service.bench.process_usage import cpu_seconds, resident_megabytes
+from mimamba.service.bench.wire import connect_client, send
+from mimamba.service.bus.bus import NotStored
+from mimamba.service.bus.nats_bus import NATSBus
+from mimamba.service.cluster.subjects import Packets, input_subject, pack
+from mimamba.service.protocol.messages import PredictionMessage, Subscribe, decode_server
+from mimamba.service.protocol.push import Push
+from tests.service.bus.nats_server import NATSServer, free_port, running
+from tests.service.cluster.processes import Role
+
+SESSIONS, WORKERS = 300, 2
+SESSIONS_A_SECOND = 10
+"""Largest number of sessions for each second of measuring."""
+INFO = StreamInfo("Noise", "noise", 256.0, ("TP9", "AF7", "AF8", "TP10"))
+PACKET = 12
+"""Samples of a packet."""
+SECONDS = 4.0
+"""Seconds of signal before the model's windows are full, which are not measured."""
+LIMIT = 0.1
+"""Seconds from the newest sample to the client for 99 % of hops."""
+
+
+class Headsets:
+    """Publishes packets of many sessions when they are due.
+
+    Parameters
+    ----------
+    bus
+        The bus.
+    names
+        Ids of the sessions.
+    """
+
+    def __init__(self, bus: NATSBus, names: list[str]) -> None:
+        self._bus, self._names = bus, names
+        self._data = np.random.default_rng(0).normal(0, 20, (4096, 4)).astype(np.float32)
+        self.unsent = 0
+
+    async def announce(self) -> None:
+        """Announce all sessions; the workers open them with their first packets."""
+        for name in self._names:
+            await announce(self._bus, Push(name.rjust(16, "s"), INFO, None, "demo"), name)
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        period = PACKET / INFO.sfreq
+        start = local_clock() + 0.1
+        due = [start + period * (nth / len(self._names)) for nth in range(len(self._names))]
+        seqs = [0] * len(self._names)
+        while True:
+            now = local_clock()
+            for nth, name in enumerate(self._names):
+                while due[nth] <= now:
+                    await self._publish(name, seqs[nth], due[nth])
+                    seqs[nth] += 1
+                    due[nth] += period
+            await asyncio.sleep(0.005)
+
+    async def _publish(self, name: str, seq: int, newest: float) -> None:
+        first = seq * PACKET
+        stamps = newest + (np.arange(PACKET) - PACKET + 1) / INFO.sfreq
+        rows = np.arange(first, first + PACKET) % len(self._data)
+        packet = Packet(seq, Chunk(self._data[rows], stamps, first))
+        message = pack(Packets([samples_message(name, packet)]))
+        stored = await self._bus.send(input_subject(name), message)
+        stored.add_done_callback(self._count)
+
+    def _count(self, stored: asyncio.Future[int]) -> None:
+        self.unsent += isinstance(stored.exception(), NotStored)
+
+
+async def follow(url: str, names: list[str], waits: list[float], since: float) -> None:
+    """Follow the predictions of all sessions; note the time of each from its newest sample."""
+    async with connect_client(url) as client:
+        for name in names:
+            await send(client, Subscribe(name, ["prediction"]))
+        while True:
+            message = decode_server(await client.recv())
+            if isinstance(message, PredictionMessage) and message.timestamp > since:
+                waits.append(local_clock() - message.timestamp)
+
+
+def measure(seconds: float) -> list[Figure]:
+    """Measure 300 sessions; fewer in less than 30 s."""
+    sessions = min(SESSIONS, max(2, round(SESSIONS_A_SECOND * seconds)))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        server = stack.enter_context(running(folder / "store"))
+        (folder / "none.toml").touch()
+        url, capacity, port = server.url, str(sessions), free_port()
+        roles = [
+            Role(folder, f"worker-{nth}", "worker", "--bus", url, "--capacity", capacity)
+            for nth in range(WORKERS)
+        ]
+        roles.append(Role(folder, "gateway", "serve", "--bus", url, "--port", str(port)))
+        for each in roles:
+            stack.callback(each.stop)
+        for each in roles:
+            each.wait_for("mimamba is at" if each.name == "gateway" else "is on the bus")
+        gateway = f"ws://127.0.0.1:{port}/v1/stream"
+        return asyncio.run(measure_roles(server, roles, gateway, sessions, seconds))
+
+
+async def measure_roles(
+    server: NATSServer, roles: list[Role], gateway: str, sessions: int, seconds: float
+) -> list[Figure]:
+    """Measure a server, workers and a gateway that run."""
+    names = [f"noise-{nth}" for nth in range(sessions)]
+    bus = await NATSBus.connect(server.url)
+    headsets = Headsets(bus, names)
+    await headsets.announce()
+    publishing = asyncio.create_task(headsets.run())
+    await asyncio.sleep(SECONDS)
+    waits: list[float] = []
+    following = asyncio.create_task(follow(gateway, names, waits, local_clock() + SECONDS))
+    await asyncio.sleep(SECONDS)
+    processes = {each.name: each.process.pid for each in roles} | {"server": server.pid}
+    before = {name: cpu_seconds(pid) for name, pid in processes.items()}
+    begin = time.monotonic()
+    waits.clear()
+    await asyncio.sleep(seconds)
+    span = time.monotonic() - begin
+    for task in (following, publishing):
+        task.cancel()
+    await asyncio.gather(following, publishing, return_exceptions=True)
+    label = f"{sessions} sessions over NATS"
+    expected = 2 * sessions * span
+    within = 100 * sum(wait <= LIMIT for wait in waits) / expected
+    aim = ">= 99 %" if sessions == SESSIONS else None
+    figures = [
+        Figure(
+            f"{label}: hops at the client within {LIMIT:g} s",
+            within,
+            "%",
+            aim,
+            None if aim is None else within >= 99,
+        ),
+        Figure(f"{label}: hops at the client", 100 * len(waits) / expected, "%"),
+        at_most(f"{label}: packets that were not stored", headsets.unsent, "", 0),
+    ]
+    for share in (50, 90, 99, 100):
+        value = 1e3 * float(np.percentile(waits, share)) if waits else float("nan")
+        figures.append(Figure(f"{label}: p{share} from sample to client", value, "ms"))
+    for name, pid in processes.items():
+        cost = 1e3 * (cpu_seconds(pid) - before[name]) / span / sessions
+        figures.append(Figure(f"{label}: CPU time of {name} for a session's second", cost, "ms"))
+        figures.append(Figure(f"{label}: memory of {name}", resident_megabytes(pid), "MB"))
+    await bus.close()
+    return figures
