@@ -182,6 +182,7 @@ class MSiMamba(nn.Module):
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         self.config = config
+        self._mstb_skipped = False
         self.mstb: nn.Module = MultiScaleTemporalBlock(config) if config.mstb else nn.Identity()
         spectral = config.embedding == "spectral"
         self.embedding = SpectralEmbedding(config) if spectral else LinearEmbedding(config)
@@ -245,8 +246,23 @@ class MSiMamba(nn.Module):
         A learnt vector per electrode is added (ours). In one window the position of a token
         identifies its electrode; in an endless sequence nothing would.
         """
-        embedded: Tensor = self.embedding(self._preprocess(x)) + self.electrode
+        return self.embed_features(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return all that comes before the embedding's weights, for windows (B, C, L), µV."""
+        return self.embedding.features(self._preprocess(x))
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """Embed features (B, C, F) as tokens (B, C, d)."""
+        embedded: Tensor = self.embedding.tokens(features) + self.electrode
         return embedded
+
+    def skip(self, mstb: bool, memory: bool) -> None:
+        """Set what is skipped from now on: the MSTB, and memories of evidence."""
+        self._mstb_skipped = mstb
+        for layer in self.layers:
+            if isinstance(layer, TemporalSpatialFusionBlock):
+                layer.bypassed = memory
 
     @torch.no_grad()
     def standardise(self, x: Tensor) -> None:
@@ -261,8 +277,8 @@ class MSiMamba(nn.Module):
             x = zscore(x)
         elif self.config.normalisation == "scaled":
             x = x / SCALE_UV
-        mixed: Tensor = self.mstb(x).to(self.head.weight.dtype)
-        return mixed
+        mixed: Tensor = x if self._mstb_skipped else self.mstb(x)
+        return mixed.to(self.head.weight.dtype)
 
     @property
     def device(self) -> torch.device:
