@@ -14,11 +14,13 @@ from torch import Tensor
 
 from mimamba.models.inference.cpu.network import CPUNetwork, zscore
 from mimamba.models.inference.state_pool import StatePool
-from mimamba.models.network.config import REFERENCE, MSiMambaConfig
+from mimamba.models.network.config import REFERENCE, Mixer, MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.network.msimamba import zscore as readable_zscore
 from mimamba.models.network.ssm import States, apply_gate
 from tests.models.network.test_msimamba import SMALL, close, eeg, make, sinusoids
+
+MIXERS: tuple[Mixer, ...] = ("mamba", "memory", "evidence", "none")
 
 
 def stepped(form: CPUNetwork, x: Tensor, r: Tensor, states: States) -> tuple[Tensor, States]:
@@ -31,7 +33,7 @@ def stepped(form: CPUNetwork, x: Tensor, r: Tensor, states: States) -> tuple[Ten
 
 @st.composite
 def networks(draw: st.DrawFn) -> MSiMamba:
-    mixer = draw(st.sampled_from(["mamba", "memory", "evidence", "none"]))
+    mixer = draw(st.sampled_from(MIXERS))
     n_channels, evidence = draw(st.sampled_from([1, 4])), mixer == "evidence"
     config = MSiMambaConfig(
         n_channels=n_channels,
