@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Normalisation: TypeAlias = Literal["zscore", "none"]
+Normalisation: TypeAlias = Literal["zscore", "none", "scaled"]
 Ranking: TypeAlias = Literal["amplitude", "whitened"]
 Embedding: TypeAlias = Literal["linear", "spectral"]
-Mixer: TypeAlias = Literal["mamba", "memory", "none"]
+Mixer: TypeAlias = Literal["mamba", "memory", "evidence", "none"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class MSiMambaConfig:
     dropout
         After each residual branch and before the head.
     normalisation
-        ``zscore`` per window and channel, or ``none``.
+        ``zscore`` per window and channel, ``none``, or ``scaled`` (ours): µV divided by 10, so that
+        windows are of order 1 and keep their loudness.
     ranking
         ``amplitude`` picks the k strongest A_f, like TimesNet; ``whitened`` picks the k strongest
         f A_f (ours). EEG falls with f, so plain picks are at or below 4 Hz in every third window.
@@ -54,11 +55,18 @@ class MSiMambaConfig:
         bands of equal width to which the bins are averaged.
     mixer
         ``mamba`` is the paper's block. ``memory`` (ours) has no path around the recurrence, neither
-        a residual nor D: the head sees only the state. ``none`` has no recurrence (ablation).
+        a residual nor D: the head sees only the state. ``evidence`` (ours) has it after the
+        feed-forward network instead of before it, and it begins as exponential means of each
+        electrode's tokens. ``none`` has no recurrence (ablation).
     dt
         Range of the initial step size delta, as in Mamba; a small one gives a long memory.
     blanking
         With ``spectral``: share of the bands that training sets to zero at random.
+    time_constants
+        With ``evidence``: time constants of the means at the start, hops. ``d_state`` is a slot for
+        each channel and time constant, and ``d_conv`` and ``expand`` are 1.
+    mstb_identity
+        True if the multi-scale block begins as the identity: its last convolution is zero (ours).
     """
 
     n_channels: int = 4
@@ -83,6 +91,8 @@ class MSiMambaConfig:
     mixer: Mixer = "mamba"
     dt: tuple[float, float] = (1e-3, 1e-1)
     blanking: float = 0.0
+    time_constants: tuple[float, ...] = ()
+    mstb_identity: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_scales <= self.n_times // 2:
@@ -96,6 +106,15 @@ class MSiMambaConfig:
             raise ValueError(f"bands must divide the {stop - first} bins, not {self.bands}")
         if not 0 < self.dt[0] <= self.dt[1] < math.inf:
             raise ValueError(f"dt must be two positive numbers in order, not {self.dt}")
+        if self.mixer == "evidence":
+            self._check_evidence()
+
+    def _check_evidence(self) -> None:
+        if not self.time_constants or not all(0 < t < math.inf for t in self.time_constants):
+            raise ValueError(f"time_constants must be positive, not {self.time_constants}")
+        sizes = (self.n_channels * len(self.time_constants), 1, 1)
+        if (self.d_state, self.d_conv, self.expand) != sizes:
+            raise ValueError(f"d_state, d_conv and expand must be {sizes} for the mixer evidence")
 
 
 REFERENCE = MSiMambaConfig()

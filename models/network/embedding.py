@@ -34,6 +34,14 @@ class LinearEmbedding(nn.Linear):
             rows = torch.cos(2 * math.pi * f * times + phase)
             self.weight.copy_(nn.functional.normalize(rows, dim=-1))
 
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the embedding maps to tokens: the samples themselves."""
+        return x
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Map features to tokens."""
+        return self.forward(features)
+
 
 class SpectralEmbedding(nn.Module):
     """Embedding by log band power (ours): (B, C, L) to (B, C, d).
@@ -70,7 +78,15 @@ class SpectralEmbedding(nn.Module):
         self.mean.copy_(power.mean(0))
         self.deviation.copy_(power.std(0).clamp_min(MIN_POWER))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the embedding maps to tokens: standardised log power, (..., F)."""
         power: Tensor = (self.log_power(x) - self.mean) / self.deviation
-        token: Tensor = self.linear(self.blank(power.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)))
+        return power.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
+
+    def tokens(self, features: Tensor) -> Tensor:
+        """Map features to tokens."""
+        token: Tensor = self.linear(self.blank(features))
         return token
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tokens(self.features(x))

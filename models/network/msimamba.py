@@ -21,12 +21,15 @@ from torch.nn.functional import conv2d, gelu, pad
 
 from mimamba.models.network.config import MSiMambaConfig, Ranking
 from mimamba.models.network.embedding import LinearEmbedding, SpectralEmbedding
+from mimamba.models.network.evidence_memory import EvidenceMemory
 from mimamba.models.network.ssm import SelectiveSSM, States
 
 FLAT_UV = 1e-3
 """Standard deviation, µV, below which a channel is flat: its z-score is 0 (ours).
 
 Headsets resolve 0.002 µV (Ganglion) to 0.5 µV (Muse); below this there are only rounding errors."""
+SCALE_UV = 10.0
+"""Unit of windows with the normalisation ``scaled``, µV."""
 
 
 def zscore(x: Tensor) -> Tensor:
@@ -96,6 +99,9 @@ class MultiScaleTemporalBlock(nn.Module):
         self.config = config
         self.widen = InceptionConv2d(config.n_channels, config.hidden, config.kernels)
         self.narrow = InceptionConv2d(config.hidden, config.n_channels, config.kernels)
+        if config.mstb_identity:
+            for parameter in self.narrow.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to windows (B, C, L) of any float type; output in the weights' type."""
@@ -119,21 +125,29 @@ class MultiScaleTemporalBlock(nn.Module):
 class TemporalSpatialFusionBlock(nn.Module):
     """TSFB: a selective SSM over the channel tokens, then a feed-forward network per token.
 
-    Pre-norm and residuals around both (ours).
+    Pre-norm and residuals around both (ours). With the mixer ``evidence`` the order is reversed:
+    the network makes evidence of each token, and the SSM, without a residual, averages it (ours).
+
+    ``bypassed`` is True while the tokens skip the SSM ``evidence``, in training.
     """
 
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         d = config.d_model
         self.mixer = config.mixer
+        self.bypassed = False
         self.norm1 = nn.LayerNorm(d)
-        self.ssm = SelectiveSSM(
-            d,
-            config.d_state,
-            config.d_conv,
-            config.expand,
-            config.dt,
-            direct=config.mixer != "memory",
+        self.ssm = (
+            EvidenceMemory(config)
+            if config.mixer == "evidence"
+            else SelectiveSSM(
+                d,
+                config.d_state,
+                config.d_conv,
+                config.expand,
+                config.dt,
+                direct=config.mixer != "memory",
+            )
         )
         self.norm2 = nn.LayerNorm(d)
         self.ffn = nn.Sequential(nn.Linear(d, config.d_ff), nn.GELU(), nn.Linear(config.d_ff, d))
@@ -143,6 +157,9 @@ class TemporalSpatialFusionBlock(nn.Module):
         self, e: Tensor, r: Tensor, h: Tensor, history: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Apply the layer to e (B, S C, d) with r (B, S), like ``SelectiveSSM.forward``."""
+        if self.mixer == "evidence":
+            e = self.norm1(e + self.dropout(self.ffn(self.norm2(e))))
+            return (e, h, history) if self.bypassed else self.ssm(e, r, h, history)
         if self.mixer != "none":
             y, h, history = self.ssm(self.norm1(e), r, h, history)
             y = self.dropout(y)
@@ -165,6 +182,7 @@ class MSiMamba(nn.Module):
     def __init__(self, config: MSiMambaConfig) -> None:
         super().__init__()
         self.config = config
+        self._mstb_skipped = False
         self.mstb: nn.Module = MultiScaleTemporalBlock(config) if config.mstb else nn.Identity()
         spectral = config.embedding == "spectral"
         self.embedding = SpectralEmbedding(config) if spectral else LinearEmbedding(config)
@@ -173,7 +191,8 @@ class MSiMamba(nn.Module):
         self.layers = nn.ModuleList(
             TemporalSpatialFusionBlock(config) for _ in range(config.n_layers)
         )
-        self.norm = nn.LayerNorm(config.d_model)  # pre-norm layers need a last one (ours)
+        # Pre-norm layers need a last one (ours); means of evidence are no longer to be rescaled.
+        self.norm = nn.Identity() if config.mixer == "evidence" else nn.LayerNorm(config.d_model)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.n_channels * config.d_model, config.n_outputs)
 
@@ -227,8 +246,23 @@ class MSiMamba(nn.Module):
         A learnt vector per electrode is added (ours). In one window the position of a token
         identifies its electrode; in an endless sequence nothing would.
         """
-        embedded: Tensor = self.embedding(self._preprocess(x)) + self.electrode
+        return self.embed_features(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return all that comes before the embedding's weights, for windows (B, C, L), µV."""
+        return self.embedding.features(self._preprocess(x))
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """Embed features (B, C, F) as tokens (B, C, d)."""
+        embedded: Tensor = self.embedding.tokens(features) + self.electrode
         return embedded
+
+    def skip(self, mstb: bool, memory: bool) -> None:
+        """Set what is skipped from now on: the MSTB, and memories of evidence."""
+        self._mstb_skipped = mstb
+        for layer in self.layers:
+            if isinstance(layer, TemporalSpatialFusionBlock):
+                layer.bypassed = memory
 
     @torch.no_grad()
     def standardise(self, x: Tensor) -> None:
@@ -241,8 +275,10 @@ class MSiMamba(nn.Module):
         x = x.double()  # the choice of periods needs float64
         if self.config.normalisation == "zscore":
             x = zscore(x)
-        mixed: Tensor = self.mstb(x).to(self.head.weight.dtype)
-        return mixed
+        elif self.config.normalisation == "scaled":
+            x = x / SCALE_UV
+        mixed: Tensor = x if self._mstb_skipped else self.mstb(x)
+        return mixed.to(self.head.weight.dtype)
 
     @property
     def device(self) -> torch.device:

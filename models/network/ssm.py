@@ -119,7 +119,7 @@ class SelectiveSSM(nn.Module):
         a, history = self._convolve(a, r, history)
         delta, B, C = self.x_proj(a).split(self.sizes, dim=-1)  # (B, T, R), (B, T, n) twice
         delta = nn.functional.softplus(self.dt_proj(delta))  # (B, T, E)
-        y, h = self._recur(delta, a, B, C, r, h)
+        y, h = recur_gated(delta, a, -self.A_log.exp(), B, C, r, h)  # A (E, n)
         return self.out_proj((y + self.D * a) * nn.functional.silu(z)), h, history
 
     def _convolve(self, a: Tensor, r: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,33 +143,51 @@ class SelectiveSSM(nn.Module):
             lasting.insert(0, past[:, -1])
         return nn.functional.silu(out), torch.stack(lasting, dim=-1) if lasting else history
 
-    def _recur(
-        self, delta: Tensor, a: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """h = exp(delta A) h + (delta a) B^T and y = h C, one token after the other."""
-        A = -self.A_log.exp()  # (E, n)
-        kernels = find_kernels(h)
-        learning = any(t.requires_grad for t in (delta, a, A, B, C, h))
-        if kernels is not None and learning:
-            if can_scan(r, h):
-                return kernels.scan(delta, a, A, B, C, r)
-            kernels = None
-        if kernels is None and r.shape[1] > 1:
-            whole = _recur_whole if learning else _recur_blocks
-            return whole(delta, a, A, B, C, r, h)
-        hops = (
-            t.reshape(len(t), r.shape[1], -1, t.shape[-1]).unbind(1) for t in (delta, a, B, C)
-        )  # (B, C, ...)
-        ys = []
-        for delta_s, a_s, B_s, C_s, r_s in zip(*hops, r.unbind(1), strict=True):
-            h = apply_gate(h, r_s[:, None, None])
-            if kernels is not None:
-                rows = torch.arange(len(h), device=h.device).where(r_s >= 0, -1)
-                y = kernels.step(delta_s, a_s, A, B_s, C_s, h, rows)  # writes to the new h
-            else:
-                y, h = _recur_hop(delta_s, a_s, A, B_s, C_s, h)
-            ys.append(y)
-        return torch.cat(ys, dim=1), h
+
+def recur_gated(
+    delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor, h: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Run h = exp(delta A) h + (delta a) B^T and y = h C, one token after the other.
+
+    Parameters
+    ----------
+    delta, a
+        (B, S C, E), step size and input of each token.
+    A
+        (E, n), negative.
+    B, C
+        (B, S C, n).
+    r
+        (B, S), the gate at each hop's start, as in ``SelectiveSSM.forward``.
+    h
+        (B, E, n), the state before the first token.
+
+    Returns
+    -------
+    y (B, S C, E), and h after the last token.
+    """
+    kernels = find_kernels(h)
+    learning = any(t.requires_grad for t in (delta, a, A, B, C, h))
+    if kernels is not None and learning:
+        if can_scan(r, h):
+            return kernels.scan(delta, a, A, B, C, r)
+        kernels = None
+    if kernels is None and r.shape[1] > 1:
+        whole = _recur_whole if learning else _recur_blocks
+        return whole(delta, a, A, B, C, r, h)
+    hops = (
+        t.reshape(len(t), r.shape[1], -1, t.shape[-1]).unbind(1) for t in (delta, a, B, C)
+    )  # (B, C, ...)
+    ys = []
+    for delta_s, a_s, B_s, C_s, r_s in zip(*hops, r.unbind(1), strict=True):
+        h = apply_gate(h, r_s[:, None, None])
+        if kernels is not None:
+            rows = torch.arange(len(h), device=h.device).where(r_s >= 0, -1)
+            y = kernels.step(delta_s, a_s, A, B_s, C_s, h, rows)  # writes to the new h
+        else:
+            y, h = _recur_hop(delta_s, a_s, A, B_s, C_s, h)
+        ys.append(y)
+    return torch.cat(ys, dim=1), h
 
 
 def _recur_whole(

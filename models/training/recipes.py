@@ -1,7 +1,9 @@
 """Named recipes: an architecture with its signal and training settings.
 
 ``paper`` follows the MS-iMamba paper as far as it is published. ``spectral`` is ours: it embeds log
-power instead of samples, and its head sees only the state of the recurrence.
+power instead of samples, and its head sees only the state of the recurrence. ``whole`` is ours, and
+has all parts: the multi-scale block, and a memory that begins as exponential means of each
+electrode's evidence over 3 and 10 s and is trained on sequences that switch.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from mimamba.models.network.config import REFERENCE, MSiMambaConfig
 from mimamba.models.signal.montage import mirror_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.augmentation import Augmentation
+from mimamba.models.training.stages import Part, Stage
 from mimamba.models.training.trainer import TrainingConfig
 
 
@@ -84,6 +87,9 @@ class Recipe:
                 f"{n_times / signal.sfreq:g} s every {n_hop / signal.sfreq:g} s ({error})",
                 "choose other --windows or --hop",
             ) from error
+        if a.time_constants:
+            hops = tuple(t * self.signal.hop / n_hop for t in a.time_constants)
+            architecture = replace(architecture, time_constants=hops)
         r = self.r ** (n_hop / self.signal.hop) if self.r else 0.0
         return replace(self, architecture=architecture, signal=signal, r=r)
 
@@ -93,11 +99,13 @@ class Recipe:
         if training.augmentation.mirror:
             augmentation = replace(training.augmentation, mirror=mirror_montage(montage))
             training = replace(training, augmentation=augmentation)
+        a = self.architecture
         architecture = replace(
-            self.architecture,
+            a,
             n_channels=len(montage),
             n_times=self.signal.window,
             n_outputs=n_outputs,
+            d_state=len(a.time_constants) * len(montage) if a.time_constants else a.d_state,
         )
         return replace(self, architecture=architecture, training=training)
 
@@ -144,7 +152,47 @@ SPECTRAL = Recipe(
     ),
     r=math.exp(-1 / 120),  # 1/e of the state is left after two minutes
 )
-RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, PAPER)}
+WHOLE = Recipe(
+    "whole",
+    MSiMambaConfig(
+        n_times=512,
+        n_scales=2,
+        kernels=(1, 3),
+        hidden=8,
+        d_model=32,
+        d_ff=32,
+        n_layers=1,
+        d_state=8,
+        d_conv=1,
+        dropout=0.5,
+        normalisation="scaled",
+        embedding="spectral",
+        bins=(4, 160),
+        bands=13,
+        mixer="evidence",
+        blanking=0.5,
+        time_constants=(3.0, 10.0),
+        mstb_identity=True,
+    ),
+    SignalConfig(window=512, hop=128),
+    TrainingConfig(
+        epochs=80,
+        batch=16,
+        sequence=(64, 64),
+        carried=1.0,
+        learning_rate=2e-3,
+        weight_decay=0.1,
+        balanced=True,
+        averaging=0.98,
+        augmentation=Augmentation(mixing=1.0, mirror=(3, 2, 1, 0)),
+        stages=(
+            Stage("windows", 4, 192, (1, 1), 5e-4, averaging=0.95, newest=2.0),
+            Stage("memory", 15, 16, (128, 128), 1e-3, newest=5.0, passes=3),
+        ),
+    ),
+    r=1.0,
+)
+RECIPES = {recipe.name: recipe for recipe in (SPECTRAL, WHOLE, PAPER)}
 
 
 class RecipeError(Mismatch):
@@ -167,10 +215,20 @@ def ablations(recipe: Recipe) -> list[Recipe]:
     """
     a, training = recipe.architecture, recipe.training
     other = replace(a, mstb=not a.mstb)
-    found = [replace(recipe, name="no MSTB" if a.mstb else "with MSTB", architecture=other)]
+    found = [
+        replace(
+            recipe,
+            name="no MSTB" if a.mstb else "with MSTB",
+            architecture=other,
+            training=_without(training, "windows") if a.mstb else training,
+        )
+    ]
     if a.mixer != "none":
-        bare = replace(a, mixer="none")
-        found.append(replace(recipe, name="no iMamba", architecture=bare, r=0.0))
+        bare = replace(a, mixer="none", time_constants=())
+        shorter = _without(training, "memory")
+        found.append(replace(recipe, name="no iMamba", architecture=bare, training=shorter, r=0.0))
+    if a.mixer == "evidence":  # without its memory it is "no iMamba"
+        return found
     if recipe.r > 0:  # the "memory" mixer sees only the state, which single windows do not have
         plain = replace(a, mixer="mamba") if a.mixer == "memory" else a
         alone = replace(training, carried=0.0)
@@ -178,3 +236,8 @@ def ablations(recipe: Recipe) -> list[Recipe]:
             replace(recipe, name="never carried", architecture=plain, training=alone, r=0.0)
         )
     return found
+
+
+def _without(training: TrainingConfig, part: Part) -> TrainingConfig:
+    """Return the settings without the stages of a part."""
+    return replace(training, stages=tuple(s for s in training.stages if s.part != part))

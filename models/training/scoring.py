@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -58,6 +58,17 @@ def sequence_logits(network: MSiMamba, sequences: Sequence[HopSequence], r: floa
         parts.append(logits.cpu())
     whole = torch.cat(parts, dim=1)
     return [logits[:n] for logits, n in zip(whole, lengths, strict=True)]
+
+
+@torch.no_grad()
+def featured_sequences(network: MSiMamba, sequences: Sequence[HopSequence]) -> list[HopSequence]:
+    """Return sequences with the network's features (n_hops, C, F) in place of the windows."""
+    device, found = network.device, []
+    for sequence in sequences:
+        pieces = torch.split(torch.from_numpy(np.ascontiguousarray(sequence.windows)), CHUNK_HOPS)
+        features = torch.cat([network.features(piece.to(device)).cpu() for piece in pieces])
+        found.append(replace(sequence, windows=features.numpy()))
+    return found
 
 
 def score_network(

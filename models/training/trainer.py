@@ -3,7 +3,8 @@
 Each crop of a batch runs with r = 0 (as in the paper, window by window) or with the recipe's r, so
 that one set of weights serves both. A crop starts from an empty state, as does the hop after a gap.
 The best epoch and the temperatures are chosen on validation sequences; test sequences are never
-used here.
+used here. A training in stages (``stages.py``) ends with its last epoch, whatever the validation
+says: five people are too few to choose by.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,9 +23,16 @@ from torch import Tensor, nn
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter
-from mimamba.models.training.batches import Batch, shuffled_batches
+from mimamba.models.training.batches import Batch, parallel_batch, shuffled_batches
 from mimamba.models.training.loss import cross_entropy, label_weights
-from mimamba.models.training.scoring import SequenceScores, fit_temperatures, score_network
+from mimamba.models.training.scoring import (
+    SequenceScores,
+    featured_sequences,
+    fit_temperatures,
+    score_network,
+)
+from mimamba.models.training.stages import Stage, prepare
+from mimamba.models.training.switching import SwitchingSequences
 from mimamba.models.training.windowing import HopSequence
 
 MAX_SCALE_WINDOWS = 4096
@@ -56,6 +64,8 @@ class TrainingConfig:
         Decay of the exponential moving average of the weights, which is the result; 0 for none.
     augmentation
         Settings of the augmentation.
+    stages
+        Stages after the first one, which is described above and then of the part ``classifier``.
     """
 
     epochs: int = 30
@@ -70,6 +80,25 @@ class TrainingConfig:
     balanced: bool = False
     averaging: float = 0.0
     augmentation: Augmentation = NO_AUGMENTATION
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def plan(self) -> tuple[Stage, ...]:
+        """All stages in order."""
+        first = Stage(
+            "classifier" if self.stages else "all",
+            self.epochs,
+            self.batch,
+            self.sequence,
+            self.learning_rate,
+            self.averaging,
+        )
+        return (first, *self.stages)
+
+    @property
+    def all_epochs(self) -> int:
+        """Maximum number of epochs of all stages together."""
+        return sum(stage.epochs for stage in self.plan)
 
 
 def limit_crop_length(config: TrainingConfig, longest: int) -> TrainingConfig:
@@ -145,9 +174,33 @@ class Trainer:
         self.generator_state = generator.get_state()
         self._augmenter = Augmenter(config.augmentation, sequences, self.rng)
         network.standardise(_some_windows(sequences).to(network.device))
-        groups = _parameter_groups(network, config.weight_decay)
-        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
-        self.averaged = copy.deepcopy(network) if config.averaging else None
+        self.averaged: MSiMamba | None = None
+        self.enter(0)
+
+    def enter(self, epoch: int) -> None:
+        """Go on after ``epoch`` epochs, in the stage of the last of them, with a new optimiser.
+
+        Weights and the optimiser's state are those of the network now; whoever resumes a training
+        loads them afterwards.
+        """
+        self.epoch, self._before, last = epoch, 0, max(epoch, 1)
+        for stage in self.config.plan:
+            self.stage = stage
+            if last <= self._before + stage.epochs:
+                break
+            self._before += stage.epochs
+        groups = prepare(self.network, self.stage, self.config.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=self.stage.learning_rate)
+        self.averaged = copy.deepcopy(self.network) if self.stage.averaging else None
+        self._switching: SwitchingSequences | None = None
+
+    def _begin_epoch(self) -> None:
+        """Count the next epoch; a new stage begins with the last one's result."""
+        if self.epoch == self._before + self.stage.epochs and self.epoch < self.config.all_epochs:
+            self.network.load_state_dict(self.result.state_dict())
+            self.enter(self.epoch + 1)
+        else:
+            self.epoch += 1
 
     @property
     def result(self) -> MSiMamba:
@@ -156,17 +209,31 @@ class Trainer:
 
     def run_epoch(self) -> float:
         """Train on all sequences once and return the mean loss of the batches."""
-        config = self.config
-        self.epoch += 1
-        rate = config.learning_rate * (1 + math.cos(math.pi * (self.epoch - 1) / config.epochs)) / 2
+        self._begin_epoch()
+        stage = self.stage
+        done = (self.epoch - self._before - 1) / stage.epochs
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        n_hops = int(self.rng.integers(config.sequence[0], config.sequence[1] + 1))
-        batches = shuffled_batches(self._sequences, n_hops, config.batch, self._augmenter, self.rng)
+            group["lr"] = group["factor"] * stage.learning_rate * (1 + math.cos(math.pi * done)) / 2
         self.network.train()
         with self._own_generator():
-            losses = [self._learn(batch) for batch in batches]
+            losses = [self._learn(batch) for batch in self._batches()]
         return float(np.mean(losses))
+
+    def _batches(self) -> Iterator[Batch]:
+        stage = self.stage
+        n_hops = int(self.rng.integers(stage.sequence[0], stage.sequence[1] + 1))
+        if stage.part != "memory":
+            yield from shuffled_batches(
+                self._sequences, n_hops, stage.batch, self._augmenter, self.rng
+            )
+            return
+        if self._switching is None:  # all that comes before the embedding is frozen
+            featured = featured_sequences(self.network, self._sequences)
+            self._switching = SwitchingSequences(featured)
+        for _ in range(stage.passes):
+            drawn = self._switching.draw(n_hops, self.rng)
+            for at in range(0, len(drawn), stage.batch):
+                yield parallel_batch(drawn[at : at + stage.batch], 0, n_hops)
 
     @contextmanager
     def _own_generator(self) -> Iterator[None]:
@@ -185,9 +252,14 @@ class Trainer:
 
     def _learn(self, batch: Batch) -> float:
         windows, gates, labels = (t.to(self.network.device) for t in batch)
-        carried = torch.from_numpy(self.rng.random((len(gates), 1)) < self.config.carried)
-        gates = torch.where(carried.to(gates.device), self.r * gates, 0.0)
-        logits = self.network.scan(windows, gates, None)[0]
+        if self.stage.part == "memory":
+            tokens = self.network.embed_features(windows.flatten(0, 1))
+            tokens = tokens.reshape(*gates.shape, *tokens.shape[1:])
+            logits = self.network.scan_tokens(tokens, self.r * gates, None)[0]
+        else:
+            carried = torch.from_numpy(self.rng.random((len(gates), 1)) < self.config.carried)
+            gates = torch.where(carried.to(gates.device), self.r * gates, 0.0)
+            logits = self.network.scan(windows, gates, None)[0]
         loss = cross_entropy(logits, labels, self.sizes, self.label_weights)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -202,11 +274,13 @@ class Trainer:
             return
         pairs = zip(self.averaged.parameters(), self.network.parameters(), strict=True)
         for mean, now in pairs:
-            mean.lerp_(now, 1 - self.config.averaging)
+            mean.lerp_(now, 1 - self.stage.averaging)
 
 
 class EpochSelection:
     """Selection of the best epoch of a training by the loss on validation sequences.
+
+    Of a training in stages it is the last one.
 
     ``best`` is the lowest validation loss so far, reached in ``best_epoch`` (0 for none) with
     ``weights``.
@@ -221,7 +295,8 @@ class EpochSelection:
     def done(self) -> bool:
         """True after the last epoch, or after ``patience`` epochs without improvement."""
         epoch, config = self.trainer.epoch, self.trainer.config
-        return epoch >= config.epochs or epoch - self.best_epoch >= config.patience
+        late = epoch - self.best_epoch >= config.patience and not config.stages
+        return epoch >= config.all_epochs or late
 
     def run_epoch(self) -> TrainingProgress:
         """Train for an epoch and score the validation sequences."""
@@ -229,11 +304,11 @@ class EpochSelection:
         loss = trainer.run_epoch()
         weights = trainer.label_weights
         found = score_network(trainer.result, self._validation, trainer.sizes, trainer.r, weights)
-        if found.loss < self.best:
+        if found.loss < self.best or (trainer.config.stages and math.isfinite(found.loss)):
             self.best, self.best_epoch = found.loss, trainer.epoch
             self.weights = copy.deepcopy(trainer.result.state_dict())
         best = trainer.epoch == self.best_epoch
-        return TrainingProgress(trainer.epoch, trainer.config.epochs, loss, found, best)
+        return TrainingProgress(trainer.epoch, trainer.config.all_epochs, loss, found, best)
 
     def run(self, on_progress: OnProgress | None) -> None:
         """Run all remaining epochs and load the best epoch's weights into the network."""
@@ -298,11 +373,3 @@ def _some_windows(sequences: Sequence[HopSequence]) -> Tensor:
     step = -(-sum(len(sequence.windows) for sequence in sequences) // MAX_SCALE_WINDOWS)
     windows = np.concatenate([sequence.windows[::step] for sequence in sequences])
     return torch.from_numpy(windows)
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split the parameters: weight decay for matrices only, not for vectors and A, as in Mamba."""
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    free = [p for name, p in named if p.ndim < 2 or name.endswith("A_log")]
-    matrices = [p for name, p in named if not (p.ndim < 2 or name.endswith("A_log"))]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0}]

@@ -77,7 +77,7 @@ def model_card(
         f"Electrodes: {met}",
         f"Baseline: {rest}",
         f"Recipe: {job.recipe.name}, seed {training.seed}, epochs {selected.epochs} of at most "
-        f"{training.epochs}, on {job.device}",
+        f"{training.all_epochs}, on {job.device}",
         f"Temperature: {temperature}",
         f"Threshold of prediction sets: {thresholds}",
     )

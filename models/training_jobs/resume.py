@@ -78,7 +78,7 @@ class TrainingState:
     def restore(self, trainer: Trainer) -> None:
         """Restore a trainer made for the same job."""
         tensors, facts = self.tensors, self.facts
-        trainer.epoch = facts.epoch
+        trainer.enter(facts.epoch)
         trainer.rng.bit_generator.state = facts.rng
         trainer.generator_state = tensors["generator"]
         trainer.network.load_state_dict(_under("weights", tensors))

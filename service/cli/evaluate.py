@@ -78,7 +78,7 @@ def evaluate(
     recipe: Annotated[
         list[str] | None,
         typer.Option(
-            help="spectral (ours) or paper (the network as published), repeat for both. "
+            help="spectral or whole (ours), or paper (as published); repeat for several. "
             "[default: spectral]",
             show_default=False,
         ),

@@ -102,7 +102,7 @@ def train_on_dataset(
     baseline: Baseline = None,
     baseline_from: BaselineFrom = None,
     recipe: Annotated[
-        str, typer.Option(help="spectral (ours), or paper (the network as published).")
+        str, typer.Option(help="spectral or whole (ours), or paper (the network as published).")
     ] = "spectral",
     epochs: Epochs = None,
     seed: Seed = 0,

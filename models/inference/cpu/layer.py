@@ -19,7 +19,9 @@ from torch.nn.functional import gelu, layer_norm, silu, softplus
 
 from mimamba.models.inference.cpu.gelu import NUMPY_BELOW, double_gelu
 from mimamba.models.network.config import MSiMambaConfig
+from mimamba.models.network.evidence_memory import EvidenceMemory
 from mimamba.models.network.msimamba import TemporalSpatialFusionBlock
+from mimamba.models.network.ssm import SelectiveSSM
 
 TOKENWISE_FROM = 32
 """Batch size from which the recurrence runs token by token.
@@ -40,29 +42,23 @@ def _transposed(linear: nn.Module) -> tuple[Tensor, Tensor]:
     return linear.get_parameter("weight").T.contiguous(), linear.get_parameter("bias")
 
 
-class CPULayer:
-    """One TSFB. It keeps plain weights: for one stream, calling modules would double the time."""
+class CPUFeedForward:
+    """The feed-forward network of a TSFB, with its norm.
+
+    It keeps plain weights, as all layers here do: for one stream, calling modules would double the
+    time.
+    """
 
     def __init__(self, block: TemporalSpatialFusionBlock) -> None:
-        ssm, (up, _, down) = block.ssm, block.ffn
-        self._mixer = block.mixer
-        self._norms = norm_arguments(block.norm1), norm_arguments(block.norm2)
-        self._in = [half.T.contiguous() for half in ssm.in_proj.weight.chunk(2)]
-        self._x, self._out = (each.weight.T.contiguous() for each in (ssm.x_proj, ssm.out_proj))
-        self._dt, self._up, self._down = (_transposed(each) for each in (ssm.dt_proj, up, down))
-        # For powers of two, (n, E): PyTorch's exp2 takes half the time of exp.
-        self._decay = (-ssm.A_log.exp().T / math.log(2)).contiguous()
-        self._taps = list(ssm.conv1d.weight[:, 0].T.contiguous())  # K of (E,), the newest last
-        self._bias, self._D = ssm.conv1d.get_parameter("bias"), ssm.D
+        up, _, down = block.ffn
+        self._norm = norm_arguments(block.norm2)
+        self._up, self._down = _transposed(up), _transposed(down)
 
-    def step(self, space: Workspace, h: Tensor, history: Tensor) -> None:
-        """Update ``space.e``, h (B, n, E) and history (B, K - 1, E) in place."""
+    def add(self, space: Workspace) -> None:
+        """Add the network's output to ``space.e``."""
         e = space.e
-        if self._mixer != "none":
-            y = self._mix(layer_norm(e, *self._norms[0]), space, h, history)
-            torch.addmm(e, y, self._out, beta=float(self._mixer != "memory"), out=e)
         weight, bias = self._up
-        u = torch.addmm(bias, layer_norm(e, *self._norms[1]), weight, out=space.wide)
+        u = torch.addmm(bias, layer_norm(e, *self._norm), weight, out=space.wide)
         weight, bias = self._down
         e.add_(bias)
         if u.numel() < NUMPY_BELOW:
@@ -71,6 +67,63 @@ class CPULayer:
         else:
             e.addmm_(gelu(u), weight)
 
+
+class CPURecurrence:
+    """The recurrence of a selective SSM, with the step size that it needs."""
+
+    def __init__(self, ssm: SelectiveSSM | EvidenceMemory) -> None:
+        self._dt = _transposed(ssm.dt_proj)
+        # For powers of two, (n, E): PyTorch's exp2 takes half the time of exp.
+        self._decay = (-ssm.A_log.exp().T / math.log(2)).contiguous()
+
+    def run(self, space: Workspace, h: Tensor) -> None:
+        """Update h = exp(delta A) h + (delta a) B^T and write h C to ``space.y``."""
+        weight, bias = self._dt
+        delta = softplus(torch.addmm(bias, space.rank, weight))  # (C B, E)
+        delta, entering = delta[:, None], (delta * space.a)[:, None]
+        (self._run_tokenwise if space.tokenwise else self._run_together)(delta, entering, space, h)
+
+    def _run_tokenwise(self, delta: Tensor, entering: Tensor, space: Workspace, h: Tensor) -> None:
+        """Run token by token, so that the data stay in the CPU's caches."""
+        rows = (delta, entering, space.B, space.C, space.y_rows)
+        parts = (torch.split(each, len(h)) for each in rows)
+        for delta_t, entering_t, B, C, y in zip(*parts, strict=True):
+            torch.mul(delta_t, self._decay, out=space.decay)
+            torch.exp2(space.decay, out=space.decay)
+            h.mul_(space.decay).addcmul_(entering_t, B)
+            torch.bmm(C, h, out=y)
+
+    def _run_together(self, delta: Tensor, entering: Tensor, space: Workspace, h: Tensor) -> None:
+        """Run as many operations as possible on all tokens together."""
+        torch.mul(delta, self._decay, out=space.decay)
+        torch.exp2(space.decay, out=space.decay)
+        torch.mul(entering, space.B, out=space.h)
+        before = h
+        for now, decay in space.pairs:
+            before = now.addcmul_(decay, before)
+        h.copy_(before)
+        torch.bmm(space.C, space.h, out=space.y_rows)
+
+
+class CPULayer:
+    """One TSFB with Mamba's SSM, or without any."""
+
+    def __init__(self, block: TemporalSpatialFusionBlock, ssm: SelectiveSSM) -> None:
+        self._mixer, self._norm = block.mixer, norm_arguments(block.norm1)
+        self._ffn, self._recurrence = CPUFeedForward(block), CPURecurrence(ssm)
+        self._in = [half.T.contiguous() for half in ssm.in_proj.weight.chunk(2)]
+        self._x, self._out = (each.weight.T.contiguous() for each in (ssm.x_proj, ssm.out_proj))
+        self._taps = list(ssm.conv1d.weight[:, 0].T.contiguous())  # K of (E,), the newest last
+        self._bias, self._D = ssm.conv1d.get_parameter("bias"), ssm.D
+
+    def step(self, space: Workspace, h: Tensor, history: Tensor) -> None:
+        """Update ``space.e``, h (B, n, E) and history (B, K - 1, E) in place."""
+        e = space.e
+        if self._mixer != "none":
+            y = self._mix(layer_norm(e, *self._norm), space, h, history)
+            torch.addmm(e, y, self._out, beta=float(self._mixer != "memory"), out=e)
+        self._ffn.add(space)
+
     def _mix(self, u: Tensor, space: Workspace, h: Tensor, history: Tensor) -> Tensor:
         """Run ``SelectiveSSM.forward`` up to its last product: (C B, d) to (C B, E)."""
         for weight, out in zip(self._in, (space.entering, space.z), strict=True):
@@ -78,8 +131,7 @@ class CPULayer:
         self._convolve(space, history)
         silu(space.az, inplace=True)
         torch.mm(space.a, self._x, out=space.low)
-        weight, bias = self._dt
-        self._recur(softplus(torch.addmm(bias, space.rank, weight)), space, h)
+        self._recurrence.run(space, h)
         space.y.addcmul_(self._D, space.a).mul_(space.z)
         return space.y
 
@@ -92,35 +144,32 @@ class CPULayer:
             space.convolved.addcmul_(reached, tap)
         past[:] = space.inputs[len(space.inputs) - n :]
 
-    def _recur(self, delta: Tensor, space: Workspace, h: Tensor) -> None:
-        """Update h = exp(delta A) h + (delta a) B^T and write h C to ``y``; delta (C B, E)."""
-        delta, entering = delta[:, None], (delta * space.a)[:, None]
-        (self._recur_tokenwise if space.tokenwise else self._recur_together)(
-            delta, entering, space, h
-        )
 
-    def _recur_tokenwise(
-        self, delta: Tensor, entering: Tensor, space: Workspace, h: Tensor
-    ) -> None:
-        """Run the recurrence token by token, so that the data stay in the CPU's caches."""
-        rows = (delta, entering, space.B, space.C, space.y_rows)
-        parts = (torch.split(each, len(h)) for each in rows)
-        for delta_t, entering_t, B, C, y in zip(*parts, strict=True):
-            torch.mul(delta_t, self._decay, out=space.decay)
-            torch.exp2(space.decay, out=space.decay)
-            h.mul_(space.decay).addcmul_(entering_t, B)
-            torch.bmm(C, h, out=y)
+class CPUEvidenceLayer:
+    """One TSFB with the mixer ``evidence``."""
 
-    def _recur_together(self, delta: Tensor, entering: Tensor, space: Workspace, h: Tensor) -> None:
-        """Run the recurrence with as many operations as possible on all tokens together."""
-        torch.mul(delta, self._decay, out=space.decay)
-        torch.exp2(space.decay, out=space.decay)
-        torch.mul(entering, space.B, out=space.h)
-        before = h
-        for now, decay in space.pairs:
-            before = now.addcmul_(decay, before)
-        h.copy_(before)
-        torch.bmm(space.C, space.h, out=space.y_rows)
+    def __init__(self, block: TemporalSpatialFusionBlock, ssm: EvidenceMemory) -> None:
+        self._norm = norm_arguments(block.norm1)
+        self._ffn, self._recurrence = CPUFeedForward(block), CPURecurrence(ssm)
+        parts = (ssm.in_proj, ssm.x_proj, ssm.out_proj)
+        self._in, self._x, self._out = (each.weight.T.contiguous() for each in parts)
+        self._biases = torch.cat([ssm.beta, ssm.gamma], -1)[:, None]  # (C, 1, 2 n)
+
+    def step(self, space: Workspace, h: Tensor, history: Tensor) -> None:  # noqa: ARG002
+        """Update ``space.e`` and h (B, n, E) in place; there is no history."""
+        self._ffn.add(space)
+        torch.mm(layer_norm(space.e, *self._norm), self._in, out=space.a)
+        torch.mm(space.a, self._x, out=space.low)
+        space.low_hops.add_(self._biases)
+        self._recurrence.run(space, h)
+        torch.mm(space.y, self._out, out=space.e)
+
+
+def make_layer(block: TemporalSpatialFusionBlock) -> CPULayer | CPUEvidenceLayer:
+    """Return the form of a TSFB for the CPU."""
+    if isinstance(block.ssm, EvidenceMemory):
+        return CPUEvidenceLayer(block, block.ssm)
+    return CPULayer(block, block.ssm)
 
 
 class Workspaces:
@@ -182,8 +231,9 @@ class Workspace:
         as (T, E); those under each tap, K of (C, B, E), the oldest first.
     az, a, z, convolved
         (2, T, E), its halves, and the first half as (C, B, E).
-    low, rank, B, C
-        Output of x_proj, (T, R + 2 n), and its parts: (T, R), (T, n, 1), (T, 1, n).
+    low, rank, B, C, low_hops
+        Output of x_proj, (T, R + 2 n), and its parts: (T, R), (T, n, 1), (T, 1, n); and a view of
+        both B and C, (C, B, 2 n).
     tokenwise
         True if the recurrence runs token by token.
     decay, h, pairs
@@ -207,6 +257,7 @@ class Workspace:
         n = config.d_state
         self.rank, B, C = torch.split(self.low, [self.low.shape[1] - 2 * n, n, n], dim=-1)
         self.B, self.C = B[..., None], C[:, None]
+        self.low_hops = self.low.view(n_channels, -1, self.low.shape[1])[..., -2 * n :]
         self.decay, self.h = (parts[name].flatten(0, 1) for name in ("decay", "h"))
         self.pairs = list(zip(parts["h"], parts["decay"], strict=False))
         self.tokenwise = not self.pairs

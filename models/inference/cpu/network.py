@@ -15,14 +15,15 @@ import copy
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from mimamba.models.inference.cpu.layer import CPULayer, Workspaces, norm_arguments
+from mimamba.models.inference.cpu.layer import Workspaces, make_layer, norm_arguments
 from mimamba.models.inference.cpu.mstb import CPUMultiScaleBlock
 from mimamba.models.network.embedding import LinearEmbedding
 from mimamba.models.network.msimamba import (
     FLAT_UV,
+    SCALE_UV,
     MSiMamba,
     MultiScaleTemporalBlock,
     TemporalSpatialFusionBlock,
@@ -47,8 +48,9 @@ class CPUNetwork:
         self._mstb = CPUMultiScaleBlock(mstb) if isinstance(mstb, MultiScaleTemporalBlock) else None
         self._embedding = CPUEmbedding(network)
         blocks = [e for e in network.layers if isinstance(e, TemporalSpatialFusionBlock)]
-        self._layers = [CPULayer(each) for each in blocks]
-        self._norm, self._head = norm_arguments(network.norm), network.head
+        self._layers = [make_layer(each) for each in blocks]
+        norm, self._head = network.norm, network.head
+        self._norm = norm_arguments(norm) if isinstance(norm, nn.LayerNorm) else None
         self._workspaces = Workspaces(self.config, self._head.weight)
 
     @torch.inference_mode()
@@ -71,7 +73,7 @@ class CPUNetwork:
         self._embedding.write_tokens(self._preprocess(x), workspace.hops)
         for layer, own_h, own_history in zip(self._layers, h, history, strict=True):
             layer.step(workspace, own_h, own_history)
-        e = layer_norm(workspace.hops, *self._norm)
+        e = layer_norm(workspace.hops, *self._norm) if self._norm else workspace.hops
         return linear(e.transpose(0, 1).reshape(len(x), -1), self._head.weight, self._head.bias)
 
     @torch.inference_mode()
@@ -88,6 +90,8 @@ class CPUNetwork:
         values = x.numpy().astype(np.float64)  # the choice of periods needs float64
         if self.config.normalisation == "zscore":
             zscore(values)
+        elif self.config.normalisation == "scaled":
+            values /= SCALE_UV
         return (
             self._mstb.apply(values)
             if self._mstb

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from mimamba.models.network.config import REFERENCE, MSiMambaConfig
+from mimamba.models.network.evidence_memory import EvidenceMemory
 from mimamba.models.network.msimamba import (
     FLAT_UV,
     InceptionConv2d,
@@ -35,6 +36,8 @@ def make(config: MSiMambaConfig = SMALL, dtype: torch.dtype = torch.float64) -> 
     for module in network.modules():
         if isinstance(module, SelectiveSSM):
             module.dt_proj.bias.add_(2.0)  # faster: a carried state matters within a few hops
+        if isinstance(module, EvidenceMemory):
+            module.x_proj.weight.normal_(std=0.3)  # selective, as after training
     return network
 
 

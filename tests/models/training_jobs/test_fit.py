@@ -17,6 +17,7 @@ from mimamba.models.evaluation.evaluator import evaluate_dataset
 from mimamba.models.evaluation.results import EvaluationReport
 from mimamba.models.training.recipes import Recipe
 from mimamba.models.training.scoring import score_network
+from mimamba.models.training.stages import Stage
 from mimamba.models.training.windowing import cut_hops
 from mimamba.models.training_jobs.fit import (
     FitProgress,
@@ -142,6 +143,21 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(
     assert (phase, epoch) not in [(each.phase, each.epoch) for each in told]
     assert made.sha256 == whole.sha256
     assert not (tmp_path / "mine.training").exists()
+
+
+def test_a_training_in_stages_goes_on_to_the_same_bytes(waves: Dataset, tmp_path: Path) -> None:
+    memory = replace(
+        TINY.architecture, mixer="evidence", d_state=8, d_conv=1, time_constants=(1.0, 4.0)
+    )
+    stages = tuple(Stage("memory", 2, 4, (8, 8), 1e-2, averaging) for averaging in (0.0, 0.5))
+    staged = replace(TINY, architecture=memory, training=replace(TINY.training, stages=stages))
+    job = TrainingJob.of(waves, staged, 0.0)
+    whole = fit(tmp_path / "whole.safetensors", waves, job, ABOUT)
+    for phase, epoch in (("selection", 5), ("final", 2)):
+        path = tmp_path / f"{phase}{epoch}.safetensors"
+        with pytest.raises(Interrupted):
+            fit(path, waves, job, ABOUT, on_epoch=interrupt(phase, epoch))
+        assert fit(path, waves, job, ABOUT, resume=True).sha256 == whole.sha256
 
 
 @pytest.fixture

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from mimamba.models.inference.cpu.network import CPUNetwork, zscore
 from mimamba.models.inference.state_pool import StatePool
-from mimamba.models.network.config import REFERENCE, MSiMambaConfig
+from mimamba.models.network.config import REFERENCE, Mixer, MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.network.msimamba import zscore as readable_zscore
 from mimamba.models.network.ssm import States, apply_gate
 from tests.models.network.test_msimamba import SMALL, close, eeg, make, sinusoids
+
+MIXERS: tuple[Mixer, ...] = ("mamba", "memory", "evidence", "none")
 
 
 def stepped(form: CPUNetwork, x: Tensor, r: Tensor, states: States) -> tuple[Tensor, States]:
@@ -31,8 +33,10 @@ def stepped(form: CPUNetwork, x: Tensor, r: Tensor, states: States) -> tuple[Ten
 
 @st.composite
 def networks(draw: st.DrawFn) -> MSiMamba:
+    mixer = draw(st.sampled_from(MIXERS))
+    n_channels, evidence = draw(st.sampled_from([1, 4])), mixer == "evidence"
     config = MSiMambaConfig(
-        n_channels=draw(st.sampled_from([1, 4])),
+        n_channels=n_channels,
         n_times=draw(st.sampled_from([64, 125, 128])),
         n_outputs=3,
         n_scales=draw(st.integers(1, 4)),
@@ -41,16 +45,17 @@ def networks(draw: st.DrawFn) -> MSiMamba:
         d_model=8,
         d_ff=8,
         n_layers=draw(st.integers(1, 2)),
-        d_state=3,
-        d_conv=draw(st.integers(1, 6)),
-        expand=draw(st.integers(1, 2)),
-        normalisation=draw(st.sampled_from(["zscore", "none"])),
+        d_state=2 * n_channels if evidence else 3,
+        d_conv=1 if evidence else draw(st.integers(1, 6)),
+        expand=1 if evidence else draw(st.integers(1, 2)),
+        normalisation=draw(st.sampled_from(["zscore", "none", "scaled"])),
         ranking=draw(st.sampled_from(["amplitude", "whitened"])),
         mstb=draw(st.booleans()),
         embedding=draw(st.sampled_from(["linear", "spectral"])),
         bins=(1, 29),
         bands=14,
-        mixer=draw(st.sampled_from(["mamba", "memory", "none"])),
+        mixer=mixer,
+        time_constants=(2.0, 5.0),
     )
     return make(config, draw(st.sampled_from([torch.float64, torch.float32])))
 
