@@ -20,7 +20,7 @@ from torch.nn.functional import layer_norm, linear
 
 from mimamba.models.inference.cpu.layer import Workspaces, make_layer, norm_arguments
 from mimamba.models.inference.cpu.mstb import CPUMultiScaleBlock
-from mimamba.models.network.embedding import LinearEmbedding
+from mimamba.models.network.embedding import MAX_DEVIATIONS, MIN_POWER, SpectralEmbedding
 from mimamba.models.network.msimamba import (
     FLAT_UV,
     SCALE_UV,
@@ -103,20 +103,48 @@ class CPUEmbedding:
     """Embeds windows as tokens; the electrodes' vectors are added together with the bias."""
 
     def __init__(self, network: MSiMamba) -> None:
-        self._module, self._added = network.embedding, network.electrode[:, None]
-        self._weight = None
-        if isinstance(self._module, LinearEmbedding):
-            self._weight = self._module.weight.T.contiguous()
-            self._added = self._added + self._module.bias
+        embedding = network.embedding
+        self._power = SpectralPower(embedding) if isinstance(embedding, SpectralEmbedding) else None
+        linear = embedding.linear if isinstance(embedding, SpectralEmbedding) else embedding
+        self._weight = linear.get_parameter("weight").T.contiguous()
+        self._added = network.electrode[:, None] + linear.get_parameter("bias")
 
     def write_tokens(self, x: Tensor, out: Tensor) -> None:
         """Write the tokens (C, B, d) of windows (B, C, L) to ``out``."""
-        if self._weight is None:
-            out.copy_(self._module(x).transpose(0, 1))
-        else:
-            x = x.transpose(0, 1).reshape(-1, x.shape[-1])
-            torch.mm(x, self._weight, out=out.view(len(x), -1))
+        x = (self._power.features(x) if self._power else x).transpose(0, 1)
+        x = x.reshape(-1, x.shape[-1])
+        torch.mm(x, self._weight, out=out.view(len(x), -1))
         out.add_(self._added)
+
+
+class SpectralPower:
+    """Standardised log power, as in ``SpectralEmbedding``, in NumPy: in a third of the time.
+
+    PyTorch's absolute values of complex numbers cost several times as much as NumPy's squares, and
+    only the bins in bands are needed.
+    """
+
+    def __init__(self, embedding: SpectralEmbedding) -> None:
+        self._window, self._bins = embedding.window, slice(embedding.first, embedding.stop)
+        self._width = embedding.width
+        self._mean, self._deviation = embedding.mean.numpy(), embedding.deviation.numpy()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features (B, C, F) of windows (B, C, L)."""
+        spectrum = torch.fft.rfft(x * self._window)[..., self._bins].numpy()
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
+        bins = power.reshape(*power.shape[:-1], -1, self._width)
+        bands = bins[..., 0].copy()
+        for k in range(1, self._width):
+            bands += bins[..., k]
+        bands /= self._width
+        bands += MIN_POWER
+        np.log(bands, out=bands)
+        bands -= self._mean
+        bands /= self._deviation
+        np.clip(bands, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=bands)
+        return torch.from_numpy(bands)
 
 
 def zscore(x: NDArray[np.float64]) -> None:
