@@ -146,7 +146,7 @@ async def measure_roles(
         task.cancel()
     await asyncio.gather(following, publishing, return_exceptions=True)
     label = f"{sessions} sessions over NATS"
-    expected = 2 * sessions * span
+    expected = max(2 * sessions * span, len(waits))  # more come where a backlog is worked off
     within = 100 * sum(wait <= LIMIT for wait in waits) / expected
     aim = ">= 99 %" if sessions == SESSIONS else None
     figures = [
