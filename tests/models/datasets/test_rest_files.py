@@ -49,11 +49,17 @@ def test_what_does_not_fit_is_one_clear_error(dataset: Dataset, tmp_path: Path) 
     with pytest.raises(DatasetError, match=r"sub-01\.edf"):
         add_rest(dataset, f"{tmp_path}/{{person}}.edf")
     for person in ("sub-01", "sub-02"):
-        write_bids_recording(tmp_path / "slow", f"{person}_task-rest", 0, rate=128)
         write_bids_recording(
             tmp_path / "near", f"{person}_task-rest", 0, ch_names=("T7", "Fp1", "Fp2", "T8")
         )
-    for folder in ("slow", "near"):
-        pattern = f"{tmp_path}/{folder}/{{person}}/eeg/{{person}}_task-rest_eeg.edf"
-        with pytest.raises(DatasetError, match="rest of TP9, AF7, AF8, TP10 at 256 Hz, as in set"):
-            add_rest(dataset, pattern)
+    pattern = f"{tmp_path}/near/{{person}}/eeg/{{person}}_task-rest_eeg.edf"
+    with pytest.raises(DatasetError, match="rest of TP9, AF7, AF8, TP10, as in set"):
+        add_rest(dataset, pattern)
+
+
+def test_rest_of_another_rate_is_resampled_and_said(dataset: Dataset, tmp_path: Path) -> None:
+    for person in ("sub-01", "sub-02"):
+        write_bids_recording(tmp_path / "slow", f"{person}_task-rest", 0, rate=128)
+    made = add_rest(dataset, f"{tmp_path}/slow/{{person}}/eeg/{{person}}_task-rest_eeg.edf")
+    assert {rest.n_times for rest in made.rest.values()} == {4 * 256}
+    assert made.info.notices[-1] == "Rest of 2 people of 128 Hz resampled to 256 Hz."
