@@ -21,7 +21,7 @@ from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson
-from mimamba.service.recorded.report import make_report
+from mimamba.service.recorded.report_page import make_report
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME

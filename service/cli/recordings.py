@@ -199,7 +199,7 @@ def write_report(recording: str, out: Path | None, force: bool, data_dir: Path |
         If the report exists, or cannot be written.
     """
     from mimamba.drivers.errors import CannotWrite
-    from mimamba.service.recorded.report import make_report
+    from mimamba.service.recorded.report_page import make_report
     from mimamba.service.recordings.recordings import Recordings
 
     path = Path(recording)

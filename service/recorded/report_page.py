@@ -61,7 +61,7 @@ def make_report(path: Path, title: str | None = None) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{name}, mimamba</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
-        + f'\n</main>\n<p class="note">Made by mimamba {version("mimamba")}.</p>\n'
+        + f'\n<p class="note">Made by mimamba {version("mimamba")}.</p>\n</main>\n'
         "</body>\n</html>\n"
     )
 
