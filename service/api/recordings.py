@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO, Literal, TypeAlias
 
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson
+from mimamba.service.recorded.report_page import make_report
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
@@ -121,6 +122,22 @@ async def export_recording(
     async with read_lock:
         file = await asyncio.to_thread(exported, source, form)
     return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
+
+
+@recordings_api.get(
+    "/{recording}/report",
+    response_class=HTMLResponse,
+    responses={200: {"content": {"text/html": {}}}},
+)
+async def report_recording(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+) -> HTMLResponse:
+    """Download a report on a finished recording: one HTML file with pictures, without scripts."""
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        text = await asyncio.to_thread(make_report, source, recording)
+    name = f'attachment; filename="{recording}-report.html"'
+    return HTMLResponse(text, headers={"Content-Disposition": name})
 
 
 @recordings_api.delete("/{recording}", status_code=204)

@@ -75,6 +75,7 @@ ROUTES: dict[str, RequiredScope] = {
     "DELETE /v1/recordings/{recording}": "control",
     "GET /v1/recordings/{recording}/file": "view",
     "GET /v1/recordings/{recording}/export": "view",
+    "GET /v1/recordings/{recording}/report": "view",
     "POST /v1/recordings/{recording}/stop": "control",
     "POST /v1/uploads": "control",
 }

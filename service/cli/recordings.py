@@ -1,4 +1,4 @@
-"""Commands for stored data: ``recordings``, ``convert``, ``recover`` and ``people``."""
+"""Commands for stored data: ``recordings``, ``report``, ``convert``, ``recover``, ``people``."""
 
 from __future__ import annotations
 
@@ -55,6 +55,23 @@ def convert(
         from mimamba.drivers.convert import convert as convert_recording
 
         convert_recording(recording, out, force)
+
+
+@app.command(rich_help_panel=RECORDINGS)
+def report(
+    recording: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="Name of a recording, or path of any file.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write. [default: NAME-report.html]", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a report with pictures: outputs, bands, signal quality, markers and ratings."""
+    with one_line_errors():
+        write_report(recording, out, force, data_dir)
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -167,6 +184,38 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def write_report(recording: str, out: Path | None, force: bool, data_dir: Path | None) -> None:
+    """Write the report on a recording, and print its path.
+
+    Raises
+    ------
+    NoRecording
+        If there is neither a recording nor a file of this name.
+    BadRecording
+        If it cannot be read.
+    CannotWrite
+        If the report exists, or cannot be written.
+    """
+    from mimamba.drivers.errors import CannotWrite
+    from mimamba.service.recorded.report_page import make_report
+    from mimamba.service.recordings.recordings import Recordings
+
+    path = Path(recording)
+    if not path.exists():
+        path = Recordings(recordings_folder(data_dir)).file(recording)
+    target = out or Path(f"{path.stem}-report.html")
+    if target.exists() and not force:
+        raise CannotWrite(
+            "a new file", f"an existing one at {target}", "choose another with --out, or --force"
+        )
+    try:
+        target.write_text(make_report(path), encoding="utf-8")
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise CannotWrite(f"a file at {target}", found, "choose another place") from error
+    sys.stdout.write(f"{target}\n")
 
 
 def recover_recordings(where: Path) -> None:

@@ -41,7 +41,7 @@ CHECK_AGAIN = 10.0
 """Seconds for which the result of a check of the folder is used: each check writes to it."""
 
 
-class NoRecording(LookupError):
+class NoRecording(UserError, LookupError):
     """No recording has this name."""
 
 

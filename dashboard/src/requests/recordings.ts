@@ -50,6 +50,9 @@ const pathOf = (name: string): string => `/v1/recordings/${encodeURIComponent(na
 /** URL for downloading the recording's file. */
 export const fileOf = (name: string): string => addressOf(`${pathOf(name)}/file`);
 
+/** URL for downloading a report on the recording: one HTML file with pictures. */
+export const reportOf = (name: string): string => addressOf(`${pathOf(name)}/report`);
+
 export const recordingApi: RecordingApi = {
   list: () => request('GET', '/v1/recordings'),
   read: (name) => request('GET', pathOf(name)),

@@ -87,14 +87,20 @@ export class Spectrum {
   }
 }
 
-/** Highest peak from 4 Hz on. */
+/** Highest peak from 4 Hz on: a value above its neighbours. Null without one, or without data. */
 export function peak(
   freqs: Float64Array,
   decibels: Float64Array,
 ): { hz: number; db: number } | null {
   let best = -1;
   for (let k = 0; k < freqs.length; k++)
-    if (freqs[k]! >= PEAK_FROM_HZ && !(decibels[k]! <= (decibels[best] ?? -Infinity))) best = k;
+    if (
+      freqs[k]! >= PEAK_FROM_HZ &&
+      decibels[k]! > (decibels[k - 1] ?? Infinity) &&
+      decibels[k]! >= (decibels[k + 1] ?? Infinity) &&
+      decibels[k]! > (decibels[best] ?? -Infinity)
+    )
+      best = k;
   const db = decibels[best];
   return db === undefined || Number.isNaN(db) ? null : { hz: freqs[best]!, db };
 }

@@ -59,6 +59,8 @@ export interface SessionSnapshot {
   /** Last baseline event. */
   baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
+  /** Name of the recording in progress, as far as the page has heard of it; null without one. */
+  recording: string | null;
   gaps: number;
   lostSamples: number;
   hopsSkipped: number;
@@ -176,9 +178,23 @@ export class Session {
       this.now.gaps += 1;
       this.now.lostSamples += message.lost ?? 0;
     } else if (message.event === 'hops_skipped') this.now.hopsSkipped += 1;
+    else if (message.event === 'recording') this.noteRecording(message.detail);
     else if (message.event.startsWith('baseline_')) this.now.baseline = message;
     else this.setLink(message);
     this.dirty = true;
+  }
+
+  /** Note a recording in progress, or with null that there is none. */
+  setRecording(name: string | null): void {
+    this.now.recording = name;
+    this.dirty = true;
+  }
+
+  /** "the recording day1 began", "the recording day1 ended: the disk is full". */
+  private noteRecording(detail: string): void {
+    const [, name, change] = /^the recording (\S+) (began|ended)/.exec(detail) ?? [];
+    if (change === 'began') this.now.recording = name!;
+    else if (change && this.now.recording === name) this.now.recording = null;
   }
 
   private setLink({ event, detail, timestamp }: NonNullable<ListedSession['link']>): void {
@@ -188,12 +204,8 @@ export class Session {
     if (speed !== before) this.rateMeter = new RateMeter();
     // Reconnecting is part of the loss that began before it.
     const sameLoss = event === 'retrying' && state !== 'connected';
-    this.now.link = {
-      state: event,
-      detail,
-      since: sameLoss ? (since ?? timestamp) : timestamp,
-      speed,
-    };
+    this.now.link = { state: event, detail, since: sameLoss ? (since ?? timestamp) : timestamp };
+    if (speed !== 1) this.now.link.speed = speed;
   }
 
   addCalibration(message: CalibrationStep, arrival: number): void {
@@ -221,9 +233,16 @@ export class Session {
   /** Start a new epoch: its samples and entries are numbered from 0. */
   private restart(epoch: string): void {
     const { info, model, outputs, montage, delay, person, head, baseline } = this.now;
-    const { ended, endReason, seekable, link, battery } = this.now;
+    const { ended, endReason, seekable, link, battery, recording } = this.now;
     const known = { info, model, outputs, montage, delay, person, head, baseline };
-    Object.assign(this.now, emptySnapshot(), known, { ended, endReason, seekable, link, battery });
+    Object.assign(this.now, emptySnapshot(), known, {
+      ended,
+      endReason,
+      seekable,
+      link,
+      battery,
+      recording,
+    });
     this.epoch = epoch;
     this.ring = null;
     this.markers = [];
@@ -268,6 +287,7 @@ function emptySnapshot(): SessionSnapshot {
     calibration: null,
     baseline: null,
     link: { state: 'unknown', detail: '', since: null },
+    recording: null,
     gaps: 0,
     lostSamples: 0,
     hopsSkipped: 0,

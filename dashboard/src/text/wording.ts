@@ -44,7 +44,11 @@ export function fileSize(bytes: number): string {
 
 /** "20 %, mains hum"; a dash without a measurement. */
 export const qualityText = (quality: ChannelQuality | undefined): string =>
-  quality ? `${percent(quality.score)}, ${quality.reason ?? 'good'}` : '–';
+  quality ? `${percent(quality.score)}, ${contactWord(quality)}` : '–';
+
+/** One word or two on an electrode's contact: "good", "flat", "mains hum"; a dash without one. */
+export const contactWord = (quality: ChannelQuality | undefined): string =>
+  quality ? (quality.reason ?? 'good') : '–';
 
 /** "68 per minute, 95 % sure"; a dash and the reason without a rate. */
 export const heartText = (heart: Heart): string =>
@@ -105,10 +109,30 @@ export function linkText(link: LinkState, lsl: number | null): string {
   return link.state === 'retrying' ? `${lost}, reconnecting` : lost;
 }
 
+/** True if the newest prediction says that the signal is poor. */
+const isPoor = ({ prediction, link }: SessionSnapshot): boolean =>
+  prediction?.status === 'poor_signal' && ['connected', 'playing'].includes(link.state);
+
+/** Title of the browser's tab: what needs attention comes first. */
+export function pageTitle(
+  session: { id: string; snapshot: SessionSnapshot } | null,
+  connected: boolean,
+  lsl: number | null,
+): string {
+  if (!connected) return 'No connection – mimamba';
+  return session ? `${sessionText(session.snapshot, lsl)} – ${session.id} – mimamba` : 'mimamba';
+}
+
 /** State of a session, for its tab. */
 export function sessionText(snapshot: SessionSnapshot, lsl: number | null): string {
   if (snapshot.opening) return 'Opening';
-  return snapshot.ended ? 'Ended' : linkText(snapshot.link, lsl);
+  if (snapshot.ended) return 'Ended';
+  const link = linkText(snapshot.link, lsl);
+  const news = [
+    ...(snapshot.recording === null ? [] : ['recording']),
+    ...(isPoor(snapshot) ? ['poor signal'] : []),
+  ];
+  return [link, ...news].join(', ');
 }
 
 export const recordingStateText: Record<Recording['state'], string> = {

@@ -55,7 +55,8 @@ describe('ValenceArousalPlane', () => {
     predict(1, 0.7, 0.25);
     render(ValenceArousalPlane, { session, availability });
     expect(['cx', 'cy'].map((name) => Number(circle()?.getAttribute(name)))).toEqual([70, 75]);
-    const description = 'Probability of high valence 70 % ± 10, of high arousal 25 % ± 0';
+    const description =
+      'Probability of high valence 70 % (60 to 80), of high arousal 25 % (25 to 25)';
     expect(text('plane-text')).toBe(`${description}.`);
     const label = document.querySelector('[data-testid="plane"]')?.getAttribute('aria-label');
     expect(label?.replaceAll('\u00a0', ' ')).toBe(description);

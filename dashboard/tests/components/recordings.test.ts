@@ -1,10 +1,11 @@
 // @vitest-environment happy-dom
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import Recorder from '../../src/components/recordings/Recorder.svelte';
 import Recordings from '../../src/components/recordings/Recordings.svelte';
 import type { Subscribed } from '../../src/connection/protocol';
 import type { Recording, RecordingApi } from '../../src/requests/recordings';
 import { Session } from '../../src/state/session.svelte';
+import { SessionRecorder } from '../../src/state/session_recorder.svelte';
 import { click, enter, render, settled, text, there } from '../dom';
 import { recording, subscribed } from '../service';
 
@@ -46,8 +47,13 @@ beforeEach(() => {
 });
 
 describe('Recorder', () => {
+  let unfollow = (): void => undefined;
+  afterEach(() => unfollow());
+
   async function show(): Promise<void> {
-    render(Recorder, { session, recordingApi });
+    const recorder = new SessionRecorder(session, recordingApi);
+    unfollow = recorder.follow();
+    render(Recorder, { recorder });
     await settled();
   }
 

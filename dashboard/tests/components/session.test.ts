@@ -273,7 +273,7 @@ describe('Markers', () => {
     press('1');
     await published();
     flushSync();
-    expect(text('recent-markers')).toBe('1:05 m1 (api)0:00 m0 (api)');
+    expect(text('recent-markers')).toBe('1:05 m1 (by hand)0:00 m0 (by hand)');
     expect(text('marker-problem')).toBe('The session has ended.');
   });
 });

@@ -161,7 +161,7 @@ describe('BandPower', () => {
 
   it('shows each power with three digits, and dashes for missing ones', () => {
     render(BandPower, { snapshot: snapshot({ bands, latestIndex: 600 }), age: 0.1 });
-    expect(row('TP9')).toEqual(['12.3', '0.50', '250', '1.00', '1e+6']);
+    expect(row('TP9')).toEqual(['12.3', '0.50', '250', '1.00', '1 M']);
     expect(row('AF7')).toEqual(['–', '–', '–', '–', '–']);
     expect(bars()).toHaveLength(5);
   });
@@ -241,7 +241,7 @@ describe('Scrollback', () => {
   const actions = { freeze: vi.fn(), resume: vi.fn(), move: vi.fn() };
 
   it('freezes live traces and scrolls back', () => {
-    render(Scrollback, { live: true, back: 0, maxBack: 60, ...actions });
+    render(Scrollback, { old: false, live: true, back: 0, maxBack: 60, ...actions });
     expect(text('trace-position')).toBe('Live');
     find('trace-freeze').click();
     expect(actions.freeze).toHaveBeenCalledOnce();
@@ -250,7 +250,7 @@ describe('Scrollback', () => {
   });
 
   it('shows the frozen position and returns to live', () => {
-    render(Scrollback, { live: false, back: 72, maxBack: 292, ...actions });
+    render(Scrollback, { old: false, live: false, back: 72, maxBack: 292, ...actions });
     expect(text('trace-position')).toBe('Frozen, 1:12 back');
     find('trace-freeze').click();
     enter('trace-back', '0', 'input');

@@ -152,6 +152,18 @@ def read(
 ) -> Recording:
     """Read a file; see ``drivers.formats.read.read_recording``."""
     streams, notices = load_streams(path)
+    return make_from_streams(path, streams, notices, choice, stream, sfreq)
+
+
+def make_from_streams(
+    path: Path,
+    streams: list[XDFStream],
+    notices: list[str],
+    choice: ChannelChoice,
+    stream: str | None = None,
+    sfreq: float | None = None,
+) -> Recording:
+    """Make the recording of a file from what ``load_streams`` has returned; adds to the notices."""
     signal, left_out = _choose_signal(streams, stream, path, notices)
     described = read_description(
         tostring(signal.header, encoding="unicode"), signal.values.shape[1]

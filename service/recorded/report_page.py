@@ -1,0 +1,164 @@
+"""Report on a recording: one HTML file with pictures, and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+
+from mimamba.service.recorded.report_data import OutputReport, ReportData, read_report_data
+from mimamba.service.recorded.report_pictures import all_pictures, draw_output, draw_quality
+
+MAX_MARKERS = 500
+"""Markers that are listed."""
+STYLE = """
+:root { color-scheme: light; }
+body { max-width: 68rem; padding: 1rem; margin: 0 auto; color: #16232b; background: #fff;
+       font: 1rem/1.5 system-ui, sans-serif; }
+h1, h2, h3 { line-height: 1.2; overflow-wrap: anywhere; }
+figure { margin: 0.5rem 0 1.5rem; }
+svg { width: 100%; height: auto; }
+table { border-collapse: collapse; }
+th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
+         border-bottom: 1px solid #d5dae0; overflow-wrap: anywhere; }
+.table { overflow-x: auto; }
+.note { color: #4c5a64; }
+.warning { padding: 0.5rem 1rem; background: #fff1d6; border-radius: 0.5rem; }
+"""
+
+
+def make_report(path: Path, title: str | None = None) -> str:
+    """Return the report on a recording as HTML.
+
+    Parameters
+    ----------
+    path
+        The recording; any format that a replay can read.
+    title
+        Its name; the file's without one.
+
+    Raises
+    ------
+    BadRecording
+        If it cannot be read.
+    """
+    data = read_report_data(path)
+    name = escape(title or data.title)
+    body = [
+        f"<h1>{name}</h1>",
+        '<p class="note">Not a medical device. Estimates only, no diagnosis.</p>',
+        *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
+        _facts(data),
+        *_outputs(data),
+        *(f"<h2>{escape(title)}</h2>{_figure(title, svg)}" for title, svg in all_pictures(data)),
+        *_quality(data),
+        *_ratings(data),
+        *_markers(data),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{name}, mimamba</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(body)
+        + f'\n<p class="note">Made by mimamba {version("mimamba")}.</p>\n</main>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def _figure(title: str, svg: str) -> str:
+    labelled = svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
+    return f"<figure>{labelled}</figure>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    headings = "".join(f'<th scope="col">{escape(each)}</th>' for each in head)
+    cells = "".join(
+        "<tr>" + "".join(f"<td>{escape(each)}</td>" for each in row) + "</tr>" for row in rows
+    )
+    table = f"<table><thead><tr>{headings}</tr></thead><tbody>{cells}</tbody></table>"
+    return f'<div class="table">{table}</div>'
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.005 or share == 0 else "< 1 %"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _facts(data: ReportData) -> str:
+    about, info = data.about, data.recording.info
+    facts = {
+        "Started": about.started,
+        "Length": f"{_clock(data.seconds)}, of which {data.lost:.1f} s were lost",
+        "Person": about.person,
+        "Source": about.source or info.name,
+        "Electrodes": f"{', '.join(info.ch_names)} at {info.sfreq:g} Hz",
+        "Model": data.model or "none: only the signal was recorded",
+        "Notes": about.notes,
+        "End": about.reason,
+    }
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>'
+        for name, value in facts.items()
+        if value
+    )
+    return f'<div class="table"><table><tbody>{rows}</tbody></table></div>'
+
+
+def _why(shares: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{name} {_percent(share)}"
+        for name, share in sorted(shares.items(), key=lambda each: -each[1])
+    )
+
+
+def _outputs(data: ReportData) -> Iterable[str]:
+    for output in data.outputs:
+        yield f"<h2>{escape(output.name)}</h2>"
+        yield f"<p>{escape(_abstention(output))}</p>"
+        yield _figure(f"{output.name} over time", draw_output(data, output))
+
+
+def _abstention(output: OutputReport) -> str:
+    if not output.abstained:
+        return "The model never abstained."
+    why = _why(output.why)
+    return f"The model abstained {_percent(output.abstained)} of the time" + (
+        f": {why}." if why else "."
+    )
+
+
+def _quality(data: ReportData) -> Iterable[str]:
+    if not data.electrodes:
+        return
+    yield "<h2>Signal quality</h2>"
+    yield _figure("Quality of each electrode over time", draw_quality(data))
+    yield _table(
+        ("Electrode", "Good", "Otherwise"),
+        (
+            (each.name, "" if each.good is None else _percent(each.good), _why(each.reasons))
+            for each in data.electrodes
+        ),
+    )
+
+
+def _ratings(data: ReportData) -> Iterable[str]:
+    if data.ratings:
+        yield "<h2>Ratings</h2>"
+        rows = ((_clock(at), f"{v:g}", f"{a:g}") for at, v, a in data.ratings)
+        yield _table(("Time", "Valence, 0 to 100", "Arousal, 0 to 100"), rows)
+
+
+def _markers(data: ReportData) -> Iterable[str]:
+    if not data.markers:
+        return
+    yield "<h2>Markers</h2>"
+    if len(data.markers) > MAX_MARKERS:
+        yield f'<p class="note">The first {MAX_MARKERS} of {len(data.markers)}.</p>'
+    rows = ((_clock(at), each.label, each.source) for at, each in data.markers[:MAX_MARKERS])
+    yield _table(("Time", "Marker", "From"), rows)

@@ -1,0 +1,168 @@
+"""Pictures of a report, as SVG that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mimamba.service.recorded.report_data import OutputReport, ReportData
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 10.0
+"""Width of a picture, inches."""
+MINUTES_FROM = 180.0
+"""Length from which times are in minutes, s."""
+INKS = ("#0b6b75", "#c2571a", "#5b3f9e", "#2e7d32", "#8c1c13")
+NEUTRAL = "#b9c0c8"
+
+
+class TimeAxis:
+    """Time axis that all pictures of a report share."""
+
+    def __init__(self, seconds: float) -> None:
+        minutes = seconds >= MINUTES_FROM
+        self.scale, self.unit = (60.0, "min") if minutes else (1.0, "s")
+        self.end = max(seconds, 1e-3) / self.scale
+
+    def apply(self, axes: Axes, named: bool = True) -> None:
+        """Give axes the whole recording's time."""
+        axes.set_xlim(0, self.end)
+        axes.set_xlabel(f"time, {self.unit}" if named else "")
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+
+
+def draw_output(data: ReportData, output: OutputReport) -> str:
+    """Draw an output's probabilities, with ratings of the same name, and markers."""
+    time = TimeAxis(data.seconds)
+    figure = _figure(2.4)
+    axes = figure.subplots()
+    labels = list(output.labels.items())
+    for (label, series), ink in zip(
+        labels[-1:] if len(labels) == 2 else labels, INKS, strict=False
+    ):
+        axes.plot(series.seconds / time.scale, series.values, color=ink, lw=1.2, label=label)
+    _draw_ratings(axes, data, output.name, time)
+    _draw_markers(axes, data, time)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel("probability")
+    axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=4)
+    time.apply(axes)
+    return _svg(figure)
+
+
+def _draw_ratings(axes: Axes, data: ReportData, output: str, time: TimeAxis) -> None:
+    column = {"valence": 1, "arousal": 2}.get(output)
+    if column is None or not data.ratings:
+        return
+    at = [rating[0] / time.scale for rating in data.ratings]
+    axes.plot(
+        at,
+        [rating[column] / 100 for rating in data.ratings],
+        "D",
+        color="#8c1c13",
+        ms=5,
+        label="rating",
+    )
+
+
+def _draw_markers(axes: Axes, data: ReportData, time: TimeAxis) -> None:
+    at = np.array([each for each, _ in data.markers]) / time.scale
+    if at.size:
+        axes.vlines(at, *axes.get_ylim(), color=NEUTRAL, lw=0.6, zorder=0)
+
+
+def draw_bands(data: ReportData) -> str:
+    """Draw the power in each band over time, on a logarithmic axis."""
+    time = TimeAxis(data.seconds)
+    figure = _figure(2.6)
+    axes = figure.subplots()
+    for (band, series), ink in zip(data.bands.items(), INKS, strict=False):
+        axes.semilogy(series.seconds / time.scale, series.values, color=ink, lw=1.0, label=band)
+    axes.set_ylabel("median power, µV²")
+    axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=5)
+    time.apply(axes)
+    return _svg(figure)
+
+
+def draw_spectrogram(data: ReportData) -> str:
+    """Draw the median power density of the electrodes by time and frequency."""
+    time = TimeAxis(data.seconds)
+    figure = _figure(2.8)
+    axes = figure.subplots()
+    power, f = data.spectrogram.values, data.frequencies
+    known = power[np.isfinite(power)]
+    low, high = np.percentile(known, (2, 98)) if known.size else (-20.0, 20.0)
+    picture = axes.imshow(
+        power.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, time.end, float(f[0]), float(f[-1])),
+        vmin=low,
+        vmax=max(high, low + 1),
+        cmap="viridis",
+        interpolation="nearest",
+    )
+    figure.colorbar(picture, ax=axes, label="dB re 1 µV²/Hz", pad=0.01)
+    axes.set_ylabel("frequency, Hz")
+    time.apply(axes)
+    return _svg(figure)
+
+
+def draw_quality(data: ReportData) -> str:
+    """Draw each electrode's score over time as a row of colours."""
+    time = TimeAxis(data.seconds)
+    figure = _figure(0.9 + 0.28 * len(data.electrodes))
+    axes = figure.subplots()
+    for row, electrode in enumerate(data.electrodes):
+        at = electrode.score.seconds / time.scale
+        edges = np.concatenate([at[:1] - (at[1] - at[0] if len(at) > 1 else 1), at])
+        axes.pcolormesh(
+            edges,
+            [row - 0.4, row + 0.4],
+            electrode.score.values[np.newaxis],
+            vmin=0,
+            vmax=1,
+            cmap="RdYlGn",
+            rasterized=True,
+        )
+    axes.set_yticks(range(len(data.electrodes)), [each.name for each in data.electrodes])
+    axes.invert_yaxis()
+    time.apply(axes)
+    return _svg(figure)
+
+
+def _figure(height: float) -> Figure:
+    # Without pyplot, which keeps figures and is not safe in threads.
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasSVG(figure)
+    return figure
+
+
+def _svg(figure: Figure) -> str:
+    """Return a figure as an ``svg`` element, its text as text."""
+    from matplotlib import rc_context
+
+    file = StringIO()
+    with rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue()
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def all_pictures(data: ReportData) -> Sequence[tuple[str, str]]:
+    """Return the pictures that are no output's, with their titles."""
+    pictures = [("Spectrogram, median of the electrodes", draw_spectrogram(data))]
+    if data.bands:
+        pictures.insert(0, ("Band power, median of the electrodes", draw_bands(data)))
+    return pictures

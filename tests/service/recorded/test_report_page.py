@@ -1,0 +1,149 @@
+"""Reports on recordings of the service and on files of others, as a browser shows them."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.driver import Marker
+from mimamba.service.engine.engine import Engine
+from mimamba.service.recorded.report_data import POINTS, read_report_data
+from mimamba.service.recorded.report_page import make_report
+from mimamba.service.recordings.recorder import Recorder
+from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
+from tests.browser import open_browser
+from tests.page.axe import violations
+from tests.service.cli.test_main import invoke
+from tests.service.live import live
+from tests.service.models import random_checkpoint
+from tests.service.muse_recordings import write_muse
+from tests.service.recordings.test_recorder import chunk_of, chunks_of
+from tests.service.scripted import staged
+
+NASTY = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record with a gap, a flat electrode, ratings and a marker that is code."""
+    folder = tmp_path_factory.mktemp("data")
+    path = folder / "day1.xdf"
+    markers = (
+        Marker(500 + 700 / 256.003, 700, "rating valence 80 arousal 20", "ratings"),
+        Marker(500 + 701 / 256.003, 701, NASTY, NASTY),
+    )
+    with staged(Engine(random_checkpoint(folder))) as stage:
+        recorder = Recorder(path, stage.session, lambda _: None)
+        recorder.start()
+        stage.play(*chunks_of(0, 672), chunk_of(672, 96, markers=markers))
+        flat = chunks_of(1300, 4000)
+        for each in flat[10:40]:
+            each.data[:, 1] = 0
+        stage.play(*flat)
+        recorder.stop()
+    save_sidecar(path, Sidecar("day1", "finished", person="P01", notes=NASTY))
+    return path
+
+
+def test_it_says_what_was_recorded(recorded: Path) -> None:
+    data = read_report_data(recorded)
+    assert data.seconds == pytest.approx(4000 / 256)
+    assert data.lost == pytest.approx(532 / 256)
+    assert [each.name for each in data.outputs] == ["valence", "arousal"]
+    output = data.outputs[0]
+    assert output.abstained is not None
+    assert 0.1 < output.abstained < 0.9
+    assert set(output.why) == {"warming up", "poor signal"}
+    assert sum(output.why.values()) == pytest.approx(output.abstained)
+    high, low = output.labels["high"].values, output.labels["low"].values
+    known = np.isfinite(high)
+    np.testing.assert_allclose((high + low)[known], 1, atol=1e-6)
+    assert 0 < known.sum() < len(known)
+    (at, valence, arousal) = data.ratings[0]
+    assert (round(at * 256), valence, arousal) == (700, 80, 20)
+    af7 = next(each for each in data.electrodes if each.name == "AF7")
+    assert af7.good is not None
+    assert af7.good < 0.9
+    assert "flat" in af7.reasons
+    assert set(data.bands) == {"delta", "theta", "alpha", "beta", "gamma"}
+    # No column over the gap: what was not measured is not drawn.
+    columns = data.spectrogram
+    lost = (columns.seconds > 768 / 256 - 0.9) & (columns.seconds < 1300 / 256 + 0.9)
+    assert np.isnan(columns.values[lost]).all()
+    assert not np.isnan(columns.values[~lost]).all()
+
+
+def test_a_long_recording_is_thinned_by_means(tmp_path: Path) -> None:
+    with staged(None) as stage:
+        recorder = Recorder(tmp_path / "long.xdf", stage.session, lambda _: None)
+        recorder.start()
+        stage.play(*chunks_of(0, 256 * 60 * 8, n_times=2048))
+        recorder.stop()
+    data = read_report_data(tmp_path / "long.xdf")
+    assert data.model is None
+    for series in (*data.bands.values(), *(each.score for each in data.electrodes)):
+        assert POINTS / 2 < len(series.seconds) <= POINTS
+        assert series.seconds[0] < 5
+        assert series.seconds[-1] > 475
+
+
+class Tags(HTMLParser):
+    """Tags and addresses of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.links += [
+            value or "" for name, value in attrs if name in ("href", "src", "xlink:href")
+        ]
+
+
+def test_a_browser_shows_it_without_scripts_or_requests(recorded: Path, tmp_path: Path) -> None:
+    done = invoke(
+        "report", "day1", "--data-dir", str(recorded.parent), "--out", f"{tmp_path}/r.html"
+    )
+    assert done.exit_code == 0, done.output
+    tags = Tags((tmp_path / "r.html").read_text())
+    assert "script" not in tags.names
+    assert all(link.startswith(("#", "data:image/png")) for link in tags.links)
+    with open_browser() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url))
+        page.goto(f"file://{tmp_path}/r.html")
+        assert page.locator("svg").count() == 5
+        assert NASTY in page.locator("main").inner_text()
+        assert violations(page) == []
+        page.set_viewport_size({"width": 320, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert {re.sub(":.*", "", each) for each in sent} <= {"file", "data"}
+
+
+def test_over_the_api_and_for_files_of_others(recorded: Path, tmp_path: Path) -> None:
+    with live(source=[], data_dir=recorded.parent) as service:
+        answer = service.http.get("/v1/recordings/day1/report")
+        assert answer.status_code == 200
+        assert "day1-report.html" in answer.headers["content-disposition"]
+        assert "<h2>valence</h2>" in answer.text
+        assert service.http.get("/v1/recordings/gone/report").status_code == 404
+    muse = write_muse(tmp_path / "muse.csv", seconds=12)
+    text = make_report(muse)
+    assert "only the signal" in text
+    assert text.count("<svg") == 1
+    for arguments, message in (
+        ([str(muse), "--out", str(muse)], "an existing one"),
+        (["gone", "--data-dir", str(tmp_path)], "No recording"),
+        ([str(muse), "--out", f"{tmp_path}/no/r.html"], "Choose another place"),
+    ):
+        done = invoke("report", *arguments)
+        assert done.exit_code == 2, done.output
+        assert message in done.output
