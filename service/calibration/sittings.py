@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -197,6 +198,7 @@ class Sittings:
 
     def __init__(self, people: People) -> None:
         self._people = people
+        self._adding = threading.Lock()
 
     def all(self, person: str) -> list[SittingRecord]:
         """Return a person's readable sittings, newest first."""
@@ -256,12 +258,13 @@ class Sittings:
 
     def add_moment(self, record: SittingRecord, moment: KeptMoment) -> tuple[KeptMoment, ...]:
         """Keep one more rated moment, and return all; raises CannotCalibrate."""
-        moments = (*self.moments(record), moment)
-        try:
-            replace_file(self.moments_path(record), encode_moments(moments))
-        except OSError as error:
-            raise self.cannot(record.person, error) from error
-        return moments
+        with self._adding:
+            moments = (*self.moments(record), moment)
+            try:
+                replace_file(self.moments_path(record), encode_moments(moments))
+            except OSError as error:
+                raise self.cannot(record.person, error) from error
+            return moments
 
     def delete(self, record: SittingRecord) -> None:
         """Delete a sitting with its head, signal and ratings; raises CannotCalibrate."""
