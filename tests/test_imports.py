@@ -62,6 +62,7 @@ def test_no_package_imports_one_above_it(package: str) -> None:
             [
                 "mne",
                 "mne_bids",
+                "matplotlib",
                 "pyarrow",
                 "edfio",
                 "brainflow",

@@ -21,7 +21,6 @@ from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson
-from mimamba.service.recorded.report_page import make_report
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
@@ -133,6 +132,8 @@ async def report_recording(
     recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
 ) -> HTMLResponse:
     """Download a report on a finished recording: one HTML file with pictures, without scripts."""
+    from mimamba.service.recorded.report_page import make_report  # loads pyxdf
+
     source = await asyncio.to_thread(recordings.file, recording)
     async with read_lock:
         text = await asyncio.to_thread(make_report, source, recording)
