@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from mimamba.drivers.errors import BadSource
@@ -114,13 +115,16 @@ def parse_source(text: str) -> SourceURL:
     Raises
     ------
     BadSource
-        If the scheme is unknown or a parameter appears twice.
+        If the scheme is unknown or a parameter appears twice, or if a scheme stands alone.
     """
     if "\0" in text or "%00" in text:
         raise BadSource("a source's URL or path", f"a null character in {text!r}", "remove it")
     # One letter before the colon is a Windows drive, not a scheme.
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
     if match is None:
+        if text.lower() in SCHEMES and not Path(text).exists():
+            expected, meant = "a source's URL, or the path of a recording", f"{text.lower()}://"
+            raise BadSource(expected, f"{text!r}, which is no file here", f"write {meant}")
         return SourceURL("replay", text, {})
     scheme = match.group(1).lower()
     if scheme not in SCHEMES:

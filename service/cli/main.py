@@ -46,7 +46,6 @@ app = typer.Typer(
     help=f"Stream consumer EEG, and predict emotion from it in real time.\n\n{NOT_MEDICAL}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="markdown",
 )
 for module in (

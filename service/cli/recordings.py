@@ -166,7 +166,7 @@ def list_recordings(folder: Path, json: bool) -> None:
         return
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
     for heading in ("name", "state", "started", "source", "model", "person", "length", "MB"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # never cut: names are typed again
     for each in found:
         facts = (each.started, each.source, each.model, each.person)
         table.add_row(
@@ -262,7 +262,7 @@ def print_people(folder: Path, json: bool) -> None:
         return
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
     for heading in ("person", "baselines", "own outputs", "recordings", "notes"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # never cut: names are typed again
     for each in found:
         baselines = "; ".join(
             f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"

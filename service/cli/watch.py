@@ -154,7 +154,7 @@ def _make_table(rows: dict[str, TableRow]) -> Table:
 
     table = Table(caption="Ctrl+C stops. mimamba is not a medical device.", expand=True)
     for heading in HEADINGS:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for name, row in sorted(rows.items()):
         info = row.subscribed.info if row.subscribed else None
         age = time.monotonic() - row.updated

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +26,16 @@ def test_a_url_has_scheme_place_and_parameters(scheme: str) -> None:
 )
 def test_a_bare_path_is_a_recording(path: str) -> None:
     assert parse_source(path) == SourceURL("replay", path, {})
+
+
+def test_a_scheme_alone_is_told_how_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSource, match="Write muse://"):
+        parse_source("muse")
+    (tmp_path / "muse").touch()
+    assert parse_source("muse").target == "muse"
 
 
 def test_an_escaped_path_is_unescaped() -> None:

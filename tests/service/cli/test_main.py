@@ -243,6 +243,12 @@ def test_channel_names_are_printed_literally(service: tuple[str, list[str]]) -> 
     assert "[/a], [red], c, d" in line
 
 
+def test_a_shell_completes_commands() -> None:
+    asked = {"_MIMAMBA_COMPLETE": "complete_bash", "COMP_WORDS": "mimamba re", "COMP_CWORD": "1"}
+    ended = CliRunner().invoke(app, [], prog_name="mimamba", env=asked)
+    assert {"recordings", "report", "replay"} <= set(ended.stdout.split())
+
+
 def test_score_prints_one_object_per_prediction(files: Path) -> None:
     ended = invoke("score", str(files / "muse.csv"))
     assert ended.exit_code == 0, ended.stderr

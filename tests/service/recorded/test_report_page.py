@@ -128,6 +128,16 @@ def test_a_browser_shows_it_without_scripts_or_requests(recorded: Path, tmp_path
     assert {re.sub(":.*", "", each) for each in sent} <= {"file", "data"}
 
 
+def test_a_table_never_cuts_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "P01-a-long-name-of-a-recording-2026-01-01"
+    (tmp_path / f"{name}.xdf").write_bytes(b"XDF:")
+    shown = invoke("recordings", "--data-dir", str(tmp_path)).stdout
+    first = "".join(line[1:].split("│")[0].strip() for line in shown.splitlines() if "│" in line)
+    assert name in first
+    assert "…" not in shown
+
+
 def test_over_the_api_and_for_files_of_others(recorded: Path, tmp_path: Path) -> None:
     with live(source=[], data_dir=recorded.parent) as service:
         answer = service.http.get("/v1/recordings/day1/report")

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Quality } from '../../src/connection/protocol';
-import { ContactFirst } from '../../src/state/contact_first';
+import { ContactFirst } from '../../src/calibration/contact_first';
 
 const measured = (timestamp: number, score: number): Quality =>
   ({ timestamp, channels: { TP9: { score, reason: score < 0.7 ? 'flat' : null } } }) as never;

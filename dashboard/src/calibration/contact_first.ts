@@ -1,4 +1,4 @@
-import { poorChannels } from '../calibration/contact';
+import { poorChannels } from './contact';
 import type { Quality } from '../connection/protocol';
 
 /** Seconds of poor contact after which the contact is shown first. */
