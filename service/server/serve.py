@@ -27,7 +27,7 @@ from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
-from mimamba.service.recorded.recorded_setup import recorded_setup
+from mimamba.service.recorded.recorded_setup import RecordedSetup, recorded_setup
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
@@ -122,7 +122,12 @@ class SourceOpener:
         sources = self._settings.source
         if problem := await asyncio.to_thread(running.recordings.problem):
             self._print(partial(self._report_folder, problem))
-        opening = [asyncio.ensure_future(self._open(running, source)) for source in sources]
+        # Before any of them is opened: opening begins with their ids, which follow their order.
+        setups = [await self._find_setup(source) for source in sources]
+        opening = [
+            asyncio.ensure_future(self._open(running, source, setup))
+            for source, setup in zip(sources, setups, strict=True)
+        ]
         try:
             if not opening or await self._is_worth_announcing(opening):
                 self._say_address()
@@ -164,9 +169,16 @@ class SourceOpener:
         else:
             self._waiting.append(report)
 
-    async def _open(self, running: ServiceState, source: str) -> bool:
+    async def _find_setup(self, source: str) -> RecordedSetup | None:
+        """Return what a recording of mimamba was made with, where no model is set."""
+        if self._settings.model is not None or self._settings.bus is not None:
+            return None
+        folder = models_folder(self._settings.data_dir)
+        return await asyncio.to_thread(recorded_setup, source, folder)
+
+    async def _open(self, running: ServiceState, source: str, setup: RecordedSetup | None) -> bool:
         try:
-            session = await self._open_session(running, source)
+            session = await self._open_session(running, source, setup)
         except UserError as error:
             if not running.sessions.ending:
                 self._print(partial(self._report_failure, source, error))
@@ -174,12 +186,11 @@ class SourceOpener:
         self._print(partial(self._report_session, view_session(session)))
         return True
 
-    async def _open_session(self, running: ServiceState, source: str) -> Session:
-        """Open a source; a recording of mimamba with what it was made with, if no model is set."""
-        settings, setup = self._settings, None
-        if settings.model is None and settings.bus is None:
-            folder = models_folder(settings.data_dir)
-            setup = await asyncio.to_thread(recorded_setup, source, folder)
+    async def _open_session(
+        self, running: ServiceState, source: str, setup: RecordedSetup | None
+    ) -> Session:
+        """Open a source; a recording with what it was made with."""
+        settings = self._settings
         if setup is None:
             return await running.sessions.open(source, person=settings.person)
         return await running.sessions.open(
