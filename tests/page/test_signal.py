@@ -95,8 +95,15 @@ def test_the_details_of_an_electrode_can_be_read_by_keyboard(page: Page, tmp_pat
         expect(details).to_have_text("AF7: 0 %, flat")
         shots(page, "flat-electrode")
         page.mouse.move(0, 0)
-        page.get_by_test_id("electrode-AF8").hover()
-        expect(details).to_contain_text("AF8: ")
+        af8 = page.get_by_test_id("electrode-AF8")
+
+        def is_shown() -> bool:
+            """Hover again: the page may have laid itself out anew under the mouse."""
+            page.mouse.move(0, 0)
+            af8.hover()
+            return "AF8: " in details.inner_text()
+
+        service.until(is_shown)
 
 
 def test_the_signal_of_a_silent_source_is_marked_as_old(page: Page) -> None:

@@ -148,7 +148,8 @@ def test_requests_across_take_overs(tmp_path: Path) -> None:
             (marker,) = await crew.until(MarkerMessage, 1)
             assert isinstance(marker, MarkerMessage)
             assert (marker.index, marker.label) == (1300, "ahead")
-            assert [each for each, _ in events] == [
+            # The memory is reset at the next hop, which may come before the last event or after it.
+            assert [each for each, _ in events if each != "restarted"] == [
                 "model",
                 "baseline_begun",
                 "baseline_taken",
