@@ -15,7 +15,7 @@ from tests.page.pictures import SIZES, shots
 from tests.page.test_now import words
 from tests.service.live import Live, live
 
-WEARER = "simulate://?scenario=wearer&seed=1"
+WEARER = "simulate://?scenario=wearer&seed=1&effect=10"  # so plain that no short block is misread
 PLAN = {"pairs": 4, "seconds": 6, "rest": 10, "cue": 1, "pause": 1}
 """The shortest plan."""
 NARROW = 320
