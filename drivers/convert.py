@@ -84,11 +84,11 @@ def _count(number: int, noun: str) -> str:
 def _to_file(recording: Recording, path: Path, force: bool) -> tuple[Path, WriteResult]:
     """Write into a temporary folder beside the file, and move the file when it is complete."""
     write = _find_writer(path)
-    _check_overwrite(path, force)
+    check_overwrite(path, force)
     with TemporaryDirectory(prefix=".mimamba-", dir=path.parent) as folder:
         partial = Path(folder) / path.name
         written = write(recording, partial)
-        _check_overwrite(path, force)
+        check_overwrite(path, force)
         partial.replace(path)
     return path, written
 
@@ -110,7 +110,8 @@ def _library(packages: str, purpose: str) -> Iterator[None]:
         raise LibraryMissing(expected, f"no {error.name}", remedy) from error
 
 
-def _check_overwrite(path: Path, force: bool) -> None:
+def check_overwrite(path: Path, force: bool) -> None:
+    """Raise CannotWrite where a file exists that is not to be replaced, or a folder does."""
     if path.is_dir() or (path.exists() and not force):
         raise CannotWrite(
             "a new file", f"an existing one at {path}", "choose another name, or add --force"

@@ -140,12 +140,8 @@ def _letters(evaluation: ProtocolResult) -> dict[str, str]:
 
 def to_table(report: EvaluationReport) -> Table:
     """Return a table with a section per protocol and output and a row per candidate."""
-    table = Table(title=report.data + (" (permuted labels)" if report.permuted else ""))
-    for place, name in enumerate(_heads(report)):
-        if place < 3:
-            table.add_column(name, overflow="fold")
-        else:
-            table.add_column(name, justify="right")
+    title = report.data + (" (permuted labels)" if report.permuted else "")
+    table = _score_table(title, _heads(report))
     for evaluation in report.evaluations:
         for output in report.outputs:
             for result in evaluation.results:
@@ -160,14 +156,20 @@ def _heads(report: EvaluationReport) -> tuple[str, ...]:
     return (*HEADS, "differs") if differs else HEADS
 
 
-def live_table(report: EvaluationReport) -> Table:
-    """Return the live reading: a row per protocol, output and candidate."""
-    table = Table(title="live reading")
-    for place, name in enumerate(LIVE_HEADS):
+def _score_table(title: str, heads: Sequence[str]) -> Table:
+    """Return a table without rows: three names, then numbers."""
+    table = Table(title=title)
+    for place, name in enumerate(heads):
         if place < 3:
             table.add_column(name, overflow="fold")
         else:
             table.add_column(name, justify="right")
+    return table
+
+
+def live_table(report: EvaluationReport) -> Table:
+    """Return the live reading: a row per protocol, output and candidate."""
+    table = _score_table("live reading", LIVE_HEADS)
     for evaluation, results in _live_sections(report):
         for result in results:
             table.add_row(*_live_row(evaluation, result))
@@ -210,12 +212,7 @@ def risk_table(report: EvaluationReport) -> Table:
 
 def set_table(report: EvaluationReport) -> Table:
     """Return the scores of prediction sets: a row per protocol, output and candidate."""
-    table = Table(title="prediction sets: the true label in 0.9 of the hops")
-    for place, name in enumerate(SET_HEADS):
-        if place < 3:
-            table.add_column(name, overflow="fold")
-        else:
-            table.add_column(name, justify="right")
+    table = _score_table("prediction sets: the true label in 0.9 of the hops", SET_HEADS)
     for evaluation in report.evaluations:
         for output in report.outputs:
             for result in evaluation.results:

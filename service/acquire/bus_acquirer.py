@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import numpy as np
-
 from mimamba.drivers.errors import StreamLost, UserError
 from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.remote_acquirer import Packet
 from mimamba.service.acquire.outbox import SECONDS, Outbox
+from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.acquire.source_acquirer import PushRefused, SourceAcquirer
 from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
 from mimamba.service.cluster.subjects import (
@@ -24,7 +23,7 @@ from mimamba.service.cluster.subjects import (
     pack,
     session_key,
 )
-from mimamba.service.protocol.push import Push, Samples
+from mimamba.service.protocol.push import Push
 
 BATCH = 32
 """Packets sent together, where so many wait."""
@@ -249,23 +248,6 @@ def fitting_packets(packets: list[Packet]) -> list[Packet]:
         if n and size > MOST_BYTES:
             return packets[:n]
     return packets
-
-
-def samples_message(session: str, packet: Packet) -> Samples:
-    """Make the message of a packet; its times stay on the clock of this machine."""
-    chunk = packet.chunk
-    return Samples(
-        session,
-        packet.seq,
-        chunk.first,
-        np.ascontiguousarray(chunk.timestamps, "<f8").tobytes(),
-        np.ascontiguousarray(chunk.data, "<f4").tobytes(),
-        0.0,
-        chunk.epoch,
-        list(chunk.markers),
-        list(packet.changes),
-        packet.ends,
-    )
 
 
 def is_bus(address: str) -> bool:

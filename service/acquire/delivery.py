@@ -7,15 +7,13 @@ import contextlib
 from collections.abc import Callable
 
 import msgspec
-import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from mimamba.drivers.driver import AuxiliaryChunk
-from mimamba.drivers.remote_acquirer import Packet
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.acquire.clock_offset import OffsetEstimate
 from mimamba.service.acquire.outbox import Outbox
+from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.client.credentials import refusal_of
 from mimamba.service.protocol.messages import (
     ClientMessage,
@@ -27,7 +25,7 @@ from mimamba.service.protocol.messages import (
     decode_server,
     encode,
 )
-from mimamba.service.protocol.push import Ack, Push, Pushing, Samples, SensorSamples
+from mimamba.service.protocol.push import Ack, Push, Pushing
 
 SILENCE = 3.0
 """Seconds without any message, three heartbeats, after which a connection counts as lost."""
@@ -165,46 +163,16 @@ class Delivery:
             await self._timed.wait()
             await self._send_message(self._push)
             await self._opened.wait()
+            assert self.session is not None
             while True:
                 self._news.clear()
                 packets = self._outbox.read(self._next, BATCH)
                 for packet in packets:
-                    await self._send_message(self._message(packet))
+                    message = samples_message(self.session, packet, self._estimate.offset)
+                    await self._send_message(message)
                     self._next = packet.seq + 1
                 if not packets:
                     await self._news.wait()
 
     async def _send_message(self, message: ClientMessage) -> None:
         await self._socket.send(encode(message, binary=True))
-
-    def _message(self, packet: Packet) -> Samples:
-        assert self.session is not None
-        chunk = packet.chunk
-        return Samples(
-            self.session,
-            packet.seq,
-            chunk.first,
-            np.ascontiguousarray(chunk.timestamps, "<f8").tobytes(),
-            np.ascontiguousarray(chunk.data, "<f4").tobytes(),
-            self._estimate.offset,
-            chunk.epoch,
-            list(chunk.markers),
-            list(packet.changes),
-            packet.ends,
-            [sensor_samples(each) for each in packet.auxiliary],
-            packet.battery,
-        )
-
-
-def sensor_samples(chunk: AuxiliaryChunk) -> SensorSamples:
-    """Write a sensor's samples for a message."""
-    info = chunk.info
-    return SensorSamples(
-        info.name,
-        info.unit,
-        info.sfreq,
-        list(info.ch_names),
-        chunk.first,
-        np.ascontiguousarray(chunk.timestamps, "<f8").tobytes(),
-        np.ascontiguousarray(chunk.data, "<f4").tobytes(),
-    )

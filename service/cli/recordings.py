@@ -299,15 +299,13 @@ def export_person(folder: Path, person: str, out: Path, force: bool = False) -> 
     """
     from tempfile import TemporaryDirectory
 
+    from mimamba.drivers.convert import check_overwrite
     from mimamba.drivers.errors import CannotWrite
     from mimamba.service.calibration.person_archive import PersonArchives
     from mimamba.service.people.people import People, people_folder
     from mimamba.service.recordings.recordings import Recordings
 
-    if out.is_dir() or (out.exists() and not force):
-        raise CannotWrite(
-            "a new file", f"an existing one at {out}", "choose another name, or add --force"
-        )
+    check_overwrite(out, force)
     archives = PersonArchives(People(people_folder(folder)), Recordings(folder))
     try:
         # Only its owner can read the folder, and so the archive while it is made.

@@ -9,7 +9,8 @@ import pytest
 
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
-from mimamba.service.acquire.bus_acquirer import announce, samples_message
+from mimamba.service.acquire.bus_acquirer import announce
+from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.bus.bus import publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.gateway import BusSessions

@@ -12,7 +12,8 @@ import pytest
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.remote_acquirer import Packet
 from mimamba.models.decoding.decoder import StreamingDecoder
-from mimamba.service.acquire.bus_acquirer import announce, close_session, samples_message
+from mimamba.service.acquire.bus_acquirer import announce, close_session
+from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.shard import UNKNOWN_SECONDS
