@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
+
+from mimamba.models.detection.band_filter import BandFilter
 
 BAND = (1.5, 10.0)
 """Hz."""
@@ -62,9 +63,7 @@ class BlinkDetector:
 
     def __init__(self, sfreq: float, n_channels: int) -> None:
         self._sfreq = sfreq
-        self._sos = butter(2, BAND, "bandpass", fs=sfreq, output="sos")
-        self._zi = np.zeros((len(self._sos), 2, n_channels))
-        self._offset: NDArray[np.float64] | None = None
+        self._filter = BandFilter(2, BAND, sfreq, n_channels)
         self._seen = 0
         self._usual = LEAST_UV / USUAL
         self._peak: _Peak | None = None
@@ -79,11 +78,8 @@ class BlinkDetector:
         samples
             (n_times, n_channels), µV, without a gap.
         """
-        if self._offset is None:
-            self._offset = samples[0].copy()
-        filtered, self._zi = sosfilt(self._sos, samples - self._offset, axis=0, zi=self._zi)
         found = []
-        for sides in filtered.tolist():
+        for sides in self._filter.push(samples).tolist():
             blink = self._step(sum(sides) / len(sides), sides)
             if blink is not None:
                 found.append(blink)

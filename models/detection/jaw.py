@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
+
+from mimamba.models.detection.band_filter import BandFilter
 
 BAND = (20.0, 45.0)
 """Hz."""
@@ -49,9 +50,7 @@ class JawDetector:
     """
 
     def __init__(self, sfreq: float, n_channels: int) -> None:
-        self._sos = butter(ORDER, BAND, "bandpass", fs=sfreq, output="sos")
-        self._zi = np.zeros((len(self._sos), 2, n_channels))
-        self._offset: NDArray[np.float64] | None = None
+        self._filter = BandFilter(ORDER, BAND, sfreq, n_channels)
         self._sfreq = sfreq
         self._power = np.zeros(n_channels)
         self._usual = np.full(n_channels, LEAST_UV**2 / RISE)
@@ -70,12 +69,9 @@ class JawDetector:
         samples
             (n_times, n_channels), µV, without a gap.
         """
-        if self._offset is None:
-            self._offset = samples[0].copy()
-        filtered, self._zi = sosfilt(self._sos, samples - self._offset, axis=0, zi=self._zi)
         found = []
         fast = 1 / (ENVELOPE_SECONDS * self._sfreq)
-        for squares in filtered**2:
+        for squares in self._filter.push(samples) ** 2:
             self._power += fast * (squares - self._power)
             strong = self._power > LEAST_UV**2
             loud = bool((strong & (self._power > RISE * self._usual)).any())
