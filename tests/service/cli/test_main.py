@@ -137,22 +137,18 @@ def test_each_wrong_source_has_its_line(files: Path) -> None:
 
 
 def test_a_source_that_takes_long_does_not_delay_the_address() -> None:
-    ended = run("serve", "--port", "0", "--source", "lsl://?name=nobody&timeout=5")
-    assert ended.returncode == 2
+    ended = invoke("serve", "--port", "0", "--source", "lsl://?name=nobody&timeout=5")
+    assert ended.exit_code == 2
     lines = [line for line in ended.stderr.splitlines() if "mimamba" in line]
     assert lines[0].startswith("mimamba is at http://127.0.0.1:")
     assert [line.startswith("mimamba: lsl://?name=nobody") for line in lines[1:]] == [True]
 
 
-def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    folder = tmp_path / "file" / "below"
-    with serving("--data-dir", str(folder), "--model", "none") as (_, process):
-        assert process.stderr is not None
-        lines = ""
-        while "simulate-1" not in lines:  # it serves
-            lines += process.stderr.readline()
-    said = " ".join(lines.split())  # a terminal's width ends lines
+def test_a_folder_that_cannot_be_written_is_said_at_the_start(
+    service: tuple[str, list[str]],
+) -> None:
+    _, lines = service
+    said = " ".join("".join(lines).split())  # a terminal's width ends lines
     assert said.count("Cannot write a recording to") == said.count("Not a directory.") == 1
 
 
@@ -194,8 +190,12 @@ def test_a_signal_ends_the_service_in_good_order(signal: int) -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
-    """A service whose sources have opened or failed: its address, and a line for each source."""
+    """A service whose sources have opened or failed: its address, and a line for each source.
+
+    It cannot write to its folder of recordings.
+    """
     folder = tmp_path_factory.mktemp("sources")
+    (folder / "file").write_bytes(b"")
     named = write_muse(folder / "muse.csv", seconds=6)
     sources = (
         str(folder / "missing.csv"),
@@ -203,6 +203,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
         f"replay://{named}?names=[/a],[red],c,d&hold=1",
     )
     arguments = [word for source in sources for word in ("--source", source)]
+    arguments += ["--data-dir", str(folder / "file" / "below")]
     with serving(*arguments) as (url, process):
         assert process.stderr is not None
         lines: list[str] = []

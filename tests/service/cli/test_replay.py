@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.open import open_recording
 from mimamba.drivers.replay.driver import MAX_DELAY
+from tests.service.cli.test_main import invoke
 from tests.service.muse_recordings import write_muse
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
@@ -83,9 +84,8 @@ def test_a_recording_is_played_with_its_gaps_and_repeated(tmp_path: Path) -> Non
 
 def test_a_recording_ends_by_itself(tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=1)
-    with running("replay", str(path), "--to", "lsl") as process:
-        _, said = process.communicate(timeout=EVENTUALLY)
-    assert process.returncode == 0, said
+    ended = invoke("replay", str(path), "--to", "lsl")
+    assert ended.exit_code == 0, ended.stderr
 
 
 def test_a_simulated_headset_runs_until_it_is_interrupted() -> None:
@@ -105,8 +105,7 @@ def test_a_simulated_headset_runs_until_it_is_interrupted() -> None:
 
 
 def test_a_mistake_is_one_line() -> None:
-    with running("simulate", "--to", "lsl", "--scenario", "panic") as process:
-        _, said = process.communicate(timeout=EVENTUALLY)
-    assert process.returncode == 2
-    assert said.startswith("mimamba: Expected ")
-    assert said.count("\n") == 1
+    ended = invoke("simulate", "--to", "lsl", "--scenario", "panic")
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("mimamba: Expected ")
+    assert ended.stderr.count("\n") == 1
