@@ -54,6 +54,11 @@ def test_no_package_imports_one_above_it(package: str) -> None:
             ["torch", "scipy", "numpy", "fastapi", "prometheus_client", "brainflow"],
         ),
         (
+            "mimamba.service.recordings.people_index",
+            ["torch", "scipy.signal", "scipy.optimize", "fastapi", "brainflow", "mne"],
+        ),
+        ("mimamba.service.calibration.sittings", ["torch", "scipy.signal", "fastapi"]),
+        (
             "mimamba.drivers.open",
             ["torch", "brainflow", "pylsl", "mne", "pyxdf", "pyarrow", "edfio"],
         ),

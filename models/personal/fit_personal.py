@@ -34,8 +34,7 @@ from mimamba.models.personal.joining import (
     MomentNote,
     RatedMoment,
 )
-from mimamba.models.personal.shipped import CLAIMS, score_claim
-from mimamba.models.personal.statistics import LabelledBlocks, score_blocks
+from mimamba.models.personal.statistics import BlockScores, LabelledBlocks, score_blocks
 from mimamba.models.personal.verdict import (
     MIXED_ORDER,
     AccuracyTest,
@@ -271,18 +270,14 @@ def calibrate(
             )
     tracks = [track_features(each, settings.montage, settings.baseline) for each in recordings]
     measured = measure(tracks, attempts, settings.kinds[1])
-    claim = CLAIMS.get(frozenset(settings.kinds)) if settings.test_model else None
-    model, remark = None, None
     n_own = len(attempts) - len(joined.days)
     tests = n_own
-    if claim is not None:
-        blocks = [attempt.blocks for attempt in attempts[:n_own]]
-        scores = score_claim(claim, recordings[:n_own], blocks, settings.kinds, settings.seed)
-        if isinstance(scores, str):
-            remark = scores
-        else:
-            tests *= 2
-            model = AccuracyTest.of(scores, tests)
+    scores = _score_model(recordings[:n_own], attempts[:n_own], settings)
+    remark = scores if isinstance(scores, str) else None
+    model: AccuracyTest | None = None
+    if isinstance(scores, BlockScores):
+        tests *= 2
+        model = AccuracyTest.of(scores, tests)
     groups = joined.groups
     for group in groups:
         measured = add_moments(measured, group, settings.kinds[1])
@@ -308,6 +303,22 @@ def calibrate(
     return PersonalFit(
         settings, attempts, verdict, head, rest, joined.days, notes, added, joined.looks
     )
+
+
+def _score_model(
+    recordings: Sequence[Recording], attempts: Sequence[Attempt], settings: CalibrationSettings
+) -> BlockScores | str | None:
+    """Test the shipped model that claims this contrast, if there is one and it is wanted."""
+    if not settings.test_model:
+        return None
+    # It loads PyTorch, which whoever only lists calibrations need not wait for.
+    from mimamba.models.personal.shipped import CLAIMS, score_claim
+
+    claim = CLAIMS.get(frozenset(settings.kinds))
+    if claim is None:
+        return None
+    blocks = [attempt.blocks for attempt in attempts]
+    return score_claim(claim, recordings, blocks, settings.kinds, settings.seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
+import scipy  # scipy.signal loads at its first use; a list of recordings needs none of it
 from numpy.typing import NDArray
-from scipy.signal import butter, firwin, group_delay, sosfilt, upfirdn
 
 from mimamba.drivers.errors import Mismatch
 
@@ -162,7 +162,9 @@ class Preprocessor:
             )
         self.config = config
         self.fir = _anti_alias(self.up, self.down, config.fir_half, config.fir_beta)
-        self.sos = butter(config.order, config.band, "bandpass", output="sos", fs=config.sfreq)
+        self.sos = scipy.signal.butter(
+            config.order, config.band, "bandpass", output="sos", fs=config.sfreq
+        )
         self.delay = (self.fir.size - 1) / 2 / (sfreq * self.up) + _sos_delay(self.sos, config)
         self._reach = -(-self.fir.size // self.up)  # source samples in one model sample
 
@@ -222,8 +224,8 @@ class Preprocessor:
         """
         lead, skip = phase
         fir = np.concatenate([np.zeros(lead), self.fir])
-        resampled = upfirdn(fir, joined, self.up, self.down, axis=0)
-        passed, zi = sosfilt(self.sos, resampled[skip : skip + n], axis=0, zi=zi)
+        resampled = scipy.signal.upfirdn(fir, joined, self.up, self.down, axis=0)
+        passed, zi = scipy.signal.sosfilt(self.sos, resampled[skip : skip + n], axis=0, zi=zi)
         return passed, zi
 
 
@@ -289,7 +291,9 @@ def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float6
     if up == down:
         return np.ones(1)
     slower = max(up, down)
-    fir = np.asarray(firwin(2 * half * slower + 1, 1 / slower, window=("kaiser", beta)))
+    fir = np.asarray(
+        scipy.signal.firwin(2 * half * slower + 1, 1 / slower, window=("kaiser", beta))
+    )
     for phase in range(up):
         fir[phase::up] /= fir[phase::up].sum()
     return fir
@@ -297,5 +301,7 @@ def _anti_alias(up: int, down: int, half: int, beta: float) -> NDArray[np.float6
 
 def _sos_delay(sos: NDArray[np.float64], config: SignalConfig) -> float:
     """Return the group delay of the band-pass at ``DELAY_FREQ``, seconds."""
-    delays = [group_delay((s[:3], s[3:]), [DELAY_FREQ], fs=config.sfreq)[1][0] for s in sos]
+    delays = [
+        scipy.signal.group_delay((s[:3], s[3:]), [DELAY_FREQ], fs=config.sfreq)[1][0] for s in sos
+    ]
     return float(sum(delays)) / config.sfreq

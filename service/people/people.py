@@ -12,14 +12,13 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 
 from mimamba.drivers.errors import UserError
-from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.storage.private_files import (
     NAME,
@@ -28,6 +27,9 @@ from mimamba.service.storage.private_files import (
     read_regular,
     replace_file,
 )
+
+if TYPE_CHECKING:
+    from mimamba.models.checkpoints.checkpoint import Checkpoint
 
 LONGEST_NOTES = 10_000
 """Characters."""

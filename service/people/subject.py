@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.signal.baseline import AlignerState, Baseline
 from mimamba.service.people.people import (
     CannotKeep,
@@ -15,6 +15,9 @@ from mimamba.service.people.people import (
     StoredBaseline,
     stored_baseline,
 )
+
+if TYPE_CHECKING:
+    from mimamba.models.checkpoints.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.recordings.stream_headers import STATUS
 from mimamba.service.sessions.epoch_logs import EpochLogs
-from mimamba.service.sessions.personal_decoder import PersonalDecoder, TimedReading
-from mimamba.service.sessions.session import Session
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.personal_decoder import PersonalDecoder, TimedReading
+    from mimamba.service.sessions.session import Session
 
 MODEL_HOPS, OWN_HOPS = "model", "own"
 """Cutters of the hops: the model's, whose state at the file's start the predictions' header has, or

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.xdf.writer import FilePosition, XDFWriter
@@ -35,7 +35,6 @@ from mimamba.service.sessions.epoch_logs import (
     gap_detail,
 )
 from mimamba.service.sessions.log import SignalRun
-from mimamba.service.sessions.session import Session
 from mimamba.service.storage.folders import (
     LEAST_BYTES,
     LOW_BYTES,
@@ -44,6 +43,9 @@ from mimamba.service.storage.folders import (
     free_space,
 )
 from mimamba.service.topics import Topic
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.session import Session
 
 WAKE = 0.5
 """Seconds between two writes: lost at most if the process is killed."""

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
@@ -31,9 +31,11 @@ from mimamba.service.recordings.sidecar import (
     save_sidecar,
     save_sidecar_if_possible,
 )
-from mimamba.service.sessions.session import Session
 from mimamba.service.storage.folders import CannotRecord, cannot_record, check_writable
 from mimamba.service.storage.private_files import NAME
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,9 @@ from mimamba.service.recordings.stream_headers import (
 )
 from mimamba.service.sessions.epoch_logs import Event, SessionSnapshot
 from mimamba.service.sessions.prediction_log import PublishedPrediction
-from mimamba.service.sessions.session import Session
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.session import Session
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.service.recordings.stream_headers import device_name, device_source_id
 from mimamba.service.sessions.epoch_logs import Event
-from mimamba.service.sessions.session import Session
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.session import Session
 
 KINDS: Final = {"ppg": "PPG", "acceleration": "ACC", "rotation": "GYRO"}
 """Types of streams by the sensor's name."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -33,8 +34,10 @@ from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS as EDGES
 from mimamba.models.signal.measures import REASONS, BandPower, Quality
 from mimamba.service.sessions.epoch_logs import LinkEntry, SessionSnapshot
-from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Model
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.session import Session
 
 STATUS = {"ok": 0.0, "warming_up": 1.0, "poor_signal": 2.0}
 """Values of the predictions' channel ``status``."""

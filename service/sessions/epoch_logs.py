@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
@@ -15,9 +15,11 @@ from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.sessions.log import Log, SignalLog
-from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
+
+if TYPE_CHECKING:
+    from mimamba.service.sessions.personal_decoder import PersonalDecoder
 
 SIGNAL_SECONDS = 300.0
 """Seconds of signal, quality and bands that are kept: as far back as the page looks."""
