@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -22,8 +23,12 @@ from mimamba.drivers.driver import Chunk, Samples, Seconds
 MAX_DISAGREEMENT = 1.0
 """Largest difference between clock and counter, s; beyond it the clock is right, unless the samples
 catch up."""
-HOLD_SECONDS = 0.25
-"""Time for which late samples must stay equally late before a wrap is counted, s."""
+HOLD_SECONDS = 0.5
+"""Time for which late samples must stay equally late, as they arrive, before a loss is counted
+that the counter does not show, s."""
+MAX_PAUSE = HOLD_SECONDS / 2
+"""Longest pause between two arrivals in that time, s: a burst whose reader is stopped for a moment
+gets late again, and that alone looks like samples that stay equally late."""
 SETTLED_SECONDS = 0.025
 """Decrease of the delay between the halves of ``HOLD_SECONDS`` if a burst is catching up, s."""
 MAX_HOLD_SECONDS = 10.0
@@ -169,12 +174,19 @@ class CounterClock:
 
     def _settled(self) -> bool:
         """Return True if the held samples stay equally late, or had enough time to catch up."""
-        if len(self._held) < self._hold:
+        if len(self._held) >= round(MAX_HOLD_SECONDS * self._sfreq):
+            return True
+        recent = self._held[-2 * self._hold :]
+        since = recent[-1].stamp - HOLD_SECONDS
+        if recent[0].stamp > since:  # not long enough yet, or twice as fast as they were taken
             return False
-        late = [sample.late for sample in self._held[-self._hold :]]
-        half = self._hold // 2
-        falling = median(late[:half]) - median(late[half:]) > SETTLED_SECONDS
-        return not falling or len(self._held) >= round(MAX_HOLD_SECONDS * self._sfreq)
+        recent = [sample for sample in recent if sample.stamp >= since]
+        arrivals = sorted(sample.stamp for sample in recent)
+        if max(after - at for at, after in pairwise([since, *arrivals])) > MAX_PAUSE:
+            return False
+        late = [sample.late for sample in recent]
+        half = len(late) // 2
+        return median(late[:half]) - median(late[half:]) <= SETTLED_SECONDS
 
     def _uncounted(self) -> int:
         """Return the number of samples lost before the held ones that the counter does not show."""

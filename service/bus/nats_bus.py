@@ -324,7 +324,10 @@ class NATSBus:
             await message.respond(b"")
 
         await self._connection.subscribe(f"alive.{name}", cb=reply)
+        # The library writes the ping of a flush before a subscription that waits in its own queue:
+        # only the second one shows that the server knows the name.
         with contextlib.suppress(nats.errors.Error):  # else it knows once it is back
+            await self._connection.flush()
             await self._connection.flush()
 
     async def is_there(self, name: str) -> bool:

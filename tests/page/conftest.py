@@ -49,7 +49,7 @@ def page(browser: Browser) -> Iterator[Page]:
     # shutting down, and requests about a session that has just ended.
     expected = re.compile(
         r"WebSocket| 4(01|03|09|13|22|24) | 404 .*/v1/sessions/| 503 |"
-        r"net::ERR_(CONNECTION|EMPTY_RESPONSE)"
+        r"net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)"
     )
     assert [each for each in errors if not expected.search(each)] == []
 

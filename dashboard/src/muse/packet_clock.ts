@@ -20,8 +20,16 @@ export interface Chunk {
 
 /** Largest difference between clock and counter, seconds, beyond which the clock is right. */
 const MAX_DISAGREEMENT = 1;
-/** Time for which late samples must stay equally late before a wrap is counted, seconds. */
-const HOLD_SECONDS = 0.25;
+/**
+ * Time for which late samples must stay equally late, as they arrive, before a loss is counted that
+ * the counter does not show, seconds.
+ */
+const HOLD_SECONDS = 0.5;
+/**
+ * Longest pause between two arrivals in that time, seconds: a burst whose reader is stopped for a
+ * moment gets late again, and that alone looks like samples that stay equally late.
+ */
+const MAX_PAUSE = HOLD_SECONDS / 2;
 /** Decrease of the delay within `HOLD_SECONDS` if a burst is catching up, seconds. */
 const SETTLED_SECONDS = 0.025;
 /** Longest time for a burst to catch up, seconds. */
@@ -110,12 +118,18 @@ export class PacketClock {
 
   /** True if the held samples stay equally late, or had enough time to catch up. */
   private settled(): boolean {
-    const { hold, held } = this;
-    if (held.length < hold) return false;
-    const late = held.slice(-hold).map((sample) => sample.late);
-    const half = hold >> 1;
-    const falling = median(late.slice(0, half)) - median(late.slice(half)) > SETTLED_SECONDS;
-    return !falling || held.length >= Math.round(MAX_HOLD_SECONDS * this.sensor.sfreq);
+    const { hold, held, sensor } = this;
+    if (held.length >= Math.round(MAX_HOLD_SECONDS * sensor.sfreq)) return true;
+    let recent = held.slice(-2 * hold);
+    const since = recent.at(-1)!.stamp - HOLD_SECONDS;
+    // Not long enough yet, or twice as fast as they were taken.
+    if (recent[0]!.stamp > since) return false;
+    recent = recent.filter((sample) => sample.stamp >= since);
+    const arrivals = [since, ...recent.map((sample) => sample.stamp).sort((a, b) => a - b)];
+    if (arrivals.some((at, k) => k > 0 && at - arrivals[k - 1]! > MAX_PAUSE)) return false;
+    const late = recent.map((sample) => sample.late);
+    const half = late.length >> 1;
+    return median(late.slice(0, half)) - median(late.slice(half)) <= SETTLED_SECONDS;
   }
 
   /** Samples lost before the held ones that the counter does not show. */

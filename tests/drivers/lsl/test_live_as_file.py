@@ -48,6 +48,7 @@ class Played:
     info: StreamInfo | None = None
     failure: BaseException | None = None
     key: str = field(default_factory=lambda: str(uuid4()))
+    heard: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         """Choose a part with a jump or a marker of the signal in its middle."""
@@ -96,7 +97,7 @@ class Played:
                     if stamp >= stamps[0]:
                         values = entry if isinstance(entry, list) else entry.tolist()
                         place.push_sample(values, float(stamp) + shift)
-        time.sleep(1.0)  # what is pushed last is still on its way
+        self.heard.wait(EVENTUALLY)  # what is pushed last is still on its way
 
     def hear(self) -> None:
         """Read what is played."""
@@ -114,6 +115,8 @@ class Played:
                 closing.cancel()
         except Exception as error:  # noqa: BLE001  raised by the test
             self.failure = error
+        finally:
+            self.heard.set()
 
 
 def outlet(stream: XDFStream, source_id: str) -> Any:

@@ -171,6 +171,23 @@ def test_a_stall_that_catches_up_lost_nothing(numbering: PacketNumbering, stall:
     np.testing.assert_allclose(times(chunks), rows.taken, atol=0.15)
 
 
+@pytest.mark.parametrize("numbering", [BYTE_NUMBERING, MUSE_NUMBERING])
+@pytest.mark.parametrize("pause", [0.05, 0.13, 0.24, 0.5, 1.0])
+@pytest.mark.parametrize("speed", [4.0, 50.0])
+def test_a_burst_that_stops_for_a_moment_lost_nothing(
+    numbering: PacketNumbering, pause: float, speed: float
+) -> None:
+    """A computer that was stopped for 4 s reads what has come, and is stopped once more in that."""
+    for after in (12, 60, 150):
+        rows = device(numbering, 3000 // numbering.n_times)
+        begin = int(np.searchsorted(rows.taken, 1004.0))
+        now = 1008.0
+        for at in range(begin, len(rows.stamps)):
+            now += pause if at == begin + after else 1 / (speed * rows.sfreq)
+            rows.stamps[at] = now = max(now, rows.stamps[at])
+        np.testing.assert_array_equal(indices(run(numbering, rows)), rows.index)
+
+
 def test_samples_held_back_are_given_at_the_end() -> None:
     rows = device(BYTE_NUMBERING, 1300)
     rows = rows.without((rows.index >= 1000) & (rows.index < 1256))
