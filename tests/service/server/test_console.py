@@ -64,7 +64,8 @@ def run(
 FORKED = """
 import gc, json, os, sys
 
-import mimamba.service.people.people
+import mimamba.models.decoding.decoder
+import mimamba.service.doctor.doctor
 import mimamba.service.recordings.recordings
 from mimamba.service.cli.main import main
 
