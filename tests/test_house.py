@@ -72,6 +72,7 @@ LAYERS = [
     "service/http",
     "service/auth",
     "service/client",
+    "service/agent",
     "service/acquire",
     "service/settings",
     "service/stream",

@@ -25,7 +25,7 @@ from mimamba.service.cli import (
     watch,
     worker,
 )
-from mimamba.service.cli.live import record, sessions
+from mimamba.service.cli.live import agent, record, sessions
 from mimamba.service.cli.personal import calibrate, evaluate_personal, rate
 from mimamba.service.server.console import system_errors_in_words
 
@@ -56,6 +56,7 @@ for module in (
     record,
     control,
     acquire,
+    agent,
     worker,
     recordings,
     score,
