@@ -14,6 +14,7 @@ Topic: TypeAlias = Literal[
     "link",
     "calibration",
     "rating",
+    "study",
     "heart",
     "motion",
     "ppg",
@@ -29,6 +30,7 @@ TOPICS: tuple[Topic, ...] = (
     "ppg",
     "calibration",
     "rating",
+    "study",
     "signal",
 )
 """In the order in which a reader with a backlog is served: the bulky signal last."""

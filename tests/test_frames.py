@@ -39,6 +39,7 @@ from mimamba.service.protocol.messages import (
     SessionState,
     SignalMessage,
     Skipped,
+    StudyMessage,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -53,6 +54,7 @@ from mimamba.service.protocol.personal import (
     PersonalReading,
     VerdictNote,
 )
+from mimamba.service.protocol.study_progress import StudyProgress
 from mimamba.service.topics import Model, Timing
 
 FRAMES = Path(__file__).resolve().parents[1] / "dashboard" / "tests" / "frames.json"
@@ -246,6 +248,28 @@ MESSAGES: tuple[ServerMessage, ...] = (
     CalibrationMessage("own", 5, 3071, 813.903, "20260727-101112-a1b2", PROGRESS, VERDICT),
     RatingMessage(
         "own", 0, 2815, 812.903, 71.0, 64.5, READING, {"valence": {"low": 0.25, "high": 0.75}}
+    ),
+    StudyMessage(
+        "own",
+        2,
+        812.903,
+        "rest-20261129-101500",
+        StudyProgress(
+            "rest",
+            "Eyes closed",
+            "step",
+            2,
+            5,
+            "Close your eyes",
+            "second",
+            "Close your eyes.",
+            False,
+            60.0,
+            60.0,
+            140.0,
+            70.0,
+            "rest-P01-20261129-101500",
+        ),
     ),
 )
 

@@ -67,6 +67,7 @@ LAYERS = [
     "service/recordings",
     "service/recorded",
     "service/calibration",
+    "service/studies",
     "service/monitoring",
     "service/bridges",
     "service/http",

@@ -12,6 +12,7 @@ import { recordingApi } from './requests/recordings';
 import { replayApi } from './requests/replay';
 import { addressOf } from './requests/rest';
 import { listSessions, sessionApi } from './requests/sessions';
+import { studyApi } from './requests/studies';
 import { Dashboard } from './state/dashboard.svelte';
 import { MuseLink } from './state/muse.svelte';
 
@@ -38,5 +39,6 @@ mount(App, {
     catalogApi,
     sessionApi,
     calibrationApi,
+    studyApi,
   },
 });

@@ -69,6 +69,13 @@ def serve(
         Path | None,
         typer.Option(help="Folder of recordings that the API may play. [default: none]"),
     ] = None,
+    studies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of studies, one TOML file each. [default: studies/ in the data folder]",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     upload_mib: Annotated[
         int | None,
@@ -204,6 +211,7 @@ def serve(
             "host": host,
             "port": port,
             "files": files,
+            "studies": studies,
             "data_dir": data_dir,
             "upload_mib": upload_mib,
             "allowed_host": allowed_host or None,

@@ -22,6 +22,7 @@ from mimamba.service.api.people import people_api
 from mimamba.service.api.personal.calibrating import calibration_api
 from mimamba.service.api.personal.heads import heads_api
 from mimamba.service.api.personal.ratings import ratings_api
+from mimamba.service.api.personal.studying import studies_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
 from mimamba.service.api.sessions import sessions_api
@@ -63,6 +64,7 @@ from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
 from mimamba.service.storage.own_checkpoints import models_folder
 from mimamba.service.stream.hub import Hub
+from mimamba.service.studies.studies import Studies
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def make_app(
         )
         if isinstance(recordings, BusRecordings):
             await recordings.load()
+        studies = Studies(settings.studies or folder / "studies", recordings)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -161,6 +164,7 @@ def make_app(
             people,
             calibrations,
             Heads(calibrations),
+            studies,
             remote_sources,
             shutdown,
         )
@@ -187,6 +191,7 @@ def make_app(
             try:
                 yield {"counters": hub.counters, "strangers": strangers}
             finally:
+                await asyncio.to_thread(studies.close)
                 await shutdown()
                 await asyncio.to_thread(calibrations.close)
                 start.cancel()
@@ -239,6 +244,7 @@ def make_app(
         calibration_api,
         heads_api,
         ratings_api,
+        studies_api,
         health_api,
     ):
         app.include_router(router)

@@ -13,7 +13,7 @@ import { Session } from './session.svelte';
 
 const ALL_TOPICS: Topic[] = [
   ...(['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'] as const),
-  ...(['calibration', 'rating'] as const),
+  ...(['calibration', 'rating', 'study'] as const),
 ];
 const LINK_ONLY: Topic[] = ['link'];
 /** Update interval of ages and countdowns, seconds. */
@@ -287,6 +287,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.addCalibration(message, arrival);
     case 'rating':
       return session.addRating(message);
+    case 'study':
+      return session.addStudy(message, arrival);
     case 'skipped':
       return session.addSkipped(message);
   }
