@@ -1,5 +1,5 @@
 /** The main views of the page. */
-export type View = 'sessions' | 'start' | 'recordings' | 'calibrate' | 'study';
+export type View = 'sessions' | 'start' | 'recordings' | 'calibrate' | 'study' | 'feedback';
 
 const KEY = 'mimamba view';
 
