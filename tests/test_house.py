@@ -70,6 +70,7 @@ LAYERS = [
     "service/studies",
     "service/monitoring",
     "service/bridges",
+    "service/rules",
     "service/http",
     "service/auth",
     "service/client",

@@ -25,7 +25,7 @@ from mimamba.service.cli import (
     watch,
     worker,
 )
-from mimamba.service.cli.personal import calibrate, evaluate_personal, rate, study
+from mimamba.service.cli.personal import calibrate, evaluate_personal, rate, rules, study
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -58,6 +58,7 @@ for module in (
     score,
     calibrate,
     study,
+    rules,
     replay,
     models,
     train,

@@ -76,6 +76,15 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file of rules: webhooks, OSC messages and markers that follow when an "
+            "output, a band or the link crosses a value. [default: none]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     upload_mib: Annotated[
         int | None,
@@ -212,6 +221,7 @@ def serve(
             "port": port,
             "files": files,
             "studies": studies,
+            "rules": rules,
             "data_dir": data_dir,
             "upload_mib": upload_mib,
             "allowed_host": allowed_host or None,

@@ -55,6 +55,8 @@ from mimamba.service.people.people import People, people_folder
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.upload import Uploads
 from mimamba.service.recordings.upload_check import MAX_MEMORY, MAX_SECONDS
+from mimamba.service.rules.rule_file import read_rules
+from mimamba.service.rules.rules_runner import RulesRunner
 from mimamba.service.server.error_statuses import add_problem_handlers
 from mimamba.service.server.openapi import describe_access
 from mimamba.service.server.prometheus import make_registry
@@ -256,11 +258,17 @@ def make_app(
     return app
 
 
-def make_outputs(settings: Settings, sessions: SessionRegistry) -> list[LSLOut | OSCOut]:
+def make_outputs(
+    settings: Settings, sessions: SessionRegistry
+) -> list[LSLOut | OSCOut | RulesRunner]:
     """Create the outputs to other programs, not yet started."""
-    outputs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
+    outputs: list[LSLOut | OSCOut | RulesRunner] = []
+    if settings.lsl_out:
+        outputs.append(LSLOut(sessions.all))
     if settings.osc_out is not None:
         outputs.append(OSCOut(sessions.all, settings.osc_out))
+    if settings.rules is not None:
+        outputs.append(RulesRunner(sessions.all, read_rules(settings.rules)))
     return outputs
 
 
