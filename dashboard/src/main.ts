@@ -8,6 +8,7 @@ import { calibrationApi } from './requests/calibration';
 import { catalogApi } from './requests/catalog';
 import { recordingProblem } from './requests/health';
 import { logIn, logOut } from './requests/login';
+import { peopleApi } from './requests/people';
 import { recordingApi } from './requests/recordings';
 import { replayApi } from './requests/replay';
 import { addressOf } from './requests/rest';
@@ -38,5 +39,6 @@ mount(App, {
     catalogApi,
     sessionApi,
     calibrationApi,
+    peopleApi,
   },
 });

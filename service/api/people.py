@@ -103,7 +103,7 @@ class PersonChange(BaseModel):
         if "sex" in given:
             facts["sex"] = self.sex
         if "consent" in given:
-            facts["consent"] = self.consent and self.consent.consent()
+            facts["consent"] = self.consent.consent() if self.consent else None
         return facts
 
 

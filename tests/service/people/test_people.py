@@ -289,15 +289,15 @@ def test_facts_over_the_api_and_in_the_archive(service: Live, tmp_path: Path) ->
     assert "Expected notes, age, sex or consent" in refusal(url, {})
 
     seen = f"{url}/acknowledgements"
-    notices = [{"valence": ["low", "high"]}, {"mood": ["glum", "glad"]}, {"valence": ["low", "high"]}]
-    for outputs in notices:
+    valence, mood = {"valence": ["low", "high"]}, {"mood": ["glum", "glad"]}
+    for outputs in (valence, mood, valence):
         answer = service.http.post(seen, json={"model": "demo", "outputs": outputs})
         assert answer.status_code == 201
     kept = answer.json()["acknowledgements"]
-    assert [each["outputs"] for each in kept] == [notices[2], notices[1]]
+    assert [each["outputs"] for each in kept] == [valence, mood]
     assert kept[0]["date"] >= kept[1]["date"]
-    for outputs in ({}, {"": ["low"]}, {"valence": "low"}):
-        refusal(seen, {"model": "demo", "outputs": outputs})
+    for wrong in ({}, {"": ["low"]}, {"valence": "low"}):
+        refusal(seen, {"model": "demo", "outputs": wrong})
 
     with zipfile.ZipFile(io.BytesIO(service.http.get(f"{url}/export").content)) as opened:
         archived = json.loads(opened.read("P04/person.json"))
