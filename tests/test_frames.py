@@ -61,7 +61,7 @@ FRAMES = Path(__file__).resolve().parents[1] / "dashboard" / "tests" / "frames.j
 CLOCK = Clock(812.5, 1_790_000_000.25)
 MICROVOLTS = [[-1.5, 0.25], [812.40625, -3.0], [0.0, 1e5]]
 STAMPS = [812.125, 812.12890625, 812.1328125]
-MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9)
+MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9, True)
 
 SENTENCE = "Reliable today."
 HEAD = HeadCard(

@@ -8,6 +8,7 @@ import { calibrationApi } from './requests/calibration';
 import { catalogApi } from './requests/catalog';
 import { recordingProblem } from './requests/health';
 import { logIn, logOut } from './requests/login';
+import { peopleApi } from './requests/people';
 import { recordingApi } from './requests/recordings';
 import { replayApi } from './requests/replay';
 import { addressOf } from './requests/rest';
@@ -40,5 +41,6 @@ mount(App, {
     sessionApi,
     calibrationApi,
     studyApi,
+    peopleApi,
   },
 });

@@ -8,6 +8,7 @@ const MAX_FILES = 15;
 /** A folder may import from folders after it only; see README.md. */
 const ORDER = [
   '',
+  'components/people',
   'components/recordings',
   'components/session',
   'components/feedback',

@@ -73,6 +73,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/people/{person}": "view",
     "GET /v1/people/{person}/export": "view",
     "PUT /v1/people/{person}": "control",
+    "POST /v1/people/{person}/acknowledgements": "control",
     "DELETE /v1/people/{person}": "control",
     "GET /v1/recordings": "view",
     "POST /v1/recordings": "control",

@@ -90,6 +90,15 @@ def serve(
         int | None,
         typer.Option(help="Largest recording that may be uploaded, MiB. [default: 1024]"),
     ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DAYS",
+            help="Delete recordings of this service that ended more than so many days ago; the log "
+            "names each. [default: never]",
+            show_default=False,
+        ),
+    ] = None,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -224,6 +233,7 @@ def serve(
             "rules": rules,
             "data_dir": data_dir,
             "upload_mib": upload_mib,
+            "keep": keep,
             "allowed_host": allowed_host or None,
             "trusted_proxy": trusted_proxy or None,
             "root_path": root_path,

@@ -53,6 +53,7 @@ from mimamba.service.http.shutting_down import ShutdownMiddleware
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.people.people import People, people_folder
 from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.recordings.retention import Retention
 from mimamba.service.recordings.upload import Uploads
 from mimamba.service.recordings.upload_check import MAX_MEMORY, MAX_SECONDS
 from mimamba.service.rules.rule_file import read_rules
@@ -189,6 +190,10 @@ def make_app(
                 for each in (sessions, recordings)
                 if isinstance(each, BusSessions | BusRecordings)
             ]
+            if settings.keep is not None:
+                urls = _sources_in_use(settings, sessions)
+                retention = Retention(recordings, settings.keep, urls)
+                following.append(tasks.create_task(retention.run()))
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield {"counters": hub.counters, "strangers": strangers}
@@ -270,6 +275,11 @@ def make_outputs(
     if settings.rules is not None:
         outputs.append(RulesRunner(sessions.all, read_rules(settings.rules)))
     return outputs
+
+
+def _sources_in_use(settings: Settings, sessions: SessionRegistry) -> Callable[[], list[str]]:
+    """Return a function that lists the sources of all sessions, and those still to be opened."""
+    return lambda: [*settings.source, *(each.url for each in list(sessions.all().values()))]
 
 
 async def _start(

@@ -118,7 +118,10 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        lines = (
+            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        )
         return problem(422, "The request is not valid", "; ".join(lines))
 
     async def unexpected(request: Request, _: Exception) -> JSONResponse:

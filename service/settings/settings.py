@@ -89,6 +89,7 @@ class Settings(DoctorSettings):
     studies: Path | None = None
     rules: Path | None = None
     upload_mib: int = Field(default=1024, ge=1, le=1024)
+    keep: int | None = Field(default=None, ge=1, le=36_500)
     lsl_out: bool = False
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)

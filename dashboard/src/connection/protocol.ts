@@ -65,6 +65,8 @@ export interface Model {
   window: number;
   hop: number;
   r: number;
+  /** True if an output infers emotion: the wearer must know. */
+  emotion: boolean;
 }
 
 export interface Electrode {
