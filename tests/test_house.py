@@ -87,6 +87,7 @@ LAYERS = [
     "service/doctor",
     "service/cli",
     "service/cli/personal",
+    "service/cli/live",
     "service/cli/main.py",
 ]
 """From the bottom to the top."""

@@ -9,6 +9,7 @@ const MAX_FILES = 15;
 const ORDER = [
   '',
   'components/people',
+  'embed',
   'components/recordings',
   'components/session',
   'components/feedback',

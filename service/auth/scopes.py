@@ -21,9 +21,10 @@ from mimamba.service.protocol.push import Push, Samples
 RequiredScope: TypeAlias = Literal["open"] | Scope
 
 ROUTES: dict[str, RequiredScope] = {
-    # The page contains no personal data, and must load to ask for the token.
+    # The pages contain no personal data, and must load to ask for the token.
     "GET /": "open",
     "GET /index.html": "open",
+    "GET /embed/{session}": "open",
     "GET /assets/{file}": "open",
     "GET /icon.svg": "open",
     "GET /licenses.md": "open",

@@ -25,6 +25,7 @@ from mimamba.service.cli import (
     watch,
     worker,
 )
+from mimamba.service.cli.live import record, sessions
 from mimamba.service.cli.personal import calibrate, evaluate_personal, rate, rules, study
 from mimamba.service.server.console import system_errors_in_words
 
@@ -51,6 +52,8 @@ app = typer.Typer(
 for module in (
     serve,
     watch,
+    sessions,
+    record,
     control,
     acquire,
     worker,

@@ -107,6 +107,16 @@ def serve(
             rich_help_panel=ACCESS,
         ),
     ] = None,
+    allowed_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Origin of pages that may use the API and the WebSocket with a token, and show "
+            "/embed/SESSION in a frame, such as https://lab.example; repeat for several. Tokens "
+            "are then asked for on loopback, too. [default: none]",
+            show_default=False,
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(
@@ -235,6 +245,7 @@ def serve(
             "upload_mib": upload_mib,
             "keep": keep,
             "allowed_host": allowed_host or None,
+            "allowed_origin": allowed_origin or None,
             "trusted_proxy": trusted_proxy or None,
             "root_path": root_path,
             "token_file": token_file,

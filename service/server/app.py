@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TypedDict
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from mimamba.models.inference.device import Device, find_device
 from mimamba.service.api.baselines import baselines_api
@@ -230,7 +231,18 @@ def make_app(
     app.state.read_lock = asyncio.Lock()
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ScopeMiddleware, authenticator=app.state.authenticator)
-    app.add_middleware(HostAndOriginMiddleware, allowed=settings.allowed_host)
+    if settings.allowed_origin:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origin,
+            allow_methods=("GET", "HEAD", "POST", "PUT", "DELETE"),
+            allow_headers=("Authorization", "Content-Type"),
+            allow_private_network=True,
+            expose_headers=("Content-Disposition", "Retry-After", "WWW-Authenticate"),
+        )
+    app.add_middleware(
+        HostAndOriginMiddleware, allowed=settings.allowed_host, origins=settings.allowed_origin
+    )
     app.add_middleware(
         StrangerMiddleware, authenticator=app.state.authenticator, allowances=strangers
     )
@@ -255,7 +267,7 @@ def make_app(
         health_api,
     ):
         app.include_router(router)
-    mount_page(app)
+    mount_page(app, settings.allowed_origin)
     app.add_middleware(
         ProxyMiddleware, is_trusted=settings.is_trusted_proxy, root_path=settings.root_path
     )

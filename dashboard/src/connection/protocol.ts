@@ -33,6 +33,7 @@ export interface Since {
 }
 
 export type ClientMessage =
+  | { type: 'auth'; token: string }
   | { type: 'subscribe'; session: string; topics: Topic[]; since?: Since; id?: string }
   | { type: 'unsubscribe'; session: string; topics?: Topic[]; id?: string }
   | { type: 'mark'; session: string; label: string; timestamp?: number; id?: string }

@@ -149,6 +149,16 @@ export class Session {
     this.dirty = true;
   }
 
+  /** Note the newest sample where the signal itself is not followed. */
+  noteNewest(index: number, timestamp: number, arrival: number): void {
+    [this.now.latestIndex, this.now.latestTimestamp, this.now.arrival] = [
+      index,
+      timestamp,
+      arrival,
+    ];
+    this.dirty = true;
+  }
+
   addPrediction(message: Prediction): void {
     this.history.push(message);
     this.now.prediction = message;
