@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypedDict
 
 from fastapi import FastAPI
@@ -146,13 +147,7 @@ def make_app(
             if bus is None
             else BusSessions(hub, default, bus)
         )
-        recordings = (
-            BusRecordings(folder, sessions.bus, sessions.name, sessions.find)
-            if isinstance(sessions, BusSessions)
-            else Recordings(folder)
-        )
-        if isinstance(recordings, BusRecordings):
-            await recordings.load()
+        recordings = await _make_recordings(folder, sessions)
         studies = Studies(settings.studies or folder / "studies", recordings)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
@@ -273,6 +268,15 @@ def make_app(
     )
     describe_access(app, settings.root_path)
     return app
+
+
+async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recordings:
+    """Create the recordings, those that others write on a bus included."""
+    if not isinstance(sessions, BusSessions):
+        return Recordings(folder)
+    made = BusRecordings(folder, sessions.bus, sessions.name, sessions.find)
+    await made.load()
+    return made
 
 
 def make_outputs(

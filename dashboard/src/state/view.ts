@@ -1,5 +1,6 @@
 /** The main views of the page. */
-export type View = 'sessions' | 'start' | 'recordings' | 'people' | 'calibrate' | 'study' | 'feedback';
+export type View =
+  'sessions' | 'start' | 'recordings' | 'people' | 'calibrate' | 'study' | 'feedback';
 
 const KEY = 'mimamba view';
 
