@@ -26,7 +26,7 @@ from mimamba.service.cli import (
     worker,
 )
 from mimamba.service.cli.live import agent, record, sessions
-from mimamba.service.cli.personal import calibrate, evaluate_personal, rate
+from mimamba.service.cli.personal import calibrate, evaluate_personal, rate, rules, study
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -61,6 +61,8 @@ for module in (
     recordings,
     score,
     calibrate,
+    study,
+    rules,
     replay,
     models,
     train,

@@ -105,7 +105,10 @@ class Settings(DoctorSettings):
     memory: bool = True
     person: str | None = None
     files: Path | None = None
+    studies: Path | None = None
+    rules: Path | None = None
     upload_mib: int = Field(default=1024, ge=1, le=1024)
+    keep: int | None = Field(default=None, ge=1, le=36_500)
     lsl_out: bool = False
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
@@ -222,6 +225,15 @@ class Settings(DoctorSettings):
                 "letters, digits, '-', '_', '.' and '~'."
             )
         return prefix
+
+    @field_validator("studies")
+    @classmethod
+    def _check_studies(cls, studies: Path | None) -> Path | None:
+        if studies is not None and not studies.is_dir():
+            raise ValueError(
+                f"Expected a folder of studies, but {str(studies)!r} is not a folder. Create it."
+            )
+        return studies
 
     @field_validator("files")
     @classmethod

@@ -14,7 +14,7 @@ import { ageOf } from './staleness';
 
 const ALL_TOPICS: Topic[] = [
   ...(['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'] as const),
-  ...(['calibration', 'rating'] as const),
+  ...(['calibration', 'rating', 'study'] as const),
 ];
 const LINK_ONLY: Topic[] = ['link'];
 /** Update interval of ages and countdowns, seconds. */
@@ -282,6 +282,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.addCalibration(message, arrival);
     case 'rating':
       return session.addRating(message);
+    case 'study':
+      return session.addStudy(message, arrival);
     case 'skipped':
       return session.addSkipped(message);
   }

@@ -14,6 +14,7 @@ import {
   type SessionState,
   type Skipped,
   type Stream,
+  type StudyStep,
   type Subscribed,
   float32,
   float64,
@@ -56,6 +57,8 @@ export interface SessionSnapshot {
   head: Head | null;
   /** State of the latest calibration, and the page time at which it arrived. */
   calibration: (CalibrationStep & { arrival: number }) | null;
+  /** State of the latest study, and the page time at which it arrived. */
+  study: (StudyStep & { arrival: number }) | null;
   /** Last baseline event. */
   baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
@@ -223,6 +226,11 @@ export class Session {
     this.dirty = true;
   }
 
+  addStudy(message: StudyStep, arrival: number): void {
+    this.now.study = { ...message, arrival };
+    this.dirty = true;
+  }
+
   addRating(message: RatingEntry): void {
     this.ratings.push(message);
     if (this.ratings.length > MAX_RATINGS) this.ratings.shift();
@@ -295,6 +303,7 @@ function emptySnapshot(): SessionSnapshot {
     person: null,
     head: null,
     calibration: null,
+    study: null,
     baseline: null,
     link: { state: 'unknown', detail: '', since: null },
     recording: null,
