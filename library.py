@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mimamba.models.personal.personal_stream import PersonalStream
     from mimamba.models.prediction import Prediction
     from mimamba.service.client.client import Client
+    from mimamba.service.client.credentials import Credentials
+    from mimamba.service.client.signal_frames import SignalFrame
+    from mimamba.service.client.sync_client import SyncClient
     from mimamba.service.protocol.messages import PredictionMessage
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "Chunk",
     "Client",
+    "Credentials",
     "Driver",
     "DriverError",
     "Marker",
@@ -37,8 +41,10 @@ __all__ = [
     "Prediction",
     "PredictionMessage",
     "Recording",
+    "SignalFrame",
     "StreamInfo",
     "StreamingDecoder",
+    "SyncClient",
     "UserError",
     "blocks_from_markers",
     "blocks_from_table",
@@ -55,6 +61,7 @@ _MODULES = {
     "Checkpoint": "models.checkpoints.checkpoint",
     "Chunk": "drivers.driver",
     "Client": "service.client.client",
+    "Credentials": "service.client.credentials",
     "Driver": "drivers.driver",
     "DriverError": "drivers.errors",
     "Marker": "drivers.driver",
@@ -63,8 +70,10 @@ _MODULES = {
     "Prediction": "models.prediction",
     "PredictionMessage": "service.protocol.messages",
     "Recording": "drivers.formats.recording",
+    "SignalFrame": "service.client.signal_frames",
     "StreamInfo": "drivers.driver",
     "StreamingDecoder": "models.decoding.decoder",
+    "SyncClient": "service.client.sync_client",
     "UserError": "drivers.errors",
     "blocks_from_markers": "models.personal.blocks",
     "blocks_from_table": "models.personal.blocks",

@@ -13,6 +13,8 @@ export default defineConfig({
     // Inside the Python package, so that one rule finds it in every kind of installation.
     outDir: '../service/dist',
     emptyOutDir: true,
+    // The page, and the view for frames, which is served as /embed/SESSION.
+    rolldownOptions: { input: ['index.html', 'embed/index.html'] },
     assetsInlineLimit: 0, // a data: URL would need more than 'self' in the page's policy
     target: 'es2022',
     modulePreload: { polyfill: false },

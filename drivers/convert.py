@@ -11,6 +11,7 @@ from typing import TypeAlias
 from rich.console import Console
 
 from mimamba.drivers.errors import CannotWrite, LibraryMissing
+from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.gap_filling import find_gaps
 from mimamba.drivers.formats.recording import Recording, WriteResult
 from mimamba.drivers.open import open_recording
@@ -51,11 +52,19 @@ def convert(source: str, out: str, force: bool = False) -> None:
     )
 
 
-def export(recording: Recording, out: str, force: bool = False) -> tuple[Path, WriteResult]:
-    """Write a recording in the format that ``out`` names, see ``convert``; return its path."""
+NO_FACTS = BIDSFacts()
+
+
+def export(
+    recording: Recording, out: str, force: bool = False, facts: BIDSFacts = NO_FACTS
+) -> tuple[Path, WriteResult]:
+    """Write a recording in the format that ``out`` names, see ``convert``; return its path.
+
+    ``facts`` are for BIDS alone.
+    """
     try:
         if out.startswith(BIDS_SCHEME):
-            return _to_bids(recording, out, force)
+            return _to_bids(recording, out, force, facts)
         return _to_file(recording, Path(out), force)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -93,10 +102,12 @@ def _to_file(recording: Recording, path: Path, force: bool) -> tuple[Path, Write
     return path, written
 
 
-def _to_bids(recording: Recording, out: str, force: bool) -> tuple[Path, WriteResult]:
+def _to_bids(
+    recording: Recording, out: str, force: bool, facts: BIDSFacts
+) -> tuple[Path, WriteResult]:
     with _library("mne-bids edfio", "to write BIDS"):
         from mimamba.drivers.formats.bids_writer import parse_bids_target, write_bids
-    return write_bids(recording, parse_bids_target(out), force)
+    return write_bids(recording, parse_bids_target(out), force, facts)
 
 
 @contextmanager

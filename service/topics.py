@@ -14,6 +14,7 @@ Topic: TypeAlias = Literal[
     "link",
     "calibration",
     "rating",
+    "study",
     "heart",
     "motion",
     "ppg",
@@ -29,6 +30,7 @@ TOPICS: tuple[Topic, ...] = (
     "ppg",
     "calibration",
     "rating",
+    "study",
     "signal",
 )
 """In the order in which a reader with a backlog is served: the bulky signal last."""
@@ -58,7 +60,8 @@ LinkEvent: TypeAlias = Literal[
 class Model:
     """The checkpoint that makes predictions: show ``notice`` wherever they are shown.
 
-    ``window`` and ``hop`` are seconds; ``r`` is the gate at each hop's start.
+    ``window`` and ``hop`` are seconds; ``r`` is the gate at each hop's start. ``emotion`` says
+    whether an output infers emotion: the law then wants the wearer to know.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Model:
     window: float
     hop: float
     r: float
+    emotion: bool = False
 
 
 @dataclass(frozen=True)

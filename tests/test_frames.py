@@ -39,6 +39,7 @@ from mimamba.service.protocol.messages import (
     SessionState,
     SignalMessage,
     Skipped,
+    StudyMessage,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -53,13 +54,14 @@ from mimamba.service.protocol.personal import (
     PersonalReading,
     VerdictNote,
 )
+from mimamba.service.protocol.study_progress import StudyProgress
 from mimamba.service.topics import Model, Timing
 
 FRAMES = Path(__file__).resolve().parents[1] / "dashboard" / "tests" / "frames.json"
 CLOCK = Clock(812.5, 1_790_000_000.25)
 MICROVOLTS = [[-1.5, 0.25], [812.40625, -3.0], [0.0, 1e5]]
 STAMPS = [812.125, 812.12890625, 812.1328125]
-MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9)
+MODEL = Model("demo", "ab" * 32, "synthetic data", "MIT", "It means nothing.", 2.0, 0.25, 0.9, True)
 
 SENTENCE = "Reliable today."
 HEAD = HeadCard(
@@ -246,6 +248,28 @@ MESSAGES: tuple[ServerMessage, ...] = (
     CalibrationMessage("own", 5, 3071, 813.903, "20260727-101112-a1b2", PROGRESS, VERDICT),
     RatingMessage(
         "own", 0, 2815, 812.903, 71.0, 64.5, READING, {"valence": {"low": 0.25, "high": 0.75}}
+    ),
+    StudyMessage(
+        "own",
+        2,
+        812.903,
+        "rest-20261129-101500",
+        StudyProgress(
+            "rest",
+            "Eyes closed",
+            "step",
+            2,
+            5,
+            "Close your eyes",
+            "second",
+            "Close your eyes.",
+            False,
+            60.0,
+            60.0,
+            140.0,
+            70.0,
+            "rest-P01-20261129-101500",
+        ),
     ),
 )
 

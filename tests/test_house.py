@@ -67,11 +67,14 @@ LAYERS = [
     "service/recordings",
     "service/recorded",
     "service/calibration",
+    "service/studies",
     "service/monitoring",
     "service/bridges",
+    "service/rules",
     "service/http",
     "service/auth",
     "service/client",
+    "service/agent",
     "service/acquire",
     "service/settings",
     "service/stream",
@@ -85,6 +88,7 @@ LAYERS = [
     "service/doctor",
     "service/cli",
     "service/cli/personal",
+    "service/cli/live",
     "service/cli/main.py",
 ]
 """From the bottom to the top."""

@@ -8,10 +8,12 @@ import { calibrationApi } from './requests/calibration';
 import { catalogApi } from './requests/catalog';
 import { recordingProblem } from './requests/health';
 import { logIn, logOut } from './requests/login';
+import { peopleApi } from './requests/people';
 import { recordingApi } from './requests/recordings';
 import { replayApi } from './requests/replay';
 import { addressOf } from './requests/rest';
 import { listSessions, sessionApi } from './requests/sessions';
+import { studyApi } from './requests/studies';
 import { Dashboard } from './state/dashboard.svelte';
 import { MuseLink } from './state/muse.svelte';
 
@@ -38,5 +40,7 @@ mount(App, {
     catalogApi,
     sessionApi,
     calibrationApi,
+    studyApi,
+    peopleApi,
   },
 });

@@ -108,6 +108,7 @@ export const model = {
   window: 2,
   hop: 0.25,
   r: 0.9,
+  emotion: true,
 };
 
 export const subscribed = (session: string, epoch: string, next = {}): ServerMessage => ({

@@ -22,6 +22,7 @@ import mne_bids
 import msgspec
 
 from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.bids_sidecars import read_tsv
 from mimamba.drivers.formats.block_events import BlockEvent, find_block_events
 from mimamba.drivers.formats.edf.writer import needs_bdf, start_time, write_bdf, write_edf
@@ -97,12 +98,18 @@ def parse_bids_target(text: str) -> BIDSEntities:
     return BIDSEntities(Path(folder), **given)
 
 
+SEXES = {"female": "F", "male": "M", "other": "O"}
+"""Sexes as ``participants.tsv`` has them."""
+NO_FACTS = BIDSFacts()
+
+
 def write_bids(
-    recording: Recording, place: BIDSEntities, force: bool = False
+    recording: Recording, place: BIDSEntities, force: bool = False, facts: BIDSFacts = NO_FACTS
 ) -> tuple[Path, WriteResult]:
     """Add a recording to a dataset; return the signal's file.
 
-    All files are made in a temporary folder and moved when they are complete.
+    All files are made in a temporary folder and moved when they are complete. ``facts`` about the
+    dataset and the person are written where these are new.
 
     Raises
     ------
@@ -120,7 +127,7 @@ def write_bids(
         suffix = ".bdf" if needs_bdf(recording) else ".edf"
         signal = Path(folder) / f"signal{suffix}"
         written = (write_bdf if suffix == ".bdf" else write_edf)(recording, signal)
-        _describe(recording, signal, staging)
+        _describe(recording, signal, staging, facts)
         _move(staging.root, place.root, new_person)
     target = place.folder / f"{place.stem}_eeg{suffix}"
     for each in before:
@@ -149,12 +156,14 @@ def _prefix(place: BIDSEntities) -> str:
     return f"sub-{place.subject}{session}"
 
 
-def _describe(recording: Recording, signal: Path, staging: BIDSEntities) -> None:
+def _describe(recording: Recording, signal: Path, staging: BIDSEntities, facts: BIDSFacts) -> None:
     """Copy the signal and write its descriptions, with mne-bids."""
     read = mne.io.read_raw_bdf if signal.suffix == ".bdf" else mne.io.read_raw_edf
     raw = read(signal, verbose="error")
     if start_time(recording) is None:
         raw.set_meas_date(None)
+    if facts.mains is not None:
+        raw.info["line_freq"] = facts.mains
     path = mne_bids.BIDSPath(
         subject=staging.subject,
         session=staging.session,
@@ -166,8 +175,47 @@ def _describe(recording: Recording, signal: Path, staging: BIDSEntities) -> None
     mne_bids.write_raw_bids(raw, path, overwrite=True, verbose="error")
     sidecar = path.copy().update(suffix="eeg", extension=".json")
     mne_bids.update_sidecar_json(sidecar, {"Manufacturer": "n/a"}, verbose="error")
+    if facts.name is not None or facts.authors:
+        mne_bids.make_dataset_description(
+            path=staging.root,
+            name=facts.name or "EEG",
+            authors=list(facts.authors) or None,
+            overwrite=True,
+            verbose="error",
+        )
+    _describe_person(staging, facts)
     if events := find_block_events(recording.markers):
         _add_block_events(events, staging.folder / f"{staging.stem}_events.tsv", recording)
+
+
+def _describe_person(staging: BIDSEntities, facts: BIDSFacts) -> None:
+    """Write age and sex into the person's row, and what the letters mean."""
+    known = {
+        "age": None if facts.age is None else str(facts.age),
+        "sex": SEXES[facts.sex] if facts.sex else None,
+    }
+    given = {name: value for name, value in known.items() if value is not None}
+    if not given:
+        return
+    table = staging.root / PEOPLE
+    columns, *rows = (line.split("\t") for line in table.read_text("utf-8-sig").splitlines())
+    columns += [name for name in given if name not in columns]
+    lines = [columns]
+    for row in rows:
+        cells = dict(zip(columns, [*row, *[MISSING] * (len(columns) - len(row))], strict=True))
+        cells |= given if cells["participant_id"] == f"sub-{staging.subject}" else {}
+        lines.append([cells[name] for name in columns])
+    table.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+    sidecar = table.with_suffix(".json")
+    described = msgspec.json.decode(sidecar.read_bytes())
+    described |= {
+        "age": {"Description": "Age of the participant", "Units": "years"},
+        "sex": {
+            "Description": "Sex of the participant",
+            "Levels": {letter: sex for sex, letter in SEXES.items()},
+        },
+    }
+    sidecar.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
 
 
 def _add_block_events(events: tuple[BlockEvent, ...], table: Path, recording: Recording) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.checkpoints.emotion import infers_emotion
 from mimamba.models.network.config import MSiMambaConfig
 
 NOT_MEDICAL = (
@@ -18,6 +19,7 @@ def list_facts(checkpoint: Checkpoint, *more: str) -> str:
     signal = checkpoint.signal
     items = [
         f"Trained on: {checkpoint.trained_on}",
+        f"Emotion: {'yes' if infers_emotion(checkpoint.outputs) else 'no'}",
         f"Signal: {signal.sfreq:g} Hz, {signal.band[0]:g} to {signal.band[1]:g} Hz",
         f"Windows: {signal.window / signal.sfreq:g} s, one every {signal.hop / signal.sfreq:g} s",
         f"r: {checkpoint.r:.4f}, {_memory(checkpoint)}",

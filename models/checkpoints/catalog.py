@@ -13,6 +13,7 @@ from mimamba.models.checkpoints.checkpoint import (
     list_packaged_checkpoints,
     load_checkpoint,
 )
+from mimamba.models.checkpoints.emotion import infers_emotion
 
 FIRST_PROTOCOL = "subject"
 """Protocol whose scores come first: people that the network had not seen."""
@@ -34,6 +35,8 @@ class CheckpointInfo:
         Problem with the file in one line; the fields below are then empty.
     outputs, montage, baseline, trained_on, licence, notice, sha256
         As in its header.
+    emotion
+        True if an output infers emotion.
     scores
         By ``protocol/output/measure``, the most important first.
     """
@@ -43,6 +46,7 @@ class CheckpointInfo:
     packaged: bool
     error: str | None = None
     outputs: dict[str, tuple[str, ...]]
+    emotion: bool = False
     montage: tuple[str, ...] = ()
     baseline: float = 0.0
     trained_on: str = ""
@@ -82,6 +86,7 @@ def _describe(path: Path, packaged: bool) -> CheckpointInfo:
         path=str(path),
         packaged=packaged,
         outputs=found.outputs,
+        emotion=infers_emotion(found.outputs),
         montage=found.montage,
         baseline=found.baseline,
         trained_on=found.trained_on,

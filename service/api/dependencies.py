@@ -19,6 +19,7 @@ from mimamba.service.sessions.remote_sources import RemoteSources
 from mimamba.service.sessions.session import Session
 from mimamba.service.settings.settings import Settings
 from mimamba.service.stream.hub import Hub
+from mimamba.service.studies.studies import Studies
 
 
 @dataclass
@@ -32,6 +33,7 @@ class ServiceState:
     people: People
     calibrations: Calibrations
     heads: Heads
+    studies: Studies
     remote_sources: RemoteSources
     shutdown: Shutdown
 
@@ -70,6 +72,11 @@ def _heads(connection: HTTPConnection) -> Heads:
     return heads
 
 
+def _studies(connection: HTTPConnection) -> Studies:
+    studies: Studies = connection.app.state.running.studies
+    return studies
+
+
 def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
     lock: asyncio.Lock = connection.app.state.read_lock
     return lock
@@ -83,5 +90,6 @@ AllRecordings = Annotated[Recordings, Depends(_recordings)]
 AllPeople = Annotated[People, Depends(_people)]
 AllCalibrations = Annotated[Calibrations, Depends(_calibrations)]
 AllHeads = Annotated[Heads, Depends(_heads)]
+AllStudies = Annotated[Studies, Depends(_studies)]
 ReadLock = Annotated[asyncio.Lock, Depends(_read_lock)]
 """Held by a route that has a whole recording in memory: one at a time."""

@@ -1,14 +1,22 @@
-"""Routes of people: pseudonyms, notes, baselines; their export and deletion."""
+"""Routes of people: pseudonyms, facts, baselines; their export and deletion."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, date, datetime, timedelta
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Self
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from mimamba.service.api.dependencies import (
     AllCalibrations,
@@ -19,7 +27,14 @@ from mimamba.service.api.dependencies import (
 )
 from mimamba.service.api.recordings import Download, no_space
 from mimamba.service.calibration.person_archive import PersonArchives
-from mimamba.service.people.people import LONGEST_NOTES
+from mimamba.service.people.facts import (
+    LONGEST_VERSION,
+    OLDEST,
+    Consent,
+    Sex,
+    acknowledge,
+)
+from mimamba.service.people.people import LONGEST_NOTES, PersonFacts
 from mimamba.service.recordings.people_index import DeletionResult, PeopleIndex, PersonInfo
 from mimamba.service.storage.private_files import NAME
 
@@ -35,12 +50,81 @@ def _index(people: AllPeople, recordings: AllRecordings) -> PeopleIndex:
 Index = Annotated[PeopleIndex, Depends(_index)]
 
 
-class PersonChange(BaseModel):
-    """A change of a person's notes."""
+class ConsentAnswer(BaseModel):
+    """A person's answer to a text that asks for consent."""
 
     model_config = ConfigDict(extra="forbid")
 
-    notes: str | None = Field(max_length=LONGEST_NOTES)
+    given: bool = Field(description="Yes or no; no also after a withdrawal.")
+    day: date | None = Field(default=None, alias="date", description="Default: today.")
+    version: str | None = Field(
+        default=None, min_length=1, max_length=LONGEST_VERSION, description="Of the text."
+    )
+
+    @field_validator("day")
+    @classmethod
+    def _check_day(cls, day: date | None) -> date | None:
+        if day is not None and day > _today() + timedelta(days=1):  # it begins earlier elsewhere
+            raise ValueError(
+                f"Expected a day that has begun, but found {day}. Correct the date of the consent."
+            )
+        return day
+
+    def consent(self) -> Consent:
+        """Return it in the form of the person's file."""
+        return Consent(self.given, (self.day or _today()).isoformat(), self.version)
+
+
+class PersonChange(BaseModel):
+    """A change of facts about a person: those that are absent stay, and null removes one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
+    age: int | None = Field(default=None, ge=0, le=OLDEST, description="Years.")
+    sex: Sex | None = None
+    consent: ConsentAnswer | None = None
+
+    @model_validator(mode="after")
+    def _check_change(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(
+                "Expected notes, age, sex or consent, but found none of them. Send one."
+            )
+        return self
+
+    def facts(self) -> PersonFacts:
+        """Return what changes."""
+        given, facts = self.model_fields_set, PersonFacts()
+        if "notes" in given:
+            facts["notes"] = self.notes
+        if "age" in given:
+            facts["age"] = self.age
+        if "sex" in given:
+            facts["sex"] = self.sex
+        if "consent" in given:
+            facts["consent"] = self.consent.consent() if self.consent else None
+        return facts
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class SeenNotice(BaseModel):
+    """A notice about inferred emotion that a person has seen and acknowledged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Name = Field(description="The model's name.")
+    outputs: dict[Name, Annotated[tuple[Name, ...], Field(max_length=64)]] = Field(
+        min_length=1,
+        max_length=64,
+        description="The outputs that the notice named, with their labels.",
+    )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 people_api = APIRouter(prefix="/v1/people", tags=["people"])
@@ -68,8 +152,24 @@ def change_person(
     person: Pseudonym,
     change: PersonChange,
 ) -> PersonInfo:
-    """Change the notes of a person; adds the person if new."""
-    people.set_notes(person, change.notes)
+    """Change facts about a person; adds the person if new."""
+    people.change(person, change.facts())
+    return index.get(person)
+
+
+@people_api.post("/{person}/acknowledgements", status_code=201)
+def acknowledge_notice(
+    index: Index,
+    people: AllPeople,
+    person: Pseudonym,
+    seen: SeenNotice,
+) -> PersonInfo:
+    """Store that a person has seen the notice about a model that infers emotion, now.
+
+    It holds for these outputs: the page shows the notice again when a model has others.
+    Adds the person if new.
+    """
+    people.store_acknowledgement(person, acknowledge(seen.outputs, seen.model))
     return index.get(person)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Annotated, BinaryIO, Literal, TypeAlias
 
 from fastapi import APIRouter, Query
@@ -18,21 +21,23 @@ from starlette.types import Receive, Scope, Send
 
 from mimamba.drivers.convert import export
 from mimamba.drivers.errors import CannotWrite, LibraryMissing
+from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
-from mimamba.service.people.people import DamagedPerson
+from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
 
 RecordingId = Annotated[str, PathParameter(pattern=f"^{NAME}$")]
-Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet"]
+Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet", "bids"]
 
 MEDIA_TYPES: dict[Format, str] = {
     "edf": "application/octet-stream",
     "bdf": "application/octet-stream",
     "csv": "text/csv",
     "parquet": "application/vnd.apache.parquet",
+    "bids": "application/zip",
 }
 PART = 1 << 18
 """Bytes read from the disk at a time."""
@@ -112,13 +117,37 @@ def download_recording(recordings: AllRecordings, recording: RecordingId) -> Fil
 )
 async def export_recording(
     recordings: AllRecordings,
+    people: AllPeople,
     recording: RecordingId,
     form: Annotated[Format, Query(alias="format")],
     read_lock: ReadLock,
+    task: Annotated[
+        str,
+        Query(pattern="^[A-Za-z0-9]{1,40}$", description="For BIDS: what the person did."),
+    ] = "recording",
+    authors: Annotated[
+        str, Query(max_length=1000, description="For BIDS: names, with commas between them.")
+    ] = "",
+    mains: Annotated[
+        Literal["50", "60"] | None,
+        Query(description="For BIDS: frequency of the power line, Hz. Default: not known."),
+    ] = None,
 ) -> StreamingResponse:
-    """Download a finished recording in another format. Exports are made one after the other."""
+    """Download a finished recording in another format. Exports are made one after the other.
+
+    BIDS is a data set in a ZIP archive, with the age and sex that are noted with the person.
+    """
     source = await asyncio.to_thread(recordings.file, recording)
+    names = tuple(name for each in authors.split(",") if (name := each.strip()))
     async with read_lock:
+        if form == "bids":
+            person = (await asyncio.to_thread(recordings.get, recording)).person
+            facts = await asyncio.to_thread(_facts_of, people, person)
+            facts = replace(
+                facts, name=recording, authors=names, mains=float(mains) if mains else None
+            )
+            file = await asyncio.to_thread(exported_bids, source, person, task, facts)
+            return Download(file, f"{recording}-bids.zip", MEDIA_TYPES[form])
         file = await asyncio.to_thread(exported, source, form)
     return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
 
@@ -192,6 +221,43 @@ def exported(source: Path, form: Format) -> BinaryIO:
         raise
     except OSError as error:
         raise no_space(error) from error
+
+
+def _facts_of(people: People, person: str | None) -> BIDSFacts:
+    """Return what is noted with a person; nothing without a readable file."""
+    if person is None:
+        return BIDSFacts()
+    try:
+        noted = people.get(person)
+    except (NoPerson, DamagedPerson, PersonRefused):
+        return BIDSFacts()
+    return BIDSFacts(noted.age, noted.sex)
+
+
+def exported_bids(source: Path, person: str | None, task: str, facts: BIDSFacts) -> BinaryIO:
+    """Export a recording as a BIDS data set in a ZIP archive; raises as ``exported``."""
+    subject = re.sub("[^A-Za-z0-9]", "", person or "") or "01"
+    file = TemporaryFile(prefix="mimamba-export-")  # noqa: SIM115  the download closes it
+    try:
+        with TemporaryDirectory(prefix="mimamba-export-") as folder:
+            target = f"bids:{folder}/{source.stem}?subject={subject}&task={task}"
+            export(read_file(source), target, facts=facts)
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for each in sorted(Path(folder).rglob("*")):
+                    if each.is_file():
+                        archive.write(each, each.relative_to(folder))
+        file.flush()
+        file.seek(0)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, LibraryMissing):
+            raise CannotWrite(error.expected, error.found, error.remedy) from error
+        if isinstance(error, CannotWrite) and isinstance(error.__cause__, OSError):
+            raise no_space(error.__cause__) from error
+        if isinstance(error, OSError):
+            raise no_space(error) from error
+        raise
+    return file
 
 
 def no_space(error: OSError) -> CannotRecord:

@@ -21,9 +21,10 @@ from mimamba.service.protocol.push import Push, Samples
 RequiredScope: TypeAlias = Literal["open"] | Scope
 
 ROUTES: dict[str, RequiredScope] = {
-    # The page contains no personal data, and must load to ask for the token.
+    # The pages contain no personal data, and must load to ask for the token.
     "GET /": "open",
     "GET /index.html": "open",
+    "GET /embed/{session}": "open",
     "GET /assets/{file}": "open",
     "GET /icon.svg": "open",
     "GET /licenses.md": "open",
@@ -64,10 +65,16 @@ ROUTES: dict[str, RequiredScope] = {
     "PUT /v1/sessions/{session}/head": "control",
     "GET /v1/sessions/{session}/ratings": "view",
     "POST /v1/sessions/{session}/ratings": "control",
+    "GET /v1/studies": "view",
+    "GET /v1/sessions/{session}/study": "view",
+    "POST /v1/sessions/{session}/study": "control",
+    "DELETE /v1/sessions/{session}/study": "control",
+    "POST /v1/sessions/{session}/study/answers": "control",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
     "GET /v1/people/{person}/export": "view",
     "PUT /v1/people/{person}": "control",
+    "POST /v1/people/{person}/acknowledgements": "control",
     "DELETE /v1/people/{person}": "control",
     "GET /v1/recordings": "view",
     "POST /v1/recordings": "control",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mimamba.drivers.errors import UserError
 from mimamba.service.cli.options import (
     LIVE,
     SERVICE_URL,
@@ -22,18 +20,9 @@ from mimamba.service.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from urllib.error import HTTPError
-
     from mimamba.service.client.credentials import Credentials
 
-TIMEOUT = 10.0
-"""Seconds that an answer may take."""
-
 app = typer.Typer()
-
-
-class ControlRefused(UserError):
-    """The service refused the request; the message is its own, in one line."""
 
 
 @app.command(rich_help_panel=LIVE)
@@ -174,11 +163,13 @@ def request_change(
     ServiceUnreachable, Unauthorized, ControlRefused
         As ``request_answer``.
     """
+    from mimamba.service.client.rest_client import no_service
+
     answer = request_answer(url, session, resource, body, credentials, method)
     try:
         line = describe(answer)
     except (LookupError, TypeError, ValueError) as error:
-        raise _no_service(url, error) from error
+        raise no_service(url, error) from error
     sys.stdout.write(f"{line}\n")
 
 
@@ -200,89 +191,20 @@ def request_answer(
         Id of the session.
     resource
         Last part of the path ``/v1/sessions/{session}/{resource}``.
-    body
-        Sent as JSON; None for a request without a body.
-    credentials
-        Token to send, and certificates to trust.
-    method
-        Default: POST with a body, else GET.
+    body, credentials, method
+        As for ``RestClient``.
 
     Raises
     ------
-    ServiceUnreachable
-        If no service answers.
-    Unauthorized
-        If the token is missing or not accepted.
-    ControlRefused
-        If the service refuses, if it is another program, or if ``url`` is not an address.
+    ServiceUnreachable, Unauthorized, ControlRefused
+        As ``RestClient.ask``.
     """
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
     from urllib.parse import quote
-    from urllib.request import (
-        HTTPRedirectHandler,
-        HTTPSHandler,
-        ProxyHandler,
-        Request,
-        build_opener,
-    )
 
-    from mimamba.service.client.client import ServiceUnreachable
-    from mimamba.service.client.credentials import (
-        TOKEN_MISSING,
-        TOKEN_REFUSED,
-        Unauthorized,
-        remedy_for,
-    )
+    from mimamba.service.client.rest_client import RestClient
 
-    class NoRedirect(HTTPRedirectHandler):
-        """Follow no redirection, since it would take the token along."""
-
-        def redirect_request(self, *_: Any, **__: Any) -> None:
-            """Refuse."""
-
-    base = url if "://" in url else f"http://{url}"
-    address = f"{base.rstrip('/')}/v1/sessions/{quote(session, safe='')}/{resource}"
-    data = None if body is None else json.dumps(body).encode()
-    # A service is on this machine or near it, where a proxy of the environment cannot reach it.
-    secure = HTTPSHandler(context=credentials.context(address))
-    opener = build_opener(ProxyHandler({}), NoRedirect(), secure)
-    try:
-        headers = {"Content-Type": "application/json", **credentials.headers}
-        request = Request(address, data, headers, method=method)
-        with opener.open(request, timeout=TIMEOUT) as answer:
-            return json.load(answer)
-    except HTTPError as error:
-        with error:
-            if error.code == 401:
-                raise Unauthorized(TOKEN_REFUSED if credentials.token else TOKEN_MISSING) from error
-            raise ControlRefused(_reason(error)) from error
-    except (URLError, TimeoutError) as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        raise ServiceUnreachable(
-            f"No mimamba service answers at {address}: {reason}. {remedy_for(reason)}"
-        ) from error
-    except (HTTPException, OSError, ValueError, LookupError, TypeError) as error:
-        raise _no_service(address, error) from error
-
-
-def _no_service(address: str, error: Exception) -> ControlRefused:
-    return ControlRefused(
-        f"Expected a service of mimamba at {address}, but found {error!r}. Correct the address."
-    )
-
-
-def _reason(error: HTTPError) -> str:
-    """Take the service's own message from its problem details (RFC 9457)."""
-    from http.client import HTTPException
-
-    try:
-        return str(json.load(error)["detail"])
-    except (HTTPException, OSError, ValueError, LookupError, TypeError):
-        return (
-            f"Expected a service of mimamba, but found one that answers {error.code} "
-            f"{error.reason}. Correct the address."
-        )
+    path = f"/v1/sessions/{quote(session, safe='')}/{resource}"
+    return RestClient(url, credentials).ask(path, body, method)
 
 
 def describe_replay(replay: dict[str, Any]) -> str:

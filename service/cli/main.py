@@ -25,7 +25,8 @@ from mimamba.service.cli import (
     watch,
     worker,
 )
-from mimamba.service.cli.personal import calibrate, evaluate_personal, rate
+from mimamba.service.cli.live import agent, record, sessions
+from mimamba.service.cli.personal import calibrate, evaluate_personal, rate, rules, study
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -51,12 +52,17 @@ app = typer.Typer(
 for module in (
     serve,
     watch,
+    sessions,
+    record,
     control,
     acquire,
+    agent,
     worker,
     recordings,
     score,
     calibrate,
+    study,
+    rules,
     replay,
     models,
     train,

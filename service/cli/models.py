@@ -63,6 +63,7 @@ def _describe(checkpoint: CheckpointInfo) -> list[tuple[str, str]]:
     return [
         ("cannot be used", checkpoint.error or ""),
         ("outputs", outputs),
+        ("emotion", "" if checkpoint.error else "yes" if checkpoint.emotion else "no"),
         ("electrodes", ", ".join(checkpoint.montage)),
         ("trained on", checkpoint.trained_on),
         ("baseline", f"{checkpoint.baseline:g} s of rest" if checkpoint.baseline else ""),

@@ -20,11 +20,11 @@ from mimamba.service.cli.options import (
 from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
-    from mimamba.service.recordings.people_index import PeopleIndex
+    from mimamba.service.recordings.people_index import PeopleIndex, PersonInfo
 
 app = typer.Typer()
 people = typer.Typer(
-    help="List people with their baselines and recordings, export or delete a person."
+    help="List people with their facts, baselines and recordings, export or delete a person."
 )
 
 
@@ -91,7 +91,7 @@ def recover(
 
 @people.callback(invoke_without_command=True)
 def list_people(context: typer.Context, data_dir: DataDir = None, json: Json = False) -> None:
-    """List people with their baselines and recordings."""
+    """List people with their facts, baselines and recordings."""
     context.obj = data_dir
     if context.invoked_subcommand is not None:
         return
@@ -260,18 +260,40 @@ def print_people(folder: Path, json: bool) -> None:
         for each in found:
             print_json(each)
         return
+    rows = [_describe_person(folder, each) for each in found]
+    always = ("person", "baselines", "own outputs", "recordings", "notes")
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in ("person", "baselines", "own outputs", "recordings", "notes"):
-        table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    for each in found:
-        baselines = "; ".join(
-            f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"
-            for stored in each.baselines
-        )
-        heads = _describe_heads(folder, each.person)
-        facts = (baselines, heads, ", ".join(each.recordings), each.damaged or each.notes or "")
-        table.add_row(each.person, *(escape(fact) for fact in facts))
+    for heading in rows[0] if rows else always:
+        if heading in always or any(row[heading] for row in rows):
+            table.add_column(heading, overflow="fold")  # never cut: names are typed again
+    shown = [str(column.header) for column in table.columns]
+    for row in rows:
+        table.add_row(*(escape(row[heading]) for heading in shown))
     Console().print(table)
+
+
+def _describe_person(folder: Path, person: PersonInfo) -> dict[str, str]:
+    """Describe a person by the headings of the table."""
+    consent = person.consent
+    answer = [("yes" if consent.given else "no"), consent.date] if consent else []
+    if consent and consent.version:
+        answer.append(f"text {consent.version}")
+    return {
+        "person": person.person,
+        "age": "" if person.age is None else f"{person.age}",
+        "sex": person.sex or "",
+        "consent": ", ".join(answer),
+        "notice seen": "; ".join(
+            f"{', '.join(each.outputs)}: {each.date[:10]}" for each in person.acknowledgements
+        ),
+        "baselines": "; ".join(
+            f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"
+            for stored in person.baselines
+        ),
+        "own outputs": _describe_heads(folder, person.person),
+        "recordings": ", ".join(person.recordings),
+        "notes": person.damaged or person.notes or "",
+    }
 
 
 def _describe_heads(folder: Path, person: str) -> str:

@@ -69,16 +69,51 @@ def serve(
         Path | None,
         typer.Option(help="Folder of recordings that the API may play. [default: none]"),
     ] = None,
+    studies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of studies, one TOML file each. [default: studies/ in the data folder]",
+            show_default=False,
+        ),
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file of rules: webhooks, OSC messages and markers that follow when an "
+            "output, a band or the link crosses a value. [default: none]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     upload_mib: Annotated[
         int | None,
         typer.Option(help="Largest recording that may be uploaded, MiB. [default: 1024]"),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DAYS",
+            help="Delete recordings of this service that ended more than so many days ago; the log "
+            "names each. [default: never]",
+            show_default=False,
+        ),
     ] = None,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
             help="Host name that browsers may use as well as localhost, repeat for several. "
             "[default: none]",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Origin of pages that may use the API and the WebSocket with a token, and show "
+            "/embed/SESSION in a frame, such as https://lab.example; repeat for several. Tokens "
+            "are then asked for on loopback, too. [default: none]",
+            show_default=False,
             rich_help_panel=ACCESS,
         ),
     ] = None,
@@ -204,9 +239,13 @@ def serve(
             "host": host,
             "port": port,
             "files": files,
+            "studies": studies,
+            "rules": rules,
             "data_dir": data_dir,
             "upload_mib": upload_mib,
+            "keep": keep,
             "allowed_host": allowed_host or None,
+            "allowed_origin": allowed_origin or None,
             "trusted_proxy": trusted_proxy or None,
             "root_path": root_path,
             "token_file": token_file,

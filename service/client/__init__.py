@@ -1,1 +1,1 @@
-"""Client of the WebSocket stream."""
+"""Clients of the WebSocket stream and of the REST API."""

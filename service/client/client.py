@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -23,20 +23,30 @@ from websockets.uri import parse_uri
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.client.credentials import NO_CREDENTIALS, Credentials, refusal_of, remedy_for
+from mimamba.service.client.prediction_table import load_pandas, make_table
+from mimamba.service.client.signal_frames import SignalFrame, frame_maker
 from mimamba.service.protocol.messages import (
     MSGPACK_SUBPROTOCOL,
+    ClientMessage,
+    Error,
     Hello,
     Position,
+    PredictionMessage,
     ServerMessage,
     SessionState,
+    SignalMessage,
     Skipped,
     Subscribe,
     Subscribed,
     TopicMessage,
+    Unsubscribe,
     decode_server,
     encode,
 )
 from mimamba.service.topics import Topic
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SILENCE = 5.0
 """Seconds without any message, five heartbeats, after which the connection counts as lost."""
@@ -45,6 +55,10 @@ LONGEST_PAUSE = 10.0
 
 class ServiceUnreachable(UserError):
     """No service answers at this address."""
+
+
+class SubscriptionRefused(UserError):
+    """The service has no such session; the message is its own."""
 
 
 def stream_url(url: str) -> str:
@@ -102,6 +116,7 @@ class Client:
         self._wanted: dict[str, list[Topic]] = {}
         self._positions: dict[str, Position] = {}
         self._subscribed: set[str] = set()
+        self._ended: set[str] = set()  # sessions, closed ones included
 
     async def __aenter__(self) -> Self:
         try:
@@ -133,7 +148,7 @@ class Client:
             self._positions[session] = since
         await self._subscribe(session)
 
-    async def __aiter__(self) -> AsyncIterator[ServerMessage]:
+    async def __aiter__(self) -> AsyncGenerator[ServerMessage, None]:
         """Iterate over all messages, across reconnections; never ends by itself.
 
         Raises
@@ -163,6 +178,133 @@ class Client:
                 raise refused
             await self._remember(message)
             yield message
+
+    async def frames(self, session: str, kept: bool = False) -> AsyncGenerator[SignalFrame, None]:
+        """Iterate over a session's signal as NumPy arrays, across reconnections.
+
+        It ends when the session ends. Messages of other subscriptions are dropped meanwhile.
+
+        Parameters
+        ----------
+        session
+            Id of an open session.
+        kept
+            Begin with what the service still has, up to five minutes, instead of now.
+
+        Raises
+        ------
+        SubscriptionRefused
+            If there is no such session.
+        LibraryMissing
+            If NumPy is not installed.
+        ServiceUnreachable, Unauthorized
+            As the iteration over all messages.
+        """
+        make = None
+        async with contextlib.aclosing(self._follow(session, "signal", kept)) as messages:
+            async for message in messages:
+                if isinstance(message, Subscribed):
+                    make = frame_maker(message.info)
+                elif isinstance(message, SignalMessage):
+                    assert make is not None
+                    yield make(message)
+
+    async def to_pandas(self, session: str, seconds: float | None = None) -> DataFrame:
+        """Return a session's predictions as a table; messages of other subscriptions are dropped.
+
+        Parameters
+        ----------
+        session
+            Id of an open session.
+        seconds
+            Collect from now on for so long, or until the session ends. Default: return what the
+            service still has, up to an hour.
+
+        Returns
+        -------
+        DataFrame
+            A row for each prediction: ``seq``, ``index`` (of the newest sample), ``timestamp`` (s
+            on the LSL clock), ``status``, ``reason``, and a column for each label, such as
+            ``valence/low``: its probability, NaN where the model abstains. Those of the person's
+            own output, such as ``personal/calm``, are last.
+
+        Raises
+        ------
+        SubscriptionRefused
+            If there is no such session.
+        LibraryMissing
+            If pandas is not installed.
+        ServiceUnreachable, Unauthorized
+            As the iteration over all messages.
+        """
+        load_pandas()
+        outputs: dict[str, list[str]] = {}
+        predictions: list[PredictionMessage] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                kept = seconds is None
+                follow = self._follow(session, "prediction", kept, to_end=not kept)
+                async with contextlib.aclosing(follow) as messages:
+                    async for message in messages:
+                        if isinstance(message, Subscribed):
+                            outputs |= message.outputs or {}
+                        elif isinstance(message, PredictionMessage):
+                            predictions.append(message)
+        return make_table(predictions, outputs)
+
+    async def _follow(
+        self, session: str, topic: Topic, kept: bool, to_end: bool = True
+    ) -> AsyncGenerator[Subscribed | TopicMessage, None]:
+        """Iterate over one topic's messages alone, and unsubscribe afterwards.
+
+        Parameters
+        ----------
+        session, topic
+            To follow.
+        kept
+            Begin with the oldest entry that the service has.
+        to_end
+            Go on until the session ends, else to the last entry that there is now.
+        """
+        self._wanted[session] = [topic]
+        self._positions.pop(session, None)  # from now on
+        try:
+            async with contextlib.aclosing(self.__aiter__()) as messages:
+                begun = await self._wait_for_subscription(messages, session)
+                end = begun.next[topic]  # ``seq`` of the first entry that is not there yet
+                if kept:
+                    self._positions[session] = Position("")
+                    begun = await self._wait_for_subscription(messages, session)
+                yield begun
+                while (to_end and session not in self._ended) or (
+                    self._positions[session].seq[topic] < end - 1
+                ):
+                    message = await anext(messages)
+                    if getattr(message, "session", None) != session:
+                        continue
+                    if isinstance(message, Subscribed):
+                        if message.epoch != begun.epoch:
+                            end = 0  # what was there at the beginning is gone
+                        yield message
+                    elif isinstance(message, TopicMessage) and topic_of(message) == topic:
+                        yield message
+        finally:
+            if self._wanted.get(session) == [topic]:
+                del self._wanted[session]
+                self._subscribed.discard(session)
+                await self._send(Unsubscribe(session, [topic]))
+
+    async def _wait_for_subscription(
+        self, messages: AsyncGenerator[ServerMessage, None], session: str
+    ) -> Subscribed:
+        """Subscribe, and drop what comes before the answer; raises SubscriptionRefused."""
+        await self._subscribe(session)
+        while True:
+            message = await anext(messages)
+            if isinstance(message, Error):
+                raise SubscriptionRefused(message.message)
+            if isinstance(message, Subscribed) and message.session == session:
+                return message
 
     def _read(self, frame: bytes | str) -> ServerMessage:
         try:
@@ -200,9 +342,12 @@ class Client:
 
     async def _subscribe(self, session: str) -> None:
         """Subscribe on the present connection; reading reconnects if it is lost meanwhile."""
-        assert self._socket is not None
         self._subscribed.add(session)
-        message = Subscribe(session, self._wanted[session], self._positions.get(session))
+        await self._send(Subscribe(session, self._wanted[session], self._positions.get(session)))
+
+    async def _send(self, message: ClientMessage) -> None:
+        """Send on the present connection, or not at all if it is lost."""
+        assert self._socket is not None
         with contextlib.suppress(ConnectionClosed):
             await self._socket.send(encode(message, binary=True))
 
@@ -211,11 +356,17 @@ class Client:
         if isinstance(message, Subscribed):
             seq = {topic: at - 1 for topic, at in message.next.items()}
             self._positions[message.session] = Position(message.epoch, seq)
-        elif isinstance(message, Skipped):
-            self._positions[message.session].seq[message.topic] = message.last
-        elif isinstance(message, TopicMessage):
-            self._positions[message.session].seq[topic_of(message)] = message.seq
+        elif isinstance(message, Skipped | TopicMessage):
+            position = self._positions.get(message.session)  # None: on its way from before
+            if position is not None and isinstance(message, Skipped):
+                position.seq[message.topic] = message.last
+            elif position is not None and isinstance(message, TopicMessage):
+                position.seq[topic_of(message)] = message.seq
         elif isinstance(message, SessionState):
+            if message.state == "opened":
+                self._ended.discard(message.session)
+            else:
+                self._ended.add(message.session)
             if message.state == "closed":
                 self._subscribed.discard(message.session)
             elif (

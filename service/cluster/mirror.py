@@ -54,6 +54,7 @@ from mimamba.service.protocol.messages import (
     SignalMessage,
 )
 from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntry, SessionSnapshot
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.registry import ModelChoice
@@ -379,10 +380,10 @@ class MirroredSession(Session):
         """Raise ComputedElsewhere."""
         raise self._elsewhere(f"given the marker {marker.label!r}")
 
-    def log_personal(self, entry: CalibrationEntry | RatingEntry) -> None:
+    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
         """Raise ComputedElsewhere."""
-        what = "a rating" if isinstance(entry, RatingEntry) else "a calibration"
-        raise self._elsewhere(f"given {what}")
+        names = {RatingEntry: "a rating", StudyEntry: "a study"}
+        raise self._elsewhere(f"given {names.get(type(entry), 'a calibration')}")
 
     def add_tap(self, tap: SessionTap) -> None:
         """Raise ComputedElsewhere."""

@@ -2,12 +2,15 @@
 
 EEG is personal, and any web page in a browser can reach a loopback port. So a request's Host must
 be an IP address, localhost or an allowed name (against DNS rebinding), and its Origin, if it has
-one, must equal its Host (against other pages). With TLS the page must have been loaded with TLS,
-too; without it, a page loaded with TLS counts as the service's own behind a proxy that ends TLS.
+one, must equal its Host (against other pages) or be an allowed one. With TLS the page must have
+been loaded with TLS, too; without it, a page loaded with TLS counts as the service's own behind a
+proxy that ends TLS.
 
 Another page's images and links have no Origin, but Sec-Fetch-Site says where they come from: such a
-page may link to the service's page, and nothing else. A WebSocket is refused before its upgrade.
-Authentication comes after this, see auth/scopes.py.
+page may link to the service's page, and nothing else. Where origins are allowed, frames may load
+the view for them; its policy says whose frames. A WebSocket is refused before its upgrade.
+Authentication comes after this, see auth/scopes.py; a cookie never counts for an allowed origin,
+or its page could act with the login of whoever visits it.
 
 A request with two lengths is refused, too: a proxy might take the other one for its end.
 """
@@ -33,7 +36,9 @@ TWO_LENGTHS = (
     "end the request elsewhere."
 )
 PAGE = frozenset({"/", "/index.html"})
-"""Paths to which other pages may link."""
+"""Paths to which other pages may link; those below ``FRAMED`` are others."""
+FRAMED = "/embed/"
+"""Path below which is the view for frames."""
 
 
 def refusal(
@@ -41,6 +46,8 @@ def refusal(
     allowed: Collection[str],
     secure: bool = False,
     page: bool = False,
+    origins: Collection[str] = (),
+    framed: bool = False,
 ) -> tuple[RefusalReason, str] | None:
     """Return why a request is refused, as a metric's label and in words; None if it is not.
 
@@ -53,7 +60,11 @@ def refusal(
     secure
         Whether the request came with TLS.
     page
-        Whether the request gets the service's page.
+        Whether the request gets a page of the service.
+    origins
+        Other origins whose pages may send requests.
+    framed
+        Whether the request gets the view for frames.
     """
     host = headers.get("host", "")
     if not _is_allowed(host, allowed):
@@ -62,12 +73,16 @@ def refusal(
             "Start the service with --allowed-host NAME."
         )
     origin = headers.get("origin")
+    if origin is not None and origin in origins:
+        return None
     if origin is not None and not _is_same(origin, host, secure):
         return "origin", (
-            f"Expected the page's own origin ({host}), but found {origin!r}. Open the page itself."
+            f"Expected the page's own origin ({host}), but found {origin!r}. Open the page "
+            "itself, or start the service with --allowed-origin ORIGIN."
         )
     site = headers.get("sec-fetch-site", "none").lower()
-    if site in ("cross-site", "same-site") and not (page and _is_navigation(headers)):
+    frames = {"iframe"} if framed and origins else set()
+    if site in ("cross-site", "same-site") and not (page and _is_navigation(headers, frames)):
         return "origin", (
             f"Expected a request of the page itself, but found one of another page ({site}). "
             "Open the page itself."
@@ -75,10 +90,11 @@ def refusal(
     return None
 
 
-def _is_navigation(headers: Mapping[str, str]) -> bool:
-    """Return whether a browser opens a page of its own with the answer, not a frame or an image."""
-    wanted = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
-    return wanted == ("navigate", "document")
+def _is_navigation(headers: Mapping[str, str], frames: Collection[str] = ()) -> bool:
+    """Return whether a browser opens a page of its own with the answer, or one of these frames."""
+    if headers.get("sec-fetch-mode") != "navigate":
+        return False
+    return headers.get("sec-fetch-dest") in {"document", *frames}
 
 
 def _is_same(origin: str, host: str, secure: bool) -> bool:
@@ -106,9 +122,12 @@ def _is_allowed(host: str, allowed: Collection[str]) -> bool:
 class HostAndOriginMiddleware:
     """Refuses other hosts and origins with 403, and two lengths with 400."""
 
-    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, allowed: Collection[str], origins: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._allowed = frozenset(name.lower() for name in allowed)
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a request, or refuse it."""
@@ -121,9 +140,15 @@ class HostAndOriginMiddleware:
             totals_of(scope).errors["two_lengths"] += 1
             await _refuse(400, "The request is not valid", TWO_LENGTHS, scope, receive, send)
             return
-        page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGE
-        refused = refusal(headers, self._allowed, secure, page)
+        got = scope["path"] if scope["type"] == "http" and scope["method"] == "GET" else ""
+        framed = got.startswith(FRAMED)
+        page = framed or got in PAGE
+        refused = refusal(headers, self._allowed, secure, page, self._origins, framed)
         if refused is None:
+            origin = headers.get("origin", "")
+            if origin in self._origins and not _is_same(origin, headers["host"], secure):
+                # In place: the middleware before this one looks at the same scope afterwards.
+                scope["headers"] = [each for each in scope["headers"] if each[0] != b"cookie"]
             await self._app(scope, receive, send)
             return
         totals_of(scope).refused[refused[0]] += 1

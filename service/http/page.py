@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mimamba.drivers.errors import Mismatch
+from mimamba.service.http.host_and_origin import FRAMED
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors {framers}"
 )
 """Everything that the page needs has its own origin; nothing is inline.
 
 The page sets styles only by script (``element.style``), which ``style-src`` does not restrict.
+``framers`` are the origins that may show it in a frame.
 """
 
 
@@ -30,20 +34,37 @@ def find_page() -> Path | None:
     return folder if (folder / "index.html").is_file() else None
 
 
-def mount_page(app: FastAPI) -> None:
-    """Serve the built page at /, with its security headers."""
+def mount_page(app: FastAPI, origins: Sequence[str] = ()) -> None:
+    """Serve the built page at /, with its security headers, and the view for frames.
+
+    Parameters
+    ----------
+    app
+        To serve it.
+    origins
+        Origins whose pages may show ``/embed/SESSION`` in a frame.
+    """
     folder = find_page()
     if folder is None:
         raise Mismatch("the built page", "none", "install mimamba again: pip install .")
+    embedded = folder / "embed" / "index.html"
+
+    @app.get(f"{FRAMED}{{session}}", include_in_schema=False)
+    async def embed() -> FileResponse:
+        """Return the view for frames, which takes the session from its own address."""
+        return FileResponse(embedded)
+
     app.mount("/", StaticFiles(directory=folder, html=True))
-    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware, origins=origins)
 
 
 class SecurityHeadersMiddleware:
     """Adds the content security policy and cache control to responses."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origins: Sequence[str] = ()) -> None:
         self._app = app
+        self._framed = CONTENT_SECURITY_POLICY.format(framers=" ".join(origins) or "'none'")
+        self._unframed = CONTENT_SECURITY_POLICY.format(framers="'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a request, and add the headers to its response."""
@@ -53,7 +74,10 @@ class SecurityHeadersMiddleware:
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message), scope["path"], message["status"])
+                headers, path = MutableHeaders(scope=message), scope["path"]
+                _add_headers(headers, path, message["status"])
+                framed = path.startswith(FRAMED)
+                headers["Content-Security-Policy"] = self._framed if framed else self._unframed
             await send(message)
 
         await self._app(scope, receive, secured)
@@ -61,7 +85,6 @@ class SecurityHeadersMiddleware:
 
 def _add_headers(headers: MutableHeaders, path: str, status: int) -> None:
     headers["Cache-Control"] = cache_control(path, status)
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"

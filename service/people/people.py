@@ -1,4 +1,4 @@
-"""People as files: NAME.json contains the notes and baselines of the person with this pseudonym.
+"""People as files: NAME.json contains the facts and baselines of the person with this pseudonym.
 
 A person is known by a pseudonym only, and exists as soon as it is first used. A file is always
 replaced as a whole; one that cannot be read is reported and left unchanged.
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from mimamba.drivers.errors import UserError
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
+from mimamba.service.people.facts import Acknowledgement, Age, Consent, Sex
 from mimamba.service.storage.private_files import (
     NAME,
     delete_file,
@@ -108,14 +109,30 @@ def stored_baseline(checkpoint: Checkpoint, baseline: Baseline) -> StoredBaselin
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person's notes, and one baseline for each montage and preprocessing."""
+    """A person's facts, and one baseline for each montage and preprocessing.
+
+    ``acknowledgements`` are the notices about emotion that they have seen, the newest first.
+    """
 
     notes: str | None = None
     baselines: tuple[StoredBaseline, ...] = ()
+    age: Age | None = None
+    sex: Sex | None = None
+    consent: Consent | None = None
+    acknowledgements: tuple[Acknowledgement, ...] = ()
 
     def baseline_for(self, checkpoint: Checkpoint) -> StoredBaseline | None:
         """Return the baseline that a model can use, if there is one."""
         return next((each for each in self.baselines if each.serves(checkpoint)), None)
+
+
+class PersonFacts(TypedDict, total=False):
+    """Facts to change; those that are absent stay."""
+
+    notes: str | None
+    age: int | None
+    sex: Sex | None
+    consent: Consent | None
 
 
 DECODER = msgspec.json.Decoder(Person)
@@ -183,12 +200,22 @@ class People:
 
     def set_notes(self, name: str, notes: str | None) -> Person:
         """Change the notes of a person, added if new; raises as ``add``."""
+        return self.change(name, {"notes": notes})
+
+    def change(self, name: str, facts: PersonFacts) -> Person:
+        """Change facts about a person, added if new; raises as ``add``."""
         with self._changing:
-            try:
-                person = self.get(name)
-            except NoPerson:
-                person = Person()
-            return self._write(name, replace(person, notes=notes))
+            return self._write(name, replace(self._get_or_new(name), **facts))
+
+    def store_acknowledgement(self, name: str, seen: Acknowledgement) -> Person:
+        """Store that a person, added if new, has seen a notice; raises as ``add``.
+
+        It replaces an older one of the same outputs.
+        """
+        with self._changing:
+            person = self._get_or_new(name)
+            others = [each for each in person.acknowledgements if each.outputs != seen.outputs]
+            return self._write(name, replace(person, acknowledgements=(seen, *others)))
 
     def store_baseline(self, name: str, baseline: StoredBaseline) -> Person:
         """Store a baseline, which replaces one with the same montage and preprocessing.
@@ -217,6 +244,12 @@ class People:
                 return delete_file(path)
             except OSError as error:
                 raise self._cannot_keep(name, error) from error
+
+    def _get_or_new(self, name: str) -> Person:
+        try:
+            return self.get(name)
+        except NoPerson:
+            return Person()
 
     def _write(self, name: str, person: Person) -> Person:
         path = self._path(name)

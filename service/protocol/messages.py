@@ -25,6 +25,7 @@ from mimamba.service.protocol.personal import (
     VerdictNote,
 )
 from mimamba.service.protocol.push import Ack, Float32s, Float64s, Push, Pushing, Samples
+from mimamba.service.protocol.study_progress import StudyProgress
 from mimamba.service.topics import LinkEvent, Model, Timing, Topic
 
 PROTOCOL = "mimamba.v1"
@@ -363,6 +364,19 @@ class RatingMessage(msgspec.Struct, frozen=True, tag="rating"):
     outputs: Outputs | None
 
 
+class StudyMessage(msgspec.Struct, frozen=True, tag="study"):
+    """Progress of the study run ``id`` at a time on the LSL clock, at each change.
+
+    Each step's start is a marker, too.
+    """
+
+    session: str
+    seq: int
+    timestamp: float
+    id: str
+    progress: StudyProgress
+
+
 TopicMessage: TypeAlias = (
     PredictionMessage
     | QualityMessage
@@ -375,6 +389,7 @@ TopicMessage: TypeAlias = (
     | LinkMessage
     | CalibrationMessage
     | RatingMessage
+    | StudyMessage
 )
 ServerMessage: TypeAlias = (
     Hello

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mimamba.service.people.facts import Acknowledgement, Consent, Sex
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, Person, PersonRefused
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.storage.private_files import NAME
@@ -31,13 +32,20 @@ class BaselineInfo:
 
 @dataclass(frozen=True)
 class PersonInfo:
-    """A person; ``damaged`` says what is wrong with a file that cannot be read."""
+    """A person; ``damaged`` says what is wrong with a file that cannot be read.
+
+    ``acknowledgements`` are the notices about emotion that they have seen, the newest first.
+    """
 
     person: str
     notes: str | None
     baselines: list[BaselineInfo]
     recordings: list[str]
     damaged: str | None = None
+    age: int | None = None
+    sex: Sex | None = None
+    consent: Consent | None = None
+    acknowledgements: tuple[Acknowledgement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,16 @@ class PeopleIndex:
         baselines = [
             BaselineInfo(list(each.montage), each.seconds, each.taken) for each in person.baselines
         ]
-        return PersonInfo(name, person.notes, baselines, recordings)
+        return PersonInfo(
+            name,
+            person.notes,
+            baselines,
+            recordings,
+            age=person.age,
+            sex=person.sex,
+            consent=person.consent,
+            acknowledgements=person.acknowledgements,
+        )
 
     def delete(self, name: str, confirm: str) -> DeletionResult:
         """Delete a person's file and all their recordings permanently.

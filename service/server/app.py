@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypedDict
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from mimamba.models.inference.device import Device, find_device
 from mimamba.service.api.baselines import baselines_api
@@ -22,6 +24,7 @@ from mimamba.service.api.people import people_api
 from mimamba.service.api.personal.calibrating import calibration_api
 from mimamba.service.api.personal.heads import heads_api
 from mimamba.service.api.personal.ratings import ratings_api
+from mimamba.service.api.personal.studying import studies_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
 from mimamba.service.api.sessions import sessions_api
@@ -52,8 +55,11 @@ from mimamba.service.http.shutting_down import ShutdownMiddleware
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.people.people import People, people_folder
 from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.recordings.retention import Retention
 from mimamba.service.recordings.upload import Uploads
 from mimamba.service.recordings.upload_check import MAX_MEMORY, MAX_SECONDS
+from mimamba.service.rules.rule_file import read_rules
+from mimamba.service.rules.rules_runner import RulesRunner
 from mimamba.service.server.error_statuses import add_problem_handlers
 from mimamba.service.server.openapi import describe_access
 from mimamba.service.server.prometheus import make_registry
@@ -63,6 +69,7 @@ from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
 from mimamba.service.storage.own_checkpoints import models_folder
 from mimamba.service.stream.hub import Hub
+from mimamba.service.studies.studies import Studies
 
 
 @dataclass(frozen=True)
@@ -140,13 +147,8 @@ def make_app(
             if bus is None
             else BusSessions(hub, default, bus)
         )
-        recordings = (
-            BusRecordings(folder, sessions.bus, sessions.name, sessions.find)
-            if isinstance(sessions, BusSessions)
-            else Recordings(folder)
-        )
-        if isinstance(recordings, BusRecordings):
-            await recordings.load()
+        recordings = await _make_recordings(folder, sessions)
+        studies = Studies(settings.studies or folder / "studies", recordings)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -161,6 +163,7 @@ def make_app(
             people,
             calibrations,
             Heads(calibrations),
+            studies,
             remote_sources,
             shutdown,
         )
@@ -183,10 +186,15 @@ def make_app(
                 for each in (sessions, recordings)
                 if isinstance(each, BusSessions | BusRecordings)
             ]
+            if settings.keep is not None:
+                urls = _sources_in_use(settings, sessions)
+                retention = Retention(recordings, settings.keep, urls)
+                following.append(tasks.create_task(retention.run()))
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield {"counters": hub.counters, "strangers": strangers}
             finally:
+                await asyncio.to_thread(studies.close)
                 await shutdown()
                 await asyncio.to_thread(calibrations.close)
                 start.cancel()
@@ -218,7 +226,18 @@ def make_app(
     app.state.read_lock = asyncio.Lock()
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(ScopeMiddleware, authenticator=app.state.authenticator)
-    app.add_middleware(HostAndOriginMiddleware, allowed=settings.allowed_host)
+    if settings.allowed_origin:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origin,
+            allow_methods=("GET", "HEAD", "POST", "PUT", "DELETE"),
+            allow_headers=("Authorization", "Content-Type"),
+            allow_private_network=True,
+            expose_headers=("Content-Disposition", "Retry-After", "WWW-Authenticate"),
+        )
+    app.add_middleware(
+        HostAndOriginMiddleware, allowed=settings.allowed_host, origins=settings.allowed_origin
+    )
     app.add_middleware(
         StrangerMiddleware, authenticator=app.state.authenticator, allowances=strangers
     )
@@ -239,10 +258,11 @@ def make_app(
         calibration_api,
         heads_api,
         ratings_api,
+        studies_api,
         health_api,
     ):
         app.include_router(router)
-    mount_page(app)
+    mount_page(app, settings.allowed_origin)
     app.add_middleware(
         ProxyMiddleware, is_trusted=settings.is_trusted_proxy, root_path=settings.root_path
     )
@@ -250,12 +270,32 @@ def make_app(
     return app
 
 
-def make_outputs(settings: Settings, sessions: SessionRegistry) -> list[LSLOut | OSCOut]:
+async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recordings:
+    """Create the recordings, those that others write on a bus included."""
+    if not isinstance(sessions, BusSessions):
+        return Recordings(folder)
+    made = BusRecordings(folder, sessions.bus, sessions.name, sessions.find)
+    await made.load()
+    return made
+
+
+def make_outputs(
+    settings: Settings, sessions: SessionRegistry
+) -> list[LSLOut | OSCOut | RulesRunner]:
     """Create the outputs to other programs, not yet started."""
-    outputs: list[LSLOut | OSCOut] = [LSLOut(sessions.all)] if settings.lsl_out else []
+    outputs: list[LSLOut | OSCOut | RulesRunner] = []
+    if settings.lsl_out:
+        outputs.append(LSLOut(sessions.all))
     if settings.osc_out is not None:
         outputs.append(OSCOut(sessions.all, settings.osc_out))
+    if settings.rules is not None:
+        outputs.append(RulesRunner(sessions.all, read_rules(settings.rules)))
     return outputs
+
+
+def _sources_in_use(settings: Settings, sessions: SessionRegistry) -> Callable[[], list[str]]:
+    """Return a function that lists the sources of all sessions, and those still to be opened."""
+    return lambda: [*settings.source, *(each.url for each in list(sessions.all().values()))]
 
 
 async def _start(

@@ -39,6 +39,7 @@ from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionT
 from mimamba.service.sessions.session import SessionOver
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.storage.folders import CannotRecord
+from mimamba.service.studies.protocol_file import BadStudy, NoStudy
 
 RETRY_SECONDS = 5
 """After which a client may try again where workers are full."""
@@ -76,6 +77,8 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NoSitting: (404, "No such calibration or head"),
     CalibrationRefused: (409, "Not possible with this calibration"),
     NotNow: (409, "Not possible in this phase"),
+    BadStudy: (422, "The study has a mistake"),
+    NoStudy: (404, "No such study"),
     CannotCalibrate: (507, "The calibration cannot be written"),
     ClusterFull: (503, "The workers are full"),
     NotStored: (503, "The bus does not answer"),
@@ -115,7 +118,10 @@ def add_problem_handlers(app: FastAPI, methods_of: Callable[[str], set[str]]) ->
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        lines = (
+            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        )
         return problem(422, "The request is not valid", "; ".join(lines))
 
     async def unexpected(request: Request, _: Exception) -> JSONResponse:

@@ -28,6 +28,7 @@ from mimamba.service.bus.connect import check_bus
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.recorded.recorded_setup import RecordedSetup, recorded_setup
+from mimamba.service.rules.rule_file import read_rules
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
@@ -316,6 +317,8 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
         If LSL output is enabled and liblsl does not load.
     CannotSend
         If the address for OSC messages is not valid.
+    BadRule
+        If the file of rules has a mistake.
     CannotListen
         If the port for markers cannot be used.
     DeviceError
@@ -334,6 +337,8 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     tokens = settings.tokens()
     if settings.osc_out is not None:
         find_address(settings.osc_out)
+    if settings.rules is not None:
+        read_rules(settings.rules)
     if settings.bus is not None:
         check_bus(settings.bus)
     if settings.udp_markers is not None:

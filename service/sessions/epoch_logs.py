@@ -14,6 +14,7 @@ from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.log import Log, SignalLog
 from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
@@ -83,6 +84,7 @@ Event: TypeAlias = (
     | HeartRate
     | CalibrationEntry
     | RatingEntry
+    | StudyEntry
 )
 
 
@@ -138,6 +140,7 @@ class EpochLogs:
         self.ppg: Log[Event] = Log(SENSOR_ENTRIES, first["ppg"])
         self.calibration: Log[Event] = Log(max_events, first["calibration"])
         self.rating: Log[Event] = Log(max_events, first["rating"])
+        self.study: Log[Event] = Log(max_events, first["study"])
         self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
@@ -196,6 +199,7 @@ class EpochLogs:
             "ppg": self.ppg,
             "calibration": self.calibration,
             "rating": self.rating,
+            "study": self.study,
         }[topic]
 
     def log(self, topic: Topic) -> SignalLog | Log[Event] | PredictionLog:

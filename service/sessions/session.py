@@ -59,6 +59,7 @@ from mimamba.service.protocol.personal import (
     PersonalReading,
     RatingEntry,
 )
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.epoch_logs import (
     MAX_EVENTS,
     ActiveModel,
@@ -491,11 +492,11 @@ class Session:
         """Give a tap no more chunks; the loop is held, or it is the loop that calls."""
         self._taps = tuple(each for each in self._taps if each is not tap)
 
-    def log_personal(self, entry: CalibrationEntry | RatingEntry) -> None:
-        """Log the progress of a calibration, or a rating; from any thread."""
+    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
+        """Log the progress of a calibration or a study, or a rating; from any thread."""
         if self.logs is not None:
-            topic = self.logs.calibration
-            (topic if isinstance(entry, CalibrationEntry) else self.logs.rating).append(entry)
+            logs = {CalibrationEntry: self.logs.calibration, StudyEntry: self.logs.study}
+            logs.get(type(entry), self.logs.rating).append(entry)
             if isinstance(entry, RatingEntry) and self._decoder is not None:
                 for text in labels_of_rating(entry):
                     self._decoder.label_sets.put(entry.index, text)

@@ -12,6 +12,7 @@ import numpy as np
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.checkpoints.emotion import infers_emotion
 from mimamba.models.conformal.label_sets import ONCE, LabelSets
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
@@ -153,6 +154,7 @@ class SessionDecoder:
             signal.window / signal.sfreq,
             signal.hop / signal.sfreq,
             self.r,
+            infers_emotion(card.outputs),
         )
         outputs = {output: list(labels) for output, labels in card.outputs.items()}
         return ActiveModel(0, model, outputs, self._montage, self._cutter.delay)

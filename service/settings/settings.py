@@ -17,6 +17,13 @@ from mimamba.service.auth.tokens import Tokens, read_tokens
 from mimamba.service.monitoring.logging import LogFormat, LogLevel
 
 DEFAULT_SOURCE = "simulate://"
+ORIGIN = (
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)"
+    r"(:(?P<port>[0-9]{1,5}))?"
+)
+"""An origin as browsers send it (RFC 6454, section 6.1), in any case."""
+PORTS = {"http": 80, "https": 443}
+"""Ports that origins leave out."""
 
 
 def _as_list(given: object) -> object:
@@ -44,6 +51,18 @@ def _as_kinds(given: object) -> object:
             f"{unknown[0]!r}. Correct it."
         )
     return kinds
+
+
+def _as_origin(given: str) -> str:
+    """Return an origin as browsers send it: scheme and host in lower case, no default port."""
+    found = re.fullmatch(ORIGIN, given, re.IGNORECASE)
+    if found is None:
+        raise ValueError(
+            f"Expected the origin of a page, such as https://lab.example or http://localhost:3000, "
+            f"but found {given!r}. Write its scheme and host, and its port if the address has one."
+        )
+    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
+    return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != PORTS[scheme] else "")
 
 
 Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
@@ -86,12 +105,16 @@ class Settings(DoctorSettings):
     memory: bool = True
     person: str | None = None
     files: Path | None = None
+    studies: Path | None = None
+    rules: Path | None = None
     upload_mib: int = Field(default=1024, ge=1, le=1024)
+    keep: int | None = Field(default=None, ge=1, le=36_500)
     lsl_out: bool = False
     osc_out: str | None = None
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
     detect: Annotated[list[EventKind], NoDecode, BeforeValidator(_as_kinds)] = []
     allowed_host: Texts = []
+    allowed_origin: Texts = []
     trusted_proxy: Texts = []
     root_path: str = ""
     token: SecretStr | None = None
@@ -132,13 +155,16 @@ class Settings(DoctorSettings):
     def tokens(self) -> Tokens:
         """Return the tokens in force: none on loopback unless given; missing ones are made.
 
+        Where other origins are allowed, loopback has tokens, too: any page there may be visited.
+
         Raises
         ------
         BadToken
             If a given one is not valid.
         """
         given = self.given_tokens()
-        return given if self.on_loopback and not given.any else given.complete()
+        open_to_all = self.on_loopback and not given.any and not self.allowed_origin
+        return given if open_to_all else given.complete()
 
     @field_validator("host")
     @classmethod
@@ -184,6 +210,11 @@ class Settings(DoctorSettings):
                 "Use one such as 127.0.0.1 or 10.0.0.0/8."
             ) from None
 
+    @field_validator("allowed_origin")
+    @classmethod
+    def _check_allowed_origin(cls, origins: list[str]) -> list[str]:
+        return [_as_origin(each) for each in origins]
+
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, path: str) -> str:
@@ -194,6 +225,15 @@ class Settings(DoctorSettings):
                 "letters, digits, '-', '_', '.' and '~'."
             )
         return prefix
+
+    @field_validator("studies")
+    @classmethod
+    def _check_studies(cls, studies: Path | None) -> Path | None:
+        if studies is not None and not studies.is_dir():
+            raise ValueError(
+                f"Expected a folder of studies, but {str(studies)!r} is not a folder. Create it."
+            )
+        return studies
 
     @field_validator("files")
     @classmethod

@@ -26,11 +26,13 @@ from mimamba.service.protocol.messages import (
     RatingMessage,
     SignalMessage,
     Skipped,
+    StudyMessage,
     Subscribed,
     TopicMessage,
     encode,
 )
 from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.log import SignalRun
 from mimamba.service.sessions.prediction_log import PublishedPrediction
@@ -258,6 +260,8 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
             entry.personal,
             entry.outputs,
         )
+    if isinstance(entry, StudyEntry):
+        return StudyMessage(session, seq, entry.timestamp, entry.id, entry.progress)
     return LinkMessage(
         session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
     )

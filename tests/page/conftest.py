@@ -12,6 +12,13 @@ from tests.browser import open_browser
 from tests.service.live import kept_port
 
 PATIENCE_MS = 30_000
+SEEN_BY_NOBODY = """() => {
+  const outputs = { valence: ['low', 'high'], arousal: ['low', 'high'] };
+  const seen = [{ person: null, outputs, date: '2026-01-01T00:00:00Z' }];
+  if (location.protocol.startsWith('http') && !localStorage.getItem('mimamba.notices'))
+    localStorage.setItem('mimamba.notices', JSON.stringify(seen));
+}"""
+"""Makes a browser in which the notice about inferred emotion was read already, for nobody."""
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +27,17 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+def acknowledge(page: Page) -> None:
+    """Read the notice about inferred emotion, for the person of the session."""
+    page.get_by_test_id("acknowledge").click()
+    expect(page.get_by_test_id("emotion-mark")).to_be_visible()
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """Open a page that must send no request to other origins and log no error."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script(f"({SEEN_BY_NOBODY})()")
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)

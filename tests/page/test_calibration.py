@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.axe import violations
+from tests.page.conftest import acknowledge
 from tests.page.pictures import SIZES, shots
 from tests.page.test_now import words
 from tests.service.live import Live, live
@@ -124,6 +125,7 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
         page.get_by_test_id("close-calibrate").click()
         expect(page.get_by_test_id("session-person")).to_have_text("P01")
         if found["served"] == "yes":
+            acknowledge(page)
             expect(page.get_by_test_id("personal")).to_be_visible()
 
 

@@ -13,6 +13,7 @@ from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.discovery.test_bluetooth_scan import GANGLION, LATE, MUSE, OTHERS
 from tests.page.axe import violations
+from tests.page.conftest import acknowledge
 from tests.page.pictures import shots
 from tests.page.seen import seen
 from tests.page.test_now import words
@@ -52,6 +53,7 @@ def test_a_session_is_started_changed_and_closed(page: Page, tmp_path: Path) -> 
         assert violations(page) == []
         shots(page, "start")
         page.get_by_test_id("open").click()
+        acknowledge(page)
         expect(page.get_by_test_id("plane-point")).to_be_visible()
         expect(page.get_by_test_id("plane-spread")).to_be_visible()
         expect(page.get_by_test_id("notice")).to_contain_text(words("simulated"))
@@ -195,6 +197,7 @@ def test_a_baseline_is_taken_and_saved(page: Page, tmp_path: Path) -> None:
         )
         play(1)
         expect(page.get_by_test_id("baseline-used")).to_contain_text(words("10 s baseline of P02"))
+        acknowledge(page)
         expect(page.get_by_test_id("plane-point")).to_be_visible()
         kept = service.http.get("/v1/people/P02").json()["baselines"]
         assert [each["seconds"] for each in kept] == [BASELINE]

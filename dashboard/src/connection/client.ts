@@ -61,6 +61,8 @@ const openSocket: OpenSocket = (url, protocol) => new WebSocket(url, protocol);
  * topic.
  */
 export class StreamClient {
+  /** Token to send where the service asks for one; null waits for a login. */
+  token: string | null = null;
   private socket: Socket | null = null;
   private attempts = 0;
   /** True after the service's hello. */
@@ -157,6 +159,10 @@ export class StreamClient {
       this.reconnectLater(
         `the service uses protocol ${protocol}, this page ${PROTOCOL}. Reload the page`,
       );
+      return false;
+    }
+    if (scope === null && this.token !== null) {
+      this.send({ type: 'auth', token: this.token }); // answered by another hello, or by the end
       return false;
     }
     if (scope === null) {

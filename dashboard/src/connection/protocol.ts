@@ -5,6 +5,7 @@
  */
 import { Decoder, encode } from '@msgpack/msgpack';
 import type { CalibrationProgress, Head, Personal, Verdict } from './calibration';
+import type { StudyProgress } from './study';
 
 export const PROTOCOL = 'mimamba.v1';
 export const SUBPROTOCOL = 'mimamba.v1.msgpack';
@@ -20,7 +21,8 @@ export type Topic =
   | 'motion'
   | 'ppg'
   | 'calibration'
-  | 'rating';
+  | 'rating'
+  | 'study';
 export type Status = 'ok' | 'warming_up' | 'poor_signal';
 export type Outputs = Record<string, Record<string, number>>;
 
@@ -31,6 +33,7 @@ export interface Since {
 }
 
 export type ClientMessage =
+  | { type: 'auth'; token: string }
   | { type: 'subscribe'; session: string; topics: Topic[]; since?: Since; id?: string }
   | { type: 'unsubscribe'; session: string; topics?: Topic[]; id?: string }
   | { type: 'mark'; session: string; label: string; timestamp?: number; id?: string }
@@ -63,6 +66,8 @@ export interface Model {
   window: number;
   hop: number;
   r: number;
+  /** True if an output infers emotion: the wearer must know. */
+  emotion: boolean;
 }
 
 export interface Electrode {
@@ -293,6 +298,17 @@ export interface RatingEntry {
   outputs: Outputs | null;
 }
 
+/** State of a study, at each change; `timestamp` in LSL time. */
+export interface StudyStep {
+  type: 'study';
+  session: string;
+  seq: number;
+  timestamp: number;
+  /** Id of this run. */
+  id: string;
+  progress: StudyProgress;
+}
+
 export type TopicMessage =
   | Prediction
   | Quality
@@ -304,7 +320,8 @@ export type TopicMessage =
   | Marker
   | Link
   | CalibrationStep
-  | RatingEntry;
+  | RatingEntry
+  | StudyStep;
 export type ServerMessage =
   | Hello
   | Subscribed
@@ -336,6 +353,7 @@ const TYPES: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'link',
   'calibration',
   'rating',
+  'study',
 ]);
 
 /** A frame that this page cannot read. */

@@ -77,6 +77,8 @@ export interface ModelInfo {
   /** Reason why the model cannot be loaded; the other fields are empty then. */
   error: string | null;
   outputs: Record<string, string[]>;
+  /** True if an output infers emotion. */
+  emotion: boolean;
   montage: string[];
   /** Seconds of baseline that the model needs; 0 for none. */
   baseline: number;

@@ -19,8 +19,15 @@ export interface Recording {
   bytes: number;
 }
 
-export const FORMATS = ['edf', 'bdf', 'csv', 'parquet'] as const;
+export const FORMATS = ['edf', 'bdf', 'csv', 'parquet', 'bids'] as const;
 export type Format = (typeof FORMATS)[number];
+
+/** Facts for a BIDS data set; `task` is letters and digits, `mains` empty if not known. */
+export interface BidsFacts {
+  task: string;
+  authors: string;
+  mains: '' | '50' | '60';
+}
 
 /** Recording requests. They throw an Error with the service's error detail. */
 export interface RecordingApi {
@@ -31,7 +38,7 @@ export interface RecordingApi {
   stop(name: string): Promise<Recording>;
   remove(name: string): Promise<void>;
   /** The recording converted to another format. */
-  export(name: string, format: Format): Promise<Blob>;
+  export(name: string, format: Format, facts?: BidsFacts): Promise<Blob>;
   upload(file: File, person: string | null, onProgress: OnProgress): Upload;
   /** Open a session that replays the recording and return its id. */
   play(name: string): Promise<string>;
@@ -60,8 +67,10 @@ export const recordingApi: RecordingApi = {
     request('POST', '/v1/recordings', name ? { session, name } : { session }),
   stop: (name) => request('POST', `${pathOf(name)}/stop`),
   remove: (name) => request('DELETE', `${pathOf(name)}?confirm=${encodeURIComponent(name)}`),
-  export: async (name, format) => {
-    const response = await fetch(addressOf(`${pathOf(name)}/export?format=${format}`));
+  export: async (name, format, facts) => {
+    const given = Object.entries(facts ?? {}).filter(([, value]) => value !== '');
+    const query = new URLSearchParams({ format, ...Object.fromEntries(given) });
+    const response = await fetch(addressOf(`${pathOf(name)}/export?${query}`));
     if (!response.ok) throw new Error(await errorDetail(response));
     return response.blob();
   },

@@ -49,3 +49,12 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   if (response.status === 404) throw new NotFound(detail);
   throw response.status === 503 ? new ServiceUnavailable(detail) : new Error(detail);
 }
+
+/** Save a file that was fetched, so that errors could be shown first. */
+export function saveAs(content: Blob, name: string): void {
+  const url = URL.createObjectURL(content);
+  const link = document.createElement('a');
+  [link.href, link.download] = [url, name];
+  link.click();
+  URL.revokeObjectURL(url);
+}

@@ -10,10 +10,11 @@ import {
 import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
 import { Session } from './session.svelte';
+import { ageOf } from './staleness';
 
 const ALL_TOPICS: Topic[] = [
   ...(['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'] as const),
-  ...(['calibration', 'rating'] as const),
+  ...(['calibration', 'rating', 'study'] as const),
 ];
 const LINK_ONLY: Topic[] = ['link'];
 /** Update interval of ages and countdowns, seconds. */
@@ -117,13 +118,7 @@ export class Dashboard {
 
   /** Age of the newest sample, seconds; null if there is none. */
   age(session: Session): number | null {
-    const { arrival, latestTimestamp, info } = session.snapshot;
-    if (arrival === null || latestTimestamp === null) return null;
-    const sinceArrival = Math.max(0, this.time - arrival);
-    const lsl = this.clock.at(this.time);
-    // A replayed timestamp is in the past: only the arrival counts.
-    if (!info?.live || lsl === null) return sinceArrival;
-    return Math.max(sinceArrival, lsl - latestTimestamp);
+    return ageOf(session.snapshot, this.time, this.clock.at(this.time));
   }
 
   /** Measure the latency of a session's newest sample, which was drawn now. Live sources only. */
@@ -287,6 +282,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.addCalibration(message, arrival);
     case 'rating':
       return session.addRating(message);
+    case 'study':
+      return session.addStudy(message, arrival);
     case 'skipped':
       return session.addSkipped(message);
   }

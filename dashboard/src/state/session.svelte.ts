@@ -14,6 +14,7 @@ import {
   type SessionState,
   type Skipped,
   type Stream,
+  type StudyStep,
   type Subscribed,
   float32,
   float64,
@@ -56,6 +57,8 @@ export interface SessionSnapshot {
   head: Head | null;
   /** State of the latest calibration, and the page time at which it arrived. */
   calibration: (CalibrationStep & { arrival: number }) | null;
+  /** State of the latest study, and the page time at which it arrived. */
+  study: (StudyStep & { arrival: number }) | null;
   /** Last baseline event. */
   baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
@@ -146,6 +149,16 @@ export class Session {
     this.dirty = true;
   }
 
+  /** Note the newest sample where the signal itself is not followed. */
+  noteNewest(index: number, timestamp: number, arrival: number): void {
+    [this.now.latestIndex, this.now.latestTimestamp, this.now.arrival] = [
+      index,
+      timestamp,
+      arrival,
+    ];
+    this.dirty = true;
+  }
+
   addPrediction(message: Prediction): void {
     this.history.push(message);
     this.now.prediction = message;
@@ -210,6 +223,11 @@ export class Session {
 
   addCalibration(message: CalibrationStep, arrival: number): void {
     this.now.calibration = { ...message, arrival };
+    this.dirty = true;
+  }
+
+  addStudy(message: StudyStep, arrival: number): void {
+    this.now.study = { ...message, arrival };
     this.dirty = true;
   }
 
@@ -285,6 +303,7 @@ function emptySnapshot(): SessionSnapshot {
     person: null,
     head: null,
     calibration: null,
+    study: null,
     baseline: null,
     link: { state: 'unknown', detail: '', since: null },
     recording: null,

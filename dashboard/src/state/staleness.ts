@@ -5,6 +5,23 @@ import type { SessionSnapshot } from './session.svelte';
 export const STALE_SECONDS = 2;
 
 /**
+ * Age of the newest sample, seconds; null if there is none.
+ *
+ * `time`: page time now. `lsl`: LSL time now, or null.
+ */
+export function ageOf(
+  { arrival, latestTimestamp, info }: SessionSnapshot,
+  time: number,
+  lsl: number | null,
+): number | null {
+  if (arrival === null || latestTimestamp === null) return null;
+  const sinceArrival = Math.max(0, time - arrival);
+  // A replayed timestamp is in the past: only the arrival counts.
+  if (!info?.live || lsl === null) return sinceArrival;
+  return Math.max(sinceArrival, lsl - latestTimestamp);
+}
+
+/**
  * True if the signal on the screen is unexpectedly old.
  *
  * A paused recording and an ended session stand still as expected.

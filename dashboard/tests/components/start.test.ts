@@ -59,7 +59,7 @@ const dongle: Headset = {
 };
 const modelInfo = (name: string, change: Partial<ModelInfo> = {}): ModelInfo => ({
   ...{ name, error: null, outputs: { valence: ['low', 'high'] }, montage: ['TP9'], baseline: 0 },
-  ...{ trained_on: 'dreams', scores: {}, licence: 'MIT', notice: null },
+  ...{ trained_on: 'dreams', scores: {}, licence: 'MIT', notice: null, emotion: true },
   ...change,
 });
 

@@ -52,6 +52,19 @@ async function connect(): Promise<void> {
 }
 
 describe('StreamClient', () => {
+  it('sends its token where the service asks for one', async () => {
+    client.token = 'abc';
+    client.start();
+    await connected(1);
+    service.requireLogin();
+    await until(() => expect(service.received).toContainEqual({ type: 'auth', token: 'abc' }));
+    expect(connections.at(-1)).toEqual({ phase: 'connecting' });
+    service.hello();
+    await received('hello', 1);
+    service.close(4401, 'no');
+    await until(() => expect(connections.at(-1)).toEqual({ phase: 'locked', why: 'no' }));
+  });
+
   it('asks for the whole log the first time', async () => {
     client.follow('a', ['signal', 'link']);
     await connect();

@@ -78,11 +78,11 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 9],
+        ['b', 10],
       ]),
     );
     dashboard.setFocus('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 9]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 10]));
     expect(service.received).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
@@ -152,7 +152,7 @@ describe('Dashboard', () => {
 
   it('reloads the list when a baseline may have set the person', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 9]));
+    await until(() => expect(topics()).toContainEqual(['a', 10]));
     listed = [listing('a', { person: 'P01' })];
     service.send(subscribed('a', 'e1'), {
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
@@ -252,16 +252,16 @@ describe('Dashboard', () => {
 
   it('subscribes once a session is open that was not open after a restart', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 9]));
+    await until(() => expect(topics()).toContainEqual(['a', 10]));
     const before = topics().length;
     service.send({ type: 'error', code: 'no_session', message: 'not open', id: 'a' });
-    await until(() => expect(topics().slice(before)).toEqual([['a', 9]]));
+    await until(() => expect(topics().slice(before)).toEqual([['a', 10]]));
     expect(dashboard.problem).toBeNull();
   });
 
   it('takes the age of a live sample from its timestamp, of a replayed one from its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 9]));
+    await until(() => expect(topics()).toContainEqual(['a', 10]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();

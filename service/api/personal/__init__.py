@@ -1,1 +1,1 @@
-"""Routes of a person's own output: calibrations, heads, ratings."""
+"""Routes of a person's own output: calibrations, heads, ratings; and of studies."""

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.models.prediction import Outputs
 from mimamba.service.api.dependencies import AllCalibrations, AllHeads, OneSession
-from mimamba.service.calibration.calibrations import NoCalibration
+from mimamba.service.calibration.calibrations import Calibrations, NoCalibration
+from mimamba.service.calibration.heads import Heads
 from mimamba.service.calibration.ratings import (
     Agreement,
     add_rating,
@@ -21,6 +22,7 @@ from mimamba.service.calibration.ratings import (
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.protocol.personal import PersonalReading, RatingEntry
+from mimamba.service.sessions.session import Session
 
 ratings_api = APIRouter(prefix="/v1/sessions", tags=["ratings"])
 
@@ -72,13 +74,25 @@ def post_rating(
                 "Expected a rating of the block, but found one of the moment. "
                 "Send it to calibration/ratings."
             )
-    entry = add_rating(session, rating.valence, rating.arousal)
-    with suppress(NoSitting, CannotCalibrate):  # the rating is logged anyway
-        heads.check_by_rating(session, rating.valence, rating.arousal)
-        if not _sits(calibrations, session):
-            heads.train_by_rating(session, entry)
+    entry = give_rating(session, calibrations, heads, rating.valence, rating.arousal)
     seq = max(seq for seq, each in ratings_of(session) if each == entry)
     return _view(session.name, seq, entry)
+
+
+def give_rating(
+    session: Session,
+    calibrations: Calibrations,
+    heads: Heads,
+    valence: float,
+    arousal: float,
+) -> RatingEntry:
+    """Log a rating, and check and train the session's head by it; raises SessionOver."""
+    entry = add_rating(session, valence, arousal)
+    with suppress(NoSitting, CannotCalibrate):  # the rating is logged anyway
+        heads.check_by_rating(session, valence, arousal)
+        if not _sits(calibrations, session):
+            heads.train_by_rating(session, entry)
+    return entry
 
 
 @ratings_api.get("/{session}/ratings")
@@ -92,7 +106,7 @@ def read_ratings(session: OneSession) -> RatingsView:
     return RatingsView(ratings, agreement)
 
 
-def _sits(calibrations: AllCalibrations, session: OneSession) -> bool:
+def _sits(calibrations: Calibrations, session: Session) -> bool:
     """Return whether a calibration goes on in a session: its blocks have ratings of their own."""
     try:
         return calibrations.of(session).going_on

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from mimamba.drivers.convert import export
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.api import recordings as recordings_api
+from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.drivers.formats.made import assert_same, recording
 from tests.service.live import Live, live
 
@@ -61,6 +65,34 @@ def test_the_file_holds_what_was_recorded(service: Live, tmp_path: Path, form: s
     path.write_bytes(answer.content)
     _, written = export(MADE, str(tmp_path / f"again.{form}"))
     assert_same(read_recording(path), MADE, written.lsb)
+
+
+def test_a_bids_data_set_has_what_is_noted_with_the_person(
+    service: Live, folder: Path, tmp_path: Path
+) -> None:
+    save_sidecar(folder / "made.xdf", Sidecar("made", "finished", person="P-7"))
+    service.http.put("/v1/people/P-7", json={"age": 34, "sex": "female"}).raise_for_status()
+    asked = {"format": "bids", "task": "rest", "authors": "Ada, Mary", "mains": "50"}
+    answer = service.http.get(f"{API}/made/export", params=asked)
+    assert answer.status_code == 200, answer.text
+    assert 'filename="made-bids.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        archive.extractall(tmp_path)
+    root = tmp_path / "made"
+    signal = root / "sub-P7" / "eeg" / "sub-P7_task-rest_eeg.json"
+    assert json.loads(signal.read_text())["PowerLineFrequency"] == 50
+    described = json.loads((root / "dataset_description.json").read_text())
+    assert (described["Name"], described["Authors"]) == ("made", ["Ada", "Mary"])
+    columns, row = (
+        line.split("\t") for line in (root / "participants.tsv").read_text().splitlines()
+    )
+    person = dict(zip(columns, row, strict=True))
+    assert (person["participant_id"], person["age"], person["sex"]) == ("sub-P7", "34", "F")
+    refused = service.http.get(f"{API}/made/export", params={**asked, "task": "eyes open"})
+    assert refused.status_code == 422
+    assert "query.task" in refused.json()["detail"]
+    (folder / "made.json").unlink()
+    (folder / "people" / "P-7.json").unlink()
 
 
 def test_what_cannot_be_exported_is_reported(service: Live, folder: Path) -> None:

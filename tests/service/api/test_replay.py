@@ -22,9 +22,10 @@ from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.service.api.replay import Timeline, control_replay, read_replay, timeline
-from mimamba.service.cli.control import ControlRefused, describe_replay, request_change
+from mimamba.service.cli.control import describe_replay, request_change
 from mimamba.service.cli.main import app
 from mimamba.service.client.credentials import NO_CREDENTIALS
+from mimamba.service.client.rest_client import ControlRefused
 from mimamba.service.protocol.messages import (
     LinkMessage,
     Position,

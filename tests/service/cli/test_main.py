@@ -245,9 +245,9 @@ def test_channel_names_are_printed_literally(service: tuple[str, list[str]]) -> 
 
 
 def test_a_shell_completes_commands() -> None:
-    asked = {"_MIMAMBA_COMPLETE": "complete_bash", "COMP_WORDS": "mimamba re", "COMP_CWORD": "1"}
+    asked = {"_MIMAMBA_COMPLETE": "complete_bash", "COMP_WORDS": "mimamba ", "COMP_CWORD": "1"}
     ended = CliRunner().invoke(app, [], prog_name="mimamba", env=asked)
-    assert {"recordings", "report", "replay"} <= set(ended.stdout.split())
+    assert {"recordings", "record", "sessions", "open"} <= set(ended.stdout.split())
 
 
 def test_score_prints_one_object_per_prediction(files: Path) -> None:

@@ -112,12 +112,13 @@ def test_evaluated_trained_listed_and_used_by_name(
     ) in card
     assert str(root) not in card
 
-    demo, _, mine = objects(run("models", "--json"))
+    demo, workload, mine = objects(run("models", "--json"))
     assert (demo["name"], demo["packaged"], mine["name"]) == ("demo", True, "mine")
     assert (mine["outputs"], mine["montage"]) == ({"mood": ["calm", "tense"]}, list(MUSE))
     assert isinstance(mine["scores"], dict)
     assert next(iter(mine["scores"])) == "subject/mood/balanced_accuracy"
     assert mine["path"] == str(path)
+    assert (demo["emotion"], workload["emotion"], mine["emotion"]) == (True, False, True)
     table = run("models").stdout
     assert "subject/mood: " in table
     assert "CC0" in table

@@ -83,6 +83,24 @@ async def test_cuts_lose_and_repeat_nothing() -> None:
         assert predictions == list(range(len(predictions)))
 
 
+async def test_frames_go_on_after_a_cut() -> None:
+    with live("simulate://?seed=7", model="none") as service:
+        service.opened("simulate-1")
+        port = int(service.url.rsplit(":", 1)[1])
+        async with cuttable(port) as (way, cut), Client(f"127.0.0.1:{way}", pause=0.05) as client:
+            expected = None
+            async with asyncio.timeout(PATIENCE):
+                async for frame in client.frames("simulate-1"):
+                    assert frame.lost == 0
+                    assert expected in (None, frame.first)
+                    if expected is None:
+                        cut.set()
+                        begun = frame.first
+                    expected = frame.first + len(frame.data)
+                    if expected > begun + 256:
+                        break
+
+
 async def test_a_service_that_comes_back_is_followed_in_its_new_epoch() -> None:
     with kept_port() as port:
         with live("simulate://", port=port) as first:

@@ -8,6 +8,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,7 @@ def test_notes_over_the_api(service: Live, tmp_path: Path) -> None:
     assert service.http.get(url).status_code == 404
     made = service.http.put(url, json={"notes": "short hair"})
     nobody: dict[str, object] = {"baselines": [], "recordings": [], "damaged": None}
+    nobody |= {"age": None, "sex": None, "consent": None, "acknowledgements": []}
     assert (made.status_code, made.json()) == (
         200,
         {**nobody, "person": "P01", "notes": "short hair"},
@@ -254,6 +256,58 @@ def test_notes_over_the_api(service: Live, tmp_path: Path) -> None:
     record(service, "still", person="P01")  # signal is not lost for a file of notes
     stop(service, "still")
     assert service.http.delete(f"{url}?confirm=P01").json()["recordings"] == ["still"]
+
+
+def test_facts_over_the_api_and_in_the_archive(service: Live, tmp_path: Path) -> None:
+    url = "/v1/people/P04"
+
+    def put(**facts: object) -> dict[str, Any]:
+        answer = service.http.put(url, json=facts)
+        assert answer.status_code == 200, answer.text
+        changed: dict[str, Any] = answer.json()
+        return changed
+
+    def refusal(where: str, body: dict[str, object]) -> str:
+        send = service.http.post if where.endswith("acknowledgements") else service.http.put
+        answer = send(where, json=body)
+        assert answer.status_code == 422, answer.text
+        return str(answer.json()["detail"])
+
+    asked = {"given": True, "date": "2026-03-02", "version": "2.1, German"}
+    put(notes="left-handed", age=34, sex="female", consent=asked)
+    found = put(age=35)  # the others stay
+    assert (found["notes"], found["age"], found["sex"]) == ("left-handed", 35, "female")
+    assert found["consent"] == asked
+    withdrawn = put(consent={"given": False})["consent"]
+    assert (withdrawn["given"], withdrawn["version"]) == (False, None)
+    assert abs(date.fromisoformat(withdrawn["date"]) - datetime.now(UTC).date()).days <= 1
+    assert put(sex=None, consent=None)["consent"] is None
+    assert "body.age: " in refusal(url, {"age": 121})
+    assert "'female', 'male' or 'other'" in refusal(url, {"sex": "f"})
+    late = refusal(url, {"consent": {"given": True, "date": "2999-01-01"}})
+    assert late.startswith("body.consent.date: Expected a day that has begun, but found 2999-01-01")
+    assert "Expected notes, age, sex or consent" in refusal(url, {})
+
+    seen = f"{url}/acknowledgements"
+    valence, mood = {"valence": ["low", "high"]}, {"mood": ["glum", "glad"]}
+    for outputs in (valence, mood, valence):
+        answer = service.http.post(seen, json={"model": "demo", "outputs": outputs})
+        assert answer.status_code == 201
+    kept = answer.json()["acknowledgements"]
+    assert [each["outputs"] for each in kept] == [valence, mood]
+    assert kept[0]["date"] >= kept[1]["date"]
+    for wrong in ({}, {"": ["low"]}, {"valence": "low"}):
+        refusal(seen, {"model": "demo", "outputs": wrong})
+
+    with zipfile.ZipFile(io.BytesIO(service.http.get(f"{url}/export").content)) as opened:
+        archived = json.loads(opened.read("P04/person.json"))
+    assert (archived["age"], archived["acknowledgements"]) == (35, kept)
+    people = ["people", "--data-dir", str(tmp_path / "data")]
+    said = CliRunner().invoke(app, people, terminal_width=200, env={"COLUMNS": "200"}).output
+    assert "35" in said
+    assert f"valence: {kept[0]['date'][:10]}" in said
+    assert service.http.delete(f"{url}?confirm=P04").status_code == 200
+    assert not (tmp_path / "data" / "people" / "P04.json").exists()
 
 
 def test_a_session_is_a_persons_until_that_one_is_deleted(service: Live) -> None:

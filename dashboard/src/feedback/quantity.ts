@@ -1,0 +1,108 @@
+/** Quantities that feedback can follow: a label of an output, a personal state, the share of a band. */
+import type { ChannelBands, Quality } from '../connection/protocol';
+import type { SessionSnapshot } from '../state/session.svelte';
+import { ifCurrent } from '../state/staleness';
+import type { Availability } from '../text/availability';
+import { sentence } from '../text/wording';
+
+export type Band = keyof ChannelBands;
+export const BANDS: readonly Band[] = ['delta', 'theta', 'alpha', 'beta', 'gamma'];
+/** Score from which an electrode is good enough for feedback on a band. */
+const GOOD_SCORE = 0.7;
+
+export type Quantity =
+  | { kind: 'output'; output: string; label: string }
+  | { kind: 'personal'; state: string }
+  | { kind: 'band'; band: Band };
+
+export interface Choice {
+  /** Value of its option. */
+  key: string;
+  title: string;
+  quantity: Quantity;
+}
+
+/** All quantities of a session. */
+export function choicesOf({ outputs, head }: SessionSnapshot): Choice[] {
+  return [
+    ...(head?.kinds ?? []).map((state): Choice => ({
+      key: `personal/${state}`,
+      title: `own output: ${state}`,
+      quantity: { kind: 'personal', state },
+    })),
+    ...Object.entries(outputs ?? {}).flatMap(([output, labels]) =>
+      labels.map((label): Choice => ({
+        key: `output/${output}/${label}`,
+        title: `${output}: ${label}`,
+        quantity: { kind: 'output', output, label },
+      })),
+    ),
+    ...BANDS.map((band): Choice => ({
+      key: `band/${band}`,
+      title: `${band}, share of the power`,
+      quantity: { kind: 'band', band },
+    })),
+  ];
+}
+
+/** A value from 0 to 1, or the reason why there is none. */
+export type Reading = { value: number } | { value: null; reason: string };
+
+const none = (reason: string): Reading => ({ value: null, reason: sentence(reason) });
+
+/**
+ * The value of a quantity now. There is none while the model abstains or an electrode is bad.
+ *
+ * `channel`: the electrode of a band; null for the mean of `used`.
+ */
+export function readingOf(
+  quantity: Quantity,
+  channel: string | null,
+  used: readonly string[],
+  snapshot: SessionSnapshot,
+  availability: Availability,
+  age: number | null,
+): Reading {
+  if (quantity.kind === 'band')
+    return bandReading(quantity.band, channel === null ? used : [channel], snapshot, age);
+  if (quantity.kind === 'output') {
+    if (!availability.available) return none(`${availability.title}. ${availability.reason}`);
+    const value = availability.outputs[quantity.output]?.[quantity.label];
+    return value === undefined ? none('the model has no such output') : { value };
+  }
+  if (!availability.available && !availability.current)
+    return none(`${availability.title}. ${availability.reason}`);
+  const personal = snapshot.prediction?.personal;
+  const value = personal?.probabilities?.[quantity.state];
+  return value === undefined
+    ? none(personal?.reason ?? 'your own output has no value yet')
+    : { value };
+}
+
+function bandReading(
+  band: Band,
+  channels: readonly string[],
+  snapshot: SessionSnapshot,
+  age: number | null,
+): Reading {
+  const quality = ifCurrent(snapshot, snapshot.quality, age);
+  const bands = ifCurrent(snapshot, snapshot.bands, age);
+  if (!quality || !bands) return none('no current measurement');
+  const bad = channels.find((name) => !isGood(quality, name));
+  if (bad !== undefined) return none(`${bad}: ${quality.channels[bad]?.reason ?? 'poor signal'}`);
+  const shares = channels.map((name) => shareOf(bands.channels[name], band));
+  const known = shares.filter((share) => share !== null);
+  if (known.length === 0 || known.length < shares.length) return none('too little signal');
+  return { value: known.reduce((sum, share) => sum + share, 0) / known.length };
+}
+
+const isGood = ({ channels }: Quality, name: string): boolean =>
+  (channels[name]?.score ?? 0) >= GOOD_SCORE;
+
+/** Share of a band in the power of 1 to 40 Hz; null without a value. */
+function shareOf(bands: ChannelBands | undefined, band: Band): number | null {
+  const power = bands?.[band] ?? null;
+  if (!bands || power === null) return null;
+  const total = BANDS.reduce((sum, each) => sum + (bands[each] ?? 0), 0);
+  return total > 0 ? power / total : null;
+}

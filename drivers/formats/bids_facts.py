@@ -1,0 +1,31 @@
+"""Facts for a BIDS data set that no recording holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class BIDSFacts:
+    """Facts about a recording; None where one is not known.
+
+    Parameters
+    ----------
+    age
+        Of the person, years.
+    sex
+        Of the person.
+    name
+        Of a new data set.
+    authors
+        Of a new data set.
+    mains
+        Frequency of the power line, Hz.
+    """
+
+    age: int | None = None
+    sex: Literal["female", "male", "other"] | None = None
+    name: str | None = None
+    authors: tuple[str, ...] = ()
+    mains: float | None = None

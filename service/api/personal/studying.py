@@ -1,0 +1,109 @@
+"""Routes of studies: list the protocols, run one in a session, answer its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mimamba.service.api.dependencies import AllCalibrations, AllHeads, AllStudies, OneSession
+from mimamba.service.api.personal.ratings import give_rating
+from mimamba.service.protocol.study_progress import StudyProgress
+from mimamba.service.storage.private_files import NAME
+from mimamba.service.studies.live_study import LiveStudy
+from mimamba.service.studies.protocol_file import StudyNote
+
+studies_api = APIRouter(prefix="/v1", tags=["studies"])
+
+Rated = Annotated[float | None, Field(default=None, ge=0, le=100, allow_inf_nan=False)]
+
+
+class NewStudy(BaseModel):
+    """A study to begin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    study: str = Field(pattern=f"^{NAME}$", description="The protocol's name.")
+
+
+class StepAnswer(BaseModel):
+    """An answer to a step: a rating, or without one a press of a key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: int = Field(ge=1, le=1000, description="The step that is answered.")
+    valence: Rated = Field(default=None, description="Unpleasant (0) to pleasant (100).")
+    arousal: Rated = Field(default=None, description="Calm (0) to excited (100).")
+
+    @model_validator(mode="after")
+    def _check_rating(self) -> Self:
+        if (self.valence is None) is not (self.arousal is None):
+            raise ValueError("Expected both valence and arousal, or neither. Send both.")
+        return self
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study as the API shows it; ``timestamp`` is on the LSL clock."""
+
+    id: str
+    session: str
+    timestamp: float
+    progress: StudyProgress
+
+
+def view_study(live: LiveStudy) -> StudyView:
+    """View a study as it is now."""
+    entry = live.entry()
+    return StudyView(live.id, live.session.name, entry.timestamp, entry.progress)
+
+
+# These wait for the compute loop and the disk, so they are not coroutines.
+
+
+@studies_api.get("/studies")
+def list_studies(studies: AllStudies) -> list[StudyNote]:
+    """List the protocols, those with a mistake included."""
+    return studies.protocols.all()
+
+
+@studies_api.post("/sessions/{session}/study", status_code=201)
+def begin_study(session: OneSession, studies: AllStudies, new: NewStudy) -> StudyView:
+    """Begin a study. The topic ``study`` has each of its steps."""
+    return view_study(studies.begin(session, new.study))
+
+
+@studies_api.get("/sessions/{session}/study")
+def read_study(session: OneSession, studies: AllStudies) -> StudyView:
+    """Return the newest study of a session."""
+    return view_study(studies.of(session))
+
+
+@studies_api.post("/sessions/{session}/study/answers")
+def answer_step(
+    session: OneSession,
+    studies: AllStudies,
+    calibrations: AllCalibrations,
+    heads: AllHeads,
+    answer: StepAnswer,
+) -> StudyView:
+    """Answer the step that goes on: with a rating, or, where it waits for a key, without."""
+    live = studies.of(session)
+    valence, arousal = answer.valence, answer.arousal
+    if valence is None or arousal is None:
+        live.answer(answer.step, None)
+    else:
+        live.answer(
+            answer.step, lambda: give_rating(session, calibrations, heads, valence, arousal)
+        )
+    return view_study(live)
+
+
+@studies_api.delete("/sessions/{session}/study")
+def stop_study(session: OneSession, studies: AllStudies) -> StudyView:
+    """Stop a study. Its recording is complete when this returns."""
+    live = studies.of(session)
+    live.stop()
+    return view_study(live)

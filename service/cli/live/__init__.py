@@ -1,0 +1,1 @@
+"""Commands about the sessions of a running service."""

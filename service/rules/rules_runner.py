@@ -1,0 +1,118 @@
+"""Rules that watch all sessions of a running service, in a thread of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from mimamba.drivers.timing.clock import local_clock
+from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.rules.rule_actions import RuleAct, RuleActions
+from mimamba.service.rules.rule_file import Rule
+from mimamba.service.rules.rule_state import RuleState
+from mimamba.service.rules.watched_values import band_value, predicted_value
+from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.sessions.session import Session
+from mimamba.service.topics import Topic
+
+WAKE = 0.1
+"""Seconds between two reads of the logs."""
+TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands")
+"""Quality comes before the bands that it is about."""
+
+
+class RulesRunner:
+    """Follows each session with all rules that are for it.
+
+    Parameters
+    ----------
+    sessions
+        Returns the sessions by id; called in the thread.
+    rules
+        The rules.
+    """
+
+    def __init__(
+        self, sessions: Callable[[], Mapping[str, Session]], rules: Sequence[Rule]
+    ) -> None:
+        self._sessions, self._rules = sessions, rules
+        self._followed: dict[Session, _FollowedSession] = {}
+        self._closed = threading.Event()
+        self.actions = RuleActions()
+        self._thread = threading.Thread(target=self._run, name="rules")
+
+    def start(self) -> None:
+        """Start to watch."""
+        self.actions.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop; returns when all threads have ended."""
+        self._closed.set()
+        self._thread.join()
+        self.actions.close()
+
+    def _run(self) -> None:
+        while not self._closed.wait(WAKE):
+            present = [each for each in self._sessions().values() if each.logs is not None]
+            for session in present:
+                if session not in self._followed:
+                    self._followed[session] = _FollowedSession(session, self._rules)
+                for act in self._followed[session].acts():
+                    self.actions.act(act, session)
+            for gone in self._followed.keys() - set(present):
+                del self._followed[gone]
+
+
+class _FollowedSession:
+    """A session's place in its logs, and the state of each rule that is for it."""
+
+    def __init__(self, session: Session, rules: Sequence[Rule]) -> None:
+        assert session.logs is not None
+        self._session = session
+        self._logs: EpochLogs = session.logs
+        self._at = {topic: self._logs.log(topic).next for topic in TOPICS}
+        self._states = [RuleState(rule) for rule in rules if rule.session in (None, session.name)]
+        self._quality: Quality | None = None
+
+    def acts(self) -> Iterator[RuleAct]:
+        """Return what rules do on the news of the logs, and on the link."""
+        present = self._session.logs
+        yield from self._read_logs()
+        if present is not None and present is not self._logs:
+            self._logs, self._at = present, dict.fromkeys(TOPICS, 0)
+            yield from self._read_logs()
+        link = self._session.link
+        lost = link is not None and link.event in ("lost", "retrying")
+        for state in self._states:
+            if state.rule.watched.kind == "link":
+                yield from self._step(state, local_clock(), float(lost))
+
+    def _read_logs(self) -> Iterator[RuleAct]:
+        for topic in TOPICS:
+            entries = self._logs.events(topic)
+            for seq, entry in entries.read(self._at[topic], entries.next):
+                self._at[topic] = seq + 1
+                yield from self._take(entry)
+
+    def _take(self, entry: Event) -> Iterator[RuleAct]:
+        if isinstance(entry, Quality):
+            self._quality = entry
+        for state in self._states:
+            watched = state.rule.watched
+            if isinstance(entry, PublishedPrediction) and watched.kind in ("output", "personal"):
+                value = predicted_value(watched, entry)
+                yield from self._step(state, entry.prediction.timestamp, value)
+            elif isinstance(entry, BandPower) and watched.kind == "band":
+                value = band_value(watched, entry, self._quality, self._used)
+                yield from self._step(state, entry.timestamp, value)
+
+    @property
+    def _used(self) -> list[str]:
+        montage = self._logs.active_models[-1].montage
+        return [each.channel for each in montage] if montage else list(self._logs.info.ch_names)
+
+    def _step(self, state: RuleState, at: float, value: float | None) -> Iterator[RuleAct]:
+        if state.step(at, value):
+            yield RuleAct(state.rule, self._session.name, at, value or 0.0)

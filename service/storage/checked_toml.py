@@ -1,0 +1,106 @@
+"""TOML files that people write: each mistake is one sentence, with the place and the field."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mimamba.drivers.errors import Mismatch
+
+MOST_BYTES = 1 << 20
+"""Size of a file, at most."""
+SHOWN = 60
+"""Characters of a wrong value that a sentence repeats."""
+
+
+@dataclass(frozen=True)
+class TomlField:
+    """A field of a table: the values that it may have, in words and as a check."""
+
+    expected: str
+    fits: Callable[[Any], bool] = field(repr=False)
+
+
+SWITCH = TomlField("true or false", lambda value: isinstance(value, bool))
+
+
+def text_field(most: int, lines: bool = False) -> TomlField:
+    """Return a field for a text of up to ``most`` characters; with ``lines`` of several lines."""
+    allowed = "\n" if lines else ""
+
+    def fits(value: object) -> bool:
+        return (
+            isinstance(value, str)
+            and 0 < len(value.strip()) <= len(value) <= most
+            and all(each.isprintable() or each in allowed for each in value)
+        )
+
+    return TomlField(f"a text of 1 to {most} characters", fits)
+
+
+def number_field(least: float, most: float) -> TomlField:
+    """Return a field for a number in a range."""
+
+    def fits(value: object) -> bool:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and least <= value <= most  # type: ignore[operator]  # as it is a number
+
+    return TomlField(f"a number from {least:g} to {most:g}", fits)
+
+
+def load_toml(path: Path, what: str, error: type[Mismatch]) -> dict[str, Any]:
+    """Load a file; raises ``error`` with ``what`` was expected if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise error(f"up to {MOST_BYTES >> 20} MiB in {path.name}", "more", "shorten it")
+        return tomllib.loads(content.decode())
+    except OSError as why:
+        found = why.strerror or str(why)
+        raise error(f"{what} at {path}", found, "correct the path") from None
+    except UnicodeDecodeError:
+        raise error(f"a text in UTF-8 in {path.name}", "other bytes", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as why:
+        reason = str(why)
+        found = reason[:1].lower() + reason[1:]
+        raise error(f"TOML in {path.name}", found, "correct the file") from None
+
+
+def check_table(
+    found: object, fields: Mapping[str, TomlField], where: str, error: type[Mismatch]
+) -> dict[str, Any]:
+    """Return a table whose fields all are known and valid; raises ``error``.
+
+    Parameters
+    ----------
+    found
+        The table, or what stands in its place.
+    fields
+        Its fields by name.
+    where
+        The table in words, as "step 3 of rest.toml".
+    error
+        Raised for the first mistake.
+    """
+    if not isinstance(found, dict):
+        raise error(f"a table for {where}", shown(found), "write it with two brackets")
+    for name, value in found.items():
+        if name not in fields:
+            nearest = get_close_matches(name, fields, n=1)
+            remedy = f"use {nearest[0]}, or remove it" if nearest else "remove it"
+            raise error(f"the fields {', '.join(fields)} in {where}", f"the field {name!r}", remedy)
+        if not fields[name].fits(value):
+            expected = f"{fields[name].expected} in the field {name} of {where}"
+            raise error(expected, shown(value), "correct it")
+    return found
+
+
+def shown(value: object) -> str:
+    """Return a value as TOML writes it, shortened."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

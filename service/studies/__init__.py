@@ -1,0 +1,1 @@
+"""Studies: protocols of timed steps, and those that go on in sessions."""

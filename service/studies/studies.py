@@ -1,0 +1,94 @@
+"""All studies of a service: its protocols, and one run at a time in each session."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.recordings.recordings import Recordings, check_speed
+from mimamba.service.sessions.session import Session
+from mimamba.service.studies.electrode_contact import GOOD_SECONDS
+from mimamba.service.studies.live_study import LiveStudy
+from mimamba.service.studies.protocol_file import NoStudy, StudyFolder
+
+
+class Studies:
+    """The studies of a service's sessions. Calls block on the disk.
+
+    Parameters
+    ----------
+    folder
+        Folder of the protocols.
+    recordings
+        Records studies whose protocol asks for it.
+    contact_seconds
+        Seconds for which all electrodes must be good before a study that waits for them.
+
+    Attributes
+    ----------
+    protocols
+        The protocols.
+    """
+
+    def __init__(
+        self, folder: Path, recordings: Recordings, contact_seconds: float = GOOD_SECONDS
+    ) -> None:
+        self.protocols = StudyFolder(folder)
+        self._recordings, self._contact_seconds = recordings, contact_seconds
+        self._live: dict[Session, LiveStudy] = {}
+        self._changing = threading.Lock()
+        self._closed = False
+
+    def begin(self, session: Session, name: str) -> LiveStudy:
+        """Begin a study in a session.
+
+        Raises
+        ------
+        NoStudy, BadStudy
+            If there is no such protocol, or it has a mistake.
+        NotNow
+            If a study goes on in the session, or the service is shutting down.
+        SessionOver
+            If the session is not open, or computed by another process.
+        RecordingTaken, RecordingRefused
+            If the study asks for a recording, and the session cannot be recorded now.
+        """
+        protocol = self.protocols.get(name)
+        with self._changing:
+            running = self._live.get(session)
+            if running is not None and running.going_on:
+                raise NotNow(
+                    f"The study {running.protocol.name} goes on in the session {session.name}. "
+                    "Finish or stop it first."
+                )
+            if self._closed:
+                raise NotNow("The service is shutting down. Try again when it has restarted.")
+            if protocol.record:
+                check_speed(session)
+                self._recordings.check_not_recorded(session)
+            for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
+                del self._live[ended]
+            live = LiveStudy(session, protocol, self._recordings, self._contact_seconds)
+            self._live[session] = live
+            live.start()
+        return live
+
+    def of(self, session: Session) -> LiveStudy:
+        """Return the newest study of a session; raises NoStudy."""
+        live = self._live.get(session)
+        if live is None:
+            raise NoStudy(f"The session {session.name} has had no study. Begin one.")
+        return live
+
+    def close(self) -> None:
+        """Stop all studies; no other can begin."""
+        with self._changing:
+            self._closed = True
+        for live in list(self._live.values()):
+            live.close()
+
+
+def _is_over(session: Session, live: LiveStudy) -> bool:
+    """Return whether nobody asks for a study any more: its session has ended."""
+    return session.state == "ended" and not live.going_on

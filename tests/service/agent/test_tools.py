@@ -1,0 +1,107 @@
+"""What an agent may read and do, by the protocol's own client."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mimamba.service.cli.main import app
+from mimamba.service.client.credentials import Credentials
+from mimamba.service.client.rest_client import RestClient
+from tests.service.auth.test_tokens import CONTROL, VIEW
+from tests.service.live import Live, live
+
+mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
+
+pytestmark = pytest.mark.anyio
+
+READING = {"sessions", "state", "quality", "recordings"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("recordings")
+    tokens: dict[str, Any] = {"token": CONTROL, "view_token": VIEW}
+    with live("simulate://?seed=2", data_dir=folder, **tokens) as service:
+        service.opened("simulate-1")
+        yield service
+
+
+def connected(service: Live, token: str, allow_control: bool = False) -> Any:
+    from mimamba.service.agent.tools import make_server
+
+    return mcp.Client(make_server(RestClient(service.url, Credentials(token)), allow_control))
+
+
+async def call(client: Any, tool: str, /, **arguments: str) -> Any:
+    answer = await client.call_tool(tool, arguments)
+    assert not answer.is_error, answer.content
+    found = answer.structured_content
+    return found["result"] if set(found) == {"result"} else found
+
+
+async def refusal(client: Any, tool: str, /, **arguments: str) -> str:
+    answer = await client.call_tool(tool, arguments)
+    assert answer.is_error
+    return str(answer.content[0].text)
+
+
+async def test_an_agent_reads_and_changes_nothing(service: Live) -> None:
+    async with connected(service, VIEW) as client:
+        assert {each.name for each in (await client.list_tools()).tools} == READING
+        (session,) = await call(client, "sessions")
+        assert (session["id"], session["model"]) == ("simulate-1", "demo")
+        state = await call(client, "state", session="simulate-1")
+        assert "simulated" in state["notice"]
+        prediction = state["prediction"]
+        assert prediction["outputs"] or prediction["reason"]
+        quality = await call(client, "quality", session="simulate-1")
+        assert set(quality["channels"]) == {"TP9", "AF7", "AF8", "TP10"}
+        assert await call(client, "recordings") == []
+        assert "nobody" in await refusal(client, "state", session="nobody")
+    async with connected(service, "w" * 20) as client:
+        assert "Token not accepted." in await refusal(client, "sessions")
+
+
+async def test_with_control_it_marks_and_records(service: Live) -> None:
+    async with connected(service, CONTROL, allow_control=True) as client:
+        tools = {each.name for each in (await client.list_tools()).tools}
+        assert tools == READING | {"mark", "start_recording", "stop_recording"}
+        assert (await call(client, "mark", session="simulate-1", label="go"))["label"] == "go"
+        await call(client, "start_recording", session="simulate-1", name="asked")
+        stopped = await call(client, "stop_recording", name="asked")
+        assert stopped["state"] == "finished"
+        (recording,) = await call(client, "recordings")
+        assert recording["name"] == "asked"
+    async with connected(service, VIEW, allow_control=True) as client:
+        assert "allows only view" in await refusal(client, "mark", session="simulate-1", label="x")
+
+
+async def test_the_program_speaks_on_stdio(service: Live) -> None:
+    program = mcp.StdioServerParameters(
+        command=sys.executable,
+        args=[
+            "-c",
+            "from mimamba.service.cli.main import main; main()",
+            "mcp",
+            "--url",
+            service.url,
+        ],
+        env={"MIMAMBA_TOKEN": VIEW, "PYTHONPATH": ":".join(sys.path)},
+    )
+    async with mcp.Client(program) as client:
+        (session,) = await call(client, "sessions")
+        assert session["id"] == "simulate-1"
+
+
+def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
+    monkeypatch.delitem(sys.modules, "mimamba.service.agent.tools", raising=False)
+    ended = CliRunner().invoke(app, ["mcp"])
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("mimamba: Expected the package mcp, but found ")
+    assert ended.stderr.endswith("Install it: pip install 'mcp>=2.3'.\n")

@@ -1,0 +1,96 @@
+"""Protocols of studies: what is read, and one sentence on each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mimamba.service.cli.personal.study import check
+from mimamba.service.studies.protocol_file import BadStudy, NoStudy, StudyFolder, read_study
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "study.toml"
+STEP = '[[step]]\ntext = "Rest"\nseconds = 1\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "rest.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_protocol_is_read(tmp_path: Path) -> None:
+    found = read_study(written(tmp_path, f"record = true\n{STEP}[[step]]\nrating = true\n"))
+    assert (found.name, found.title, found.record, found.wait_for_contact) == (
+        "rest",
+        "rest",
+        True,
+        False,
+    )
+    first, second = found.steps
+    assert (first.marker, first.seconds, first.rating) == ("step 1", 1.0, False)
+    assert (second.text, second.seconds) == ("How do you feel right now?", None)
+    assert found.planned == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (STEP.replace("1", "'1'"), "from 0.1 to 7200 in the field seconds of step 1 of rest.toml"),
+        (STEP + STEP.replace("= 1", "= true"), "seconds of step 2 of rest.toml, but found true"),
+        (STEP.replace("= 1", "= nan"), "but found nan"),
+        (STEP + 'sound = "gong"', "one of begin, end, first, second, again, done in the field"),
+        (STEP + 'rating = "yes"', "true or false in the field rating of step 1"),
+        (STEP + 'marker = "a\\u0007"', "a text of 1 to 200 characters in the field marker"),
+        (STEP + "wait = 1", "the field 'wait'. Remove it."),
+        (STEP + "second = 1", "the field 'second'. Use seconds, or remove it."),
+        ("[[step]]\nseconds = 1", "a text in step 1 of rest.toml, but found none"),
+        ("record = 1\n" + STEP, "true or false in the field record of rest.toml, but found 1"),
+        ("[step]\nseconds = 1", "[[step]] in rest.toml, but found [step]. Write two brackets"),
+        ('title = "Rest"', "one [[step]] or more in rest.toml, but found none"),
+        ("step = []", "one [[step]] or more in the field step"),
+        ("step = [1]", "a table for step 1 of rest.toml, but found 1"),
+        ("step =", "TOML in rest.toml, but found invalid value"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(BadStudy) as raised:
+        read_study(written(tmp_path, text))
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_that_are_no_texts_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, STEP)
+    path.write_bytes(b"\xff")
+    with pytest.raises(BadStudy, match="UTF-8"):
+        read_study(path)
+    with pytest.raises(BadStudy, match="Rename the file"):
+        read_study(tmp_path / "a study.toml")
+    with pytest.raises(BadStudy, match="No such file"):
+        read_study(tmp_path / "none.toml")
+
+
+def test_a_folder_lists_what_is_wrong_too(tmp_path: Path) -> None:
+    written(tmp_path, STEP)
+    (tmp_path / "bad.toml").write_text("step = 1", encoding="utf-8")
+    folder = StudyFolder(tmp_path)
+    bad, good = folder.all()
+    assert (good.name, good.steps, good.seconds, good.problem) == ("rest", 1, 1.0, None)
+    assert bad.problem is not None
+    assert "bad.toml" in bad.problem
+    assert folder.get("rest").steps[0].text == "Rest"
+    for name in ("other", "../rest"):
+        with pytest.raises(NoStudy):
+            folder.get(name)
+    assert StudyFolder(tmp_path / "none").all() == []
+
+
+def test_the_example_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    found = read_study(EXAMPLE)
+    assert found.record
+    assert {step.rating for step in found.steps} == {True, False}
+    check(EXAMPLE)
+    printed = capsys.readouterr().out
+    assert "eyes closed" in printed
+    assert "once all electrodes are good; it is recorded" in " ".join(printed.split())
