@@ -307,7 +307,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     Raises
     ------
     CannotServe
-        If the port or the certificate cannot be used.
+        If the port or the certificate cannot be used, or events are to be found by a gateway.
     NoSourceOpened
         If none of the sources can be opened; the reasons are printed already.
     BadToken
@@ -335,6 +335,11 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     if settings.osc_out is not None:
         find_address(settings.osc_out)
     if settings.bus is not None:
+        if settings.detect:
+            raise CannotServe(
+                "Expected --detect at the workers, but found it at a gateway, which computes "
+                "nothing. Give it to mimamba worker."
+            )
         check_bus(settings.bus)
     if settings.udp_markers is not None:
         bind_datagrams(settings.udp_markers).close()
