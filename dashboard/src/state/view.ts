@@ -1,2 +1,2 @@
 /** The main views of the page. */
-export type View = 'sessions' | 'start' | 'recordings' | 'calibrate';
+export type View = 'sessions' | 'start' | 'recordings' | 'calibrate' | 'workers';
