@@ -6,7 +6,7 @@ import App from './App.svelte';
 import { AnimationLoop } from './plots/animation_loop';
 import { calibrationApi } from './requests/calibration';
 import { catalogApi } from './requests/catalog';
-import { recordingProblem } from './requests/health';
+import { readiness } from './requests/health';
 import { logIn, logOut } from './requests/login';
 import { peopleApi } from './requests/people';
 import { recordingApi } from './requests/recordings';
@@ -22,7 +22,7 @@ stream.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const dashboard = new Dashboard({
   streamUrl: stream.href,
   listSessions,
-  recordingProblem,
+  readiness,
   logIn,
   logOut,
 });

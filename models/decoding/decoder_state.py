@@ -69,11 +69,25 @@ DECODER = msgspec.json.Decoder(_SnapshotFields)
 
 def pack_state(state: DecoderState) -> bytes:
     """Encode a state; the same state gives the same bytes."""
-    cutter, segment = state.cutter, state.cutter.segment
     arrays = {"h": state.states.h.numpy(force=True), "conv": state.states.conv.numpy(force=True)}
-    aligner, baseline = state.aligner, state.aligner.baseline
+    return _pack(state.cutter, state.aligner, arrays, state.failed, state.sets)
+
+
+def pack_hops(cutter: CutterState, aligner: AlignerState) -> bytes:
+    """Encode the state of a cutter and an aligner alone, without a model."""
+    return _pack(cutter, aligner, {})
+
+
+def _pack(
+    cutter: CutterState,
+    aligner: AlignerState,
+    arrays: Arrays,
+    failed: bool = False,
+    sets: tuple[OutputSets, ...] = (),
+) -> bytes:
+    segment, baseline = cutter.segment, aligner.baseline
     rest = _SnapshotFields(
-        state.failed,
+        failed,
         cutter.epoch,
         cutter.end,
         wanted=aligner.target,
@@ -81,7 +95,7 @@ def pack_state(state: DecoderState) -> bytes:
         anew=aligner.restart,
         seconds=baseline.seconds if baseline else 0.0,
         blank=cutter.blank,
-        sets=state.sets,
+        sets=sets,
         restarts=cutter.restarts,
     )
     if baseline is not None:
@@ -114,9 +128,10 @@ def unpack_state(content: bytes, checkpoint: Checkpoint, sfreq: float) -> Decode
         If the source's sampling frequency is unsuitable.
     """
     arrays, rest = _read_snapshot(content)
-    _check_shapes(arrays, _state_shapes(checkpoint) | _aligner_shapes(checkpoint, rest, arrays))
+    n_channels = len(checkpoint.montage)
+    _check_shapes(arrays, _state_shapes(checkpoint) | _aligner_shapes(n_channels, rest, arrays))
     states = States(torch.from_numpy(arrays["h"]), torch.from_numpy(arrays["conv"]))
-    cutter = _cutter(arrays, rest, checkpoint.signal, len(checkpoint.montage), sfreq)
+    cutter = _cutter(arrays, rest, checkpoint.signal, n_channels, sfreq)
     _check_sets(rest.sets, checkpoint)
     return DecoderState(cutter, states, rest.failed, _aligner(arrays, rest), rest.sets)
 
@@ -128,10 +143,19 @@ def unpack_cutter(
     return _cutter(*_read_snapshot(content), signal, n_channels, sfreq)
 
 
+def unpack_hops(
+    content: bytes, signal: SignalConfig, n_channels: int, sfreq: float
+) -> tuple[CutterState, AlignerState]:
+    """Decode the states of ``pack_hops``, for these settings; raises as ``unpack_state``."""
+    arrays, rest = _read_snapshot(content)
+    _check_shapes(arrays, _aligner_shapes(n_channels, rest, arrays))
+    return _cutter(arrays, rest, signal, n_channels, sfreq), _aligner(arrays, rest)
+
+
 def unpack_aligner(content: bytes, checkpoint: Checkpoint) -> AlignerState:
     """Decode the baseline alone, which does not depend on the source; raises SnapshotError."""
     arrays, rest = _read_snapshot(content)
-    _check_shapes(arrays, _aligner_shapes(checkpoint, rest, arrays))
+    _check_shapes(arrays, _aligner_shapes(len(checkpoint.montage), rest, arrays))
     return _aligner(arrays, rest)
 
 
@@ -181,9 +205,9 @@ def _aligner(arrays: Arrays, rest: _SnapshotFields) -> AlignerState:
     return AlignerState(baseline, rest.wanted, rest.taken, arrays.get("total"), rest.anew)
 
 
-def _aligner_shapes(checkpoint: Checkpoint, rest: _SnapshotFields, arrays: Arrays) -> Shapes:
+def _aligner_shapes(n_channels: int, rest: _SnapshotFields, arrays: Arrays) -> Shapes:
     """Shapes of the baseline, if there is one, and of the sum for one being measured."""
-    shape = ((len(checkpoint.montage), len(BAND_CENTRES)), "float64")
+    shape = ((n_channels, len(BAND_CENTRES)), "float64")
     names = ["baseline"] if "baseline" in arrays else []
     return dict.fromkeys([*names, *(["total"] if rest.taken else [])], shape)
 

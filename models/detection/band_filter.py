@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
+
+
+@dataclass(frozen=True, eq=False)
+class BandFilterState:
+    """State of a ``BandFilter``; its arrays are never modified.
+
+    Parameters
+    ----------
+    zi
+        (n_sections, 2, n_channels) of the sections.
+    offset
+        (n_channels,) first sample; None before it.
+    """
+
+    zi: NDArray[np.float64]
+    offset: NDArray[np.float64] | None
 
 
 class BandFilter:
@@ -23,18 +41,24 @@ class BandFilter:
         Hz.
     n_channels
         Number of channels.
+
+    Attributes
+    ----------
+    state
+        Its state; set it to continue from there.
     """
 
     def __init__(
         self, order: int, band: tuple[float, float], sfreq: float, n_channels: int
     ) -> None:
         self._sos = butter(order, band, "bandpass", fs=sfreq, output="sos")
-        self._zi = np.zeros((len(self._sos), 2, n_channels))
-        self._offset: NDArray[np.float64] | None = None
+        self.state = BandFilterState(np.zeros((len(self._sos), 2, n_channels)), None)
 
     def push(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the next samples (n_times, n_channels), at least one, filtered."""
-        if self._offset is None:
-            self._offset = samples[0].copy()
-        filtered, self._zi = sosfilt(self._sos, samples - self._offset, axis=0, zi=self._zi)
+        offset = self.state.offset
+        if offset is None:
+            offset = samples[0].copy()
+        filtered, zi = sosfilt(self._sos, samples - offset, axis=0, zi=self.state.zi)
+        self.state = BandFilterState(zi, offset)
         return np.asarray(filtered)

@@ -7,13 +7,13 @@ usual, with the width of a blink, and in both electrodes.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.detection.band_filter import BandFilter
+from mimamba.models.detection.band_filter import BandFilter, BandFilterState
 
 BAND = (1.5, 10.0)
 """Hz."""
@@ -38,14 +38,37 @@ ECHO_SECONDS, ECHO_SHARE = 1.2, 0.5
 is an echo of the filter."""
 
 
-@dataclass
-class _Peak:
+@dataclass(frozen=True)
+class Peak:
     """A peak that is not over yet: its start and top, with the electrodes' values there."""
 
     start: int
     at: int
     value: float
     sides: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BlinkMemory:
+    """State of a ``BlinkDetector``, but for its filter's.
+
+    Parameters
+    ----------
+    seen
+        Samples so far.
+    usual
+        Usual absolute value, µV.
+    peak
+        The peak that is not over.
+    last, height
+        Place and height of the newest blink; ``last`` is None before the first one.
+    """
+
+    seen: int = 0
+    usual: float = LEAST_UV / USUAL
+    peak: Peak | None = None
+    last: int | None = None
+    height: float = 1.0
 
 
 class BlinkDetector:
@@ -66,9 +89,21 @@ class BlinkDetector:
         self._filter = BandFilter(2, BAND, sfreq, n_channels)
         self._seen = 0
         self._usual = LEAST_UV / USUAL
-        self._peak: _Peak | None = None
-        self._last = -math.inf
+        self._peak: Peak | None = None
+        self._last: int | None = None
         self._height = 1.0
+
+    @property
+    def state(self) -> tuple[BandFilterState, BlinkMemory]:
+        """Complete state; set it to continue from there."""
+        memory = BlinkMemory(self._seen, self._usual, self._peak, self._last, self._height)
+        return self._filter.state, memory
+
+    @state.setter
+    def state(self, state: tuple[BandFilterState, BlinkMemory]) -> None:
+        self._filter.state, memory = state
+        self._seen, self._usual, self._peak = memory.seen, memory.usual, memory.peak
+        self._last, self._height = memory.last, memory.height
 
     def push(self, samples: NDArray[np.float64]) -> list[int]:
         """Return the places of the blinks that are over by now, counted from the first sample.
@@ -91,19 +126,19 @@ class BlinkDetector:
         found = None
         if self._peak is not None:
             if value * self._peak.value > 0 and size > abs(self._peak.value):
-                self._peak.at, self._peak.value, self._peak.sides = at, value, tuple(sides)
+                self._peak = replace(self._peak, at=at, value=value, sides=tuple(sides))
             elif value * self._peak.value <= 0 or size < abs(self._peak.value) / 2:
                 peak, self._peak = self._peak, None
                 found = peak.at if self._is_blink(peak, at) else None
         elif size > max(LEAST_UV, USUAL * self._usual):
-            self._peak = _Peak(at, at, value, tuple(sides))
+            self._peak = Peak(at, at, value, tuple(sides))
         usual = size if self._seen < self._sfreq else min(size, CLIP * self._usual)
         memory = RISE_SECONDS if usual > self._usual else FALL_SECONDS
         self._usual += max(1 / self._seen, 1 / (memory * self._sfreq)) * (usual - self._usual)
         return found
 
-    def _is_blink(self, peak: _Peak, end: int) -> bool:
-        since = (peak.at - self._last) / self._sfreq
+    def _is_blink(self, peak: Peak, end: int) -> bool:
+        since = inf if self._last is None else (peak.at - self._last) / self._sfreq
         echo = since < ECHO_SECONDS and peak.value / self._height < ECHO_SHARE
         width = (end - peak.start) / self._sfreq
         alike = all(side / peak.value >= SHARE for side in peak.sides)

@@ -6,10 +6,12 @@ rises to many times what is usual, and stays there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.models.detection.band_filter import BandFilter
+from mimamba.models.detection.band_filter import BandFilter, BandFilterState
 
 BAND = (20.0, 45.0)
 """Hz."""
@@ -36,6 +38,30 @@ PAUSE_SECONDS = 0.15
 NEVER = -(10**12)
 
 
+@dataclass(frozen=True)
+class JawMemory:
+    """State of a ``JawDetector``, but for its filter's.
+
+    Parameters
+    ----------
+    power, usual
+        Present and usual power of each channel, µV².
+    seen
+        Samples so far.
+    start, strong
+        First sample of the present burst, and the last one of it.
+    reported
+        Whether that burst was reported.
+    """
+
+    power: tuple[float, ...]
+    usual: tuple[float, ...]
+    seen: int
+    start: int
+    strong: int
+    reported: bool
+
+
 class JawDetector:
     """Detector of jaw clenches in several channels: the strongest one counts.
 
@@ -60,6 +86,20 @@ class JawDetector:
         self._strong = NEVER
         """Last sample of it."""
         self._reported = False
+
+    @property
+    def state(self) -> tuple[BandFilterState, JawMemory]:
+        """Complete state; set it to continue from there."""
+        power, usual = tuple(self._power.tolist()), tuple(self._usual.tolist())
+        memory = JawMemory(power, usual, self._seen, self._start, self._strong, self._reported)
+        return self._filter.state, memory
+
+    @state.setter
+    def state(self, state: tuple[BandFilterState, JawMemory]) -> None:
+        self._filter.state, memory = state
+        self._power, self._usual = np.array(memory.power), np.array(memory.usual)
+        self._seen, self._start, self._strong = memory.seen, memory.start, memory.strong
+        self._reported = memory.reported
 
     def push(self, samples: NDArray[np.float64]) -> list[int]:
         """Return the first samples of clenches that are certain by now, counted from the start.

@@ -25,10 +25,11 @@ from mimamba.models.signal.baseline import (
     BAND_EDGES,
     MIN_POWER,
     TARGET_LOG_POWER,
+    AlignerState,
     Baseline,
     BaselineAligner,
 )
-from mimamba.models.signal.hops import Hop, HopCutter
+from mimamba.models.signal.hops import CutterState, Hop, HopCutter
 from mimamba.models.signal.montage import match_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 
@@ -149,6 +150,15 @@ class FeatureStream:
     def baseline(self) -> Baseline | None:
         """Rest by which hops are aligned, or None."""
         return self._aligner.state.baseline
+
+    @property
+    def state(self) -> tuple[CutterState, AlignerState]:
+        """Complete state; set it to continue from there."""
+        return self._cutter.state, self._aligner.state
+
+    @state.setter
+    def state(self, state: tuple[CutterState, AlignerState]) -> None:
+        self._cutter.state, self._aligner.state = state
 
     @property
     def rested(self) -> float:

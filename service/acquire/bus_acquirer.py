@@ -23,6 +23,7 @@ from mimamba.service.cluster.subjects import (
     pack,
     session_key,
 )
+from mimamba.service.people.carried_people import CarriedPerson
 from mimamba.service.protocol.push import Push
 
 BATCH = 32
@@ -59,8 +60,8 @@ async def check_room(bus: Bus) -> None:
         )
 
 
-async def announce(bus: Bus, push: Push, session: str) -> None:
-    """Announce a session on the bus; one of the same stream goes on.
+async def announce(bus: Bus, push: Push, session: str, person: CarriedPerson | None = None) -> None:
+    """Announce a session on the bus, of a person if one is named; one of the same stream goes on.
 
     Raises
     ------
@@ -84,9 +85,9 @@ async def announce(bus: Bus, push: Push, session: str) -> None:
     after = await publish(bus, input_subject(session), pack(Order("begin")))
     guard = Guard(key, found[0].sequence if found else 0)
     try:
-        await publish(bus, key, pack(Announcement(push, session, after)), guard=guard)
+        await publish(bus, key, pack(Announcement(push, session, after, person)), guard=guard)
     except Overtaken:
-        await announce(bus, push, session)
+        await announce(bus, push, session, person)
 
 
 async def close_session(bus: Bus, session: str) -> None:
@@ -111,6 +112,8 @@ class BusAcquirer(SourceAcquirer):
         Gets messages for a person, a line each; called on the event loop.
     connect
         Makes the driver of the URL, and has it report the link's changes.
+    person
+        The person of the session, if known.
 
     Attributes
     ----------
@@ -130,8 +133,10 @@ class BusAcquirer(SourceAcquirer):
         buffer: float = SECONDS,
         on_change: Callable[[str], None] = lambda _: None,
         connect: Connect = open_source,
+        person: CarriedPerson | None = None,
     ) -> None:
         super().__init__(source, buffer, on_change, connect)
+        self._person = person
         self._bus = bus
         self._name = session or f"headset-{self._stream[:6]}"
         self._model, self._memory = model, memory
@@ -204,7 +209,7 @@ class BusAcquirer(SourceAcquirer):
         push = Push(self._stream, outbox.info, self._name, self._model, self._memory)
         while True:
             try:
-                await announce(self._bus, push, self._name)
+                await announce(self._bus, push, self._name, self._person)
             except NotStored as error:
                 self._note_loss(str(error))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -6,12 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.models.signal.baseline import MAX_BASELINE, MIN_BASELINE
-from mimamba.service.api.dependencies import AllPeople, AllRecordings, OneSession
-from mimamba.service.sessions.session_decoder import (
-    NoBaseline,
-    SessionBaseline,
-    require_baselines,
-)
+from mimamba.service.api.dependencies import AllRecordings, OneSession
+from mimamba.service.sessions.session_decoder import SessionBaseline
 from mimamba.service.storage.private_files import NAME
 
 baselines_api = APIRouter(prefix="/v1/sessions", tags=["baselines"])
@@ -53,44 +49,27 @@ def read_baseline(session: OneSession) -> SessionBaseline:
 
 
 @baselines_api.post("/{session}/baseline")
-def begin_baseline(
-    session: OneSession, people: AllPeople, asked: NewBaseline | None = None
-) -> SessionBaseline:
+def begin_baseline(session: OneSession, asked: NewBaseline | None = None) -> SessionBaseline:
     """Record the person's rest from now on. The model abstains meanwhile, then restarts.
 
     The baseline is stored if the session has a person.
     """
     new = asked or NewBaseline()
-    if new.person is not None:
-        with session.between_chunks() as model:
-            require_baselines(model)
-            people.add(new.person)
-            session.subject.person = new.person
-    session.begin_baseline(new.seconds)
+    session.begin_baseline(new.seconds, new.person)
     return session.baseline
 
 
 @baselines_api.put("/{session}/baseline")
 def use_baseline(
-    session: OneSession,
-    people: AllPeople,
-    recordings: AllRecordings,
-    asked: StoredBaselineRequest,
+    session: OneSession, recordings: AllRecordings, asked: StoredBaselineRequest
 ) -> SessionBaseline:
     """Use the stored baseline of a person, who is the session's person from now on.
 
     Not possible while the session is recorded: a recording contains everything that its predictions
     depend on.
     """
-    with recordings.without_recording(session), session.between_chunks() as model:
-        decoding = require_baselines(model)
-        stored = people.get(asked.person).baseline_for(decoding.checkpoint)
-        if stored is None:
-            montage = ", ".join(decoding.checkpoint.montage)
-            wanted = f"a baseline of {asked.person} for {decoding.checkpoint.name} ({montage})"
-            raise NoBaseline(wanted, "none", "record one first")
-        session.subject.person = asked.person
-        decoding.set_baseline(stored)
+    with recordings.without_recording(session):
+        session.use_baseline(asked.person)
     return session.baseline
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.auth.scopes import allows, auth_result_of
+from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.http.problem import problem
 from mimamba.service.sessions.registry import SessionRegistry
 
@@ -38,7 +39,8 @@ async def healthz(request: Request, service: Service) -> dict[str, str | int]:
 async def readyz(request: Request) -> JSONResponse:
     """Return 200 when the service can predict; 503 while it starts or when an engine has failed.
 
-    With a token for view, ``detail`` says why it cannot record, if so.
+    With a token for view, ``detail`` says why it cannot record, if so, and ``gateway`` is true
+    where workers elsewhere compute the sessions.
     """
     running: ServiceState | None = getattr(request.app.state, "running", None)
     reason = "The service is starting." if running is None else unready(running.sessions)
@@ -47,7 +49,12 @@ async def readyz(request: Request) -> JSONResponse:
         shown = reason if viewing and reason else "Send a token to see the reason."
         return problem(503, "Not ready", shown)
     found = await asyncio.to_thread(running.recordings.problem) if viewing else None
-    return JSONResponse({"status": "ok"} | ({"detail": found} if found else {}))
+    answer: dict[str, str | bool] = {"status": "ok"}
+    if found:
+        answer["detail"] = found
+    if viewing and isinstance(running.sessions, BusSessions):
+        answer["gateway"] = True
+    return JSONResponse(answer)
 
 
 def unready(sessions: SessionRegistry) -> str | None:

@@ -226,5 +226,5 @@ def delete_person(
         calibrations.forget(person)
     deleted = index.delete(person, confirm)
     for session in list(sessions.all().values()):
-        session.subject.forget(person)
+        session.forget_person(person)
     return deleted

@@ -85,6 +85,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/recordings/{recording}/report": "view",
     "POST /v1/recordings/{recording}/stop": "control",
     "POST /v1/uploads": "control",
+    "GET /v1/workers": "control",  # it names machines
 }
 """By method and path; HEAD counts as GET, WS is a WebSocket."""
 

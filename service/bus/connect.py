@@ -6,12 +6,18 @@ import asyncio
 import os
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mimamba.service.bus.bus import Bus, BusUnreachable
+
+if TYPE_CHECKING:
+    from mimamba.service.bus.user_credentials import UserCredentials
 
 USER, PASSWORD, AUTHORITY = "MIMAMBA_BUS_USER", "MIMAMBA_BUS_PASSWORD", "MIMAMBA_BUS_CA"
 """Variables of the environment with user and password, and the file with the certificate (PEM) of
 who signed the server's; a command line or an address would show a password to other users."""
+CREDENTIALS = "MIMAMBA_BUS_CREDS"
+"""Variable with the path of a credentials file, for a server with accounts."""
 
 
 async def connect_bus(url: str, name: str = "mimamba") -> Bus:
@@ -20,7 +26,8 @@ async def connect_bus(url: str, name: str = "mimamba") -> Bus:
     Raises
     ------
     BusUnreachable
-        If nats-py is missing, the certificate's file cannot be read, or no usable server answers.
+        If nats-py is missing, a file of the environment cannot be read, or no usable server
+        answers.
     """
     try:
         from mimamba.service.bus.nats_bus import NATSBus
@@ -29,7 +36,30 @@ async def connect_bus(url: str, name: str = "mimamba") -> Bus:
             f"Expected nats-py, but found none ({error}). Install it: pip install nats-py."
         ) from None
     user, password = os.environ.get(USER), os.environ.get(PASSWORD)
-    return await NATSBus.connect(url, name, user, password, find_trust())
+    credentials = find_credentials()
+    if credentials is not None and user:
+        raise BusUnreachable(
+            f"Expected {CREDENTIALS} or {USER}, but found both. Leave one of them out."
+        )
+    return await NATSBus.connect(url, name, user, password, find_trust(), credentials)
+
+
+def find_credentials() -> UserCredentials | None:
+    """Return the credentials of the file that the environment names; None if it names none.
+
+    Raises BusUnreachable as ``read_credentials``.
+    """
+    path = os.environ.get(CREDENTIALS)
+    if not path:
+        return None
+    try:
+        from mimamba.service.bus.user_credentials import read_credentials
+    except ImportError as error:
+        raise BusUnreachable(
+            f"Expected cryptography, but found none ({error}). Install it: pip install "
+            "cryptography."
+        ) from None
+    return read_credentials(Path(path))
 
 
 def find_trust() -> ssl.SSLContext | None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 import nats
@@ -33,6 +33,9 @@ from mimamba.service.bus.bus import (
     Overtaken,
     stream_of,
 )
+
+if TYPE_CHECKING:
+    from mimamba.service.bus.user_credentials import UserCredentials
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +89,7 @@ class NATSBus:
         user: str | None = None,
         password: str | None = None,
         trust: ssl.SSLContext | None = None,
+        credentials: UserCredentials | None = None,
     ) -> Self:
         """Connect to a server, or to several with commas between; make the streams.
 
@@ -100,6 +104,8 @@ class NATSBus:
             If the server wants them, and the address has none.
         trust
             Whose certificates to trust; the system's by default.
+        credentials
+            Those of a user, if the server has accounts instead of passwords.
 
         Raises
         ------
@@ -134,12 +140,15 @@ class NATSBus:
                     user=user,
                     password=password,
                     tls=trust,
+                    user_jwt_cb=credentials.tell if credentials else None,
+                    signature_cb=credentials.sign if credentials else None,
                 )
         except (nats.errors.Error, OSError, ValueError, TimeoutError) as error:
             reason = errors[-1] if errors else str(error) or type(error).__name__
             raise BusUnreachable(
                 f"Expected a NATS server at {without_password(url)}, but found none ({reason}). "
-                "Start one, or correct the address, MIMAMBA_BUS_USER and MIMAMBA_BUS_PASSWORD."
+                "Start one, or correct the address, MIMAMBA_BUS_USER and MIMAMBA_BUS_PASSWORD, or "
+                "MIMAMBA_BUS_CREDS."
             ) from error
         connection.options["max_reconnect_attempts"] = -1  # it was there: it may come back
         bus = cls(connection)

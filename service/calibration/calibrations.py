@@ -132,7 +132,8 @@ class Calibrations:
         """
         with self._changing:
             self._check_free(session, person)
-            logs = session.check_open()
+            with session.between_chunks():  # refused before there is any file
+                logs = session.check_open()
             self._people.add(person)
             record = self._new(session, person, plan, checked_head)
             earlier = self.sittings.all(person)

@@ -112,9 +112,7 @@ class Heads:
             )
         newest = record.refit.day if record.refit else record.day
         rest = 0.0 if newest == self._today else record.drawn.plan.rest
-        session.set_head(self._load(record, rest))
-        with session.between_chunks():
-            session.subject.person = person
+        session.set_head(self._load(record, rest), person)
         return make_card(record, self._today)
 
     def take_away(self, session: Session) -> None:

@@ -197,7 +197,8 @@ def serve(
     detect: Annotated[
         str | None,
         typer.Option(
-            help="Mark events of the signal: blink, jaw, or both with a comma. [default: none]",
+            help="Mark events of the signal: blink, jaw, or both with a comma. With --bus, give it "
+            "to the workers. [default: none]",
             show_default=False,
         ),
     ] = None,

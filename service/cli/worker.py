@@ -29,6 +29,13 @@ def worker(
     capacity: Annotated[
         int, typer.Option(help="Sessions that this worker computes at most.", min=1, max=10_000)
     ] = 200,
+    detect: Annotated[
+        str | None,
+        typer.Option(
+            help="Mark events of the signal: blink, jaw, or both with a comma. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     model: Model = None,
     memory: Memory = True,
     device: Device = None,
@@ -57,6 +64,7 @@ def worker(
 
         flags = {
             "bus": bus,
+            "detect": detect,
             "model": model,
             "memory": None if memory else False,
             "device": device,

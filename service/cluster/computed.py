@@ -34,6 +34,8 @@ from mimamba.service.cluster.subjects import (
     unpack_input,
 )
 from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.people.carried_people import CarriedPeople
+from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.push import Samples
 from mimamba.service.sessions.registry import (
     ModelChoice,
@@ -88,6 +90,7 @@ class ComputedSession:
         self.after = state.sequence if state else announcement.after
         self._bus = bus
         self._push = announcement.push
+        self._person = announcement.person
         self._state = state
         self._sessions = sessions
         self._guard = guard
@@ -269,7 +272,13 @@ class ComputedSession:
             return self._driver
 
         token = hashlib.blake2b(self._push.stream.encode(), digest_size=4).hexdigest()
-        self._session = await self._sessions.restore(self.name, self._choice, connect, saved, token)
+        subject = Subject(CarriedPeople())
+        if self._person is not None:
+            subject.carry(self._person)
+            subject.person = self._person.name
+        self._session = await self._sessions.restore(
+            self.name, self._choice, connect, saved, token, subject
+        )
         await self._settle()
 
     def _chosen(self) -> ModelChoice:
@@ -354,6 +363,8 @@ class ComputedSession:
             session.link,
             session.baseline,
             self._worker,
+            active.head,
+            session.subject.taken,
         )
 
     async def _publish_failure(self, reason: str) -> None:

@@ -17,6 +17,15 @@ from mimamba.service.bus.bus import Bus, BusMessage, NotStored
 from mimamba.service.cluster.mirror import MirroredSession
 from mimamba.service.cluster.placement import LiveWorkers
 from mimamba.service.cluster.subjects import View, WorkerStatus, decode_or_none, output_subject
+from mimamba.service.people.carried_people import TakenBaseline, pack_person
+from mimamba.service.people.people import (
+    CannotKeep,
+    DamagedPerson,
+    NoPerson,
+    People,
+    Person,
+    PersonRefused,
+)
 from mimamba.service.people.subject import RecordedBaseline
 from mimamba.service.sessions.registry import (
     ModelChoice,
@@ -48,15 +57,25 @@ class BusSessions(SessionRegistry):
         The model of a session that asks for none: the workers' own.
     bus
         The bus.
+    people
+        The people and their baselines; None stores nothing.
     """
 
-    def __init__(self, observer: RegistryObserver, default: ModelChoice, bus: Bus) -> None:
-        super().__init__(observer, default)
+    def __init__(
+        self,
+        observer: RegistryObserver,
+        default: ModelChoice,
+        bus: Bus,
+        people: People | None = None,
+    ) -> None:
+        super().__init__(observer, default, people=people)
         self.name = secrets.token_hex(4)
         self.bus = bus
         self._workers = LiveWorkers()
         self._changed = asyncio.Condition()
         self._acquirers: dict[str, asyncio.Task[None]] = {}
+        self._kept: dict[str, TakenBaseline] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Follow the sessions and the workers of the bus until cancelled."""
@@ -101,18 +120,17 @@ class BusSessions(SessionRegistry):
         ClusterFull
             If no worker can take it.
         """
-        del recorded, notices  # workers store no baselines, and tell the source's own remarks
+        del recorded, notices  # workers know no recordings, and tell the source's own remarks
         parse_source(url)
+        carried = None
         if person is not None:
-            raise SessionFailed(
-                "Expected no person, but found one: workers on a bus store no baselines. "
-                "Leave the person out, or use a service without --bus."
-            )
+            known = await asyncio.to_thread(self._people.add, person) if self._people else Person()
+            carried = pack_person(person, known)
         name = self._name(url, name)
         self._check_free(name)
         model = choice.name if choice is not None and choice.required else None
         memory = choice is None or choice.memory
-        acquirer = BusAcquirer(url, self.bus, name, model, memory, connect=connect)
+        acquirer = BusAcquirer(url, self.bus, name, model, memory, connect=connect, person=carried)
         reading = asyncio.create_task(acquirer.run())
         self._acquirers[name] = reading
         reading.add_done_callback(lambda _: self._acquirers.pop(name, None))
@@ -167,6 +185,7 @@ class BusSessions(SessionRegistry):
         for name, session in list(self._sessions.items()):
             self._remove(name)
             session.close()
+        await asyncio.gather(*self._keeping)
         await asyncio.to_thread(self._loop.close)
         return sorted(name for name, task in reading.items() if task in hanging)
 
@@ -190,16 +209,33 @@ class BusSessions(SessionRegistry):
             self._show(view)
 
     def _show(self, view: View) -> None:
+        if view.taken is not None and self._kept.get(view.session) != view.taken:
+            self._kept[view.session] = view.taken
+            keeping = asyncio.create_task(self._keep(view.taken))
+            self._keeping.add(keeping)
+            keeping.add_done_callback(self._keeping.discard)
         session = self._sessions.get(view.session)
         if isinstance(session, MirroredSession):
             session.show(view)
             return
-        session = MirroredSession(self.bus, view, self._loop, self._observer)
+        session = MirroredSession(self.bus, view, self._loop, self._observer, self._people)
         self._sessions[view.session] = session
         self._observer.add(session)
         self._observer.notify(session)
 
+    async def _keep(self, taken: TakenBaseline) -> None:
+        """Store a baseline that a worker has taken, if the person is known here."""
+        if self._people is None:
+            return
+        try:
+            await asyncio.to_thread(self._people.keep_newer, taken.person, taken.baseline)
+        except NoPerson:
+            pass  # another gateway has the person, or the person was deleted
+        except (CannotKeep, DamagedPerson, PersonRefused) as error:
+            log.warning("a baseline was not stored", extra={"reason": str(error)})
+
     def _remove(self, name: str) -> None:
+        self._kept.pop(name, None)
         session = self._sessions.pop(name, None)
         if isinstance(session, MirroredSession):
             session.forget()

@@ -26,10 +26,14 @@ from mimamba.service.cluster.requests import (
     Asked,
     BeginBaseline,
     CancelBaseline,
+    ForgetPerson,
     LogRecording,
     PlaceMarker,
     Request,
+    TakeHeadAway,
     TakeSnapshot,
+    UseBaseline,
+    UseHead,
     UseModel,
     raise_refusal,
 )
@@ -45,6 +49,8 @@ from mimamba.service.cluster.subjects import (
 )
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.people.carried_people import CarriedPerson, pack_person
+from mimamba.service.people.people import NoPerson, People, Person
 from mimamba.service.protocol.messages import (
     BandsMessage,
     LinkMessage,
@@ -53,9 +59,10 @@ from mimamba.service.protocol.messages import (
     QualityMessage,
     SignalMessage,
 )
-from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
+from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntry, SessionSnapshot
+from mimamba.service.sessions.personal_decoder import ServedHead
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
@@ -105,6 +112,8 @@ class MirroredSession(Session):
         Of the gateway; it computes nothing of this session.
     observer
         Notified of everything new.
+    people
+        The people, whose files stay here; None knows nobody.
 
     Attributes
     ----------
@@ -113,10 +122,15 @@ class MirroredSession(Session):
     """
 
     def __init__(
-        self, bus: Bus, view: View, loop: ComputeLoop[Session], observer: SessionObserver
+        self,
+        bus: Bus,
+        view: View,
+        loop: ComputeLoop[Session],
+        observer: SessionObserver,
+        people: People | None = None,
     ) -> None:
         super().__init__(view.session, view.source, loop, None, False, 0.0, observer)
-        self._bus = bus
+        self._bus, self._people = bus, people
         self._model = ActiveModel()
         self.worker = view.worker
         self._view = view
@@ -134,11 +148,12 @@ class MirroredSession(Session):
         """Show the session as its worker describes it now."""
         self._view = view
         self.info, self.link, self.worker = view.info, view.link, view.worker
+        self.subject.person = view.baseline.person
         if view.state == "ended" and self._follower is not None:
             self._soon(self._end(view.reason))
         else:
             self.state, self.reason = view.state, view.reason
-        self._model = ActiveModel(0, view.model, view.outputs, view.montage, view.delay)
+        self._model = ActiveModel(0, view.model, view.outputs, view.montage, view.delay, view.head)
         if view.epoch and not self._filled:
             self.logs = EpochLogs(view.epoch, view.info, self._model)
         self.opened.set()
@@ -213,7 +228,7 @@ class MirroredSession(Session):
             if not self._models_known:
                 logs.active_models[0] = replace(each, since=0)
                 self._models_known = True
-            elif each.since > logs.active_models[-1].since:
+            elif is_next(each, logs.active_models[-1]):
                 logs.prediction.widen(each.predictions_per_hour)
                 logs.active_models.append(each)
 
@@ -293,9 +308,45 @@ class MirroredSession(Session):
         """The baseline in use, and the one being taken."""
         return self._view.baseline
 
-    def begin_baseline(self, seconds: float | None) -> None:
+    def begin_baseline(self, seconds: float | None, person: str | None = None) -> None:
         """Let the worker take the person's rest; raises as ``Session.begin_baseline``."""
-        self._ask(BeginBaseline(seconds))
+        if person is None or self._people is None:
+            self._ask(BeginBaseline(seconds))
+            return
+        try:
+            known = self._people.get(person)
+        except NoPerson:
+            known = Person()
+        self._ask(BeginBaseline(seconds, pack_person(person, known)))
+        self._people.add(person)
+
+    def use_baseline(self, person: str) -> None:
+        """Let the worker use a stored baseline; raises as ``Session.use_baseline``."""
+        self._ask(UseBaseline(self._find_person(person)))
+
+    def forget_person(self, person: str) -> None:
+        """Let the worker go on without a person who was deleted."""
+        super().forget_person(person)
+        self._tell(ForgetPerson(person))
+
+    def _find_person(self, name: str) -> CarriedPerson:
+        """Return what the worker needs of a person; raises as ``People.get``."""
+        if self._people is None:
+            raise NoPerson(f"No person is named {name!r}: this service stores nobody.")
+        return pack_person(name, self._people.get(name))
+
+    @property
+    def head(self) -> HeadCard | None:
+        """The personal output beside the model's, if there is one."""
+        return self._view.head
+
+    def set_head(self, head: ServedHead | None, person: str | None = None) -> None:
+        """Let the worker use another personal output, or none; raises as ``Session.set_head``."""
+        if head is None:
+            self._ask(TakeHeadAway())
+        else:
+            carried = None if person is None else self._find_person(person)
+            self._ask(UseHead(head.card, head.content, head.rest, carried))
 
     def cancel_baseline(self) -> None:
         """Let the worker use the previous baseline; raises as ``Session.cancel_baseline``."""
@@ -346,7 +397,7 @@ class MirroredSession(Session):
     def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
         """Return the session as its worker has it between two packets; not on the event loop.
 
-        A worker has no personal output, so ``fresh_head`` changes nothing. Raises NotStored if no
+        The file has no personal output, so ``fresh_head`` changes nothing. Raises NotStored if no
         worker answers.
         """
         del fresh_head
@@ -370,10 +421,14 @@ class MirroredSession(Session):
         name = engine.checkpoint.name if engine else "no"
         raise self._elsewhere(f"given {name} model with r = {r:g}")
 
+    def change_head_card(self, card: HeadCard) -> None:
+        """Raise ComputedElsewhere."""
+        raise self._elsewhere(f"given checks of the personal output {card.id}")
+
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
         """Raise ComputedElsewhere."""
-        self._refuse("given a person, a stored baseline or a calibration")
+        self._refuse("given a calibration")
         yield None
 
     def log_marker(self, marker: Marker) -> None:
@@ -402,6 +457,11 @@ class MirroredSession(Session):
         )
 
 
+def is_next(model: ActiveModel, last: ActiveModel) -> bool:
+    """Return whether a model follows the last one that is known; those before it come again."""
+    return model.since > last.since or (model.since == last.since and model != last)
+
+
 def append(logs: EpochLogs, entry: Entry) -> None:
     """Append a message of the bus to the log of its topic."""
     if isinstance(entry, SignalMessage):
@@ -414,7 +474,7 @@ def append(logs: EpochLogs, entry: Entry) -> None:
         made = Prediction(
             entry.index, entry.timestamp, entry.status, entry.reason, entry.outputs, entry.set
         )
-        logs.prediction.append(PublishedPrediction(made, entry.timing))
+        logs.prediction.append(PublishedPrediction(made, entry.timing, entry.personal))
     elif isinstance(entry, QualityMessage):
         logs.quality.append(Quality(entry.index, entry.timestamp, entry.channels, entry.motion))
     elif isinstance(entry, BandsMessage):

@@ -16,9 +16,14 @@ from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.inference.device import DeviceError
+from mimamba.models.personal.head_file import HeadError, decode_head
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.people.carried_people import CarriedPerson
+from mimamba.service.people.people import DamagedPerson, NoPerson, PersonRefused
+from mimamba.service.protocol.personal import HeadCard
+from mimamba.service.sessions.personal_decoder import ServedHead
 from mimamba.service.sessions.registry import ModelChoice, SessionFailed, SessionRegistry
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.sessions.session_decoder import NoBaseline
@@ -43,10 +48,36 @@ class BeginBaseline(msgspec.Struct, frozen=True, tag="begin_baseline"):
     """Take the person's rest from now on; None for as long as in the model's training."""
 
     seconds: float | None
+    person: CarriedPerson | None = None
+
+
+class UseBaseline(msgspec.Struct, frozen=True, tag="use_baseline"):
+    """Use the stored baseline of a person."""
+
+    person: CarriedPerson
 
 
 class CancelBaseline(msgspec.Struct, frozen=True, tag="cancel_baseline"):
     """Return to the previous baseline."""
+
+
+class ForgetPerson(msgspec.Struct, frozen=True, tag="forget_person"):
+    """Go on without a person who was deleted."""
+
+    person: str
+
+
+class UseHead(msgspec.Struct, frozen=True, tag="head"):
+    """Use a person's own output: its card, its file, and the seconds of rest to take first."""
+
+    card: HeadCard
+    content: bytes
+    rest: float
+    person: CarriedPerson | None
+
+
+class TakeHeadAway(msgspec.Struct, frozen=True, tag="no_head"):
+    """Use no output of a person's own."""
 
 
 class TakeSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
@@ -60,7 +91,16 @@ class LogRecording(msgspec.Struct, frozen=True, tag="recording"):
 
 
 Asked: TypeAlias = (
-    PlaceMarker | UseModel | BeginBaseline | CancelBaseline | TakeSnapshot | LogRecording
+    PlaceMarker
+    | UseModel
+    | BeginBaseline
+    | UseBaseline
+    | CancelBaseline
+    | ForgetPerson
+    | UseHead
+    | TakeHeadAway
+    | TakeSnapshot
+    | LogRecording
 )
 
 
@@ -97,10 +137,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 MISMATCHES: Final[dict[str, type[Mismatch]]] = {
     each.__name__: each
-    for each in (CheckpointError, DeviceError, MontageError, NoBaseline, SignalError)
+    for each in (CheckpointError, DeviceError, HeadError, MontageError, NoBaseline, SignalError)
 }
 OTHERS: Final[dict[str, type[Exception]]] = {
-    each.__name__: each for each in (EngineStopped, SessionFailed, SessionOver)
+    each.__name__: each
+    for each in (
+        DamagedPerson,
+        EngineStopped,
+        NoPerson,
+        PersonRefused,
+        SessionFailed,
+        SessionOver,
+    )
 }
 REFUSALS: Final = (*MISMATCHES.values(), *OTHERS.values())
 """Errors that refuse a request: they are the answer."""
@@ -126,7 +174,19 @@ async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> Reco
         change = await sessions.prepare_model(session, asked.choice)
         await asyncio.to_thread(change)
     elif isinstance(asked, BeginBaseline):
-        await asyncio.to_thread(session.begin_baseline, asked.seconds)
+        name = carry(session, asked.person)
+        await asyncio.to_thread(session.begin_baseline, asked.seconds, name)
+    elif isinstance(asked, UseBaseline):
+        session.subject.carry(asked.person)
+        await asyncio.to_thread(session.use_baseline, asked.person.name)
+    elif isinstance(asked, ForgetPerson):
+        session.forget_person(asked.person)
+    elif isinstance(asked, UseHead):
+        fit = decode_head(asked.content, f"the request for {session.name}")
+        head = ServedHead(asked.card, fit, asked.content, asked.rest)
+        await asyncio.to_thread(session.set_head, head, carry(session, asked.person))
+    elif isinstance(asked, TakeHeadAway):
+        await asyncio.to_thread(session.set_head, None)
     elif isinstance(asked, CancelBaseline):
         await asyncio.to_thread(session.cancel_baseline)
     elif isinstance(asked, LogRecording):
@@ -135,6 +195,14 @@ async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> Reco
         place = await asyncio.to_thread(session.snapshot)
         return RecordingStart(place.logs.epoch, place.first, place.next, place.state)
     return None
+
+
+def carry(session: Session, person: CarriedPerson | None) -> str | None:
+    """Let a session know a person; return the pseudonym. Raises as ``unpack_person``."""
+    if person is None:
+        return None
+    session.subject.carry(person)
+    return person.name
 
 
 def raise_refusal(refusal: Refusal) -> NoReturn:

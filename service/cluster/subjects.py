@@ -22,6 +22,7 @@ import msgspec
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.cluster.requests import Request
+from mimamba.service.people.carried_people import CarriedPerson, TakenBaseline
 from mimamba.service.protocol.messages import (
     BandsMessage,
     LinkMessage,
@@ -30,6 +31,7 @@ from mimamba.service.protocol.messages import (
     QualityMessage,
     SignalMessage,
 )
+from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push, Samples
 from mimamba.service.sessions.epoch_logs import ActiveModel, LinkEntry
 from mimamba.service.sessions.registry import ModelChoice
@@ -61,15 +63,20 @@ class Packets(msgspec.Struct, frozen=True, tag="packets"):
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """A session: its source, and the number in ``in`` after which its packets come."""
+    """A session: its source, the number in ``in`` after which its packets come, and its person."""
 
     push: Push
     session: str
     after: int
+    person: CarriedPerson | None = None
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """A worker that is alive; ``taken`` counts shards taken over from workers that were gone."""
+    """A worker that is alive.
+
+    ``taken`` counts shards taken over from workers that were gone, ``moved`` those given to others.
+    ``cpu`` is the share of one core that it uses.
+    """
 
     worker: str
     host: str
@@ -78,6 +85,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     shards: int
     taken: int
     moved: int
+    cpu: float = 0.0
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -87,7 +95,10 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """A session as the API shows it; see ``SessionView``."""
+    """A session as the API shows it; see ``SessionView``.
+
+    ``taken`` is the newest baseline that is to be stored.
+    """
 
     session: str
     state: Literal["opening", "open", "ended"]
@@ -102,6 +113,8 @@ class View(msgspec.Struct, frozen=True):
     link: LinkEntry | None
     baseline: SessionBaseline
     worker: str
+    head: HeadCard | None = None
+    taken: TakenBaseline | None = None
 
 
 class SavedState(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.inference.device import Device
 from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
 from mimamba.service.cluster.computed import ComputedSession
@@ -33,6 +34,8 @@ LOOK_SECONDS = 0.1
 """Seconds between two looks at the leases, and at the connections of the other workers."""
 RESULTS_SECONDS = 0.25
 """Seconds between two bundles of a session without news: quality and bands come as often."""
+CPU_SECONDS = 2.0
+"""Seconds over which the processor time is measured."""
 CAPACITY = 200
 """Sessions of one worker by default."""
 
@@ -105,6 +108,21 @@ class WorkerSessions:
             computed.wake(news)
 
 
+class CpuMeter:
+    """Meter of the processor time that this process uses."""
+
+    def __init__(self) -> None:
+        self._before = time.monotonic(), time.process_time()
+        self._share = 0.0
+
+    def share(self) -> float:
+        """Return the share of one core since some seconds ago."""
+        (since, used), now = self._before, (time.monotonic(), time.process_time())
+        if now[0] - since >= CPU_SECONDS:
+            self._before, self._share = now, round((now[1] - used) / (now[0] - since), 3)
+        return self._share
+
+
 class Worker:
     """One process that computes sessions of the bus.
 
@@ -120,6 +138,8 @@ class Worker:
         The device that steps models.
     capacity
         Sessions that it computes at most; beyond them nobody begins a new one.
+    detect
+        Kinds of events to find in sessions that begin here.
     """
 
     def __init__(
@@ -129,9 +149,11 @@ class Worker:
         models: Path | None = None,
         device: Device | None = None,
         capacity: int = CAPACITY,
+        detect: Sequence[EventKind] = (),
     ) -> None:
         self.name = secrets.token_hex(4)
-        self.sessions = SessionRegistry(WorkerSessions(self._find), default, models, None, device)
+        observer = WorkerSessions(self._find)
+        self.sessions = SessionRegistry(observer, default, models, None, device, detect)
         self._bus = bus
         self._capacity = capacity
         self._live = LiveWorkers()
@@ -140,6 +162,7 @@ class Worker:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._releasing: dict[int, asyncio.Task[None]] = {}
         self._taken = self._moved = 0
+        self._cpu = CpuMeter()
 
     async def run(self) -> None:
         """Compute until cancelled; then give all shards back, with their states."""
@@ -165,6 +188,7 @@ class Worker:
             len(self._shards),
             self._taken,
             self._moved,
+            self._cpu.share(),
         )
 
     def _find(self, name: str) -> ComputedSession | None:

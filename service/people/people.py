@@ -83,11 +83,16 @@ class StoredBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if [len(each) for each in self.log_power] != [shape[1]] * shape[0]:
             raise ValueError(f"Expected log_power of {shape[0]} times {shape[1]} numbers.")
 
+    @property
+    def kind(self) -> tuple[tuple[str, ...], tuple[float, float], float]:
+        """Electrodes and preprocessing: a person has one baseline of each kind."""
+        return self.montage, self.band, self.window
+
     def serves(self, checkpoint: Checkpoint) -> bool:
         """Return whether a model can use this baseline."""
         signal = checkpoint.signal
         expected = (checkpoint.montage, signal.band, signal.window / signal.sfreq)
-        return (self.montage, self.band, self.window) == expected
+        return self.kind == expected
 
     @property
     def baseline(self) -> Baseline:
@@ -124,6 +129,15 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def baseline_for(self, checkpoint: Checkpoint) -> StoredBaseline | None:
         """Return the baseline that a model can use, if there is one."""
         return next((each for each in self.baselines if each.serves(checkpoint)), None)
+
+    def baseline_like(self, baseline: StoredBaseline) -> StoredBaseline | None:
+        """Return the baseline with the same montage and preprocessing, if there is one."""
+        return next((each for each in self.baselines if each.kind == baseline.kind), None)
+
+    def with_baseline(self, baseline: StoredBaseline) -> Person:
+        """Return the person with a baseline in the place of the one that is alike."""
+        others = [each for each in self.baselines if each.kind != baseline.kind]
+        return replace(self, baselines=(baseline, *others))
 
 
 class PersonFacts(TypedDict, total=False):
@@ -223,10 +237,24 @@ class People:
         A person who was deleted meanwhile stays deleted: raises as ``get``, and CannotKeep.
         """
         with self._changing:
+            return self._write(name, self.get(name).with_baseline(baseline))
+
+    def keep_newer(self, name: str, baseline: StoredBaseline) -> bool:
+        """Store a baseline that is newer than the stored one of its kind; return whether it is.
+
+        One that another worker has measured again, on the same signal, is not newer.
+
+        Raises as ``store_baseline``.
+        """
+        with self._changing:
             person = self.get(name)
-            key = (baseline.montage, baseline.band, baseline.window)
-            others = [b for b in person.baselines if (b.montage, b.band, b.window) != key]
-            return self._write(name, replace(person, baselines=(baseline, *others)))
+            there = person.baseline_like(baseline)
+            if there is not None and (
+                there.taken >= baseline.taken or there.log_power == baseline.log_power
+            ):
+                return False
+            self._write(name, person.with_baseline(baseline))
+            return True
 
     def delete(self, name: str) -> bool:
         """Delete a person's file, even a damaged one, with all calibrations.

@@ -6,12 +6,16 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mimamba.models.signal.baseline import AlignerState, Baseline
+from mimamba.service.people.carried_people import CarriedPeople, CarriedPerson, TakenBaseline
 from mimamba.service.people.people import (
     CannotKeep,
     DamagedPerson,
     NoPerson,
     People,
+    Person,
     StoredBaseline,
     stored_baseline,
 )
@@ -36,13 +40,26 @@ class RecordedBaseline:
     aligner: AlignerState
 
 
+class SubjectState(msgspec.Struct, frozen=True):
+    """State of a ``Subject``, with which another process continues it.
+
+    ``carried`` and ``taken`` are those of ``CarriedPeople``.
+    """
+
+    person: str | None = None
+    keep: bool = True
+    baseline_person: str | None = None
+    carried: dict[str, tuple[StoredBaseline, ...]] = {}
+    taken: TakenBaseline | None = None
+
+
 class Subject:
     """The person in one session, if known; used by the compute loop, or while it is held.
 
     Parameters
     ----------
     people
-        Stored people; None to store nothing.
+        Stored people, or those that came over the bus; None to store nothing.
     person
         The pseudonym; None if the person is not known.
     recorded
@@ -56,7 +73,7 @@ class Subject:
 
     def __init__(
         self,
-        people: People | None = None,
+        people: People | CarriedPeople | None = None,
         person: str | None = None,
         recorded: RecordedBaseline | None = None,
     ) -> None:
@@ -67,8 +84,46 @@ class Subject:
         self.baseline_person: str | None = None
         """Person of the baseline in use, while another person's may be in progress."""
 
+    @property
+    def state(self) -> SubjectState:
+        """Complete state; set it to continue from there."""
+        known = self._people if isinstance(self._people, CarriedPeople) else CarriedPeople()
+        carried = dict(known.baselines)
+        return SubjectState(self.person, self.keep, self.baseline_person, carried, known.taken)
+
+    @state.setter
+    def state(self, state: SubjectState) -> None:
+        self.person, self.keep = state.person, state.keep
+        self.baseline_person = state.baseline_person
+        if isinstance(self._people, CarriedPeople):
+            self._people.baselines, self._people.taken = dict(state.carried), state.taken
+
+    @property
+    def taken(self) -> TakenBaseline | None:
+        """The newest baseline that others are to store."""
+        return self._people.taken if isinstance(self._people, CarriedPeople) else None
+
+    def carry(self, carried: CarriedPerson) -> None:
+        """Learn to know a person who came over the bus; raises as ``unpack_person``."""
+        if isinstance(self._people, CarriedPeople):
+            self._people.put(carried)
+
+    def admit(self, person: str) -> None:
+        """Make someone the session's person; raises as ``People.add``."""
+        if self._people is not None:
+            self._people.add(person)
+        self.person = person
+
+    def stored(self, person: str) -> Person:
+        """Return what is stored about a person; raises as ``People.get``."""
+        if self._people is None:
+            raise NoPerson(f"No person is named {person!r}: this session stores nobody.")
+        return self._people.get(person)
+
     def forget(self, person: str) -> None:
         """Remove a person who was deleted."""
+        if isinstance(self._people, CarriedPeople):
+            self._people.forget(person)
         self.person = None if self.person == person else self.person
         self.baseline_person = None if self.baseline_person == person else self.baseline_person
 

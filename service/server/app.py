@@ -32,6 +32,7 @@ from mimamba.service.api.shutdown import RECORDINGS_SECONDS, SESSIONS_SECONDS, S
 from mimamba.service.api.sources import sources_api
 from mimamba.service.api.stream import stream_api
 from mimamba.service.api.uploads import uploads_api
+from mimamba.service.api.workers import workers_api
 from mimamba.service.auth.authenticator import Authenticator
 from mimamba.service.auth.scopes import ScopeMiddleware, methods_of
 from mimamba.service.auth.stranger_limit import StrangerMiddleware
@@ -145,7 +146,7 @@ def make_app(
         sessions = (
             SessionRegistry(hub, default, models, people, device, settings.detect)
             if bus is None
-            else BusSessions(hub, default, bus)
+            else BusSessions(hub, default, bus, people)
         )
         recordings = await _make_recordings(folder, sessions)
         studies = Studies(settings.studies or folder / "studies", recordings)
@@ -259,6 +260,7 @@ def make_app(
         heads_api,
         ratings_api,
         studies_api,
+        workers_api,
         health_api,
     ):
         app.include_router(router)

@@ -94,6 +94,7 @@ class ServiceCollector(Collector):
             ("worker_sessions", "Sessions that a worker computes.", "sessions"),
             ("worker_capacity", "Sessions that it computes at most.", "capacity"),
             ("worker_shards", "Shards that it has.", "shards"),
+            ("worker_cpu", "Share of one core that it uses.", "cpu"),
         ):
             values = {worker: getattr(each, field) for worker, each in workers.items()}
             yield _gauge(name, help_text, "worker", values)
@@ -182,7 +183,7 @@ class ServiceCollector(Collector):
         )
 
 
-def _gauge(name: str, help_text: str, label: str, values: dict[str, int]) -> Metric:
+def _gauge(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(PREFIX + name, help_text, labels=(label,))
     for key, value in values.items():
         family.add_metric((key,), value)

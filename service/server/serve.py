@@ -308,7 +308,7 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     Raises
     ------
     CannotServe
-        If the port or the certificate cannot be used.
+        If the port or the certificate cannot be used, or events are to be found by a gateway.
     NoSourceOpened
         If none of the sources can be opened; the reasons are printed already.
     BadToken
@@ -340,6 +340,11 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     if settings.rules is not None:
         read_rules(settings.rules)
     if settings.bus is not None:
+        if settings.detect:
+            raise CannotServe(
+                "Expected --detect at the workers, but found it at a gateway, which computes "
+                "nothing. Give it to mimamba worker."
+            )
         check_bus(settings.bus)
     if settings.udp_markers is not None:
         bind_datagrams(settings.udp_markers).close()

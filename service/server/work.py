@@ -49,7 +49,8 @@ async def _run(settings: Settings, device: Device, capacity: int, console: Conso
     bus = await connect_bus(settings.bus, "mimamba worker")
     try:
         default = choose_model(settings.model, settings.memory)
-        worker = Worker(bus, default, models_folder(settings.data_dir), device, capacity)
+        models = models_folder(settings.data_dir)
+        worker = Worker(bus, default, models, device, capacity, settings.detect)
         running = asyncio.create_task(worker.run())
         with contextlib.suppress(NotImplementedError):  # on Windows
             for each in (signal.SIGTERM, signal.SIGINT):

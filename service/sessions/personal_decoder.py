@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.personal.features import SIGNAL, FeatureStream, HopFeatures
 from mimamba.models.personal.fit_personal import PersonalFit
-from mimamba.models.personal.head import PersonalHead
-from mimamba.models.signal.baseline import Baseline
+from mimamba.models.personal.head import FRESH, PersonalHead, Smoothing
+from mimamba.models.signal.baseline import UNALIGNED, AlignerState, Baseline
 from mimamba.models.signal.electrode import Electrode
-from mimamba.models.signal.hops import Hop
+from mimamba.models.signal.hops import CutterState, Hop
 from mimamba.service.protocol.personal import HeadCard, PersonalReading
 from mimamba.service.sessions.log import Log
 
@@ -82,6 +82,35 @@ class TimedReading:
     timestamp: float
 
 
+@dataclass(frozen=True, eq=False)
+class PersonalState:
+    """State of a ``PersonalDecoder`` on which its later outputs depend.
+
+    Parameters
+    ----------
+    first
+        As in ``PersonalDecoder``.
+    epoch
+        Epoch of the newest chunk; None before the first one.
+    smoothing
+        State of the head.
+    newest
+        The newest output, if there is one.
+    next
+        Number of the next output.
+    cutter, aligner
+        State of its own hops, and of the rest.
+    """
+
+    first: tuple[int, int] | None = None
+    epoch: int | None = None
+    smoothing: Smoothing = FRESH
+    newest: PersonalReading | None = None
+    next: int = 0
+    cutter: CutterState = field(default_factory=CutterState)
+    aligner: AlignerState = UNALIGNED
+
+
 class PersonalDecoder:
     """Steps a head on one stream; used by the compute loop.
 
@@ -126,7 +155,7 @@ class PersonalDecoder:
         fit = head.fit
         if fit.head is None:
             raise ValueError(f"Expected a head, but found none. {fit.verdict.sentence}")
-        self.head, self._info, self.shares = head, info, shares
+        self.head, self._info, self.shares, self._kept = head, info, shares, kept
         self.baseline = baseline or (None if head.rest else fit.baseline)
         self.rest = 0.0 if self.baseline is not None else head.rest
         self._features = FeatureStream(info, fit.settings.montage, self.baseline)
@@ -143,6 +172,28 @@ class PersonalDecoder:
     def electrodes(self) -> list[Electrode]:
         """The electrodes that it measures, and the channels used for them."""
         return self._features.electrodes
+
+    @property
+    def state(self) -> PersonalState:
+        """State between two chunks, with which another process continues it."""
+        cutter, aligner = self._features.state
+        return PersonalState(
+            self.first,
+            self._epoch,
+            self._head.state,
+            self.newest,
+            self.readings.next,
+            cutter,
+            aligner,
+        )
+
+    @state.setter
+    def state(self, state: PersonalState) -> None:
+        self.first, self._epoch, self._head.state = state.first, state.epoch, state.smoothing
+        self._recent.clear()
+        self._recent.extend([state.newest] if state.newest else [])
+        self.readings = Log(self._kept, state.next)
+        self._features.state = state.cutter, state.aligner
 
     def fresh(self, shares: bool) -> PersonalDecoder:
         """Return a decoder that begins anew, with the rest that this one has."""

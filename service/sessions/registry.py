@@ -255,6 +255,7 @@ class SessionRegistry:
         connect: Connect,
         saved: SavedSession | None,
         token: str,
+        subject: Subject | None = None,
     ) -> Session:
         """Open a session of a remote source that another process has begun, or begin it.
 
@@ -270,6 +271,8 @@ class SessionRegistry:
             Its state in that process; None begins it.
         token
             A word for its epochs' names.
+        subject
+            Its person; that of the state, if there is one.
 
         Raises
         ------
@@ -278,9 +281,8 @@ class SessionRegistry:
         SnapshotError
             If the state is of another model.
         """
-        return await self._open(
-            "push://", name, choice, connect, Subject(self._people), saved, token
-        )
+        subject = subject or Subject(self._people)
+        return await self._open("push://", name, choice, connect, subject, saved, token)
 
     async def _open(
         self,

@@ -25,6 +25,7 @@ from mimamba.models.signal.channel_meters import MetersState
 from mimamba.models.signal.channel_quality import QuartersState
 from mimamba.models.signal.chunk_buffer import JoinedSamples
 from mimamba.models.signal.sliding_window import QUARTERS, WindowState, quarter_length
+from mimamba.service.people.subject import SubjectState
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SavedDecoder
@@ -64,6 +65,12 @@ class SavedSession:
         Markers that wait for their sample.
     inbox
         State of its remote source.
+    detector
+        State of the detector of events, as ``pack_detector`` gives it; None without one.
+    personal
+        State of the personal output, as ``pack_personal`` gives it; None without one.
+    subject
+        State of its person.
     """
 
     token: str
@@ -78,6 +85,9 @@ class SavedSession:
     waiting: tuple[Chunk, ...]
     pending: tuple[ReceivedMarker, ...] = ()
     inbox: InboxState = field(default_factory=InboxState)
+    detector: bytes | None = None
+    personal: bytes | None = None
+    subject: SubjectState = field(default_factory=SubjectState)
 
 
 class _WaitingChunk(msgspec.Struct, frozen=True):
@@ -104,6 +114,7 @@ class _SavedFields(msgspec.Struct, frozen=True):
     waiting: tuple[_WaitingChunk, ...]
     pending: tuple[ReceivedMarker, ...]
     inbox: InboxState
+    subject: SubjectState = SubjectState()
 
 
 def pack_session(saved: SavedSession) -> bytes:
@@ -124,6 +135,9 @@ def pack_session(saved: SavedSession) -> bytes:
     if saved.waiting:
         arrays["waiting"] = np.concatenate([each.data for each in saved.waiting])
         arrays["waiting_stamps"] = np.concatenate([each.timestamps for each in saved.waiting])
+    for name, part in (("detector", saved.detector), ("personal", saved.personal)):
+        if part is not None:
+            arrays[name] = np.frombuffer(part, np.uint8)
     decoder, model = saved.decoder, None
     if decoder is not None:
         arrays["decoder"] = np.frombuffer(decoder.state, np.uint8)
@@ -146,6 +160,7 @@ def pack_session(saved: SavedSession) -> bytes:
         ),
         saved.pending,
         saved.inbox,
+        saved.subject,
     )
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return safetensors.numpy.save(whole, metadata={KEY: msgspec.json.encode(fields).decode()})
@@ -200,7 +215,14 @@ def unpack_session(content: bytes, info: StreamInfo) -> SavedSession:
         _waiting(arrays, fields),
         fields.pending,
         fields.inbox,
+        _part(arrays, "detector"),
+        _part(arrays, "personal"),
+        fields.subject,
     )
+
+
+def _part(arrays: Arrays, name: str) -> bytes | None:
+    return arrays[name].tobytes() if name in arrays else None
 
 
 def _waiting(arrays: Arrays, fields: _SavedFields) -> tuple[Chunk, ...]:
@@ -234,8 +256,9 @@ def _check_shapes(arrays: Arrays, fields: _SavedFields, info: StreamInfo) -> Non
         n_times = sum(each.n_times for each in fields.waiting)
         expected["waiting"] = (n_times, n), "float32"
         expected["waiting_stamps"] = (n_times,), "float64"
-    if fields.model is not None:
-        expected["decoder"] = (len(arrays.get("decoder", ())),), "uint8"
+    parts = ["decoder"] if fields.model is not None else []
+    for name in (*parts, *(each for each in ("detector", "personal") if each in arrays)):
+        expected[name] = (len(arrays.get(name, ())),), "uint8"
     for name, (shape, dtype) in expected.items():
         found = arrays.get(name)
         if found is None or found.shape != shape or found.dtype != dtype:

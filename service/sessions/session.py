@@ -32,6 +32,7 @@ from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state
+from mimamba.models.detection.detector_state import pack_detector, unpack_detector
 from mimamba.models.detection.event_detector import EventDetector
 from mimamba.models.detection.event_kinds import EventKind
 from mimamba.models.personal.features import SIGNAL
@@ -70,6 +71,7 @@ from mimamba.service.sessions.epoch_logs import (
 )
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.personal_decoder import HopsBefore, PersonalDecoder, ServedHead
+from mimamba.service.sessions.personal_state import pack_personal, unpack_personal
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
@@ -299,6 +301,9 @@ class Session:
                 self._decoder.save() if self._decoder else None,
                 tuple(waiting),
                 self._pending_markers.waiting(),
+                detector=pack_detector(self._detector) if self._detector else None,
+                personal=pack_personal(self._personal) if self._personal else None,
+                subject=self.subject.state,
             )
 
     def settle(self) -> None:
@@ -354,8 +359,10 @@ class Session:
             self.check_open()
             yield self._decoder
 
-    def begin_baseline(self, seconds: float | None) -> None:
+    def begin_baseline(self, seconds: float | None, person: str | None = None) -> None:
         """Take the person's rest from the next sample on; None for as long as in training.
+
+        A person who is named is the session's person from now on.
 
         Raises
         ------
@@ -363,10 +370,29 @@ class Session:
             If the session is not open.
         NoBaseline
             If it has no model that uses baselines.
+        PersonRefused, DamagedPerson, CannotKeep
+            As ``People.add``.
         """
         with self.between_chunks() as model:
             decoder = require_baselines(model)
+            if person is not None:
+                self.subject.admit(person)
             decoder.start_baseline(seconds or decoder.checkpoint.baseline)
+
+    def use_baseline(self, person: str) -> None:
+        """Use the stored baseline of a person, who is the session's person from now on.
+
+        Raises
+        ------
+        SessionOver
+            If the session is not open.
+        NoBaseline
+            If it has no model that uses baselines, or the person has none for it.
+        NoPerson, PersonRefused, DamagedPerson
+            As ``People.get``.
+        """
+        with self.between_chunks() as model:
+            require_baselines(model).use_stored(person)
 
     def cancel_baseline(self) -> None:
         """Stop taking the rest, and use the previous baseline.
@@ -380,6 +406,10 @@ class Session:
         """
         with self.between_chunks() as model:
             require_baselines(model).cancel_baseline()
+
+    def forget_person(self, person: str) -> None:
+        """Go on without a person who was deleted."""
+        self.subject.forget(person)
 
     @property
     def baseline(self) -> SessionBaseline:
@@ -433,8 +463,10 @@ class Session:
             personal = self._personal
             return personal.hops_before(index, seconds, logs.epoch) if personal else None
 
-    def set_head(self, head: ServedHead | None) -> None:
+    def set_head(self, head: ServedHead | None, person: str | None = None) -> None:
         """Use another personal output from the next sample on, or none.
+
+        A person who is named is the session's person from now on.
 
         Raises
         ------
@@ -451,6 +483,8 @@ class Session:
             if made is not None:
                 made.shares = self._shares(made)
             self._use_personal(made)
+            if person is not None:
+                self.subject.person = person
             if head is None:
                 detail = "no personal output is used from here on"
             else:
@@ -757,7 +791,10 @@ class Session:
         self._on_link_event(LinkEntry(change.timestamp, change.state, change.detail))
 
     def _open(self, driver: Driver) -> None:
-        if self._detect:
+        if self._saved is not None:  # it goes on with what it began with
+            content = self._saved.detector
+            self._detector = unpack_detector(content, driver.info) if content else None
+        elif self._detect:
             self._detector = EventDetector(driver.info, self._detect)
         self.info = info = self._with_notices(driver.info)
         if self._engine is not None:
@@ -798,6 +835,9 @@ class Session:
     def _continue(self, saved: SavedSession) -> None:
         """Set everything to the state of this session in another process."""
         assert self.info is not None
+        self.subject.state = saved.subject
+        if saved.personal is not None:
+            self._use_personal(unpack_personal(saved.personal, self.info))
         self._start_epoch(saved.epoch, saved.next)
         assert self.logs is not None
         self.logs.expected, self.logs.signal.newest = saved.expected, saved.newest

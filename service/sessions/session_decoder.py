@@ -250,6 +250,24 @@ class SessionDecoder:
         self._subject.baseline_person = self._subject.person
         self._report("baseline_used", f"{kept.seconds:g} s of rest, taken {kept.taken}", None)
 
+    def use_stored(self, person: str) -> None:
+        """Use the stored baseline of a person, who is the session's person from now on.
+
+        Raises
+        ------
+        NoPerson, DamagedPerson, PersonRefused
+            As ``People.get``.
+        NoBaseline
+            If there is none that the model can use.
+        """
+        kept = self._subject.stored(person).baseline_for(self.checkpoint)
+        if kept is None:
+            montage = ", ".join(self.checkpoint.montage)
+            wanted = f"a baseline of {person} for {self.checkpoint.name} ({montage})"
+            raise NoBaseline(wanted, "none", "record one first")
+        self._subject.person = person
+        self.set_baseline(kept)
+
     def cancel_baseline(self) -> None:
         """Stop taking a baseline, and use the one before, with its person; raises NoBaseline."""
         if not self.aligner.target:

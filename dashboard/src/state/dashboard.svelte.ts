@@ -7,6 +7,7 @@ import {
   type SessionState,
   type Topic,
 } from '../connection/protocol';
+import type { Readiness } from '../requests/health';
 import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
 import { Session } from './session.svelte';
@@ -28,8 +29,7 @@ const GRACE = 1;
 export interface Service {
   streamUrl: string;
   listSessions: () => Promise<ListedSession[]>;
-  /** The reason why the service cannot record, or null. */
-  recordingProblem: () => Promise<string | null>;
+  readiness: () => Promise<Readiness>;
   logIn: (token: string) => Promise<void>;
   logOut: () => Promise<void>;
   open?: OpenSocket;
@@ -44,6 +44,8 @@ export class Dashboard {
   problem: string | null = $state.raw(null);
   /** The reason why the service cannot record, asked at each connection. */
   recordingProblem: string | null = $state.raw(null);
+  /** True if workers elsewhere compute the sessions. */
+  gateway = $state(false);
   /** True if the page can log out. */
   loggedIn = $state(false);
   /** True if the page has permission to control; the service says so at each connection. */
@@ -140,16 +142,17 @@ export class Dashboard {
     if (connection.phase === 'connecting') this.clock.reset();
     if (connection.phase === 'connected') {
       void this.loadSessions();
-      void this.loadRecordingProblem();
+      void this.loadReadiness();
     }
   }
 
-  /** Ask why the service cannot record, again and again while it is not ready. */
-  private async loadRecordingProblem(): Promise<void> {
+  /** Ask what the service is and why it cannot record, again and again while it is not ready. */
+  private async loadReadiness(): Promise<void> {
     const { connection } = this;
     while (connection === this.connection)
       try {
-        this.recordingProblem = await this.service.recordingProblem();
+        const { problem, gateway } = await this.service.readiness();
+        [this.recordingProblem, this.gateway] = [problem, gateway];
         return;
       } catch (error) {
         // The list of sessions, which is loaded at the same time, shows other errors.

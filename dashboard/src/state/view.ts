@@ -1,6 +1,13 @@
 /** The main views of the page. */
 export type View =
-  'sessions' | 'start' | 'recordings' | 'people' | 'calibrate' | 'study' | 'feedback';
+  | 'sessions'
+  | 'start'
+  | 'recordings'
+  | 'people'
+  | 'calibrate'
+  | 'study'
+  | 'feedback'
+  | 'workers';
 
 const KEY = 'mimamba view';
 

@@ -45,8 +45,10 @@ beforeEach(async () => {
   dashboard = new Dashboard({
     streamUrl: service.url,
     listSessions: () => (failure ? Promise.reject(failure) : Promise.resolve(listed)),
-    recordingProblem: () =>
-      problem instanceof Error ? Promise.reject(problem) : Promise.resolve(problem),
+    readiness: () =>
+      problem instanceof Error
+        ? Promise.reject(problem)
+        : Promise.resolve({ problem, gateway: problem !== null }),
     logIn: (token) => {
       logins.push(token);
       return token === 'right' ? Promise.resolve() : Promise.reject(new Error('another token'));
@@ -122,6 +124,7 @@ describe('Dashboard', () => {
     await until(() => expect(service.connections).toBe(3));
     service.hello();
     await until(() => expect(dashboard.recordingProblem).toBe(problem));
+    expect(dashboard.gateway).toBe(true);
   });
 
   it('asks again while the service is not ready', async () => {

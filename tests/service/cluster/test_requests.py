@@ -13,19 +13,25 @@ from mimamba.service.acquire.bus_acquirer import announce
 from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.bus.bus import publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
+from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
 from mimamba.service.cluster.worker import Worker
+from mimamba.service.people.people import NoPerson, People, PersonRefused
 from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
+from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push
 from mimamba.service.sessions.markers import BadTimestamp, set_marker
+from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.stream.hub import Hub
+from tests.service.calibration.wearer import PLAN
 from tests.service.cluster.test_take_over import Told, packet, run
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
+from tests.service.served_heads import served_head
 
 SAVED = 2.5
 """Seconds until a state is on the bus."""
@@ -34,13 +40,13 @@ SAVED = 2.5
 class Crew:
     """A gateway, one worker at a time, and a source of packets, on the bus of one process."""
 
-    def __init__(self, choice: ModelChoice) -> None:
+    def __init__(self, choice: ModelChoice, people: People | None = None) -> None:
         self.exchange = Exchange()
         self.bus = InProcessBus(self.exchange)
-        self.gateway = BusSessions(Hub(), choice, InProcessBus(self.exchange))
+        self.gateway = BusSessions(Hub(), choice, InProcessBus(self.exchange), people)
         self.told = Told()
         self._choice = choice
-        self._sent = 0
+        self.sent = 0
         self._tasks = [
             asyncio.create_task(self.gateway.run()),
             asyncio.create_task(self.told.follow(self.bus, "a.b")),
@@ -71,11 +77,11 @@ class Crew:
         return session
 
     async def send(self, packets: int) -> None:
-        for seq in range(self._sent, self._sent + packets):
+        for seq in range(self.sent, self.sent + packets):
             message = Packets([samples_message("a.b", packet(seq, 12 * seq, 12))])
             await publish(self.bus, input_subject("a.b"), pack(message))
             await asyncio.sleep(0.001)
-        self._sent += packets
+        self.sent += packets
 
     async def until(self, kind: type, number: int) -> list[object]:
         """Wait until this many entries of a kind are told."""
@@ -168,6 +174,86 @@ def test_requests_across_take_overs(tmp_path: Path) -> None:
                 assert models == [(0, "random"), (18, "other")]
             assert session.baseline.seconds == 2.0
             await fresh.close_all()
+        finally:
+            await crew.close()
+
+    run(scene)
+
+
+def fresh_view(session: MirroredSession) -> tuple[HeadCard | None, str | None]:
+    return session.head, session.subject.person
+
+
+def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
+    """People's files stay at the gateway; what a worker needs of them is in the session's input."""
+    random_checkpoint(tmp_path, "rested", baseline=2.0)
+    choice = ModelChoice(str(tmp_path / "rested.safetensors"), required=True)
+    people = People(tmp_path / "people")
+
+    async def scene() -> None:
+        crew = Crew(choice, people)
+        try:
+            session = await crew.open()
+            with pytest.raises(NoPerson, match="P01"):
+                await asyncio.to_thread(session.use_baseline, "P01")
+            with pytest.raises(PersonRefused):
+                await asyncio.to_thread(session.begin_baseline, 2.0, "../P01")
+            await asyncio.to_thread(session.begin_baseline, 2.0, "P01")
+            assert (session.baseline.person, people.names()) == ("P01", ["P01"])
+            assert session.subject.person == "P01"
+            await crew.send(50)
+            while not (stored := people.get("P01").baselines):
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(session.use_baseline, "P01")
+            people.add("P02")
+            with pytest.raises(NoBaseline, match="a baseline of P02"):
+                await asyncio.to_thread(session.use_baseline, "P02")
+            await asyncio.to_thread(session.set_head, served_head(), "P01")
+            assert session.head == session.active_model.head == served_head().card
+            await crew.send(50)
+            await asyncio.sleep(SAVED)
+            await crew.replace_worker()  # the state has the head
+            await crew.send(100)
+            events = await crew.until_event("head")
+            assert [each for each, _ in events if each != "restarted"] == [
+                "baseline_begun",
+                "baseline_taken",
+                "baseline_begun",
+                "baseline_taken",
+                "baseline_used",
+                "head",
+            ]
+            (_, head_at) = events[-1] if events[-1][0] == "head" else events[-2]
+            assert head_at is not None
+            while not any(
+                each.personal.probabilities for each in crew.told.predictions() if each.personal
+            ):
+                await crew.send(10)
+            told = [each for each in crew.told.predictions() if each.personal is not None]
+            chunks = [packet(n, 12 * n, 12).chunk for n in range(head_at // 12, crew.sent)]
+            own = PersonalDecoder(served_head(), INFO)
+            for chunk in chunks:
+                own.take(chunk)
+            expected = {each.reading.index: each.reading for _, each in own.readings.read(0, 999)}
+            for each in told:
+                assert each.personal is not None
+                assert each.personal == expected[each.personal.index]
+            assert people.get("P01").baselines == stored
+            fresh = BusSessions(Hub(), choice, InProcessBus(crew.exchange))
+            await fresh.ready("a.b")
+            logs = fresh.get("a.b").logs
+            assert logs is not None
+            heads = [each.head.id if each.head else None for each in logs.active_models]
+            assert heads == [None, served_head().card.id]
+            await fresh.close_all()
+            await asyncio.to_thread(session.set_head, None)
+            assert fresh_view(session) == (None, "P01")
+            session.forget_person("P01")
+            while session.baseline.person is not None:
+                await asyncio.sleep(0.01)
+            with pytest.raises(ComputedElsewhere, match="given a calibration"):
+                Calibrations(people, tmp_path / "people").begin(session, "P03", PLAN)
+            assert people.names() == ["P01", "P02"]
         finally:
             await crew.close()
 

@@ -19,16 +19,22 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.remote_acquirer import Inbox, Packet, PushDriver
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder_state import SnapshotError
+from mimamba.models.detection.detector_state import unpack_detector
+from mimamba.models.detection.event_kinds import DETECTOR, EventKind
+from mimamba.models.personal.features import SIGNAL
+from mimamba.models.signal.montage import MontageError
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.sessions import session_decoder
 from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
+from mimamba.service.sessions.personal_state import unpack_personal
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, PATIENCE
+from tests.service.served_heads import served_head
 
 LIVE = replace(INFO, live=True)
 DATA = np.random.default_rng(3).normal(0, 20, (8192, 4)).astype(np.float32)
@@ -39,7 +45,12 @@ Entries: TypeAlias = dict[tuple[str, str], dict[int, Any]]
 class Part:
     """A session in a process of its own, as far as it can tell."""
 
-    def __init__(self, engine: Engine | None, saved: SavedSession | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine | None,
+        saved: SavedSession | None = None,
+        detect: Sequence[EventKind] = (),
+    ) -> None:
         self.inbox = Inbox(LIVE)
         self.loop = ComputeLoop[Session](self.notify_round)
         self.logs: dict[str, EpochLogs] = {}
@@ -60,6 +71,7 @@ class Part:
             self._connect,
             saved=saved,
             token="same",
+            detect=detect,
         )
         self.session.start()
         assert self.session.opened.wait(PATIENCE)
@@ -110,7 +122,14 @@ class Part:
                     }
                 else:
                     log = logs.events(topic)
-                    found[epoch, topic] = {n: plain(each) for n, each in log.read(0, log.next)}
+                    read = log.read(0, log.next)
+                    found[epoch, topic] = {n: plain(each) for n, each in read}
+                    if topic == "prediction":
+                        found[epoch, "personal"] = {
+                            n: each.personal
+                            for n, each in read
+                            if isinstance(each, PublishedPrediction)
+                        }
         return found
 
 
@@ -126,8 +145,10 @@ def plain(entry: Any) -> Any:
 
 
 @contextmanager
-def part(engine: Engine | None, saved: SavedSession | None = None) -> Iterator[Part]:
-    each = Part(engine, saved)
+def part(
+    engine: Engine | None, saved: SavedSession | None = None, detect: Sequence[EventKind] = ()
+) -> Iterator[Part]:
+    each = Part(engine, saved, detect)
     try:
         yield each
     finally:
@@ -237,6 +258,98 @@ def assert_same(found: dict[int, Any], expected: dict[int, Any], key: tuple[str,
                 assert mine.outputs[output] == pytest.approx(shares, abs=1e-6)
         else:
             np.testing.assert_equal(mine, other)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A model that cuts the hops of a personal output, too."""
+    return Engine(random_checkpoint(tmp_path_factory.mktemp("shared"), "shared", signal=SIGNAL))
+
+
+def eventful() -> list[Chunk]:
+    """Some signal with blinks, clenches and a gap, in packets of 64 samples."""
+    rng = np.random.default_rng(8)
+    t = np.arange(20 * 256) / 256
+    data = rng.normal(0, 12, (len(t), 4))
+    for at in (3.0, 5.5, 9.2, 11.0, 17.1, 18.5):
+        data[:, 1:3] += 150 * np.exp(-0.5 * ((t - at) / 0.06) ** 2)[:, None]
+    for at in (7.0, 15.7):
+        on = (t >= at) & (t < at + 0.8)
+        data[on, 0] += rng.normal(0, 60, on.sum())
+        data[on, 3] += rng.normal(0, 60, on.sum())
+    whole = data.astype(np.float32)
+    return [
+        Chunk(whole[at : at + 64], 50 + t[at : at + 64], at)
+        for at in range(0, len(t), 64)
+        if not 3072 <= at < 3200
+    ]
+
+
+EVENTFUL = [Packet(n, chunk) for n, chunk in enumerate(eventful())]
+
+
+@settings(max_examples=4)
+@given(
+    st.lists(st.integers(0, len(EVENTFUL)), min_size=1, max_size=3).map(sorted),
+    st.integers(0, 20),
+    st.sampled_from([(True, 0.0), (True, 6.0), (False, 0.0), (False, 6.0)]),
+)
+def test_events_and_a_personal_output_at_any_cut(
+    engines: list[Engine | None],
+    shared: Engine,
+    cuts: list[int],
+    headed: int,
+    how: tuple[bool, float],
+) -> None:
+    """Blinks, clenches and the personal output are those of the unbroken run, with their hops."""
+    shares, rest = how
+    engine = shared if shares else engines[0]
+
+    def play(each: Part, start: int, stop: int) -> None:
+        each.give(EVENTFUL[start : max(start, min(headed, stop))])
+        if start <= headed < stop:
+            each.session.settle()
+            each.session.set_head(served_head(rest))
+        each.give(EVENTFUL[max(start, headed) : stop])
+        each.session.settle()
+
+    with part(engine, detect=["blink", "jaw"]) as unbroken:
+        play(unbroken, 0, len(EVENTFUL))
+        expected = unbroken.entries()
+    found: Entries = {}
+    content: bytes | None = None
+    for start, stop in pairwise([0, *cuts, len(EVENTFUL)]):
+        saved = unpack_session(content, LIVE) if content else None
+        with part(engine, saved, ["blink", "jaw"] if saved is None else []) as each:
+            play(each, start, stop)
+            content = each.save()
+            for key, entries in each.entries().items():
+                found.setdefault(key, {}).update(entries)
+    (epoch,) = {key[0] for key in expected}
+    events = [each for each in expected[epoch, "marker"].values() if each.source == DETECTOR]
+    assert {each.label for each in events} == {"blink", "jaw clench"}
+    assert any(each.probabilities for each in expected[epoch, "personal"].values() if each)
+    for topic in ("marker", "personal", "prediction", "link"):
+        assert_same(found[epoch, topic], expected[epoch, topic], (epoch, topic))
+        assert found[epoch, topic].keys() == expected[epoch, topic].keys(), topic
+
+
+@pytest.mark.parametrize("kind", ["detector", "personal"])
+@pytest.mark.parametrize("damage", ["cut off", "another source", "nothing"])
+def test_damaged_parts(engines: list[Engine | None], kind: str, damage: str) -> None:
+    with part(engines[0], detect=["blink", "jaw"]) as first:
+        first.session.set_head(served_head())
+        first.give(EVENTFUL[:20])
+        first.session.settle()
+        saved = unpack_session(first.save(), LIVE)
+    content = saved.detector if kind == "detector" else saved.personal
+    assert content is not None
+    unpack = unpack_detector if kind == "detector" else unpack_personal
+    unpack(content, LIVE)
+    content = {"cut off": content[:400], "nothing": b""}.get(damage, content)
+    info = replace(LIVE, ch_names=("Cz",)) if damage == "another source" else LIVE
+    with pytest.raises((SnapshotError, MontageError), match="Expected"):
+        unpack(content, info)
 
 
 def test_a_marker_that_waits(engines: list[Engine | None]) -> None:
