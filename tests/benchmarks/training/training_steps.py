@@ -27,7 +27,7 @@ def measure(steps: float) -> list[Figure]:
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
-    with mock.patch.object(ssm, "kernels_for", return_value=None):
+    with mock.patch.object(ssm, "find_kernels", return_value=None):
         figures = [Figure(f"PyTorch, {name}", steps_per_second(device, round(steps)), "steps/s")]
     if device.type == "cuda" and isinstance(load_kernels(), MambaKernels):
         rate = steps_per_second(device, round(steps))
