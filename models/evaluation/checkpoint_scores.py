@@ -43,8 +43,8 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
     """Return the scores of the recipe and of the majority label, by ``protocol/output/measure``.
 
     The protocol's name alone means the state carried as trained; variants are in brackets, as in
-    ``subject (r = 0, smoothed)``. The measures of the live reading begin with ``live``; their
-    smoothing is chosen by it.
+    ``subject (r = 0, smoothed)``. The measures of the live reading begin with ``live``; a strength
+    of smoothing is chosen by it.
     """
     found: dict[str, float] = {}
     for evaluation in report.evaluations:
@@ -56,11 +56,13 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
                 if result.spread is not None:
                     found[f"{start}/balanced_accuracy_spread"] = result.spread.balanced_accuracy
         for live in evaluation.live:
-            way = _way(live.contender, False, recipe)
-            if way is not None:
-                measured = {f"live_{name}": getattr(live.mean, name) for name in LIVE_MEASURES}
-                start = f"{evaluation.protocol}{way}/{live.output}"
-                found |= {f"{start}/{k}": v for k, v in measured.items() if v is not None}
+            plain = next((point.scores for point in live.curve if point.keep == 0), live.mean)
+            for is_smoothed, scores in ((False, plain), (True, live.mean)):
+                way = _way(live.contender, is_smoothed, recipe)
+                if way is not None:
+                    measured = {f"live_{name}": getattr(scores, name) for name in LIVE_MEASURES}
+                    start = f"{evaluation.protocol}{way}/{live.output}"
+                    found |= {f"{start}/{k}": v for k, v in measured.items() if v is not None}
     return found
 
 

@@ -16,11 +16,14 @@ import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+if TYPE_CHECKING:
+    from mimamba.models.network.triton_kernels import TritonKernels
 
 MAX_STATE = 256
 """Largest d_state of the compiled scan."""
@@ -79,8 +82,12 @@ class MambaKernels:
         ]
         return torch.stack(ys, dim=1)
 
+    def can_scan(self, r: Tensor, h: Tensor) -> bool:
+        """Return True if ``scan`` can run: see the function ``can_scan``."""
+        return can_scan(r, h)
+
     def scan(
-        self, delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor
+        self, delta: Tensor, a: Tensor, A: Tensor, B: Tensor, C: Tensor, r: Tensor, _h: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Run over whole sequences that start with an empty state, in one call.
 
@@ -100,6 +107,8 @@ class MambaKernels:
             (B, S C, n).
         r
             (B, S), not negative.
+        _h
+            State before the first token, which is empty or forgotten.
 
         Returns
         -------
@@ -137,12 +146,12 @@ def can_scan(r: Tensor, h: Tensor) -> bool:
     return bool((empty & (multiply_gates(r)[:, -1] > MIN_GATE_PRODUCT)).all())
 
 
-def find_kernels(h: Tensor) -> MambaKernels | None:
-    """Return the kernels if they are installed and support a state like this one."""
+def find_kernels(h: Tensor) -> MambaKernels | TritonKernels | None:
+    """Return mamba-ssm's kernels, else ours, if they can be used for a state like this one."""
     if not h.is_cuda or h.dtype != torch.float32 or h.shape[-1] > MAX_STATE:
         return None
     found = load_kernels()
-    return found if isinstance(found, MambaKernels) else None
+    return found if isinstance(found, MambaKernels) else load_own_kernels()
 
 
 def describe_scan(device: torch.device) -> str:
@@ -152,6 +161,9 @@ def describe_scan(device: torch.device) -> str:
     found = load_kernels()
     if isinstance(found, MambaKernels):
         return f"selective scan: mamba-ssm {found.version}"
+    own = load_own_kernels()
+    if own is not None:
+        return f"selective scan: Triton {own.version}, as {found}"
     return f"selective scan: PyTorch, as {found}"
 
 
@@ -162,6 +174,24 @@ def load_kernels() -> MambaKernels | str:
     if isinstance(found, str):
         logging.getLogger(__name__).warning("selective scan: PyTorch, as %s", found)
     return found
+
+
+@functools.cache
+def load_own_kernels() -> TritonKernels | None:
+    """Load our kernels and call each once; None where Triton is missing or computes wrongly."""
+    if not torch.cuda.is_available():
+        return None
+    try:
+        from mimamba.models.network.triton_kernels import TritonKernels
+
+        kernels = TritonKernels()
+        kernels.check(torch.device("cuda"))
+    except Exception as error:  # noqa: BLE001  not swallowed: logged, unless Triton is missing
+        if not isinstance(error, ModuleNotFoundError):
+            reason = str(error).strip().partition("\n")[0]
+            logging.getLogger(__name__).warning("Triton's kernels are not used: %s", reason)
+        return None
+    return kernels
 
 
 def _import_kernels() -> MambaKernels | str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mimamba.models.network.mamba_kernels import can_scan, find_kernels
+from mimamba.models.network.mamba_kernels import find_kernels
 from mimamba.models.network.selective_scan import recur
 
 DT = (1e-3, 1e-1)
@@ -169,8 +169,8 @@ def recur_gated(
     kernels = find_kernels(h)
     learning = any(t.requires_grad for t in (delta, a, A, B, C, h))
     if kernels is not None and learning:
-        if can_scan(r, h):
-            return kernels.scan(delta, a, A, B, C, r)
+        if kernels.can_scan(r, h):
+            return kernels.scan(delta, a, A, B, C, r, h)
         kernels = None
     if kernels is None and r.shape[1] > 1:
         whole = _recur_whole if learning else _recur_blocks

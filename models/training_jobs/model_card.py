@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mimamba.models.checkpoints.card import NOT_MEDICAL, list_facts
 from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointHeader
@@ -14,6 +14,11 @@ from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
 from mimamba.models.training_jobs.resume import SelectedEpochs
 
 NOT_EVALUATED = "It was not evaluated: its accuracy is unknown."
+NOTICED = {
+    "live_balanced_accuracy": "Live balanced accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+}
+"""Measures that a notice may name, the best first, in words."""
 
 
 def make_header(
@@ -44,19 +49,21 @@ def make_header(
 def _notice(setting: DataFingerprint, scores: Mapping[str, float]) -> str:
     """Return the notice to show with every prediction: the accuracy on unseen people.
 
-    The notice is part of the checkpoint's bytes, so its wording stays the same.
+    It is that of the live reading, as a session is live; without one, that of blocks. The notice is
+    part of the checkpoint's bytes, so its wording stays the same.
     """
     if not scores:
         return NOT_EVALUATED
-    found = {name: scores.get(f"subject/{name}/balanced_accuracy") for name in setting.outputs}
-    said = [
-        f"{value:.2f} of {name} (chance {1 / len(setting.outputs[name]):.2f})"
-        for name, value in found.items()
-        if value is not None
-    ]
-    if not said:
-        return "It was never tested on people whom it had not seen."
-    return f"Balanced accuracy on people whom it had not seen: {', '.join(said)}."
+    for measure, words in NOTICED.items():
+        found = {name: scores.get(f"subject/{name}/{measure}") for name in setting.outputs}
+        said = [
+            f"{value:.2f} of {name} (chance {1 / len(setting.outputs[name]):.2f})"
+            for name, value in found.items()
+            if value is not None
+        ]
+        if said:
+            return f"{words} on people whom it had not seen: {', '.join(said)}."
+    return "It was never tested on people whom it had not seen."
 
 
 def model_card(
@@ -87,7 +94,7 @@ def model_card(
 MS-iMamba for {", ".join(checkpoint.montage)}: {outputs}.
 
 **{checkpoint.notice}**
-
+{describe_live(checkpoint.scores, tuple(checkpoint.outputs))}
 {NOT_MEDICAL}
 
 {listed}
@@ -100,6 +107,21 @@ MS-iMamba for {", ".join(checkpoint.montage)}: {outputs}.
 
     {about.command}
 """
+
+
+def describe_live(scores: Mapping[str, float], outputs: Sequence[str]) -> str:
+    """Return lines with the live reading as a session has it, without smoothing, if it is known."""
+    lines = []
+    for output in outputs:
+        names = ("balanced_accuracy", "steady_accuracy", "latency")
+        found = [scores.get(f"subject/{output}/live_{name}") for name in names]
+        accuracy, steady, latency = found
+        if accuracy is not None and steady is not None and latency is not None:
+            lines.append(
+                f"Live, {output}, nothing smoothed: {accuracy:.3f}, steady {steady:.3f}, "
+                f"a switch followed after {latency:.1f} s."
+            )
+    return "\n".join(["", *lines, ""]) if lines else ""
 
 
 def _unevaluated(about: CheckpointDescription) -> str:

@@ -1,7 +1,8 @@
 """Hops a second by batch size, compared with the readable network and with published networks.
 
-The configuration is ``REFERENCE`` with random weights. The candidates take turns within a run, so
-that their ratio holds on a busy machine. All run on one thread, except the line of two threads.
+The configuration is ``REFERENCE`` with random weights; then the shipped models are compared with
+the default one. The candidates take turns within a run, so that their ratio holds on a busy
+machine. All run on one thread, except the line of two threads.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from mimamba.drivers.simulator.synthesis import Synthesizer
+from mimamba.models.checkpoints.checkpoint import list_packaged_checkpoints, load_checkpoint
+from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.models.evaluation.candidates.braindecode_loader import (
     NetworkUnavailable,
     build_network,
@@ -27,6 +31,7 @@ from mimamba.models.inference.stepper import CPUStepper, Stepper
 from mimamba.models.network.config import REFERENCE
 from mimamba.models.network.msimamba import MSiMamba, dominant_periods, zscore
 from mimamba.models.signal.preprocessing import SignalConfig
+from mimamba.models.training_jobs.demo import simulate_hops
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.bench.roofline import MachineRates, moved_bytes, multiply_adds
 
@@ -41,6 +46,8 @@ SLICE = 64
 """Windows that a published network gets at once; larger batches are not faster for each window."""
 NAIVE, SPEEDUP, LATENCY_MS, ROOFLINE = 8, 10.0, 1.5, 25.0
 """Hops of the readable network in a round; and the aims: times its speed, ms, % of the roofline."""
+DEARER = 1.5
+"""Aim of a hop of another shipped model, in hops of the default one."""
 
 Windows = NDArray[np.float32]
 
@@ -52,6 +59,7 @@ def measure(seconds: float) -> list[Figure]:
         figures = latency(stepping(CPUStepper(network), windows(1)), seconds / 6, LATENCY_MS)
         for batch in BATCHES:
             figures += throughput(network, batch, seconds / 6)
+        figures += shipped_models(seconds / 6)
     return figures
 
 
@@ -108,6 +116,33 @@ def throughput(network: MSiMamba, batch: int, seconds: float) -> list[Figure]:
         with_aim("step over naive", batch, speedup, "times", SPEEDUP),
         with_aim("step, share of the roofline", batch, share, "%", ROOFLINE),
     ]
+
+
+def shipped_models(seconds: float) -> list[Figure]:
+    """Measure a hop of each shipped model in a batch, and compare it with the default model's."""
+    names = list_packaged_checkpoints()
+    spent = interleave({name: step_shipped(name, AIMED) for name in names}, seconds, least=1)
+    each = {name: np.array(times) / AIMED for name, times in spent.items()}
+    figures = [
+        Figure(f"{name}, one hop, batch {AIMED}", 1e6 * float(np.median(times)), "µs")
+        for name, times in each.items()
+    ]
+    for name in names:
+        if name != DEFAULT_MODEL:
+            ratio = float(np.median(each[name] / each[DEFAULT_MODEL]))
+            what = f"{name} over {DEFAULT_MODEL}, batch {AIMED}"
+            figures.append(at_most(what, ratio, "times", DEARER))
+    return figures
+
+
+def step_shipped(name: str, batch: int) -> Callable[[], None]:
+    """Step a shipped model on as many windows of a simulated person."""
+    checkpoint = load_checkpoint(name)
+    signal = checkpoint.signal
+    seconds = 60.0 + batch * signal.hop / signal.sfreq  # the first hops have no window yet
+    hops = simulate_hops(Synthesizer("random", 1, 256.0), signal, seconds)
+    own = [hop.window for hop in hops if hop.window is not None][:batch]
+    return stepping(CPUStepper(checkpoint.network), np.stack(own))
 
 
 def with_aim(

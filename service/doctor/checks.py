@@ -81,13 +81,18 @@ def check_mamba_ssm() -> Finding:
     try:
         import torch
 
-        from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan, load_kernels
+        from mimamba.models.network.mamba_kernels import (
+            MambaKernels,
+            describe_scan,
+            load_kernels,
+            load_own_kernels,
+        )
     except (ImportError, OSError):
         return note(name, "cannot be checked, since PyTorch does not load")
     if not torch.cuda.is_available():
         return ok(name, describe_scan(torch.device("cpu")))
     found = describe_scan(torch.device("cuda"))
-    if isinstance(load_kernels(), MambaKernels):
+    if isinstance(load_kernels(), MambaKernels) or load_own_kernels() is not None:
         return ok(name, found)
     remedy = "build it for this PyTorch and card: pip install mamba-ssm --no-build-isolation"
     return note(name, found, remedy)

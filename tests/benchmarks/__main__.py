@@ -39,6 +39,12 @@ BENCHMARKS = {
     "page": Benchmark("the page's frames a second, memory, first paint and size", 600),
     "personal_head": Benchmark("CPU time of a personal head and of its test", 10),
     "readers": Benchmark("time to read a recording, by file format", 1, "hours"),
+    "recipe_seeds": Benchmark(
+        "live reading of the recipe whole by seed, and with permuted labels",
+        3,
+        "seeds",
+        module="training.recipe_seeds",
+    ),
     "scoring_speed": Benchmark("speed of `mimamba score`", 10),
     "session_cost": Benchmark("CPU time and memory of one session among up to 1,000", 30),
     "signal_path": Benchmark("CPU time of log, filters, quality and bands, by chunk", 10),
@@ -47,7 +53,9 @@ BENCHMARKS = {
         "20 readers of predictions beside strangers", 240, module="strangers.strangers"
     ),
     "subscribers": Benchmark("500 subscribers, and 50 that never read", 30),
-    "training_steps": Benchmark("training steps a second", 5, "steps"),
+    "training_steps": Benchmark(
+        "training steps a second", 5, "steps", module="training.training_steps"
+    ),
     "verdict": Benchmark("hops of a live session while verdicts are computed", 120),
 }
 

@@ -10,6 +10,11 @@ windows it takes two to five times as long as a convolution.
 A map whose weight is below the rounding of the sum is left out (``MIN_WEIGHT``): with the three
 scales of ``REFERENCE``, and windows whose spectrum falls like that of EEG, every third.
 
+Nothing is carried from hop to hop. A map begins at its window's first sample, so windows that
+overlap have a part of a map in common only where the hop is a multiple of the patch size: with a
+hop of 128 samples, of 128, 64, 32 and so on, which are few of the picks. And a baseline filters
+each window as a whole.
+
 Letters as in ``msimamba.py``.
 """
 
@@ -113,27 +118,31 @@ class CPUMultiScaleBlock:
 class PeriodPicker:
     """Picks patch sizes and weights of windows, like ``msimamba.dominant_periods``, in NumPy.
 
-    NumPy's calls cost a third of PyTorch's, the amplitudes of a complex spectrum a sixth.
+    NumPy's calls cost a third of PyTorch's, the amplitudes of a complex spectrum a sixth. The
+    largest of few scores are found faster than all are sorted.
     """
 
     def __init__(self, config: MSiMambaConfig) -> None:
         f = np.arange(1, config.n_times // 2 + 1)
         self._f = f.astype(np.float64) if config.ranking == "whitened" else None
-        self._n_scales, self._order = config.n_scales, f - 1.0
+        self._n_scales = config.n_scales
         self.each: Integers = -(-config.n_times // f)
         """Patch size of each frequency."""
 
     def pick(self, x: Doubles) -> tuple[Integers, Doubles]:
         """Return periods and weights, (B, k) each, of windows (B, C, L)."""
-        spectrum = torch.fft.rfft(torch.from_numpy(x)).numpy()
-        amplitude = np.add.reduce(np.abs(spectrum), 1)[:, 1:] / x.shape[1]
+        spectrum = torch.fft.rfft(torch.from_numpy(x)).numpy()[..., 1:]
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
+        amplitude = np.add.reduce(np.sqrt(power, out=power), 1) / x.shape[1]
         score = amplitude if self._f is None else amplitude * self._f
         largest = np.maximum(np.maximum.reduce(score, -1, keepdims=True), TINY)
-        rank = np.rint(score / largest * 1e9) * len(self._order)
-        picks = np.argsort(self._order - rank)[
-            :, : self._n_scales
-        ]  # of equal scores, the lower frequency
-        chosen = amplitude[np.arange(len(picks))[:, None], picks]
+        rank, rows = np.rint(score / largest * 1e9), np.arange(len(score))
+        picks = np.empty((len(score), self._n_scales), np.intp)
+        for place in range(self._n_scales):
+            picks[:, place] = found = rank.argmax(-1)  # of equal scores, the lower frequency
+            rank[rows, found] = -1.0
+        chosen = amplitude[rows[:, None], picks]
         shares = np.exp(chosen - np.maximum.reduce(chosen, -1, keepdims=True))
         return self.each[picks], shares / np.add.reduce(shares, -1, keepdims=True)
 

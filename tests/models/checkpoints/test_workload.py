@@ -15,7 +15,9 @@ def test_it_says_what_it_is() -> None:
     checkpoint = load_checkpoint("workload")
     assert checkpoint.outputs == {"workload": ("arithmetic", "rest")}
     assert checkpoint.baseline == 60
-    assert 0 < checkpoint.r < 1
+    assert checkpoint.architecture.mstb
+    assert checkpoint.architecture.mixer == "evidence"
+    assert checkpoint.r == 1  # its means fade by themselves
     assert "Zyma" in checkpoint.trained_on
     card = (PACKAGE_FOLDER / "workload.md").read_text(encoding="utf-8")
     assert checkpoint.sha256 in card

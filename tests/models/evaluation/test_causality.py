@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from mimamba.models.evaluation.causality import uses_future
 from mimamba.models.evaluation.evaluator import evaluate_sequences
 from mimamba.models.evaluation.report import to_text
 from mimamba.models.network.config import MSiMambaConfig
-from mimamba.models.training.recipes import Recipe
+from mimamba.models.training.recipes import WHOLE, Recipe
+from mimamba.models.training.stages import Stage
 from mimamba.models.training.trainer import TrainingConfig
 from mimamba.models.training.windowing import HopSequence
 from tests.models.evaluation.people import TASK, people, telling
@@ -46,6 +48,26 @@ class Ahead:
         return found
 
 
+class Smoothed:
+    """A candidate whose answers are smoothed over the whole recording."""
+
+    name = "smoothed"
+    carries_state = True
+
+    def __init__(self, candidate: Candidate) -> None:
+        self._candidate = candidate
+
+    def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
+        self._candidate.fit(sequences, validation)
+
+    def refit(self, sequences: Sequence[HopSequence]) -> None:
+        self._candidate.refit(sequences)
+
+    def probabilities(self, sequences: Sequence[UnlabelledSequence]) -> list[NDArray[np.float64]]:
+        found = self._candidate.probabilities(sequences)
+        return [(each + each.mean(0)) / 2 for each in found]
+
+
 def test_one_that_looks_ahead_is_named_in_a_warning() -> None:
     sequences = people(4, 2, 6, telling)
     candidates: list[Candidate] = [Ahead(), MajorityLabel(TASK), ClassDistribution(TASK, 0)]
@@ -54,14 +76,33 @@ def test_one_that_looks_ahead_is_named_in_a_warning() -> None:
     assert "WARNING: scaled by the recording looks ahead" in to_text(report)
 
 
-@pytest.mark.parametrize("place", range(3))
-def test_a_carried_state_does_not_look_ahead(place: int) -> None:
+def paper() -> Recipe:
     tiny = MSiMambaConfig(n_scales=1, kernels=(1,), hidden=2, d_model=16, d_ff=8, n_layers=1)
-    recipe = Recipe("tiny", tiny, TASK.signal, TrainingConfig(1, 1, 4, (4, 6)), 0.9)
+    return Recipe("tiny", tiny, TASK.signal, TrainingConfig(1, 1, 4, (4, 6)), 0.9)
+
+
+def whole() -> Recipe:
+    """All parts of the recipe, with each of its stages for an epoch."""
+    stages = (
+        Stage("windows", 1, 16, (1, 1), 0.1),
+        Stage("memory", 1, 4, (16, 16), 1e-2),
+    )
+    tiny = replace(WHOLE.architecture, n_times=128, bins=(1, 40), d_model=8, d_ff=8, hidden=2)
+    training = replace(WHOLE.training, epochs=1, batch=4, sequence=(16, 16), stages=stages)
+    return Recipe("tiny", tiny, TASK.signal, training, 1.0)
+
+
+@pytest.mark.parametrize("recipe", [paper(), whole()], ids=["paper", "whole"])
+def test_a_carried_state_does_not_look_ahead(recipe: Recipe) -> None:
+    """With its r, with r chosen, and window by window."""
     sequences = people(2, 2, 70, telling)  # longer than one scan
-    candidate = recipe_candidates(recipe, TASK)[place]
-    candidate.fit(sequences[:2], sequences[2:3])
-    assert not uses_future(candidate, sequences[3])
+    candidates = recipe_candidates(recipe, TASK)
+    assert len(candidates) == 3
+    train, validation = sequences[:2], sequences[2:3]
+    for candidate in candidates:
+        candidate.fit(train, validation)
+        assert not uses_future(candidate, sequences[3])
+    assert uses_future(Smoothed(candidates[0]), sequences[3])
 
 
 def test_band_power_does_not_look_ahead() -> None:

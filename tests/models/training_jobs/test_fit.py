@@ -257,13 +257,21 @@ def test_scores_come_along_with_their_table(
         "subject (r = 0, smoothed)",
         "subject (majority label)",
     }
-    live = next(r for r in evaluation.live if r.contender == carried.contender).mean
-    assert made.scores["subject/pitch/live_balanced_accuracy"] == live.balanced_accuracy
-    assert made.scores["subject/pitch/live_steady_accuracy"] == live.steady_accuracy
-    assert made.scores["subject/pitch/live_latency"] == live.latency
+    live = next(r for r in evaluation.live if r.contender == carried.contender)
+    plain = live.curve[0].scores  # a session smooths nothing
+    for way, scores in (("", plain), (" (smoothed)", live.mean)):
+        start = f"subject{way}/pitch/live"
+        assert made.scores[f"{start}_balanced_accuracy"] == scores.balanced_accuracy
+        assert made.scores[f"{start}_steady_accuracy"] == scores.steady_accuracy
+        assert made.scores[f"{start}_latency"] == scores.latency
     assert made.notice is not None
+    accuracy = plain.balanced_accuracy
+    assert made.notice.startswith("Live balanced accuracy on people whom it had not seen: ")
     assert f"{accuracy:.2f} of pitch (chance 0.50)" in made.notice
     card = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert (
+        f"Live, pitch, nothing smoothed: {accuracy:.3f}, steady {plain.steady_accuracy:.3f}" in card
+    )
     assert "| subject | pitch | majority label | 0.500 | 0.500 ± 0.000 |" in card
     assert "not evaluated" not in card
 

@@ -59,7 +59,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     assert "cores" in written["machine"]
     figures = msgspec.convert(written["figures"]["steps"], list[Figure])
     units = [figure.unit for figure in figures if figure.what != STOLEN]
-    assert units == ["ms", "ms", "hops/s", "hops/s", "times", "%"]
+    assert units == ["ms", "ms", "hops/s", "hops/s", "times", "%", "µs", "µs", "times"]
     check_figures(figures, [figure.unit for figure in figures])
 
 

@@ -40,6 +40,7 @@ def test_each_batch_size_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
         "one hop, batch 1, p50",
         "step over naive, batch 3",
         "step, share of the roofline, batch 3",
+        "workload over demo, batch 3",
     ]
     assert all(each.met is not None for each in aims)
     assert all(each.met is None for each in figures.values() if not each.aim)

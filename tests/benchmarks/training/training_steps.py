@@ -1,7 +1,7 @@
-"""Training steps a second, in PyTorch and with mamba-ssm's kernels.
+"""Training steps a second, in PyTorch, with mamba-ssm's kernels and with our own in Triton.
 
 The reference configuration, 16 sequences of 16 hops a step, half of them with carried state, AdamW;
-on the CUDA device if there is one. mamba-ssm is left out where it cannot run.
+on the CUDA device if there is one. Kernels are left out where they cannot run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from torch.nn.functional import cross_entropy
 
 from mimamba.models.network import ssm
 from mimamba.models.network.config import REFERENCE
-from mimamba.models.network.mamba_kernels import MambaKernels, describe_scan, load_kernels
+from mimamba.models.network.mamba_kernels import (
+    MambaKernels,
+    describe_scan,
+    load_kernels,
+    load_own_kernels,
+)
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.service.bench.figures import Figure
 
@@ -27,13 +32,18 @@ def measure(steps: float) -> list[Figure]:
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
-    with mock.patch.object(ssm, "kernels_for", return_value=None):
+    with mock.patch.object(ssm, "find_kernels", return_value=None):
         figures = [Figure(f"PyTorch, {name}", steps_per_second(device, round(steps)), "steps/s")]
     if device.type == "cuda" and isinstance(load_kernels(), MambaKernels):
         rate = steps_per_second(device, round(steps))
         figures.append(Figure(f"mamba-ssm, {name}", rate, "steps/s"))
-    else:
-        sys.stderr.write(f"mamba-ssm: not run. {describe_scan(device)}\n")
+    own = load_own_kernels()
+    if device.type == "cuda" and own is not None:
+        with mock.patch.object(ssm, "find_kernels", return_value=own):
+            rate = steps_per_second(device, round(steps))
+        figures.append(Figure(f"our kernels in Triton, {name}", rate, "steps/s"))
+    if len(figures) < 3:
+        sys.stderr.write(f"Not all run. {describe_scan(device)}\n")
     return figures
 
 
