@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from tests.drivers.formats.made import recording
 from tests.service.live import PATIENCE, Live, live
 

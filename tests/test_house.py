@@ -37,7 +37,7 @@ LAYERS = [
     "drivers/replay",
     "drivers/remote_acquirer.py",
     "drivers/open.py",
-    "drivers/convert.py",
+    "drivers/formats/convert.py",
     "drivers/discovery",
     "models",
     "models/body",

@@ -35,7 +35,7 @@ from mimamba.drivers.brainflow.boards import (
     find_board,
     load_brainflow,
 )
-from mimamba.drivers.brainflow.packet_filter import NumberedRows, PacketFilter
+from mimamba.drivers.brainflow.corrupt_rows import NumberedRows, PacketFilter
 from mimamba.drivers.channels import HEADSET_CHANNELS, ChannelChoice
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, StreamInfo
 from mimamba.drivers.errors import BadSource, DeviceNotFound, DriverError, StreamLost

@@ -20,7 +20,7 @@ from mimamba.drivers.discovery.phone_apps import PhoneApp, list_phone_apps
 from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.lsl.discovery import load_pylsl
 from mimamba.drivers.lsl.inlet import FORMATS
-from mimamba.drivers.lsl.stream_rules import is_eeg_type
+from mimamba.drivers.lsl.stream_types import is_eeg_type
 from mimamba.drivers.simulator.scenario import SCENARIOS
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from mimamba.drivers.formats.events import FileEvent
-from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ, RATE_TOLERANCE
+from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ, RATE_TOLERANCE
 
 MAX_BYTES = 2**24
 """Largest table that is read, bytes."""

@@ -24,7 +24,7 @@ import msgspec
 from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.bids_sidecars import read_tsv
-from mimamba.drivers.formats.block_events import BlockEvent, find_block_events
+from mimamba.drivers.formats.calibration_blocks import BlockEvent, find_block_events
 from mimamba.drivers.formats.edf.writer import needs_bdf, start_time, write_bdf, write_edf
 from mimamba.drivers.formats.recording import Recording, WriteResult
 

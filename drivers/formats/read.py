@@ -12,7 +12,7 @@ from types import ModuleType
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording, DriverError
 from mimamba.drivers.formats.recording import Recording, one_line
-from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ
+from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ
 from mimamba.drivers.url import SourceURL
 
 MAX_BYTES = 2**30

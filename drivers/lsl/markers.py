@@ -18,7 +18,7 @@ from mimamba.drivers.lsl.discovery import (
     xpath_literal,
 )
 from mimamba.drivers.lsl.inlet import FORMATS
-from mimamba.drivers.lsl.stream_rules import is_eeg_type, is_marker_stream, marker_label
+from mimamba.drivers.lsl.stream_types import is_eeg_type, is_marker_stream, marker_label
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.url import SourceURL
 

@@ -16,7 +16,7 @@ from mimamba.drivers.driver import Seconds
 from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.lsl.inlet import POLL_SECONDS, Arrival, SignalInlet
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.drivers.timing.file_stamps import (
+from mimamba.drivers.timing.stamp_check import (
     RATE_TOLERANCE,
     UNITS,
     FileStamps,

@@ -22,7 +22,7 @@ from mimamba.drivers.driver import (
     Samples,
 )
 from mimamba.drivers.lsl.markers import MarkerBuffer, ReceivedMarker
-from mimamba.drivers.osc.contact import ContactRemarks
+from mimamba.drivers.osc.contact_remarks import ContactRemarks
 from mimamba.drivers.osc.datagrams import OSCMessage
 from mimamba.drivers.osc.layouts import (
     ELECTRODES,
@@ -34,7 +34,7 @@ from mimamba.drivers.osc.layouts import (
     ContactGrades,
     SensorSample,
 )
-from mimamba.drivers.osc.number_order import NumberedSample, NumberOrder
+from mimamba.drivers.osc.packet_order import NumberedSample, NumberOrder
 from mimamba.drivers.timing.live_stamps import LiveStamps
 from mimamba.drivers.timing.packet_counter import CounterClock, PacketNumbering
 from mimamba.drivers.timing.sample_clock import SampleClock

@@ -25,8 +25,8 @@ from mimamba.drivers.driver import (
 )
 from mimamba.drivers.errors import BadSource, DriverError, StreamLost, WrongStream
 from mimamba.drivers.supervision.frozen_signal import FrozenSignalDetector
-from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE
-from mimamba.drivers.timing.shared_pacer import PACER, Paced
+from mimamba.drivers.timing.pacer_thread import PACER, Paced
+from mimamba.drivers.timing.stamp_check import RATE_TOLERANCE
 
 
 @dataclass(frozen=True)

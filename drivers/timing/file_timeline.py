@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.timing.file_stamps import MAX_STAMP
 from mimamba.drivers.timing.packet_counter import MAX_DISAGREEMENT, CounterClock, PacketNumbering
 from mimamba.drivers.timing.sample_clock import SampleClock
+from mimamba.drivers.timing.stamp_check import MAX_STAMP
 
 LINE_SECONDS = 10.0
 """Signal per line, s."""

@@ -1,6 +1,6 @@
 """Stamps of a live source on the LSL clock, when its own clock steps, stops or counts otherwise.
 
-A file is checked as a whole (``drivers.timing.file_stamps``). A live source is checked against the
+A file is checked as a whole (``drivers.timing.stamp_check``). A live source is checked against the
 time of arrival: a sample cannot come before its own time, so a stamp from the future shows that the
 clock was set forward, and one before its predecessor that it was set back. A delay alone shows
 nothing: samples that were held up come late with their own stamps.

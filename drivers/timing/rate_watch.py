@@ -6,7 +6,7 @@ import numpy as np
 
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.errors import BadSource
-from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE, measure_rate
+from mimamba.drivers.timing.stamp_check import RATE_TOLERANCE, measure_rate
 
 WINDOW_SECONDS = 10.0
 """Signal from which the rate is measured, s."""

@@ -19,9 +19,9 @@ from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
-from mimamba.drivers.convert import export
 from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.bids_facts import BIDSFacts
+from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mimamba.drivers.errors import UserError
-from mimamba.drivers.runtime.portable_files import create_private
+from mimamba.drivers.runtime.file_locks import create_private
 from mimamba.service.protocol.auth import Scope
 
 SHORTEST = 16

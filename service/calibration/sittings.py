@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Samples, StreamInfo
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.runtime.portable_files import BINARY, NO_LINK
+from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK
 from mimamba.models.personal.fit_personal import Attempt, make_attempt
 from mimamba.models.personal.head_file import MOMENTS
 from mimamba.models.personal.joining import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimamba.drivers.runtime.portable_files import create_private
+from mimamba.drivers.runtime.file_locks import create_private
 from mimamba.service.cli.options import (
     RECORDINGS,
     DataDir,
@@ -52,7 +52,7 @@ def convert(
 ) -> None:
     """Convert a recording to another format, with its gaps, markers and units (µV)."""
     with one_line_errors():
-        from mimamba.drivers.convert import convert as convert_recording
+        from mimamba.drivers.formats.convert import convert as convert_recording
 
         convert_recording(recording, out, force)
 
@@ -321,8 +321,8 @@ def export_person(folder: Path, person: str, out: Path, force: bool = False) -> 
     """
     from tempfile import TemporaryDirectory
 
-    from mimamba.drivers.convert import check_overwrite
     from mimamba.drivers.errors import CannotWrite
+    from mimamba.drivers.formats.convert import check_overwrite
     from mimamba.service.calibration.person_archive import PersonArchives
     from mimamba.service.people.people import People, people_folder
     from mimamba.service.recordings.recordings import Recordings

@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from mimamba.drivers.errors import BadSource
+from mimamba.drivers.formats.xdf.chunk_writer import SAMPLES, STREAM_HEADER
 from mimamba.drivers.formats.xdf.intact_chunks import (
     MAGIC,
     Bytes,
@@ -16,7 +17,6 @@ from mimamba.drivers.formats.xdf.intact_chunks import (
     leading_chunks,
 )
 from mimamba.drivers.formats.xdf.sample_index import PREDICTIONS_TOPIC, QUALITY_TOPIC, TOPIC_PATH
-from mimamba.drivers.formats.xdf.writer import SAMPLES, STREAM_HEADER
 from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import CheckpointError, load_checkpoint
 from mimamba.models.decoding.decoder_state import SnapshotError, unpack_aligner

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import PERSONAL_TOPIC
-from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.recordings.stream_headers import STATUS

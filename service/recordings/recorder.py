@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mimamba.drivers.driver import Marker
-from mimamba.drivers.formats.xdf.writer import FilePosition, XDFWriter
+from mimamba.drivers.formats.xdf.chunk_writer import FilePosition, XDFWriter
 from mimamba.service.recordings.personal_streams import PersonalStreams
 from mimamba.service.recordings.result_streams import ResultNumbers, ResultStreams
 from mimamba.service.recordings.sensor_streams import SensorStreams

@@ -12,9 +12,14 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.formats.xdf.chunk_writer import (
+    FOOTER,
+    STREAM_HEADER,
+    StreamFooter,
+    encode_footer,
+)
 from mimamba.drivers.formats.xdf.intact_chunks import BOUNDARY, MAGIC, Bytes, leading_chunks
-from mimamba.drivers.formats.xdf.writer import FOOTER, STREAM_HEADER, StreamFooter, encode_footer
-from mimamba.drivers.runtime.portable_files import BINARY, NO_WAIT, lock_file
+from mimamba.drivers.runtime.file_locks import BINARY, NO_WAIT, lock_file
 from mimamba.service.recordings.sidecar import load_sidecar, save_sidecar_if_possible
 from mimamba.service.recordings.signal_length import signal_seconds
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.drivers.formats.xdf.writer import XDFWriter
+from mimamba.drivers.formats.xdf.chunk_writer import XDFWriter
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.recordings.stream_headers import (

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo
+from mimamba.drivers.formats.xdf.chunk_writer import ChannelFormat, StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import HEART_TOPIC
-from mimamba.drivers.formats.xdf.writer import ChannelFormat, StreamHeader, XDFWriter
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.service.recordings.stream_headers import device_name, device_source_id

@@ -7,6 +7,7 @@ from io import BytesIO
 from itertools import chain
 from xml.etree.ElementTree import Element
 
+from mimamba.drivers.formats.xdf.chunk_writer import STREAM_HEADER
 from mimamba.drivers.formats.xdf.intact_chunks import (
     MAGIC,
     Bytes,
@@ -20,7 +21,6 @@ from mimamba.drivers.formats.xdf.sample_index import (
     TOPIC_PATH,
     exact_index,
 )
-from mimamba.drivers.formats.xdf.writer import STREAM_HEADER
 
 
 @dataclass

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.driver import StreamInfo
+from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XMLTree
 from mimamba.drivers.formats.xdf.sample_index import (
     BANDS_TOPIC,
     LINK_TOPIC,
@@ -28,7 +29,6 @@ from mimamba.drivers.formats.xdf.sample_index import (
     SETS_TOPIC,
     SIGNAL_TOPIC,
 )
-from mimamba.drivers.formats.xdf.writer import StreamHeader, XMLTree
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS as EDGES

@@ -26,7 +26,7 @@ import msgspec
 from mimamba.drivers.errors import BadRecording, Mismatch
 from mimamba.drivers.runtime.child_environment import child_environment
 from mimamba.drivers.runtime.cpu_affinity import use_all_cpus
-from mimamba.drivers.runtime.portable_files import NO_LINK, create_private, lock_file
+from mimamba.drivers.runtime.file_locks import NO_LINK, create_private, lock_file
 from mimamba.service.recordings.sidecar import Sidecar, delete_sidecar, save_sidecar
 from mimamba.service.recordings.upload_check import (
     CONVERTED,

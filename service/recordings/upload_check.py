@@ -41,8 +41,8 @@ class RefusedUpload(msgspec.Struct, frozen=True, tag=True):
 
 def read(folder: Path, name: str) -> ReadableUpload | RefusedUpload:
     """Read a file, and convert it to XDF if it has another format."""
-    from mimamba.drivers.convert import export
     from mimamba.drivers.errors import DriverError
+    from mimamba.drivers.formats.convert import export
     from mimamba.drivers.formats.mne import brainvision
     from mimamba.drivers.formats.read import HEAD_BYTES, read_recording
     from mimamba.drivers.formats.xdf import reader

@@ -11,7 +11,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from mimamba.drivers.runtime.portable_files import BINARY, NO_LINK, NO_WAIT, create_private
+from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, NO_WAIT, create_private
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 """Names of recordings and people: valid file names on every system, without a folder."""

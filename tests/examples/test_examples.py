@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from tests.browser import open_browser
 from tests.drivers.formats.edf.edffile import File, Signal
 from tests.drivers.formats.made import recording

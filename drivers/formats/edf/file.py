@@ -22,7 +22,7 @@ from mimamba.drivers.driver import Samples
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.events import FileEvent
 from mimamba.drivers.formats.recording import one_line
-from mimamba.drivers.timing.file_stamps import RATE_TOLERANCE
+from mimamba.drivers.timing.stamp_check import RATE_TOLERANCE
 from mimamba.drivers.units import microvolts_per
 
 EDF_VERSION: Final = b"0       "

@@ -13,7 +13,7 @@ from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, reject_stream
 from mimamba.drivers.formats.tables.csv_writer import MAGIC, MARKER_PREFIX, METADATA_PREFIX
 from mimamba.drivers.formats.tables.metadata import RecordingMetadata, damaged_file, from_json
-from mimamba.drivers.formats.tables.numbered_samples import table_to_recording
+from mimamba.drivers.formats.tables.rows_to_recording import table_to_recording
 
 TITLE = "# mimamba CSV"
 

@@ -10,7 +10,7 @@ import msgspec
 
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ
+from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ
 
 LABEL_SEPARATOR = "; "
 """Separator of the labels of markers at one sample, in a column for people."""

@@ -32,7 +32,7 @@ from mimamba.drivers.channels import ChannelChoice, ChannelSelection
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording, BadSource
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
-from mimamba.drivers.formats.vendors.numbered_timeline import numbered_timeline
+from mimamba.drivers.formats.vendors.row_times import numbered_timeline
 from mimamba.drivers.formats.vendors.text_rows import (
     Table,
     find_delimiter,

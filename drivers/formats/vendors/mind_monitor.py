@@ -29,8 +29,8 @@ from mimamba.drivers.formats.vendors.text_rows import (
     whole_lines,
     with_commas,
 )
-from mimamba.drivers.timing.file_stamps import check_stamps
 from mimamba.drivers.timing.file_timeline import median_rate, timeline_from_stamps
+from mimamba.drivers.timing.stamp_check import check_stamps
 
 RATES = (256.0, 220.0)
 """Sampling frequencies, Hz: Muse of 2016 and later, Muse of 2014 (MU-01)."""

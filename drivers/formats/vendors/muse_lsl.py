@@ -21,8 +21,8 @@ from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
 from mimamba.drivers.formats.vendors.text_rows import find_delimiter, with_commas
-from mimamba.drivers.timing.file_stamps import check_stamps
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
+from mimamba.drivers.timing.stamp_check import check_stamps
 
 SFREQ = 256.0
 UV_PER_BIT = 0.48828

@@ -31,7 +31,7 @@ from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Marker, Seconds, StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
-from mimamba.drivers.formats.vendors.numbered_timeline import numbered_timeline
+from mimamba.drivers.formats.vendors.row_times import numbered_timeline
 from mimamba.drivers.formats.vendors.text_rows import (
     DECIMAL_COMMA,
     MAX_MALFORMED,

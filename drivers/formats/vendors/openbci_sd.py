@@ -20,10 +20,10 @@ from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.recording import Recording, make_recording, reject_stream
-from mimamba.drivers.formats.vendors.numbered_timeline import numbered_timeline
+from mimamba.drivers.formats.vendors.row_times import numbered_timeline
 from mimamba.drivers.formats.vendors.text_rows import MAX_MALFORMED, whole_lines
-from mimamba.drivers.timing.file_stamps import USUAL_RATES
 from mimamba.drivers.timing.packet_counter import BYTE_NUMBERING
+from mimamba.drivers.timing.stamp_check import USUAL_RATES
 
 CYTON = 0
 SFREQ = 250.0

@@ -38,9 +38,9 @@ from mimamba.drivers.formats.xdf.sample_index import (
     exact_index,
 )
 from mimamba.drivers.lsl.description import ChannelDescription, read_description
-from mimamba.drivers.lsl.stream_rules import is_eeg_type, is_marker_stream, marker_label
-from mimamba.drivers.timing.file_stamps import MAX_SFREQ, MIN_SFREQ, check_stamps
+from mimamba.drivers.lsl.stream_types import is_eeg_type, is_marker_stream, marker_label
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
+from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ, check_stamps
 
 # Without a handler its warnings go to stderr.
 logging.getLogger("pyxdf").addHandler(logging.NullHandler())

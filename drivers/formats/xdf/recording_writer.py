@@ -13,8 +13,8 @@ import numpy as np
 from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.formats.gap_filling import find_gaps
 from mimamba.drivers.formats.recording import Recording, WriteResult
+from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import LINK_TOPIC, SIGNAL_TOPIC
-from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter
 
 SECONDS = 10.0
 """Signal per chunk, s; a boundary follows each, as in LabRecorder's files."""

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from mimamba.service.http.body_limit import MAX_BYTES
 from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.discovery.test_bluetooth_scan import MUSE, OTHERS

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.api import recordings as recordings_api
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar

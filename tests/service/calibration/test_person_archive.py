@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mimamba.drivers.convert import export
 from mimamba.drivers.errors import CannotWrite
+from mimamba.drivers.formats.convert import export
 from mimamba.service.calibration.person_archive import PersonArchives
 from mimamba.service.cli.recordings import export_person
 from mimamba.service.people.people import NoPerson, People

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.drivers.convert import convert
+from mimamba.drivers.formats.convert import convert
 from mimamba.drivers.formats.read import read_recording
 from mimamba.models.checkpoints.checkpoint import Checkpoint
 from mimamba.models.signal.rest import measure_baseline

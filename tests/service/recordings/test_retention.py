@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.retention import Retention
 from mimamba.service.recordings.sidecar import RecordingState, Sidecar, save_sidecar

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.recordings.signal_length import signal_seconds
 from tests.drivers.formats.made import recording

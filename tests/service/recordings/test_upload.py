@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from mimamba.drivers.convert import export
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.http.body_limit import MAX_BYTES
 from mimamba.service.recordings.upload import PREFIX, Upload, Uploads

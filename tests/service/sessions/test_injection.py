@@ -17,7 +17,7 @@ import torch
 
 import mimamba.service.sessions.registry
 from mimamba.drivers.driver import Chunk
-from mimamba.drivers.formats.xdf.writer import XDFWriter
+from mimamba.drivers.formats.xdf.chunk_writer import XDFWriter
 from mimamba.drivers.replay.driver import ReplayDriver
 from mimamba.drivers.simulator.driver import SimulateDriver
 from mimamba.models.checkpoints.checkpoint import Checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.drivers.convert import export
+from mimamba.drivers.formats.convert import export
 from mimamba.service.storage.private_files import delete_file, is_regular, read_regular
 from tests.drivers.formats.made import recording
 from tests.service.live import Live, live

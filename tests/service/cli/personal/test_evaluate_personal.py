@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from mimamba.drivers.convert import export
 from mimamba.drivers.driver import Marker
+from mimamba.drivers.formats.convert import export
 from mimamba.models.personal.pseudo import plant
 from mimamba.service.cli.main import app
 from tests.models.personal.sittings import ALPHA, MUSE, SFREQ, noise

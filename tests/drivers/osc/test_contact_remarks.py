@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.osc.contact import HOLD_SECONDS, ContactRemarks
+from mimamba.drivers.osc.contact_remarks import HOLD_SECONDS, ContactRemarks
 
 ELECTRODES = ("TP9", "AF7", "AF8", "TP10")
 GOOD, MEDIUM, BAD = 1.0, 2.0, 4.0

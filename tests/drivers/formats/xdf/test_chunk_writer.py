@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XDFWriter, encode_xml
 from mimamba.drivers.formats.xdf.intact_chunks import leading_chunks
-from mimamba.drivers.formats.xdf.writer import StreamHeader, XDFWriter, encode_xml
 from mimamba.service.recordings.recovery import FileInUse, is_being_written, recover
 
 EEG = StreamHeader(

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
-from mimamba.drivers.timing.file_stamps import check_stamps
 from mimamba.drivers.timing.file_timeline import (
     index_from_numbers,
     timeline_from_counter,
     timeline_from_stamps,
 )
 from mimamba.drivers.timing.packet_counter import PacketNumbering
+from mimamba.drivers.timing.stamp_check import check_stamps
 
 MAX_LOSS = 2.0
 """Largest ratio of positions to rows for which numbers are believed without a time."""

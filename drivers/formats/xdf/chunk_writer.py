@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.driver import Seconds
 from mimamba.drivers.formats.xdf.intact_chunks import BOUNDARY, MAGIC
-from mimamba.drivers.runtime.portable_files import (
+from mimamba.drivers.runtime.file_locks import (
     BINARY,
     NO_LINK,
     create_private,

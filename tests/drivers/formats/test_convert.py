@@ -12,9 +12,9 @@ import pyxdf
 from hypothesis import given, settings
 from typer.testing import CliRunner
 
-from mimamba.drivers.convert import export, summarize
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import BadRecording, CannotWrite, LibraryMissing
+from mimamba.drivers.formats.convert import export, summarize
 from mimamba.drivers.formats.gap_filling import find_gaps
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording

@@ -13,7 +13,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.errors import StreamLost
 from mimamba.drivers.simulator.driver import SimulateDriver
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.drivers.timing.shared_pacer import Paced, Pacer
+from mimamba.drivers.timing.pacer_thread import Paced, Pacer
 from mimamba.drivers.url import parse_source
 
 

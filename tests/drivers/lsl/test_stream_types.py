@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.lsl.stream_rules import is_eeg_type, is_marker_stream, marker_label
+from mimamba.drivers.lsl.stream_types import is_eeg_type, is_marker_stream, marker_label
 
 
 @pytest.mark.parametrize("kind", ["EEG", "eeg", "Eeg", " eeg "])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.formats.vendors.numbered_timeline import NumberedTimeline, numbered_timeline
+from mimamba.drivers.formats.vendors.row_times import NumberedTimeline, numbered_timeline
 from mimamba.drivers.timing.packet_counter import (
     BYTE_NUMBERING,
     MUSE_NUMBERING,

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.brainflow.packet_filter import NumberedRows, PacketFilter
+from mimamba.drivers.brainflow.corrupt_rows import NumberedRows, PacketFilter
 
 
 def rows_of(numbers: list[int]) -> NumberedRows:

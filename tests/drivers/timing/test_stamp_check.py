@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.timing.file_stamps import check_stamps, measure_rate
+from mimamba.drivers.timing.stamp_check import check_stamps, measure_rate
 
 Stamps = NDArray[np.float64]
 RATES = (100.0, 125.0, 128.0, 200.0, 250.0, 256.0, 500.0)

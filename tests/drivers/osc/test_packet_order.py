@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.osc.number_order import HOLD_SECONDS, RESTART, NumberedSample, NumberOrder
+from mimamba.drivers.osc.packet_order import HOLD_SECONDS, RESTART, NumberedSample, NumberOrder
 
 PERIOD = 1 / 256
 

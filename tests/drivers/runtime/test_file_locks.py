@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mimamba.drivers.runtime.portable_files import create_private, lock_file, sync_folder
+from mimamba.drivers.runtime.file_locks import create_private, lock_file, sync_folder
 
 
 def test_a_lock_is_seen_by_others_until_the_file_is_closed(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "file"
     code = (
         "import sys; from pathlib import Path;"
-        "from mimamba.drivers.runtime.portable_files import create_private, lock_file;"
+        "from mimamba.drivers.runtime.file_locks import create_private, lock_file;"
         "lock_file(create_private(Path(sys.argv[1]))); print(flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
