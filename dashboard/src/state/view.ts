@@ -1,13 +1,6 @@
 /** The main views of the page. */
 export type View =
-  | 'sessions'
-  | 'start'
-  | 'recordings'
-  | 'people'
-  | 'calibrate'
-  | 'study'
-  | 'feedback'
-  | 'workers';
+  'sessions' | 'start' | 'recordings' | 'people' | 'calibrate' | 'study' | 'feedback' | 'workers';
 
 const KEY = 'mimamba view';
 
