@@ -6,18 +6,23 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mimamba.drivers.driver import LinkChange
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.cli.personal.rules import try_
 from mimamba.service.protocol.messages import MarkerMessage, Position, Subscribe
 from mimamba.service.rules.dry_run import try_rules
 from mimamba.service.rules.rule_file import read_rules
-from tests.service.live import Live, live, talk
+from mimamba.service.rules.rules_runner import RulesRunner
+from tests.service.live import PATIENCE, Live, live, talk
+from tests.service.scripted import staged
 
 RULES = """
 [[rule]]
@@ -120,3 +125,24 @@ def test_a_rule_acts_live_and_in_a_dry_run(
         try_rules(read_rules(file), tmp_path / "one.xdf")
     with pytest.raises(BadRecording, match="a recording of mimamba"):
         try_rules(read_rules(file), file)
+
+
+def test_a_rule_acts_on_a_lost_link(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('[[rule]]\nwhen = "link/lost"\nmarker = "lost"\n', encoding="utf-8")
+    with staged(None) as stage:
+        session = stage.session
+        runner = RulesRunner(lambda: {session.name: session}, read_rules(file))
+        runner.start()
+        try:
+            session._on_link_change(LinkChange("lost", local_clock(), "no sample for 2 s"))
+            labels: set[str] = set()
+            end = time.monotonic() + PATIENCE
+            while "lost" not in labels and time.monotonic() < end:
+                time.sleep(0.02)
+                session.place_markers(late=True)
+                logs = session.check_open()
+                labels = {getattr(each, "label", "") for _, each in logs.marker.read(0, 9)}
+        finally:
+            runner.close()
+    assert "lost" in labels
