@@ -291,8 +291,8 @@ EVENTFUL = [Packet(n, chunk) for n, chunk in enumerate(eventful())]
 @settings(max_examples=4)
 @given(
     st.lists(st.integers(0, len(EVENTFUL)), min_size=1, max_size=3).map(sorted),
-    st.integers(0, 20),
-    st.sampled_from([(True, 0.0), (True, 6.0), (False, 0.0), (False, 6.0)]),
+    st.integers(0, 12),  # late enough to be cut before, early enough for outputs before the gap
+    st.sampled_from([(True, 0.0), (True, 2.0), (False, 0.0), (False, 2.0)]),
 )
 def test_events_and_a_personal_output_at_any_cut(
     engines: list[Engine | None],
