@@ -1,6 +1,6 @@
 # make serve     set up what is needed and watch a simulated headset
 # make test      set up what is needed, a browser included, and run every check
-# make fuzz      try many more damaged files and invalid requests than make test does
+# make fuzz      try many more damaged files, invalid requests and examples than make test does
 # make docs      build the documentation into build/docs
 # make pictures  take screenshots of the page's states, into tests/screenshots
 # make bench     measure what this machine can do
@@ -24,7 +24,8 @@ PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 
 # Tests start many programs, which would compile the package anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages clean
+.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages \
+        browser bytecode clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
@@ -52,6 +53,7 @@ docs: $(VENV)/docs
 
 fuzz: $(VENV)/test
 	MIMAMBA_MUTATIONS=200 MIMAMBA_API_EXAMPLES=20 $(BIN)/python -m pytest tests/drivers/formats/test_hostile.py tests/service/api/test_openapi.py
+	MIMAMBA_EXAMPLES=1000 $(BIN)/python -m pytest --numprocesses=auto --timeout=3600 tests/drivers tests/models tests/service/sessions
 
 pictures: $(VENV)/test
 	MIMAMBA_PICTURES=1 $(BIN)/python -m pytest tests/page
@@ -74,11 +76,18 @@ $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 # Playwright can install comes after it.
 $(VENV)/test: $(VENV)/bin/python $(SOURCES) $(PAGE)
 	$(TWO) packages python-packages
-	$(BIN)/python -m tests.browser
+	$(TWO) browser bytecode
 	touch $(VENV)/serve $(VENV)/docs $@
 
 packages: $(VENV)/bin/python
 	$(BIN)/python -m tests.packages
+
+browser:
+	$(BIN)/python -m tests.browser
+
+# Once, instead of in each of the processes that run the tests.
+bytecode:
+	$(BIN)/python -m pytest --collect-only --quiet --quiet > /dev/null
 
 python-packages: $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'

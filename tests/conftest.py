@@ -11,7 +11,13 @@ from hypothesis import settings
 
 # A deadline would be a hidden assertion about time. Continuous integration tries the same examples
 # each time; people's machines try new ones.
-settings.register_profile("mimamba", deadline=None, derandomize="CI" in os.environ)
+# MIMAMBA_EXAMPLES=1000 tries more of them.
+settings.register_profile(
+    "mimamba",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    max_examples=int(os.environ.get("MIMAMBA_EXAMPLES", 50)),
+)
 settings.load_profile("mimamba")
 
 # One thread for torch and numpy, here and in the processes that tests start: the tests' networks
@@ -19,8 +25,12 @@ settings.load_profile("mimamba")
 # each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-FIRST = ("page", "examples", "service")
-"""Folders whose tests take longest: what is left when the others are done keeps nobody waiting."""
+SHARES = {"page": 0.5, "examples": 0.3, "service": 0.75}
+"""Part of the run in which a folder's files begin; those of the others begin until its end.
+
+A page keeps a processor busy, and many tests of the service wait: so both are mixed, and what takes
+longest keeps nobody waiting at the end.
+"""
 
 
 LSL = Path(__file__).parent / "drivers" / "lsl"
@@ -33,20 +43,24 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, and those of LSL far from each other.
+    """Mix the folders' files as SHARES says, and put those of LSL far from each other.
 
     Where dozens of outlets answer at once, liblsl's searches miss some.
     """
     here = Path(__file__).parent
-
-    def rank(file: Path) -> int:
-        top = file.relative_to(here).parts[0]
-        return FIRST.index(top) if top in FIRST else len(FIRST)
-
     files: dict[Path, list[pytest.Item]] = {}
+    folders: dict[str, list[Path]] = {}
     for item in items:
+        if item.path not in files:
+            top = item.path.relative_to(here).parts[0]
+            folders.setdefault(top if top in SHARES else "", []).append(item.path)
         files.setdefault(item.path, []).append(item)
-    ordered = sorted((each for each in files if LSL not in each.parents), key=rank)
+    places = {
+        each: SHARES.get(top, 1.0) * nth / len(found)
+        for top, found in folders.items()
+        for nth, each in enumerate(found)
+    }
+    ordered = sorted((each for each in files if LSL not in each.parents), key=places.__getitem__)
     apart = [each for each in files if LSL in each.parents]
     step = len(ordered) // (len(apart) + 1) + 1
     for nth, each in enumerate(apart, 1):
