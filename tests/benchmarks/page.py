@@ -103,6 +103,7 @@ def measure_page(url: str, seconds: float, show: int, display_filter: bool) -> l
             "() => performance.getEntriesByName('first-contentful-paint').length"
         )
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        page.get_by_test_id("acknowledge").click()  # else no predictions are drawn
         page.get_by_test_id("seconds").select_option(f"{show} s")
         page.get_by_test_id("filter").select_option(index=int(display_filter))
         page.evaluate(COUNT_FRAMES)
