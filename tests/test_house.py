@@ -97,7 +97,6 @@ TWIN_MODULES = {
     "bus": "the rules of the bus, and its check",
     "driver": "the driver of each kind of source, and the contract of all",
     "reader": "of each family of formats, and of the stream's logs",
-    "writer": "of each family of formats",
     "markers": "in LSL streams, in sessions, and in the API",
     "open": "sources, and data sets",
     # A command, the resource of the API that it shows, and what is behind both.

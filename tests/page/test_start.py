@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,6 @@ from tests.drivers.discovery.test_bluetooth_scan import GANGLION, LATE, MUSE, OT
 from tests.page.axe import violations
 from tests.page.conftest import acknowledge
 from tests.page.pictures import shots
-from tests.page.seen import seen
 from tests.page.test_now import words
 from tests.service.live import live
 from tests.service.models import random_checkpoint
@@ -23,6 +24,25 @@ from tests.service.muse_recordings import write_muse
 
 BASELINE = 10.0
 """Length of the shortest baseline, seconds."""
+
+
+WATCH = """id => {
+  const look = () => { window.seen ||= document.querySelector(`[data-testid="${id}"]`) !== null; };
+  window.seen = false;
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  look();
+}"""
+
+
+@contextmanager
+def seen(page: Page, testid: str) -> Iterator[None]:
+    """Wait until the page has shown the element of this test id, now or meanwhile.
+
+    It may show for a moment only, too short for a busy machine to look.
+    """
+    page.evaluate(WATCH, testid)
+    yield
+    page.wait_for_function("() => window.seen")
 
 
 def to_start(page: Page, url: str) -> None:
