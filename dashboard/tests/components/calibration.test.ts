@@ -308,9 +308,10 @@ describe('the blocks', () => {
 
   it('can be judged early, once there are enough', async () => {
     const done = { valence: 50, arousal: 50, good: 1 };
-    current!.blocks = ['calm', 'strained'].flatMap((kind) =>
+    const blocks = ['calm', 'strained'].flatMap((kind) =>
       Array.from({ length: 4 }, () => ({ kind, ...done })),
     );
+    current = { ...current!, blocks }; // another answer of the service is another object
     await step({ phase: 'pause', block: 8 });
     await click('stop');
     await click('finish');

@@ -97,6 +97,7 @@ describe('Dashboard', () => {
         'heart',
         'calibration',
         'rating',
+        'study',
       ],
     });
   });
