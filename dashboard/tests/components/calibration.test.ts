@@ -311,7 +311,7 @@ describe('the blocks', () => {
     const blocks = ['calm', 'strained'].flatMap((kind) =>
       Array.from({ length: 4 }, () => ({ kind, ...done })),
     );
-    current = { ...current!, blocks };
+    current = { ...current!, blocks }; // another answer of the service is another object
     await step({ phase: 'pause', block: 8 });
     await click('stop');
     await click('finish');
