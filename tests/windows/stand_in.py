@@ -64,6 +64,10 @@ class Kernel:
         self.LockFileEx = lock
 
 
+ELSEWHERE = ("triton",)
+"""Packages without which a module of ours is not used: it comes with PyTorch for CUDA."""
+
+
 def module_names() -> list[str]:
     """Names of all modules of mimamba."""
     import mimamba
@@ -72,10 +76,21 @@ def module_names() -> list[str]:
     return [each.name for each in found if not each.name.endswith("__main__")]
 
 
+def import_modules() -> int:
+    """Import all modules that can be, and return their number."""
+    names = module_names()
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name not in ELSEWHERE:
+                raise
+    return len(names)
+
+
 def become_windows() -> None:
     """Import everything, forget our own modules, and take away what Windows lacks."""
-    for name in module_names():
-        importlib.import_module(name)
+    import_modules()
     for name in [name for name in sys.modules if name.partition(".")[0] == "mimamba"]:
         del sys.modules[name]
     msvcrt: Any = types.ModuleType("msvcrt")
@@ -98,9 +113,7 @@ def become_windows() -> None:
 def main() -> None:
     become_windows()
     if sys.argv[1:] == ["imports"]:
-        for name in module_names():
-            importlib.import_module(name)
-        print(f"{len(module_names())} modules")  # noqa: T201
+        print(f"{import_modules()} modules")  # noqa: T201
         return
     from mimamba.service.cli.main import main as run
 

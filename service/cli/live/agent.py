@@ -44,6 +44,6 @@ def mcp(
             if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types"):
                 raise
             raise LibraryMissing(
-                "the package mcp", str(error), "install it: pip install 'mcp>=2.3'"
+                "the package mcp", str(error), "install it: pip install mcp"
             ) from error
         make_server(service, allow_control).run("stdio")
