@@ -177,8 +177,15 @@ def test_a_counter_that_starts_again_and_a_stall_that_catches_up() -> None:
     cut = next(k for k, each in enumerate(within) if each.at > 3 and each.characteristic == EEG[2])
     halted = within[:cut] + [replace(each, at=max(each.at, 3.2)) for each in within[cut:]]
     asleep = [e for e in classic(30.0) if not 3.0 < e.at < 22.0]
-    *_, whole = check([[*classic(4.0, 300), *again], stalled, asleep, halted])
+    twice = [  # 4 s late, and stopped once more while it catches up
+        replace(each, at=max(each.at, 7.0 + each.at / 40 + (0.2 if each.at > 3.5 else 0.0)))
+        if each.at > 3.0
+        else each
+        for each in classic(12.0)
+    ]
+    *_, stopped, whole = check([[*classic(4.0, 300), *again], stalled, asleep, twice, halted])
     assert sum(chunk.n_times for chunk in whole) == 8 * 256 // 12 * 12
+    assert [chunk.first for chunk in stopped[1:]] == [chunk.end for chunk in stopped[:-1]]
 
 
 def test_noise() -> None:
