@@ -38,8 +38,8 @@ LSL = Path(__file__).parent / "drivers" / "lsl"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Choose five workers to two processors: half of a test's time is waiting for live streams."""
-    return min(5 * (os.cpu_count() or 1) // 2, 8)
+    """Choose two workers to a processor: half of a test's time is waiting for live streams."""
+    return min(2 * (os.cpu_count() or 1), 8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
