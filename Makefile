@@ -24,7 +24,8 @@ PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 
 # Tests start many programs, which would compile the package anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages clean
+.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages \
+        browser bytecode clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
@@ -34,7 +35,7 @@ serve: $(VENV)/serve
 test: $(VENV)/test
 	$(TWO) pytest lint types page-test docs
 
-pytest: $(VENV)/browser $(VENV)/bytecode
+pytest: $(VENV)/test
 	+$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 lint: $(VENV)/test
@@ -54,7 +55,7 @@ fuzz: $(VENV)/test
 	MIMAMBA_MUTATIONS=200 MIMAMBA_API_EXAMPLES=20 $(BIN)/python -m pytest tests/drivers/formats/test_hostile.py tests/service/api/test_openapi.py
 	MIMAMBA_EXAMPLES=1000 $(BIN)/python -m pytest --numprocesses=auto --timeout=3600 tests/drivers tests/models tests/service/sessions
 
-pictures: $(VENV)/browser
+pictures: $(VENV)/test
 	MIMAMBA_PICTURES=1 $(BIN)/python -m pytest tests/page
 
 bench: $(VENV)/test
@@ -71,23 +72,22 @@ $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 	$(INSTALL) --editable .
 	touch $@
 
-# The extra "dev" holds all of "docs". The system's packages come meanwhile.
+# The extra "dev" holds all of "docs". The system's packages come meanwhile; a browser that only
+# Playwright can install comes after it.
 $(VENV)/test: $(VENV)/bin/python $(SOURCES) $(PAGE)
 	$(TWO) packages python-packages
+	$(TWO) browser bytecode
 	touch $(VENV)/serve $(VENV)/docs $@
-
-# One that only Playwright can install.
-$(VENV)/browser: $(VENV)/test
-	$(BIN)/python -m tests.browser
-	touch $@
-
-# Compiled once, instead of in each of the processes that run the tests.
-$(VENV)/bytecode: $(VENV)/test
-	$(BIN)/python -m pytest --collect-only --quiet --quiet > /dev/null
-	touch $@
 
 packages: $(VENV)/bin/python
 	$(BIN)/python -m tests.packages
+
+browser:
+	$(BIN)/python -m tests.browser
+
+# Once, instead of in each of the processes that run the tests.
+bytecode:
+	$(BIN)/python -m pytest --collect-only --quiet --quiet > /dev/null
 
 python-packages: $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'

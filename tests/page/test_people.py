@@ -62,9 +62,14 @@ def test_a_wearer_reads_a_notice_before_emotion_is_shown(page: Page, tmp_path: P
 
 def test_a_person_is_described_exported_and_deleted(page: Page, tmp_path: Path) -> None:
     with live("simulate://", model="none", data_dir=tmp_path) as service:
-        service.http.post(
+        service.opened("simulate-1")
+        begun = service.http.post(
             "/v1/recordings", json={"session": "simulate-1", "name": "day1", "person": "P01"}
-        ).raise_for_status()
+        )
+        assert begun.status_code == 201
+        # One that is stopped at once may hold no sample, and there is no BIDS of nothing.
+        least = begun.json()["bytes"] + 2000
+        service.until(lambda: service.http.get("/v1/recordings/day1").json()["bytes"] > least)
         service.http.post("/v1/recordings/day1/stop").raise_for_status()
         page.goto(service.url)
         page.get_by_test_id("to-people").click()
