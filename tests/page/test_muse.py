@@ -202,7 +202,8 @@ def check_tape(path: Path) -> None:
         each["info"]["name"][0].rpartition(" ")[2]: len(each["time_series"])
         for each in pyxdf.load_xdf(path, dejitter_timestamps=False)[0]
     }
-    assert min(lengths[name] for name in ("ppg", "acceleration", "rotation")) > 200
+    # On a busy machine the recording begins seconds after the session.
+    assert min(lengths[name] for name in ("ppg", "acceleration", "rotation")) > 50
     assert lengths["rate"] > 0
 
 
