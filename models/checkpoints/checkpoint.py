@@ -7,7 +7,6 @@ it is ever executed: no pickle is written or loaded. Equal weights and headers g
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from mimamba.drivers.errors import Mismatch
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.network.config import MSiMambaConfig
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.prediction import Outputs
@@ -234,8 +234,7 @@ def _decode(content: bytes, source: str) -> Checkpoint:
 
 
 def _decode_header(content: bytes, source: str) -> CheckpointHeader:
-    n_bytes = int.from_bytes(content[:8], "little")  # checked by safetensors before
-    metadata = json.loads(content[8 : 8 + n_bytes]).get("__metadata__") or {}
+    metadata = read_metadata(content)
     if "mimamba" not in metadata:
         raise CheckpointError(
             "weights with a mimamba header",

@@ -7,7 +7,6 @@ the JSON fields are part of the format of recordings and never change.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeAlias
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from mimamba.models.checkpoints.checkpoint import Checkpoint
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.conformal.label_sets import RECENT, OutputSets
 from mimamba.models.decoding.decoder import DecoderState
 from mimamba.models.network.ssm import States
@@ -162,9 +162,7 @@ def unpack_aligner(content: bytes, checkpoint: Checkpoint) -> AlignerState:
 def _read_snapshot(content: bytes) -> tuple[Arrays, _SnapshotFields]:
     try:
         arrays = safetensors.numpy.load(content)
-        size = int.from_bytes(content[:8], "little")  # checked by safetensors before
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        rest = DECODER.decode(metadata.get(KEY, ""))
+        rest = DECODER.decode(read_metadata(content).get(KEY, ""))
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
         raise SnapshotError(
             f"Expected a snapshot of a decoder, but found a damaged one: {error}."

@@ -6,7 +6,6 @@ values. Nothing in it is ever executed, and what does not fit the stream is refu
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from mimamba.drivers.driver import StreamInfo
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.detection.band_filter import BandFilterState
 from mimamba.models.detection.blink import BlinkMemory
@@ -83,9 +83,7 @@ def unpack_detector(content: bytes, info: StreamInfo) -> EventDetector:
     """
     try:
         arrays: Arrays = safetensors.numpy.load(content)
-        size = int.from_bytes(content[:8], "little")  # checked by safetensors before
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        fields = DECODER.decode(metadata.get(KEY, ""))
+        fields = DECODER.decode(read_metadata(content).get(KEY, ""))
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError) as error:
         raise _damaged(str(error)) from None
     if fields.version != VERSION:

@@ -5,7 +5,6 @@ The header holds all that the head was made of, so a recording gives the same by
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import Recording
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.personal.features import EDGES, SIGNAL
 from mimamba.models.personal.fit_personal import (
     Attempt,
@@ -182,9 +182,7 @@ def decode_head(content: bytes, source: str) -> PersonalFit:
     """Decode the bytes of a head's file; raises HeadError with the name of the source."""
     try:
         tensors = safetensors.numpy.load(content)
-        n_bytes = int.from_bytes(content[:8], "little")  # checked by safetensors before
-        text = (json.loads(content[8 : 8 + n_bytes]).get("__metadata__") or {})[KEY]
-        header = DECODER.decode(text)
+        header = DECODER.decode(read_metadata(content)[KEY])
     except (SafetensorError, ValueError, KeyError) as error:
         raise HeadError(
             "a personal head", f"another or a damaged file: {source}", "choose another"

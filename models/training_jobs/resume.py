@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.formats.recording import one_line
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.training.trainer import EpochSelection, Trainer
 
 FILE = "state.safetensors"
@@ -174,9 +175,9 @@ class ResumeStore:
         try:
             content = self._path.read_bytes()
             tensors = safetensors.torch.load(content)
-            n_bytes = int.from_bytes(content[:8], "little")
-            text = json.loads(content[8 : 8 + n_bytes])["__metadata__"]["mimamba"]
-            facts = msgspec.convert(json.loads(text), type=TrainingFacts)
+            facts = msgspec.convert(
+                json.loads(read_metadata(content)["mimamba"]), type=TrainingFacts
+            )
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ResumeError(
                 f"an unfinished training in {self._path}",

@@ -6,8 +6,8 @@ import asyncio
 import os
 import re
 import zipfile
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -209,18 +209,9 @@ def exported(source: Path, form: Format) -> BinaryIO:
     CannotRecord
         If the file cannot be written to the disk.
     """
-    try:
-        with TemporaryDirectory(prefix="mimamba-export-") as folder:
-            path, _ = export(read_file(source), f"{folder}/{source.stem}.{form}")
-            return path.open("rb")
-    except LibraryMissing as error:
-        raise CannotWrite(error.expected, error.found, error.remedy) from error
-    except CannotWrite as error:
-        if isinstance(error.__cause__, OSError):
-            raise no_space(error.__cause__) from error
-        raise
-    except OSError as error:
-        raise no_space(error) from error
+    with _export_errors(), TemporaryDirectory(prefix="mimamba-export-") as folder:
+        path, _ = export(read_file(source), f"{folder}/{source.stem}.{form}")
+        return path.open("rb")
 
 
 def _facts_of(people: People, person: str | None) -> BIDSFacts:
@@ -237,8 +228,8 @@ def _facts_of(people: People, person: str | None) -> BIDSFacts:
 def exported_bids(source: Path, person: str | None, task: str, facts: BIDSFacts) -> BinaryIO:
     """Export a recording as a BIDS data set in a ZIP archive; raises as ``exported``."""
     subject = re.sub("[^A-Za-z0-9]", "", person or "") or "01"
-    file = TemporaryFile(prefix="mimamba-export-")  # noqa: SIM115  the download closes it
-    try:
+    with _export_errors(), ExitStack() as undo:
+        file = undo.enter_context(TemporaryFile(prefix="mimamba-export-"))
         with TemporaryDirectory(prefix="mimamba-export-") as folder:
             target = f"bids:{folder}/{source.stem}?subject={subject}&task={task}"
             export(read_file(source), target, facts=facts)
@@ -248,16 +239,23 @@ def exported_bids(source: Path, person: str | None, task: str, facts: BIDSFacts)
                         archive.write(each, each.relative_to(folder))
         file.flush()
         file.seek(0)
-    except BaseException as error:
-        file.close()
-        if isinstance(error, LibraryMissing):
-            raise CannotWrite(error.expected, error.found, error.remedy) from error
-        if isinstance(error, CannotWrite) and isinstance(error.__cause__, OSError):
+        undo.pop_all()  # the download closes it
+        return file
+
+
+@contextmanager
+def _export_errors() -> Iterator[None]:
+    """Raise what hinders an export as ``exported`` says."""
+    try:
+        yield
+    except LibraryMissing as error:
+        raise CannotWrite(error.expected, error.found, error.remedy) from error
+    except CannotWrite as error:
+        if isinstance(error.__cause__, OSError):
             raise no_space(error.__cause__) from error
-        if isinstance(error, OSError):
-            raise no_space(error) from error
         raise
-    return file
+    except OSError as error:
+        raise no_space(error) from error
 
 
 def no_space(error: OSError) -> CannotRecord:

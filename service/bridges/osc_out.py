@@ -22,8 +22,9 @@ from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.body.motion import find_motion
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.bridges.log_reader import LogReader
 from mimamba.service.protocol.personal import PersonalReading
-from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
@@ -88,7 +89,7 @@ class OSCOut:
         family, self._address = find_address(target)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._sessions = sessions
-        self._readers: dict[Session, _LogReader] = {}
+        self._readers: dict[Session, LogReader] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="osc out")
 
@@ -107,7 +108,7 @@ class OSCOut:
             present = [each for each in self._sessions().values() if each.logs is not None]
             for session in present:
                 session.watchers.add(self)
-                reader = self._readers.setdefault(session, _LogReader(session))
+                reader = self._readers.setdefault(session, LogReader(session, TOPICS))
                 for entry in reader.new_entries():
                     self._send(f"{ROOT}/{session.name}", list(messages(entry)))
             for gone in self._readers.keys() - set(present):
@@ -120,31 +121,6 @@ class OSCOut:
             # Datagrams may be lost anyway; a network that is down may come back.
             with suppress(OSError):
                 self._socket.sendto(bundle(address, sent[start : start + BUNDLE]), self._address)
-
-
-class _LogReader:
-    """Position in a session's logs."""
-
-    def __init__(self, session: Session) -> None:
-        assert session.logs is not None
-        self._session = session
-        self._logs: EpochLogs = session.logs
-        self._at = {topic: self._logs.log(topic).next for topic in TOPICS}
-
-    def new_entries(self) -> Iterator[Event]:
-        """Return new entries of the logs, also those of a next epoch."""
-        present = self._session.logs
-        yield from self._read_logs()
-        if present is not None and present is not self._logs:
-            self._logs, self._at = present, dict.fromkeys(TOPICS, 0)
-            yield from self._read_logs()
-
-    def _read_logs(self) -> Iterator[Event]:
-        for topic in TOPICS:
-            log = self._logs.events(topic)
-            for seq, entry in log.read(self._at[topic], log.next):
-                self._at[topic] = seq + 1
-                yield entry
 
 
 def bundle(address: str, content: Sequence[Message]) -> bytes:

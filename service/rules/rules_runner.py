@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.bridges.log_reader import LogReader
 from mimamba.service.rules.rule_actions import RuleAct, RuleActions
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.rule_state import RuleState
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
@@ -69,32 +70,20 @@ class _FollowedSession:
     """A session's place in its logs, and the state of each rule that is for it."""
 
     def __init__(self, session: Session, rules: Sequence[Rule]) -> None:
-        assert session.logs is not None
         self._session = session
-        self._logs: EpochLogs = session.logs
-        self._at = {topic: self._logs.log(topic).next for topic in TOPICS}
+        self._reader = LogReader(session, TOPICS)
         self._states = [RuleState(rule) for rule in rules if rule.session in (None, session.name)]
         self._quality: Quality | None = None
 
     def acts(self) -> Iterator[RuleAct]:
         """Return what rules do on the news of the logs, and on the link."""
-        present = self._session.logs
-        yield from self._read_logs()
-        if present is not None and present is not self._logs:
-            self._logs, self._at = present, dict.fromkeys(TOPICS, 0)
-            yield from self._read_logs()
+        for entry in self._reader.new_entries():
+            yield from self._take(entry)
         link = self._session.link
         lost = link is not None and link.event in ("lost", "retrying")
         for state in self._states:
             if state.rule.watched.kind == "link":
                 yield from self._step(state, local_clock(), float(lost))
-
-    def _read_logs(self) -> Iterator[RuleAct]:
-        for topic in TOPICS:
-            entries = self._logs.events(topic)
-            for seq, entry in entries.read(self._at[topic], entries.next):
-                self._at[topic] = seq + 1
-                yield from self._take(entry)
 
     def _take(self, entry: Event) -> Iterator[RuleAct]:
         if isinstance(entry, Quality):
@@ -105,13 +94,8 @@ class _FollowedSession:
                 value = predicted_value(watched, entry)
                 yield from self._step(state, entry.prediction.timestamp, value)
             elif isinstance(entry, BandPower) and watched.kind == "band":
-                value = band_value(watched, entry, self._quality, self._used)
+                value = band_value(watched, entry, self._quality, self._reader.logs.used_channels)
                 yield from self._step(state, entry.timestamp, value)
-
-    @property
-    def _used(self) -> list[str]:
-        montage = self._logs.active_models[-1].montage
-        return [each.channel for each in montage] if montage else list(self._logs.info.ch_names)
 
     def _step(self, state: RuleState, at: float, value: float | None) -> Iterator[RuleAct]:
         if state.step(at, value):

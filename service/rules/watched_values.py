@@ -42,12 +42,12 @@ def band_value(
     channels = [watched.label] if watched.label else used
     if quality is None or quality.index != bands.index:
         return None
-    shares = []
+    powers, shares = bands.channels, []
     for channel in channels:
         measured = quality.channels.get(channel)
         if measured is None or measured.score < GOOD_SCORE:
             return None
-        shares.append(_share(bands.channels, channel, watched.name))
+        shares.append(_share(powers, channel, watched.name))
     known = [each for each in shares if each is not None]
     return fsum(known) / len(known) if known and len(known) == len(shares) else None
 

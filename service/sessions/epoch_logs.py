@@ -185,6 +185,12 @@ class EpochLogs:
         self.active_models.append(changed)
         return LinkEntry(local_clock(), "head", detail, self.expected)
 
+    @property
+    def used_channels(self) -> list[str]:
+        """Channels of the electrodes that the present model uses; all without one."""
+        montage = self.active_models[-1].montage
+        return [each.channel for each in montage] if montage else list(self.info.ch_names)
+
     def events(self, topic: Topic) -> Log[Event] | PredictionLog:
         """The log of a topic other than the signal."""
         if topic == "prediction":

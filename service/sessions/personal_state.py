@@ -6,7 +6,6 @@ and a JSON object for all other values. Nothing in it is ever executed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from mimamba.drivers.driver import StreamInfo
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_hops, unpack_hops
 from mimamba.models.personal.features import SIGNAL
 from mimamba.models.personal.head import Smoothing
@@ -89,9 +89,7 @@ def unpack_personal(content: bytes, info: StreamInfo) -> PersonalDecoder:
     """
     try:
         arrays: Arrays = safetensors.numpy.load(content)
-        size = int.from_bytes(content[:8], "little")  # checked by safetensors before
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        fields = DECODER.decode(metadata.get(KEY, ""))
+        fields = DECODER.decode(read_metadata(content).get(KEY, ""))
         head, hops = (arrays[name].tobytes() for name in ("head", "hops"))
         fit = decode_head(head, "the state of a session")
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError, HeadError) as error:

@@ -7,7 +7,6 @@ other values. Nothing in it is ever executed, and what does not fit the source i
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from mimamba.drivers.driver import Chunk, Marker, StreamInfo
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.remote_acquirer import InboxState
+from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.signal.channel_meters import MetersState
 from mimamba.models.signal.channel_quality import QuartersState
@@ -176,9 +176,7 @@ def unpack_session(content: bytes, info: StreamInfo) -> SavedSession:
     """
     try:
         arrays: Arrays = safetensors.numpy.load(content)
-        size = int.from_bytes(content[:8], "little")  # checked by safetensors before
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        fields = msgspec.json.decode(metadata.get(KEY, ""), type=_SavedFields)
+        fields = msgspec.json.decode(read_metadata(content).get(KEY, ""), type=_SavedFields)
         counters = SessionCounters(**fields.counters)  # type: ignore[arg-type]
     except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
         raise _damaged(str(error)) from None

@@ -183,9 +183,7 @@ class LiveStudy:
 
     def _await_contact(self) -> None:
         """Wait until all electrodes have been good for some seconds in a row."""
-        info, montage = self._logs.info, self._logs.active_models[-1].montage
-        channels = [each.channel for each in montage] if montage else list(info.ch_names)
-        count, at = ContactCount(channels), self._logs.quality.next
+        count, at = ContactCount(self._logs.used_channels), self._logs.quality.next
         logs = self._logs
         while count.seconds < self._contact_seconds:
             self._wait(CONTACT_LOOK)

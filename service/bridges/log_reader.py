@@ -1,0 +1,47 @@
+"""Position of an output in a session's logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.sessions.session import Session
+from mimamba.service.topics import Topic
+
+
+class LogReader:
+    """Reader of a session's logs, from now on.
+
+    Parameters
+    ----------
+    session
+        Its source is open.
+    topics
+        Logs to read, in this order.
+
+    Attributes
+    ----------
+    logs
+        The logs of the entry that was returned last.
+    """
+
+    def __init__(self, session: Session, topics: Sequence[Topic]) -> None:
+        assert session.logs is not None
+        self._session = session
+        self.logs: EpochLogs = session.logs
+        self._at = {topic: self.logs.log(topic).next for topic in topics}
+
+    def new_entries(self) -> Iterator[Event]:
+        """Return new entries of the logs, also those of a next epoch."""
+        present = self._session.logs
+        yield from self._read_logs()
+        if present is not None and present is not self.logs:
+            self.logs, self._at = present, dict.fromkeys(self._at, 0)
+            yield from self._read_logs()
+
+    def _read_logs(self) -> Iterator[Event]:
+        for topic in self._at:
+            log = self.logs.events(topic)
+            for seq, entry in log.read(self._at[topic], log.next):
+                self._at[topic] = seq + 1
+                yield entry
