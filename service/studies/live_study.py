@@ -227,7 +227,7 @@ class LiveStudy:
                 reason=None,
             )
         self._log()
-        self._mark(step.marker)
+        self._mark(step.marker, self._began)
         end = None if step.seconds is None else self._began + step.seconds
         while not self._answered:
             left = LOOK if end is None else end - local_clock()
@@ -281,9 +281,9 @@ class LiveStudy:
             )
         )
 
-    def _mark(self, label: str) -> None:
-        """Set a marker now."""
-        self._last = set_marker(self.session, label, None, SOURCE)
+    def _mark(self, label: str, at: float | None = None) -> None:
+        """Set a marker at a time just gone, s on the LSL clock, or now."""
+        self._last = set_marker(self.session, label, at, SOURCE)
 
     def _await_marker(self) -> None:
         """Wait until the last marker is logged, so that it is in the recording."""
