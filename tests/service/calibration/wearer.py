@@ -75,7 +75,8 @@ class Wearer:
 
 def main(folder: str, block: str) -> None:
     with staged(None) as stage:
-        live = make_calibrations(Path(folder)).begin(stage.session, "P01", PLAN)
+        calibrations = make_calibrations(Path(folder))
+        live = calibrations.begin(stage.session, "P01", PLAN)
         wearer = Wearer(stage, live)
         wearer.until(
             lambda: (
@@ -84,6 +85,11 @@ def main(folder: str, block: str) -> None:
                 and (live.progress.left or 0) < 6
             )
         )
+        # It lives faster than a disk writes: what is shown is to be what a kill leaves.
+        end = time.monotonic() + PATIENCE
+        while calibrations.sittings.get("P01", live.record.id).state != live.record.state:
+            assert time.monotonic() < end
+            time.sleep(0.02)
         sys.stdout.write(f"{live.record.id} {live.machine.drawn.sha256}\n")
         sys.stdout.flush()
         time.sleep(PATIENCE)
