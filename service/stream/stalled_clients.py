@@ -16,6 +16,7 @@ from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.monitoring.service_counters import ServiceCounters
@@ -199,6 +200,19 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close" and self.unknown and self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(UNKNOWN_CLOSE_SECONDS, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """End the connection with the service.
+
+        One that its client is closing gets no close: uvicorn fails at that, and the rest of the
+        service's end would be left out.
+        """
+        closes = self.handshake_complete and self.conn.state is not State.OPEN
+        if closes and not self.close_sent:
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers."""

@@ -33,11 +33,12 @@ PATIENCE = 6.0
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, state: ServerState | None = None) -> AsyncIterator[str]:
     """Serve one application with the protocol alone; yield its address."""
+    state = state or ServerState()
     config = uvicorn.Config(app, ws=KeepaliveProtocol, log_config=None, ws_ping_interval=None)
     server = await asyncio.get_running_loop().create_server(
-        lambda: KeepaliveProtocol(config, ServerState(), {}), "127.0.0.1", 0
+        lambda: KeepaliveProtocol(config, state, {}), "127.0.0.1", 0
     )
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -254,3 +255,28 @@ async def test_a_close_that_is_not_read_ends_in_an_abort() -> None:
     async with serving(fill_and_close) as url:
         with await asyncio.to_thread(upgraded, url):
             await asyncio.wait_for(ended.wait(), LONG)
+
+
+async def test_one_who_closes_and_reads_nothing_does_not_stop_the_end_of_the_service() -> None:
+    state, gone = ServerState(), asyncio.Event()
+
+    async def fill(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        filling = asyncio.ensure_future(send({"type": "websocket.send", "bytes": bytes(MUCH)}))
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        gone.set()
+        with contextlib.suppress(OSError):
+            await filling
+
+    async with serving(fill, state) as url:
+        with await asyncio.to_thread(upgraded, url) as plug:
+            plug.sendall(masked(0x8, struct.pack(">H", 1000)))
+            await asyncio.wait_for(gone.wait(), LONG)
+            (connection,) = state.connections
+            assert connection.transport.is_closing()  # it waits for what is not read
+            connection.shutdown()
+            connection.transport.abort()
+            await asyncio.sleep(0)
+    assert not state.connections
