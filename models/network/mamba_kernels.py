@@ -1,10 +1,11 @@
 """mamba-ssm's kernels for the selective scan on CUDA devices, if they are installed and work.
 
-The optional extra ``cuda`` installs mamba-ssm 2.2. Two of its functions are used:
+The optional extra ``cuda`` installs mamba-ssm. Two of its functions are used:
 ``selective_state_update`` (Triton) advances a stream by one token, in place, without gradients;
 ``selective_scan_fn`` runs over whole sequences with gradients, from an empty state. PyTorch does
-everything else in ``ssm.py``, including all other devices and types. A missing or broken install is
-logged once, in one line, and changes nothing else.
+everything else in ``ssm.py``, including all other devices and types. An install that is missing,
+cannot be imported, or computes wrongly when called once is logged in one line, and changes nothing
+else.
 
 Letters as in ``ssm.py``.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ FORGET_DELTA = 1e9
 """A delta for which exp(delta A) is 0 with any A that Mamba learns (-1 and less at the start)."""
 MIN_GATE_PRODUCT = 1e-12
 """Least product of a sequence's gates for a scan: below it, the inverse would be too large."""
+CHECK_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,26 @@ def can_scan(r: Tensor, h: Tensor) -> bool:
     return bool((empty & (multiply_gates(r)[:, -1] > MIN_GATE_PRODUCT)).all())
 
 
+def check_kernels(kernels: MambaKernels | TritonKernels, device: torch.device) -> None:
+    """Call a step, a scan and its gradient once; raises RuntimeError if one is wrong.
+
+    Some releases can be imported but not called.
+    """
+    one = torch.ones(1, 2, 1, device=device, requires_grad=True)
+    A, h = -torch.ones(1, 1, device=device), torch.zeros(1, 1, 1, device=device)
+    y, _ = kernels.scan(one, one, A, one, one, torch.ones(1, 1, device=device), h)
+    torch.autograd.backward(y.sum())
+    row = torch.zeros(1, dtype=torch.int64, device=device)
+    with torch.no_grad():
+        stepped = kernels.step(one, one, A, one, one, h, row)
+    expected = [1.0, 1.0 + math.exp(-1)]
+    for found in (y, stepped):
+        if not torch.allclose(found[0, :, 0], found.new_tensor(expected), atol=CHECK_TOLERANCE):
+            raise RuntimeError(f"1 + 1/e came out as {found[0, 1, 0].item():.6g}")
+    if one.grad is None or not bool(one.grad.isfinite().all()):
+        raise RuntimeError("the gradient is no number")
+
+
 def find_kernels(h: Tensor) -> MambaKernels | TritonKernels | None:
     """Return mamba-ssm's kernels, else ours, if they can be used for a state like this one."""
     if not h.is_cuda or h.dtype != torch.float32 or h.shape[-1] > MAX_STATE:
@@ -185,7 +208,7 @@ def load_own_kernels() -> TritonKernels | None:
         from mimamba.models.network.triton_kernels import TritonKernels
 
         kernels = TritonKernels()
-        kernels.check(torch.device("cuda"))
+        check_kernels(kernels, torch.device("cuda"))
     except Exception as error:  # noqa: BLE001  not swallowed: logged, unless Triton is missing
         if not isinstance(error, ModuleNotFoundError):
             reason = str(error).strip().partition("\n")[0]
@@ -202,9 +225,19 @@ def _import_kernels() -> MambaKernels | str:
     except Exception as error:  # noqa: BLE001  not swallowed: returned as the reason
         if isinstance(error, ModuleNotFoundError) and error.name == "mamba_ssm":
             return "mamba-ssm is not installed"
-        reason = str(error).strip().partition("\n")[0]
-        return f"mamba-ssm can't be imported: {type(error).__name__}: {reason}"
+        return f"mamba-ssm can't be imported: {_first_line(error)}"
     version = str(getattr(mamba_ssm, "__version__", "of an unknown version"))
     if "state_batch_indices" not in inspect.signature(selective_state_update).parameters:
         return f"mamba-ssm {version} has no state_batch_indices: it is too old"
-    return MambaKernels(version, selective_scan_fn, selective_state_update)
+    kernels = MambaKernels(version, selective_scan_fn, selective_state_update)
+    if torch.cuda.is_available():
+        try:
+            check_kernels(kernels, torch.device("cuda"))
+        except Exception as error:  # noqa: BLE001  not swallowed: returned as the reason
+            return f"mamba-ssm {version} fails when called: {_first_line(error)}"
+    return kernels
+
+
+def _first_line(error: Exception) -> str:
+    """Return an error's type and the first line of its message."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
