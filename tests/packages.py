@@ -1,7 +1,7 @@
 """Packages of the system that the tests need, installed by apt where that may be used.
 
-``python -m tests.packages`` installs those that are missing: Chromium for the page's tests, and
-dbus-daemon, since the tests' BlueZ needs a D-Bus.
+``python -m tests.packages`` installs those that are missing: Chromium for the page's tests,
+dbus-daemon, since the tests' BlueZ needs a D-Bus, and the MQTT broker Mosquitto.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
     "dbus-daemon": ("dbus-daemon",),
+    "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
 }
 """Names under which each package's program may be there already."""
 

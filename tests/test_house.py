@@ -78,6 +78,7 @@ LAYERS = [
     "service/acquire",
     "service/settings",
     "service/stream",
+    "service/mqtt",
     "service/cluster",
     "service/acquire/bus_acquirer.py",
     "service/cluster/gateway.py",

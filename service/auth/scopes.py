@@ -138,6 +138,9 @@ def auth_result_of(connection: HTTPConnection) -> AuthResult:
     return result
 
 
+MISSING = "Send the token that `mimamba serve` printed as Authorization: Bearer TOKEN."
+
+
 class ScopeMiddleware:
     """Refuses requests that their token does not allow, before it reads a byte of the body."""
 
@@ -177,15 +180,14 @@ def scope_refusal(permission: Permission) -> str:
     return f"This token allows only {permission.scope}. Use the token for control."
 
 
-def refusal_response(result: AuthResult) -> JSONResponse:
-    """Return the answer to a request that is not allowed."""
+def refusal_response(result: AuthResult, missing: str = MISSING) -> JSONResponse:
+    """Return the answer to a refused request; ``missing`` is for one without a token."""
     if isinstance(result, Permission):
         return problem(403, "The token does not allow this", scope_refusal(result))
     if isinstance(result, AuthRefusal) and result.wait:
         answer = problem(result.status, "Too many wrong tokens", result.reason)
         answer.headers["Retry-After"] = str(result.wait)
         return answer
-    missing = "Send the token that `mimamba serve` printed as Authorization: Bearer TOKEN."
     answer = problem(401, "A token is required", result.reason if result else missing)
     error = ', error="invalid_token"' if result else ""
     answer.headers["WWW-Authenticate"] = f'Bearer realm="mimamba"{error}'

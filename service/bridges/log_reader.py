@@ -33,15 +33,19 @@ class LogReader:
 
     def new_entries(self) -> Iterator[Event]:
         """Return new entries of the logs, also those of a next epoch."""
+        return (entry for _, entry in self.numbered_entries())
+
+    def numbered_entries(self) -> Iterator[tuple[int, Event]]:
+        """Return new entries with the ``seq`` of each, also those of a next epoch."""
         present = self._session.logs
         yield from self._read_logs()
         if present is not None and present is not self.logs:
             self.logs, self._at = present, dict.fromkeys(self._at, 0)
             yield from self._read_logs()
 
-    def _read_logs(self) -> Iterator[Event]:
+    def _read_logs(self) -> Iterator[tuple[int, Event]]:
         for topic in self._at:
             log = self.logs.events(topic)
             for seq, entry in log.read(self._at[topic], log.next):
                 self._at[topic] = seq + 1
-                yield entry
+                yield seq, entry

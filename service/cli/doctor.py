@@ -30,6 +30,14 @@ def doctor(
         str | None,
         typer.Option(help="Address of a NATS server, nats://HOST:4222.", show_default=False),
     ] = None,
+    mqtt_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of an MQTT broker, mqtt://USER@HOST:1883; its password is that of "
+            "MIMAMBA_MQTT_PASSWORD.",
+            show_default=False,
+        ),
+    ] = None,
     ssl_certfile: Annotated[
         Path | None,
         typer.Option(help="TLS certificate of the service (PEM).", show_default=False),
@@ -50,6 +58,7 @@ def doctor(
         flags = {
             "data_dir": data_dir,
             "bus": bus,
+            "mqtt_out": mqtt_out,
             "ssl_certfile": ssl_certfile,
             "ssl_keyfile": ssl_keyfile,
         }

@@ -79,8 +79,8 @@ def serve(
     rules: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file of rules: webhooks, OSC messages and markers that follow when an "
-            "output, a band or the link crosses a value. [default: none]",
+            help="TOML file of rules: webhooks, OSC and MQTT messages and markers that follow when "
+            "an output, a band or the link crosses a value. [default: none]",
             show_default=False,
             rich_help_panel=OUTPUTS,
         ),
@@ -185,6 +185,42 @@ def serve(
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
+    mqtt_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Publish predictions, link and quality to this MQTT broker, such as "
+            "mqtt://USER@HOST:1883/PREFIX, or mqtts:// with TLS. Home Assistant finds the sessions "
+            "there. [default: none]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    mqtt_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the broker's password on its first line. [default: "
+            "MIMAMBA_MQTT_PASSWORD, else that of the address]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    mqtt_cafile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Certificates to trust (PEM), for a broker with a self-signed certificate. "
+            "[default: the system's]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    mqtt_discovery: Annotated[
+        str | None,
+        typer.Option(
+            help="Prefix of Home Assistant's discovery, or none. [default: homeassistant]",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
     udp_markers: Annotated[
         int | None,
         typer.Option(
@@ -255,6 +291,10 @@ def serve(
             "insecure_http": insecure_http or None,
             "lsl_out": lsl_out or None,
             "osc_out": osc_out,
+            "mqtt_out": mqtt_out,
+            "mqtt_password_file": mqtt_password_file,
+            "mqtt_cafile": mqtt_cafile,
+            "mqtt_discovery": mqtt_discovery,
             "udp_markers": udp_markers,
             "detect": detect,
             "log_format": log_format,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mimamba.service.doctor.bus import check_bus_at
+from mimamba.service.doctor.check_broker import check_broker
 from mimamba.service.doctor.checks import (
     check_device,
     check_disk,
@@ -40,7 +41,8 @@ def run_checks(settings: DoctorSettings, json: bool, quick: bool) -> bool:
     Parameters
     ----------
     settings
-        The data folder, the device and precision of models, the certificate, and the bus.
+        The data folder, the device and precision of models, the certificate, the bus, and the
+        broker.
     json
         Print one JSON object per line.
     quick
@@ -77,6 +79,8 @@ def findings(settings: DoctorSettings, quick: bool) -> Iterator[Finding]:
     ]
     if (bus := settings.bus) is not None:
         checks.append(lambda: check_bus_at(bus))
+    if settings.mqtt_out is not None:
+        checks.append(lambda: check_broker(settings))
     for check in checks if quick else [*checks, check_latency]:
         yield check()
 

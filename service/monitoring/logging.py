@@ -23,6 +23,7 @@ FIELDS = (
     "client",
     "peer",
     "recording",
+    "rule",
     "model",
     "worker",
     "address",

@@ -1,4 +1,4 @@
-"""Acts of rules: a webhook, an OSC message, a marker. A slow receiver delays nothing."""
+"""Acts of rules: a webhook, an OSC or MQTT message, a marker. A slow receiver delays nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -28,6 +29,14 @@ SOURCE = "rule"
 """Source of the markers of rules."""
 
 
+class Publisher(Protocol):
+    """A connection to an MQTT broker."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish a message, and wait until the broker has it; raises UserError if it does not."""
+        ...
+
+
 @dataclass(frozen=True)
 class RuleAct:
     """One act of a rule: in which session, at which time (s, LSL clock), at which value."""
@@ -39,7 +48,7 @@ class RuleAct:
 
     @property
     def body(self) -> bytes:
-        """The body of its webhook, JSON."""
+        """The body of its webhook and its MQTT message, JSON."""
         return msgspec.json.encode(
             {
                 "rule": self.rule.name,
@@ -53,7 +62,12 @@ class RuleAct:
 
 
 class RuleActions:
-    """Carries out the acts of rules; webhooks and OSC in a thread of their own.
+    """Carries out the acts of rules; all but markers in a thread of their own.
+
+    Parameters
+    ----------
+    publisher
+        For MQTT messages; None where no rule has any.
 
     Attributes
     ----------
@@ -61,8 +75,9 @@ class RuleActions:
         Number of acts that no receiver got.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, publisher: Publisher | None = None) -> None:
         self.failed = 0
+        self._publisher = publisher
         self._waiting: queue.Queue[RuleAct | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="rule actions")
 
@@ -82,14 +97,13 @@ class RuleActions:
 
     def act(self, act: RuleAct, session: Session) -> None:
         """Set the marker of an act now, and send the rest soon."""
-        extra = {"rule": act.rule.name, "session": act.session, "value": round(act.value, 4)}
-        log.info("rule", extra=extra)
+        log.info("rule", extra={"rule": act.rule.name, "session": act.session})
         if act.rule.marker is not None:
             try:
                 set_marker(session, act.rule.marker, None, SOURCE)
             except (UserError, SessionOver) as error:
                 self._fail(act, str(error))
-        if act.rule.webhook or act.rule.osc:
+        if act.rule.webhook or act.rule.osc or act.rule.mqtt:
             try:
                 self._waiting.put_nowait(act)
             except queue.Full:
@@ -101,6 +115,8 @@ class RuleActions:
                 self._post(act, act.rule.webhook)
             if act.rule.osc is not None:
                 self._send(act, act.rule.osc)
+            if act.rule.mqtt is not None and self._publisher is not None:
+                self._publish(act, act.rule.mqtt, self._publisher)
 
     def _post(self, act: RuleAct, url: str) -> None:
         headers = {"Content-Type": "application/json"}
@@ -124,6 +140,13 @@ class RuleActions:
                 )
         except (OSError, UserError) as error:
             self._fail(act, f"{target}: {error}")
+
+    def _publish(self, act: RuleAct, topic: str, publisher: Publisher) -> None:
+        text = act.rule.mqtt_payload
+        try:
+            publisher.publish(topic, act.body if text is None else text.encode())
+        except UserError as error:
+            self._fail(act, f"{topic}: {error}")
 
     def _fail(self, act: RuleAct, reason: str) -> None:
         self.failed += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.signal.measures import BANDS
+from mimamba.service.bridges.broker_address import is_topic
 from mimamba.service.storage.checked_toml import (
     TomlField,
     check_table,
@@ -28,6 +29,8 @@ LONGEST = 3600.0
 """Longest time of a rule, s."""
 MOST_LABEL = 200
 """Characters of a marker; sessions take 256."""
+MOST_PAYLOAD = 1000
+"""Characters of what is published."""
 WHEN: Final = "OUTPUT/LABEL, personal/STATE, band/BAND, band/BAND/ELECTRODE or link/lost"
 
 
@@ -77,8 +80,11 @@ class Rule:
         Least time between two actions, s.
     session
         Id of its session; None for all.
-    webhook, osc, marker
-        URL to post to, HOST:PORT to send to, label to set; at least one is given.
+    webhook, osc, mqtt, marker
+        URL to post to, HOST:PORT to send to, topic to publish to, label to set; at least one is
+        given.
+    mqtt_payload
+        Text to publish; None for the same JSON as to the webhook.
     """
 
     name: str
@@ -92,6 +98,8 @@ class Rule:
     session: str | None = None
     webhook: str | None = None
     osc: str | None = None
+    mqtt: str | None = None
+    mqtt_payload: str | None = None
     marker: str | None = None
 
     def holds(self, value: float | None, before: bool) -> bool:
@@ -127,10 +135,12 @@ FIELDS: Final[Mapping[str, TomlField]] = {
     "session": text_field(MOST_LABEL),
     "webhook": TomlField("an address such as http://127.0.0.1:1880/calm", _is_url),
     "osc": TomlField("HOST:PORT", _is_address),
+    "mqtt": TomlField("a topic such as home/calm, without '+' and '#'", is_topic),
+    "mqtt_payload": text_field(MOST_PAYLOAD),
     "marker": text_field(MOST_LABEL),
 }
 """Fields of a rule."""
-ACTIONS = ("webhook", "osc", "marker")
+ACTIONS = ("webhook", "osc", "mqtt", "marker")
 
 
 def read_rules(path: Path) -> list[Rule]:
@@ -153,6 +163,15 @@ def read_rules(path: Path) -> list[Rule]:
     return [_rule(each, number, where) for number, each in enumerate(rules, 1)]
 
 
+def check_rules(rules: Sequence[Rule], has_broker: bool) -> None:
+    """Raise BadRule if a rule publishes over MQTT and the service has no broker."""
+    for rule in rules:
+        if rule.mqtt is not None and not has_broker:
+            raise BadRule(
+                f"a broker for the field mqtt of {rule.name}", "none", "name one with --mqtt-out"
+            )
+
+
 def _rule(given: object, number: int, file: str) -> Rule:
     where = f"rule {number} of {file}"
     found = check_table(given, FIELDS, where, BadRule)
@@ -169,6 +188,8 @@ def _rule(given: object, number: int, file: str) -> Rule:
         )
     if not any(action in found for action in ACTIONS):
         raise BadRule(f"{', '.join(ACTIONS[:-1])} or {ACTIONS[-1]} in {where}", "none", "add one")
+    if "mqtt_payload" in found and "mqtt" not in found:
+        raise BadRule(f"the field mqtt with mqtt_payload in {where}", "none", "name a topic")
     side: Literal["above", "below"] = "below" if sides == ["below"] else "above"
     return Rule(
         found.get("name", f"rule {number}"),
@@ -182,6 +203,8 @@ def _rule(given: object, number: int, file: str) -> Rule:
         found.get("session"),
         found.get("webhook"),
         found.get("osc"),
+        found.get("mqtt"),
+        found.get("mqtt_payload"),
         found.get("marker"),
     )
 

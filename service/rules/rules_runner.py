@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
-from mimamba.service.rules.rule_actions import RuleAct, RuleActions
+from mimamba.service.rules.rule_actions import Publisher, RuleAct, RuleActions
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.rule_state import RuleState
 from mimamba.service.rules.watched_values import band_value, predicted_value
@@ -32,15 +32,20 @@ class RulesRunner:
         Returns the sessions by id; called in the thread.
     rules
         The rules.
+    publisher
+        For MQTT messages; None where no rule has any.
     """
 
     def __init__(
-        self, sessions: Callable[[], Mapping[str, Session]], rules: Sequence[Rule]
+        self,
+        sessions: Callable[[], Mapping[str, Session]],
+        rules: Sequence[Rule],
+        publisher: Publisher | None = None,
     ) -> None:
         self._sessions, self._rules = sessions, rules
         self._followed: dict[Session, _FollowedSession] = {}
         self._closed = threading.Event()
-        self.actions = RuleActions()
+        self.actions = RuleActions(publisher)
         self._thread = threading.Thread(target=self._run, name="rules")
 
     def start(self) -> None:

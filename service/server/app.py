@@ -54,6 +54,8 @@ from mimamba.service.http.problem import PROBLEMS
 from mimamba.service.http.proxy import ProxyMiddleware
 from mimamba.service.http.shutting_down import ShutdownMiddleware
 from mimamba.service.monitoring.service_counters import ServiceCounters
+from mimamba.service.mqtt.broker import find_broker
+from mimamba.service.mqtt.mqtt_out import MQTTOut
 from mimamba.service.people.people import People, people_folder
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.retention import Retention
@@ -169,13 +171,14 @@ def make_app(
             shutdown,
         )
         udp = UDPMarkers(sessions.all)
-        app.state.registry = make_registry(hub, sessions, recordings, udp)
+        mqtt = make_mqtt(settings, sessions)
+        app.state.registry = make_registry(hub, sessions, recordings, udp, mqtt)
         await asyncio.to_thread(recordings.recover)
         app.state.uploads = uploads = Uploads(
             folder, settings.upload_mib << 20, limits.upload_seconds, limits.upload_memory
         )
         await asyncio.to_thread(uploads.clear)
-        outputs = make_outputs(settings, sessions)
+        outputs = make_outputs(settings, sessions, mqtt)
         for output in outputs:
             output.start()
         port = settings.udp_markers
@@ -281,17 +284,25 @@ async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recording
     return made
 
 
+def make_mqtt(settings: Settings, sessions: SessionRegistry) -> MQTTOut | None:
+    """Create the output to an MQTT broker, if the settings name one."""
+    broker = find_broker(settings, settings.discovery)
+    return None if broker is None else MQTTOut(sessions.all, broker, lambda: sessions.ending)
+
+
 def make_outputs(
-    settings: Settings, sessions: SessionRegistry
-) -> list[LSLOut | OSCOut | RulesRunner]:
-    """Create the outputs to other programs, not yet started."""
-    outputs: list[LSLOut | OSCOut | RulesRunner] = []
+    settings: Settings, sessions: SessionRegistry, mqtt: MQTTOut | None
+) -> list[LSLOut | OSCOut | RulesRunner | MQTTOut]:
+    """Create the outputs to other programs, not yet started; they end in this order, too."""
+    outputs: list[LSLOut | OSCOut | RulesRunner | MQTTOut] = []
     if settings.lsl_out:
         outputs.append(LSLOut(sessions.all))
     if settings.osc_out is not None:
         outputs.append(OSCOut(sessions.all, settings.osc_out))
     if settings.rules is not None:
-        outputs.append(RulesRunner(sessions.all, read_rules(settings.rules)))
+        outputs.append(RulesRunner(sessions.all, read_rules(settings.rules), mqtt))
+    if mqtt is not None:
+        outputs.append(mqtt)
     return outputs
 
 

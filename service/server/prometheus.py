@@ -24,6 +24,7 @@ from prometheus_client.samples import Sample
 from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.mirror import MirroredSession
+from mimamba.service.mqtt.mqtt_out import MQTTOut
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.session import Session, State
@@ -35,11 +36,15 @@ Label = TypeVar("Label", bound=str)
 
 
 def make_registry(
-    hub: Hub, sessions: SessionRegistry, recordings: Recordings, udp: UDPMarkers
+    hub: Hub,
+    sessions: SessionRegistry,
+    recordings: Recordings,
+    udp: UDPMarkers,
+    mqtt: MQTTOut | None,
 ) -> CollectorRegistry:
     """Create a registry for one service."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServiceCollector(hub, sessions, recordings, udp))
+    registry.register(ServiceCollector(hub, sessions, recordings, udp, mqtt))
     return registry
 
 
@@ -48,17 +53,23 @@ class ServiceCollector(Collector):
 
     Parameters
     ----------
-    hub, sessions, recordings, udp
+    hub, sessions, recordings, udp, mqtt
         Parts of the service.
     """
 
     def __init__(
-        self, hub: Hub, sessions: SessionRegistry, recordings: Recordings, udp: UDPMarkers
+        self,
+        hub: Hub,
+        sessions: SessionRegistry,
+        recordings: Recordings,
+        udp: UDPMarkers,
+        mqtt: MQTTOut | None,
     ) -> None:
         self._hub = hub
         self._sessions = sessions
         self._recordings = recordings
         self._udp = udp
+        self._mqtt = mqtt
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
@@ -86,6 +97,8 @@ class ServiceCollector(Collector):
             "Datagrams that were not valid markers.",
             self._udp.refused,
         )
+        if self._mqtt is not None:
+            yield from _of_broker(self._mqtt)
 
     def _of_workers(self, sessions: BusSessions) -> Iterator[Metric]:
         workers = {each.worker: each for each in sessions.workers()}
@@ -181,6 +194,17 @@ class ServiceCollector(Collector):
         yield _counter(
             "recordings_ended", "Ended recordings by outcome.", "outcome", self._recordings.endings
         )
+
+
+def _of_broker(mqtt: MQTTOut) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        f"{PREFIX}mqtt_connected", "1 while the MQTT broker is there, else 0.", int(mqtt.connected)
+    )
+    for name, help_text, value in (
+        ("mqtt_messages", "Messages published to the MQTT broker.", mqtt.sent),
+        ("mqtt_failures", "Connections to it that were lost or not made.", mqtt.failures),
+    ):
+        yield CounterMetricFamily(f"{PREFIX}{name}", help_text, value)
 
 
 def _gauge(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:

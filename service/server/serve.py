@@ -27,8 +27,9 @@ from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
 from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
+from mimamba.service.mqtt.broker import find_broker
 from mimamba.service.recorded.recorded_setup import RecordedSetup, recorded_setup
-from mimamba.service.rules.rule_file import read_rules
+from mimamba.service.rules.rule_file import check_rules, read_rules
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage
@@ -314,11 +315,13 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     BadToken
         If a given token is not valid.
     LibraryMissing
-        If LSL output is enabled and liblsl does not load.
+        If LSL output is enabled and liblsl does not load, or MQTT output without aiomqtt.
     CannotSend
         If the address for OSC messages is not valid.
+    BadBroker
+        If the password or the certificates for the MQTT broker cannot be read.
     BadRule
-        If the file of rules has a mistake.
+        If the file of rules has a mistake, or a rule wants a broker and there is none.
     CannotListen
         If the port for markers cannot be used.
     DeviceError
@@ -337,8 +340,9 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     tokens = settings.tokens()
     if settings.osc_out is not None:
         find_address(settings.osc_out)
+    broker = find_broker(settings)
     if settings.rules is not None:
-        read_rules(settings.rules)
+        check_rules(read_rules(settings.rules), has_broker=broker is not None)
     if settings.bus is not None:
         if settings.detect:
             raise CannotServe(

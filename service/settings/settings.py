@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from mimamba.models.detection.event_kinds import EVENT_KINDS, EventKind
 from mimamba.models.inference.precision import DeviceRequest, Precision
 from mimamba.service.auth.tokens import Tokens, read_tokens
+from mimamba.service.bridges.broker_address import BrokerAddress, is_topic, parse_address
 from mimamba.service.monitoring.logging import LogFormat, LogLevel
 
 DEFAULT_SOURCE = "simulate://"
@@ -22,6 +23,8 @@ ORIGIN = (
     r"(:(?P<port>[0-9]{1,5}))?"
 )
 """An origin as browsers send it (RFC 6454, section 6.1), in any case."""
+NO_DISCOVERY = "none"
+"""For ``mqtt_discovery``."""
 PORTS = {"http": 80, "https": 443}
 """Ports that origins leave out."""
 
@@ -65,6 +68,12 @@ def _as_origin(given: str) -> str:
     return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != PORTS[scheme] else "")
 
 
+def _as_address(given: object) -> object:
+    """Parse the address of a broker; BadAddress is a ValueError, whose message is shown."""
+    return parse_address(given) if isinstance(given, str) else given
+
+
+Address: TypeAlias = Annotated[BrokerAddress | None, NoDecode, BeforeValidator(_as_address)]
 Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
 
 
@@ -86,13 +95,17 @@ class DataSettings(BaseSettings):
 
 
 class DoctorSettings(DataSettings):
-    """Data folder, device of models, certificate and bus: all that ``mimamba doctor`` checks."""
+    """Data folder, device of models, certificate, bus, broker: what ``mimamba doctor`` checks."""
 
     device: DeviceRequest = "auto"
     precision: Precision = "fp32"
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
     bus: str | None = None
+    mqtt_out: Address = None
+    mqtt_password: SecretStr | None = None
+    mqtt_password_file: Path | None = None
+    mqtt_cafile: Path | None = None
 
 
 class Settings(DoctorSettings):
@@ -111,6 +124,7 @@ class Settings(DoctorSettings):
     keep: int | None = Field(default=None, ge=1, le=36_500)
     lsl_out: bool = False
     osc_out: str | None = None
+    mqtt_discovery: str = "homeassistant"
     udp_markers: int | None = Field(default=None, ge=1, le=65535)
     detect: Annotated[list[EventKind], NoDecode, BeforeValidator(_as_kinds)] = []
     allowed_host: Texts = []
@@ -198,6 +212,21 @@ class Settings(DoctorSettings):
                 "--insecure-http if the network itself is private."
             )
         return self
+
+    @property
+    def discovery(self) -> str | None:
+        """Prefix of Home Assistant's discovery; None for none."""
+        return None if self.mqtt_discovery == NO_DISCOVERY else self.mqtt_discovery
+
+    @field_validator("mqtt_discovery")
+    @classmethod
+    def _check_mqtt_discovery(cls, prefix: str) -> str:
+        if not is_topic(prefix):
+            raise ValueError(
+                f"Expected a prefix such as homeassistant, or {NO_DISCOVERY}, but found "
+                f"{prefix!r}. Correct it."
+            )
+        return prefix
 
     @field_validator("trusted_proxy")
     @classmethod

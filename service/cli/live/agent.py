@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimamba.drivers.errors import LibraryMissing
+from mimamba.drivers.errors import LibraryMissing, Mismatch
 from mimamba.service.cli.options import (
     LIVE,
     SERVICE_URL,
@@ -17,7 +19,19 @@ from mimamba.service.cli.options import (
     one_line_errors,
 )
 
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+    from mimamba.service.agent.http_server import HTTPAddress
+    from mimamba.service.client.rest_client import RestClient
+
+HTTP = "Over HTTP"
+
 app = typer.Typer()
+
+
+class HTTPOptionAlone(Mismatch):
+    """An option of HTTP is given without ``--http``."""
 
 
 @app.command(rich_help_panel=LIVE)
@@ -32,18 +46,110 @@ def mcp(
     url: Url = SERVICE_URL,
     token_file: TokenFile = None,
     cafile: CaFile = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Address to listen on, such as 127.0.0.1:8766, with the tools at /mcp. "
+            "[default: stdin and stdout]",
+            show_default=False,
+            rich_help_panel=HTTP,
+        ),
+    ] = None,
+    http_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the token that agents show, on its first line. [default: "
+            "MIMAMBA_MCP_TOKEN; made and shown on a terminal]",
+            show_default=False,
+            rich_help_panel=HTTP,
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host name that agents may use as well as localhost, repeat for several. "
+            "[default: none]",
+            show_default=False,
+            rich_help_panel=HTTP,
+        ),
+    ] = None,
+    ssl_certfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="TLS certificate (PEM). [default: no TLS]",
+            show_default=False,
+            rich_help_panel=HTTP,
+        ),
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Private key of the certificate (PEM). [default: in the certificate's file]",
+            show_default=False,
+            rich_help_panel=HTTP,
+        ),
+    ] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-http",
+            help="Allow other addresses than loopback without TLS.",
+            rich_help_panel=HTTP,
+        ),
+    ] = False,
 ) -> None:
-    """Let an agent read a running service: a server of the Model Context Protocol on stdio."""
+    """Let an agent read a running service: a server of the Model Context Protocol.
+
+    It speaks on stdin and stdout, or with --http over HTTP to those who show its token.
+    """
     with one_line_errors(least_memory=0):
         from mimamba.service.client.rest_client import RestClient
 
         service = RestClient(url, credentials(token_file, cafile))
-        try:
-            from mimamba.service.agent.tools import make_server
-        except ImportError as error:
-            if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types"):
-                raise
-            raise LibraryMissing(
-                "the package mcp", str(error), "install it: pip install mcp"
-            ) from error
-        make_server(service, allow_control).run("stdio")
+        server = _make_server(service, allow_control)
+        if http is not None:
+            from mimamba.service.agent.http_server import parse_http_address
+
+            address = parse_http_address(http, ssl_certfile, ssl_keyfile, insecure_http)
+            _offer(server, address, http_token_file, allowed_host or [])
+            return
+        alone = {
+            "--http-token-file": http_token_file,
+            "--allowed-host": allowed_host,
+            "--ssl-certfile": ssl_certfile,
+            "--ssl-keyfile": ssl_keyfile,
+            "--insecure-http": insecure_http,
+        }
+        for option, value in alone.items():
+            if value:
+                raise HTTPOptionAlone(f"--http with {option}", "none", "add --http HOST:PORT")
+        server.run("stdio")
+
+
+def _make_server(service: RestClient, allow_control: bool) -> MCPServer:
+    try:
+        from mimamba.service.agent.tools import make_server
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types"):
+            raise
+        raise LibraryMissing(
+            "the package mcp", str(error), "install it: pip install mcp"
+        ) from error
+    return make_server(service, allow_control)
+
+
+def _offer(
+    server: MCPServer, address: HTTPAddress, token_file: Path | None, allowed: list[str]
+) -> None:
+    from mimamba.service.agent.http_server import find_http_token, make_http_app, run_http
+
+    token, is_new = find_http_token(token_file)
+
+    def announce(url: str) -> None:
+        sys.stderr.write(f"The tools are at {url} (Ctrl+C stops it)\n")
+        if is_new:
+            sys.stderr.write(f"Token for agents: {token}\n")
+        sys.stderr.flush()
+
+    run_http(make_http_app(server, token, allowed), address, announce)

@@ -46,6 +46,7 @@ def try_(
             does = [
                 *([f"post to {rule.webhook}"] if rule.webhook else []),
                 *([f"send to {rule.osc}"] if rule.osc else []),
+                *([f"publish to {rule.mqtt}"] if rule.mqtt else []),
                 *([f"set the marker {rule.marker}"] if rule.marker else []),
             ]
             seconds, value = f"{act.seconds:.1f}", f"{act.value:.2f}"

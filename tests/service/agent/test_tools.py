@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -13,7 +17,7 @@ from mimamba.service.cli.main import app
 from mimamba.service.client.credentials import Credentials
 from mimamba.service.client.rest_client import RestClient
 from tests.service.auth.test_tokens import CONTROL, VIEW
-from tests.service.live import Live, live
+from tests.service.live import Live, bearer, live
 
 mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
@@ -29,6 +33,30 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with live("simulate://?seed=2", data_dir=folder, **tokens) as service:
         service.opened("simulate-1")
         yield service
+
+
+PROGRAM = "from mimamba.service.cli.main import main; main()"
+SHOWN = "a-token-that-agents-show"
+
+
+@pytest.fixture(scope="module")
+def over_http(service: Live) -> Iterator[str]:
+    """The address of the tools of ``mimamba mcp --http``."""
+    command = ["mcp", "--url", service.url, "--http", ":0"]
+    tokens = {"MIMAMBA_TOKEN": VIEW, "MIMAMBA_MCP_TOKEN": SHOWN}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *command],
+        env=os.environ | tokens | {"PYTHONPATH": ":".join(sys.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        try:
+            assert program.stderr is not None
+            line = program.stderr.readline()
+            assert line.startswith("The tools are at http://127.0.0.1:")
+            yield line.split()[4]
+        finally:
+            program.terminate()
 
 
 def connected(service: Live, token: str, allow_control: bool = False) -> Any:
@@ -86,7 +114,7 @@ async def test_the_program_speaks_on_stdio(service: Live) -> None:
         command=sys.executable,
         args=[
             "-c",
-            "from mimamba.service.cli.main import main; main()",
+            PROGRAM,
             "mcp",
             "--url",
             service.url,
@@ -96,6 +124,61 @@ async def test_the_program_speaks_on_stdio(service: Live) -> None:
     async with mcp.Client(program) as client:
         (session,) = await call(client, "sessions")
         assert session["id"] == "simulate-1"
+
+
+@asynccontextmanager
+async def http_client(url: str, token: str) -> AsyncIterator[Any]:
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with (
+        httpx2.AsyncClient(headers=bearer(token)) as sender,
+        mcp.Client(streamable_http_client(url, http_client=sender)) as client,
+    ):
+        yield client
+
+
+async def test_an_agent_reads_over_http(over_http: str) -> None:
+    async with http_client(over_http, SHOWN) as client:
+        assert {each.name for each in (await client.list_tools()).tools} == READING
+        (session,) = await call(client, "sessions")
+        assert session["id"] == "simulate-1"
+        quality = await call(client, "quality", session="simulate-1")
+        assert set(quality["channels"]) == {"TP9", "AF7", "AF8", "TP10"}
+
+
+def test_over_http_strangers_get_nothing(over_http: str) -> None:
+    ask = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    accepted = {"Accept": "application/json, text/event-stream"}
+
+    def status(**headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.post(over_http, json=ask, headers=accepted | named).status_code
+
+    right = bearer(SHOWN)["Authorization"]
+    assert status(Authorization=right, Host="evil.example") == 403
+    assert status(Authorization=right, Origin="http://evil.example") == 403
+    assert status(Authorization=right, Sec_Fetch_Site="cross-site") == 403
+    assert status() == status(Authorization=bearer(VIEW)["Authorization"]) == 401
+    missing = httpx.post(over_http, json=ask)
+    assert missing.headers["www-authenticate"] == 'Bearer realm="mimamba"'
+    assert "MIMAMBA_MCP_TOKEN" in missing.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--http", "8766"], "Expected HOST:PORT with an IP address"),
+        (["--http", "lab.example:8766"], "Expected HOST:PORT with an IP address"),
+        (["--http", "0.0.0.0:8766"], "Expected TLS beyond this machine"),
+        (["--http", "127.0.0.1:0"], "Expected a token for agents, but found none"),
+        (["--allowed-host", "lab"], "Expected --http with --allowed-host"),
+    ],
+)
+def test_what_cannot_be_offered_is_one_line(options: list[str], words: str) -> None:
+    ended = CliRunner().invoke(app, ["mcp", *options])
+    assert (ended.exit_code, ended.output.count("\n")) == (2, 1)
+    assert words in ended.output
 
 
 def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.service.rules.rule_file import BadRule, Rule, Watched, read_rules
+from mimamba.service.rules.rule_file import BadRule, Rule, Watched, check_rules, read_rules
 from mimamba.service.rules.rule_state import RuleState
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "rules.toml"
@@ -42,9 +42,11 @@ def test_the_example_is_complete() -> None:
         (GOOD.replace("0.5", "2"), "a number from 0 to 1 in the field above of rule 1 of rules"),
         (GOOD + "below = 0.1\n", "either above or below in rule 1 of rules.toml, but found above"),
         (GOOD.replace("above = 0.5\n", ""), "but found neither"),
-        (GOOD.replace('marker = "high"\n', ""), "webhook, osc or marker in rule 1"),
+        (GOOD.replace('marker = "high"\n', ""), "webhook, osc, mqtt or marker in rule 1"),
         (GOOD + 'webhook = "file:///etc"\n', "http://127.0.0.1:1880/calm in the field webhook"),
         (GOOD + 'osc = "here"\n', "HOST:PORT in the field osc"),
+        (GOOD + 'mqtt = "home/#"\n', "a topic such as home/calm, without '+' and '#'"),
+        (GOOD + 'mqtt_payload = "ON"\n', "the field mqtt with mqtt_payload in rule 1"),
         (GOOD.replace("valence/high", "band/beat"), "OUTPUT/LABEL, personal/STATE"),
         (GOOD.replace("valence/high", "link/lost"), "neither above nor below with link/lost"),
         (GOOD + GOOD.replace("marker", "mark"), "the field 'mark'. Use marker, or remove it."),
@@ -57,6 +59,15 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, words: str) -> Non
     with pytest.raises(BadRule) as raised:
         read_rules(written(tmp_path, text))
     assert words in str(raised.value)
+
+
+def test_a_rule_that_publishes_needs_a_broker(tmp_path: Path) -> None:
+    rules = read_rules(written(tmp_path, GOOD + 'mqtt = "home/calm"\nmqtt_payload = "ON"\n'))
+    assert (rules[0].mqtt, rules[0].mqtt_payload) == ("home/calm", "ON")
+    check_rules(rules, has_broker=True)
+    check_rules(read_rules(EXAMPLE), has_broker=False)
+    with pytest.raises(BadRule, match=r"for the field mqtt of rule 1, .+ with --mqtt-out"):
+        check_rules(rules, has_broker=False)
 
 
 def rule(seconds: float = 0, cooldown: float = 0, back: float = 0) -> Rule:

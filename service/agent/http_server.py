@@ -1,0 +1,206 @@
+"""Tools for agents over HTTP: who may send requests, and the server (streamable HTTP transport).
+
+A request must name this machine or an allowed host, must not come from another page in a browser
+(DNS rebinding), and must show the token: the same checks, and the same limit on wrong tokens, as
+those of the service.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mimamba.drivers.errors import UserError
+from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, Permission
+from mimamba.service.auth.scopes import refusal_response
+from mimamba.service.auth.tokens import Tokens, check_token, read_tokens
+from mimamba.service.http.host_and_origin import refusal
+from mimamba.service.http.problem import problem
+
+PATH = "/mcp"
+TOKEN = "MIMAMBA_MCP_TOKEN"
+"""Variable of the environment with the token that agents show."""
+MOST_BYTES = 1 << 20
+"""Size of a request: a tool has short arguments."""
+GRACE_SECONDS = 1
+"""For answers that are being sent when the server ends."""
+
+MISSING = f"Send the token of {TOKEN}, or of --http-token-file, as Authorization: Bearer TOKEN."
+
+
+class CannotOffer(UserError):
+    """The tools cannot be offered at this address. The message never contains a token."""
+
+
+@dataclass(frozen=True)
+class HTTPAddress:
+    """An address to listen on, and how.
+
+    Parameters
+    ----------
+    host, port
+        An IP address of this machine; port 0 is any free one.
+    certificate, key
+        Of TLS (PEM); None for HTTP.
+    """
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def url(self, port: int) -> str:
+        """Return the address of the tools at the port that was found."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+
+
+def parse_http_address(
+    text: str, certificate: Path | None, key: Path | None, insecure: bool
+) -> HTTPAddress:
+    """Parse HOST:PORT; without a host it is loopback.
+
+    Raises
+    ------
+    CannotOffer
+        If it is no such address, or one beyond this machine without TLS and not ``insecure``.
+    """
+    found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/@]*)):(?P<port>\d+)", text)
+    name = (found["six"] or found["host"] or "127.0.0.1") if found else ""
+    try:
+        host = ipaddress.ip_address("127.0.0.1" if name == "localhost" else name)
+    except ValueError:
+        host = None
+    if found is None or host is None or int(found["port"]) > 65535:
+        raise CannotOffer(
+            f"Expected HOST:PORT with an IP address of this machine, but found {text!r}. "
+            "Use one such as 127.0.0.1:8766."
+        )
+    if not (host.is_loopback or certificate or insecure):
+        raise CannotOffer(
+            "Expected TLS beyond this machine, but found no --ssl-certfile. Add one, or use "
+            "--insecure-http if the network itself is private."
+        )
+    return HTTPAddress(str(host), int(found["port"]), certificate, key)
+
+
+def find_http_token(file: Path | None) -> tuple[str, bool]:
+    """Return the token that agents show, and whether it is new.
+
+    It is that of a file's first line, else of MIMAMBA_MCP_TOKEN, else a new one for a terminal.
+
+    Raises
+    ------
+    BadToken
+        If the given one is not valid.
+    CannotOffer
+        If there is none, and no terminal to show a new one on.
+    """
+    given = (read_tokens(file).control if file else os.environ.get(TOKEN)) or None
+    if given is not None:
+        return check_token(given), False
+    if not sys.stderr.isatty():  # in a log others could read it
+        raise CannotOffer(
+            f"Expected a token for agents, but found none. Name one with {TOKEN} or "
+            "--http-token-file; make it with: openssl rand -hex 32."
+        )
+    return secrets.token_urlsafe(32), True
+
+
+def make_http_app(server: MCPServer, token: str, allowed: Collection[str] = ()) -> ASGIApp:
+    """Return the application: the server's, behind the checks of ``GuardMiddleware``."""
+    inner = server.streamable_http_app(
+        streamable_http_path=PATH,
+        json_response=True,  # each tool answers once
+        stateless_http=True,  # so that nothing is kept of agents that are gone
+        max_request_body_size=MOST_BYTES,
+        # Those of the guard are stricter, and know the allowed hosts.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    return GuardMiddleware(inner, Authenticator(Tokens(token)), allowed)
+
+
+class GuardMiddleware:
+    """Refuses other hosts and origins with 403, and requests without the token with 401.
+
+    Parameters
+    ----------
+    app
+        The application.
+    authenticator
+        Knows the token.
+    allowed
+        Host names that may be used as well as localhost.
+    """
+
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, allowed: Collection[str]
+    ) -> None:
+        self._app, self._authenticator = app, authenticator
+        self._allowed = frozenset(name.lower() for name in allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "forbidden"})
+            return
+        refused = refusal(Headers(scope=scope), self._allowed, scope["scheme"] == "https")
+        if refused is not None:
+            await problem(403, "Forbidden", refused[1])(scope, receive, send)
+            return
+        result = self._authenticator.authenticate(HTTPConnection(scope))
+        if isinstance(result, Permission):
+            await self._app(scope, receive, send)
+            return
+        if isinstance(result, AuthRefusal) and not result.wait:
+            result = replace(result, reason=f"Token not accepted. {MISSING}")
+        await refusal_response(result, MISSING)(scope, receive, send)
+
+
+def run_http(app: ASGIApp, address: HTTPAddress, announce: Callable[[str], None]) -> None:
+    """Serve until interrupted; ``announce`` is called with the address of the tools.
+
+    Raises CannotOffer if the port or the certificate cannot be used.
+    """
+    config = uvicorn.Config(
+        app,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        config.load()
+        listener = socket.create_server((address.host, address.port), family=family)
+    except OSError as error:  # an ssl.SSLError is one
+        raise CannotOffer(
+            f"Cannot listen on {address.host}:{address.port}: {error.strerror or error}. "
+            "Choose another address with --http, or correct the certificate."
+        ) from error
+    with listener:
+        announce(address.url(listener.getsockname()[1]))
+        uvicorn.Server(config).run(sockets=[listener])
