@@ -114,13 +114,13 @@ class MQTTOut:
         client, loop = self._client, self._loop
         if client is None or loop is None or self._closed.is_set():
             raise BrokerAway(f"there is no connection to {self._broker.address}")
-        sending = asyncio.run_coroutine_threadsafe(client.publish(topic, payload, qos=1), loop)
+        news = TopicNews(topic, payload, retain=False)
+        sending = asyncio.run_coroutine_threadsafe(self._publish(client, news, qos=1), loop)
         try:
             sending.result(PATIENCE)
         except (aiomqtt.MqttError, TimeoutError, FutureCancelled) as error:
             sending.cancel()
             raise BrokerAway(f"{self._broker.address} did not take it: {error}") from error
-        self.sent += 1
 
     # In the thread -------------------------------------------------------------------------------
 
@@ -202,9 +202,10 @@ class MQTTOut:
             for news in self._followed[session].news():
                 await self._publish(client, news)
 
-    async def _publish(self, client: Client, news: TopicNews) -> None:
+    async def _publish(self, client: Client, news: TopicNews, qos: int | None = None) -> None:
         """Publish; the broker confirms states, and measurements are soon replaced by others."""
-        await client.publish(news.topic, news.payload, int(news.retain), news.retain)
+        quality = int(news.retain) if qos is None else qos
+        await client.publish(news.topic, news.payload, quality, news.retain)
         self.sent += 1
 
     async def _say_goodbye(self, client: Client) -> None:

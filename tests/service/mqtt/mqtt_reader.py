@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from aiomqtt import Client, Message
@@ -18,12 +18,12 @@ def payload_of(message: Message) -> bytes:
     return message.payload
 
 
-async def _read_all(port: int, messages: list[Message], ready: threading.Event) -> None:
+async def _read_all(port: int, take: Callable[[Message], None], ready: threading.Event) -> None:
     async with Client("127.0.0.1", port) as client:
         await client.subscribe("#")
         ready.set()
         async for message in client.messages:
-            messages.append(message)
+            take(message)
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def heard(broker: Mosquitto) -> Iterator[list[Message]]:
     ready, over = threading.Event(), threading.Event()
 
     async def read() -> None:
-        reading = asyncio.create_task(_read_all(broker.port, messages, ready))
+        reading = asyncio.create_task(_read_all(broker.port, messages.append, ready))
         while not over.is_set():
             await asyncio.sleep(0.02)
         reading.cancel()

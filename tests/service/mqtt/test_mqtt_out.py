@@ -80,8 +80,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def metric(service: Live, name: str) -> float:
-    (line,) = re.findall(rf"^mimamba_mqtt_{name} (\S+)$", service.http.get("/metrics").text, re.M)
-    return float(line)
+    text = service.http.get("/metrics").text
+    (value,) = re.findall(rf"^mimamba_mqtt_{name} (\S+)$", text, re.MULTILINE)
+    return float(value)
 
 
 def test_sessions_are_published_though_the_broker_goes_and_comes(
