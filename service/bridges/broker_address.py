@@ -51,6 +51,8 @@ class BrokerAddress:
 
 def parse_address(text: str) -> BrokerAddress:
     """Parse an address; raises BadAddress."""
+    if re.search("[?#]", text):
+        raise _bad(text, "one with '?' or '#'")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -58,8 +60,6 @@ def parse_address(text: str) -> BrokerAddress:
         raise _bad(text, "another") from None
     if parts.scheme not in PORTS or not parts.hostname or port == 0:
         raise _bad(text, "another")
-    if parts.query or parts.fragment:
-        raise _bad(text, "one with '?' or '#'")
     prefix = unquote(parts.path).strip("/") or PREFIX
     if not is_topic(prefix):
         raise _bad(text, f"the prefix {prefix!r}")
@@ -94,6 +94,6 @@ def _bad(text: str, found: str) -> BadAddress:
     shown = re.sub(r"//.*@", "//", text)
     return BadAddress(
         f"Expected the address of a broker, such as mqtt://host:1883/{PREFIX}, but found {found} "
-        f"({shown!r}). Begin it with mqtt:// or mqtts://, write '/', '@' and ':' of a password as "
-        "%2F, %40 and %3A, and use no '+', '#' or empty level in the prefix."
+        f"({shown!r}). Begin it with mqtt:// or mqtts://, write '/', '@', ':', '?' and '#' of a "
+        "password as %2F, %40, %3A, %3F and %23, and use no '+' or empty level in the prefix."
     )
