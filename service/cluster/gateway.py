@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 OPENING_SECONDS = 20.0
 """For a worker to open a session that was announced."""
 CLOSING_SECONDS = 10.0
+FILL_SECONDS = 0.5
+"""Between two looks for sessions whose logs are to be filled."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """Ids of sessions: others do not fit into a subject."""
 
@@ -97,6 +99,13 @@ class BusSessions(SessionRegistry):
         session = self._sessions.get(name)
         if isinstance(session, MirroredSession):
             await session.watch()
+
+    async def fill_logs(self) -> None:
+        """Fill the logs of all sessions from the bus until cancelled: outputs read them all."""
+        while True:
+            for name in list(self._sessions):
+                await self.ready(name)
+            await asyncio.sleep(FILL_SECONDS)
 
     async def find(self, name: str) -> Session | None:
         """Return a session with logs that hold what the bus has; None if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import ssl
 from dataclasses import dataclass, replace
@@ -131,7 +132,7 @@ def describe_failure(error: Exception, broker: Broker) -> str:
         user = broker.address.user
         refused = f"the user {user} with this password" if user else "a client without a user"
         return f"the broker refused {refused}. {REMEDY}"
-    text = str(error) or type(error).__name__
+    text = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"{text}. If it is the right broker, name its certificate with --mqtt-cafile"
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -186,14 +186,9 @@ def make_app(
         async with asyncio.TaskGroup() as tasks:
             hub_task = tasks.create_task(hub.run())
             following = [
-                tasks.create_task(each.run())
-                for each in (sessions, recordings)
-                if isinstance(each, BusSessions | BusRecordings)
+                tasks.create_task(each)
+                for each in _background(settings, sessions, recordings, bool(outputs))
             ]
-            if settings.keep is not None:
-                urls = _sources_in_use(settings, sessions)
-                retention = Retention(recordings, settings.keep, urls)
-                following.append(tasks.create_task(retention.run()))
             start = tasks.create_task(_start(on_start, running))
             try:
                 yield {"counters": hub.counters, "strangers": strangers}
@@ -304,6 +299,21 @@ def make_outputs(
     if mqtt is not None:
         outputs.append(mqtt)
     return outputs
+
+
+def _background(
+    settings: Settings, sessions: SessionRegistry, recordings: Recordings, has_outputs: bool
+) -> Iterator[Coroutine[None, None, None]]:
+    """Return what runs beside the requests until it is cancelled."""
+    if isinstance(sessions, BusSessions):
+        yield sessions.run()
+        if has_outputs:
+            yield sessions.fill_logs()
+    if isinstance(recordings, BusRecordings):
+        yield recordings.run()
+    if settings.keep is not None:
+        urls = _sources_in_use(settings, sessions)
+        yield Retention(recordings, settings.keep, urls).run()
 
 
 def _sources_in_use(settings: Settings, sessions: SessionRegistry) -> Callable[[], list[str]]:

@@ -88,6 +88,10 @@ def test_a_source_that_is_read_here() -> None:
         model = session.active_model.model
         assert model is not None
         assert model.name == "demo"
+        filling = asyncio.create_task(sessions.fill_logs())  # though nobody subscribes
+        while session.logs is None or session.logs.prediction.next == 0:
+            await asyncio.sleep(0.01)
+        filling.cancel()
         told = await predictions(sessions, "a.b", 4)
         assert [each.seq for each in told] == list(range(told[0].seq, told[0].seq + 4))
         with pytest.raises(SessionTaken, match="is taken"):
