@@ -39,9 +39,9 @@ PROGRAM = "from mimamba.service.cli.main import main; main()"
 SHOWN = "a-token-that-agents-show"
 
 
-@pytest.fixture(scope="module")
-def over_http(service: Live) -> Iterator[str]:
-    """The address of the tools of ``mimamba mcp --http``."""
+@pytest.fixture(scope="module", autouse=True)
+def http_program(service: Live) -> Iterator[subprocess.Popen[str]]:
+    """``mimamba mcp --http``, started at once: it takes a while, in which other tests run."""
     command = ["mcp", "--url", service.url, "--http", ":0"]
     tokens = {"MIMAMBA_TOKEN": VIEW, "MIMAMBA_MCP_TOKEN": SHOWN}
     with subprocess.Popen(
@@ -51,12 +51,18 @@ def over_http(service: Live) -> Iterator[str]:
         text=True,
     ) as program:
         try:
-            assert program.stderr is not None
-            line = program.stderr.readline()
-            assert line.startswith("The tools are at http://127.0.0.1:")
-            yield line.split()[4]
+            yield program
         finally:
             program.terminate()
+
+
+@pytest.fixture(scope="module")
+def over_http(http_program: subprocess.Popen[str]) -> str:
+    """The address of its tools."""
+    assert http_program.stderr is not None
+    line = http_program.stderr.readline()
+    assert line.startswith("The tools are at http://127.0.0.1:")
+    return line.split()[4]
 
 
 def connected(service: Live, token: str, allow_control: bool = False) -> Any:
