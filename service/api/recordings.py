@@ -28,6 +28,7 @@ from mimamba.service.people.people import DamagedPerson, NoPerson, People, Perso
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
+from mimamba.service.storage.titles import LONGEST_TITLE
 
 RecordingId = Annotated[str, PathParameter(pattern=f"^{NAME}$")]
 Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet", "bids"]
@@ -39,6 +40,8 @@ MEDIA_TYPES: dict[Format, str] = {
     "parquet": "application/vnd.apache.parquet",
     "bids": "application/zip",
 }
+LONGEST_NOTES = 10_000
+"""Characters."""
 PART = 1 << 18
 """Bytes read from the disk at a time."""
 
@@ -52,14 +55,29 @@ class NewRecording(BaseModel):
     name: str | None = Field(
         default=None,
         pattern=f"^{NAME}$",
-        description="The recording's name. Default: the session's id and the time.",
+        description="The recording's name. Default: derived from the title; without one, the "
+        "session's id and the time.",
+    )
+    title: str | None = Field(
+        default=None,
+        max_length=LONGEST_TITLE,
+        description="The recording's name for people, in any script.",
     )
     person: str | None = Field(
         default=None,
         pattern=f"^{NAME}$",
         description="A pseudonym. Default: the session's person.",
     )
-    notes: str | None = Field(default=None, max_length=10_000)
+    notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
+
+
+class RecordingChange(BaseModel):
+    """Facts to change; absent fields stay unchanged, and null removes one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = Field(default=None, max_length=LONGEST_TITLE)
+    notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
 
 
 recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
@@ -87,13 +105,21 @@ def start_recording(
     if person is not None:
         with suppress(DamagedPerson):  # such a person exists, too
             people.add(person)
-    return recordings.start(session, new.name, person, new.notes)
+    return recordings.start(session, new.name, person, new.notes, new.title)
 
 
 @recordings_api.get("/{recording}")
 def read_recording(recordings: AllRecordings, recording: RecordingId) -> RecordingInfo:
     """Return one recording."""
     return recordings.get(recording)
+
+
+@recordings_api.put("/{recording}")
+def change_recording(
+    recordings: AllRecordings, recording: RecordingId, change: RecordingChange
+) -> RecordingInfo:
+    """Change a recording's title or notes, also while it is being made. Its file stays as it is."""
+    return recordings.change(recording, **change.model_dump(exclude_unset=True))
 
 
 @recordings_api.post("/{recording}/stop")
@@ -141,12 +167,17 @@ async def export_recording(
     names = tuple(name for each in authors.split(",") if (name := each.strip()))
     async with read_lock:
         if form == "bids":
-            person = (await asyncio.to_thread(recordings.get, recording)).person
-            facts = await asyncio.to_thread(_facts_of, people, person)
+            noted = await asyncio.to_thread(recordings.get, recording)
+            facts = await asyncio.to_thread(_facts_of, people, noted.person)
             facts = replace(
-                facts, name=recording, authors=names, mains=float(mains) if mains else None
+                facts,
+                name=noted.shown,
+                authors=names,
+                mains=float(mains) if mains else None,
+                title=noted.title,
+                notes=noted.notes,
             )
-            file = await asyncio.to_thread(exported_bids, source, person, task, facts)
+            file = await asyncio.to_thread(exported_bids, source, noted.person, task, facts)
             return Download(file, f"{recording}-bids.zip", MEDIA_TYPES[form])
         file = await asyncio.to_thread(exported, source, form)
     return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
@@ -165,7 +196,7 @@ async def report_recording(
 
     source = await asyncio.to_thread(recordings.file, recording)
     async with read_lock:
-        text = await asyncio.to_thread(make_report, source, recording)
+        text = await asyncio.to_thread(make_report, source)
     name = f'attachment; filename="{recording}-report.html"'
     return HTMLResponse(text, headers={"Content-Disposition": name})
 

@@ -79,6 +79,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/recordings": "view",
     "POST /v1/recordings": "control",
     "GET /v1/recordings/{recording}": "view",
+    "PUT /v1/recordings/{recording}": "control",
     "DELETE /v1/recordings/{recording}": "control",
     "GET /v1/recordings/{recording}/file": "view",
     "GET /v1/recordings/{recording}/export": "view",

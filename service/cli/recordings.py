@@ -14,7 +14,11 @@ from mimamba.service.cli.options import (
     RECORDINGS,
     DataDir,
     Json,
+    RecordingName,
+    RecordingSource,
+    find_recording,
     one_line_errors,
+    own_recording,
     recordings_folder,
 )
 from mimamba.service.server.console import print_json
@@ -23,23 +27,61 @@ if TYPE_CHECKING:
     from mimamba.service.recordings.people_index import PeopleIndex, PersonInfo
 
 app = typer.Typer()
+recordings = typer.Typer(help="List the recordings, or change the title or the notes of one.")
+RecordingsDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder, as for `mimamba recordings`.", show_default=False),
+]
 people = typer.Typer(
     help="List people with their facts, baselines and recordings, export or delete a person."
 )
 
 
-@app.command(rich_help_panel=RECORDINGS)
-def recordings(data_dir: DataDir = None, json: Json = False) -> None:
-    """List the recordings."""
+@recordings.callback(invoke_without_command=True)
+def list_all(context: typer.Context, data_dir: DataDir = None, json: Json = False) -> None:
+    """List the recordings, or change the title or the notes of one."""
+    context.obj = data_dir
+    if context.invoked_subcommand is not None:
+        return
     with one_line_errors():
         list_recordings(recordings_folder(data_dir), json)
 
 
+@recordings.command()
+def edit(
+    context: typer.Context,
+    recording: RecordingName,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            help="New title, with spaces and any letters; '' for none. The file keeps its name.",
+            show_default=False,
+        ),
+    ] = None,
+    notes: Annotated[
+        str | None, typer.Option(help="New notes; '' for none.", show_default=False)
+    ] = None,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """Change the title or the notes of a recording, and print both."""
+    with one_line_errors():
+        from mimamba.service.recordings.recordings import Recordings
+
+        given = {"title": title, "notes": notes}
+        folder = recordings_folder(data_dir or context.obj)
+        path = own_recording(recording, folder)
+        name = path.stem if path else recording
+        changed = Recordings(folder).change(
+            name, **{key: value for key, value in given.items() if value is not None}
+        )
+        sys.stdout.write(f"{changed.name}: {changed.title or 'no title'}\n")
+        if changed.notes:
+            sys.stdout.write(f"{changed.notes}\n")
+
+
 @app.command(rich_help_panel=RECORDINGS)
 def convert(
-    recording: Annotated[
-        str, typer.Argument(metavar="IN", help="Path of a recording, or a replay:// URL.")
-    ],
+    recording: RecordingSource,
     out: Annotated[
         str,
         typer.Argument(
@@ -49,19 +91,24 @@ def convert(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Convert a recording to another format, with its gaps, markers and units (µV)."""
     with one_line_errors():
+        from mimamba.drivers.formats.bids_facts import BIDSFacts
         from mimamba.drivers.formats.convert import convert as convert_recording
+        from mimamba.service.recordings.sidecar import load_sidecar, played_file
 
-        convert_recording(recording, out, force)
+        source = find_recording(recording, data_dir)
+        path = played_file(source)
+        noted = load_sidecar(path) if path else None
+        facts = BIDSFacts(title=noted.title, notes=noted.notes) if noted else BIDSFacts()
+        convert_recording(source, out, force, facts)
 
 
 @app.command(rich_help_panel=RECORDINGS)
 def report(
-    recording: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="Name of a recording, or path of any file.")
-    ],
+    recording: RecordingSource,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write. [default: NAME-report.html]", show_default=False),
@@ -148,6 +195,7 @@ def export(
         export_person(folder, person, out or Path(f"{person}.zip"), force)
 
 
+app.add_typer(recordings, name="recordings", rich_help_panel=RECORDINGS)
 app.add_typer(people, name="people", rich_help_panel=RECORDINGS)
 
 
@@ -164,14 +212,18 @@ def list_recordings(folder: Path, json: bool) -> None:
         for each in found:
             print_json(each)
         return
+    titled = any(each.title for each in found)
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in ("name", "state", "started", "source", "model", "person", "length", "MB"):
-        table.add_column(heading, overflow="fold")  # never cut: names are typed again
+    for heading in ("name", "title", "state", "started", "source", "model", "person"):
+        if titled or heading != "title":
+            table.add_column(heading, overflow="fold")  # never cut: names are typed again
+    for heading in ("length", "MB"):
+        table.add_column(heading)
     for each in found:
-        facts = (each.started, each.source, each.model, each.person)
+        facts = (each.state, each.started, each.source, each.model, each.person)
         table.add_row(
             each.name,
-            each.state,
+            *([escape(each.title or "")] if titled else []),
             *(escape(fact or "") for fact in facts),
             "" if each.seconds is None else _duration(each.seconds),
             f"{each.bytes / 1e6:.1f}",
@@ -201,8 +253,9 @@ def write_report(recording: str, out: Path | None, force: bool, data_dir: Path |
     from mimamba.drivers.errors import CannotWrite
     from mimamba.service.recorded.report_page import make_report
     from mimamba.service.recordings.recordings import Recordings
+    from mimamba.service.recordings.sidecar import played_file
 
-    path = Path(recording)
+    path = played_file(find_recording(recording, data_dir)) or Path(recording)
     if not path.exists():
         path = Recordings(recordings_folder(data_dir)).file(recording)
     target = out or Path(f"{path.stem}-report.html")

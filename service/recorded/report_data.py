@@ -102,7 +102,7 @@ class ReportData:
     Parameters
     ----------
     title
-        Name of the recording.
+        Title of the recording, or its name.
     about
         What the service noted about it.
     recording
@@ -151,9 +151,10 @@ def read_report_data(path: Path) -> ReportData:
     outputs = [] if predictions is None else _outputs(predictions, first, rate)
     for stream in streams.get(PERSONAL_TOPIC, []):
         outputs.append(_personal(stream, first, rate))
+    about = load_sidecar(path)
     return ReportData(
-        path.stem,
-        load_sidecar(path),
+        about.shown,
+        about,
         recording,
         predictions.text("desc/mimamba/model/name") if predictions else None,
         recording.end / rate,

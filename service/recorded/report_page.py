@@ -22,21 +22,20 @@ svg { width: 100%; height: auto; }
 table { border-collapse: collapse; }
 th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #d5dae0; overflow-wrap: anywhere; }
+td { white-space: pre-line; }
 .table { overflow-x: auto; }
 .note { color: #4c5a64; }
 .warning { padding: 0.5rem 1rem; background: #fff1d6; border-radius: 0.5rem; }
 """
 
 
-def make_report(path: Path, title: str | None = None) -> str:
+def make_report(path: Path) -> str:
     """Return the report on a recording as HTML.
 
     Parameters
     ----------
     path
         The recording; any format that a replay can read.
-    title
-        Its name; the file's without one.
 
     Raises
     ------
@@ -44,9 +43,9 @@ def make_report(path: Path, title: str | None = None) -> str:
         If it cannot be read.
     """
     data = read_report_data(path)
-    name = escape(title or data.title)
+    name = escape(data.title)
     body = [
-        f"<h1>{name}</h1>",
+        f"<h1><bdi>{name}</bdi></h1>",
         '<p class="note">Not a medical device. Estimates only, no diagnosis.</p>',
         *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
         _facts(data),
@@ -93,6 +92,7 @@ def _clock(seconds: float) -> str:
 def _facts(data: ReportData) -> str:
     about, info = data.about, data.recording.info
     facts = {
+        "File": about.name if about.title else None,
         "Started": about.started,
         "Length": f"{_clock(data.seconds)}, of which {data.lost:.1f} s were lost",
         "Person": about.person,
@@ -103,7 +103,7 @@ def _facts(data: ReportData) -> str:
         "End": about.reason,
     }
     rows = "".join(
-        f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>'
+        f'<tr><th scope="row">{name}</th><td dir="auto">{escape(value)}</td></tr>'
         for name, value in facts.items()
         if value
     )
