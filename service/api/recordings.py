@@ -6,12 +6,12 @@ import asyncio
 import os
 import re
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Annotated, BinaryIO, Literal, TypeAlias
+from typing import Annotated, BinaryIO, Literal, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
@@ -25,12 +25,17 @@ from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
+from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import RecordingInfo
+from mimamba.service.sessions.markers import MAX_LABEL_LENGTH
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
 from mimamba.service.storage.titles import LONGEST_TITLE
 
 RecordingId = Annotated[str, PathParameter(pattern=f"^{NAME}$")]
+MarkerId = Annotated[str, PathParameter(pattern="^[ra][0-9a-f]{1,16}$")]
+Answer = TypeVar("Answer")
 Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet", "bids"]
 
 MEDIA_TYPES: dict[Format, str] = {
@@ -78,6 +83,24 @@ class RecordingChange(BaseModel):
 
     title: str | None = Field(default=None, max_length=LONGEST_TITLE)
     notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
+
+
+class AddedMarker(BaseModel):
+    """A marker to add to a finished recording."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: float = Field(ge=0, description="Seconds from the first sample.")
+    label: str = Field(max_length=MAX_LABEL_LENGTH)
+
+
+class MarkerChange(BaseModel):
+    """Changes of a marker; absent fields stay unchanged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: float | None = Field(default=None, ge=0, description="Seconds from the first sample.")
+    label: str | None = Field(default=None, max_length=MAX_LABEL_LENGTH)
 
 
 recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
@@ -199,6 +222,73 @@ async def report_recording(
         text = await asyncio.to_thread(make_report, source)
     name = f'attachment; filename="{recording}-report.html"'
     return HTMLResponse(text, headers={"Content-Disposition": name})
+
+
+@recordings_api.get("/{recording}/markers")
+async def list_markers(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+) -> list[MarkerView]:
+    """List the markers of a finished recording by position, with what was edited afterwards."""
+    return await _edit_markers(recordings, recording, read_lock, MarkerEditor.all)
+
+
+@recordings_api.post("/{recording}/markers", status_code=201)
+async def add_marker(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock, new: AddedMarker
+) -> MarkerView:
+    """Add a marker to a finished recording. Its file stays as it is: edits are kept beside it."""
+    return await _edit_markers(
+        recordings, recording, read_lock, lambda editor: editor.add(new.position, new.label)
+    )
+
+
+@recordings_api.put("/{recording}/markers/{marker}")
+async def change_marker(
+    recordings: AllRecordings,
+    recording: RecordingId,
+    read_lock: ReadLock,
+    marker: MarkerId,
+    change: MarkerChange,
+) -> MarkerView:
+    """Change the label or the position of a marker."""
+    return await _edit_markers(
+        recordings,
+        recording,
+        read_lock,
+        lambda editor: editor.change(marker, change.position, change.label),
+    )
+
+
+@recordings_api.delete("/{recording}/markers/{marker}")
+async def delete_marker(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock, marker: MarkerId
+) -> MarkerView:
+    """Delete a marker. It is listed as deleted, and can be restored."""
+    return await _edit_markers(
+        recordings, recording, read_lock, lambda editor: editor.delete(marker)
+    )
+
+
+@recordings_api.post("/{recording}/markers/{marker}/restore")
+async def restore_marker(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock, marker: MarkerId
+) -> MarkerView:
+    """Take back the edits of a recorded marker, or the deletion of an added one."""
+    return await _edit_markers(
+        recordings, recording, read_lock, lambda editor: editor.restore(marker)
+    )
+
+
+async def _edit_markers(
+    recordings: Recordings,
+    recording: str,
+    read_lock: asyncio.Lock,
+    work: Callable[[MarkerEditor], Answer],
+) -> Answer:
+    """Do some work with the markers of a recording; one recording is read at a time."""
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        return await asyncio.to_thread(lambda: work(MarkerEditor(source)))
 
 
 @recordings_api.delete("/{recording}", status_code=204)

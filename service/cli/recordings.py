@@ -24,10 +24,11 @@ from mimamba.service.cli.options import (
 from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
+    from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
     from mimamba.service.recordings.people_index import PeopleIndex, PersonInfo
 
 app = typer.Typer()
-recordings = typer.Typer(help="List the recordings, or change the title or the notes of one.")
+recordings = typer.Typer(help="List the recordings; edit titles, notes and markers.")
 RecordingsDir = Annotated[
     Path | None,
     typer.Option(help="Folder, as for `mimamba recordings`.", show_default=False),
@@ -39,7 +40,7 @@ people = typer.Typer(
 
 @recordings.callback(invoke_without_command=True)
 def list_all(context: typer.Context, data_dir: DataDir = None, json: Json = False) -> None:
-    """List the recordings, or change the title or the notes of one."""
+    """List the recordings; edit titles, notes and markers."""
     context.obj = data_dir
     if context.invoked_subcommand is not None:
         return
@@ -69,14 +70,72 @@ def edit(
 
         given = {"title": title, "notes": notes}
         folder = recordings_folder(data_dir or context.obj)
-        path = own_recording(recording, folder)
-        name = path.stem if path else recording
         changed = Recordings(folder).change(
-            name, **{key: value for key, value in given.items() if value is not None}
+            _name_of(recording, folder),
+            **{key: value for key, value in given.items() if value is not None},
         )
         sys.stdout.write(f"{changed.name}: {changed.title or 'no title'}\n")
         if changed.notes:
             sys.stdout.write(f"{changed.notes}\n")
+
+
+@recordings.command()
+def markers(
+    context: typer.Context,
+    recording: RecordingName,
+    json: Json = False,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """List the markers of a recording with their ids, and what was edited afterwards."""
+    with one_line_errors():
+        editor = _marker_editor(recording, data_dir or context.obj)
+        list_markers(editor.all(), json)
+
+
+@recordings.command()
+def mark(
+    context: typer.Context,
+    recording: RecordingName,
+    marker: Annotated[
+        str | None,
+        typer.Argument(help="Id of a marker to change. [default: a new one]", show_default=False),
+    ] = None,
+    at: Annotated[
+        float | None,
+        typer.Option(help="Position, s from the first sample.", min=0, show_default=False),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label.", show_default=False)] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the marker.")] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Take back all edits of the marker.")
+    ] = False,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """Add a marker to a finished recording, or change, delete or restore one.
+
+    The recorded file is never changed: edits are kept beside it, with their dates.
+    """
+    with one_line_errors():
+        n_actions = delete + restore + (at is not None or label is not None)
+        if n_actions != 1 or (marker is None and (at is None or label is None)):
+            raise typer.BadParameter(
+                "Expected --at and --label for a new marker, or a marker's id with --at, --label, "
+                "--delete or --restore. Correct the options."
+            )
+        editor = _marker_editor(recording, data_dir or context.obj)
+        if marker is None:
+            assert at is not None
+            assert label is not None
+            changed = editor.add(at, label)
+        elif delete:
+            changed = editor.delete(marker)
+        elif restore:
+            changed = editor.restore(marker)
+        else:
+            changed = editor.change(marker, at, label)
+        sys.stdout.write(
+            f"{changed.id}: {changed.label} at {changed.position:.3f} s ({changed.state})\n"
+        )
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -229,6 +288,41 @@ def list_recordings(folder: Path, json: bool) -> None:
             f"{each.bytes / 1e6:.1f}",
         )
     Console().print(table)
+
+
+def list_markers(found: list[MarkerView], json: bool) -> None:
+    """Print markers as a table, or one JSON object per line."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if json:
+        for each in found:
+            print_json(each)
+        return
+    table = Table()
+    for heading in ("id", "s", "marker", "from", "edited", "recorded as"):
+        table.add_column(heading, overflow="fold")  # never cut: ids are typed again
+    for each in found:
+        was = f"{each.recorded.position:.3f} s, {each.recorded.label}" if each.recorded else ""
+        edited = "" if each.date is None else f"{each.state}, {each.date}"
+        cells = (each.id, f"{each.position:.3f}", each.label, each.source, edited, was)
+        table.add_row(*map(escape, cells))
+    Console().print(table)
+
+
+def _name_of(recording: str, folder: Path) -> str:
+    """Return the name of the recording with this name or title; the text itself if none has it."""
+    path = own_recording(recording, folder)
+    return path.stem if path else recording
+
+
+def _marker_editor(recording: str, data_dir: Path | None) -> MarkerEditor:
+    from mimamba.service.recorded.marker_editing import MarkerEditor
+    from mimamba.service.recordings.recordings import Recordings
+
+    folder = recordings_folder(data_dir)
+    return MarkerEditor(Recordings(folder).file(_name_of(recording, folder)))
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
+from mimamba.drivers.driver import Marker
 from mimamba.service.recorded.report_data import OutputReport, ReportData, read_report_data
 from mimamba.service.recorded.report_pictures import all_pictures, draw_output, draw_quality
 
@@ -54,6 +55,7 @@ def make_report(path: Path) -> str:
         *_quality(data),
         *_ratings(data),
         *_markers(data),
+        *_edits(data),
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -162,3 +164,27 @@ def _markers(data: ReportData) -> Iterable[str]:
         yield f'<p class="note">The first {MAX_MARKERS} of {len(data.markers)}.</p>'
     rows = ((_clock(at), each.label, each.source) for at, each in data.markers[:MAX_MARKERS])
     yield _table(("Time", "Marker", "From"), rows)
+
+
+def _edits(data: ReportData) -> Iterable[str]:
+    if not data.edits:
+        return
+    rate = data.recording.info.sfreq
+
+    def text(marker: Marker) -> str:
+        return f"{_clock(marker.index / rate)} {marker.label}"
+
+    yield "<h2>Markers edited after the recording</h2>"
+    yield '<p class="note">The recorded file itself was not changed.</p>'
+    if len(data.edits) > MAX_MARKERS:
+        yield f'<p class="note">The first {MAX_MARKERS} of {len(data.edits)}.</p>'
+    rows = (
+        (
+            each.state,
+            "" if each.recorded is None else text(each.recorded),
+            "" if each.is_deleted else text(each.marker),
+            each.date or "",
+        )
+        for each in data.edits[:MAX_MARKERS]
+    )
+    yield _table(("Edit", "Recorded", "Now", "On"), rows)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
+from mimamba.drivers.formats.marker_edits import edits_file
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
 from mimamba.service.recordings.sidecar import (
@@ -34,7 +35,7 @@ from mimamba.service.recordings.sidecar import (
     save_sidecar_if_possible,
 )
 from mimamba.service.storage.folders import CannotRecord, cannot_record, check_writable
-from mimamba.service.storage.private_files import NAME
+from mimamba.service.storage.private_files import NAME, delete_file
 from mimamba.service.storage.titles import clean_notes, clean_title, derive_name, free_names
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ class Recordings:
             )
         self._path(name).unlink()
         delete_sidecar(self._path(name))
+        delete_file(edits_file(self._path(name)))
 
     def of_person(self, person: str) -> list[str]:
         """Return the names of a person's recordings."""
