@@ -14,7 +14,7 @@ import pytest
 from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.convert import export
 from mimamba.service.calibration.person_archive import PersonArchives
-from mimamba.service.cli.recordings import export_person
+from mimamba.service.cli.personal.people import export_person
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
