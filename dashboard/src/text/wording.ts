@@ -120,7 +120,9 @@ export function pageTitle(
   lsl: number | null,
 ): string {
   if (!connected) return 'No connection – mimamba';
-  return session ? `${sessionText(session.snapshot, lsl)} – ${session.id} – mimamba` : 'mimamba';
+  if (!session) return 'mimamba';
+  const name = session.snapshot.title ?? session.id;
+  return `${sessionText(session.snapshot, lsl)} – ${name} – mimamba`;
 }
 
 /** State of a session, for its tab. */
