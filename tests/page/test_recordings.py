@@ -14,7 +14,6 @@ from tests.page.pictures import shots
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
 
-
 TITLE, NAME = "Day 1, müde <b>", "Day-1-mude-b"
 
 
