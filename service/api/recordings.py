@@ -212,14 +212,25 @@ async def export_recording(
     responses={200: {"content": {"text/html": {}}}},
 )
 async def report_recording(
-    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+    recordings: AllRecordings,
+    recording: RecordingId,
+    read_lock: ReadLock,
+    other: Annotated[
+        str | None,
+        Query(
+            alias="with",
+            pattern=f"^{NAME}$",
+            description="Name of a recording to compare it with, on one axis of time.",
+        ),
+    ] = None,
 ) -> HTMLResponse:
     """Download a report on a finished recording: one HTML file with pictures, without scripts."""
     from mimamba.service.recorded.report_page import make_report  # loads pyxdf
 
     source = await asyncio.to_thread(recordings.file, recording)
+    compared = await asyncio.to_thread(recordings.file, other) if other else None
     async with read_lock:
-        text = await asyncio.to_thread(make_report, source)
+        text = await asyncio.to_thread(make_report, source, compared)
     name = f'attachment; filename="{recording}-report.html"'
     return HTMLResponse(text, headers={"Content-Disposition": name})
 

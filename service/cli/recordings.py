@@ -14,6 +14,7 @@ from mimamba.service.cli.options import (
     Json,
     RecordingName,
     RecordingSource,
+    complete_recording,
     find_recording,
     one_line_errors,
     own_recording,
@@ -168,12 +169,22 @@ def report(
         Path | None,
         typer.Option(help="File to write. [default: NAME-report.html]", show_default=False),
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="NAME|PATH",
+            help="Another recording, to compare both on one axis of time. [default: none]",
+            autocompletion=complete_recording,
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Write a report with pictures: outputs, bands, signal quality, markers and ratings."""
     with one_line_errors():
-        write_report(recording, out, force, data_dir)
+        write_report(recording, out, force, data_dir, other)
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -268,8 +279,14 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def write_report(recording: str, out: Path | None, force: bool, data_dir: Path | None) -> None:
-    """Write the report on a recording, and print its path.
+def write_report(
+    recording: str,
+    out: Path | None,
+    force: bool,
+    data_dir: Path | None,
+    other: str | None = None,
+) -> None:
+    """Write the report on a recording, compared with another if one is named; print its path.
 
     Raises
     ------
@@ -285,16 +302,19 @@ def write_report(recording: str, out: Path | None, force: bool, data_dir: Path |
     from mimamba.service.recordings.recordings import Recordings
     from mimamba.service.recordings.sidecar import played_file
 
-    path = played_file(find_recording(recording, data_dir)) or Path(recording)
-    if not path.exists():
-        path = Recordings(recordings_folder(data_dir)).file(recording)
+    def find(named: str) -> Path:
+        path = played_file(find_recording(named, data_dir)) or Path(named)
+        return path if path.exists() else Recordings(recordings_folder(data_dir)).file(named)
+
+    path = find(recording)
+    compared = find(other) if other else None
     target = out or Path(f"{path.stem}-report.html")
     if target.exists() and not force:
         raise CannotWrite(
             "a new file", f"an existing one at {target}", "choose another with --out, or --force"
         )
     try:
-        target.write_text(make_report(path), encoding="utf-8")
+        target.write_text(make_report(path, compared), encoding="utf-8")
     except OSError as error:
         found = error.strerror or str(error)
         raise CannotWrite(f"a file at {target}", found, "choose another place") from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
 from mimamba.drivers.driver import Marker
 from mimamba.service.recorded.report_data import OutputReport, ReportData, read_report_data
-from mimamba.service.recorded.report_pictures import all_pictures, draw_output, draw_quality
+from mimamba.service.recorded.report_pictures import NAMES, all_pictures, draw_output, draw_quality
 
 MAX_MARKERS = 500
 """Markers that are listed."""
@@ -30,33 +30,51 @@ td { white-space: pre-line; }
 """
 
 
-def make_report(path: Path) -> str:
+def make_report(path: Path, other: Path | None = None) -> str:
     """Return the report on a recording as HTML.
 
     Parameters
     ----------
     path
         The recording; any format that a replay can read.
+    other
+        A recording to compare it with: both are drawn on one axis of time from their beginnings.
 
     Raises
     ------
     BadRecording
-        If it cannot be read.
+        If one cannot be read.
     """
-    data = read_report_data(path)
-    name = escape(data.title)
+    recordings = [read_report_data(each) for each in (path, other) if each is not None]
+    several = len(recordings) > 1
+    name = " and ".join(escape(each.title) for each in recordings)
     body = [
-        f"<h1><bdi>{name}</bdi></h1>",
+        "<h1>"
+        + " and ".join(
+            (f"{letter}: " if several else "") + f"<bdi>{escape(data.title)}</bdi>"
+            for letter, data in zip(NAMES, recordings, strict=False)
+        )
+        + "</h1>",
         '<p class="note">Not a medical device. Estimates only, no diagnosis.</p>',
-        *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
-        _facts(data),
-        *_outputs(data),
-        *(f"<h2>{escape(title)}</h2>{_figure(title, svg)}" for title, svg in all_pictures(data)),
-        *_quality(data),
-        *_ratings(data),
-        *_markers(data),
-        *_edits(data),
     ]
+    for letter, data in zip(NAMES, recordings, strict=False):
+        body += [f"<h2>Recording {letter}</h2>"] if several else []
+        body += [
+            *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
+            _facts(data),
+        ]
+    body += [
+        *_outputs(recordings),
+        *(f"<h2>{escape(t)}</h2>{_figure(t, svg)}" for t, svg in all_pictures(recordings)),
+    ]
+    for letter, data in zip(NAMES, recordings, strict=False):
+        of = f" of {letter}" if several else ""
+        body += [
+            *_quality(data, recordings, of),
+            *_ratings(data, of),
+            *_markers(data, of),
+            *_edits(data, of),
+        ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -119,11 +137,15 @@ def _why(shares: Mapping[str, float]) -> str:
     )
 
 
-def _outputs(data: ReportData) -> Iterable[str]:
-    for output in data.outputs:
-        yield f"<h2>{escape(output.name)}</h2>"
-        yield f"<p>{escape(_abstention(output))}</p>"
-        yield _figure(f"{output.name} over time", draw_output(data, output))
+def _outputs(recordings: Sequence[ReportData]) -> Iterable[str]:
+    for name in dict.fromkeys(each.name for data in recordings for each in data.outputs):
+        yield f"<h2>{escape(name)}</h2>"
+        for letter, data in zip(NAMES, recordings, strict=False):
+            of = f"{letter}: " if len(recordings) > 1 else ""
+            for output in data.outputs:
+                if output.name == name:
+                    yield f"<p>{of}{escape(_abstention(output))}</p>"
+        yield _figure(f"{name} over time", draw_output(recordings, name))
 
 
 def _abstention(output: OutputReport) -> str:
@@ -135,11 +157,11 @@ def _abstention(output: OutputReport) -> str:
     )
 
 
-def _quality(data: ReportData) -> Iterable[str]:
+def _quality(data: ReportData, recordings: Sequence[ReportData], of: str) -> Iterable[str]:
     if not data.electrodes:
         return
-    yield "<h2>Signal quality</h2>"
-    yield _figure("Quality of each electrode over time", draw_quality(data))
+    yield f"<h2>Signal quality{of}</h2>"
+    yield _figure(f"Quality of each electrode over time{of}", draw_quality(data, recordings))
     yield _table(
         ("Electrode", "Good", "Otherwise"),
         (
@@ -149,24 +171,24 @@ def _quality(data: ReportData) -> Iterable[str]:
     )
 
 
-def _ratings(data: ReportData) -> Iterable[str]:
+def _ratings(data: ReportData, of: str) -> Iterable[str]:
     if data.ratings:
-        yield "<h2>Ratings</h2>"
+        yield f"<h2>Ratings{of}</h2>"
         rows = ((_clock(at), f"{v:g}", f"{a:g}") for at, v, a in data.ratings)
         yield _table(("Time", "Valence, 0 to 100", "Arousal, 0 to 100"), rows)
 
 
-def _markers(data: ReportData) -> Iterable[str]:
+def _markers(data: ReportData, of: str) -> Iterable[str]:
     if not data.markers:
         return
-    yield "<h2>Markers</h2>"
+    yield f"<h2>Markers{of}</h2>"
     if len(data.markers) > MAX_MARKERS:
         yield f'<p class="note">The first {MAX_MARKERS} of {len(data.markers)}.</p>'
     rows = ((_clock(at), each.label, each.source) for at, each in data.markers[:MAX_MARKERS])
     yield _table(("Time", "Marker", "From"), rows)
 
 
-def _edits(data: ReportData) -> Iterable[str]:
+def _edits(data: ReportData, of: str) -> Iterable[str]:
     if not data.edits:
         return
     rate = data.recording.info.sfreq
@@ -174,7 +196,7 @@ def _edits(data: ReportData) -> Iterable[str]:
     def text(marker: Marker) -> str:
         return f"{_clock(marker.index / rate)} {marker.label}"
 
-    yield "<h2>Markers edited after the recording</h2>"
+    yield f"<h2>Markers{of} edited after the recording</h2>"
     yield '<p class="note">The recorded file itself was not changed.</p>'
     if len(data.edits) > MAX_MARKERS:
         yield f'<p class="note">The first {MAX_MARKERS} of {len(data.edits)}.</p>'

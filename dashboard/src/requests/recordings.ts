@@ -93,8 +93,9 @@ const pathOf = (name: string): string => `/v1/recordings/${encodeURIComponent(na
 /** URL for downloading the recording's file. */
 export const fileOf = (name: string): string => addressOf(`${pathOf(name)}/file`);
 
-/** URL for downloading a report on the recording: one HTML file with pictures. */
-export const reportOf = (name: string): string => addressOf(`${pathOf(name)}/report`);
+/** URL for downloading a report on the recording, compared with another: one HTML file. */
+export const reportOf = (name: string, other: string | null): string =>
+  addressOf(`${pathOf(name)}/report${other ? `?${new URLSearchParams({ with: other })}` : ''}`);
 
 export const recordingApi: RecordingApi = {
   list: () => request('GET', '/v1/recordings'),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Marker
+from mimamba.drivers.formats.convert import export
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recorded.marker_editing import MarkerEditor
 from mimamba.service.recorded.report_data import POINTS, read_report_data
@@ -17,6 +18,7 @@ from mimamba.service.recorded.report_page import make_report
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.browser import open_browser
+from tests.drivers.formats.made import recording
 from tests.page.axe import violations
 from tests.service.cli.test_main import invoke
 from tests.service.live import live
@@ -132,6 +134,21 @@ def test_a_browser_shows_it_without_scripts_or_requests(recorded: Path, tmp_path
         page.set_viewport_size({"width": 320, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert {re.sub(":.*", "", each) for each in sent} <= {"file", "data"}
+
+
+def test_two_recordings_are_on_one_axis(recorded: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.xdf"
+    export(recording(9000), str(other))  # longer, and without predictions
+    save_sidecar(other, Sidecar("other", "finished", title="$\\frac $ <b>"))
+    text = make_report(recorded, other)
+    assert "A: <bdi>Day 1 &lt;i&gt;\u05d0</bdi> and B: <bdi>$\\frac $ &lt;b&gt;</bdi>" in text
+    for told in ("Recording A", "Recording B", "Markers of A", "high, A", "0:35, of which"):
+        assert told in text
+    assert "high, B" not in text
+    assert text.count("<svg") == 5
+    both = make_report(recorded, recorded)
+    assert "high, B" in both
+    assert both.count("<svg") == 6
 
 
 def test_a_table_never_cuts_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
