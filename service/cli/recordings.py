@@ -220,11 +220,11 @@ def list_recordings(folder: Path, json: bool) -> None:
         return
     titled = any(each.title for each in found)
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in ("name", "title", "state", "started", "source", "model", "person"):
-        if titled or heading != "title":
-            table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    for heading in ("length", "MB"):
-        table.add_column(heading)
+    headings = ["name", "state", "started", "source", "model", "person", "length", "MB"]
+    if titled:
+        headings.insert(1, "title")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")  # never cut: names are typed again
     for each in found:
         facts = (each.state, each.started, each.source, each.model, each.person)
         table.add_row(

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import type { Recording, Upload } from '../../src/requests/recordings';
 import { UploadQueue } from '../../src/state/upload_queue.svelte';
-import { settled } from '../dom';
 import { recording } from '../service';
+
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 interface Sent {
   file: File;

@@ -62,9 +62,10 @@ def test_names_and_titles_stand_for_paths(folder: Path, tmp_path: Path) -> None:
         assert set(shown.stdout.split()) == names
 
 
-def test_title_notes_and_markers_are_edited(folder: Path) -> None:
+def test_title_notes_and_markers_are_edited(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     where = ("--data-dir", str(folder))
-    assert TITLE in " ".join(invoke("recordings", *where).stdout.split())
+    assert TITLE in invoke("recordings", *where).stdout
     changed = invoke("recordings", "edit", TITLE, "--title", "", "--notes", "loud", *where)
     assert changed.stdout == "v1.2: no title\nloud\n"
     changed = invoke("recordings", *where, "edit", "v1.2", "--title", "Ruhe")
