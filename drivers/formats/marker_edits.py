@@ -25,7 +25,7 @@ MAX_BYTES = 4 << 20
 """Largest file of edits that is read."""
 ADDED_SOURCE = "added afterwards"
 """Source of an added marker."""
-EDITED = " (edited)"
+EDITED = ", edited"
 """End of the source of a changed marker."""
 
 

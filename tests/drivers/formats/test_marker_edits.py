@@ -56,7 +56,7 @@ def test_edits_hold_wherever_the_file_is_read(tmp_path: Path) -> None:
     assert labels(found) == [(10, "three"), (20, "two"), (350, "new")]
     source = MADE.markers[0].source
     assert [each.source for each in found.markers] == [
-        *[f"{source} (edited)"] * 2,
+        *[f"{source}, edited"] * 2,
         "added afterwards",
     ]
     assert "Markers were edited after the recording: 1 added, 2 changed, 2 deleted." in (
