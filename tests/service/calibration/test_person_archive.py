@@ -83,7 +83,7 @@ def test_the_command_writes_it_once(
 ) -> None:
     out = tmp_path / "P01.zip"
     export_person(folder, "P01", out)
-    assert f"{out}: 6 files of P01" in capsys.readouterr().out
+    assert f"{out}: 7 files of P01" in capsys.readouterr().out
     assert out.read_bytes() == archive(folder, "P01")
     assert out.stat().st_mode & 0o077 == 0
     with pytest.raises(CannotWrite, match="--force"):
