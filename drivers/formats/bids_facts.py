@@ -22,6 +22,8 @@ class BIDSFacts:
         Of a new data set.
     mains
         Frequency of the power line, Hz.
+    title, notes
+        Of the recording.
     """
 
     age: int | None = None
@@ -29,3 +31,5 @@ class BIDSFacts:
     name: str | None = None
     authors: tuple[str, ...] = ()
     mains: float | None = None
+    title: str | None = None
+    notes: str | None = None

@@ -98,6 +98,11 @@ def parse_bids_target(text: str) -> BIDSEntities:
     return BIDSEntities(Path(folder), **given)
 
 
+SCAN_COLUMNS = {
+    "title": "Name of the recording, given by a person.",
+    "notes": "Notes about the recording, in a person's words.",
+}
+"""Columns of scans.tsv with their descriptions."""
 SEXES = {"female": "F", "male": "M", "other": "O"}
 """Sexes as ``participants.tsv`` has them."""
 NO_FACTS = BIDSFacts()
@@ -139,9 +144,9 @@ def write_bids(
 def _stage_tables(place: BIDSEntities, staging: BIDSEntities) -> bool:
     """Copy the tables that get a new row; True if the person is new to the dataset."""
     staging.subject_folder.mkdir(parents=True)
-    scans = f"{_prefix(place)}_scans.tsv"
-    if (place.subject_folder / scans).exists():
-        shutil.copy(place.subject_folder / scans, staging.subject_folder / scans)
+    for scans in (f"{_prefix(place)}_scans.tsv", f"{_prefix(place)}_scans.json"):
+        if (place.subject_folder / scans).exists():
+            shutil.copy(place.subject_folder / scans, staging.subject_folder / scans)
     if not (place.root / PEOPLE).exists():
         return True
     rows = (place.root / PEOPLE).read_text(encoding="utf-8-sig").splitlines()
@@ -184,6 +189,7 @@ def _describe(recording: Recording, signal: Path, staging: BIDSEntities, facts: 
             verbose="error",
         )
     _describe_person(staging, facts)
+    _describe_scan(staging, facts)
     if events := find_block_events(recording.markers):
         _add_block_events(events, staging.folder / f"{staging.stem}_events.tsv", recording)
 
@@ -198,14 +204,7 @@ def _describe_person(staging: BIDSEntities, facts: BIDSFacts) -> None:
     if not given:
         return
     table = staging.root / PEOPLE
-    columns, *rows = (line.split("\t") for line in table.read_text("utf-8-sig").splitlines())
-    columns += [name for name in given if name not in columns]
-    lines = [columns]
-    for row in rows:
-        cells = dict(zip(columns, [*row, *[MISSING] * (len(columns) - len(row))], strict=True))
-        cells |= given if cells["participant_id"] == f"sub-{staging.subject}" else {}
-        lines.append([cells[name] for name in columns])
-    table.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+    _set_cells(table, f"sub-{staging.subject}", given)
     sidecar = table.with_suffix(".json")
     described = msgspec.json.decode(sidecar.read_bytes())
     described |= {
@@ -216,6 +215,34 @@ def _describe_person(staging: BIDSEntities, facts: BIDSFacts) -> None:
         },
     }
     sidecar.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
+
+
+def _describe_scan(staging: BIDSEntities, facts: BIDSFacts) -> None:
+    """Write title and notes into the recording's row, each on one line, and what they are."""
+    known = {"title": facts.title, "notes": facts.notes}
+    given = {name: " ".join(text.split()) for name, text in known.items() if text}
+    if not given:
+        return
+    table = staging.subject_folder / f"{_prefix(staging)}_scans.tsv"
+    for each in staging.signals():
+        _set_cells(table, f"{each.parent.name}/{each.name}", given)
+    described = {name: {"Description": text} for name, text in SCAN_COLUMNS.items()}
+    sidecar = table.with_suffix(".json")
+    if sidecar.exists():
+        described = msgspec.json.decode(sidecar.read_bytes()) | described
+    sidecar.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
+
+
+def _set_cells(table: Path, row: str, given: dict[str, str]) -> None:
+    """Write cells into the row of a TSV table with this first cell; adds missing columns."""
+    columns, *rows = (line.split("\t") for line in table.read_text("utf-8-sig").splitlines())
+    columns += [name for name in given if name not in columns]
+    lines = [columns]
+    for found in rows:
+        cells = dict(zip(columns, [*found, *[MISSING] * (len(columns) - len(found))], strict=True))
+        cells |= given if found[0] == row else {}
+        lines.append([cells[name] for name in columns])
+    table.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def _add_block_events(events: tuple[BlockEvent, ...], table: Path, recording: Recording) -> None:

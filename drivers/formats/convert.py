@@ -22,7 +22,10 @@ SUFFIXES = (".edf", ".bdf", ".csv", ".parquet", ".xdf")
 BIDS_SCHEME = "bids:"
 
 
-def convert(source: str, out: str, force: bool = False) -> None:
+NO_FACTS = BIDSFacts()
+
+
+def convert(source: str, out: str, force: bool = False, facts: BIDSFacts = NO_FACTS) -> None:
     """Read a recording, write it in the format that ``out`` names, and print a summary.
 
     Parameters
@@ -34,6 +37,8 @@ def convert(source: str, out: str, force: bool = False) -> None:
         ``bids:FOLDER?subject=01&task=rest`` (``session``, ``run``).
     force
         Replace an existing recording.
+    facts
+        For BIDS alone.
 
     Raises
     ------
@@ -44,15 +49,12 @@ def convert(source: str, out: str, force: bool = False) -> None:
     with console.status("Reading"):
         recording = open_recording(source)
     with console.status("Writing"):
-        path, written = export(recording, out, force)
+        path, written = export(recording, out, force, facts)
     for notice in (*recording.info.notices, *written.notices):
         console.print(notice, style="yellow", highlight=False, markup=False)
     Console(soft_wrap=True).print(
         summarize(recording, path, written), highlight=False, markup=False
     )
-
-
-NO_FACTS = BIDSFacts()
 
 
 def export(

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording, DriverError
+from mimamba.drivers.formats.marker_edits import apply_marker_edits
 from mimamba.drivers.formats.recording import Recording, one_line
 from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ
 from mimamba.drivers.url import SourceURL
@@ -54,6 +55,7 @@ def read_recording(
     stream: str | None = None,
     board: str | None = None,
     sfreq: float | None = None,
+    edited: bool = True,
 ) -> Recording:
     """Read a file; its format is recognised by its content.
 
@@ -69,6 +71,8 @@ def read_recording(
         BrainFlow's board by name or number, for a file whose columns fit several boards.
     sfreq
         Sampling frequency, Hz, for a file with stamps that declares none or a wrong one.
+    edited
+        Apply the edits of markers that are kept beside the file.
 
     Raises
     ------
@@ -95,7 +99,8 @@ def read_recording(
         raise type(error)(*map(one_line, (error.expected, error.found, error.remedy))) from error
     info = recording.info
     names, notices = (tuple(map(one_line, texts)) for texts in (info.ch_names, info.notices))
-    return replace(recording, info=replace(info, ch_names=names, notices=notices))
+    recording = replace(recording, info=replace(info, ch_names=names, notices=notices))
+    return apply_marker_edits(recording, path) if edited else recording
 
 
 def _readers() -> dict[str, ModuleType]:

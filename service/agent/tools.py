@@ -82,9 +82,12 @@ class AgentTools:
         path = f"/v1/sessions/{quote(session, safe='')}/markers"
         return dict(await self._ask(path, {"label": label}))
 
-    async def start_recording(self, session: str, name: str | None = None) -> dict[str, Any]:
-        """Start a recording of a session."""
-        new = {"session": session} | ({} if name is None else {"name": name})
+    async def start_recording(
+        self, session: str, name: str | None = None, title: str | None = None
+    ) -> dict[str, Any]:
+        """Start a recording of a session; the title may have spaces and any letters."""
+        given = {"session": session, "name": name, "title": title}
+        new = {key: value for key, value in given.items() if value is not None}
         return dict(await self._ask("/v1/recordings", new))
 
     async def stop_recording(self, name: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from mimamba.models.checkpoints.catalog import CheckpointInfo, list_catalog
 from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.api.dependencies import AllRecordings, AllSessions, Service
+from mimamba.service.api.sessions import titled_view
 from mimamba.service.recordings.recordings import Recordings
-from mimamba.service.sessions.registry import ModelChoice, SessionView, view_session
+from mimamba.service.sessions.registry import ModelChoice, SessionView
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.own_checkpoints import MODEL_NAME, models_folder
 
@@ -56,7 +57,7 @@ async def set_model(
     choice = ModelChoice(name, required=True, memory=new.memory)
     change = await sessions.prepare_model(found, choice)
     await asyncio.to_thread(_change, found, change, recordings)
-    return view_session(found)
+    return await titled_view(found)
 
 
 def _change(session: Session, change: Callable[[], None], recordings: Recordings) -> None:

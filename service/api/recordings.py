@@ -6,12 +6,12 @@ import asyncio
 import os
 import re
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Annotated, BinaryIO, Literal, TypeAlias
+from typing import Annotated, BinaryIO, Literal, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
@@ -25,11 +25,17 @@ from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
+from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
+from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import RecordingInfo
+from mimamba.service.sessions.markers import MAX_LABEL_LENGTH
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
+from mimamba.service.storage.titles import LONGEST_TITLE
 
 RecordingId = Annotated[str, PathParameter(pattern=f"^{NAME}$")]
+MarkerId = Annotated[str, PathParameter(pattern="^[ra][0-9a-f]{1,16}$")]
+Answer = TypeVar("Answer")
 Format: TypeAlias = Literal["edf", "bdf", "csv", "parquet", "bids"]
 
 MEDIA_TYPES: dict[Format, str] = {
@@ -39,6 +45,8 @@ MEDIA_TYPES: dict[Format, str] = {
     "parquet": "application/vnd.apache.parquet",
     "bids": "application/zip",
 }
+LONGEST_NOTES = 10_000
+"""Characters."""
 PART = 1 << 18
 """Bytes read from the disk at a time."""
 
@@ -52,14 +60,47 @@ class NewRecording(BaseModel):
     name: str | None = Field(
         default=None,
         pattern=f"^{NAME}$",
-        description="The recording's name. Default: the session's id and the time.",
+        description="The recording's name. Default: derived from the title; without one, the "
+        "session's id and the time.",
+    )
+    title: str | None = Field(
+        default=None,
+        max_length=LONGEST_TITLE,
+        description="The recording's name for people, in any script.",
     )
     person: str | None = Field(
         default=None,
         pattern=f"^{NAME}$",
         description="A pseudonym. Default: the session's person.",
     )
-    notes: str | None = Field(default=None, max_length=10_000)
+    notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
+
+
+class RecordingChange(BaseModel):
+    """Facts to change; absent fields stay unchanged, and null removes one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = Field(default=None, max_length=LONGEST_TITLE)
+    notes: str | None = Field(default=None, max_length=LONGEST_NOTES)
+
+
+class AddedMarker(BaseModel):
+    """A marker to add to a finished recording."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: float = Field(ge=0, description="Seconds from the first sample.")
+    label: str = Field(max_length=MAX_LABEL_LENGTH)
+
+
+class MarkerChange(BaseModel):
+    """Changes of a marker; absent fields stay unchanged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: float | None = Field(default=None, ge=0, description="Seconds from the first sample.")
+    label: str | None = Field(default=None, max_length=MAX_LABEL_LENGTH)
 
 
 recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
@@ -87,13 +128,21 @@ def start_recording(
     if person is not None:
         with suppress(DamagedPerson):  # such a person exists, too
             people.add(person)
-    return recordings.start(session, new.name, person, new.notes)
+    return recordings.start(session, new.name, person, new.notes, new.title)
 
 
 @recordings_api.get("/{recording}")
 def read_recording(recordings: AllRecordings, recording: RecordingId) -> RecordingInfo:
     """Return one recording."""
     return recordings.get(recording)
+
+
+@recordings_api.put("/{recording}")
+def change_recording(
+    recordings: AllRecordings, recording: RecordingId, change: RecordingChange
+) -> RecordingInfo:
+    """Change a recording's title or notes, also while it is being made. Its file stays as it is."""
+    return recordings.change(recording, **change.model_dump(exclude_unset=True))
 
 
 @recordings_api.post("/{recording}/stop")
@@ -141,12 +190,17 @@ async def export_recording(
     names = tuple(name for each in authors.split(",") if (name := each.strip()))
     async with read_lock:
         if form == "bids":
-            person = (await asyncio.to_thread(recordings.get, recording)).person
-            facts = await asyncio.to_thread(_facts_of, people, person)
+            noted = await asyncio.to_thread(recordings.get, recording)
+            facts = await asyncio.to_thread(_facts_of, people, noted.person)
             facts = replace(
-                facts, name=recording, authors=names, mains=float(mains) if mains else None
+                facts,
+                name=noted.shown,
+                authors=names,
+                mains=float(mains) if mains else None,
+                title=noted.title,
+                notes=noted.notes,
             )
-            file = await asyncio.to_thread(exported_bids, source, person, task, facts)
+            file = await asyncio.to_thread(exported_bids, source, noted.person, task, facts)
             return Download(file, f"{recording}-bids.zip", MEDIA_TYPES[form])
         file = await asyncio.to_thread(exported, source, form)
     return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
@@ -158,16 +212,94 @@ async def export_recording(
     responses={200: {"content": {"text/html": {}}}},
 )
 async def report_recording(
-    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+    recordings: AllRecordings,
+    recording: RecordingId,
+    read_lock: ReadLock,
+    other: Annotated[
+        str | None,
+        Query(
+            alias="with",
+            pattern=f"^{NAME}$",
+            description="Name of a recording to compare it with, on one axis of time.",
+        ),
+    ] = None,
 ) -> HTMLResponse:
     """Download a report on a finished recording: one HTML file with pictures, without scripts."""
     from mimamba.service.recorded.report_page import make_report  # loads pyxdf
 
     source = await asyncio.to_thread(recordings.file, recording)
+    compared = await asyncio.to_thread(recordings.file, other) if other else None
     async with read_lock:
-        text = await asyncio.to_thread(make_report, source, recording)
+        text = await asyncio.to_thread(make_report, source, compared)
     name = f'attachment; filename="{recording}-report.html"'
     return HTMLResponse(text, headers={"Content-Disposition": name})
+
+
+@recordings_api.get("/{recording}/markers")
+async def list_markers(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+) -> list[MarkerView]:
+    """List the markers of a finished recording by position, with what was edited afterwards."""
+    return await _edit_markers(recordings, recording, read_lock, MarkerEditor.all)
+
+
+@recordings_api.post("/{recording}/markers", status_code=201)
+async def add_marker(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock, new: AddedMarker
+) -> MarkerView:
+    """Add a marker to a finished recording. Its file stays as it is: edits are kept beside it."""
+    return await _edit_markers(
+        recordings, recording, read_lock, lambda editor: editor.add(new.position, new.label)
+    )
+
+
+@recordings_api.put("/{recording}/markers/{marker}")
+async def change_marker(
+    recordings: AllRecordings,
+    recording: RecordingId,
+    read_lock: ReadLock,
+    marker: MarkerId,
+    change: MarkerChange,
+) -> MarkerView:
+    """Change the label or the position of a marker."""
+    return await _edit_markers(
+        recordings,
+        recording,
+        read_lock,
+        lambda editor: editor.change(marker, change.position, change.label),
+    )
+
+
+@recordings_api.delete("/{recording}/markers/{marker}")
+async def delete_marker(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock, marker: MarkerId
+) -> MarkerView:
+    """Delete a marker. It is listed as deleted, and can be restored."""
+    return await _edit_markers(
+        recordings, recording, read_lock, lambda editor: editor.delete(marker)
+    )
+
+
+@recordings_api.post("/{recording}/markers/{marker}/restore")
+async def restore_marker(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock, marker: MarkerId
+) -> MarkerView:
+    """Take back the edits of a recorded marker, or the deletion of an added one."""
+    return await _edit_markers(
+        recordings, recording, read_lock, lambda editor: editor.restore(marker)
+    )
+
+
+async def _edit_markers(
+    recordings: Recordings,
+    recording: str,
+    read_lock: asyncio.Lock,
+    work: Callable[[MarkerEditor], Answer],
+) -> Answer:
+    """Do some work with the markers of a recording; one recording is read at a time."""
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        return await asyncio.to_thread(lambda: work(MarkerEditor(source)))
 
 
 @recordings_api.delete("/{recording}", status_code=204)

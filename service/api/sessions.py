@@ -14,7 +14,9 @@ from mimamba.drivers.url import parse_source
 from mimamba.service.api.dependencies import Service, ServiceState
 from mimamba.service.api.sources import admit
 from mimamba.service.recorded.recorded_setup import recorded_setup
+from mimamba.service.recordings.sidecar import played_title
 from mimamba.service.sessions.registry import SessionView, choose_model, view_session
+from mimamba.service.sessions.session import Session
 from mimamba.service.storage.own_checkpoints import MODEL_NAME, models_folder
 from mimamba.service.storage.private_files import NAME
 
@@ -53,7 +55,7 @@ sessions_api = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 @sessions_api.get("")
 async def list_sessions(service: Service) -> list[SessionView]:
     """List all sessions."""
-    return [view_session(session) for session in service.sessions.all().values()]
+    return [await titled_view(session) for session in list(service.sessions.all().values())]
 
 
 @sessions_api.post("", status_code=201)
@@ -81,7 +83,15 @@ async def open_session(service: Service, new: NewSession) -> SessionView:
             recorded=setup.baseline,
             notices=setup.notices,
         )
-    return view_session(opened)
+    return await titled_view(opened)
+
+
+async def titled_view(session: Session) -> SessionView:
+    """View a session, with the title of the recording that it plays."""
+    plays = session.seekable is not None
+    return view_session(
+        session, await asyncio.to_thread(played_title, session.url) if plays else None
+    )
 
 
 def _name_of_recording(service: ServiceState, asked: str, source: str) -> str | None:
@@ -99,7 +109,7 @@ def _name_of_recording(service: ServiceState, asked: str, source: str) -> str | 
 @sessions_api.get("/{session}")
 async def read_session(service: Service, session: SessionId) -> SessionView:
     """Return one session."""
-    return view_session(service.sessions.get(session))
+    return await titled_view(service.sessions.get(session))
 
 
 @sessions_api.delete("/{session}", status_code=204)

@@ -79,11 +79,17 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/recordings": "view",
     "POST /v1/recordings": "control",
     "GET /v1/recordings/{recording}": "view",
+    "PUT /v1/recordings/{recording}": "control",
     "DELETE /v1/recordings/{recording}": "control",
     "GET /v1/recordings/{recording}/file": "view",
     "GET /v1/recordings/{recording}/export": "view",
     "GET /v1/recordings/{recording}/report": "view",
     "POST /v1/recordings/{recording}/stop": "control",
+    "GET /v1/recordings/{recording}/markers": "view",
+    "POST /v1/recordings/{recording}/markers": "control",
+    "PUT /v1/recordings/{recording}/markers/{marker}": "control",
+    "DELETE /v1/recordings/{recording}/markers/{marker}": "control",
+    "POST /v1/recordings/{recording}/markers/{marker}/restore": "control",
     "POST /v1/uploads": "control",
     "GET /v1/workers": "control",  # it names machines
 }

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from mimamba.drivers.formats.marker_edits import edits_file
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.storage.private_files import is_regular
@@ -90,7 +91,7 @@ class PersonArchives:
             yield "person.json", own
         for recording in recordings:
             path = self._recordings.file(recording)
-            for each in (path, path.with_suffix(".json")):
+            for each in (path, path.with_suffix(".json"), edits_file(path)):
                 if is_regular(each):
                     yield f"recordings/{each.name}", each
         for each in (self._people.calibrations_folder / person).glob("*"):

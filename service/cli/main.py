@@ -26,7 +26,7 @@ from mimamba.service.cli import (
     worker,
 )
 from mimamba.service.cli.live import agent, record, sessions
-from mimamba.service.cli.personal import calibrate, evaluate_personal, rate, rules, study
+from mimamba.service.cli.personal import calibrate, evaluate_personal, people, rate, rules, study
 from mimamba.service.server.console import system_errors_in_words
 
 NOT_MEDICAL = "mimamba is not a medical device."
@@ -59,6 +59,7 @@ for module in (
     agent,
     worker,
     recordings,
+    people,
     score,
     calibrate,
     study,

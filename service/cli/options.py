@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimamba.drivers.errors import UserError
+from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
 from mimamba.service.server.console import LEAST_MEMORY, check_memory_limit
 
@@ -101,6 +102,35 @@ CaFile = Annotated[
         show_default=False,
     ),
 ]
+
+
+def complete_recording(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the names of recordings that begin so, each with its title, for a shell."""
+    from mimamba.service.recordings.recordings import Recordings
+
+    above = context.parent.params if context.parent else {}
+    data_dir = context.params.get("data_dir") or above.get("data_dir")
+    try:
+        found = Recordings(recordings_folder(data_dir)).all()
+    except (UserError, OSError):  # a shell shows no errors while one types
+        return []
+    return [(each.name, each.title or "") for each in found if each.name.startswith(incomplete)]
+
+
+RecordingSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|PATH",
+        help="Name or title of a recording, path of any file, or a replay:// URL.",
+        autocompletion=complete_recording,
+    ),
+]
+RecordingName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Name or title of a recording.", autocompletion=complete_recording
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
@@ -133,6 +163,70 @@ def recordings_folder(data_dir: Path | None) -> Path:
             "correct --data-dir, or record something there first",
         )
     return found
+
+
+class AmbiguousTitle(Mismatch):
+    """Several recordings have the same title."""
+
+
+def find_recording(recording: str, data_dir: Path | None) -> str:
+    """Return the path, or ``replay://`` URL, of a recording that a person named.
+
+    Parameters
+    ----------
+    recording
+        A path, or the name or title of a recording in the data folder, or ``replay://`` with one
+        of these. A path that exists comes first.
+    data_dir
+        The data folder; None for that of the settings.
+
+    Returns
+    -------
+    str
+        ``recording`` itself if it is neither a name nor a title.
+
+    Raises
+    ------
+    AmbiguousTitle
+        If several recordings have the title.
+    NoDataFolder, CannotServe, BadConfig
+        As ``recordings_folder``.
+    """
+    from urllib.parse import quote, unquote
+
+    scheme, is_url, place = recording.partition("://")
+    place, asked, query = (place if is_url else recording).partition("?" if is_url else "\0")
+    text = unquote(place) if is_url else place
+    if (is_url and scheme.lower() != "replay") or not text or os.path.exists(text):  # noqa: PTH110
+        return recording
+    path = own_recording(text, recordings_folder(data_dir))
+    if path is None:
+        return recording
+    return f"replay://{quote(str(path))}{asked}{query}" if is_url else str(path)
+
+
+def own_recording(text: str, folder: Path) -> Path | None:
+    """Return the recording of a folder with this name, or else with this title; None if none has.
+
+    Raises
+    ------
+    AmbiguousTitle
+        If several recordings have the title.
+    """
+    from mimamba.service.recordings.recordings import Recordings
+    from mimamba.service.storage.private_files import NAME, is_regular
+    from mimamba.service.storage.titles import clean_title
+
+    own = folder / f"{text}.xdf"
+    if re.fullmatch(NAME, text) and is_regular(own):
+        return own
+    title = clean_title(text)
+    names = [each.name for each in Recordings(folder).all() if title and each.title == title]
+    if len(names) > 1:
+        raise AmbiguousTitle(
+            f"one recording with the title {title!r}", ", ".join(sorted(names)), "give its name"
+        )
+    return folder / f"{names[0]}.xdf" if names else None
 
 
 @contextmanager

@@ -1,45 +1,143 @@
-"""Commands for stored data: ``recordings``, ``report``, ``convert``, ``recover``, ``people``."""
+"""Commands for recordings: ``recordings``, ``report``, ``convert``, ``recover``."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimamba.drivers.runtime.file_locks import create_private
 from mimamba.service.cli.options import (
     RECORDINGS,
     DataDir,
     Json,
+    RecordingName,
+    RecordingSource,
+    complete_recording,
+    find_recording,
     one_line_errors,
+    own_recording,
     recordings_folder,
 )
 from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
-    from mimamba.service.recordings.people_index import PeopleIndex, PersonInfo
+    from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
 
 app = typer.Typer()
-people = typer.Typer(
-    help="List people with their facts, baselines and recordings, export or delete a person."
-)
+recordings = typer.Typer(help="List the recordings; edit titles, notes and markers.")
+RecordingsDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder, as for `mimamba recordings`.", show_default=False),
+]
 
 
-@app.command(rich_help_panel=RECORDINGS)
-def recordings(data_dir: DataDir = None, json: Json = False) -> None:
-    """List the recordings."""
+@recordings.callback(invoke_without_command=True)
+def list_all(context: typer.Context, data_dir: DataDir = None, json: Json = False) -> None:
+    """List the recordings; edit titles, notes and markers."""
+    context.obj = data_dir
+    if context.invoked_subcommand is not None:
+        return
     with one_line_errors():
         list_recordings(recordings_folder(data_dir), json)
 
 
+@recordings.command()
+def edit(
+    context: typer.Context,
+    recording: RecordingName,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            help="New title, with spaces and any letters; '' for none. The file keeps its name.",
+            show_default=False,
+        ),
+    ] = None,
+    notes: Annotated[
+        str | None, typer.Option(help="New notes; '' for none.", show_default=False)
+    ] = None,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """Change the title or the notes of a recording, and print both."""
+    with one_line_errors():
+        from msgspec import UNSET
+
+        from mimamba.service.recordings.recordings import Recordings
+
+        folder = recordings_folder(data_dir or context.obj)
+        changed = Recordings(folder).change(
+            _name_of(recording, folder),
+            UNSET if title is None else title,
+            UNSET if notes is None else notes,
+        )
+        sys.stdout.write(f"{changed.name}: {changed.title or 'no title'}\n")
+        if changed.notes:
+            sys.stdout.write(f"{changed.notes}\n")
+
+
+@recordings.command()
+def markers(
+    context: typer.Context,
+    recording: RecordingName,
+    json: Json = False,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """List the markers of a recording with their ids, and what was edited afterwards."""
+    with one_line_errors():
+        editor = _marker_editor(recording, data_dir or context.obj)
+        list_markers(editor.all(), json)
+
+
+@recordings.command()
+def mark(
+    context: typer.Context,
+    recording: RecordingName,
+    marker: Annotated[
+        str | None,
+        typer.Argument(help="Id of a marker to change. [default: a new one]", show_default=False),
+    ] = None,
+    at: Annotated[
+        float | None,
+        typer.Option(help="Position, s from the first sample.", min=0, show_default=False),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label.", show_default=False)] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the marker.")] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Take back all edits of the marker.")
+    ] = False,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """Add a marker to a finished recording, or change, delete or restore one.
+
+    The recorded file is never changed: edits are kept beside it, with their dates.
+    """
+    with one_line_errors():
+        n_actions = delete + restore + (at is not None or label is not None)
+        if n_actions != 1 or (marker is None and (at is None or label is None)):
+            raise typer.BadParameter(
+                "Expected --at and --label for a new marker, or a marker's id with --at, --label, "
+                "--delete or --restore. Correct the options."
+            )
+        editor = _marker_editor(recording, data_dir or context.obj)
+        if marker is None:
+            assert at is not None
+            assert label is not None
+            changed = editor.add(at, label)
+        elif delete:
+            changed = editor.delete(marker)
+        elif restore:
+            changed = editor.restore(marker)
+        else:
+            changed = editor.change(marker, at, label)
+        sys.stdout.write(
+            f"{changed.id}: {changed.label} at {changed.position:.3f} s ({changed.state})\n"
+        )
+
+
 @app.command(rich_help_panel=RECORDINGS)
 def convert(
-    recording: Annotated[
-        str, typer.Argument(metavar="IN", help="Path of a recording, or a replay:// URL.")
-    ],
+    recording: RecordingSource,
     out: Annotated[
         str,
         typer.Argument(
@@ -49,29 +147,44 @@ def convert(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Convert a recording to another format, with its gaps, markers and units (µV)."""
     with one_line_errors():
+        from mimamba.drivers.formats.bids_facts import BIDSFacts
         from mimamba.drivers.formats.convert import convert as convert_recording
+        from mimamba.service.recordings.sidecar import load_sidecar, played_file
 
-        convert_recording(recording, out, force)
+        source = find_recording(recording, data_dir)
+        path = played_file(source)
+        noted = load_sidecar(path) if path else None
+        facts = BIDSFacts(title=noted.title, notes=noted.notes) if noted else BIDSFacts()
+        convert_recording(source, out, force, facts)
 
 
 @app.command(rich_help_panel=RECORDINGS)
 def report(
-    recording: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="Name of a recording, or path of any file.")
-    ],
+    recording: RecordingSource,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write. [default: NAME-report.html]", show_default=False),
+    ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="NAME|PATH",
+            help="Another recording, to compare both on one axis of time. [default: none]",
+            autocompletion=complete_recording,
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Write a report with pictures: outputs, bands, signal quality, markers and ratings."""
     with one_line_errors():
-        write_report(recording, out, force, data_dir)
+        write_report(recording, out, force, data_dir, other)
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -89,66 +202,7 @@ def recover(
         recover_recordings(where or recordings_folder(data_dir))
 
 
-@people.callback(invoke_without_command=True)
-def list_people(context: typer.Context, data_dir: DataDir = None, json: Json = False) -> None:
-    """List people with their facts, baselines and recordings."""
-    context.obj = data_dir
-    if context.invoked_subcommand is not None:
-        return
-    with one_line_errors():
-        print_people(recordings_folder(data_dir), json)
-
-
-@people.command()
-def delete(
-    context: typer.Context,
-    person: Annotated[str, typer.Argument(help="Pseudonym of the person.")],
-    confirm: Annotated[
-        str | None,
-        typer.Option(help="The pseudonym again. [default: ask for it]", show_default=False),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder, as for `mimamba people`.", show_default=False),
-    ] = None,
-) -> None:
-    """Delete a person's file and all of their recordings permanently."""
-    with one_line_errors():
-        index = _people_index(recordings_folder(data_dir or context.obj))
-        if confirm is None:
-            index.get(person)  # reports an unknown name before the question
-            question = f"This deletes all recordings of {person}. Enter the pseudonym again"
-            confirm = typer.prompt(question)
-        deleted = index.delete(person, confirm)
-        for name in deleted.recordings:
-            sys.stdout.write(f"deleted: recording {name}\n")
-        sys.stdout.write(f"deleted: person {deleted.person}\n")
-
-
-@people.command()
-def export(
-    context: typer.Context,
-    person: Annotated[str, typer.Argument(help="Pseudonym of the person.")],
-    out: Annotated[
-        Path | None,
-        typer.Argument(help="The archive. [default: PERSON.zip, here]", show_default=False),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder, as for `mimamba people`.", show_default=False),
-    ] = None,
-) -> None:
-    """Write all that is stored about a person to one ZIP archive.
-
-    It contains recordings, own outputs with all that they were made of, ratings, baselines, notes.
-    """
-    with one_line_errors():
-        folder = recordings_folder(data_dir or context.obj)
-        export_person(folder, person, out or Path(f"{person}.zip"), force)
-
-
-app.add_typer(people, name="people", rich_help_panel=RECORDINGS)
+app.add_typer(recordings, name="recordings", rich_help_panel=RECORDINGS)
 
 
 def list_recordings(folder: Path, json: bool) -> None:
@@ -164,19 +218,58 @@ def list_recordings(folder: Path, json: bool) -> None:
         for each in found:
             print_json(each)
         return
+    titled = any(each.title for each in found)
     table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in ("name", "state", "started", "source", "model", "person", "length", "MB"):
+    headings = ["name", "state", "started", "source", "model", "person", "length", "MB"]
+    if titled:
+        headings.insert(1, "title")
+    for heading in headings:
         table.add_column(heading, overflow="fold")  # never cut: names are typed again
     for each in found:
-        facts = (each.started, each.source, each.model, each.person)
+        facts = (each.state, each.started, each.source, each.model, each.person)
         table.add_row(
             each.name,
-            each.state,
+            *([escape(each.title or "")] if titled else []),
             *(escape(fact or "") for fact in facts),
             "" if each.seconds is None else _duration(each.seconds),
             f"{each.bytes / 1e6:.1f}",
         )
     Console().print(table)
+
+
+def list_markers(found: list[MarkerView], json: bool) -> None:
+    """Print markers as a table, or one JSON object per line."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if json:
+        for each in found:
+            print_json(each)
+        return
+    table = Table()
+    for heading in ("id", "s", "marker", "from", "edited", "recorded as"):
+        table.add_column(heading, overflow="fold")  # never cut: ids are typed again
+    for each in found:
+        was = f"{each.recorded.position:.3f} s, {each.recorded.label}" if each.recorded else ""
+        edited = "" if each.date is None else f"{each.state}, {each.date}"
+        cells = (each.id, f"{each.position:.3f}", each.label, each.source, edited, was)
+        table.add_row(*map(escape, cells))
+    Console().print(table)
+
+
+def _name_of(recording: str, folder: Path) -> str:
+    """Return the name of the recording with this name or title; the text itself if none has it."""
+    path = own_recording(recording, folder)
+    return path.stem if path else recording
+
+
+def _marker_editor(recording: str, data_dir: Path | None) -> MarkerEditor:
+    from mimamba.service.recorded.marker_editing import MarkerEditor
+    from mimamba.service.recordings.recordings import Recordings
+
+    folder = recordings_folder(data_dir)
+    return MarkerEditor(Recordings(folder).file(_name_of(recording, folder)))
 
 
 def _duration(seconds: float) -> str:
@@ -186,8 +279,14 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def write_report(recording: str, out: Path | None, force: bool, data_dir: Path | None) -> None:
-    """Write the report on a recording, and print its path.
+def write_report(
+    recording: str,
+    out: Path | None,
+    force: bool,
+    data_dir: Path | None,
+    other: str | None = None,
+) -> None:
+    """Write the report on a recording, compared with another if one is named; print its path.
 
     Raises
     ------
@@ -201,17 +300,21 @@ def write_report(recording: str, out: Path | None, force: bool, data_dir: Path |
     from mimamba.drivers.errors import CannotWrite
     from mimamba.service.recorded.report_page import make_report
     from mimamba.service.recordings.recordings import Recordings
+    from mimamba.service.recordings.sidecar import played_file
 
-    path = Path(recording)
-    if not path.exists():
-        path = Recordings(recordings_folder(data_dir)).file(recording)
+    def find(named: str) -> Path:
+        path = played_file(find_recording(named, data_dir)) or Path(named)
+        return path if path.exists() else Recordings(recordings_folder(data_dir)).file(named)
+
+    path = find(recording)
+    compared = find(other) if other else None
     target = out or Path(f"{path.stem}-report.html")
     if target.exists() and not force:
         raise CannotWrite(
             "a new file", f"an existing one at {target}", "choose another with --out, or --force"
         )
     try:
-        target.write_text(make_report(path), encoding="utf-8")
+        target.write_text(make_report(path, compared), encoding="utf-8")
     except OSError as error:
         found = error.strerror or str(error)
         raise CannotWrite(f"a file at {target}", found, "choose another place") from error
@@ -247,108 +350,3 @@ def recover_recordings(where: Path) -> None:
             failed = error
     if failed:
         raise failed
-
-
-def print_people(folder: Path, json: bool) -> None:
-    """Print the people of a data folder as a table, or one JSON object per line."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    found = _people_index(folder).all()
-    if json:
-        for each in found:
-            print_json(each)
-        return
-    rows = [_describe_person(folder, each) for each in found]
-    always = ("person", "baselines", "own outputs", "recordings", "notes")
-    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in rows[0] if rows else always:
-        if heading in always or any(row[heading] for row in rows):
-            table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    shown = [str(column.header) for column in table.columns]
-    for row in rows:
-        table.add_row(*(escape(row[heading]) for heading in shown))
-    Console().print(table)
-
-
-def _describe_person(folder: Path, person: PersonInfo) -> dict[str, str]:
-    """Describe a person by the headings of the table."""
-    consent = person.consent
-    answer = [("yes" if consent.given else "no"), consent.date] if consent else []
-    if consent and consent.version:
-        answer.append(f"text {consent.version}")
-    return {
-        "person": person.person,
-        "age": "" if person.age is None else f"{person.age}",
-        "sex": person.sex or "",
-        "consent": ", ".join(answer),
-        "notice seen": "; ".join(
-            f"{', '.join(each.outputs)}: {each.date[:10]}" for each in person.acknowledgements
-        ),
-        "baselines": "; ".join(
-            f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"
-            for stored in person.baselines
-        ),
-        "own outputs": _describe_heads(folder, person.person),
-        "recordings": ", ".join(person.recordings),
-        "notes": person.damaged or person.notes or "",
-    }
-
-
-def _describe_heads(folder: Path, person: str) -> str:
-    """Describe the verdicts of a person's calibrations, newest first."""
-    from mimamba.service.calibration.sittings import Sittings
-    from mimamba.service.people.people import People, people_folder
-
-    sittings = Sittings(People(people_folder(folder))).all(person)
-    return "; ".join(
-        f"{' or '.join(each.drawn.plan.kinds or ())}: {each.verdict.name}, {each.day}"
-        for each in sittings
-        if each.verdict is not None
-    )
-
-
-def export_person(folder: Path, person: str, out: Path, force: bool = False) -> None:
-    """Write the archive of a person, completely or not at all; print what it contains.
-
-    Raises
-    ------
-    UserError
-        If there is no such person, or a recording is in progress.
-    CannotWrite
-        If the archive exists, or cannot be written.
-    """
-    from tempfile import TemporaryDirectory
-
-    from mimamba.drivers.errors import CannotWrite
-    from mimamba.drivers.formats.convert import check_overwrite
-    from mimamba.service.calibration.person_archive import PersonArchives
-    from mimamba.service.people.people import People, people_folder
-    from mimamba.service.recordings.recordings import Recordings
-
-    check_overwrite(out, force)
-    archives = PersonArchives(People(people_folder(folder)), Recordings(folder))
-    try:
-        # Only its owner can read the folder, and so the archive while it is made.
-        with TemporaryDirectory(prefix=".mimamba-", dir=out.parent) as made:
-            partial = Path(made) / "archive.zip"
-            with os.fdopen(create_private(partial), "wb") as file:
-                contents = archives.write(person, file)
-            partial.replace(out)
-    except OSError as error:
-        raise CannotWrite(
-            f"a place where {out} can be written",
-            error.strerror or str(error),
-            "choose another place",
-        ) from error
-    n_files, size = len(contents.files), sum(each.bytes for each in contents.files)
-    sys.stdout.write(f"{out}: {n_files} files of {person}, {size / 1e6:.1f} MB\n")
-
-
-def _people_index(folder: Path) -> PeopleIndex:
-    from mimamba.service.people.people import People, people_folder
-    from mimamba.service.recordings.people_index import PeopleIndex
-    from mimamba.service.recordings.recordings import Recordings
-
-    return PeopleIndex(People(people_folder(folder)), Recordings(folder))

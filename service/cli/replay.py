@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from mimamba.service.cli.options import RECORDINGS, one_line_errors
+from mimamba.service.cli.options import (
+    RECORDINGS,
+    DataDir,
+    complete_recording,
+    find_recording,
+    one_line_errors,
+)
 
 Target = Annotated[
     Literal["lsl"], typer.Option(help="Output: lsl, the Lab Streaming Layer on the network.")
@@ -22,18 +27,27 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=RECORDINGS)
 def replay(
-    recording: Annotated[Path, typer.Argument(help="Path of a recording.")],
+    recording: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="Name or title of a recording, or path of any file.",
+            autocompletion=complete_recording,
+        ),
+    ],
     to: Target,  # noqa: ARG001  it has only one value
     speed: Annotated[float, typer.Option(help="Speed, 0.1 to 64 times the recorded pace.")] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Restart at the end.")] = False,
     name: Name = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Play a recording to other programs as if it were a headset."""
     with one_line_errors():
         from urllib.parse import quote, urlencode
 
         query = urlencode({"speed": f"{speed:g}", "loop": int(loop)})
-        send_source(f"replay://{quote(str(recording))}?{query}", name, speed)
+        path = find_recording(recording, data_dir)
+        send_source(f"replay://{quote(path)}?{query}", name, speed)
 
 
 @app.command(rich_help_panel=RECORDINGS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,8 @@ from mimamba.service.cli.options import (
     RECORDINGS,
     DataDir,
     Memory,
+    RecordingSource,
+    find_recording,
     one_line_errors,
     recordings_folder,
 )
@@ -37,7 +38,7 @@ class OptionsClash(Mismatch):
 
 @app.command(rich_help_panel=RECORDINGS)
 def score(
-    recording: Annotated[str, typer.Argument(help="Path of a recording, or a replay:// URL.")],
+    recording: RecordingSource,
     model: Annotated[
         str | None,
         typer.Option(
@@ -58,8 +59,8 @@ def score(
     baseline_from: Annotated[
         str | None,
         typer.Option(
-            help="Another recording, which begins with the person's rest: its path, or its name "
-            "in your data folder; or person:P01 for the stored baseline of P01. "
+            help="Another recording, which begins with the person's rest: its path, name or title; "
+            "or person:P01 for the stored baseline of P01. "
             "[default: the recording itself]",
             show_default=False,
         ),
@@ -82,6 +83,7 @@ def score(
         from mimamba.service.storage.own_checkpoints import models_folder
 
         models = models_folder(data_dir)
+        recording = find_recording(recording, data_dir)
         if verify and baseline_from:
             raise OptionsClash(
                 "--verify without --baseline-from, since a recording has its own baselines",
@@ -190,8 +192,8 @@ def find_baseline(
     Parameters
     ----------
     source
-        Path or replay:// URL of a recording that begins with rest, a recording's name, or
-        ``person:`` and a pseudonym for a stored baseline.
+        A recording that begins with rest, as for ``find_recording``, or ``person:`` and a
+        pseudonym for a stored baseline.
     checkpoint
         The model.
     seconds
@@ -213,7 +215,7 @@ def find_baseline(
     from mimamba.service.people.people import People, people_folder
 
     if not source.startswith(PERSON):
-        rest = open_recording(_path_of(source, data_dir))
+        rest = open_recording(find_recording(source, data_dir))
         length = seconds or checkpoint.baseline
         return measure_baseline(rest, checkpoint.montage, checkpoint.signal, length)
     if seconds is not None:
@@ -231,14 +233,3 @@ def find_baseline(
             "take one in a session, or give a recording of the person's rest",
         )
     return stored.baseline
-
-
-def _path_of(recording: str, data_dir: Path | None) -> str:
-    """Return the path of a recording in the data folder if there is one of this name."""
-    from mimamba.service.storage.private_files import NAME, is_regular
-
-    if re.fullmatch(NAME, recording) and not Path(recording).exists():
-        own = recordings_folder(data_dir) / f"{recording}.xdf"
-        if is_regular(own):
-            return str(own)
-    return recording

@@ -8,7 +8,6 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from mimamba.drivers.errors import BadSource
 from mimamba.drivers.formats.xdf.chunk_writer import SAMPLES, STREAM_HEADER
 from mimamba.drivers.formats.xdf.intact_chunks import (
     MAGIC,
@@ -17,11 +16,10 @@ from mimamba.drivers.formats.xdf.intact_chunks import (
     leading_chunks,
 )
 from mimamba.drivers.formats.xdf.sample_index import PREDICTIONS_TOPIC, QUALITY_TOPIC, TOPIC_PATH
-from mimamba.drivers.url import parse_source
 from mimamba.models.checkpoints.checkpoint import CheckpointError, load_checkpoint
 from mimamba.models.decoding.decoder_state import SnapshotError, unpack_aligner
 from mimamba.service.people.subject import RecordedBaseline
-from mimamba.service.recordings.sidecar import load_sidecar
+from mimamba.service.recordings.sidecar import load_sidecar, played_file
 from mimamba.service.sessions.registry import ModelChoice
 
 
@@ -62,13 +60,9 @@ def recorded_setup(url: str, models: Path | None) -> RecordedSetup | None:
     RecordedSetup or None
         None if the source is no file, or no session of mimamba is recorded in it.
     """
-    try:
-        source = parse_source(url)
-    except BadSource:  # opening it says why
+    path = played_file(url)
+    if path is None:
         return None
-    if source.scheme != "replay":
-        return None
-    path = Path(source.target)
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
             ours, predictions = _headers(data)

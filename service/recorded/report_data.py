@@ -15,6 +15,12 @@ from scipy.signal import periodogram
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Marker
+from mimamba.drivers.formats.marker_edits import (
+    EditedMarker,
+    apply_marker_edits,
+    edited_markers,
+    read_edits,
+)
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.xdf.reader import (
@@ -102,7 +108,7 @@ class ReportData:
     Parameters
     ----------
     title
-        Name of the recording.
+        Title of the recording, or its name.
     about
         What the service noted about it.
     recording
@@ -129,6 +135,8 @@ class ReportData:
     markers: Sequence[tuple[float, Marker]] = ()
     ratings: Sequence[tuple[float, float, float]] = ()
     """Seconds, valence and arousal, 0 to 100."""
+    edits: Sequence[EditedMarker] = ()
+    """Markers that were edited after the recording."""
 
 
 def read_report_data(path: Path) -> ReportData:
@@ -139,7 +147,9 @@ def read_report_data(path: Path) -> ReportData:
     BadRecording
         If it cannot be read.
     """
-    recording, streams = _read(path)
+    recorded, streams = _read(path)
+    edited, _ = edited_markers(recorded, read_edits(path)[0])
+    recording = apply_marker_edits(recorded, path)
     rate, first = recording.info.sfreq, 0
     if SIGNAL_TOPIC in streams:
         text = streams[SIGNAL_TOPIC][0].text(FIRST_INDEX_PATH)
@@ -151,9 +161,10 @@ def read_report_data(path: Path) -> ReportData:
     outputs = [] if predictions is None else _outputs(predictions, first, rate)
     for stream in streams.get(PERSONAL_TOPIC, []):
         outputs.append(_personal(stream, first, rate))
+    about = load_sidecar(path)
     return ReportData(
-        path.stem,
-        load_sidecar(path),
+        about.shown,
+        about,
         recording,
         predictions.text("desc/mimamba/model/name") if predictions else None,
         recording.end / rate,
@@ -165,14 +176,17 @@ def read_report_data(path: Path) -> ReportData:
         _electrodes(streams[QUALITY_TOPIC][0], first, rate) if QUALITY_TOPIC in streams else [],
         placed,
         [(at, float(each[1]), float(each[2])) for at, each in found if each],
+        [each for each in edited if each.date is not None],
     )
 
 
 def _read(path: Path) -> tuple[Recording, dict[str, list[XDFStream]]]:
-    """Read a file once: the signal, and by topic the streams that mimamba has written."""
+    """Read a file once: the signal with its markers as they were recorded, and by topic the
+    streams that mimamba has written.
+    """
     by_topic: dict[str, list[XDFStream]] = {}
     if not _is_xdf(path):
-        return read_recording(path), by_topic
+        return read_recording(path, edited=False), by_topic
     streams, notices = load_streams(path)
     for stream in streams:
         if stream.topic and stream.is_numeric and len(stream.stamps):

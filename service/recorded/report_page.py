@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
+from mimamba.drivers.driver import Marker
 from mimamba.service.recorded.report_data import OutputReport, ReportData, read_report_data
-from mimamba.service.recorded.report_pictures import all_pictures, draw_output, draw_quality
+from mimamba.service.recorded.report_pictures import NAMES, all_pictures, draw_output, draw_quality
 
 MAX_MARKERS = 500
 """Markers that are listed."""
@@ -22,40 +23,58 @@ svg { width: 100%; height: auto; }
 table { border-collapse: collapse; }
 th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #d5dae0; overflow-wrap: anywhere; }
+td { white-space: pre-line; }
 .table { overflow-x: auto; }
 .note { color: #4c5a64; }
 .warning { padding: 0.5rem 1rem; background: #fff1d6; border-radius: 0.5rem; }
 """
 
 
-def make_report(path: Path, title: str | None = None) -> str:
+def make_report(path: Path, other: Path | None = None) -> str:
     """Return the report on a recording as HTML.
 
     Parameters
     ----------
     path
         The recording; any format that a replay can read.
-    title
-        Its name; the file's without one.
+    other
+        A recording to compare it with: both are drawn on one axis of time from their beginnings.
 
     Raises
     ------
     BadRecording
-        If it cannot be read.
+        If one cannot be read.
     """
-    data = read_report_data(path)
-    name = escape(title or data.title)
+    recordings = [read_report_data(each) for each in (path, other) if each is not None]
+    several = len(recordings) > 1
+    name = " and ".join(escape(each.title) for each in recordings)
     body = [
-        f"<h1>{name}</h1>",
+        "<h1>"
+        + " and ".join(
+            (f"{letter}: " if several else "") + f"<bdi>{escape(data.title)}</bdi>"
+            for letter, data in zip(NAMES, recordings, strict=False)
+        )
+        + "</h1>",
         '<p class="note">Not a medical device. Estimates only, no diagnosis.</p>',
-        *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
-        _facts(data),
-        *_outputs(data),
-        *(f"<h2>{escape(title)}</h2>{_figure(title, svg)}" for title, svg in all_pictures(data)),
-        *_quality(data),
-        *_ratings(data),
-        *_markers(data),
     ]
+    for letter, data in zip(NAMES, recordings, strict=False):
+        body += [f"<h2>Recording {letter}</h2>"] if several else []
+        body += [
+            *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
+            _facts(data),
+        ]
+    body += [
+        *_outputs(recordings),
+        *(f"<h2>{escape(t)}</h2>{_figure(t, svg)}" for t, svg in all_pictures(recordings)),
+    ]
+    for letter, data in zip(NAMES, recordings, strict=False):
+        of = f" of {letter}" if several else ""
+        body += [
+            *_quality(data, recordings, of),
+            *_ratings(data, of),
+            *_markers(data, of),
+            *_edits(data, of),
+        ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -93,6 +112,7 @@ def _clock(seconds: float) -> str:
 def _facts(data: ReportData) -> str:
     about, info = data.about, data.recording.info
     facts = {
+        "File": about.name if about.title else None,
         "Started": about.started,
         "Length": f"{_clock(data.seconds)}, of which {data.lost:.1f} s were lost",
         "Person": about.person,
@@ -103,7 +123,7 @@ def _facts(data: ReportData) -> str:
         "End": about.reason,
     }
     rows = "".join(
-        f'<tr><th scope="row">{name}</th><td>{escape(value)}</td></tr>'
+        f'<tr><th scope="row">{name}</th><td dir="auto">{escape(value)}</td></tr>'
         for name, value in facts.items()
         if value
     )
@@ -117,11 +137,15 @@ def _why(shares: Mapping[str, float]) -> str:
     )
 
 
-def _outputs(data: ReportData) -> Iterable[str]:
-    for output in data.outputs:
-        yield f"<h2>{escape(output.name)}</h2>"
-        yield f"<p>{escape(_abstention(output))}</p>"
-        yield _figure(f"{output.name} over time", draw_output(data, output))
+def _outputs(recordings: Sequence[ReportData]) -> Iterable[str]:
+    for name in dict.fromkeys(each.name for data in recordings for each in data.outputs):
+        yield f"<h2>{escape(name)}</h2>"
+        for letter, data in zip(NAMES, recordings, strict=False):
+            of = f"{letter}: " if len(recordings) > 1 else ""
+            for output in data.outputs:
+                if output.name == name:
+                    yield f"<p>{of}{escape(_abstention(output))}</p>"
+        yield _figure(f"{name} over time", draw_output(recordings, name))
 
 
 def _abstention(output: OutputReport) -> str:
@@ -133,11 +157,11 @@ def _abstention(output: OutputReport) -> str:
     )
 
 
-def _quality(data: ReportData) -> Iterable[str]:
+def _quality(data: ReportData, recordings: Sequence[ReportData], of: str) -> Iterable[str]:
     if not data.electrodes:
         return
-    yield "<h2>Signal quality</h2>"
-    yield _figure("Quality of each electrode over time", draw_quality(data))
+    yield f"<h2>Signal quality{of}</h2>"
+    yield _figure(f"Quality of each electrode over time{of}", draw_quality(data, recordings))
     yield _table(
         ("Electrode", "Good", "Otherwise"),
         (
@@ -147,18 +171,42 @@ def _quality(data: ReportData) -> Iterable[str]:
     )
 
 
-def _ratings(data: ReportData) -> Iterable[str]:
+def _ratings(data: ReportData, of: str) -> Iterable[str]:
     if data.ratings:
-        yield "<h2>Ratings</h2>"
+        yield f"<h2>Ratings{of}</h2>"
         rows = ((_clock(at), f"{v:g}", f"{a:g}") for at, v, a in data.ratings)
         yield _table(("Time", "Valence, 0 to 100", "Arousal, 0 to 100"), rows)
 
 
-def _markers(data: ReportData) -> Iterable[str]:
+def _markers(data: ReportData, of: str) -> Iterable[str]:
     if not data.markers:
         return
-    yield "<h2>Markers</h2>"
+    yield f"<h2>Markers{of}</h2>"
     if len(data.markers) > MAX_MARKERS:
         yield f'<p class="note">The first {MAX_MARKERS} of {len(data.markers)}.</p>'
     rows = ((_clock(at), each.label, each.source) for at, each in data.markers[:MAX_MARKERS])
     yield _table(("Time", "Marker", "From"), rows)
+
+
+def _edits(data: ReportData, of: str) -> Iterable[str]:
+    if not data.edits:
+        return
+    rate = data.recording.info.sfreq
+
+    def text(marker: Marker) -> str:
+        return f"{_clock(marker.index / rate)} {marker.label}"
+
+    yield f"<h2>Markers{of} edited after the recording</h2>"
+    yield '<p class="note">The recorded file itself was not changed.</p>'
+    if len(data.edits) > MAX_MARKERS:
+        yield f'<p class="note">The first {MAX_MARKERS} of {len(data.edits)}.</p>'
+    rows = (
+        (
+            each.state,
+            "" if each.recorded is None else text(each.recorded),
+            "" if each.is_deleted else text(each.marker),
+            each.date or "",
+        )
+        for each in data.edits[:MAX_MARKERS]
+    )
+    yield _table(("Edit", "Recorded", "Now", "On"), rows)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimamba.service.recorded.report_data import OutputReport, ReportData
+from mimamba.service.recorded.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,10 @@ MINUTES_FROM = 180.0
 """Length from which times are in minutes, s."""
 INKS = ("#0b6b75", "#c2571a", "#5b3f9e", "#2e7d32", "#8c1c13")
 NEUTRAL = "#b9c0c8"
+STYLES = ("-", "--")
+"""Lines of the first recording, and of one that it is compared with."""
+NAMES = ("A", "B")
+"""Names of the two in pictures."""
 
 
 class TimeAxis:
@@ -39,18 +43,30 @@ class TimeAxis:
             axes.spines[side].set_visible(False)
 
 
-def draw_output(data: ReportData, output: OutputReport) -> str:
-    """Draw an output's probabilities, with ratings of the same name, and markers."""
-    time = TimeAxis(data.seconds)
+def draw_output(recordings: Sequence[ReportData], name: str) -> str:
+    """Draw an output's probabilities, with ratings of the same name, and markers.
+
+    Lines of a second recording are dashed.
+    """
+    time = _time_axis(recordings)
     figure = _figure(2.4)
     axes = figure.subplots()
-    labels = list(output.labels.items())
-    for (label, series), ink in zip(
-        labels[-1:] if len(labels) == 2 else labels, INKS, strict=False
-    ):
-        axes.plot(series.seconds / time.scale, series.values, color=ink, lw=1.2, label=label)
-    _draw_ratings(axes, data, output.name, time)
-    _draw_markers(axes, data, time)
+    for data, style, of in _styled(recordings):
+        for output in data.outputs:
+            labels = list(output.labels.items()) if output.name == name else []
+            shown = labels[-1:] if len(labels) == 2 else labels
+            inks = INKS[STYLES.index(style) :] if len(labels) == 2 else INKS
+            for (label, series), ink in zip(shown, inks, strict=False):
+                axes.plot(
+                    series.seconds / time.scale,
+                    series.values,
+                    color=ink,
+                    ls=style,
+                    lw=1.2,
+                    label=f"{label}{of}",
+                )
+        _draw_ratings(axes, data, name, time, style, of)
+        _draw_markers(axes, data, time, style)
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("probability")
     axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=4)
@@ -58,7 +74,9 @@ def draw_output(data: ReportData, output: OutputReport) -> str:
     return _svg(figure)
 
 
-def _draw_ratings(axes: Axes, data: ReportData, output: str, time: TimeAxis) -> None:
+def _draw_ratings(
+    axes: Axes, data: ReportData, output: str, time: TimeAxis, style: str, of: str
+) -> None:
     column = {"valence": 1, "arousal": 2}.get(output)
     if column is None or not data.ratings:
         return
@@ -68,57 +86,64 @@ def _draw_ratings(axes: Axes, data: ReportData, output: str, time: TimeAxis) -> 
         [rating[column] / 100 for rating in data.ratings],
         "D",
         color="#8c1c13",
+        fillstyle="full" if style == STYLES[0] else "none",
         ms=5,
-        label="rating",
+        label=f"rating{of}",
     )
 
 
-def _draw_markers(axes: Axes, data: ReportData, time: TimeAxis) -> None:
+def _draw_markers(axes: Axes, data: ReportData, time: TimeAxis, style: str) -> None:
     at = np.array([each for each, _ in data.markers]) / time.scale
     if at.size:
-        axes.vlines(at, *axes.get_ylim(), color=NEUTRAL, lw=0.6, zorder=0)
+        axes.vlines(at, *axes.get_ylim(), color=NEUTRAL, ls=style, lw=0.6, zorder=0)
 
 
-def draw_bands(data: ReportData) -> str:
+def draw_bands(recordings: Sequence[ReportData]) -> str:
     """Draw the power in each band over time, on a logarithmic axis."""
-    time = TimeAxis(data.seconds)
+    time = _time_axis(recordings)
     figure = _figure(2.6)
     axes = figure.subplots()
-    for (band, series), ink in zip(data.bands.items(), INKS, strict=False):
-        axes.semilogy(series.seconds / time.scale, series.values, color=ink, lw=1.0, label=band)
+    for data, style, of in _styled(recordings):
+        for (band, series), ink in zip(data.bands.items(), INKS, strict=False):
+            at, label = series.seconds / time.scale, f"{band}{of}"
+            axes.semilogy(at, series.values, color=ink, ls=style, lw=1.0, label=label)
     axes.set_ylabel("median power, µV²")
     axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=5)
     time.apply(axes)
     return _svg(figure)
 
 
-def draw_spectrogram(data: ReportData) -> str:
-    """Draw the median power density of the electrodes by time and frequency."""
-    time = TimeAxis(data.seconds)
-    figure = _figure(2.8)
-    axes = figure.subplots()
-    power, f = data.spectrogram.values, data.frequencies
-    known = power[np.isfinite(power)]
+def draw_spectrogram(recordings: Sequence[ReportData]) -> str:
+    """Draw the median power density of the electrodes by time and frequency, in equal colours."""
+    time = _time_axis(recordings)
+    figure = _figure(2.8 * len(recordings))
+    rows = figure.subplots(len(recordings), squeeze=False)[:, 0]
+    values = [each.spectrogram.values for each in recordings]
+    known = np.concatenate([power[np.isfinite(power)] for power in values])
     low, high = np.percentile(known, (2, 98)) if known.size else (-20.0, 20.0)
-    picture = axes.imshow(
-        power.T,
-        origin="lower",
-        aspect="auto",
-        extent=(0, time.end, float(f[0]), float(f[-1])),
-        vmin=low,
-        vmax=max(high, low + 1),
-        cmap="viridis",
-        interpolation="nearest",
-    )
-    figure.colorbar(picture, ax=axes, label="dB re 1 µV²/Hz", pad=0.01)
-    axes.set_ylabel("frequency, Hz")
-    time.apply(axes)
+    for axes, data, power in zip(rows, recordings, values, strict=True):
+        f = data.frequencies
+        picture = axes.imshow(
+            power.T,
+            origin="lower",
+            aspect="auto",
+            extent=(0, data.seconds / time.scale, float(f[0]), float(f[-1])),
+            vmin=low,
+            vmax=max(high, low + 1),
+            cmap="viridis",
+            interpolation="nearest",
+        )
+        figure.colorbar(picture, ax=axes, label="dB re 1 µV²/Hz", pad=0.01)
+        axes.set_ylabel("frequency, Hz")
+        time.apply(axes)
+    for axes, of in zip(rows, NAMES, strict=False):
+        axes.set_title(of if len(recordings) > 1 else "", loc="left", fontsize=10)
     return _svg(figure)
 
 
-def draw_quality(data: ReportData) -> str:
-    """Draw each electrode's score over time as a row of colours."""
-    time = TimeAxis(data.seconds)
+def draw_quality(data: ReportData, recordings: Sequence[ReportData]) -> str:
+    """Draw each electrode's score over time as a row of colours, on the axis of all recordings."""
+    time = _time_axis(recordings)
     figure = _figure(0.9 + 0.28 * len(data.electrodes))
     axes = figure.subplots()
     for row, electrode in enumerate(data.electrodes):
@@ -137,6 +162,17 @@ def draw_quality(data: ReportData) -> str:
     axes.invert_yaxis()
     time.apply(axes)
     return _svg(figure)
+
+
+def _time_axis(recordings: Sequence[ReportData]) -> TimeAxis:
+    return TimeAxis(max(each.seconds for each in recordings))
+
+
+def _styled(recordings: Sequence[ReportData]) -> Iterator[tuple[ReportData, str, str]]:
+    """Yield each recording with its style of lines, and the end of its labels."""
+    # Not their titles: a font may lack the letters, and "$" would begin a formula.
+    for data, style, name in zip(recordings, STYLES, NAMES, strict=False):
+        yield data, style, f", {name}" if len(recordings) > 1 else ""
 
 
 def _figure(height: float) -> Figure:
@@ -160,9 +196,9 @@ def _svg(figure: Figure) -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
-def all_pictures(data: ReportData) -> Sequence[tuple[str, str]]:
+def all_pictures(recordings: Sequence[ReportData]) -> Sequence[tuple[str, str]]:
     """Return the pictures that are no output's, with their titles."""
-    pictures = [("Spectrogram, median of the electrodes", draw_spectrogram(data))]
-    if data.bands:
-        pictures.insert(0, ("Band power, median of the electrodes", draw_bands(data)))
+    pictures = [("Spectrogram, median of the electrodes", draw_spectrogram(recordings))]
+    if any(each.bands for each in recordings):
+        pictures.insert(0, ("Band power, median of the electrodes", draw_bands(recordings)))
     return pictures

@@ -20,7 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import UNSET, UnsetType
+
 from mimamba.drivers.errors import BadRecording, UserError
+from mimamba.drivers.formats.marker_edits import edits_file
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
 from mimamba.service.recordings.sidecar import (
@@ -32,7 +35,8 @@ from mimamba.service.recordings.sidecar import (
     save_sidecar_if_possible,
 )
 from mimamba.service.storage.folders import CannotRecord, cannot_record, check_writable
-from mimamba.service.storage.private_files import NAME
+from mimamba.service.storage.private_files import NAME, delete_file
+from mimamba.service.storage.titles import clean_notes, clean_title, derive_name, free_names
 
 if TYPE_CHECKING:
     from mimamba.service.sessions.session import Session
@@ -49,6 +53,10 @@ class NoRecording(UserError, LookupError):
 
 class RecordingTaken(ValueError):
     """The name is taken, or the session is recorded already."""
+
+
+class NameTaken(RecordingTaken):
+    """Another recording has this name."""
 
 
 class RecordingRefused(UserError, ValueError):
@@ -71,6 +79,8 @@ class Recordings:
         self.endings: Counter[str] = Counter()
         """Number of recordings that ended ``finished``, and of those that ended ``unfinished``."""
         self._changing = threading.Lock()
+        self._noting = threading.Lock()
+        """Held while a sidecar is read and replaced."""
         self._checked_at = -math.inf
         self._problem: str | None = None
 
@@ -91,9 +101,17 @@ class Recordings:
         return self._problem
 
     def start(
-        self, session: Session, name: str | None, person: str | None, notes: str | None
+        self,
+        session: Session,
+        name: str | None,
+        person: str | None,
+        notes: str | None,
+        title: str | None = None,
     ) -> RecordingInfo:
-        """Record an open session; the default name has its id and the time.
+        """Record an open session.
+
+        Without a name it is derived from the title; without both it has the session's id and the
+        time.
 
         Raises
         ------
@@ -109,7 +127,10 @@ class Recordings:
         """
         check_speed(session)
         now = datetime.now(UTC)
-        name = _checked(name or f"{session.name}-{now:%Y%m%d-%H%M%S}")
+        title = clean_title(title)
+        dated = f"{session.name}-{now:%Y%m%d-%H%M%S}"
+        chosen = _checked(name or dated)
+        derived = title is not None and not name
         with self._changing:
             if self._closed:
                 raise RecordingRefused(
@@ -117,19 +138,52 @@ class Recordings:
                 )
             self.check_not_recorded(session)
             sidecar = Sidecar(
-                name=name,
+                name=chosen,
                 state="recording",
                 session=session.name,
                 source=session.info.name if session.info else None,
                 person=person,
-                notes=notes,
+                notes=clean_notes(notes),
                 model=session.active_model.model.name if session.active_model.model else None,
                 started=_iso(now),
+                title=title,
             )
-            recorder = self._recorder(sidecar, session)
-            self._running[name] = (session, recorder)
+            if derived:
+                sidecar, recorder = self._named_recorder(sidecar, session)
+            else:
+                recorder = self._recorder(sidecar, session)
+            self._running[sidecar.name] = (session, recorder)
             recorder.start()
-        log.info("recording began", extra={"recording": name, "session": session.name})
+        log.info("recording began", extra={"recording": sidecar.name, "session": session.name})
+        return self.get(sidecar.name)
+
+    def change(
+        self,
+        name: str,
+        title: str | UnsetType | None = UNSET,
+        notes: str | UnsetType | None = UNSET,
+    ) -> RecordingInfo:
+        """Change the title or the notes; None removes one. The file stays as it is.
+
+        Raises
+        ------
+        NoRecording
+            If no recording has this name.
+        CannotRecord
+            If the change cannot be written to the disk.
+        """
+        self.get(name)
+        path = self._path(name)
+        with self._noting:
+            sidecar = load_sidecar(path)
+            if not isinstance(title, UnsetType):
+                sidecar = replace(sidecar, title=clean_title(title))
+            if not isinstance(notes, UnsetType):
+                sidecar = replace(sidecar, notes=clean_notes(notes))
+            try:
+                save_sidecar(path, sidecar)
+            except OSError as error:
+                raise cannot_record(self._folder, error) from error
         return self.get(name)
 
     def stop(self, name: str) -> RecordingInfo:
@@ -218,6 +272,7 @@ class Recordings:
             )
         self._path(name).unlink()
         delete_sidecar(self._path(name))
+        delete_file(edits_file(self._path(name)))
 
     def of_person(self, person: str) -> list[str]:
         """Return the names of a person's recordings."""
@@ -250,6 +305,15 @@ class Recordings:
         for name in list(self._running):
             self.stop(name)
 
+    def _named_recorder(self, sidecar: Sidecar, session: Session) -> tuple[Sidecar, Recorder]:
+        """Create a recorder with a free name that is derived from the title."""
+        stem = derive_name(sidecar.shown, otherwise=sidecar.name)
+        for name in free_names(self._folder, stem):
+            named = replace(sidecar, name=name)
+            with contextlib.suppress(NameTaken):  # by another program, since the folder was read
+                return named, self._recorder(named, session)
+        raise AssertionError("unreachable")
+
     def _recorder(self, sidecar: Sidecar, session: Session) -> Recorder:
         """Create a recorder with its file and sidecar."""
         path = self._path(sidecar.name)
@@ -257,7 +321,7 @@ class Recordings:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             recorder = self._make_recorder(path, sidecar, session)
         except FileExistsError:
-            raise RecordingTaken(f"The name {sidecar.name!r} is taken. Choose another.") from None
+            raise NameTaken(f"The name {sidecar.name!r} is taken. Choose another.") from None
         except OSError as error:
             raise cannot_record(self._folder, error) from error
         try:
@@ -278,14 +342,17 @@ class Recordings:
             log.warning("another service goes on", extra={"recording": sidecar.name})
             return
         state: Literal["finished", "unfinished"] = "finished" if ending.whole else "unfinished"
-        ended = replace(
-            sidecar,
-            state=state,
-            reason=ending.reason,
-            ended=_iso(datetime.now(UTC)),
-            seconds=ending.seconds,
-        )
-        save_sidecar_if_possible(self._path(sidecar.name), ended)
+        path = self._path(sidecar.name)
+        with self._noting:
+            noted = load_sidecar(path)  # with the title and the notes that it has by now
+            ended = replace(
+                sidecar if noted.state == "unknown" else noted,
+                state=state,
+                reason=ending.reason,
+                ended=_iso(datetime.now(UTC)),
+                seconds=ending.seconds,
+            )
+            save_sidecar_if_possible(path, ended)
         self._running.pop(sidecar.name, None)
         self.endings[state] += 1
         extra = {"recording": sidecar.name, "session": sidecar.session, "reason": ending.reason}

@@ -6,12 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from mimamba.drivers.errors import BadSource, UserError
-from mimamba.drivers.url import parse_source
+from mimamba.drivers.errors import UserError
 from mimamba.service.recordings.recordings import Recordings
-from mimamba.service.recordings.sidecar import RecordingInfo
+from mimamba.service.recordings.sidecar import RecordingInfo, played_file
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class Retention:
 
         Each is in the log. One that cannot be deleted is, too, and the others go all the same.
         """
-        played = set(map(_played_file, self._sources()))
+        played = {path.resolve() for path in map(played_file, self._sources()) if path}
         deleted = []
         for each in self._recordings.all():
             ended = _ended(each)
@@ -96,12 +94,3 @@ def _ended(recording: RecordingInfo) -> datetime | None:
 def _in_utc(time: str) -> datetime:
     found = datetime.fromisoformat(time)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _played_file(url: str) -> Path | None:
-    """Return the file that a source plays, or None."""
-    try:
-        source = parse_source(url)
-    except BadSource:
-        return None
-    return Path(source.target).resolve() if source.scheme == "replay" else None

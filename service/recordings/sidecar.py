@@ -9,7 +9,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from mimamba.drivers.errors import BadSource
+from mimamba.drivers.url import parse_source
 from mimamba.service.storage.private_files import delete_file, read_regular, replace_file
+from mimamba.service.storage.titles import clean_title
 
 RecordingState: TypeAlias = Literal[
     "recording", "finished", "recovered", "unfinished", "damaged", "uploaded", "unknown"
@@ -42,6 +45,8 @@ class Sidecar:
         ISO 8601, UTC.
     seconds
         Length of the signal, lost samples counted; None where that is not known.
+    title
+        The recording's name for people, in any script; None if it has no other than ``name``.
     """
 
     name: str
@@ -55,6 +60,12 @@ class Sidecar:
     started: str | None = None
     ended: str | None = None
     seconds: float | None = None
+    title: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The title; without one, the name."""
+        return self.title or self.name
 
 
 DECODER = msgspec.json.Decoder(Sidecar)
@@ -75,7 +86,7 @@ def load_sidecar(recording: Path) -> Sidecar:
         sidecar = DECODER.decode(read_regular(_path(recording)))
     except (OSError, msgspec.MsgspecError):
         return Sidecar(name)
-    return replace(sidecar, name=name)
+    return replace(sidecar, name=name, title=clean_title(sidecar.title))
 
 
 def save_sidecar(recording: Path, sidecar: Sidecar) -> None:
@@ -93,6 +104,21 @@ def save_sidecar_if_possible(recording: Path, sidecar: Sidecar) -> None:
 def delete_sidecar(recording: Path) -> None:
     """Delete a sidecar if there is one; raises OSError."""
     delete_file(_path(recording))
+
+
+def played_file(url: str) -> Path | None:
+    """Return the file that a source plays; None for a source that plays none."""
+    try:
+        source = parse_source(url)
+    except BadSource:  # opening it says why
+        return None
+    return Path(source.target) if source.scheme == "replay" else None
+
+
+def played_title(url: str) -> str | None:
+    """Return the title of the recording that a source plays, or None; blocks on the disk."""
+    path = played_file(url)
+    return None if path is None else load_sidecar(path).title
 
 
 def _path(recording: Path) -> Path:

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from errno import ELOOP, ENOSPC
-from itertools import count
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import BinaryIO
@@ -37,6 +36,7 @@ from mimamba.service.recordings.upload_check import (
     RefusedUpload,
 )
 from mimamba.service.storage.folders import LOW_BYTES, cannot_record, free_space
+from mimamba.service.storage.titles import clean_title, derive_name, free_names
 
 ANSWERS = msgspec.json.Decoder(ReadableUpload | RefusedUpload)
 """Made here, as msgspec's first look at a type is not safe in two threads at once."""
@@ -44,8 +44,6 @@ PREFIX = ".upload-"
 """Of the folder that receives one upload; the list of recordings ignores it."""
 LOCK = "lock"
 """Name of the file by which that folder is locked."""
-LONGEST_STEM = 64
-"""Characters of a recording's name, to which a number may be appended."""
 
 
 class UploadTooLong(Mismatch):
@@ -61,9 +59,14 @@ class Upload:
 
     @property
     def stem(self) -> str:
-        """The name in the form of a recording's name; other characters become ``-``."""
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", PurePosixPath(self.name).stem)
-        return stem.strip("._-")[:LONGEST_STEM].rstrip("._-") or "upload"
+        """The name in the form of a recording's name."""
+        return derive_name(PurePosixPath(self.name).stem, otherwise="upload")
+
+    @property
+    def title(self) -> str | None:
+        """The name as a title; None if it says no more than the recording's name."""
+        title = clean_title(PurePosixPath(self.name).stem)
+        return None if title == self.stem else title
 
 
 class Uploads:
@@ -164,6 +167,7 @@ class Uploads:
             person=upload.person,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=seconds,
+            title=upload.title,
         )
         try:
             path = self._reserve(upload.stem)
@@ -181,8 +185,8 @@ class Uploads:
 
     def _reserve(self, stem: str) -> Path:
         """Create an empty file with a free name: no recording is ever overwritten."""
-        for number in count(1):
-            path = self._folder / (f"{stem}.xdf" if number == 1 else f"{stem}-{number}.xdf")
+        for name in free_names(self._folder, stem):
+            path = self._folder / f"{name}.xdf"
             with suppress(FileExistsError):
                 os.close(create_private(path))
                 return path

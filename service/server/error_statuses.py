@@ -32,6 +32,7 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.http.problem import problem
 from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
+from mimamba.service.recorded.marker_editing import BadPosition, EditRefused, NoMarker
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, RecordingTaken
 from mimamba.service.recordings.upload import UploadTooLong
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp
@@ -64,6 +65,9 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     SessionOver: (409, "The session is not open"),
     EngineStopped: (503, "The model has failed"),
     NoRecording: (404, "No such recording"),
+    NoMarker: (404, "No such marker"),
+    BadPosition: (422, "The position is not valid"),
+    EditRefused: (409, "Not possible with this marker"),
     RecordingTaken: (409, "The recording exists already"),
     RecordingRefused: (409, "Not possible with this session or recording"),
     UploadTooLong: (413, "The upload is too long"),

@@ -37,12 +37,19 @@ def set_marker(
     """
     session.check_open()
     time = _checked_time(timestamp, session.now())
-    marker = ReceivedMarker(time, _checked_label(label), source)
+    marker = ReceivedMarker(time, check_label(label), source)
     session.add_marker(marker)
     return marker
 
 
-def _checked_label(label: str) -> str:
+def check_label(label: str) -> str:
+    """Return a marker's label.
+
+    Raises
+    ------
+    BadLabel
+        If it is empty, longer than ``MAX_LABEL_LENGTH``, or holds control characters.
+    """
     if not 0 < len(label) <= MAX_LABEL_LENGTH or any(map(_is_control, label)):
         raise BadLabel(
             f"a label of 1 to {MAX_LABEL_LENGTH} characters, none of them a control character",

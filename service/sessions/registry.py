@@ -66,7 +66,7 @@ class RegistryObserver(SessionObserver, Protocol):
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session as the API shows it."""
+    """A session as the API shows it; ``title`` is that of the recording that it plays."""
 
     id: str
     state: State
@@ -83,9 +83,10 @@ class SessionView:
     battery: float | None
     person: str | None
     head: HeadCard | None
+    title: str | None = None
 
 
-def view_session(session: Session) -> SessionView:
+def view_session(session: Session, title: str | None = None) -> SessionView:
     """View a session as it is now."""
     active_model = session.active_model
     return SessionView(
@@ -104,6 +105,7 @@ def view_session(session: Session) -> SessionView:
         session.battery,
         session.subject.person,
         session.head,
+        title,
     )
 
 

@@ -6,8 +6,8 @@ export interface CatalogApi {
   sources(seconds: number): Promise<Sources>;
   models(): Promise<ModelInfo[]>;
   people(): Promise<Person[]>;
-  /** Names of the recordings that can be replayed. */
-  recordings(): Promise<string[]>;
+  /** Recordings that can be replayed. */
+  recordings(): Promise<NamedRecording[]>;
 }
 
 export interface Sources {
@@ -89,6 +89,12 @@ export interface ModelInfo {
   notice: string | null;
 }
 
+export interface NamedRecording {
+  name: string;
+  /** Name for people; null if it has none but `name`. */
+  title: string | null;
+}
+
 export interface Person {
   person: string;
   notes: string | null;
@@ -108,7 +114,7 @@ export const catalogApi: CatalogApi = {
   models: () => request('GET', '/v1/models'),
   people: () => request('GET', '/v1/people'),
   recordings: async () => {
-    const all = await request<{ name: string; state: string }[]>('GET', '/v1/recordings');
-    return all.filter(({ state }) => PLAYABLE.includes(state)).map(({ name }) => name);
+    const all = await request<(NamedRecording & { state: string })[]>('GET', '/v1/recordings');
+    return all.filter(({ state }) => PLAYABLE.includes(state));
   },
 };

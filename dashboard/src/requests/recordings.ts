@@ -4,6 +4,8 @@ import { replayUrl } from './source_url';
 
 export interface Recording {
   name: string;
+  /** Name for people, in any script; null if it has none but `name`. */
+  title: string | null;
   state: 'recording' | 'finished' | 'recovered' | 'unfinished' | 'damaged' | 'uploaded' | 'unknown';
   reason: string | null;
   session: string | null;
@@ -29,12 +31,46 @@ export interface BidsFacts {
   mains: '' | '50' | '60';
 }
 
+/** Facts to change; absent ones stay, and null removes one. */
+export type RecordingFacts = Partial<Pick<Recording, 'title' | 'notes'>>;
+
+/** A marker of a recording, with what was edited after the recording. */
+export interface MarkerOfRecording {
+  id: string;
+  /** Seconds from the first sample. */
+  position: number;
+  label: string;
+  source: string;
+  state: 'recorded' | 'added' | 'changed' | 'deleted';
+  /** Time of the newest edit, ISO 8601; null without one. */
+  date: string | null;
+  /** Recorded position and label, where something was edited. */
+  recorded: { position: number; label: string } | null;
+}
+
+export type MarkerFacts = Pick<MarkerOfRecording, 'position' | 'label'>;
+
+/** Requests about the markers of one recording. Each edit returns the marker after it. */
+export interface MarkerApi {
+  list(recording: string): Promise<MarkerOfRecording[]>;
+  add(recording: string, marker: MarkerFacts): Promise<MarkerOfRecording>;
+  change(
+    recording: string,
+    marker: string,
+    change: Partial<MarkerFacts>,
+  ): Promise<MarkerOfRecording>;
+  remove(recording: string, marker: string): Promise<MarkerOfRecording>;
+  /** Take back the edits of a recorded marker, or the deletion of an added one. */
+  restore(recording: string, marker: string): Promise<MarkerOfRecording>;
+}
+
 /** Recording requests. They throw an Error with the service's error detail. */
 export interface RecordingApi {
   list(): Promise<Recording[]>;
   read(name: string): Promise<Recording>;
-  /** Record a session from now on; without a name the service makes one. */
-  start(session: string, name: string | null): Promise<Recording>;
+  /** Record a session from now on; the service makes a name, from the title if there is one. */
+  start(session: string, title: string | null): Promise<Recording>;
+  change(name: string, facts: RecordingFacts): Promise<Recording>;
   stop(name: string): Promise<Recording>;
   remove(name: string): Promise<void>;
   /** The recording converted to another format. */
@@ -57,14 +93,16 @@ const pathOf = (name: string): string => `/v1/recordings/${encodeURIComponent(na
 /** URL for downloading the recording's file. */
 export const fileOf = (name: string): string => addressOf(`${pathOf(name)}/file`);
 
-/** URL for downloading a report on the recording: one HTML file with pictures. */
-export const reportOf = (name: string): string => addressOf(`${pathOf(name)}/report`);
+/** URL for downloading a report on the recording, compared with another: one HTML file. */
+export const reportOf = (name: string, other: string | null): string =>
+  addressOf(`${pathOf(name)}/report${other ? `?${new URLSearchParams({ with: other })}` : ''}`);
 
 export const recordingApi: RecordingApi = {
   list: () => request('GET', '/v1/recordings'),
   read: (name) => request('GET', pathOf(name)),
-  start: (session, name) =>
-    request('POST', '/v1/recordings', name ? { session, name } : { session }),
+  start: (session, title) =>
+    request('POST', '/v1/recordings', title ? { session, title } : { session }),
+  change: (name, facts) => request('PUT', pathOf(name), facts),
   stop: (name) => request('POST', `${pathOf(name)}/stop`),
   remove: (name) => request('DELETE', `${pathOf(name)}?confirm=${encodeURIComponent(name)}`),
   export: async (name, format, facts) => {
@@ -79,6 +117,17 @@ export const recordingApi: RecordingApi = {
     const source = replayUrl(name);
     return (await request<ListedSession>('POST', '/v1/sessions', { source })).id;
   },
+};
+
+const markersOf = (recording: string): string => `${pathOf(recording)}/markers`;
+
+export const markerApi: MarkerApi = {
+  list: (recording) => request('GET', markersOf(recording)),
+  add: (recording, marker) => request('POST', markersOf(recording), marker),
+  change: (recording, marker, change) =>
+    request('PUT', `${markersOf(recording)}/${marker}`, change),
+  remove: (recording, marker) => request('DELETE', `${markersOf(recording)}/${marker}`),
+  restore: (recording, marker) => request('POST', `${markersOf(recording)}/${marker}/restore`),
 };
 
 /** Upload with XMLHttpRequest, because fetch does not report progress. */
@@ -113,3 +162,6 @@ export function recordingSeconds(recording: Recording, now: number): number | nu
   const seconds = (end - Date.parse(recording.started)) / 1000;
   return Number.isNaN(seconds) ? null : Math.max(0, seconds);
 }
+
+/** Title of a recording; without one, its name. */
+export const titleOf = (recording: Recording): string => recording.title ?? recording.name;

@@ -17,6 +17,8 @@ export interface ListedSession {
   /** Charge of the headset's battery, percent; null if it reports none. */
   battery: number | null;
   person: string | null;
+  /** Title of the recording that it plays; null without one. */
+  title: string | null;
 }
 
 /** A session to open. Without a person it is anonymous. */

@@ -62,6 +62,8 @@ export interface SessionSnapshot {
   /** Last baseline event. */
   baseline: Pick<Link, 'event' | 'detail'> | null;
   link: LinkState;
+  /** Title of the recording that it plays, or null. */
+  title: string | null;
   /** Name of the recording in progress, as far as the page has heard of it; null without one. */
   recording: string | null;
   gaps: number;
@@ -112,7 +114,7 @@ export class Session {
   update(listed: ListedSession): void {
     const { info, model, outputs, montage, delay, reason: endReason, link, state } = listed;
     [this.now.seekable, this.now.person] = [listed.seekable, listed.person];
-    this.now.battery = listed.battery;
+    [this.now.battery, this.now.title] = [listed.battery, listed.title];
     const [opening, ended] = [state === 'opening', state === 'ended'];
     Object.assign(this.now, { info, model, outputs, montage, delay, opening, ended, endReason });
     if (link) this.setLink(link);
@@ -306,6 +308,7 @@ function emptySnapshot(): SessionSnapshot {
     study: null,
     baseline: null,
     link: { state: 'unknown', detail: '', since: null },
+    title: null,
     recording: null,
     gaps: 0,
     lostSamples: 0,

@@ -39,8 +39,8 @@ export class SessionRecorder {
   }
 
   /** Start a recording; resolves to false if that failed. */
-  async start(name: string | null): Promise<boolean> {
-    await this.settle(this.api.start(this.session.id, name));
+  async start(title: string | null): Promise<boolean> {
+    await this.settle(this.api.start(this.session.id, title));
     return this.problem === null;
   }
 

@@ -36,6 +36,9 @@ export function clockTime(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
 }
 
+/** Program that a marker comes from; the page's own markers are set over the API. */
+export const sourceText = (source: string): string => source.replace(/^api(?=$|, )/, 'by hand');
+
 /** "12 kB", "3.4 MB". */
 export function fileSize(bytes: number): string {
   if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
@@ -120,7 +123,9 @@ export function pageTitle(
   lsl: number | null,
 ): string {
   if (!connected) return 'No connection – mimamba';
-  return session ? `${sessionText(session.snapshot, lsl)} – ${session.id} – mimamba` : 'mimamba';
+  if (!session) return 'mimamba';
+  const name = session.snapshot.title ?? session.id;
+  return `${sessionText(session.snapshot, lsl)} – ${name} – mimamba`;
 }
 
 /** State of a session, for its tab. */

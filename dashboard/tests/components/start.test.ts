@@ -98,7 +98,7 @@ beforeEach(() => {
         modelInfo('rested', { baseline: 60, notice: 'Only a test.' }),
       ]),
     people: () => Promise.resolve([]),
-    recordings: () => Promise.resolve(['muse-1']),
+    recordings: () => Promise.resolve([{ name: 'muse-1', title: 'Müde, abends' }]),
   };
 });
 
@@ -267,6 +267,9 @@ describe('Start', () => {
     enter('recording', 'muse-1');
     await click('open');
     expect(opened).toMatchObject([{ source: 'replay://muse-1?hold=1' }]);
+    enter('recording', 'Müde, abends');
+    await click('open');
+    expect(opened[1]).toMatchObject({ source: 'replay://muse-1?hold=1' });
     await click('upload-instead');
     expect(left).toEqual(['recordings']);
   });

@@ -33,6 +33,7 @@ const listing = (id: string, change: Partial<ListedSession> = {}): ListedSession
   seekable: false,
   battery: null,
   person: null,
+  title: null,
   ...change,
 });
 

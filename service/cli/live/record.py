@@ -51,7 +51,15 @@ def record(
     name: Annotated[
         str | None,
         typer.Option(
-            help="Name of the recording. [default: the session's id and the time]",
+            help="Name of the recording's file. [default: derived from the title; without one, "
+            "the session's id and the time]",
+            show_default=False,
+        ),
+    ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the recording for people, with spaces and any letters. [default: none]",
             show_default=False,
         ),
     ] = None,
@@ -77,7 +85,7 @@ def record(
         from mimamba.service.client.rest_client import RestClient, no_service
 
         service = RestClient(url, credentials(token_file, cafile))
-        options = {"name": name, "person": person, "notes": notes}
+        options = {"name": name, "title": title, "person": person, "notes": notes}
         new = {key: value for key, value in options.items() if value is not None}
         try:
             new["session"] = session or find_only_session(service)

@@ -70,7 +70,9 @@ def test_the_file_holds_what_was_recorded(service: Live, tmp_path: Path, form: s
 def test_a_bids_data_set_has_what_is_noted_with_the_person(
     service: Live, folder: Path, tmp_path: Path
 ) -> None:
-    save_sidecar(folder / "made.xdf", Sidecar("made", "finished", person="P-7"))
+    save_sidecar(folder / "made.xdf", Sidecar("made", "finished", person="P-7", title="Ruhe <1>"))
+    noted = service.http.put(f"{API}/made", json={"notes": "eyes\topen\nloud"})
+    assert noted.json()["notes"] == "eyes open\nloud"
     service.http.put("/v1/people/P-7", json={"age": 34, "sex": "female"}).raise_for_status()
     asked = {"format": "bids", "task": "rest", "authors": "Ada, Mary", "mains": "50"}
     answer = service.http.get(f"{API}/made/export", params=asked)
@@ -82,7 +84,13 @@ def test_a_bids_data_set_has_what_is_noted_with_the_person(
     signal = root / "sub-P7" / "eeg" / "sub-P7_task-rest_eeg.json"
     assert json.loads(signal.read_text())["PowerLineFrequency"] == 50
     described = json.loads((root / "dataset_description.json").read_text())
-    assert (described["Name"], described["Authors"]) == ("made", ["Ada", "Mary"])
+    assert (described["Name"], described["Authors"]) == ("Ruhe <1>", ["Ada", "Mary"])
+    columns, row = (
+        line.split("\t") for line in (root / "sub-P7" / "sub-P7_scans.tsv").read_text().splitlines()
+    )
+    scan = dict(zip(columns, row, strict=True))
+    assert (scan["title"], scan["notes"]) == ("Ruhe <1>", "eyes open loud")
+    assert {"title", "notes"} <= json.loads((root / "sub-P7/sub-P7_scans.json").read_text()).keys()
     columns, row = (
         line.split("\t") for line in (root / "participants.tsv").read_text().splitlines()
     )
@@ -120,6 +128,76 @@ def test_one_that_is_being_made_is_refused(service: Live) -> None:
     service.http.delete(f"{API}/running?confirm=running")
     assert answer.status_code == 409
     assert "Stop it first" in answer.json()["detail"]
+
+
+def test_a_title_is_kept_beside_a_name_that_is_derived(service: Live, folder: Path) -> None:
+    names = []
+    for title in ("Müde <b>", "müde \u202e<B>", "日本"):
+        new = {"session": "simulate-1", "title": title, "notes": "at first"}
+        made = service.http.post(API, json=new)
+        assert made.status_code == 201, made.text
+        names.append(made.json()["name"])
+        service.http.put(f"{API}/{names[-1]}", json={"title": f"{title} 2"}).raise_for_status()
+        stopped = service.http.post(f"{API}/{names[-1]}/stop").json()
+        assert (stopped["state"], stopped["notes"]) == ("finished", "at first")
+        assert stopped["title"] == f"{title.replace(chr(0x202E), '')} 2"
+    assert names[:2] == ["Mude-b", "mude-B-2"]
+    assert names[2].startswith("simulate-1-20")
+    again = service.http.put(f"{API}/{names[0]}", json={"title": " \x07 ", "notes": None}).json()
+    assert (again["title"], again["notes"], again["name"]) == (None, None, "Mude-b")
+    assert b"title" not in (folder / "Mude-b.xdf").read_bytes()
+    for wrong in ({"title": "x" * 201}, {"name": "other"}, {"notes": "x" * 10_001}):
+        assert service.http.put(f"{API}/{names[0]}", json=wrong).status_code == 422
+    assert service.http.put(f"{API}/absent", json={"title": "x"}).status_code == 404
+    source = f"replay://{names[1]}?hold=1&speed=max"
+    played = service.http.post("/v1/sessions", json={"source": source, "model": "none"}).json()
+    assert (played["id"], played["title"]) == (names[1], "müde <B> 2")
+    assert service.sessions()[names[1]]["title"] == "müde <B> 2"
+    service.http.delete(f"/v1/sessions/{names[1]}").raise_for_status()
+    for name in names:
+        service.http.delete(f"{API}/{name}?confirm={name}").raise_for_status()
+
+
+def test_markers_are_edited_beside_the_file(service: Live, folder: Path) -> None:
+    before = (folder / "made.xdf").read_bytes()
+    place = f"{API}/made/markers"
+    first, second = service.http.get(place).json()
+    assert (first["id"], first["label"], first["state"]) == ("r0", "Ton ä", "recorded")
+    assert (first["position"], first["recorded"]) == (20 / 256, None)
+    added = service.http.post(place, json={"position": 1.0, "label": "later"})
+    assert added.status_code == 201, added.text
+    changed = service.http.put(f"{place}/r0", json={"label": "Ton o"}).json()
+    assert (changed["label"], changed["position"]) == ("Ton o", first["position"])
+    assert changed["recorded"] == {"position": first["position"], "label": "Ton ä"}
+    assert changed["date"].startswith("20")
+    assert service.http.delete(f"{place}/r1").json()["state"] == "deleted"
+    assert service.http.put(f"{place}/r1", json={"label": "x"}).status_code == 409
+    states = [each["state"] for each in service.http.get(place).json()]
+    assert states == ["changed", "added", "deleted"]
+    exported = service.http.get(f"{API}/made/export", params={"format": "csv"}).text
+    assert "Ton o" in exported
+    assert "later" in exported
+    assert "in a gap" not in exported
+    report = service.http.get(f"{API}/made/report").text
+    assert "Markers edited after the recording" in report
+    assert "Ton o" in report
+    for wrong, status in (
+        ({"position": 1e6, "label": "x"}, 422),
+        ({"position": 0, "label": "a\x07b"}, 422),
+        ({"position": 0, "label": ""}, 422),
+        ({"position": -1, "label": "x"}, 422),
+        ({"label": "x"}, 422),
+    ):
+        answer = service.http.post(place, json=wrong)
+        assert answer.status_code == status, (wrong, answer.text)
+    assert service.http.delete(f"{place}/r7").status_code == 404
+    restored = service.http.post(f"{place}/r0/restore").json()
+    assert (restored["label"], restored["state"], restored["date"]) == ("Ton ä", "recorded", None)
+    lines = (folder / "made.xdf.edits.jsonl").read_text().splitlines()
+    assert [json.loads(line)["action"] for line in lines] == ["add", "change", "delete", "restore"]
+    assert (folder / "made.xdf").read_bytes() == before
+    (folder / "made.xdf.edits.jsonl").unlink()
+    assert second == service.http.get(place).json()[1]
 
 
 def test_a_missing_library_is_reported(service: Live, monkeypatch: pytest.MonkeyPatch) -> None:

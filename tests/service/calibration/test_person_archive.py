@@ -14,7 +14,7 @@ import pytest
 from mimamba.drivers.errors import CannotWrite
 from mimamba.drivers.formats.convert import export
 from mimamba.service.calibration.person_archive import PersonArchives
-from mimamba.service.cli.recordings import export_person
+from mimamba.service.cli.personal.people import export_person
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
             folder / f"walk-{person}.xdf",
             Sidecar(f"walk-{person}", "finished", person=person, notes="rain"),
         )
+        (folder / f"walk-{person}.xdf.edits.jsonl").write_text(f"of {person}")
         own = people.calibrations_folder / person
         own.mkdir(parents=True)
         for name in ("one.json", "one.samples", "one.safetensors", "torn.json.partial"):
@@ -55,7 +56,8 @@ def test_an_archive_holds_all_of_one_person(folder: Path) -> None:
         files = {name: opened.read(name) for name in opened.namelist()}
     own = [
         *(f"P01/calibrations/one.{kind}" for kind in ("json", "safetensors", "samples")),
-        *("P01/person.json", "P01/recordings/walk-P01.json", "P01/recordings/walk-P01.xdf"),
+        "P01/person.json",
+        *(f"P01/recordings/walk-P01.{kind}" for kind in ("json", "xdf", "xdf.edits.jsonl")),
     ]
     assert list(files) == [*own, "P01/contents.json"]
     assert files["P01/recordings/walk-P01.xdf"] == (folder / "walk-P01.xdf").read_bytes()
@@ -81,7 +83,7 @@ def test_the_command_writes_it_once(
 ) -> None:
     out = tmp_path / "P01.zip"
     export_person(folder, "P01", out)
-    assert f"{out}: 6 files of P01" in capsys.readouterr().out
+    assert f"{out}: 7 files of P01" in capsys.readouterr().out
     assert out.read_bytes() == archive(folder, "P01")
     assert out.stat().st_mode & 0o077 == 0
     with pytest.raises(CannotWrite, match="--force"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from mimamba.drivers.driver import Marker
 from mimamba.service.engine.engine import Engine
+from mimamba.service.recorded.marker_editing import MarkerEditor
 from mimamba.service.recorded.report_data import POINTS, read_report_data
 from mimamba.service.recorded.report_page import make_report
 from mimamba.service.recordings.recorder import Recorder
@@ -24,6 +26,7 @@ from tests.service.muse_recordings import write_muse
 from tests.service.recordings.test_recorder import chunk_of, chunks_of
 from tests.service.scripted import staged
 
+TITLE = "Day 1 <i>\u05d0"
 NASTY = "<script>alert(1)</script>"
 
 
@@ -45,7 +48,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             each.data[:, 1] = 0
         stage.play(*flat)
         recorder.stop()
-    save_sidecar(path, Sidecar("day1", "finished", person="P01", notes=NASTY))
+    sidecar = Sidecar("day1", "finished", person="P01", notes=f"{NASTY}\nloud", title=TITLE)
+    save_sidecar(path, sidecar)
+    MarkerEditor(path).change("r1", 1.0, NASTY.upper())
     return path
 
 
@@ -121,11 +126,25 @@ def test_a_browser_shows_it_without_scripts_or_requests(recorded: Path, tmp_path
         page.on("request", lambda request: sent.append(request.url))
         page.goto(f"file://{tmp_path}/r.html")
         assert page.locator("svg").count() == 5
-        assert NASTY in page.locator("main").inner_text()
+        assert page.locator("h1").inner_text() == TITLE
+        for told in (NASTY, f"{NASTY}\nloud", f"0:01 {NASTY.upper()}", "1 changed"):
+            assert told in page.locator("main").inner_text()
         assert violations(page) == []
         page.set_viewport_size({"width": 320, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert {re.sub(":.*", "", each) for each in sent} <= {"file", "data"}
+
+
+def test_two_recordings_are_on_one_axis(recorded: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(recorded, tmp_path / "other.xdf"))
+    save_sidecar(other, Sidecar("other", "finished", title="$\\frac $ <b>"))
+    text = make_report(recorded, other)
+    assert "A: <bdi>Day 1 &lt;i&gt;\u05d0</bdi> and B: <bdi>$\\frac $ &lt;b&gt;</bdi>" in text
+    for told in ("Recording A", "Recording B", "Markers of A", "Markers of B"):
+        assert text.count(f"<h2>{told}</h2>") == 1
+    for line in ("high, A", "high, B", "alpha, B", "rating, A"):
+        assert f">{line}<" in text
+    assert text.count("<svg") == 6  # two outputs, bands, spectrograms, and the quality of each
 
 
 def test_a_table_never_cuts_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
