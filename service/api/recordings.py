@@ -358,13 +358,20 @@ def _facts_of(people: People, person: str | None) -> BIDSFacts:
 
 
 def exported_bids(source: Path, person: str | None, task: str, facts: BIDSFacts) -> BinaryIO:
-    """Export a recording as a BIDS data set in a ZIP archive; raises as ``exported``."""
+    """Export a recording as a BIDS data set in a ZIP archive; raises as ``exported``.
+
+    Its predictions are a derivative in the same archive.
+    """
+    from mimamba.drivers.formats.bids_writer import parse_bids_target  # loads MNE
+    from mimamba.service.recorded.bids_derivatives import write_derivatives
+
     subject = re.sub("[^A-Za-z0-9]", "", person or "") or "01"
     with _export_errors(), ExitStack() as undo:
         file = undo.enter_context(TemporaryFile(prefix="mimamba-export-"))
         with TemporaryDirectory(prefix="mimamba-export-") as folder:
             target = f"bids:{folder}/{source.stem}?subject={subject}&task={task}"
             export(read_file(source), target, facts=facts)
+            write_derivatives(source, parse_bids_target(target))
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for each in sorted(Path(folder).rglob("*")):
                     if each.is_file():

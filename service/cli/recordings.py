@@ -152,6 +152,7 @@ def convert(
     """Convert a recording to another format, with its gaps, markers and units (µV)."""
     with one_line_errors():
         from mimamba.drivers.formats.bids_facts import BIDSFacts
+        from mimamba.drivers.formats.convert import BIDS_SCHEME
         from mimamba.drivers.formats.convert import convert as convert_recording
         from mimamba.service.recordings.sidecar import load_sidecar, played_file
 
@@ -160,6 +161,11 @@ def convert(
         noted = load_sidecar(path) if path else None
         facts = BIDSFacts(title=noted.title, notes=noted.notes) if noted else BIDSFacts()
         convert_recording(source, out, force, facts)
+        if path is not None and out.startswith(BIDS_SCHEME):
+            from mimamba.drivers.formats.bids_writer import parse_bids_target
+            from mimamba.service.recorded.bids_derivatives import write_derivatives
+
+            write_derivatives(path, parse_bids_target(out))
 
 
 @app.command(rich_help_panel=RECORDINGS)

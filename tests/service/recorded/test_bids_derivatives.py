@@ -1,0 +1,91 @@
+"""Predictions in a BIDS data set, and the whole as the validator of BIDS sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.driver import Marker
+from mimamba.drivers.formats.read import read_recording
+from mimamba.service.engine.engine import Engine
+from mimamba.service.recorded.bids_derivatives import write_derivatives
+from mimamba.service.recorded.report_data import read_report_data
+from mimamba.service.recordings.recorder import Recorder
+from tests.drivers.formats.made import recording
+from tests.service.cli.test_main import invoke
+from tests.service.models import random_checkpoint
+from tests.service.recordings.test_recorder import chunk_of, chunks_of
+from tests.service.scripted import staged
+
+TABLE = "sub-01/eeg/sub-01_task-rest_desc-predictions_events"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record with a gap and a marker; the recording begins after the session."""
+    folder = tmp_path_factory.mktemp("data")
+    path = folder / "day1.xdf"
+    marker = Marker(500 + 700 / 256.003, 700, "tone", "tests")
+    with staged(Engine(random_checkpoint(folder))) as stage:
+        stage.play(*chunks_of(0, 96))
+        recorder = Recorder(path, stage.session, lambda _: None)
+        recorder.start()
+        stage.play(*chunks_of(96, 672), chunk_of(672, 96, markers=(marker,)))
+        stage.play(*chunks_of(1300, 3000))
+        recorder.stop()
+    return path
+
+
+def validate(dataset: Path) -> list[dict[str, Any]]:
+    """Return the errors that the validator of BIDS finds, derivatives included."""
+    done = subprocess.run(
+        ["bids-validator-deno", "--recursive", "--format", "json", str(dataset)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    issues: list[dict[str, Any]] = json.loads(done.stdout)["issues"]["issues"]
+    return [each for each in issues if each["severity"] == "error"]
+
+
+def test_predictions_are_a_derivative_of_a_valid_data_set(recorded: Path, tmp_path: Path) -> None:
+    target = f"bids:{tmp_path}/set?subject=01&task=rest"
+    result = invoke("convert", str(recorded), target)
+    assert result.exit_code == 0, result.output
+    assert validate(tmp_path / "set") == []
+    derivative = tmp_path / "set" / "derivatives" / "mimamba"
+    columns, *rows = (
+        line.split("\t") for line in (derivative / f"{TABLE}.tsv").read_text().splitlines()
+    )
+    assert columns[:3] == ["onset", "duration", "status"]
+    report = read_report_data(recorded)
+    for output in report.outputs:
+        for label, series in output.labels.items():
+            place = columns.index(f"{output.name}/{label}")
+            found = [float(row[place].replace("n/a", "nan")) for row in rows]
+            np.testing.assert_allclose(found, series.values, rtol=1e-5)
+            onsets = [float(row[0]) for row in rows]
+            np.testing.assert_allclose(onsets, series.seconds, atol=1e-6)
+    assert {row[2] for row in rows} >= {"ok", "warming_up"}
+    described = json.loads((derivative / f"{TABLE}.json").read_text())
+    assert set(columns) <= set(described)
+    assert described["Model"]["name"] == report.model
+    # The gap is in the signal, too: onsets and samples have one time axis.
+    assert read_recording(recorded).end / 256 > float(rows[-1][0])
+
+
+def test_a_recording_of_others_has_none(tmp_path: Path) -> None:
+    from mimamba.drivers.formats.bids_writer import parse_bids_target
+    from mimamba.drivers.formats.convert import export
+
+    export(recording(), str(tmp_path / "made.xdf"))
+    export(recording(), str(tmp_path / "made.csv"))
+    place = parse_bids_target(f"bids:{tmp_path}/set?subject=01&task=rest")
+    for name in ("made.xdf", "made.csv"):
+        assert write_derivatives(tmp_path / name, place) == []
+    assert not (tmp_path / "set").exists()
