@@ -101,7 +101,7 @@ def read_edits(path: Path) -> tuple[list[MarkerEdit], list[str]]:
     """Read the edits of a recording, and notices about what cannot be read."""
     file = edits_file(path)
     try:
-        if not file.is_file():
+        if file.is_symlink() or not file.is_file():  # a link could lead anywhere
             return [], []
         if file.stat().st_size > MAX_BYTES:
             return [], [f"The edits of markers in {file.name} are too many, and left out."]

@@ -23,6 +23,7 @@ svg { width: 100%; height: auto; }
 table { border-collapse: collapse; }
 th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #d5dae0; overflow-wrap: anywhere; }
+th, td:first-child { overflow-wrap: normal; }
 td { white-space: pre-line; }
 .table { overflow-x: auto; }
 .note { color: #4c5a64; }
@@ -205,8 +206,8 @@ def _edits(data: ReportData, of: str) -> Iterable[str]:
             each.state,
             "" if each.recorded is None else text(each.recorded),
             "" if each.is_deleted else text(each.marker),
-            each.date or "",
+            (each.date or "")[:16].replace("T", " "),
         )
         for each in data.edits[:MAX_MARKERS]
     )
-    yield _table(("Edit", "Recorded", "Now", "On"), rows)
+    yield _table(("Edit", "Recorded", "Now", "On, UTC"), rows)

@@ -12,7 +12,7 @@ import msgspec
 from mimamba.drivers.errors import BadSource
 from mimamba.drivers.url import parse_source
 from mimamba.service.storage.private_files import delete_file, read_regular, replace_file
-from mimamba.service.storage.titles import clean_title
+from mimamba.service.storage.titles import clean_notes, clean_title
 
 RecordingState: TypeAlias = Literal[
     "recording", "finished", "recovered", "unfinished", "damaged", "uploaded", "unknown"
@@ -86,7 +86,9 @@ def load_sidecar(recording: Path) -> Sidecar:
         sidecar = DECODER.decode(read_regular(_path(recording)))
     except (OSError, msgspec.MsgspecError):
         return Sidecar(name)
-    return replace(sidecar, name=name, title=clean_title(sidecar.title))
+    # It may come from elsewhere, or be changed by hand.
+    title, notes = clean_title(sidecar.title), clean_notes(sidecar.notes)
+    return replace(sidecar, name=name, title=title, notes=notes)
 
 
 def save_sidecar(recording: Path, sidecar: Sidecar) -> None:

@@ -19,8 +19,10 @@ from mimamba.models.checkpoints.checkpoint import Checkpoint, CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state, unpack_state
 from mimamba.models.signal.measures import Quality
 from mimamba.service.engine.engine import Engine
+from mimamba.service.recorded.marker_editing import MarkerEditor
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recovery import recover
+from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from mimamba.service.recordings.verify import VerificationResult, compare, load_recorded, verify
 from tests.models.body.planted import ROTATION, pulse
 from tests.models.body.planted import chunks_of as measured
@@ -423,7 +425,10 @@ def test_the_command(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> 
         path = record(stage, tmp_path / "a.xdf", *chunks_of(500, 1500))
     model = random_checkpoint(tmp_path)
     assert model.sha256 == checkpoint.sha256
-    arguments = ("score", str(path), "--verify", "--model", str(tmp_path / "random.safetensors"))
+    MarkerEditor(path).add(1.0, "an edit changes nothing that was recorded")
+    save_sidecar(path, Sidecar("a", "finished", title="Tag ä"))
+    where = ("--data-dir", str(tmp_path))
+    arguments = ("score", "Tag ä", *where, "--verify", "--model", f"{tmp_path}/random.safetensors")
     done = invoke(*arguments)
     assert done.exit_code == 0, done.stderr
     assert "16 of 16 recorded predictions confirmed" in done.stderr
