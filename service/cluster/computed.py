@@ -95,7 +95,7 @@ class ComputedSession:
         self._sessions = sessions
         self._guard = guard
         self._worker = worker
-        self._inbox = Inbox(announcement.push.info)
+        self._inbox = Inbox(announcement.push.info, ordered=True)
         self._driver: PushDriver | None = None
         self._session: Session | None = None
         self._sender: ResultsSender | None = None
@@ -216,12 +216,15 @@ class ComputedSession:
             return
         if samples.changes or samples.ends:
             await self._settle()  # its place among the events of the signal before is then certain
+        charge = self._inbox.battery
         try:
             packet = read_packet(samples, self._inbox.info)
             while not self._inbox.put(packet, samples.offset):
                 await asyncio.sleep(RETRY_SECONDS)
         except DriverError as error:
             log.warning("samples refused", extra={"session": self.name, "reason": str(error)})
+        if self._inbox.battery != charge:
+            self._news.set()
 
     async def _fulfil(self, request: Request) -> None:
         """Do what a request asks, and answer: also to one that comes again after a take-over."""
@@ -365,6 +368,7 @@ class ComputedSession:
             self._worker,
             active.head,
             session.subject.taken,
+            session.battery,
         )
 
     async def _publish_failure(self, reason: str) -> None:

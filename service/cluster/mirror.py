@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 
-from mimamba.drivers.driver import Chunk, Marker
+from mimamba.drivers.driver import Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.models.prediction import Prediction
-from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.bus.bus import Bus, NotStored, publish
+from mimamba.service.cluster.head_readings import take_readings
+from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next
 from mimamba.service.cluster.requests import (
     Answer,
     Asked,
@@ -39,7 +38,6 @@ from mimamba.service.cluster.requests import (
 )
 from mimamba.service.cluster.subjects import (
     Bundle,
-    Entry,
     View,
     decode_or_none,
     input_subject,
@@ -51,19 +49,11 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
-from mimamba.service.protocol.messages import (
-    BandsMessage,
-    LinkMessage,
-    MarkerMessage,
-    PredictionMessage,
-    QualityMessage,
-    SignalMessage,
-)
+from mimamba.service.protocol.messages import SignalMessage
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntry, SessionSnapshot
+from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
 from mimamba.service.sessions.personal_decoder import ServedHead
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import (
@@ -74,7 +64,6 @@ from mimamba.service.sessions.session import (
     SessionTap,
 )
 from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDecoder
-from mimamba.service.topics import Topic
 
 log = logging.getLogger(__name__)
 
@@ -83,16 +72,6 @@ ANSWER_SECONDS = 15.0
 """For an answer of the worker, who may have to load a model, or be taken over first."""
 OFFSETS = 64
 """Newest samples whose way here is compared: the quickest says most about the clocks."""
-
-TOPIC_OF: dict[type[Entry], Topic] = {
-    PredictionMessage: "prediction",
-    QualityMessage: "quality",
-    BandsMessage: "bands",
-    SignalMessage: "signal",
-    MarkerMessage: "marker",
-    LinkMessage: "link",
-}
-"""Topic of each kind of message."""
 
 
 class ComputedElsewhere(SessionOver):
@@ -207,6 +186,7 @@ class MirroredSession(Session):
                 if isinstance(entry, SignalMessage) and logs.signal.newest is not None:
                     self._ahead.append(logs.signal.newest[1] - local_clock())
                 news = news or topic in ("prediction", "marker", "link")
+        take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
 
     def _logs_for(self, bundle: Bundle) -> EpochLogs:
@@ -304,6 +284,11 @@ class MirroredSession(Session):
         return self._model
 
     @property
+    def battery(self) -> float | None:
+        """The device's charge, percent; None where it reports none."""
+        return self._view.battery
+
+    @property
     def baseline(self) -> SessionBaseline:
         """The baseline in use, and the one being taken."""
         return self._view.baseline
@@ -397,20 +382,18 @@ class MirroredSession(Session):
     def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
         """Return the session as its worker has it between two packets; not on the event loop.
 
-        The file has no personal output, so ``fresh_head`` changes nothing. Raises NotStored if no
-        worker answers.
+        Raises as ``Session.snapshot``, and NotStored if no worker answers.
         """
-        del fresh_head
         self.check_open()
         asyncio.run_coroutine_threadsafe(self.watch(), self._asyncio).result()
-        start = self._ask(TakeSnapshot()).position
+        start = self._ask(TakeSnapshot(fresh_head)).position
         assert start is not None
         end = time.monotonic() + ANSWER_SECONDS
         while (logs := self.check_open()).epoch != start.epoch:
             if time.monotonic() > end:
                 raise NotStored(f"Expected the epoch {start.epoch}, but found {logs.epoch}.")
             time.sleep(SETTLE_PERIOD)
-        return SessionSnapshot(logs, start.first, start.next, start.state)
+        return SessionSnapshot(logs, start.first, start.next, start.state, start.next_head)
 
     def save(self) -> SavedSession:
         """Raise ComputedElsewhere."""
@@ -454,36 +437,4 @@ class MirroredSession(Session):
         return ComputedElsewhere(
             f"Expected a session of this process, but {self.name} is computed by worker "
             f"{self.worker}: it cannot be {action} over the bus. Use a service without --bus."
-        )
-
-
-def is_next(model: ActiveModel, last: ActiveModel) -> bool:
-    """Return whether a model follows the last one that is known; those before it come again."""
-    return model.since > last.since or (model.since == last.since and model != last)
-
-
-def append(logs: EpochLogs, entry: Entry) -> None:
-    """Append a message of the bus to the log of its topic."""
-    if isinstance(entry, SignalMessage):
-        stamps = np.frombuffer(entry.timestamps, "<f8").astype(np.float64, copy=False)
-        data = np.frombuffer(entry.data, "<f4").astype(np.float32, copy=False)
-        chunk = Chunk(data.reshape(len(stamps), logs.info.n_channels), stamps, entry.first)
-        logs.signal.append(chunk)
-        logs.expected = chunk.end
-    elif isinstance(entry, PredictionMessage):
-        made = Prediction(
-            entry.index, entry.timestamp, entry.status, entry.reason, entry.outputs, entry.set
-        )
-        logs.prediction.append(PublishedPrediction(made, entry.timing, entry.personal))
-    elif isinstance(entry, QualityMessage):
-        logs.quality.append(Quality(entry.index, entry.timestamp, entry.channels, entry.motion))
-    elif isinstance(entry, BandsMessage):
-        rows = [[getattr(each, band) for band in BANDS] for each in entry.channels.values()]
-        power = np.array(rows, np.float64)  # None becomes NaN
-        logs.bands.append(BandPower(entry.index, entry.timestamp, tuple(entry.channels), power))
-    elif isinstance(entry, MarkerMessage):
-        logs.marker.append(Marker(entry.timestamp, entry.index, entry.label, entry.source))
-    else:
-        logs.link.append(
-            LinkEntry(entry.timestamp, entry.event, entry.detail, entry.first, entry.lost)
         )

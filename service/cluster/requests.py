@@ -81,7 +81,12 @@ class TakeHeadAway(msgspec.Struct, frozen=True, tag="no_head"):
 
 
 class TakeSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """Answer with the position and the decoder's state, for a recording."""
+    """Answer with the position and the decoder's state, for a recording.
+
+    With ``fresh_head`` the personal output begins anew, as a recording has it from its start on.
+    """
+
+    fresh_head: bool = False
 
 
 class LogRecording(msgspec.Struct, frozen=True, tag="recording"):
@@ -112,12 +117,13 @@ class Request(msgspec.Struct, frozen=True, tag="request"):
 
 
 class RecordingStart(msgspec.Struct, frozen=True):
-    """A session between two packets; see ``SessionSnapshot``. ``state`` is packed."""
+    """A session between two packets; see ``SessionSnapshot``."""
 
     epoch: str
     first: int | None
     next: dict[Topic, int]
     state: bytes | None
+    next_head: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -192,8 +198,9 @@ async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> Reco
     elif isinstance(asked, LogRecording):
         session.report_recording(asked.detail)
     else:
-        place = await asyncio.to_thread(session.snapshot)
-        return RecordingStart(place.logs.epoch, place.first, place.next, place.state)
+        place = await asyncio.to_thread(session.snapshot, asked.fresh_head)
+        epoch = place.logs.epoch
+        return RecordingStart(epoch, place.first, place.next, place.state, place.next_head)
     return None
 
 

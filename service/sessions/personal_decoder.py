@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,46 @@ class TimedReading:
 
     reading: PersonalReading
     timestamp: float
+
+
+@dataclass(frozen=True, eq=False)
+class HeadOrigin:
+    """All that it takes to make a head's outputs again from the signal.
+
+    Parameters
+    ----------
+    card, content
+        As in ``ServedHead``.
+    rest
+        Seconds of rest that it takes first; 0 for none.
+    baseline
+        Rest that it was aligned by from the start, or None.
+    shares
+        Whether its hops are those of the model.
+    first
+        Index of the first sample that it took.
+    """
+
+    card: HeadCard
+    content: bytes
+    rest: float
+    baseline: Baseline | None
+    shares: bool
+    first: int
+
+
+class HeadOutput(Protocol):
+    """A head in use, as a recorder sees it."""
+
+    @property
+    def origin(self) -> HeadOrigin | None:
+        """Its origin; None before its first sample, and where it is not known."""
+        ...
+
+    @property
+    def readings(self) -> Log[TimedReading]:
+        """Its outputs, with their times."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +213,16 @@ class PersonalDecoder:
     def electrodes(self) -> list[Electrode]:
         """The electrodes that it measures, and the channels used for them."""
         return self._features.electrodes
+
+    @property
+    def origin(self) -> HeadOrigin | None:
+        """All that it takes to make its outputs again; None before its first sample."""
+        if self.first is None:
+            return None
+        head = self.head
+        return HeadOrigin(
+            head.card, head.content, self.rest, self.baseline, self.shares, self.first[0]
+        )
 
     @property
     def state(self) -> PersonalState:

@@ -11,8 +11,9 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.acquire.bus_acquirer import announce
 from mimamba.service.acquire.packet_message import samples_message
-from mimamba.service.bus.bus import publish
+from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
+from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
@@ -38,20 +39,33 @@ SAVED = 2.5
 
 
 class Crew:
-    """A gateway, one worker at a time, and a source of packets, on the bus of one process."""
+    """A gateway, one worker at a time, and a source of packets.
 
-    def __init__(self, choice: ModelChoice, people: People | None = None) -> None:
-        self.exchange = Exchange()
-        self.bus = InProcessBus(self.exchange)
-        self.gateway = BusSessions(Hub(), choice, InProcessBus(self.exchange), people)
+    They are on the bus of one process, or on the NATS server at ``url``.
+    """
+
+    bus: Bus
+    gateway: BusSessions
+
+    def __init__(
+        self, choice: ModelChoice, people: People | None = None, url: str | None = None
+    ) -> None:
+        self._exchange = Exchange()
+        self._url = url
         self.told = Told()
-        self._choice = choice
+        self._choice, self._people = choice, people
         self.sent = 0
-        self._tasks = [
-            asyncio.create_task(self.gateway.run()),
-            asyncio.create_task(self.told.follow(self.bus, "a.b")),
-        ]
-        self._worker: tuple[InProcessBus, asyncio.Task[None]] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._buses: list[Bus] = []
+        self._worker: tuple[Bus, asyncio.Task[None]] | None = None
+
+    async def connect(self) -> Bus:
+        """Another connection to the bus."""
+        made: Bus = InProcessBus(self._exchange)
+        if self._url is not None:
+            made = await NATSBus.connect(self._url)
+        self._buses.append(made)
+        return made
 
     async def replace_worker(self) -> None:
         """Kill the worker, and start another."""
@@ -60,10 +74,16 @@ class Crew:
             await bus.close()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        own = InProcessBus(self.exchange)
+        own = await self.connect()
         self._worker = own, asyncio.create_task(Worker(own, self._choice).run())
 
     async def open(self) -> MirroredSession:
+        self.bus = await self.connect()
+        self.gateway = BusSessions(Hub(), self._choice, await self.connect(), self._people)
+        self._tasks = [
+            asyncio.create_task(self.gateway.run()),
+            asyncio.create_task(self.told.follow(self.bus, "a.b")),
+        ]
         await self.replace_worker()
         while not self.gateway.workers():
             await asyncio.sleep(0.01)
@@ -114,6 +134,8 @@ class Crew:
             each.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.gateway.close_all()
+        for bus in self._buses:
+            await bus.close()
 
 
 def test_requests_across_take_overs(tmp_path: Path) -> None:
@@ -166,7 +188,7 @@ def test_requests_across_take_overs(tmp_path: Path) -> None:
             ]
             assert events[0][1] == events[1][1] == 1200
             await crew.told.until_predicted(36)
-            fresh = BusSessions(Hub(), choice, InProcessBus(crew.exchange))
+            fresh = BusSessions(Hub(), choice, await crew.connect())
             await fresh.ready("a.b")
             for each in (session, fresh.get("a.b")):
                 assert each.logs is not None
@@ -239,7 +261,7 @@ def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
                 assert each.personal is not None
                 assert each.personal == expected[each.personal.index]
             assert people.get("P01").baselines == stored
-            fresh = BusSessions(Hub(), choice, InProcessBus(crew.exchange))
+            fresh = BusSessions(Hub(), choice, await crew.connect())
             await fresh.ready("a.b")
             logs = fresh.get("a.b").logs
             assert logs is not None
