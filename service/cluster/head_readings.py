@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
-from mimamba.service.protocol.personal import HeadCard, PersonalReading
+from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.sessions.epoch_logs import EpochLogs, HeadUse
 from mimamba.service.sessions.log import Log
 from mimamba.service.sessions.personal_decoder import KEPT, HeadOrigin, TimedReading
@@ -90,9 +90,8 @@ class MirroredHead:
         self.readings: Log[TimedReading] = Log(KEPT, seq)
 
 
-def take_readings(logs: EpochLogs, found: Sequence[HeadReadings]) -> PersonalReading | None:
-    """Add outputs to the logs of an epoch, each number once; return the newest one."""
-    newest: PersonalReading | None = None
+def take_readings(logs: EpochLogs, found: Sequence[HeadReadings]) -> None:
+    """Add outputs to the logs of an epoch, each number once."""
     for each in found:
         use = logs.heads.get(each.number)
         if use is None:
@@ -104,8 +103,6 @@ def take_readings(logs: EpochLogs, found: Sequence[HeadReadings]) -> PersonalRea
         for seq, entry in enumerate(each.readings, each.seq):
             if seq >= head.readings.next:
                 head.readings.append(entry)
-                newest = entry.reading
-    return newest
 
 
 def carry_origin(origin: HeadOrigin) -> CarriedOrigin:

@@ -19,23 +19,31 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bus.bus import Bus, NotStored, publish
 from mimamba.service.cluster.head_readings import take_readings
-from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next
+from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
 from mimamba.service.cluster.requests import (
     Answer,
     Asked,
     BeginBaseline,
     CancelBaseline,
+    ChangeHeadCard,
+    FindHops,
     ForgetPerson,
+    LogCalibration,
+    LogMarker,
+    LogRating,
     LogRecording,
     PlaceMarker,
     Request,
+    SetPerson,
     TakeHeadAway,
     TakeSnapshot,
     UseBaseline,
     UseHead,
     UseModel,
     raise_refusal,
+    read_hops,
 )
+from mimamba.service.cluster.signal_taps import SignalTaps
 from mimamba.service.cluster.subjects import (
     Bundle,
     View,
@@ -49,11 +57,15 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
-from mimamba.service.protocol.messages import SignalMessage
-from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
+from mimamba.service.protocol.personal import (
+    CalibrationEntry,
+    HeadCard,
+    PersonalReading,
+    RatingEntry,
+)
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
-from mimamba.service.sessions.personal_decoder import ServedHead
+from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import (
@@ -70,6 +82,10 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 0.2
 ANSWER_SECONDS = 15.0
 """For an answer of the worker, who may have to load a model, or be taken over first."""
+NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating"})
+"""Topics whose followers are woken at once."""
+DRAIN_SECONDS = 1.0
+"""For the bus to store what is still to be told, as the gateway ends."""
 OFFSETS = 64
 """Newest samples whose way here is compared: the quickest says most about the clocks."""
 
@@ -119,6 +135,9 @@ class MirroredSession(Session):
         self._filled = False
         self._caught_up: asyncio.Event | None = None
         self._seen = 0  # number of the last bundle that was taken
+        self._epoch = 0  # number of the present logs, for taps
+        self._taps = SignalTaps(self.name)
+        self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
         self.show(view)
@@ -182,10 +201,11 @@ class MirroredSession(Session):
         for entry in bundle.entries:
             topic = TOPIC_OF[type(entry)]
             if entry.seq == logs.log(topic).next:  # else it is told a second time
-                append(logs, entry)
-                if isinstance(entry, SignalMessage) and logs.signal.newest is not None:
-                    self._ahead.append(logs.signal.newest[1] - local_clock())
-                news = news or topic in ("prediction", "marker", "link")
+                chunk = append(logs, entry)
+                if chunk is not None:
+                    self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
+                    self._taps.put(replace(chunk, epoch=self._epoch))
+                news = news or topic in NEWS
         take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
 
@@ -199,6 +219,7 @@ class MirroredSession(Session):
         if logs is None or not self._filled or self._differs(bundle.epoch) or hole:
             logs = EpochLogs(bundle.epoch, self.info, self._model, first=bundle.first)
             self.logs, self._filled, self._models_known = logs, True, False
+            self._epoch += 1
             self._observer.notify(self)
         return logs
 
@@ -246,15 +267,16 @@ class MirroredSession(Session):
         return answer
 
     async def _send(self, request: Request) -> None:
-        """Send a request until it is stored, once."""
+        """Send a request until it is stored, once, after those before it."""
         subject = input_subject(self.name)
-        while True:
-            try:
-                await publish(self._bus, subject, pack(request), name=request.id)
-            except NotStored:
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return
+        async with self._sending:
+            while True:
+                try:
+                    await publish(self._bus, subject, pack(request), name=request.id)
+                except NotStored:
+                    await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    return
 
     def _tell(self, asked: Asked) -> None:
         """Ask for something without waiting for it; from any thread."""
@@ -333,6 +355,65 @@ class MirroredSession(Session):
             carried = None if person is None else self._find_person(person)
             self._ask(UseHead(head.card, head.content, head.rest, carried))
 
+    def set_person(self, person: str) -> None:
+        """Let the worker make someone the session's person; raises as ``People.get``."""
+        self._tell(SetPerson(self._find_person(person)))
+        super().set_person(person)
+
+    def change_head_card(self, card: HeadCard) -> None:
+        """Let the worker show that a head in use was checked."""
+        self._ask(ChangeHeadCard(card))
+
+    @property
+    def last_reading(self) -> PersonalReading | None:
+        """The newest personal output that has come; None without one."""
+        head = self.head
+        return newest_reading(self.logs, head) if self.logs and head else None
+
+    def hops_before(self, index: int, seconds: float) -> HopsBefore | None:
+        """Ask the worker what the head measured; raises as ``Session.hops_before``, NotStored."""
+        hops = self._ask(FindHops(index, seconds)).hops
+        return None if hops is None else read_hops(hops)
+
+    def log_marker(self, marker: Marker) -> None:
+        """Let the worker log a marker of a known sample."""
+        self._tell(LogMarker(marker))
+
+    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
+        """Let the worker log the progress of a calibration, or a rating.
+
+        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for a study,
+        and NotStored if no worker answers.
+        """
+        if isinstance(entry, StudyEntry):
+            raise self._elsewhere("given a study")
+        if isinstance(entry, CalibrationEntry):
+            self._tell(LogCalibration(entry))
+            return
+        log = self.check_open().rating
+        at = log.next
+        self._ask(LogRating(entry))
+        end = time.monotonic() + ANSWER_SECONDS
+        while entry not in [each for _, each in log.read(at, log.next)]:
+            if time.monotonic() > end:
+                raise NotStored("Expected the rating from the worker, but found none. Try again.")
+            time.sleep(SETTLE_PERIOD)
+
+    def add_tap(self, tap: SessionTap) -> None:
+        """Give a tap all chunks from the next one on, in a thread of the session's taps."""
+        self._taps.add(tap)
+
+    def remove_tap(self, tap: SessionTap) -> None:
+        """Give a tap no more chunks."""
+        self._taps.remove(tap)
+
+    @contextmanager
+    def between_chunks(self) -> Iterator[SessionDecoder | None]:
+        """Let no tap take a chunk meanwhile; the decoder is the worker's. Raises SessionOver."""
+        with self._taps.held():
+            self.check_open()
+            yield None
+
     def cancel_baseline(self) -> None:
         """Let the worker use the previous baseline; raises as ``Session.cancel_baseline``."""
         self._ask(CancelBaseline())
@@ -355,9 +436,18 @@ class MirroredSession(Session):
         """Do nothing: its worker has started it."""
 
     def stop(self) -> None:
-        """Stop following; the session goes on."""
+        """Stop following; the session goes on, but what is done with it here."""
+        self._taps.end()
         if self._follower is not None:
             self._follower.get_loop().call_soon_threadsafe(self._follower.cancel)
+
+    async def drain(self) -> None:
+        """Wait until all taps have ended, after ``stop``, and what they said is on the bus."""
+        await asyncio.to_thread(self._taps.join)
+        await asyncio.sleep(0)  # until they are waited for
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS), self._sending:
+                pass
 
     def close(self) -> None:
         """Stop following; the session goes on."""
@@ -375,6 +465,7 @@ class MirroredSession(Session):
                 while self._filled and newest and self._seen < newest[0].sequence:
                     await asyncio.sleep(SETTLE_PERIOD)
         self.state, self.reason = "ended", reason
+        self._taps.end()
         self._observer.notify(self)
         if stop:
             self.stop()
@@ -403,32 +494,6 @@ class MirroredSession(Session):
         """Raise ComputedElsewhere."""
         name = engine.checkpoint.name if engine else "no"
         raise self._elsewhere(f"given {name} model with r = {r:g}")
-
-    def change_head_card(self, card: HeadCard) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"given checks of the personal output {card.id}")
-
-    @contextmanager
-    def between_chunks(self) -> Iterator[SessionDecoder | None]:
-        """Raise ComputedElsewhere."""
-        self._refuse("given a calibration")
-        yield None
-
-    def log_marker(self, marker: Marker) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"given the marker {marker.label!r}")
-
-    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
-        """Raise ComputedElsewhere."""
-        names = {RatingEntry: "a rating", StudyEntry: "a study"}
-        raise self._elsewhere(f"given {names.get(type(entry), 'a calibration')}")
-
-    def add_tap(self, tap: SessionTap) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"tapped for {type(tap).__name__}")
-
-    def _refuse(self, action: str) -> None:
-        raise self._elsewhere(action)
 
     def place_markers(self, late: bool = False) -> None:
         """Do nothing: its worker places them."""

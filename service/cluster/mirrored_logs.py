@@ -14,6 +14,7 @@ from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.cluster.subjects import BUS_TOPICS, Entry
 from mimamba.service.protocol.messages import (
     BandsMessage,
+    CalibrationMessage,
     HeartMessage,
     LinkMessage,
     MarkerMessage,
@@ -21,7 +22,14 @@ from mimamba.service.protocol.messages import (
     PPGMessage,
     PredictionMessage,
     QualityMessage,
+    RatingMessage,
     SignalMessage,
+)
+from mimamba.service.protocol.personal import (
+    CalibrationEntry,
+    HeadCard,
+    PersonalReading,
+    RatingEntry,
 )
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, Event, LinkEntry
 from mimamba.service.sessions.prediction_log import PublishedPrediction
@@ -36,14 +44,25 @@ def is_next(model: ActiveModel, last: ActiveModel) -> bool:
     return model.since > last.since or (model.since == last.since and model != last)
 
 
-def append(logs: EpochLogs, message: Entry) -> None:
-    """Append a message of the bus to the log of its topic."""
+def newest_reading(logs: EpochLogs, head: HeadCard) -> PersonalReading | None:
+    """Return the newest output of a head that is in the logs; None if there is none."""
+    output = logs.heads[max(logs.heads)].output if logs.heads else None
+    if output is None or (output.origin is not None and output.origin.card.id != head.id):
+        return None
+    readings = output.readings
+    found = readings.read(readings.next - 1, readings.next)
+    return found[0][1].reading if found else None
+
+
+def append(logs: EpochLogs, message: Entry) -> Chunk | None:
+    """Append a message of the bus to the log of its topic; return its signal, if it has some."""
     if isinstance(message, SignalMessage):
         stamps, data = read_samples(message, logs.info.n_channels)
         chunk = Chunk(data, stamps, message.first)
         logs.signal.append(chunk)
         logs.expected = chunk.end
-    elif isinstance(message, PredictionMessage):
+        return chunk
+    if isinstance(message, PredictionMessage):
         made = Prediction(
             message.index,
             message.timestamp,
@@ -55,6 +74,7 @@ def append(logs: EpochLogs, message: Entry) -> None:
         logs.prediction.append(PublishedPrediction(made, message.timing, message.personal))
     else:
         logs.append(TOPIC_OF[type(message)], read_event(message))
+    return None
 
 
 def read_event(
@@ -64,7 +84,9 @@ def read_event(
     | LinkMessage
     | HeartMessage
     | MotionMessage
-    | PPGMessage,
+    | PPGMessage
+    | CalibrationMessage
+    | RatingMessage,
 ) -> Event:
     """Return what a message says, as a log's entry."""
     if isinstance(message, QualityMessage):
@@ -78,6 +100,19 @@ def read_event(
     if isinstance(message, HeartMessage):
         return HeartRate(
             message.index, message.timestamp, message.rate, message.confidence, message.reason
+        )
+    if isinstance(message, CalibrationMessage):
+        return CalibrationEntry(
+            message.index, message.timestamp, message.id, message.progress, message.verdict
+        )
+    if isinstance(message, RatingMessage):
+        return RatingEntry(
+            message.index,
+            message.timestamp,
+            message.valence,
+            message.arousal,
+            message.personal,
+            message.outputs,
         )
     if isinstance(message, LinkMessage):
         return LinkEntry(

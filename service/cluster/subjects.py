@@ -26,6 +26,7 @@ from mimamba.service.cluster.requests import Request
 from mimamba.service.people.carried_people import CarriedPerson, TakenBaseline
 from mimamba.service.protocol.messages import (
     BandsMessage,
+    CalibrationMessage,
     HeartMessage,
     LinkMessage,
     MarkerMessage,
@@ -33,6 +34,7 @@ from mimamba.service.protocol.messages import (
     PPGMessage,
     PredictionMessage,
     QualityMessage,
+    RatingMessage,
     SignalMessage,
 )
 from mimamba.service.protocol.personal import HeadCard
@@ -142,6 +144,8 @@ Entry: TypeAlias = (
     | HeartMessage
     | MotionMessage
     | PPGMessage
+    | CalibrationMessage
+    | RatingMessage
     | SignalMessage
 )
 BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
@@ -153,6 +157,8 @@ BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
     "heart": HeartMessage,
     "motion": MotionMessage,
     "ppg": PPGMessage,
+    "calibration": CalibrationMessage,
+    "rating": RatingMessage,
     "signal": SignalMessage,
 }
 """Topics of a session on the bus, with their messages; the bulky signal is the last."""

@@ -141,6 +141,8 @@ class PersonalState:
         Number of the next output.
     cutter, aligner
         State of its own hops, and of the rest.
+    hops
+        The newest good hops that it measured, by their indices.
     """
 
     first: tuple[int, int] | None = None
@@ -150,6 +152,7 @@ class PersonalState:
     next: int = 0
     cutter: CutterState = field(default_factory=CutterState)
     aligner: AlignerState = UNALIGNED
+    hops: tuple[tuple[int, NDArray[np.float64]], ...] = ()
 
 
 class PersonalDecoder:
@@ -236,6 +239,7 @@ class PersonalDecoder:
             self.readings.next,
             cutter,
             aligner,
+            tuple(self._hops),
         )
 
     @state.setter
@@ -244,6 +248,7 @@ class PersonalDecoder:
         self._recent.clear()
         self._recent.extend([state.newest] if state.newest else [])
         self.readings = Log(self._kept, state.next)
+        self._hops.extend(state.hops)
         self._features.state = state.cutter, state.aligner
 
     def fresh(self, shares: bool) -> PersonalDecoder:

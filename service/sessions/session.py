@@ -405,6 +405,10 @@ class Session:
         with self.between_chunks() as model:
             require_baselines(model).cancel_baseline()
 
+    def set_person(self, person: str) -> None:
+        """Make someone the session's person."""
+        self.subject.person = person
+
     def forget_person(self, person: str) -> None:
         """Go on without a person who was deleted."""
         self.subject.forget(person)

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.models.prediction import Outputs
-from mimamba.service.api.dependencies import AllCalibrations, AllHeads, OneSession
+from mimamba.service.api.dependencies import AllCalibrations, AllHeads, FollowedSession
 from mimamba.service.calibration.calibrations import Calibrations, NoCalibration
 from mimamba.service.calibration.heads import Heads
 from mimamba.service.calibration.ratings import (
@@ -65,7 +65,7 @@ class RatingsView:
 
 @ratings_api.post("/{session}/ratings", status_code=201)
 def post_rating(
-    session: OneSession, calibrations: AllCalibrations, heads: AllHeads, rating: NewRating
+    session: FollowedSession, calibrations: AllCalibrations, heads: AllHeads, rating: NewRating
 ) -> RatingView:
     """Rate how the person feels now. A head that is not confirmed today is checked by it."""
     with suppress(NoCalibration):
@@ -96,7 +96,7 @@ def give_rating(
 
 
 @ratings_api.get("/{session}/ratings")
-def read_ratings(session: OneSession) -> RatingsView:
+def read_ratings(session: FollowedSession) -> RatingsView:
     """Return a session's ratings, and how well they agree with what was predicted before."""
     ratings = [_view(session.name, seq, entry) for seq, entry in ratings_of(session)]
     agreement = {

@@ -31,9 +31,11 @@ from tests.service.served_heads import served_head
 class Gateway:
     """A gateway that records to a folder."""
 
-    def __init__(self, bus: Bus, choice: ModelChoice, folder: Path) -> None:
+    def __init__(
+        self, bus: Bus, choice: ModelChoice, folder: Path, people: People | None = None
+    ) -> None:
         self.bus = bus
-        self.sessions = BusSessions(Hub(), choice, bus)
+        self.sessions = BusSessions(Hub(), choice, bus, people)
         self.recordings = BusRecordings(folder, bus, self.sessions.name, self.sessions.find)
         self._tasks = [
             asyncio.create_task(self.sessions.run()),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mimamba.drivers.lsl.markers import ReceivedMarker
@@ -14,7 +16,6 @@ from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
-from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
@@ -23,17 +24,18 @@ from mimamba.service.people.people import NoPerson, People, PersonRefused
 from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push
+from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.sessions.markers import BadTimestamp, set_marker
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.stream.hub import Hub
-from tests.service.calibration.wearer import PLAN
 from tests.service.cluster.test_take_over import Told, packet, run
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 from tests.service.served_heads import served_head
 
+PROGRESS = StudyProgress("s", "S", "contact", 0, 1, None, None, None, False, None, None, 1.0, 1.0)
 SAVED = 2.5
 """Seconds until a state is on the bus."""
 
@@ -261,21 +263,35 @@ def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
                 assert each.personal is not None
                 assert each.personal == expected[each.personal.index]
             assert people.get("P01").baselines == stored
+            newest = max(expected)
+            while session.last_reading != expected[newest]:
+                await asyncio.sleep(0.01)
+            for seconds in (8.0, 60.0):  # the longer ones began before the take-over
+                found = await asyncio.to_thread(session.hops_before, newest, seconds)
+                assert found is not None
+                assert session.logs is not None
+                mine = own.hops_before(newest, seconds, session.logs.epoch)
+                assert found.epoch == mine.epoch
+                assert len(found.values) > 2
+                np.testing.assert_array_equal(found.values, mine.values)
+            checked = replace(served_head().card, right=1, checked=2)
+            await asyncio.to_thread(session.change_head_card, checked)
+            assert session.head == checked
             fresh = BusSessions(Hub(), choice, await crew.connect())
             await fresh.ready("a.b")
             logs = fresh.get("a.b").logs
             assert logs is not None
-            heads = [each.head.id if each.head else None for each in logs.active_models]
-            assert heads == [None, served_head().card.id]
+            heads = [each.head.checked if each.head else None for each in logs.active_models]
+            assert heads == [None, 0, 2]
             await fresh.close_all()
             await asyncio.to_thread(session.set_head, None)
             assert fresh_view(session) == (None, "P01")
             session.forget_person("P01")
             while session.baseline.person is not None:
                 await asyncio.sleep(0.01)
-            with pytest.raises(ComputedElsewhere, match="given a calibration"):
-                Calibrations(people, tmp_path / "people").begin(session, "P03", PLAN)
-            assert people.names() == ["P01", "P02"]
+            study = StudyEntry(0.0, "study", PROGRESS)
+            with pytest.raises(ComputedElsewhere, match="given a study"):
+                session.log_personal(study)
         finally:
             await crew.close()
 

@@ -36,7 +36,7 @@ from tests.models.body.planted import PPG, pulse
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 
-DATA = np.random.default_rng(5).normal(0, 20, (8192, 4)).astype(np.float32)
+DATA = np.random.default_rng(5).normal(0, 20, (16384, 4)).astype(np.float32)
 PATIENCE = 60.0
 
 
