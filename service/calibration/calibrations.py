@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from mimamba.drivers.errors import UserError
+from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.judge_program import (
     CheckResult,
     JudgeAnswer,
@@ -320,7 +321,7 @@ class Calibrations:
         self.sittings.save(msgspec.structs.replace(record, state=done))
         try:
             self.on_judged(live.session, record)
-        except (UserError, RuntimeError) as error:  # the session has ended
+        except (UserError, RuntimeError, NotStored) as error:  # the session has ended
             log.warning("a head is not used", extra={"reason": str(error)})
         live.settle(record, "done")
 
@@ -342,7 +343,7 @@ class Calibrations:
         try:
             if self.take_refit(person, head, answer):
                 self.on_refit(session, person, head)
-        except (UserError, RuntimeError) as error:  # deleted meanwhile, or the session has ended
+        except (UserError, RuntimeError, NotStored) as error:  # deleted, or the session has ended
             log.warning("a refit is not used", extra={"head": head, "reason": str(error)})
 
     def take_refit(self, person: str, head: str, found: RefitResult) -> bool:

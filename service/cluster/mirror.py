@@ -135,8 +135,8 @@ class MirroredSession(Session):
         self._filled = False
         self._caught_up: asyncio.Event | None = None
         self._seen = 0  # number of the last bundle that was taken
-        self._epoch = 0  # number of the present logs, for taps
-        self._taps = SignalTaps(self.name)
+        self._tap_epoch = 0  # number of the present logs, for taps
+        self._signal_taps = SignalTaps(self.name)
         self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
@@ -204,7 +204,7 @@ class MirroredSession(Session):
                 chunk = append(logs, entry)
                 if chunk is not None:
                     self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
-                    self._taps.put(replace(chunk, epoch=self._epoch))
+                    self._signal_taps.put(replace(chunk, epoch=self._tap_epoch))
                 news = news or topic in NEWS
         take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
@@ -219,7 +219,7 @@ class MirroredSession(Session):
         if logs is None or not self._filled or self._differs(bundle.epoch) or hole:
             logs = EpochLogs(bundle.epoch, self.info, self._model, first=bundle.first)
             self.logs, self._filled, self._models_known = logs, True, False
-            self._epoch += 1
+            self._tap_epoch += 1
             self._observer.notify(self)
         return logs
 
@@ -401,16 +401,16 @@ class MirroredSession(Session):
 
     def add_tap(self, tap: SessionTap) -> None:
         """Give a tap all chunks from the next one on, in a thread of the session's taps."""
-        self._taps.add(tap)
+        self._signal_taps.add(tap)
 
     def remove_tap(self, tap: SessionTap) -> None:
         """Give a tap no more chunks."""
-        self._taps.remove(tap)
+        self._signal_taps.remove(tap)
 
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
         """Let no tap take a chunk meanwhile; the decoder is the worker's. Raises SessionOver."""
-        with self._taps.held():
+        with self._signal_taps.held():
             self.check_open()
             yield None
 
@@ -437,13 +437,13 @@ class MirroredSession(Session):
 
     def stop(self) -> None:
         """Stop following; the session goes on, but what is done with it here."""
-        self._taps.end()
+        self._signal_taps.end()
         if self._follower is not None:
             self._follower.get_loop().call_soon_threadsafe(self._follower.cancel)
 
     async def drain(self) -> None:
         """Wait until all taps have ended, after ``stop``, and what they said is on the bus."""
-        await asyncio.to_thread(self._taps.join)
+        await asyncio.to_thread(self._signal_taps.join)
         await asyncio.sleep(0)  # until they are waited for
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS), self._sending:
@@ -465,7 +465,7 @@ class MirroredSession(Session):
                 while self._filled and newest and self._seen < newest[0].sequence:
                     await asyncio.sleep(SETTLE_PERIOD)
         self.state, self.reason = "ended", reason
-        self._taps.end()
+        self._signal_taps.end()
         self._observer.notify(self)
         if stop:
             self.stop()

@@ -127,7 +127,7 @@ def _newest_hops(arrays: Arrays) -> tuple[tuple[int, NDArray[np.float64]], ...]:
     at, values = arrays.get("newest_at"), arrays.get("newest")
     if at is None or values is None:
         return ()
-    if (at.shape, at.dtype, values.dtype) != (values.shape[:1], np.int64, np.float64):
+    if at.shape != values.shape[:1] or at.dtype != np.int64 or values.dtype != np.float64:
         raise _damaged("its newest hops do not fit their indices")
     return tuple(zip(at.tolist(), values, strict=True))
 

@@ -101,9 +101,10 @@ class SessionSensors:
         sensors = []
         for info, at in self._numberings.items():
             pulse = self._pulses[info].state if info in self._pulses else None
-            kept = pulse and _SavedPulse(
-                pulse.start, pulse.end, _bytes_of(pulse.rows, "<f4"), pulse.newest
-            )
+            kept = None
+            if pulse is not None:
+                rows = _bytes_of(pulse.rows, "<f4")
+                kept = _SavedPulse(pulse.start, pulse.end, rows, pulse.newest)
             sensors.append(_SavedSensor(info, at.shift, at.end, at.newest, kept))
         return msgspec.msgpack.encode(_SavedSensors(sensors, newest, seconds))
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.models.prediction import Outputs
 from mimamba.service.api.dependencies import AllCalibrations, AllHeads, FollowedSession
+from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.calibrations import Calibrations, NoCalibration
 from mimamba.service.calibration.heads import Heads
 from mimamba.service.calibration.ratings import (
@@ -88,7 +89,7 @@ def give_rating(
 ) -> RatingEntry:
     """Log a rating, and check and train the session's head by it; raises SessionOver."""
     entry = add_rating(session, valence, arousal)
-    with suppress(NoSitting, CannotCalibrate):  # the rating is logged anyway
+    with suppress(NoSitting, CannotCalibrate, NotStored):  # the rating is logged anyway
         heads.check_by_rating(session, valence, arousal)
         if not _sits(calibrations, session):
             heads.train_by_rating(session, entry)
