@@ -36,7 +36,7 @@ from tests.models.body.planted import PPG, pulse
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 
-DATA = np.random.default_rng(5).normal(0, 20, (16384, 4)).astype(np.float32)
+DATA = np.random.default_rng(5).normal(0, 20, (8192, 4)).astype(np.float32)
 PATIENCE = 60.0
 
 
@@ -50,11 +50,11 @@ def packet(seq: int, first: int, n_times: int) -> Packet:
     stamps = 1000 + np.arange(first, first + n_times) / 256
     at = np.arange(-(-first // 4), -(-(first + n_times) // 4))
     measured = tuple(
-        AuxiliaryChunk(info, data[at].astype(np.float32), 1000 + at / 64, int(at[0]))
+        AuxiliaryChunk(info, data[at % len(data)].astype("f4"), 1000 + at / 64, int(at[0]))
         for info, data in ((PPG, LIGHT), (TURN, TURNED))
         if len(at)
     )
-    chunk = Chunk(DATA[first : first + n_times], stamps, first)
+    chunk = Chunk(DATA[np.arange(first, first + n_times) % len(DATA)], stamps, first)
     return Packet(seq, chunk, auxiliary=measured, battery=90.0 - first // 2048)
 
 
