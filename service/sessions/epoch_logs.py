@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 SIGNAL_SECONDS = 300.0
 """Seconds of signal, quality and bands that are kept: as far back as the page looks."""
-SENSOR_ENTRIES = 600
-"""Entries of pulse and of each motion sensor that are kept: a minute."""
+SENSOR_ENTRIES = 1200
+"""Entries of pulse and of each motion sensor that are kept: two minutes, more than a worker has to
+make up for after an outage of all workers."""
 HOUR = 3600.0
 MAX_EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
@@ -114,8 +115,8 @@ class HeadUse:
 
 
 class EpochLogs:
-    """The logs of one epoch: 5 minutes of signal, quality, bands and heart rate, a minute of pulse
-    and motion, an hour of predictions, and events.
+    """The logs of one epoch: 5 minutes of signal, quality, bands and heart rate, two of pulse and
+    motion, an hour of predictions, and events.
 
     Parameters
     ----------

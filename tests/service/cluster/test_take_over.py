@@ -46,9 +46,9 @@ TURNED = np.where(np.arange(len(LIGHT))[:, np.newaxis] % 640 < 30, 90, 1) * np.o
 
 
 def packet(seq: int, first: int, n_times: int) -> Packet:
-    """Some EEG, and what the headset measures beside it meanwhile: pulse and motion."""
+    """Some EEG; every second one has what the headset measures beside it meanwhile."""
     stamps = 1000 + np.arange(first, first + n_times) / 256
-    at = np.arange(-(-first // 4), -(-(first + n_times) // 4))
+    at = np.arange((first - n_times) // 4, (first + n_times) // 4) if seq % 2 else np.arange(0)
     measured = tuple(
         AuxiliaryChunk(info, data[at % len(data)].astype("f4"), 1000 + at / 64, int(at[0]))
         for info, data in ((PPG, LIGHT), (TURN, TURNED))
