@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 SAVE_SECONDS = 2.0
 """Seconds between two states of a session on the bus."""
 RETRY_SECONDS = 0.02
+CHARGE_STEP = 0.5
+"""Change of the device's charge, percent, with which the view is published again."""
 NEVER = 1e9
 """Seconds of silence that a driver waits for: silence is an order in the input, as all else."""
 
@@ -103,6 +105,7 @@ class ComputedSession:
         self._taken = self._newest = self.after
         self._last_packet = time.monotonic()
         self._lost = False
+        self._charge: float | None = None  # as the view has it
         self._news = asyncio.Event()
         self._changing = asyncio.Lock()
         self._choice = state.choice if state else self._chosen()
@@ -216,14 +219,15 @@ class ComputedSession:
             return
         if samples.changes or samples.ends:
             await self._settle()  # its place among the events of the signal before is then certain
-        charge = self._inbox.battery
         try:
             packet = read_packet(samples, self._inbox.info)
             while not self._inbox.put(packet, samples.offset):
                 await asyncio.sleep(RETRY_SECONDS)
         except DriverError as error:
             log.warning("samples refused", extra={"session": self.name, "reason": str(error)})
-        if self._inbox.battery != charge:
+        charge, shown = self._inbox.battery, self._charge
+        if charge is not None and (shown is None or abs(charge - shown) >= CHARGE_STEP):
+            self._charge = charge
             self._news.set()
 
     async def _fulfil(self, request: Request) -> None:
@@ -268,6 +272,7 @@ class ComputedSession:
         if self._state is not None:
             saved = unpack_session(self._state.content, self._push.info)
             self._inbox.state = saved.inbox
+            self._charge = saved.inbox.battery
         link = saved.inbox.link if saved else None
 
         def connect(_: str, on_change: Callable[[LinkChange], None]) -> Driver:
@@ -368,7 +373,7 @@ class ComputedSession:
             self._worker,
             active.head,
             session.subject.taken,
-            session.battery,
+            self._charge,
         )
 
     async def _publish_failure(self, reason: str) -> None:

@@ -197,6 +197,8 @@ def test_requests_across_take_overs(tmp_path: Path) -> None:
                 models = [(m.since, m.model.name) for m in each.logs.active_models if m.model]
                 assert models == [(0, "random"), (18, "other")]
             assert session.baseline.seconds == 2.0
+            while session.battery != 90 - 12 * (crew.sent - 1) // 2048:
+                await asyncio.sleep(0.01)
             await fresh.close_all()
         finally:
             await crew.close()
