@@ -102,6 +102,9 @@ class Chunk:
         Markers whose index lies in this chunk or after the previous one; after a seek, between
         the position sought and this chunk. A live source's marker that arrives late comes with
         the next chunk and keeps its earlier index.
+    auxiliary
+        Samples that the device has measured beside the EEG meanwhile, of a source that gives them
+        in order with the EEG; those of others are taken from ``HasAuxiliary``.
     """
 
     data: Samples
@@ -109,6 +112,7 @@ class Chunk:
     first: int
     epoch: int = 0
     markers: tuple[Marker, ...] = ()
+    auxiliary: tuple[AuxiliaryChunk, ...] = ()
 
     @property
     def n_times(self) -> int:

@@ -118,6 +118,8 @@ class InboxState:
         before the first sample.
     link
         The connection's newest state.
+    battery
+        Charge of the device, percent; None if none was sent.
     """
 
     next_seq: int = 0
@@ -127,6 +129,7 @@ class InboxState:
     end: int = 0
     stamp: float | None = None
     link: Literal["connected", "lost", "retrying"] | None = None
+    battery: float | None = None
 
 
 class Inbox:
@@ -136,6 +139,9 @@ class Inbox:
     ----------
     info
         Facts about the stream, from the acquirer.
+    ordered
+        Whether what the device measures beside the EEG comes with its chunks, so that what is made
+        of it depends on the packets alone; else it is taken at any time.
 
     Attributes
     ----------
@@ -149,8 +155,8 @@ class Inbox:
         Charge of the device that was sent last, percent; None if none was.
     """
 
-    def __init__(self, info: StreamInfo) -> None:
-        self.info = info
+    def __init__(self, info: StreamInfo, ordered: bool = False) -> None:
+        self.info, self.ordered = info, ordered
         self.auxiliary = AuxiliaryBuffer()
         self.battery: float | None = None
         self.next_seq = 0
@@ -172,14 +178,15 @@ class Inbox:
         """State for another inbox, while this one is held; its driver adds the link's."""
         last = self._last
         offset, translated = self._translate.state
+        state = InboxState(self.next_seq, offset, translated, battery=self.battery)
         if last is None:
-            return InboxState(self.next_seq, offset, translated)
+            return state
         stamp = float(last.timestamps[-1])
-        return InboxState(self.next_seq, offset, translated, last.epoch, last.end, stamp)
+        return replace(state, epoch=last.epoch, end=last.end, stamp=stamp)
 
     @state.setter
     def state(self, state: InboxState) -> None:
-        self.next_seq = state.next_seq
+        self.next_seq, self.battery = state.next_seq, state.battery
         self._translate.state = state.offset, state.translated
         if state.stamp is not None:
             sample = np.zeros((1, self.info.n_channels), np.float32)
@@ -270,9 +277,13 @@ class Inbox:
         changes = tuple(replace(each, timestamp=each.timestamp + shift) for each in packet.changes)
         translated = replace(chunk, timestamps=timestamps, markers=markers)
         self.next_seq = packet.seq + 1
-        self.auxiliary.add(
+        measured = tuple(
             replace(each, timestamps=each.timestamps + shift) for each in packet.auxiliary
         )
+        if self.ordered:
+            translated = replace(translated, auxiliary=measured)
+        else:
+            self.auxiliary.add(measured)
         self.battery = self.battery if packet.battery is None else packet.battery
         if chunk.n_times:
             self._last = chunk
@@ -366,8 +377,8 @@ class PushDriver:
 
     @property
     def has_auxiliary(self) -> bool:
-        """True: any acquirer may send more than EEG."""
-        return True
+        """True if it may be taken at any time: any acquirer may send more than EEG."""
+        return not self._inbox.ordered
 
     def take_auxiliary(self) -> list[AuxiliaryChunk]:
         """Return what the acquirer's device has measured beside the EEG since the last call."""

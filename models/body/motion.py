@@ -50,6 +50,16 @@ class MotionMemory:
         self.newest: float | None = None
         self._seconds: deque[int] = deque(maxlen=MEMORY_SECONDS)
 
+    @property
+    def state(self) -> tuple[float | None, tuple[int, ...]]:
+        """The newest time, and the seconds; set it to continue from there."""
+        return self.newest, tuple(self._seconds)
+
+    @state.setter
+    def state(self, state: tuple[float | None, tuple[int, ...]]) -> None:
+        self.newest, seconds = state
+        self._seconds = deque(seconds, maxlen=MEMORY_SECONDS)
+
     def feed(self, chunk: AuxiliaryChunk) -> None:
         """Process the next samples of a sensor."""
         moved = chunk.timestamps[find_motion(chunk.info, chunk.data)]

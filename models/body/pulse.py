@@ -52,6 +52,26 @@ class _Estimate:
     confidence: float
 
 
+@dataclass(frozen=True, eq=False)
+class PulseState:
+    """State of a ``PulseMeter``, whose array is never modified.
+
+    Parameters
+    ----------
+    start, end
+        Indices of the first sample ever, and after the newest one.
+    rows
+        (n_times, n_channels) float32, the newest samples, NaN where one is lost.
+    newest
+        Time of the newest sample, s.
+    """
+
+    start: int
+    end: int
+    rows: Samples
+    newest: float
+
+
 class PulseMeter:
     """Heart rate of one pulse sensor; the result does not depend on the chunks' borders.
 
@@ -72,6 +92,16 @@ class PulseMeter:
         self._end = 0  # index after the newest sample
         self._rows = np.zeros((0, n_channels), np.float32)  # up to it, NaN where one is lost
         self._newest = 0.0  # time of the newest sample, s
+
+    @property
+    def state(self) -> PulseState:
+        """Complete state between two chunks; set it to continue from there."""
+        return PulseState(self._start, self._end, self._rows, self._newest)
+
+    @state.setter
+    def state(self, state: PulseState) -> None:
+        self._start, self._end = state.start, state.end
+        self._rows, self._newest = state.rows, state.newest
 
     def feed(self, chunk: AuxiliaryChunk) -> list[HeartRate]:
         """Process the next samples; return a rate for each second that they complete.

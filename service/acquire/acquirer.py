@@ -55,8 +55,6 @@ class Acquirer(SourceAcquirer):
         If ``to`` is not an address.
     """
 
-    reads_sensors = True
-
     def __init__(
         self,
         source: str,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from mimamba.drivers.errors import StreamLost, UserError
 from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.remote_acquirer import Packet
-from mimamba.service.acquire.outbox import SECONDS, Outbox
+from mimamba.service.acquire.outbox import SECONDS, Outbox, sensor_bytes
 from mimamba.service.acquire.packet_message import samples_message
 from mimamba.service.acquire.source_acquirer import PushRefused, SourceAcquirer
 from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
@@ -120,8 +120,6 @@ class BusAcquirer(SourceAcquirer):
     announced
         Set once the session is on the bus.
     """
-
-    reads_sensors = False  # workers publish none
 
     def __init__(
         self,
@@ -249,7 +247,8 @@ def fitting_packets(packets: list[Packet]) -> list[Packet]:
     for n, packet in enumerate(packets):
         events = sum(len(each.label) + len(each.source) + 64 for each in packet.chunk.markers)
         events += sum(len(each.detail) + 64 for each in packet.changes)
-        size += packet.chunk.data.nbytes + packet.chunk.timestamps.nbytes + events
+        sensors = sum(sensor_bytes(each) for each in packet.auxiliary)
+        size += packet.chunk.data.nbytes + packet.chunk.timestamps.nbytes + sensors + events
         if n and size > MOST_BYTES:
             return packets[:n]
     return packets

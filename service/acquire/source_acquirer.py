@@ -8,7 +8,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from mimamba.drivers.driver import AuxiliaryChunk, Driver, HasAuxiliary, HasBattery, LinkChange
 from mimamba.drivers.errors import StreamLost, UserError
@@ -50,9 +50,6 @@ class SourceAcquirer(ABC):
     outbox
         The packets that are not yet delivered, once the source is open.
     """
-
-    reads_sensors: ClassVar[bool]
-    """Whether what the device measures beside the EEG is delivered, too."""
 
     def __init__(
         self,
@@ -109,10 +106,10 @@ class SourceAcquirer(ABC):
             outbox = Outbox(driver.info, self._wake_soon, self._buffer)
             self.outbox = outbox
             self._loop.call_soon_threadsafe(self._source_open.set)
-            sensors = _SensorReader(driver) if self.reads_sensors else None
+            sensors = _SensorReader(driver)
             try:
                 for chunk in driver:
-                    outbox.put(chunk, *(sensors.read() if sensors else ()))
+                    outbox.put(chunk, *sensors.read())
             finally:
                 outbox.end()
 

@@ -52,6 +52,12 @@ def _session(connection: HTTPConnection, session: str) -> Session:
     return _sessions(connection).get(session)
 
 
+async def _followed_session(connection: HTTPConnection, session: str) -> Session:
+    sessions = _sessions(connection)
+    await sessions.ready(session)
+    return sessions.get(session)
+
+
 def _recordings(connection: HTTPConnection) -> Recordings:
     recordings: Recordings = connection.app.state.running.recordings
     return recordings
@@ -86,6 +92,8 @@ Service = Annotated[ServiceState, Depends(_service)]
 AllSessions = Annotated[SessionRegistry, Depends(_sessions)]
 OneSession = Annotated[Session, Depends(_session)]
 """The session that the path names; raises NoSession."""
+FollowedSession = Annotated[Session, Depends(_followed_session)]
+"""The same, with logs that hold what a bus has of it; also raises NotStored."""
 AllRecordings = Annotated[Recordings, Depends(_recordings)]
 AllPeople = Annotated[People, Depends(_people)]
 AllCalibrations = Annotated[Calibrations, Depends(_calibrations)]

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from mimamba.drivers.errors import UserError
+from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.judge_program import (
     CheckResult,
     JudgeAnswer,
@@ -32,12 +33,17 @@ from mimamba.service.calibration.sittings import (
     Sittings,
 )
 from mimamba.service.people.people import People
+from mimamba.service.protocol.personal import CalibrationEntry
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)
 
 CHECK_PAIRS = 3
 """Pairs of blocks that check a head; checks of a day are counted together."""
+OTHER_SECONDS = 5.0
+"""Seconds of signal after which another service is taken for gone."""
+OVER = frozenset({"judging", "done", "stopped", "failed"})
+"""Phases in which a calibration takes no signal."""
 NO_ANSWER = "The calibration could not be judged; see the service's log. Its signal is kept."
 
 
@@ -134,8 +140,12 @@ class Calibrations:
             self._check_free(session, person)
             with session.between_chunks():  # refused before there is any file
                 logs = session.check_open()
+            self._check_no_other(session)
             self._people.add(person)
             record = self._new(session, person, plan, checked_head)
+            for each in self._live.values():
+                if each.record.person == person:
+                    each.wait()  # until everything is written, and it has its file no more
             earlier = self.sittings.all(person)
             same = [each for each in earlier if each.is_like(record)]
             unfinished = next((each for each in same if self._resumable(each)), None)
@@ -154,7 +164,7 @@ class Calibrations:
             with session.between_chunks():
                 if session.logs is not logs:
                     logs = session.check_open()
-                session.subject.person = person
+                session.set_person(person)
                 self._live[session] = live
                 live.start()
             if record.state.phase == "judging":  # the service ended meanwhile
@@ -216,6 +226,23 @@ class Calibrations:
                 raise CalibrationRefused(
                     f"A calibration of {live.record.person} is going on in the session "
                     f"{other.name}. Finish or stop it first."
+                )
+
+    def _check_no_other(self, session: Session) -> None:
+        """Raise CalibrationRefused if the session has a calibration in another service.
+
+        What that says of itself every second of signal comes over the bus.
+        """
+        logs = session.check_open()
+        for _, newest in logs.calibration.read(logs.calibration.next - 1, logs.calibration.next):
+            assert isinstance(newest, CalibrationEntry)
+            at = logs.signal.newest[0] if logs.signal.newest else 0
+            recent = at - newest.index < OTHER_SECONDS * logs.info.sfreq
+            own = session in self._live and self._live[session].record.id == newest.id
+            if recent and not own and newest.progress.phase not in OVER:
+                raise CalibrationRefused(
+                    f"Expected no calibration in the session {session.name}, but another service "
+                    "has one there. Finish or stop it there."
                 )
 
     def _new(
@@ -294,7 +321,7 @@ class Calibrations:
         self.sittings.save(msgspec.structs.replace(record, state=done))
         try:
             self.on_judged(live.session, record)
-        except (UserError, RuntimeError) as error:  # the session has ended
+        except (UserError, RuntimeError, NotStored) as error:  # the session has ended
             log.warning("a head is not used", extra={"reason": str(error)})
         live.settle(record, "done")
 
@@ -316,7 +343,7 @@ class Calibrations:
         try:
             if self.take_refit(person, head, answer):
                 self.on_refit(session, person, head)
-        except (UserError, RuntimeError) as error:  # deleted meanwhile, or the session has ended
+        except (UserError, RuntimeError, NotStored) as error:  # deleted, or the session has ended
             log.warning("a refit is not used", extra={"head": head, "reason": str(error)})
 
     def take_refit(self, person: str, head: str, found: RefitResult) -> bool:

@@ -17,7 +17,6 @@ from mimamba.models.signal.montage import MONTAGES
 from mimamba.service.calibration.ratings import log_rating
 from mimamba.service.calibration.sittings import (
     CannotCalibrate,
-    SignalFile,
     SittingRecord,
     Sittings,
     read_frames,
@@ -90,14 +89,17 @@ class LiveCalibration:
         self._features = FeatureStream(record.info, MONTAGE)
         self._features.start_baseline(record.drawn.plan.rest)
         self.machine = CalibrationMachine(record.drawn, record.info.sfreq, record.state)
+        self._file = sittings.open_signal(record)
         try:
-            path = sittings.signal_path(record)
             sittings.save(record)
+            path = sittings.signal_path(record)
             for _, first, data in read_frames(path, record.info.n_channels):
                 self._features.feed(_chunk(first, data, record.info.sfreq))
-            self._file = SignalFile(path, record.info.n_channels)
-        except OSError as error:
-            raise sittings.cannot(record.person, error) from error
+        except BaseException as error:
+            self._file.close()
+            if isinstance(error, OSError):
+                raise sittings.cannot(record.person, error) from error
+            raise
         pause = round(BREAK_SECONDS * record.info.sfreq) if self._file.end else 0
         self._begin = self._file.end + pause
         self._origin: int | None = None

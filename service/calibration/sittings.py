@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Samples, StreamInfo
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.formats.recording import Recording
-from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK
+from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, lock_file
 from mimamba.models.personal.fit_personal import Attempt, make_attempt
 from mimamba.models.personal.head_file import MOMENTS
 from mimamba.models.personal.joining import (
@@ -216,12 +216,23 @@ class Sittings:
                 return each
         raise NoSitting(f"{person} has no calibration {name!r}. Choose one of the list.")
 
+    def open_signal(self, record: SittingRecord) -> SignalFile:
+        """Open a sitting's signal to continue it; raises CannotCalibrate, also if another has."""
+        try:
+            self._make_folder(record.person)
+            return SignalFile(self.signal_path(record), record.info.n_channels)
+        except BlockingIOError:
+            raise CannotCalibrate(
+                f"Expected the calibration {record.id} to continue it, but another service goes "
+                "on with it. Finish or stop it there."
+            ) from None
+        except OSError as error:
+            raise self.cannot(record.person, error) from error
+
     def save(self, record: SittingRecord) -> None:
         """Write a record, on the disk when this returns; raises CannotCalibrate."""
         try:
-            folder = self._folder(record.person)
-            for each in (folder.parent.parent, folder.parent, folder):
-                each.mkdir(mode=0o700, exist_ok=True, parents=True)
+            folder = self._make_folder(record.person)
             content = msgspec.json.format(msgspec.json.encode(record))
             replace_file(folder / f"{record.id}.json", content)
         except OSError as error:
@@ -287,6 +298,12 @@ class Sittings:
             "--data-dir."
         )
 
+    def _make_folder(self, person: str) -> Path:
+        folder = self._folder(person)
+        for each in (folder.parent.parent, folder.parent, folder):
+            each.mkdir(mode=0o700, exist_ok=True, parents=True)
+        return folder
+
     def _folder(self, person: str) -> Path:
         assert re.fullmatch(NAME, person)
         return self._people.calibrations_folder / person
@@ -294,6 +311,8 @@ class Sittings:
 
 class SignalFile:
     """A sitting's signal, open to be continued; whole frames only are kept.
+
+    It is locked, so that no other process writes it. Raises BlockingIOError if another has it.
 
     Parameters
     ----------
@@ -311,11 +330,16 @@ class SignalFile:
     def __init__(self, path: Path, n_channels: int) -> None:
         self._n_channels = n_channels
         size, self.end = 0, 0
-        for size, first, data in read_frames(path, n_channels):  # noqa: B007  the last ones count
-            self.end = first + len(data)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | NO_LINK | BINARY, 0o600)
-        os.ftruncate(descriptor, size)
-        os.lseek(descriptor, size, os.SEEK_SET)
+        try:
+            lock_file(descriptor)
+            for size, first, data in read_frames(path, n_channels):  # noqa: B007  the last count
+                self.end = first + len(data)
+            os.ftruncate(descriptor, size)
+            os.lseek(descriptor, size, os.SEEK_SET)
+        except BaseException:
+            os.close(descriptor)
+            raise
         self._file = os.fdopen(descriptor, "wb")
 
     def append(self, first: int, data: Samples) -> None:

@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 SAVE_SECONDS = 2.0
 """Seconds between two states of a session on the bus."""
 RETRY_SECONDS = 0.02
+CHARGE_STEP = 0.5
+"""Change of the device's charge, percent, with which the view is published again."""
 NEVER = 1e9
 """Seconds of silence that a driver waits for: silence is an order in the input, as all else."""
 
@@ -95,7 +97,7 @@ class ComputedSession:
         self._sessions = sessions
         self._guard = guard
         self._worker = worker
-        self._inbox = Inbox(announcement.push.info)
+        self._inbox = Inbox(announcement.push.info, ordered=True)
         self._driver: PushDriver | None = None
         self._session: Session | None = None
         self._sender: ResultsSender | None = None
@@ -103,6 +105,7 @@ class ComputedSession:
         self._taken = self._newest = self.after
         self._last_packet = time.monotonic()
         self._lost = False
+        self._charge: float | None = None  # as the view has it
         self._news = asyncio.Event()
         self._changing = asyncio.Lock()
         self._choice = state.choice if state else self._chosen()
@@ -222,6 +225,10 @@ class ComputedSession:
                 await asyncio.sleep(RETRY_SECONDS)
         except DriverError as error:
             log.warning("samples refused", extra={"session": self.name, "reason": str(error)})
+        charge, shown = self._inbox.battery, self._charge
+        if charge is not None and (shown is None or abs(charge - shown) >= CHARGE_STEP):
+            self._charge = charge
+            self._news.set()
 
     async def _fulfil(self, request: Request) -> None:
         """Do what a request asks, and answer: also to one that comes again after a take-over."""
@@ -265,6 +272,7 @@ class ComputedSession:
         if self._state is not None:
             saved = unpack_session(self._state.content, self._push.info)
             self._inbox.state = saved.inbox
+            self._charge = saved.inbox.battery
         link = saved.inbox.link if saved else None
 
         def connect(_: str, on_change: Callable[[LinkChange], None]) -> Driver:
@@ -365,6 +373,7 @@ class ComputedSession:
             self._worker,
             active.head,
             session.subject.taken,
+            self._charge,
         )
 
     async def _publish_failure(self, reason: str) -> None:

@@ -194,6 +194,8 @@ class BusSessions(SessionRegistry):
         for name, session in list(self._sessions.items()):
             self._remove(name)
             session.close()
+            if isinstance(session, MirroredSession):
+                await session.drain()
         await asyncio.gather(*self._keeping)
         await asyncio.to_thread(self._loop.close)
         return sorted(name for name, task in reading.items() if task in hanging)

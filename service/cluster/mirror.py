@@ -13,33 +13,39 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 
-from mimamba.drivers.driver import Chunk, Marker
+from mimamba.drivers.driver import Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.models.prediction import Prediction
-from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.bus.bus import Bus, NotStored, publish
+from mimamba.service.cluster.head_readings import take_readings
+from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
 from mimamba.service.cluster.requests import (
     Answer,
     Asked,
     BeginBaseline,
     CancelBaseline,
+    ChangeHeadCard,
+    FindHops,
     ForgetPerson,
+    LogCalibration,
+    LogMarker,
+    LogRating,
     LogRecording,
     PlaceMarker,
     Request,
+    SetPerson,
     TakeHeadAway,
     TakeSnapshot,
     UseBaseline,
     UseHead,
     UseModel,
     raise_refusal,
+    read_hops,
 )
+from mimamba.service.cluster.signal_taps import SignalTaps
 from mimamba.service.cluster.subjects import (
     Bundle,
-    Entry,
     View,
     decode_or_none,
     input_subject,
@@ -51,19 +57,15 @@ from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
-from mimamba.service.protocol.messages import (
-    BandsMessage,
-    LinkMessage,
-    MarkerMessage,
-    PredictionMessage,
-    QualityMessage,
-    SignalMessage,
+from mimamba.service.protocol.personal import (
+    CalibrationEntry,
+    HeadCard,
+    PersonalReading,
+    RatingEntry,
 )
-from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, LinkEntry, SessionSnapshot
-from mimamba.service.sessions.personal_decoder import ServedHead
-from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
+from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import (
@@ -74,25 +76,18 @@ from mimamba.service.sessions.session import (
     SessionTap,
 )
 from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDecoder
-from mimamba.service.topics import Topic
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.2
 ANSWER_SECONDS = 15.0
 """For an answer of the worker, who may have to load a model, or be taken over first."""
+NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating"})
+"""Topics whose followers are woken at once."""
+DRAIN_SECONDS = 1.0
+"""For the bus to store what is still to be told, as the gateway ends."""
 OFFSETS = 64
 """Newest samples whose way here is compared: the quickest says most about the clocks."""
-
-TOPIC_OF: dict[type[Entry], Topic] = {
-    PredictionMessage: "prediction",
-    QualityMessage: "quality",
-    BandsMessage: "bands",
-    SignalMessage: "signal",
-    MarkerMessage: "marker",
-    LinkMessage: "link",
-}
-"""Topic of each kind of message."""
 
 
 class ComputedElsewhere(SessionOver):
@@ -140,6 +135,9 @@ class MirroredSession(Session):
         self._filled = False
         self._caught_up: asyncio.Event | None = None
         self._seen = 0  # number of the last bundle that was taken
+        self._tap_epoch = 0  # number of the present logs, for taps
+        self._signal_taps = SignalTaps(self.name)
+        self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
         self.show(view)
@@ -203,10 +201,12 @@ class MirroredSession(Session):
         for entry in bundle.entries:
             topic = TOPIC_OF[type(entry)]
             if entry.seq == logs.log(topic).next:  # else it is told a second time
-                append(logs, entry)
-                if isinstance(entry, SignalMessage) and logs.signal.newest is not None:
-                    self._ahead.append(logs.signal.newest[1] - local_clock())
-                news = news or topic in ("prediction", "marker", "link")
+                chunk = append(logs, entry)
+                if chunk is not None:
+                    self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
+                    self._signal_taps.put(replace(chunk, epoch=self._tap_epoch))
+                news = news or topic in NEWS
+        take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
 
     def _logs_for(self, bundle: Bundle) -> EpochLogs:
@@ -219,6 +219,7 @@ class MirroredSession(Session):
         if logs is None or not self._filled or self._differs(bundle.epoch) or hole:
             logs = EpochLogs(bundle.epoch, self.info, self._model, first=bundle.first)
             self.logs, self._filled, self._models_known = logs, True, False
+            self._tap_epoch += 1
             self._observer.notify(self)
         return logs
 
@@ -266,15 +267,16 @@ class MirroredSession(Session):
         return answer
 
     async def _send(self, request: Request) -> None:
-        """Send a request until it is stored, once."""
+        """Send a request until it is stored, once, after those before it."""
         subject = input_subject(self.name)
-        while True:
-            try:
-                await publish(self._bus, subject, pack(request), name=request.id)
-            except NotStored:
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return
+        async with self._sending:
+            while True:
+                try:
+                    await publish(self._bus, subject, pack(request), name=request.id)
+                except NotStored:
+                    await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    return
 
     def _tell(self, asked: Asked) -> None:
         """Ask for something without waiting for it; from any thread."""
@@ -302,6 +304,11 @@ class MirroredSession(Session):
     def active_model(self) -> ActiveModel:
         """The model that makes the predictions now."""
         return self._model
+
+    @property
+    def battery(self) -> float | None:
+        """The device's charge, percent; None where it reports none."""
+        return self._view.battery
 
     @property
     def baseline(self) -> SessionBaseline:
@@ -348,6 +355,65 @@ class MirroredSession(Session):
             carried = None if person is None else self._find_person(person)
             self._ask(UseHead(head.card, head.content, head.rest, carried))
 
+    def set_person(self, person: str) -> None:
+        """Let the worker make someone the session's person; raises as ``People.get``."""
+        self._tell(SetPerson(self._find_person(person)))
+        super().set_person(person)
+
+    def change_head_card(self, card: HeadCard) -> None:
+        """Let the worker show that a head in use was checked."""
+        self._ask(ChangeHeadCard(card))
+
+    @property
+    def last_reading(self) -> PersonalReading | None:
+        """The newest personal output that has come; None without one."""
+        head = self.head
+        return newest_reading(self.logs, head) if self.logs and head else None
+
+    def hops_before(self, index: int, seconds: float) -> HopsBefore | None:
+        """Ask the worker what the head measured; raises as ``Session.hops_before``, NotStored."""
+        hops = self._ask(FindHops(index, seconds)).hops
+        return None if hops is None else read_hops(hops)
+
+    def log_marker(self, marker: Marker) -> None:
+        """Let the worker log a marker of a known sample."""
+        self._tell(LogMarker(marker))
+
+    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
+        """Let the worker log the progress of a calibration, or a rating.
+
+        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for a study,
+        and NotStored if no worker answers.
+        """
+        if isinstance(entry, StudyEntry):
+            raise self._elsewhere("given a study")
+        if isinstance(entry, CalibrationEntry):
+            self._tell(LogCalibration(entry))
+            return
+        log = self.check_open().rating
+        at = log.next
+        self._ask(LogRating(entry))
+        end = time.monotonic() + ANSWER_SECONDS
+        while entry not in [each for _, each in log.read(at, log.next)]:
+            if time.monotonic() > end:
+                raise NotStored("Expected the rating from the worker, but found none. Try again.")
+            time.sleep(SETTLE_PERIOD)
+
+    def add_tap(self, tap: SessionTap) -> None:
+        """Give a tap all chunks from the next one on, in a thread of the session's taps."""
+        self._signal_taps.add(tap)
+
+    def remove_tap(self, tap: SessionTap) -> None:
+        """Give a tap no more chunks."""
+        self._signal_taps.remove(tap)
+
+    @contextmanager
+    def between_chunks(self) -> Iterator[SessionDecoder | None]:
+        """Let no tap take a chunk meanwhile; the decoder is the worker's. Raises SessionOver."""
+        with self._signal_taps.held():
+            self.check_open()
+            yield None
+
     def cancel_baseline(self) -> None:
         """Let the worker use the previous baseline; raises as ``Session.cancel_baseline``."""
         self._ask(CancelBaseline())
@@ -370,9 +436,18 @@ class MirroredSession(Session):
         """Do nothing: its worker has started it."""
 
     def stop(self) -> None:
-        """Stop following; the session goes on."""
+        """Stop following; the session goes on, but what is done with it here."""
+        self._signal_taps.end()
         if self._follower is not None:
             self._follower.get_loop().call_soon_threadsafe(self._follower.cancel)
+
+    async def drain(self) -> None:
+        """Wait until all taps have ended, after ``stop``, and what they said is on the bus."""
+        await asyncio.to_thread(self._signal_taps.join)
+        await asyncio.sleep(0)  # until they are waited for
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS), self._sending:
+                pass
 
     def close(self) -> None:
         """Stop following; the session goes on."""
@@ -390,6 +465,7 @@ class MirroredSession(Session):
                 while self._filled and newest and self._seen < newest[0].sequence:
                     await asyncio.sleep(SETTLE_PERIOD)
         self.state, self.reason = "ended", reason
+        self._signal_taps.end()
         self._observer.notify(self)
         if stop:
             self.stop()
@@ -397,20 +473,18 @@ class MirroredSession(Session):
     def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
         """Return the session as its worker has it between two packets; not on the event loop.
 
-        The file has no personal output, so ``fresh_head`` changes nothing. Raises NotStored if no
-        worker answers.
+        Raises as ``Session.snapshot``, and NotStored if no worker answers.
         """
-        del fresh_head
         self.check_open()
         asyncio.run_coroutine_threadsafe(self.watch(), self._asyncio).result()
-        start = self._ask(TakeSnapshot()).position
+        start = self._ask(TakeSnapshot(fresh_head)).position
         assert start is not None
         end = time.monotonic() + ANSWER_SECONDS
         while (logs := self.check_open()).epoch != start.epoch:
             if time.monotonic() > end:
                 raise NotStored(f"Expected the epoch {start.epoch}, but found {logs.epoch}.")
             time.sleep(SETTLE_PERIOD)
-        return SessionSnapshot(logs, start.first, start.next, start.state)
+        return SessionSnapshot(logs, start.first, start.next, start.state, start.next_head)
 
     def save(self) -> SavedSession:
         """Raise ComputedElsewhere."""
@@ -421,32 +495,6 @@ class MirroredSession(Session):
         name = engine.checkpoint.name if engine else "no"
         raise self._elsewhere(f"given {name} model with r = {r:g}")
 
-    def change_head_card(self, card: HeadCard) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"given checks of the personal output {card.id}")
-
-    @contextmanager
-    def between_chunks(self) -> Iterator[SessionDecoder | None]:
-        """Raise ComputedElsewhere."""
-        self._refuse("given a calibration")
-        yield None
-
-    def log_marker(self, marker: Marker) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"given the marker {marker.label!r}")
-
-    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
-        """Raise ComputedElsewhere."""
-        names = {RatingEntry: "a rating", StudyEntry: "a study"}
-        raise self._elsewhere(f"given {names.get(type(entry), 'a calibration')}")
-
-    def add_tap(self, tap: SessionTap) -> None:
-        """Raise ComputedElsewhere."""
-        raise self._elsewhere(f"tapped for {type(tap).__name__}")
-
-    def _refuse(self, action: str) -> None:
-        raise self._elsewhere(action)
-
     def place_markers(self, late: bool = False) -> None:
         """Do nothing: its worker places them."""
 
@@ -454,36 +502,4 @@ class MirroredSession(Session):
         return ComputedElsewhere(
             f"Expected a session of this process, but {self.name} is computed by worker "
             f"{self.worker}: it cannot be {action} over the bus. Use a service without --bus."
-        )
-
-
-def is_next(model: ActiveModel, last: ActiveModel) -> bool:
-    """Return whether a model follows the last one that is known; those before it come again."""
-    return model.since > last.since or (model.since == last.since and model != last)
-
-
-def append(logs: EpochLogs, entry: Entry) -> None:
-    """Append a message of the bus to the log of its topic."""
-    if isinstance(entry, SignalMessage):
-        stamps = np.frombuffer(entry.timestamps, "<f8").astype(np.float64, copy=False)
-        data = np.frombuffer(entry.data, "<f4").astype(np.float32, copy=False)
-        chunk = Chunk(data.reshape(len(stamps), logs.info.n_channels), stamps, entry.first)
-        logs.signal.append(chunk)
-        logs.expected = chunk.end
-    elif isinstance(entry, PredictionMessage):
-        made = Prediction(
-            entry.index, entry.timestamp, entry.status, entry.reason, entry.outputs, entry.set
-        )
-        logs.prediction.append(PublishedPrediction(made, entry.timing, entry.personal))
-    elif isinstance(entry, QualityMessage):
-        logs.quality.append(Quality(entry.index, entry.timestamp, entry.channels, entry.motion))
-    elif isinstance(entry, BandsMessage):
-        rows = [[getattr(each, band) for band in BANDS] for each in entry.channels.values()]
-        power = np.array(rows, np.float64)  # None becomes NaN
-        logs.bands.append(BandPower(entry.index, entry.timestamp, tuple(entry.channels), power))
-    elif isinstance(entry, MarkerMessage):
-        logs.marker.append(Marker(entry.timestamp, entry.index, entry.label, entry.source))
-    else:
-        logs.link.append(
-            LinkEntry(entry.timestamp, entry.event, entry.detail, entry.first, entry.lost)
         )

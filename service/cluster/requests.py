@@ -11,19 +11,22 @@ import logging
 from typing import Final, NoReturn, TypeAlias
 
 import msgspec
+import numpy as np
 
+from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.inference.device import DeviceError
 from mimamba.models.personal.head_file import HeadError, decode_head
+from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.people.carried_people import CarriedPerson
 from mimamba.service.people.people import DamagedPerson, NoPerson, PersonRefused
-from mimamba.service.protocol.personal import HeadCard
-from mimamba.service.sessions.personal_decoder import ServedHead
+from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
+from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.registry import ModelChoice, SessionFailed, SessionRegistry
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.sessions.session_decoder import NoBaseline
@@ -80,8 +83,50 @@ class TakeHeadAway(msgspec.Struct, frozen=True, tag="no_head"):
     """Use no output of a person's own."""
 
 
+class SetPerson(msgspec.Struct, frozen=True, tag="person"):
+    """Make someone the session's person."""
+
+    person: CarriedPerson
+
+
+class ChangeHeadCard(msgspec.Struct, frozen=True, tag="head_card"):
+    """Show people that a head in use was checked."""
+
+    card: HeadCard
+
+
+class LogMarker(msgspec.Struct, frozen=True, tag="log_marker"):
+    """Log a marker of a known sample."""
+
+    marker: Marker
+
+
+class LogCalibration(msgspec.Struct, frozen=True, tag="log_calibration"):
+    """Log the progress of a calibration, which a gateway has."""
+
+    entry: CalibrationEntry
+
+
+class LogRating(msgspec.Struct, frozen=True, tag="log_rating"):
+    """Log a rating."""
+
+    entry: RatingEntry
+
+
+class FindHops(msgspec.Struct, frozen=True, tag="hops"):
+    """Answer with what the head measured in the seconds up to a sample."""
+
+    index: int
+    seconds: float
+
+
 class TakeSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """Answer with the position and the decoder's state, for a recording."""
+    """Answer with the position and the decoder's state, for a recording.
+
+    With ``fresh_head`` the personal output begins anew, as a recording has it from its start on.
+    """
+
+    fresh_head: bool = False
 
 
 class LogRecording(msgspec.Struct, frozen=True, tag="recording"):
@@ -99,6 +144,12 @@ Asked: TypeAlias = (
     | ForgetPerson
     | UseHead
     | TakeHeadAway
+    | SetPerson
+    | ChangeHeadCard
+    | LogMarker
+    | LogCalibration
+    | LogRating
+    | FindHops
     | TakeSnapshot
     | LogRecording
 )
@@ -112,12 +163,13 @@ class Request(msgspec.Struct, frozen=True, tag="request"):
 
 
 class RecordingStart(msgspec.Struct, frozen=True):
-    """A session between two packets; see ``SessionSnapshot``. ``state`` is packed."""
+    """A session between two packets; see ``SessionSnapshot``."""
 
     epoch: str
     first: int | None
     next: dict[Topic, int]
     state: bytes | None
+    next_head: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -127,12 +179,24 @@ class Refusal(msgspec.Struct, frozen=True):
     parts: tuple[str, ...]
 
 
+class CarriedHops(msgspec.Struct, frozen=True):
+    """``HopsBefore``; arrays are float64, little-endian, and empty where there is nothing."""
+
+    epoch: str
+    start: int
+    n_hops: int
+    values: bytes
+    seconds: float
+    log_power: bytes
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to a request; ``position`` is that of a snapshot."""
+    """The answer to a request; ``position`` is that of a snapshot, ``hops`` those asked for."""
 
     id: str
     refusal: Refusal | None = None
     position: RecordingStart | None = None
+    hops: CarriedHops | None = None
 
 
 MISMATCHES: Final[dict[str, type[Mismatch]]] = {
@@ -157,7 +221,17 @@ REFUSALS: Final = (*MISMATCHES.values(), *OTHERS.values())
 async def fulfil(request: Request, session: Session, sessions: SessionRegistry) -> Answer:
     """Do what a request asks, once all packets before it are computed; return the answer."""
     try:
-        return Answer(request.id, None, await _do(request.asked, session, sessions))
+        if isinstance(request.asked, TakeSnapshot):
+            place = await asyncio.to_thread(session.snapshot, request.asked.fresh_head)
+            epoch, next_head = place.logs.epoch, place.next_head
+            start = RecordingStart(epoch, place.first, place.next, place.state, next_head)
+            return Answer(request.id, position=start)
+        if isinstance(request.asked, FindHops):
+            index, seconds = request.asked.index, request.asked.seconds
+            hops = await asyncio.to_thread(session.hops_before, index, seconds)
+            return Answer(request.id, hops=None if hops is None else carry_hops(hops))
+        await _do(request.asked, session, sessions)
+        return Answer(request.id)
     except REFUSALS as error:
         reason = str(error)
         log.info("a request was refused", extra={"session": session.name, "reason": reason})
@@ -167,7 +241,7 @@ async def fulfil(request: Request, session: Session, sessions: SessionRegistry) 
         return Answer(request.id, Refusal(type(error).__name__, parts))
 
 
-async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> RecordingStart | None:
+async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> None:
     if isinstance(asked, PlaceMarker):
         session.add_marker(asked.marker)
     elif isinstance(asked, UseModel):
@@ -181,20 +255,50 @@ async def _do(asked: Asked, session: Session, sessions: SessionRegistry) -> Reco
         await asyncio.to_thread(session.use_baseline, asked.person.name)
     elif isinstance(asked, ForgetPerson):
         session.forget_person(asked.person)
-    elif isinstance(asked, UseHead):
-        fit = decode_head(asked.content, f"the request for {session.name}")
-        head = ServedHead(asked.card, fit, asked.content, asked.rest)
-        await asyncio.to_thread(session.set_head, head, carry(session, asked.person))
-    elif isinstance(asked, TakeHeadAway):
-        await asyncio.to_thread(session.set_head, None)
     elif isinstance(asked, CancelBaseline):
         await asyncio.to_thread(session.cancel_baseline)
     elif isinstance(asked, LogRecording):
         session.report_recording(asked.detail)
     else:
-        place = await asyncio.to_thread(session.snapshot)
-        return RecordingStart(place.logs.epoch, place.first, place.next, place.state)
-    return None
+        await _do_personal(asked, session)
+
+
+async def _do_personal(asked: Asked, session: Session) -> None:
+    """Do what is asked for a person's own output, or a calibration of it."""
+    if isinstance(asked, UseHead):
+        fit = decode_head(asked.content, f"the request for {session.name}")
+        head = ServedHead(asked.card, fit, asked.content, asked.rest)
+        await asyncio.to_thread(session.set_head, head, carry(session, asked.person))
+    elif isinstance(asked, TakeHeadAway):
+        await asyncio.to_thread(session.set_head, None)
+    elif isinstance(asked, SetPerson):
+        session.subject.carry(asked.person)
+        session.set_person(asked.person.name)
+    elif isinstance(asked, ChangeHeadCard):
+        await asyncio.to_thread(session.change_head_card, asked.card)
+    elif isinstance(asked, LogMarker):
+        session.log_marker(asked.marker)
+    elif isinstance(asked, LogCalibration | LogRating):
+        session.log_personal(asked.entry)
+
+
+def carry_hops(hops: HopsBefore) -> CarriedHops:
+    """Encode hops for a gateway."""
+    rest = hops.rest
+    power = b"" if rest is None else np.ascontiguousarray(rest.log_power, "<f8").tobytes()
+    values = np.ascontiguousarray(hops.values, "<f8").tobytes()
+    seconds = 0.0 if rest is None else rest.seconds
+    return CarriedHops(hops.epoch, hops.start, len(hops.values), values, seconds, power)
+
+
+def read_hops(carried: CarriedHops) -> HopsBefore:
+    """Decode hops from a worker."""
+    values = np.frombuffer(carried.values, "<f8").reshape(carried.n_hops, -1)
+    rest = None
+    if carried.log_power:
+        power = np.frombuffer(carried.log_power, "<f8").reshape(-1, len(BAND_CENTRES))
+        rest = Baseline(power, carried.seconds)
+    return HopsBefore(carried.epoch, carried.start, values, rest)
 
 
 def carry(session: Session, person: CarriedPerson | None) -> str | None:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterator
 
 from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
+from mimamba.service.cluster.head_readings import HeadReader
 from mimamba.service.cluster.subjects import BUS_TOPICS, Bundle, Entry, output_subject, pack
-from mimamba.service.protocol.messages import SignalMessage
+from mimamba.service.protocol.messages import MotionMessage, PPGMessage, SignalMessage
 from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import signal_message, topic_message
@@ -16,7 +17,7 @@ from mimamba.service.topics import Topic
 MOST_ENTRIES = 256
 """Entries of a topic in one bundle."""
 MOST_BYTES = 256 << 10
-"""Bytes of signal in one bundle; the bus takes messages of 1 MiB."""
+"""Bytes of sensors in one bundle, and of signal; the bus takes messages of 1 MiB."""
 RETRY_SECONDS = 0.1
 """Pause before a bundle is sent again."""
 
@@ -34,6 +35,7 @@ class ResultsReader:
         assert session.logs is not None
         self._session = session
         self._logs: EpochLogs = session.logs
+        self._heads = HeadReader(self._logs)
         self._at: dict[Topic, int] = {each: self._logs.log(each).oldest for each in BUS_TOPICS}
         self._models = 0  # of these logs that were given
 
@@ -48,6 +50,7 @@ class ResultsReader:
         bundle = self._take()
         if bundle is None and present is not None and present is not self._logs:
             self._logs, self._at, self._models = present, dict.fromkeys(BUS_TOPICS, 0), 0
+            self._heads = HeadReader(present)
             bundle = self._take() or Bundle(present.epoch, dict(self._at), [], self._new_models())
         return bundle
 
@@ -60,6 +63,7 @@ class ResultsReader:
     def _take(self) -> Bundle | None:
         first: dict[Topic, int] = {}
         entries: list[Entry] = []
+        heads = self._heads.take()  # before their signal, which comes in the same bundle
         for topic in BUS_TOPICS:
             log = self._logs.log(topic)
             first[topic] = at = max(self._at[topic], log.oldest)
@@ -69,16 +73,24 @@ class ResultsReader:
                     entries.append(message)
                     at = message.seq + 1
             else:
-                name = self._session.name
-                for seq, entry in self._logs.events(topic).read(at, stop):
-                    made = topic_message(name, seq, entry)
-                    assert isinstance(made, Entry)
+                for made in self._events(topic, at, stop):
                     entries.append(made)
-                    at = seq + 1
+                    at = made.seq + 1
             self._at[topic] = at
-        if not entries:
+        if not entries and not heads:
             return None
-        return Bundle(self._logs.epoch, first, entries, self._new_models())
+        return Bundle(self._logs.epoch, first, entries, self._new_models(), heads)
+
+    def _events(self, topic: Topic, at: int, stop: int) -> Iterator[Entry]:
+        size = 0
+        for seq, entry in self._logs.events(topic).read(at, stop):
+            made = topic_message(self._session.name, seq, entry)
+            assert isinstance(made, Entry)
+            yield made
+            if isinstance(made, PPGMessage | MotionMessage):
+                size += len(made.data) + len(made.timestamps)
+            if size > MOST_BYTES // 2:  # there are two such topics
+                return
 
     def _signal(self, at: int, stop: int) -> Iterator[SignalMessage]:
         """Return the signal entry by entry: their borders are part of their numbers."""

@@ -15,20 +15,26 @@ from __future__ import annotations
 
 import logging
 from hashlib import blake2b
-from typing import Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
+from mimamba.service.cluster.head_readings import HeadReadings
 from mimamba.service.cluster.requests import Request
 from mimamba.service.people.carried_people import CarriedPerson, TakenBaseline
 from mimamba.service.protocol.messages import (
     BandsMessage,
+    CalibrationMessage,
+    HeartMessage,
     LinkMessage,
     MarkerMessage,
+    MotionMessage,
+    PPGMessage,
     PredictionMessage,
     QualityMessage,
+    RatingMessage,
     SignalMessage,
 )
 from mimamba.service.protocol.personal import HeadCard
@@ -97,7 +103,7 @@ class Lease(msgspec.Struct, frozen=True):
 class View(msgspec.Struct, frozen=True):
     """A session as the API shows it; see ``SessionView``.
 
-    ``taken`` is the newest baseline that is to be stored.
+    ``taken`` is the newest baseline that is to be stored, ``battery`` the device's charge, percent.
     """
 
     session: str
@@ -115,6 +121,7 @@ class View(msgspec.Struct, frozen=True):
     worker: str
     head: HeadCard | None = None
     taken: TakenBaseline | None = None
+    battery: float | None = None
 
 
 class SavedState(msgspec.Struct, frozen=True):
@@ -129,10 +136,32 @@ class SavedState(msgspec.Struct, frozen=True):
 
 
 Entry: TypeAlias = (
-    PredictionMessage | QualityMessage | BandsMessage | MarkerMessage | LinkMessage | SignalMessage
+    PredictionMessage
+    | QualityMessage
+    | BandsMessage
+    | MarkerMessage
+    | LinkMessage
+    | HeartMessage
+    | MotionMessage
+    | PPGMessage
+    | CalibrationMessage
+    | RatingMessage
+    | SignalMessage
 )
-BUS_TOPICS: tuple[Topic, ...] = ("prediction", "quality", "bands", "marker", "link", "signal")
-"""Topics of a session whose source is remote: acquirers send nothing beside the EEG."""
+BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
+    "prediction": PredictionMessage,
+    "quality": QualityMessage,
+    "bands": BandsMessage,
+    "marker": MarkerMessage,
+    "link": LinkMessage,
+    "heart": HeartMessage,
+    "motion": MotionMessage,
+    "ppg": PPGMessage,
+    "calibration": CalibrationMessage,
+    "rating": RatingMessage,
+    "signal": SignalMessage,
+}
+"""Topics of a session on the bus, with their messages; the bulky signal is the last."""
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -140,13 +169,14 @@ class Bundle(msgspec.Struct, frozen=True):
 
     ``first`` has the ``seq`` at which each topic goes on, also where there is no entry. ``models``
     are given with the epoch's first entries, those of a worker that continues it, and each change:
-    the present one, with the one before.
+    the present one, with the one before. ``heads`` are outputs of heads.
     """
 
     epoch: str
     first: dict[Topic, int]
     entries: list[Entry]
     models: list[ActiveModel] = []
+    heads: list[HeadReadings] = []
 
 
 _packer = msgspec.msgpack.Encoder()

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-import numpy as np
 import torch
 
 from mimamba.drivers.driver import Chunk
@@ -34,6 +33,7 @@ from mimamba.models.signal.channel_meters import ChannelMeters, measure_all
 from mimamba.models.signal.hops import Hop, HopJob, HopResult, HopWork, run_jobs
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import Window
+from mimamba.service.engine.arrivals import ArrivedChunk
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
 
 log = logging.getLogger(__name__)
@@ -55,14 +55,6 @@ AHEAD_SECONDS = 4.0
 """Signal of one recording that may wait; its reader waits for room."""
 VISIT_SECONDS = 5e-4
 """Rest of the loop when other threads wait to change a session."""
-
-
-@dataclass(frozen=True, eq=False)
-class ArrivedChunk:
-    """A chunk, and the time at which it came, s."""
-
-    chunk: Chunk
-    received: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -481,21 +473,6 @@ class ComputeLoop(Generic[AnyMember]):
                 inflow.member.publish(prediction, each.received, stepped)
             except Exception as error:  # noqa: BLE001
                 self._fail(inflow, error)
-
-
-def join_chunks(arrivals: Sequence[ArrivedChunk]) -> ArrivedChunk:
-    """Join chunks that follow each other without a gap; they count as received with the last."""
-    if len(arrivals) == 1:
-        return arrivals[0]
-    chunks = [each.chunk for each in arrivals]
-    joined = Chunk(
-        np.concatenate([chunk.data for chunk in chunks]),
-        np.concatenate([chunk.timestamps for chunk in chunks]),
-        chunks[0].first,
-        chunks[0].epoch,
-        tuple(marker for chunk in chunks for marker in chunk.markers),
-    )
-    return ArrivedChunk(joined, arrivals[-1].received)
 
 
 def chain(works: Sequence[tuple[HopWork, float]]) -> Chain:

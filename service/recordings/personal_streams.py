@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import PERSONAL_TOPIC
-from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.recordings.stream_headers import STATUS
 from mimamba.service.sessions.epoch_logs import EpochLogs
 
 if TYPE_CHECKING:
-    from mimamba.service.sessions.personal_decoder import PersonalDecoder, TimedReading
+    from mimamba.service.sessions.personal_decoder import HeadOrigin, TimedReading
     from mimamba.service.sessions.session import Session
 
 MODEL_HOPS, OWN_HOPS = "model", "own"
@@ -29,6 +29,37 @@ MODEL_HOPS, OWN_HOPS = "model", "own"
 one of its own, which began at ``first``."""
 UNSURE = 2.0
 """Value of the channel ``state`` inside the unsure band; 0 and 1 are the two states."""
+
+
+@dataclass(frozen=True)
+class RecordedHead:
+    """A head in a file.
+
+    Parameters
+    ----------
+    stream
+        Number of its stream.
+    kinds
+        Its two states.
+    at
+        Number of the reading that comes next.
+    """
+
+    stream: int
+    kinds: tuple[str, str]
+    at: int
+
+
+@dataclass(frozen=True)
+class RecordedHeads:
+    """The heads of a file, by their numbers in the session's epoch, from ``first`` on."""
+
+    first: int = 0
+    heads: dict[int, RecordedHead] = field(default_factory=dict)
+
+
+PersonalNews: TypeAlias = "list[tuple[int, int, list[TimedReading]]]"
+"""New outputs of heads: the head's number, that of the reading after them, and they."""
 
 
 class PersonalStreams:
@@ -40,45 +71,54 @@ class PersonalStreams:
         The file.
     session, logs
         The session, and the logs that are recorded.
+    recorded
+        The heads in the file so far, and the first one to be recorded.
     """
 
-    def __init__(self, writer: XDFWriter, session: Session, logs: EpochLogs) -> None:
+    def __init__(
+        self, writer: XDFWriter, session: Session, logs: EpochLogs, recorded: RecordedHeads
+    ) -> None:
         self._writer, self._session, self._logs = writer, session, logs
-        self._next_head = max(0, len(logs.heads) - 1)
-        self._streams: dict[PersonalDecoder, int] = {}
-        self._at: dict[PersonalDecoder, int] = {}
+        self._first, self._heads = recorded.first, dict(recorded.heads)
 
-    def news(self) -> list[tuple[PersonalDecoder, list[TimedReading]]]:
+    @property
+    def recorded(self) -> RecordedHeads:
+        """The heads in the file, with everything that was written."""
+        return RecordedHeads(self._first, dict(self._heads))
+
+    def news(self) -> PersonalNews:
         """Return the new outputs, to be written after their signal."""
-        for decoder in self._logs.heads[self._next_head :]:
-            self._next_head += 1
-            if decoder is not None:
-                self._at[decoder] = 0
         found = []
-        for decoder, at in self._at.items():
-            entries = decoder.readings.read(at, decoder.readings.next)
+        for number, use in list(self._logs.heads.items()):
+            there = self._heads.get(number)
+            if number < self._first or (there is None and use.output.origin is None):
+                continue
+            entries = use.read(use.since if there is None else there.at)
             if entries:
-                self._at[decoder] = entries[-1][0] + 1
-                found.append((decoder, [entry for _, entry in entries]))
+                found.append((number, entries[-1][0] + 1, [entry for _, entry in entries]))
         return found
 
-    def write(self, news: list[tuple[PersonalDecoder, list[TimedReading]]]) -> None:
+    def write(self, news: PersonalNews) -> None:
         """Append outputs."""
-        for decoder, entries in news:
-            if decoder not in self._streams:
-                header = personal_header(self._session, decoder)
-                self._streams[decoder] = self._writer.declare_late(header, local_clock())
+        for number, after, entries in news:
+            there = self._heads.get(number) or self._declare(number)
             stamps = np.array([each.timestamp for each in entries])
-            kinds = decoder.head.card.kinds
-            rows = personal_rows([each.reading for each in entries], kinds)
-            self._writer.numbers(self._streams[decoder], stamps, rows)
+            rows = personal_rows([each.reading for each in entries], there.kinds)
+            self._writer.numbers(there.stream, stamps, rows)
+            self._heads[number] = replace(there, at=after)
+
+    def _declare(self, number: int) -> RecordedHead:
+        origin = self._logs.heads[number].output.origin
+        assert origin is not None
+        header = personal_header(self._session, origin)
+        stream = self._writer.declare_late(header, self._session.now())
+        return RecordedHead(stream, origin.card.kinds, 0)
 
 
-def personal_header(session: Session, decoder: PersonalDecoder) -> StreamHeader:
+def personal_header(session: Session, origin: HeadOrigin) -> StreamHeader:
     """Return the header of a head's outputs: its file, its rest, its first sample."""
     assert session.info is not None
-    assert decoder.first is not None
-    card, baseline = decoder.head.card, decoder.baseline
+    card, baseline = origin.card, origin.baseline
     power = b"" if baseline is None else np.ascontiguousarray(baseline.log_power, "<f8").tobytes()
     channels = [
         *({"label": kind, "unit": "probability", "type": "Personal"} for kind in card.kinds),
@@ -104,11 +144,11 @@ def personal_header(session: Session, decoder: PersonalDecoder) -> StreamHeader:
                     "sentence": card.sentence,
                     "day": card.day,
                     "confirmed": str(int(card.confirmed)),
-                    "file": b64encode(decoder.head.content).decode(),
+                    "file": b64encode(origin.content).decode(),
                 },
-                "first": str(decoder.first[0]),
-                "hops": MODEL_HOPS if decoder.shares else OWN_HOPS,
-                "rest": repr(float(decoder.rest)),
+                "first": str(origin.first),
+                "hops": MODEL_HOPS if origin.shares else OWN_HOPS,
+                "rest": repr(float(origin.rest)),
                 "baseline": {
                     "seconds": repr(float(baseline.seconds if baseline else 0.0)),
                     "log_power": b64encode(power).decode(),

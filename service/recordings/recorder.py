@@ -10,15 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.xdf.chunk_writer import FilePosition, XDFWriter
-from mimamba.service.recordings.personal_streams import PersonalStreams
+from mimamba.service.recordings.personal_streams import PersonalStreams, RecordedHeads
 from mimamba.service.recordings.result_streams import ResultNumbers, ResultStreams
-from mimamba.service.recordings.sensor_streams import SensorStreams
+from mimamba.service.recordings.sensor_streams import SensorNumbers, SensorStreams
 from mimamba.service.recordings.stream_headers import (
     event_text,
     file_header,
@@ -99,6 +99,10 @@ class RecorderPosition:
         Streams of markers by program.
     outputs, sha256
         The model's; None without one.
+    heads
+        The personal outputs.
+    sensors
+        Streams of what the device measures beside the EEG.
     """
 
     file: FilePosition
@@ -112,6 +116,8 @@ class RecorderPosition:
     sources: dict[str, int]
     outputs: dict[str, list[str]] | None
     sha256: str | None
+    heads: RecordedHeads = field(default_factory=RecordedHeads)
+    sensors: SensorNumbers = field(default_factory=SensorNumbers)
 
 
 class RecorderLease(Protocol):
@@ -223,10 +229,10 @@ class Recorder:
         self._flushed, self._first = position.expected, position.first
         self._signal, self._link = position.signal, position.link
         self._sources = dict(position.sources)
-        self._sensors = SensorStreams(self._writer, self._session)
+        self._sensors = SensorStreams(self._writer, self._session, position.sensors)
         results, outputs = position.results, position.outputs
         self._made = ResultStreams(self._writer, self._session, results, outputs)
-        self._personal = PersonalStreams(self._writer, self._session, logs)
+        self._personal = PersonalStreams(self._writer, self._session, logs, position.heads)
 
     @property
     def _position(self) -> RecorderPosition:
@@ -243,6 +249,8 @@ class Recorder:
             dict(self._sources),
             self._made.outputs,
             self._sha256,
+            self._personal.recorded,
+            self._sensors.numbers,
         )
 
     def _begin(self, snapshot: SessionSnapshot) -> None:
@@ -253,7 +261,8 @@ class Recorder:
         self._link = self._writer.declare(link_header(session), created)
         self._sensors = SensorStreams(self._writer, session)
         self._made = ResultStreams.declare(self._writer, session, snapshot, created)
-        self._personal = PersonalStreams(self._writer, session, snapshot.logs)
+        heads = RecordedHeads(snapshot.next_head)
+        self._personal = PersonalStreams(self._writer, session, snapshot.logs, heads)
         self._writer.clock_offsets(created)
         self._writer.boundary()
         self._writer.flush()

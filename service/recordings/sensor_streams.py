@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,7 +16,6 @@ import numpy as np
 from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo
 from mimamba.drivers.formats.xdf.chunk_writer import ChannelFormat, StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import HEART_TOPIC
-from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.service.recordings.stream_headers import device_name, device_source_id
 from mimamba.service.sessions.epoch_logs import Event
@@ -42,6 +42,14 @@ def heart_row(made: HeartRate) -> list[float]:
     return [np.nan if made.rate is None else made.rate, made.confidence, float(made.index)]
 
 
+@dataclass(frozen=True)
+class SensorNumbers:
+    """Numbers of a file's streams of sensors and of the heart rate; None for one not declared."""
+
+    sensors: tuple[tuple[AuxiliaryInfo, int], ...] = ()
+    heart: int | None = None
+
+
 class SensorStreams:
     """Pulse, motion and heart rate; each stream is declared with its first samples.
 
@@ -51,13 +59,22 @@ class SensorStreams:
         The file.
     session
         The session.
+    numbers
+        The streams as they are declared.
     """
 
-    def __init__(self, writer: XDFWriter, session: Session) -> None:
+    def __init__(
+        self, writer: XDFWriter, session: Session, numbers: SensorNumbers | None = None
+    ) -> None:
         self._writer = writer
         self._session = session
-        self._sensors: dict[AuxiliaryInfo, int] = {}
-        self._heart: int | None = None
+        self._sensors: dict[AuxiliaryInfo, int] = dict(numbers.sensors) if numbers else {}
+        self._heart: int | None = numbers.heart if numbers else None
+
+    @property
+    def numbers(self) -> SensorNumbers:
+        """The streams as they are declared."""
+        return SensorNumbers(tuple(self._sensors.items()), self._heart)
 
     def write(self, entries: Sequence[Event]) -> None:
         """Append the entries that belong to these streams."""
@@ -84,13 +101,13 @@ class SensorStreams:
                 info.sfreq,
                 dict.fromkeys(info.ch_names, sensor_unit(info)),
             )
-            self._sensors[info] = self._writer.declare_late(header, local_clock())
+            self._sensors[info] = self._writer.declare_late(header, self._session.now())
         return self._sensors[info]
 
     def _heart_stream(self) -> int:
         if self._heart is None:
             header = self._header("heart rate", HEART_KIND, "double64", 0.0, HEART_CHANNELS)
-            self._heart = self._writer.declare_late(header, local_clock())
+            self._heart = self._writer.declare_late(header, self._session.now())
         return self._heart
 
     def _header(

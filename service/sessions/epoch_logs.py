@@ -20,12 +20,13 @@ from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPred
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
 
 if TYPE_CHECKING:
-    from mimamba.service.sessions.personal_decoder import PersonalDecoder
+    from mimamba.service.sessions.personal_decoder import HeadOutput, TimedReading
 
 SIGNAL_SECONDS = 300.0
 """Seconds of signal, quality and bands that are kept: as far back as the page looks."""
-SENSOR_ENTRIES = 600
-"""Entries of pulse and of each motion sensor that are kept: a minute."""
+SENSOR_ENTRIES = 1200
+"""Entries of pulse and of each motion sensor that are kept: two minutes, more than a worker has to
+make up for after an outage of all workers."""
 HOUR = 3600.0
 MAX_EVENTS = 4096
 """Markers and link events kept; more than one a second for an hour."""
@@ -88,9 +89,34 @@ Event: TypeAlias = (
 )
 
 
+@dataclass(eq=False)
+class HeadUse:
+    """The use of a personal output in an epoch.
+
+    Parameters
+    ----------
+    output
+        The output.
+    since
+        Number of its first reading in this epoch.
+    stop
+        Number after its last one, once the epoch is over: it may go on in the next epoch.
+    """
+
+    output: HeadOutput
+    since: int
+    stop: int | None = None
+
+    def read(self, at: int, most: int | None = None) -> list[tuple[int, TimedReading]]:
+        """Return its readings from a number on, at most so many, with their numbers."""
+        readings = self.output.readings
+        stop = readings.next if self.stop is None else self.stop
+        return readings.read(at, stop if most is None else min(stop, at + most))
+
+
 class EpochLogs:
-    """The logs of one epoch: 5 minutes of signal, quality, bands and heart rate, a minute of pulse
-    and motion, an hour of predictions, and events.
+    """The logs of one epoch: 5 minutes of signal, quality, bands and heart rate, two of pulse and
+    motion, an hour of predictions, and events.
 
     Parameters
     ----------
@@ -104,6 +130,8 @@ class EpochLogs:
         Markers and link events kept.
     first
         The ``seq`` of each topic's first entry; 0 where it is absent.
+    first_head
+        Number of the first personal output.
 
     Attributes
     ----------
@@ -112,7 +140,9 @@ class EpochLogs:
     active_models
         The models that made the predictions, in order.
     heads
-        The personal outputs that were used, in order; None for the end of one.
+        The personal outputs that were used, by their numbers.
+    next_head
+        Number of the next one.
     """
 
     def __init__(
@@ -122,12 +152,14 @@ class EpochLogs:
         active_model: ActiveModel,
         max_events: int = MAX_EVENTS,
         first: Mapping[Topic, int] | None = None,
+        first_head: int = 0,
     ) -> None:
         first = dict.fromkeys(TOPICS, 0) | dict(first or {})
         self.epoch, self.info = epoch, info
         self.expected: int | None = None
         self.active_models = [replace(active_model, since=0)]
-        self.heads: list[PersonalDecoder | None] = []
+        self.heads: dict[int, HeadUse] = {}
+        self.next_head = first_head
         self.signal = SignalLog(info.n_channels, info.sfreq, SIGNAL_SECONDS, first["signal"])
         self.prediction = PredictionLog(active_model.predictions_per_hour, first["prediction"])
         quarters = round(SIGNAL_SECONDS * QUARTER_RATE)
@@ -160,10 +192,6 @@ class EpochLogs:
         """Log a measure of the signal."""
         (self.bands if isinstance(measure, BandPower) else self.quality).append(measure)
 
-    def add_sensor_entry(self, topic: Topic, entry: AuxiliaryChunk | HeartRate) -> None:
-        """Log samples of a sensor beside the EEG, or the heart rate."""
-        {"ppg": self.ppg, "motion": self.motion, "heart": self.heart}[topic].append(entry)
-
     def _gap_before(self, chunk: Chunk) -> LinkEntry | None:
         """The link event of the samples that were lost before this chunk, if any."""
         lost = 0 if self.expected is None else chunk.first - self.expected
@@ -184,6 +212,16 @@ class EpochLogs:
         changed = replace(self.active_models[-1], head=head, since=self.prediction.next)
         self.active_models.append(changed)
         return LinkEntry(local_clock(), "head", detail, self.expected)
+
+    def add_head(self, output: HeadOutput) -> None:
+        """Note a personal output that is used from here on."""
+        self.heads[self.next_head] = HeadUse(output, output.readings.next)
+        self.next_head += 1
+
+    def end_heads(self) -> None:
+        """Note that the epoch is over: what an output says from here on is the next one's."""
+        for use in self.heads.values():
+            use.stop = use.output.readings.next
 
     @property
     def used_channels(self) -> list[str]:
@@ -208,6 +246,12 @@ class EpochLogs:
             "study": self.study,
         }[topic]
 
+    def append(self, topic: Topic, entry: Event) -> None:
+        """Log an entry of a topic other than the signal and predictions."""
+        log = self.events(topic)
+        assert isinstance(log, Log)
+        log.append(entry)
+
     def log(self, topic: Topic) -> SignalLog | Log[Event] | PredictionLog:
         """A topic's log."""
         return self.signal if topic == "signal" else self.events(topic)
@@ -215,7 +259,11 @@ class EpochLogs:
     def snapshot(self, state: bytes | None) -> SessionSnapshot:
         """The present ends of all logs, with the decoder's state."""
         return SessionSnapshot(
-            self, self.expected, {topic: self.log(topic).next for topic in TOPICS}, state
+            self,
+            self.expected,
+            {topic: self.log(topic).next for topic in TOPICS},
+            state,
+            self.next_head,
         )
 
 
@@ -233,12 +281,15 @@ class SessionSnapshot:
         The ``seq`` that each topic's next entry will have.
     state
         The state of its decoder, as ``pack_state`` gives it; None without a model.
+    next_head
+        Number that the next personal output will have.
     """
 
     logs: EpochLogs
     first: int | None
     next: dict[Topic, int]
     state: bytes | None
+    next_head: int = 0
 
 
 def playback_entry(playback: Playback) -> LinkEntry:

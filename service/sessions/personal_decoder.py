@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,46 @@ class TimedReading:
 
 
 @dataclass(frozen=True, eq=False)
+class HeadOrigin:
+    """All that it takes to make a head's outputs again from the signal.
+
+    Parameters
+    ----------
+    card, content
+        As in ``ServedHead``.
+    rest
+        Seconds of rest that it takes first; 0 for none.
+    baseline
+        Rest that it was aligned by from the start, or None.
+    shares
+        Whether its hops are those of the model.
+    first
+        Index of the first sample that it took.
+    """
+
+    card: HeadCard
+    content: bytes
+    rest: float
+    baseline: Baseline | None
+    shares: bool
+    first: int
+
+
+class HeadOutput(Protocol):
+    """A head in use, as a recorder sees it."""
+
+    @property
+    def origin(self) -> HeadOrigin | None:
+        """Its origin; None before its first sample, and where it is not known."""
+        ...
+
+    @property
+    def readings(self) -> Log[TimedReading]:
+        """Its outputs, with their times."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
 class PersonalState:
     """State of a ``PersonalDecoder`` on which its later outputs depend.
 
@@ -100,6 +141,8 @@ class PersonalState:
         Number of the next output.
     cutter, aligner
         State of its own hops, and of the rest.
+    hops
+        The newest good hops that it measured, by their indices.
     """
 
     first: tuple[int, int] | None = None
@@ -109,6 +152,7 @@ class PersonalState:
     next: int = 0
     cutter: CutterState = field(default_factory=CutterState)
     aligner: AlignerState = UNALIGNED
+    hops: tuple[tuple[int, NDArray[np.float64]], ...] = ()
 
 
 class PersonalDecoder:
@@ -174,6 +218,16 @@ class PersonalDecoder:
         return self._features.electrodes
 
     @property
+    def origin(self) -> HeadOrigin | None:
+        """All that it takes to make its outputs again; None before its first sample."""
+        if self.first is None:
+            return None
+        head = self.head
+        return HeadOrigin(
+            head.card, head.content, self.rest, self.baseline, self.shares, self.first[0]
+        )
+
+    @property
     def state(self) -> PersonalState:
         """State between two chunks, with which another process continues it."""
         cutter, aligner = self._features.state
@@ -185,6 +239,7 @@ class PersonalDecoder:
             self.readings.next,
             cutter,
             aligner,
+            tuple(self._hops),
         )
 
     @state.setter
@@ -193,6 +248,7 @@ class PersonalDecoder:
         self._recent.clear()
         self._recent.extend([state.newest] if state.newest else [])
         self.readings = Log(self._kept, state.next)
+        self._hops.extend(state.hops)
         self._features.state = state.cutter, state.aligner
 
     def fresh(self, shares: bool) -> PersonalDecoder:

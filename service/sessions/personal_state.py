@@ -62,6 +62,9 @@ def pack_personal(decoder: PersonalDecoder) -> bytes:
     }
     if began is not None:
         arrays["began"] = np.ascontiguousarray(began.log_power)
+    if state.hops:
+        arrays["newest_at"] = np.array([index for index, _ in state.hops])
+        arrays["newest"] = np.array([values for _, values in state.hops])
     fields = _PersonalFields(
         VERSION,
         head.card,
@@ -115,8 +118,18 @@ def unpack_personal(content: bytes, info: StreamInfo) -> PersonalDecoder:
         fields.next,
         cutter,
         aligner,
+        _newest_hops(arrays),
     )
     return decoder
+
+
+def _newest_hops(arrays: Arrays) -> tuple[tuple[int, NDArray[np.float64]], ...]:
+    at, values = arrays.get("newest_at"), arrays.get("newest")
+    if at is None or values is None:
+        return ()
+    if at.shape != values.shape[:1] or at.dtype != np.int64 or values.dtype != np.float64:
+        raise _damaged("its newest hops do not fit their indices")
+    return tuple(zip(at.tolist(), values, strict=True))
 
 
 def _damaged(reason: str) -> SnapshotError:

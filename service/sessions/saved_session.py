@@ -29,10 +29,14 @@ from mimamba.service.people.subject import SubjectState
 from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SavedDecoder
+from mimamba.service.sessions.session_sensors import pack_auxiliary, unpack_auxiliary
 from mimamba.service.topics import TOPICS, Topic
 
 KEY = "mimamba-session"
 """Key of the JSON object in the metadata."""
+
+PARTS = "detector", "personal", "sensors"
+"""Names of parts with a form of their own."""
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -71,6 +75,10 @@ class SavedSession:
         State of the personal output, as ``pack_personal`` gives it; None without one.
     subject
         State of its person.
+    next_head
+        Number that its next personal output will have.
+    sensors
+        State of what is measured beside the EEG, as ``SessionSensors.pack`` gives it, or None.
     """
 
     token: str
@@ -88,6 +96,13 @@ class SavedSession:
     detector: bytes | None = None
     personal: bytes | None = None
     subject: SubjectState = field(default_factory=SubjectState)
+    next_head: int = 0
+    sensors: bytes | None = None
+
+    @property
+    def head_number(self) -> int:
+        """Number of its personal output, or of the next one if there is none."""
+        return max(0, self.next_head - 1) if self.personal is not None else self.next_head
 
 
 class _WaitingChunk(msgspec.Struct, frozen=True):
@@ -95,6 +110,7 @@ class _WaitingChunk(msgspec.Struct, frozen=True):
     epoch: int
     n_times: int
     markers: tuple[Marker, ...]
+    auxiliary: bytes = b""
 
 
 class _SavedFields(msgspec.Struct, frozen=True):
@@ -115,6 +131,7 @@ class _SavedFields(msgspec.Struct, frozen=True):
     pending: tuple[ReceivedMarker, ...]
     inbox: InboxState
     subject: SubjectState = SubjectState()
+    next_head: int = 0
 
 
 def pack_session(saved: SavedSession) -> bytes:
@@ -135,7 +152,8 @@ def pack_session(saved: SavedSession) -> bytes:
     if saved.waiting:
         arrays["waiting"] = np.concatenate([each.data for each in saved.waiting])
         arrays["waiting_stamps"] = np.concatenate([each.timestamps for each in saved.waiting])
-    for name, part in (("detector", saved.detector), ("personal", saved.personal)):
+    parts = saved.detector, saved.personal, saved.sensors
+    for name, part in zip(PARTS, parts, strict=True):
         if part is not None:
             arrays[name] = np.frombuffer(part, np.uint8)
     decoder, model = saved.decoder, None
@@ -155,12 +173,19 @@ def pack_session(saved: SavedSession) -> bytes:
         quarters.number,
         model,
         tuple(
-            _WaitingChunk(each.first, each.epoch, each.n_times, each.markers)
+            _WaitingChunk(
+                each.first,
+                each.epoch,
+                each.n_times,
+                each.markers,
+                pack_auxiliary(each.auxiliary) if each.auxiliary else b"",
+            )
             for each in saved.waiting
         ),
         saved.pending,
         saved.inbox,
         saved.subject,
+        saved.next_head,
     )
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return safetensors.numpy.save(whole, metadata={KEY: msgspec.json.encode(fields).decode()})
@@ -216,6 +241,8 @@ def unpack_session(content: bytes, info: StreamInfo) -> SavedSession:
         _part(arrays, "detector"),
         _part(arrays, "personal"),
         fields.subject,
+        fields.next_head,
+        _part(arrays, "sensors"),
     )
 
 
@@ -229,7 +256,8 @@ def _waiting(arrays: Arrays, fields: _SavedFields) -> tuple[Chunk, ...]:
         part = slice(start, start + each.n_times)
         start += each.n_times
         data, stamps = arrays["waiting"][part], arrays["waiting_stamps"][part]
-        chunks.append(Chunk(data, stamps, each.first, each.epoch, each.markers))
+        measured = unpack_auxiliary(each.auxiliary) if each.auxiliary else ()
+        chunks.append(Chunk(data, stamps, each.first, each.epoch, each.markers, measured))
     return tuple(chunks)
 
 
@@ -255,7 +283,7 @@ def _check_shapes(arrays: Arrays, fields: _SavedFields, info: StreamInfo) -> Non
         expected["waiting"] = (n_times, n), "float32"
         expected["waiting_stamps"] = (n_times,), "float64"
     parts = ["decoder"] if fields.model is not None else []
-    for name in (*parts, *(each for each in ("detector", "personal") if each in arrays)):
+    for name in (*parts, *(each for each in PARTS if each in arrays)):
         expected[name] = (len(arrays.get(name, ())),), "uint8"
     for name, (shape, dtype) in expected.items():
         found = arrays.get(name)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from mimamba.drivers.driver import (
+    AuxiliaryChunk,
     Chunk,
     Driver,
     Forwarding,
@@ -44,15 +45,9 @@ from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.models.signal.sliding_window import Window
+from mimamba.service.engine.arrivals import ArrivedChunk, join_up_to_hops
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
-from mimamba.service.engine.loop import (
-    ArrivedChunk,
-    ComputeLoop,
-    DueHop,
-    Inflow,
-    Logged,
-    join_chunks,
-)
+from mimamba.service.engine.loop import ComputeLoop, DueHop, Inflow, Logged
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.personal import (
     CalibrationEntry,
@@ -268,9 +263,10 @@ class Session:
         with self._loop.held():
             logs = self.check_open()
             state = pack_state(self._decoder.state()) if self._decoder else None
+            snapshot = logs.snapshot(state)
             if fresh_head and self._personal is not None:
                 self._use_personal(self._personal.fresh(self._shares(self._personal)))
-            return logs.snapshot(state)
+            return snapshot
 
     def save(self) -> SavedSession:
         """Return the state with which another process continues, all hops so far predicted.
@@ -304,6 +300,8 @@ class Session:
                 detector=pack_detector(self._detector) if self._detector else None,
                 personal=pack_personal(self._personal) if self._personal else None,
                 subject=self.subject.state,
+                next_head=logs.next_head,
+                sensors=self._sensors.pack() if self._sensors else None,
             )
 
     def settle(self) -> None:
@@ -406,6 +404,10 @@ class Session:
         """
         with self.between_chunks() as model:
             require_baselines(model).cancel_baseline()
+
+    def set_person(self, person: str) -> None:
+        """Make someone the session's person."""
+        self.subject.person = person
 
     def forget_person(self, person: str) -> None:
         """Go on without a person who was deleted."""
@@ -515,8 +517,8 @@ class Session:
         self._personal = made
         if made is not None:
             self.add_tap(made)
-        if self.logs is not None:
-            self.logs.heads.append(made)
+        if self.logs is not None and made is not None:
+            self.logs.add_head(made)
 
     def add_tap(self, tap: SessionTap) -> None:
         """Give a tap all chunks from the next one on; the loop is held."""
@@ -638,9 +640,14 @@ class Session:
         assert self.logs is not None
         windows: list[Window] = []
         works: list[tuple[HopWork, float]] = []
-        for each in self._join(arrivals):
+        # Each is an entry of its own if another process may continue the session: there it is, too.
+        for each in arrivals if self._patient else join_up_to_hops(arrivals, self._is_due):
             self._log_samples(self.logs, each.chunk)
-            windows += self.meters.windows(each.chunk)
+            made = self.meters.windows(each.chunk)
+            if self._patient and self._sensors is not None:
+                self._log_sensors(self._sensors, each.chunk.auxiliary)
+                self._sensors.expect(len(made))
+            windows += made
             for tap in self._taps:
                 tap.take(each.chunk)
             if self._patient:
@@ -649,26 +656,6 @@ class Session:
                 works.append((self._decoder.cut(each.chunk), each.received))
         self.place_markers()
         return Logged(windows, works)
-
-    def _join(self, arrivals: Sequence[ArrivedChunk]) -> Iterator[ArrivedChunk]:
-        """Join chunks without a gap, up to the first that completes a hop: it came with that.
-
-        In a session that another process may continue, each is an entry of its own there, too.
-        """
-        if self._patient:
-            yield from arrivals
-            return
-        group: list[ArrivedChunk] = []
-        for each in arrivals:
-            if group and group[-1].chunk.end != each.chunk.first:
-                yield join_chunks(group)
-                group = []
-            group.append(each)
-            if self._is_due(each.chunk.end):
-                yield join_chunks(group)
-                group = []
-        if group:
-            yield join_chunks(group)
 
     def _log_samples(self, logs: EpochLogs, chunk: Chunk) -> None:
         """Log a chunk, with the events that come with it and those that are found in it."""
@@ -688,7 +675,7 @@ class Session:
     def add_measures(self, measures: Sequence[BandPower | Quality]) -> None:
         assert self.logs is not None
         if self._sensors is not None:
-            measures = [self._sensors.add_motion(each) for each in measures]
+            measures = self._sensors.add_motion(measures)
         for each in measures:
             self.logs.add_measure(each)
 
@@ -711,11 +698,16 @@ class Session:
 
     def take_sensors(self) -> bool:
         """Log what was measured beside the EEG; return whether there was anything."""
-        if self.logs is None or self._sensors is None or self._auxiliary is None:
+        if self._sensors is None or self._auxiliary is None:
             return False
-        entries = [*self._sensors.feed(self._auxiliary.take_auxiliary())]
+        return self._log_sensors(self._sensors, self._auxiliary.take_auxiliary())
+
+    def _log_sensors(self, sensors: SessionSensors, chunks: Sequence[AuxiliaryChunk]) -> bool:
+        if self.logs is None:
+            return False
+        entries = [*sensors.feed(chunks)]
         for topic, entry in entries:
-            self.logs.add_sensor_entry(topic, entry)
+            self.logs.append(topic, entry)
         return bool(entries)
 
     # In the session's thread ---------------------------------------------------------------------
@@ -796,6 +788,9 @@ class Session:
             self._detector = unpack_detector(content, driver.info) if content else None
         elif self._detect:
             self._detector = EventDetector(driver.info, self._detect)
+        if self._patient:
+            content = self._saved.sensors if self._saved else None
+            self._sensors = SessionSensors.unpack(content) if content else SessionSensors()
         self.info = info = self._with_notices(driver.info)
         if self._engine is not None:
             self._try_to_decode(self._engine, info)
@@ -838,7 +833,7 @@ class Session:
         self.subject.state = saved.subject
         if saved.personal is not None:
             self._use_personal(unpack_personal(saved.personal, self.info))
-        self._start_epoch(saved.epoch, saved.next)
+        self._start_epoch(saved.epoch, saved.next, saved.head_number)
         assert self.logs is not None
         self.logs.expected, self.logs.signal.newest = saved.expected, saved.newest
         self.link, self.meters.state = saved.link, saved.meters
@@ -848,16 +843,20 @@ class Session:
         for marker in saved.pending:
             self._pending_markers.add(marker)
 
-    def _start_epoch(self, epoch: int, first: Mapping[Topic, int] | None = None) -> None:
+    def _start_epoch(
+        self, epoch: int, first: Mapping[Topic, int] | None = None, first_head: int = 0
+    ) -> None:
         assert self.info is not None
         self._epoch = epoch
         active_model = self._with_head(
             self._decoder.active_model if self._decoder else ActiveModel()
         )
         name = f"{self._token}-{epoch}"
-        logs = EpochLogs(name, self.info, active_model, self._max_events, first)
+        logs = EpochLogs(name, self.info, active_model, self._max_events, first, first_head)
+        if self.logs is not None:
+            self.logs.end_heads()
         if self._personal is not None:
-            logs.heads.append(self._personal)
+            logs.add_head(self._personal)
         self._meters = ChannelMeters(self.info)
         with self._pending_markers.lock:
             self.logs = logs

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.service.api.dependencies import AllCalibrations, OneSession
+from mimamba.service.api.dependencies import AllCalibrations, FollowedSession, OneSession
 from mimamba.service.api.people import Pseudonym
 from mimamba.service.calibration.calibrations import SittingNote
 from mimamba.service.calibration.live_calibration import LiveCalibration
@@ -183,7 +183,7 @@ def view_calibration(live: LiveCalibration) -> CalibrationView:
 
 @calibration_api.post("/sessions/{session}/calibration", status_code=201)
 def begin_calibration(
-    session: OneSession, calibrations: AllCalibrations, new: NewCalibration
+    session: FollowedSession, calibrations: AllCalibrations, new: NewCalibration
 ) -> CalibrationView:
     """Begin a calibration of a person, or resume the unfinished one of the same day.
 

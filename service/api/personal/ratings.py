@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.models.prediction import Outputs
-from mimamba.service.api.dependencies import AllCalibrations, AllHeads, OneSession
+from mimamba.service.api.dependencies import AllCalibrations, AllHeads, FollowedSession
+from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.calibrations import Calibrations, NoCalibration
 from mimamba.service.calibration.heads import Heads
 from mimamba.service.calibration.ratings import (
@@ -65,7 +66,7 @@ class RatingsView:
 
 @ratings_api.post("/{session}/ratings", status_code=201)
 def post_rating(
-    session: OneSession, calibrations: AllCalibrations, heads: AllHeads, rating: NewRating
+    session: FollowedSession, calibrations: AllCalibrations, heads: AllHeads, rating: NewRating
 ) -> RatingView:
     """Rate how the person feels now. A head that is not confirmed today is checked by it."""
     with suppress(NoCalibration):
@@ -88,7 +89,7 @@ def give_rating(
 ) -> RatingEntry:
     """Log a rating, and check and train the session's head by it; raises SessionOver."""
     entry = add_rating(session, valence, arousal)
-    with suppress(NoSitting, CannotCalibrate):  # the rating is logged anyway
+    with suppress(NoSitting, CannotCalibrate, NotStored):  # the rating is logged anyway
         heads.check_by_rating(session, valence, arousal)
         if not _sits(calibrations, session):
             heads.train_by_rating(session, entry)
@@ -96,7 +97,7 @@ def give_rating(
 
 
 @ratings_api.get("/{session}/ratings")
-def read_ratings(session: OneSession) -> RatingsView:
+def read_ratings(session: FollowedSession) -> RatingsView:
     """Return a session's ratings, and how well they agree with what was predicted before."""
     ratings = [_view(session.name, seq, entry) for seq, entry in ratings_of(session)]
     agreement = {

@@ -143,10 +143,11 @@ def test_the_output_goes_on_with_the_hops_of_another_model(
         heads.use(stage.session, "P01", card.id)
         for chosen, shares in ((sharing, True), (None, False), (engine, False)):
             stage.session.set_model(chosen, 1.0)
-            made = stage.session.check_open().heads[-1]
-            assert made is not None
-            assert made.shares == shares
             at = play(stage, 7, at)
+            used = stage.session.check_open().heads
+            origin = used[max(used)].output.origin
+            assert origin is not None
+            assert origin.shares == shares
             reading = stage.session.last_reading
             assert reading is not None
             assert reading.status == "ok"

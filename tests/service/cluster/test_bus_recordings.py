@@ -1,4 +1,4 @@
-"""Recordings over the bus: another worker, and another recorder, go on with them."""
+"""Recordings over a real NATS server: another worker, and another recorder, go on with them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,32 @@ import pytest
 
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
-from mimamba.service.bus.in_process import InProcessBus
+from mimamba.models.personal.features import SIGNAL
+from mimamba.service.bus.bus import Bus
 from mimamba.service.cluster.bus_recordings import BusRecordings
 from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.people.people import People
 from mimamba.service.recordings.recordings import RecordingTaken
-from mimamba.service.recordings.verify import compare, load_recorded
+from mimamba.service.recordings.verify import compare, load_recorded, verify_personal
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.stream.hub import Hub
+from tests.service.bus.nats_server import running
 from tests.service.cluster.test_requests import Crew
-from tests.service.cluster.test_take_over import run
+from tests.service.cluster.test_take_over import LIGHT, TURNED, run
 from tests.service.models import random_checkpoint
+from tests.service.recordings.test_recorder import load
+from tests.service.served_heads import served_head
 
 
 class Gateway:
     """A gateway that records to a folder."""
 
-    def __init__(self, crew: Crew, choice: ModelChoice, folder: Path) -> None:
-        self.bus = InProcessBus(crew.exchange)
-        self.sessions = BusSessions(Hub(), choice, self.bus)
-        self.recordings = BusRecordings(folder, self.bus, self.sessions.name, self.sessions.find)
+    def __init__(
+        self, bus: Bus, choice: ModelChoice, folder: Path, people: People | None = None
+    ) -> None:
+        self.bus = bus
+        self.sessions = BusSessions(Hub(), choice, bus, people)
+        self.recordings = BusRecordings(folder, bus, self.sessions.name, self.sessions.find)
         self._tasks = [
             asyncio.create_task(self.sessions.run()),
             asyncio.create_task(self.recordings.run()),
@@ -54,36 +61,46 @@ class Gateway:
 
 
 def test_a_recording_goes_on(tmp_path: Path) -> None:
-    random_checkpoint(tmp_path)
+    """It holds all samples, those of sensors included, predictions, and outputs of two heads.
+
+    One of them has the model's hops, and began before the recording.
+    """
+    random_checkpoint(tmp_path, signal=SIGNAL)
     path = str(tmp_path / "random.safetensors")
     choice = ModelChoice(path, required=True)
     folder = tmp_path / "recordings"
 
-    async def scene() -> None:
-        crew = Crew(choice)
+    async def scene(url: str) -> None:
+        crew = Crew(choice, People(tmp_path / "people"), url)
         try:
-            await crew.open()
-            gateways = [Gateway(crew, choice, folder) for _ in range(2)]
+            session = await crew.open()
+            await asyncio.to_thread(session.set_head, served_head())
+            await crew.send(40)
+            gateways = [Gateway(await crew.connect(), choice, folder) for _ in range(2)]
             first, second = gateways
-            session = await first.sessions.find("a.b")
-            assert session is not None
-            await asyncio.to_thread(first.recordings.start, session, "r", None, None)
+            recorded = await first.sessions.find("a.b")
+            assert recorded is not None
+            await asyncio.to_thread(first.recordings.start, recorded, "r", None, None)
             twin = await second.sessions.find("a.b")
             assert twin is not None
-            for recordings, each in ((first.recordings, session), (second.recordings, twin)):
+            for recordings, each in ((first.recordings, recorded), (second.recordings, twin)):
                 with pytest.raises(RecordingTaken, match="already recorded to r"):
                     await asyncio.to_thread(recordings.start, each, "s", None, None)
-            await crew.send(100)
+            await crew.send(80)
             await crew.replace_worker()
-            await crew.send(100)
+            await crew.send(80)
             session.add_marker(ReceivedMarker(1000 + 3000.2 / 256, "here", "test"))
             await asyncio.sleep(2.5)  # until the place in the file is on the bus
             await crew.send(60)
             await first.kill()
             while not second.recordings.running:
                 await asyncio.sleep(0.02)
-            await crew.send(100)
-            await crew.told.until_predicted((12 * 460 - 1) // 64 - 1)
+            await crew.send(40)
+            await asyncio.to_thread(session.set_head, served_head())
+            await crew.send(60)
+            await crew.told.until_predicted(12 * 460 // 256 - 1)
+            while (twin.check_open().expected or 0) < 12 * crew.sent:
+                await asyncio.sleep(0.01)
             info = await asyncio.to_thread(second.recordings.stop, "r")
             assert (info.state, info.reason) == ("finished", None)
             await asyncio.to_thread(second.recordings.check_not_recorded, twin)
@@ -92,10 +109,17 @@ def test_a_recording_goes_on(tmp_path: Path) -> None:
         finally:
             await crew.close()
 
-    run(scene)
+    with running(tmp_path / "store") as server:
+        run(lambda: scene(server.url))
     recorded = load_recorded(folder / "r.xdf")
     verdict = compare(recorded, load_checkpoint(path))
     assert verdict.difference is None
-    assert verdict.confirmed > 60
-    assert len(recorded.index) > 4000
-    assert np.array_equal(recorded.index, 1200 + np.arange(len(recorded.index)))
+    assert verdict.confirmed >= 14
+    assert np.array_equal(recorded.index, 12 * 140 + np.arange(12 * 320))
+    assert len(recorded.personal) == 2
+    assert verify_personal(recorded)
+    streams = load(folder / "r.xdf")
+    for kind, sent in (("PPG", LIGHT), ("GYRO", TURNED)):
+        found = streams[kind]["time_series"]
+        np.testing.assert_array_equal(found, sent[3 * 140 : 3 * 460])
+    assert len(streams["HeartRate"]["time_series"]) == 3 * 460 // 64 - 3 * 140 // 64

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.acquire.bus_acquirer import announce
 from mimamba.service.acquire.packet_message import samples_message
-from mimamba.service.bus.bus import publish
+from mimamba.service.bus.bus import Bus, publish
 from mimamba.service.bus.in_process import Exchange, InProcessBus
-from mimamba.service.calibration.calibrations import Calibrations
+from mimamba.service.bus.nats_bus import NATSBus
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
@@ -22,36 +24,50 @@ from mimamba.service.people.people import NoPerson, People, PersonRefused
 from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push
+from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.sessions.markers import BadTimestamp, set_marker
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.stream.hub import Hub
-from tests.service.calibration.wearer import PLAN
 from tests.service.cluster.test_take_over import Told, packet, run
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 from tests.service.served_heads import served_head
 
+PROGRESS = StudyProgress("s", "S", "contact", 0, 1, None, None, None, False, None, None, 1.0, 1.0)
 SAVED = 2.5
 """Seconds until a state is on the bus."""
 
 
 class Crew:
-    """A gateway, one worker at a time, and a source of packets, on the bus of one process."""
+    """A gateway, one worker at a time, and a source of packets.
 
-    def __init__(self, choice: ModelChoice, people: People | None = None) -> None:
-        self.exchange = Exchange()
-        self.bus = InProcessBus(self.exchange)
-        self.gateway = BusSessions(Hub(), choice, InProcessBus(self.exchange), people)
+    They are on the bus of one process, or on the NATS server at ``url``.
+    """
+
+    bus: Bus
+    gateway: BusSessions
+
+    def __init__(
+        self, choice: ModelChoice, people: People | None = None, url: str | None = None
+    ) -> None:
+        self._exchange = Exchange()
+        self._url = url
         self.told = Told()
-        self._choice = choice
+        self._choice, self._people = choice, people
         self.sent = 0
-        self._tasks = [
-            asyncio.create_task(self.gateway.run()),
-            asyncio.create_task(self.told.follow(self.bus, "a.b")),
-        ]
-        self._worker: tuple[InProcessBus, asyncio.Task[None]] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._buses: list[Bus] = []
+        self._worker: tuple[Bus, asyncio.Task[None]] | None = None
+
+    async def connect(self) -> Bus:
+        """Another connection to the bus."""
+        made: Bus = InProcessBus(self._exchange)
+        if self._url is not None:
+            made = await NATSBus.connect(self._url)
+        self._buses.append(made)
+        return made
 
     async def replace_worker(self) -> None:
         """Kill the worker, and start another."""
@@ -60,10 +76,16 @@ class Crew:
             await bus.close()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        own = InProcessBus(self.exchange)
+        own = await self.connect()
         self._worker = own, asyncio.create_task(Worker(own, self._choice).run())
 
     async def open(self) -> MirroredSession:
+        self.bus = await self.connect()
+        self.gateway = BusSessions(Hub(), self._choice, await self.connect(), self._people)
+        self._tasks = [
+            asyncio.create_task(self.gateway.run()),
+            asyncio.create_task(self.told.follow(self.bus, "a.b")),
+        ]
         await self.replace_worker()
         while not self.gateway.workers():
             await asyncio.sleep(0.01)
@@ -114,6 +136,8 @@ class Crew:
             each.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.gateway.close_all()
+        for bus in self._buses:
+            await bus.close()
 
 
 def test_requests_across_take_overs(tmp_path: Path) -> None:
@@ -166,13 +190,15 @@ def test_requests_across_take_overs(tmp_path: Path) -> None:
             ]
             assert events[0][1] == events[1][1] == 1200
             await crew.told.until_predicted(36)
-            fresh = BusSessions(Hub(), choice, InProcessBus(crew.exchange))
+            fresh = BusSessions(Hub(), choice, await crew.connect())
             await fresh.ready("a.b")
             for each in (session, fresh.get("a.b")):
                 assert each.logs is not None
                 models = [(m.since, m.model.name) for m in each.logs.active_models if m.model]
                 assert models == [(0, "random"), (18, "other")]
             assert session.baseline.seconds == 2.0
+            while session.battery != 90 - 12 * (crew.sent - 1) // 2048:
+                await asyncio.sleep(0.01)
             await fresh.close_all()
         finally:
             await crew.close()
@@ -239,21 +265,35 @@ def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
                 assert each.personal is not None
                 assert each.personal == expected[each.personal.index]
             assert people.get("P01").baselines == stored
-            fresh = BusSessions(Hub(), choice, InProcessBus(crew.exchange))
+            newest = max(expected)
+            while session.last_reading != expected[newest]:
+                await asyncio.sleep(0.01)
+            for seconds in (8.0, 60.0):  # the longer ones began before the take-over
+                found = await asyncio.to_thread(session.hops_before, newest, seconds)
+                assert found is not None
+                assert session.logs is not None
+                mine = own.hops_before(newest, seconds, session.logs.epoch)
+                assert found.epoch == mine.epoch
+                assert len(found.values) > 2
+                np.testing.assert_array_equal(found.values, mine.values)
+            checked = replace(served_head().card, right=1, checked=2)
+            await asyncio.to_thread(session.change_head_card, checked)
+            assert session.head == checked
+            fresh = BusSessions(Hub(), choice, await crew.connect())
             await fresh.ready("a.b")
             logs = fresh.get("a.b").logs
             assert logs is not None
-            heads = [each.head.id if each.head else None for each in logs.active_models]
-            assert heads == [None, served_head().card.id]
+            heads = [each.head.checked if each.head else None for each in logs.active_models]
+            assert heads == [None, 0, 2]
             await fresh.close_all()
             await asyncio.to_thread(session.set_head, None)
             assert fresh_view(session) == (None, "P01")
             session.forget_person("P01")
             while session.baseline.person is not None:
                 await asyncio.sleep(0.01)
-            with pytest.raises(ComputedElsewhere, match="given a calibration"):
-                Calibrations(people, tmp_path / "people").begin(session, "P03", PLAN)
-            assert people.names() == ["P01", "P02"]
+            study = StudyEntry(0.0, "study", PROGRESS)
+            with pytest.raises(ComputedElsewhere, match="given a study"):
+                session.log_personal(study)
         finally:
             await crew.close()
 

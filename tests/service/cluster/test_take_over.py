@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mimamba.drivers.driver import Chunk
+from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo, Chunk
 from mimamba.drivers.remote_acquirer import Packet
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.service.acquire.bus_acquirer import announce, close_session
@@ -32,6 +32,7 @@ from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import PredictionMessage
 from mimamba.service.protocol.push import Push
 from mimamba.service.sessions.registry import ModelChoice
+from tests.models.body.planted import PPG, pulse
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 
@@ -39,9 +40,22 @@ DATA = np.random.default_rng(5).normal(0, 20, (8192, 4)).astype(np.float32)
 PATIENCE = 60.0
 
 
+TURN = AuxiliaryInfo("rotation", "°/s", 64.0, ("X", "Y", "Z"))
+LIGHT = pulse(len(DATA) / 256, 70, 0.1)
+TURNED = np.where(np.arange(len(LIGHT))[:, np.newaxis] % 640 < 30, 90, 1) * np.ones((1, 3), "f4")
+
+
 def packet(seq: int, first: int, n_times: int) -> Packet:
+    """Some EEG; every second one has what the headset measures beside it meanwhile."""
     stamps = 1000 + np.arange(first, first + n_times) / 256
-    return Packet(seq, Chunk(DATA[first : first + n_times], stamps, first))
+    at = np.arange((first - n_times) // 4, (first + n_times) // 4) if seq % 2 else np.arange(0)
+    measured = tuple(
+        AuxiliaryChunk(info, data[at % len(data)].astype("f4"), 1000 + at / 64, int(at[0]))
+        for info, data in ((PPG, LIGHT), (TURN, TURNED))
+        if len(at)
+    )
+    chunk = Chunk(DATA[np.arange(first, first + n_times) % len(DATA)], stamps, first)
+    return Packet(seq, chunk, auxiliary=measured, battery=90.0 - first // 2048)
 
 
 class Told:
@@ -147,6 +161,12 @@ def test_another_worker_continues(tmp_path: Path, how: str) -> None:  # noqa: C9
             await send(250 + 50 * nth)
             await asyncio.sleep(1.0)
         await told.until_predicted((12 * 300 - 1) // 64 - 1)
+        (light,) = (each for key, each in told.entries.items() if key[1] == "PPGMessage")
+        sent_light = [each for nth in range(sent) for each in packet(nth, 12 * nth, 12).auxiliary]
+        expected_light = [each.data.tobytes() for each in sent_light if each.info == PPG]
+        assert [each.data for each in light.values()] == expected_light[: len(light)]
+        kinds = {key[1] for key in told.entries}
+        assert kinds > {"HeartMessage", "MotionMessage"}
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await close_session(bus, "a.b")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mimamba.drivers.driver import Chunk, Driver, LinkChange, Marker
+from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Driver, LinkChange, Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.remote_acquirer import Inbox, Packet, PushDriver
 from mimamba.drivers.timing.clock import local_clock
@@ -32,6 +32,7 @@ from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS
+from tests.models.body.planted import PPG, ROTATION
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO, PATIENCE
 from tests.service.served_heads import served_head
@@ -51,7 +52,7 @@ class Part:
         saved: SavedSession | None = None,
         detect: Sequence[EventKind] = (),
     ) -> None:
-        self.inbox = Inbox(LIVE)
+        self.inbox = Inbox(LIVE, ordered=True)
         self.loop = ComputeLoop[Session](self.notify_round)
         self.logs: dict[str, EpochLogs] = {}
         if saved is not None:
@@ -139,6 +140,8 @@ def plain(entry: Any) -> Any:
         return entry.prediction
     if isinstance(entry, LinkEntry):
         return entry.event, entry.detail, entry.first, entry.lost
+    if isinstance(entry, AuxiliaryChunk):
+        return entry.info, entry.first, entry.timestamps.tolist(), entry.data.tolist()
     if hasattr(entry, "power"):
         return entry.index, entry.timestamp, entry.power.tolist()
     return entry
@@ -195,6 +198,20 @@ PLANS = st.builds(
 )
 
 
+def measured_with(chunk: Chunk) -> tuple[AuxiliaryChunk, ...]:
+    """What a headset measures beside a chunk: a sample for every fourth, with movements."""
+    index = np.arange(-(-chunk.first // 4), -(-chunk.end // 4))
+    if not len(index):
+        return ()
+    stamps = chunk.timestamps[0] + (index - index[0]) / 64
+    light = (1000 * np.sin(2 * np.pi * index / 55)[:, np.newaxis] + np.arange(3)).astype(np.float32)
+    turned = np.where(index[:, np.newaxis] % 640 < 20, 90, 1) * np.ones((1, 3), np.float32)
+    return (
+        AuxiliaryChunk(PPG, light, stamps, int(index[0])),
+        AuxiliaryChunk(ROTATION, turned.astype(np.float32), stamps, int(index[0])),
+    )
+
+
 def make_packets(plans: Sequence[Plan], first: int) -> list[Packet]:
     """Packets with gaps, poor signal, lost links, markers, and a second epoch."""
     made: list[Packet] = []
@@ -210,7 +227,8 @@ def make_packets(plans: Sequence[Plan], first: int) -> list[Packet]:
         stamps = stamp + np.arange(plan.n_times) / 256
         markers = (Marker(float(stamps[0]), at, f"marker {at}", "test"),) if plan.marked else ()
         changes = (LinkChange(plan.change, stamp, f"at {at}"),) if plan.change else ()
-        made.append(Packet(len(made), Chunk(data, stamps, at, epoch, markers), changes))
+        chunk = Chunk(data, stamps, at, epoch, markers)
+        made.append(Packet(len(made), chunk, changes, auxiliary=measured_with(chunk)))
         at, stamp = at + plan.n_times + plan.gap, stamp + (plan.n_times + plan.gap) / 256
     return made
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import AuxiliaryChunk
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.body.motion import MOVED
+from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.signal.measures import ChannelQuality, Quality
 from mimamba.service.protocol.messages import (
     HeartMessage,
@@ -22,7 +23,7 @@ from mimamba.service.protocol.messages import (
     Subscribe,
 )
 from mimamba.service.sessions.epoch_logs import EpochLogs
-from mimamba.service.sessions.session_sensors import SessionSensors
+from mimamba.service.sessions.session_sensors import SessionSensors, unpack_auxiliary
 from tests.models.body.planted import ACCELERATION, PPG, ROTATION, chunks_of, pulse
 from tests.service.live import live, talk
 from tests.service.recordings.test_recorder import chunk_of
@@ -91,14 +92,26 @@ def test_constant_movement_hides_the_rate_of_its_own_rhythm() -> None:
     assert {each.rate for each in rates} == {None}
 
 
+def test_a_damaged_state() -> None:
+    sensors = SessionSensors()
+    collect(sensors, chunks_of(pulse(2, 70, 0.1)))
+    content = sensors.pack()
+    for damaged in (content[:-9], b"", content[:40] + b"x" + content[40:]):
+        with pytest.raises(SnapshotError, match="Expected the state of a session's sensors"):
+            SessionSensors.unpack(damaged)
+    for damaged in (b"", b"x"):
+        with pytest.raises(SnapshotError):
+            unpack_auxiliary(damaged)
+
+
 def test_a_quality_names_the_movement_in_its_two_seconds_only() -> None:
     sensors = SessionSensors()
     quality = Quality(511, 104.0, {"TP9": ChannelQuality(0.9, None)})
     data = np.zeros((52 * 3, 3), np.float32)
     data[52:60] = 90.0  # up to 101.1 s
     collect(sensors, chunks_of(data, info=ROTATION))
-    assert sensors.add_motion(quality) == quality
-    moved = sensors.add_motion(replace(quality, timestamp=102.5))
+    assert sensors.add_motion([quality]) == [quality]
+    [moved] = sensors.add_motion([replace(quality, timestamp=102.5)])
     assert isinstance(moved, Quality)
     assert (moved.motion, moved.channels) == (MOVED, quality.channels)
 
