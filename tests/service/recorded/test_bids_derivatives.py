@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.service.models import random_checkpoint
 from tests.service.recordings.test_recorder import chunk_of, chunks_of
 from tests.service.scripted import staged
 
+VALIDATOR = str(Path(sysconfig.get_path("scripts")) / "bids-validator-deno")
 TABLE = "sub-01/eeg/sub-01_task-rest_desc-predictions_events"
 
 
@@ -44,7 +46,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def validate(dataset: Path) -> list[dict[str, Any]]:
     """Return the errors that the validator of BIDS finds, derivatives included."""
     done = subprocess.run(
-        ["bids-validator-deno", "--recursive", "--format", "json", str(dataset)],
+        [VALIDATOR, "--recursive", "--format", "json", str(dataset)],
         capture_output=True,
         text=True,
         check=False,
