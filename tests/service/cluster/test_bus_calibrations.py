@@ -79,6 +79,9 @@ def test_a_calibration_goes_on(tmp_path: Path) -> None:
             await gateways[0].end()
             assert live.progress.phase == "stopped"
             await asyncio.to_thread(calibrations[0].close)
+            heard = other.check_open().calibration
+            while "stopped" not in str(heard.read(heard.next - 1, heard.next)):
+                await asyncio.sleep(0.01)
             again = await asyncio.to_thread(calibrations[1].begin, other, "P01", PLAN)
             assert (again.record.id, again.record.resumed) == (live.record.id, 1)
             await live_on(crew, again, "rating", 2)
