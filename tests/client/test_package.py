@@ -68,7 +68,7 @@ def test_the_packed_client_runs_in_node(tmp_path: Path) -> None:
     with tarfile.open(packed) as content:
         names = set(content.getnames())
         content.extractall(modules, filter="data")
-    assert {f"package/{name}" for name in ("README.md", "LICENSE", "dist/index.d.ts")} <= names
+    assert {f"package/{name}" for name in ("README.md", "dist/LICENSE", "dist/index.d.ts")} <= names
     assert not any("test" in name or name.endswith("tsconfig.json") for name in names)
     (modules / "package").rename(modules / "mimamba-client")
     for name in ("@msgpack", "ws"):
