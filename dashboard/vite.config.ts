@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
@@ -7,7 +8,10 @@ const service = process.env['MIMAMBA_URL'] ?? 'http://127.0.0.1:8000';
 export default defineConfig({
   plugins: [svelte()],
   // Svelte's own tests need its browser side; without this, Vitest takes the server's.
-  resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
+  resolve: {
+    alias: { 'mimamba-client': fileURLToPath(new URL('client/src/index.ts', import.meta.url)) },
+    ...(process.env['VITEST'] && { conditions: ['browser'] }),
+  },
   base: './', // a proxy may show the page below a prefix
   build: {
     // Inside the Python package, so that one rule finds it in every kind of installation.

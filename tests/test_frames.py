@@ -305,7 +305,7 @@ def test_the_client_decodes_what_the_service_encodes(message: ServerMessage) -> 
 
 
 def test_the_service_decodes_what_the_page_encodes() -> None:
-    # Frames as @msgpack/msgpack makes them, as in dashboard/tests/connection/protocol.test.ts.
+    # Frames as @msgpack/msgpack makes them, as in dashboard/tests/client/frames.test.ts.
     subscribe = bytes.fromhex(
         "84a474797065a9737562736372696265a773657373696f6ea66d7573652d31a6746f7069637392a67369676e616c"
         "a46c696e6ba573696e636582a565706f6368a165a373657181a67369676e616cce00011170"

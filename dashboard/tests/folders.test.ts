@@ -9,6 +9,7 @@ const MAX_FILES = 15;
 const ORDER = [
   '',
   'components/people',
+  'components/access',
   'embed',
   'components/recordings',
   'components/session',
@@ -31,7 +32,6 @@ const ORDER = [
   'requests',
   'muse',
   'push',
-  'connection',
   'signal',
 ];
 

@@ -1,13 +1,14 @@
 import { type AddressInfo } from 'node:net';
 import { Decoder, encode } from '@msgpack/msgpack';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { OpenSocket, Socket } from '../src/connection/client';
 import {
   type ClientMessage,
-  type Quality,
-  type ServerMessage,
+  type OpenSocket,
+  type QualityMessage,
+  type StreamMessage,
+  type Socket,
   SUBPROTOCOL,
-} from '../src/connection/protocol';
+} from 'mimamba-client';
 import type { Recording } from '../src/requests/recordings';
 
 /** The bytes in a buffer of their own, as the browser passes them. */
@@ -49,7 +50,7 @@ export class ScriptedService {
     return `ws://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  send(...messages: (ServerMessage | object)[]): void {
+  send(...messages: (StreamMessage | object)[]): void {
     for (const message of messages) this.socket?.send(encode(message));
   }
 
@@ -111,7 +112,7 @@ export const model = {
   emotion: true,
 };
 
-export const subscribed = (session: string, epoch: string, next = {}): ServerMessage => ({
+export const subscribed = (session: string, epoch: string, next = {}): StreamMessage => ({
   type: 'subscribed',
   session,
   epoch,
@@ -130,7 +131,7 @@ export const signal = (
   first: number,
   count = 2,
   stamp = 0,
-): ServerMessage => ({
+): StreamMessage => ({
   type: 'signal',
   session,
   seq,
@@ -143,15 +144,22 @@ export const quality = (
   session: string,
   seq: number,
   index: number,
-  channels: Quality['channels'],
-): Quality => ({ type: 'quality', session, seq, index, timestamp: index / info.sfreq, channels });
+  channels: QualityMessage['channels'],
+): QualityMessage => ({
+  type: 'quality',
+  session,
+  seq,
+  index,
+  timestamp: index / info.sfreq,
+  channels,
+});
 
 export const prediction = (
   session: string,
   seq: number,
   timestamp: number,
   high: number | null,
-): ServerMessage & { type: 'prediction' } => ({
+): StreamMessage & { type: 'prediction' } => ({
   type: 'prediction',
   session,
   seq,

@@ -29,7 +29,13 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /icon.svg": "open",
     "GET /licenses.md": "open",
     "POST /v1/login": "open",
+    "POST /v1/login/code": "open",
     "POST /v1/logout": "open",
+    "POST /v1/watch-codes": "control",  # it lets others in
+    "DELETE /v1/watch-codes": "control",
+    "GET /v1/tokens": "control",
+    "POST /v1/tokens": "control",
+    "DELETE /v1/tokens/{name}": "control",
     "GET /healthz": "open",
     "GET /readyz": "open",
     "GET /metrics": "view",

@@ -25,7 +25,7 @@ from mimamba.service.cli import (
     watch,
     worker,
 )
-from mimamba.service.cli.live import agent, record, sessions
+from mimamba.service.cli.live import access_tokens, agent, record, sessions, share
 from mimamba.service.cli.personal import calibrate, evaluate_personal, people, rate, rules, study
 from mimamba.service.server.console import system_errors_in_words
 
@@ -53,6 +53,8 @@ for module in (
     serve,
     watch,
     sessions,
+    share,
+    access_tokens,
     record,
     control,
     acquire,

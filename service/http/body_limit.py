@@ -12,8 +12,8 @@ MAX_BYTES = 1 << 20
 """As for a WebSocket message; notes of a recording, the longest field, need at most 60 kB."""
 UPLOADS = "/v1/uploads"
 """The one path with longer bodies: recordings/upload.py counts them while it writes them."""
-LOGIN = "/v1/login"
-"""The one path whose body anyone may send."""
+LOGINS = frozenset({"/v1/login", "/v1/login/code"})
+"""The paths whose body anyone may send."""
 MAX_LOGIN_BYTES = 1 << 13
 """A token of 1,024 characters, each written as \\u0000, and some more.
 
@@ -33,7 +33,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http" or scope["path"] == UPLOADS:
             await self._app(scope, receive, send)
             return
-        login = scope["path"] == LOGIN
+        login = scope["path"] in LOGINS
         left = MAX_LOGIN_BYTES if login else MAX_BYTES
         reason = REASON.format(limit="8 KiB" if login else "1 MiB")
         length = Headers(scope=scope).get("content-length", "")

@@ -17,7 +17,7 @@ from mimamba.models.inference.device import Device, find_device
 from mimamba.service.api.baselines import baselines_api
 from mimamba.service.api.dependencies import ServiceState
 from mimamba.service.api.health import health_api
-from mimamba.service.api.login import login_api
+from mimamba.service.api.login import login_api, tokens_api
 from mimamba.service.api.markers import markers_api
 from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
@@ -34,6 +34,7 @@ from mimamba.service.api.stream import stream_api
 from mimamba.service.api.uploads import uploads_api
 from mimamba.service.api.workers import workers_api
 from mimamba.service.auth.authenticator import Authenticator
+from mimamba.service.auth.issued_tokens import IssuedTokens
 from mimamba.service.auth.scopes import ScopeMiddleware, methods_of
 from mimamba.service.auth.stranger_limit import StrangerMiddleware
 from mimamba.service.auth.tokens import Tokens
@@ -132,6 +133,8 @@ def make_app(
     ------
     DeviceError
         If the device in the settings does not exist.
+    CannotKeepTokens
+        If the file of issued tokens is damaged.
     """
     device = device or find_device(settings.device, settings.precision)
     strangers = StrangerAllowances()
@@ -218,7 +221,8 @@ def make_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
-    app.state.authenticator = Authenticator(tokens or settings.tokens())
+    app.state.issued = IssuedTokens(data_folder(settings.data_dir))
+    app.state.authenticator = Authenticator(tokens or settings.tokens(), app.state.issued)
     app.state.strangers = strangers
     app.state.auth_seconds = limits.auth_seconds
     app.state.root_path = settings.root_path
@@ -251,6 +255,7 @@ def make_app(
         uploads_api,
         replay_api,
         login_api,
+        tokens_api,
         markers_api,
         baselines_api,
         people_api,

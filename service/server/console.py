@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import io
 import json
 import os
 import re
@@ -175,3 +176,35 @@ def print_montage(console: Console, montage: Sequence[Electrode]) -> None:
                 highlight=False,
                 markup=False,
             )
+
+
+def print_watch_link(console: Console, url: str, seconds: float) -> None:
+    """Print a link with a one-time code, and its QR code where the terminal can show one.
+
+    The light modules are written as blocks, black on white in every colour scheme: readers of QR
+    codes do not know inverted ones.
+    """
+    import segno
+    from rich.text import Text
+
+    drawn = io.StringIO()
+    segno.make(url, micro=False).terminal(drawn, compact=True)
+    lines = drawn.getvalue().splitlines()
+    minutes = f"{seconds / 60:g} minutes"
+    console.print(
+        f"To watch on another device, open this within {minutes}. It works once, for viewing:",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if len(lines[0]) <= console.width and _can_encode(drawn.getvalue(), console.encoding):
+        for line in lines:
+            console.print(Text(line, style="bright_white on black"), highlight=False)
+    console.print(url, highlight=False, markup=False, soft_wrap=True)
+
+
+def _can_encode(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (LookupError, UnicodeError):
+        return False
+    return True

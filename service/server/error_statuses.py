@@ -22,8 +22,10 @@ from mimamba.models.inference.device import DeviceError
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.acquire.bus_acquirer import ClusterFull
+from mimamba.service.api.login import CannotShare
 from mimamba.service.api.replay import NoReplay
 from mimamba.service.api.sources import NotAdmitted
+from mimamba.service.auth.issued_tokens import CannotKeepTokens, NoToken, TokenRefused
 from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.calibrations import CalibrationRefused, NoCalibration
 from mimamba.service.calibration.plan import PlanError
@@ -55,6 +57,10 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadPlayback: (422, "The recording cannot be played like this"),
     CheckpointError: (422, "The model cannot be used"),
     DeviceError: (503, "The device for the model is missing"),
+    CannotShare: (409, "Other devices cannot watch"),
+    NoToken: (404, "No such token"),
+    TokenRefused: (409, "The token cannot be issued"),
+    CannotKeepTokens: (507, "The tokens cannot be written"),
     NotAdmitted: (403, "The API may not open this source"),
     BadLabel: (422, "The label is not valid"),
     BadTimestamp: (422, "The timestamp is not valid"),

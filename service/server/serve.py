@@ -21,7 +21,10 @@ from mimamba.drivers.lsl.discovery import load_pylsl
 from mimamba.drivers.runtime.cpu_affinity import pin_to_one_cpu
 from mimamba.models.inference.device import find_device
 from mimamba.service.api.dependencies import ServiceState
+from mimamba.service.auth.authenticator import Authenticator
 from mimamba.service.auth.tokens import Tokens, write_tokens
+from mimamba.service.auth.watch_codes import CODE_SECONDS
+from mimamba.service.auth.watch_link import base_url, network_host, watch_url
 from mimamba.service.bridges.osc_out import find_address
 from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
@@ -32,7 +35,7 @@ from mimamba.service.recorded.recorded_setup import RecordedSetup, recorded_setu
 from mimamba.service.rules.rule_file import check_rules, read_rules
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
-from mimamba.service.server.console import print_montage
+from mimamba.service.server.console import print_montage, print_watch_link
 from mimamba.service.server.runtime_tuning import limit_blas_threads, limit_malloc_arenas
 from mimamba.service.server.server import Server
 from mimamba.service.sessions.registry import SessionView, view_session
@@ -265,12 +268,10 @@ def _is_for_the_log(record: logging.LogRecord) -> bool:
 
 def announce(settings: Settings, tokens: Tokens, port: int, console: Console) -> None:
     """Print the service's address, and once the tokens that were made for it."""
-    scheme = "https" if settings.ssl_certfile else "http"
     host = settings.allowed_host[0] if settings.allowed_host else settings.host
     everywhere = " and at every address of this machine" if host in ("0.0.0.0", "::") else ""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    name = f"[{host}]" if ":" in host else host
-    url = f"{scheme}://{name}:{port}{settings.root_path}/"
+    url = f"{base_url(_scheme(settings), host, port, settings.root_path)}/"
     console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
     log.info("serving", extra={"address": url})
@@ -279,9 +280,34 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def announce_watching(
+    settings: Settings, authenticator: Authenticator, port: int, console: Console
+) -> None:
+    """Print a link with a one-time code for another device of the network.
+
+    Only on a terminal, because a log must hold no secret, and only beyond loopback.
+    """
+    if settings.on_loopback or not _is_watched(settings):
+        return
+    host = network_host(settings.host, settings.allowed_host)
+    if host is not None:
+        base = base_url(_scheme(settings), host, port, settings.root_path)
+        url = watch_url(base, authenticator.make_watch_code())
+        print_watch_link(console, url, CODE_SECONDS)
+
+
+def _scheme(settings: Settings) -> str:
+    return "https" if settings.ssl_certfile else "http"
+
+
+def _is_watched(settings: Settings) -> bool:
+    """Return whether a person reads the service's output, and no log keeps it."""
+    return sys.stderr.isatty() and settings.log_format == "text"
+
+
 def _token_lines(settings: Settings, tokens: Tokens, port: int) -> list[str]:
     """Return lines with the new tokens on a terminal, never in a log; otherwise with their file."""
-    if sys.stderr.isatty() and settings.log_format == "text":
+    if _is_watched(settings):
         view = [f"Token for view:    {tokens.view}"] if tokens.view else []
         return [f"Token for control: {tokens.control}", *view]
     path = data_folder(settings.data_dir) / f"tokens-{port}"
@@ -355,7 +381,12 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     listener = bind(settings.host, settings.port)
     console = Console(stderr=True, quiet=settings.log_format == "json")
     port = listener.getsockname()[1]
-    start = SourceOpener(settings, console, lambda: announce(settings, tokens, port, console))
+
+    def say_address() -> None:
+        announce(settings, tokens, port, console)
+        announce_watching(settings, app.state.authenticator, port, console)
+
+    start = SourceOpener(settings, console, say_address)
     app = make_app(settings, start, tokens, device=device)
     start.server = kind(make_config(app, settings), app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)

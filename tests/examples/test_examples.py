@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
+import shutil
 import socket
 import subprocess
 import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from pythonosc.osc_packet import OscPacket
 
 from mimamba.drivers.formats.convert import export
+from mimamba.service.protocol.schema import json_schema
 from tests.browser import open_browser
 from tests.drivers.formats.edf.edffile import File, Signal
 from tests.drivers.formats.made import recording
+from tests.npm import npm
 from tests.service.live import PATIENCE, Live, live
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -29,8 +36,18 @@ LONGEST = 3 * PATIENCE
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live("simulate://", data_dir=tmp_path_factory.mktemp("data")) as service:
+def osc() -> Iterator[socket.socket]:
+    """A port that the service sends OSC to."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(PATIENCE)
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, osc: socket.socket) -> Iterator[Live]:
+    folder, target = tmp_path_factory.mktemp("data"), f"127.0.0.1:{port_of(osc)}"
+    with live("simulate://", data_dir=folder, osc_out=target) as service:
         service.opened("simulate-1")
         yield service
 
@@ -55,11 +72,15 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def port_of(bound: socket.socket) -> int:
+    port: int = bound.getsockname()[1]
+    return port
+
+
 def free_port(kind: socket.SocketKind) -> int:
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return port_of(probe)
 
 
 def test_predictions_are_followed_and_plotted(service: Live, tmp_path: Path) -> None:
@@ -126,6 +147,108 @@ def test_predictions_become_sound(tmp_path: Path) -> None:
     with wave.open(str(file)) as tone:
         samples = np.frombuffer(tone.readframes(tone.getnframes()), "<i2")
     assert np.abs(samples).max() > 5000
+
+
+def sent_by_osc(osc: socket.socket) -> Iterator[tuple[str, list[Any]]]:
+    """Addresses and arguments that the service sends, one after the other."""
+    while True:
+        for each in OscPacket(osc.recv(1 << 16)).messages:
+            yield each.message.address, each.message.params
+
+
+class Table:
+    """As TouchDesigner's Table DAT: rows of cells, found by the first one."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    def row(self, key: str) -> list[Any] | None:
+        return [key, self.rows[key]] if key in self.rows else None
+
+    def col(self, _number: int) -> list[str]:
+        return list(self.rows)
+
+    def appendRow(self, cells: list[Any]) -> None:  # noqa: N802
+        self.rows[cells[0]] = cells[1]
+
+    def deleteRow(self, key: str) -> None:  # noqa: N802
+        del self.rows[key]
+
+    def __setitem__(self, cell: tuple[str, int], value: Any) -> None:
+        self.rows[cell[0]] = value
+
+    def parent(self) -> Table:
+        return self
+
+    def op(self, name: str) -> Table:
+        assert name == "mimamba"
+        return self
+
+
+@pytest.mark.usefixtures("service")
+def test_touchdesigner_has_a_row_for_each_value(osc: socket.socket) -> None:
+    receive = runpy.run_path(str(EXAMPLES / "touchdesigner" / "osc_callbacks.py"))["onReceiveOSC"]
+    table = Table()
+    wanted = {"simulate-1/prediction/valence/high", "simulate-1/bands/TP9/alpha"}
+    for address, params in sent_by_osc(osc):
+        receive(table, 0, "", b"", 0.0, address, params, None)
+        if wanted <= table.rows.keys() and table.rows["simulate-1/prediction/status"] == "ok":
+            break
+    assert 0 <= table.rows["simulate-1/prediction/valence/high"] <= 1
+    status = "/mimamba/simulate-1/prediction/status"
+    receive(table, 0, "", b"", 0.0, status, ["poor_signal"], None)
+    assert not any("valence" in each for each in table.rows)
+    assert table.rows["simulate-1/prediction/status"] == "poor_signal"
+    receive(table, 0, "", b"", 0.0, "/other/program", [1.0], None)
+    assert not any("other" in each for each in table.rows)
+
+
+@pytest.mark.usefixtures("service")
+def test_the_max_patch_listens_to_what_is_sent(osc: socket.socket) -> None:
+    patcher = json.loads((EXAMPLES / "max" / "mimamba.maxpat").read_text("utf-8"))["patcher"]
+    boxes = {each["box"]["id"]: each["box"] for each in patcher["boxes"]}
+    for each in patcher["lines"]:
+        (source, outlet), (target, inlet) = (
+            each["patchline"][e] for e in ("source", "destination")
+        )
+        assert outlet < boxes[source]["numoutlets"]
+        assert inlet < boxes[target]["numinlets"]
+    _, *addresses = boxes["route"]["text"].split(" ")
+    assert boxes["route"]["numoutlets"] == len(addresses) + 1
+    missing = set(addresses)
+    for address, _ in sent_by_osc(osc):
+        missing.discard(address)
+        if not missing:
+            break
+
+
+@pytest.mark.parametrize(
+    ("file", "message", "field"),
+    [
+        ("p5/sketch.js", r"message\.type === '(\w+)'", r"message\.(\w+)"),
+        ("unity/MimambaStream.cs", r'type == "(\w+)"', r'(?:message\["|SelectToken\(\$")(\w+)'),
+    ],
+)
+def test_programs_of_other_worlds_name_real_messages_and_fields(
+    file: str, message: str, field: str
+) -> None:
+    text = (EXAMPLES / file).read_text("utf-8")
+    schemas = {each["properties"]["type"]["enum"][0]: each for each in schemas_of_messages()}
+    read = set(re.findall(message, text))
+    assert "prediction" in read
+    known = {name for each in read for name in schemas[each]["properties"]}
+    assert set(re.findall(field, text)) <= known
+    for kind in ("auth", "subscribe"):
+        assert all(re.search(rf"\b{name}\b", text) for name in (kind, *schemas[kind]["required"]))
+
+
+def schemas_of_messages() -> list[dict[str, Any]]:
+    return [each for each in json_schema()["$defs"].values() if "type" in each["properties"]]
+
+
+def test_the_sketch_is_javascript(tmp_path: Path) -> None:
+    node = shutil.which("node", path=str(npm())) or "node"
+    run(node, "--check", EXAMPLES / "p5" / "sketch.js", cwd=tmp_path)
 
 
 def test_a_page_of_ones_own_shows_predictions(service: Live, tmp_path: Path) -> None:

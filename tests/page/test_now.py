@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 from mimamba.drivers.replay.driver import MIN_SPEED
 from tests.page.axe import violations
 from tests.page.pictures import SIZES, shots
-from tests.service.live import live
+from tests.page.test_people import look
+from tests.service.auth.test_tokens import BEYOND
+from tests.service.live import Live, bearer, live
 from tests.service.muse_recordings import write_muse
 
 LINK = "[data-testid=link-state]"
@@ -156,7 +158,7 @@ def test_a_recording_is_paused_moved_and_sped_up(page: Page, tmp_path: Path) -> 
         expect(page.get_by_test_id("playback")).to_have_count(0)
 
 
-def test_nothing_is_shown_without_a_login(page: Page, port: int) -> None:
+def test_nothing_is_shown_without_a_login(page: Page, browser: Browser, port: int) -> None:
     tokens: dict[str, Any] = {
         "token": "a-token-that-controls",
         "view_token": "a-token-that-only-views",
@@ -186,11 +188,46 @@ def test_nothing_is_shown_without_a_login(page: Page, port: int) -> None:
         expect(index).to_have_count(0)
         log_in(tokens["token"])
         expect(index).not_to_have_text("none")
-    with live("simulate://", model="none", port=port, **tokens):  # logins end with the service
-        expect(problem).to_contain_text(words("login has ended"))
+        page.get_by_test_id("to-access").click()
+        expect(page.get_by_test_id("phone-problem")).to_contain_text("serve --host 0.0.0.0")
+    tokens |= {**BEYOND, "allowed_host": ["eeg.example"]}
+    with live("simulate://", model="none", port=port, **tokens) as service:
+        expect(problem).to_contain_text(words("login has ended"))  # with the service
         expect(index).to_have_count(0)
         log_in(tokens["token"])
-        expect(index).not_to_have_text("none")
+        expect(page.get_by_test_id("phone-qr")).to_be_visible()
+        expect(page.get_by_test_id("phone-left")).to_have_text(re.compile(r"^[12]:\d\d$"))
+        base, code = page.get_by_test_id("phone-url").inner_text().split("#watch=")
+        assert base == f"http://eeg.example:{port}/"
+        watch_with(browser, service, code)
+        page.get_by_test_id("token-name").fill("stimulus-pc")
+        page.get_by_test_id("issue-token").click()
+        token = page.get_by_test_id("made-token").inner_text()
+        viewing = service.http.get("/v1/sessions", headers=bearer(token))
+        assert viewing.status_code == 200
+        row = page.get_by_test_id("token-stimulus-pc")
+        expect(row).to_contain_text(re.compile(r"view, until\s+20\d\d-\d\d-\d\d"))
+        look(page, "access")
+        row.get_by_test_id("revoke-token").click()
+        row.get_by_test_id("revoke-confirm").click()
+        expect(page.get_by_test_id("no-tokens")).to_be_visible()
+        assert service.http.get("/v1/sessions", headers=bearer(token)).status_code == 401
+
+
+def watch_with(browser: Browser, service: Live, code: str) -> None:
+    """Watch on another device with a one-time code, and try it on a third one."""
+    phone, late = browser.new_context().new_page(), browser.new_context().new_page()
+    phone.goto(f"{service.url}/#watch={code}")
+    expect(phone.get_by_test_id("latest-index")).not_to_have_text("none")
+    assert "watch" not in phone.url
+    expect(phone.get_by_test_id("to-access")).to_have_count(0)
+    late.goto(f"{service.url}/#watch={code}")
+    expect(late.get_by_test_id("login-problem")).to_contain_text("Each works once")
+    expect(late.get_by_test_id("latest-index")).to_have_count(0)
+    service.http.delete("/v1/watch-codes")
+    expect(phone.get_by_test_id("login-problem")).to_contain_text("login has ended")
+    for each in (phone, late):
+        each.context.close()
 
 
 def test_a_phone_does_not_scroll_sideways(page: Page) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.page.pictures import shots
+from tests.page.test_people import look
 from tests.service.live import live
 from tests.service.muse_recordings import write_muse
 
@@ -58,8 +59,18 @@ def test_a_recording_is_scrolled_back_and_filtered(page: Page, tmp_path: Path) -
         page.get_by_test_id("filter").select_option(index=1)
         expect(page.get_by_text("The filter changes the display only")).to_be_visible()
         assert picture(page) != newest
+        page.get_by_test_id("filter").select_option("50")
+        expect(page.get_by_text("The filter changes the display only")).to_be_visible()
         page.get_by_test_id("filter").select_option(index=0)
         assert picture(page) == newest
+        page.get_by_test_id("spectrum-range").select_option("125 Hz")
+        page.get_by_test_id("show-spectrogram").check()
+        said = page.get_by_test_id("spectrogram-colours")
+        expect(said).to_have_text(re.compile(r"TP9, .* Dark is \S+ dB, bright is \S+ dB"))
+        expect(page.get_by_test_id("spectrogram")).to_have_attribute(
+            "aria-label", "Spectrogram of TP9 from 1 to 125 Hz over the last 3 minutes"
+        )
+        look(page, "spectrogram")
 
 
 def test_frozen_traces_stand_still_and_return_to_live(page: Page) -> None:

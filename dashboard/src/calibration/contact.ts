@@ -1,5 +1,5 @@
 /** The check of the electrodes before a calibration: all must be good for some seconds in a row. */
-import type { Quality } from '../connection/protocol';
+import type { QualityMessage } from 'mimamba-client';
 
 /** Seconds in a row for which all electrodes must be good. */
 export const GOOD_SECONDS = 10;
@@ -8,7 +8,7 @@ export const GOOD_SCORE = 0.7;
 
 /** Electrodes that are not good now, with the reason. */
 export function poorChannels(
-  quality: Quality | null,
+  quality: QualityMessage | null,
   channels: readonly string[],
 ): { channel: string; reason: string }[] {
   return channels.flatMap((channel) => {
@@ -26,7 +26,7 @@ export class GoodContact {
   private last: number | null = null;
 
   /** Add a measurement; return the seconds so far. */
-  add(quality: Quality, channels: readonly string[]): number {
+  add(quality: QualityMessage, channels: readonly string[]): number {
     const { timestamp } = quality;
     const good = channels.length > 0 && poorChannels(quality, channels).length === 0;
     // A measurement that is missing, or a clock that steps, begins again.

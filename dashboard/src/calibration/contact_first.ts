@@ -1,5 +1,5 @@
+import type { QualityMessage } from 'mimamba-client';
 import { poorChannels } from './contact';
-import type { Quality } from '../connection/protocol';
 
 /** Seconds of poor contact after which the contact is shown first. */
 const POOR_SECONDS = 2;
@@ -13,7 +13,7 @@ export class ContactFirst {
   private agreed: number | null = null;
 
   /** Add a measurement of the channels that are used; return whether contact is shown first. */
-  add(quality: Quality, channels: readonly string[]): boolean {
+  add(quality: QualityMessage, channels: readonly string[]): boolean {
     const poor = poorChannels(quality, channels).length > 0;
     const { timestamp } = quality;
     if (poor === this.first || this.agreed === null || timestamp < this.agreed)

@@ -1,9 +1,11 @@
 /** How far a calibration has come, for its two bars. */
-import type { CalibrationProgress, Phase } from '../connection/calibration';
+import type { CalibrationProgress } from 'mimamba-client';
 import type { Calibration, Plan } from '../requests/calibration';
 
 /** Seconds that a person takes for a rating, about. */
 const RATING_SECONDS = 10;
+
+type Phase = CalibrationProgress['phase'];
 
 /** Phases in which a calibration goes on. */
 const RUNNING: readonly Phase[] = ['rest', 'cue', 'block', 'rating', 'pause', 'judging'];

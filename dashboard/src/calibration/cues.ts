@@ -1,5 +1,5 @@
 /** What a person hears at each change of phase. */
-import type { CalibrationProgress } from '../connection/calibration';
+import type { CalibrationProgress } from 'mimamba-client';
 import { type Contrast, STRAINED, taskOf } from './contrasts';
 import type { Sound } from './sounds';
 

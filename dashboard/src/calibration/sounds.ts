@@ -22,6 +22,8 @@ export const SOUNDS: Record<Sound, readonly Tone[]> = {
   done: tones(0.25, 392, 494, 587, 784),
 };
 
+export const isSound = (name: string): name is Sound => Object.hasOwn(SOUNDS, name);
+
 /** Loudness of a tone at its loudest, of 1. */
 const LOUDNESS = 0.25;
 /** Seconds in which a tone rises and falls: a sudden one would click, and startle. */

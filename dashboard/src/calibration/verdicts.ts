@@ -1,8 +1,7 @@
 /** Verdicts in words and numbers. */
-import type { AccuracyTest, Head, Verdict, VerdictName } from '../connection/calibration';
+import type { AccuracyNote, HeadCard, VerdictNote } from 'mimamba-client';
 
-/** A heading for each verdict. */
-export const VERDICT_TITLES: Record<VerdictName, string> = {
+const TITLES: Readonly<Record<string, string>> = {
   reliable: 'Reliable today',
   'no difference': 'No reliable difference',
   muscle: 'Muscle',
@@ -11,13 +10,16 @@ export const VERDICT_TITLES: Record<VerdictName, string> = {
   'model fits': 'The shipped model fits you',
 };
 
+/** The heading of a verdict; its name if this page does not know it. */
+export const titleOf = (name: string): string => TITLES[name] ?? name;
+
 /** The verdict's sentence without the heading that stands above it. */
-export function sentenceOf({ name, sentence }: Pick<Verdict, 'name' | 'sentence'>): string {
-  const heading = `${VERDICT_TITLES[name]}: `;
+export function sentenceOf({ name, sentence }: Pick<VerdictNote, 'name' | 'sentence'>): string {
+  const heading = `${titleOf(name)}: `;
   return sentence.startsWith(heading) ? sentence.slice(heading.length) : sentence;
 }
 
-const HELP: Record<VerdictName, readonly string[]> = {
+const HELP: Readonly<Record<string, readonly string[]>> = {
   reliable: [],
   'model fits': [],
   'no difference': [
@@ -40,10 +42,10 @@ const HELP: Record<VerdictName, readonly string[]> = {
 };
 
 /** What may help next time. */
-export const helpFor = ({ name }: Pick<Verdict, 'name'>): readonly string[] => HELP[name];
+export const helpFor = ({ name }: Pick<VerdictNote, 'name'>): readonly string[] => HELP[name] ?? [];
 
 /** Whether the output is used from now on. */
-export function servedText({ name, served }: Pick<Verdict, 'name' | 'served'>): string {
+export function servedText({ name, served }: Pick<VerdictNote, 'name' | 'served'>): string {
   if (name === 'model fits')
     return 'Nothing was trained: the output of the shipped model is used as it is.';
   if (served === 'yes')
@@ -57,7 +59,7 @@ export function servedText({ name, served }: Pick<Verdict, 'name' | 'served'>): 
 export const accuracyText = ({
   accuracy,
   interval,
-}: Pick<AccuracyTest, 'accuracy' | 'interval'>): string =>
+}: Pick<AccuracyNote, 'accuracy' | 'interval'>): string =>
   `${whole(accuracy)} % (${whole(interval[0])} to ${whole(interval[1])})`;
 
 /** "p .004". */
@@ -68,7 +70,7 @@ const whole = (share: number): number => Math.round(100 * share);
 
 /** Rows of a verdict's numbers. */
 export function verdictRows(
-  verdict: Verdict,
+  verdict: VerdictNote,
   kinds: readonly [string, string],
 ): [string, string][] {
   const { accuracy, interval, p, n_blocks, attempts, tests, doubtful, poor } = verdict;
@@ -76,7 +78,7 @@ export function verdictRows(
   if (accuracy !== null && interval !== null)
     rows.push(['Right in blocks not seen (guessing: 50 %)', accuracyText({ accuracy, interval })]);
   if (p !== null) rows.push(['Chance of such a result by guessing', pText(p)]);
-  const test = (title: string, each: AccuracyTest | null): void => {
+  const test = (title: string, each: AccuracyNote | null | undefined): void => {
     if (each) rows.push([title, `${accuracyText(each)}, ${pText(each.p)}`]);
   };
   test('The shipped model, unchanged', verdict.model);
@@ -91,7 +93,9 @@ export function verdictRows(
 }
 
 /** State of a head in a few words. */
-export function headText(head: Pick<Head, 'served' | 'confirmed' | 'right' | 'checked'>): string {
+export function headText(
+  head: Pick<HeadCard, 'served' | 'confirmed' | 'right' | 'checked'>,
+): string {
   if (head.served === 'no') return 'not used';
   const checks = head.checked ? ` (${head.right} of ${head.checked} right today)` : '';
   return head.confirmed ? `holds today${checks}` : `not confirmed today${checks}`;

@@ -1,6 +1,12 @@
-import { type Connection, type OpenSocket, StreamClient } from '../connection/client';
-import { ServiceClock, pageTime } from '../connection/clock';
-import type { ServerMessage, Topic } from '../connection/protocol';
+import {
+  type Connection,
+  type OpenSocket,
+  pageTime,
+  type StreamMessage,
+  ServiceClock,
+  StreamClient,
+  type Topic,
+} from 'mimamba-client';
 import { Session } from '../state/session.svelte';
 import { ageOf } from '../state/staleness';
 
@@ -63,7 +69,7 @@ export class Embedded {
     if (connection.phase === 'locked') this.session = null;
   }
 
-  private accept(message: ServerMessage): void {
+  private accept(message: StreamMessage): void {
     const arrival = pageTime();
     if (message.type === 'hello' || message.type === 'heartbeat') {
       if (message.clock) this.clock.addMessage(message.clock, arrival);
@@ -71,7 +77,7 @@ export class Embedded {
     else if ('session' in message && message.session === this.id) this.deliver(message, arrival);
   }
 
-  private deliver(message: ServerMessage & { session: string }, arrival: number): void {
+  private deliver(message: StreamMessage & { session: string }, arrival: number): void {
     if (message.type === 'session') {
       if (message.state === 'closed') {
         this.session = null;

@@ -1,4 +1,4 @@
-import type { Quality } from '../connection/protocol';
+import type { QualityMessage } from 'mimamba-client';
 import type { SessionSnapshot } from '../state/session.svelte';
 import type { Availability } from '../text/availability';
 import { capital, contactWord, percent, sentence } from '../text/wording';
@@ -46,7 +46,7 @@ function readPersonal({ prediction }: SessionSnapshot): Omit<Reading, 'output'> 
 }
 
 /** "Signal good", or the worst electrode: "TP9: mains hum". Empty without a measurement. */
-export function readQuality(quality: Quality | null, used: readonly string[]): string {
+export function readQuality(quality: QualityMessage | null, used: readonly string[]): string {
   const channels = Object.entries(quality?.channels ?? {}).filter(
     ([name]) => used.length === 0 || used.includes(name),
   );

@@ -1,5 +1,5 @@
 /** Quantities that feedback can follow: a label of an output, a personal state, the share of a band. */
-import type { ChannelBands, Quality } from '../connection/protocol';
+import type { ChannelBands, QualityMessage } from 'mimamba-client';
 import type { SessionSnapshot } from '../state/session.svelte';
 import { ifCurrent } from '../state/staleness';
 import type { Availability } from '../text/availability';
@@ -96,7 +96,7 @@ function bandReading(
   return { value: known.reduce((sum, share) => sum + share, 0) / known.length };
 }
 
-const isGood = ({ channels }: Quality, name: string): boolean =>
+const isGood = ({ channels }: QualityMessage, name: string): boolean =>
   (channels[name]?.score ?? 0) >= GOOD_SCORE;
 
 /** Share of a band in the power of 1 to 40 Hz; null without a value. */

@@ -1,5 +1,5 @@
 /** One connection to a Muse: commands, notifications, keep-alive. */
-import { pageTime } from '../connection/clock';
+import { pageTime } from 'mimamba-client';
 import type { Chunk } from './packet_clock';
 import {
   ATHENA,

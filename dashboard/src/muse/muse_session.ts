@@ -3,9 +3,8 @@
  *
  * It reconnects when the headset or the service is lost. Samples that were lost are a gap.
  */
-import type { OpenSocket } from '../connection/client';
-import { pageTime } from '../connection/clock';
-import { type LinkChange, type SensorSamples, bytesOf } from '../push/messages';
+import { type OpenSocket, pageTime, type LinkChange, type SensorSamples } from 'mimamba-client';
+import { bytesOf } from '../push/messages';
 import { Outbox } from '../push/outbox';
 import { Pusher } from '../push/pusher';
 import { Headset, within } from './headset';
@@ -338,10 +337,10 @@ export class MuseSession {
 
 /** A sensor's samples for a message. */
 const sensorSamples = ({ sensor, first, timestamps, data }: SensorChunk): SensorSamples => ({
-  name: sensor.name as SensorSamples['name'],
+  name: sensor.name,
   unit: sensor.unit,
   sfreq: sensor.sfreq,
-  channels: sensor.channels,
+  channels: [...sensor.channels],
   first,
   timestamps: bytesOf(timestamps),
   data: bytesOf(data),

@@ -1,5 +1,5 @@
 import uPlot from 'uplot';
-import { SPECTRUM_HZ } from '../signal/spectrum';
+import { LOWEST_HZ } from '../signal/spectrum';
 import { FONT, brokenLine } from './line';
 import type { Palette } from './palette';
 
@@ -21,6 +21,7 @@ export class SpectrumPlot {
     private readonly freqs: Float64Array,
     private readonly channels: Float64Array[],
     private readonly look: SpectrumLook,
+    private readonly highest: number,
   ) {
     this.plot = new uPlot(this.options(holder), this.data(), holder);
   }
@@ -55,14 +56,15 @@ export class SpectrumPlot {
       legend: { show: false },
       cursor: { show: false },
       padding: [6, 12, 0, 0],
-      scales: { x: { time: false, range: [...SPECTRUM_HZ] }, y: { range: gridRange } },
+      scales: { x: { time: false, range: [LOWEST_HZ, this.highest] }, y: { range: gridRange } },
       axes: [
         {
           ...axis,
           ticks,
           size: 24,
-          splits: () => [1, 4, 8, 13, 30, 40],
-          values: (_, splits) => splits.map((hz) => (hz === 40 ? '40 Hz' : String(hz))),
+          splits: () => frequencyTicks(this.highest),
+          values: (_, splits) =>
+            splits.map((hz, n) => (n === splits.length - 1 ? `${hz} Hz` : String(hz))),
         },
         {
           ...axis,
@@ -79,6 +81,13 @@ export class SpectrumPlot {
       ],
     };
   }
+}
+
+/** The bands' borders and mains; of a wide range only what does not overlap. */
+function frequencyTicks(highest: number): number[] {
+  if (highest > 125) return [1, 30, 60, 100, 150, 200].filter((hz) => hz < highest);
+  if (highest > 65) return [1, 13, 30, 50, 60, 80, 100];
+  return [1, 4, 8, 13, 30, 40, 50, 60].filter((hz) => hz < highest);
 }
 
 /** Range of the values, rounded to the grid. */

@@ -1,5 +1,5 @@
 import uPlot from 'uplot';
-import type { Marker, Stream } from '../connection/protocol';
+import type { MarkerMessage, StreamInfo } from 'mimamba-client';
 import type { RingBuffer } from '../signal/ring_buffer';
 import { Lanes } from './lanes';
 import { FONT } from './line';
@@ -21,15 +21,15 @@ export class TracePlot {
   private readonly plot: uPlot;
   private readonly lanes: Lanes;
   private ring: RingBuffer | null = null;
-  private markers: readonly Marker[] = [];
-  private newest: Marker | undefined;
+  private markers: readonly MarkerMessage[] = [];
+  private newest: MarkerMessage | undefined;
   /** Index of the sample at the right edge. */
   private end = -1;
   private dirty = true;
 
   constructor(
     holder: HTMLElement,
-    private readonly info: Stream,
+    private readonly info: StreamInfo,
     private readonly seconds: number,
     private readonly look: TraceLook,
   ) {
@@ -43,7 +43,7 @@ export class TracePlot {
   }
 
   /** Draw the buffer up to index `end`; false if nothing has changed. */
-  draw(ring: RingBuffer, end: number, markers: readonly Marker[], time: number): boolean {
+  draw(ring: RingBuffer, end: number, markers: readonly MarkerMessage[], time: number): boolean {
     const same = ring === this.ring && end === this.end && markers.at(-1) === this.newest;
     if (same && !this.dirty) return false;
     this.dirty = false;

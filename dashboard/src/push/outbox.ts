@@ -1,5 +1,5 @@
 /** Numbered packets that are not yet acknowledged, in bounded memory. */
-import type { LinkChange, SensorSamples } from './messages';
+import type { LinkChange, SensorSamples } from 'mimamba-client';
 
 /** Seconds of signal to keep: an outage of 60 s, the pause and the attempt after it, and the sending. */
 const SECONDS = 90;

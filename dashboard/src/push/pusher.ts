@@ -1,9 +1,14 @@
 /** Delivery of an outbox to the service: connects, resumes, reconnects until all is acknowledged. */
-import type { OpenSocket, Socket } from '../connection/client';
-import { pageTime } from '../connection/clock';
-import { PROTOCOL, SUBPROTOCOL } from '../connection/protocol';
+import {
+  type OpenSocket,
+  pageTime,
+  PROTOCOL,
+  type Socket,
+  SUBPROTOCOL,
+  type Push,
+} from 'mimamba-client';
 import { ClockOffset } from './clock_offset';
-import { type Answer, type Push, bytesOf, decodeAnswer, encodeMessage } from './messages';
+import { type Answer, bytesOf, decodeAnswer, encodeMessage } from './messages';
 import type { Outbox, Packet } from './outbox';
 
 /** Seconds without any message, three heartbeats, after which a connection counts as lost. */

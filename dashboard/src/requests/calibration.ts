@@ -1,5 +1,4 @@
-import type { CalibrationProgress, Head, Phase, Verdict } from '../connection/calibration';
-import type { RatingEntry } from '../connection/protocol';
+import type { CalibrationProgress, HeadCard, RatingMessage, VerdictNote } from 'mimamba-client';
 import { NotFound, request } from './rest';
 
 export type ContrastName = 'calm-strained' | 'pleasant-unpleasant' | 'own';
@@ -60,7 +59,7 @@ export interface Calibration extends Plan {
   blocks: { kind: string; valence: number | null; arousal: number | null; good: number }[];
   /** Blocks that were done again. */
   repeated: number;
-  verdict: Verdict | null;
+  verdict: VerdictNote | null;
   /** Result of check blocks. */
   check?: { right: number; of: number; confirmed: boolean } | null;
   reason: string | null;
@@ -74,7 +73,7 @@ export interface ListedCalibration {
   day: string;
   block: number;
   of: number;
-  phase: Phase;
+  phase: CalibrationProgress['phase'];
   resumable: boolean;
   purpose?: Calibration['purpose'];
   /** Head that is checked. */
@@ -92,7 +91,7 @@ export interface Agreement {
 }
 
 export interface Ratings {
-  ratings: Omit<RatingEntry, 'type'>[];
+  ratings: Omit<RatingMessage, 'type'>[];
   agreement: Record<keyof Rating, Agreement | null>;
 }
 
@@ -108,10 +107,10 @@ export interface CalibrationApi {
   stop(session: string): Promise<Calibration>;
   /** Calibrations of a person, newest first. */
   list(person: string): Promise<ListedCalibration[]>;
-  heads(person: string): Promise<Head[]>;
+  heads(person: string): Promise<HeadCard[]>;
   deleteHead(person: string, head: string): Promise<void>;
   /** Use a head in a session, or none. */
-  useHead(session: string, head: Head | null): Promise<void>;
+  useHead(session: string, head: HeadCard | null): Promise<void>;
   /** Rate how one feels now. */
   feel(session: string, rating: Rating): Promise<void>;
   ratings(session: string): Promise<Ratings>;

@@ -1,16 +1,20 @@
 import { addressOf, errorDetail } from './rest';
 
 /** Exchange the token for a session cookie, which scripts cannot read. */
-export async function logIn(token: string): Promise<void> {
-  const response = await fetch(addressOf('/v1/login'), {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ token }),
-  });
-  if (!response.ok) throw new Error(await errorDetail(response));
-}
+export const logIn = (token: string): Promise<void> => post('/v1/login', { token });
 
-export async function logOut(): Promise<void> {
-  const response = await fetch(addressOf('/v1/logout'), { method: 'POST' });
+/** Exchange a one-time code for a session cookie that may only view. */
+export const logInWithCode = (code: string): Promise<void> => post('/v1/login/code', { code });
+
+export const logOut = (): Promise<void> => post('/v1/logout');
+
+async function post(path: string, body?: object): Promise<void> {
+  const response = await fetch(addressOf(path), {
+    method: 'POST',
+    ...(body && {
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    }),
+  });
   if (!response.ok) throw new Error(await errorDetail(response));
 }

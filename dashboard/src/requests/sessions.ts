@@ -1,4 +1,4 @@
-import type { Electrode, Link, Model, Stream } from '../connection/protocol';
+import type { Electrode, LinkMessage, Model, StreamInfo } from 'mimamba-client';
 import { request } from './rest';
 
 /** One session in the list of sessions. */
@@ -7,12 +7,12 @@ export interface ListedSession {
   state: 'opening' | 'open' | 'ended';
   reason: string | null;
   source: string;
-  info: Stream | null;
+  info: StreamInfo | null;
   model: Model | null;
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
   delay: number | null;
-  link: Pick<Link, 'timestamp' | 'event' | 'detail'> | null;
+  link: Pick<LinkMessage, 'timestamp' | 'event' | 'detail'> | null;
   seekable: boolean;
   /** Charge of the headset's battery, percent; null if it reports none. */
   battery: number | null;

@@ -1,5 +1,6 @@
 /**
- * Display filter: 1-40 Hz band-pass with notches at 50 and 60 Hz. Only the drawing uses it.
+ * Display filters: a mains notch, or a 1-40 Hz band-pass with notches at 50 and 60 Hz. Only the
+ * drawing uses them.
  *
  * Second-order sections of Bristow-Johnson's Audio EQ Cookbook (bilinear transform), in transposed
  * direct form II. Causal, so that a sample on the screen never changes.
@@ -8,7 +9,7 @@ import { RingBuffer } from './ring_buffer';
 
 const LOW_HZ = 1;
 const HIGH_HZ = 40;
-const MAINS_HZ = [50, 60] as const;
+export const MAINS_HZ = [50, 60] as const;
 /** Q of a second-order Butterworth filter. */
 const BUTTERWORTH_Q = Math.SQRT1_2;
 /** 5 Hz wide at 50 Hz: mains frequency varies by tenths, and a narrower notch rings longer. */
@@ -32,13 +33,19 @@ function section(kind: Kind, hz: number, q: number, sfreq: number): Section {
   return [b0 / a0, b1 / a0, b2 / a0, (-2 * cos) / a0, (1 - alpha) / a0];
 }
 
+/** A band-pass with notches, or one mains frequency to take out with its second harmonic. */
+export type DisplayFilter = 'band' | (typeof MAINS_HZ)[number];
+
 /** Sections for a sampling rate, without those too close to its Nyquist frequency. */
-export function displaySections(sfreq: number): Section[] {
+export function displaySections(kind: DisplayFilter, sfreq: number): Section[] {
   const fits = (hz: number): boolean => hz < 0.45 * sfreq;
+  const notches = (frequencies: readonly number[]): Section[] =>
+    frequencies.filter(fits).map((hz) => section('notch', hz, NOTCH_Q, sfreq));
+  if (kind !== 'band') return notches([kind, 2 * kind]);
   return [
     section('high-pass', LOW_HZ, BUTTERWORTH_Q, sfreq),
     ...(fits(HIGH_HZ) ? [section('low-pass', HIGH_HZ, BUTTERWORTH_Q, sfreq)] : []),
-    ...MAINS_HZ.filter(fits).map((hz) => section('notch', hz, NOTCH_Q, sfreq)),
+    ...notches(MAINS_HZ),
   ];
 }
 
@@ -95,10 +102,11 @@ export class FilteredBuffer {
 
   constructor(
     readonly source: RingBuffer,
+    readonly kind: DisplayFilter,
     sfreq: number,
   ) {
     const { nChannels, capacity } = source;
-    const sections = displaySections(sfreq);
+    const sections = displaySections(kind, sfreq);
     const block = Math.min(capacity, Math.ceil(sfreq));
     this.ring = new RingBuffer(nChannels, capacity);
     this.filters = Array.from({ length: nChannels }, () => new ChannelFilter(sections));

@@ -3,12 +3,20 @@ import type { RingBuffer } from './ring_buffer';
 
 /** Length of the signal that a spectrum is computed from, seconds. */
 export const SPECTRUM_SECONDS = 8;
-/** Frequency range shown, Hz. */
-export const SPECTRUM_HZ = [1, 45] as const;
+/** Lowest frequency shown, Hz. */
+export const LOWEST_HZ = 1;
+/** Highest frequencies to choose from, Hz; with 65 both kinds of mains are in view. */
+const HIGHEST_HZ = [45, 65, 125, 250] as const;
+
+/** Upper ends of the range to choose from at a sampling rate, Hz. */
+export function rangesOf(sfreq: number): number[] {
+  const possible = HIGHEST_HZ.filter((hz) => hz <= sfreq / 2);
+  return possible.length ? possible : [Math.floor(sfreq / 2)];
+}
 /** Window length, seconds: a resolution of 0.5 Hz. */
 const WINDOW_SECONDS = 2;
-/** No peak is reported below this: 1/f noise is always strongest there. */
-const PEAK_FROM_HZ = 4;
+/** No peak is reported below this, where 1/f noise is always strongest, nor above, where mains is. */
+export const PEAK_HZ = [4, 45] as const;
 /** µV²/Hz, below any amplifier's noise: a flat channel is drawn at -30 dB. */
 const FLOOR = 1e-3;
 
@@ -30,12 +38,15 @@ export class Spectrum {
   private readonly first: number;
   private readonly scale: number;
 
-  constructor(sfreq: number) {
+  /**
+   * `highest`: upper end of the range, Hz, at most half the sampling rate. `seconds`: length of the
+   * signal for one spectrum.
+   */
+  constructor(sfreq: number, highest: number, seconds: number = SPECTRUM_SECONDS) {
     const n = Math.round(WINDOW_SECONDS * sfreq);
     const size = 2 ** Math.ceil(Math.log2(n)); // zero-padded to a power of two
-    const [low, high] = SPECTRUM_HZ;
-    this.first = Math.ceil((low * size) / sfreq);
-    const last = Math.floor((Math.min(high, sfreq / 2) * size) / sfreq);
+    this.first = Math.ceil((LOWEST_HZ * size) / sfreq);
+    const last = Math.floor((Math.min(highest, sfreq / 2) * size) / sfreq);
     this.freqs = Float64Array.from(
       { length: last - this.first + 1 },
       (_, k) => ((this.first + k) * sfreq) / size,
@@ -48,16 +59,16 @@ export class Spectrum {
     this.fft = new FFT(size);
     this.real = new Float64Array(size);
     this.imaginary = new Float64Array(size);
-    this.samples = new Float32Array(Math.round(SPECTRUM_SECONDS * sfreq));
+    this.samples = new Float32Array(Math.round(seconds * sfreq));
   }
 
   /**
-   * Write a channel's density over the newest 8 s to `into`, dB re 1 µV²/Hz.
+   * Write a channel's density over the signal up to sample `end` to `into`, dB re 1 µV²/Hz.
    *
    * Returns false if every window has a lost sample.
    */
-  measure(ring: RingBuffer, channel: number, into: Float64Array): boolean {
-    ring.read(channel, this.samples);
+  measure(ring: RingBuffer, channel: number, into: Float64Array, end = ring.newest): boolean {
+    ring.read(channel, this.samples, end);
     into.fill(0);
     let windows = 0;
     const n = this.taper.length;
@@ -87,7 +98,7 @@ export class Spectrum {
   }
 }
 
-/** Highest peak from 4 Hz on: a value above its neighbours. Null without one, or without data. */
+/** Highest peak from 4 to 45 Hz: a value above its neighbours. Null without one, or without data. */
 export function peak(
   freqs: Float64Array,
   decibels: Float64Array,
@@ -95,7 +106,8 @@ export function peak(
   let best = -1;
   for (let k = 0; k < freqs.length; k++)
     if (
-      freqs[k]! >= PEAK_FROM_HZ &&
+      freqs[k]! >= PEAK_HZ[0] &&
+      freqs[k]! <= PEAK_HZ[1] &&
       decibels[k]! > (decibels[k - 1] ?? Infinity) &&
       decibels[k]! >= (decibels[k + 1] ?? Infinity) &&
       decibels[k]! > (decibels[best] ?? -Infinity)

@@ -1,12 +1,15 @@
-import { type Connection, type OpenSocket, StreamClient } from '../connection/client';
-import { ServiceClock, pageTime } from '../connection/clock';
 import {
+  type Connection,
   NO_SESSION,
-  type ServerMessage,
+  type OpenSocket,
+  pageTime,
+  type StreamMessage,
+  ServiceClock,
   type ServiceError,
   type SessionState,
+  StreamClient,
   type Topic,
-} from '../connection/protocol';
+} from 'mimamba-client';
 import type { Readiness } from '../requests/health';
 import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
@@ -31,6 +34,7 @@ export interface Service {
   listSessions: () => Promise<ListedSession[]>;
   readiness: () => Promise<Readiness>;
   logIn: (token: string) => Promise<void>;
+  logInWithCode: (code: string) => Promise<void>;
   logOut: () => Promise<void>;
   open?: OpenSocket;
 }
@@ -57,6 +61,8 @@ export class Dashboard {
   private readonly service: Service;
   /** Session that should be in focus, if it exists. */
   private wanted: string | null = null;
+  /** One-time code to log in with, where a login is required. */
+  private code: string | null = null;
   private ticker: ReturnType<typeof setInterval> | undefined;
   /** Page time of the last request of the list. */
   private listed = 0;
@@ -75,8 +81,7 @@ export class Dashboard {
     );
   }
 
-  start(wanted: string | null): void {
-    this.wanted = wanted;
+  start(): void {
     this.ticker = setInterval(() => this.tick(), TICK * 1000);
     this.client.start();
   }
@@ -104,6 +109,23 @@ export class Dashboard {
       this.client.lock('');
     } catch (error) {
       this.problem = `Could not log out: ${messageOf(error)}`;
+    }
+  }
+
+  /** Log in with a one-time code, unless no login is required. */
+  useCode(code: string): void {
+    this.code = this.connection.phase === 'connected' ? null : code;
+    if (this.connection.phase === 'locked') void this.redeem(code);
+  }
+
+  private async redeem(code: string): Promise<void> {
+    this.code = null;
+    this.connection = { phase: 'connecting' };
+    try {
+      await this.service.logInWithCode(code);
+      this.client.unlock();
+    } catch (error) {
+      this.client.lock(messageOf(error));
     }
   }
 
@@ -137,10 +159,15 @@ export class Dashboard {
   }
 
   private setConnection(connection: Connection): void {
+    if (connection.phase === 'locked' && this.code !== null) {
+      void this.redeem(this.code);
+      return;
+    }
     this.connection = connection;
     if (connection.phase !== 'connected') this.problem = null;
     if (connection.phase === 'connecting') this.clock.reset();
     if (connection.phase === 'connected') {
+      this.code = null; // it stays good for a device that needs it
       void this.loadSessions();
       void this.loadReadiness();
     }
@@ -215,7 +242,7 @@ export class Dashboard {
         this.client.follow(session.id, session === this.focus ? ALL_TOPICS : LINK_ONLY);
   }
 
-  private accept(message: ServerMessage): void {
+  private accept(message: StreamMessage): void {
     const arrival = pageTime();
     if (message.type === 'hello') {
       this.loggedIn = message.login ?? false;
@@ -250,7 +277,7 @@ export class Dashboard {
 }
 
 type SessionMessage = Exclude<
-  ServerMessage,
+  StreamMessage,
   { type: 'hello' | 'heartbeat' | 'pong' | 'error' | 'session' | 'ok' }
 >;
 

@@ -1,4 +1,4 @@
-import type { Prediction } from '../connection/protocol';
+import type { PredictionMessage } from 'mimamba-client';
 
 /** Length of the history, seconds. */
 export const HISTORY_SECONDS = 120;
@@ -15,12 +15,12 @@ export interface OutputHistory {
  * Abstentions and pauses are entries without probabilities, so that no line is drawn across them.
  */
 export class PredictionHistory {
-  private entries: Pick<Prediction, 'timestamp' | 'outputs'>[] = [];
+  private entries: Pick<PredictionMessage, 'timestamp' | 'outputs'>[] = [];
 
   /** `maxPause`: seconds without a prediction after which the line breaks. */
   constructor(private readonly maxPause: number) {}
 
-  push(prediction: Prediction): void {
+  push(prediction: PredictionMessage): void {
     const { timestamp } = prediction;
     const outputs = prediction.status === 'ok' ? prediction.outputs : null;
     const last = this.entries.at(-1);

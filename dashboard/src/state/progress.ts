@@ -1,4 +1,4 @@
-import type { Prediction } from '../connection/protocol';
+import type { PredictionMessage } from 'mimamba-client';
 
 /** Progress of the model's warm-up or of a baseline, seconds. */
 export interface Progress {
@@ -16,7 +16,7 @@ const REASON = /^(warming up:|baseline) ([\d.]+) of ([\d.]+) s(?:; (.+))?$/;
 export function warmUpProgress({
   status,
   reason,
-}: Pick<Prediction, 'status' | 'reason'>): Progress | null {
+}: Pick<PredictionMessage, 'status' | 'reason'>): Progress | null {
   const match = status === 'warming_up' ? REASON.exec(reason ?? '') : null;
   if (!match) return null;
   const kind = match[1] === 'baseline' ? 'baseline' : 'model';

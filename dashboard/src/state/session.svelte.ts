@@ -1,24 +1,24 @@
-import type { Head } from '../connection/calibration';
 import {
-  type Bands,
-  type CalibrationStep,
+  type BandsMessage,
+  type CalibrationMessage,
   type Electrode,
-  type Heart,
-  type Link,
-  type Marker,
-  type Model,
-  type Prediction,
-  type Quality,
-  type RatingEntry,
-  type Signal,
-  type SessionState,
-  type Skipped,
-  type Stream,
-  type StudyStep,
-  type Subscribed,
   float32,
   float64,
-} from '../connection/protocol';
+  type HeadCard,
+  type HeartMessage,
+  type LinkMessage,
+  type MarkerMessage,
+  type Model,
+  type PredictionMessage,
+  type QualityMessage,
+  type RatingMessage,
+  type SessionState,
+  type SignalMessage,
+  type Skipped,
+  type StreamInfo,
+  type StudyMessage,
+  type Subscribed,
+} from 'mimamba-client';
 import type { ListedSession } from '../requests/sessions';
 import { RingBuffer } from '../signal/ring_buffer';
 import { DisplayLatency, RateMeter } from '../signal/timing';
@@ -46,7 +46,7 @@ export interface SessionSnapshot {
   endReason: string | null;
   /** True for a recording, which can be paused and moved. */
   seekable: boolean;
-  info: Stream | null;
+  info: StreamInfo | null;
   model: Model | null;
   outputs: Record<string, string[]> | null;
   montage: Electrode[] | null;
@@ -54,13 +54,13 @@ export interface SessionSnapshot {
   /** Pseudonym, or null. */
   person: string | null;
   /** Personal output in use, or null. */
-  head: Head | null;
+  head: HeadCard | null;
   /** State of the latest calibration, and the page time at which it arrived. */
-  calibration: (CalibrationStep & { arrival: number }) | null;
+  calibration: (CalibrationMessage & { arrival: number }) | null;
   /** State of the latest study, and the page time at which it arrived. */
-  study: (StudyStep & { arrival: number }) | null;
+  study: (StudyMessage & { arrival: number }) | null;
   /** Last baseline event. */
-  baseline: Pick<Link, 'event' | 'detail'> | null;
+  baseline: Pick<LinkMessage, 'event' | 'detail'> | null;
   link: LinkState;
   /** Title of the recording that it plays, or null. */
   title: string | null;
@@ -71,11 +71,11 @@ export interface SessionSnapshot {
   hopsSkipped: number;
   /** Log entries that were dropped before the page read them. */
   missed: number;
-  prediction: Prediction | null;
-  quality: Quality | null;
-  bands: Bands | null;
+  prediction: PredictionMessage | null;
+  quality: QualityMessage | null;
+  bands: BandsMessage | null;
   /** Last heart rate; null if the headset measures no pulse. */
-  heart: Heart | null;
+  heart: HeartMessage | null;
   /** Charge of the headset's battery, percent; null if it reports none. */
   battery: number | null;
   /** Measured sampling rate, Hz; null if not known yet. */
@@ -97,8 +97,8 @@ export class Session {
   snapshot: SessionSnapshot = $state.raw(emptySnapshot());
   ring: RingBuffer | null = null;
   history = new PredictionHistory(2);
-  markers: Marker[] = [];
-  ratings: RatingEntry[] = [];
+  markers: MarkerMessage[] = [];
+  ratings: RatingMessage[] = [];
   readonly latency = new DisplayLatency();
   private rateMeter = new RateMeter();
   private readonly now: SessionSnapshot = emptySnapshot();
@@ -123,7 +123,7 @@ export class Session {
 
   setState(message: SessionState): void {
     this.now.ended = message.state !== 'opened';
-    this.now.endReason = message.reason;
+    this.now.endReason = message.reason ?? null;
     this.dirty = true;
   }
 
@@ -139,7 +139,7 @@ export class Session {
     this.dirty = true;
   }
 
-  addSignal(message: Signal, arrival: number): void {
+  addSignal(message: SignalMessage, arrival: number): void {
     const stamps = float64(message.timestamps);
     if (!this.ring || stamps.length === 0) return;
     this.ring.write(message.first, float32(message.data));
@@ -161,34 +161,34 @@ export class Session {
     this.dirty = true;
   }
 
-  addPrediction(message: Prediction): void {
+  addPrediction(message: PredictionMessage): void {
     this.history.push(message);
     this.now.prediction = message;
     this.dirty = true;
   }
 
-  addQuality(message: Quality): void {
+  addQuality(message: QualityMessage): void {
     this.now.quality = message;
     this.dirty = true;
   }
 
-  addBands(message: Bands): void {
+  addBands(message: BandsMessage): void {
     this.now.bands = message;
     this.dirty = true;
   }
 
-  addHeart(message: Heart): void {
+  addHeart(message: HeartMessage): void {
     this.now.heart = message;
     this.dirty = true;
   }
 
-  addMarker(message: Marker): void {
+  addMarker(message: MarkerMessage): void {
     this.markers.push(message);
     if (this.markers.length > MAX_MARKERS) this.markers.shift();
     this.dirty = true;
   }
 
-  addLink(message: Link): void {
+  addLink(message: LinkMessage): void {
     if (message.event === 'gap') {
       this.now.gaps += 1;
       this.now.lostSamples += message.lost ?? 0;
@@ -223,17 +223,17 @@ export class Session {
     if (speed !== 1) this.now.link.speed = speed;
   }
 
-  addCalibration(message: CalibrationStep, arrival: number): void {
+  addCalibration(message: CalibrationMessage, arrival: number): void {
     this.now.calibration = { ...message, arrival };
     this.dirty = true;
   }
 
-  addStudy(message: StudyStep, arrival: number): void {
+  addStudy(message: StudyMessage, arrival: number): void {
     this.now.study = { ...message, arrival };
     this.dirty = true;
   }
 
-  addRating(message: RatingEntry): void {
+  addRating(message: RatingMessage): void {
     this.ratings.push(message);
     if (this.ratings.length > MAX_RATINGS) this.ratings.shift();
     this.dirty = true;
@@ -280,14 +280,15 @@ const historyFor = (model: Model | null): PredictionHistory =>
 const speedOf = (detail: string): number => Number(/at speed ([\d.]+)/.exec(detail)?.[1] ?? 1);
 
 type KnownState = Exclude<LinkState['state'], 'unknown'>;
-const LINK_STATES: readonly Link['event'][] = [
+const LINK_STATES: readonly LinkMessage['event'][] = [
   'connected',
   'lost',
   'retrying',
   'paused',
   'playing',
 ];
-const isLinkState = (event: Link['event']): event is KnownState => LINK_STATES.includes(event);
+const isLinkState = (event: LinkMessage['event']): event is KnownState =>
+  LINK_STATES.includes(event);
 
 const sameModel = (a: Model | null, b: Model): boolean => a?.sha256 === b.sha256 && a.hop === b.hop;
 

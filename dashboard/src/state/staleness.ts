@@ -1,4 +1,4 @@
-import type { Heart } from '../connection/protocol';
+import type { HeartMessage } from 'mimamba-client';
 import type { SessionSnapshot } from './session.svelte';
 
 /** Age of the newest sample from which the signal counts as old, seconds. */
@@ -49,7 +49,7 @@ const MAX_HEART_LAG = 3;
 export function currentHeart(
   { heart, ended, latestTimestamp }: SessionSnapshot,
   age: number | null,
-): Heart | null {
+): HeartMessage | null {
   if (!heart || ended || age === null || age > STALE_SECONDS || latestTimestamp === null)
     return null;
   return latestTimestamp - heart.timestamp > MAX_HEART_LAG ? null : heart;

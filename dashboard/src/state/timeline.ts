@@ -1,4 +1,4 @@
-import type { Prediction } from '../connection/protocol';
+import type { PredictionMessage } from 'mimamba-client';
 import type { RecordedPredictions } from '../requests/replay';
 
 /** Lines of a timeline: a probability for each name and position; NaN breaks the line. */
@@ -67,7 +67,7 @@ export class ReplayedPredictions {
     };
   }
 
-  push(prediction: Prediction, sfreq: number): void {
+  push(prediction: PredictionMessage, sfreq: number): void {
     const points = this.lines.seconds.length;
     const at = Math.floor((((prediction.index + 1) / sfreq) * points) / this.length);
     const point = Math.min(points - 1, at);

@@ -1,6 +1,14 @@
 /** The main views of the page. */
 export type View =
-  'sessions' | 'start' | 'recordings' | 'people' | 'calibrate' | 'study' | 'feedback' | 'workers';
+  | 'sessions'
+  | 'start'
+  | 'recordings'
+  | 'people'
+  | 'calibrate'
+  | 'study'
+  | 'feedback'
+  | 'workers'
+  | 'access';
 
 const KEY = 'mimamba view';
 
@@ -19,5 +27,23 @@ export function noteView(view: View): void {
     sessionStorage.setItem(KEY, view);
   } catch {
     // the page begins with the sessions then
+  }
+}
+
+const CODE = 'watch=';
+
+/** One-time code behind the # of an address, which browsers do not send; null without one. */
+export function codeIn(hash: string): string | null {
+  const text = hash.slice(1);
+  return text.startsWith(CODE) ? text.slice(CODE.length) : null;
+}
+
+/** Session behind the # of an address; null without one. */
+export function sessionIn(hash: string): string | null {
+  if (codeIn(hash) !== null) return null;
+  try {
+    return decodeURIComponent(hash.slice(1)) || null;
+  } catch {
+    return null; // a hash typed by hand may be invalid
   }
 }

@@ -1,5 +1,5 @@
 /** How far a study has come, for its bars. */
-import type { StudyProgress } from '../connection/study';
+import type { StudyProgress } from 'mimamba-client';
 
 /** True while a study goes on. */
 export const isGoingOn = ({ phase }: Pick<StudyProgress, 'phase'>): boolean =>

@@ -1,5 +1,4 @@
-import type { Connection } from '../connection/client';
-import type { Outputs, Prediction } from '../connection/protocol';
+import type { Connection, PredictionMessage } from 'mimamba-client';
 import { type Progress, warmUpProgress } from '../state/progress';
 import type { LinkState, SessionSnapshot } from '../state/session.svelte';
 import { STALE_SECONDS } from '../state/staleness';
@@ -10,7 +9,8 @@ import { sentence, wholeDuration } from './wording';
  *
  * `current`: the newest prediction belongs to the newest signal, though it has no probabilities.
  */
-export type Availability = { available: true; outputs: Outputs } | Unavailable;
+export type Availability =
+  { available: true; outputs: NonNullable<PredictionMessage['outputs']> } | Unavailable;
 
 export interface Unavailable {
   available: false;
@@ -74,7 +74,7 @@ function lossReason({ since, detail }: LinkState, lsl: number | null): string {
     : `For ${wholeDuration(lsl - since)}. ${sentence(reason)}`;
 }
 
-function warmingUp(prediction: Prediction): Unavailable {
+function warmingUp(prediction: PredictionMessage): Unavailable {
   const progress = warmUpProgress(prediction);
   if (!progress)
     return none('Warming up', sentence(prediction.reason ?? 'the model needs more signal'));

@@ -1,4 +1,4 @@
-import type { LabelSet } from '../connection/protocol';
+import type { LabelSet } from 'mimamba-client';
 import { percent } from './wording';
 
 /** A prediction set in words: what the model can tell, and how often its sets were right. */

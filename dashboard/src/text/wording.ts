@@ -1,6 +1,5 @@
 /** Numbers and states as text. */
-import type { Connection } from '../connection/client';
-import type { ChannelQuality, Heart } from '../connection/protocol';
+import type { ChannelQuality, Connection, HeartMessage } from 'mimamba-client';
 import { type FoundStream, type Headset, PSEUDONYM, type Person } from '../requests/catalog';
 import type { Recording } from '../requests/recordings';
 import type { LinkState, SessionSnapshot } from '../state/session.svelte';
@@ -54,7 +53,7 @@ export const contactWord = (quality: ChannelQuality | undefined): string =>
   quality ? (quality.reason ?? 'good') : '–';
 
 /** "68 per minute, 95 % sure"; a dash and the reason without a rate. */
-export const heartText = (heart: Heart): string =>
+export const heartText = (heart: HeartMessage): string =>
   heart.rate === null
     ? `–, ${heart.reason ?? 'unknown'}`
     : `${Math.round(heart.rate)} per minute, ${percent(heart.confidence)} sure`;

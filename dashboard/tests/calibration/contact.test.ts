@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import type { ChannelQuality, QualityMessage } from 'mimamba-client';
 import { GOOD_SECONDS, GoodContact, poorChannels } from '../../src/calibration/contact';
-import type { ChannelQuality, Quality } from '../../src/connection/protocol';
 import { quality } from '../service';
 
 const CHANNELS = ['TP9', 'AF7'];
 const GOOD: ChannelQuality = { score: 0.9, reason: null };
 const LOOSE: ChannelQuality = { score: 0.2, reason: 'no contact' };
 
-const at = (seconds: number, second = GOOD): Quality =>
+const at = (seconds: number, second = GOOD): QualityMessage =>
   quality('a', 0, seconds * 256, { TP9: GOOD, AF7: second });
 
 describe('poorChannels', () => {

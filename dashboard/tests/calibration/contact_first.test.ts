@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Quality } from '../../src/connection/protocol';
+import type { QualityMessage } from 'mimamba-client';
 import { ContactFirst } from '../../src/calibration/contact_first';
 
-const measured = (timestamp: number, score: number): Quality =>
+const measured = (timestamp: number, score: number): QualityMessage =>
   ({ timestamp, channels: { TP9: { score, reason: score < 0.7 ? 'flat' : null } } }) as never;
 
 describe('ContactFirst', () => {

@@ -1,4 +1,4 @@
-import type { CalibrationProgress, Head, Verdict } from '../../src/connection/calibration';
+import type { CalibrationProgress, HeadCard, VerdictNote } from 'mimamba-client';
 import { type Calibration, USUAL_PLAN } from '../../src/requests/calibration';
 
 export const progress = (change: Partial<CalibrationProgress> = {}): CalibrationProgress => ({
@@ -7,7 +7,7 @@ export const progress = (change: Partial<CalibrationProgress> = {}): Calibration
   ...change,
 });
 
-export const verdict = (change: Partial<Verdict> = {}): Verdict => ({
+export const verdict = (change: Partial<VerdictNote> = {}): VerdictNote => ({
   ...{ name: 'reliable', served: 'yes', sentence: 'Reliable today: your own output told them.' },
   ...{ accuracy: 0.76, interval: [0.62, 0.88], p: 0.004, attempts: 1, tests: 2 },
   ...{ n_blocks: [6, 6], doubtful: 1, poor: 0.02, reason: null },
@@ -23,7 +23,7 @@ export const calibration = (change: Partial<Calibration> = {}): Calibration => (
   ...change,
 });
 
-export const head = (change: Partial<Head> = {}): Head => ({
+export const head = (change: Partial<HeadCard> = {}): HeadCard => ({
   ...{ id: 'h1', person: 'P01', contrast: 'calm-strained', kinds: ['calm', 'strained'] },
   ...{ dimension: 'arousal', day: '2026-11-28', verdict: 'reliable', served: 'yes' },
   ...{ sentence: 'Reliable today: it told them.', accuracy: 0.76, interval: [0.62, 0.88] },

@@ -2,23 +2,27 @@ import { describe, expect, it } from 'vitest';
 import { agreementText } from '../../src/calibration/agreement';
 import { ratingWords } from '../../src/calibration/rating';
 import {
-  VERDICT_TITLES,
   headText,
   helpFor,
   pText,
   sentenceOf,
   servedText,
+  titleOf,
   verdictRows,
 } from '../../src/calibration/verdicts';
-import type { VerdictName } from '../../src/connection/calibration';
 import { head, verdict } from './examples';
 
-const NAMES = Object.keys(VERDICT_TITLES) as VerdictName[];
+const NAMES = ['reliable', 'no difference', 'muscle', 'drift', 'too few', 'model fits'];
 
 describe('verdicts', () => {
   it('say what may help unless the output is used', () => {
     const helped = NAMES.filter((name) => helpFor({ name }).length > 0);
     expect(helped).toEqual(['no difference', 'muscle', 'drift', 'too few']);
+  });
+
+  it('have headings of their own', () => {
+    expect(new Set(NAMES.map(titleOf)).size).toBe(NAMES.length);
+    expect(titleOf('of tomorrow')).toBe('of tomorrow');
   });
 
   it('say whether the output is used', () => {

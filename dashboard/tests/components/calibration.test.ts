@@ -1,15 +1,16 @@
 // @vitest-environment happy-dom
 import { flushSync } from 'svelte';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type {
+  CalibrationMessage,
+  CalibrationProgress,
+  HeadCard,
+  QualityMessage,
+  RatingMessage,
+  Subscribed,
+} from 'mimamba-client';
 import Calibrate from '../../src/components/calibration/Calibrate.svelte';
 import FeelNow from '../../src/components/calibration/FeelNow.svelte';
-import type { CalibrationProgress, Head } from '../../src/connection/calibration';
-import type {
-  CalibrationStep,
-  Quality,
-  RatingEntry,
-  Subscribed,
-} from '../../src/connection/protocol';
 import type {
   Agreement,
   Calibration,
@@ -25,7 +26,7 @@ import { info, quality, subscribed } from '../service';
 let session: Session;
 let current: Calibration | null;
 let listed: ListedCalibration[];
-let heads: Head[];
+let heads: HeadCard[];
 let agreement: Agreement | null;
 /** Requests that were sent. */
 let sent: unknown[];
@@ -96,7 +97,7 @@ async function step(change: Partial<CalibrationProgress>): Promise<void> {
     index: 0,
     timestamp: 0,
   } as const;
-  const sentStep: CalibrationStep = { ...message, id: 'c1', progress: progress(change) };
+  const sentStep: CalibrationMessage = { ...message, id: 'c1', progress: progress(change) };
   session.addCalibration(sentStep, performance.now() / 1000);
   await publish();
 }
@@ -106,7 +107,7 @@ async function goodElectrodes(): Promise<void> {
     info.ch_names.map((name) => [name, { score: 0.9, reason: null }]),
   );
   for (let n = 0; n <= 10; n++) {
-    session.addQuality(quality('a', n, n * info.sfreq, channels) as Quality);
+    session.addQuality(quality('a', n, n * info.sfreq, channels) as QualityMessage);
     await publish();
   }
 }
@@ -361,7 +362,7 @@ describe('the end', () => {
 });
 
 describe('How do I feel now', () => {
-  const rating = (): RatingEntry => ({
+  const rating = (): RatingMessage => ({
     ...{ type: 'rating', session: 'a', seq: seq++, index: 0, timestamp: 0 },
     ...{ valence: 70, arousal: 40, personal: null, outputs: null },
   });

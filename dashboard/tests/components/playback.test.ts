@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { LinkMessage, SignalMessage, Subscribed } from 'mimamba-client';
 import Playback from '../../src/components/recordings/Playback.svelte';
-import type { Link, Signal, Subscribed } from '../../src/connection/protocol';
 import type { Replay, ReplayApi, ReplayChange } from '../../src/requests/replay';
 import { Session } from '../../src/state/session.svelte';
 import { click, enter, find, render, settled, text } from '../dom';
@@ -33,9 +33,9 @@ async function published(): Promise<void> {
 }
 
 const addSignal = (seq: number, first: number): void =>
-  session.addSignal(signal('a', seq, first) as Signal, 0);
+  session.addSignal(signal('a', seq, first) as SignalMessage, 0);
 
-const addLink = (event: Link['event']): void =>
+const addLink = (event: LinkMessage['event']): void =>
   session.addLink({
     ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event, detail: '' },
     ...{ first: null, lost: null },

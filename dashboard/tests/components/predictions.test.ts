@@ -1,10 +1,9 @@
 // @vitest-environment happy-dom
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { PersonalReading, Subscribed } from 'mimamba-client';
 import Output from '../../src/components/predictions/Output.svelte';
 import PersonalOutput from '../../src/components/predictions/PersonalOutput.svelte';
 import ValenceArousalPlane from '../../src/components/predictions/ValenceArousalPlane.svelte';
-import type { Personal } from '../../src/connection/calibration';
-import type { Subscribed } from '../../src/connection/protocol';
 import { Session } from '../../src/state/session.svelte';
 import type { Availability } from '../../src/text/availability';
 import { head } from '../calibration/examples';
@@ -87,7 +86,7 @@ describe('ValenceArousalPlane', () => {
 describe('PersonalOutput', () => {
   const current: Availability = { available: true, outputs: {} };
 
-  function show(personal: Partial<Personal>, availability = current, change = {}): void {
+  function show(personal: Partial<PersonalReading>, availability = current, change = {}): void {
     const session = new Session('a', '');
     const message = prediction('a', 0, 1, 0.5);
     message.personal = {

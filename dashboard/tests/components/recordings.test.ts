@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Subscribed } from 'mimamba-client';
 import MarkerEditor from '../../src/components/recordings/MarkerEditor.svelte';
 import Recorder from '../../src/components/recordings/Recorder.svelte';
 import Recordings from '../../src/components/recordings/Recordings.svelte';
-import type { Subscribed } from '../../src/connection/protocol';
 import type {
   MarkerApi,
   MarkerOfRecording,

@@ -1,12 +1,12 @@
 // @vitest-environment happy-dom
 import { flushSync } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { MarkerMessage, Subscribed } from 'mimamba-client';
 import BaselinePanel from '../../src/components/session/Baseline.svelte';
 import Markers from '../../src/components/session/Markers.svelte';
 import Notices from '../../src/components/session/Notices.svelte';
 import SessionControls from '../../src/components/session/SessionControls.svelte';
 import SessionTabs from '../../src/components/session/SessionTabs.svelte';
-import type { Marker, Subscribed } from '../../src/connection/protocol';
 import type { CatalogApi } from '../../src/requests/catalog';
 import type { Baseline, SessionApi } from '../../src/requests/sessions';
 import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
@@ -268,7 +268,7 @@ describe('Markers', () => {
     render(Markers, { session, mark });
     for (const seq of [0, 1]) {
       const marker = { type: 'marker', session: 'a', seq, timestamp: 1, index: 256 * 65 * seq };
-      session.addMarker({ ...marker, label: `m${seq}`, source: 'api' } as Marker);
+      session.addMarker({ ...marker, label: `m${seq}`, source: 'api' } as MarkerMessage);
     }
     press('1');
     await published();

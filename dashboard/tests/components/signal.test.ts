@@ -1,13 +1,13 @@
 // @vitest-environment happy-dom
 import { flushSync } from 'svelte';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { BandsMessage, HeartMessage, Subscribed } from 'mimamba-client';
 import BandPower from '../../src/components/signal/BandPower.svelte';
 import ElectrodeMap from '../../src/components/signal/ElectrodeMap.svelte';
 import LinkPanel from '../../src/components/signal/LinkPanel.svelte';
 import Scrollback from '../../src/components/signal/Scrollback.svelte';
 import SignalQuality from '../../src/components/signal/SignalQuality.svelte';
 import StaleWarning from '../../src/components/signal/StaleWarning.svelte';
-import type { Bands, Heart, Subscribed } from '../../src/connection/protocol';
 import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
 import { enter, find, render, text, there } from '../dom';
 import { info, quality, subscribed } from '../service';
@@ -21,7 +21,7 @@ const snapshot = (change: Partial<SessionSnapshot>): SessionSnapshot => ({
 const bars = (): string[] =>
   [...document.querySelectorAll<HTMLElement>('.bar')].map((bar) => bar.style.width);
 
-const none: Heart = {
+const none: HeartMessage = {
   type: 'heart',
   session: 'a',
   seq: 0,
@@ -79,14 +79,14 @@ describe('LinkPanel', () => {
     expect(there('battery')).toBe(false);
   });
 
-  it.each<[Partial<Heart>, Partial<SessionSnapshot>, number, string]>([
+  it.each<[Partial<HeartMessage>, Partial<SessionSnapshot>, number, string]>([
     [{ rate: 68.4, confidence: 0.953 }, {}, 0.1, '68 per minute, 95 % sure'],
     [{ reason: 'no clear pulse' }, {}, 0.1, '–, no clear pulse'],
     [{ rate: 68.4 }, {}, 2.5, '–'],
     [{ rate: 68.4 }, { latestTimestamp: 14 }, 0.1, '–'],
     [{ rate: 68.4 }, { ended: true }, 0.1, '–'],
   ])('shows the heart rate while it is current: %j %j', (change, more, age, shown) => {
-    const heart: Heart = { ...none, ...change };
+    const heart: HeartMessage = { ...none, ...change };
     render(LinkPanel, {
       snapshot: snapshot({ heart, battery: 84.4, latestTimestamp: 10.5, ...more }),
       lsl: 0,
@@ -145,7 +145,7 @@ describe('SignalQuality', () => {
 });
 
 describe('BandPower', () => {
-  const bands: Bands = {
+  const bands: BandsMessage = {
     type: 'bands',
     session: 'a',
     seq: 0,
@@ -181,6 +181,7 @@ describe('ElectrodeMap', () => {
   const montage = ['TP9', 'AF7', 'AF8'].map((electrode, i) => ({
     electrode,
     channel: ['TP9', 'AF7', 'Fp2'][i]!,
+    row: i,
     distance_mm: 0,
   }));
   const electrode = (name: string): HTMLElement => find(`electrode-${name}`);
@@ -230,7 +231,7 @@ describe('ElectrodeMap', () => {
   });
 
   it('draws a channel without a position at the electrode that it is used for', () => {
-    const substitute = [{ electrode: 'AF7', channel: 'AUX', distance_mm: 0 }];
+    const substitute = [{ electrode: 'AF7', channel: 'AUX', row: 0, distance_mm: 0 }];
     render(ElectrodeMap, { names: ['AUX'], montage: substitute, channels: null });
     expect(electrode('AUX').dataset['state']).toBe('none');
     expect(document.body.textContent).not.toContain('Unknown electrode position');

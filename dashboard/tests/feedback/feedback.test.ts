@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Bands, Prediction, Quality, Subscribed } from '../../src/connection/protocol';
+import type { BandsMessage, PredictionMessage, QualityMessage, Subscribed } from 'mimamba-client';
 import { choicesOf, readingOf } from '../../src/feedback/quantity';
 import { type Threshold, isOn } from '../../src/feedback/threshold';
 import { Session } from '../../src/state/session.svelte';
@@ -54,7 +54,7 @@ describe('quantities', () => {
     const band = { delta: 1, theta: 1, alpha: 6, beta: 1, gamma: 1 };
     const measure = (score: number): void => {
       const scores = Object.fromEntries(names.map((name) => [name, { score, reason: null }]));
-      session.addQuality(quality('a', 0, 0, scores) as Quality);
+      session.addQuality(quality('a', 0, 0, scores) as QualityMessage);
       const bands = Object.fromEntries(names.map((name) => [name, band]));
       session.addBands({
         type: 'bands',
@@ -63,7 +63,7 @@ describe('quantities', () => {
         index: 0,
         timestamp: 0,
         channels: bands,
-      } as Bands);
+      } as BandsMessage);
       session.publish();
     };
     const read = (): unknown =>
@@ -87,7 +87,7 @@ describe('quantities', () => {
       },
       ...{ reason: 'x', outputs: null, timing: { received: 0, stepped: 0, published: 0 } },
       personal: { ...personal, probabilities: { calm: 0.25, strained: 0.75 } },
-    } as Prediction);
+    } as PredictionMessage);
     session.publish();
     const own = { kind: 'personal', state: 'calm' } as const;
     const now: Availability = { ...abstains, current: true };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SensorSamples } from '../../src/push/messages';
+import type { SensorSamples } from 'mimamba-client';
 import { Outbox, type Packet } from '../../src/push/outbox';
 
 const samples = (first: number, count = 12): Pick<Packet, 'first' | 'timestamps' | 'data'> => ({

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { pageTime } from '../../src/connection/clock';
-import type { Push, Samples } from '../../src/push/messages';
+import { pageTime } from 'mimamba-client';
+import type { Push, Samples } from 'mimamba-client';
 import { Outbox } from '../../src/push/outbox';
 import { Pusher } from '../../src/push/pusher';
 import { ScriptedService, info, openSocket } from '../service';

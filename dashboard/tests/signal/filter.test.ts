@@ -9,7 +9,7 @@ const decibels = (ratio: number): number => 20 * Math.log10(ratio);
 /** Filtered samples of one channel, written in chunks of these lengths. */
 function filtered(samples: Float32Array, chunk: () => number, gaps: number[] = []): number[] {
   const source = new RingBuffer(1, samples.length);
-  const filter = new FilteredBuffer(source, SFREQ);
+  const filter = new FilteredBuffer(source, 'band', SFREQ);
   for (let first = 0; first < samples.length;) {
     const end = Math.min(samples.length, first + chunk());
     const lost = gaps.some((gap) => gap >= first && gap < end);
@@ -32,7 +32,7 @@ const loudest = (values: number[]): number => Math.max(...values.map(Math.abs));
 
 describe('displaySections', () => {
   it.each([250, 256, 500, 1000])('pass 1 to 40 Hz but no mains at %d Hz', (sfreq) => {
-    const sections = displaySections(sfreq);
+    const sections = displaySections('band', sfreq);
     const at = (hz: number): number => decibels(gain(sections, hz, sfreq));
     expect(at(1)).toBeCloseTo(-3, 1); // Butterworth's edge
     for (const hz of [3, 6, 10, 20]) expect(Math.abs(at(hz))).toBeLessThan(0.6);
@@ -42,16 +42,24 @@ describe('displaySections', () => {
     expect(at(100)).toBeLessThan(-14);
   });
 
+  it.each([50, 60] as const)('take out mains of %d Hz alone, with its harmonic', (mains) => {
+    const sections = displaySections(mains, 500);
+    const at = (hz: number): number => decibels(gain(sections, hz, 500));
+    for (const hz of [mains, 2 * mains]) expect(at(hz)).toBeLessThan(-100);
+    for (const hz of [0.1, 1, 10, 30, 75, 150]) expect(Math.abs(at(hz))).toBeLessThan(0.6);
+    expect(displaySections(mains, 200)).toHaveLength(1);
+  });
+
   it('leave out frequencies too high for a low rate', () => {
-    expect(displaySections(125)).toHaveLength(3); // 60 Hz is too close to half the rate
-    expect(displaySections(64)).toHaveLength(1);
+    expect(displaySections('band', 125)).toHaveLength(3); // 60 Hz is too close to half the rate
+    expect(displaySections('band', 64)).toHaveLength(1);
   });
 });
 
 describe('FilteredBuffer', () => {
   it.each([0.3, 1, 10, 40, 50])('filters a sine of %d Hz as its gain says', (hz) => {
     const end = filtered(sine(hz, 20), () => 11).slice(10 * SFREQ);
-    expect(loudest(end)).toBeCloseTo(gain(displaySections(SFREQ), hz, SFREQ), 2);
+    expect(loudest(end)).toBeCloseTo(gain(displaySections('band', SFREQ), hz, SFREQ), 2);
   });
 
   it('does not ring after an offset', () => {
@@ -77,7 +85,7 @@ describe('FilteredBuffer', () => {
 
   it('follows a buffer that has wrapped around', () => {
     const source = new RingBuffer(1, 300);
-    const filter = new FilteredBuffer(source, SFREQ);
+    const filter = new FilteredBuffer(source, 'band', SFREQ);
     filter.follow();
     expect(filter.ring.newest).toBe(-1);
     source.write(0, sine(10, 1));

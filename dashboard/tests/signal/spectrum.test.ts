@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FFT } from '../../src/signal/fft';
 import { RingBuffer } from '../../src/signal/ring_buffer';
-import { Spectrum, peak } from '../../src/signal/spectrum';
+import { Spectrogram } from '../../src/signal/spectrogram';
+import { Spectrum, peak, rangesOf } from '../../src/signal/spectrum';
 import { random } from '../random';
 
 describe('FFT', () => {
@@ -40,11 +41,19 @@ function ringOf(sfreq: number, seconds: number, value: (t: number) => number): R
 }
 
 function measured(sfreq: number, ring: RingBuffer) {
-  const spectrum = new Spectrum(sfreq);
+  const spectrum = new Spectrum(sfreq, 45);
   const decibels = new Float64Array(spectrum.freqs.length);
   const whole = spectrum.measure(ring, 0, decibels);
   return { freqs: spectrum.freqs, decibels, whole };
 }
+
+describe('rangesOf', () => {
+  it('end at half the sampling rate', () => {
+    expect(rangesOf(64)).toEqual([32]);
+    expect(rangesOf(250)).toEqual([45, 65, 125]);
+    expect(new Spectrum(250, 125).freqs.at(-1)).toBeCloseTo(125, 0);
+  });
+});
 
 describe('Spectrum', () => {
   it.each([250, 256, 500])('finds frequency and power of a sine at %d Hz', (sfreq) => {
@@ -81,3 +90,38 @@ describe('Spectrum', () => {
 
 const ringSamples = (seconds: number, value: (t: number) => number): Float32Array =>
   Float32Array.from({ length: seconds * 256 }, (_, i) => value(i / 256));
+
+describe('Spectrogram', () => {
+  const chirp = (t: number): number => 20 * Math.sin(2 * Math.PI * (t < 5 ? 10 : 20) * t);
+  const strongest = (data: Spectrogram, column: number): number | undefined => {
+    const from = column * data.freqs.length;
+    return peak(data.freqs, data.values.subarray(from, from + data.freqs.length))?.hz;
+  };
+
+  it('has a column for each second, the newest last', () => {
+    const data = new Spectrogram(256, 45, 6);
+    expect(data.colourRange()).toBeNull();
+    expect(data.follow(ringOf(256, 10, chirp), 0)).toBe(true);
+    expect([0, 5].map((column) => strongest(data, column))).toEqual([10, 20]);
+    const [dark, bright] = data.colourRange()!;
+    expect(bright).toBeGreaterThan(dark);
+  });
+
+  it('moves on by whole seconds, and leaves lost signal blank', () => {
+    const data = new Spectrogram(256, 45, 6);
+    const ring = ringOf(256, 4, chirp);
+    data.follow(ring, 0);
+    const last = strongest(data, 5);
+    ring.write(4 * 256, ringSamples(0.5, chirp));
+    expect(data.follow(ring, 0)).toBe(false);
+    ring.write(6 * 256, ringSamples(2, chirp));
+    expect(data.follow(ring, 0)).toBe(true);
+    expect(strongest(data, 1)).toBe(last);
+    expect([2, 3, 4, 5].map((column) => strongest(data, column))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      10,
+    ]);
+  });
+});

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { pageTime } from '../../src/connection/clock';
+import { pageTime } from 'mimamba-client';
 import { LoginRequired, ServiceUnavailable } from '../../src/requests/rest';
 import type { ListedSession } from '../../src/requests/sessions';
 import { Dashboard } from '../../src/state/dashboard.svelte';
@@ -54,6 +54,10 @@ beforeEach(async () => {
       logins.push(token);
       return token === 'right' ? Promise.resolve() : Promise.reject(new Error('another token'));
     },
+    logInWithCode: (code) => {
+      logins.push(`code ${code}`);
+      return code === 'right' ? Promise.resolve() : Promise.reject(new Error('another code'));
+    },
     logOut: () => Promise.resolve(void logins.push('out')),
     open: openSocket,
   });
@@ -65,7 +69,8 @@ afterEach(async () => {
 });
 
 async function start(session: string | null): Promise<void> {
-  dashboard.start(session);
+  dashboard.setFocus(session);
+  dashboard.start();
   await until(() => expect(service.connections).toBe(1));
   service.hello();
   await until(() => expect(dashboard.sessions).toHaveLength(listed.length));
@@ -187,7 +192,7 @@ describe('Dashboard', () => {
   });
 
   it('is locked until a login', async () => {
-    dashboard.start(null);
+    dashboard.start();
     await until(() => expect(service.connections).toBe(1));
     service.requireLogin();
     await until(() => expect(dashboard.connection).toEqual({ phase: 'locked', why: '' }));
@@ -203,9 +208,25 @@ describe('Dashboard', () => {
     expect(dashboard.connection).toEqual({ phase: 'locked', why: '' });
   });
 
+  it('uses a one-time code where a login is required, and only there', async () => {
+    dashboard.useCode('wrong');
+    dashboard.start();
+    await until(() => expect(service.connections).toBe(1));
+    service.requireLogin();
+    const refused = { phase: 'locked', why: 'another code' };
+    await until(() => expect(dashboard.connection).toEqual(refused));
+    dashboard.useCode('right');
+    await until(() => expect(service.connections).toBe(2));
+    service.hello();
+    await until(() => expect(dashboard.connection.phase).toBe('connected'));
+    dashboard.useCode('spare');
+    await dashboard.logOut();
+    expect(logins).toEqual(['code wrong', 'code right', 'out']);
+  });
+
   it('is locked if the list of sessions requires a login', async () => {
     failure = new LoginRequired('login required');
-    dashboard.start(null);
+    dashboard.start();
     await until(() => expect(service.connections).toBe(1));
     service.hello();
     await until(() =>
@@ -238,7 +259,7 @@ describe('Dashboard', () => {
 
   it('shows why the list could not be loaded', async () => {
     failure = new Error('the disk is full');
-    dashboard.start(null);
+    dashboard.start();
     await until(() => expect(service.connections).toBe(1));
     service.hello();
     await until(() =>

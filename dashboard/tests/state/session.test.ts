@@ -1,18 +1,18 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Link, Signal, Subscribed } from '../../src/connection/protocol';
+import type { LinkMessage, SignalMessage, Subscribed } from 'mimamba-client';
 import { BUFFER_SECONDS, Session } from '../../src/state/session.svelte';
 import { head, progress } from '../calibration/examples';
 import { info, prediction, quality, signal, subscribed } from '../service';
 
 let session: Session;
-const link = (seq: number, event: Link['event'], timestamp = 0, more = {}): Link => ({
+const link = (seq: number, event: LinkMessage['event'], timestamp = 0, more = {}): LinkMessage => ({
   ...{ type: 'link', session: 'a', seq, timestamp, event, detail: event, first: null, lost: null },
   ...more,
 });
 const subscribe = (epoch: string): void =>
   session.setSubscribed(subscribed('a', epoch) as Subscribed);
 const addSignal = (seq: number, first: number, count: number, stamp = 0): void =>
-  session.addSignal(signal('a', seq, first, count, stamp) as Signal, 50);
+  session.addSignal(signal('a', seq, first, count, stamp) as SignalMessage, 50);
 
 beforeEach(() => {
   session = new Session('a', 'simulate://');

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Subscribed } from '../../src/connection/protocol';
+import type { Subscribed } from 'mimamba-client';
 import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
 import { ifCurrent, isStale } from '../../src/state/staleness';
 import { subscribed } from '../service';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Prediction, Subscribed } from '../../src/connection/protocol';
+import type { PredictionMessage, Subscribed } from 'mimamba-client';
 import { Session, type SessionSnapshot } from '../../src/state/session.svelte';
 import { availability } from '../../src/text/availability';
 import { prediction, subscribed } from '../service';
@@ -41,7 +41,7 @@ describe('availability', () => {
     expect(availability(changed, connected, age)).toMatchObject({ available: false, title });
   });
 
-  it.each<[Prediction['status'], number, true | undefined]>([
+  it.each<[PredictionMessage['status'], number, true | undefined]>([
     ['warming_up', 0, true],
     ['poor_signal', 0, true],
     ['poor_signal', 2.5, undefined],

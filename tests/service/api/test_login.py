@@ -71,6 +71,30 @@ def test_a_long_body_is_not_read(browser: httpx.Client) -> None:
     assert browser.post("/v1/login", content=parts).status_code == 413
 
 
+def test_a_code_gives_a_cookie_for_viewing_once(service: Live, browser: httpx.Client) -> None:
+    here = {"Host": "192.0.2.7:8765"}  # the page was opened by that address
+    made = service.http.post("/v1/watch-codes", headers=here)
+    assert made.status_code == 201
+    link = made.json()
+    assert link["url"] == f"http://192.0.2.7:8765/#watch={link['code']}"
+    assert link["seconds"] == 120
+    answer = browser.post("/v1/login/code", json={"code": link["code"]})
+    assert answer.json() == {"scope": "view"}
+    assert "HttpOnly" in answer.headers["set-cookie"]
+    assert browser.get("/v1/sessions").status_code == 200
+    assert browser.post("/v1/watch-codes").status_code == 403
+    again = browser.post("/v1/login/code", json={"code": link["code"]})
+    assert again.status_code == 401
+    assert "works once, within two minutes" in again.json()["detail"]
+    assert browser.post("/v1/login/code", content=b" " * 9000).status_code == 413
+
+
+def test_no_code_is_made_where_nobody_could_use_it(service: Live) -> None:
+    refused = service.http.post("/v1/watch-codes")
+    assert refused.status_code == 409
+    assert "mimamba serve --host 0.0.0.0" in refused.json()["detail"]
+
+
 def test_no_foreign_page_logs_anybody_in(browser: httpx.Client) -> None:
     answer = browser.post(
         "/v1/login", json={"token": VIEW}, headers={"Origin": "http://evil.example"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from starlette.requests import HTTPConnection
 
@@ -14,9 +16,15 @@ from mimamba.service.auth.authenticator import (
     Permission,
     cookie_name,
 )
+from mimamba.service.auth.issued_tokens import DAY, IssuedTokens
 from mimamba.service.auth.login_throttle import MAX_ADDRESSES, MAX_FAILURES, SECONDS, LoginThrottle
 from mimamba.service.auth.tokens import Tokens
+from mimamba.service.auth.watch_codes import CODE_SECONDS, MAX_CODES
+from mimamba.service.protocol.auth import Scope
 from tests.service.auth.test_tokens import CONTROL, VIEW
+
+SCOPES_BY_CODE: tuple[tuple[Scope, bool], ...] = (("view", True), ("control", False))
+"""Logins: what they may do, and whether they come from a one-time code."""
 
 
 class Clock:
@@ -58,7 +66,7 @@ def test_without_tokens_all_may_do_all() -> None:
 
 def test_ten_failures_a_minute_and_then_not_even_the_right_one() -> None:
     clock = Clock()
-    door = Authenticator(Tokens(CONTROL), clock)
+    door = Authenticator(Tokens(CONTROL), now=clock)
     secret = door.log_in(Permission("control"))
     for _ in range(MAX_FAILURES):
         refused = shown(door, "wrong")
@@ -73,6 +81,78 @@ def test_ten_failures_a_minute_and_then_not_even_the_right_one() -> None:
     assert door.authenticate(asking(cookie=f"mimamba-8765={secret}")) is not None
     clock.time += refused.wait
     assert shown(door, CONTROL) == Permission("control")
+
+
+def test_a_code_lets_in_once_and_for_viewing() -> None:
+    door = Authenticator(Tokens(CONTROL, VIEW))
+    code = door.make_watch_code()
+    assert door.authenticate_code(f" {code.upper()} ", "192.0.2.1") == Permission("view")
+    used = door.authenticate_code(code, "192.0.2.1")
+    assert isinstance(used, AuthRefusal)
+    assert (used.status, "works once" in used.reason) == (401, True)
+    # A stranger learns from no answer that there was such a code, nor is it a token.
+    assert door.authenticate_code("of-nobody", "192.0.2.2") == used
+    other = shown(door, door.make_watch_code())
+    assert isinstance(other, AuthRefusal)
+    assert other.status == 401
+
+
+def test_watching_ends_at_once_and_other_logins_go_on() -> None:
+    door = Authenticator(Tokens(CONTROL))
+    code = door.make_watch_code()
+    watching, controlling = (
+        asking(cookie=f"mimamba-8765={door.log_in(Permission(scope), by_code)}")
+        for scope, by_code in SCOPES_BY_CODE
+    )
+    granted = door.authenticate(watching)
+    assert isinstance(granted, Permission)
+    door.end_watching()
+    assert not door.is_valid(granted)
+    assert door.authenticate(watching) is None
+    assert door.authenticate(controlling) is not None
+    assert isinstance(door.authenticate_code(code, "192.0.2.1"), AuthRefusal)
+
+
+def test_an_issued_token_lets_in_until_it_ends(tmp_path: Path) -> None:
+    clock = Clock()
+    issued = IssuedTokens(tmp_path, clock)
+    door = Authenticator(Tokens(CONTROL), issued)
+    about, token = issued.make("lab-pc", "view", 1)
+    granted = shown(door, token)
+    assert granted == Permission("view", issued=about.digest)
+    holder = asking(cookie=f"mimamba-8765={door.log_in(granted)}")
+    assert door.authenticate(holder) is not None
+    clock.time += DAY
+    assert not door.is_valid(granted)
+    assert door.authenticate(holder) is None
+    assert isinstance(shown(door, token), AuthRefusal)
+
+
+def test_a_code_ends_after_two_minutes_or_with_newer_ones() -> None:
+    clock = Clock()
+    door = Authenticator(Tokens(CONTROL), now=clock)
+    code, last = door.make_watch_code(), door.make_watch_code()
+    clock.time += CODE_SECONDS - 1
+    assert door.authenticate_code(last, "192.0.2.1") == Permission("view")
+    clock.time += 1
+    assert isinstance(door.authenticate_code(code, "192.0.2.1"), AuthRefusal)
+    first = door.make_watch_code()
+    for _ in range(MAX_CODES):
+        last = door.make_watch_code()
+    assert isinstance(door.authenticate_code(first, "192.0.2.1"), AuthRefusal)
+    assert door.authenticate_code(last, "192.0.2.1") == Permission("view")
+
+
+def test_codes_and_tokens_share_their_attempts() -> None:
+    clock = Clock()
+    door = Authenticator(Tokens(CONTROL), now=clock)
+    code = door.make_watch_code()
+    for number in range(MAX_FAILURES):
+        door.authenticate_code(f"wrong-{number}", "192.0.2.1") if number % 2 else shown(door, "x")
+    for refused in (door.authenticate_code(code, "192.0.2.1"), shown(door, CONTROL)):
+        assert isinstance(refused, AuthRefusal)
+        assert (refused.status, refused.wait) == (429, SECONDS)
+    assert door.authenticate_code(code, "192.0.2.2") == Permission("view")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +181,7 @@ def test_a_cookie_counts_as_it_was_set(cookie: str, known: bool) -> None:
 
 def test_a_cookie_stands_for_the_token_until_its_end() -> None:
     clock = Clock()
-    door = Authenticator(Tokens(CONTROL, VIEW), clock)
+    door = Authenticator(Tokens(CONTROL, VIEW), now=clock)
     secret = door.log_in(Permission("view"))
     assert CONTROL not in secret
     assert VIEW not in secret

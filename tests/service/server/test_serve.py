@@ -16,12 +16,13 @@ import httpx
 import pytest
 from rich.console import Console
 
+from mimamba.service.auth.authenticator import Authenticator, Permission
 from mimamba.service.auth.tokens import Tokens, read_tokens
 from mimamba.service.bench.service_process import running_service
 from mimamba.service.monitoring.logging import JSONLine, configure_logging
 from mimamba.service.protocol.auth import Auth
 from mimamba.service.protocol.messages import Hello, Ping, Pong
-from mimamba.service.server.serve import announce
+from mimamba.service.server.serve import announce, announce_watching
 from mimamba.service.settings.load import make_settings
 from tests.service.auth.test_tokens import BEYOND, CONTROL, VIEW
 from tests.service.cli.test_main import serving
@@ -97,6 +98,30 @@ def test_made_tokens_are_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixt
 )
 def test_the_address_is_one_to_open(tmp_path: Path, flags: dict[str, object], url: str) -> None:
     assert f"mimamba is at {url}" in announced(tmp_path, flags).replace("\n", " ")
+
+
+def test_a_link_for_a_phone_is_shown_to_a_terminal_only(tmp_path: Path) -> None:
+    door = Authenticator(Tokens(CONTROL))
+
+    def shown(flags: dict[str, object], width: int = 80, encoding: str = "utf-8") -> str:
+        settings = make_settings({"data_dir": tmp_path, "allowed_host": ["eeg.example"], **flags})
+        with open(tmp_path / "shown", "w+", encoding=encoding) as file:  # noqa: PTH123
+            console = Console(width=width, color_system=None, file=file)
+            announce_watching(settings, door, 8765, console)
+            file.seek(0)
+            return file.read()
+
+    with terminal():
+        said = shown(BEYOND)
+        code = re.search(r"^http://eeg\.example:8765/#watch=(\w{10})$", said, re.MULTILINE)
+        assert code
+        assert "▄" in said
+        assert door.authenticate_code(code[1], "192.0.2.1") == Permission("view")
+        for plain in (shown(BEYOND, width=20), shown(BEYOND, encoding="ascii")):
+            assert "▄" not in plain
+            assert "/#watch=" in plain
+        assert shown({}) == shown({**BEYOND, "log_format": "json"}) == ""
+    assert shown(BEYOND) == ""
 
 
 def test_a_service_beyond_loopback_makes_its_tokens(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -27,10 +28,40 @@ def test_a_session_is_opened_and_listed(service: Live, invoke: Invoke) -> None:
     service.http.delete(f"/v1/sessions/{json.loads(again.stdout)['id']}")
 
 
+def test_a_link_for_another_device_is_printed_with_its_code(service: Live, invoke: Invoke) -> None:
+    base = f"http://eeg.example:{service.url.rsplit(':', 1)[1]}"
+    *drawn, link = invoke("share").stdout.splitlines()
+    assert re.fullmatch(rf"{base}/#watch=[a-z2-9]{{10}}", link)
+    assert "within 2 minutes" in drawn[0]
+    assert sum("▄" in line for line in drawn) > 10
+    made = json.loads(invoke("share", "--json").stdout)
+    assert made["url"] == f"{base}/#watch={made['code']}"
+    assert made["url"] != link
+
+
+def test_tokens_are_made_listed_and_revoked(service: Live, invoke: Invoke) -> None:
+    made = invoke("tokens make", "stimulus-pc", "--days", "7")
+    token = made.stdout.strip()
+    assert re.fullmatch(r"[\w-]{43}", token)
+    assert re.fullmatch(r"Token stimulus-pc for view, until 20\d\d-\d\d-\d\d:\n", made.stderr)
+    assert invoke("sessions", token=token).exit_code == 0
+    assert invoke("tokens list", token=token).exit_code == 2  # it may only view
+    (row,) = (line for line in invoke("tokens list").stdout.splitlines() if "stimulus-pc" in line)
+    assert "view" in row
+    (listed,) = invoke("tokens list", "--json").stdout.splitlines()
+    assert token not in listed
+    assert invoke("tokens revoke", "stimulus-pc").stdout == "stimulus-pc is revoked.\n"
+    assert invoke("sessions", token=token).exit_code == 2
+    assert service.http.get("/v1/tokens").json() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "token", "said"),
     [
         (["sessions"], "", "The service requires a token. Use"),
+        (["tokens revoke", "nobody"], None, "Expected the name of an issued token"),
+        (["tokens make", "a", "--scope", "all"], None, "body.scope: Input should be 'view'"),
+        (["share"], "w" * 40, "Token not accepted. Use"),
         (["sessions"], "w" * 40, "Token not accepted. Use"),
         (["open", "muse"], None, "Expected"),
         (["open", "/etc/passwd"], None, "Expected a live source or a recording's name"),

@@ -1,4 +1,4 @@
-import type { Clock } from './protocol';
+import type { Clock } from './messages.js';
 
 /** The page's monotonic clock, seconds. */
 export const pageTime = (): number => performance.now() / 1000;

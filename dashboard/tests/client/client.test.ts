@@ -1,12 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Connection, StreamClient } from '../../src/connection/client';
-import { pageTime } from '../../src/connection/clock';
-import type { ServerMessage } from '../../src/connection/protocol';
+import {
+  type Connection,
+  pageTime,
+  type StreamMessage,
+  StreamClient,
+  streamUrl,
+} from 'mimamba-client';
 import { ScriptedService, openSocket, prediction, signal, subscribed } from '../service';
 
 let service: ScriptedService;
 let client: StreamClient;
-let messages: ServerMessage[];
+let messages: StreamMessage[];
 let connections: Connection[];
 /** Seconds from each loss to the next attempt. */
 let delays: number[];
@@ -152,6 +156,21 @@ describe('StreamClient', () => {
     });
   });
 
+  it('waits for a session that is not open, and for none that was forgotten', async () => {
+    for (const session of ['a', 'b']) client.follow(session, ['link']);
+    await connect();
+    await subscribedTimes(2);
+    for (const id of ['a', 'b'])
+      service.send({ type: 'error', code: 'no_session', message: 'not open', id });
+    await received('error', 2);
+    client.forget('b');
+    for (const session of ['b', 'a', 'a'])
+      service.send({ type: 'session', session, state: 'opened', reason: null });
+    await subscribedTimes(3);
+    await received('session', 3);
+    expect(service.subscriptions().map(({ session }) => session)).toEqual(['a', 'b', 'a']);
+  });
+
   it('subscribes again to a session that was not open yet', async () => {
     client.follow('a', ['link']);
     await connect();
@@ -251,4 +270,12 @@ describe('StreamClient', () => {
     await connected(2);
     expect(connections.slice(before).map(({ phase }) => phase)).toEqual(['connecting']);
   });
+});
+
+describe('streamUrl', () => {
+  it.each([
+    ['http://127.0.0.1:8765', 'ws://127.0.0.1:8765/v1/stream'],
+    ['https://eeg.example/lab', 'wss://eeg.example/lab/v1/stream'],
+    ['https://eeg.example/lab/', 'wss://eeg.example/lab/v1/stream'],
+  ])('of %s is %s', (service, stream) => expect(streamUrl(service)).toBe(stream));
 });

@@ -1,22 +1,25 @@
-import { pageTime } from './clock';
+import { pageTime } from './clock.js';
 import {
+  NO_SESSION,
   PROTOCOL,
   SUBPROTOCOL,
-  type ClientMessage,
-  type Hello,
-  NO_SESSION,
-  type ServerMessage,
-  type ServiceError,
-  type Since,
-  type Subscribed,
-  type Topic,
+  type StreamMessage,
   type TopicMessage,
   decodeFrame,
   encodeFrame,
-} from './protocol';
+} from './frames.js';
+import type {
+  ClientMessage,
+  Hello,
+  Position,
+  ServiceError,
+  SessionState,
+  Subscribed,
+  Topic,
+} from './messages.js';
 
 /**
- * State of the connection to the service. `until`: page time of the next attempt, seconds. `why`:
+ * State of the connection to the service. `until`: `pageTime` of the next attempt, seconds. `why`:
  * reason for the end of the last connection. `locked` lasts until a login.
  */
 export type Connection =
@@ -33,12 +36,12 @@ export type Socket = Pick<
 export type OpenSocket = (url: string, protocol: string) => Socket;
 
 export interface Listener {
-  message(message: ServerMessage): void;
+  message(message: StreamMessage): void;
   connection(connection: Connection): void;
 }
 
 /** Last entries read from one session's logs. */
-interface Position {
+interface LogPosition {
   epoch: string;
   seq: Partial<Record<Topic, number>>;
   next: Partial<Record<Topic, number>>;
@@ -54,7 +57,23 @@ const LONGEST_DELAY = 10;
 const SILENCE = 4.5;
 const PING_EVERY = 2;
 
-const openSocket: OpenSocket = (url, protocol) => new WebSocket(url, protocol);
+const openSocket: OpenSocket = (url, protocol) => {
+  if (!('WebSocket' in globalThis))
+    throw new Error(
+      'Expected a WebSocket, but this Node has none. Use Node 22 or newer, or pass `open` with the ' +
+        'one of the package ws.',
+    );
+  return new WebSocket(url, protocol);
+};
+
+/** Address of a service's stream: `ws://127.0.0.1:8765/v1/stream` for `http://127.0.0.1:8765`. */
+export function streamUrl(service: string | URL): string {
+  const base = new URL(service);
+  if (!base.pathname.endsWith('/')) base.pathname += '/';
+  const url = new URL('./v1/stream', base);
+  url.protocol = base.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}
 
 /**
  * WebSocket client that reconnects with growing delays and resumes after the last entry of each
@@ -73,7 +92,9 @@ export class StreamClient {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private pingTimer: ReturnType<typeof setInterval> | undefined;
   private readonly followed = new Map<string, Topic[]>();
-  private readonly positions = new Map<string, Position>();
+  /** Topics of sessions that are not open yet. */
+  private readonly awaited = new Map<string, Topic[]>();
+  private readonly positions = new Map<string, LogPosition>();
 
   constructor(
     private readonly url: string,
@@ -108,8 +129,12 @@ export class StreamClient {
     this.listener.connection({ phase: 'locked', why });
   }
 
-  /** Subscribe to these topics of a session, and unsubscribe from all others. */
+  /**
+   * Subscribe to these topics of a session, and unsubscribe from all others. A session that is not
+   * open is waited for.
+   */
   follow(session: string, topics: Topic[]): void {
+    this.awaited.delete(session);
     const before = this.followed.get(session) ?? [];
     const dropped = before.filter((topic) => !topics.includes(topic));
     if (topics.length) this.followed.set(session, topics);
@@ -122,6 +147,7 @@ export class StreamClient {
   /** Forget a session that was closed. */
   forget(session: string): void {
     this.followed.delete(session);
+    this.awaited.delete(session);
     this.positions.delete(session);
   }
 
@@ -138,7 +164,7 @@ export class StreamClient {
 
   private receive(frame: unknown): void {
     this.lastFrame = pageTime();
-    let message: ServerMessage | null;
+    let message: StreamMessage | null;
     try {
       message = decodeFrame(frame);
     } catch (error) {
@@ -149,6 +175,7 @@ export class StreamClient {
     if (message.type === 'hello' && !this.onHello(message)) return;
     if (message.type === 'subscribed') this.onSubscribed(message);
     else if (message.type === 'error') this.onError(message);
+    else if (message.type === 'session') this.onSessionState(message);
     else if ('seq' in message && !this.isNew(message)) return;
     this.listener.message(message);
   }
@@ -189,11 +216,11 @@ export class StreamClient {
   }
 
   /** Position after the last entry of each topic; the logs' start if a topic is new. */
-  private since(session: string, topics: Topic[]): Since {
+  private since(session: string, topics: Topic[]): Position {
     const position = this.positions.get(session);
     if (!position || !topics.every((topic) => position.requested.has(topic)))
       return { epoch: '', seq: {} };
-    const seq: Since['seq'] = {};
+    const seq: Record<string, number> = {};
     for (const topic of topics) seq[topic] = position.seq[topic] ?? (position.next[topic] ?? 0) - 1;
     return { epoch: position.epoch, seq };
   }
@@ -209,9 +236,18 @@ export class StreamClient {
     for (const topic of this.followed.get(session) ?? []) position.requested.add(topic);
   }
 
-  /** A session that is not open yet was not subscribed to: the next `follow` tries again. */
+  /** A session that is not open yet was not subscribed to. */
   private onError({ code, id }: ServiceError): void {
-    if (code === NO_SESSION && id !== undefined) this.followed.delete(String(id));
+    const session = String(id);
+    const topics = this.followed.get(session);
+    if (code !== NO_SESSION || !topics) return;
+    this.followed.delete(session);
+    this.awaited.set(session, topics);
+  }
+
+  private onSessionState({ session, state }: SessionState): void {
+    const topics = this.awaited.get(session);
+    if (state === 'opened' && topics) this.follow(session, topics);
   }
 
   /** Record the entry's position; false if it was received before. */

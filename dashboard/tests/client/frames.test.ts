@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
-  ProtocolError,
-  type ServerMessage,
-  type Signal,
   decodeFrame,
   encodeFrame,
   float32,
   float64,
-} from '../../src/connection/protocol';
+  ProtocolError,
+  type StreamMessage,
+  type SignalMessage,
+} from 'mimamba-client';
 import { encode } from '@msgpack/msgpack';
 import { arrayBuffer } from '../service';
 // Written by tests/test_frames.py with the encoder of the service.
@@ -23,14 +23,14 @@ describe('decodeFrame', () => {
       return;
     }
     const { data, timestamps, ...rest } = message;
-    const { data: microvolts, timestamps: seconds, ...others } = fields as unknown as Signal;
+    const { data: microvolts, timestamps: seconds, ...others } = fields as unknown as SignalMessage;
     expect(rest).toEqual(others);
     expect([...float32(data)]).toEqual(microvolts);
     expect([...float64(timestamps)]).toEqual(seconds);
   });
 
   it.each(frames)('reads the same from the JSON of $fields.type', ({ json, fields }) => {
-    const message = JSON.parse(json) as ServerMessage;
+    const message = JSON.parse(json) as StreamMessage;
     if (!('data' in message)) {
       expect(message).toEqual(fields);
       return;
@@ -38,7 +38,7 @@ describe('decodeFrame', () => {
     // In JSON, arrays are base64.
     const bytesOf = (text: unknown): Uint8Array =>
       new Uint8Array(Buffer.from(String(text), 'base64'));
-    const { data, timestamps } = fields as unknown as Signal;
+    const { data, timestamps } = fields as unknown as SignalMessage;
     expect([...float32(bytesOf(message.data))]).toEqual(data);
     expect([...float64(bytesOf(message.timestamps))]).toEqual(timestamps);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ServiceClock } from '../../src/connection/clock';
+import { ServiceClock } from 'mimamba-client';
 
 describe('ServiceClock', () => {
   it('is unknown at first, then taken from the first message', () => {

@@ -1,0 +1,1 @@
+"""The npm client: its types, and the package."""
