@@ -43,10 +43,17 @@ class BluetoothScan:
     ----------
     until
         End of the scan, on ``time.monotonic``.
+    python
+        Program that runs it; by default this process's interpreter.
+    grace
+        Time to wait for a scanner that has not ended at its end, s.
     """
 
-    def __init__(self, until: float) -> None:
+    def __init__(
+        self, until: float, python: str | None = None, grace: float = GRACE_SECONDS
+    ) -> None:
         self._until = until
+        self._grace = grace
         self._seen: dict[str, Advertisement] = {}
         self._error: DeviceNotFound | None = None
         self._listening = False
@@ -55,7 +62,7 @@ class BluetoothScan:
             self._process = subprocess.Popen(
                 # -P: a folder here may be called mimamba, too.
                 [
-                    sys.executable,
+                    python or sys.executable,
                     "-P",
                     "-m",
                     "mimamba.drivers.discovery.bluetooth_scan_process",
@@ -72,7 +79,7 @@ class BluetoothScan:
 
     def result(self, until: float) -> ScanResult:
         """Wait until this time, or until the scan has ended; return the advertisements so far."""
-        last = until if until < self._until else self._until + GRACE_SECONDS
+        last = until if until < self._until else self._until + self._grace
         self._reader.join(max(0.0, last - time.monotonic()))
         error = self._error
         if error is None and not self._reader.is_alive() and self._process.wait():
@@ -117,11 +124,14 @@ _running: list[BluetoothScan] = []
 
 
 @contextmanager
-def scan_bluetooth(seconds: float) -> Iterator[Callable[[], ScanResult]]:
+def scan_bluetooth(
+    seconds: float, python: str | None = None, grace: float = GRACE_SECONDS
+) -> Iterator[Callable[[], ScanResult]]:
     """Scan within the context; the function it yields waits for the end and returns the result.
 
     ``seconds`` is the length of the scan, at least ``MIN_SECONDS``. A scan that is running already
-    is shared; its starter ends it. Leaving early stops the scan.
+    is shared; its starter ends it. Leaving early stops the scan. ``python`` and ``grace`` are those
+    of ``BluetoothScan``.
     """
     until = time.monotonic() + seconds
     if seconds < MIN_SECONDS:
@@ -130,7 +140,7 @@ def scan_bluetooth(seconds: float) -> Iterator[Callable[[], ScanResult]]:
         yield lambda: ScanResult((), too_short)
         return
     try:
-        scan, started = _share_scan(until)
+        scan, started = _share_scan(until, python, grace)
     except OSError as error:
         failed = DeviceNotFound(
             EXPECTED, f"a scanner that does not start ({error.strerror})", "close other programs"
@@ -146,10 +156,10 @@ def scan_bluetooth(seconds: float) -> Iterator[Callable[[], ScanResult]]:
                 _running.remove(scan)
 
 
-def _share_scan(until: float) -> tuple[BluetoothScan, bool]:
+def _share_scan(until: float, python: str | None, grace: float) -> tuple[BluetoothScan, bool]:
     """Return the running scan or a new one, and True if the caller has to end it."""
     with _lock:
         if _running:
             return _running[0], False
-        _running.append(BluetoothScan(until))
+        _running.append(BluetoothScan(until, python, grace))
         return _running[0], True

@@ -29,8 +29,8 @@ from mimamba.drivers.errors import (
 )
 from mimamba.drivers.lsl.discovery import EXTRA_SECONDS, StreamQuery, other_streams_notice
 from mimamba.drivers.lsl.inlet import FORMATS, POLL_SECONDS, Arrival, SendingStream, SignalInlet
-from mimamba.drivers.lsl.markers import MarkerBuffer, MarkerStreams
-from mimamba.drivers.lsl.stream_check import CheckedStream, check_stream
+from mimamba.drivers.lsl.markers import CONNECT_TIMEOUT, MarkerBuffer, MarkerStreams
+from mimamba.drivers.lsl.stream_check import MEASURE_SECONDS, CheckedStream, check_stream
 from mimamba.drivers.timing.live_stamps import LiveStamps
 from mimamba.drivers.timing.rate_watch import RateWatch
 from mimamba.drivers.timing.sample_clock import SampleClock
@@ -53,6 +53,12 @@ class LSLDriver:
         number among the streams that match), ``predicate`` (XPath, for liblsl), ``timeout`` (for
         finding the stream, s), ``sfreq`` (Hz, instead of the declared or measured rate),
         ``markers`` (the name of a marker stream, or 1 for all), ``channels`` and ``names``.
+    measure
+        Signal from which a rate is measured if it is not declared, or is in doubt, s.
+    others
+        Time to find further streams after the first one, s.
+    marker_timeout
+        Time for a marker stream to answer, s; then it is tried again.
 
     Raises
     ------
@@ -60,7 +66,14 @@ class LSLDriver:
         If a parameter is wrong.
     """
 
-    def __init__(self, source: SourceURL) -> None:
+    def __init__(
+        self,
+        source: SourceURL,
+        *,
+        measure: float = MEASURE_SECONDS,
+        others: float = EXTRA_SECONDS,
+        marker_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
         if source.target:
             raise BadSource(
                 "lsl://?name=..", f"lsl://{source.target}", "write the name as a parameter"
@@ -71,7 +84,8 @@ class LSLDriver:
         self._timeout = source.number("timeout", 5.0, 0.1, 600.0)
         self._sfreq = source.number("sfreq", 0.0, 0.0, 100_000.0)
         self._choice = ChannelChoice.from_url(source)
-        self._markers = MarkerStreams.from_url(source)
+        self._measure, self._others = measure, others
+        self._markers = MarkerStreams.from_url(source, marker_timeout)
         self._closed = threading.Event()
         self._open: _OpenStream | None = None
         self._expected: StreamInfo | None = None
@@ -127,10 +141,10 @@ class LSLDriver:
         return self
 
     def _open_signal(self) -> _OpenStream:
-        found = self._query.find(self._timeout, 0.0 if self._unique else EXTRA_SECONDS)
+        found = self._query.find(self._timeout, 0.0 if self._unique else self._others)
         found, inlet, arrivals = self._connect(found)
         picks = self._select(inlet)
-        checked = check_stream(inlet, arrivals, self._sfreq, self._closed)
+        checked = check_stream(inlet, arrivals, self._sfreq, self._closed, self._measure)
         stamps = LiveStamps(checked.sfreq, inlet.name, checked.scale, checked.by_arrival)
         # The first stamps show if they are of another clock.
         times = stamps.push(arrivals[0].stamps, arrivals[0].now)
@@ -171,7 +185,7 @@ class LSLDriver:
                 rejected = True
             patience *= 2
             with contextlib.suppress(DeviceNotFound):
-                found = self._query.find(TWIN_SECONDS, EXTRA_SECONDS)
+                found = self._query.find(TWIN_SECONDS, self._others)
                 signals = [each for each in found if each.channel_format() in FORMATS] or signals
         return signals, *self._first_sending(signals, max(until - time.monotonic(), TWIN_SECONDS))
 
@@ -202,7 +216,7 @@ class LSLDriver:
     def _open_markers(self) -> tuple[str, ...]:
         if self._markers is None:
             return ()
-        if self._markers.open(EXTRA_SECONDS):
+        if self._markers.open(self._others):
             return self._markers.notices
         missing = "There is no marker stream yet; it is used once it appears."
         return (missing, *self._markers.notices)

@@ -30,7 +30,7 @@ marker would come back again and again."""
 LOOK_SECONDS = 1.0
 """Pause between two searches for new streams, s."""
 CONNECT_TIMEOUT = 2.0
-"""Time for a stream to answer, s; then it is tried again."""
+"""Time for a stream to answer, s."""
 PULL_SIZE = 256
 """Largest number of markers pulled from a stream at a time."""
 MAX_BEHIND = 86400.0
@@ -57,6 +57,8 @@ class MarkerStreams:
     ----------
     name
         Name, source_id, hostname or uid of the streams to use; None for all marker streams.
+    timeout
+        Time for a stream to answer, s; then it is tried again.
 
     Attributes
     ----------
@@ -64,9 +66,10 @@ class MarkerStreams:
         Remarks about the streams that were found first, one sentence each.
     """
 
-    def __init__(self, name: str | None) -> None:
+    def __init__(self, name: str | None, timeout: float = CONNECT_TIMEOUT) -> None:
         self.notices: tuple[str, ...] = ()
         self._name = name
+        self._timeout = timeout
         self._predicate = f"not(starts-with(source_id,'{OWN_PREFIX}'))"
         if name:
             literal = xpath_literal(name)
@@ -80,10 +83,10 @@ class MarkerStreams:
         self._thread = threading.Thread(target=self._look, name="marker streams", daemon=True)
 
     @classmethod
-    def from_url(cls, source: SourceURL) -> MarkerStreams | None:
+    def from_url(cls, source: SourceURL, timeout: float = CONNECT_TIMEOUT) -> MarkerStreams | None:
         """Read ``markers`` from a source's URL: a stream's name, 1 for all, or 0 for none."""
         name = source.text("markers") or "0"
-        return None if name == "0" else cls(None if name == "1" else name)
+        return None if name == "0" else cls(None if name == "1" else name, timeout)
 
     def open(self, timeout: float) -> int:
         """Connect to the streams that are found within ``timeout`` s; return their number."""
@@ -150,8 +153,8 @@ class MarkerStreams:
         lsl = load_pylsl()
         inlet = lsl.StreamInlet(stream, recover=False, processing_flags=lsl.proc_clocksync)
         try:
-            inlet.open_stream(CONNECT_TIMEOUT)
-            inlet.time_correction(CONNECT_TIMEOUT)  # so that the first pull does not wait
+            inlet.open_stream(self._timeout)
+            inlet.time_correction(self._timeout)  # so that the first pull does not wait
         except (lsl.util.TimeoutError, lsl.util.LostError):
             return  # the next search finds it again
         if self._closed.is_set():

@@ -27,7 +27,7 @@ from mimamba.drivers.timing.stamp_check import (
 LOOK_SECONDS = 1.0
 """Signal after which stamps are compared with the declared rate for the first time, s."""
 MEASURE_SECONDS = 10.0
-"""Signal from which a rate is measured if it is not declared, or is in doubt, s."""
+"""Signal from which a rate is measured, s."""
 SILENCE_SECONDS = 2.0
 """Silence that ends the check, s."""
 MIN_SAMPLES = 16
@@ -64,7 +64,11 @@ class CheckedStream:
 
 
 def check_stream(
-    inlet: SignalInlet, arrivals: list[Arrival], given: float, closed: threading.Event
+    inlet: SignalInlet,
+    arrivals: list[Arrival],
+    given: float,
+    closed: threading.Event,
+    measure: float = MEASURE_SECONDS,
 ) -> CheckedStream:
     """Compare a stream's stamps with its declared rate.
 
@@ -78,6 +82,8 @@ def check_stream(
         Rate given by a person, Hz, which decides; 0 if none is.
     closed
         Event that ends the check.
+    measure
+        Signal from which a rate is measured if it is not declared, or is in doubt, s.
 
     Raises
     ------
@@ -93,7 +99,7 @@ def check_stream(
         scale, _ = _check(inlet.name, stamps, declared, declared)
         if given or not _in_doubt(stamps * scale, declared):
             return CheckedStream(arrivals, declared, scale, notices=_unit_notice(scale))
-    _gather(inlet, arrivals, MEASURE_SECONDS, closed)
+    _gather(inlet, arrivals, measure, closed)
     return _measure(inlet.name, arrivals, declared)
 
 

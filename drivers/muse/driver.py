@@ -16,7 +16,11 @@ import numpy as np
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, StreamInfo
 from mimamba.drivers.errors import BadSource
-from mimamba.drivers.muse.headset_connection import HeadsetConnection
+from mimamba.drivers.muse.headset_connection import (
+    CONNECTION_TIMES,
+    ConnectionTimes,
+    HeadsetConnection,
+)
 from mimamba.drivers.muse.packets import (
     ATHENA_RANGE_UV,
     ATHENA_UV_PER_BIT,
@@ -41,6 +45,8 @@ class MuseDriver:
         URL. Its target is the headset's name, e.g. ``Muse-1A2B``, or empty. Parameters: ``address``
         (a UUID on macOS) instead of the name, ``timeout`` for finding it (1 to 600 s),
         ``channels`` and ``names``.
+    times
+        Times of the connection.
 
     Raises
     ------
@@ -50,7 +56,7 @@ class MuseDriver:
         If a channel asked for does not exist.
     """
 
-    def __init__(self, source: SourceURL) -> None:
+    def __init__(self, source: SourceURL, times: ConnectionTimes = CONNECTION_TIMES) -> None:
         name, address = source.target.strip("/") or None, source.text("address")
         if name is not None and not MUSE_NAME.fullmatch(name):
             raise BadSource(
@@ -63,6 +69,7 @@ class MuseDriver:
                 "use muse://NAME or muse://?address=..",
             )
         self._wanted = WantedHeadset(name, address)
+        self._times = times
         self._seconds = source.number("timeout", SEARCH_SECONDS, 1, 600)
         picks = ChannelChoice.from_url(source).select(ELECTRODES)
         self._columns = None if picks.rows == tuple(range(len(ELECTRODES))) else list(picks.rows)
@@ -103,7 +110,7 @@ class MuseDriver:
         LibraryMissing
             If bleak is not installed.
         """
-        connection = HeadsetConnection(self._wanted, self._seconds)
+        connection = HeadsetConnection(self._wanted, self._seconds, self._times)
         connection.open()
         assert connection.model is not None
         athena = connection.model.multiplexed

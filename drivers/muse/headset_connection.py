@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mimamba.drivers.bluetooth_errors import expected_errors, explain_error
@@ -25,19 +26,22 @@ from mimamba.drivers.muse.protocol import (
     find_model,
 )
 from mimamba.drivers.muse.receiver import MuseReceiver
-from mimamba.drivers.muse.search import NEAR, RELEASE, TAKEN, WantedHeadset, find_headset
+from mimamba.drivers.muse.search import (
+    ANSWER_SECONDS,
+    NEAR,
+    RELEASE,
+    TAKEN,
+    WantedHeadset,
+    find_headset,
+)
 from mimamba.drivers.timing.clock import local_clock
 
 if TYPE_CHECKING:
     from bleak import BleakClient
     from bleak.backends.device import BLEDevice
 
-CONNECT_SECONDS = 10.0
-"""Time for the radio to connect and to list the characteristics, s."""
 REPLY_SECONDS = 0.2
 """Time for the answer to a command, s; the next one is sent anyway (BrainFlow pauses as long)."""
-FIRST_SECONDS = 4.0
-"""Time for the first EEG, s; after half of it the headset is told to start once more."""
 HALT_SECONDS, DISCONNECT_SECONDS = 0.3, 0.5
 """Time for the last command and for disconnecting, s."""
 RELEASE_SECONDS = 1.0
@@ -55,6 +59,31 @@ _connecting = threading.Lock()
 not made for several event loops."""
 
 
+@dataclass(frozen=True)
+class ConnectionTimes:
+    """Times of a connection, s.
+
+    Parameters
+    ----------
+    answer
+        For the system's Bluetooth to answer.
+    connect
+        For the radio to connect and to list the characteristics.
+    first
+        For the first EEG; after half of it the headset is told to start once more.
+    keep_alive
+        Between two commands that keep the headset awake.
+    """
+
+    answer: float = ANSWER_SECONDS
+    connect: float = 10.0
+    first: float = 4.0
+    keep_alive: float = KEEP_ALIVE_SECONDS
+
+
+CONNECTION_TIMES = ConnectionTimes()
+
+
 class HeadsetConnection:
     """A headset that is searched for, connected and read in the background.
 
@@ -64,6 +93,8 @@ class HeadsetConnection:
         The headset to look for.
     seconds
         Time to find it, s.
+    times
+        Times of the connection.
 
     Attributes
     ----------
@@ -71,12 +102,15 @@ class HeadsetConnection:
         The headset's, once it is open.
     """
 
-    def __init__(self, wanted: WantedHeadset, seconds: float) -> None:
+    def __init__(
+        self, wanted: WantedHeadset, seconds: float, times: ConnectionTimes = CONNECTION_TIMES
+    ) -> None:
         self.model: MuseModel | None = None
         self.name = ""
         self.address = ""
         self._wanted = wanted
         self._seconds = seconds
+        self._times = times
         self._receiver = MuseReceiver()
         self._replies = ControlReplies()
         self._answered = asyncio.Event()
@@ -171,7 +205,7 @@ class HeadsetConnection:
             if self._closed:
                 return
         try:
-            await self._read(await find_headset(self._wanted, self._seconds))
+            await self._read(await find_headset(self._wanted, self._seconds, self._times.answer))
         except asyncio.CancelledError:
             if not self._closed:
                 raise
@@ -184,7 +218,7 @@ class HeadsetConnection:
         lost = asyncio.Event()
         self.address, self.name = device.address, device.name or device.address
         client = BleakClient(
-            device, disconnected_callback=lambda _: lost.set(), timeout=CONNECT_SECONDS
+            device, disconnected_callback=lambda _: lost.set(), timeout=self._times.connect
         )
         try:
             await self._connect(client)
@@ -230,12 +264,12 @@ class HeadsetConnection:
             for _ in range(2):
                 for text in model.start:
                     await self._command(client, text)
-                if await _wait(first, FIRST_SECONDS / 2) or lost.is_set():
+                if await _wait(first, self._times.first / 2) or lost.is_set():
                     break
         except expected_errors() as error:
             raise self._explain(error) from error
         if not first.is_set():
-            found = "a disconnection" if lost.is_set() else f"none within {FIRST_SECONDS:g} s"
+            found = "a disconnection" if lost.is_set() else f"none within {self._times.first:g} s"
             raise DeviceNotFound(f"EEG from {self.name}", f"{found} ({self._firmware})", UPDATE)
 
     async def _subscribe(self, client: BleakClient, model: MuseModel, first: asyncio.Event) -> None:
@@ -284,7 +318,7 @@ class HeadsetConnection:
         spoken = local_clock()
         while not await _wait(lost, TICK_SECONDS):
             now = local_clock()
-            if self.model.keep_alive and now - spoken > KEEP_ALIVE_SECONDS:
+            if self.model.keep_alive and now - spoken > self._times.keep_alive:
                 spoken = now
                 try:
                     await client.write_gatt_char(

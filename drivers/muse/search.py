@@ -52,8 +52,10 @@ class WantedHeadset:
         return bool(MUSE_NAME.fullmatch(name or "")) or MUSE_SERVICE in services
 
 
-async def find_headset(wanted: WantedHeadset, seconds: float) -> BLEDevice:
-    """Find the headset within ``seconds``.
+async def find_headset(
+    wanted: WantedHeadset, seconds: float, answer: float = ANSWER_SECONDS
+) -> BLEDevice:
+    """Find the headset within ``seconds``; the system's Bluetooth must answer within ``answer`` s.
 
     Raises
     ------
@@ -64,17 +66,17 @@ async def find_headset(wanted: WantedHeadset, seconds: float) -> BLEDevice:
     """
     device, taken = None, False
     if sys.platform.startswith("linux"):
-        async with _answer_in_time(wanted):
+        async with _answer_in_time(wanted, answer):
             device, taken = await find_connected(wanted)
     if device is None and (wanted.any or not taken):
-        device = await _scan(wanted, seconds)
+        device = await _scan(wanted, seconds, answer)
     if device is None:
         found = TAKEN if taken else f"none within {seconds:g} s"
         raise DeviceNotFound(wanted.title, found, RELEASE if taken else NEAR)
     return device
 
 
-async def _scan(wanted: WantedHeadset, seconds: float) -> BLEDevice | None:
+async def _scan(wanted: WantedHeadset, seconds: float, answer: float) -> BLEDevice | None:
     from bleak import BleakScanner
 
     heard: asyncio.Queue[BLEDevice] = asyncio.Queue()
@@ -86,7 +88,7 @@ async def _scan(wanted: WantedHeadset, seconds: float) -> BLEDevice | None:
             heard.put_nowait(device)
 
     scanner = BleakScanner(on_advertisement)
-    async with _answer_in_time(wanted):
+    async with _answer_in_time(wanted, answer):
         await scanner.start()
     try:
         async with asyncio.timeout(seconds):
@@ -98,10 +100,10 @@ async def _scan(wanted: WantedHeadset, seconds: float) -> BLEDevice | None:
 
 
 @asynccontextmanager
-async def _answer_in_time(wanted: WantedHeadset) -> AsyncIterator[None]:
+async def _answer_in_time(wanted: WantedHeadset, seconds: float) -> AsyncIterator[None]:
     """Raise DeviceNotFound if the system's Bluetooth does not answer within the context."""
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
         raise DeviceNotFound(wanted.title, NO_ANSWER, SWITCH_OFF_AND_ON) from error

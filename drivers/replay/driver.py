@@ -66,6 +66,8 @@ class ReplayDriver:
     ----------
     source
         URL; see the module for its parameters.
+    chunk
+        Signal per chunk, s; at high speeds chunks are longer.
 
     Raises
     ------
@@ -73,10 +75,11 @@ class ReplayDriver:
         If a parameter is out of range.
     """
 
-    def __init__(self, source: SourceURL) -> None:
+    def __init__(self, source: SourceURL, chunk: float = CHUNK_SECONDS) -> None:
         if not source.target:
             raise BadSource("a recording's path", "none", "write replay:///path/file.xdf")
         self._path = Path(source.target)
+        self._chunk_seconds = chunk
         self._speed = _read_speed(source)
         self._start = StartPosition.from_url(source)
         self._loop = source.flag("loop")
@@ -253,7 +256,7 @@ class ReplayDriver:
         )
 
     def _chunk_length(self, sfreq: float) -> int:
-        seconds = max(CHUNK_SECONDS, WAKE_SECONDS * min(self._clock.speed, MAX_SPEED))
+        seconds = max(self._chunk_seconds, WAKE_SECONDS * min(self._clock.speed, MAX_SPEED))
         return max(1, round(seconds * sfreq))
 
     def _entered(self) -> Recording:

@@ -60,6 +60,7 @@ BACKLOG_SECONDS = 1.0
 LONGEST_SLEEP = 0.2
 """Seconds after which a closed driver ends, at the latest."""
 BUFFER_SECONDS = 5.0
+"""Signal that the simulated headset keeps for a slow reader, s."""
 MAX_SECONDS = 86_400.0
 LOOKAHEAD_SECONDS = 4.0
 """Length of the script that is read ahead: to read it for each chunk doubled the chunk's cost."""
@@ -125,10 +126,11 @@ def _parse_loss(text: str | None, sfreq: float) -> tuple[int | None, int]:
 
 @dataclass(frozen=True)
 class PacketSchedule:
-    """Schedule of the headset's packets."""
+    """Schedule of the headset's packets. ``buffer`` is the signal kept for a slow reader, s."""
 
     sfreq: float
     drop_outs: DropOuts
+    buffer: float = BUFFER_SECONDS
 
     @property
     def packet(self) -> int:
@@ -141,7 +143,7 @@ class PacketSchedule:
         """
         taken = math.floor(elapsed * self.sfreq) + 1
         first = self.drop_outs.next_present(index)
-        if first is not None and taken - first > BUFFER_SECONDS * self.sfreq:
+        if first is not None and taken - first > self.buffer * self.sfreq:
             first = self.drop_outs.next_present(taken - self.packet)
         if first is None:
             return None
@@ -160,6 +162,8 @@ class SimulateDriver:
     ----------
     source
         URL; see the module for its parameters.
+    buffer
+        Signal that is kept for a slow reader, s.
 
     Raises
     ------
@@ -169,7 +173,7 @@ class SimulateDriver:
         If a channel is not one of the four.
     """
 
-    def __init__(self, source: SourceURL) -> None:
+    def __init__(self, source: SourceURL, buffer: float = BUFFER_SECONDS) -> None:
         if source.target.strip("/"):
             raise BadSource(
                 "simulate:// with parameters only", source.target, "write simulate://?scenario=tour"
@@ -180,7 +184,7 @@ class SimulateDriver:
         mains = source.choice("mains", "50", ("50", "60", "0"))
         picks = ChannelChoice.from_url(source).select(CH_NAMES)
         self._rows = picks.rows
-        self._schedule = PacketSchedule(sfreq, DropOuts.from_url(source, sfreq))
+        self._schedule = PacketSchedule(sfreq, DropOuts.from_url(source, sfreq), buffer)
         self._synthesizer = Synthesizer(scenario, seed, sfreq, float(mains))
         self._seed, self._has_sensors = seed, source.flag("sensors")
         self._sensors: SimulatedSensors | None = None

@@ -37,8 +37,8 @@ BROKEN = (
 """Errors that unpickling raises for bytes that are not a pickle (documentation of ``pickle``)."""
 
 
-def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of a pickled dict, by key.
+def unpickle_arrays(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a pickled dict, by key, from a file of at most ``max_bytes``.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def unpickle_arrays(path: Path) -> dict[str, NDArray[Any]]:
         If the file is damaged, too large, or contains anything except arrays of numbers.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise damaged_file(path, f"at most {MAX_BYTES:,} bytes", f"{path.stat().st_size:,}")
+        if (size := path.stat().st_size) > max_bytes:
+            raise damaged_file(path, f"at most {max_bytes:,} bytes", f"{size:,}")
         content = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # about odd escapes in text

@@ -32,24 +32,30 @@ class StealTime:
     """CPU time that a virtual machine's host gave to others since this object was made.
 
     See proc_stat(5). It makes every figure worse, and the load average does not show it.
+
+    Parameters
+    ----------
+    file
+        File in which Linux counts CPU time by use.
     """
 
-    def __init__(self) -> None:
-        self._before = _ticks()
+    def __init__(self, file: Path = PROC_STAT) -> None:
+        self._file = file
+        self._before = _ticks(file)
 
     def share(self) -> float | None:
         """Return the stolen share of all CPU time in percent; None where it is not known."""
-        now = _ticks()
+        now = _ticks(self._file)
         if now is None or self._before is None:
             return None
         whole = sum(now) - sum(self._before)
         return 100 * (now[STEAL] - self._before[STEAL]) / max(1, whole)
 
 
-def _ticks() -> list[int] | None:
+def _ticks(file: Path) -> list[int] | None:
     """CPU time by use; the columns after steal are left out, since they are counted twice."""
     try:
-        with PROC_STAT.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8") as lines:
             return [int(each) for each in lines.readline().split()[1 : STEAL + 2]]
     except (OSError, ValueError):
         return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -35,13 +36,9 @@ from mimamba.models.training_jobs.demo import simulate_hops
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.bench.roofline import MachineRates, moved_bytes, multiply_adds
 
-BATCHES = (1, 8, 64, 512, 4096)
-PUBLISHED = ("EEGNet", "EEGConformer")
 MONTAGE = ("TP9", "AF7", "AF8", "TP10")
 GATE = 0.9
 """The gate of every hop: the state is carried over and fades, which costs most."""
-AIMED = 64
-"""Batch size that has the aims."""
 SLICE = 64
 """Windows that a published network gets at once; larger batches are not faster for each window."""
 NAIVE, SPEEDUP, LATENCY_MS, ROOFLINE = 8, 10.0, 1.5, 25.0
@@ -52,14 +49,36 @@ DEARER = 1.5
 Windows = NDArray[np.float32]
 
 
-def measure(seconds: float) -> list[Figure]:
+@dataclass(frozen=True)
+class StepPlan:
+    """Sizes and rivals of the measurement.
+
+    Parameters
+    ----------
+    batches
+        Batch sizes.
+    aimed
+        Batch size that has the aims.
+    published
+        Published networks to compare with, as far as they are installed.
+    """
+
+    batches: tuple[int, ...] = (1, 8, 64, 512, 4096)
+    aimed: int = 64
+    published: tuple[str, ...] = ("EEGNet", "EEGConformer")
+
+
+STEP_PLAN = StepPlan()
+
+
+def measure(seconds: float, plan: StepPlan = STEP_PLAN) -> list[Figure]:
     """Measure for about this long, at least one round of each batch size."""
     with one_thread(), torch.inference_mode():
         network = random_network()
         figures = latency(stepping(CPUStepper(network), windows(1)), seconds / 6, LATENCY_MS)
-        for batch in BATCHES:
-            figures += throughput(network, batch, seconds / 6)
-        figures += shipped_models(seconds / 6)
+        for batch in plan.batches:
+            figures += throughput(network, batch, seconds / 6, plan)
+        figures += shipped_models(seconds / 6, plan.aimed)
     return figures
 
 
@@ -98,10 +117,12 @@ def latency(step: Callable[[], None], seconds: float, limit: float) -> list[Figu
     ]
 
 
-def throughput(network: MSiMamba, batch: int, seconds: float) -> list[Figure]:
+def throughput(
+    network: MSiMamba, batch: int, seconds: float, plan: StepPlan = STEP_PLAN
+) -> list[Figure]:
     """Measure hops a second at one batch size, and their comparison."""
     x, rates = windows(batch), MachineRates()
-    calls, hops = candidates(network, x)
+    calls, hops = candidates(network, x, plan)
     machine = {"product": rates.multiply, "copy": rates.copy}
     spent = interleave({**calls, **machine}, seconds, least=1)
     each = {name: np.array(spent[name]) / count for name, count in hops.items()}
@@ -113,24 +134,24 @@ def throughput(network: MSiMamba, batch: int, seconds: float) -> list[Figure]:
             Figure(f"{n}, batch {batch}", 1 / float(np.median(t)), "hops/s")
             for n, t in each.items()
         ),
-        with_aim("step over naive", batch, speedup, "times", SPEEDUP),
-        with_aim("step, share of the roofline", batch, share, "%", ROOFLINE),
+        with_aim("step over naive", batch, speedup, "times", SPEEDUP, plan.aimed),
+        with_aim("step, share of the roofline", batch, share, "%", ROOFLINE, plan.aimed),
     ]
 
 
-def shipped_models(seconds: float) -> list[Figure]:
+def shipped_models(seconds: float, batch: int) -> list[Figure]:
     """Measure a hop of each shipped model in a batch, and compare it with the default model's."""
     names = list_packaged_checkpoints()
-    spent = interleave({name: step_shipped(name, AIMED) for name in names}, seconds, least=1)
-    each = {name: np.array(times) / AIMED for name, times in spent.items()}
+    spent = interleave({name: step_shipped(name, batch) for name in names}, seconds, least=1)
+    each = {name: np.array(times) / batch for name, times in spent.items()}
     figures = [
-        Figure(f"{name}, one hop, batch {AIMED}", 1e6 * float(np.median(times)), "µs")
+        Figure(f"{name}, one hop, batch {batch}", 1e6 * float(np.median(times)), "µs")
         for name, times in each.items()
     ]
     for name in names:
         if name != DEFAULT_MODEL:
             ratio = float(np.median(each[name] / each[DEFAULT_MODEL]))
-            what = f"{name} over {DEFAULT_MODEL}, batch {AIMED}"
+            what = f"{name} over {DEFAULT_MODEL}, batch {batch}"
             figures.append(at_most(what, ratio, "times", DEARER))
     return figures
 
@@ -145,26 +166,24 @@ def step_shipped(name: str, batch: int) -> Callable[[], None]:
     return stepping(CPUStepper(checkpoint.network), np.stack(own))
 
 
-def with_aim(
-    what: str, batch: int, value: float, unit: str, least: float, aimed: int | None = None
-) -> Figure:
+def with_aim(what: str, batch: int, value: float, unit: str, least: float, aimed: int) -> Figure:
     """Make a figure, with an aim only at the batch size ``aimed``."""
     what = f"{what}, batch {batch}"
-    if batch != (aimed or AIMED):
+    if batch != aimed:
         return Figure(what, value, unit)
     return Figure(what, value, unit, f">= {least:g} {unit}", value >= least)
 
 
 def candidates(
-    network: MSiMamba, x: Windows
+    network: MSiMamba, x: Windows, plan: StepPlan
 ) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
     """Return the calls that are compared, and the number of hops of one call."""
     step = stepping(CPUStepper(network), x)
     calls: dict[str, Callable[[], object]] = {"step": step, "naive": naive(network, x)}
     hops = {"step": len(x), "naive": NAIVE}
-    for name, published in published_networks(x[:SLICE]).items():
+    for name, published in published_networks(x[:SLICE], plan.published).items():
         calls[name], hops[name] = published, min(len(x), SLICE)
-    if len(x) == AIMED:
+    if len(x) == plan.aimed:
         calls["two threads"], hops["two threads"] = partial(on_two_threads, step), len(x)
     return calls, hops
 
@@ -213,11 +232,11 @@ def naive(network: MSiMamba, x: Windows) -> Callable[[], None]:
     return step
 
 
-def published_networks(x: Windows) -> dict[str, Callable[[], object]]:
+def published_networks(x: Windows, names: Sequence[str]) -> dict[str, Callable[[], object]]:
     """Run braindecode's networks on the same windows, as far as they are installed."""
     task = ClassificationTask({"state": ("a", "b", "c", "d")}, MONTAGE, SignalConfig())
     given, found = torch.from_numpy(x), dict[str, Callable[[], object]]()
-    for name in PUBLISHED:
+    for name in names:
         try:
             found[name] = partial(build_network(name, task).eval(), given)
         except NetworkUnavailable:

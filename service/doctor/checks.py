@@ -14,6 +14,7 @@ from tempfile import NamedTemporaryFile
 from mimamba.models.inference.device import DeviceError, find_device
 from mimamba.models.inference.precision import DeviceRequest, Precision
 from mimamba.service.bench.latency import (
+    SOURCE,
     ReceivedPredictions,
     receive,
     simulated_service,
@@ -125,8 +126,11 @@ def _day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
-def check_disk(folder: Path) -> Finding:
-    """Check the free space and the speed of the disk that holds the recordings."""
+def check_disk(folder: Path, slow_sync: float = SLOW_SYNC) -> Finding:
+    """Check the free space and the speed of the disk that holds the recordings.
+
+    An fsync that takes more than ``slow_sync`` s is noted.
+    """
     existing, remedy = folder, "choose another folder with --data-dir"
     try:
         existing = nearest_existing(folder)
@@ -138,7 +142,7 @@ def check_disk(folder: Path) -> Finding:
         return fail("disk", found, f"free some space, or {remedy}")
     if free < LOW_BYTES:
         return note("disk", found, f"free some space, or {remedy}")
-    return note("disk", found, remedy) if seconds > SLOW_SYNC else ok("disk", found)
+    return note("disk", found, remedy) if seconds > slow_sync else ok("disk", found)
 
 
 def _sync(folder: Path) -> float:
@@ -151,11 +155,11 @@ def _sync(folder: Path) -> float:
         return time.perf_counter() - start
 
 
-def check_latency(seconds: float = SECONDS) -> Finding:
+def check_latency(seconds: float = SECONDS, source: str = SOURCE) -> Finding:
     """Measure the time from a sample's arrival to its prediction at a client."""
     name, remedy = "latency", "stop other programs, or turn off power saving"
     try:
-        with simulated_service() as service:
+        with simulated_service(source) as service:
             times = summarize(asyncio.run(_measure(service.url, round(PREDICTIONS * seconds))))
     except ServiceNotStarted as error:
         return fail(name, error.found, error.remedy)

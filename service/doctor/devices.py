@@ -37,8 +37,8 @@ def check_brainflow() -> Finding:
     return ok("BrainFlow", f"supports {len(boards)} boards")
 
 
-def check_lsl() -> Finding:
-    """Send a stream and find it again: checks liblsl and the network."""
+def check_lsl(seconds: float = LSL_SECONDS) -> Finding:
+    """Send a stream and find it again within ``seconds``: checks liblsl and the network."""
     try:
         lsl = load_pylsl()
     except LibraryMissing as error:
@@ -46,13 +46,13 @@ def check_lsl() -> Finding:
     name = f"mimamba doctor {uuid4()}"
     info = lsl.StreamInfo(name, "Doctor", 1, lsl.IRREGULAR_RATE, "float32", name)
     outlet = lsl.StreamOutlet(info)
-    found = resolve_streams(f"name='{name}'", LSL_SECONDS, 0)
+    found = resolve_streams(f"name='{name}'", seconds, 0)
     del outlet
     release = f"liblsl {lsl.library_version() / 100:.2f}"
     if not found:
         return fail(
             "LSL",
-            f"{release}; this machine does not find its own test stream within {LSL_SECONDS:g} s",
+            f"{release}; this machine does not find its own test stream within {seconds:g} s",
             "allow multicast and UDP ports 16571 to 16604 in the firewall, or list the machines as "
             "KnownPeers in lsl_api.cfg",
         )
@@ -60,9 +60,11 @@ def check_lsl() -> Finding:
 
 
 def check_bluetooth(
-    classes: Path = Path("/sys/class"), kernel: Path = Path("/proc/version")
+    classes: Path = Path("/sys/class"),
+    kernel: Path = Path("/proc/version"),
+    seconds: float = BLUETOOTH_SECONDS,
 ) -> Finding:
-    """Scan with the Bluetooth adapter that Muse headsets need."""
+    """Scan for ``seconds`` with the Bluetooth adapter that Muse headsets need."""
     if not LINUX:
         return linux_only("Bluetooth")
     found = find_adapters(classes, kernel)
@@ -75,7 +77,7 @@ def check_bluetooth(
     if is_blocked(found):
         adapters, _, remedy = found.detail.partition("; ")
         return fail("Bluetooth", adapters, remedy)
-    with scan_bluetooth(BLUETOOTH_SECONDS) as scan_result:
+    with scan_bluetooth(seconds) as scan_result:
         heard = scan_result()
     if heard.error is not None:
         return fail("Bluetooth", f"{found.detail}; {heard.error.found}", heard.error.remedy)

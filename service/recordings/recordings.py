@@ -70,10 +70,13 @@ class Recordings:
     ----------
     folder
         Created with the first recording, readable by its owner only.
+    check_again
+        Time for which the result of a check of the folder is used, s.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, check_again: float = CHECK_AGAIN) -> None:
         self._folder = folder
+        self._check_again = check_again
         self._running: dict[str, tuple[Session, Recorder]] = {}
         self._closed = False
         self.endings: Counter[str] = Counter()
@@ -91,7 +94,7 @@ class Recordings:
 
     def problem(self) -> str | None:
         """Return the reason why recordings cannot be written; None if they can."""
-        if time.monotonic() - self._checked_at >= CHECK_AGAIN:
+        if time.monotonic() - self._checked_at >= self._check_again:
             try:
                 check_writable(self._folder)
                 self._problem = None

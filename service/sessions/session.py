@@ -72,6 +72,7 @@ from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import (
+    MAX_WAIT,
     SessionBaseline,
     SessionDecoder,
     labels_of_rating,
@@ -144,6 +145,8 @@ class Session:
         Markers and link events kept of an epoch.
     max_delay
         Seconds that a marker waits for its sample.
+    max_wait
+        Seconds after which a live source's hop is skipped if newer ones wait.
     saved
         The state of this session in another process, to continue it; its engine is that of the
         saved model. None begins anew.
@@ -183,6 +186,7 @@ class Session:
         subject: Subject | None = None,
         max_events: int = MAX_EVENTS,
         max_delay: float = MAX_DELAY,
+        max_wait: float = MAX_WAIT,
         saved: SavedSession | None = None,
         token: str | None = None,
         poller: SensorPoller[Session] | None = None,
@@ -202,6 +206,7 @@ class Session:
         self.counters = saved.counters if saved else SessionCounters()
         # No clock decides where a marker is, if another process is to place it alike.
         self._pending_markers = PendingMarkers(max_delay if token is None else math.inf)
+        self._max_wait = max_wait if token is None else math.inf
         self._max_events = max_events
         self.opened = threading.Event()
         self.watchers: set[object] = set()
@@ -813,8 +818,8 @@ class Session:
         return replace(info, notices=info.notices + found) if found else info
 
     def _make_decoder(self, engine: Engine, info: StreamInfo, r: float) -> SessionDecoder:
-        report, patient = self._on_decoder_event, self._patient
-        return SessionDecoder(engine, info, r, report, self.subject, patient)
+        report, max_wait = self._on_decoder_event, self._max_wait
+        return SessionDecoder(engine, info, r, report, self.subject, max_wait)
 
     def _try_to_decode(self, engine: Engine, info: StreamInfo) -> None:
         """Give the model its electrodes, or go on without it."""

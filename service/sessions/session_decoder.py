@@ -105,9 +105,9 @@ class SessionDecoder:
         Called for restarts, skipped hops and baselines.
     subject
         The person of the session: finds and keeps the baseline.
-    patient
-        Whether a live source's hops wait however long: what is predicted depends on the samples
-        alone then, and another process predicts the same.
+    max_wait
+        Time after which a live source's hop is skipped if newer ones wait, s. With infinity what is
+        predicted depends on the samples alone, and another process predicts the same.
 
     Raises
     ------
@@ -124,7 +124,7 @@ class SessionDecoder:
         r: float,
         report: Report,
         subject: Subject,
-        patient: bool = False,
+        max_wait: float = MAX_WAIT,
     ) -> None:
         self.checkpoint = engine.checkpoint
         self._montage = match_montage(self.checkpoint.montage, info.ch_names)
@@ -136,7 +136,7 @@ class SessionDecoder:
         self.label_sets = LabelSets(self.checkpoint.outputs, self.checkpoint.set_thresholds)
         self._subject = subject
         self._report = report
-        self._live, self._patient = info.live, patient
+        self._live, self._max_wait = info.live, max_wait
         self._stepped = False
         self._restart = True  # the next ok hop resets the memory: at the start, and after a skip
         self.stepping = engine, engine.open(r)
@@ -188,8 +188,8 @@ class SessionDecoder:
         hop resets the memory. A source that itself is late, and catches up, has not waited here.
         """
         aligned = [replace(each, hop=self._next(each.hop)) for each in hops]
-        hasty = self._live and not self._patient
-        if hasty and len(hops) > 1 and local_clock() - hops[0].received > MAX_WAIT:
+        late = self._live and local_clock() - hops[0].received > self._max_wait if hops else False
+        if late and len(hops) > 1:
             for each in aligned[:-1]:
                 detail = (
                     "the engine is too busy: a hop was skipped, and the model's memory is reset"

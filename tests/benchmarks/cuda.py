@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -17,12 +18,29 @@ from mimamba.models.network.msimamba import MSiMamba
 from mimamba.service.bench import steps
 from mimamba.service.bench.figures import Figure, NotRun
 
-BATCHES = (1, 8, 64, 512, 4096)
 SPEEDUP, LATENCY_MS = 1000.0, 0.3
 """Aims: times the readable network's speed on one core, at the largest batch; ms of one hop, both
 copies included."""
-STREAMS, HOPS = 64, 40
-"""Size of the comparison with the CPU: 10 s of each stream, with its state carried over."""
+
+
+@dataclass(frozen=True)
+class CUDAPlan:
+    """Sizes of the measurement.
+
+    Parameters
+    ----------
+    batches
+        Batch sizes of the speed, in ascending order.
+    streams, hops
+        Size of the comparison with the CPU: 10 s of each stream, with its state carried over.
+    """
+
+    batches: tuple[int, ...] = (1, 8, 64, 512, 4096)
+    streams: int = 64
+    hops: int = 40
+
+
+CUDA_PLAN = CUDAPlan()
 
 
 def measure(seconds: float) -> list[Figure]:
@@ -44,27 +62,35 @@ def find_precisions() -> list[Precision]:
     return known
 
 
-def measure_device(device: str, known: Sequence[Precision], seconds: float) -> list[Figure]:
+def measure_device(
+    device: str, known: Sequence[Precision], seconds: float, plan: CUDAPlan = CUDA_PLAN
+) -> list[Figure]:
     """Measure hops a second, latency and errors in each precision."""
     with steps.one_thread(), torch.inference_mode():
         network = steps.random_network()
         step = steps.stepping(CUDAGraphStepper(network, device, rows=2), steps.windows(1))
         found = steps.latency(step, seconds / 8, LATENCY_MS)
-        for batch in BATCHES:
-            found += throughput(network, device, known, batch, seconds / 8)
+        for batch in plan.batches:
+            found += throughput(network, device, known, batch, seconds / 8, plan)
         for precision in known:
-            found += errors(network, device, precision)
+            found += errors(network, device, precision, plan)
     return found
 
 
 def throughput(
-    network: MSiMamba, device: str, known: Sequence[Precision], batch: int, seconds: float
+    network: MSiMamba,
+    device: str,
+    known: Sequence[Precision],
+    batch: int,
+    seconds: float,
+    plan: CUDAPlan,
 ) -> list[Figure]:
     """Measure hops a second of one batch size, copies included; the largest in each precision."""
+    largest = plan.batches[-1]
     x = steps.windows(batch)
     calls: dict[str, Callable[[], object]] = {
         precision: steps.stepping(CUDAGraphStepper(network, device, precision, batch + 1), x)
-        for precision in (known if batch == BATCHES[-1] else known[:1])
+        for precision in (known if batch == largest else known[:1])
     }
     spent = steps.interleave({**calls, "naive": steps.naive(network, x)}, seconds, least=1)
     hops = {**dict.fromkeys(calls, batch), "naive": steps.NAIVE}
@@ -75,16 +101,17 @@ def throughput(
             Figure(f"{name}, batch {batch}", 1 / float(np.median(t)), "hops/s")
             for name, t in each.items()
         ),
-        steps.with_aim(
-            "step over one core's naive way", batch, speedup, "times", SPEEDUP, BATCHES[-1]
-        ),
+        steps.with_aim("step over one core's naive way", batch, speedup, "times", SPEEDUP, largest),
     ]
 
 
-def errors(network: MSiMamba, device: str, precision: Precision) -> list[Figure]:
+def errors(
+    network: MSiMamba, device: str, precision: Precision, plan: CUDAPlan = CUDA_PLAN
+) -> list[Figure]:
     """Compare a precision's logits with those of the CPU in fp32."""
-    exact = logits(CPUStepper(network))
-    error = logits(CUDAGraphStepper(network, device, precision, STREAMS + 1)) - exact
+    exact = logits(CPUStepper(network), plan)
+    stepper = CUDAGraphStepper(network, device, precision, plan.streams + 1)
+    error = logits(stepper, plan) - exact
     label = f"{precision}: error of the logits"
     return [
         Figure(f"{label}, largest", float(error.abs().max()), ""),
@@ -92,13 +119,13 @@ def errors(network: MSiMamba, device: str, precision: Precision) -> list[Figure]
     ]
 
 
-def logits(stepper: Stepper) -> Tensor:
-    """Step all hops with carried states; return the logits, (HOPS, STREAMS, n_outputs)."""
-    x = steps.windows(HOPS * STREAMS)
-    rows = [stepper.pool.open() for _ in range(STREAMS)]
+def logits(stepper: Stepper, plan: CUDAPlan = CUDA_PLAN) -> Tensor:
+    """Step all hops with carried states; return the logits, (hops, streams, n_outputs)."""
+    x = steps.windows(plan.hops * plan.streams)
+    rows = [stepper.pool.open() for _ in range(plan.streams)]
     return torch.stack(
         [
-            stepper.step(rows, list(x[at : at + STREAMS]), [1.0] * STREAMS)
-            for at in range(0, len(x), STREAMS)
+            stepper.step(rows, list(x[at : at + plan.streams]), [1.0] * plan.streams)
+            for at in range(0, len(x), plan.streams)
         ]
     )

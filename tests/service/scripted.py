@@ -70,7 +70,9 @@ class Stage:
         max_events: int,
         max_delay: float,
         loop: ComputeLoop[Session] | None = None,
+        max_wait: float = MAX_WAIT,
     ) -> None:
+        self.max_wait = max_wait
         self.script = Script(info)
         self._own = loop is None
         self.loop = loop or ComputeLoop[Session](self.notify_round)
@@ -87,6 +89,7 @@ class Stage:
             subject=subject,
             max_events=max_events,
             max_delay=max_delay,
+            max_wait=max_wait,
             poller=self.poller,
         )
         self.session.start()
@@ -126,7 +129,7 @@ class Stage:
             for chunk in chunks:
                 self.script.give(chunk)
             self.until(lambda: self.loop.waiting == len(chunks))
-            time.sleep(1.1 * MAX_WAIT)  # until they have waited too long
+            time.sleep(1.1 * self.max_wait)  # until they have waited too long
 
     def has_taken(self, chunk: Chunk) -> bool:
         """Whether everything up to this chunk is computed."""
@@ -147,10 +150,13 @@ def staged(
     subject: Subject | None = None,
     max_events: int = MAX_EVENTS,
     max_delay: float = MAX_DELAY,
+    max_wait: float = MAX_WAIT,
 ) -> Iterator[Stage]:
     """A session on a script; all its threads have ended on leaving. A live one may skip hops."""
     before = set(threading.enumerate())
-    stage = Stage(engine, replace(INFO, live=live), subject, max_events, max_delay)
+    stage = Stage(
+        engine, replace(INFO, live=live), subject, max_events, max_delay, max_wait=max_wait
+    )
     try:
         yield stage
     finally:

@@ -1,8 +1,11 @@
 """Windows for our own code, on another system: what it lacks is gone, what it has is stood in for.
 
-``python -m tests.windows.stand_in imports`` imports every module of mimamba, any other arguments
-run the command line. Libraries are those of this system and were imported before; so this shows
-that our code needs nothing of Unix, not that it works on Windows.
+``python -m tests.windows.stand_in`` reads a line of JSON for each command: its arguments, and the
+files of its output and its errors. Each runs in a process of its own, forked once everything is
+imported; the process's number is printed when it starts, and its exit status when it has ended. The
+command ``imports`` imports every module of mimamba, any other is one of the command line. Libraries
+are those of this system and were imported before; so this shows that our code needs nothing of
+Unix, not that it works on Windows.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import fcntl
+import gc
 import importlib
+import json
 import os
 import pkgutil
 import signal
@@ -110,14 +115,31 @@ def become_windows() -> None:
     sys.platform = "win32"
 
 
-def main() -> None:
-    become_windows()
-    if sys.argv[1:] == ["imports"]:
+def run(arguments: list[str]) -> None:
+    """Run one command, in a process of its own."""
+    if arguments == ["imports"]:
         print(f"{import_modules()} modules")  # noqa: T201
         return
-    from mimamba.service.cli.main import main as run
+    from mimamba.service.cli.main import main
 
-    run()
+    sys.argv[:] = ["mimamba", *arguments]
+    main()
+
+
+def main() -> None:
+    fork = os.fork
+    become_windows()
+    gc.freeze()  # or each process would copy what it looks through at its end
+    for line in sys.stdin:
+        arguments, *files = json.loads(line)
+        child = fork()
+        if child == 0:
+            for descriptor, file in enumerate(files, 1):
+                os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+            run(arguments)
+            sys.exit()
+        print(child, flush=True)  # noqa: T201
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -21,42 +22,85 @@ from mimamba.service.recordings.recovery import is_being_written
 from tests.service.live import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-STAND_IN = (sys.executable, "-m", "tests.windows.stand_in")
 SECONDS = 100
 """For a child process, on a busy machine."""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="this is the real one")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*STAND_IN, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=ROOT,
-    )
+class Windows:
+    """Windows' stand-in: commands one after the other, each in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = [folder / "stdout", folder / "stderr"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.windows.stand_in"],
+            bufsize=0,  # so that a look whether a line is there is true
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        self.pid = 0
+
+    def start(self, *arguments: str) -> None:
+        """Start a command; its process is ``pid``."""
+        assert self._process.stdin is not None
+        for each in self._files:
+            each.write_bytes(b"")
+        line = json.dumps([arguments, *map(str, self._files)])
+        self._process.stdin.write(f"{line}\n".encode())
+        self.pid = self._read()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the command has ended."""
+        return bool(select.select([self._process.stdout], [], [], 0)[0])
+
+    @property
+    def said(self) -> list[str]:
+        """What the command has printed so far, and its errors."""
+        return [each.read_text(encoding="utf-8") for each in self._files]
+
+    def wait(self) -> int:
+        """Wait for the command's exit status, and kill it if it takes too long."""
+        if not select.select([self._process.stdout], [], [], SECONDS)[0]:
+            os.kill(self.pid, signal.SIGKILL)
+        return self._read()
+
+    def close(self) -> None:
+        """End the stand-in."""
+        self._process.communicate()
+
+    def _read(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Windows]:
+    """One for all tests: it takes long to import everything."""
+    made = Windows(tmp_path_factory.mktemp("windows"))
+    yield made
+    made.close()
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """A service on Windows' stand-in, with a simulated headset."""
+def serving(windows: Windows, folder: Path) -> Iterator[httpx.Client]:
+    """A service on Windows' stand-in, with a simulated headset; SIGINT ends it."""
     folders = ("--data-dir", str(folder), "--files", str(folder))
-    command = ("serve", "--port", "0", *folders, "--source", "simulate://")
-    with (folder / "stderr").open("w+") as stderr:
-        process = subprocess.Popen([*STAND_IN, *command], stderr=stderr, text=True, cwd=ROOT)
-        try:
-            end = time.monotonic() + SECONDS
-            while not (found := re.search(r"http://\S+/", (folder / "stderr").read_text())):
-                assert process.poll() is None, (folder / "stderr").read_text()
-                assert time.monotonic() < end
-                time.sleep(0.05)
-            with httpx.Client(base_url=found[0], timeout=PATIENCE) as http:
-                yield http, process
-        finally:
-            process.kill()
-            process.wait()
+    windows.start("serve", "--port", "0", *folders, "--source", "simulate://")
+    try:
+        end = time.monotonic() + SECONDS
+        while not (found := re.search(r"http://\S+/", windows.said[1])):
+            assert not windows.ended, windows.said
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        with httpx.Client(base_url=found[0], timeout=PATIENCE) as http:
+            yield http
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(windows.pid, signal.SIGINT)  # as Ctrl+C does
+        windows.wait()
 
 
 def until_streaming(http: httpx.Client, name: str) -> None:
@@ -69,15 +113,16 @@ def until_streaming(http: httpx.Client, name: str) -> None:
         time.sleep(0.05)
 
 
-def test_every_module_is_imported_without_what_only_unix_has() -> None:
-    done = run("imports")
-    assert done.returncode == 0, done.stderr
+def test_every_module_is_imported_without_what_only_unix_has(windows: Windows) -> None:
+    windows.start("imports")
+    code, (said, problems) = windows.wait(), windows.said
+    assert code == 0, problems
     count = sum(len(list((ROOT / each).rglob("*.py"))) for each in ("drivers", "models", "service"))
-    assert abs(int(done.stdout.split()[0]) - count) < 5, done.stdout
+    assert abs(int(said.split()[0]) - count) < 5, said
 
 
-def test_a_service_records_plays_and_takes_an_upload(tmp_path: Path) -> None:
-    with serving(tmp_path) as (http, process):
+def test_a_service_records_plays_and_takes_an_upload(windows: Windows, tmp_path: Path) -> None:
+    with serving(windows, tmp_path) as http:
         until_streaming(http, "simulate-1")
         new = {"session": "simulate-1", "name": "kept"}
         assert http.post("/v1/recordings", json=new).status_code == 201
@@ -93,15 +138,14 @@ def test_a_service_records_plays_and_takes_an_upload(tmp_path: Path) -> None:
         sent = http.post("/v1/uploads", params={"name": "sent.xdf"}, content=kept.read_bytes())
         assert sent.status_code == 201, sent.text
         assert (tmp_path / "sent.xdf").read_bytes() == kept.read_bytes()
-        process.send_signal(signal.SIGINT)  # as Ctrl+C does
-        process.wait(PATIENCE)
-    said = (tmp_path / "stderr").read_text()
-    assert "raceback" not in said
+    assert "raceback" not in windows.said[1]
     assert not [each for each in tmp_path.iterdir() if each.name.startswith(".upload")]
 
 
-def test_the_doctor_ends_with_a_line_for_each_check() -> None:
-    done = run("doctor", "--quick", "--json")
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {"Python", "Bluetooth", "disk"} <= {each["name"] for each in lines}, done.stderr
-    assert "raceback" not in done.stderr
+def test_the_doctor_ends_with_a_line_for_each_check(windows: Windows) -> None:
+    windows.start("doctor", "--quick", "--json")
+    windows.wait()
+    said, problems = windows.said
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert {"Python", "Bluetooth", "disk"} <= {each["name"] for each in lines}, problems
+    assert "raceback" not in problems

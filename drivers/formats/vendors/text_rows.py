@@ -57,8 +57,9 @@ def read_table(
     delimiter: str,
     path: Path,
     notices: list[str],
+    block_rows: int = BLOCK_ROWS,
 ) -> Table:
-    """Parse some columns of rows of numbers.
+    """Parse some columns of rows of numbers, ``block_rows`` at a time.
 
     A row with another number of cells, or a cell without a number, becomes NaN.
 
@@ -75,7 +76,7 @@ def read_table(
     tables: list[Table] = []
     malformed: list[int] = []
     n_rows = 0
-    while block := list(islice(rows, BLOCK_ROWS)):
+    while block := list(islice(rows, block_rows)):
         table = _parse_block(block, columns, n_columns, delimiter)
         if table is None:
             table, bad = _parse_rows(block, columns, n_columns, delimiter)

@@ -45,17 +45,17 @@ class TaskWatch(Server):
         self.tasks.extend(repr(each) for each in left)
 
 
-def main() -> None:
+def main(settling: float = SETTLING) -> None:
     """Serve with the environment's settings until a signal; then report what is left."""
     signal.signal(signal.SIGTERM, _ignore)  # uvicorn gives the signal back when it has served
     serve(make_settings({}), TaskWatch)
-    leftovers = Leftovers(TaskWatch.tasks, [repr(each) for each in threads_left()])
+    leftovers = Leftovers(TaskWatch.tasks, [repr(each) for each in threads_left(settling)])
     sys.stderr.write(msgspec.json.encode(leftovers).decode() + "\n")
 
 
-def threads_left() -> list[threading.Thread]:
-    """Return the threads that do not end, except the timer of the server's own shutdown."""
-    until = time.monotonic() + SETTLING
+def threads_left(settling: float = SETTLING) -> list[threading.Thread]:
+    """Return the threads that do not end in time, except the timer of the server's own shutdown."""
+    until = time.monotonic() + settling
     others = set(threading.enumerate()) - {threading.current_thread()}
     others = {each for each in others if not isinstance(each, threading.Timer)}
     for each in others:

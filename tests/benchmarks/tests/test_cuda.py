@@ -13,12 +13,7 @@ from mimamba.service.bench.steps import random_network
 from tests.benchmarks import cuda
 from tests.models.marks import without_cuda
 
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "BATCHES", (1, 3))
-    monkeypatch.setattr(cuda, "STREAMS", 2)
-    monkeypatch.setattr(cuda, "HOPS", 2)
+SMALL = cuda.CUDAPlan(batches=(1, 3), streams=2, hops=2)
 
 
 @without_cuda
@@ -30,7 +25,8 @@ def test_without_a_device_it_says_why() -> None:
 
 
 def test_its_figures_are_complete() -> None:
-    found = {each.what: each for each in cuda.measure_device("cpu", ["fp32", "bf16"], 0.0)}
+    figures = cuda.measure_device("cpu", ["fp32", "bf16"], 0.0, SMALL)
+    found = {each.what: each for each in figures}
     aims = [each for each in found.values() if each.met is not None]
     assert [each.what for each in aims] == [
         "one hop, batch 1, p50",
@@ -46,13 +42,13 @@ def test_its_figures_are_complete() -> None:
 
 def test_logits_are_compared_with_the_cpu() -> None:
     network = random_network()
-    exact = cuda.logits(CPUStepper(network))
+    exact = cuda.logits(CPUStepper(network), SMALL)
     assert exact.shape == (2, 2, REFERENCE.n_outputs)
     torch.testing.assert_close(
-        cuda.logits(CUDAGraphStepper(network, "cpu", rows=4)), exact, atol=1e-5, rtol=0
+        cuda.logits(CUDAGraphStepper(network, "cpu", rows=4), SMALL), exact, atol=1e-5, rtol=0
     )
     (fine, _), (coarse, share) = (
-        [each.value for each in cuda.errors(network, "cpu", precision)]
+        [each.value for each in cuda.errors(network, "cpu", precision, SMALL)]
         for precision in ("fp32", "bf16")
     )
     assert fine < 1e-5 < coarse < 0.1

@@ -14,8 +14,8 @@ import pytest
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.bench.figures import Figure
 from mimamba.service.bench.service_process import ServiceProcess, start_service
-from tests.benchmarks.soak import leak_check, load_clients, soak
-from tests.benchmarks.soak.leak_check import PROGRAM, Leftovers, threads_left
+from tests.benchmarks.soak import load_clients, soak
+from tests.benchmarks.soak.leak_check import Leftovers, threads_left
 from tests.service.live import live
 
 
@@ -73,12 +73,11 @@ def test_a_recording_is_as_long_as_it_must_be(tmp_path: Path) -> None:
     assert made.n_times == 2 * (120 * 256 - 20)
 
 
-def test_threads_that_stay_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leak_check, "SETTLING", 0.05)
+def test_threads_that_stay_are_seen() -> None:
     over = threading.Event()
     stays = threading.Thread(target=over.wait, daemon=True)
     stays.start()
-    assert stays in threads_left()
+    assert stays in threads_left(settling=0.05)
     over.set()
     stays.join()
     assert stays not in threads_left()
@@ -116,9 +115,9 @@ def test_memory_is_read_even_if_the_time_is_over() -> None:
 
 def test_a_service_reports_what_is_left() -> None:
     patient = (
-        "import tests.benchmarks.soak.leak_check as check\n"
         "import mimamba.service.server.server as server\n"
-        f"check.SETTLING, server.LAST_SECONDS = 30, 60\n{PROGRAM}"
+        "from tests.benchmarks.soak.leak_check import main\n"
+        "server.LAST_SECONDS = 60\nmain(settling=30)"
     )
     with start_service(code=patient, log_format="json") as service:
         assert service.wait_until_ready().rss() > 50

@@ -14,6 +14,7 @@ import pytest
 
 from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
 from mimamba.drivers.discovery.bluetooth_scan import (
+    GRACE_SECONDS,
     MIN_SECONDS,
     BluetoothScan,
     ScanResult,
@@ -58,9 +59,9 @@ def search_for(enough: Callable[[ScanResult], bool]) -> ScanResult:
         search.close()
 
 
-def trouble(seconds: float = LONG) -> str:
+def trouble(seconds: float = LONG, python: str | None = None, grace: float = GRACE_SECONDS) -> str:
     """What a search says that cannot be."""
-    with scan_bluetooth(seconds) as heard:
+    with scan_bluetooth(seconds, python, grace) as heard:
         found = heard().error
     assert found is not None
     return str(found)
@@ -202,24 +203,18 @@ def test_a_bluez_that_does_not_answer_is_reported() -> None:
         assert "found no answer from the system's Bluetooth" in trouble(1.0)
 
 
-def test_a_program_that_breaks_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth_scan.sys.executable", "/bin/false")
-    assert "found a scan that ended early (1)" in trouble()
-    monkeypatch.setattr(
-        "mimamba.drivers.discovery.bluetooth_scan.sys.executable", "/nowhere/python"
-    )
-    assert "found a scanner that does not start (No such file or directory)" in trouble()
+def test_a_program_that_breaks_is_reported() -> None:
+    assert "found a scan that ended early (1)" in trouble(python="/bin/false")
+    missing = trouble(python="/nowhere/python")
+    assert "found a scanner that does not start (No such file or directory)" in missing
 
 
-def test_a_program_that_starts_too_late_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_starts_too_late_is_reported(tmp_path: Path) -> None:
     program = tmp_path / "late"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth_scan.sys.executable", str(program))
-    monkeypatch.setattr("mimamba.drivers.discovery.bluetooth_scan.GRACE_SECONDS", 0.1)
-    assert "found no answer from the system's Bluetooth" in trouble(MIN_SECONDS)
+    late = trouble(MIN_SECONDS, str(program), grace=0.1)
+    assert "found no answer from the system's Bluetooth" in late
 
 
 def test_too_short_a_time_is_reported() -> None:

@@ -21,8 +21,9 @@ from mimamba.drivers.errors import BadChannels, BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.xdf.reader import XDFStream, load_streams
-from mimamba.drivers.open import open_driver
+from mimamba.drivers.lsl.driver import LSLDriver
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.url import parse_source
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
@@ -104,7 +105,7 @@ class Played:
         url = f"lsl://?source_id={self.key}&markers={self.key}-markers&timeout={EVENTUALLY:g}"
         n_times = self.stop - self.start
         try:
-            with open_driver(url) as driver:
+            with LSLDriver(parse_source(url), measure=MEASURED) as driver:
                 self.info = driver.info
                 closing = threading.Timer(EVENTUALLY, driver.close)
                 closing.start()
@@ -169,10 +170,7 @@ def batched(played: Sequence[Played]) -> Iterator[Sequence[Played]]:
         yield played[start : start + SIMULTANEOUS]
 
 
-def test_every_recording_says_the_same_live_and_from_its_file(
-    shared_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mimamba.drivers.lsl.stream_check.MEASURE_SECONDS", MEASURED)
+def test_every_recording_says_the_same_live_and_from_its_file(shared_data: Path) -> None:
     played = recordings(shared_data)
     assert len(played) >= 10
     for group in batched(played):

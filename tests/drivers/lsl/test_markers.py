@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.errors import BadSource
+from mimamba.drivers.lsl.discovery import EXTRA_SECONDS
+from mimamba.drivers.lsl.driver import LSLDriver
 from mimamba.drivers.lsl.markers import (
     MAX_AHEAD,
     MAX_WAITING,
@@ -26,6 +28,7 @@ from mimamba.drivers.lsl.markers import (
 )
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.url import parse_source
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
@@ -35,10 +38,9 @@ RATE = 10.0
 EVENTUALLY = 20.0
 
 
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine gets the time that it needs, and loses nothing meanwhile."""
-    monkeypatch.setattr("mimamba.drivers.lsl.markers.CONNECT_TIMEOUT", EVENTUALLY)
+def patient(url: str, others: float = EXTRA_SECONDS) -> LSLDriver:
+    """A driver that gives a busy machine the time that it needs, and loses nothing meanwhile."""
+    return LSLDriver(parse_source(url), others=others, marker_timeout=EVENTUALLY)
 
 
 def chunks_of(lengths: list[int], lost: dict[int, int]) -> list[Chunk]:
@@ -166,17 +168,13 @@ def soon(start: float) -> tuple[int, float]:
     return number, start + number / RATE
 
 
-def test_markers_come_with_the_samples_that_were_sent_with_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "mimamba.drivers.lsl.driver.EXTRA_SECONDS", EVENTUALLY
-    )  # its name alone is looked for
+def test_markers_come_with_the_samples_that_were_sent_with_them() -> None:
     name = f"a & b {uuid4()}"
     wanted, other = marker_outlet(name), marker_outlet(f"other {uuid4()}")
     with (
         streaming() as (url, start),
-        open_driver(f"{url}&markers={name.replace('&', '%26')}") as driver,
+        # Its name alone is looked for.
+        patient(f"{url}&markers={name.replace('&', '%26')}", EVENTUALLY) as driver,
     ):
         assert not any("marker" in notice for notice in driver.info.notices)
         chunks = iter(driver)
@@ -198,7 +196,7 @@ def test_markers_come_with_the_samples_that_were_sent_with_them(
 def test_streams_that_come_later_are_taken_but_never_our_own() -> None:
     with (
         streaming() as (url, start),
-        open_driver(f"{url}&markers=1") as driver,
+        patient(f"{url}&markers=1") as driver,
     ):
         chunks = iter(driver)
         next(chunks)
@@ -239,7 +237,7 @@ def test_markers_are_taken_by_what_they_are_and_the_rest_is_named() -> None:
     ]
     with (
         streaming() as (url, start),
-        open_driver(f"{url}&markers={source_id}") as driver,
+        patient(f"{url}&markers={source_id}") as driver,
     ):
         chunks = iter(driver)
         next(chunks)
@@ -266,7 +264,7 @@ def test_a_stream_that_goes_leaves_the_signal() -> None:
     outlet = marker_outlet(name)
     with (
         streaming() as (url, start),
-        open_driver(f"{url}&markers={name}") as driver,
+        patient(f"{url}&markers={name}") as driver,
     ):
         chunks = iter(driver)
         next(chunks)
@@ -284,7 +282,7 @@ def test_a_stream_that_goes_leaves_the_signal() -> None:
 def test_a_stream_that_is_not_there_is_reported() -> None:
     with (
         streaming() as (url, _),
-        open_driver(f"{url}&markers=nobody") as driver,
+        patient(f"{url}&markers=nobody") as driver,
     ):
         assert "There is no marker stream yet; it is used once it appears." in driver.info.notices
     assert "marker streams" not in {thread.name for thread in threading.enumerate()}

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mimamba.drivers.lsl.driver import LSLDriver
 from mimamba.drivers.open import open_driver
+from mimamba.drivers.url import parse_source
 from tests.drivers.lsl.senders import RealTimeSender
 from tests.drivers.lsl.test_driver import sending, take, times, values
 
@@ -59,11 +61,11 @@ def test_milliseconds_are_read_as_such() -> None:
     np.testing.assert_allclose(np.diff(times(chunks)), 1 / 250, atol=1e-3)
 
 
-def test_stamps_that_count_samples_are_replaced_by_the_time_of_arrival(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("mimamba.drivers.lsl.stream_check.MEASURE_SECONDS", 4.0)
-    with RealTimeSender(stamp="k + 1.0") as sender, open_driver(sender.url) as driver:
+def test_stamps_that_count_samples_are_replaced_by_the_time_of_arrival() -> None:
+    with (
+        RealTimeSender(stamp="k + 1.0") as sender,
+        LSLDriver(parse_source(sender.url), measure=4.0) as driver,
+    ):
         assert driver.info.sfreq == 250
         assert any("time of arrival is used" in notice for notice in driver.info.notices)
         chunks = take(driver, 2000)

@@ -17,10 +17,18 @@ import pytest
 from mimamba.drivers.bluetooth_errors import ALLOW, START_BLUEZ, SWITCH_ON
 from mimamba.drivers.driver import Chunk, Driver, HasAuxiliary, HasBattery, LinkChange
 from mimamba.drivers.errors import BadChannels, BadSource, DeviceNotFound, StreamLost
-from mimamba.drivers.muse import headset_connection, search
+from mimamba.drivers.muse import search
+from mimamba.drivers.muse.driver import MuseDriver
+from mimamba.drivers.muse.headset_connection import (
+    CONNECTION_TIMES,
+    UPDATE,
+    ConnectionTimes,
+    HeadsetConnection,
+)
 from mimamba.drivers.muse.packets import ATHENA_UV_PER_BIT
 from mimamba.drivers.open import open_driver, open_source
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.url import parse_source
 from tests.drivers.discovery.bluez import Adapter, bluez, system_bus
 from tests.drivers.discovery.test_bluetooth_scan import GANGLION, OTHERS, sentence
 from tests.drivers.muse.notifications import RECORDED, Notification, classic, recorded
@@ -62,9 +70,12 @@ NOT_LONG = "muse://?timeout=1"
 """For what is not heard; what is heard may take longer on a busy machine."""
 
 
-def refused(url: str = f"muse://?timeout={LONG:g}") -> str:
+PATIENT = f"muse://?timeout={LONG:g}"
+
+
+def refused(url: str = PATIENT, times: ConnectionTimes = CONNECTION_TIMES) -> str:
     with pytest.raises(DeviceNotFound) as caught:
-        open_driver(url).__enter__()
+        MuseDriver(parse_source(url), times).__enter__()
     return str(caught.value)
 
 
@@ -224,10 +235,10 @@ def test_a_headset_that_answers_no_command_is_read_all_the_same() -> None:
         read(driver, samples(100))
 
 
-def test_it_is_kept_awake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headset_connection, "KEEP_ALIVE_SECONDS", 0.2)
+def test_it_is_kept_awake() -> None:
     near = muse()
-    with bluez(Adapter(devices=[near])), open_driver("muse://") as driver:
+    often = MuseDriver(parse_source("muse://"), ConnectionTimes(keep_alive=0.2))
+    with bluez(Adapter(devices=[near])), often as driver:
         read(driver, lambda _: near.commands.count("k") >= 2)
 
 
@@ -329,10 +340,10 @@ def test_no_bus_is_reported() -> None:
     assert "found no system D-Bus (No such file or directory). Install" in refused()
 
 
-def test_a_bluez_that_does_not_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "ANSWER_SECONDS", 0.3)
+def test_a_bluez_that_does_not_answer_is_reported() -> None:
     with bluez(Adapter(silent=True)):
-        assert "found no answer from the system's Bluetooth" in refused()
+        silent = refused(times=ConnectionTimes(answer=0.3))
+    assert "found no answer from the system's Bluetooth" in silent
 
 
 TAKEN = f"another program that uses it. {sentence(search.RELEASE)}"
@@ -375,22 +386,20 @@ def test_a_connection_that_fails_is_reported(refusal: tuple[str, str], words: st
     assert words in found
 
 
-def test_a_headset_that_does_not_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headset_connection, "CONNECT_SECONDS", 0.3)
+def test_a_headset_that_does_not_answer_is_reported() -> None:
     with bluez(Adapter(devices=[muse(answers_connect=False)])):
-        assert "found no answer to connecting." in refused()
+        assert "found no answer to connecting." in refused(times=ConnectionTimes(connect=0.3))
 
 
-def test_an_old_firmware_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headset_connection, "FIRST_SECONDS", 0.4)
-    update = sentence(headset_connection.UPDATE)
+def test_an_old_firmware_is_reported() -> None:
+    update = sentence(UPDATE)
     with bluez(Adapter(devices=[muse(model="too old", firmware="0.9.1")])):
         assert refused() == (
             f"Expected EEG from Muse-3F2A, but found a firmware 0.9.1 that offers none. {update}"
         )
     near = muse(deaf=99)
     with bluez(Adapter(devices=[near])):
-        assert refused() == (
+        assert refused(times=ConnectionTimes(first=0.4)) == (
             f"Expected EEG from Muse-3F2A, but found none within 0.4 s (firmware 1.2.13). {update}"
         )
         assert near.free.wait(LONG)
@@ -406,7 +415,7 @@ def test_a_headset_in_its_bootloader_is_restarted_and_reported() -> None:
 def test_breaking_off_a_search_leaves_no_scan() -> None:
     adapter = Adapter(devices=[])
     with bluez(adapter):
-        connection = headset_connection.HeadsetConnection(search.WantedHeadset(), 100 * LONG)
+        connection = HeadsetConnection(search.WantedHeadset(), 100 * LONG)
 
         def close() -> None:
             assert adapter.busy.wait(LONG)

@@ -21,8 +21,10 @@ from mimamba.drivers.errors import BadPlayback, BadSource
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.open import open_driver
+from mimamba.drivers.replay.driver import ReplayDriver
 from mimamba.drivers.replay.position import find_marker
 from mimamba.drivers.timing.clock import local_clock
+from mimamba.drivers.url import parse_source
 from tests.drivers.formats.xdf import xdffile
 
 N_TIMES = 1000
@@ -289,11 +291,9 @@ def test_a_pause_is_no_gap_and_shifts_the_stamps(file: Path) -> None:
     np.testing.assert_allclose(steps, 1 / 256 / 8, atol=1e-6)
 
 
-def test_a_chunk_that_is_not_due_yet_does_not_come_after_a_seek(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mimamba.drivers.replay.driver.CHUNK_SECONDS", 1.5)  # 15 s at this speed
-    with open_driver(f"replay://{file}?speed=0.1") as driver:
+def test_a_chunk_that_is_not_due_yet_does_not_come_after_a_seek(file: Path) -> None:
+    source = parse_source(f"replay://{file}?speed=0.1")
+    with ReplayDriver(source, chunk=1.5) as driver:  # 15 s at this speed
         control, chunk_of = seekable(driver), iter(driver)
 
         def turn() -> None:

@@ -17,6 +17,7 @@ from mimamba.drivers.simulator.driver import (
     BUFFER_SECONDS,
     DropOuts,
     PacketSchedule,
+    SimulateDriver,
 )
 from mimamba.drivers.simulator.synthesis import CH_NAMES, Synthesizer
 from mimamba.drivers.timing.clock import local_clock
@@ -26,10 +27,9 @@ SFREQ = 256.0
 EVENTUALLY = 20.0
 
 
-@pytest.fixture
-def _held_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is held up for longer than the headset's buffer lasts loses nothing here."""
-    monkeypatch.setattr("mimamba.drivers.simulator.driver.BUFFER_SECONDS", 60.0)
+def patient(url: str) -> SimulateDriver:
+    """A driver that loses nothing on a machine that is held up for many seconds."""
+    return SimulateDriver(parse_source(url), buffer=60.0)
 
 
 def drop_outs(query: str) -> DropOuts:
@@ -37,14 +37,14 @@ def drop_outs(query: str) -> DropOuts:
 
 
 def take(url: str, n_chunks: int) -> list[Chunk]:
-    with open_driver(url) as driver:
+    with patient(url) as driver:
         return list(islice(driver, n_chunks))
 
 
 def until_dead(url: str, end: int) -> list[Chunk]:
     """All chunks of a driver whose link dies at sample ``end``; then it is closed."""
     chunks: list[Chunk] = []
-    with open_driver(url) as driver:
+    with patient(url) as driver:
         reader = threading.Thread(target=lambda: chunks.extend(driver), daemon=True)
         reader.start()
         while not chunks or chunks[-1].end < end:
@@ -178,7 +178,6 @@ def test_info_says_what_it_is() -> None:
     assert "not come from a brain" in info.notices[0]
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_samples_are_the_synthesis_at_exact_times() -> None:
     before = local_clock()
     chunks = take("simulate://?scenario=random&seed=5", 12)
@@ -202,7 +201,6 @@ def test_no_sample_comes_before_its_time() -> None:
             assert chunk.timestamps[-1] <= local_clock()
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_a_slow_reader_gets_the_backlog_without_loss() -> None:
     with open_driver("simulate://") as driver:
         chunks = iter(driver)
@@ -213,7 +211,6 @@ def test_a_slow_reader_gets_the_backlog_without_loss() -> None:
     assert late.n_times >= 84  # 0.4 s hold 8 whole packets, less the one that was under way
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_lost_samples_are_a_jump_to_the_sample() -> None:
     chunks = until_dead("simulate://?seed=2&loss=0.5,0.125&dead=1.25", 320)
     index = np.concatenate([np.arange(chunk.first, chunk.end) for chunk in chunks])
@@ -224,7 +221,6 @@ def test_lost_samples_are_a_jump_to_the_sample() -> None:
     assert np.array_equal(times, times[0] + index / SFREQ)
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_a_dead_link_is_silent_and_a_new_driver_starts_afresh() -> None:
     url = "simulate://?seed=3&dead=0.3"
     dead = until_dead(url, 77)
@@ -243,7 +239,6 @@ def marks(chunks: list[Chunk]) -> list[tuple[int, str]]:
     return [(marker.index, marker.label) for chunk in chunks for marker in chunk.markers]
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_truth_comes_as_a_marker_at_its_sample() -> None:
     (chunk,) = take("simulate://?scenario=calm", 1)
     (marker,) = chunk.markers
@@ -276,7 +271,6 @@ def test_markers_in_lost_samples_come_with_the_next_chunk(
     assert marks(after) == cues_of(1, late.end, after[-1].end)  # none of them again
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_reading_on_after_a_pause_goes_on() -> None:
     with open_driver("simulate://") as driver:
         (before,) = islice(driver, 1)
@@ -296,7 +290,6 @@ def test_closing_ends_a_waiting_reader(query: str) -> None:
     assert list(driver) == []
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_channels_are_picked_and_named() -> None:
     (chunk,) = take("simulate://?seed=1&channels=AF8,1&names=Fp2,T7", 1)
     made = Synthesizer("tour", 1).next(chunk.n_times)
@@ -305,7 +298,6 @@ def test_channels_are_picked_and_named() -> None:
     assert open_driver("simulate://?channels=AF8,1&names=Fp2,T7").info.ch_names == ("Fp2", "T7")
 
 
-@pytest.mark.usefixtures("_held_up")
 def test_another_rate_and_mains() -> None:
     chunks = take("simulate://?sfreq=250&mains=60", 2)
     data = np.concatenate([chunk.data for chunk in chunks])

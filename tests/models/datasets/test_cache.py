@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.datasets import cache
-from mimamba.models.datasets.cache import DATA, INDEX, read_cached
+from mimamba.models.datasets.cache import DATA, INDEX, ChecksummedCacheIndex, read_cached
 from mimamba.models.datasets.dataset import Dataset, DatasetError, Trial
 from mimamba.models.signal.electrode import Electrode
 
@@ -129,11 +131,14 @@ def test_a_source_that_changed_is_read_again(source: Made, tmp_path: Path) -> No
     entry(tmp_path)  # still one
 
 
-def test_another_format_is_made_anew(
-    source: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_format_is_made_anew(source: Made, tmp_path: Path) -> None:
     read(source, tmp_path)
-    monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
+    path = entry(tmp_path) / INDEX
+    index = msgspec.json.decode(path.read_bytes(), type=ChecksummedCacheIndex).index
+    other = bytes(index).replace(b'"format":1,', b'"format":2,', 1)
+    assert other != bytes(index)
+    changed = ChecksummedCacheIndex(zlib.crc32(other), msgspec.Raw(other))
+    path.write_bytes(msgspec.json.encode(changed))
     read(source, tmp_path)
     read(source, tmp_path)
     assert len(READS) == 2

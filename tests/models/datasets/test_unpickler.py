@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
-from mimamba.models.datasets import unpickler
 from mimamba.models.datasets.dataset import DatasetError
 from mimamba.models.datasets.unpickler import unpickle_arrays
 from tests.models.datasets.layouts import python2_array, python2_pickle
@@ -173,9 +172,11 @@ def test_numbers_that_would_take_all_memory(tmp_path: Path) -> None:
     assert "object number" in refused(tmp_path, b"\x80\x02}r\xff\xff\xff\xff.")
 
 
-def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpickler, "MAX_BYTES", 100)
-    assert "346" in refused(tmp_path, python2_pickle({"data": ARRAY}).ljust(346, b"\0"))
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "large.dat"
+    path.write_bytes(python2_pickle({"data": ARRAY}).ljust(346, b"\0"))
+    with pytest.raises(DatasetError, match=r"at most 100 bytes.* but found 346"):
+        unpickle_arrays(path, max_bytes=100)
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:

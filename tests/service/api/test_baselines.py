@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import mimamba.models.checkpoints.checkpoint
 from mimamba.drivers.driver import Chunk
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
@@ -238,11 +237,12 @@ def test_whoever_is_deleted_comes_not_back_when_it_is_broken_off(
 
 
 @pytest.fixture
-def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints that are found by their names."""
-    random_checkpoint(tmp_path, "aligned", REST)
-    random_checkpoint(tmp_path, "plain")
-    monkeypatch.setattr(mimamba.models.checkpoints.checkpoint, "PACKAGE_FOLDER", tmp_path)
+    (tmp_path / "models").mkdir()
+    random_checkpoint(tmp_path / "models", "aligned", REST)
+    random_checkpoint(tmp_path / "models", "plain")
+    monkeypatch.setenv("MIMAMBA_DATA_DIR", str(tmp_path))
 
 
 def baseline(
@@ -269,14 +269,15 @@ def hurry(service: Live) -> None:
     assert service.http.post(path, json={"speed": 1}).status_code == 200
 
 
-@pytest.mark.usefixtures("packaged")
+@pytest.mark.usefixtures("own_models")
 async def test_a_replay_at_full_speed_is_what_score_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     muse = write_muse(tmp_path / "muse.csv", 16, broken=True)
-    score_recording(str(muse), "aligned", memory=True)
+    own = tmp_path / "models"
+    score_recording(str(muse), "aligned", memory=True, models=own)
     usual = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    score_recording(str(muse), "aligned", memory=True, baseline=REST)
+    score_recording(str(muse), "aligned", memory=True, baseline=REST, models=own)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == usual
     assert sum(each["status"] == "ok" for each in usual) > 10
     with live(f"replay://{muse}?speed=max&hold=1", model="aligned") as service:
@@ -291,7 +292,7 @@ async def test_a_replay_at_full_speed_is_what_score_says(
                     assert shares == pytest.approx(offline["outputs"][output], abs=1e-5)
 
 
-@pytest.mark.usefixtures("packaged")
+@pytest.mark.usefixtures("own_models")
 def test_over_the_api(tmp_path: Path, slowly: str) -> None:
     with live(slowly, model="aligned", person="P01", data_dir=tmp_path) as service:
         service.opened("replay-1")
@@ -339,7 +340,7 @@ def test_over_the_api(tmp_path: Path, slowly: str) -> None:
             assert baseline(service, "POST", "replay-1", seconds=60)[0] == status
 
 
-@pytest.mark.usefixtures("packaged")
+@pytest.mark.usefixtures("own_models")
 def test_from_the_terminal(tmp_path: Path, slowly: str) -> None:
     def ask(*arguments: str) -> tuple[int, str]:
         done = CliRunner().invoke(app, ["baseline", "replay-1", *arguments, "--url", service.url])
@@ -361,7 +362,7 @@ def test_from_the_terminal(tmp_path: Path, slowly: str) -> None:
         assert ask("--break-off") == (0, "P01: using 2 s of rest\n")
 
 
-@pytest.mark.usefixtures("packaged")
+@pytest.mark.usefixtures("own_models")
 def test_score_refuses_a_baseline_for_a_model_without(tmp_path: Path) -> None:
     muse = str(write_muse(tmp_path / "muse.csv", 6))
     plain = ["score", muse, "--model", "plain"]

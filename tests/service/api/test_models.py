@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import mimamba.models.checkpoints.checkpoint
 from mimamba.drivers.driver import Chunk
 from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
@@ -153,18 +152,19 @@ def test_an_ended_session_takes_none(engines: list[Engine]) -> None:
 
 
 @pytest.fixture
-def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two checkpoints that are found by their names."""
+    (tmp_path / "models").mkdir()
     for name in ("one", "other"):
-        random_checkpoint(tmp_path, name)
-    monkeypatch.setattr(mimamba.models.checkpoints.checkpoint, "PACKAGE_FOLDER", tmp_path)
+        random_checkpoint(tmp_path / "models", name)
+    monkeypatch.setenv("MIMAMBA_DATA_DIR", str(tmp_path))
 
 
 def put(service: Live, new: dict[str, object], session: str = "simulate-1") -> int:
     return service.http.put(f"/v1/sessions/{session}/model", json=new).status_code
 
 
-@pytest.mark.usefixtures("packaged")
+@pytest.mark.usefixtures("own_models")
 async def test_the_api_and_the_terminal_change_it() -> None:
     with live("simulate://", model="one", lsl_out=False) as service:
         service.opened("simulate-1")
@@ -200,7 +200,7 @@ async def test_the_api_and_the_terminal_change_it() -> None:
             await client.find(Ok)
 
 
-@pytest.mark.usefixtures("packaged")
+@pytest.mark.usefixtures("own_models")
 def test_what_cannot_be_is_refused_and_the_old_one_speaks_on() -> None:
     names = "simulate://?names=a,b,c,d"
     with live("simulate://", names, model="one") as service:

@@ -12,10 +12,16 @@ import pytest
 from typer.testing import CliRunner
 
 from mimamba.service.bench import sessions, steps
-from mimamba.service.bench.bench import STOLEN
+from mimamba.service.bench.bench import STOLEN, run_measurements
 from mimamba.service.bench.figures import Figure, NotRun
 from mimamba.service.bench.machine import StealTime
-from mimamba.service.bench.measurements import MEASUREMENTS, MOVED, NoMeasurement, choose
+from mimamba.service.bench.measurements import (
+    MEASUREMENTS,
+    MOVED,
+    Measurement,
+    NoMeasurement,
+    choose,
+)
 from mimamba.service.bench.service_process import ServiceProcess
 from mimamba.service.cli.main import app
 from tests.benchmarks.__main__ import BENCHMARKS
@@ -23,11 +29,9 @@ from tests.benchmarks.tests.checks import check_figures, measure_long_enough
 from tests.service.live import live
 
 
-@pytest.fixture
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One small batch, and no published networks."""
-    monkeypatch.setattr(steps, "BATCHES", (2,))
-    monkeypatch.setattr(steps, "PUBLISHED", ())
+def small_steps(seconds: float) -> list[Figure]:
+    """Measure one small batch, and no published networks."""
+    return steps.measure(seconds, steps.StepPlan(batches=(2,), published=()))
 
 
 def test_sessions_are_measured() -> None:
@@ -48,13 +52,12 @@ def test_every_measurement_has_a_module(monkeypatch: pytest.MonkeyPatch) -> None
         assert measurement.run(0.1) == found
 
 
-@pytest.mark.usefixtures("small_steps")
-def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+def test_figures_are_printed_as_a_table_and_written_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "bench.json"
-    arguments = ["bench", "--only", "steps", "--seconds", "0.1", "--json", str(file)]
-    ended = CliRunner().invoke(app, arguments)
-    assert ended.exit_code in (0, 1)  # by the machine's speed
-    assert "one hop, batch 1, p50" in ended.stdout
+    run_measurements({"steps": Measurement("steps", 60.0, small_steps)}, 0.1, file)
+    assert "one hop, batch 1, p50" in capsys.readouterr().out
     written = msgspec.json.decode(file.read_bytes())
     assert "cores" in written["machine"]
     figures = msgspec.convert(written["figures"]["steps"], list[Figure])
@@ -63,14 +66,11 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     check_figures(figures, [figure.unit for figure in figures])
 
 
-def test_stolen_time_is_a_share_of_the_time_that_passed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stolen_time_is_a_share_of_the_time_that_passed(tmp_path: Path) -> None:
     times = tmp_path / "stat"
-    monkeypatch.setattr("mimamba.service.bench.machine.PROC_STAT", times)
-    assert StealTime().share() is None  # no such file
+    assert StealTime(times).share() is None  # no such file
     times.write_text("cpu  10 0 10 70 0 0 0 10 5 5\ncpu0 1 1 1 1\n")
-    stolen = StealTime()
+    stolen = StealTime(times)
     times.write_text("cpu  20 0 20 120 0 0 0 40 50 50\ncpu0 1 1 1 1\n")
     assert stolen.share() == 30.0
 

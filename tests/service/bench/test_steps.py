@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,12 +24,10 @@ def test_taps_outside_of_a_map_are_not_counted(period: int) -> None:
     assert found == per_tap * int(met)
 
 
-def test_each_batch_size_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "BATCHES", (2, 3))
-    monkeypatch.setattr(steps, "AIMED", 3)
-    monkeypatch.setattr(steps, "PUBLISHED", ())
+def test_each_batch_size_is_compared() -> None:
     threads = torch.get_num_threads()
-    figures = {each.what: each for each in steps.measure(0.0)}
+    plan = steps.StepPlan(batches=(2, 3), aimed=3, published=())
+    figures = {each.what: each for each in steps.measure(0.0, plan)}
     assert torch.get_num_threads() == threads
     for batch in (2, 3):
         for name in ("step", "naive", "step over naive", "step, share of the roofline"):

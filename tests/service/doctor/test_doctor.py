@@ -98,12 +98,11 @@ def test_wsl_has_no_devices_and_the_way_out_is_named(tmp_path: Path) -> None:
     assert devices.check_serial(tmp_path, tmp_path / "missing").found == "none"
 
 
-def test_bluetooth_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bluetooth_is_tried(tmp_path: Path) -> None:
     (tmp_path / "bluetooth" / "hci0").mkdir(parents=True)
     with bluez(Adapter(devices=[*OTHERS, LATE])):
         for seconds in (2.0, 8.0, LONG):  # a busy machine is slow to begin
-            monkeypatch.setattr(devices, "BLUETOOTH_SECONDS", seconds)
-            found = devices.check_bluetooth(tmp_path)
+            found = devices.check_bluetooth(tmp_path, seconds=seconds)
             if LATE.name and LATE.name in found.found:
                 break
     assert (found.verdict, found.found) == ("ok", "hci0; headsets nearby: MuseS-1122")
@@ -123,8 +122,7 @@ def test_a_stream_that_is_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_full_or_slow_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.check_disk(tmp_path / "not" / "yet").found.startswith(f"{tmp_path}: ")
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(checks, "SLOW_SYNC", -1.0)
-    assert checks.check_disk(tmp_path).verdict == "note"
+    assert checks.check_disk(tmp_path, slow_sync=-1.0).verdict == "note"
     monkeypatch.setattr(checks, "free_space", lambda _: LEAST_BYTES)
     assert checks.check_disk(tmp_path).verdict == "fail"
 

@@ -319,16 +319,14 @@ def test_a_folder_that_is_missing_is_one_line_and_status_2(tmp_path: Path, comma
     )
 
 
-def test_a_folder_of_which_writing_is_possible_again_is_no_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_which_writing_is_possible_again_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"")
-    recordings = Recordings(tmp_path / "data")
+    recordings, eager = (Recordings(tmp_path / "data", seconds) for seconds in (10.0, 0.0))
     assert "Not a directory" in (recordings.problem() or "")
+    assert eager.problem() is not None
     (tmp_path / "data").unlink()
     assert recordings.problem() is not None  # the check is not repeated at once
-    monkeypatch.setattr("mimamba.service.recordings.recordings.CHECK_AGAIN", 0.0)
-    assert recordings.problem() is None
+    assert eager.problem() is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -220,7 +220,7 @@ def forget_states(path: Path, checkpoint: Checkpoint) -> None:
 
 def test_a_hop_that_was_skipped(tmp_path: Path, engine: Engine, checkpoint: Checkpoint) -> None:
     """A loop that is held up makes a live session skip; the recording says so."""
-    with staged(engine, live=True) as stage:
+    with staged(engine, live=True, max_wait=0.5) as stage:
         stage.play(*chunks_of(0, 1000))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
         recorder.start()
@@ -301,7 +301,7 @@ def test_a_baseline_that_is_broken_off_in_a_recording(
 
 def test_hops_that_were_skipped_while_a_baseline_was_taken(tmp_path: Path, aligned: Engine) -> None:
     """They are part of it, although nothing was said of them."""
-    with staged(aligned, live=True) as stage:
+    with staged(aligned, live=True, max_wait=0.5) as stage:
         stage.play(*chunks_of(0, 1472))
         recorder = Recorder(tmp_path / "a.xdf", stage.session, lambda _: None)
         recorder.start()

@@ -25,12 +25,12 @@ from mimamba.models.personal.features import SIGNAL
 from mimamba.models.signal.montage import MontageError
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
-from mimamba.service.sessions import session_decoder
 from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
 from mimamba.service.sessions.personal_state import unpack_personal
 from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session
+from mimamba.service.sessions.session_decoder import MAX_WAIT
 from mimamba.service.topics import TOPICS
 from tests.models.body.planted import PPG, ROTATION
 from tests.service.models import random_checkpoint
@@ -51,6 +51,7 @@ class Part:
         engine: Engine | None,
         saved: SavedSession | None = None,
         detect: Sequence[EventKind] = (),
+        max_wait: float = MAX_WAIT,
     ) -> None:
         self.inbox = Inbox(LIVE, ordered=True)
         self.loop = ComputeLoop[Session](self.notify_round)
@@ -73,6 +74,7 @@ class Part:
             saved=saved,
             token="same",
             detect=detect,
+            max_wait=max_wait,
         )
         self.session.start()
         assert self.session.opened.wait(PATIENCE)
@@ -149,9 +151,12 @@ def plain(entry: Any) -> Any:
 
 @contextmanager
 def part(
-    engine: Engine | None, saved: SavedSession | None = None, detect: Sequence[EventKind] = ()
+    engine: Engine | None,
+    saved: SavedSession | None = None,
+    detect: Sequence[EventKind] = (),
+    max_wait: float = MAX_WAIT,
 ) -> Iterator[Part]:
-    each = Part(engine, saved, detect)
+    each = Part(engine, saved, detect, max_wait)
     try:
         yield each
     finally:
@@ -407,13 +412,10 @@ def test_damage(engines: list[Engine | None], damage: str, tmp_path: Path) -> No
         unpack_session(content, info)
 
 
-def test_hops_that_waited_long_are_predicted(
-    engines: list[Engine | None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hops_that_waited_long_are_predicted(engines: list[Engine | None]) -> None:
     """What is predicted depends on the samples alone: another worker predicts it again."""
-    monkeypatch.setattr(session_decoder, "MAX_WAIT", 0.0)
     sent = make_packets([Plan(12, 0, False, False, None, 0, False)] * 120, 0)
-    with part(engines[0]) as busy:
+    with part(engines[0], max_wait=0.0) as busy:
         with busy.loop.held():
             for packet in sent:
                 assert busy.inbox.put(packet, 100.0)

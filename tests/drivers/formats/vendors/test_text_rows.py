@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.vendors import text_rows
-from mimamba.drivers.formats.vendors.text_rows import Table, read_table, whole_lines
+from mimamba.drivers.formats.vendors.text_rows import (
+    BLOCK_ROWS,
+    Table,
+    read_table,
+    whole_lines,
+)
 
 HERE = Path("some.csv")
 
 
-def table(lines: list[str], columns: list[int], notices: list[str]) -> Table:
-    return read_table(lines, columns, 3, ",", HERE, notices)
+def table(
+    lines: list[str], columns: list[int], notices: list[str], block_rows: int = BLOCK_ROWS
+) -> Table:
+    return read_table(lines, columns, 3, ",", HERE, notices, block_rows)
 
 
 def test_the_columns_asked_for_in_their_order() -> None:
@@ -24,13 +30,12 @@ def test_the_columns_asked_for_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("at", [0, 17, 39])
-def test_a_malformed_row_keeps_its_place(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    monkeypatch.setattr(text_rows, "BLOCK_ROWS", 10)
+def test_a_malformed_row_keeps_its_place(at: int) -> None:
     lines = [f"{k},{k}.5,x\n" for k in range(40)]
     lines[at] = "1,2\n"
     lines[(at + 5) % 40] = "oops,,x\n"
     notices: list[str] = []
-    found = table(lines, [0, 1], notices)
+    found = table(lines, [0, 1], notices, block_rows=10)
     assert np.flatnonzero(np.isnan(found).any(axis=1)).tolist() == sorted([at, (at + 5) % 40])
     assert notices == [f"1 rows are malformed, row {at + 1} first."]
     good = ~np.isnan(found).any(axis=1)
