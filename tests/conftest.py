@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for nth, each in enumerate(apart, 1):
         ordered.insert(nth * step + nth - 1, each)
     items[:] = [item for each in ordered for item in files[each]]
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of the garbage collector's later passes."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -110,8 +110,8 @@ def test_each_mistake_is_one_line_and_status_2(arguments: str, files: Path) -> N
     assert_one_line(ended.stdout, ended.stderr)
 
 
-def test_a_mistake_in_its_own_process(files: Path) -> None:
-    ended = run("serve", "--port", "0", "--source", str(files / "letter.txt"))
+def test_a_mistake_in_its_own_process() -> None:
+    ended = run("watch", "nonsense://")  # which imports little
     assert ended.returncode == 2
     assert_one_line(ended.stdout, ended.stderr)
 
@@ -176,23 +176,27 @@ def test_a_port_in_use_is_reported() -> None:
     assert "--port" in ended.stderr
 
 
-@pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
-def test_a_signal_ends_the_service_in_good_order(signal: int) -> None:
+def assert_ends_in_good_order(process: subprocess.Popen[str], signal: int) -> None:
+    process.send_signal(signal)
+    rest = process.communicate(timeout=LONGEST)[1]
+    assert "Traceback" not in rest
+    assert "Error" not in rest
+
+
+def test_a_signal_ends_the_service_in_good_order() -> None:
+    """Another signal ends the service of the tests below."""
     with serving() as (_, process):
         assert process.stderr is not None
         while "simulate-1" not in process.stderr.readline():
             pass
-        process.send_signal(signal)
-        rest = process.communicate(timeout=LONGEST)[1]
-    assert "Traceback" not in rest
-    assert "Error" not in rest
+        assert_ends_in_good_order(process, SIGTERM)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
     """A service whose sources have opened or failed: its address, and a line for each source.
 
-    It cannot write to its folder of recordings.
+    It cannot write to its folder of recordings. An interrupt ends it in good order.
     """
     folder = tmp_path_factory.mktemp("sources")
     (folder / "file").write_bytes(b"")
@@ -211,6 +215,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
             lines.append(process.stderr.readline())
             assert lines[-1], lines
         yield url, lines
+        assert_ends_in_good_order(process, SIGINT)
 
 
 REPORTED = ("missing.csv", "simulate-2", "replay-3")
