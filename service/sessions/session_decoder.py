@@ -188,8 +188,8 @@ class SessionDecoder:
         hop resets the memory. A source that itself is late, and catches up, has not waited here.
         """
         aligned = [replace(each, hop=self._next(each.hop)) for each in hops]
-        late = self._live and local_clock() - hops[0].received > self._max_wait if hops else False
-        if late and len(hops) > 1:
+        waited = local_clock() - hops[0].received if len(hops) > 1 else 0.0
+        if self._live and waited > self._max_wait:
             for each in aligned[:-1]:
                 detail = (
                     "the engine is too busy: a hop was skipped, and the model's memory is reset"

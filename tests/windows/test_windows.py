@@ -40,21 +40,23 @@ class Windows:
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._commands, self._answers = self._process.stdin, self._process.stdout
         self.pid = 0
 
     def start(self, *arguments: str) -> None:
         """Start a command; its process is ``pid``."""
-        assert self._process.stdin is not None
         for each in self._files:
             each.write_bytes(b"")
         line = json.dumps([arguments, *map(str, self._files)])
-        self._process.stdin.write(f"{line}\n".encode())
+        self._commands.write(f"{line}\n".encode())
         self.pid = self._read()
 
     @property
     def ended(self) -> bool:
         """Whether the command has ended."""
-        return bool(select.select([self._process.stdout], [], [], 0)[0])
+        return bool(select.select([self._answers], [], [], 0)[0])
 
     @property
     def said(self) -> list[str]:
@@ -63,7 +65,7 @@ class Windows:
 
     def wait(self) -> int:
         """Wait for the command's exit status, and kill it if it takes too long."""
-        if not select.select([self._process.stdout], [], [], SECONDS)[0]:
+        if not select.select([self._answers], [], [], SECONDS)[0]:
             os.kill(self.pid, signal.SIGKILL)
         return self._read()
 
@@ -72,8 +74,7 @@ class Windows:
         self._process.communicate()
 
     def _read(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
+        return int(self._answers.readline())
 
 
 @pytest.fixture(scope="module")
