@@ -40,9 +40,9 @@ def measure(seconds: float) -> list[Figure]:
     ]
 
 
-def simulated_service(source: str = SOURCE) -> AbstractContextManager[ServiceProcess]:
+def simulated_service() -> AbstractContextManager[ServiceProcess]:
     """Start the service to be measured; entering raises ServiceNotStarted."""
-    return running_service(source, model="demo")
+    return running_service(SOURCE, model="demo")
 
 
 async def receive(

@@ -14,7 +14,6 @@ from tempfile import NamedTemporaryFile
 from mimamba.models.inference.device import DeviceError, find_device
 from mimamba.models.inference.precision import DeviceRequest, Precision
 from mimamba.service.bench.latency import (
-    SOURCE,
     ReceivedPredictions,
     receive,
     simulated_service,
@@ -155,11 +154,11 @@ def _sync(folder: Path) -> float:
         return time.perf_counter() - start
 
 
-def check_latency(seconds: float = SECONDS, source: str = SOURCE) -> Finding:
+def check_latency(seconds: float = SECONDS) -> Finding:
     """Measure the time from a sample's arrival to its prediction at a client."""
     name, remedy = "latency", "stop other programs, or turn off power saving"
     try:
-        with simulated_service(source) as service:
+        with simulated_service() as service:
             times = summarize(asyncio.run(_measure(service.url, round(PREDICTIONS * seconds))))
     except ServiceNotStarted as error:
         return fail(name, error.found, error.remedy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ pytestmark = pytest.mark.skipif(not LINUX, reason="these are files of Linux")
 def test_every_check_is_a_line_and_this_machine_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "LSL_SECONDS", LONG)
+    patient = partial(devices.check_lsl, LONG)  # a busy machine answers late
+    monkeypatch.setattr("mimamba.service.doctor.doctor.check_lsl", patient)
     line = ["doctor", "--quick", "--json", "--data-dir", str(tmp_path / "recordings")]
     ended = CliRunner().invoke(app, line)
     lines = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
@@ -145,7 +147,6 @@ def test_the_kernels_are_described_as_the_models_do(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_service_that_does_not_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mimamba.service.bench.latency.SOURCE", "simulate://?colour=blue")
     monkeypatch.setattr("mimamba.service.bench.service_process.sys.executable", "/bin/false")
     found = checks.check_latency()
     assert (found.verdict, found.remedy) == (

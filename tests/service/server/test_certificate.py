@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from mimamba.service.cli.main import app
 from mimamba.service.doctor.checks import check_tls
+from mimamba.service.doctor.finding import ok
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.serve import serve
 from mimamba.service.server.server import Server
@@ -75,7 +76,7 @@ def test_the_start_says_that_it_has_expired(
 
 def test_doctor_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_certificate(tmp_path, NOW - 400 * DAY, NOW - DAY)
-    monkeypatch.setattr("mimamba.service.doctor.devices.LSL_SECONDS", 0.1)
+    monkeypatch.setattr("mimamba.service.doctor.doctor.check_lsl", lambda: ok("LSL", "left out"))
     flags = ["--ssl-certfile", str(made.certificate), "--ssl-keyfile", str(made.key)]
     ended = CliRunner().invoke(app, ["doctor", "--quick", "--json", *flags])
     found = {each["name"]: each for each in map(json.loads, ended.stdout.splitlines())}
