@@ -228,3 +228,14 @@ def test_types_are_looked_at_before_there_are_threads() -> None:
         and late.search((ROOT / path).read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_tests_give_limits_as_arguments() -> None:
+    """A constant of a module is no test's to change: it is an argument's default."""
+    constant = re.compile(r"setattr\(\s*[^()]*?[\".]([A-Z][A-Z_]{2,})\",")
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in constant.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
