@@ -31,6 +31,12 @@ BENCHMARKS = {
     "events": Benchmark(
         "blinks and jaw clenches found in recordings: precision, recall", 100, "minutes"
     ),
+    "fold_leaks": Benchmark(
+        "leaks that leakfence finds in the folds of an evaluation",
+        6,
+        "folds",
+        module="training.fold_leaks",
+    ),
     "memory": Benchmark(
         "memory of eight sessions with a reader each, over time", 3600, module="soak.memory"
     ),

@@ -16,7 +16,9 @@ from mimamba.models.evaluation.protocols import (
     Splits,
     make_splits,
 )
+from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.models.training.windowing import HopSequence
+from tests.benchmarks.training.fold_leaks import audit_folds
 
 
 def sequence(person: str, trial: str, labels: Sequence[int], n_hops: int = 2) -> HopSequence:
@@ -147,6 +149,20 @@ def test_paper_deals_single_hops_that_all_restart() -> None:
     assert [s.windows.shape[0] for s in plan.sequences] == [1] * 40
     assert all(s.restart.all() for s in plan.sequences)
     assert sorted(i for fold in plan.folds for i in fold.test) == list(range(40))
+
+
+def test_leakfence_finds_leaks_in_paper_alone() -> None:
+    rng = np.random.default_rng(0)
+    sequences = [sequence(f"p{p}", f"t{i}", [i % 2], 9) for p in range(5) for i in range(6)]
+    for each in sequences:
+        each.windows[:] = rng.standard_normal(each.windows.shape)
+    signal = SignalConfig(window=512, hop=128)
+    for protocol in ("subject", "trial"):
+        assert audit_folds(protocol, sequences, signal, 5) == []
+    overlaps = audit_folds("paper", sequences, signal, 5)
+    assert any("overlap" in error for error in overlaps)
+    sequences[0].windows[:] = sequences[-1].windows  # the same recording under two names
+    assert any("identical" in error for error in audit_folds("subject", sequences, signal, 5))
 
 
 def test_another_seed_gives_other_folds() -> None:
