@@ -3,7 +3,7 @@
 ``paper`` follows the MS-iMamba paper as far as it is published. ``spectral`` is ours: it embeds log
 power instead of samples, and its head sees only the state of the recurrence. ``whole`` is ours, and
 has all parts: the multi-scale block, and a memory that begins as exponential means of each
-electrode's evidence over 3 and 10 s and is trained on sequences that switch.
+electrode's evidence over 1.5, 6 and 25 s and is trained on sequences that switch.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ WHOLE = Recipe(
         d_model=32,
         d_ff=32,
         n_layers=1,
-        d_state=8,
+        d_state=12,
         d_conv=1,
         dropout=0.5,
         normalisation="scaled",
@@ -170,8 +170,8 @@ WHOLE = Recipe(
         bins=(4, 160),
         bands=13,
         mixer="evidence",
-        blanking=0.5,
-        time_constants=(3.0, 10.0),
+        blanking=0.3,
+        time_constants=(1.5, 6.0, 25.0),
         mstb_identity=True,
     ),
     SignalConfig(window=512, hop=128),

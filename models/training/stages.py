@@ -33,8 +33,8 @@ class Stage:
         ``all`` trains the whole network. ``classifier`` trains it without the multi-scale block and
         the memory, which are skipped; ``windows`` with the multi-scale block, still without the
         memory. ``memory`` trains the memory and the head on sequences that switch between a
-        person's labels; the rest is frozen, with its dropout, as otherwise the evidence would be
-        too good and the memory too short.
+        person's labels, half of them mirrored if the augmentation mirrors; the rest is frozen, with
+        its dropout, as otherwise the evidence would be too good and the memory too short.
     epochs, batch, sequence, learning_rate, averaging
         As in ``TrainingConfig``; the learning rate follows a cosine over the stage.
     newest

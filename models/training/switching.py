@@ -29,15 +29,16 @@ class SwitchingSequences:
     ----------
     sequences
         The hops, by person; those without a name are a person each.
+    mirrored
+        The same sequences with left and right swapped, from which half of the drawn ones are then
+        made; empty for none.
     """
 
-    def __init__(self, sequences: Sequence[HopSequence]) -> None:
-        people: dict[str, dict[Labels, list[HopSequence]]] = {}
-        for place, sequence in enumerate(sequences):
-            runs = people.setdefault(sequence.person or f"#{place}", {})
-            for run in _constant_runs(sequence):
-                runs.setdefault(tuple(run.labels[0].tolist()), []).append(run)
-        self._people = [runs for runs in people.values() if runs]
+    def __init__(
+        self, sequences: Sequence[HopSequence], mirrored: Sequence[HopSequence] = ()
+    ) -> None:
+        self._people = _by_person(sequences)
+        self._mirrored = _by_person(mirrored)
         sizes = [sum(len(s.windows) for own in r.values() for s in own) for r in self._people]
         self._shares: NDArray[np.float64] = np.array(sizes) / sum(sizes)
         self._total = sum(sizes)
@@ -46,7 +47,21 @@ class SwitchingSequences:
         """Return sequences of ``n_hops``, together about as many hops as there are."""
         number = -(-self._total // n_hops)
         chosen = rng.choice(len(self._people), number, p=self._shares)
-        return [_alternate(self._people[i], n_hops, rng) for i in chosen]
+        swapped = rng.random(number) < (0.5 if self._mirrored else 0.0)
+        return [
+            _alternate((self._mirrored if swap else self._people)[i], n_hops, rng)
+            for i, swap in zip(chosen, swapped, strict=True)
+        ]
+
+
+def _by_person(sequences: Sequence[HopSequence]) -> list[dict[Labels, list[HopSequence]]]:
+    """Return each person's runs of one label, by label."""
+    people: dict[str, dict[Labels, list[HopSequence]]] = {}
+    for place, sequence in enumerate(sequences):
+        runs = people.setdefault(sequence.person or f"#{place}", {})
+        for run in _constant_runs(sequence):
+            runs.setdefault(tuple(run.labels[0].tolist()), []).append(run)
+    return [runs for runs in people.values() if runs]
 
 
 def _constant_runs(sequence: HopSequence) -> list[HopSequence]:

@@ -228,8 +228,12 @@ class Trainer:
             )
             return
         if self._switching is None:  # all that comes before the embedding is frozen
-            featured = featured_sequences(self.network, self._sequences)
-            self._switching = SwitchingSequences(featured)
+            mirror = list(self.config.augmentation.mirror)
+            mirrored = [replace(s, windows=s.windows[:, mirror]) for s in self._sequences if mirror]
+            self._switching = SwitchingSequences(
+                featured_sequences(self.network, self._sequences),
+                featured_sequences(self.network, mirrored),
+            )
         for _ in range(stage.passes):
             drawn = self._switching.draw(n_hops, self.rng)
             for at in range(0, len(drawn), stage.batch):

@@ -62,3 +62,12 @@ def test_sequences_that_switch_already_are_cut_where_they_do() -> None:
     alone = replace(PEOPLE[0], person="")
     (drawn,) = SwitchingSequences([alone]).draw(90, np.random.default_rng(0))
     assert set(drawn.labels[:, 0]) == {0}
+
+
+def test_half_of_the_sequences_are_mirrored_and_none_is_mixed() -> None:
+    mirrored = [replace(s, windows=-s.windows) for s in PEOPLE]
+    drawn = SwitchingSequences(PEOPLE, mirrored).draw(8, np.random.default_rng(0))
+    signs = [set(np.sign(s.windows[:, 0].sum(1)).tolist()) - {0.0} for s in drawn]
+    assert {1.0, -1.0} == set.union(*signs)
+    assert all(len(sign) <= 1 for sign in signs)
+    assert 0.3 < np.mean([sign == {-1.0} for sign in signs]) < 0.7
