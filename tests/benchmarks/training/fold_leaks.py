@@ -83,7 +83,7 @@ def audit_folds(
             )
             found += [str(error) for error in report.errors]
         learnt, tested = parts[0] + parts[1], parts[2]
-        doubles = check_duplicates(windows, learnt, tested)[1]
+        doubles = check_duplicates(list(windows), learnt, tested)[1]
         found += [str(double) for double in doubles if double.severity == "error"]
     return found
 
