@@ -13,6 +13,7 @@ from rich.console import Console
 from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.gap_filling import find_gaps
+from mimamba.drivers.formats.marker_edits import edits_file
 from mimamba.drivers.formats.recording import Recording, WriteResult
 from mimamba.drivers.open import open_recording
 
@@ -101,6 +102,7 @@ def _to_file(recording: Recording, path: Path, force: bool) -> tuple[Path, Write
         written = write(recording, partial)
         check_overwrite(path, force)
         partial.replace(path)
+    edits_file(path).unlink(missing_ok=True)  # of the file that it replaces
     return path, written
 
 

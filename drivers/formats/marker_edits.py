@@ -42,8 +42,9 @@ class MarkerEdit(msgspec.Struct, frozen=True, omit_defaults=True):
         The marker's id.
     label, timestamp
         New values, s on the file's own clock; None leaves one as it is.
-    recorded
-        Label of the recorded marker, by which an edit for another file is found out.
+    recorded, recorded_at
+        Label and timestamp of the recorded marker, by which an edit for another file, or for
+        another stream of it, is found out.
     """
 
     date: str
@@ -52,6 +53,7 @@ class MarkerEdit(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str | None = None
     timestamp: float | None = None
     recorded: str | None = None
+    recorded_at: float | None = None
 
 
 DECODER = msgspec.json.Decoder(MarkerEdit)
@@ -197,7 +199,7 @@ def _edited(
             return None
         marker = _placed(recording, Marker(0.0, 0, label, ADDED_SOURCE), edit.timestamp)
         return EditedMarker(edit.marker, marker, None, edit.date)
-    if found is None or (found.recorded and edit.recorded != found.recorded.label):
+    if found is None or (found.recorded and not _is_for(edit, found.recorded, recording)):
         return None
     if edit.action == "delete":
         return replace(found, date=edit.date, is_deleted=True)
@@ -211,6 +213,12 @@ def _edited(
     if found.recorded is not None:
         marker = replace(marker, source=found.recorded.source + EDITED)
     return replace(found, marker=marker, date=edit.date)
+
+
+def _is_for(edit: MarkerEdit, marker: Marker, recording: Recording) -> bool:
+    """Return whether an edit was made for a recorded marker."""
+    apart = 0.0 if edit.recorded_at is None else abs(edit.recorded_at - marker.timestamp)
+    return edit.recorded == marker.label and apart <= 0.5 / recording.info.sfreq
 
 
 def _placed(recording: Recording, marker: Marker, timestamp: float) -> Marker:

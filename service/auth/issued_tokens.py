@@ -18,7 +18,8 @@ from mimamba.drivers.errors import UserError
 from mimamba.service.protocol.auth import Scope
 from mimamba.service.storage.private_files import read_regular, replace_file
 
-FILE = "issued-tokens.json"
+FILE = ".issued-tokens.json"
+"""No name of a recording begins with a dot, so none has this file beside it."""
 DAY = 86400.0
 MAX_TOKENS = 256
 

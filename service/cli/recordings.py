@@ -104,7 +104,11 @@ def mark(
     label: Annotated[str | None, typer.Option(help="Label.", show_default=False)] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the marker.")] = False,
     restore: Annotated[
-        bool, typer.Option("--restore", help="Take back all edits of the marker.")
+        bool,
+        typer.Option(
+            "--restore",
+            help="Take back all edits of a recorded marker, or the deletion of an added one.",
+        ),
     ] = False,
     data_dir: RecordingsDir = None,
 ) -> None:

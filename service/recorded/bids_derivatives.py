@@ -54,6 +54,11 @@ def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
     OSError
         If the tables cannot be written.
     """
+    root = place.root / FOLDER
+    folder = root / place.folder.relative_to(place.root)
+    for kind in KINDS.values():  # those of a recording that this one replaces
+        for old in folder.glob(f"{place.stem}_desc-{kind}*"):
+            old.unlink()
     with source.open("rb") as file:
         if not recognises(file.read(8)):
             return []
@@ -64,8 +69,6 @@ def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
         return []
     text = signal.text(FIRST_INDEX_PATH)
     first = int(text) if text.isdecimal() else 0
-    root = place.root / FOLDER
-    folder = root / place.folder.relative_to(place.root)
     folder.mkdir(parents=True, exist_ok=True)
     if not (root / DESCRIPTION).exists():
         _write_json(root / DESCRIPTION, _description(place.root))

@@ -24,7 +24,7 @@ from mimamba.drivers.formats.marker_edits import (
     timestamp_of,
 )
 from mimamba.drivers.formats.read import read_recording
-from mimamba.drivers.formats.recording import Recording
+from mimamba.drivers.formats.recording import Recording, one_line
 from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK
 from mimamba.service.sessions.markers import check_label
 from mimamba.service.storage.folders import cannot_record
@@ -113,9 +113,8 @@ class MarkerEditor:
         CannotRecord
             If the edit cannot be written.
         """
-        return self._edit(
-            "add", f"a{secrets.token_hex(6)}", check_label(label), self._timestamp(position)
-        )
+        checked = check_label(one_line(label))
+        return self._edit("add", f"a{secrets.token_hex(6)}", checked, self._timestamp(position))
 
     def change(self, marker: str, position: float | None, label: str | None) -> MarkerView:
         """Change a marker; None leaves its position or its label as it is.
@@ -132,7 +131,9 @@ class MarkerEditor:
         found = self._find(marker)
         if found.is_deleted:
             raise EditRefused(f"The marker {marker} was deleted. Restore it first.")
-        checked = None if label is None else check_label(label)
+        if position is None and label is None:
+            return self._view(found)
+        checked = None if label is None else check_label(one_line(label))
         timestamp = None if position is None else self._timestamp(position)
         return self._edit("change", marker, checked, timestamp, found.recorded)
 
@@ -182,11 +183,13 @@ class MarkerEditor:
     ) -> MarkerView:
         """Append an edit, and return the marker after it."""
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        was = recorded.label if recorded else None
-        line = msgspec.json.encode(MarkerEdit(date, action, marker, label, timestamp, was))
+        was, at = (recorded.label, recorded.timestamp) if recorded else (None, None)
+        line = msgspec.json.encode(MarkerEdit(date, action, marker, label, timestamp, was, at))
         file = edits_file(self._path)
         try:
             _append(file, line)
+            if not self._path.exists():  # it was deleted meanwhile, with all that is known of it
+                file.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_record(file.parent, error) from error
         return self._view(self._find(marker))
@@ -220,7 +223,7 @@ def _append(file: Path, line: bytes) -> None:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY | NO_LINK
     with os.fdopen(os.open(file, flags, 0o600), "r+b", buffering=0) as opened:
         size = opened.seek(0, os.SEEK_END)
-        if size + len(line) > MAX_BYTES:
+        if size + len(line) + 2 > MAX_BYTES:  # with its line ends
             raise EditRefused(f"Expected at most {MAX_BYTES >> 20} MiB of edits in {file.name}.")
         if size:
             opened.seek(size - 1)

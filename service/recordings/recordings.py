@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, MsgspecError, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.drivers.formats.marker_edits import edits_file
@@ -31,6 +31,7 @@ from mimamba.service.recordings.sidecar import (
     Sidecar,
     delete_sidecar,
     load_sidecar,
+    read_sidecar,
     save_sidecar,
     save_sidecar_if_possible,
 )
@@ -173,12 +174,21 @@ class Recordings:
         NoRecording
             If no recording has this name.
         CannotRecord
-            If the change cannot be written to the disk.
+            If the change cannot be written to the disk, or what is known about the recording
+            cannot be read: it would be lost.
         """
-        self.get(name)
-        path = self._path(name)
         with self._noting:
-            sidecar = load_sidecar(path)
+            self.get(name)
+            path = self._path(name)
+            try:
+                sidecar = read_sidecar(path)
+            except FileNotFoundError:
+                sidecar = Sidecar(name)
+            except (OSError, MsgspecError) as error:
+                raise CannotRecord(
+                    f"Cannot read {name}.json, which has what is known about the recording: {error}. "
+                    "Correct or remove that file first."
+                ) from error
             if not isinstance(title, UnsetType):
                 sidecar = replace(sidecar, title=clean_title(title))
             if not isinstance(notes, UnsetType):
@@ -273,9 +283,8 @@ class Recordings:
                 f"Expected the recording's name as confirmation, but found {confirm!r}. "
                 f"Send ?confirm={name}."
             )
-        self._path(name).unlink()
-        delete_sidecar(self._path(name))
-        delete_file(edits_file(self._path(name)))
+        with self._noting:
+            self._delete_files(name)
 
     def of_person(self, person: str) -> list[str]:
         """Return the names of a person's recordings."""
@@ -292,7 +301,26 @@ class Recordings:
                 self._check_ended(name)
             for name in names:
                 self.delete(name, name)
+            with self._noting:
+                for name in self._left_of(person):
+                    self._delete_files(name)
         return names
+
+    def _delete_files(self, name: str) -> None:
+        """Delete a recording's files; the last one names the person."""
+        path = self._path(name)
+        path.unlink(missing_ok=True)
+        delete_file(edits_file(path))
+        delete_sidecar(path)
+
+    def _left_of(self, person: str) -> list[str]:
+        """Return names of a person's recordings of which a crash has left the sidecar alone."""
+        found = []
+        for sidecar in self._folder.glob("*.json"):
+            path = sidecar.with_suffix(".xdf")
+            if not path.exists() and load_sidecar(path).person == person:
+                found.append(path.stem)
+        return found
 
     def recover(self, but: Collection[str] = ()) -> None:
         """Repair recordings that were cut off, ``but`` some; their sidecars have the result."""
@@ -328,6 +356,7 @@ class Recordings:
         except OSError as error:
             raise cannot_record(self._folder, error) from error
         try:
+            delete_file(edits_file(path))  # of one with this name that was removed by hand
             save_sidecar(path, sidecar)
         except OSError as error:
             recorder.abandon()

@@ -80,15 +80,19 @@ class RecordingInfo(Sidecar):
 
 
 def load_sidecar(recording: Path) -> Sidecar:
-    """Load the sidecar of a NAME.xdf; without one, return what is known."""
-    name = recording.stem
+    """Load the sidecar of a NAME.xdf; without one that can be read, return what is known."""
     try:
-        sidecar = DECODER.decode(read_regular(_path(recording)))
+        return read_sidecar(recording)
     except (OSError, msgspec.MsgspecError):
-        return Sidecar(name)
+        return Sidecar(recording.stem)
+
+
+def read_sidecar(recording: Path) -> Sidecar:
+    """Read the sidecar of a NAME.xdf; raises OSError and MsgspecError."""
+    sidecar = DECODER.decode(read_regular(_path(recording)))
     # It may come from elsewhere, or be changed by hand.
     title, notes = clean_title(sidecar.title), clean_notes(sidecar.notes)
-    return replace(sidecar, name=name, title=title, notes=notes)
+    return replace(sidecar, name=recording.stem, title=title, notes=notes)
 
 
 def save_sidecar(recording: Path, sidecar: Sidecar) -> None:

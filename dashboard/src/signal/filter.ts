@@ -9,7 +9,7 @@ import { RingBuffer } from './ring_buffer';
 
 const LOW_HZ = 1;
 const HIGH_HZ = 40;
-export const MAINS_HZ = [50, 60] as const;
+const MAINS_HZ = [50, 60] as const;
 /** Q of a second-order Butterworth filter. */
 const BUTTERWORTH_Q = Math.SQRT1_2;
 /** 5 Hz wide at 50 Hz: mains frequency varies by tenths, and a narrower notch rings longer. */
@@ -36,9 +36,19 @@ function section(kind: Kind, hz: number, q: number, sfreq: number): Section {
 /** A band-pass with notches, or one mains frequency to take out with its second harmonic. */
 export type DisplayFilter = 'band' | (typeof MAINS_HZ)[number];
 
+/** Mains frequencies that can be taken out at a sampling rate. */
+export function mainsOf(sfreq: number): (typeof MAINS_HZ)[number][] {
+  return MAINS_HZ.filter((hz) => isBelowNyquist(hz, sfreq));
+}
+
+/** Whether a filter's frequency is far enough below the Nyquist frequency. */
+function isBelowNyquist(hz: number, sfreq: number): boolean {
+  return hz < 0.45 * sfreq;
+}
+
 /** Sections for a sampling rate, without those too close to its Nyquist frequency. */
 export function displaySections(kind: DisplayFilter, sfreq: number): Section[] {
-  const fits = (hz: number): boolean => hz < 0.45 * sfreq;
+  const fits = (hz: number): boolean => isBelowNyquist(hz, sfreq);
   const notches = (frequencies: readonly number[]): Section[] =>
     frequencies.filter(fits).map((hz) => section('notch', hz, NOTCH_Q, sfreq));
   if (kind !== 'band') return notches([kind, 2 * kind]);
