@@ -24,7 +24,7 @@ from mimamba.service.auth.authenticator import (
     cookie_name,
 )
 from mimamba.service.auth.issued_tokens import IssuedToken, IssuedTokens
-from mimamba.service.auth.scopes import count_refusal, refusal_response
+from mimamba.service.auth.scopes import auth_result_of, count_refusal, refusal_response
 from mimamba.service.auth.watch_codes import CODE_SECONDS, LENGTH
 from mimamba.service.auth.watch_link import (
     NO_NETWORK,
@@ -52,6 +52,10 @@ MOST_DAYS = 3650
 
 class CannotShare(UserError):
     """Other devices cannot reach the service, or need no code."""
+
+
+class OnlyOwners(UserError):
+    """A token that was issued cannot issue others: they would outlive it."""
 
 
 class TokenBody(BaseModel):
@@ -121,12 +125,31 @@ class MadeToken:
 
 
 def _issued(request: Request) -> IssuedTokens:
-    """Return the issued tokens; raises CannotShare where no token is asked for."""
+    """Return the issued tokens.
+
+    Raises
+    ------
+    CannotShare
+        If no token is asked for.
+    OnlyOwners
+        If the request comes with an issued token, and is to change something.
+    """
+    if request.method != "GET":
+        _check_owner(request)
     authenticator: Authenticator = request.app.state.authenticator
     if not authenticator.requires_token:
         raise CannotShare(NO_TOKEN_ASKED)
     issued: IssuedTokens = request.app.state.issued
     return issued
+
+
+def _check_owner(request: Request) -> None:
+    result = auth_result_of(request)
+    if isinstance(result, Permission) and result.issued is not None:
+        raise OnlyOwners(
+            "Expected the token that `mimamba serve` uses, but found one that it has issued, which "
+            "cannot issue or revoke others. Use that token."
+        )
 
 
 Issued = Annotated[IssuedTokens, Depends(_issued)]
@@ -180,6 +203,7 @@ async def make_watch_code(request: Request, service: Service) -> WatchLink:
 
     Refused with 409 where other devices cannot reach the service, or where it asks for no token.
     """
+    _check_owner(request)
     authenticator: Authenticator = request.app.state.authenticator
     base = _base_for_others(request, service.settings)
     if not authenticator.requires_token:

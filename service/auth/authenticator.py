@@ -173,12 +173,27 @@ class Authenticator:
     def log_in(self, permission: Permission, by_code: bool = False) -> str:
         """Return a secret for a cookie, which replaces the token or code from now on."""
         secret = secrets.token_urlsafe(32)
-        while len(self._logins) >= MAX_LOGINS:
-            self._logins.popitem(last=False)
+        if len(self._logins) >= MAX_LOGINS:
+            self._make_room(permission)
         key = _digest(secret)
         end = self._now() + (WATCH_SECONDS if by_code else LOGIN_SECONDS)
         self._logins[key] = Login(replace(permission, login=key), end, by_code)
         return secret
+
+    def _make_room(self, permission: Permission) -> None:
+        """Forget ended logins; without one, the oldest from the same token, else the oldest.
+
+        So nobody's logins with one token end those of another.
+        """
+        ended = [key for key in self._logins if self._find_login(key) is None]
+        like = (permission.scope, permission.issued)
+        same = (
+            key
+            for key, each in self._logins.items()
+            if (each.permission.scope, each.permission.issued) == like
+        )
+        for key in ended or [next(same, next(iter(self._logins)))]:
+            del self._logins[key]
 
     def end_watching(self) -> None:
         """End all one-time codes, and the logins that came from them."""

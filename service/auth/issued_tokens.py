@@ -1,20 +1,24 @@
 """Named tokens that the service issues: each has a scope, ends on a day, and can be revoked.
 
-The file has their hashes only, so a token is shown once, when it is made. It outlives the service.
+The file has their hashes only, so a token is shown once, when it is made. It outlives the service,
+and services with one data folder share it: what one of them changes, the others see at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from mimamba.drivers.errors import UserError
+from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, lock_file
 from mimamba.service.protocol.auth import Scope
 from mimamba.service.storage.private_files import read_regular, replace_file
 
@@ -86,10 +90,12 @@ class IssuedTokens:
         self._now = now
         self._most = most
         self._lock = threading.Lock()
+        self._seen = self._version()
         self._by_digest = self._read()
 
     def all(self) -> list[IssuedToken]:
         """Return all tokens by their names, expired ones included."""
+        self._follow()
         return sorted(self._by_digest.values(), key=lambda each: each.name)
 
     def find(self, token: str) -> IssuedToken | None:
@@ -98,6 +104,7 @@ class IssuedTokens:
 
     def valid(self, digest: str) -> IssuedToken | None:
         """Return the token with a hash; None if it was revoked or has expired."""
+        self._follow()
         found = self._by_digest.get(digest)
         return found if found is not None and self._now() < found.ends else None
 
@@ -111,7 +118,7 @@ class IssuedTokens:
         CannotKeepTokens
             If it cannot be written.
         """
-        with self._lock:
+        with self._changing():
             kept = {digest: each for digest, each in self._by_digest.items() if each.name != name}
             for each in self._by_digest.values():
                 if each.name == name and self._now() < each.ends:
@@ -125,28 +132,79 @@ class IssuedTokens:
                 )
             secret, now = secrets.token_urlsafe(32), self._now()
             made = IssuedToken(name, scope, now, now + days * DAY, _digest(secret))
-            self._write({**kept, made.digest: made})
+            tokens = {**kept, made.digest: made}
+            self._write(tokens)
+            self._by_digest = tokens
             return made, secret
 
     def revoke(self, name: str) -> None:
-        """End a token now; raises NoToken or CannotKeepTokens."""
-        with self._lock:
+        """End a token now; raises NoToken or CannotKeepTokens.
+
+        A disk on which that cannot be written does not keep it from ending here.
+        """
+        with self._changing(surely=True):
             kept = {digest: each for digest, each in self._by_digest.items() if each.name != name}
             if len(kept) == len(self._by_digest):
                 raise NoToken(f"Expected the name of an issued token, but found {name!r}.")
-            self._write(kept)
+            self._by_digest = kept
+            self._write(kept, "The token has ended, but will be good again after a restart. ")
 
-    def _write(self, tokens: dict[str, IssuedToken]) -> None:
-        """Write all tokens, then use them."""
+    @contextlib.contextmanager
+    def _changing(self, surely: bool = False) -> Iterator[None]:
+        """Change the tokens alone, as they are now; ``surely`` also where nothing can be written.
+
+        Raises
+        ------
+        CannotKeepTokens
+            If the file is damaged, or cannot be locked.
+        """
+        with self._lock, contextlib.ExitStack() as locked:
+            try:
+                locked.enter_context(self._locked())
+            except OSError as error:
+                if not surely:
+                    raise self._cannot_write(error) from error
+            self._follow()
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other services from changing the file; raises OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._path.with_suffix(".lock")
+        with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | BINARY | NO_LINK, 0o600)) as file:
+            lock_file(file.fileno(), wait=True)
+            yield
+
+    def _follow(self) -> None:
+        """Read the file again if another service has changed it; a damaged one changes nothing."""
+        version = self._version()
+        if version != self._seen:
+            with contextlib.suppress(CannotKeepTokens):
+                self._by_digest = self._read()
+            self._seen = version
+
+    def _version(self) -> tuple[int, ...]:
+        """Return what differs between two contents of the file."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            found = self._path.lstat()
+        except OSError:
+            return ()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _write(self, tokens: dict[str, IssuedToken], already: str = "") -> None:
+        """Write all tokens; ``already`` says what was done if that fails."""
+        try:
             replace_file(self._path, msgspec.json.encode(list(tokens.values())))
         except OSError as error:
-            raise CannotKeepTokens(
-                f"Cannot write {self._path}: {error.strerror or error}. Free some space or correct "
-                "its permissions."
-            ) from error
-        self._by_digest = tokens
+            raise self._cannot_write(error, already) from error
+        self._seen = self._version()
+
+    def _cannot_write(self, error: OSError, already: str = "") -> CannotKeepTokens:
+        return CannotKeepTokens(
+            f"{already}Cannot write {self._path}: {error.strerror or error}. Free some space or "
+            "correct its permissions."
+        )
 
     def _read(self) -> dict[str, IssuedToken]:
         try:

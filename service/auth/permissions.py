@@ -58,10 +58,11 @@ class ConnectionPermissions:
 
     def refusal(self, message: ClientMessage) -> Error | None:
         """Return the answer to a message that is not allowed; None if it is."""
-        if allows(self._permission, scope_required_by_message(message)):
+        permission = self._permission if self.scope is not None else None  # it may have ended
+        if allows(permission, scope_required_by_message(message)):
             return None
         number = message.seq if isinstance(message, Samples) else message.id
-        if self._permission is None:
+        if permission is None:
             text = "Expected an auth message with a token first. Send it before other messages."
             return Error("unauthenticated", text, number)
-        return Error("forbidden", scope_refusal(self._permission), number)
+        return Error("forbidden", scope_refusal(permission), number)

@@ -186,8 +186,8 @@ class Recordings:
                 sidecar = Sidecar(name)
             except (OSError, MsgspecError) as error:
                 raise CannotRecord(
-                    f"Cannot read {name}.json, which has what is known about the recording: {error}. "
-                    "Correct or remove that file first."
+                    f"Cannot read {name}.json, which has what is known about the recording: "
+                    f"{error}. Correct or remove that file first."
                 ) from error
             if not isinstance(title, UnsetType):
                 sidecar = replace(sidecar, title=clean_title(title))

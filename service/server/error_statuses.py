@@ -22,7 +22,7 @@ from mimamba.models.inference.device import DeviceError
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.acquire.bus_acquirer import ClusterFull
-from mimamba.service.api.login import CannotShare
+from mimamba.service.api.login import CannotShare, OnlyOwners
 from mimamba.service.api.replay import NoReplay
 from mimamba.service.api.sources import NotAdmitted
 from mimamba.service.auth.issued_tokens import CannotKeepTokens, NoToken, TokenRefused
@@ -57,6 +57,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadPlayback: (422, "The recording cannot be played like this"),
     CheckpointError: (422, "The model cannot be used"),
     DeviceError: (503, "The device for the model is missing"),
+    OnlyOwners: (403, "Not allowed"),
     CannotShare: (409, "Other devices cannot watch"),
     NoToken: (404, "No such token"),
     TokenRefused: (409, "The token cannot be issued"),

@@ -89,6 +89,24 @@ def test_a_code_gives_a_cookie_for_viewing_once(service: Live, browser: httpx.Cl
     assert browser.post("/v1/login/code", content=b" " * 9000).status_code == 413
 
 
+def test_an_issued_token_issues_no_others(service: Live, browser: httpx.Client) -> None:
+    """They would outlive it."""
+    new = {"name": "lab-pc", "scope": "control", "days": 1}
+    made = service.http.post("/v1/tokens", json=new).json()
+    log_in(browser, made["token"])
+    assert [each["name"] for each in browser.get("/v1/tokens").json()] == ["lab-pc"]
+    for method, path in (
+        ("POST", "/v1/tokens"),
+        ("DELETE", "/v1/tokens/lab-pc"),
+        ("POST", "/v1/watch-codes"),
+    ):
+        refused = browser.request(method, path, json=new if path == "/v1/tokens" else None)
+        assert refused.status_code == 403, path
+        assert "cannot issue or revoke others" in refused.json()["detail"]
+    assert service.http.delete("/v1/tokens/lab-pc").status_code == 204
+    assert browser.get("/v1/tokens").status_code == 401
+
+
 def test_no_code_is_made_where_nobody_could_use_it(service: Live) -> None:
     refused = service.http.post("/v1/watch-codes")
     assert refused.status_code == 409

@@ -18,9 +18,11 @@ from mimamba.service.auth.authenticator import (
 )
 from mimamba.service.auth.issued_tokens import DAY, IssuedTokens
 from mimamba.service.auth.login_throttle import MAX_ADDRESSES, MAX_FAILURES, SECONDS, LoginThrottle
+from mimamba.service.auth.permissions import ConnectionPermissions
 from mimamba.service.auth.tokens import Tokens
 from mimamba.service.auth.watch_codes import CODE_SECONDS, MAX_CODES
 from mimamba.service.protocol.auth import Scope
+from mimamba.service.protocol.messages import Subscribe
 from tests.service.auth.test_tokens import CONTROL, VIEW
 
 SCOPES_BY_CODE: tuple[tuple[Scope, bool], ...] = (("view", True), ("control", False))
@@ -222,6 +224,25 @@ def test_logins_are_bounded() -> None:
         last = door.log_in(Permission("control"))
     assert door.authenticate(first) is None
     assert door.authenticate(asking(cookie=f"mimamba-8765={last}")) is not None
+    for _ in range(MAX_LOGINS):  # a viewer's end none of the others, but for the first one
+        viewing = door.log_in(Permission("view"))
+    assert door.authenticate(asking(cookie=f"mimamba-8765={last}")) is not None
+    assert door.authenticate(asking(cookie=f"mimamba-8765={viewing}")) is not None
+
+
+def test_a_message_is_refused_once_its_token_has_ended(tmp_path: Path) -> None:
+    issued = IssuedTokens(tmp_path)
+    door = Authenticator(Tokens(CONTROL), issued)
+    _, token = issued.make("lab-pc", "control", 1)
+    granted = shown(door, token)
+    assert isinstance(granted, Permission)
+    socket = ConnectionPermissions(door, "192.0.2.1", granted)
+    asked = Subscribe("simulate-1", ["signal"])
+    assert socket.refusal(asked) is None
+    issued.revoke("lab-pc")
+    refused = socket.refusal(asked)
+    assert refused is not None
+    assert refused.code == "unauthenticated"
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
 import pytest
 
+from mimamba.service.auth import issued_tokens
 from mimamba.service.auth.issued_tokens import (
     DAY,
     FILE,
@@ -44,6 +46,37 @@ def test_names_are_taken_once_and_revoked_by(tmp_path: Path) -> None:
     assert IssuedTokens(tmp_path).all() == []
     with pytest.raises(NoToken, match="but found 'lab-pc'"):
         issued.revoke("lab-pc")
+
+
+def test_two_services_share_a_folder(tmp_path: Path) -> None:
+    """A token that one of them revokes ends in the other, and comes back with no other change."""
+    one, other = IssuedTokens(tmp_path), IssuedTokens(tmp_path)
+    _, token = one.make("lab-pc", "control", 1)
+    assert other.find(token)
+    one.revoke("lab-pc")
+    assert other.find(token) is None
+    _, second = other.make("tablet", "view", 1)
+    assert one.find(token) is None
+    assert one.find(second)
+    assert [each.name for each in one.all()] == ["tablet"]
+
+
+def test_a_full_disk_keeps_no_token_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = IssuedTokens(tmp_path)
+    _, token = issued.make("lab-pc", "control", 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(issued_tokens, "replace_file", full)
+    with pytest.raises(CannotKeepTokens, match="has ended, but will be good again after a restart"):
+        issued.revoke("lab-pc")
+    assert issued.find(token) is None
+    with pytest.raises(CannotKeepTokens, match="Cannot write"):
+        issued.make("tablet", "view", 1)
+    assert issued.all() == []
 
 
 def test_tokens_are_bounded(tmp_path: Path) -> None:
