@@ -158,6 +158,7 @@ class Inbox:
     def __init__(self, info: StreamInfo, ordered: bool = False) -> None:
         self.info, self.ordered = info, ordered
         self.auxiliary = AuxiliaryBuffer()
+        self._alone: tuple[AuxiliaryChunk, ...] = ()  # came without EEG: the next chunk takes it
         self.battery: float | None = None
         self.next_seq = 0
         self.closed = False
@@ -280,10 +281,13 @@ class Inbox:
         measured = tuple(
             replace(each, timestamps=each.timestamps + shift) for each in packet.auxiliary
         )
-        if self.ordered:
-            translated = replace(translated, auxiliary=measured)
-        else:
+        if not self.ordered:
             self.auxiliary.add(measured)
+        elif chunk.n_times:
+            translated = replace(translated, auxiliary=(*self._alone, *measured))
+            self._alone = ()
+        else:
+            self._alone = (*self._alone, *measured)
         self.battery = self.battery if packet.battery is None else packet.battery
         if chunk.n_times:
             self._last = chunk

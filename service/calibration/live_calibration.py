@@ -133,9 +133,9 @@ class LiveCalibration:
     def rate(self, valence: float, arousal: float, answer: int | None) -> None:
         """Take the rating of the last block; the loop is held. Raises NotNow."""
         self._mark(self.machine.rate(valence, arousal, answer))
-        log_rating(self.session, valence, arousal)
-        self._keep()
+        self._keep()  # before what may fail: a worker elsewhere logs the rating
         self.report()
+        log_rating(self.session, valence, arousal)
 
     def finish(self) -> None:
         """End, and judge what is there; the loop is held. Raises NotNow."""

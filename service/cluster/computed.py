@@ -18,7 +18,14 @@ from mimamba.drivers.remote_acquirer import SILENCE_TIMEOUT, Inbox, InboxState, 
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, publish
-from mimamba.service.cluster.requests import Answer, Refusal, Request, UseModel, fulfil
+from mimamba.service.cluster.requests import (
+    ANSWER_SECONDS,
+    Answer,
+    Refusal,
+    Request,
+    UseModel,
+    fulfil,
+)
 from mimamba.service.cluster.session_results import ResultsSender
 from mimamba.service.cluster.subjects import (
     Announcement,
@@ -240,9 +247,12 @@ class ComputedSession:
             if isinstance(request.asked, UseModel) and answer.refusal is None:
                 self._choice = request.asked.choice
             await self._publish_view(self._view())
-        with contextlib.suppress(NotStored):  # whoever waits asks again
-            subject = output_subject(self.name, "answers")
-            await publish(self._bus, subject, pack(answer), guard=self._guard)
+        subject, end = output_subject(self.name, "answers"), time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < end:  # then nobody waits for it any more
+            with contextlib.suppress(NotStored):
+                await publish(self._bus, subject, pack(answer), guard=self._guard)
+                return
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _settle(self) -> None:
         if self._session is not None:

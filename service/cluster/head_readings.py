@@ -91,7 +91,7 @@ class MirroredHead:
 
 
 def take_readings(logs: EpochLogs, found: Sequence[HeadReadings]) -> None:
-    """Add outputs to the logs of an epoch, each number once."""
+    """Add outputs to the logs of an epoch, each number once and in its place."""
     for each in found:
         use = logs.heads.get(each.number)
         if use is None:
@@ -100,6 +100,8 @@ def take_readings(logs: EpochLogs, found: Sequence[HeadReadings]) -> None:
         assert isinstance(head, MirroredHead)
         if head.origin is None and each.origin is not None:
             head.origin = read_origin(each.origin)
+        if each.seq > head.readings.next:  # some were not sent: those before have no place
+            head.readings = Log(KEPT, each.seq)
         for seq, entry in enumerate(each.readings, each.seq):
             if seq >= head.readings.next:
                 head.readings.append(entry)

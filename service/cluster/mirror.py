@@ -21,6 +21,7 @@ from mimamba.service.bus.bus import Bus, NotStored, publish
 from mimamba.service.cluster.head_readings import take_readings
 from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
 from mimamba.service.cluster.requests import (
+    ANSWER_SECONDS,
     Answer,
     Asked,
     BeginBaseline,
@@ -80,8 +81,6 @@ from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDec
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.2
-ANSWER_SECONDS = 15.0
-"""For an answer of the worker, who may have to load a model, or be taken over first."""
 NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating"})
 """Topics whose followers are woken at once."""
 DRAIN_SECONDS = 1.0
@@ -213,9 +212,16 @@ class MirroredSession(Session):
         """Return the logs that a bundle continues; new ones for another epoch, or after a hole."""
         assert self.info is not None
         logs = self.logs
-        hole = logs is not None and any(
-            first > logs.log(topic).next for topic, first in bundle.first.items()
-        )
+        hole = logs is not None and [
+            (topic, logs.log(topic).next, first)
+            for topic, first in bundle.first.items()
+            if first > logs.log(topic).next
+        ]
+        if hole and self._filled and not self._differs(bundle.epoch):
+            log.warning(
+                "entries are missing",
+                extra={"session": self.name, "after": self._seen, "expected_and_found": hole},
+            )
         if logs is None or not self._filled or self._differs(bundle.epoch) or hole:
             logs = EpochLogs(bundle.epoch, self.info, self._model, first=bundle.first)
             self.logs, self._filled, self._models_known = logs, True, False
@@ -227,6 +233,7 @@ class MirroredSession(Session):
         """Note which models made the predictions; those that are known come again."""
         for each in models:
             if not self._models_known:
+                logs.prediction.widen(each.predictions_per_hour)
                 logs.active_models[0] = replace(each, since=0)
                 self._models_known = True
             elif is_next(each, logs.active_models[-1]):
@@ -390,14 +397,20 @@ class MirroredSession(Session):
         if isinstance(entry, CalibrationEntry):
             self._tell(LogCalibration(entry))
             return
-        log = self.check_open().rating
-        at = log.next
+        self.check_open()
         self._ask(LogRating(entry))
         end = time.monotonic() + ANSWER_SECONDS
-        while entry not in [each for _, each in log.read(at, log.next)]:
+        while not self._has_rating(entry):
             if time.monotonic() > end:
-                raise NotStored("Expected the rating from the worker, but found none. Try again.")
+                raise NotStored(
+                    "Expected the rating from the worker, but found none yet. It may still come: "
+                    "look at the ratings before you rate again."
+                )
             time.sleep(SETTLE_PERIOD)
+
+    def _has_rating(self, entry: RatingEntry) -> bool:
+        log = self.check_open().rating  # another one after a gap in the bus
+        return entry in [each for _, each in log.read(log.oldest, log.next)]
 
     def add_tap(self, tap: SessionTap) -> None:
         """Give a tap all chunks from the next one on, in a thread of the session's taps."""

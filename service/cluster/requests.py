@@ -34,6 +34,9 @@ from mimamba.service.topics import Topic
 
 log = logging.getLogger(__name__)
 
+ANSWER_SECONDS = 15.0
+"""For an answer of the worker, who may have to load a model, or be taken over first."""
+
 
 class PlaceMarker(msgspec.Struct, frozen=True, tag="marker"):
     """Set a marker; its time is on the clock of the source."""
@@ -293,7 +296,8 @@ def carry_hops(hops: HopsBefore) -> CarriedHops:
 
 def read_hops(carried: CarriedHops) -> HopsBefore:
     """Decode hops from a worker."""
-    values = np.frombuffer(carried.values, "<f8").reshape(carried.n_hops, -1)
+    values = np.frombuffer(carried.values, "<f8")
+    values = values.reshape(carried.n_hops, values.size // max(1, carried.n_hops))
     rest = None
     if carried.log_power:
         power = np.frombuffer(carried.log_power, "<f8").reshape(-1, len(BAND_CENTRES))

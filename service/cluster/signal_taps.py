@@ -35,6 +35,7 @@ class SignalTaps:
         self._taps: tuple[SessionTap, ...] = ()
         self._waiting: queue.SimpleQueue[Chunk | Notice] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._ended = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -48,6 +49,8 @@ class SignalTaps:
             self._taps = (*self._taps, tap)
             if self._thread is None:
                 self._waiting = queue.SimpleQueue()  # without what came for those before
+                if self._ended:
+                    self._waiting.put("ended")
                 self._thread = threading.Thread(target=self._run, name=f"taps of {self._name}")
                 self._thread.start()
 
@@ -64,6 +67,7 @@ class SignalTaps:
 
     def end(self) -> None:
         """Note that the session has ended: the taps end after what they have. Waits for none."""
+        self._ended = True  # for a tap that is being added
         self._waiting.put("ended")
 
     def join(self) -> None:

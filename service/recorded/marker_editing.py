@@ -113,7 +113,7 @@ class MarkerEditor:
         CannotRecord
             If the edit cannot be written.
         """
-        checked = check_label(one_line(label))
+        checked = check_label(one_line(check_label(label)))
         return self._edit("add", f"a{secrets.token_hex(6)}", checked, self._timestamp(position))
 
     def change(self, marker: str, position: float | None, label: str | None) -> MarkerView:
@@ -133,7 +133,7 @@ class MarkerEditor:
             raise EditRefused(f"The marker {marker} was deleted. Restore it first.")
         if position is None and label is None:
             return self._view(found)
-        checked = None if label is None else check_label(one_line(label))
+        checked = None if label is None else check_label(one_line(check_label(label)))
         timestamp = None if position is None else self._timestamp(position)
         return self._edit("change", marker, checked, timestamp, found.recorded)
 

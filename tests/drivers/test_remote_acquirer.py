@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimamba.drivers.driver import Chunk, LinkChange, Marker, StreamInfo
+from mimamba.drivers.driver import (
+    AuxiliaryChunk,
+    AuxiliaryInfo,
+    Chunk,
+    LinkChange,
+    Marker,
+    StreamInfo,
+)
 from mimamba.drivers.errors import BadSamples, BadSource, StreamLost
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.remote_acquirer import (
@@ -79,6 +86,18 @@ def test_dropped_packets_are_a_jump_of_first() -> None:
     for each in (packet(0, 0), packet(7, 70), packet(8, 80, ends=True)):
         assert inbox.put(each, 0.0)
     assert [(chunk.first, chunk.end) for chunk in drained(inbox)] == [(0, 10), (70, 80), (80, 90)]
+
+
+def test_what_came_without_eeg_goes_with_the_next_chunk_in_order() -> None:
+    pulse = AuxiliaryInfo("ppg", "counts", 64.0, ("infrared",))
+    inbox = Inbox(INFO, ordered=True)
+    for nth, each in enumerate((packet(0, 0, 0), packet(1, 0), packet(2, 10, ends=True))):
+        measured = AuxiliaryChunk(
+            pulse, np.full((1, 1), nth, np.float32), np.array([5.0 + nth]), nth
+        )
+        assert inbox.put(replace(each, auxiliary=(measured,)), 0.0)
+    firsts = [[each.first for each in chunk.auxiliary] for chunk in drained(inbox)]
+    assert firsts == [[0, 1], [2]]
 
 
 def test_a_new_epoch_starts_where_it_likes() -> None:

@@ -68,6 +68,21 @@ def test_edits_hold_wherever_the_file_is_read(tmp_path: Path) -> None:
     assert labels(read_recording(tmp_path / "made.xdf", edited=False)) == labels(MADE)
 
 
+def test_a_file_that_replaces_another_has_none_of_its_edits(tmp_path: Path) -> None:
+    added = edit("add", "a1", label="new", timestamp=timestamp_of(MADE, 1.0))
+    assert len(read(tmp_path, msgspec.json.encode(added)).markers) == 4
+    export(MADE, str(tmp_path / "made.xdf"), force=True)
+    assert labels(read_recording(tmp_path / "made.xdf")) == labels(MADE)
+
+
+def test_an_edit_is_for_the_marker_at_its_time(tmp_path: Path) -> None:
+    """With another stream of the file, the same number is another marker."""
+    at = MADE.markers[0].timestamp
+    for moved, expected in ((0.001, "two"), (0.01, "one")):
+        made = edit("change", "r0", label="two", recorded="one", recorded_at=at + moved)
+        assert read(tmp_path, msgspec.json.encode(made)).markers[0].label == expected
+
+
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     unfit = (
         edit("delete", "r0", recorded="of another file"),

@@ -185,6 +185,7 @@ def test_markers_are_edited_beside_the_file(service: Live, folder: Path) -> None
         ({"position": 1e6, "label": "x"}, 422),
         ({"position": 0, "label": "a\x07b"}, 422),
         ({"position": 0, "label": ""}, 422),
+        ({"position": 0, "label": " \u200b"}, 422),
         ({"position": -1, "label": "x"}, 422),
         ({"label": "x"}, 422),
     ):

@@ -91,3 +91,8 @@ def test_a_recording_of_others_has_none(tmp_path: Path) -> None:
     for name in ("made.xdf", "made.csv"):
         assert write_derivatives(tmp_path / name, place) == []
     assert not (tmp_path / "set").exists()
+    old = tmp_path / "set" / "derivatives" / "mimamba" / f"{TABLE}.tsv"
+    old.parent.mkdir(parents=True)
+    old.touch()  # of a recording that this one replaces
+    assert write_derivatives(tmp_path / "made.csv", place) == []
+    assert not old.exists()

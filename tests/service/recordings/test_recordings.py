@@ -18,6 +18,7 @@ import pytest
 import pyxdf
 
 from mimamba.drivers.errors import BadRecording
+from mimamba.drivers.formats.marker_edits import edits_file
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.xdf.intact_chunks import leading_chunks
 from mimamba.drivers.replay.driver import MAX_DELAY
@@ -25,6 +26,7 @@ from mimamba.service.cli.recordings import list_recordings, recover_recordings
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.recovery import FileInUse, recover_recording
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar, save_sidecar
+from mimamba.service.storage.folders import CannotRecord
 from tests.service.cli.test_main import LONGEST, invoke, run, serving
 from tests.service.live import Live, live
 from tests.service.muse_recordings import write_muse
@@ -240,6 +242,31 @@ def test_the_folder_is_the_list(tmp_path: Path) -> None:
     ]
     with pytest.raises(NoRecording):
         recordings.get("orphan")
+
+
+def test_what_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
+    """A title would cost the person and all else that is known."""
+    (tmp_path / "day1.xdf").write_bytes(b"XDF:")
+    damaged = b'{"name": "day1", "person": "P01",}'
+    (tmp_path / "day1.json").write_bytes(damaged)
+    recordings = Recordings(tmp_path)
+    with pytest.raises(CannotRecord, match=r"Cannot read day1\.json"):
+        recordings.change("day1", title="Day 1")
+    assert (tmp_path / "day1.json").read_bytes() == damaged
+    (tmp_path / "day1.json").unlink()
+    assert recordings.change("day1", title="Day 1").title == "Day 1"
+
+
+def test_what_a_crash_left_of_a_person_is_deleted_too(tmp_path: Path) -> None:
+    for name, person in (("whole", "P01"), ("left", "P01"), ("others", "P02")):
+        save_sidecar(tmp_path / f"{name}.xdf", Sidecar(name, "finished", person=person))
+        edits_file(tmp_path / f"{name}.xdf").write_bytes(b"{}")
+    (tmp_path / "whole.xdf").write_bytes(b"XDF:")
+    assert Recordings(tmp_path).delete_of_person("P01") == ["whole"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "others.json",
+        "others.xdf.edits.jsonl",
+    ]
 
 
 def test_the_terminal_lists_and_recovers(
