@@ -61,11 +61,6 @@ def test_workers_are_shown_by_a_gateway(page: Page, tmp_path: Path) -> None:
             403,
             "The token does not allow this",
         )
-        calibration = {"person": "P01", "contrast": "calm-strained"}
-        refused = service.http.post(f"/v1/sessions/{new['id']}/calibration", json=calibration)
-        assert refused.status_code == 409
-        assert "it cannot be given a calibration over the bus" in refused.json()["detail"]
-
         page.goto(service.url)
         page.get_by_test_id("token").fill(CONTROL)
         page.get_by_test_id("log-in").click()
