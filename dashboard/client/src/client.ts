@@ -92,7 +92,7 @@ export class StreamClient {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private pingTimer: ReturnType<typeof setInterval> | undefined;
   private readonly followed = new Map<string, Topic[]>();
-  /** Topics of sessions that are not open yet. */
+  /** Topics of sessions that are not open: not yet, or not any more. */
   private readonly awaited = new Map<string, Topic[]>();
   private readonly positions = new Map<string, LogPosition>();
 
@@ -131,7 +131,7 @@ export class StreamClient {
 
   /**
    * Subscribe to these topics of a session, and unsubscribe from all others. A session that is not
-   * open is waited for.
+   * open, or that is closed later, is waited for until `forget`.
    */
   follow(session: string, topics: Topic[]): void {
     this.awaited.delete(session);
@@ -144,7 +144,7 @@ export class StreamClient {
     if (topics.some((topic) => !before.includes(topic))) this.subscribe(session, topics);
   }
 
-  /** Forget a session that was closed. */
+  /** End to follow a session that was closed, and to wait for another one of its name. */
   forget(session: string): void {
     this.followed.delete(session);
     this.awaited.delete(session);
@@ -239,15 +239,23 @@ export class StreamClient {
   /** A session that is not open yet was not subscribed to. */
   private onError({ code, id }: ServiceError): void {
     const session = String(id);
-    const topics = this.followed.get(session);
-    if (code !== NO_SESSION || !topics) return;
-    this.followed.delete(session);
-    this.awaited.set(session, topics);
+    if (code === NO_SESSION) this.waitFor(session);
   }
 
   private onSessionState({ session, state }: SessionState): void {
     const topics = this.awaited.get(session);
     if (state === 'opened' && topics) this.follow(session, topics);
+    if (state !== 'closed') return;
+    this.waitFor(session);
+    this.positions.delete(session); // another session of this name has other logs
+  }
+
+  /** Wait until a session that is followed opens. */
+  private waitFor(session: string): void {
+    const topics = this.followed.get(session);
+    if (!topics) return;
+    this.followed.delete(session);
+    this.awaited.set(session, topics);
   }
 
   /** Record the entry's position; false if it was received before. */

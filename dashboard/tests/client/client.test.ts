@@ -181,6 +181,25 @@ describe('StreamClient', () => {
     await subscribedTimes(2);
   });
 
+  it('follows a session again that was closed and opens again, from its start', async () => {
+    client.follow('a', ['link']);
+    await connect();
+    await subscribedTimes(1);
+    service.send(subscribed('a', 'e1', { link: 3 }));
+    for (const state of ['closed', 'opened', 'closed'])
+      service.send({ type: 'session', session: 'a', state, reason: null });
+    await subscribedTimes(2);
+    const again = { session: 'a', topics: ['link'], since: { epoch: '', seq: {} } };
+    expect(service.subscriptions()[1]).toMatchObject(again);
+    await received('session', 3);
+    client.forget('a');
+    service.send({ type: 'session', session: 'a', state: 'opened', reason: null });
+    await received('session', 4);
+    client.follow('b', ['link']);
+    await subscribedTimes(3);
+    expect(service.subscriptions()[2]).toMatchObject({ session: 'b' });
+  });
+
   it('passes on skipped entries', async () => {
     client.follow('a', ['signal']);
     await connect();
