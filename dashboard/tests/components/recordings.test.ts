@@ -148,6 +148,18 @@ describe('Recordings', () => {
     expect(text('recording-day1')).not.toContain('File');
   });
 
+  it.each([
+    ['title', { title: 'Tag 2' }],
+    ['notes', { notes: 'Tag 2' }],
+  ])('keep what was not changed here: only the %s are sent', async (field, facts) => {
+    list = [recording({ title: 'Tag 1', notes: 'müde' })];
+    await show();
+    await click('edit-recording');
+    enter(`recording-${field}`, ' Tag 2 ', 'input');
+    await click('save-recording');
+    expect(sent).toEqual([['change', 'day1', facts]]);
+  });
+
   it('are replayed in a session of their own', async () => {
     list = [recording({})];
     await show();

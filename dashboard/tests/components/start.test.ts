@@ -274,6 +274,20 @@ describe('Start', () => {
     expect(left).toEqual(['recordings']);
   });
 
+  it('takes a name before a title, and no title that two recordings have', async () => {
+    const named = (name: string, title: string) => ({ name, title });
+    const list = [named('day1', 'x'), named('day2', 'day1'), named('a', 'two'), named('b', 'two')];
+    catalogApi.recordings = () => Promise.resolve(list);
+    await show();
+    await click('kind-recording');
+    for (const typed of ['day1', 'x', 'two']) {
+      enter('recording', typed);
+      await click('open');
+    }
+    const replayed = ['day1', 'day1', 'two'].map((name) => `replay://${name}?hold=1`);
+    expect(opened.map(({ source }) => source)).toEqual(replayed);
+  });
+
   it('shows no form without permission to control', async () => {
     await show(false);
     expect(there('view-only')).toBe(true);
