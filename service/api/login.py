@@ -253,7 +253,7 @@ def _answer(request: Request, result: Permission | AuthRefusal, by_code: bool = 
 
 
 def _base_for_others(request: Request, settings: Settings) -> str:
-    """Return the service's address for other devices: the present one, unless it is loopback."""
+    """Return the service's address for other devices: that of the request, if they can reach it."""
     url = request.url
     if not is_loopback(url.hostname or "localhost"):
         return f"{url.scheme}://{url.netloc}{settings.root_path}"

@@ -16,7 +16,8 @@ ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses of nobody (RFC 5737, RFC 3849), by family."""
 UNREACHABLE = (
     "This service listens on its own machine only: start it with mimamba serve --host 0.0.0.0 and "
-    "--ssl-certfile, or with --insecure-http in a private network."
+    "--ssl-certfile, or with --insecure-http in a private network. Behind a proxy, ask for the "
+    "link at the address that other devices use."
 )
 NO_NETWORK = (
     "Expected an address of this machine in a network, but found none. Connect it to the network "
@@ -60,12 +61,13 @@ def watch_url(base: str, code: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address leads to this machine only."""
+    """Return whether a host name or address, such as 0.0.0.0, leads to this machine only."""
     name = host.strip("[]").rstrip(".").lower()
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return name == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def network_host(listening: str, names: Sequence[str]) -> str | None:

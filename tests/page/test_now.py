@@ -190,6 +190,8 @@ def test_nothing_is_shown_without_a_login(page: Page, browser: Browser, port: in
         expect(index).not_to_have_text("none")
         page.get_by_test_id("to-access").click()
         expect(page.get_by_test_id("phone-problem")).to_contain_text("serve --host 0.0.0.0")
+        page.get_by_test_id("end-watching").click()  # there without a link, too
+        expect(page.get_by_test_id("phone-over")).to_be_visible()
     tokens |= {**BEYOND, "allowed_host": ["eeg.example"]}
     with live("simulate://", model="none", port=port, **tokens) as service:
         expect(problem).to_contain_text(words("login has ended"))  # with the service

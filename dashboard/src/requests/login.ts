@@ -1,4 +1,4 @@
-import { addressOf, errorDetail } from './rest';
+import { errorDetail, respond } from './rest';
 
 /** Exchange the token for a session cookie, which scripts cannot read. */
 export const logIn = (token: string): Promise<void> => post('/v1/login', { token });
@@ -9,7 +9,7 @@ export const logInWithCode = (code: string): Promise<void> => post('/v1/login/co
 export const logOut = (): Promise<void> => post('/v1/logout');
 
 async function post(path: string, body?: object): Promise<void> {
-  const response = await fetch(addressOf(path), {
+  const response = await respond(path, {
     method: 'POST',
     ...(body && {
       headers: { 'Content-Type': 'application/json' },

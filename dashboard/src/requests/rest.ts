@@ -13,6 +13,11 @@ export class ServiceUnavailable extends Error {
   override name = 'ServiceUnavailable';
 }
 
+/** No response: the network, or the service, is down. */
+export class NoResponse extends Error {
+  override name = 'NoResponse';
+}
+
 /** A path of the service, relative to the page: a proxy may show both below a prefix. */
 export const addressOf = (path: string): string => `.${path}`;
 
@@ -33,21 +38,27 @@ export const messageOf = (error: unknown): string =>
 /**
  * Send a request to the service and return the JSON of its response; undefined for an empty one.
  *
- * Throws LoginRequired, NotFound, ServiceUnavailable or Error with the service's error detail.
+ * Throws LoginRequired, NotFound, ServiceUnavailable or Error with the service's error detail; NoResponse
+ * without a response.
  */
 export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const content =
     body === undefined
       ? {}
       : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await fetch(addressOf(path), { method, ...content }).catch(() => {
-    throw new Error('the service does not respond');
-  });
+  const response = await respond(path, { method, ...content });
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
   const detail = await errorDetail(response);
   if (response.status === 401) throw new LoginRequired(detail);
   if (response.status === 404) throw new NotFound(detail);
   throw response.status === 503 ? new ServiceUnavailable(detail) : new Error(detail);
+}
+
+/** The response to a request; throws NoResponse if there is none. */
+export function respond(path: string, init: RequestInit): Promise<Response> {
+  return fetch(addressOf(path), init).catch(() => {
+    throw new NoResponse('the service does not respond');
+  });
 }
 
 /** Save a file that was fetched, so that errors could be shown first. */

@@ -11,7 +11,7 @@ import {
   type Topic,
 } from 'mimamba-client';
 import type { Readiness } from '../requests/health';
-import { LoginRequired, ServiceUnavailable, messageOf } from '../requests/rest';
+import { LoginRequired, NoResponse, ServiceUnavailable, messageOf } from '../requests/rest';
 import type { ListedSession } from '../requests/sessions';
 import { Session } from './session.svelte';
 import { ageOf } from './staleness';
@@ -48,6 +48,8 @@ export class Dashboard {
   problem: string | null = $state.raw(null);
   /** The reason why the service cannot record, asked at each connection. */
   recordingProblem: string | null = $state.raw(null);
+  /** One-time code that got no response: no longer in the page's address, and perhaps not used up. */
+  unsentCode: string | null = $state.raw(null);
   /** True if workers elsewhere compute the sessions. */
   gateway = $state(false);
   /** True if the page can log out. */
@@ -118,13 +120,15 @@ export class Dashboard {
     if (this.connection.phase === 'locked') void this.redeem(code);
   }
 
-  private async redeem(code: string): Promise<void> {
-    this.code = null;
+  /** Log in with a one-time code. */
+  async redeem(code: string): Promise<void> {
+    this.code = this.unsentCode = null;
     this.connection = { phase: 'connecting' };
     try {
       await this.service.logInWithCode(code);
       this.client.unlock();
     } catch (error) {
+      if (error instanceof NoResponse) this.unsentCode = code;
       this.client.lock(messageOf(error));
     }
   }
@@ -167,7 +171,7 @@ export class Dashboard {
     if (connection.phase !== 'connected') this.problem = null;
     if (connection.phase === 'connecting') this.clock.reset();
     if (connection.phase === 'connected') {
-      this.code = null; // it stays good for a device that needs it
+      this.code = this.unsentCode = null; // it stays good for a device that needs it
       void this.loadSessions();
       void this.loadReadiness();
     }

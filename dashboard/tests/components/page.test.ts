@@ -7,7 +7,7 @@ import { click, enter, find, render, settled, text, there } from '../dom';
 describe('Login', () => {
   it('sends the token, and shows the error of the service', async () => {
     const logIn = vi.fn(() => Promise.reject(new Error('token not accepted')));
-    render(Login, { why: 'your login has ended', logIn });
+    render(Login, { why: 'your login has ended', logIn, tryAgain: null });
     expect(text('login-problem')).toBe('Your login has ended.');
     enter('token', ' a token ');
     document.querySelector('form')?.dispatchEvent(new SubmitEvent('submit', { cancelable: true }));
@@ -18,8 +18,15 @@ describe('Login', () => {
   });
 
   it('shows no error at first', () => {
-    render(Login, { why: '', logIn: () => Promise.resolve() });
-    expect(there('login-problem')).toBe(false);
+    render(Login, { why: '', logIn: () => Promise.resolve(), tryAgain: null });
+    expect([there('login-problem'), there('try-again')]).toEqual([false, false]);
+  });
+
+  it('sends a code again that got no response', async () => {
+    const tryAgain = vi.fn();
+    render(Login, { why: 'no network', logIn: () => Promise.resolve(), tryAgain });
+    await click('try-again');
+    expect(tryAgain).toHaveBeenCalledOnce();
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { pageTime } from 'mimamba-client';
-import { LoginRequired, ServiceUnavailable } from '../../src/requests/rest';
+import { LoginRequired, NoResponse, ServiceUnavailable } from '../../src/requests/rest';
 import type { ListedSession } from '../../src/requests/sessions';
 import { Dashboard } from '../../src/state/dashboard.svelte';
 import { progress } from '../calibration/examples';
@@ -13,6 +13,8 @@ let listed: ListedSession[];
 let failure: Error | null;
 /** The reason why the service cannot record, or the error of the request. */
 let problem: string | Error | null;
+/** False if logins with a code get no response. */
+let answers: boolean;
 /** Logins and logouts. */
 let logins: string[];
 
@@ -43,6 +45,7 @@ beforeEach(async () => {
   failure = null;
   problem = null;
   logins = [];
+  answers = true;
   dashboard = new Dashboard({
     streamUrl: service.url,
     listSessions: () => (failure ? Promise.reject(failure) : Promise.resolve(listed)),
@@ -56,6 +59,7 @@ beforeEach(async () => {
     },
     logInWithCode: (code) => {
       logins.push(`code ${code}`);
+      if (!answers) return Promise.reject(new NoResponse('no network'));
       return code === 'right' ? Promise.resolve() : Promise.reject(new Error('another code'));
     },
     logOut: () => Promise.resolve(void logins.push('out')),
@@ -215,13 +219,20 @@ describe('Dashboard', () => {
     service.requireLogin();
     const refused = { phase: 'locked', why: 'another code' };
     await until(() => expect(dashboard.connection).toEqual(refused));
+    expect(dashboard.unsentCode).toBeNull();
+    answers = false;
     dashboard.useCode('right');
+    await until(() => expect(dashboard.connection).toEqual({ phase: 'locked', why: 'no network' }));
+    expect(dashboard.unsentCode).toBe('right'); // the page's address does not have it any more
+    answers = true;
+    await dashboard.redeem('right');
     await until(() => expect(service.connections).toBe(2));
     service.hello();
     await until(() => expect(dashboard.connection.phase).toBe('connected'));
+    expect(dashboard.unsentCode).toBeNull();
     dashboard.useCode('spare');
     await dashboard.logOut();
-    expect(logins).toEqual(['code wrong', 'code right', 'out']);
+    expect(logins).toEqual(['code wrong', 'code right', 'code right', 'out']);
   });
 
   it('is locked if the list of sessions requires a login', async () => {

@@ -1,8 +1,9 @@
-"""Command ``share``: a link with which another device watches a running service."""
+"""Command ``share``: links with which other devices watch a running service, and their end."""
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -24,21 +25,36 @@ app = typer.Typer()
 @app.command(rich_help_panel=LIVE)
 def share(
     url: Url = SERVICE_URL,
+    end: Annotated[
+        bool,
+        typer.Option(
+            "--end", help="Make no link, but end all links, and log out the devices that used one."
+        ),
+    ] = False,
     json: Json = False,
     token_file: TokenFile = None,
     cafile: CaFile = None,
 ) -> None:
     """Print a QR code with which one other device of the network watches a running service.
 
-    It works once, within two minutes, and only shows: the device cannot change anything. The
-    service must listen beyond this machine, see `mimamba serve --host`.
+    It works once, within two minutes. The device sees everything, and can download recordings and
+    people's data, but changes nothing. The service must listen beyond this machine, see `mimamba
+    serve --host`. The link has the address of --url, unless that leads to this machine only: then
+    the first --allowed-host of the service, else the machine's address in its network. Behind a
+    proxy, or in a container, name the address that other devices use with --url.
     """
+    if end and json:
+        raise typer.BadParameter("--end has no JSON to print. Leave --json out.")
     with one_line_errors(least_memory=0):
         from rich.console import Console
 
         from mimamba.service.client.rest_client import RestClient, no_service
 
         service = RestClient(url, credentials(token_file, cafile))
+        if end:
+            service.ask("/v1/watch-codes", method="DELETE")
+            sys.stdout.write("All links have ended; the devices that used one are logged out.\n")
+            return
         link = service.ask("/v1/watch-codes", method="POST")
         try:
             address, seconds = link["url"], float(link["seconds"])
@@ -48,3 +64,15 @@ def share(
             print_json(link)
         else:
             print_watch_link(Console(file=sys.stdout), address, seconds)
+        taken = address.partition("/#")[0]
+        sys.stderr.write(f"The link leads to {taken}{_advice(taken, service.base)}.\n")
+
+
+def _advice(taken: str, asked: str) -> str:
+    """Say what to do if the link's address, which is not the one of the request, is wrong."""
+    if taken == asked:
+        return ""
+    return (
+        f", not to {asked}. If other devices reach the service at another address, name it with "
+        "--url; behind a proxy, `mimamba serve` also needs --trusted-proxy and --root-path"
+    )

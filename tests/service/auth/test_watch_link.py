@@ -38,6 +38,8 @@ def test_a_drawn_code_has_the_modules_of_the_library() -> None:
         ("LOCALHOST.", True),
         ("127.9.9.9", True),
         ("[::1]", True),
+        ("0.0.0.0", True),
+        ("[::]", True),
         ("192.0.2.7", False),
         ("eeg.example", False),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 import pytest
 
 from tests.service.cli.live.conftest import Invoke
@@ -30,13 +31,23 @@ def test_a_session_is_opened_and_listed(service: Live, invoke: Invoke) -> None:
 
 def test_a_link_for_another_device_is_printed_with_its_code(service: Live, invoke: Invoke) -> None:
     base = f"http://eeg.example:{service.url.rsplit(':', 1)[1]}"
-    *drawn, link = invoke("share").stdout.splitlines()
+    shared = invoke("share")
+    *drawn, link = shared.stdout.splitlines()
+    assert shared.stderr.startswith(f"The link leads to {base}, not to {service.url}. If other")
     assert re.fullmatch(rf"{base}/#watch=[a-z2-9]{{10}}", link)
     assert "within 2 minutes" in drawn[0]
     assert sum("▄" in line for line in drawn) > 10
     made = json.loads(invoke("share", "--json").stdout)
     assert made["url"] == f"{base}/#watch={made['code']}"
     assert made["url"] != link
+    devices = [httpx.Client(base_url=service.url) for _ in range(2)]
+    codes = [{"code": each.rpartition("=")[2]} for each in (link, made["url"])]
+    assert devices[0].post("/v1/login/code", json=codes[0]).status_code == 200
+    assert devices[0].get("/v1/sessions").status_code == 200
+    assert invoke("share", "--end").stdout.startswith("All links have ended")
+    assert devices[0].get("/v1/sessions").status_code == 401
+    assert devices[1].post("/v1/login/code", json=codes[1]).status_code == 401
+    assert invoke("share", "--end", "--json").exit_code == 2
 
 
 def test_tokens_are_made_listed_and_revoked(service: Live, invoke: Invoke) -> None:
