@@ -40,13 +40,13 @@ def test_a_link_for_another_device_is_printed_with_its_code(service: Live, invok
     made = json.loads(invoke("share", "--json").stdout)
     assert made["url"] == f"{base}/#watch={made['code']}"
     assert made["url"] != link
-    devices = [httpx.Client(base_url=service.url) for _ in range(2)]
     codes = [{"code": each.rpartition("=")[2]} for each in (link, made["url"])]
-    assert devices[0].post("/v1/login/code", json=codes[0]).status_code == 200
-    assert devices[0].get("/v1/sessions").status_code == 200
-    assert invoke("share", "--end").stdout.startswith("All links have ended")
-    assert devices[0].get("/v1/sessions").status_code == 401
-    assert devices[1].post("/v1/login/code", json=codes[1]).status_code == 401
+    with httpx.Client(base_url=service.url, timeout=30) as device:
+        assert device.post("/v1/login/code", json=codes[0]).status_code == 200
+        assert device.get("/v1/sessions").status_code == 200
+        assert invoke("share", "--end").stdout.startswith("All links have ended")
+        assert device.get("/v1/sessions").status_code == 401
+        assert device.post("/v1/login/code", json=codes[1]).status_code == 401
     assert invoke("share", "--end", "--json").exit_code == 2
 
 
