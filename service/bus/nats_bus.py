@@ -19,6 +19,7 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
@@ -45,7 +46,8 @@ CONNECT_SECONDS = 5
 RECONNECT_SECONDS = 0.1
 """Pause between two attempts to connect again; attempts never end."""
 HEARTBEAT_SECONDS = 1.0
-"""Of a server that has nothing to deliver; after two missing ones a follower begins anew."""
+"""Of a server that has nothing to deliver; after two missing ones a follower begins anew. It also
+does once the connection is new, as a server forgets its followers when it ends."""
 ANSWER_SECONDS = 0.15
 """Time for an answer. The server itself answers at once for a connection that is gone; a question
 that reached it just before its end is answered by nobody, and is to be asked again soon."""
@@ -70,15 +72,102 @@ class _Stored(msgspec.Struct):
     error: Problem | None = None
 
 
+class _Follower:
+    """A follower of messages, over all connections.
+
+    Parameters
+    ----------
+    connection, js
+        The connection.
+    pattern
+        Of the subjects.
+    heartbeat
+        Seconds between signs of life from a server that has nothing to deliver.
+    after
+        Where it begins.
+    seen
+        Number of the last message that it is not to get; 0 for none.
+    """
+
+    def __init__(
+        self,
+        connection: Client,
+        js: JetStreamContext,
+        pattern: str,
+        heartbeat: float,
+        after: int | Literal["now", "newest"],
+        seen: int,
+    ) -> None:
+        self._connection, self._js = connection, js
+        self._pattern, self._heartbeat = pattern, heartbeat
+        self._newest, self._seen = after == "newest", seen
+        self._subscription: JetStreamContext.PushSubscription | None = None
+        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+
+    def wake(self) -> None:
+        """Let it look at the connection, which is new or closed."""
+        self._arrived.put_nowait(None)
+
+    async def subscribe(self) -> None:
+        """Ask for all messages after the last one that was seen; raises errors of the library."""
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT)
+        if self._seen or not self._newest:
+            config = ConsumerConfig(
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seen + 1
+            )
+        # A callback costs half of a message's time in `next_msg`, which makes a task for each.
+        self._subscription = await self._js.subscribe(
+            self._pattern,
+            cb=self._take,
+            stream=stream_of(self._pattern).upper(),
+            config=config,
+            ordered_consumer=True,
+            idle_heartbeat=self._heartbeat,
+        )
+
+    async def unsubscribe(self) -> None:
+        """Ask for no more."""
+        if self._subscription is not None:
+            with contextlib.suppress(nats.errors.Error, JetStreamError):
+                await self._subscription.unsubscribe()
+
+    async def messages(self) -> AsyncIterator[BusMessage]:
+        """Return messages until the connection is closed."""
+        while not (self._connection.is_closed and self._arrived.empty()):
+            message = await self._arrived.get()
+            if message is None:
+                await self._begin_anew()
+                continue
+            sequence = message.metadata.sequence.stream
+            if sequence > self._seen:  # else it came from the subscription before, too
+                self._seen = sequence
+                yield BusMessage(message.subject, sequence, message.data)
+
+    async def _begin_anew(self) -> None:
+        await self.unsubscribe()
+        if self._connection.is_closed:
+            return
+        try:
+            await self.subscribe()
+        except (nats.errors.Error, JetStreamError):  # the server is not ready yet
+            await asyncio.sleep(RECONNECT_SECONDS)
+            self.wake()
+
+    async def _take(self, message: Msg) -> None:
+        self._arrived.put_nowait(message)
+
+
 class NATSBus:
     """One connection to a NATS server; see ``Bus``. Made by ``connect``."""
 
-    def __init__(self, connection: Client) -> None:
+    def __init__(self, connection: Client, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self._connection = connection
+        self._heartbeat = heartbeat
         self._js = connection.jetstream(timeout=ACK_SECONDS)
         self._inbox = connection.new_inbox()
         self._tokens = count()
         self._waiting: dict[str, asyncio.Future[int]] = {}
+        self._followers: set[_Follower] = set()
         self.connected_since = time.monotonic()
 
     @classmethod
@@ -90,6 +179,7 @@ class NATSBus:
         password: str | None = None,
         trust: ssl.SSLContext | None = None,
         credentials: UserCredentials | None = None,
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> Self:
         """Connect to a server, or to several with commas between; make the streams.
 
@@ -106,6 +196,8 @@ class NATSBus:
             Whose certificates to trust; the system's by default.
         credentials
             Those of a user, if the server has accounts instead of passwords.
+        heartbeat
+            Seconds between signs of life from a server that has nothing to deliver.
 
         Raises
         ------
@@ -119,6 +211,11 @@ class NATSBus:
         async def reconnected() -> None:
             for each in made:
                 each.connected_since = time.monotonic()
+                each._wake_followers()
+
+        async def closed() -> None:
+            for each in made:
+                each._wake_followers()
 
         async def report(error: Exception) -> None:
             errors.append(str(error) or type(error).__name__)
@@ -137,6 +234,7 @@ class NATSBus:
                     pending_size=MAX_WAITING,
                     error_cb=report,
                     reconnected_cb=reconnected,
+                    closed_cb=closed,
                     user=user,
                     password=password,
                     tls=trust,
@@ -151,7 +249,7 @@ class NATSBus:
                 "MIMAMBA_BUS_CREDS."
             ) from error
         connection.options["max_reconnect_attempts"] = -1  # it was there: it may come back
-        bus = cls(connection)
+        bus = cls(connection, heartbeat)
         made.append(bus)
         try:
             found = connection.connected_server_version
@@ -259,45 +357,26 @@ class NATSBus:
     ) -> AsyncIterator[AsyncIterator[BusMessage]]:
         """Follow messages; see ``Bus.follow``."""
         stream = stream_of(pattern).upper()
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT)
         seen = 0
         if after != "newest":
-            # A follower that begins anew before its first message gets all again, and drops them.
             seen = await self._last_sequence(stream) if after == "now" else after
-            config = ConsumerConfig(
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=seen + 1
-            )
+        follower = _Follower(self._connection, self._js, pattern, self._heartbeat, after, seen)
         try:
-            subscription = await self._js.subscribe(
-                pattern,
-                stream=stream,
-                config=config,
-                ordered_consumer=True,
-                idle_heartbeat=HEARTBEAT_SECONDS,
-            )
+            await follower.subscribe()
         except (nats.errors.Error, JetStreamError) as error:
             raise NotStored(str(error) or type(error).__name__) from error
-
-        async def messages() -> AsyncIterator[BusMessage]:
-            nonlocal seen
-            while True:
-                with contextlib.suppress(nats.errors.TimeoutError):
-                    try:
-                        message = await subscription.next_msg(timeout=None)
-                    except nats.errors.ConnectionClosedError:
-                        return
-                    sequence = message.metadata.sequence.stream
-                    if sequence > seen:
-                        seen = sequence
-                        yield BusMessage(message.subject, sequence, message.data)
-
-        running = messages()
+        running = follower.messages()
+        self._followers.add(follower)
         try:
             yield running
         finally:
+            self._followers.discard(follower)
             await running.aclose()  # type: ignore[attr-defined]
-            with contextlib.suppress(nats.errors.Error, JetStreamError):
-                await subscription.unsubscribe()
+            await follower.unsubscribe()
+
+    def _wake_followers(self) -> None:
+        for each in self._followers:
+            each.wake()
 
     async def _last_sequence(self, stream: str) -> int:
         return (await self._js.stream_info(stream)).state.last_seq

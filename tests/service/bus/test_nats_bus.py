@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -56,6 +57,36 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
                             continue
                         break
                 assert [(await anext(messages)).payload for _ in range(2)] == [b"2", b"3"]
+        finally:
+            await bus.close()
+
+    with running(tmp_path) as server:
+        asyncio.run(scene())
+
+
+@pytest.mark.parametrize("after", [0, "newest"])
+def test_a_follower_begins_anew_once_the_connection_is_new(
+    tmp_path: Path, after: int | Literal["newest"]
+) -> None:
+    """It need not miss the heartbeats of a server that was started again: there are none here."""
+
+    async def scene() -> None:
+        bus = await NATSBus.connect(server.url, heartbeat=3600.0)
+        try:
+            async with asyncio.timeout(PATIENCE), bus.follow("keys.test.*", after) as messages:
+                for nth in range(3):
+                    while True:
+                        try:
+                            await publish(bus, f"keys.test.{nth}", b"%d" % nth, name=f"{nth}")
+                        except NotStored:
+                            continue
+                        break
+                    assert (await anext(messages)).payload == b"%d" % nth
+                    server.kill()
+                    server.start()
+                await bus.close()
+                with pytest.raises(StopAsyncIteration):
+                    await anext(messages)
         finally:
             await bus.close()
 
