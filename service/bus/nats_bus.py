@@ -115,7 +115,7 @@ class _Follower:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seen + 1
             )
-        # A callback costs half of a message's time in `next_msg`, which makes a task for each.
+        # A callback, as `next_msg` makes a task for each message.
         self._subscription = await self._js.subscribe(
             self._pattern,
             cb=self._take,
