@@ -8,37 +8,41 @@ those of the service.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 import secrets
-import socket
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.auth.authenticator import Authenticator, AuthRefusal, Permission
 from mimamba.service.auth.scopes import refusal_response
 from mimamba.service.auth.tokens import Tokens, check_token, read_tokens
+from mimamba.service.auth.watch_link import base_url, own_host
+from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.host_and_origin import refusal
 from mimamba.service.http.problem import problem
+from mimamba.service.monitoring.service_counters import ServiceCounters
+from mimamba.service.server.certificate import check_certificate
+from mimamba.service.server.limited_server import LimitedServer, listen, make_config
+
+log = logging.getLogger(__name__)
 
 PATH = "/mcp"
 TOKEN = "MIMAMBA_MCP_TOKEN"
 """Variable of the environment with the token that agents show."""
 MOST_BYTES = 1 << 20
 """Size of a request: a tool has short arguments."""
-GRACE_SECONDS = 1
-"""For answers that are being sent when the server ends."""
-
 MISSING = f"Send the token of {TOKEN}, or of --http-token-file, as Authorization: Bearer TOKEN."
 
 
@@ -65,9 +69,8 @@ class HTTPAddress:
 
     def url(self, port: int) -> str:
         """Return the address of the tools at the port that was found."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         scheme = "https" if self.certificate else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+        return base_url(scheme, own_host(self.host), port, PATH)
 
 
 def parse_http_address(
@@ -78,7 +81,8 @@ def parse_http_address(
     Raises
     ------
     CannotOffer
-        If it is no such address, or one beyond this machine without TLS and not ``insecure``.
+        If it is no such address, or one beyond this machine without TLS and not ``insecure``, or
+        there is a key without a certificate.
     """
     found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/@]*)):(?P<port>\d+)", text)
     name = (found["six"] or found["host"] or "127.0.0.1") if found else ""
@@ -90,6 +94,10 @@ def parse_http_address(
         raise CannotOffer(
             f"Expected HOST:PORT with an IP address of this machine, but found {text!r}. "
             "Use one such as 127.0.0.1:8766."
+        )
+    if key and not certificate:
+        raise CannotOffer(
+            "Expected a certificate with the key, but found none. Add --ssl-certfile."
         )
     if not (host.is_loopback or certificate or insecure):
         raise CannotOffer(
@@ -157,6 +165,7 @@ class GuardMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a request, or refuse it."""
         if scope["type"] == "lifespan":
+            scope["state"] |= {"counters": ServiceCounters(), "strangers": StrangerAllowances()}
             await self._app(scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -164,7 +173,7 @@ class GuardMiddleware:
             return
         refused = refusal(Headers(scope=scope), self._allowed, scope["scheme"] == "https")
         if refused is not None:
-            await problem(403, "Forbidden", refused[1])(scope, receive, send)
+            await _refuse(problem(403, "Forbidden", refused[1]), scope, receive, send)
             return
         result = self._authenticator.authenticate(HTTPConnection(scope))
         if isinstance(result, Permission):
@@ -172,35 +181,37 @@ class GuardMiddleware:
             return
         if isinstance(result, AuthRefusal) and not result.wait:
             result = replace(result, reason=f"Token not accepted. {MISSING}")
-        await refusal_response(result, MISSING)(scope, receive, send)
+        await _refuse(refusal_response(result, MISSING), scope, receive, send)
+
+
+async def _refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a request, and close its connection: a stranger's body would keep it."""
+    answer.headers["Connection"] = "close"
+    await answer(scope, receive, send)
 
 
 def run_http(app: ASGIApp, address: HTTPAddress, announce: Callable[[str], None]) -> None:
     """Serve until interrupted; ``announce`` is called with the address of the tools.
 
-    Raises CannotOffer if the port or the certificate cannot be used.
+    Raises
+    ------
+    CannotOffer
+        If the port cannot be used.
+    CannotServe
+        If the certificate or its key cannot be used.
     """
-    config = uvicorn.Config(
-        app,
-        ssl_certfile=address.certificate,
-        ssl_keyfile=address.key,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        lifespan="on",
-        ws="none",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    if address.certificate:
+        state = check_certificate(address.certificate, address.key)
+        if state.problem:
+            log.warning("certificate", extra={"reason": state.problem})
+    config = make_config(app, address.certificate, address.key, websockets=False)
     try:
-        config.load()
-        listener = socket.create_server((address.host, address.port), family=family)
-    except OSError as error:  # an ssl.SSLError is one
+        listener = listen(address.host, address.port)
+    except OSError as error:
         raise CannotOffer(
             f"Cannot listen on {address.host}:{address.port}: {error.strerror or error}. "
-            "Choose another address with --http, or correct the certificate."
+            "Choose another address with --http."
         ) from error
     with listener:
         announce(address.url(listener.getsockname()[1]))
-        uvicorn.Server(config).run(sockets=[listener])
+        LimitedServer(config).run(sockets=[listener])

@@ -70,6 +70,11 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def own_host(listening: str) -> str:
+    """Return the host under which this machine reaches a service that listens at an address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listening, listening)
+
+
 def network_host(listening: str, names: Sequence[str]) -> str | None:
     """Return the host under which other devices reach a service; None if there is no network.
 

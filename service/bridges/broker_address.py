@@ -60,6 +60,10 @@ def parse_address(text: str) -> BrokerAddress:
         raise _bad(text, "another") from None
     if parts.scheme not in PORTS or not parts.hostname or port == 0:
         raise _bad(text, "another")
+    if "@" in parts.path:  # the first '/' is most likely one of the password
+        raise _bad(text, "one with '@' after '/'")
+    if not _is_name(parts.hostname):
+        raise _bad(text, f"the host {parts.hostname!r}")
     prefix = unquote(parts.path).strip("/") or PREFIX
     if not is_topic(prefix):
         raise _bad(text, f"the prefix {prefix!r}")
@@ -90,10 +94,20 @@ def is_topic(value: object) -> bool:
     )
 
 
+def _is_name(host: str) -> bool:
+    """Return whether a host can be looked up: its parts are neither empty nor too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def _bad(text: str, found: str) -> BadAddress:
-    shown = re.sub(r"//.*@", "//", text)
+    _, at, rest = text.rpartition("@")
+    shown = f"***@{rest}" if at else text
     return BadAddress(
         f"Expected the address of a broker, such as mqtt://host:1883/{PREFIX}, but found {found} "
         f"({shown!r}). Begin it with mqtt:// or mqtts://, write '/', '@', ':', '?' and '#' of a "
-        "password as %2F, %40, %3A, %3F and %23, and use no '+' or empty level in the prefix."
+        "password as %2F, %40, %3A, %3F and %23, and use no '+', '@' or empty level in the prefix."
     )

@@ -28,6 +28,20 @@ class BadCertificate(UserError):
     """The certificates to trust cannot be read."""
 
 
+def trust(path: Path | None) -> ssl.SSLContext:
+    """Return a TLS context that trusts a file's certificates (PEM), or without one the system's.
+
+    Raises BadCertificate if they cannot be read.
+    """
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # an ssl.SSLError is one
+        raise BadCertificate(
+            f"Cannot read certificates (PEM) from {path}: {error.strerror or error}. "
+            "Correct the path."
+        ) from error
+
+
 @dataclass(frozen=True)
 class Credentials:
     """Token and trusted certificates.
@@ -52,7 +66,7 @@ class Credentials:
         if self.token is not None:
             check_token(self.token)
         if self.trusted is not None:
-            self._trust(self.trusted)
+            trust(self.trusted)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,17 +77,7 @@ class Credentials:
         """Return the TLS context for an address; None without TLS."""
         if not url.startswith(("wss://", "https://")):
             return None
-        return self._trust(self.trusted)
-
-    @staticmethod
-    def _trust(path: Path | None) -> ssl.SSLContext:
-        try:
-            return ssl.create_default_context(cafile=path)
-        except OSError as error:  # an ssl.SSLError is one
-            raise BadCertificate(
-                f"Cannot read certificates (PEM) from {path}: {error.strerror or error}. "
-                "Correct the path."
-            ) from error
+        return trust(self.trusted)
 
 
 NO_CREDENTIALS = Credentials()

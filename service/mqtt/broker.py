@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mimamba.drivers.errors import LibraryMissing, UserError
 from mimamba.service.bridges.broker_address import BrokerAddress
+from mimamba.service.client.credentials import trust
 from mimamba.service.settings.settings import DoctorSettings
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def find_broker(settings: DoctorSettings, discovery: str | None = None) -> Broke
     LibraryMissing
         If aiomqtt is not installed.
     BadBroker
-        If the file of the password or the certificates cannot be read, or there is a password
-        without a user.
+        If the file of the password cannot be read, or there is a password without a user.
+    BadCertificate
+        If the certificates to trust cannot be read.
     """
     address = settings.mqtt_out
     if address is None:
@@ -100,8 +102,8 @@ def find_broker(settings: DoctorSettings, discovery: str | None = None) -> Broke
             f"Expected a user with the password for {address}, but found none. "
             "Write mqtt://USER@HOST."
         )
-    trust = _trust(settings.mqtt_cafile) if address.secure else None
-    return Broker(address, trust, discovery)
+    trusted = trust(settings.mqtt_cafile) if address.secure else None
+    return Broker(address, trusted, discovery)
 
 
 def require_library() -> None:
@@ -153,13 +155,3 @@ def _read_password(path: Path) -> str:
             "Write it there."
         )
     return line
-
-
-def _trust(path: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=path)
-    except OSError as error:  # an ssl.SSLError is one
-        raise BadBroker(
-            f"Cannot read certificates (PEM) from {path}: {error.strerror or error}. "
-            "Correct the path."
-        ) from error

@@ -149,19 +149,27 @@ class MQTTOut:
             made = False
             try:
                 async with self._broker.make_client(self.identifier) as client:
-                    made, wait = True, self._first_wait
+                    made = True
                     await self._follow(client)
             except aiomqtt.MqttError as error:
+                wait = self._first_wait if made else wait
                 self._note_failure(LOST if made else describe_failure(error, self._broker))
+            except Exception as error:  # noqa: BLE001 (it ends this connection, not the output)
+                self._note_failure(f"{type(error).__name__}: {error}", error)
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # not all at once, after a restart
             wait = min(2 * wait, LONGEST_WAIT)
 
     async def _follow(self, client: Client) -> None:
         """Publish until the connection is lost, which raises MqttError, or the service ends."""
+        import aiomqtt
+
         address = self._broker.address
         listening = asyncio.create_task(self._listen(client))
-        self._followed.clear()
         try:
+            # Before subscribing: else their states would come back as those of another service.
+            await self._remove_gone(client, self._present())
+            for topics in self._followed.values():
+                topics.restart()
             await client.subscribe(f"{address.prefix}/+/session", qos=1)
             await self._publish(client, TopicNews(f"{address.prefix}/status", ONLINE, retain=True))
             self._note_connection(client)
@@ -169,7 +177,9 @@ class MQTTOut:
                 await self._send_news(client)
                 await asyncio.sleep(WAKE)
             await listening
-        except asyncio.CancelledError:
+        except aiomqtt.MqttError:
+            raise
+        except BaseException:  # the end, or an error: the broker gets no last will
             await self._say_goodbye(client)
             raise
         finally:
@@ -184,11 +194,8 @@ class MQTTOut:
                 self._left_over.add(message.topic.value.split("/")[-2])
 
     async def _send_news(self, client: Client) -> None:
-        present = [each for each in list(self._sessions().values()) if each.logs is not None]
-        for gone in self._followed.keys() - set(present):
-            topics = self._followed.pop(gone)
-            for news in [topics.closing()] if self._ending() else topics.removal():
-                await self._publish(client, news)
+        present = self._present()
+        await self._remove_gone(client, present)
         address = self._broker.address
         while self._left_over:
             name = self._left_over.pop()
@@ -201,6 +208,17 @@ class MQTTOut:
                 )
             for news in self._followed[session].news():
                 await self._publish(client, news)
+
+    def _present(self) -> list[Session]:
+        return [each for each in list(self._sessions().values()) if each.logs is not None]
+
+    async def _remove_gone(self, client: Client, present: list[Session]) -> None:
+        """Remove states of sessions that are gone; they stay known until the broker has it."""
+        for gone in self._followed.keys() - set(present):
+            topics = self._followed[gone]
+            for news in [topics.closing()] if self._ending() else topics.removal():
+                await self._publish(client, news)
+            del self._followed[gone]
 
     async def _publish(self, client: Client, news: TopicNews, qos: int | None = None) -> None:
         """Publish; the broker confirms states, and measurements are soon replaced by others."""
@@ -221,10 +239,10 @@ class MQTTOut:
         self._client, self.connected, self._reason = client, True, None
         log.info("MQTT broker connected", extra={"address": str(self._broker.address)})
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(self, reason: str, unexpected: Exception | None = None) -> None:
         """Count a failure, and log it unless the one before had the same reason."""
         self.failures += 1
         if reason != self._reason and not self._closed.is_set():
             extra = {"address": str(self._broker.address), "reason": reason}
-            log.warning("no MQTT broker", extra=extra)
+            log.warning("no MQTT broker", extra=extra, exc_info=unexpected)
         self._reason = reason

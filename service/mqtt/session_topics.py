@@ -77,6 +77,12 @@ class SessionTopics:
             message = topic_message(self._session.name, seq, entry)
             yield TopicNews(self._topic(part), encode(message, binary=False), retain=False)
 
+    def restart(self) -> None:
+        """Begin anew with a broker that may have forgotten all; its states stay to be removed."""
+        self._reader = LogReader(self._session, TOPICS)
+        self._facts = ()
+        self._retained = dict.fromkeys(self._retained, b"")
+
     def removal(self) -> Iterator[TopicNews]:
         """Return what removes the session's states from the broker."""
         for topic in self._retained:

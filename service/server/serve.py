@@ -9,10 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
 from rich.console import Console
 from rich.markup import escape
 
@@ -24,11 +21,10 @@ from mimamba.service.api.dependencies import ServiceState
 from mimamba.service.auth.authenticator import Authenticator
 from mimamba.service.auth.tokens import Tokens, write_tokens
 from mimamba.service.auth.watch_codes import CODE_SECONDS
-from mimamba.service.auth.watch_link import base_url, network_host, watch_url
+from mimamba.service.auth.watch_link import base_url, network_host, own_host, watch_url
 from mimamba.service.bridges.osc_out import find_address
 from mimamba.service.bridges.udp_markers import bind_datagrams
 from mimamba.service.bus.connect import check_bus
-from mimamba.service.http.timed_http import TimedHTTPProtocol
 from mimamba.service.monitoring import logging as eventlog
 from mimamba.service.mqtt.broker import find_broker
 from mimamba.service.recorded.recorded_setup import RecordedSetup, recorded_setup
@@ -36,6 +32,7 @@ from mimamba.service.rules.rule_file import check_rules, read_rules
 from mimamba.service.server.app import make_app
 from mimamba.service.server.certificate import check_certificate
 from mimamba.service.server.console import print_montage, print_watch_link
+from mimamba.service.server.limited_server import listen, make_config
 from mimamba.service.server.runtime_tuning import limit_blas_threads, limit_malloc_arenas
 from mimamba.service.server.server import Server
 from mimamba.service.sessions.registry import SessionView, view_session
@@ -44,19 +41,11 @@ from mimamba.service.settings.load import CannotServe
 from mimamba.service.settings.settings import Settings
 from mimamba.service.storage.folders import data_folder
 from mimamba.service.storage.own_checkpoints import models_folder
-from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT, KeepaliveProtocol
 
 log = logging.getLogger(__name__)
 
-CLIENT_MESSAGE_BYTES = 1 << 20
 ANNOUNCING = 2.0
 """Seconds after which the address is printed although no source is open yet."""
-STRANGERS_FAULTS = frozenset(
-    {"Invalid HTTP request received.", "Invalid UTF-8 sequence received from client."}
-)
-"""Lines of uvicorn about faults of clients, which get an answer."""
-GRACE_SECONDS = 1
-"""For clients to answer the close; they already know that their sessions have ended."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -67,24 +56,13 @@ def bind(host: str, port: int) -> socket.socket:
     CannotServe
         If the port is in use or not allowed.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sets TCP_NODELAY on what it accepts: else the second part of
-    # an answer waits 40 ms for the client to confirm the first.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform == "win32":  # there SO_REUSEADDR lets two services use one port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen()  # clients that connect before the service is ready wait
+        return listen(host, port)
     except OSError as error:
-        listener.close()
         raise CannotServe(
             f"Cannot listen on {host}:{port}: {error.strerror}. "
             "Stop the program that uses the port, or choose another with --port (0: any free one)."
         ) from None
-    return listener
 
 
 class NoSourceOpened(UserError):
@@ -230,48 +208,11 @@ class SourceOpener:
             print(f"mimamba: {source}: {error}", file=sys.stderr)  # noqa: T201
 
 
-def make_config(
-    app: FastAPI, settings: Settings, patience: float = KEEPALIVE_TIMEOUT
-) -> uvicorn.Config:
-    """Configure uvicorn; a client that reads nothing for ``patience`` seconds is disconnected."""
-    config = uvicorn.Config(
-        app,
-        ssl_certfile=settings.ssl_certfile,
-        ssl_keyfile=settings.ssl_keyfile,
-        log_config=None,  # its events go to the service's log
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # http/proxy.py takes them, of trusted proxies alone
-        lifespan="on",  # a failed start ends the process
-        http=TimedHTTPProtocol,
-        ws=KeepaliveProtocol,  # flow control on writes, no deprecated API
-        ws_ping_interval=patience / 2,
-        ws_ping_timeout=patience / 2,
-        ws_max_size=CLIENT_MESSAGE_BYTES,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    logging.getLogger("uvicorn.error").addFilter(_is_for_the_log)
-    return config
-
-
-def _is_for_the_log(record: logging.LogRecord) -> bool:
-    """Hide the WebSocket library's debug lines: their headers and frames contain tokens.
-
-    Hide lines about requests and text that are none, too: anyone may send thousands.
-    """
-    if record.msg in STRANGERS_FAULTS:
-        return False
-    return record.levelno > logging.DEBUG or "websockets" not in Path(record.pathname).parts
-
-
 def announce(settings: Settings, tokens: Tokens, port: int, console: Console) -> None:
     """Print the service's address, and once the tokens that were made for it."""
     host = settings.allowed_host[0] if settings.allowed_host else settings.host
     everywhere = " and at every address of this machine" if host in ("0.0.0.0", "::") else ""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    url = f"{base_url(_scheme(settings), host, port, settings.root_path)}/"
+    url = f"{base_url(_scheme(settings), own_host(host), port, settings.root_path)}/"
     console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
     log.info("serving", extra={"address": url})
@@ -345,7 +286,9 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
     CannotSend
         If the address for OSC messages is not valid.
     BadBroker
-        If the password or the certificates for the MQTT broker cannot be read.
+        If the password for the MQTT broker cannot be read.
+    BadCertificate
+        If the certificates to trust for the MQTT broker cannot be read.
     BadRule
         If the file of rules has a mistake, or a rule wants a broker and there is none.
     CannotListen
@@ -388,7 +331,8 @@ def serve(settings: Settings, kind: type[Server] = Server) -> None:
 
     start = SourceOpener(settings, console, say_address)
     app = make_app(settings, start, tokens, device=device)
-    start.server = kind(make_config(app, settings), app, is_proxy=settings.is_trusted_proxy)
+    config = make_config(app, settings.ssl_certfile, settings.ssl_keyfile)
+    start.server = kind(config, app, is_proxy=settings.is_trusted_proxy)
     events = eventlog.configure_logging(settings.log_format, settings.log_level)
     with contextlib.closing(listener), events, pin_to_one_cpu():
         if certificate and certificate.problem:

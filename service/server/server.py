@@ -1,8 +1,7 @@
-"""uvicorn's server with limits for connections and an orderly shutdown."""
+"""The service's server: limits for connections and an orderly shutdown."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -13,20 +12,18 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.config import STARTUP_FAILURE
 
-from mimamba.service.server.acceptor import Acceptor, ConnectionLimits, default_limits
+from mimamba.service.server.acceptor import ConnectionLimits
+from mimamba.service.server.limited_server import LimitedServer
 
 log = logging.getLogger(__name__)
 
-TICKS_A_SECOND = 10
-"""Of uvicorn."""
 LAST_SECONDS = 7.2
 """After a signal, for the whole shutdown; then the process exits, even if something hangs."""
 
 
-class Server(uvicorn.Server):
-    """Limits connections; ends recordings and sessions before those of subscribers.
+class Server(LimitedServer):
+    """Ends recordings and sessions before those of subscribers.
 
     The first signal starts the shutdown; later ones have no effect. With uvicorn alone a second
     Ctrl+C would leave recordings without their footers.
@@ -50,55 +47,13 @@ class Server(uvicorn.Server):
         limits: ConnectionLimits | None = None,
         is_proxy: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        super().__init__(config)
+        super().__init__(config, limits, is_proxy)
         self._app = app
-        self._limits = limits or default_limits()
-        self._is_proxy = is_proxy
-        self._acceptors: list[Acceptor] = []
-        self.servers = []  # uvicorn's; the acceptors stand in for them
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, then accept connections."""
-        await self.lifespan.startup()
-        if self.lifespan.should_exit:
-            sys.exit(STARTUP_FAILURE)
-        self._acceptors = [
-            Acceptor(
-                each,
-                self._make_protocol,
-                self.config.ssl,
-                self._limits,
-                self._app.state.running.hub.counters,
-                self._app.state.strangers,
-                self._is_proxy,
-            )
-            for each in sockets or []
-        ]
-        self.started = True
-
-    def _make_protocol(self) -> asyncio.Protocol:
-        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return kind(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-
-    async def on_tick(self, counter: int) -> bool:
-        """Check the connections once a second; return whether to stop."""
-        if counter % TICKS_A_SECOND == 0:
-            for each in self._acceptors:
-                each.check()
-        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End recordings, sessions, connections, in this order."""
         await self._app.state.running.shutdown()
-        for each in self._acceptors:
-            await each.close()
         await super().shutdown(sockets)
-        # uvicorn leaves connections open that have unsent data, or that it accepted too late.
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)  # lets the aborted connections handle it
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal, in the main thread."""

@@ -29,7 +29,8 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.server.acceptor import ConnectionLimits
 from mimamba.service.server.app import LIMITS, Limits, make_app
-from mimamba.service.server.serve import SourceOpener, bind, make_config
+from mimamba.service.server.limited_server import make_config
+from mimamba.service.server.serve import SourceOpener, bind
 from mimamba.service.server.server import Server
 from mimamba.service.settings.load import make_settings
 from mimamba.service.stream.stalled_clients import KEEPALIVE_TIMEOUT as READING
@@ -111,7 +112,8 @@ def live(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     start = SourceOpener(made, Console(quiet=True))
     app = make_app(made, start, limits=limits)
-    start.server = server = Server(make_config(app, made, patience), app, connections)
+    config = make_config(app, made.ssl_certfile, made.ssl_keyfile, patience=patience)
+    start.server = server = Server(config, app, connections)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     scheme = "https" if made.ssl_certfile else "http"

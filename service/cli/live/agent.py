@@ -18,6 +18,7 @@ from mimamba.service.cli.options import (
     credentials,
     one_line_errors,
 )
+from mimamba.service.monitoring.logging import configure_logging
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -103,7 +104,8 @@ def mcp(
 
     It speaks on stdin and stdout, or with --http over HTTP to those who show its token.
     """
-    with one_line_errors(least_memory=0):
+    # Before the package mcp, which would log to the terminal in a form of its own.
+    with one_line_errors(least_memory=0), configure_logging("text", None):
         from mimamba.service.client.rest_client import RestClient
 
         service = RestClient(url, credentials(token_file, cafile))

@@ -15,7 +15,7 @@ from mimamba.drivers.remote_acquirer import MAX_TEXT, Inbox, Packet, PushDriver
 from mimamba.service.acquire.outbox import LARGEST_CHUNK, LARGEST_SENSORS, MAX_EVENTS, Outbox
 from mimamba.service.protocol.messages import decode_client, encode
 from mimamba.service.protocol.push import Samples
-from mimamba.service.server.serve import CLIENT_MESSAGE_BYTES
+from mimamba.service.server.limited_server import CLIENT_MESSAGE_BYTES
 from mimamba.service.sessions.remote_sources import read_packet
 from tests.models.body.planted import chunks_of as measured
 from tests.models.body.planted import pulse

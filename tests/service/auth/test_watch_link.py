@@ -13,6 +13,7 @@ from mimamba.service.auth.watch_link import (
     draw_qr,
     is_loopback,
     network_host,
+    own_host,
     watch_url,
 )
 
@@ -54,4 +55,5 @@ def test_a_name_goes_before_an_address_and_that_before_a_search() -> None:
     for wildcard in ("0.0.0.0", "::"):
         found = network_host(wildcard, [])
         assert found is None or not is_loopback(found)
+    assert [own_host(each) for each in ("0.0.0.0", "::", "::2")] == ["127.0.0.1", "::1", "::2"]
     assert base_url("https", "2001:db8::7", 443, "") == "https://[2001:db8::7]:443"

@@ -35,6 +35,12 @@ def test_an_address_has_defaults_and_hides_its_password() -> None:
         ("mqtt://me:secret@broker/+/a", "the prefix '+/a'"),
         ("mqtt://me:secret@broker/a//b", "the prefix 'a//b'"),
         ("mqtt://me:sec/ret@broker", "found another"),
+        ("me:secret@broker:1883", "('***@broker:1883')"),
+        ("mqtt:me:secret@broker", "('***@broker')"),
+        ("mqtt://me:123/sec+ret@broker", "one with '@' after '/'"),
+        ("mqtt://me:123/secret@broker", "one with '@' after '/'"),
+        ("mqtt://me:secret@home..lan", "the host 'home..lan'"),
+        (f"mqtt://{'a' * 64}.lan", "the host 'aaaa"),
     ],
 )
 def test_what_is_no_address_is_told_without_its_password(text: str, words: str) -> None:

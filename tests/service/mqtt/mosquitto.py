@@ -20,7 +20,7 @@ USER, PASSWORD = "home", "p@ss/w:rd"
 
 
 class Mosquitto:
-    """A broker that can be killed and started again in its folder."""
+    """A broker that can be stopped, killed and started again in its folder."""
 
     def __init__(self, folder: Path, guarded: bool, certificate: Certificate | None) -> None:
         found = find_program("mosquitto")
@@ -33,7 +33,8 @@ class Mosquitto:
         lines = [
             f"listener {self.port} 127.0.0.1",
             f"allow_anonymous {str(not guarded).lower()}",
-            "persistence false",
+            "persistence true",
+            f"persistence_location {folder}/",
             "log_dest none",
             *(["user root"] if os.geteuid() == 0 else []),  # else it could not read the folder
         ]
@@ -66,7 +67,14 @@ class Mosquitto:
             else:
                 return
 
+    def stop(self) -> None:
+        """End it in order: the next start knows what it kept."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+
     def kill(self) -> None:
+        """End it at once: it forgets what it kept."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mimamba.service.cli.main import app
+from mimamba.service.client.credentials import BadCertificate
 from mimamba.service.mqtt.broker import BadBroker, find_broker
 from mimamba.service.settings.load import CannotServe, make_settings
 from tests.service.mqtt.mosquitto import PASSWORD, USER, mosquitto
@@ -43,13 +44,14 @@ def test_a_mistake_is_one_line(tmp_path: Path) -> None:
         password(mqtt_out="mqtt://broker", mqtt_password="secret")
     with pytest.raises(BadBroker, match="Cannot read the broker's password"):
         password(mqtt_out="mqtt://me@broker", mqtt_password_file=tmp_path / "none")
-    with pytest.raises(BadBroker, match="Cannot read certificates"):
+    with pytest.raises(BadCertificate, match="Cannot read certificates"):
         password(mqtt_out="mqtts://broker", mqtt_cafile=tmp_path / "none")
     with pytest.raises(CannotServe, match="mqtt_discovery: Expected a prefix"):
         make_settings({"mqtt_discovery": "home/#"})
-    done = CliRunner().invoke(app, ["serve", "--port", "0", "--mqtt-out", "mqtt://a:secret@b/#"])
-    assert (done.exit_code, done.output.count("\n")) == (2, 1)
-    assert "secret" not in done.output
+    for wrong in ("mqtt://a:secret@b/#", "a:secret@b:1883"):
+        done = CliRunner().invoke(app, ["serve", "--port", "0", "--mqtt-out", wrong])
+        assert (done.exit_code, done.output.count("\n")) == (2, 1)
+        assert "secret" not in done.output
 
 
 def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

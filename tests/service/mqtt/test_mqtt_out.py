@@ -18,6 +18,7 @@ import yaml
 
 aiomqtt = pytest.importorskip("aiomqtt", reason="the extra mqtt is not installed")
 
+from mimamba.service.bridges.broker_address import BrokerAddress  # noqa: E402
 from mimamba.service.mqtt.broker import Broker, BrokerAway  # noqa: E402
 from mimamba.service.mqtt.mqtt_out import MQTTOut  # noqa: E402
 from mimamba.service.mqtt.session_topics import CLOSED  # noqa: E402
@@ -50,6 +51,7 @@ mqtt_payload = "ON"
 """
 STATES = {"mimamba/status", "mimamba/simulate-1/session", "mimamba/simulate-1/link"}
 DISCOVERY = "homeassistant/device/mimamba-simulate-1/config"
+OTHER = {each.replace("-1/", "-2/") for each in (*STATES, DISCOVERY)}
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -112,6 +114,14 @@ def test_sessions_are_published_though_the_broker_goes_and_comes(
             follow(service, broker, rules=False)
             service.until(lambda: retained(broker).keys() == STATES | {DISCOVERY})
             assert metric(service, "failures_total") >= 1
+
+            service.http.post("/v1/sessions", json={"source": "simulate://"}).raise_for_status()
+            service.until(lambda: retained(broker).keys() >= OTHER)
+            broker.stop()
+            service.until(lambda: metric(service, "connected") == 0)
+            service.http.delete("/v1/sessions/simulate-2").raise_for_status()
+            broker.start()  # it knows all, also of the session that is gone
+            service.until(lambda: retained(broker).keys() == STATES | {DISCOVERY})
 
             service.http.delete("/v1/sessions/simulate-1").raise_for_status()
             service.until(lambda: retained(broker) == {"mimamba/status": b"online"})
@@ -221,6 +231,13 @@ def test_a_refused_user_is_one_line_of_the_log(
     (reason,) = warnings(caplog)
     assert reason.startswith(f"the broker refused the user {USER} with this password. Correct the ")
     assert "wrong" not in caplog.text
+
+
+def test_an_unexpected_error_does_not_end_the_output(caplog: pytest.LogCaptureFixture) -> None:
+    with started(Broker(BrokerAddress("home..lan", 1883))) as out:  # which no address can name
+        until(lambda: out.failures >= 2)
+    (reason,) = warnings(caplog)
+    assert reason.startswith("UnicodeError: ")
 
 
 def test_the_broker_says_that_the_service_is_gone(tmp_path: Path) -> None:
