@@ -25,7 +25,6 @@ from mimamba.service.sessions.session import Session
 if TYPE_CHECKING:
     from mimamba.service.recordings.verify import RecordedPredictions
 
-CHANNELS = "desc/channels/channel/label"
 MAX_POINTS = 1000
 """Points of a timeline, about as many as a screen can show."""
 
@@ -237,5 +236,5 @@ def _mean(values: NDArray[np.float64]) -> float | None:
 
 def _labels(recorded: RecordedPredictions) -> list[tuple[str, str]]:
     """Return the output and label of each channel that has them, in order."""
-    texts = (each.text or "" for each in recorded.predictions.header.iterfind(CHANNELS))
+    texts = recorded.predictions.labels
     return [(output, label) for output, slash, label in (t.partition("/") for t in texts) if slash]

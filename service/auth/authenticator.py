@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
@@ -15,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from mimamba.service.auth.issued_tokens import IssuedTokens
 from mimamba.service.auth.login_throttle import LoginThrottle
-from mimamba.service.auth.tokens import Tokens
+from mimamba.service.auth.tokens import Tokens, digest_secret
 from mimamba.service.auth.watch_codes import WatchCodes
 from mimamba.service.protocol.auth import Scope
 
@@ -127,7 +126,7 @@ class Authenticator:
         if bearer:
             return self.authenticate_token(bearer[1], client_address(connection))
         secret = read_cookie(connection)
-        return None if secret is None else self._find_login(_digest(secret))
+        return None if secret is None else self._find_login(digest_secret(secret))
 
     def authenticate_token(self, token: str, address: str) -> Permission | AuthRefusal:
         """Check a token. After too many failures of an address its tokens are not even compared."""
@@ -175,7 +174,7 @@ class Authenticator:
         secret = secrets.token_urlsafe(32)
         if len(self._logins) >= MAX_LOGINS:
             self._make_room(permission)
-        key = _digest(secret)
+        key = digest_secret(secret)
         end = self._now() + (WATCH_SECONDS if by_code else LOGIN_SECONDS)
         self._logins[key] = Login(replace(permission, login=key), end, by_code)
         return secret
@@ -203,7 +202,7 @@ class Authenticator:
 
     def log_out(self, connection: HTTPConnection) -> None:
         """End the login of a cookie."""
-        self._logins.pop(_digest(read_cookie(connection) or ""), None)
+        self._logins.pop(digest_secret(read_cookie(connection) or ""), None)
 
     def is_valid(self, permission: Permission) -> bool:
         """Return whether a permission is still valid: its login and issued token have not ended."""
@@ -222,11 +221,6 @@ class Authenticator:
         if permission.issued is None:
             return True
         return self._issued is not None and self._issued.valid(permission.issued) is not None
-
-
-def _digest(secret: str) -> bytes:
-    """Return the key of a login; how long its look-up takes says nothing about the secret."""
-    return hashlib.sha256(secret.encode()).digest()
 
 
 def client_address(connection: HTTPConnection) -> str:

@@ -7,7 +7,6 @@ and services with one data folder share it: what one of them changes, the others
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import threading
@@ -19,6 +18,7 @@ import msgspec
 
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, lock_file
+from mimamba.service.auth.tokens import digest_secret
 from mimamba.service.protocol.auth import Scope
 from mimamba.service.storage.private_files import read_regular, replace_file
 
@@ -100,7 +100,7 @@ class IssuedTokens:
 
     def find(self, token: str) -> IssuedToken | None:
         """Return a token that has not expired; how long that takes says nothing about it."""
-        return self.valid(_digest(token))
+        return self.valid(digest_secret(token).hex())
 
     def valid(self, digest: str) -> IssuedToken | None:
         """Return the token with a hash; None if it was revoked or has expired."""
@@ -131,7 +131,7 @@ class IssuedTokens:
                     f"Expected at most {self._most} tokens, but there are as many. Revoke one."
                 )
             secret, now = secrets.token_urlsafe(32), self._now()
-            made = IssuedToken(name, scope, now, now + days * DAY, _digest(secret))
+            made = IssuedToken(name, scope, now, now + days * DAY, digest_secret(secret).hex())
             tokens = {**kept, made.digest: made}
             self._write(tokens)
             self._by_digest = tokens
@@ -218,7 +218,3 @@ class IssuedTokens:
                 "permissions, or delete it and issue new tokens."
             ) from error
         return {each.digest: each for each in found}
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -49,9 +49,11 @@ class Tokens:
 
     def scope_of(self, token: str) -> Scope | None:
         """Return the scope of a token; takes the same time for every token."""
-        digest = _digest(token)
-        control = self.control is not None and secrets.compare_digest(digest, _digest(self.control))
-        view = self.view is not None and secrets.compare_digest(digest, _digest(self.view))
+        digest = digest_secret(token)
+        control = self.control is not None and secrets.compare_digest(
+            digest, digest_secret(self.control)
+        )
+        view = self.view is not None and secrets.compare_digest(digest, digest_secret(self.view))
         return "control" if control else "view" if view else None
 
     def complete(self) -> Tokens:
@@ -60,9 +62,9 @@ class Tokens:
         return made if self.any else Tokens(made.control, secrets.token_urlsafe(32))
 
 
-def _digest(token: str) -> bytes:
-    """Return a digest, of equal length for all tokens, so that a comparison reveals nothing."""
-    return hashlib.sha256(token.encode()).digest()
+def digest_secret(secret: str) -> bytes:
+    """Return a digest, of equal length for all secrets: comparing or finding it reveals nothing."""
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def check_token(token: str) -> str:

@@ -6,11 +6,12 @@ those with tokens: nobody finds one of 31**10 in that time.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+
+from mimamba.service.auth.tokens import digest_secret
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 """Without characters that look alike."""
@@ -38,18 +39,18 @@ class WatchCodes:
         code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
         while len(self._ends) >= MAX_CODES:
             self._ends.popitem(last=False)
-        self._ends[_digest(code)] = self._now() + CODE_SECONDS
+        self._ends[_key(code)] = self._now() + CODE_SECONDS
         return code
 
     def redeem(self, code: str) -> bool:
         """Use a code up, in any case of letters; False if it is unknown, used or expired."""
-        return self._now() < self._ends.pop(_digest(code), 0.0)
+        return self._now() < self._ends.pop(_key(code), 0.0)
 
     def clear(self) -> None:
         """End all codes."""
         self._ends.clear()
 
 
-def _digest(code: str) -> bytes:
-    """Return the key of a code; how long its look-up takes says nothing about the code."""
-    return hashlib.sha256(code.strip().lower().encode()).digest()
+def _key(code: str) -> bytes:
+    """Return the key of a code, however it was typed."""
+    return digest_secret(code.strip().lower())

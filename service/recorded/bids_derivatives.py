@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from mimamba.drivers.formats.bids_writer import MISSING, BIDSEntities
 from mimamba.drivers.formats.xdf.reader import XDFStream, load_streams, recognises
 from mimamba.drivers.formats.xdf.sample_index import (
-    FIRST_INDEX_PATH,
     PERSONAL_TOPIC,
     PREDICTIONS_TOPIC,
     SIGNAL_TOPIC,
@@ -28,7 +27,6 @@ from mimamba.service.recordings.stream_headers import STATUS
 
 FOLDER = Path("derivatives") / "mimamba"
 DESCRIPTION = "dataset_description.json"
-LABELS = "desc/channels/channel/label"
 INDEX, STATUS_COLUMN = "index", "status"
 KINDS = {PREDICTIONS_TOPIC: "predictions", PERSONAL_TOPIC: "personal"}
 
@@ -67,8 +65,6 @@ def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
     made = [each for each in streams if each.topic in KINDS and each.is_numeric]
     if signal is None or not made:
         return []
-    text = signal.text(FIRST_INDEX_PATH)
-    first = int(text) if text.isdecimal() else 0
     folder.mkdir(parents=True, exist_ok=True)
     if not (root / DESCRIPTION).exists():
         _write_json(root / DESCRIPTION, _description(place.root))
@@ -78,7 +74,7 @@ def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
         later = sum(each.name.startswith(f"{place.stem}_desc-{kind}") for each in tables)
         name = f"{place.stem}_desc-{kind}{later + 1 if later else ''}_events"
         table = folder / f"{name}.tsv"
-        table.write_text(_table(stream, first, signal.rate), encoding="utf-8")
+        table.write_text(_table(stream, signal.first_index, signal.rate), encoding="utf-8")
         _write_json(table.with_suffix(".json"), _columns(stream, kind))
         tables.append(table)
     return tables
@@ -111,7 +107,7 @@ def _columns(stream: XDFStream, kind: str) -> dict[str, Any]:
             "Levels": {name: name.replace("_", " ") for name in STATUS},
         },
     }
-    for label in _labels(stream):
+    for label in stream.labels:
         output, slash, value = label.partition("/")
         if slash:
             described[label] = {"Description": f"Probability that {output} is {value}"}
@@ -125,12 +121,8 @@ def _columns(stream: XDFStream, kind: str) -> dict[str, Any]:
     return described | {"Model" if kind == "predictions" else "Head": about}
 
 
-def _labels(stream: XDFStream) -> list[str]:
-    return [each.text or "" for each in stream.header.iterfind(LABELS)]
-
-
 def _table(stream: XDFStream, first: int, rate: float) -> str:
-    labels = _labels(stream)
+    labels = stream.labels
     values: NDArray[np.float64] = np.asarray(stream.values, np.float64)
     shown = [each for each in labels if each not in (INDEX, STATUS_COLUMN)]
     names = {code: name for name, code in STATUS.items()}

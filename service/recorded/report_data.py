@@ -31,7 +31,6 @@ from mimamba.drivers.formats.xdf.reader import (
 )
 from mimamba.drivers.formats.xdf.sample_index import (
     BANDS_TOPIC,
-    FIRST_INDEX_PATH,
     PERSONAL_TOPIC,
     PREDICTIONS_TOPIC,
     QUALITY_TOPIC,
@@ -47,7 +46,6 @@ COLUMNS = 800
 SPECTRUM_SECONDS = 2.0
 SPECTRUM_HZ = 45.0
 """Window and highest frequency of the spectrogram."""
-CHANNELS = "desc/channels/channel/label"
 RATING = re.compile(r"rating valence ([\d.]+) arousal ([\d.]+)")
 GOOD = 0.7
 """Score from which an electrode is good."""
@@ -152,8 +150,7 @@ def read_report_data(path: Path) -> ReportData:
     recording = apply_marker_edits(recorded, path)
     rate, first = recording.info.sfreq, 0
     if SIGNAL_TOPIC in streams:
-        text = streams[SIGNAL_TOPIC][0].text(FIRST_INDEX_PATH)
-        first = int(text) if text.isdecimal() else 0
+        first = streams[SIGNAL_TOPIC][0].first_index
     spectrogram, frequencies = _spectrogram(recording)
     placed = [(marker.index / rate, marker) for marker in recording.markers]
     found = [(at, RATING.fullmatch(marker.label)) for at, marker in placed]
@@ -202,15 +199,6 @@ def _is_xdf(path: Path) -> bool:
         return False
 
 
-def _labels(stream: XDFStream) -> list[str]:
-    return [each.text or "" for each in stream.header.iterfind(CHANNELS)]
-
-
-def _columns(stream: XDFStream) -> dict[str, NDArray[np.float64]]:
-    values = np.asarray(stream.values, np.float64)
-    return dict(zip(_labels(stream), values.T, strict=False))
-
-
 def _times(columns: dict[str, NDArray[np.float64]], first: int, rate: float) -> NDArray[np.float64]:
     return (columns["index"] - first) / rate
 
@@ -240,7 +228,7 @@ def _shares(codes: NDArray[np.float64], names: Mapping[Any, float]) -> dict[str,
 
 
 def _outputs(stream: XDFStream, first: int, rate: float) -> list[OutputReport]:
-    columns = _columns(stream)
+    columns = stream.columns
     seconds, status = _times(columns, first, rate), columns["status"]
     why = _shares(status, {name: code for name, code in STATUS.items() if name != "ok"})
     made: dict[str, dict[str, NDArray[np.float64]]] = {}
@@ -261,7 +249,7 @@ def _outputs(stream: XDFStream, first: int, rate: float) -> list[OutputReport]:
 
 def _personal(stream: XDFStream, first: int, rate: float) -> OutputReport:
     """Return the person's own output."""
-    columns = _columns(stream)
+    columns = stream.columns
     seconds, status = _times(columns, first, rate), columns["status"]
     kinds = {
         name: values for name, values in columns.items() if name not in ("state", "index", "status")
@@ -279,7 +267,7 @@ def _personal(stream: XDFStream, first: int, rate: float) -> OutputReport:
 
 def _bands(stream: XDFStream, first: int, rate: float) -> dict[str, TimeSeries]:
     """Return the median power of the electrodes in each band, µV²."""
-    columns = _columns(stream)
+    columns = stream.columns
     seconds = _times(columns, first, rate)
     bands: dict[str, list[NDArray[np.float64]]] = {}
     for label, values in columns.items():
@@ -297,7 +285,7 @@ def _bands(stream: XDFStream, first: int, rate: float) -> dict[str, TimeSeries]:
 
 
 def _electrodes(stream: XDFStream, first: int, rate: float) -> list[ElectrodeReport]:
-    columns = _columns(stream)
+    columns = stream.columns
     seconds = _times(columns, first, rate)
     found = []
     for label, score in columns.items():

@@ -25,7 +25,6 @@ from mimamba.service.rules.rule_file import Rule, Watched
 from mimamba.service.rules.rule_state import RuleState
 from mimamba.service.rules.watched_values import GOOD_SCORE
 
-CHANNELS = "desc/channels/channel/label"
 LINK_STEP = 0.1
 """Seconds between two looks at the link, as in a running service."""
 LINK_EVENTS = ("connected", "lost", "retrying")
@@ -117,16 +116,11 @@ def _values(
     )
 
 
-def _columns(stream: XDFStream) -> dict[str, NDArray[np.float64]]:
-    labels = [each.text or "" for each in stream.header.iterfind(CHANNELS)]
-    return dict(zip(labels, np.asarray(stream.values, np.float64).T, strict=False))
-
-
 def _column(
     label: str, streams: Sequence[XDFStream]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     for stream in streams:
-        if (values := _columns(stream).get(label)) is not None:
+        if (values := stream.columns.get(label)) is not None:
             return np.asarray(stream.stamps), values
     return None
 
@@ -137,7 +131,7 @@ def _band_column(
     """Return the share of a band in the power of 1 to 40 Hz; NaN while an electrode is bad."""
     if BANDS_TOPIC not in streams or QUALITY_TOPIC not in streams:
         return None
-    bands, quality = _columns(streams[BANDS_TOPIC][0]), _columns(streams[QUALITY_TOPIC][0])
+    bands, quality = streams[BANDS_TOPIC][0].columns, streams[QUALITY_TOPIC][0].columns
     every = sorted({label.rpartition("/")[0] for label in bands if "/" in label})
     channels = [watched.label] if watched.label else every
     if not set(channels) <= set(every):

@@ -114,6 +114,22 @@ class XDFStream:
         return self.text(TOPIC_PATH)
 
     @property
+    def labels(self) -> list[str]:
+        """Label of each channel that the header describes; empty where it names none."""
+        return [each.text or "" for each in self.header.iterfind("desc/channels/channel/label")]
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """Values of a numeric stream by label, (n_times,) each."""
+        return dict(zip(self.labels, np.asarray(self.values, np.float64).T, strict=False))
+
+    @property
+    def first_index(self) -> int:
+        """Index of the first sample, of a signal that mimamba has written; 0 in other files."""
+        text = self.text(FIRST_INDEX_PATH)
+        return int(text) if text.isdecimal() else 0
+
+    @property
     def has_markers(self) -> bool:
         n_channels = int(self.number("channel_count") or 0)
         kind = self.text("type")
