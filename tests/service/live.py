@@ -92,6 +92,36 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+_before: list[set[threading.Thread]] = []
+"""The threads before each service that is open, the first opened first."""
+
+
+@contextmanager
+def _threads_end() -> Iterator[None]:
+    """Wait until all threads have ended that began within.
+
+    A thread does not name its service, and a service may start one at any time: of several services
+    that are open at once, the last to close waits for the threads of all.
+    """
+    _before.append(set(threading.enumerate()))
+    try:
+        yield
+    finally:
+        before = _before.pop()
+    if _before:
+        return
+    # Those of an event loop's own pool are the test's: the service's loop has joined its own.
+    left = {
+        each
+        for each in set(threading.enumerate()) - before
+        if not each.daemon and not each.name.startswith("asyncio_")
+    }
+    for each in left:
+        each.join(PATIENCE)
+    left = {each for each in left if each.is_alive()}
+    assert not left, f"threads that did not end: {left}"
+
+
 @contextmanager
 def live(
     *sources: str,
@@ -105,41 +135,31 @@ def live(
 
     Its ``http`` shows the token for control, and trusts as ``trust`` does.
     """
-    before = set(threading.enumerate())
-    made = make_settings({"source": list(sources), "port": 0, **settings})
-    listener = bind(made.host, made.port)
-    # A small buffer, which accepted sockets inherit, so that a stall shows soon.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-    start = SourceOpener(made, Console(quiet=True))
-    app = make_app(made, start, limits=limits)
-    config = make_config(app, made.ssl_certfile, made.ssl_keyfile, patience=patience)
-    start.server = server = Server(config, app, connections)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    scheme = "https" if made.ssl_certfile else "http"
-    url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-    shown = bearer(made.token.get_secret_value()) if made.token else None
-    try:
-        with httpx.Client(
-            base_url=url, timeout=PATIENCE, headers=shown, verify=trust or False
-        ) as http:
-            service = Live(url, http, server)
-            service.until(lambda: server.started or not thread.is_alive())
-            yield service
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-    # Those of an event loop's own pool are the test's: the service's loop has joined its own.
-    left = {
-        each
-        for each in set(threading.enumerate()) - before
-        if not each.daemon and not each.name.startswith("asyncio_")
-    }
-    for each in left:
-        each.join(PATIENCE)
-    left = {each for each in left if each.is_alive()}
-    assert not left, f"threads that did not end: {left}"
+    with _threads_end():
+        made = make_settings({"source": list(sources), "port": 0, **settings})
+        listener = bind(made.host, made.port)
+        # A small buffer, which accepted sockets inherit, so that a stall shows soon.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        start = SourceOpener(made, Console(quiet=True))
+        app = make_app(made, start, limits=limits)
+        config = make_config(app, made.ssl_certfile, made.ssl_keyfile, patience=patience)
+        start.server = server = Server(config, app, connections)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        scheme = "https" if made.ssl_certfile else "http"
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        shown = bearer(made.token.get_secret_value()) if made.token else None
+        try:
+            with httpx.Client(
+                base_url=url, timeout=PATIENCE, headers=shown, verify=trust or False
+            ) as http:
+                service = Live(url, http, server)
+                service.until(lambda: server.started or not thread.is_alive())
+                yield service
+        finally:
+            server.should_exit = True
+            thread.join()
+            listener.close()
 
 
 class Talk:
