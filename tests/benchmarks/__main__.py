@@ -37,6 +37,7 @@ BENCHMARKS = {
         "folds",
         module="training.fold_leaks",
     ),
+    "long_run": Benchmark("200 sessions for half an hour: what became of every hop", 1800),
     "memory": Benchmark(
         "memory of eight sessions with a reader each, over time", 3600, module="soak.memory"
     ),
