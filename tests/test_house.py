@@ -63,6 +63,7 @@ LAYERS = [
     "service/engine",
     "service/protocol",
     "service/people",
+    "service/logs",
     "service/sessions",
     "service/recordings",
     "service/recorded",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mimamba.service.sessions.epoch_logs import EpochLogs, Event
+from mimamba.service.logs.epoch_logs import EpochLogs, Event
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
 

@@ -20,9 +20,9 @@ from mimamba.drivers.lsl.markers import OWN_PREFIX
 from mimamba.drivers.lsl.outlet import append_values
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.bridges.lsl_sensors import SensorOutlets
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, Event
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, Event
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from mimamba.drivers.driver import AuxiliaryChunk
 from mimamba.models.body.heart_rate import HeartRate
+from mimamba.service.logs.epoch_logs import EpochLogs, Event
 from mimamba.service.recordings.sensor_streams import (
     HEART_CHANNELS,
     HEART_KIND,
@@ -14,7 +15,6 @@ from mimamba.service.recordings.sensor_streams import (
     heart_row,
     sensor_unit,
 )
-from mimamba.service.sessions.epoch_logs import EpochLogs, Event
 from mimamba.service.topics import Topic
 
 SENSOR_TOPICS: Final[tuple[Topic, ...]] = ("heart", "motion", "ppg")

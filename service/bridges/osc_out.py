@@ -23,9 +23,9 @@ from mimamba.models.body.motion import find_motion
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
+from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.personal import PersonalReading
-from mimamba.service.sessions.epoch_logs import Event
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
 

@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
+from mimamba.service.logs.epoch_logs import EpochLogs
+from mimamba.service.logs.head_use import HeadOrigin, HeadUse, TimedReading
+from mimamba.service.logs.log import Log
 from mimamba.service.protocol.personal import HeadCard
-from mimamba.service.sessions.epoch_logs import EpochLogs, HeadUse
-from mimamba.service.sessions.log import Log
-from mimamba.service.sessions.personal_decoder import KEPT, HeadOrigin, TimedReading
+from mimamba.service.sessions.personal_decoder import KEPT
 
 MOST_READINGS = 256
 """Outputs of a head in one bundle."""

@@ -56,6 +56,7 @@ from mimamba.service.cluster.subjects import (
 )
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
 from mimamba.service.protocol.personal import (
@@ -65,7 +66,6 @@ from mimamba.service.protocol.personal import (
     RatingEntry,
 )
 from mimamba.service.protocol.study_progress import StudyEntry
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
 from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
@@ -74,9 +74,9 @@ from mimamba.service.sessions.session import (
     Session,
     SessionObserver,
     SessionOver,
-    SessionTap,
 )
 from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDecoder
+from mimamba.service.sessions.session_pipeline import SessionTap
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,8 @@ from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.cluster.subjects import BUS_TOPICS, Entry
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, Event, LinkEntry
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.messages import (
     BandsMessage,
     CalibrationMessage,
@@ -31,8 +33,6 @@ from mimamba.service.protocol.personal import (
     PersonalReading,
     RatingEntry,
 )
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs, Event, LinkEntry
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.topics import Topic
 
 TOPIC_OF: Final[dict[type[Entry], Topic]] = {kind: topic for topic, kind in BUS_TOPICS.items()}

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
 from mimamba.service.cluster.head_readings import HeadReader
 from mimamba.service.cluster.subjects import BUS_TOPICS, Bundle, Entry, output_subject, pack
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.protocol.messages import MotionMessage, PPGMessage, SignalMessage
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import signal_message, topic_message
 from mimamba.service.topics import Topic

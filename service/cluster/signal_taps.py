@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 from mimamba.drivers.driver import Chunk
-from mimamba.service.sessions.session import SessionTap
+from mimamba.service.sessions.session_pipeline import SessionTap
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.cluster.head_readings import HeadReadings
 from mimamba.service.cluster.requests import Request
+from mimamba.service.logs.epoch_logs import ActiveModel, LinkEntry
 from mimamba.service.people.carried_people import CarriedPerson, TakenBaseline
 from mimamba.service.protocol.messages import (
     BandsMessage,
@@ -39,7 +40,6 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push, Samples
-from mimamba.service.sessions.epoch_logs import ActiveModel, LinkEntry
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.session_decoder import SessionBaseline
 from mimamba.service.topics import Model, Topic

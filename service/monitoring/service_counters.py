@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias, get_args
 from prometheus_client import Histogram
 
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.sessions.epoch_logs import Event
-from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.prediction_log import PublishedPrediction
 
 AGES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of a prediction's age, s: 5 ms is usual, and after 2 s a page calls it old."""

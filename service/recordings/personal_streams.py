@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import PERSONAL_TOPIC
+from mimamba.service.logs.epoch_logs import EpochLogs
+from mimamba.service.logs.head_use import HeadOrigin, TimedReading
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.recordings.stream_headers import STATUS
-from mimamba.service.sessions.epoch_logs import EpochLogs
 
 if TYPE_CHECKING:
-    from mimamba.service.sessions.personal_decoder import HeadOrigin, TimedReading
     from mimamba.service.sessions.session import Session
 
 MODEL_HOPS, OWN_HOPS = "model", "own"

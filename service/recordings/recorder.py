@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.xdf.chunk_writer import FilePosition, XDFWriter
+from mimamba.service.logs.epoch_logs import (
+    ActiveModel,
+    EpochLogs,
+    Event,
+    LinkEntry,
+    SessionSnapshot,
+    gap_detail,
+)
+from mimamba.service.logs.log import SignalRun
 from mimamba.service.recordings.personal_streams import PersonalStreams, RecordedHeads
 from mimamba.service.recordings.result_streams import ResultNumbers, ResultStreams
 from mimamba.service.recordings.sensor_streams import SensorNumbers, SensorStreams
@@ -26,15 +35,6 @@ from mimamba.service.recordings.stream_headers import (
     marker_header,
     signal_header,
 )
-from mimamba.service.sessions.epoch_logs import (
-    ActiveModel,
-    EpochLogs,
-    Event,
-    LinkEntry,
-    SessionSnapshot,
-    gap_detail,
-)
-from mimamba.service.sessions.log import SignalRun
 from mimamba.service.storage.folders import (
     LEAST_BYTES,
     LOW_BYTES,

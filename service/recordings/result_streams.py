@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from mimamba.drivers.formats.xdf.chunk_writer import XDFWriter
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.logs.epoch_logs import Event, SessionSnapshot
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.recordings.stream_headers import (
     bands_header,
     bands_rows,
@@ -22,8 +24,6 @@ from mimamba.service.recordings.stream_headers import (
     set_rows,
     sets_header,
 )
-from mimamba.service.sessions.epoch_logs import Event, SessionSnapshot
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 
 if TYPE_CHECKING:
     from mimamba.service.sessions.session import Session

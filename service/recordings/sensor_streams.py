@@ -17,8 +17,8 @@ from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo
 from mimamba.drivers.formats.xdf.chunk_writer import ChannelFormat, StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import HEART_TOPIC
 from mimamba.models.body.heart_rate import HeartRate
+from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.recordings.stream_headers import device_name, device_source_id
-from mimamba.service.sessions.epoch_logs import Event
 
 if TYPE_CHECKING:
     from mimamba.service.sessions.session import Session

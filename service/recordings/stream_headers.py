@@ -33,7 +33,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS as EDGES
 from mimamba.models.signal.measures import REASONS, BandPower, Quality
-from mimamba.service.sessions.epoch_logs import LinkEntry, SessionSnapshot
+from mimamba.service.logs.epoch_logs import LinkEntry, SessionSnapshot
 from mimamba.service.topics import Model
 
 if TYPE_CHECKING:

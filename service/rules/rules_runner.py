@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
+from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.rules.rule_actions import Publisher, RuleAct, RuleActions
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.rule_state import RuleState
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.epoch_logs import Event
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import Topic
 

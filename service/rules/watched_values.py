@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import fsum
 
 from mimamba.models.signal.measures import BandPower, ChannelBands, Quality
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.rules.rule_file import Watched
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 
 GOOD_SCORE = 0.7
 """Score below which an electrode has no band power worth a rule."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.lsl.markers import MAX_AHEAD, ReceivedMarker
-from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.sessions.session import Session
 
 MAX_LABEL_LENGTH = 256

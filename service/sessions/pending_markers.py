@@ -10,7 +10,7 @@ import numpy as np
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.lsl.markers import MAX_WAITING, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.sessions.log import SignalLog
+from mimamba.service.logs.log import SignalLog
 
 MAX_DELAY = 2.0
 """Seconds that a marker's sample may be late: after them a live link counts as lost."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,9 @@ from mimamba.models.personal.head import FRESH, PersonalHead, Smoothing
 from mimamba.models.signal.baseline import UNALIGNED, AlignerState, Baseline
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.hops import CutterState, Hop
+from mimamba.service.logs.head_use import HeadOrigin, TimedReading
+from mimamba.service.logs.log import Log
 from mimamba.service.protocol.personal import HeadCard, PersonalReading
-from mimamba.service.sessions.log import Log
 
 KEPT = 600
 """Outputs kept: ten minutes, for a recorder with a slow disk."""
@@ -73,54 +73,6 @@ class HopsBefore:
     start: int
     values: NDArray[np.float64]
     rest: Baseline | None
-
-
-@dataclass(frozen=True)
-class TimedReading:
-    """An output with the time of its sample, s."""
-
-    reading: PersonalReading
-    timestamp: float
-
-
-@dataclass(frozen=True, eq=False)
-class HeadOrigin:
-    """All that it takes to make a head's outputs again from the signal.
-
-    Parameters
-    ----------
-    card, content
-        As in ``ServedHead``.
-    rest
-        Seconds of rest that it takes first; 0 for none.
-    baseline
-        Rest that it was aligned by from the start, or None.
-    shares
-        Whether its hops are those of the model.
-    first
-        Index of the first sample that it took.
-    """
-
-    card: HeadCard
-    content: bytes
-    rest: float
-    baseline: Baseline | None
-    shares: bool
-    first: int
-
-
-class HeadOutput(Protocol):
-    """A head in use, as a recorder sees it."""
-
-    @property
-    def origin(self) -> HeadOrigin | None:
-        """Its origin; None before its first sample, and where it is not known."""
-        ...
-
-    @property
-    def readings(self) -> Log[TimedReading]:
-        """Its outputs, with their times."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

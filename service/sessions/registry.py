@@ -26,10 +26,10 @@ from mimamba.models.signal.channel_meters import ChannelMeters
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.logs.epoch_logs import LinkEntry
 from mimamba.service.people.people import People
 from mimamba.service.people.subject import RecordedBaseline, Subject
 from mimamba.service.protocol.personal import HeadCard
-from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session import Session, SessionObserver, State

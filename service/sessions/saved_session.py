@@ -25,8 +25,8 @@ from mimamba.models.signal.channel_meters import MetersState
 from mimamba.models.signal.channel_quality import QuartersState
 from mimamba.models.signal.chunk_buffer import JoinedSamples
 from mimamba.models.signal.sliding_window import QUARTERS, WindowState, quarter_length
+from mimamba.service.logs.epoch_logs import LinkEntry
 from mimamba.service.people.subject import SubjectState
-from mimamba.service.sessions.epoch_logs import LinkEntry
 from mimamba.service.sessions.session_counters import SessionCounters
 from mimamba.service.sessions.session_decoder import SavedDecoder
 from mimamba.service.sessions.session_sensors import pack_auxiliary, unpack_auxiliary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mimamba.service.sessions.epoch_logs import LinkEntry
+from mimamba.service.logs.epoch_logs import LinkEntry
 
 
 @dataclass

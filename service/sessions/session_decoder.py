@@ -24,10 +24,10 @@ from mimamba.models.signal.montage import match_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import DueHop
+from mimamba.service.logs.epoch_logs import ActiveModel
 from mimamba.service.people.people import StoredBaseline
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.personal import RatingEntry
-from mimamba.service.sessions.epoch_logs import ActiveModel
 from mimamba.service.topics import LinkEvent, Model
 
 MIDDLE = 50.0

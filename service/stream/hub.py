@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mimamba.service.logs.epoch_logs import EpochLogs, LinkEntry
+from mimamba.service.logs.log import Log
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import SessionState
-from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
-from mimamba.service.sessions.log import Log
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import SharedFrames
 

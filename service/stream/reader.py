@@ -11,6 +11,9 @@ from mimamba.drivers.driver import AuxiliaryChunk, Marker
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.body.motion import find_motion
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.log import SignalRun
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import (
     BandsMessage,
@@ -33,9 +36,6 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.protocol.personal import CalibrationEntry, RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry
-from mimamba.service.sessions.epoch_logs import Event
-from mimamba.service.sessions.log import SignalRun
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 

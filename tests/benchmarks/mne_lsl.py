@@ -23,8 +23,8 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.service.bench.figures import Figure, NotRun
-from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
-from mimamba.service.sessions.log import SignalLog
+from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.logs.log import SignalLog
 from tests.benchmarks.reference_model import INFO, PACKET, packets
 
 BUFFER = 4.0

@@ -17,7 +17,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.sessions.session import Session
 from tests.benchmarks.reference_model import INFO, packets, reference_checkpoint
 

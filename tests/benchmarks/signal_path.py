@@ -17,8 +17,8 @@ from mimamba.models.signal.hops import HopCutter
 from mimamba.models.signal.preprocessing import Preprocessor, SignalConfig
 from mimamba.models.signal.sliding_window import SlidingWindow
 from mimamba.service.bench.figures import Figure
-from mimamba.service.sessions.epoch_logs import SIGNAL_SECONDS
-from mimamba.service.sessions.log import SignalLog
+from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.logs.log import SignalLog
 from tests.benchmarks.reference_model import INFO, PACKET, packets
 
 LENGTH = 4.0

@@ -25,7 +25,7 @@ from mimamba.service.calibration.judges import ask_judge, start_judge
 from mimamba.service.calibration.live_calibration import LiveCalibration
 from mimamba.service.calibration.plan import CalibrationPlan, complete_plan
 from mimamba.service.engine.engine import Engine
-from mimamba.service.sessions.prediction_log import PublishedPrediction
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from tests.service.calibration.wearer import Wearer, make_calibrations
 from tests.service.scripted import Stage, staged
 

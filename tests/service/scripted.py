@@ -14,8 +14,8 @@ from typing import Self
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, StreamInfo
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
+from mimamba.service.logs.epoch_logs import MAX_EVENTS
 from mimamba.service.people.subject import Subject
-from mimamba.service.sessions.epoch_logs import MAX_EVENTS
 from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session import Session

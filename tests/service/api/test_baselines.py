@@ -19,11 +19,11 @@ from mimamba.models.signal.baseline import Baseline
 from mimamba.service.cli.main import app
 from mimamba.service.cli.score import score_recording
 from mimamba.service.engine.engine import Engine
+from mimamba.service.logs.epoch_logs import LinkEntry
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.people.people import NoPerson, People
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.messages import Position, PredictionMessage, Subscribe
-from mimamba.service.sessions.epoch_logs import LinkEntry
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session_decoder import (
     NoBaseline,
     format_baseline_seconds,

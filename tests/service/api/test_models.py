@@ -13,6 +13,7 @@ from mimamba.models.decoding.decoder import StreamingDecoder
 from mimamba.models.prediction import Prediction
 from mimamba.service.cli.main import app
 from mimamba.service.engine.engine import Engine
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.protocol.messages import (
     LinkMessage,
@@ -24,7 +25,6 @@ from mimamba.service.protocol.messages import (
     Unsubscribe,
     decode_server,
 )
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import SessionOver
 from mimamba.service.stream.reader import SessionReader, SharedFrames
 from tests.service.live import Live, live, talk

@@ -26,6 +26,7 @@ from mimamba.service.bridges.osc_out import (
     messages,
 )
 from mimamba.service.cli.main import app
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.messages import (
     Position,
     PredictionMessage,
@@ -33,7 +34,6 @@ from mimamba.service.protocol.messages import (
     ServerMessage,
     Subscribe,
 )
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.topics import Timing
 from tests.models.body.planted import ROTATION
 from tests.service.live import live, talk

@@ -21,9 +21,9 @@ from mimamba.service.cli.personal.calibrate_live import (
 )
 from mimamba.service.cli.watch import describe_personal
 from mimamba.service.engine.engine import Engine
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.messages import PredictionMessage
 from mimamba.service.protocol.personal import PersonalReading, RatingEntry
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import topic_message
 from mimamba.service.topics import Timing

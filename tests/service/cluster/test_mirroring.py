@@ -10,9 +10,10 @@ from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.service.cluster.head_readings import HeadReadings, take_readings
 from mimamba.service.cluster.requests import carry_hops, read_hops
 from mimamba.service.cluster.signal_taps import SignalTaps
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
+from mimamba.service.logs.head_use import TimedReading
 from mimamba.service.protocol.personal import PersonalReading
-from mimamba.service.sessions.epoch_logs import ActiveModel, EpochLogs
-from mimamba.service.sessions.personal_decoder import HopsBefore, TimedReading
+from mimamba.service.sessions.personal_decoder import HopsBefore
 
 INFO = StreamInfo("Far", "far-1", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 

@@ -21,9 +21,9 @@ from mimamba.models.signal.channel_meters import ChannelMeters
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import AHEAD_SECONDS, ComputeLoop
-from mimamba.service.sessions.epoch_logs import MAX_EVENTS
+from mimamba.service.logs.epoch_logs import MAX_EVENTS
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.sessions.pending_markers import MAX_DELAY
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session
 from tests.benchmarks.session_cost import crowd_of
 from tests.service.models import random_checkpoint

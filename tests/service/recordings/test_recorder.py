@@ -24,12 +24,12 @@ from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
 from mimamba.models.decoding.decoder_state import unpack_state
 from mimamba.service.engine.engine import Engine
+from mimamba.service.logs.epoch_logs import MAX_EVENTS
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd
 from mimamba.service.recordings.recovery import recover
 from mimamba.service.recordings.stream_headers import REASON_CODES
-from mimamba.service.sessions.epoch_logs import MAX_EVENTS
 from mimamba.service.sessions.pending_markers import MAX_DELAY
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import LEAST_BYTES, CannotRecord
 from tests.models.body.planted import ACCELERATION, ROTATION, pulse

@@ -20,6 +20,7 @@ from mimamba.drivers.lsl.markers import MAX_WAITING, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bridges.udp_markers import CannotListen, UDPMarkers, bind_datagrams
 from mimamba.service.cli.main import app
+from mimamba.service.logs.log import SignalLog
 from mimamba.service.protocol.messages import (
     Error,
     Mark,
@@ -28,7 +29,6 @@ from mimamba.service.protocol.messages import (
     SignalMessage,
     Subscribe,
 )
-from mimamba.service.sessions.log import SignalLog
 from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_marker
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.session import SessionOver

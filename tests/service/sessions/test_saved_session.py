@@ -25,9 +25,9 @@ from mimamba.models.personal.features import SIGNAL
 from mimamba.models.signal.montage import MontageError
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
-from mimamba.service.sessions.epoch_logs import EpochLogs, LinkEntry
+from mimamba.service.logs.epoch_logs import EpochLogs, LinkEntry
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.sessions.personal_state import unpack_personal
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session
 from mimamba.service.sessions.session_decoder import MAX_WAIT

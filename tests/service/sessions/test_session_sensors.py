@@ -14,6 +14,7 @@ from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.body.motion import MOVED
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.models.signal.measures import ChannelQuality, Quality
+from mimamba.service.logs.epoch_logs import EpochLogs
 from mimamba.service.protocol.messages import (
     HeartMessage,
     MotionMessage,
@@ -22,7 +23,6 @@ from mimamba.service.protocol.messages import (
     QualityMessage,
     Subscribe,
 )
-from mimamba.service.sessions.epoch_logs import EpochLogs
 from mimamba.service.sessions.session_sensors import SessionSensors, unpack_auxiliary
 from tests.models.body.planted import ACCELERATION, PPG, ROTATION, chunks_of, pulse
 from tests.service.live import live, talk

@@ -140,7 +140,7 @@ async def test_a_client_cut_at_random_misses_only_what_it_is_told_of(tmp_path: P
     source, model = f"replay://{path}?speed=32&loop=1", str(tmp_path / "random.safetensors")
     ledger, witness = Ledger(), Ledger()
     with (
-        patch("mimamba.service.sessions.epoch_logs.HOUR", 0.25 * PREDICTIONS),
+        patch("mimamba.service.logs.epoch_logs.HOUR", 0.25 * PREDICTIONS),
         live(source, model=model) as service,
     ):
         service.opened("replay-1")

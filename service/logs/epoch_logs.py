@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from mimamba.drivers.driver import AuxiliaryChunk, Chunk, Marker, Playback, StreamInfo
 from mimamba.drivers.timing.clock import local_clock
@@ -13,14 +13,12 @@ from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import QUARTER_RATE
+from mimamba.service.logs.head_use import HeadOutput, HeadUse
+from mimamba.service.logs.log import Log, SignalLog
+from mimamba.service.logs.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry
-from mimamba.service.sessions.log import Log, SignalLog
-from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import TOPICS, LinkEvent, Model, Topic
-
-if TYPE_CHECKING:
-    from mimamba.service.sessions.personal_decoder import HeadOutput, TimedReading
 
 SIGNAL_SECONDS = 300.0
 """Seconds of signal, quality and bands that are kept: as far back as the page looks."""
@@ -87,31 +85,6 @@ Event: TypeAlias = (
     | RatingEntry
     | StudyEntry
 )
-
-
-@dataclass(eq=False)
-class HeadUse:
-    """The use of a personal output in an epoch.
-
-    Parameters
-    ----------
-    output
-        The output.
-    since
-        Number of its first reading in this epoch.
-    stop
-        Number after its last one, once the epoch is over: it may go on in the next epoch.
-    """
-
-    output: HeadOutput
-    since: int
-    stop: int | None = None
-
-    def read(self, at: int, most: int | None = None) -> list[tuple[int, TimedReading]]:
-        """Return its readings from a number on, at most so many, with their numbers."""
-        readings = self.output.readings
-        stop = readings.next if self.stop is None else self.stop
-        return readings.read(at, stop if most is None else min(stop, at + most))
 
 
 class EpochLogs:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk
-from mimamba.service.sessions.log import Log, SignalLog
+from mimamba.service.logs.log import Log, SignalLog
 
 SFREQ = 10.0
 

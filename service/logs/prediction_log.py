@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from mimamba.models.prediction import LabelSet, LabelSetsByOutput, Outputs, Prediction, Status
+from mimamba.service.logs.log import Ring
 from mimamba.service.protocol.personal import PersonalReading
-from mimamba.service.sessions.log import Ring
 from mimamba.service.topics import Timing
 
 Layout: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mimamba.models.prediction import LabelSet, Prediction
 from mimamba.service.bench.process_usage import resident_megabytes
-from mimamba.service.sessions.prediction_log import PredictionLog, PublishedPrediction
+from mimamba.service.logs.prediction_log import PredictionLog, PublishedPrediction
 from mimamba.service.topics import Timing
 
 numbers = st.floats(allow_nan=False)

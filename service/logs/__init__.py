@@ -1,0 +1,1 @@
+"""Logs: everything that the readers of a session can be sent."""
