@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -19,7 +20,6 @@ from mimamba.service.people.subject import Subject
 from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session import Session
-from mimamba.service.sessions.session_decoder import MAX_WAIT
 
 INFO = StreamInfo(
     "Scripted headset", "00:11:22", 256.0, ("TP9", "AF7", "AF8", "TP10"), 1000 / 2048, 1000.0
@@ -70,7 +70,7 @@ class Stage:
         max_events: int,
         max_delay: float,
         loop: ComputeLoop[Session] | None = None,
-        max_wait: float = MAX_WAIT,
+        max_wait: float = math.inf,
     ) -> None:
         self.max_wait = max_wait
         self.script = Script(info)
@@ -150,9 +150,12 @@ def staged(
     subject: Subject | None = None,
     max_events: int = MAX_EVENTS,
     max_delay: float = MAX_DELAY,
-    max_wait: float = MAX_WAIT,
+    max_wait: float = math.inf,
 ) -> Iterator[Stage]:
-    """A session on a script; all its threads have ended on leaving. A live one may skip hops."""
+    """A session on a script; all its threads have ended on leaving.
+
+    A live one skips hops after ``max_wait``, and otherwise none, however busy the machine is.
+    """
     before = set(threading.enumerate())
     stage = Stage(
         engine, replace(INFO, live=live), subject, max_events, max_delay, max_wait=max_wait

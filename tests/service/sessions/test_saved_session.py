@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,7 +31,6 @@ from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.sessions.personal_state import unpack_personal
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session
-from mimamba.service.sessions.session_decoder import MAX_WAIT
 from mimamba.service.topics import TOPICS
 from tests.models.body.planted import PPG, ROTATION
 from tests.service.models import random_checkpoint
@@ -51,7 +51,7 @@ class Part:
         engine: Engine | None,
         saved: SavedSession | None = None,
         detect: Sequence[EventKind] = (),
-        max_wait: float = MAX_WAIT,
+        max_wait: float = math.inf,
     ) -> None:
         self.inbox = Inbox(LIVE, ordered=True)
         self.loop = ComputeLoop[Session](self.notify_round)
@@ -154,7 +154,7 @@ def part(
     engine: Engine | None,
     saved: SavedSession | None = None,
     detect: Sequence[EventKind] = (),
-    max_wait: float = MAX_WAIT,
+    max_wait: float = math.inf,
 ) -> Iterator[Part]:
     each = Part(engine, saved, detect, max_wait)
     try:
