@@ -15,6 +15,7 @@ Topic: TypeAlias = Literal[
     "calibration",
     "rating",
     "study",
+    "feedback",
     "heart",
     "motion",
     "ppg",
@@ -31,6 +32,7 @@ TOPICS: tuple[Topic, ...] = (
     "calibration",
     "rating",
     "study",
+    "feedback",
     "signal",
 )
 """In the order in which a reader with a backlog is served: the bulky signal last."""

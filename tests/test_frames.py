@@ -17,10 +17,12 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.prediction import LabelSet
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import ChannelBands, ChannelQuality
+from mimamba.service.protocol.feedback_state import FeedbackState
 from mimamba.service.protocol.messages import (
     PROTOCOL,
     BandsMessage,
     CalibrationMessage,
+    FeedbackMessage,
     Clock,
     Error,
     Heartbeat,
@@ -269,6 +271,24 @@ MESSAGES: tuple[ServerMessage, ...] = (
             140.0,
             70.0,
             "rest-P01-20261129-101500",
+        ),
+    ),
+    FeedbackMessage(
+        "own",
+        7,
+        812.91,
+        "feedback-20261129-101500",
+        FeedbackState(
+            "band/alpha",
+            "above",
+            0.5,
+            0.125,
+            True,
+            0.625,
+            True,
+            None,
+            "feedback-P01-20261129-101500",
+            True,
         ),
     ),
 )

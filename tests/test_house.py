@@ -72,6 +72,7 @@ LAYERS = [
     "service/monitoring",
     "service/bridges",
     "service/rules",
+    "service/feedback",
     "service/http",
     "service/auth",
     "service/client",

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from mimamba.service.api.shutdown import Shutdown
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
+from mimamba.service.feedback.feedback_runs import FeedbackRuns
 from mimamba.service.people.people import People
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.sessions.registry import SessionRegistry
@@ -34,6 +35,7 @@ class ServiceState:
     calibrations: Calibrations
     heads: Heads
     studies: Studies
+    feedback: FeedbackRuns
     remote_sources: RemoteSources
     shutdown: Shutdown
 
@@ -83,6 +85,11 @@ def _studies(connection: HTTPConnection) -> Studies:
     return studies
 
 
+def _feedback(connection: HTTPConnection) -> FeedbackRuns:
+    feedback: FeedbackRuns = connection.app.state.running.feedback
+    return feedback
+
+
 def _read_lock(connection: HTTPConnection) -> asyncio.Lock:
     lock: asyncio.Lock = connection.app.state.read_lock
     return lock
@@ -99,5 +106,6 @@ AllPeople = Annotated[People, Depends(_people)]
 AllCalibrations = Annotated[Calibrations, Depends(_calibrations)]
 AllHeads = Annotated[Heads, Depends(_heads)]
 AllStudies = Annotated[Studies, Depends(_studies)]
+AllFeedback = Annotated[FeedbackRuns, Depends(_feedback)]
 ReadLock = Annotated[asyncio.Lock, Depends(_read_lock)]
 """Held by a route that has a whole recording in memory: one at a time."""

@@ -76,6 +76,9 @@ ROUTES: dict[str, RequiredScope] = {
     "POST /v1/sessions/{session}/study": "control",
     "DELETE /v1/sessions/{session}/study": "control",
     "POST /v1/sessions/{session}/study/answers": "control",
+    "GET /v1/sessions/{session}/feedback": "view",
+    "POST /v1/sessions/{session}/feedback": "control",
+    "DELETE /v1/sessions/{session}/feedback": "control",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
     "GET /v1/people/{person}/export": "view",
@@ -91,6 +94,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/recordings/{recording}/export": "view",
     "GET /v1/recordings/{recording}/report": "view",
     "POST /v1/recordings/{recording}/stop": "control",
+    "GET /v1/recordings/{recording}/feedback": "control",  # it unblinds
     "GET /v1/recordings/{recording}/markers": "view",
     "POST /v1/recordings/{recording}/markers": "control",
     "PUT /v1/recordings/{recording}/markers/{marker}": "control",

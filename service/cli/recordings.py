@@ -23,6 +23,7 @@ from mimamba.service.cli.options import (
 from mimamba.service.server.console import print_json
 
 if TYPE_CHECKING:
+    from mimamba.service.recorded.feedback_log import FeedbackRun
     from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
 
 app = typer.Typer()
@@ -137,6 +138,23 @@ def mark(
         sys.stdout.write(
             f"{changed.id}: {changed.label} at {changed.position:.3f} s ({changed.state})\n"
         )
+
+
+@recordings.command()
+def feedback(
+    context: typer.Context,
+    recording: RecordingName,
+    json: Json = False,
+    data_dir: RecordingsDir = None,
+) -> None:
+    """List the feedback for a study that a recording has: this unblinds it."""
+    with one_line_errors():
+        from mimamba.service.recorded.feedback_log import read_feedback_log
+        from mimamba.service.recordings.recordings import Recordings
+
+        folder = recordings_folder(data_dir or context.obj)
+        found = read_feedback_log(Recordings(folder).file(_name_of(recording, folder)))
+        list_feedback(found, json)
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -265,6 +283,35 @@ def list_markers(found: list[MarkerView], json: bool) -> None:
         edited = "" if each.date is None else f"{each.state}, {each.date}"
         cells = (each.id, f"{each.position:.3f}", each.label, each.source, edited, was)
         table.add_row(*map(escape, cells))
+    Console().print(table)
+
+
+def list_feedback(found: list[FeedbackRun], json: bool) -> None:
+    """Print feedback as a table, or one JSON object per line."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if json:
+        for each in found:
+            print_json(each)
+        return
+    table = Table()
+    for heading in ("from s", "to s", "followed", "values", "chosen", "on", "silent"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        values = "the wearer's own" if each.sham is None else f"sham: {each.sham}"
+        again = f", {each.passes} passes" if each.passes > 1 else ""
+        length = max(each.ended - each.began, 1e-9)
+        table.add_row(
+            f"{each.began:.1f}",
+            f"{each.ended:.1f}",
+            escape(f"{each.quantity} {each.side} {each.at:g}"),
+            escape(values + again),
+            each.chosen + (", blind" if each.blind else ""),
+            f"{each.on / length:.0%}",
+            f"{each.silent / length:.0%}",
+        )
     Console().print(table)
 
 

@@ -59,6 +59,7 @@ from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.personal import (
     CalibrationEntry,
     HeadCard,
@@ -386,14 +387,17 @@ class MirroredSession(Session):
         """Let the worker log a marker of a known sample."""
         self._tell(LogMarker(marker))
 
-    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
+    def log_personal(
+        self, entry: CalibrationEntry | RatingEntry | StudyEntry | FeedbackEntry
+    ) -> None:
         """Let the worker log the progress of a calibration, or a rating.
 
-        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for a study,
-        and NotStored if no worker answers.
+        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for a study
+        and for feedback, and NotStored if no worker answers.
         """
-        if isinstance(entry, StudyEntry):
-            raise self._elsewhere("given a study")
+        if isinstance(entry, StudyEntry | FeedbackEntry):
+            kind = "a study" if isinstance(entry, StudyEntry) else "the feedback of a study"
+            raise self._elsewhere(f"given {kind}")
         if isinstance(entry, CalibrationEntry):
             self._tell(LogCalibration(entry))
             return

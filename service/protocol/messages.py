@@ -18,6 +18,7 @@ from mimamba.models.prediction import LabelSet, Outputs, Status
 from mimamba.models.signal.electrode import Electrode
 from mimamba.models.signal.measures import ChannelBands, ChannelQuality
 from mimamba.service.protocol.auth import Auth, Scope
+from mimamba.service.protocol.feedback_state import FeedbackState
 from mimamba.service.protocol.personal import (
     CalibrationProgress,
     HeadCard,
@@ -377,6 +378,19 @@ class StudyMessage(msgspec.Struct, frozen=True, tag="study"):
     progress: StudyProgress
 
 
+class FeedbackMessage(msgspec.Struct, frozen=True, tag="feedback"):
+    """State of a study's feedback ``id`` at a time on the LSL clock, at each new value.
+
+    Both ends are markers, too; the recording has the log.
+    """
+
+    session: str
+    seq: int
+    timestamp: float
+    id: str
+    state: FeedbackState
+
+
 TopicMessage: TypeAlias = (
     PredictionMessage
     | QualityMessage
@@ -390,6 +404,7 @@ TopicMessage: TypeAlias = (
     | CalibrationMessage
     | RatingMessage
     | StudyMessage
+    | FeedbackMessage
 )
 ServerMessage: TypeAlias = (
     Hello

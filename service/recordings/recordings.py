@@ -394,12 +394,16 @@ class Recordings:
 
     def check_not_recorded(self, session: Session) -> None:
         """Raise RecordingTaken if a session is being recorded."""
-        for name, (recorded, _) in list(self._running.items()):
-            if recorded is session:
-                raise RecordingTaken(
-                    f"The session {session.name} is already recorded to {name}. "
-                    "Stop that recording first."
-                )
+        if (name := self.recording_of(session)) is not None:
+            raise RecordingTaken(
+                f"The session {session.name} is already recorded to {name}. "
+                "Stop that recording first."
+            )
+
+    def recording_of(self, session: Session) -> str | None:
+        """Return the name of the recording of a session that is in progress here, if any."""
+        running = list(self._running.items())
+        return next((name for name, (recorded, _) in running if recorded is session), None)
 
     @contextlib.contextmanager
     def without_recording(self, session: Session) -> Iterator[None]:

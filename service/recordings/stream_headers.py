@@ -23,6 +23,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XMLTree
 from mimamba.drivers.formats.xdf.sample_index import (
     BANDS_TOPIC,
+    FEEDBACK_TOPIC,
     LINK_TOPIC,
     PREDICTIONS_TOPIC,
     QUALITY_TOPIC,
@@ -95,6 +96,12 @@ def link_header(session: Session) -> StreamHeader:
     return _texts(
         session, f"{_info(session).name} link", "Link", {"mimamba": {"topic": LINK_TOPIC}}
     )
+
+
+def feedback_header(session: Session) -> StreamHeader:
+    """Return the header of the log of feedback for studies: one JSON object per event."""
+    desc: Mapping[str, XMLTree] = {"mimamba": {"topic": FEEDBACK_TOPIC}}
+    return _texts(session, f"{_info(session).name} feedback", "Feedback", desc)
 
 
 def marker_header(session: Session, source: str) -> StreamHeader:

@@ -8,22 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.xdf.reader import XDFStream, load_streams, recognises
-from mimamba.drivers.formats.xdf.sample_index import (
-    BANDS_TOPIC,
-    LINK_TOPIC,
-    PERSONAL_TOPIC,
-    PREDICTIONS_TOPIC,
-    QUALITY_TOPIC,
-    SIGNAL_TOPIC,
-)
-from mimamba.models.signal.measures import BANDS
-from mimamba.service.rules.rule_file import Rule, Watched
+from mimamba.drivers.formats.xdf.reader import XDFStream
+from mimamba.drivers.formats.xdf.sample_index import LINK_TOPIC, SIGNAL_TOPIC
+from mimamba.service.rules.recorded_values import NothingToWatch, load_topics, recorded_values
+from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.rule_state import RuleState
-from mimamba.service.rules.watched_values import GOOD_SCORE
 
 LINK_STEP = 0.1
 """Seconds between two looks at the link, as in a running service."""
@@ -39,10 +29,6 @@ class DryAct:
     value: float
 
 
-class NothingToWatch(BadRecording):
-    """The recording lacks what a rule watches."""
-
-
 def try_rules(rules: Sequence[Rule], path: Path) -> list[DryAct]:
     """Return what rules would have done in a recording of mimamba, by time.
 
@@ -55,7 +41,7 @@ def try_rules(rules: Sequence[Rule], path: Path) -> list[DryAct]:
     NothingToWatch
         If it lacks what a rule watches.
     """
-    streams = _streams(path)
+    streams = load_topics(path)
     signal = next(iter(streams.get(SIGNAL_TOPIC, [])), None)
     if signal is None:
         raise NothingToWatch(
@@ -70,25 +56,6 @@ def try_rules(rules: Sequence[Rule], path: Path) -> list[DryAct]:
     return sorted(acts, key=lambda act: act.seconds)
 
 
-def _streams(path: Path) -> dict[str, list[XDFStream]]:
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as error:
-        raise BadRecording(
-            f"a recording at {path}", error.strerror or str(error), "correct the path"
-        ) from None
-    if not recognises(head):
-        raise NothingToWatch(
-            "a recording of mimamba (XDF)", path.name, "choose one that mimamba made"
-        )
-    found: dict[str, list[XDFStream]] = {}
-    for stream in load_streams(path)[0]:
-        if stream.topic and len(stream.stamps):
-            found.setdefault(stream.topic, []).append(stream)
-    return found
-
-
 def _values(
     rule: Rule, streams: dict[str, list[XDFStream]], signal: XDFStream, path: Path
 ) -> Iterator[tuple[float, float | None]]:
@@ -96,13 +63,7 @@ def _values(
     watched = rule.watched
     if watched.kind == "link":
         return _link_values(streams.get(LINK_TOPIC, []), signal)
-    if watched.kind == "band":
-        found = _band_column(watched, streams)
-    else:
-        personal = watched.kind == "personal"
-        topic = PERSONAL_TOPIC if personal else PREDICTIONS_TOPIC
-        label = watched.label if personal else f"{watched.name}/{watched.label}"
-        found = _column(label, streams.get(topic, []))
+    found = recorded_values(watched, streams)
     if found is None:
         raise NothingToWatch(
             f"{rule.when} of {rule.name} in {path.name}",
@@ -114,45 +75,6 @@ def _values(
         (at, None if np.isnan(value) else value)
         for at, value in zip(stamps.tolist(), values.tolist(), strict=True)
     )
-
-
-def _column(
-    label: str, streams: Sequence[XDFStream]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    for stream in streams:
-        if (values := stream.columns.get(label)) is not None:
-            return np.asarray(stream.stamps), values
-    return None
-
-
-def _band_column(
-    watched: Watched, streams: dict[str, list[XDFStream]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return the share of a band in the power of 1 to 40 Hz; NaN while an electrode is bad."""
-    if BANDS_TOPIC not in streams or QUALITY_TOPIC not in streams:
-        return None
-    bands, quality = streams[BANDS_TOPIC][0].columns, streams[QUALITY_TOPIC][0].columns
-    every = sorted({label.rpartition("/")[0] for label in bands if "/" in label})
-    channels = [watched.label] if watched.label else every
-    if not set(channels) <= set(every):
-        return None
-    scores = dict(
-        zip(
-            quality["index"].tolist(),
-            np.array([quality[f"{each}/score"] for each in channels]).T,
-            strict=True,
-        )
-    )
-    good = np.array(
-        [(scores.get(index, np.zeros(1)) >= GOOD_SCORE).all() for index in bands["index"].tolist()]
-    )
-    shares = []
-    for channel in channels:
-        powers = np.array([bands[f"{channel}/{band}"] for band in BANDS])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares.append(bands[f"{channel}/{watched.name}"] / np.nansum(powers, axis=0))
-    values = np.where(good, np.mean(shares, axis=0), np.nan)
-    return np.asarray(streams[BANDS_TOPIC][0].stamps), values
 
 
 def _link_values(

@@ -126,7 +126,9 @@ def _is_address(value: object) -> bool:
 
 FIELDS: Final[Mapping[str, TomlField]] = {
     "name": text_field(MOST_LABEL),
-    "when": TomlField(WHEN, lambda value: isinstance(value, str) and _watched(value) is not None),
+    "when": TomlField(
+        WHEN, lambda value: isinstance(value, str) and watched_quantity(value) is not None
+    ),
     "above": number_field(0, 1),
     "below": number_field(0, 1),
     "back": number_field(0, 1),
@@ -175,7 +177,7 @@ def check_rules(rules: Sequence[Rule], has_broker: bool) -> None:
 def _rule(given: object, number: int, file: str) -> Rule:
     where = f"rule {number} of {file}"
     found = check_table(given, FIELDS, where, BadRule)
-    watched = _watched(found["when"]) if "when" in found else None
+    watched = watched_quantity(found["when"]) if "when" in found else None
     if watched is None:
         raise BadRule(f"the field when in {where}", "none", f"name {WHEN}")
     sides = [side for side in ("above", "below") if side in found]
@@ -209,8 +211,8 @@ def _rule(given: object, number: int, file: str) -> Rule:
     )
 
 
-def _watched(when: str) -> Watched | None:
-    """Understand the field ``when``; None if it is not valid."""
+def watched_quantity(when: str) -> Watched | None:
+    """Understand the name of a quantity, as in ``when``; None if it is not valid."""
     if when == LINK:
         return Watched("link")
     first, *others = when.split("/")

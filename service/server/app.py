@@ -22,6 +22,7 @@ from mimamba.service.api.markers import markers_api
 from mimamba.service.api.models import models_api
 from mimamba.service.api.people import people_api
 from mimamba.service.api.personal.calibrating import calibration_api
+from mimamba.service.api.personal.feedback import feedback_api
 from mimamba.service.api.personal.heads import heads_api
 from mimamba.service.api.personal.ratings import ratings_api
 from mimamba.service.api.personal.studying import studies_api
@@ -47,6 +48,7 @@ from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
 from mimamba.service.cluster.bus_recordings import BusRecordings
 from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.feedback.feedback_runs import FeedbackRuns
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
 from mimamba.service.http.host_and_origin import HostAndOriginMiddleware
@@ -155,6 +157,7 @@ def make_app(
         )
         recordings = await _make_recordings(folder, sessions)
         studies = Studies(settings.studies or folder / "studies", recordings)
+        feedback = FeedbackRuns(recordings)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -170,6 +173,7 @@ def make_app(
             calibrations,
             Heads(calibrations),
             studies,
+            feedback,
             remote_sources,
             shutdown,
         )
@@ -197,6 +201,7 @@ def make_app(
                 yield {"counters": hub.counters, "strangers": strangers}
             finally:
                 await asyncio.to_thread(studies.close)
+                await asyncio.to_thread(feedback.close)
                 await shutdown()
                 await asyncio.to_thread(calibrations.close)
                 start.cancel()
@@ -263,6 +268,7 @@ def make_app(
         heads_api,
         ratings_api,
         studies_api,
+        feedback_api,
         workers_api,
         health_api,
     ):

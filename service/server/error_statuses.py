@@ -32,6 +32,7 @@ from mimamba.service.calibration.plan import PlanError
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.feedback.feedback_runs import BadFeedback, NoFeedback
 from mimamba.service.http.problem import problem
 from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
 from mimamba.service.recorded.marker_editing import BadPosition, EditRefused, NoMarker
@@ -90,6 +91,8 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NotNow: (409, "Not possible in this phase"),
     BadStudy: (422, "The study has a mistake"),
     NoStudy: (404, "No such study"),
+    BadFeedback: (422, "Such feedback is not possible"),
+    NoFeedback: (404, "No such feedback"),
     CannotCalibrate: (507, "The calibration cannot be written"),
     ClusterFull: (503, "The workers are full"),
     NotStored: (503, "The bus does not answer"),

@@ -31,6 +31,7 @@ from mimamba.service.engine.loop import DueHop, Logged
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, LinkEntry
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.people.subject import Subject
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.personal import (
     CalibrationEntry,
     HeadCard,
@@ -182,10 +183,16 @@ class SessionPipeline(ABC):
         if placed:
             self._notify()
 
-    def log_personal(self, entry: CalibrationEntry | RatingEntry | StudyEntry) -> None:
-        """Log the progress of a calibration or a study, or a rating; from any thread."""
+    def log_personal(
+        self, entry: CalibrationEntry | RatingEntry | StudyEntry | FeedbackEntry
+    ) -> None:
+        """Log the progress of a calibration, a study or feedback, or a rating; from any thread."""
         if self.logs is not None:
-            logs = {CalibrationEntry: self.logs.calibration, StudyEntry: self.logs.study}
+            logs = {
+                CalibrationEntry: self.logs.calibration,
+                StudyEntry: self.logs.study,
+                FeedbackEntry: self.logs.feedback,
+            }
             logs.get(type(entry), self.logs.rating).append(entry)
             if isinstance(entry, RatingEntry) and self._decoder is not None:
                 for text in labels_of_rating(entry):

@@ -15,9 +15,11 @@ from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.logs.log import SignalRun
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.monitoring.service_counters import ServiceCounters
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import (
     BandsMessage,
     CalibrationMessage,
+    FeedbackMessage,
     HeartMessage,
     LinkMessage,
     MarkerMessage,
@@ -245,6 +247,16 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
         )
     if isinstance(entry, AuxiliaryChunk):
         return sensor_message(session, seq, entry)
+    if isinstance(entry, CalibrationEntry | RatingEntry | StudyEntry | FeedbackEntry):
+        return _message_about_person(session, seq, entry)
+    return LinkMessage(
+        session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
+    )
+
+
+def _message_about_person(
+    session: str, seq: int, entry: CalibrationEntry | RatingEntry | StudyEntry | FeedbackEntry
+) -> TopicMessage:
     if isinstance(entry, CalibrationEntry):
         return CalibrationMessage(
             session, seq, entry.index, entry.timestamp, entry.id, entry.progress, entry.verdict
@@ -262,9 +274,7 @@ def topic_message(session: str, seq: int, entry: Event) -> TopicMessage:
         )
     if isinstance(entry, StudyEntry):
         return StudyMessage(session, seq, entry.timestamp, entry.id, entry.progress)
-    return LinkMessage(
-        session, seq, entry.timestamp, entry.event, entry.detail, entry.first, entry.lost
-    )
+    return FeedbackMessage(session, seq, entry.timestamp, entry.id, entry.state)
 
 
 def sensor_message(session: str, seq: int, entry: AuxiliaryChunk) -> PPGMessage | MotionMessage:

@@ -34,6 +34,7 @@ const TYPES: Readonly<Record<StreamMessage['type'], true>> = {
   calibration: true,
   rating: true,
   study: true,
+  feedback: true,
 };
 
 /** A frame that this client cannot read. */

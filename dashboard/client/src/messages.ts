@@ -735,8 +735,46 @@ export interface StudyProgress {
   reason?: string | null;
 }
 
-export type Topic = 'bands' | 'calibration' | 'heart' | 'link' | 'marker' | 'motion' | 'ppg' | 'prediction' | 'quality' | 'rating' | 'signal' | 'study';
+/**
+ * State of a study's feedback `id` at a time on the LSL clock, at each new value.
+ *
+ * Both ends are markers, too; the recording has the log.
+ */
+export interface FeedbackMessage {
+  type: 'feedback';
+  session: string;
+  seq: number;
+  timestamp: number;
+  id: string;
+  state: FeedbackState;
+}
+
+/**
+ * State of a study's feedback.
+ *
+ * `quantity` is `OUTPUT/LABEL`, `personal/STATE`, `band/BAND` or `band/BAND/ELECTRODE`.
+ * There is feedback (`on`) while `value`, 0 to 1, is on this `side` of `at`; it ends only
+ * `back` beyond it. `value` is null while there is none, and `reason` says why, or why the
+ * feedback has ended (`running` is false). `recording` names the recording that has its log.
+ * `source` and `sham`, the recording whose values are shown, are null where it is `blind`.
+ */
+export interface FeedbackState {
+  quantity: string;
+  side: 'above' | 'below';
+  at: number;
+  back: number;
+  running: boolean;
+  value: number | null;
+  on: boolean;
+  reason: string | null;
+  recording: string;
+  blind: boolean;
+  source?: 'real' | 'sham' | null;
+  sham?: string | null;
+}
+
+export type Topic = 'bands' | 'calibration' | 'feedback' | 'heart' | 'link' | 'marker' | 'motion' | 'ppg' | 'prediction' | 'quality' | 'rating' | 'signal' | 'study';
 
 export type ClientMessage = Auth | Subscribe | Unsubscribe | Mark | Ping | Push | Samples;
 
-export type ServerMessage = Hello | Subscribed | Ok | Pushing | Ack | Pong | Heartbeat | SessionState | Skipped | ServiceError | PredictionMessage | QualityMessage | BandsMessage | SignalMessage | PPGMessage | MotionMessage | HeartMessage | MarkerMessage | LinkMessage | CalibrationMessage | RatingMessage | StudyMessage;
+export type ServerMessage = Hello | Subscribed | Ok | Pushing | Ack | Pong | Heartbeat | SessionState | Skipped | ServiceError | PredictionMessage | QualityMessage | BandsMessage | SignalMessage | PPGMessage | MotionMessage | HeartMessage | MarkerMessage | LinkMessage | CalibrationMessage | RatingMessage | StudyMessage | FeedbackMessage;

@@ -18,7 +18,7 @@ import { ageOf } from './staleness';
 
 const ALL_TOPICS: Topic[] = [
   ...(['prediction', 'quality', 'bands', 'signal', 'marker', 'heart', 'link'] as const),
-  ...(['calibration', 'rating', 'study'] as const),
+  ...(['calibration', 'rating', 'study', 'feedback'] as const),
 ];
 const LINK_ONLY: Topic[] = ['link'];
 /** Update interval of ages and countdowns, seconds. */
@@ -318,6 +318,8 @@ function deliver(session: Session, message: SessionMessage, arrival: number): vo
       return session.addRating(message);
     case 'study':
       return session.addStudy(message, arrival);
+    case 'feedback':
+      return session.addFeedback(message);
     case 'skipped':
       return session.addSkipped(message);
   }

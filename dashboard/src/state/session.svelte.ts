@@ -2,6 +2,7 @@ import {
   type BandsMessage,
   type CalibrationMessage,
   type Electrode,
+  type FeedbackMessage,
   float32,
   float64,
   type HeadCard,
@@ -59,6 +60,8 @@ export interface SessionSnapshot {
   calibration: (CalibrationMessage & { arrival: number }) | null;
   /** State of the latest study, and the page time at which it arrived. */
   study: (StudyMessage & { arrival: number }) | null;
+  /** State of the latest feedback for a study, or null. */
+  feedback: FeedbackMessage | null;
   /** Last baseline event. */
   baseline: Pick<LinkMessage, 'event' | 'detail'> | null;
   link: LinkState;
@@ -233,6 +236,11 @@ export class Session {
     this.dirty = true;
   }
 
+  addFeedback(message: FeedbackMessage): void {
+    this.now.feedback = message;
+    this.dirty = true;
+  }
+
   addRating(message: RatingMessage): void {
     this.ratings.push(message);
     if (this.ratings.length > MAX_RATINGS) this.ratings.shift();
@@ -307,6 +315,7 @@ function emptySnapshot(): SessionSnapshot {
     head: null,
     calibration: null,
     study: null,
+    feedback: null,
     baseline: null,
     link: { state: 'unknown', detail: '', since: null },
     title: null,

@@ -1,0 +1,110 @@
+"""Routes of feedback for studies: begin and stop it in a session; read afterwards what it was."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from mimamba.service.api.dependencies import AllFeedback, AllRecordings, OneSession, ReadLock
+from mimamba.service.api.recordings import RecordingId
+from mimamba.service.feedback.feedback_runs import FeedbackChoice, WantedFeedback
+from mimamba.service.feedback.live_feedback import LiveFeedback
+from mimamba.service.protocol.feedback_state import FeedbackState
+from mimamba.service.recorded.feedback_log import FeedbackRun
+from mimamba.service.storage.private_files import NAME
+
+feedback_api = APIRouter(prefix="/v1", tags=["feedback"])
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+MOST_RECORDINGS = 50
+
+
+class NewFeedback(BaseModel):
+    """Feedback to begin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    quantity: str = Field(
+        max_length=200,
+        description="`OUTPUT/LABEL`, `personal/STATE`, `band/BAND` or `band/BAND/ELECTRODE`.",
+    )
+    side: Literal["above", "below"] = "above"
+    at: Share = Field(default=0.6, description="Threshold.")
+    back: Share = Field(default=0.05, description="Way back beyond it before feedback ends.")
+    source: FeedbackChoice = Field(
+        description="`real`: the wearer's own values. `sham`: those of another recording. "
+        "`drawn`: the service draws one of both, evenly, and tells nobody."
+    )
+    recordings: list[Annotated[str, Field(pattern=f"^{NAME}$")]] = Field(
+        default=[],
+        max_length=MOST_RECORDINGS,
+        description="Names of recordings for a sham; of several, one is drawn.",
+    )
+    blind: bool = Field(
+        default=False,
+        description="Tell nobody whose values are shown before the recording has ended.",
+    )
+
+
+@dataclass(frozen=True)
+class FeedbackView:
+    """Feedback as the API shows it; ``timestamp`` is on the LSL clock."""
+
+    id: str
+    session: str
+    timestamp: float
+    state: FeedbackState
+
+
+def view_feedback(live: LiveFeedback) -> FeedbackView:
+    """View feedback as it is now."""
+    entry = live.entry()
+    return FeedbackView(live.id, live.session.name, entry.timestamp, entry.state)
+
+
+@feedback_api.post("/sessions/{session}/feedback", status_code=201)
+async def begin_feedback(
+    session: OneSession, feedback: AllFeedback, new: NewFeedback, read_lock: ReadLock
+) -> FeedbackView:
+    """Begin feedback for a study: it is logged in the session's recording, else in one of its own.
+
+    The topic ``feedback`` has each of its values.
+    """
+    wanted = WantedFeedback(
+        new.quantity, new.side, new.at, new.back, new.source, tuple(new.recordings), new.blind
+    )
+    async with read_lock:
+        return view_feedback(await asyncio.to_thread(feedback.begin, session, wanted))
+
+
+# These block on the disk or wait for a thread, so they are not coroutines.
+
+
+@feedback_api.get("/sessions/{session}/feedback")
+def read_feedback(session: OneSession, feedback: AllFeedback) -> FeedbackView:
+    """Return the newest feedback of a session; not whose values it shows, if it is blind."""
+    return view_feedback(feedback.of(session))
+
+
+@feedback_api.delete("/sessions/{session}/feedback")
+def stop_feedback(session: OneSession, feedback: AllFeedback) -> FeedbackView:
+    """Stop feedback. A recording that began with it is complete when this returns."""
+    live = feedback.of(session)
+    live.stop()
+    return view_feedback(live)
+
+
+@feedback_api.get("/recordings/{recording}/feedback")
+async def list_feedback(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+) -> list[FeedbackRun]:
+    """List the feedback that is logged in a finished recording, and whose values it was."""
+    from mimamba.service.recorded.feedback_log import read_feedback_log  # loads pyxdf
+
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        return await asyncio.to_thread(read_feedback_log, source)

@@ -1,0 +1,183 @@
+"""All feedback for studies of a service: one run at a time in each session."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from mimamba.drivers.errors import Mismatch, UserError
+from mimamba.models.signal.measures import BANDS
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.feedback.live_feedback import Assignment, LiveFeedback
+from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.rules.rule_file import Rule, watched_quantity
+from mimamba.service.sessions.session import Session
+
+FeedbackChoice: TypeAlias = Literal["real", "sham", "drawn"]
+
+
+class NoFeedback(UserError, LookupError):
+    """The session has had no feedback."""
+
+
+class BadFeedback(Mismatch):
+    """The feedback that was asked for is not possible."""
+
+
+@dataclass(frozen=True)
+class WantedFeedback:
+    """Feedback that was asked for.
+
+    Parameters
+    ----------
+    quantity
+        What is followed, as in rules.
+    side, at, back
+        The threshold.
+    choice
+        The wearer's own values, those of another recording, or a draw of both, evenly.
+    recordings
+        Names of recordings whose values may be shown; of several, one is drawn.
+    blind
+        Whether nobody is told which values are shown; a draw is always blind.
+    """
+
+    quantity: str
+    side: Literal["above", "below"]
+    at: float
+    back: float
+    choice: FeedbackChoice
+    recordings: tuple[str, ...] = ()
+    blind: bool = False
+
+
+class FeedbackRuns:
+    """The feedback of a service's sessions. Calls block on the disk.
+
+    Parameters
+    ----------
+    recordings
+        The recordings: those whose values are shown, and those that get the log.
+    """
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self._live: dict[Session, LiveFeedback] = {}
+        self._changing = threading.Lock()
+        self._closed = False
+
+    def begin(self, session: Session, wanted: WantedFeedback) -> LiveFeedback:
+        """Begin feedback in a session. It is logged in the session's recording, else in a new one.
+
+        Raises
+        ------
+        BadFeedback
+            If the quantity or the recordings do not fit.
+        NoRecording, RecordingRefused, BadRecording
+            If a recording is not there, not complete, too short, or has no such values.
+        NotNow
+            If feedback goes on in the session, or the service is shutting down.
+        SessionOver
+            If the session is not open, or computed by another process.
+        RecordingTaken, CannotRecord
+            If a recording cannot begin now.
+        """
+        rule = _rule_of(session, wanted)
+        if (wanted.choice == "real") is bool(wanted.recordings):
+            expected = "no recording" if wanted.recordings else "at least one recording"
+            raise BadFeedback(
+                f"{expected} with feedback that is {wanted.choice}",
+                f"{len(wanted.recordings)}" if wanted.recordings else "none",
+                "leave them out" if wanted.recordings else "choose some",
+            )
+        with self._changing:
+            self._check_free(session)
+            assignment = self._assign(wanted, rule)
+            name = self._recordings.recording_of(session)
+            is_own = name is None
+            session.check_open()
+            if name is None:
+                person = session.subject.person
+                stem = f"feedback-{person or session.name}"[:60].strip(".")
+                name = self._recordings.start(
+                    session, f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}", person, None
+                ).name
+            try:
+                live = LiveFeedback(session, rule, assignment, self._recordings, name, is_own)
+            except Exception:
+                if is_own:
+                    self._recordings.stop(name)
+                raise
+            self._live[session] = live
+            live.start()
+        return live
+
+    def of(self, session: Session) -> LiveFeedback:
+        """Return the newest feedback of a session; raises NoFeedback."""
+        live = self._live.get(session)
+        if live is None:
+            raise NoFeedback(f"The session {session.name} has had no feedback. Begin it.")
+        return live
+
+    def close(self) -> None:
+        """Stop all feedback; no other can begin."""
+        with self._changing:
+            self._closed = True
+        for live in list(self._live.values()):
+            live.stop("the service ended")
+
+    def _check_free(self, session: Session) -> None:
+        if self._closed:
+            raise NotNow("The service is shutting down. Try again when it has restarted.")
+        running = self._live.get(session)
+        if running is not None and running.going_on:
+            raise NotNow(f"Feedback goes on in the session {session.name} already. Stop it first.")
+        for ended in [each for each in self._live if each.state == "ended"]:
+            if not self._live[ended].going_on:
+                del self._live[ended]
+
+    def _assign(self, wanted: WantedFeedback, rule: Rule) -> Assignment:
+        """Choose whose values are shown.
+
+        All recordings are loaded before anything is drawn: an error must not tell what was drawn.
+        """
+        courses = {
+            name: load_course(self._recordings.file(name), rule.watched, rule.when)
+            for name in wanted.recordings
+        }
+        blind = wanted.blind or wanted.choice == "drawn"
+        is_sham = bool(courses) and (wanted.choice == "sham" or secrets.choice((True, False)))
+        if not is_sham:
+            return Assignment("real", wanted.choice, wanted.recordings, blind=blind)
+        name = secrets.choice(wanted.recordings)
+        return Assignment("sham", wanted.choice, wanted.recordings, name, courses[name], blind)
+
+
+def _rule_of(session: Session, wanted: WantedFeedback) -> Rule:
+    """Return the quantity with its threshold; raises BadFeedback where the session has none."""
+    watched = watched_quantity(wanted.quantity)
+    known = _quantities(session)
+    if watched is None or wanted.quantity not in known:
+        raise BadFeedback(
+            f"a quantity of the session {session.name} ({', '.join(known[:8])}, ...)",
+            repr(wanted.quantity),
+            "choose one of them",
+        )
+    return Rule("feedback", wanted.quantity, watched, wanted.side, wanted.at, wanted.back)
+
+
+def _quantities(session: Session) -> list[str]:
+    """Return the quantities of an open session, in the form of rules; raises SessionOver."""
+    session.check_open()
+    head, channels = session.head, session.info.ch_names if session.info else ()
+    outputs = session.active_model.outputs or {}
+    return [
+        *(f"{output}/{label}" for output, labels in outputs.items() for label in labels),
+        *(f"personal/{state}" for state in (head.kinds if head else ())),
+        *(f"band/{band}" for band in BANDS),
+        *(f"band/{band}/{channel}" for band in BANDS for channel in channels),
+    ]

@@ -1,0 +1,193 @@
+"""Feedback for studies in a running service: real, sham, drawn; its log; its ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mimamba.drivers.driver import Chunk
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback, WantedFeedback
+from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.protocol.messages import FeedbackMessage, MarkerMessage, Position, Subscribe
+from mimamba.service.recorded.feedback_log import read_feedback_log
+from mimamba.service.recordings.recorder import Recorder
+from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.rules.recorded_values import NothingToWatch
+from mimamba.service.rules.rule_file import Watched
+from tests.service.cli.test_main import invoke
+from tests.service.live import Live, live, talk
+from tests.service.scripted import staged
+
+FEEDBACK = "/v1/sessions/simulate-1/feedback"
+ALPHA = Watched("band", "alpha")
+
+
+def record(path: Path, seconds: int) -> None:
+    """A recording of noise with band power, made at once."""
+    rng = np.random.default_rng(seconds)
+    with staged(None) as stage:
+        recorder = Recorder(path, stage.session, lambda _: None)
+        recorder.start()
+        for at in range(0, 256 * seconds, 256):
+            data = rng.normal(0, 20, (256, 4)).astype(np.float32)
+            stage.play(Chunk(data, 500 + np.arange(at, at + 256) / 256, at))
+        recorder.stop()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for name, seconds in {"short": 8, "other": 30}.items():
+        record(folder / f"{name}.xdf", seconds)
+    (folder / "foreign.xdf").write_bytes(b"no XDF")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(data: Path) -> Iterator[Live]:
+    with live("simulate://?scenario=calm", model="none", data_dir=data) as service:
+        service.opened("simulate-1")
+        yield service
+
+
+def ask(service: Live, **wanted: object) -> tuple[int, dict[str, Any]]:
+    answer = service.http.post(FEEDBACK, json={"quantity": "band/alpha", "at": 0.0, **wanted})
+    return answer.status_code, answer.json()
+
+
+async def hear_value(service: Live, run: str) -> list[FeedbackMessage]:
+    """All states of the feedback up to the third one with a value."""
+    async with talk(service.url) as client:
+        topics = Subscribe("simulate-1", ["feedback", "marker"], Position("", {}))
+        await client.say(topics)
+        for _ in range(3):
+            await client.find(
+                FeedbackMessage, lambda each: each.id == run and each.state.value is not None
+            )
+        heard = [each for each in client.heard if isinstance(each, FeedbackMessage)]
+        return [each for each in heard if each.id == run]
+
+
+def log_of(service: Live, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.http.get(f"/v1/recordings/{name}/feedback").json()
+    return found
+
+
+def test_a_sham_shows_another_recording(service: Live, data: Path) -> None:
+    status, begun = ask(service, source="sham", recordings=["other"])
+    assert status == 201, begun
+    assert (begun["state"]["source"], begun["state"]["sham"]) == ("sham", "other")
+    assert ask(service, source="real")[0] == 409
+    heard = asyncio.run(hear_value(service, begun["id"]))
+    course = load_course(data / "other.xdf", ALPHA, "band/alpha")
+    shown = [each.state.value for each in heard if each.state.value is not None]
+    possible = {course.at(0.25 * n)[1] for n in range(120)}
+    assert set(shown) <= possible
+    assert all(each.state.on for each in heard if each.state.value is not None)
+    assert all("noted" not in repr(each) for each in heard)
+    ended = service.http.delete(FEEDBACK).json()["state"]
+    assert (ended["running"], ended["reason"]) == (False, "stopped on request")
+    name = ended["recording"]  # it began and ended with the feedback
+    assert service.http.get(f"/v1/recordings/{name}").json()["state"] == "finished"
+    [run] = log_of(service, name)
+    assert (run["source"], run["sham"], run["chosen"]) == ("sham", "other", "sham")
+    assert run["sham_from"] == course.first
+    assert "on" in [each[1] for each in run["switches"]]
+    assert 0 < run["on"] <= run["ended"] - run["began"]
+    table = invoke("recordings", "--data-dir", str(data), "feedback", name, "--json")
+    assert json.loads(table.stdout) == run
+    assert "sham: other" in invoke("recordings", "--data-dir", str(data), "feedback", name).stdout
+
+
+def test_a_draw_is_told_to_nobody_before_the_recording_has_ended(service: Live) -> None:
+    service.http.post(
+        "/v1/recordings", json={"session": "simulate-1", "name": "blinded"}
+    ).raise_for_status()
+    status, begun = ask(service, source="drawn", recordings=["other"])
+    assert status == 201, begun
+    heard = asyncio.run(hear_value(service, begun["id"]))
+    for state in (begun["state"], service.http.get(FEEDBACK).json()["state"]):
+        assert (state["blind"], state["source"], state["sham"]) == (True, None, None)
+        assert state["recording"] == "blinded"
+    assert {(each.state.source, each.state.sham) for each in heard} == {(None, None)}
+    assert service.http.get("/v1/recordings/blinded/feedback").status_code == 409
+    service.http.post("/v1/recordings/blinded/stop").raise_for_status()
+    service.until(lambda: not service.http.get(FEEDBACK).json()["state"]["running"])
+    ended = service.http.get(FEEDBACK).json()["state"]
+    assert ended["reason"] == "the recording blinded ended"
+    [run] = log_of(service, "blinded")
+    assert run["source"] in ("real", "sham")
+    assert (run["sham"] == "other") is (run["source"] == "sham")
+    assert (run["chosen"], run["among"], run["reason"]) == ("drawn", ["other"], None)
+
+    async def markers() -> list[str]:
+        async with talk(service.url) as client:
+            await client.say(Subscribe("simulate-1", ["marker"], Position("", {})))
+            await client.find(MarkerMessage, lambda each: each.label.endswith("blind"))
+            return [each.label for each in client.heard if isinstance(each, MarkerMessage)]
+
+    assert "feedback begin band/alpha above 0, blind" in asyncio.run(markers())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "words"),
+    [
+        ({"source": "sham"}, 422, "at least one recording with feedback that is sham"),
+        ({"source": "real", "recordings": ["other"]}, 422, "no recording with feedback"),
+        ({"source": "sham", "recordings": ["gone"]}, 404, "No recording is named 'gone'"),
+        ({"source": "drawn", "recordings": ["other", "short"]}, 422, "at least 10 s of band/alpha"),
+        ({"source": "sham", "recordings": ["foreign"]}, 422, "a recording of mimamba (XDF)"),
+        ({"source": "sham", "recordings": ["other"], "quantity": "band/alpha/Cz"}, 422, "'band"),
+        ({"source": "real", "quantity": "link/lost"}, 422, "a quantity of the session simulate-1"),
+        ({"source": "real", "quantity": "valence/high"}, 422, "a quantity of the session"),
+    ],
+)
+def test_what_is_not_possible_is_said(
+    service: Live, wanted: dict[str, object], status: int, words: str
+) -> None:
+    found, answer = ask(service, **wanted)
+    assert found == status, answer
+    assert words in answer["detail"]
+    # Nothing began, and no recording is left.
+    states = {each["name"]: each["state"] for each in service.http.get("/v1/recordings").json()}
+    assert "recording" not in states.values()
+
+
+def test_a_sham_without_the_quantity_is_refused(data: Path) -> None:
+    with pytest.raises(NothingToWatch, match="valence/high in the recording other"):
+        load_course(data / "other.xdf", Watched("output", "valence", "high"), "valence/high")
+
+
+def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) -> None:
+    runs = FeedbackRuns(Recordings(data))
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("other",))
+    rng = np.random.default_rng(0)
+    with staged(None) as stage:
+        with pytest.raises(NoFeedback, match="has had no feedback"):
+            runs.of(stage.session)
+        live_feedback = runs.begin(stage.session, wanted)
+
+        def is_silent(wanted: bool) -> bool:
+            return (live_feedback.entry().state.value is None) is wanted
+
+        for n, bad in enumerate((False, True, False)):
+            for at in range(1024 * n, 1024 * (n + 1), 256):
+                samples = rng.normal(0, 20, (256, 4)).astype(np.float32)
+                samples[:, 1] *= not bad
+                stage.play(Chunk(samples, 500 + np.arange(at, at + 256) / 256, at))
+            stage.until(partial(is_silent, bad))
+        runs.close()
+    assert live_feedback.entry().state.reason == "the service ended"
+    with staged(None) as stage, pytest.raises(NotNow, match="shutting down"):
+        runs.begin(stage.session, wanted)
+    [run] = read_feedback_log(data / f"{live_feedback.entry().state.recording}.xdf")
+    assert [each[1] for each in run.switches][:3] == ["on", "silent", "on"]
+    assert run.reason == "the service ended"
