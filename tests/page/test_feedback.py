@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Page, expect
 
+from mimamba.drivers.driver import Chunk
+from mimamba.service.recordings.recorder import Recorder
+from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
+from tests.page.pictures import shots
 from tests.page.test_calibration import at_both_sizes
-from tests.service.live import live
+from tests.page.test_now import words
+from tests.service.live import Live, live
+from tests.service.scripted import staged
 
 HEAR = """() => {
   window.gains = [];
@@ -20,7 +27,54 @@ HEAR = """() => {
 """Notes how loud the tone is to be; the sound itself is Chromium's own."""
 
 
+def record_alpha(path: Path) -> None:
+    """A recording of half a minute of noise, made at once."""
+    rng = np.random.default_rng(0)
+    with staged(None) as stage:
+        recorder = Recorder(path, stage.session, lambda _: None)
+        recorder.start()
+        data = rng.normal(0, 20, (30 * 256, 4)).astype(np.float32)
+        stage.play(Chunk(data, 500 + np.arange(len(data)) / 256, 0))
+        recorder.stop()
+    save_sidecar(path, Sidecar(path.stem, "finished"))
+
+
+def give_sham(page: Page, service: Live) -> None:
+    """Give a sham as in a study: the wearer is not told, and afterwards it is shown."""
+    figure = page.get_by_test_id("feedback-figure")
+    page.get_by_test_id("feedback-stop").click()
+    page.get_by_test_id("feedback-quantity").select_option("band/alpha")
+    page.get_by_test_id("feedback-at").fill("0")
+    page.get_by_test_id("feedback-values").select_option("sham")
+    page.get_by_test_id("feedback-start").click()
+    expect(page.get_by_test_id("feedback-problem")).to_contain_text("at least one recording")
+    page.get_by_test_id("feedback-recording-other").check()
+    at_both_sizes(page, "feedback-sham")
+    page.get_by_test_id("feedback-start").click()
+    study = page.get_by_test_id("study-feedback")
+    expect(study).to_contain_text("band / alpha")
+    expect(page.get_by_test_id("feedback-values")).to_have_count(0)
+    expect(figure).to_have_attribute("data-on", "true")
+    assert "sham" not in page.inner_text("main").lower()
+    assert "other" not in page.inner_text("main").replace("another", "")
+    at_both_sizes(page, "feedback-study")
+    page.reload()
+    page.get_by_test_id("to-feedback").click()
+    expect(figure).to_have_attribute("data-on", "true")
+    page.get_by_test_id("feedback-unmute").click()
+    expect(page.get_by_test_id("feedback-unmute")).to_have_count(0)
+    page.get_by_test_id("study-feedback-stop").click()
+    page.get_by_test_id("feedback-unblind").click()
+    expect(page.get_by_test_id("feedback-outcome")).to_contain_text(
+        words("it was a sham: values of the recording other")
+    )
+    shots(page, "feedback-outcome")
+    made = {each["name"]: each["state"] for each in service.http.get("/v1/recordings").json()}
+    assert set(made.values()) == {"finished"}
+
+
 def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path: Path) -> None:
+    record_alpha(tmp_path / "other.xdf")
     with live("simulate://?seed=2", data_dir=tmp_path) as service:
         page.goto(service.url)
         page.evaluate(HEAR)
@@ -44,3 +98,4 @@ def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path
         service.http.put("/v1/sessions/simulate-1/model", json={"model": "demo"}).raise_for_status()
         page.wait_for_function("() => window.gains.includes(0)")
         expect(figure).to_have_attribute("data-on", "true")
+        give_sham(page, service)

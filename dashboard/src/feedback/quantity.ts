@@ -45,6 +45,13 @@ export function choicesOf({ outputs, head }: SessionSnapshot): Choice[] {
   ];
 }
 
+/** Name of a quantity for the service, as in rules; `channel` is the electrode of a band, null for all. */
+export function quantityName(quantity: Quantity, channel: string | null): string {
+  if (quantity.kind === 'output') return `${quantity.output}/${quantity.label}`;
+  if (quantity.kind === 'personal') return `personal/${quantity.state}`;
+  return channel === null ? `band/${quantity.band}` : `band/${quantity.band}/${channel}`;
+}
+
 /** A value from 0 to 1, or the reason why there is none. */
 export type Reading = { value: number } | { value: null; reason: string };
 

@@ -1,5 +1,10 @@
 /** Choices of the feedback view; they outlive a reload. */
+import type { FeedbackChoice } from '../requests/feedback';
 import type { Threshold } from './threshold';
+
+/** Whose values feedback shows: without a log those of the headset (`free`), or for a study. */
+export type ValuesOf = 'free' | FeedbackChoice;
+const VALUES: readonly unknown[] = ['real', 'sham', 'drawn'] satisfies FeedbackChoice[];
 
 export interface FeedbackSettings extends Threshold {
   /** Key of the quantity; null for the first one. */
@@ -7,6 +12,9 @@ export interface FeedbackSettings extends Threshold {
   /** Electrode of a band; null for all. */
   channel: string | null;
   sound: boolean;
+  values: ValuesOf;
+  /** Names of recordings for a sham. */
+  recordings: string[];
 }
 
 export const USUAL: FeedbackSettings = {
@@ -16,6 +24,8 @@ export const USUAL: FeedbackSettings = {
   at: 0.6,
   back: 0.05,
   sound: true,
+  values: 'free',
+  recordings: [],
 };
 
 const KEY = 'mimamba feedback';
@@ -49,5 +59,9 @@ function valid(saved: Partial<Record<keyof FeedbackSettings, unknown>>): Feedbac
     at: share(saved.at, USUAL.at),
     back: share(saved.back, USUAL.back),
     sound: saved.sound !== false,
+    values: VALUES.includes(saved.values) ? (saved.values as FeedbackChoice) : USUAL.values,
+    recordings: Array.isArray(saved.recordings)
+      ? saved.recordings.filter((each) => typeof each === 'string')
+      : [],
   };
 }

@@ -45,7 +45,7 @@ describe('decodeFrame', () => {
 
   it('reads every message type of the service', () => {
     const types = new Set(frames.map(({ fields }) => fields.type));
-    expect(types.size).toBe(20);
+    expect(types.size).toBe(21);
   });
 
   it('ignores an unknown message type', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BandsMessage, PredictionMessage, QualityMessage, Subscribed } from 'mimamba-client';
-import { choicesOf, readingOf } from '../../src/feedback/quantity';
+import { outcomeText } from '../../src/feedback/outcome';
+import { choicesOf, quantityName, readingOf } from '../../src/feedback/quantity';
 import { type Threshold, isOn } from '../../src/feedback/threshold';
 import { Session } from '../../src/state/session.svelte';
 import type { Availability } from '../../src/text/availability';
@@ -93,5 +94,26 @@ describe('quantities', () => {
     const now: Availability = { ...abstains, current: true };
     expect(readingOf(own, null, channels, session.snapshot, now, 0.1)).toEqual({ value: 0.25 });
     expect(readingOf(own, null, channels, session.snapshot, abstains, 0.1).value).toBeNull();
+  });
+});
+
+describe('feedback for a study', () => {
+  it('names quantities as rules do', () => {
+    expect(quantityName({ kind: 'band', band: 'alpha' }, null)).toBe('band/alpha');
+    expect(quantityName({ kind: 'band', band: 'alpha' }, 'AF7')).toBe('band/alpha/AF7');
+    expect(quantityName({ kind: 'personal', state: 'calm' }, null)).toBe('personal/calm');
+    expect(quantityName({ kind: 'output', output: 'valence', label: 'high' }, null)).toBe(
+      'valence/high',
+    );
+  });
+
+  it('says afterwards whose values it was', () => {
+    const run = { id: 'a', sham_from: 2, passes: 1, began: 1, ended: 11, on: 4, silent: 1 };
+    expect(outcomeText({ ...run, source: 'real', sham: null })).toBe(
+      'It was real: values of this headset. There was feedback in 40 % of the time, and no value in 10 %.',
+    );
+    expect(outcomeText({ ...run, source: 'sham', sham: 'day1', passes: 3 })).toContain(
+      'values of the recording day1, from 2.0 s on, 3 passes.',
+    );
   });
 });

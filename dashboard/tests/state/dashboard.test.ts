@@ -90,11 +90,11 @@ describe('Dashboard', () => {
     await until(() =>
       expect(topics()).toEqual([
         ['a', 1],
-        ['b', 10],
+        ['b', 11],
       ]),
     );
     dashboard.setFocus('a');
-    await until(() => expect(topics().at(-1)).toEqual(['a', 10]));
+    await until(() => expect(topics().at(-1)).toEqual(['a', 11]));
     expect(service.received).toContainEqual({
       type: 'unsubscribe',
       session: 'b',
@@ -108,6 +108,7 @@ describe('Dashboard', () => {
         'calibration',
         'rating',
         'study',
+        'feedback',
       ],
     });
   });
@@ -166,7 +167,7 @@ describe('Dashboard', () => {
 
   it('reloads the list when a baseline may have set the person', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 10]));
+    await until(() => expect(topics()).toContainEqual(['a', 11]));
     listed = [listing('a', { person: 'P01' })];
     service.send(subscribed('a', 'e1'), {
       ...{ type: 'link', session: 'a', seq: 0, timestamp: 0, event: 'baseline_begun' },
@@ -289,16 +290,16 @@ describe('Dashboard', () => {
 
   it('subscribes once a session is open that was not open after a restart', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 10]));
+    await until(() => expect(topics()).toContainEqual(['a', 11]));
     const before = topics().length;
     service.send({ type: 'error', code: 'no_session', message: 'not open', id: 'a' });
-    await until(() => expect(topics().slice(before)).toEqual([['a', 10]]));
+    await until(() => expect(topics().slice(before)).toEqual([['a', 11]]));
     expect(dashboard.problem).toBeNull();
   });
 
   it('takes the age of a live sample from its timestamp, of a replayed one from its arrival', async () => {
     await start('a');
-    await until(() => expect(topics()).toContainEqual(['a', 10]));
+    await until(() => expect(topics()).toContainEqual(['a', 11]));
     service.send(subscribed('a', 'e1'), signal('a', 0, 0, 2, -99));
     await until(() => {
       dashboard.publish();
