@@ -31,6 +31,7 @@ from mimamba.service.auth.tokens import Tokens, check_token, read_tokens
 from mimamba.service.auth.watch_link import base_url, own_host
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.host_and_origin import refusal
+from mimamba.service.http.own_address import parse_public_url, require_tls
 from mimamba.service.http.problem import problem
 from mimamba.service.monitoring.service_counters import ServiceCounters
 from mimamba.service.server.certificate import check_certificate
@@ -60,21 +61,30 @@ class HTTPAddress:
         An IP address of this machine; port 0 is any free one.
     certificate, key
         Of TLS (PEM); None for HTTP.
+    public_url
+        Address at which a proxy shows it; None without one.
     """
 
     host: str
     port: int
     certificate: Path | None = None
     key: Path | None = None
+    public_url: str | None = None
 
     def url(self, port: int) -> str:
-        """Return the address of the tools at the port that was found."""
+        """Return the address of the tools: the public one, else that at the port that was found."""
+        if self.public_url:
+            return self.public_url + PATH
         scheme = "https" if self.certificate else "http"
         return base_url(scheme, own_host(self.host), port, PATH)
 
 
 def parse_http_address(
-    text: str, certificate: Path | None, key: Path | None, insecure: bool
+    text: str,
+    certificate: Path | None,
+    key: Path | None,
+    insecure: bool,
+    public_url: str | None = None,
 ) -> HTTPAddress:
     """Parse HOST:PORT; without a host it is loopback.
 
@@ -82,7 +92,7 @@ def parse_http_address(
     ------
     CannotOffer
         If it is no such address, or one beyond this machine without TLS and not ``insecure``, or
-        there is a key without a certificate.
+        there is a key without a certificate, or the public address is not valid.
     """
     found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/@]*)):(?P<port>\d+)", text)
     name = (found["six"] or found["host"] or "127.0.0.1") if found else ""
@@ -95,16 +105,12 @@ def parse_http_address(
             f"Expected HOST:PORT with an IP address of this machine, but found {text!r}. "
             "Use one such as 127.0.0.1:8766."
         )
-    if key and not certificate:
-        raise CannotOffer(
-            "Expected a certificate with the key, but found none. Add --ssl-certfile."
-        )
-    if not (host.is_loopback or certificate or insecure):
-        raise CannotOffer(
-            "Expected TLS beyond this machine, but found no --ssl-certfile. Add one, or use "
-            "--insecure-http if the network itself is private."
-        )
-    return HTTPAddress(str(host), int(found["port"]), certificate, key)
+    try:
+        require_tls(host.is_loopback, certificate, key, insecure)
+        public = parse_public_url(public_url) if public_url else None
+    except ValueError as error:
+        raise CannotOffer(str(error)) from None
+    return HTTPAddress(str(host), int(found["port"]), certificate, key, public)
 
 
 def find_http_token(file: Path | None) -> tuple[str, bool]:

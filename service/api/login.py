@@ -201,6 +201,7 @@ async def log_in_with_code(request: Request, shown: CodeBody) -> Response:
 async def make_watch_code(request: Request, service: Service) -> WatchLink:
     """Make a link with which one other device of the network may watch, once, within 2 minutes.
 
+    The link has the service's public address, if the settings name one.
     Refused with 409 where other devices cannot reach the service, or where it asks for no token.
     """
     _check_owner(request)
@@ -253,7 +254,11 @@ def _answer(request: Request, result: Permission | AuthRefusal, by_code: bool = 
 
 
 def _base_for_others(request: Request, settings: Settings) -> str:
-    """Return the service's address for other devices: that of the request, if they can reach it."""
+    """Return the service's address for other devices: the public one of the settings, else that of
+    the request, if they can reach it.
+    """
+    if settings.public_url:
+        return settings.public_url
     url = request.url
     if not is_loopback(url.hostname or "localhost"):
         return f"{url.scheme}://{url.netloc}{settings.root_path}"

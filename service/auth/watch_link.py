@@ -16,8 +16,8 @@ ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses of nobody (RFC 5737, RFC 3849), by family."""
 UNREACHABLE = (
     "This service listens on its own machine only: start it with mimamba serve --host 0.0.0.0 and "
-    "--ssl-certfile, or with --insecure-http in a private network. Behind a proxy, ask for the "
-    "link at the address that other devices use."
+    "--ssl-certfile, or with --insecure-http in a private network. Behind a proxy, name the "
+    "address that other devices use with --public-url."
 )
 NO_NETWORK = (
     "Expected an address of this machine in a network, but found none. Connect it to the network "

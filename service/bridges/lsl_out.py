@@ -22,7 +22,12 @@ from mimamba.models.signal.measures import BANDS, BandPower, Quality
 from mimamba.service.bridges.lsl_sensors import SensorOutlets
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
-from mimamba.service.recordings.stream_headers import STATUS, prediction_rows
+from mimamba.service.recordings.stream_headers import (
+    STATUS,
+    prediction_rows,
+    set_channels,
+    set_rows,
+)
 from mimamba.service.sessions.session import Session
 from mimamba.service.topics import TOPICS, Topic
 
@@ -36,11 +41,14 @@ class LSLOut:
     ``SESSION predictions``: a channel per output's label, as ``valence/low``, NaN if the model
     abstained; then the sample's index and the status. ``SESSION quality``: a channel per source
     channel, 0 to 1. ``SESSION bands``: a channel per source channel and band, as ``TP9/alpha``
-    (µV²), NaN without a value. ``SESSION markers``: text. All have an irregular rate, and numbers
-    are double64; timestamps are those of the samples that they describe. When the model changes,
-    ``SESSION predictions`` is a new stream. ``SESSION ppg``, ``SESSION acceleration`` and ``SESSION
-    rotation`` are float32 at their nominal rates, and ``SESSION heart rate`` comes once a second;
-    they begin with the first samples of a device that has them.
+    (µV²), NaN without a value. ``SESSION markers``: text. ``SESSION sets``: for each prediction
+    with a set, a channel per output's label, 1 if the set holds it, else 0; ``OUTPUT/coverage`` and
+    ``OUTPUT/labelled``; the sample's index; NaN for an output without a set. All have an irregular
+    rate, and numbers are double64; timestamps are those of the samples that they describe. When the
+    model changes, ``SESSION predictions`` and ``SESSION sets`` are new streams. ``SESSION ppg``,
+    ``SESSION acceleration`` and ``SESSION rotation`` are float32 at their nominal rates, and
+    ``SESSION heart rate`` comes once a second; they begin with the first samples of a device that
+    has them.
 
     Parameters
     ----------
@@ -108,6 +116,7 @@ class _Streams:
         self._outputs: Mapping[str, Sequence[str]] = {}
         self._kinds: tuple[str, ...] = ()
         self._positions: dict[Topic, _Position] = {}
+        self._sets: Any = None
         self._open_predictions(session.logs.prediction.next)
         self._open("quality", "Quality", dict.fromkeys(session.info.ch_names, "score"))
         bands = (f"{name}/{band}" for name in session.info.ch_names for band in BANDS)
@@ -145,12 +154,15 @@ class _Streams:
         """Open a stream for the present model's predictions, from this entry on."""
         active_model = self._logs.active_models[self._model_index]
         self._positions.pop("prediction", None)
+        self._sets = None
         self._outputs = active_model.outputs or {}
         if active_model.outputs is not None:
             self._kinds = active_model.head.kinds if active_model.head else ()
             channels = _prediction_channels(self._outputs, self._kinds)
             self._open("prediction", "Predictions", channels)
             self._positions["prediction"].at = at
+            units = {each["label"]: each["unit"] for each in set_channels(self._outputs)}
+            self._sets = self._make_outlet("sets", "Sets", units, 0.0, "double64")
 
     def _open(self, topic: Topic, kind: str, channels: Mapping[str, str]) -> None:
         """Open a stream with these channels and units, for entries from now on."""
@@ -193,6 +205,9 @@ class _Streams:
                 values, timestamp = self._sample(entry)
                 position.outlet.push_sample(values, timestamp)
                 position.at = seq + 1
+                if isinstance(entry, PublishedPrediction) and entry.prediction.set:
+                    (row,) = set_rows([entry.prediction], self._outputs).tolist()
+                    self._sets.push_sample(row, timestamp)
 
     def _sample(self, entry: Event) -> tuple[Iterable[Any], float]:
         """Return an entry's values and its timestamp."""

@@ -145,6 +145,7 @@ def messages(entry: Event) -> Iterator[Message]:
     if isinstance(entry, PublishedPrediction):
         yield from _prediction(entry.prediction)
         yield from _personal(entry.personal)
+        yield from _sets(entry.prediction)
     elif isinstance(entry, Quality):
         for name, channel in entry.channels.items():
             yield f"quality/{_part(name)}/score", channel.score
@@ -166,6 +167,15 @@ def _prediction(made: Prediction) -> Iterator[Message]:
     for output, shares in (made.outputs or {}).items():
         for label, share in shares.items():
             yield f"prediction/{_part(output)}/{_part(label)}", share
+
+
+def _sets(made: Prediction) -> Iterator[Message]:
+    """Return whether each label is in the set of its output, and how often the sets were right."""
+    for output, found in (made.set or {}).items():
+        for label in (made.outputs or {}).get(output, {}):
+            yield f"set/{_part(output)}/{_part(label)}", float(label in found.labels)
+        if found.coverage is not None:
+            yield f"coverage/{_part(output)}", found.coverage
 
 
 def _heart(made: HeartRate) -> Iterator[Message]:

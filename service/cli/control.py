@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mimamba.drivers.errors import Mismatch
 from mimamba.service.cli.options import (
     LIVE,
     SERVICE_URL,
     CaFile,
-    SessionId,
+    SessionOrOnly,
     TokenFile,
     Url,
     credentials,
@@ -21,14 +22,24 @@ from mimamba.service.cli.options import (
 
 if TYPE_CHECKING:
     from mimamba.service.client.credentials import Credentials
+    from mimamba.service.client.rest_client import RestClient
 
 app = typer.Typer()
 
 
+class NoSessionChosen(Mismatch):
+    """Not exactly one session is open, and none was named."""
+
+
 @app.command(rich_help_panel=LIVE)
 def mark(
-    session: SessionId,
-    label: Annotated[str, typer.Argument(help="Label of the marker.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SESSION] LABEL",
+            help="Id of the session, by default the only open one; label of the marker.",
+        ),
+    ],
     timestamp: Annotated[
         float | None,
         typer.Option(help="Time on the LSL clock, s. [default: now]", show_default=False),
@@ -39,14 +50,20 @@ def mark(
 ) -> None:
     """Set a marker in a session."""
     with one_line_errors(least_memory=0):
-        body = {"label": label} | ({} if timestamp is None else {"timestamp": timestamp})
+        if len(words) > 2:
+            raise typer.BadParameter(
+                f"Expected a label, or a session and a label, but found {len(words)} words. Put "
+                "a label with spaces into quotes."
+            )
+        body = {"label": words[-1]} | ({} if timestamp is None else {"timestamp": timestamp})
         shown = credentials(token_file, cafile)
+        session = words[0] if len(words) == 2 else _only_session(url, shown, "mark SESSION LABEL")
         request_change(url, session, "markers", body, _describe_marker, shown)
 
 
 @app.command(rich_help_panel=LIVE)
 def control(
-    session: SessionId,
+    session: SessionOrOnly = None,
     paused: Annotated[
         bool | None, typer.Option("--pause/--resume", help="Pause or resume the playback.")
     ] = None,
@@ -92,6 +109,7 @@ def control(
         }
         changes = {name: value for name, value in options.items() if value is not None}
         shown = credentials(token_file, cafile)
+        session = session or _only_session(url, shown, "control SESSION")
         if model is not None:
             body = {"model": model}
             request_change(url, session, "model", body, _describe_model, shown, "PUT")
@@ -101,7 +119,7 @@ def control(
 
 @app.command(rich_help_panel=LIVE)
 def baseline(
-    session: SessionId,
+    session: SessionOrOnly = None,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -137,7 +155,38 @@ def baseline(
         body = {name: value for name, value in options.items() if value is not None}
         method = "DELETE" if break_off else "PUT" if kept else "POST"
         shown = credentials(token_file, cafile)
+        session = session or _only_session(url, shown, "baseline SESSION")
         request_change(url, session, "baseline", body, _describe_baseline, shown, method)
+
+
+def _only_session(url: str, credentials: Credentials, command: str) -> str:
+    from mimamba.service.client.rest_client import RestClient, no_service
+
+    service = RestClient(url, credentials)
+    try:
+        return find_only_session(service, command)
+    except (LookupError, TypeError) as error:
+        raise no_service(service.base, error) from error
+
+
+def find_only_session(service: RestClient, command: str) -> str:
+    """Return the id of the only session that has not ended; ``command`` is the one to name it in.
+
+    Raises
+    ------
+    NoSessionChosen
+        If there is none, or more than one.
+    ServiceUnreachable, Unauthorized, ControlRefused
+        As ``RestClient.ask``.
+    """
+    found = [each["id"] for each in service.ask("/v1/sessions") if each["state"] != "ended"]
+    if not found:
+        raise NoSessionChosen("an open session", "none", "open one with `mimamba open SOURCE`")
+    if len(found) > 1:
+        raise NoSessionChosen(
+            "one open session", ", ".join(found), f"name one: `mimamba {command}`"
+        )
+    return str(found[0])
 
 
 def request_change(

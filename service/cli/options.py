@@ -83,8 +83,45 @@ Config = Annotated[
         show_default=False,
     ),
 ]
+SessionOrOnly = Annotated[
+    str | None,
+    typer.Argument(help="Id of the session. [default: the only open one]", show_default=False),
+]
 SessionId = Annotated[str, typer.Argument(help="Id of the session.")]
 Url = Annotated[str, typer.Option(help="Address of the service.")]
+ACCESS = "Access"
+SSLCertfile = Annotated[
+    Path | None,
+    typer.Option(
+        help="TLS certificate (PEM). [default: no TLS]", show_default=False, rich_help_panel=ACCESS
+    ),
+]
+SSLKeyfile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Private key of the certificate (PEM). [default: in the certificate's file]",
+        show_default=False,
+        rich_help_panel=ACCESS,
+    ),
+]
+InsecureHTTP = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-http",
+        help="Allow other addresses than loopback without TLS.",
+        rich_help_panel=ACCESS,
+    ),
+]
+PublicURL = Annotated[
+    str | None,
+    typer.Option(
+        help="Address at which a proxy shows this to others, such as "
+        "https://eeg.example.org/base: links, codes and printed addresses have it, and its host "
+        "name is allowed. [default: none]",
+        show_default=False,
+        rich_help_panel=ACCESS,
+    ),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(

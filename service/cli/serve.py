@@ -9,19 +9,23 @@ import typer
 from typer.core import TyperGroup
 
 from mimamba.service.cli.options import (
+    ACCESS,
     LIVE,
     Config,
     DataDir,
     Device,
+    InsecureHTTP,
     Memory,
     Model,
     Person,
     Precision,
+    PublicURL,
+    SSLCertfile,
+    SSLKeyfile,
     one_line_errors,
 )
 from mimamba.service.server.runtime_tuning import freeze_gc
 
-ACCESS = "Access"
 OUTPUTS = "Other programs"
 LOG = "Log"
 
@@ -129,7 +133,8 @@ def serve(
     root_path: Annotated[
         str | None,
         typer.Option(
-            help="Path below which a proxy shows the service, such as /eeg. [default: none]",
+            help="Path below which a proxy shows the service, such as /eeg. [default: that of "
+            "--public-url]",
             show_default=False,
             rich_help_panel=ACCESS,
         ),
@@ -143,30 +148,10 @@ def serve(
             rich_help_panel=ACCESS,
         ),
     ] = None,
-    ssl_certfile: Annotated[
-        Path | None,
-        typer.Option(
-            help="TLS certificate (PEM). [default: no TLS]",
-            show_default=False,
-            rich_help_panel=ACCESS,
-        ),
-    ] = None,
-    ssl_keyfile: Annotated[
-        Path | None,
-        typer.Option(
-            help="Private key of the certificate (PEM). [default: in the certificate's file]",
-            show_default=False,
-            rich_help_panel=ACCESS,
-        ),
-    ] = None,
-    insecure_http: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-http",
-            help="Allow other addresses than loopback without TLS.",
-            rich_help_panel=ACCESS,
-        ),
-    ] = False,
+    public_url: PublicURL = None,
+    ssl_certfile: SSLCertfile = None,
+    ssl_keyfile: SSLKeyfile = None,
+    insecure_http: InsecureHTTP = False,
     lsl_out: Annotated[
         bool,
         typer.Option(
@@ -285,6 +270,7 @@ def serve(
             "allowed_origin": allowed_origin or None,
             "trusted_proxy": trusted_proxy or None,
             "root_path": root_path,
+            "public_url": public_url,
             "token_file": token_file,
             "ssl_certfile": ssl_certfile,
             "ssl_keyfile": ssl_keyfile,

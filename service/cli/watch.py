@@ -185,10 +185,20 @@ def _describe_prediction(row: TableRow) -> str:
         f"{output} {max(shares, key=shares.__getitem__)} {max(shares.values()):.0%}"
         for output, shares in row.prediction.outputs.items()
     )
-    personal = describe_personal(row.prediction)
+    sets, personal = describe_sets(row.prediction), describe_personal(row.prediction)
     notice = row.subscribed.model.notice if row.subscribed and row.subscribed.model else None
-    shown = escape(", ".join(best)) + (f"\n{escape(personal)}" if personal else "")
+    shown = "\n".join(escape(each) for each in (", ".join(best), sets, personal) if each)
     return shown + (f"\n[yellow]{escape(notice)}[/]" if notice else "")
+
+
+def describe_sets(message: PredictionMessage) -> str:
+    """Describe the labels that a prediction leaves open, and how often its sets were right."""
+    parts = []
+    for output, found in (message.set or {}).items():
+        labels = " or ".join(found.labels) or "none"
+        right = "" if found.coverage is None else f" (right in {found.coverage:.0%})"
+        parts.append(f"{output} {labels}{right}")
+    return f"9 of 10: {', '.join(parts)}" if parts else ""
 
 
 def describe_personal(message: PredictionMessage) -> str:

@@ -21,13 +21,13 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
 from mimamba.service.feedback.sham_course import ShamCourse
+from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource, FeedbackState
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.epoch_logs import Event
 from mimamba.service.sessions.markers import set_marker
-from mimamba.service.sessions.prediction_log import PublishedPrediction
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.topics import Topic
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 
@@ -48,6 +49,8 @@ class DiscoveredSession:
         To show wherever predictions are shown.
     battery
         Whether the headset reports its charge.
+    public_url
+        Address of the page; None where it is not known.
     """
 
     prefix: str
@@ -58,6 +61,7 @@ class DiscoveredSession:
     states: Sequence[str] = ()
     notice: str | None = None
     battery: bool = False
+    public_url: str | None = None
 
     @property
     def id(self) -> str:
@@ -97,6 +101,7 @@ def discovery_payload(
         Keys of sensors that it had before; a key that is only left out would stay.
     """
     installed = version("mimamba")
+    page = session.public_url and f"{session.public_url}/#{quote(session.name, safe='')}"
     open_now = "{{ 'online' if value_json.state == 'open' else 'offline' }}"
     return msgspec.json.encode(
         {
@@ -106,6 +111,7 @@ def discovery_payload(
                 "manufacturer": "mimamba",
                 "model": session.device,
                 "sw_version": installed,
+                **({"configuration_url": page} if page else {}),
             },
             "origin": {"name": "mimamba", "sw_version": installed},
             "availability": [
@@ -134,6 +140,7 @@ def _components(session: DiscoveredSession) -> Iterator[tuple[str, Component]]:
 def _output(session: DiscoveredSession, output: str, labels: Sequence[str]) -> Component:
     """Return the sensor of an output: its likeliest label, unknown while the model abstains."""
     shares = f"(value_json.outputs or {{}}).get({_text(output)})"
+    found = f"((value_json.set or {{}}).get({_text(output)}) or {{}})"
     likeliest = f"({shares} | dictsort(false, 'value') | last)[0]"
     return _prediction_sensor(session, output.capitalize()) | {
         "value_template": f"{{{{ {likeliest} if {shares} else {UNKNOWN} }}}}",
@@ -141,6 +148,8 @@ def _output(session: DiscoveredSession, output: str, labels: Sequence[str]) -> C
         "options": list(labels),
         "json_attributes_template": _attributes(
             probabilities=shares,
+            set=f"{found}.get('labels')",
+            coverage=f"{found}.get('coverage')",
             status="value_json.status",
             reason="value_json.reason",
             notice=_text(session.notice),

@@ -56,6 +56,8 @@ class MQTTOut:
         Home Assistant.
     first_wait
         Seconds until the second attempt to connect.
+    public_url
+        Address of the page, for links to the sessions; None for none.
 
     Attributes
     ----------
@@ -76,8 +78,10 @@ class MQTTOut:
         broker: Broker,
         ending: Callable[[], bool] = lambda: False,
         first_wait: float = FIRST_WAIT,
+        public_url: str | None = None,
     ) -> None:
         require_library()
+        self._public_url = public_url
         self._sessions, self._broker, self._ending = sessions, broker, ending
         self._first_wait = first_wait
         self.identifier = f"mimamba-{secrets.token_hex(4)}"
@@ -204,7 +208,7 @@ class MQTTOut:
         for session in present:
             if session not in self._followed:
                 self._followed[session] = SessionTopics(
-                    session, address.prefix, self._broker.discovery
+                    session, address.prefix, self._broker.discovery, self._public_url
                 )
             for news in self._followed[session].news():
                 await self._publish(client, news)

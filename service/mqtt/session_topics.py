@@ -51,9 +51,14 @@ class SessionTopics:
         Of all topics.
     discovery
         Prefix at which Home Assistant looks for discovery; None for none.
+    public_url
+        Address of the page, for a link to the session; None for none.
     """
 
-    def __init__(self, session: Session, prefix: str, discovery: str | None) -> None:
+    def __init__(
+        self, session: Session, prefix: str, discovery: str | None, public_url: str | None = None
+    ) -> None:
+        self._public_url = public_url
         self._session, self._prefix, self._discovery = session, prefix, discovery
         self._reader = LogReader(session, TOPICS)
         self._facts: tuple[object, ...] = ()
@@ -150,6 +155,7 @@ class SessionTopics:
                 active_model.head.kinds if active_model.head else (),
                 model.notice if model else None,
                 link["battery"] is not None,
+                self._public_url,
             )
             components = session_components(discovered)
             yield (

@@ -177,8 +177,8 @@ def prediction_rows(
     )
 
 
-def sets_header(session: Session, outputs: Mapping[str, Sequence[str]]) -> StreamHeader:
-    """Return the header: per label whether it is in the set, the coverage, the labelled hops."""
+def set_channels(outputs: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Return the channels of sets: per label whether it is in it, the coverage, the hops; index."""
     channels = []
     for output, labels in outputs.items():
         channels += [
@@ -186,13 +186,18 @@ def sets_header(session: Session, outputs: Mapping[str, Sequence[str]]) -> Strea
             {"label": f"{output}/coverage", "unit": "share", "type": "Coverage"},
             {"label": f"{output}/labelled", "unit": "hops", "type": "Count"},
         ]
+    return [*channels, {"label": "index", "unit": "sample", "type": "Index"}]
+
+
+def sets_header(session: Session, outputs: Mapping[str, Sequence[str]]) -> StreamHeader:
+    """Return the header of the predictions' sets, with the channels of ``set_channels``."""
     return StreamHeader(
         name=f"{_info(session).name} sets",
         kind="Sets",
         channel_format="double64",
         sfreq=0.0,
         source_id=_source_id(_info(session)),
-        channels=[*channels, {"label": "index", "unit": "sample", "type": "Index"}],
+        channels=set_channels(outputs),
         desc={"mimamba": {"topic": SETS_TOPIC}},
     )
 

@@ -244,7 +244,7 @@ def make_app(
             expose_headers=("Content-Disposition", "Retry-After", "WWW-Authenticate"),
         )
     app.add_middleware(
-        HostAndOriginMiddleware, allowed=settings.allowed_host, origins=settings.allowed_origin
+        HostAndOriginMiddleware, allowed=settings.host_names, origins=settings.allowed_origin
     )
     app.add_middleware(
         StrangerMiddleware, authenticator=app.state.authenticator, allowances=strangers
@@ -293,7 +293,11 @@ async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recording
 def make_mqtt(settings: Settings, sessions: SessionRegistry) -> MQTTOut | None:
     """Create the output to an MQTT broker, if the settings name one."""
     broker = find_broker(settings, settings.discovery)
-    return None if broker is None else MQTTOut(sessions.all, broker, lambda: sessions.ending)
+    return (
+        None
+        if broker is None
+        else MQTTOut(sessions.all, broker, lambda: sessions.ending, public_url=settings.public_url)
+    )
 
 
 def make_outputs(

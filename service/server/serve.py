@@ -213,6 +213,8 @@ def announce(settings: Settings, tokens: Tokens, port: int, console: Console) ->
     host = settings.allowed_host[0] if settings.allowed_host else settings.host
     everywhere = " and at every address of this machine" if host in ("0.0.0.0", "::") else ""
     url = f"{base_url(_scheme(settings), own_host(host), port, settings.root_path)}/"
+    if settings.public_url:
+        url, everywhere = f"{settings.public_url}/", f", and on this machine at {url}"
     console.print(f"mimamba is at {url}{everywhere} (Ctrl+C stops it)", highlight=False)
     console.print("This is not a medical device.", style="dim")
     log.info("serving", extra={"address": url})
@@ -226,13 +228,15 @@ def announce_watching(
 ) -> None:
     """Print a link with a one-time code for another device of the network.
 
-    Only on a terminal, because a log must hold no secret, and only beyond loopback.
+    Only on a terminal, because a log must hold no secret, and only where others reach the service.
     """
-    if settings.on_loopback or not _is_watched(settings):
+    if not _is_watched(settings) or not authenticator.requires_token:
         return
-    host = network_host(settings.host, settings.allowed_host)
-    if host is not None:
-        base = base_url(_scheme(settings), host, port, settings.root_path)
+    base = settings.public_url
+    if base is None and not settings.on_loopback:
+        host = network_host(settings.host, settings.allowed_host)
+        base = host and base_url(_scheme(settings), host, port, settings.root_path)
+    if base:
         url = watch_url(base, authenticator.make_watch_code())
         print_watch_link(console, url, CODE_SECONDS)
 

@@ -15,6 +15,12 @@ from mimamba.models.detection.event_kinds import EVENT_KINDS, EventKind
 from mimamba.models.inference.precision import DeviceRequest, Precision
 from mimamba.service.auth.tokens import Tokens, read_tokens
 from mimamba.service.bridges.broker_address import BrokerAddress, is_topic, parse_address
+from mimamba.service.http.own_address import (
+    host_of,
+    parse_public_url,
+    path_of,
+    require_tls,
+)
 from mimamba.service.monitoring.logging import LogFormat, LogLevel
 
 DEFAULT_SOURCE = "simulate://"
@@ -131,6 +137,7 @@ class Settings(DoctorSettings):
     allowed_origin: Texts = []
     trusted_proxy: Texts = []
     root_path: str = ""
+    public_url: str | None = None
     token: SecretStr | None = None
     view_token: SecretStr | None = None
     token_file: Path | None = None
@@ -201,17 +208,25 @@ class Settings(DoctorSettings):
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
-        """Require TLS beyond this machine, unless a person decides otherwise."""
-        if self.ssl_keyfile and not self.ssl_certfile:
-            raise ValueError(
-                "Expected a certificate with the key, but found none. Add --ssl-certfile."
-            )
-        if not (self.on_loopback or self.ssl_certfile or self.insecure_http):
-            raise ValueError(
-                "Expected TLS beyond this machine, but found no --ssl-certfile. Add one, or use "
-                "--insecure-http if the network itself is private."
-            )
+        require_tls(self.on_loopback, self.ssl_certfile, self.ssl_keyfile, self.insecure_http)
         return self
+
+    @model_validator(mode="after")
+    def _take_path(self) -> Self:
+        """Take the path below which a proxy shows the service from its public address."""
+        path = path_of(self.public_url) if self.public_url else ""
+        if self.public_url and self.root_path not in ("", path):
+            raise ValueError(
+                f"Expected the path of --public-url, {path or 'none'}, in --root-path, too, but "
+                f"found {self.root_path}. Leave --root-path out."
+            )
+        self.root_path = self.root_path or path
+        return self
+
+    @property
+    def host_names(self) -> list[str]:
+        """Host names that browsers may use as well as localhost."""
+        return [*self.allowed_host, *([host_of(self.public_url)] if self.public_url else [])]
 
     @property
     def discovery(self) -> str | None:
@@ -254,6 +269,11 @@ class Settings(DoctorSettings):
                 "letters, digits, '-', '_', '.' and '~'."
             )
         return prefix
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str | None) -> str | None:
+        return parse_public_url(url) if url else None
 
     @field_validator("studies")
     @classmethod

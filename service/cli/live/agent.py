@@ -10,9 +10,14 @@ import typer
 
 from mimamba.drivers.errors import LibraryMissing, Mismatch
 from mimamba.service.cli.options import (
+    ACCESS,
     LIVE,
     SERVICE_URL,
     CaFile,
+    InsecureHTTP,
+    PublicURL,
+    SSLCertfile,
+    SSLKeyfile,
     TokenFile,
     Url,
     credentials,
@@ -25,8 +30,6 @@ if TYPE_CHECKING:
 
     from mimamba.service.agent.http_server import HTTPAddress
     from mimamba.service.client.rest_client import RestClient
-
-HTTP = "Over HTTP"
 
 app = typer.Typer()
 
@@ -54,7 +57,7 @@ def mcp(
             help="Address to listen on, such as 127.0.0.1:8766, with the tools at /mcp. "
             "[default: stdin and stdout]",
             show_default=False,
-            rich_help_panel=HTTP,
+            rich_help_panel=ACCESS,
         ),
     ] = None,
     http_token_file: Annotated[
@@ -63,7 +66,7 @@ def mcp(
             help="File with the token that agents show, on its first line. [default: "
             "MIMAMBA_MCP_TOKEN; made and shown on a terminal]",
             show_default=False,
-            rich_help_panel=HTTP,
+            rich_help_panel=ACCESS,
         ),
     ] = None,
     allowed_host: Annotated[
@@ -72,33 +75,13 @@ def mcp(
             help="Host name that agents may use as well as localhost, repeat for several. "
             "[default: none]",
             show_default=False,
-            rich_help_panel=HTTP,
+            rich_help_panel=ACCESS,
         ),
     ] = None,
-    ssl_certfile: Annotated[
-        Path | None,
-        typer.Option(
-            help="TLS certificate (PEM). [default: no TLS]",
-            show_default=False,
-            rich_help_panel=HTTP,
-        ),
-    ] = None,
-    ssl_keyfile: Annotated[
-        Path | None,
-        typer.Option(
-            help="Private key of the certificate (PEM). [default: in the certificate's file]",
-            show_default=False,
-            rich_help_panel=HTTP,
-        ),
-    ] = None,
-    insecure_http: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-http",
-            help="Allow other addresses than loopback without TLS.",
-            rich_help_panel=HTTP,
-        ),
-    ] = False,
+    public_url: PublicURL = None,
+    ssl_certfile: SSLCertfile = None,
+    ssl_keyfile: SSLKeyfile = None,
+    insecure_http: InsecureHTTP = False,
 ) -> None:
     """Let an agent read a running service: a server of the Model Context Protocol.
 
@@ -112,13 +95,16 @@ def mcp(
         server = _make_server(service, allow_control)
         if http is not None:
             from mimamba.service.agent.http_server import parse_http_address
+            from mimamba.service.http.own_address import host_of
 
-            address = parse_http_address(http, ssl_certfile, ssl_keyfile, insecure_http)
-            _offer(server, address, http_token_file, allowed_host or [])
+            address = parse_http_address(http, ssl_certfile, ssl_keyfile, insecure_http, public_url)
+            hosts = [host_of(address.public_url)] if address.public_url else []
+            _offer(server, address, http_token_file, [*(allowed_host or []), *hosts])
             return
         alone = {
             "--http-token-file": http_token_file,
             "--allowed-host": allowed_host,
+            "--public-url": public_url,
             "--ssl-certfile": ssl_certfile,
             "--ssl-keyfile": ssl_keyfile,
             "--insecure-http": insecure_http,

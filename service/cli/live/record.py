@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 import typer
 
-from mimamba.drivers.errors import Mismatch, UserError
+from mimamba.drivers.errors import UserError
+from mimamba.service.cli.control import find_only_session
 from mimamba.service.cli.options import (
     LIVE,
     SERVICE_URL,
     CaFile,
+    SessionOrOnly,
     TokenFile,
     Url,
     credentials,
@@ -34,20 +36,13 @@ STOPPING = 60.0
 app = typer.Typer()
 
 
-class NoSessionChosen(Mismatch):
-    """Not exactly one session is open, and none was named."""
-
-
 class RecordingEnded(UserError):
     """The recording has ended by itself, before its time."""
 
 
 @app.command(rich_help_panel=LIVE)
 def record(
-    session: Annotated[
-        str | None,
-        typer.Argument(help="Id of the session. [default: the only open one]", show_default=False),
-    ] = None,
+    session: SessionOrOnly = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -88,22 +83,10 @@ def record(
         options = {"name": name, "title": title, "person": person, "notes": notes}
         new = {key: value for key, value in options.items() if value is not None}
         try:
-            new["session"] = session or find_only_session(service)
+            new["session"] = session or find_only_session(service, "record SESSION")
             sys.stdout.write(f"{run_recording(service, new, seconds)}\n")
         except (LookupError, TypeError, ValueError) as error:
             raise no_service(service.base, error) from error
-
-
-def find_only_session(service: RestClient) -> str:
-    """Return the id of the only session that has not ended; raises NoSessionChosen."""
-    found = [each["id"] for each in service.ask("/v1/sessions") if each["state"] != "ended"]
-    if not found:
-        raise NoSessionChosen("an open session", "none", "open one with `mimamba open SOURCE`")
-    if len(found) > 1:
-        raise NoSessionChosen(
-            "one open session", ", ".join(found), "name one: `mimamba record SESSION`"
-        )
-    return str(found[0])
 
 
 def run_recording(service: RestClient, new: dict[str, str], seconds: float | None) -> str:

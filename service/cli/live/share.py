@@ -39,9 +39,9 @@ def share(
 
     It works once, within two minutes. The device sees everything, and can download recordings and
     people's data, but changes nothing. The service must listen beyond this machine, see `mimamba
-    serve --host`. The link has the address of --url, unless that leads to this machine only: then
-    the first --allowed-host of the service, else the machine's address in its network. Behind a
-    proxy, or in a container, name the address that other devices use with --url.
+    serve --host`. The link has the service's --public-url, which a proxy or a container needs;
+    without one the address of --url, unless that leads to this machine only: then the first
+    --allowed-host of the service, else the machine's address in its network.
     """
     if end and json:
         raise typer.BadParameter("--end has no JSON to print. Leave --json out.")
@@ -73,6 +73,6 @@ def _advice(taken: str, asked: str) -> str:
     if taken == asked:
         return ""
     return (
-        f", not to {asked}. If other devices reach the service at another address, name it with "
-        "--url; behind a proxy, `mimamba serve` also needs --trusted-proxy and --root-path"
+        f", not to {asked}. If other devices reach the service at another address, start it with "
+        "--public-url"
     )

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
-from mimamba.service.agent.http_server import PATH, TOKEN, make_http_app
+from mimamba.service.agent.http_server import PATH, TOKEN, make_http_app, parse_http_address
 from mimamba.service.agent.tools import make_server
 from mimamba.service.cli.main import app
 from mimamba.service.client.rest_client import RestClient
@@ -56,3 +56,9 @@ def test_a_bad_certificate_is_one_line(tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, options, env={TOKEN: SHOWN})
     assert (ended.exit_code, ended.output.count("\n")) == (2, 1)
     assert f"Cannot use the certificate in {certificate}" in ended.output
+
+
+def test_a_public_address_is_the_one_that_is_shown() -> None:
+    address = parse_http_address(":0", None, None, False, "https://lab.example/agents/")
+    assert address.url(8766) == "https://lab.example/agents/mcp"
+    assert parse_http_address(":0", None, None, False).url(8766) == "http://127.0.0.1:8766/mcp"

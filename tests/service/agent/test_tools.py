@@ -179,6 +179,7 @@ def test_over_http_strangers_get_nothing(over_http: str) -> None:
         (["--http", "0.0.0.0:8766"], "Expected TLS beyond this machine"),
         (["--http", "127.0.0.1:0"], "Expected a token for agents, but found none"),
         (["--http", ":0", "--ssl-keyfile", "a.key"], "Expected a certificate with the key"),
+        (["--http", ":0", "--public-url", "lab.example"], "Expected the address at which"),
         (["--allowed-host", "lab"], "Expected --http with --allowed-host"),
     ],
 )

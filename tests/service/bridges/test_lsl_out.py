@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from mimamba.drivers.driver import Chunk
+from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.lsl.outlet import SignalOutlet
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.timing.clock import local_clock
@@ -163,6 +163,7 @@ async def test_markers_go_out_once_and_do_not_come_back() -> None:
 def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:
     engine = Engine(random_checkpoint(tmp_path))
     data = np.random.default_rng(0).normal(0, 20, (1024, 4)).astype(np.float32)
+    rows_end = 64 * 15 + 62
     chunks = [
         Chunk(data[at : at + 256], 500 + np.arange(at, at + 256) / 256, at)
         for at in range(0, 1024, 256)
@@ -173,15 +174,24 @@ def test_another_model_s_predictions_are_another_stream(tmp_path: Path) -> None:
         try:
             quality = connect("scripted quality")
             stage.session.set_model(engine, 1.0)
-            inlet = connect("scripted predictions")
-            stage.play(*chunks)
+            inlet, sets = connect("scripted predictions"), connect("scripted sets")
+            stage.play(*chunks[:2])
+            # A label is known from here on, so that predictions have sets.
+            stage.session.log_marker(Marker(502.0, 511, "valence=low", "tests"))
+            stage.play(*chunks[2:])
             rows, _ = read(inlet, lambda rows: len(rows) == 16)
+            held, _ = read(sets, lambda rows: bool(rows) and rows[-1][-1] == rows_end)
+            set_labels = labels(sets)
             stage.session.set_model(None, 1.0)
             stage.until(lambda: not pylsl.resolve_byprop("name", "scripted predictions", 1, 0.2))
             scores, _ = read(quality, bool)
         finally:
             out.close()
     assert [row[-2] for row in rows] == [64 * n + 62 for n in range(16)]
+    names = ["valence/low", "valence/high", "valence/coverage", "valence/labelled"]
+    assert set_labels == [*names, *(n.replace("valence", "arousal") for n in names), "index"]
+    assert all(set(row[:2]) <= {0.0, 1.0} for row in held)
+    assert np.isnan([row[4:8] for row in held]).all()  # no label of arousal was ever known
     assert scores
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo, Chunk
 from mimamba.models.body.heart_rate import HeartRate
-from mimamba.models.prediction import Prediction
+from mimamba.models.prediction import LabelSet, Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, ChannelQuality, Quality
 from mimamba.service.bridges.osc_out import (
     BUNDLE,
@@ -98,6 +98,19 @@ def test_an_abstention_has_its_reason_and_no_probabilities() -> None:
         ("prediction/reason", ""),
         ("prediction/mood___a/low_", 0.25),
         ("prediction/mood___a/_", 0.75),
+    ]
+
+
+def test_a_set_has_a_message_for_each_label() -> None:
+    outputs = {"valence": {"low": 0.25, "high": 0.75}, "arousal": {"low": 0.5, "high": 0.5}}
+    sets = {"valence": LabelSet(("high",), 0.9, 40), "arousal": LabelSet((), None, 0)}
+    made = Prediction(5, 1.0, "ok", None, outputs, sets)
+    assert list(messages(PublishedPrediction(made, TIMING)))[6:] == [
+        ("set/valence/low", 0.0),
+        ("set/valence/high", 1.0),
+        ("coverage/valence", 0.9),
+        ("set/arousal/low", 0.0),
+        ("set/arousal/high", 0.0),
     ]
 
 

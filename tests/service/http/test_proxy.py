@@ -76,11 +76,32 @@ def test_networks_of_proxies(address: str, trusted: bool) -> None:
 @pytest.mark.parametrize(
     "flags",
     [{"trusted_proxy": ["*"]}, {"trusted_proxy": ["proxy.example"]}, {"root_path": "eeg"},
-     {"root_path": "/a b"}, {"root_path": "/../a?b"}, {"root_path": "//evil.example"}],
+     {"root_path": "/a b"}, {"root_path": "/../a?b"}, {"root_path": "//evil.example"},
+     {"public_url": "eeg.example"}, {"public_url": "ftp://eeg.example"},
+     {"public_url": "https://me@eeg.example"}, {"public_url": "https://eeg.example/a?b"},
+     {"public_url": "https://eeg.example:99999"},
+     {"public_url": "https://eeg.example/a", "root_path": "/b"}],
 )  # fmt: skip
 def test_what_is_no_proxy_and_no_path_is_refused(flags: dict[str, object]) -> None:
     with pytest.raises(CannotServe, match="Expected"):
         make_settings(flags)
+
+
+def test_a_public_address_has_the_name_and_the_path() -> None:
+    settings = make_settings({"public_url": "HTTPS://EEG.example:8443/Base/"})
+    assert settings.public_url == "https://eeg.example:8443/Base"
+    assert (settings.root_path, settings.host_names) == ("/Base", ["eeg.example"])
+    assert make_settings({"public_url": "http://[2001:db8::7]"}).host_names == ["2001:db8::7"]
+    assert make_settings({"public_url": ""}).public_url is None
+
+
+def test_links_have_the_public_address() -> None:
+    public = "https://eeg.example.org/base"
+    with live(source=[], token=CONTROL, view_token=VIEW, public_url=public) as service:
+        made = service.http.post("/v1/watch-codes").json()
+        assert made["url"] == f"{public}/#watch={made['code']}"
+        named = {"Host": "eeg.example.org", "Origin": "http://eeg.example.org"}
+        assert service.http.get("/base/v1/sessions", headers=named).status_code == 200
 
 
 @pytest.mark.anyio

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jinja2
 import msgspec
 
-from mimamba.models.prediction import Status
+from mimamba.models.prediction import LabelSet, Status
 from mimamba.models.signal.measures import ChannelQuality
 from mimamba.service.mqtt.home_assistant import (
     DiscoveredSession,
@@ -48,6 +49,7 @@ def prediction(status: Status = "ok", reason: str | None = None) -> bytes:
     made = PredictionMessage(
         "muse.1", 1, 2, 3.0, status, reason, outputs if status == "ok" else None, TIMING,
         PersonalReading(2, "ok", None, shares, "tense") if status == "ok" else None,
+        {"valence": LabelSet(("low", "high"), 0.875, 8)} if status == "ok" else None,
     )  # fmt: skip
     return encode(made, binary=False)
 
@@ -60,12 +62,15 @@ def test_an_output_is_its_likeliest_label() -> None:
         assert state(key, prediction("poor_signal", "AF7 is flat")) == "None"  # unknown
     assert attributes("output-valence", prediction()) == {
         "probabilities": {"low": 0.2, "high": 0.8},
+        "set": ["low", "high"],
+        "coverage": 0.875,
         "status": "ok",
         "reason": None,
         "notice": SESSION.notice,
     }
     abstains = attributes("output-valence", prediction("poor_signal", "AF7 is flat"))
     assert (abstains["probabilities"], abstains["reason"]) == (None, "AF7 is flat")
+    assert abstains["set"] is abstains["coverage"] is None
     assert attributes(odd, prediction())["probabilities"] == {"a": 0.1, "b'\"": 0.9}
     assert state("status", prediction("warming_up", "3 s")) == "warming_up"
 
@@ -101,3 +106,7 @@ def test_a_session_is_one_device() -> None:
     open_now = made["availability"][1]["value_template"]
     for payload, words in ((b'{"state":"open"}', "online"), (b'{"state":"closed"}', "offline")):
         assert rendered(open_now, payload) == words
+    assert "configuration_url" not in made["device"]
+    public = replace(SESSION, public_url="https://eeg.example.org/base")
+    linked = msgspec.json.decode(discovery_payload(public, {}))
+    assert linked["device"]["configuration_url"] == "https://eeg.example.org/base/#muse.1"

@@ -91,13 +91,17 @@ def test_made_tokens_are_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixt
         ({"host": "::1"}, "http://[::1]:8765/"),
         ({"ssl_certfile": Path("c.pem")}, "https://127.0.0.1:8765/"),
         (
+            {"public_url": "https://eeg.example.org/base"},
+            "https://eeg.example.org/base/, and on this machine at http://127.0.0.1:8765/base/",
+        ),
+        (
             {"allowed_host": ["lab.example"], "ssl_certfile": Path("c.pem")},
             "https://lab.example:8765/",
         ),
     ],
 )
 def test_the_address_is_one_to_open(tmp_path: Path, flags: dict[str, object], url: str) -> None:
-    assert f"mimamba is at {url}" in announced(tmp_path, flags).replace("\n", " ")
+    assert f"mimamba is at {url}" in " ".join(announced(tmp_path, flags).split())
 
 
 def test_a_link_for_a_phone_is_shown_to_a_terminal_only(tmp_path: Path) -> None:
@@ -120,6 +124,8 @@ def test_a_link_for_a_phone_is_shown_to_a_terminal_only(tmp_path: Path) -> None:
         for plain in (shown(BEYOND, width=20), shown(BEYOND, encoding="ascii")):
             assert "▄" not in plain
             assert "/#watch=" in plain
+        public = shown({"public_url": "https://eeg.example.org/base"})
+        assert re.search(r"^https://eeg\.example\.org/base/#watch=", public, re.MULTILINE)
         assert shown({}) == shown({**BEYOND, "log_format": "json"}) == ""
     assert shown(BEYOND) == ""
 

@@ -78,3 +78,17 @@ def test_each_mistake_is_one_sentence(service: Live, invoke: Invoke) -> None:
         "Name one: `mimamba record SESSION`.\n"
     )
     service.http.delete("/v1/sessions/second")
+
+
+def test_a_marker_goes_to_the_only_session(service: Live, invoke: Invoke) -> None:
+    for words in (["go"], ["simulate-1", "go"]):
+        assert invoke("mark", *words).stdout.startswith("go at ")
+    many = invoke("mark", "simulate-1", "eyes", "closed")
+    assert many.exit_code == 2
+    assert "Put a label with spaces into quotes" in many.stderr
+    opened = service.http.post("/v1/sessions", json={"source": "simulate://", "model": "none"})
+    both = invoke("mark", "go").stderr
+    assert both.endswith("Name one: `mimamba mark SESSION LABEL`.\n")
+    assert "`mimamba baseline SESSION`" in invoke("baseline").stderr
+    assert "`mimamba control SESSION`" in invoke("control", "--pause").stderr
+    service.http.delete(f"/v1/sessions/{opened.json()['id']}")
