@@ -46,7 +46,7 @@ STOPPED = "stopped on request"
 
 @dataclass(frozen=True)
 class Assignment:
-    """Whose values are shown, and how that was chosen.
+    """Source of the values that are shown, and how it was chosen.
 
     Parameters
     ----------

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.xdf.reader import XDFStream, load_streams, recognises
 from mimamba.drivers.formats.xdf.sample_index import (
     BANDS_TOPIC,
     PERSONAL_TOPIC,
@@ -20,6 +19,9 @@ from mimamba.drivers.formats.xdf.sample_index import (
 from mimamba.models.signal.measures import BANDS
 from mimamba.service.rules.rule_file import Watched
 from mimamba.service.rules.watched_values import GOOD_SCORE
+
+if TYPE_CHECKING:
+    from mimamba.drivers.formats.xdf.reader import XDFStream
 
 Values: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Times on the recording's clock (s), and a value at each: NaN where there is none."""
@@ -39,6 +41,8 @@ def load_topics(path: Path) -> dict[str, list[XDFStream]]:
     NothingToWatch
         If it is no XDF file.
     """
+    from mimamba.drivers.formats.xdf.reader import load_streams, recognises  # loads pyxdf
+
     try:
         with path.open("rb") as file:
             head = file.read(8)
