@@ -111,6 +111,7 @@ class FeedbackRuns:
             except Exception:
                 if is_own:
                     self._recordings.stop(name)
+                    self._recordings.delete(name, name)
                 raise
             self._live[session] = live
             live.start()

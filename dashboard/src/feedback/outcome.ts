@@ -1,4 +1,4 @@
-import type { FeedbackRun } from '../requests/feedback';
+import type { FeedbackRun } from './study_requests';
 import { percent, plural } from '../text/wording';
 
 /** Feedback of a finished recording in words: whose values it was, and for how long it was on. */

@@ -1,5 +1,5 @@
 /** Choices of the feedback view; they outlive a reload. */
-import type { FeedbackChoice } from '../requests/feedback';
+import type { FeedbackChoice } from './study_requests';
 import type { Threshold } from './threshold';
 
 /** Whose values feedback shows: without a log those of the headset (`free`), or for a study. */

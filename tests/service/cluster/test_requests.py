@@ -21,6 +21,7 @@ from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.subjects import Packets, input_subject, pack
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.people.people import NoPerson, People, PersonRefused
+from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
 from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push
@@ -35,6 +36,7 @@ from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO
 from tests.service.served_heads import served_head
 
+FEEDBACK = FeedbackState("band/alpha", "above", 0.5, 0, True, None, False, None, "a", False)
 PROGRESS = StudyProgress("s", "S", "contact", 0, 1, None, None, None, False, None, None, 1.0, 1.0)
 SAVED = 2.5
 """Seconds until a state is on the bus."""
@@ -294,6 +296,9 @@ def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
             study = StudyEntry(0.0, "study", PROGRESS)
             with pytest.raises(ComputedElsewhere, match="given a study"):
                 session.log_personal(study)
+            feedback = FeedbackEntry(0.0, "feedback", FEEDBACK)
+            with pytest.raises(ComputedElsewhere, match="given the feedback of a study"):
+                session.log_personal(feedback)
         finally:
             await crew.close()
 

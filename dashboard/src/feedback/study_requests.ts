@@ -1,5 +1,5 @@
-import { type NamedRecording, catalogApi } from './catalog';
-import { request } from './rest';
+import { type NamedRecording, catalogApi } from '../requests/catalog';
+import { request } from '../requests/rest';
 
 /** Values of feedback for a study: the wearer's own, those of another recording, or a draw of both. */
 export type FeedbackChoice = 'real' | 'sham' | 'drawn';
