@@ -8,6 +8,7 @@ of the session's own log, and are silent in the same words.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -105,7 +106,7 @@ class LiveFeedback:
     ) -> None:
         self.session, self._rule, self._assignment = session, rule, assignment
         self._recordings, self._is_own = recordings, is_own
-        self.id = f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        self.id = f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self._stopping = threading.Event()
         self._reason = STOPPED
         self._quality: Quality | None = None
@@ -217,6 +218,7 @@ class LiveFeedback:
     def _end(self, reason: str) -> None:
         """Log the end, and close a recording that began with it."""
         self._state = replace(self._state, running=False, value=None, on=False, reason=reason)
+        self._assignment = replace(self._assignment, course=None)  # another person's values
         with suppress(UserError, SessionOver):  # the session has ended, and its recording with it
             self._mark("feedback end")
         self._log(self._note("end", {"reason": reason}))

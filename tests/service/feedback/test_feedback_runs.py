@@ -168,12 +168,14 @@ def test_a_sham_without_the_quantity_is_refused(data: Path) -> None:
 
 def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) -> None:
     runs = FeedbackRuns(Recordings(data))
-    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("other",))
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("deleted",))
+    (data / "deleted.xdf").write_bytes((data / "other.xdf").read_bytes())
     rng = np.random.default_rng(0)
     with staged(None) as stage:
         with pytest.raises(NoFeedback, match="has had no feedback"):
             runs.of(stage.session)
         live_feedback = runs.begin(stage.session, wanted)
+        (data / "deleted.xdf").unlink()  # it is shown all the same
 
         def is_silent(wanted: bool) -> bool:
             return (live_feedback.entry().state.value is None) is wanted
