@@ -100,7 +100,7 @@ def test_links_have_the_public_address() -> None:
     with live(source=[], token=CONTROL, view_token=VIEW, public_url=public) as service:
         made = service.http.post("/v1/watch-codes").json()
         assert made["url"] == f"{public}/#watch={made['code']}"
-        named = {"Host": "eeg.example.org", "Origin": "http://eeg.example.org"}
+        named = {"Host": "eeg.example.org", "Origin": "https://eeg.example.org"}
         assert service.http.get("/base/v1/sessions", headers=named).status_code == 200
 
 
