@@ -57,7 +57,10 @@ def test_no_package_imports_one_above_it(package: str) -> None:
             "mimamba.service.recordings.people_index",
             ["torch", "scipy.signal", "scipy.optimize", "fastapi", "brainflow", "mne"],
         ),
-        ("mimamba.service.calibration.sittings", ["torch", "scipy.signal", "fastapi"]),
+        (
+            "mimamba.service.calibration.judge_program",
+            ["torch", "scipy.signal", "fastapi", "brainflow", "mne"],
+        ),
         (
             "mimamba.drivers.open",
             ["torch", "brainflow", "pylsl", "mne", "pyxdf", "pyarrow", "edfio"],

@@ -130,8 +130,13 @@ class LiveStamps:
 
     def _begin(self, seconds: Seconds, now: float) -> None:
         """Choose the offset such that the newest sample is now, if its clock is another one."""
-        finite = seconds[np.isfinite(seconds)]
-        self._offset, ahead = 0.0, float(finite[-1]) - now if len(finite) else 0.0
+        self._offset = 0.0
+        due = now - np.arange(len(seconds))[::-1] * self._period
+        leads = np.where(np.isfinite(seconds), seconds - due, np.nan)
+        good = np.flatnonzero((leads >= -MAX_LAG) & (leads <= MAX_LEAD))  # others are outliers
+        if not len(good):
+            good = np.flatnonzero(np.isfinite(leads))
+        ahead = float(leads[good[-1]]) if len(good) else 0.0
         if not -MAX_LAG <= ahead <= MAX_LEAD:
             if not self._by_arrival:
                 unix = abs(now + ahead - time.time()) < UNIX_TOLERANCE
@@ -139,8 +144,9 @@ class LiveStamps:
                 self.notices = (f"The stream's stamps are {clock}; the time of arrival is used.",)
             self._offset, ahead = -ahead, 0.0
         self._lead, self._delay = max(0.0, ahead), -ahead
-        first = float(finite[0]) + self._offset if len(finite) else now
-        self._last = first - self._period
+        first = good[0] if len(good) else 0
+        began = float(seconds[first]) + self._offset if len(good) else now
+        self._last = began - (first + 1) * self._period
         self._arrived = now
 
     def _time(self, stamp: float, arrived: float, now: float) -> float:

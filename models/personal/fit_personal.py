@@ -34,6 +34,7 @@ from mimamba.models.personal.joining import (
     MomentNote,
     RatedMoment,
 )
+from mimamba.models.personal.shipped import CLAIMS, score_claim
 from mimamba.models.personal.statistics import BlockScores, LabelledBlocks, score_blocks
 from mimamba.models.personal.verdict import (
     MIXED_ORDER,
@@ -311,9 +312,6 @@ def _score_model(
     """Test the shipped model that claims this contrast, if there is one and it is wanted."""
     if not settings.test_model:
         return None
-    # It loads PyTorch, which whoever only lists calibrations need not wait for.
-    from mimamba.models.personal.shipped import CLAIMS, score_claim
-
     claim = CLAIMS.get(frozenset(settings.kinds))
     if claim is None:
         return None

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.formats.recording import Recording
-from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
 from mimamba.models.personal.blocks import Block
 from mimamba.models.personal.statistics import (
     TIE,
@@ -25,6 +24,9 @@ from mimamba.models.personal.statistics import (
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
+
+if TYPE_CHECKING:  # PyTorch takes longer to load than a calibration to judge
+    from mimamba.models.checkpoints.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,14 @@ class Claim:
         Its output.
     labels
         Label of the output by the name of the state.
+    rest
+        Seconds of rest that the model needs before the first block: its checkpoint's baseline.
     """
 
     model: str
     output: str
     labels: dict[str, str]
+    rest: float = 60.0
 
 
 CLAIMS: dict[frozenset[str], Claim] = {
@@ -79,16 +84,19 @@ def score_claim(
     seed
         Seed of drawn relabellings and of the bootstrap.
     """
+    for recording, mine in zip(recordings, blocks, strict=True):
+        if mine[0].start < claim.rest * recording.info.sfreq:
+            return (
+                f"{claim.model} was not tested: it needs {claim.rest:g} s of rest before "
+                "the first block"
+            )
+    from mimamba.models.checkpoints.checkpoint import load_checkpoint
+
     checkpoint = load_checkpoint(claim.model)
     shares: list[float] = []
     labels: list[int] = []
     attempts: list[int] = []
     for attempt, (recording, mine) in enumerate(zip(recordings, blocks, strict=True)):
-        if mine[0].start < checkpoint.baseline * recording.info.sfreq:
-            return (
-                f"{claim.model} was not tested: it needs {checkpoint.baseline:g} s of rest before "
-                "the first block"
-            )
         try:
             predictions = _predict(checkpoint, recording)
         except (MontageError, SignalError) as error:
@@ -105,6 +113,8 @@ def score_claim(
 
 
 def _predict(checkpoint: Checkpoint, recording: Recording) -> list[Prediction]:
+    from mimamba.models.decoding.decoder import OFFLINE_CHUNK, StreamingDecoder
+
     decoder = StreamingDecoder(checkpoint, recording.info)
     if checkpoint.baseline:
         decoder.start_baseline(checkpoint.baseline)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from mimamba.models.personal.features import SIGNAL, track_features
 from mimamba.models.personal.fit_personal import CalibrationSettings, PersonalFit, calibrate
 from mimamba.models.personal.head import PersonalHead
 from mimamba.models.personal.head_file import encode_head, load_head
+from mimamba.models.personal.shipped import CLAIMS
 from mimamba.models.signal.montage import MONTAGES
 from mimamba.service.calibration.refitting import (
     RefitResult,
@@ -128,12 +130,23 @@ def answer(folder: Path, person: str, name: str, task: str) -> JudgeAnswer:
         return JudgeRefusal(str(error))
 
 
+def load_libraries(folder: Path, person: str, name: str) -> None:
+    """Load what judging this sitting takes: that is longer than to judge.
+
+    PyTorch is left out where no shipped model will be tested.
+    """
+    import_module("scipy.signal")
+    with suppress(UserError):  # it is said when the sitting is judged
+        plan = Sittings(People(folder)).get(person, name).drawn.plan
+        claim = CLAIMS.get(frozenset(plan.kinds or ()))
+        if claim is not None and plan.rest >= claim.rest:
+            import_module("mimamba.models.decoding.decoder")
+
+
 def main(folder: str, person: str, name: str, task: str) -> None:
     """Print the answer."""
-    import torch
-
     give_way(NICENESS)
-    torch.set_num_threads(1)
+    load_libraries(Path(folder), person, name)
     sys.stdin.readline()
     sys.stdout.buffer.write(msgspec.json.encode(answer(Path(folder), person, name, task)))
 

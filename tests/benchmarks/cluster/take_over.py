@@ -44,6 +44,7 @@ from mimamba.service.protocol.messages import (
 from mimamba.service.sessions.remote_sources import read_packet
 from tests.service.bus.nats_server import NATSServer, free_port, running
 from tests.service.cluster.processes import Role
+from tests.service.forked import LoadedProgram
 
 SESSION = "killed"
 WHAT = ["worker", "freeze", "gateway", "server"]
@@ -159,6 +160,7 @@ class Cluster:
     def __init__(self, folder: Path, server: NATSServer) -> None:
         self._folder, self._server = folder, server
         self._count = 0
+        self._loaded = LoadedProgram()
         (folder / "none.toml").touch()
         self.ports = [free_port(), free_port()]
         self.workers = [self._worker(), self._worker()]
@@ -173,7 +175,8 @@ class Cluster:
 
     def _role(self, *arguments: str) -> Role:
         self._count += 1
-        return Role(self._folder, f"{arguments[0]}-{self._count}", *arguments)
+        name = f"{arguments[0]}-{self._count}"
+        return Role(self._folder, name, *arguments, loaded=self._loaded)
 
     def _worker(self) -> Role:
         return self._role("worker", "--bus", self._server.url)
@@ -217,6 +220,7 @@ class Cluster:
         """Stop all that runs."""
         for each in [self.acquirer, *self.gateways, *self.workers]:
             each.stop()
+        self._loaded.close()
 
 
 async def follow_kills(cluster: Cluster, server: NATSServer, kills: Sequence[str]) -> Outcome:

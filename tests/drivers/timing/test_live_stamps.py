@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -150,7 +150,7 @@ def test_stamps_in_another_unit_are_given_up(factor: float, cut: list[int], sinc
     assert len(heard.remarks) <= 1
     settled = slice(since + 600, None)
     np.testing.assert_allclose(np.diff(heard.times[settled]).mean() * SFREQ, 1, atol=0.02)
-    assert heard.lost <= 0.3 * SFREQ
+    assert heard.lost <= 0.3 * SFREQ + 60  # packets are that long at most
 
 
 def test_stamps_in_a_known_unit_are_converted() -> None:
@@ -164,6 +164,8 @@ def test_stamps_in_a_known_unit_are_converted() -> None:
 
 @settings(max_examples=30)
 @given(cuts, st.lists(st.integers(1, N - 1), max_size=20), st.sampled_from([np.nan, np.inf, 1e300]))
+@example([2], [1], 1e300)
+@example([3], [1, 2], np.inf)
 def test_lone_outliers_are_counted(cut: list[int], at: list[int], value: float) -> None:
     stamps = even(N)
     stamps[at] = value

@@ -10,9 +10,11 @@ import pytest
 
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.recording import Recording
+from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.personal.blocks import Block, CalibrationError
 from mimamba.models.personal.fit_personal import fit_personal
 from mimamba.models.personal.pseudo import Effect, draw_pairs
+from mimamba.models.personal.shipped import CLAIMS
 from mimamba.models.personal.verdict import RANK
 from tests.models.personal.sittings import ALPHA, MUSCLE, rated, sitting
 
@@ -145,6 +147,11 @@ def test_a_model_is_tested_first_if_it_claims_the_contrast() -> None:
     )
     untested = fit_personal(recording, named, test_model=False).verdict
     assert (untested.reason, untested.tests) == (None, 1)
+
+
+def test_claims_name_the_rest_that_their_checkpoints_need() -> None:
+    for claim in CLAIMS.values():
+        assert claim.rest == load_checkpoint(claim.model).baseline
 
 
 def alternating(rest: Recording, task: Recording) -> tuple[Recording, list[Block]]:

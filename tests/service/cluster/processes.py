@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from mimamba.drivers.runtime.child_environment import child_environment
+from tests.service.forked import ForkedCommand, LoadedProgram
 
 STARTING = 90.0
 """Seconds; a busy machine imports slowly."""
@@ -16,18 +17,38 @@ COMMAND = "import sys; sys.argv[0] = 'mimamba'; from mimamba.service.cli.main im
 
 
 class Role:
-    """A command of mimamba that runs; what it prints is in a file."""
+    """A command of mimamba that runs; what it prints is in a file.
 
-    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
+    Parameters
+    ----------
+    folder
+        Folder of the file.
+    name
+        Name of the role.
+    arguments
+        Command and options.
+    loaded
+        Process to fork it from; None to start Python anew, so that its memory is its own.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, *arguments: str, loaded: LoadedProgram | None = None
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._file = self.log.open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *arguments],
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-            env=child_environment() | {"MIMAMBA_CONFIG": str(folder / "none.toml")},
-        )
+        self.log.touch()
+        environment = child_environment() | {"MIMAMBA_CONFIG": str(folder / "none.toml")}
+        self.process: subprocess.Popen[bytes] | ForkedCommand
+        if loaded is not None:
+            self.process = loaded.start(arguments, self.log, environment)
+            return
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", COMMAND, *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
 
     def wait_for(self, text: str) -> str:
         """Wait until it has printed this; return all that it has printed."""
@@ -42,7 +63,6 @@ class Role:
         """Kill it, without a chance to say anything."""
         self.process.kill()
         self.process.wait()
-        self._file.close()
 
     def stop(self) -> None:
         """Stop it as Ctrl+C does, or kill it where it hangs."""
@@ -53,4 +73,3 @@ class Role:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
-        self._file.close()
