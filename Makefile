@@ -24,18 +24,18 @@ PAGE := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 
 # Tests start many programs, which would compile the package anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages \
-        browser bytecode clean
+.PHONY: serve test pytest lint types page-test docs fuzz pictures bench scale packages python-packages clean
 
 serve: $(VENV)/serve
 	$(BIN)/mimamba serve
 
-# The checks run one after the other beside the tests, which wait half of their time. As many tests at
-# a time as tests/conftest.py says, in the order it gives; the + shows their progress at once.
+# The checks run one after the other beside the tests, which wait half of their time, and beside the
+# compilation for these. As many tests at a time as tests/conftest.py says, in the order it gives; the
+# + shows their progress at once.
 test: $(VENV)/test
 	$(TWO) pytest lint types page-test docs
 
-pytest: $(VENV)/test
+pytest: $(VENV)/bytecode
 	+$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 lint: $(VENV)/test
@@ -67,6 +67,7 @@ scale: $(VENV)/test
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mimamba needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade pip  # that of Python 3.11 takes twice as long to find all versions
 
 $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 	$(INSTALL) --editable .
@@ -76,18 +77,16 @@ $(VENV)/serve: $(VENV)/bin/python $(SOURCES) $(PAGE)
 # Playwright can install comes after it.
 $(VENV)/test: $(VENV)/bin/python $(SOURCES) $(PAGE)
 	$(TWO) packages python-packages
-	$(TWO) browser bytecode
+	$(BIN)/python -m tests.browser
 	touch $(VENV)/serve $(VENV)/docs $@
 
 packages: $(VENV)/bin/python
 	$(BIN)/python -m tests.packages
 
-browser:
-	$(BIN)/python -m tests.browser
-
 # Once, instead of in each of the processes that run the tests.
-bytecode:
+$(VENV)/bytecode: $(VENV)/test
 	$(BIN)/python -m pytest --collect-only --quiet --quiet > /dev/null
+	touch $@
 
 python-packages: $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
