@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.service.forked import LoadedProgram
+
 # A deadline would be a hidden assertion about time. Continuous integration tries the same examples
 # each time; people's machines try new ones.
 # MIMAMBA_EXAMPLES=1000 tries more of them.
@@ -82,6 +84,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the recordings are not there: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Iterator[LoadedProgram]:
+    """A process that forks programs, with all libraries loaded."""
+    program = LoadedProgram()
+    yield program
+    program.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ import pytest
 
 from mimamba.drivers.formats.convert import export
 from tests.drivers.formats.made import recording
+from tests.service.forked import LoadedProgram
 from tests.service.live import PATIENCE, Live, live
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,25 +49,20 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_runs(name: str, service: Live, file: Path) -> None:
+def test_an_example_runs(name: str, service: Live, file: Path, loaded: LoadedProgram) -> None:
     """To its end, or to the first line that it prints where it would go on for ever."""
     code = EXAMPLES[name].replace(ADDRESS, urlsplit(service.url).netloc).replace(FILE, str(file))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
         heard.bind(("127.0.0.1", 0))
         code = code.replace(PORT, str(heard.getsockname()[1]))
-        with subprocess.Popen(
-            [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True, cwd=file.parent
-        ) as program:
-            try:
-                assert program.stdout is not None
-                line = program.stdout.readline()
-                if any(word in code for word in ENDLESS):
-                    assert line.strip()
-                else:
-                    program.stdout.read()
-                    assert program.wait() == 0
-            finally:
-                program.kill()
+        with loaded.start(code=code, folder=file.parent, unbuffered=True) as program:
+            assert program.stdout is not None
+            line = program.stdout.readline()
+            if any(word in code for word in ENDLESS):
+                assert line.strip()
+            else:
+                said, errors = program.communicate()
+                assert program.returncode == 0, line + said + errors
         if "sendto" in code:
             heard.settimeout(PATIENCE)
             assert heard.recv(256)

@@ -1,7 +1,7 @@
-"""Commands of mimamba, each in a process of its own, forked from one that has loaded the libraries.
+"""Programs in processes of their own, forked from one that has loaded the libraries.
 
-To load them takes most of a command's time. What differs from a start of one's own is that alone:
-the processes have their own files and environment, take signals, and end as Python does.
+To load them takes most of a short program's time. Nothing else differs from a start of one's own:
+the processes have their own files, folder and environment, take signals, and end as Python does.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,90 +17,179 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
+from typing import IO
 
+COMMAND = "import sys; sys.argv[0] = 'mimamba'; from mimamba.service.cli.main import main; main()"
+"""Python code that does the same as ``mimamba``."""
 PROGRAM = """
-import gc, json, os, sys
+import gc, json, os, socket, sys, types
 
+import mimamba.drivers.formats.read
+import mimamba.drivers.simulator.driver
 import mimamba.models.decoding.decoder
+import mimamba.service.acquire.acquirer
 import mimamba.service.bus.nats_bus
 import mimamba.service.cluster.gateway
 import mimamba.service.cluster.worker
+import mimamba.service.doctor.doctor
 import mimamba.service.server.serve
-from mimamba.service.cli.main import main
+import mimamba.service.cli.main
 
+control = socket.socket(fileno=int(sys.argv[1]))
 gc.collect()
 gc.freeze()  # or each process would copy what it looks through
-for line in sys.stdin:
+while True:
+    line, files, _, _ = socket.recv_fds(control, 1 << 16, 3)
+    while line and not line.endswith(b"\\n"):
+        line += control.recv(1 << 16)
+    if not line:
+        sys.exit()
     asked = json.loads(line)
     if "status" in asked:
         pid, status = os.waitpid(asked["status"], os.WNOHANG)
-        print(json.dumps(os.waitstatus_to_exitcode(status) if pid else None), flush=True)
-        continue
-    if child := os.fork():
-        print(child, flush=True)
-        continue
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    out = os.open(asked["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-    os.environ.clear()
-    os.environ.update(asked["environment"])
-    sys.argv[:] = ["mimamba", *asked["arguments"]]
-    main()
-    sys.exit()
+        answer = os.waitstatus_to_exitcode(status) if pid else None
+    else:
+        answer = os.fork()
+        if answer == 0:
+            break
+        for each in files:
+            os.close(each)
+    control.sendall(json.dumps(answer).encode() + b"\\n")
+control.close()
+for number, each in enumerate(files):
+    os.dup2(each, number)
+    os.close(each)
+os.environ.clear()
+os.environ.update(asked["environment"])
+os.chdir(asked["folder"])
+for number, name in enumerate(("stdin", "stdout", "stderr")):  # as Python makes them at its start
+    each = open(
+        number,
+        "w" if number else "r",
+        1 if number == 2 or asked["unbuffered"] else -1,
+        encoding="utf-8",
+        errors="backslashreplace" if number == 2 else "strict",
+        closefd=False,
+    )
+    setattr(sys, name, each)
+    setattr(sys, f"__{name}__", each)
+sys.argv[:] = ["-c", *asked["arguments"]]
+code = asked["code"]
+sys.modules["__main__"] = types.ModuleType("__main__")
+exec(compile(code, "<string>", "exec"), sys.modules["__main__"].__dict__)
 """
 
 
 class LoadedProgram:
-    """A process that waits with all libraries loaded, and forks commands."""
+    """A process that waits with all libraries loaded, and forks others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._control, other = socket.socketpair()
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(other.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[other.fileno()],
+            )
+        self._answers = self._control.makefile("rb")
 
     def start(
-        self, arguments: tuple[str, ...], output: Path, environment: Mapping[str, str]
-    ) -> ForkedCommand:
-        """Start a command; its output and errors are added to a file."""
-        asked = {"arguments": arguments, "output": str(output), "environment": dict(environment)}
-        pid = self._ask(asked)
+        self,
+        *arguments: str,
+        code: str = COMMAND,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        output: Path | None = None,
+        unbuffered: bool = False,
+    ) -> ForkedProcess:
+        """Start a process.
+
+        Parameters
+        ----------
+        arguments
+            Arguments of the program.
+        code
+            Python code to run: a command of mimamba by default.
+        environment
+            Variables; None for those of this process.
+        folder
+            Working directory; None for that of this process.
+        output
+            File that gets all that it prints; None for pipes.
+        unbuffered
+            True to see each line at once.
+        """
+        if output is None:
+            pipes = [os.pipe() for _ in range(3)]
+            ours, theirs = (
+                [pipes[0][1], pipes[1][0], pipes[2][0]],
+                [pipes[0][0], pipes[1][1], pipes[2][1]],
+            )
+        else:
+            file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            ours, theirs = [], [os.open(os.devnull, os.O_RDONLY), file, os.dup(file)]
+        asked = {
+            "code": code,
+            "arguments": arguments,
+            "environment": dict(os.environ if environment is None else environment),
+            "folder": str(folder or Path.cwd()),
+            "unbuffered": unbuffered,
+        }
+        pid = self._ask(asked, theirs)
+        for each in theirs:
+            os.close(each)
         assert pid is not None
-        return ForkedCommand(self, pid)
+        return ForkedProcess(self, pid, ours)
 
     def status(self, pid: int) -> int | None:
-        """Exit status of a command, negative for a signal; None while it runs."""
+        """Exit status of a process, negative for a signal; None while it runs."""
         return self._ask({"status": pid})
 
     def close(self) -> None:
-        """End the process; its commands have been stopped before."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
+        """End the process; those that it forked have been stopped before."""
+        self._answers.close()
+        self._control.close()
         self._process.wait()
-        self._process.stdout.close()
 
-    def _ask(self, what: Mapping[str, object]) -> int | None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+    def _ask(self, what: Mapping[str, object], files: list[int] | None = None) -> int | None:
+        line = json.dumps(what).encode() + b"\n"
         with self._lock:
-            self._process.stdin.write(f"{json.dumps(what)}\n")
-            self._process.stdin.flush()
-            answer: int | None = json.loads(self._process.stdout.readline())
+            sent = socket.send_fds(self._control, [line], files or [])
+            self._control.sendall(line[sent:])
+            answer: int | None = json.loads(self._answers.readline())
         return answer
 
 
-class ForkedCommand:
-    """A running command, used as ``subprocess.Popen`` is."""
+class ForkedProcess:
+    """A running process, used as ``subprocess.Popen`` with text is."""
 
-    def __init__(self, program: LoadedProgram, pid: int) -> None:
+    def __init__(self, program: LoadedProgram, pid: int, pipes: list[int]) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._program = program
+        files: list[IO[str] | None] = [
+            os.fdopen(each, "r" if n else "w", encoding="utf-8") for n, each in enumerate(pipes)
+        ]
+        self.stdin, self.stdout, self.stderr = files or [None] * 3
+
+    def __enter__(self) -> ForkedProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill it, if it runs, and close its pipes."""
+        self.kill()
+        self.wait()
+        for each in (self.stdin, self.stdout, self.stderr):
+            if each is not None:
+                with suppress(BrokenPipeError):
+                    each.close()
 
     def poll(self) -> int | None:
         """Exit status, or None while it runs."""
@@ -116,11 +206,40 @@ class ForkedCommand:
             time.sleep(0.01)
         return code
 
+    def communicate(self, text: str = "", timeout: float | None = None) -> tuple[str, str]:
+        """Send it a text, and return all else that it prints until its end."""
+        assert self.stdin is not None
+        assert self.stdout is not None
+        assert self.stderr is not None
+        said: dict[IO[str], str] = {}
+
+        def read(file: IO[str]) -> None:
+            said[file] = file.read()
+
+        with suppress(BrokenPipeError):
+            self.stdin.write(text)
+            self.stdin.close()
+        files = (self.stdout, self.stderr)
+        reading = [threading.Thread(target=read, args=(each,)) for each in files]
+        for each in reading:
+            each.start()
+        try:
+            self.wait(timeout)
+        finally:
+            self.kill()
+            for each in reading:
+                each.join()
+        return said[self.stdout], said[self.stderr]
+
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill it, without a chance to say anything."""

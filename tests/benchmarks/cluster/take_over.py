@@ -157,10 +157,9 @@ def judge(viewer: Viewer, unbroken: Unbroken, waits: list[tuple[str, float]]) ->
 class Cluster:
     """Two workers, two gateways and an acquirer, each a process."""
 
-    def __init__(self, folder: Path, server: NATSServer) -> None:
-        self._folder, self._server = folder, server
+    def __init__(self, folder: Path, server: NATSServer, loaded: LoadedProgram) -> None:
+        self._folder, self._server, self._loaded = folder, server, loaded
         self._count = 0
-        self._loaded = LoadedProgram()
         (folder / "none.toml").touch()
         self.ports = [free_port(), free_port()]
         self.workers = [self._worker(), self._worker()]
@@ -220,7 +219,6 @@ class Cluster:
         """Stop all that runs."""
         for each in [self.acquirer, *self.gateways, *self.workers]:
             each.stop()
-        self._loaded.close()
 
 
 async def follow_kills(cluster: Cluster, server: NATSServer, kills: Sequence[str]) -> Outcome:
@@ -258,11 +256,13 @@ def main() -> None:
     options = parser.parse_args()
     kills = [random.choice(options.what) for _ in range(options.kills)]
     with TemporaryDirectory() as name, running(Path(name) / "store") as server:
-        cluster = Cluster(Path(name), server)
+        loaded = LoadedProgram()
+        cluster = Cluster(Path(name), server, loaded)
         try:
             outcome = asyncio.run(follow_kills(cluster, server, kills))
         finally:
             cluster.stop()
+            loaded.close()
     print(f"{len(kills)} kills, {outcome.told} predictions told")
     print(f"lost {outcome.lost}, doubled {outcome.doubled}, largest {outcome.largest:.1e}")
     for what in sorted({each for each, _ in outcome.waits}):

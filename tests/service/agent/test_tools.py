@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -19,9 +20,11 @@ from mimamba.service.client.rest_client import RestClient
 from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.live import Live, bearer, live
 
-mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
-
-pytestmark = pytest.mark.anyio
+# It is imported by the tests alone: it takes a second, and each of pytest's processes collects all.
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(find_spec("mcp") is None, reason="the extra mcp is not installed"),
+]
 
 READING = {"sessions", "state", "quality", "recordings"}
 
@@ -66,6 +69,8 @@ def over_http(http_program: subprocess.Popen[str]) -> str:
 
 
 def connected(service: Live, token: str, allow_control: bool = False) -> Any:
+    import mcp
+
     from mimamba.service.agent.tools import make_server
 
     return mcp.Client(make_server(RestClient(service.url, Credentials(token)), allow_control))
@@ -116,6 +121,8 @@ async def test_with_control_it_marks_and_records(service: Live) -> None:
 
 
 async def test_the_program_speaks_on_stdio(service: Live) -> None:
+    import mcp
+
     program = mcp.StdioServerParameters(
         command=sys.executable,
         args=[
@@ -135,6 +142,7 @@ async def test_the_program_speaks_on_stdio(service: Live) -> None:
 @asynccontextmanager
 async def http_client(url: str, token: str) -> AsyncIterator[Any]:
     import httpx2
+    import mcp
     from mcp.client.streamable_http import streamable_http_client
 
     async with (

@@ -9,8 +9,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -33,6 +31,7 @@ from mimamba.service.client.client import stream_url
 from mimamba.service.http.shutting_down import DETAIL
 from mimamba.service.protocol.messages import Position, Subscribe
 from mimamba.service.server.app import Limits
+from tests.service.forked import LoadedProgram
 from tests.service.live import live, talk
 from tests.service.muse_recordings import write_muse
 
@@ -67,21 +66,16 @@ def read_until(lines: IO[str], *events: str) -> list[dict[str, Any]]:
 
 
 async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_hang(
-    tmp_path: Path,
+    tmp_path: Path, loaded: LoadedProgram
 ) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=60)
-    command = [sys.executable, "-c", HANGING, "serve", "--port", "0", "--log-format", "json"]
     sources = ["--source", "simulate://", "--source", str(path), "--model", "none"]
-    environment = {**os.environ, "MIMAMBA_DATA_DIR": str(tmp_path / "data")}
-    process = subprocess.Popen(
-        [*command, *sources],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stderr is not None
-    try:
+    with loaded.start(
+        *("serve", "--port", "0", "--log-format", "json", *sources),
+        code=HANGING,
+        environment={**os.environ, "MIMAMBA_DATA_DIR": str(tmp_path / "data")},
+    ) as process:
+        assert process.stderr is not None
         told = read_until(process.stderr, "session opened", "session opened", "serving")
         url = next(each["address"] for each in told if each["event"] == "serving")
         new = {"session": "simulate-1", "name": "kept", "person": "Ada", "notes": "tired"}
@@ -95,9 +89,6 @@ async def test_two_interrupts_leave_files_whole_though_a_driver_and_a_client_han
             told = read_until(process.stderr, "session ended")
             rest = process.communicate("!", timeout=LONGEST)[1]
             client.socket.transport.abort()  # to take leave would take long, with so much unread
-    finally:
-        process.kill()
-        process.communicate()
     told += [json.loads(line) for line in rest.splitlines()]
     assert not re.search("Ada|tired", json.dumps(told))
     events = [each["event"] for each in told]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -46,12 +44,12 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples
 from tests.service.cli.test_main import invoke
+from tests.service.forked import LoadedProgram
 from tests.service.live import PATIENCE, Live, Talk, kept_port, live, talk
 from tests.service.muse_recordings import write_muse
 from tests.service.proxy import Line, bad_line
 from tests.service.sessions.test_equality import assert_same, scored
 
-MIMAMBA = Path(sys.executable).with_name("mimamba")
 INFO = StreamInfo("Far", "far-1", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 
 pytestmark = pytest.mark.anyio
@@ -583,21 +581,16 @@ async def test_nonsense_is_answered(service: Live, frame: bytes) -> None:
 
 
 @pytest.mark.parametrize("how", [SIGINT, SIGTERM])
-def test_an_interrupted_acquirer_says_goodbye(service: Live, how: Signals) -> None:
+def test_an_interrupted_acquirer_says_goodbye(
+    service: Live, loaded: LoadedProgram, how: Signals
+) -> None:
     name = f"from-{how.name}"
-    process = subprocess.Popen(
-        [MIMAMBA, "acquire", "--source", "simulate://", "--to", service.url, "--id", name],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = ("acquire", "--source", "simulate://", "--to", service.url, "--id", name)
+    with loaded.start(*command) as process:
         service.opened(name)
         service.until(lambda: service.sessions()[name]["link"] is not None)
         process.send_signal(how)
         _, said = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == 0, said
     assert f"session {name} is open" in said
     assert "Traceback" not in said

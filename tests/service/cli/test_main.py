@@ -19,6 +19,7 @@ from mimamba.service.cli.main import app
 from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.discovery.test_bluetooth_scan import MUSE, OTHERS
 from tests.service.auth.test_tokens import CONTROL
+from tests.service.forked import ForkedProcess, LoadedProgram
 from tests.service.live import live
 from tests.service.models import demo_indices
 from tests.service.muse_recordings import write_muse
@@ -39,20 +40,25 @@ def invoke(*arguments: str) -> Result:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A service process and its address."""
-    process = subprocess.Popen(
-        [MIMAMBA, "serve", "--port", "0", *arguments], stderr=subprocess.PIPE, text=True
-    )
+def serving(
+    *arguments: str, loaded: LoadedProgram | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str] | ForkedProcess]]:
+    """A service process and its address; it is forked where there is a loaded program."""
+    command = ("serve", "--port", "0", *arguments)
+    process: subprocess.Popen[str] | ForkedProcess
+    if loaded is None:
+        process = subprocess.Popen([MIMAMBA, *command], stderr=subprocess.PIPE, text=True)
+    else:
+        process = loaded.start(*command)
     assert process.stderr is not None
-    try:
-        line = process.stderr.readline()
-        found = re.search(r"http://\S+/", line)
-        assert found, line
-        yield found[0], process
-    finally:
-        process.kill()
-        process.communicate()
+    with process:
+        try:
+            line = process.stderr.readline()
+            found = re.search(r"http://\S+/", line)
+            assert found, line
+            yield found[0], process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -176,7 +182,7 @@ def test_a_port_in_use_is_reported() -> None:
     assert "--port" in ended.stderr
 
 
-def assert_ends_in_good_order(process: subprocess.Popen[str], signal: int) -> None:
+def assert_ends_in_good_order(process: subprocess.Popen[str] | ForkedProcess, signal: int) -> None:
     process.send_signal(signal)
     rest = process.communicate(timeout=LONGEST)[1]
     assert "Traceback" not in rest
@@ -193,7 +199,9 @@ def test_a_signal_ends_the_service_in_good_order() -> None:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+def service(
+    tmp_path_factory: pytest.TempPathFactory, loaded: LoadedProgram
+) -> Iterator[tuple[str, list[str]]]:
     """A service whose sources have opened or failed: its address, and a line for each source.
 
     It cannot write to its folder of recordings. An interrupt ends it in good order.
@@ -208,7 +216,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
     )
     arguments = [word for source in sources for word in ("--source", source)]
     arguments += ["--data-dir", str(folder / "file" / "below")]
-    with serving(*arguments) as (url, process):
+    with serving(*arguments, loaded=loaded) as (url, process):
         assert process.stderr is not None
         lines: list[str] = []
         while not all(any(part in line for line in lines) for part in REPORTED):

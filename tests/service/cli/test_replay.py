@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
@@ -19,22 +16,12 @@ from numpy.typing import NDArray
 from mimamba.drivers.open import open_recording
 from mimamba.drivers.replay.driver import MAX_DELAY
 from tests.service.cli.test_main import invoke
+from tests.service.forked import LoadedProgram
 from tests.service.muse_recordings import write_muse
 
 pylsl = pytest.importorskip("pylsl", exc_type=ImportError)
 
-MIMAMBA = Path(sys.executable).with_name("mimamba")
 EVENTUALLY = 30.0
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([MIMAMBA, *arguments], stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def connect(name: str) -> Any:
@@ -57,11 +44,13 @@ def read(inlet: Any, n_times: int) -> tuple[NDArray[np.float32], NDArray[np.floa
     return np.array(rows, np.float32), np.array(stamps)
 
 
-def test_a_recording_is_played_with_its_gaps_and_repeated(tmp_path: Path) -> None:
+def test_a_recording_is_played_with_its_gaps_and_repeated(
+    tmp_path: Path, loaded: LoadedProgram
+) -> None:
     path = write_muse(tmp_path / "a [b] 100%.csv", seconds=8, broken=True)
     name = f"replay {uuid4()}"
     arguments = ["--to", "lsl", "--speed", "4", "--loop", "--name", name]
-    with running("replay", str(path), *arguments) as process:
+    with loaded.start("replay", str(path), *arguments) as process:
         inlet = connect(name)
         assert inlet.info().nominal_srate() == 1024
         data, stamps = read(inlet, 4000)
@@ -88,10 +77,10 @@ def test_a_recording_ends_by_itself(tmp_path: Path) -> None:
     assert ended.exit_code == 0, ended.stderr
 
 
-def test_a_simulated_headset_runs_until_it_is_interrupted() -> None:
+def test_a_simulated_headset_runs_until_it_is_interrupted(loaded: LoadedProgram) -> None:
     name = f"simulate {uuid4()}"
     arguments = ["--scenario", "calm", "--seed", "5", "--name", name]
-    with running("simulate", "--to", "lsl", *arguments) as process:
+    with loaded.start("simulate", "--to", "lsl", *arguments) as process:
         inlet = connect(name)
         data, stamps = read(inlet, 256)
         assert np.isfinite(data).all()

@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 
 from mimamba.drivers.runtime.child_environment import child_environment
-from tests.service.forked import ForkedCommand, LoadedProgram
+from tests.service.forked import COMMAND, ForkedProcess, LoadedProgram
 
 STARTING = 90.0
 """Seconds; a busy machine imports slowly."""
-COMMAND = "import sys; sys.argv[0] = 'mimamba'; from mimamba.service.cli.main import main; main()"
 
 
 class Role:
@@ -38,9 +37,9 @@ class Role:
         self.log = folder / f"{name}.log"
         self.log.touch()
         environment = child_environment() | {"MIMAMBA_CONFIG": str(folder / "none.toml")}
-        self.process: subprocess.Popen[bytes] | ForkedCommand
+        self.process: subprocess.Popen[bytes] | ForkedProcess
         if loaded is not None:
-            self.process = loaded.start(arguments, self.log, environment)
+            self.process = loaded.start(*arguments, environment=environment, output=self.log)
             return
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(

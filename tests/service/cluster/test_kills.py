@@ -9,12 +9,13 @@ import pytest
 
 from tests.benchmarks.cluster.take_over import Cluster, follow_kills
 from tests.service.bus.nats_server import running
+from tests.service.forked import LoadedProgram
 
 
 @pytest.mark.timeout(400)
-def test_a_client_is_told_all_predictions_once(tmp_path: Path) -> None:
+def test_a_client_is_told_all_predictions_once(tmp_path: Path, loaded: LoadedProgram) -> None:
     with running(tmp_path / "store") as server:
-        cluster = Cluster(tmp_path, server)
+        cluster = Cluster(tmp_path, server, loaded)
         try:
             outcome = asyncio.run(follow_kills(cluster, server, ["worker", "gateway"]))
         finally:

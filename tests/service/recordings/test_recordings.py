@@ -28,6 +28,7 @@ from mimamba.service.recordings.recovery import FileInUse, recover_recording
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar, save_sidecar
 from mimamba.service.storage.folders import CannotRecord
 from tests.service.cli.test_main import LONGEST, invoke, run, serving
+from tests.service.forked import LoadedProgram
 from tests.service.live import Live, live
 from tests.service.muse_recordings import write_muse
 
@@ -179,11 +180,11 @@ def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
 
 
 def test_a_killed_service_leaves_a_recording_that_its_next_start_makes_whole(
-    tmp_path: Path,
+    tmp_path: Path, loaded: LoadedProgram
 ) -> None:
     path = tmp_path / "killed.xdf"
     with (
-        serving("--data-dir", str(tmp_path), "--model", "none") as (url, process),
+        serving("--data-dir", str(tmp_path), "--model", "none", loaded=loaded) as (url, process),
         httpx.Client(base_url=url, timeout=LONGEST) as http,
     ):
         until(lambda: [each["state"] for each in http.get("/v1/sessions").json()] == ["open"])

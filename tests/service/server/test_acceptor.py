@@ -8,7 +8,6 @@ import json
 import logging
 import socket
 import ssl
-import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from mimamba.service.server.acceptor import MOST, Accepted, ConnectionLimits, de
 from mimamba.service.server.app import Limits
 from tests.service.auth.test_tokens import CONTROL
 from tests.service.certificates import make_certificate
+from tests.service.forked import LoadedProgram
 from tests.service.live import PATIENCE, Live, live, talk
 from tests.service.server.test_prometheus import numbers
 from tests.service.sessions.test_injection import upgraded
@@ -266,17 +266,14 @@ main()
 """
 
 
-def test_a_service_with_few_descriptors_records_while_many_idle(tmp_path: Path) -> None:
+def test_a_service_with_few_descriptors_records_while_many_idle(
+    tmp_path: Path, loaded: LoadedProgram
+) -> None:
     """256 descriptors, and more idle connections than that."""
     command = ["serve", "--port", "0", "--model", "none", "--data-dir", str(tmp_path)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVICE, *command, "--log-format", "json"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr
     said: list[str] = []
-    try:
+    with loaded.start(*command, "--log-format", "json", code=SERVICE) as process:
+        assert process.stderr
         for line in process.stderr:
             said.append(line)
             if '"serving"' in line:
@@ -292,10 +289,8 @@ def test_a_service_with_few_descriptors_records_while_many_idle(tmp_path: Path) 
             assert http.post("/v1/recordings/kept/stop").json()["state"] == "finished"
         while "connections were closed" not in said[-1]:
             said.append(process.stderr.readline())
-    finally:
         process.terminate()
         said += process.stderr.read().splitlines()
         process.wait(PATIENCE)
-        process.stderr.close()
     assert sum("connections were closed" in each for each in said) == 1
     assert not any("raceback" in each for each in said)

@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,6 +16,7 @@ import pytest
 from mimamba.drivers.errors import CannotWrite
 from mimamba.service.server.console import explain, write_plainly
 from tests.service.cli.test_main import LONGEST, MIMAMBA
+from tests.service.forked import COMMAND, LoadedProgram
 from tests.service.muse_recordings import write_muse
 
 SCORE = "score {folder}/m\u00fcse.csv"
@@ -61,52 +61,39 @@ def run(
     )
 
 
-FORKED = """
-import gc, json, os, sys
+PRINTING = """
+import os, sys
 
-import mimamba.models.decoding.decoder
-import mimamba.service.doctor.doctor
-import mimamba.service.recordings.recordings
-from mimamba.service.cli.main import main
-
-gc.freeze()  # or each process would copy what it looks through at its end
-for number, (command, out) in enumerate(json.loads(sys.argv.pop())):
-    child = os.fork()
-    if child == 0:
-        for descriptor, path in ((1, out or f"{number}.out"), (2, f"{number}.err")):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-        sys.argv[:] = ["mimamba", *command]
-        main()
-        sys.exit()
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+for descriptor, path in enumerate({files!r}, 1):
+    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+for each in (sys.stdout, sys.stderr):
+    each.reconfigure(encoding={encoding!r}, errors=each.errors)
 """
-"""Commands one after the other, each in a process of its own that ends as Python does, with what
-they import loaded once for all: that takes most of a command's time."""
+"""Where a command prints to, and in which encoding."""
 
 
 def run_forked(
-    commands: Sequence[str], folder: Path, results: Path, stdout: str = "", encoding: str = "utf-8"
+    loaded: LoadedProgram,
+    commands: Sequence[str],
+    folder: Path,
+    results: Path,
+    stdout: str = "",
+    encoding: str = "utf-8",
 ) -> dict[str, subprocess.CompletedProcess[bytes]]:
     """Run commands as ``run`` does; files in ``results`` take what they print."""
-    words = [[each.format(folder=folder) for each in command.split(" ")] for command in commands]
-    done = subprocess.run(
-        [sys.executable, "-c", FORKED, json.dumps([(each, stdout) for each in words])],
-        timeout=4 * LONGEST,
-        check=True,
-        stdout=subprocess.PIPE,
-        cwd=results,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
-    )
-    codes = [int(line) for line in done.stdout.split()]
-    return {
-        command: subprocess.CompletedProcess(
-            command,
-            code,
-            b"" if stdout else (results / f"{number}.out").read_bytes(),
-            (results / f"{number}.err").read_bytes(),
-        )
-        for number, (command, code) in enumerate(zip(commands, codes, strict=True))
-    }
+    ended = {}
+    for number, command in enumerate(commands):
+        out, err = results / f"{number}.out", results / f"{number}.err"
+        files = (stdout or str(out), str(err))
+        with loaded.start(
+            *(each.format(folder=folder) for each in command.split(" ")),
+            code=PRINTING.format(files=files, encoding=encoding) + COMMAND,
+            folder=results,
+        ) as process:
+            code = process.wait(LONGEST)
+        printed = b"" if stdout else out.read_bytes()
+        ended[command] = subprocess.CompletedProcess(command, code, printed, err.read_bytes())
+    return ended
 
 
 def assert_sentence(stderr: bytes, part: str) -> None:
@@ -122,18 +109,24 @@ Ended = dict[str, subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture(scope="module")
-def in_encodings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+def in_encodings(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, loaded: LoadedProgram
+) -> dict[str, Ended]:
     """How each command ends, by the terminal's encoding."""
     return {
-        encoding: run_forked(commands, folder, tmp_path_factory.mktemp(encoding), encoding=encoding)
+        encoding: run_forked(
+            loaded, commands, folder, tmp_path_factory.mktemp(encoding), encoding=encoding
+        )
         for encoding, commands in (("ascii", COMMANDS), ("latin-1", ("--help", "models")))
     }
 
 
 @pytest.fixture(scope="module")
-def on_full_disk(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+def on_full_disk(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, loaded: LoadedProgram
+) -> Ended:
     """How each command ends whose output has no space."""
-    return run_forked(COMMANDS, folder, tmp_path_factory.mktemp("full"), stdout="/dev/full")
+    return run_forked(loaded, COMMANDS, folder, tmp_path_factory.mktemp("full"), "/dev/full")
 
 
 @pytest.mark.parametrize(

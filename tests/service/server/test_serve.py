@@ -26,6 +26,7 @@ from mimamba.service.server.serve import announce, announce_watching
 from mimamba.service.settings.load import make_settings
 from tests.service.auth.test_tokens import BEYOND, CONTROL, VIEW
 from tests.service.cli.test_main import serving
+from tests.service.forked import LoadedProgram
 from tests.service.live import bearer, live, talk
 
 SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets.server")
@@ -130,9 +131,9 @@ def test_a_link_for_a_phone_is_shown_to_a_terminal_only(tmp_path: Path) -> None:
     assert shown(BEYOND) == ""
 
 
-def test_a_service_beyond_loopback_makes_its_tokens(tmp_path: Path) -> None:
+def test_a_service_beyond_loopback_makes_its_tokens(tmp_path: Path, loaded: LoadedProgram) -> None:
     beyond = ("--host", "0.0.0.0", "--insecure-http", "--data-dir", str(tmp_path))
-    with serving(*beyond, "--model", "none") as (url, process):
+    with serving(*beyond, "--model", "none", loaded=loaded) as (url, process):
         assert process.stderr is not None
         said = ""
         while not (found := re.search(r"are in (\S+)\n", said)):
