@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -26,6 +27,7 @@ from tests.browser import open_browser
 from tests.drivers.formats.edf.edffile import File, Signal
 from tests.drivers.formats.made import recording
 from tests.npm import npm
+from tests.service.forked import LoadedProgram
 from tests.service.live import PATIENCE, Live, live
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -57,6 +59,7 @@ def run(*command: str | Path, cwd: Path) -> str:
         "MPLBACKEND": "agg",
         "MIMAMBA_DATA_DIR": str(cwd / "data"),
         "XDG_CACHE_HOME": str(cwd / "cache"),
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),  # the list of fonts takes a second to make
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     done = subprocess.run(
@@ -96,12 +99,16 @@ def test_a_marker_is_set(service: Live, tmp_path: Path) -> None:
     assert "stimulus/left" in run(*program, "--url", service.url, cwd=tmp_path)
 
 
-def test_the_notebook_decodes_a_file(tmp_path: Path) -> None:
+def test_the_notebook_decodes_a_file(tmp_path: Path, loaded: LoadedProgram) -> None:
     export(recording(labels=((20, "go"),)), str(tmp_path / "recording.xdf"))
     notebook = json.loads((EXAMPLES / "decode_file.ipynb").read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert not any(cell.get("outputs") for cell in notebook["cells"])
-    said = run(sys.executable, "-c", "\n".join(cells), cwd=tmp_path)
+    with loaded.start(
+        code="\n".join(cells), environment=os.environ | {"MPLBACKEND": "agg"}, folder=tmp_path
+    ) as program:
+        said, errors = program.communicate(timeout=LONGEST)
+    assert program.returncode == 0, said + errors
     assert "predictions" in said
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +21,11 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.protocol.personal import CalibrationEntry
 from mimamba.service.sessions.session import SessionOver
 from tests.service.calibration.wearer import PLAN, Wearer, make_calibrations
+from tests.service.forked import LoadedProgram
 from tests.service.scripted import Stage, staged
 
 ROOT = Path(__file__).resolve().parents[3]
+WEARER = "import sys; from tests.service.calibration.wearer import main; main(*sys.argv[1:])"
 
 
 @contextmanager
@@ -75,12 +74,8 @@ def test_nothing_is_served_where_there_is_nothing(tmp_path: Path) -> None:
         assert wearer.live.record.verdict.served == "no"
 
 
-def test_kill_9_in_block_7_resumes_at_block_7(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.service.calibration.wearer", str(tmp_path), "7"]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
-    ) as process:
+def test_kill_9_in_block_7_resumes_at_block_7(tmp_path: Path, loaded: LoadedProgram) -> None:
+    with loaded.start(str(tmp_path), "7", code=WEARER, folder=ROOT) as process:
         assert process.stdout is not None
         name, plan_hash = process.stdout.readline().split()
         process.kill()  # SIGKILL
