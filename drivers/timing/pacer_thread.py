@@ -19,6 +19,8 @@ TICK = 0.004
 """Seconds between two times at which chunks are made, so that many are made together."""
 LONGEST_SLEEP = 0.2
 """Seconds after which the end of a source is seen, at the latest."""
+LOOK_PERIOD = 0.05
+"""Seconds between two times at which all sources are looked at, and not only those that are due."""
 
 
 @runtime_checkable
@@ -59,6 +61,8 @@ class Pacer:
         self._lock = threading.Lock()
         self._joined = threading.Event()
         self._running = False
+        self._look = 0.0
+        """Time at which all sources are looked at next."""
 
     def follow(self, driver: Paced, take: Callable[[Chunk], None]) -> None:
         """Give a driver's chunks to ``take``, in the pacer's thread, until the driver is closed.
@@ -97,13 +101,16 @@ class Pacer:
     def _present(self) -> list[_PacedSource]:
         """Return the sources that go on; without any, the thread ends."""
         with self._lock:
-            self._sources = [each for each in self._sources if not each.done.is_set()]
             self._running = bool(self._sources)
             return [*self._sources]
 
     def _make(self, sources: list[_PacedSource], now: float) -> list[tuple[_PacedSource, Chunk]]:
         """Make the chunks that are due, and note when the next ones are."""
         made: list[tuple[_PacedSource, Chunk]] = []
+        if now >= self._look:
+            self._look = now + LOOK_PERIOD
+        else:
+            sources = [source for source in sources if source.due <= now]
         for source in sources:
             try:
                 while source.due <= now and not source.driver.closed:
@@ -121,6 +128,8 @@ class Pacer:
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
         source.error = error
+        with self._lock:
+            self._sources.remove(source)
         source.done.set()
 
 

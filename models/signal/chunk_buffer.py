@@ -110,7 +110,8 @@ class ChunkBuffer:
         if stop is not None and chunks and chunks[-1].end > stop:
             chunks[-1], after = _split(chunks[-1], max(stop - chunks[-1].first, 0))
             self._chunks = [after]
-        chunks = [chunk for chunk in chunks if chunk.n_times]
+        if chunks and not chunks[-1].n_times:  # all before the stop is used
+            chunks.pop()
         if not chunks:
             return None
         if len(chunks) == 1:
@@ -125,7 +126,7 @@ class ChunkBuffer:
 def _index(chunks: list[Chunk]) -> NDArray[np.int64]:
     """Index of each sample. Mostly nothing was lost between chunks, which is the fast case."""
     first, end = chunks[0].first, chunks[-1].end
-    if end - first == sum(chunk.n_times for chunk in chunks):
+    if end - first == sum(len(chunk.data) for chunk in chunks):
         return np.arange(first, end)
     return np.concatenate([np.arange(chunk.first, chunk.end) for chunk in chunks])
 

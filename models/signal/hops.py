@@ -340,9 +340,10 @@ class HopCutter:
         assert epoch is not None
         values = joined.data[:, self._rows].astype(np.float64)
         index, stamps = joined.index, joined.stamps
-        received = np.asarray((np.abs(values) < IMPOSSIBLE_UV).all(axis=1))  # NaN is not
+        possible = np.abs(values) < IMPOSSIBLE_UV  # NaN is not
         blank: list[Hop] = []
-        if not received.all():
+        if not possible.all():
+            received = np.asarray(possible.all(axis=1))
             blank = self._blank_hops(joined, values, received)
             index, stamps, values = index[received], stamps[received], values[received]
         elif len(index):
@@ -395,6 +396,8 @@ class HopCutter:
 
     def _runs(self, index: NDArray[np.int64]) -> list[slice]:
         """Return the runs of received samples without a gap too long to bridge."""
+        if len(index) and index[-1] - index[0] == len(index) - 1:  # nothing was lost
+            return [slice(0, len(index))]
         breaks = np.flatnonzero(np.diff(index) > self._longest_step) + 1
         borders = [0, *breaks.tolist(), len(index)]
         return [slice(start, stop) for start, stop in pairwise(borders) if start < stop]
@@ -455,15 +458,16 @@ class HopCutter:
             index, stamp = int(segment.known[ends[n] - 1]), float(segment.stamps[ends[n] - 1])
             hops.append(Hop(index, stamp, status, reason, window, restarts[n], epoch))
         # Copies, so that a few waiting samples do not keep a whole chunk in memory.
-        return replace(
-            segment,
-            path=path,
-            values=segment.values[ends[-1] :].copy(),
-            known=segment.known[ends[-1] :].copy(),
-            stamps=segment.stamps[ends[-1] :].copy(),
-            recent=signal[-self._config.window :].copy(),
-            poor=poor,
-            restart=restart,
+        return Segment(
+            path,
+            segment.newest,
+            segment.last,
+            segment.values[ends[-1] :].copy(),
+            segment.known[ends[-1] :].copy(),
+            segment.stamps[ends[-1] :].copy(),
+            signal[-self._config.window :].copy(),
+            poor,
+            restart,
         )
 
     def _restarts(
@@ -501,7 +505,8 @@ class HopCutter:
             elif 2 * lost > end - start:
                 judged[n] = "poor_signal", f"{lost} of {end - start} samples lost"
             else:
-                pieces[n] = segment.values[start:end][received[start:end]]
+                whole = segment.values[start:end]
+                pieces[n] = whole[received[start:end]] if lost else whole
         return judged, pieces
 
 
@@ -541,11 +546,14 @@ def _append(
     values: NDArray[np.float64],
     filled: NDArray[np.float64],
 ) -> Segment:
-    return replace(
-        segment,
-        newest=int(index[-1]),
-        last=values[-1].copy(),
-        values=np.concatenate([segment.values, filled]),
-        known=np.concatenate([segment.known, known]),
-        stamps=np.concatenate([segment.stamps, stamps]),
+    return Segment(
+        segment.path,
+        int(index[-1]),
+        values[-1].copy(),
+        np.concatenate([segment.values, filled]),
+        np.concatenate([segment.known, known]),
+        np.concatenate([segment.stamps, stamps]),
+        segment.recent,
+        segment.poor,
+        segment.restart,
     )

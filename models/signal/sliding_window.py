@@ -163,6 +163,8 @@ class SlidingWindow:
     def _cut(self, joined: JoinedSamples) -> list[Window]:
         """Return the windows for samples that end with a complete quarter."""
         values = _usable(joined.data)
+        if self._is_whole(joined.index, values):
+            return self._cut_whole(joined, values)
         windows: list[Window] = []
         for start, stop in pairwise(self._borders(joined.index)):
             index = joined.index[start:stop]
@@ -174,6 +176,31 @@ class SlidingWindow:
             self._add(index, values[start:stop], end, after)
             stamp = float(joined.stamps[stop - 1] + (end - 1 - index[-1]) / self._sfreq)
             windows.append(self._window(end - 1, stamp))
+        return windows
+
+    def _is_whole(self, index: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
+        """Return whether these are whole quarters with every value, as almost always."""
+        first, n_times = int(index[0]), len(index)
+        return (
+            first % self._step == 0
+            and n_times % self._step == 0
+            and int(index[-1]) - first == n_times - 1
+            and not np.isnan(values).any()
+        )
+
+    def _cut_whole(self, joined: JoinedSamples, values: NDArray[np.float64]) -> list[Window]:
+        """Return the windows for whole quarters without a missing value."""
+        first, step = int(joined.index[0]), self._step
+        if self._end is not None and first != self._end:
+            self._clear()  # a whole quarter is missing: too long to bridge
+        windows: list[Window] = []
+        for start in range(0, len(values), step):
+            self._samples.append(np.ascontiguousarray(values[start : start + step].T))
+            self._missing.append(None)
+            last = start + step - 1
+            windows.append(self._window(first + last, float(joined.stamps[last])))
+        self._end = first + len(values)
+        self._known, self._known_at = values[-1].copy(), np.full(self._n_channels, self._end - 1)
         return windows
 
     def _borders(self, index: NDArray[np.int64]) -> list[int]:

@@ -41,6 +41,9 @@ def join_up_to_hops(
 
     ``is_due`` returns whether a hop is complete with the samples before an index.
     """
+    if _follow(arrivals) and not (len(arrivals) > 1 and is_due(arrivals[-2].chunk.end)):
+        yield join_chunks(arrivals)  # the usual case: at most the last one completes a hop
+        return
     group: list[ArrivedChunk] = []
     for each in arrivals:
         if group and group[-1].chunk.end != each.chunk.first:
@@ -52,3 +55,13 @@ def join_up_to_hops(
             group = []
     if group:
         yield join_chunks(group)
+
+
+def _follow(arrivals: Sequence[ArrivedChunk]) -> bool:
+    """Return whether chunks follow each other without a gap."""
+    end = arrivals[0].chunk.first
+    for each in arrivals:
+        if each.chunk.first != end:
+            return False
+        end += len(each.chunk.data)
+    return True

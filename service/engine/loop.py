@@ -40,17 +40,24 @@ log = logging.getLogger(__name__)
 
 PERIOD = 0.03
 """Seconds from one round with all sessions to the next: a screen shows no more."""
-REST_PER_SESSION = 1e-4
-"""Seconds between the starts of two rounds, for each session: to step one hop takes 0.7 ms, to step
-four together 1.1 ms."""
-LONGEST_REST = 0.02
+REST_PER_PAIR = 1.5e-6
+"""Seconds between the starts of two rounds, times the square of the number of sessions: with few of
+them a hop is stepped at once; with many there is less time for each, and to step 16 hops together
+takes a quarter of the time that they take in fours."""
+LONGEST_REST = 0.04
 """Seconds between the starts of two rounds, with many sessions."""
 FEW = 8
 """Number of sessions up to which every chunk begins a round with all."""
 IDLE_WAIT = 1.0
 """Seconds between two rounds with all sessions where none sends anything."""
 LONGEST_WAIT = 0.3
-"""Seconds that a chunk may wait for a hop, in a session that nobody watches."""
+"""Seconds that a chunk may wait for a hop, in a session whose signal nobody watches."""
+UNATTENDED_WAIT = 0.6
+"""Seconds that it may wait where nobody takes the signal in any other way, either: longer than from
+hop to hop of the shipped model."""
+TOGETHER = 32
+"""Windows of unattended sessions that wait for each other: two each of 16 sessions, as many as are
+measured together."""
 AHEAD_SECONDS = 4.0
 """Signal of one recording that may wait; its reader waits for room."""
 VISIT_SECONDS = 5e-4
@@ -88,6 +95,11 @@ class Member(Protocol):
     @property
     def watched(self) -> bool:
         """True if somebody waits for its signal, and not only for its predictions."""
+        ...
+
+    @property
+    def unattended(self) -> bool:
+        """True if nobody takes its signal, quality and bands, now or on another machine."""
         ...
 
     @property
@@ -199,13 +211,18 @@ class Inflow(Generic[AnyMember]):
         """
         if not self.arrived:
             return False
-        return self.member.watched or now - self.arrived[0].received >= LONGEST_WAIT
+        waited = now - self.arrived[0].received
+        return (
+            waited >= UNATTENDED_WAIT
+            or self.member.watched
+            or (waited >= LONGEST_WAIT and not self.member.unattended)
+        )
 
-    def release(self, n_times: int) -> None:
-        """Note that samples are computed, in the loop's thread."""
+    def release(self, arrivals: Sequence[ArrivedChunk]) -> None:
+        """Note that chunks are computed, in the loop's thread."""
         if self._most is not None:
             with self._changed:
-                self._waiting -= n_times
+                self._waiting -= sum(each.chunk.n_times for each in arrivals)
                 self._changed.notify_all()
 
     def fail(self, error: Exception) -> None:
@@ -328,7 +345,7 @@ class ComputeLoop(Generic[AnyMember]):
                 whole = begun + PERIOD
             with self._lock, COMPUTE_LOCK:
                 self._round(everyone)
-            rest = begun + min(REST_PER_SESSION * len(self._inflows), LONGEST_REST)
+            rest = begun + min(REST_PER_PAIR * len(self._inflows) ** 2, LONGEST_REST)
             rest = max(rest - time.monotonic(), VISIT_SECONDS if self._visitors else 0.0)
             if rest > 0:
                 time.sleep(rest)
@@ -350,7 +367,7 @@ class ComputeLoop(Generic[AnyMember]):
             self._compute(
                 {inflow: each for inflow, each in arrived.items() if inflow.failure is None}
             )
-            self._measure(self._inflows if everyone else ended)
+            self._measure(self._ready_to_measure() if everyone else ended)
             self._report(everyone)
         except Exception as error:  # an error of ours; the loop goes on with other sessions
             log.exception("a round failed")
@@ -358,7 +375,7 @@ class ComputeLoop(Generic[AnyMember]):
                 self._fail(inflow, error)
         finally:
             for inflow, arrivals in arrived.items():
-                inflow.release(sum(each.chunk.n_times for each in arrivals))
+                inflow.release(arrivals)
             for inflow in ended:
                 inflow.done.set()
 
@@ -372,10 +389,7 @@ class ComputeLoop(Generic[AnyMember]):
             self._notify(grown, news)
 
     def _compute(self, arrived: dict[Inflow[AnyMember], list[ArrivedChunk]]) -> None:
-        runs = {
-            inflow: deque([*run] for _, run in groupby(arrivals, lambda each: each.chunk.epoch))
-            for inflow, arrivals in arrived.items()
-        }
+        runs = {inflow: deque(split_epochs(arrivals)) for inflow, arrivals in arrived.items()}
         while runs:
             self._compute_runs({inflow: waiting.popleft() for inflow, waiting in runs.items()})
             runs = {inflow: rest for inflow, rest in runs.items() if rest}
@@ -415,6 +429,15 @@ class ComputeLoop(Generic[AnyMember]):
     def _fail(self, inflow: Inflow[AnyMember], error: Exception) -> None:
         inflow.fail(error)
         inflow.member.stop()
+
+    def _ready_to_measure(self) -> list[Inflow[AnyMember]]:
+        """Return those whose windows are measured now: all, or none until more of them wait."""
+        waiting = [inflow for inflow in self._inflows if inflow.windows]
+        n_windows = sum(len(inflow.windows) for inflow in waiting)
+        if len(self._inflows) <= FEW or n_windows >= min(TOGETHER, len(self._inflows)):
+            return waiting
+        wait = all(each.member.unattended and not each.ended for each in waiting)
+        return [] if wait else waiting
 
     def _measure(self, inflows: Iterable[Inflow[AnyMember]]) -> None:
         """Measure the windows that wait, the oldest of each session first."""
@@ -473,6 +496,13 @@ class ComputeLoop(Generic[AnyMember]):
                 inflow.member.publish(prediction, each.received, stepped)
             except Exception as error:  # noqa: BLE001
                 self._fail(inflow, error)
+
+
+def split_epochs(arrivals: list[ArrivedChunk]) -> list[list[ArrivedChunk]]:
+    """Split chunks into runs of one epoch each; epochs only grow."""
+    if arrivals[0].chunk.epoch == arrivals[-1].chunk.epoch:
+        return [arrivals]
+    return [[*run] for _, run in groupby(arrivals, lambda each: each.chunk.epoch)]
 
 
 def chain(works: Sequence[tuple[HopWork, float]]) -> Chain:

@@ -187,7 +187,7 @@ class SessionDecoder:
         A live source whose oldest hop has waited too long skips to its newest one, and the next ok
         hop resets the memory. A source that itself is late, and catches up, has not waited here.
         """
-        aligned = [replace(each, hop=self._next(each.hop)) for each in hops]
+        aligned = [DueHop(self._next(each.hop), each.received) for each in hops]
         waited = local_clock() - hops[0].received if len(hops) > 1 else 0.0
         if self._live and waited > self._max_wait:
             for each in aligned[:-1]:

@@ -246,6 +246,11 @@ class SessionPipeline(ABC):
     def watched(self) -> bool:
         return bool(self.watchers) or self._pending_markers.any_wait
 
+    @property
+    def unattended(self) -> bool:
+        # What is known of motion when a window is measured goes into its quality.
+        return not (self._patient or self._taps or self._sensors is not None or self.watched)
+
     def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         epoch = arrivals[0].chunk.epoch
         if epoch != self._epoch:
