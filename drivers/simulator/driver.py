@@ -31,6 +31,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -132,7 +133,7 @@ class PacketSchedule:
     drop_outs: DropOuts
     buffer: float = BUFFER_SECONDS
 
-    @property
+    @cached_property
     def packet(self) -> int:
         return max(1, round(PACKET_SECONDS * self.sfreq))
 

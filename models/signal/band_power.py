@@ -48,7 +48,7 @@ GROUP = 16
 
 def measure_bands(windows: Sequence[tuple[BandMeter, Window]]) -> list[BandPower]:
     """Measure windows of many sources; the result does not depend on the other windows."""
-    powers = [np.full((len(meter.ch_names), len(BANDS)), np.nan) for meter, _ in windows]
+    powers: list[NDArray[np.float64] | None] = [None] * len(windows)
     alike: dict[tuple[_Integrator, int], list[int]] = {}
     for place, (meter, window) in enumerate(windows):
         if window.samples is not None:
@@ -59,9 +59,16 @@ def measure_bands(windows: Sequence[tuple[BandMeter, Window]]) -> list[BandPower
             samples = np.array([windows[place][1].samples for place in places])
             for place, power in zip(places, integrator(samples), strict=True):
                 usable = windows[place][1].usable
-                powers[place][usable] = power[usable]
+                if not usable.all():
+                    power[~usable] = np.nan
+                powers[place] = power.copy()  # not a view that keeps those of others in memory
     return [
-        BandPower(window.index, window.timestamp, meter.ch_names, power)
+        BandPower(
+            window.index,
+            window.timestamp,
+            meter.ch_names,
+            np.full((len(meter.ch_names), len(BANDS)), np.nan) if power is None else power,
+        )
         for (meter, window), power in zip(windows, powers, strict=True)
     ]
 

@@ -179,6 +179,10 @@ class QualityMeter:
         """
         assert self._number is not None
         count = medians.shape[-1]
+        if count == 1:  # the usual case
+            row = self._number % QUARTERS
+            self.faulty[row], self.medians[row] = faulty[..., 0].T, medians[:, 0]
+            return
         rows = np.arange(self._number - count + 1, self._number + 1) % QUARTERS
         self.faulty[rows] = faulty.T
         self.medians[rows] = medians.T

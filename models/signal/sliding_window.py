@@ -104,6 +104,7 @@ class SlidingWindow:
         self._step = quarter_length(info.sfreq)
         self._longest = max_gap_samples(info.sfreq)
         self._n_channels = info.n_channels
+        self._all = np.ones(info.n_channels, np.bool_)  # shared by all windows without a gap
         self._buffer = ChunkBuffer()
         self._end: int | None
         self._clear()
@@ -262,10 +263,11 @@ class SlidingWindow:
         return line
 
     def _window(self, index: int, timestamp: float) -> Window:
-        usable = np.ones(self._n_channels, np.bool_)
+        usable = self._all
         if len(self._samples) < QUARTERS:
             return Window(index, timestamp, None, ~usable)
         if any(missing is not None for missing in self._missing):
+            usable = usable.copy()
             none = np.zeros((self._step, self._n_channels), np.bool_)
             rows = np.concatenate([none if each is None else each for each in self._missing])
             for k in np.flatnonzero(rows.any(axis=0)):
