@@ -5,7 +5,8 @@ of 60 headsets. So the threads that read sources only append chunks to one queue
 takes what waits: it logs the chunks, measures quality and band power, cuts hops and steps the
 models, each for all sessions together. A chunk that completes a hop begins a round at once, or
 after a rest that grows with the number of sessions, so that more hops are stepped together. All
-other chunks wait for the next of the rounds with all sessions, 33 times a second.
+other chunks wait for the next of the rounds with all sessions, 25 to 33 times a second, or for a
+hop.
 
 The results of a session do not depend on the other sessions, nor on how its chunks fall into
 rounds.
