@@ -44,7 +44,7 @@ PERIOD = 0.03
 REST_PER_PAIR = 1.5e-6
 """Seconds between the starts of two rounds, times the square of the number of sessions: with few of
 them a hop is stepped at once; with many there is less time for each, and to step 16 hops together
-takes a quarter of the time that they take in fours."""
+takes less than half of the time that they take in fours."""
 LONGEST_REST = 0.04
 """Seconds between the starts of two rounds, with many sessions."""
 FEW = 8
