@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+HED_VERSION = "8.4.0"
+"""Version of the HED schema that annotations of markers follow."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class BIDSFacts:
         Frequency of the power line, Hz.
     title, notes
         Of the recording.
+    hed
+        HED annotations by the marker's label.
     """
 
     age: int | None = None
@@ -33,3 +39,4 @@ class BIDSFacts:
     mains: float | None = None
     title: str | None = None
     notes: str | None = None
+    hed: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,9 @@ optional. The signal is EDF+, or BDF+ if the device resolves more than 16 bits. 
 created. The descriptions of an existing dataset and of its people are kept.
 
 Blocks of a calibration and ratings are events of their own, with ``trial_type`` (the state, or
-``rating``), their duration, and the columns ``valence`` and ``arousal``.
+``rating``), their duration, and the columns ``valence`` and ``arousal``. HED annotations of markers
+are in the sidecar of the events, one for each value (BIDS, appendix "Hierarchical Event
+Descriptors").
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import mne_bids
 import msgspec
 
 from mimamba.drivers.errors import CannotWrite
-from mimamba.drivers.formats.bids_facts import BIDSFacts
+from mimamba.drivers.formats.bids_facts import HED_VERSION, BIDSFacts
 from mimamba.drivers.formats.bids_sidecars import read_tsv
 from mimamba.drivers.formats.calibration_blocks import BlockEvent, find_block_events
 from mimamba.drivers.formats.edf.writer import needs_bdf, start_time, write_bdf, write_edf
@@ -31,8 +33,11 @@ from mimamba.drivers.formats.recording import Recording, WriteResult
 SCHEME = "bids:"
 NEEDED, OPTIONAL = ("subject", "task"), ("session", "run")
 PEOPLE = "participants.tsv"
+DESCRIPTION = "dataset_description.json"
 MISSING = "n/a"
 """Text of a cell without a value."""
+LABEL = "trial_type"
+"""Column of events.tsv with the marker's label."""
 RATING_COLUMNS = {
     "valence": "Rating of the block or moment by the person: unpleasant (0) to pleasant (100).",
     "arousal": "Rating of the block or moment by the person: calm (0) to excited (100).",
@@ -132,8 +137,10 @@ def write_bids(
         suffix = ".bdf" if needs_bdf(recording) else ".edf"
         signal = Path(folder) / f"signal{suffix}"
         written = (write_bdf if suffix == ".bdf" else write_edf)(recording, signal)
-        _describe(recording, signal, staging, facts)
+        tagged = _describe(recording, signal, staging, facts)
         _move(staging.root, place.root, new_person)
+        if tagged:
+            _note_hed_version(place.root / DESCRIPTION)
     target = place.folder / f"{place.stem}_eeg{suffix}"
     for each in before:
         if each != target:
@@ -161,8 +168,11 @@ def _prefix(place: BIDSEntities) -> str:
     return f"sub-{place.subject}{session}"
 
 
-def _describe(recording: Recording, signal: Path, staging: BIDSEntities, facts: BIDSFacts) -> None:
-    """Copy the signal and write its descriptions, with mne-bids."""
+def _describe(recording: Recording, signal: Path, staging: BIDSEntities, facts: BIDSFacts) -> bool:
+    """Copy the signal and write its descriptions, with mne-bids.
+
+    Returns whether there are HED annotations among them.
+    """
     read = mne.io.read_raw_bdf if signal.suffix == ".bdf" else mne.io.read_raw_edf
     raw = read(signal, verbose="error")
     if start_time(recording) is None:
@@ -190,8 +200,31 @@ def _describe(recording: Recording, signal: Path, staging: BIDSEntities, facts: 
         )
     _describe_person(staging, facts)
     _describe_scan(staging, facts)
+    table = staging.folder / f"{staging.stem}_events.tsv"
     if events := find_block_events(recording.markers):
-        _add_block_events(events, staging.folder / f"{staging.stem}_events.tsv", recording)
+        _add_block_events(events, table, recording)
+    return _annotate_events(table, facts)
+
+
+def _annotate_events(table: Path, facts: BIDSFacts) -> bool:
+    """Write the HED annotations of the events that there are; returns whether there are any."""
+    rows = read_tsv(table) if facts.hed else None
+    labels = dict.fromkeys(row.get(LABEL, "") for row in rows or ())
+    tags = {label: facts.hed[label] for label in labels if label in facts.hed}
+    if tags:
+        sidecar = table.with_suffix(".json")
+        described = msgspec.json.decode(sidecar.read_bytes())
+        described[LABEL] = {**described.get(LABEL, {}), "HED": tags}
+        sidecar.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
+    return bool(tags)
+
+
+def _note_hed_version(description: Path) -> None:
+    """Write the version of HED into the description of a dataset that has none."""
+    described = msgspec.json.decode(description.read_bytes())
+    if "HEDVersion" not in described:
+        described["HEDVersion"] = HED_VERSION
+        description.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
 
 
 def _describe_person(staging: BIDSEntities, facts: BIDSFacts) -> None:
@@ -254,7 +287,7 @@ def _add_block_events(events: tuple[BlockEvent, ...], table: Path, recording: Re
         row = {
             "onset": f"{each.start / sfreq:.6f}",
             "duration": f"{(each.stop - each.start) / sfreq:.6f}",
-            "trial_type": each.kind,
+            LABEL: each.kind,
             "sample": str(each.start),
         }
         given = {"valence": each.valence, "arousal": each.arousal}

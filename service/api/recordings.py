@@ -199,6 +199,7 @@ async def export_recording(
                 mains=float(mains) if mains else None,
                 title=noted.title,
                 notes=noted.notes,
+                hed=noted.hed,
             )
             file = await asyncio.to_thread(exported_bids, source, noted.person, task, facts)
             return Download(file, f"{recording}-bids.zip", MEDIA_TYPES[form])

@@ -181,7 +181,9 @@ def convert(
         source = find_recording(recording, data_dir)
         path = played_file(source)
         noted = load_sidecar(path) if path else None
-        facts = BIDSFacts(title=noted.title, notes=noted.notes) if noted else BIDSFacts()
+        facts = (
+            BIDSFacts(title=noted.title, notes=noted.notes, hed=noted.hed) if noted else BIDSFacts()
+        )
         convert_recording(source, out, force, facts)
         if path is not None and out.startswith(BIDS_SCHEME):
             from mimamba.drivers.formats.bids_writer import parse_bids_target

@@ -199,6 +199,20 @@ class Recordings:
                 raise cannot_record(self._folder, error) from error
         return self.get(name)
 
+    def note_tags(self, session: Session, label: str, hed: str) -> None:
+        """Note the HED annotation of a marker with the recording of a session, if there is one.
+
+        A recording goes on without it where the disk is full.
+        """
+        for name, (recorded, _) in list(self._running.items()):
+            if recorded is session:
+                path = self._path(name)
+                with self._noting:
+                    sidecar = load_sidecar(path)
+                    if sidecar.state != "unknown" and sidecar.hed.get(label) != hed:
+                        tagged = replace(sidecar, hed={**sidecar.hed, label: hed})
+                        save_sidecar_if_possible(path, tagged)
+
     def stop(self, name: str) -> RecordingInfo:
         """Stop a recording; its file is complete then. One that has ended stays unchanged.
 

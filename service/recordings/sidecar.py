@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -47,6 +48,8 @@ class Sidecar:
         Length of the signal, lost samples counted; None where that is not known.
     title
         The recording's name for people, in any script; None if it has no other than ``name``.
+    hed
+        HED annotations by the label of the markers that they belong to.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Sidecar:
     ended: str | None = None
     seconds: float | None = None
     title: str | None = None
+    hed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> str:

@@ -25,6 +25,7 @@ from mimamba.service.api.personal.calibrating import calibration_api
 from mimamba.service.api.personal.feedback import feedback_api
 from mimamba.service.api.personal.heads import heads_api
 from mimamba.service.api.personal.ratings import ratings_api
+from mimamba.service.api.personal.study_protocols import protocols_api
 from mimamba.service.api.personal.studying import studies_api
 from mimamba.service.api.recordings import recordings_api
 from mimamba.service.api.replay import replay_api
@@ -267,6 +268,7 @@ def make_app(
         calibration_api,
         heads_api,
         ratings_api,
+        protocols_api,
         studies_api,
         feedback_api,
         workers_api,

@@ -44,6 +44,12 @@ from mimamba.service.sessions.session import SessionOver
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.protocol_file import BadStudy, NoStudy
+from mimamba.service.studies.study_folder import (
+    CannotKeepStudy,
+    StudyChanged,
+    StudyMistakes,
+    StudyRefused,
+)
 
 RETRY_SECONDS = 5
 """After which a client may try again where workers are full."""
@@ -93,6 +99,10 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NoStudy: (404, "No such study"),
     BadFeedback: (422, "Such feedback is not possible"),
     NoFeedback: (404, "No such feedback"),
+    StudyMistakes: (422, "The study has mistakes"),
+    StudyRefused: (409, "Not possible with this study"),
+    StudyChanged: (412, "The study has changed"),
+    CannotKeepStudy: (507, "The study cannot be written"),
     CannotCalibrate: (507, "The calibration cannot be written"),
     ClusterFull: (503, "The workers are full"),
     NotStored: (503, "The bus does not answer"),

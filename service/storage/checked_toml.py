@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,12 +17,22 @@ SHOWN = 60
 """Characters of a wrong value that a sentence repeats."""
 
 
+def shown(value: object) -> str:
+    """Return a value as TOML writes it, shortened."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
 @dataclass(frozen=True)
 class TomlField:
-    """A field of a table: the values that it may have, in words and as a check."""
+    """A field of a table: the values that it may have, in words and as a check.
+
+    ``found`` says what was found in place of such a value.
+    """
 
     expected: str
     fits: Callable[[Any], bool] = field(repr=False)
+    found: Callable[[Any], str] = field(default=shown, repr=False)
 
 
 SWITCH = TomlField("true or false", lambda value: isinstance(value, bool))
@@ -54,21 +64,31 @@ def number_field(least: float, most: float) -> TomlField:
 
 def load_toml(path: Path, what: str, error: type[Mismatch]) -> dict[str, Any]:
     """Load a file; raises ``error`` with ``what`` was expected if it cannot be read."""
+    return parse_toml(read_toml(path, what, error), path.name, error)
+
+
+def read_toml(path: Path, what: str, error: type[Mismatch]) -> bytes:
+    """Read a file up to one byte more than it may have; raises ``error`` as ``load_toml``."""
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise error(f"up to {MOST_BYTES >> 20} MiB in {path.name}", "more", "shorten it")
-        return tomllib.loads(content.decode())
+            return file.read(MOST_BYTES + 1)
     except OSError as why:
         found = why.strerror or str(why)
         raise error(f"{what} at {path}", found, "correct the path") from None
+
+
+def parse_toml(content: bytes, name: str, error: type[Mismatch]) -> dict[str, Any]:
+    """Parse a file's content; raises ``error``, which calls the file by its ``name``."""
+    if len(content) > MOST_BYTES:
+        raise error(f"up to {MOST_BYTES >> 20} MiB in {name}", "more", "shorten it")
+    try:
+        return tomllib.loads(content.decode())
     except UnicodeDecodeError:
-        raise error(f"a text in UTF-8 in {path.name}", "other bytes", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as why:
+        raise error(f"a text in UTF-8 in {name}", "other bytes", "save it as UTF-8") from None
+    except (ValueError, RecursionError) as why:
         reason = str(why)
         found = reason[:1].lower() + reason[1:]
-        raise error(f"TOML in {path.name}", found, "correct the file") from None
+        raise error(f"TOML in {name}", found, "correct the file") from None
 
 
 def check_table(
@@ -87,20 +107,28 @@ def check_table(
     error
         Raised for the first mistake.
     """
-    if not isinstance(found, dict):
-        raise error(f"a table for {where}", shown(found), "write it with two brackets")
-    for name, value in found.items():
-        if name not in fields:
-            nearest = get_close_matches(name, fields, n=1)
-            remedy = f"use {nearest[0]}, or remove it" if nearest else "remove it"
-            raise error(f"the fields {', '.join(fields)} in {where}", f"the field {name!r}", remedy)
-        if not fields[name].fits(value):
-            expected = f"{fields[name].expected} in the field {name} of {where}"
-            raise error(expected, shown(value), "correct it")
+    for _, mistake in table_mistakes(found, fields, where, error):
+        raise mistake
+    assert isinstance(found, dict)
     return found
 
 
-def shown(value: object) -> str:
-    """Return a value as TOML writes it, shortened."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+def table_mistakes(
+    found: object, fields: Mapping[str, TomlField], where: str, error: type[Mismatch]
+) -> Iterator[tuple[str | None, Mismatch]]:
+    """Yield each mistake of a table with its field, None for one of the table as a whole.
+
+    The parameters are those of ``check_table``.
+    """
+    if not isinstance(found, dict):
+        yield None, error(f"a table for {where}", shown(found), "write it with two brackets")
+        return
+    for name, value in found.items():
+        if name not in fields:
+            nearest = get_close_matches(name[:SHOWN], fields, n=1)
+            remedy = f"use {nearest[0]}, or remove it" if nearest else "remove it"
+            expected = f"the fields {', '.join(fields)} in {where}"
+            yield name, error(expected, f"the field {shown(name)}", remedy)
+        elif not fields[name].fits(value):
+            expected = f"{fields[name].expected} in the field {name} of {where}"
+            yield name, error(expected, fields[name].found(value), "correct it")

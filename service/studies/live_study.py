@@ -228,6 +228,8 @@ class LiveStudy:
             )
         self._log()
         self._mark(step.marker, self._began)
+        if step.hed is not None:
+            self._recordings.note_tags(self.session, step.marker, step.hed)
         end = None if step.seconds is None else self._began + step.seconds
         while not self._answered:
             left = LOOK if end is None else end - local_clock()

@@ -1,10 +1,14 @@
-"""Protocols of studies: timed steps in a TOML file, checked completely before anything begins."""
+"""Protocols of studies: timed steps in a TOML file, checked completely before anything begins.
+
+The page's editor has the same table as JSON, and the same checks.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,16 +16,21 @@ from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.service.storage.checked_toml import (
     SWITCH,
     TomlField,
-    check_table,
-    load_toml,
     number_field,
+    parse_toml,
+    read_toml,
+    shown,
+    table_mistakes,
     text_field,
 )
 from mimamba.service.storage.private_files import NAME
+from mimamba.service.studies.hed_tags import HED_FIELD
 
 SOUNDS: Final = ("begin", "end", "first", "second", "again", "done")
 """Tones that the page can play; those of its calibrations."""
 MOST_STEPS = 1000
+MOST_MISTAKES = 50
+"""Mistakes that are told at once."""
 SECONDS = (0.1, 7200.0)
 """Shortest and longest step, s."""
 ANSWER_SECONDS = 10.0
@@ -56,6 +65,8 @@ class StudyStep:
         Label of its start.
     rating
         Whether the person is asked how they feel.
+    hed
+        HED annotation of the marker; None for none.
     """
 
     text: str
@@ -64,6 +75,7 @@ class StudyStep:
     speak: str | None
     marker: str
     rating: bool
+    hed: str | None = None
 
     @property
     def planned(self) -> float:
@@ -103,20 +115,22 @@ class StudyProtocol:
 
 
 @dataclass(frozen=True)
-class StudyNote:
-    """A protocol in a list; with a ``problem`` the other fields say nothing.
+class StudyMistake:
+    """A mistake in a protocol.
 
-    ``seconds`` counts ten for each step that waits for an answer.
+    Parameters
+    ----------
+    step
+        Number of its step from 1; None for the fields above the steps.
+    field
+        Its field; None for the step or the protocol as a whole.
+    problem
+        What was expected and found, in one sentence.
     """
 
-    name: str
-    title: str = ""
-    description: str = ""
-    steps: int = 0
-    seconds: float = 0.0
-    record: bool = False
-    wait_for_contact: bool = False
-    problem: str | None = None
+    step: int | None
+    field: str | None
+    problem: str
 
 
 HEAD: Final[Mapping[str, TomlField]] = {
@@ -136,6 +150,7 @@ STEP: Final[Mapping[str, TomlField]] = {
     "speak": text_field(300),
     "marker": text_field(MOST_LABEL),
     "rating": SWITCH,
+    "hed": HED_FIELD,
 }
 """Fields of a step."""
 
@@ -149,40 +164,111 @@ def read_study(path: Path) -> StudyProtocol:
         If the file cannot be read, or has a mistake; the first one is named with its step and
         field.
     """
+    check_file_name(path)
+    return parse_study(read_toml(path, "a protocol", BadStudy), path)
+
+
+def check_file_name(path: Path) -> None:
+    """Raise BadStudy if a protocol's file cannot have this name."""
     if not re.fullmatch(NAME, path.stem) or path.suffix != ".toml":
         raise BadStudy(
             "a file name of letters, digits, '-', '_' and '.' that ends in .toml",
             repr(path.name),
             "rename the file",
         )
-    return _protocol(path, load_toml(path, "a protocol", BadStudy))
 
 
-def _protocol(path: Path, found: dict[str, Any]) -> StudyProtocol:
-    where = path.name
-    if isinstance(found.get("step"), dict):
-        raise BadStudy(f"[[step]] in {where}", "[step]", "write two brackets on each side")
-    if "step" not in found:
-        raise BadStudy(f"one [[step]] or more in {where}", "none", "add one")
-    steps = check_table(found, HEAD, where, BadStudy)["step"]
-    if len(steps) > MOST_STEPS:
-        raise BadStudy(f"up to {MOST_STEPS} steps in {where}", str(len(steps)), "split the file")
+def parse_study(content: bytes, path: Path) -> StudyProtocol:
+    """Parse the content of a protocol's file; raises BadStudy."""
+    return make_study(parse_table(content, path), path)
+
+
+def parse_table(content: bytes, path: Path) -> dict[str, Any]:
+    """Parse the content of a protocol's file, whose table is not checked; raises BadStudy."""
+    check_file_name(path)
+    return parse_toml(content, path.name, BadStudy)
+
+
+def make_study(found: Mapping[str, Any], path: Path) -> StudyProtocol:
+    """Make a protocol of the table that its file has; raises BadStudy with the first mistake."""
+    for _, _, mistake in _mistakes(found, path.name):
+        raise mistake
     return StudyProtocol(
         path.stem,
         found.get("title", path.stem),
         found.get("description", ""),
         found.get("record", False),
         found.get("wait_for_contact", False),
-        tuple(_step(each, number, where) for number, each in enumerate(steps, 1)),
+        tuple(_step(each, number) for number, each in enumerate(found["step"], 1)),
     )
 
 
-def _step(given: object, number: int, file: str) -> StudyStep:
-    where = f"step {number} of {file}"
-    found = check_table(given, STEP, where, BadStudy)
-    rating = found.get("rating", False)
-    if "text" not in found and not rating:
-        raise BadStudy(f"a text in {where}", "none", "add the field text, or rating = true")
+def find_mistakes(found: Mapping[str, Any], where: str) -> list[StudyMistake]:
+    """Return all mistakes in a protocol's table, up to ``MOST_MISTAKES``.
+
+    Parameters
+    ----------
+    found
+        The table, as a file of TOML has it.
+    where
+        The protocol in words.
+    """
+    mistakes = islice(_mistakes(found, where), MOST_MISTAKES)
+    return [StudyMistake(step, field, str(error)) for step, field, error in mistakes]
+
+
+def _mistakes(
+    found: Mapping[str, Any], where: str
+) -> Iterator[tuple[int | None, str | None, Mismatch]]:
+    if isinstance(found.get("step"), dict):
+        error = BadStudy(f"[[step]] in {where}", "[step]", "write two brackets on each side")
+        yield None, "step", error
+        return
+    if "step" not in found:
+        yield None, "step", BadStudy(f"one [[step]] or more in {where}", "none", "add one")
+    for field, mistake in table_mistakes(found, HEAD, where, BadStudy):
+        yield None, field, mistake
+    steps = found.get("step")
+    if not isinstance(steps, list):
+        return
+    if len(steps) > MOST_STEPS:
+        expected = f"up to {MOST_STEPS} steps in {where}"
+        yield None, "step", BadStudy(expected, str(len(steps)), "split the file")
+        return
+    tagged: dict[str, str | None] = {}
+    for number, step in enumerate(steps, 1):
+        for field, mistake in _step_mistakes(step, f"step {number} of {where}", tagged):
+            yield number, field, mistake
+
+
+def _step_mistakes(
+    step: object, where: str, tagged: dict[str, str | None]
+) -> Iterator[tuple[str | None, Mismatch]]:
+    """Yield a step's mistakes; ``tagged`` has the tags of the markers before it, and gets its."""
+    wrong = False
+    for field, mistake in table_mistakes(step, STEP, where, BadStudy):
+        wrong = True
+        yield field, mistake
+    if not isinstance(step, dict):
+        return
+    if "text" not in step and step.get("rating") is not True:
+        error = BadStudy(f"a text in {where}", "none", "add the field text, or rating = true")
+        yield "text", error
+    if wrong or "marker" not in step:
+        return
+    marker, tags = step["marker"], step.get("hed")
+    if tagged.setdefault(marker, tags) != tags:
+        yield (
+            "hed",
+            BadStudy(
+                f"the same HED tags for each marker {shown(marker)}",
+                f"others in {where}",
+                "write the same, or choose another marker",
+            ),
+        )
+
+
+def _step(found: Mapping[str, Any], number: int) -> StudyStep:
     seconds = found.get("seconds")
     return StudyStep(
         found.get("text", QUESTION),
@@ -190,45 +276,6 @@ def _step(given: object, number: int, file: str) -> StudyStep:
         found.get("sound"),
         found.get("speak"),
         found.get("marker", f"step {number}"),
-        rating,
-    )
-
-
-class StudyFolder:
-    """The protocols of a folder; it is read anew each time, as people edit it.
-
-    Parameters
-    ----------
-    folder
-        It need not exist.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def all(self) -> list[StudyNote]:
-        """List the protocols by name, those with a mistake included."""
-        return [_note(path) for path in sorted(self._folder.glob("*.toml"))]
-
-    def get(self, name: str) -> StudyProtocol:
-        """Return a protocol; raises NoStudy, and BadStudy."""
-        path = self._folder / f"{name}.toml"
-        if not re.fullmatch(NAME, name) or not path.is_file():
-            raise NoStudy(f"No study is named {name!r} in {self._folder}. Choose another.")
-        return read_study(path)
-
-
-def _note(path: Path) -> StudyNote:
-    try:
-        found = read_study(path)
-    except BadStudy as error:
-        return StudyNote(path.stem, problem=str(error))
-    return StudyNote(
-        found.name,
-        found.title,
-        found.description,
-        len(found.steps),
-        found.planned,
-        found.record,
-        found.wait_for_contact,
+        found.get("rating", False),
+        found.get("hed"),
     )

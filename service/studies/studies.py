@@ -10,7 +10,8 @@ from mimamba.service.recordings.recordings import Recordings, check_speed
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
 from mimamba.service.studies.live_study import LiveStudy
-from mimamba.service.studies.protocol_file import NoStudy, StudyFolder
+from mimamba.service.studies.protocol_file import NoStudy
+from mimamba.service.studies.study_folder import StudyFolder
 
 
 class Studies:

@@ -1,4 +1,4 @@
-"""Routes of studies: list the protocols, run one in a session, answer its steps."""
+"""Routes of studies that go on in sessions: begin one, answer its steps, stop it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from mimamba.service.api.personal.ratings import give_rating
 from mimamba.service.protocol.study_progress import StudyProgress
 from mimamba.service.storage.private_files import NAME
 from mimamba.service.studies.live_study import LiveStudy
-from mimamba.service.studies.protocol_file import StudyNote
 
 studies_api = APIRouter(prefix="/v1", tags=["studies"])
 
@@ -61,12 +60,6 @@ def view_study(live: LiveStudy) -> StudyView:
 
 
 # These wait for the compute loop and the disk, so they are not coroutines.
-
-
-@studies_api.get("/studies")
-def list_studies(studies: AllStudies) -> list[StudyNote]:
-    """List the protocols, those with a mistake included."""
-    return studies.protocols.all()
 
 
 @studies_api.post("/sessions/{session}/study", status_code=201)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mimamba.drivers.formats.bids_facts import HED_VERSION
 from mimamba.service.cli.options import LIVE, one_line_errors
+
+if TYPE_CHECKING:
+    from mimamba.service.studies.protocol_file import StudyProtocol
 
 app = typer.Typer()
 study = typer.Typer(help="Studies: protocols of timed steps.", no_args_is_help=True)
@@ -24,11 +28,17 @@ def options() -> None:
 
 @study.command()
 def check(file: Annotated[Path, typer.Argument(help="TOML file of a study.")]) -> None:
-    """Check a study's file, and print its steps with the markers that they set."""
+    """Check a study's file, and print its steps with the markers that they set.
+
+    HED tags are looked up in their schema if hedtools is installed, else their form is checked.
+    """
     with one_line_errors(least_memory=0):
+        from mimamba.service.studies.hed_tags import can_look_up
         from mimamba.service.studies.protocol_file import read_study
 
         found = read_study(file)
+        if any(step.hed for step in found.steps) and can_look_up():
+            _check_schema(found, file.name)
         table = Table("step", "seconds", "marker", "shows", "asks")
         for number, step in enumerate(found.steps, 1):
             asks = "a rating" if step.rating else "" if step.seconds is not None else "a key"
@@ -43,3 +53,18 @@ def check(file: Annotated[Path, typer.Argument(help="TOML file of a study.")]) -
             escape(f"{found.title}: about {minutes:.1f} min; it begins {begin}; {recorded}."),
             highlight=False,
         )
+
+
+def _check_schema(found: StudyProtocol, file: str) -> None:
+    """Raise BadStudy for the first step whose HED tags the schema does not have."""
+    from mimamba.service.studies.hed_tags import schema_problems
+    from mimamba.service.studies.protocol_file import BadStudy
+
+    problems = schema_problems(step.hed for step in found.steps if step.hed)
+    for number, step in enumerate(found.steps, 1):
+        if step.hed in problems:
+            raise BadStudy(
+                f"tags of HED {HED_VERSION} in the field hed of step {number} of {file}",
+                f"{step.hed!r} ({problems[step.hed].rstrip('.')})",
+                "correct it",
+            )

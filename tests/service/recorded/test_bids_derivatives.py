@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Marker
+from mimamba.drivers.formats.bids_facts import HED_VERSION
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recorded.bids_derivatives import write_derivatives
 from mimamba.service.recorded.report_data import read_report_data
 from mimamba.service.recordings.recorder import Recorder
+from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.drivers.formats.made import recording
 from tests.service.cli.test_main import invoke
 from tests.service.models import random_checkpoint
@@ -57,9 +59,16 @@ def validate(dataset: Path) -> list[dict[str, Any]]:
 
 def test_predictions_are_a_derivative_of_a_valid_data_set(recorded: Path, tmp_path: Path) -> None:
     target = f"bids:{tmp_path}/set?subject=01&task=rest"
+    tags = {"tone": "Sensory-event, Auditory-presentation", "not set": "Red"}
+    save_sidecar(recorded, Sidecar("day1", "finished", hed=tags))
     result = invoke("convert", str(recorded), target)
     assert result.exit_code == 0, result.output
     assert validate(tmp_path / "set") == []
+    events = tmp_path / "set/sub-01/eeg/sub-01_task-rest_events.json"
+    described = json.loads(events.read_text())
+    assert described["trial_type"]["HED"] == {"tone": tags["tone"]}
+    data_set = json.loads((tmp_path / "set/dataset_description.json").read_text())
+    assert data_set["HEDVersion"] == HED_VERSION
     derivative = tmp_path / "set" / "derivatives" / "mimamba"
     columns, *rows = (
         line.split("\t") for line in (derivative / f"{TABLE}.tsv").read_text().splitlines()

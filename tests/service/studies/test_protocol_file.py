@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mimamba.service.cli.personal.study import check
-from mimamba.service.studies.protocol_file import BadStudy, NoStudy, StudyFolder, read_study
+from mimamba.service.studies.protocol_file import BadStudy, read_study
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "study.toml"
 STEP = '[[step]]\ntext = "Rest"\nseconds = 1\n'
@@ -49,6 +49,11 @@ def test_a_protocol_is_read(tmp_path: Path) -> None:
         ("[step]\nseconds = 1", "[[step]] in rest.toml, but found [step]. Write two brackets"),
         ('title = "Rest"', "one [[step]] or more in rest.toml, but found none"),
         ("step = []", "one [[step]] or more in the field step"),
+        (STEP + 'hed = "(Red"', "a bracket that is not closed in '(Red'. Correct it."),
+        (
+            f"{STEP}marker = 'a'\nhed = 'Red'\n{STEP}marker = 'a'",
+            "the same HED tags for each marker 'a', but found others in step 2 of rest.toml",
+        ),
         ("step = [1]", "a table for step 1 of rest.toml, but found 1"),
         ("step =", "TOML in rest.toml, but found invalid value"),
     ],
@@ -69,21 +74,6 @@ def test_files_that_are_no_texts_are_refused(tmp_path: Path) -> None:
         read_study(tmp_path / "a study.toml")
     with pytest.raises(BadStudy, match="No such file"):
         read_study(tmp_path / "none.toml")
-
-
-def test_a_folder_lists_what_is_wrong_too(tmp_path: Path) -> None:
-    written(tmp_path, STEP)
-    (tmp_path / "bad.toml").write_text("step = 1", encoding="utf-8")
-    folder = StudyFolder(tmp_path)
-    bad, good = folder.all()
-    assert (good.name, good.steps, good.seconds, good.problem) == ("rest", 1, 1.0, None)
-    assert bad.problem is not None
-    assert "bad.toml" in bad.problem
-    assert folder.get("rest").steps[0].text == "Rest"
-    for name in ("other", "../rest"):
-        with pytest.raises(NoStudy):
-            folder.get(name)
-    assert StudyFolder(tmp_path / "none").all() == []
 
 
 def test_the_example_is_complete(capsys: pytest.CaptureFixture[str]) -> None:

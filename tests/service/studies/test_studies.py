@@ -26,6 +26,7 @@ record = true
 text = "One"
 seconds = 0.3
 marker = "first"
+hed = "Agent-action, (Experiment-participant, Rest)"
 [[step]]
 rating = true
 [[step]]
@@ -77,7 +78,7 @@ async def heard(service: Live) -> list[ServerMessage]:
 
 def test_the_list_shows_the_protocols(service: Live) -> None:
     listed = service.http.get("/v1/studies").json()
-    assert [each["name"] for each in listed] == ["contact", "long", "timed"]
+    assert [each["name"] for each in listed if not each["shipped"]] == ["contact", "long", "timed"]
     assert listed[2]["record"]
     assert service.http.post(STUDY, json={"study": "none"}).status_code == 404
 
@@ -127,6 +128,8 @@ def test_a_study_goes_from_step_to_step(service: Live) -> None:
     assert service.http.get(f"/v1/recordings/{name}").json()["state"] == "finished"
     content = service.http.get(f"/v1/recordings/{name}/file").content
     assert all(label.encode() in content for label in labels)
+    tags = {"first": "Agent-action, (Experiment-participant, Rest)"}
+    assert service.http.get(f"/v1/recordings/{name}").json()["hed"] == tags
 
 
 def test_a_study_is_stopped(service: Live) -> None:
@@ -171,3 +174,47 @@ def test_good_electrodes_count_in_a_row() -> None:
     assert add(3) == 0  # a clock that steps
     count.add(Quality(0, 4, {"TP9": ChannelQuality(1, None)}))
     assert count.reason == "AF7 is not measured"
+
+
+def test_protocols_are_edited_over_rest(service: Live) -> None:
+    path, fresh = "/v1/studies/mine", {"If-None-Match": "*"}
+    table = {"title": "Mine", "step": [{"text": "Rest", "seconds": 1}]}
+    put = service.http.put
+    assert put(path, json=table).status_code == 428
+    made = put(path, json=table, headers=fresh)
+    assert made.status_code == 200, made.text
+    tag = made.headers["ETag"]
+    assert put(path, json=table, headers=fresh).status_code == 412
+    read = service.http.get(path)
+    assert (read.json()["protocol"], read.headers["ETag"]) == (table, tag)
+    longer = {**table, "record": True}
+    changed = put(path, json=longer, headers={"If-Match": tag})
+    late = put(path, json=table, headers={"If-Match": f"W/{tag}"})
+    assert (late.status_code, late.headers["content-type"]) == (412, "application/problem+json")
+    assert "somebody else" in late.json()["detail"]
+    draft = {"protocol": {"step": [{"text": "Rest", "hed": "(Red"}, {"seconds": 0}]}}
+    mistakes = service.http.post("/v1/study-checks", json=draft).json()
+    assert [(each["step"], each["field"]) for each in mistakes] == [
+        (1, "hed"),
+        (2, "seconds"),
+        (2, "text"),
+    ]
+    wrong = put(path, json=draft["protocol"], headers={"If-Match": "*"})
+    assert (wrong.status_code, mistakes[0]["field"] in wrong.json()["detail"]) == (422, True)
+    content = b"# mine\n[[step]]\ntext = 'Rest'\n"
+    sent = put(f"{path}/file", content=content, headers={"If-Match": changed.headers["ETag"]})
+    assert sent.status_code == 200, sent.text
+    assert service.http.get(f"{path}/file").content == content
+    assert put(f"{path}/file", content=b"\xff", headers={"If-Match": "*"}).status_code == 422
+    assert put(f"{path}/file", content=b"#" * (1 << 21), headers=fresh).status_code == 413
+    shipped = service.http.get("/v1/studies/eyes-open-closed")
+    assert shipped.json()["shipped"]
+    refused = put("/v1/studies/eyes-open-closed", json=table, headers={"If-Match": "*"})
+    assert refused.status_code == 409
+    for name in ("..%2Fmine", "%2e%2e", "a%00b", ".hidden", "x" * 90):
+        answer = put(f"/v1/studies/{name}", json=table, headers=fresh)
+        assert answer.status_code in (404, 405, 422), (name, answer.text)
+    assert service.http.delete(path).status_code == 428
+    assert service.http.delete(path, headers={"If-Match": tag}).status_code == 412
+    assert service.http.delete(path, headers={"If-Match": sent.headers["ETag"]}).status_code == 204
+    assert service.http.get(path).status_code == 404
