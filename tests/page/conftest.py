@@ -62,7 +62,7 @@ def page(browser: Browser) -> Iterator[Page]:
     # The browser also logs lost connections, error responses, requests to a service that is
     # shutting down, and requests about a session that has just ended.
     expected = re.compile(
-        r"WebSocket| 4(01|03|09|13|22|24) | 404 .*/v1/sessions/| 503 |"
+        r"WebSocket| 4(01|03|09|12|13|22|24) | 404 .*/v1/sessions/| 503 |"
         r"net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)"
     )
     assert [each for each in errors if not expected.search(each)] == []

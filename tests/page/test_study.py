@@ -1,7 +1,8 @@
-"""A study on the page, in a real Chromium: by keyboard and touch, through a reload."""
+"""A study on the page, in a real Chromium: made, and run by keyboard and through a reload."""
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -10,7 +11,7 @@ from tests.page.axe import violations
 from tests.page.pictures import shots
 from tests.page.test_calibration import at_both_sizes, fits
 from tests.page.test_now import words
-from tests.service.live import live
+from tests.service.live import Live, live
 
 STUDY = """
 title = "Rest and a question"
@@ -31,7 +32,72 @@ text = "Look at the cross: +"
 """
 
 
-def test_a_study_is_run_by_keyboard_and_through_a_reload(page: Page, tmp_path: Path) -> None:
+def make_a_study(page: Page, service: Live, folder: Path) -> None:
+    """Copy a shipped study, change it by keyboard, correct a mistake, and look at it."""
+    expect(page.get_by_test_id("edit-eyes-open-closed")).to_have_count(0)
+    page.get_by_test_id("copy-eyes-open-closed").click()
+    expect(page.get_by_test_id("study-name")).to_have_value("eyes-open-closed-2")
+    page.get_by_test_id("study-name").fill("mine")
+    page.get_by_test_id("study-name-title").fill("Mine <b>")
+    page.get_by_test_id("add-step").click()
+    expect(page.get_by_test_id("text-5")).to_be_focused()
+    page.keyboard.type("A last word")
+    page.get_by_test_id("up-5").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("said")).to_have_text("Step 5 is now step 4 of 5.")
+    expect(page.get_by_test_id("up-4")).to_be_focused()
+    page.get_by_test_id("remove-2").click()
+    page.get_by_test_id("seconds-2").fill("a minute")
+    page.get_by_test_id("hed-2").fill("(Rest")
+    page.get_by_test_id("save-study").click()
+    expect(page.get_by_test_id("seconds-2")).to_be_focused()
+    expect(page.get_by_test_id("editor-mistakes")).to_contain_text("2 fields are not right")
+    expect(page.get_by_test_id("field-problem")).to_contain_text(
+        [words("from 0.1 to 7200 in the field seconds of step 2"), words("is not closed in")]
+    )
+    at_both_sizes(page, "study-editor")
+    page.get_by_test_id("seconds-2").fill("0,5")
+    page.get_by_test_id("hed-2").fill("Rest")
+    expect(page.get_by_test_id("field-problem")).to_have_count(0)
+    page.get_by_test_id("open-preview").click()
+    page.get_by_test_id("go-on").click()  # the next step ends by itself
+    expect(page.get_by_test_id("headline")).to_have_text("A last word")
+    at_both_sizes(page, "study-preview")
+    page.get_by_test_id("close-preview").click()
+    page.get_by_test_id("save-study").click()
+    expect(page.get_by_test_id("study-done")).to_have_text("mine.toml was saved.")
+    made = tomllib.loads((folder / "mine.toml").read_text(encoding="utf-8"))
+    assert (made["title"], len(made["step"]), made["step"][1]["seconds"]) == ("Mine <b>", 4, 0.5)
+
+    # Two people change it: the second one is told, and saves a copy.
+    page.get_by_test_id("edit-mine").click()
+    page.get_by_test_id("text-3").fill("Mine, changed")
+    changed = {**made, "title": "Of somebody else"}
+    service.http.put(
+        "/v1/studies/mine", json=changed, headers={"If-Match": "*"}
+    ).raise_for_status()
+    page.get_by_test_id("save-study").click()
+    expect(page.get_by_test_id("editor-problem")).to_contain_text("changed by somebody else")
+    page.get_by_test_id("leave-editor").click()
+    page.get_by_text("Keep editing").click()
+    page.get_by_test_id("study-name").fill("mine-too")
+    page.get_by_test_id("save-study").click()
+    expect(page.get_by_test_id("study-mine")).to_contain_text("Of somebody else")
+    with page.expect_download() as started:
+        page.get_by_test_id("download-mine-too").click()
+    page.get_by_test_id("delete-mine").click()
+    page.get_by_test_id("delete-confirm").click()
+    expect(page.get_by_test_id("study-mine")).to_have_count(0)
+    saved = folder.parent / "sent.toml"
+    started.value.save_as(saved)
+    page.get_by_test_id("study-file").set_input_files(saved)
+    expect(page.get_by_test_id("study-sent")).to_be_visible()
+    assert (folder / "sent.toml").read_bytes() == (folder / "mine-too.toml").read_bytes()
+    page.get_by_test_id("study-file").set_input_files(saved)
+    expect(page.get_by_test_id("study-problem")).to_contain_text("is taken by another study")
+
+
+def test_a_study_is_made_and_run_by_keyboard_and_through_a_reload(page: Page, tmp_path: Path) -> None:
     folder = tmp_path / "studies"
     folder.mkdir()
     (folder / "rest.toml").write_text(STUDY, encoding="utf-8")
@@ -40,6 +106,7 @@ def test_a_study_is_run_by_keyboard_and_through_a_reload(page: Page, tmp_path: P
         page.goto(service.url)
         page.get_by_test_id("to-study").click()
         expect(page.get_by_test_id("wrong-wrong")).to_contain_text(words("step 1 of wrong.toml"))
+        make_a_study(page, service, folder)
         at_both_sizes(page, "study-list")
         page.get_by_test_id("begin-rest").click()
         stage = page.get_by_test_id("stage")

@@ -41,11 +41,14 @@ export const messageOf = (error: unknown): string =>
  * Throws LoginRequired, NotFound, ServiceUnavailable or Error with the service's error detail; NoResponse
  * without a response.
  */
-export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const content =
-    body === undefined
-      ? {}
-      : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+export async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<T> {
+  const json = { 'Content-Type': 'application/json', ...headers };
+  const content = body === undefined ? { headers } : { headers: json, body: JSON.stringify(body) };
   const response = await respond(path, { method, ...content });
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
   const detail = await errorDetail(response);

@@ -22,7 +22,7 @@ export function wholeStudy(
 }
 
 /** Seconds that a step without an end of its own counts for. */
-const UNKNOWN = 10;
+export const UNKNOWN = 10;
 
 /** A step's cue is played up to so many seconds after its start: not again after another view. */
 export const FRESH_SECONDS = 1;

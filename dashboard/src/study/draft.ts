@@ -1,0 +1,106 @@
+/** A protocol as it is edited: every field is there, and empty where the file has none. */
+import type { Protocol, ProtocolStep, StudyMistake } from '../requests/studies';
+
+export interface StepDraft {
+  /** Tells the steps apart while they are moved. */
+  key: number;
+  text: string;
+  /** As it is typed. */
+  seconds: string;
+  sound: string;
+  speak: string;
+  marker: string;
+  rating: boolean;
+  hed: string;
+}
+
+export interface Draft {
+  name: string;
+  title: string;
+  description: string;
+  record: boolean;
+  waitForContact: boolean;
+  steps: StepDraft[];
+}
+
+let keys = 0;
+
+/** A step; what is not given is empty. */
+export const draftStep = (step: ProtocolStep = {}): StepDraft => ({
+  key: ++keys,
+  text: step.text ?? '',
+  seconds: step.seconds === undefined ? '' : String(step.seconds),
+  sound: step.sound ?? '',
+  speak: step.speak ?? '',
+  marker: step.marker ?? '',
+  rating: step.rating ?? false,
+  hed: step.hed ?? '',
+});
+
+export const draftOf = (name: string, protocol: Protocol): Draft => ({
+  name,
+  title: protocol.title ?? '',
+  description: protocol.description ?? '',
+  record: protocol.record ?? false,
+  waitForContact: protocol.wait_for_contact ?? false,
+  steps: protocol.step.map(draftStep),
+});
+
+/** A new study: recorded, with one step that waits for a key. */
+export const newDraft = (): Draft => ({
+  ...draftOf('', { step: [{ text: 'Sit comfortably. Press a key when you are ready.' }] }),
+  record: true,
+});
+
+/** A length as a number; what is no number stays a text, so that the service can say so. */
+function secondsOf(typed: string): number | string {
+  const number = Number(typed.replace(',', '.'));
+  return Number.isFinite(number) ? number : typed;
+}
+
+/** The step with the fields of the file; those that are empty are left out. */
+export function stepOf(step: StepDraft): ProtocolStep {
+  const seconds = step.seconds.trim();
+  return {
+    ...(step.text.trim() ? { text: step.text } : {}),
+    ...(seconds ? { seconds: secondsOf(seconds) } : {}),
+    ...(step.sound ? { sound: step.sound } : {}),
+    ...(step.speak.trim() ? { speak: step.speak.trim() } : {}),
+    ...(step.marker.trim() ? { marker: step.marker.trim() } : {}),
+    ...(step.rating ? { rating: true } : {}),
+    ...(step.hed.trim() ? { hed: step.hed.trim() } : {}),
+  };
+}
+
+export const protocolOf = (draft: Draft): Protocol => ({
+  ...(draft.title.trim() ? { title: draft.title.trim() } : {}),
+  ...(draft.description.trim() ? { description: draft.description.trim() } : {}),
+  ...(draft.record ? { record: true } : {}),
+  ...(draft.waitForContact ? { wait_for_contact: true } : {}),
+  step: draft.steps.map(stepOf),
+});
+
+/** A name for a file, from a title: "eyes-open". Empty if the title has no letter for it. */
+export const nameFor = (title: string): string =>
+  title
+    .normalize('NFD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 60)
+    .replace(/-+$/, '');
+
+/** A name that no study has: "rest-2", "rest-3". */
+export function freeName(name: string, taken: readonly string[]): string {
+  for (let n = 2; ; n++) if (!taken.includes(`${name}-${n}`)) return `${name}-${n}`;
+}
+
+/** What is wrong with the fields of a step, or with `null` of the protocol, by the field. */
+export function problemsOf(
+  mistakes: readonly StudyMistake[],
+  step: number | null,
+): Partial<Record<string, string>> {
+  const own = mistakes.filter((each) => each.step === step).reverse();
+  return Object.fromEntries(own.map(({ field, problem }) => [field ?? '', problem]));
+}

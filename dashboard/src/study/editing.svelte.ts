@@ -1,0 +1,37 @@
+/** The study that is edited in this tab: it outlives a look at another view. */
+import type { ReadProtocol } from '../requests/studies';
+import { type Draft, draftOf, protocolOf } from './draft';
+
+export class Editing {
+  draft: Draft | null = $state(null);
+  /** The study that was opened, with its version; null for a new one. */
+  opened: { name: string; version: string } | null = $state.raw(null);
+  private before = '';
+
+  /** Edit a draft, of a study that is there or of a new one. */
+  open(draft: Draft, opened: { name: string; version: string } | null = null): void {
+    this.draft = draft;
+    this.opened = opened;
+    this.before = opened === null ? '' : this.content;
+  }
+
+  /** Edit a study that was read, or has just been saved. */
+  openRead({ name, version, protocol }: ReadProtocol): void {
+    this.open(draftOf(name, protocol), { name, version });
+  }
+
+  close(): void {
+    this.draft = null;
+  }
+
+  /** True while something would be lost. */
+  get changed(): boolean {
+    return this.draft !== null && this.content !== this.before;
+  }
+
+  private get content(): string {
+    return this.draft === null ? '' : JSON.stringify([this.draft.name, protocolOf(this.draft)]);
+  }
+}
+
+export const editing = new Editing();
