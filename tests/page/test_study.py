@@ -73,9 +73,7 @@ def make_a_study(page: Page, service: Live, folder: Path) -> None:
     page.get_by_test_id("edit-mine").click()
     page.get_by_test_id("text-3").fill("Mine, changed")
     changed = {**made, "title": "Of somebody else"}
-    service.http.put(
-        "/v1/studies/mine", json=changed, headers={"If-Match": "*"}
-    ).raise_for_status()
+    service.http.put("/v1/studies/mine", json=changed, headers={"If-Match": "*"}).raise_for_status()
     page.get_by_test_id("save-study").click()
     expect(page.get_by_test_id("editor-problem")).to_contain_text("changed by somebody else")
     page.get_by_test_id("leave-editor").click()
@@ -97,7 +95,9 @@ def make_a_study(page: Page, service: Live, folder: Path) -> None:
     expect(page.get_by_test_id("study-problem")).to_contain_text("is taken by another study")
 
 
-def test_a_study_is_made_and_run_by_keyboard_and_through_a_reload(page: Page, tmp_path: Path) -> None:
+def test_a_study_is_made_and_run_by_keyboard_and_through_a_reload(
+    page: Page, tmp_path: Path
+) -> None:
     folder = tmp_path / "studies"
     folder.mkdir()
     (folder / "rest.toml").write_text(STUDY, encoding="utf-8")
