@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.errors import BadRecording, DriverError
@@ -15,6 +16,9 @@ from mimamba.drivers.formats.marker_edits import apply_marker_edits
 from mimamba.drivers.formats.recording import Recording, one_line
 from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ
 from mimamba.drivers.url import SourceURL
+
+if TYPE_CHECKING:
+    from mimamba.drivers.formats.xdf.reader import XDFStream
 
 MAX_BYTES = 2**30
 """Largest file that is read, bytes: 24 hours of a Muse as CSV."""
@@ -83,8 +87,39 @@ def read_recording(
     """
     path = Path(path)
     read = _find_reader(path, _head(path), board, sfreq)
+    return _completed(path, lambda: read(path, choice or ChannelChoice(), stream), edited)
+
+
+def read_with_streams(path: Path, edited: bool = True) -> tuple[Recording, list[XDFStream]]:
+    """Read a file once: its EEG channels, and all streams of an XDF file; none of others.
+
+    ``edited`` and the errors are those of ``read_recording``.
+    """
+    from mimamba.drivers.formats.xdf import reader as xdf
+
+    if not xdf.recognises(_head(path)):
+        return read_recording(path, edited=edited), []
+    streams: list[XDFStream] = []
+
+    def read() -> Recording:
+        loaded, notices = xdf.load_streams(path)
+        streams.extend(loaded)
+        return xdf.make_from_streams(path, loaded, notices, ChannelChoice())
+
+    return _completed(path, read, edited), streams
+
+
+def read_streams(path: Path) -> list[XDFStream]:
+    """Load all streams of an XDF file, none of others; raises BadRecording."""
+    from mimamba.drivers.formats.xdf import reader as xdf
+
+    return xdf.load_streams(path)[0] if xdf.recognises(_head(path)) else []
+
+
+def _completed(path: Path, read: Callable[[], Recording], edited: bool) -> Recording:
+    """Read a file, name what hinders that, and apply the edits of its markers if asked."""
     try:
-        recording = read(path, choice or ChannelChoice(), stream)
+        recording = read()
     except MemoryError as error:
         raise BadRecording(
             f"enough memory to read {path}", "too little", "split the file"

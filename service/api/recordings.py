@@ -23,6 +23,7 @@ from mimamba.drivers.errors import CannotWrite, LibraryMissing
 from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording as read_file
+from mimamba.drivers.formats.read import read_with_streams
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
 from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
@@ -371,8 +372,9 @@ def exported_bids(source: Path, person: str | None, task: str, facts: BIDSFacts)
         file = undo.enter_context(TemporaryFile(prefix="mimamba-export-"))
         with TemporaryDirectory(prefix="mimamba-export-") as folder:
             target = f"bids:{folder}/{source.stem}?subject={subject}&task={task}"
-            export(read_file(source), target, facts=facts)
-            write_derivatives(source, parse_bids_target(target))
+            read, streams = read_with_streams(source)
+            export(read, target, facts=facts)
+            write_derivatives(streams, parse_bids_target(target))
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for each in sorted(Path(folder).rglob("*")):
                     if each.is_file():

@@ -187,9 +187,10 @@ def convert(
         convert_recording(source, out, force, facts)
         if path is not None and out.startswith(BIDS_SCHEME):
             from mimamba.drivers.formats.bids_writer import parse_bids_target
+            from mimamba.drivers.formats.read import read_streams
             from mimamba.service.recorded.bids_derivatives import write_derivatives
 
-            write_derivatives(path, parse_bids_target(out))
+            write_derivatives(read_streams(path), parse_bids_target(out))
 
 
 @app.command(rich_help_panel=RECORDINGS)

@@ -8,6 +8,7 @@ tables opens, with ``desc-predictions`` and ``desc-personal`` in their names.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimamba.drivers.formats.bids_writer import MISSING, BIDSEntities
-from mimamba.drivers.formats.xdf.reader import XDFStream, load_streams, recognises
+from mimamba.drivers.formats.xdf.reader import XDFStream
 from mimamba.drivers.formats.xdf.sample_index import (
     PERSONAL_TOPIC,
     PREDICTIONS_TOPIC,
@@ -31,13 +32,13 @@ INDEX, STATUS_COLUMN = "index", "status"
 KINDS = {PREDICTIONS_TOPIC: "predictions", PERSONAL_TOPIC: "personal"}
 
 
-def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
+def write_derivatives(streams: Sequence[XDFStream], place: BIDSEntities) -> list[Path]:
     """Write the predictions of a recording into the data set that already has its signal.
 
     Parameters
     ----------
-    source
-        The recording; one that has no predictions, or is no XDF file, adds nothing.
+    streams
+        All streams of the recording; without predictions among them it adds nothing.
     place
         Where its signal is.
 
@@ -47,8 +48,6 @@ def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
 
     Raises
     ------
-    BadRecording
-        If it cannot be read.
     OSError
         If the tables cannot be written.
     """
@@ -57,10 +56,6 @@ def write_derivatives(source: Path, place: BIDSEntities) -> list[Path]:
     for kind in KINDS.values():  # those of a recording that this one replaces
         for old in folder.glob(f"{place.stem}_desc-{kind}*"):
             old.unlink()
-    with source.open("rb") as file:
-        if not recognises(file.read(8)):
-            return []
-    streams, _ = load_streams(source)
     signal = next((each for each in streams if each.topic == SIGNAL_TOPIC), None)
     made = [each for each in streams if each.topic in KINDS and each.is_numeric]
     if signal is None or not made:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import periodogram
 
-from mimamba.drivers.channels import ChannelChoice
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.marker_edits import (
     EditedMarker,
@@ -21,13 +20,10 @@ from mimamba.drivers.formats.marker_edits import (
     edited_markers,
     read_edits,
 )
-from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.formats.read import read_with_streams
 from mimamba.drivers.formats.recording import Recording
 from mimamba.drivers.formats.xdf.reader import (
     XDFStream,
-    load_streams,
-    make_from_streams,
-    recognises,
 )
 from mimamba.drivers.formats.xdf.sample_index import (
     BANDS_TOPIC,
@@ -182,21 +178,11 @@ def _read(path: Path) -> tuple[Recording, dict[str, list[XDFStream]]]:
     streams that mimamba has written.
     """
     by_topic: dict[str, list[XDFStream]] = {}
-    if not _is_xdf(path):
-        return read_recording(path, edited=False), by_topic
-    streams, notices = load_streams(path)
+    recording, streams = read_with_streams(path, edited=False)
     for stream in streams:
         if stream.topic and stream.is_numeric and len(stream.stamps):
             by_topic.setdefault(stream.topic, []).append(stream)
-    return make_from_streams(path, streams, notices, ChannelChoice()), by_topic
-
-
-def _is_xdf(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return recognises(file.read(8))
-    except OSError:  # a folder; the reader says what is wrong
-        return False
+    return recording, by_topic
 
 
 def _times(columns: dict[str, NDArray[np.float64]], first: int, rate: float) -> NDArray[np.float64]:

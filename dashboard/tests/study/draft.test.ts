@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import type { Protocol } from '../../src/requests/studies';
+import {
+  draftOf,
+  draftStep,
+  freeName,
+  nameFor,
+  problemsOf,
+  protocolOf,
+  stepOf,
+} from '../../src/study/draft';
+import { Editing } from '../../src/study/editing.svelte';
+import { previewProgress } from '../../src/study/preview';
+
+const PROTOCOL: Protocol = {
+  title: 'Rest',
+  record: true,
+  step: [
+    { text: 'One\ntwo', seconds: 0.5, sound: 'first', marker: 'a', hed: 'Red, (Blue)' },
+    { rating: true, speak: 'How do you feel?' },
+  ],
+};
+
+describe('draft of a study', () => {
+  it('has all fields of the file, and gives them back', () => {
+    const draft = draftOf('rest', PROTOCOL);
+    expect(draft.steps[1]).toMatchObject({ text: '', seconds: '', marker: '', rating: true });
+    expect(protocolOf(draft)).toEqual(PROTOCOL);
+  });
+
+  it('leaves what is no number to the service', () => {
+    const seconds = (typed: string): unknown => stepOf({ ...draftStep(), seconds: typed }).seconds;
+    expect(['2,5', ' 60 ', '1 min', ' '].map(seconds)).toEqual([2.5, 60, '1 min', undefined]);
+  });
+
+  it('has a name for its file', () => {
+    expect(['Eyes: open & closed', 'Öffnen', '日本', '-'].map(nameFor)).toEqual([
+      'eyes-open-closed',
+      'offnen',
+      '',
+      '',
+    ]);
+    expect(freeName('rest', ['rest', 'rest-2'])).toBe('rest-3');
+  });
+
+  it('shows the first mistake of each field', () => {
+    const mistakes = [
+      { step: 1, field: 'text', problem: 'first' },
+      { step: 1, field: 'text', problem: 'second' },
+      { step: null, field: 'title', problem: 'title' },
+      { step: 1, field: null, problem: 'step' },
+    ];
+    expect(problemsOf(mistakes, 1)).toEqual({ text: 'first', '': 'step' });
+    expect(problemsOf(mistakes, null)).toEqual({ title: 'title' });
+  });
+
+  it('knows whether something would be lost', () => {
+    const editing = new Editing();
+    editing.openRead({ name: 'rest', version: '1', protocol: PROTOCOL });
+    expect(editing.changed).toBe(false);
+    editing.draft!.steps[0]!.text = 'Other';
+    expect(editing.changed).toBe(true);
+    editing.close();
+    expect(editing.changed).toBe(false);
+    editing.open(draftOf('copy', PROTOCOL));
+    expect(editing.changed).toBe(true);
+  });
+
+  it('is previewed with the times that it will have', () => {
+    const [first, second] = [1, 2].map((number) => previewProgress('Rest', PROTOCOL, number));
+    expect(first).toMatchObject({ total: 0.5, planned: 10.5, later: 10, text: 'One\ntwo' });
+    expect(second).toMatchObject({ total: null, later: 0, rating: true });
+    expect(second!.text).toBe('How do you feel right now?');
+  });
+});
