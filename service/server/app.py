@@ -240,9 +240,9 @@ def make_app(
             CORSMiddleware,
             allow_origins=settings.allowed_origin,
             allow_methods=("GET", "HEAD", "POST", "PUT", "DELETE"),
-            allow_headers=("Authorization", "Content-Type"),
+            allow_headers=("Authorization", "Content-Type", "If-Match", "If-None-Match"),
             allow_private_network=True,
-            expose_headers=("Content-Disposition", "Retry-After", "WWW-Authenticate"),
+            expose_headers=("Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate"),
         )
     app.add_middleware(
         HostAndOriginMiddleware, allowed=settings.host_names, origins=settings.allowed_origin

@@ -102,11 +102,15 @@ def test_a_study_is_made_and_run_by_keyboard_and_through_a_reload(
     folder.mkdir()
     (folder / "rest.toml").write_text(STUDY, encoding="utf-8")
     (folder / "wrong.toml").write_text("[[step]]\nsecs = 1\n", encoding="utf-8")
-    with live("simulate://", model="none", data_dir=tmp_path) as service:
+    with live(model="none", data_dir=tmp_path) as service:
         page.goto(service.url)
         page.get_by_test_id("to-study").click()
         expect(page.get_by_test_id("wrong-wrong")).to_contain_text(words("step 1 of wrong.toml"))
+        expect(page.get_by_test_id("study-no-session")).to_be_visible()
         make_a_study(page, service, folder)
+        expect(page.get_by_test_id("begin-rest")).to_have_count(0)
+        opened = {"source": "simulate://", "model": "none"}
+        service.http.post("/v1/sessions", json=opened).raise_for_status()
         at_both_sizes(page, "study-list")
         page.get_by_test_id("begin-rest").click()
         stage = page.get_by_test_id("stage")

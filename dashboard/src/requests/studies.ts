@@ -94,7 +94,7 @@ export const studyApi: StudyApi = {
   check: (protocol) => request('POST', '/v1/study-checks', { protocol }),
   save: (study, protocol, version) => request('PUT', fileOf(study), protocol, replacing(version)),
   upload: async (study, file) => {
-    const headers = { 'Content-Type': 'application/toml', ...replacing(null) };
+    const headers = { 'Content-Type': 'application/octet-stream', ...replacing(null) };
     const answer = await respond(`${fileOf(study)}/file`, { method: 'PUT', headers, body: file });
     if (!answer.ok) throw new Error(await errorDetail(answer));
     return (await answer.json()) as ReadProtocol;

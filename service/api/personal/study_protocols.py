@@ -115,7 +115,12 @@ def download_protocol(studies: AllStudies, study: StudyName) -> Response:
 @protocols_api.put(
     "/studies/{study}/file",
     openapi_extra={
-        "requestBody": {"required": True, "content": {TOML: {"schema": {"type": "string"}}}}
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
     },
 )
 async def upload_protocol(
