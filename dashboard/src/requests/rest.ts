@@ -45,10 +45,15 @@ export async function request<T>(
   method: string,
   path: string,
   body?: unknown,
-  headers: Record<string, string> = {},
+  headers?: Record<string, string>,
 ): Promise<T> {
-  const json = { 'Content-Type': 'application/json', ...headers };
-  const content = body === undefined ? { headers } : { headers: json, body: JSON.stringify(body) };
+  const content =
+    body === undefined
+      ? { ...(headers && { headers }) }
+      : {
+          headers: { 'Content-Type': 'application/json', ...headers },
+          body: JSON.stringify(body),
+        };
   const response = await respond(path, { method, ...content });
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
   const detail = await errorDetail(response);
