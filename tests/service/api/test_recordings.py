@@ -130,6 +130,11 @@ def test_one_that_is_being_made_is_refused(service: Live) -> None:
     assert "Stop it first" in answer.json()["detail"]
 
 
+def wait_for_samples(service: Live, name: str, begun: int) -> None:
+    """Wait until a recording that began with so many bytes has samples: else it is no recording."""
+    service.until(lambda: service.http.get(f"{API}/{name}").json()["bytes"] > begun + 5000)
+
+
 def test_a_title_is_kept_beside_a_name_that_is_derived(service: Live, folder: Path) -> None:
     names = []
     for title in ("Müde <b>", "müde \u202e<B>", "日本"):
@@ -137,7 +142,9 @@ def test_a_title_is_kept_beside_a_name_that_is_derived(service: Live, folder: Pa
         made = service.http.post(API, json=new)
         assert made.status_code == 201, made.text
         names.append(made.json()["name"])
-        service.http.put(f"{API}/{names[-1]}", json={"title": f"{title} 2"}).raise_for_status()
+        one = f"{API}/{names[-1]}"
+        service.http.put(one, json={"title": f"{title} 2"}).raise_for_status()
+        wait_for_samples(service, names[-1], made.json()["bytes"])
         stopped = service.http.post(f"{API}/{names[-1]}/stop").json()
         assert (stopped["state"], stopped["notes"]) == ("finished", "at first")
         assert stopped["title"] == f"{title.replace(chr(0x202E), '')} 2"
