@@ -47,52 +47,67 @@ class RecordingState(msgspec.Struct, frozen=True):
     position: RecorderPosition | None = None
 
 
-class HeldLease:
-    """The lease of one recording that this gateway writes; see ``RecorderLease``.
+class HeldKey:
+    """A message on the bus that this gateway renews until another one has replaced it.
 
     Parameters
     ----------
     bus
         The bus.
     loop
-        Its event loop.
+        Its event loop; methods are called in other threads.
     subject, sequence
-        The lease, and its newest number.
+        The message, and its newest number; 0 before the first one.
+    """
+
+    def __init__(
+        self, bus: Bus, loop: asyncio.AbstractEventLoop, subject: str, sequence: int
+    ) -> None:
+        self._bus, self._loop = bus, loop
+        self._subject, self._sequence = subject, sequence
+
+    def store(self, payload: bytes) -> None:
+        """Replace the message; raises Overtaken if another has, and NotStored."""
+        guard = Guard(self._subject, self._sequence)
+        sending = publish(self._bus, self._subject, payload, guard=guard)
+        self._sequence = on_loop(self._loop, sending)
+
+    def store_if_possible(self, payload: bytes) -> bool:
+        """Replace the message, if the bus answers; return False if another has."""
+        try:
+            self.store(payload)
+        except Overtaken:
+            return False
+        except NotStored:
+            log.warning("bus", extra={"subject": self._subject})
+        return True
+
+
+class HeldLease:
+    """The lease of one recording that this gateway writes; see ``RecorderLease``.
+
+    Parameters
+    ----------
+    key
+        Its message.
     state
         What it says.
     """
 
-    def __init__(
-        self,
-        bus: Bus,
-        loop: asyncio.AbstractEventLoop,
-        subject: str,
-        sequence: int,
-        state: RecordingState,
-    ) -> None:
-        self._bus, self._loop = bus, loop
-        self._subject, self._sequence = subject, sequence
-        self._state = state
+    def __init__(self, key: HeldKey, state: RecordingState) -> None:
+        self._key, self._state = key, state
 
     def renew(self, position: RecorderPosition) -> bool:
-        """Note how far the file is; return False if another gateway has it now."""
+        """Note how far the file is; return False if another gateway has it now.
+
+        Where the bus does not answer it goes on: the file is locked, so nobody else writes it.
+        """
         state = msgspec.structs.replace(self._state, position=position)
-        return self._store(pack(state))
+        return self._key.store_if_possible(pack(state))
 
     def give_up(self) -> None:
         """Let the session be recorded anew."""
-        self._store(b"")
-
-    def _store(self, payload: bytes) -> bool:
-        guard = Guard(self._subject, self._sequence)
-        sending = publish(self._bus, self._subject, payload, guard=guard)
-        try:
-            self._sequence = on_loop(self._loop, sending)
-        except Overtaken:
-            return False
-        except NotStored:  # the file is locked, so nobody else writes it
-            log.warning("bus", extra={"recording": self._state.sidecar.name})
-        return True
+        self._key.store_if_possible(b"")
 
 
 def on_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
@@ -156,6 +171,15 @@ class BusRecordings(Recordings):
         else:
             self._states[subject] = sequence, state
 
+    def writer_of(self, session: str, name: str) -> str | None:
+        """Return the gateway that writes a session's recording; None if nobody does."""
+        _, state = self._states.get(recording_key(session), (0, None))
+        return None if state is None or state.sidecar.name != name else state.gateway
+
+    def writes(self, name: str) -> bool:
+        """Return whether this gateway writes a recording."""
+        return name in self._running
+
     # Beginning and ending, in other threads -------------------------------------------------------
 
     def recover(self, but: Collection[str] = ()) -> None:
@@ -185,16 +209,16 @@ class BusRecordings(Recordings):
     def _make_recorder(self, path: Path, sidecar: Sidecar, session: Session) -> Recorder:
         subject = recording_key(session.name)
         newest = on_loop(self._loop, self._bus.newest(subject))
-        guard = Guard(subject, newest[0].sequence if newest else 0)
+        key = HeldKey(self._bus, self._loop, subject, newest[0].sequence if newest else 0)
         state = RecordingState(self._gateway, sidecar)
         try:
-            sequence = on_loop(self._loop, publish(self._bus, subject, pack(state), guard=guard))
+            key.store(pack(state))
         except Overtaken:
             raise RecordingTaken(
                 f"The session {session.name} is recorded by another service from now on. "
                 "Stop that recording first."
             ) from None
-        lease = HeldLease(self._bus, self._loop, subject, sequence, state)
+        lease = HeldLease(key, state)
         try:
             recorder = Recorder(path, session, self._ending(sidecar, lease), lease)
         except BaseException:
@@ -242,7 +266,7 @@ class BusRecordings(Recordings):
         guard = Guard(subject, sequence)
         sequence = await publish(self._bus, subject, pack(mine), guard=guard)
         self._states[subject] = sequence, mine
-        lease = HeldLease(self._bus, self._loop, subject, sequence, mine)
+        lease = HeldLease(HeldKey(self._bus, self._loop, subject, sequence), mine)
         name = state.sidecar.name
         session = await self._find(state.sidecar.session or "")
         try:

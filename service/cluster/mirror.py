@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import secrets
 import time
@@ -33,6 +34,7 @@ from mimamba.service.cluster.requests import (
     LogMarker,
     LogRating,
     LogRecording,
+    LogStudy,
     PlaceMarker,
     Request,
     SetPerson,
@@ -82,7 +84,7 @@ from mimamba.service.sessions.session_pipeline import SessionTap
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.2
-NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating"})
+NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating", "study"})
 """Topics whose followers are woken at once."""
 DRAIN_SECONDS = 1.0
 """For the bus to store what is still to be told, as the gateway ends."""
@@ -286,9 +288,9 @@ class MirroredSession(Session):
                 else:
                     return
 
-    def _tell(self, asked: Asked) -> None:
-        """Ask for something without waiting for it; from any thread."""
-        request = Request(secrets.token_hex(8), asked)
+    def _tell(self, asked: Asked, name: str | None = None) -> None:
+        """Ask for something, by its name once, without waiting for it; from any thread."""
+        request = Request(name or secrets.token_hex(8), asked)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._asyncio.call_soon_threadsafe(self._tell_soon, request)
 
@@ -390,14 +392,16 @@ class MirroredSession(Session):
     def log_personal(
         self, entry: CalibrationEntry | RatingEntry | StudyEntry | FeedbackEntry
     ) -> None:
-        """Let the worker log the progress of a calibration, or a rating.
+        """Let the worker log the progress of a calibration or a study, or a rating.
 
-        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for a study
-        and for feedback, and NotStored if no worker answers.
+        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for feedback,
+        and NotStored if no worker answers.
         """
-        if isinstance(entry, StudyEntry | FeedbackEntry):
-            kind = "a study" if isinstance(entry, StudyEntry) else "the feedback of a study"
-            raise self._elsewhere(f"given {kind}")
+        if isinstance(entry, FeedbackEntry):
+            raise self._elsewhere("given the feedback of a study")
+        if isinstance(entry, StudyEntry):
+            self._tell(LogStudy(entry))
+            return
         if isinstance(entry, CalibrationEntry):
             self._tell(LogCalibration(entry))
             return
@@ -444,8 +448,9 @@ class MirroredSession(Session):
         self._tell(LogRecording(detail))
 
     def add_marker(self, marker: ReceivedMarker) -> None:
-        """Let the worker set a marker."""
-        self._tell(PlaceMarker(marker))
+        """Let the worker set a marker; one that is told twice within a minute is one."""
+        said = f"{self.name} {marker.timestamp!r} {marker.source} {marker.label}"
+        self._tell(PlaceMarker(marker), hashlib.blake2b(said.encode(), digest_size=12).hexdigest())
 
     # What a worker does, and a gateway does not ---------------------------------------------------
 

@@ -26,6 +26,7 @@ from mimamba.service.protocol.messages import (
     QualityMessage,
     RatingMessage,
     SignalMessage,
+    StudyMessage,
 )
 from mimamba.service.protocol.personal import (
     CalibrationEntry,
@@ -33,6 +34,7 @@ from mimamba.service.protocol.personal import (
     PersonalReading,
     RatingEntry,
 )
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.topics import Topic
 
 TOPIC_OF: Final[dict[type[Entry], Topic]] = {kind: topic for topic, kind in BUS_TOPICS.items()}
@@ -86,7 +88,8 @@ def read_event(
     | MotionMessage
     | PPGMessage
     | CalibrationMessage
-    | RatingMessage,
+    | RatingMessage
+    | StudyMessage,
 ) -> Event:
     """Return what a message says, as a log's entry."""
     if isinstance(message, QualityMessage):
@@ -114,6 +117,8 @@ def read_event(
             message.personal,
             message.outputs,
         )
+    if isinstance(message, StudyMessage):
+        return StudyEntry(message.timestamp, message.id, message.progress)
     if isinstance(message, LinkMessage):
         return LinkEntry(
             message.timestamp, message.event, message.detail, message.first, message.lost

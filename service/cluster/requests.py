@@ -26,6 +26,7 @@ from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.people.carried_people import CarriedPerson
 from mimamba.service.people.people import DamagedPerson, NoPerson, PersonRefused
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.registry import ModelChoice, SessionFailed, SessionRegistry
 from mimamba.service.sessions.session import Session, SessionOver
@@ -116,6 +117,12 @@ class LogRating(msgspec.Struct, frozen=True, tag="log_rating"):
     entry: RatingEntry
 
 
+class LogStudy(msgspec.Struct, frozen=True, tag="log_study"):
+    """Log the progress of a study, which a gateway has."""
+
+    entry: StudyEntry
+
+
 class FindHops(msgspec.Struct, frozen=True, tag="hops"):
     """Answer with what the head measured in the seconds up to a sample."""
 
@@ -152,6 +159,7 @@ Asked: TypeAlias = (
     | LogMarker
     | LogCalibration
     | LogRating
+    | LogStudy
     | FindHops
     | TakeSnapshot
     | LogRecording
@@ -281,7 +289,7 @@ async def _do_personal(asked: Asked, session: Session) -> None:
         await asyncio.to_thread(session.change_head_card, asked.card)
     elif isinstance(asked, LogMarker):
         session.log_marker(asked.marker)
-    elif isinstance(asked, LogCalibration | LogRating):
+    elif isinstance(asked, LogCalibration | LogRating | LogStudy):
         session.log_personal(asked.entry)
 
 

@@ -9,6 +9,7 @@
 - ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
 - ``keys.worker.WORKER``: a worker that is alive
 - ``keys.recording.SESSION``: a recording in progress; empty once it has ended
+- ``keys.study.SESSION``: a study that goes on; empty once it has ended
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from mimamba.service.protocol.messages import (
     QualityMessage,
     RatingMessage,
     SignalMessage,
+    StudyMessage,
 )
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push, Samples
@@ -146,6 +148,7 @@ Entry: TypeAlias = (
     | PPGMessage
     | CalibrationMessage
     | RatingMessage
+    | StudyMessage
     | SignalMessage
 )
 BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
@@ -159,6 +162,7 @@ BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
     "ppg": PPGMessage,
     "calibration": CalibrationMessage,
     "rating": RatingMessage,
+    "study": StudyMessage,
     "signal": SignalMessage,
 }
 """Topics of a session on the bus, with their messages; the bulky signal is the last."""
@@ -240,6 +244,11 @@ def session_key(session: str) -> str:
 def recording_key(session: str) -> str:
     """Return the subject of a session's recording."""
     return f"keys.recording.{word_of(session)}"
+
+
+def study_key(session: str) -> str:
+    """Return the subject of a session's study."""
+    return f"keys.study.{word_of(session)}"
 
 
 def lease_subject(shard: int) -> str:

@@ -48,6 +48,7 @@ from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
 from mimamba.service.cluster.bus_recordings import BusRecordings
+from mimamba.service.cluster.bus_studies import BusStudies
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.feedback.feedback_runs import FeedbackRuns
 from mimamba.service.http.allowance import StrangerAllowances
@@ -157,7 +158,7 @@ def make_app(
             else BusSessions(hub, default, bus, people)
         )
         recordings = await _make_recordings(folder, sessions)
-        studies = Studies(settings.studies or folder / "studies", recordings)
+        studies = _make_studies(settings.studies or folder / "studies", sessions, recordings)
         feedback = FeedbackRuns(recordings)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
@@ -194,8 +195,7 @@ def make_app(
         async with asyncio.TaskGroup() as tasks:
             hub_task = tasks.create_task(hub.run())
             following = [
-                tasks.create_task(each)
-                for each in _background(settings, sessions, recordings, bool(outputs))
+                tasks.create_task(each) for each in _background(settings, running, bool(outputs))
             ]
             start = tasks.create_task(_start(on_start, running))
             try:
@@ -292,6 +292,13 @@ async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recording
     return made
 
 
+def _make_studies(folder: Path, sessions: SessionRegistry, recordings: Recordings) -> Studies:
+    """Create the studies, which over a bus go on at another service."""
+    if not isinstance(sessions, BusSessions) or not isinstance(recordings, BusRecordings):
+        return Studies(folder, recordings)
+    return BusStudies(folder, recordings, sessions.bus, sessions.name, sessions.find)
+
+
 def make_mqtt(settings: Settings, sessions: SessionRegistry) -> MQTTOut | None:
     """Create the output to an MQTT broker, if the settings name one."""
     broker = find_broker(settings, settings.discovery)
@@ -319,15 +326,18 @@ def make_outputs(
 
 
 def _background(
-    settings: Settings, sessions: SessionRegistry, recordings: Recordings, has_outputs: bool
+    settings: Settings, running: ServiceState, has_outputs: bool
 ) -> Iterator[Coroutine[None, None, None]]:
     """Return what runs beside the requests until it is cancelled."""
+    sessions, recordings = running.sessions, running.recordings
     if isinstance(sessions, BusSessions):
         yield sessions.run()
         if has_outputs:
             yield sessions.fill_logs()
     if isinstance(recordings, BusRecordings):
         yield recordings.run()
+    if isinstance(running.studies, BusStudies):
+        yield running.studies.run()
     if settings.keep is not None:
         urls = _sources_in_use(settings, sessions)
         yield Retention(recordings, settings.keep, urls).run()

@@ -1,7 +1,8 @@
 """A study that goes on in a session: its steps by the service's clock, in a thread of its own.
 
 The page only shows it, so a page that is closed or reloaded changes nothing: the steps go on, and
-their markers are set.
+their markers are set. Over a bus, another service goes on with a study whose service was killed:
+each marker is noted before it is set, and set again where it is not certain that it was.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import UserError
+from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import Quality
+from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
+from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
-from mimamba.service.recordings.recordings import Recordings, RecordingTaken
+from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
 from mimamba.service.sessions.markers import set_marker
 from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session, SessionOver
@@ -40,10 +46,49 @@ MARKERS_KEPT = 64
 """Newest markers among which the last one of a study is looked for."""
 STOPPED = "stopped on request"
 SESSION_ENDED = "the session ended"
+ELSEWHERE = "another service goes on with it"
 
 
 class StudyEnded(UserError):
     """The study ends before its last step; the message says why."""
+
+
+@dataclass(frozen=True)
+class StudyPosition:
+    """A place in a study at which another service can go on.
+
+    Parameters
+    ----------
+    id
+        Of the run.
+    protocol, progress
+        The protocol, and the step that goes on.
+    began
+        Begin of the step, s on the session's clock.
+    marker
+        The newest marker, which may not be set yet; None before the first one.
+    ending
+        Whether only its end is left.
+    """
+
+    id: str
+    protocol: StudyProtocol
+    progress: StudyProgress
+    began: float
+    marker: ReceivedMarker | None = None
+    ending: bool = False
+
+
+class StudyLease(Protocol):
+    """The right to go on with a study that several services could."""
+
+    def renew(self, position: StudyPosition) -> bool:
+        """Note how far the study is; return False if another service has it now."""
+        ...
+
+    def give_up(self) -> None:
+        """Note that the study is over."""
+        ...
 
 
 class LiveStudy:
@@ -52,18 +97,24 @@ class LiveStudy:
     Parameters
     ----------
     session
-        An open session of this process.
+        An open session.
     protocol
         The protocol.
     recordings
         Records the session, if the protocol asks for it.
     contact_seconds
         Seconds for which all electrodes must be good, if the protocol asks for it.
+    lease
+        The right to the study; None where no other service goes on with it.
+    position
+        Where another service has left it; None begins it.
 
     Raises
     ------
     SessionOver
-        If the session is not open, or computed by another process.
+        If the session is not open.
+    StudyEnded
+        If another service has the study.
     """
 
     def __init__(
@@ -72,16 +123,30 @@ class LiveStudy:
         protocol: StudyProtocol,
         recordings: Recordings,
         contact_seconds: float = GOOD_SECONDS,
+        lease: StudyLease | None = None,
+        position: StudyPosition | None = None,
     ) -> None:
         self.session, self.protocol = session, protocol
-        self.id = f"{protocol.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         self._recordings, self._contact_seconds = recordings, contact_seconds
+        self._lease = lease
         self._changed = threading.Condition()
         self._stopping: str | None = None
-        self._closing = False
+        self._closing = self._elsewhere = False
         self._answered = False
-        self._began = local_clock()
-        self._now = StudyProgress(
+        self._logs = session.check_open()
+        if position is None:
+            position = self._first_position()
+        self.id, self._now, self._last = position.id, position.progress, position.marker
+        self._began, self._ending = position.began, position.ending
+        # Steps are as long as this machine's clock says: the session's is an estimate over a bus.
+        self._began_here = local_clock() - (session.now() - position.began)
+        self._thread = threading.Thread(target=self._run, name=f"study {self.id}")
+        self._keep()
+        self._log()
+
+    def _first_position(self) -> StudyPosition:
+        protocol, left = self.protocol, self._contact_seconds
+        progress = StudyProgress(
             study=protocol.name,
             title=protocol.title,
             phase="contact",
@@ -91,31 +156,36 @@ class LiveStudy:
             sound=None,
             speak=None,
             rating=False,
-            left=contact_seconds,
-            total=contact_seconds,
+            left=left,
+            total=left,
             planned=protocol.planned,
             later=protocol.planned,
         )
-        self._logs = session.check_open()
-        self._thread = threading.Thread(target=self._run, name=f"study {self.id}")
-        self._log()
+        made = f"{protocol.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        return StudyPosition(made, protocol, progress, self.session.now())
 
     def start(self) -> None:
-        """Begin with the electrodes, or the first step."""
+        """Begin with the electrodes, or the first step, or go on."""
         self._thread.start()
 
     @property
     def going_on(self) -> bool:
-        """True until it has ended."""
-        return self._now.phase in ("contact", "step")
+        """True until it has ended, or another service goes on with it."""
+        return self._now.phase in ("contact", "step") and not self._elsewhere
+
+    @property
+    def elsewhere(self) -> bool:
+        """True if another service goes on with it."""
+        return self._elsewhere
 
     def entry(self) -> StudyEntry:
         """Return its progress now."""
         with self._changed:
-            now, at = self._now, local_clock()
+            now = self._now
             if now.phase == "step" and now.total is not None:
-                now = replace(now, left=max(0.0, self._began + now.total - at))
-            return StudyEntry(at, self.id, now)
+                left = self._began_here + now.total - local_clock()
+                now = replace(now, left=max(0.0, left))
+            return StudyEntry(self.session.now(), self.id, now)
 
     def answer(self, step: int, rate: Callable[[], object] | None) -> None:
         """End a step that waits for an answer.
@@ -134,6 +204,11 @@ class LiveStudy:
         """
         with self._changed:
             now = self._now
+            if self._elsewhere:
+                raise NotNow(
+                    "Expected an answer to a study of this service, but another service goes on "
+                    "with it. Answer there."
+                )
             if now.phase != "step" or now.step != step or self._answered:
                 found = f"step {now.step}" if now.phase == "step" else f"the phase {now.phase!r}"
                 raise NotNow(
@@ -163,23 +238,40 @@ class LiveStudy:
         self._closing = True
         self.stop("the service ended")
 
+    def leave(self) -> None:
+        """Leave it to another service, which goes on with it; set no marker any more."""
+        with self._changed:
+            self._elsewhere = True
+            self._changed.notify_all()
+
     # In its thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
         reason: str | None = "an internal error; see the service's log"
         try:
+            reason = self._now.reason if self._ending else self._carry_out_all()
+        except (UserError, SessionOver, CannotRecord, RecordingTaken, NotStored) as error:
+            reason = str(error)
+        finally:
+            if not self._elsewhere:
+                self._end(reason)
+
+    def _carry_out_all(self) -> None:
+        """Carry out all steps that are left."""
+        if self._last is None:
             if self.protocol.wait_for_contact:
                 self._await_contact()
             if self.protocol.record:
                 self._record()
             self._mark(f"study {self.protocol.name} begin")
-            for number, step in enumerate(self.protocol.steps, 1):
-                self._carry_out(number, step)
-            reason = None
-        except (UserError, SessionOver, CannotRecord, RecordingTaken) as error:
-            reason = str(error)
-        finally:
-            self._end(reason)
+        else:
+            self._mark_again(self._last)
+        at = self._now.step
+        if at and self._last is not None and self._last.timestamp == self._began:
+            self._answered = self._now.rating and self._was_rated()
+            self._await_end(at, self.protocol.steps[at - 1])
+        for number, step in enumerate(self.protocol.steps[at:], at + 1):
+            self._carry_out(number, step)
 
     def _await_contact(self) -> None:
         """Wait until all electrodes have been good for some seconds in a row."""
@@ -200,19 +292,33 @@ class LiveStudy:
     def _record(self) -> None:
         """Begin the recording: its headers are on the disk before the first step's marker."""
         person = self.session.subject.person
-        name = f"{self.protocol.name}-{person or self.session.name}"[:60].strip(".")
-        made = self._recordings.start(
-            self.session,
-            f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-            person,
-            f"Study {self.protocol.title}",
-        )
-        self._now = replace(self._now, recording=made.name)
+        name = self._now.recording
+        if name is None:
+            stem = f"{self.protocol.name}-{person or self.session.name}"[:60].strip(".")
+            name = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+            self._now = replace(self._now, recording=name)
+            self._keep()  # whoever goes on looks for a recording of this name
+        elif self._is_recorded(name):
+            return
+        try:
+            self._recordings.start(self.session, name, person, f"Study {self.protocol.title}")
+        except BaseException:
+            self._now = replace(self._now, recording=None)
+            raise
+
+    def _is_recorded(self, name: str) -> bool:
+        """Return whether the service before has begun the recording."""
+        try:
+            self._recordings.get(name)
+        except NoRecording:
+            return False
+        return True
 
     def _carry_out(self, number: int, step: StudyStep) -> None:
         later = sum(each.planned for each in self.protocol.steps[number:])
         with self._changed:  # an answer to the step before is too late from here on
-            self._answered, self._began = False, local_clock()
+            self._answered = False
+            self._began, self._began_here = self.session.now(), local_clock()
             self._now = replace(
                 self._now,
                 phase="step",
@@ -226,11 +332,15 @@ class LiveStudy:
                 later=later,
                 reason=None,
             )
-        self._log()
         self._mark(step.marker, self._began)
-        if step.hed is not None:
+        self._log()
+        self._await_end(number, step)
+
+    def _await_end(self, number: int, step: StudyStep) -> None:
+        """Wait for the end of the step that goes on."""
+        if step.hed is not None:  # also if the service before has noted it
             self._recordings.note_tags(self.session, step.marker, step.hed)
-        end = None if step.seconds is None else self._began + step.seconds
+        end = None if step.seconds is None else self._began_here + step.seconds
         while not self._answered:
             left = LOOK if end is None else end - local_clock()
             if left <= 0:
@@ -247,6 +357,8 @@ class LiveStudy:
         with self._changed:
             if self._stopping is None and not self._answered:
                 self._changed.wait(seconds)
+            if self._elsewhere:
+                raise StudyEnded(ELSEWHERE)
             if self._stopping is not None:
                 raise StudyEnded(self._stopping)
         if self.session.state != "open":
@@ -259,9 +371,15 @@ class LiveStudy:
         """Set the last marker, close the recording, and show the end."""
         word = "end" if reason is None else f"stopped in step {self._now.step}"
         with suppress(UserError, SessionOver):  # the session has ended: so has its recording
-            self._mark(f"study {self.protocol.name} {word}")
+            if self._ending and self._last is not None:
+                self._mark_again(self._last)
+            else:
+                self._ending, self._now = True, replace(self._now, reason=reason)
+                self._mark(f"study {self.protocol.name} {word}")
             if self._now.recording is not None:
                 self._await_marker()
+        if self._elsewhere:
+            return
         if self._now.recording is not None:
             try:
                 self._recordings.stop(self._now.recording)
@@ -282,19 +400,55 @@ class LiveStudy:
                 reason=reason,
             )
         )
+        if self._lease is not None:
+            self._lease.give_up()
 
     def _mark(self, label: str, at: float | None = None) -> None:
-        """Set a marker at a time just gone, s on the LSL clock, or now."""
-        self._last = set_marker(self.session, label, at, SOURCE)
+        """Set a marker at a time just gone, s on the session's clock, or now."""
+        stamp = self.session.now() if at is None else at
+        self._last = ReceivedMarker(stamp, label, SOURCE)
+        self._keep()
+        set_marker(self.session, label, stamp, SOURCE)
+
+    def _mark_again(self, marker: ReceivedMarker) -> None:
+        """Set a marker of the service before, if that has not: one that was told twice is one."""
+        recent = self.session.now() - marker.timestamp < SIGNAL_SECONDS
+        if recent and not self._is_logged(marker):
+            set_marker(self.session, marker.label, marker.timestamp, SOURCE)
+
+    def _is_logged(self, marker: ReceivedMarker) -> bool:
+        entries = self._logs.marker
+        return any(
+            isinstance(each, Marker)
+            and (each.timestamp, each.label) == (marker.timestamp, marker.label)
+            for _, each in entries.read(entries.next - MARKERS_KEPT, entries.next)
+        )
+
+    def _was_rated(self) -> bool:
+        """Return whether the service before has logged the rating of this step."""
+        entries = self._logs.rating
+        return any(
+            isinstance(each, RatingEntry) and each.timestamp > self._began
+            for _, each in entries.read(entries.oldest, entries.next)
+        )
+
+    def _keep(self) -> None:
+        """Note the present place for another service; raises StudyEnded if one has the study."""
+        if self._lease is None:
+            return
+        with self._changed:
+            now, ending = self._now, self._ending
+        position = StudyPosition(self.id, self.protocol, now, self._began, self._last, ending)
+        if not self._lease.renew(position):
+            self.leave()
+            raise StudyEnded(ELSEWHERE)
 
     def _await_marker(self) -> None:
         """Wait until the last marker is logged, so that it is in the recording."""
         end = time.monotonic() + 2 * MAX_DELAY
         while time.monotonic() < end and not self._closing and self.session.state == "open":
-            entries = self._logs.marker
-            for _, each in entries.read(entries.next - MARKERS_KEPT, entries.next):
-                if isinstance(each, Marker) and each.timestamp == self._last.timestamp:
-                    return
+            if self._last is None or self._is_logged(self._last):
+                return
             time.sleep(CONTACT_LOOK)
 
     def _show(self, progress: StudyProgress) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.recordings.recordings import Recordings, check_speed
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
 from mimamba.service.studies.live_study import LiveStudy
-from mimamba.service.studies.protocol_file import NoStudy
+from mimamba.service.studies.protocol_file import NoStudy, StudyProtocol
 from mimamba.service.studies.study_folder import StudyFolder
 
 
@@ -51,7 +53,7 @@ class Studies:
         NotNow
             If a study goes on in the session, or the service is shutting down.
         SessionOver
-            If the session is not open, or computed by another process.
+            If the session is not open.
         RecordingTaken, RecordingRefused
             If the study asks for a recording, and the session cannot be recorded now.
         """
@@ -70,17 +72,40 @@ class Studies:
                 self._recordings.check_not_recorded(session)
             for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
                 del self._live[ended]
-            live = LiveStudy(session, protocol, self._recordings, self._contact_seconds)
+            live = self._make(session, protocol)
             self._live[session] = live
             live.start()
         return live
 
+    def _make(self, session: Session, protocol: StudyProtocol) -> LiveStudy:
+        return LiveStudy(session, protocol, self._recordings, self._contact_seconds)
+
     def of(self, session: Session) -> LiveStudy:
-        """Return the newest study of a session; raises NoStudy."""
+        """Return the newest study of a session; raises NoStudy, and NotNow if it is elsewhere."""
         live = self._live.get(session)
         if live is None:
-            raise NoStudy(f"The session {session.name} has had no study. Begin one.")
+            raise no_study(session)
         return live
+
+    def entry_of(self, session: Session) -> StudyEntry:
+        """Return the progress of a session's newest study, also of another service.
+
+        Raises NoStudy.
+        """
+        live = self._live.get(session)
+        if live is not None and not live.elsewhere:
+            return live.entry()
+        log = None if session.logs is None else session.logs.study
+        found = log.read(log.next - 1, log.next) if log is not None else []
+        if not found:
+            raise no_study(session)
+        _, entry = found[0]
+        assert isinstance(entry, StudyEntry)
+        now, progress = session.now(), entry.progress
+        if progress.phase != "step" or progress.left is None:
+            return entry
+        left = max(0.0, progress.left - (now - entry.timestamp))
+        return replace(entry, timestamp=now, progress=replace(progress, left=left))
 
     def close(self) -> None:
         """Stop all studies; no other can begin."""
@@ -88,6 +113,11 @@ class Studies:
             self._closed = True
         for live in list(self._live.values()):
             live.close()
+
+
+def no_study(session: Session) -> NoStudy:
+    """Make the error for a session without a study."""
+    return NoStudy(f"The session {session.name} has had no study. Begin one.")
 
 
 def _is_over(session: Session, live: LiveStudy) -> bool:

@@ -8,11 +8,16 @@ from typing import Annotated, Self
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mimamba.service.api.dependencies import AllCalibrations, AllHeads, AllStudies, OneSession
+from mimamba.service.api.dependencies import (
+    AllCalibrations,
+    AllHeads,
+    AllStudies,
+    FollowedSession,
+)
 from mimamba.service.api.personal.ratings import give_rating
-from mimamba.service.protocol.study_progress import StudyProgress
+from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
+from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import NAME
-from mimamba.service.studies.live_study import LiveStudy
 
 studies_api = APIRouter(prefix="/v1", tags=["studies"])
 
@@ -53,30 +58,29 @@ class StudyView:
     progress: StudyProgress
 
 
-def view_study(live: LiveStudy) -> StudyView:
-    """View a study as it is now."""
-    entry = live.entry()
-    return StudyView(live.id, live.session.name, entry.timestamp, entry.progress)
+def view_study(session: Session, entry: StudyEntry) -> StudyView:
+    """View the progress of a session's study."""
+    return StudyView(entry.id, session.name, entry.timestamp, entry.progress)
 
 
 # These wait for the compute loop and the disk, so they are not coroutines.
 
 
 @studies_api.post("/sessions/{session}/study", status_code=201)
-def begin_study(session: OneSession, studies: AllStudies, new: NewStudy) -> StudyView:
+def begin_study(session: FollowedSession, studies: AllStudies, new: NewStudy) -> StudyView:
     """Begin a study. The topic ``study`` has each of its steps."""
-    return view_study(studies.begin(session, new.study))
+    return view_study(session, studies.begin(session, new.study).entry())
 
 
 @studies_api.get("/sessions/{session}/study")
-def read_study(session: OneSession, studies: AllStudies) -> StudyView:
+def read_study(session: FollowedSession, studies: AllStudies) -> StudyView:
     """Return the newest study of a session."""
-    return view_study(studies.of(session))
+    return view_study(session, studies.entry_of(session))
 
 
 @studies_api.post("/sessions/{session}/study/answers")
 def answer_step(
-    session: OneSession,
+    session: FollowedSession,
     studies: AllStudies,
     calibrations: AllCalibrations,
     heads: AllHeads,
@@ -91,12 +95,12 @@ def answer_step(
         live.answer(
             answer.step, lambda: give_rating(session, calibrations, heads, valence, arousal)
         )
-    return view_study(live)
+    return view_study(session, live.entry())
 
 
 @studies_api.delete("/sessions/{session}/study")
-def stop_study(session: OneSession, studies: AllStudies) -> StudyView:
+def stop_study(session: FollowedSession, studies: AllStudies) -> StudyView:
     """Stop a study. Its recording is complete when this returns."""
     live = studies.of(session)
     live.stop()
-    return view_study(live)
+    return view_study(session, live.entry())

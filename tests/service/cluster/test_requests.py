@@ -25,7 +25,6 @@ from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
 from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push
-from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.sessions.markers import BadTimestamp, set_marker
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.registry import ModelChoice
@@ -37,7 +36,6 @@ from tests.service.scripted import INFO
 from tests.service.served_heads import served_head
 
 FEEDBACK = FeedbackState("band/alpha", "above", 0.5, 0, True, None, False, None, "a", False)
-PROGRESS = StudyProgress("s", "S", "contact", 0, 1, None, None, None, False, None, None, 1.0, 1.0)
 SAVED = 2.5
 """Seconds until a state is on the bus."""
 
@@ -293,9 +291,6 @@ def test_people_and_a_head_across_take_overs(tmp_path: Path) -> None:
             session.forget_person("P01")
             while session.baseline.person is not None:
                 await asyncio.sleep(0.01)
-            study = StudyEntry(0.0, "study", PROGRESS)
-            with pytest.raises(ComputedElsewhere, match="given a study"):
-                session.log_personal(study)
             feedback = FeedbackEntry(0.0, "feedback", FEEDBACK)
             with pytest.raises(ComputedElsewhere, match="given the feedback of a study"):
                 session.log_personal(feedback)

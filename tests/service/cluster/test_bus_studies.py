@@ -1,0 +1,166 @@
+"""A study over a real NATS server: its worker and then its gateway die, and it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mimamba.service.bus.bus import publish
+from mimamba.service.calibration.ratings import add_rating
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.cluster.bus_studies import BusStudies
+from mimamba.service.cluster.subjects import pack, study_key
+from mimamba.service.protocol.messages import MarkerMessage, StudyMessage
+from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.session import Session
+from mimamba.service.studies.live_study import LiveStudy
+from mimamba.service.studies.protocol_file import NoStudy
+from tests.service.bus.nats_server import running
+from tests.service.cluster.test_bus_recordings import Gateway
+from tests.service.cluster.test_requests import Crew
+from tests.service.cluster.test_take_over import run
+from tests.service.models import random_checkpoint
+
+STUDY = """
+record = true
+[[step]]
+text = "One"
+seconds = 0.2
+marker = "one"
+[[step]]
+rating = true
+[[step]]
+text = "Press a key"
+[[step]]
+rating = true
+seconds = 0.2
+"""
+LONG = "[[step]]\ntext = 'Rest'\nseconds = 600\n"
+LABELS = {
+    "study timed begin",
+    "one",
+    "step 2",
+    "rating valence 70 arousal 30",
+    "step 3",
+    "step 4",
+    "no rating in step 4",
+    "study timed end",
+}
+
+
+class StudyGateway(Gateway):
+    """A gateway that runs studies."""
+
+    def lead(self, folder: Path) -> BusStudies:
+        name, find = self.sessions.name, self.sessions.find
+        self.studies = BusStudies(folder, self.recordings, self.bus, name, find)
+        self._tasks.append(asyncio.create_task(self.studies.run()))
+        return self.studies
+
+    async def kill(self) -> None:
+        for each in self.studies._live.values():
+            each.leave()  # a process that is killed sets no marker any more
+        await super().kill()
+
+
+async def step_of(studies: BusStudies, session: Session, step: int) -> LiveStudy:
+    """Wait until a study is here, and in this step."""
+    while True:
+        try:
+            live = studies.of(session)
+        except (NoStudy, NotNow):
+            live = None
+        if live is not None and live.entry().progress.step == step:
+            return live
+        await asyncio.sleep(0.01)
+
+
+def test_a_study_goes_on(tmp_path: Path) -> None:
+    random_checkpoint(tmp_path)
+    choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
+    for name, text in {"timed": STUDY, "long": LONG}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.toml").write_text(text, encoding="utf-8")
+
+    async def scene(url: str) -> None:
+        crew = Crew(choice, url=url)
+        try:
+            await crew.open()
+
+            async def send() -> None:
+                while True:
+                    await crew.send(2)
+                    await asyncio.sleep(0.04)
+
+            sending = asyncio.create_task(send())
+            made = [
+                StudyGateway(await crew.connect(), choice, tmp_path / "recordings")
+                for _ in range(2)
+            ]
+            one, other = [await each.sessions.find("a.b") for each in made]
+            assert one is not None
+            assert other is not None
+            first, second = made[0].lead(tmp_path / "timed"), made[1].lead(tmp_path / "long")
+            with pytest.raises(NoStudy):
+                second.entry_of(other)
+            live = await asyncio.to_thread(first.begin, one, "timed")
+            await step_of(first, one, 2)
+            while (entry := second.entry_of(other)).progress.step != 2:
+                await asyncio.sleep(0.01)
+            assert entry.id == live.id
+            assert entry.progress.recording is not None
+            with pytest.raises(NotNow, match=r"goes on in .*, at another service"):
+                await asyncio.to_thread(second.begin, other, "long")
+            await crew.replace_worker()
+            await asyncio.to_thread(live.answer, 2, lambda: add_rating(one, 70.0, 30.0))
+            await step_of(first, one, 3)
+            await asyncio.sleep(2)  # until the recording's place is on the bus
+            await made[0].kill()
+            again = await step_of(second, other, 3)
+            assert (again.id, again.protocol) == (live.id, live.protocol)
+            with pytest.raises(NotNow, match="Answer there"):
+                live.answer(3, None)
+            again.answer(3, None)
+            while again.going_on:
+                await asyncio.sleep(0.01)
+            done = again.entry().progress
+            assert (done.phase, done.reason) == ("done", None)
+            found = made[1].recordings.get(entry.progress.recording)
+            assert (found.state, found.reason) == ("finished", None)
+            content = (tmp_path / "recordings" / f"{found.name}.xdf").read_bytes()
+            recorded = [content.count(each.encode()) for each in LABELS - {"one", "step 4"}]
+            assert {*recorded} == {1}
+
+            brief = await asyncio.to_thread(second.begin, other, "long")
+            await asyncio.to_thread(brief.stop)
+            assert brief.entry().progress.phase == "stopped"
+            lost = await asyncio.to_thread(second.begin, other, "long")
+            _, state = second._states[study_key("a.b")]
+            await publish(
+                made[1].bus, study_key("a.b"), pack(msgspec.structs.replace(state, gateway="x"))
+            )
+            while lost.going_on:  # another gateway has it, and this one was slow
+                await asyncio.sleep(0.01)
+
+            told = await crew.until(MarkerMessage, len(LABELS) + 2)
+            labels = Counter(each.label for each in told if isinstance(each, MarkerMessage))
+            assert {*labels} >= LABELS
+            assert {labels[each] for each in LABELS} == {1}
+            steps = [
+                each.progress.step
+                for each in await crew.until(StudyMessage, 6)
+                if isinstance(each, StudyMessage) and each.id == live.id
+            ]
+            assert steps == [0, 1, 2, 3, 3, 4, 4]
+            sending.cancel()
+            await asyncio.to_thread(second.close)
+            await made[1].end()
+        finally:
+            await crew.close()
+
+    with running(tmp_path / "store") as server:
+        run(lambda: scene(server.url))
