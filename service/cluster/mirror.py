@@ -212,24 +212,26 @@ class MirroredSession(Session):
         self._observer.notify_round([self], [self] if news else [])
 
     def _logs_for(self, bundle: Bundle) -> EpochLogs:
-        """Return the logs that a bundle continues; new ones for another epoch, or after a hole."""
+        """Return the logs that a bundle continues; new ones for another epoch.
+
+        A log without the entries before the bundle's goes on after the hole, without those so far.
+        """
         assert self.info is not None
         logs = self.logs
-        hole = logs is not None and [
-            (topic, logs.log(topic).next, first)
-            for topic, first in bundle.first.items()
-            if first > logs.log(topic).next
-        ]
-        if hole and self._filled and not self._differs(bundle.epoch):
-            log.warning(
-                "entries are missing",
-                extra={"session": self.name, "after": self._seen, "expected_and_found": hole},
-            )
-        if logs is None or not self._filled or self._differs(bundle.epoch) or hole:
+        if logs is None or not self._filled or self._differs(bundle.epoch):
             logs = EpochLogs(bundle.epoch, self.info, self._model, first=bundle.first)
             self.logs, self._filled, self._models_known = logs, True, False
             self._tap_epoch += 1
             self._observer.notify(self)
+            return logs
+        for topic, first in bundle.first.items():
+            log_of_topic = logs.log(topic)
+            if first > log_of_topic.next:
+                missing = {"topic": topic, "from": log_of_topic.next, "to": first - 1}
+                log.warning("entries are missing", extra={"session": self.name} | missing)
+                log_of_topic.skip_to(first)
+                if topic == "prediction":  # the changes of model between are not known, either
+                    self._take_models(logs, [replace(self._model, since=first)])
         return logs
 
     def _take_models(self, logs: EpochLogs, models: Sequence[ActiveModel]) -> None:

@@ -60,6 +60,15 @@ class Ring(ABC, Generic[Entry]):
             kept = range(max(seq, self.oldest), min(stop, self._next))
             return [(n, self._load((n - self._begin) % self._capacity)) for n in kept]
 
+    def skip_to(self, seq: int) -> None:
+        """Go on at a later number, without the entries so far: those between are not known."""
+        with self._lock:
+            self._begin = self._first_kept = self._next = seq
+            self._clear()
+
+    def _clear(self) -> None:
+        """Forget all rows."""
+
     @abstractmethod
     def _store(self, row: int, entry: Entry) -> None:
         """Keep an entry in a row, in place of the one that was there."""
@@ -84,6 +93,9 @@ class Log(Ring[Entry]):
 
     def _load(self, row: int) -> Entry:
         return self._entries[row]
+
+    def _clear(self) -> None:
+        self._entries.clear()
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +177,12 @@ class SignalLog:
             part = slice(start, start + self._longest)
             with self._lock:
                 self._write(chunk.data[part], chunk.timestamps[part], chunk.first + start)
+
+    def skip_to(self, seq: int) -> None:
+        """Go on at a later number, without the entries so far: those between are not known."""
+        with self._lock:
+            self._oldest = self._next = seq
+            self._stops[(seq - 1) % self._slots] = self._written
 
     def _write(self, data: Samples, timestamps: Seconds, first: int) -> None:
         # The entries kept, this one, and the stop of the one before them.

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from typing import Final
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk, StreamInfo
+from mimamba.models.signal.measures import ChannelQuality
+from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.head_readings import HeadReadings, take_readings
+from mimamba.service.cluster.mirror import MirroredSession
 from mimamba.service.cluster.requests import carry_hops, read_hops
 from mimamba.service.cluster.signal_taps import SignalTaps
+from mimamba.service.cluster.subjects import Bundle, Entry, View, pack
+from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
-from mimamba.service.logs.head_use import TimedReading
+from mimamba.service.logs.prediction_log import Timing
+from mimamba.service.protocol.messages import (
+    MarkerMessage,
+    PredictionMessage,
+    QualityMessage,
+    SignalMessage,
+)
 from mimamba.service.protocol.personal import PersonalReading
-from mimamba.service.sessions.personal_decoder import HopsBefore
+from mimamba.service.sessions.personal_decoder import HopsBefore, TimedReading
+from mimamba.service.sessions.session import Session
+from mimamba.service.sessions.session_decoder import SessionBaseline
+from mimamba.service.stream.hub import Hub
+from mimamba.service.topics import Topic
 
 INFO = StreamInfo("Far", "far-1", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 
@@ -36,6 +55,70 @@ def test_outputs_after_a_hole_keep_their_numbers() -> None:
         take_readings(logs, [HeadReadings(0, seq, readings)])
     kept = logs.heads[0].read(0, 100)
     assert [(seq, each.reading.index) for seq, each in kept] == [(20, 200), (21, 210)]
+
+
+KINDS: Final[tuple[Topic, ...]] = ("prediction", "quality", "marker", "signal")
+
+
+def entry(topic: Topic, seq: int) -> Entry:
+    """Make the entry of a number; signal has two samples."""
+    if topic == "prediction":
+        timing = Timing(0.0, 0.0, 0.0)
+        return PredictionMessage("far", seq, seq, float(seq), "ok", None, None, timing)
+    if topic == "quality":
+        return QualityMessage("far", seq, seq, float(seq), {"TP9": ChannelQuality(1.0, None)})
+    if topic == "marker":
+        return MarkerMessage("far", seq, float(seq), seq, f"m{seq}", "test")
+    stamps = np.arange(2 * seq, 2 * seq + 2, dtype="<f8")
+    data = np.full((2, 4), seq, "<f4")
+    return SignalMessage("far", seq, 2 * seq, stamps.tobytes(), data.tobytes())
+
+
+counts = st.fixed_dictionaries({topic: st.integers(0, 3) for topic in KINDS})
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(counts, st.booleans()), min_size=1, max_size=12))
+def test_a_hole_in_one_log_leaves_the_others(bundles: list[tuple[dict[Topic, int], bool]]) -> None:
+    """Some bundles never come; only logs whose entries they had begin anew."""
+
+    async def scene() -> None:
+        loop: ComputeLoop[Session] = ComputeLoop(lambda *_: None)
+        nothing = (None, None, None, None, None)
+        rest = SessionBaseline(0.0, 0.0, 0.0, 0.0, None)
+        view = View("far", "open", None, "push://", "a", INFO, *nothing, rest, "w")
+        session = MirroredSession(InProcessBus(Exchange()), view, loop, Hub())
+        first: dict[Topic, int] = dict.fromkeys(KINDS, 0)
+        session._take(pack(Bundle("a", dict(first), [])))
+        logs = session.logs
+        assert logs is not None
+        kept: dict[Topic, list[int]] = {topic: [] for topic in KINDS}
+        end = dict(first)  # of what came
+        for sizes, comes in bundles:
+            numbers = {topic: range(first[topic], first[topic] + sizes[topic]) for topic in KINDS}
+            if comes:
+                entries = [entry(topic, seq) for topic in KINDS for seq in numbers[topic]]
+                session._take(pack(Bundle("a", dict(first), entries)))
+                for topic in KINDS:
+                    if first[topic] > end[topic]:
+                        kept[topic] = []
+                    kept[topic] += numbers[topic]
+                    end[topic] = numbers[topic].stop
+            first = {topic: numbers[topic].stop for topic in KINDS}
+        assert session.logs is logs
+        kept["prediction"] = kept["prediction"][-1:]  # without a model there is room for one
+        for topic in KINDS:
+            log = logs.log(topic)
+            assert list(range(log.oldest, log.next)) == kept[topic]
+            assert log.next == end[topic]
+        found = [sample for run in logs.signal.read(0, 100) for sample in run.data[:, 0]]
+        assert found == [seq for seq in kept["signal"] for _ in range(2)]
+        marks = [seq for seq, _ in logs.marker.read(0, 100)]
+        assert marks == kept["marker"]
+        made = [each.prediction.index for _, each in logs.prediction.read(0, 100)]
+        assert made == kept["prediction"]
+
+    asyncio.run(scene())
 
 
 class Tap:
