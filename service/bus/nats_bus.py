@@ -9,6 +9,7 @@ import logging
 import re
 import ssl
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -55,6 +56,8 @@ NAME_SECONDS = 60.0
 """As in the bus of one process."""
 WRONG_SEQUENCE = 10071
 """JetStream's error code for a guard that does not hold."""
+ACK_WORDS = 11
+"""Least words of the subject of an acknowledgement with domain and account."""
 MAX_WAITING = 8 << 20
 """Bytes that wait in memory while the server is away."""
 
@@ -102,11 +105,14 @@ class _Follower:
         self._pattern, self._heartbeat = pattern, heartbeat
         self._newest, self._seen = after == "newest", seen
         self._subscription: JetStreamContext.PushSubscription | None = None
-        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+        self._arrived: deque[Msg] = deque()
+        self._news = asyncio.Event()
+        self._woken = False
 
     def wake(self) -> None:
         """Let it look at the connection, which is new or closed."""
-        self._arrived.put_nowait(None)
+        self._woken = True
+        self._news.set()
 
     async def subscribe(self) -> None:
         """Ask for all messages after the last one that was seen; raises errors of the library."""
@@ -133,15 +139,21 @@ class _Follower:
 
     async def messages(self) -> AsyncIterator[BusMessage]:
         """Return messages until the connection is closed."""
-        while not (self._connection.is_closed and self._arrived.empty()):
-            message = await self._arrived.get()
-            if message is None:
+        while True:
+            while self._arrived:
+                message = self._arrived.popleft()
+                sequence = sequence_of(message.reply)
+                if sequence > self._seen:  # else it came from the subscription before, too
+                    self._seen = sequence
+                    yield BusMessage(message.subject, sequence, message.data)
+            if self._connection.is_closed:
+                return
+            if self._woken:
+                self._woken = False
                 await self._begin_anew()
                 continue
-            sequence = message.metadata.sequence.stream
-            if sequence > self._seen:  # else it came from the subscription before, too
-                self._seen = sequence
-                yield BusMessage(message.subject, sequence, message.data)
+            self._news.clear()
+            await self._news.wait()
 
     async def _begin_anew(self) -> None:
         await self.unsubscribe()
@@ -154,7 +166,8 @@ class _Follower:
             self.wake()
 
     async def _take(self, message: Msg) -> None:
-        self._arrived.put_nowait(message)
+        self._arrived.append(message)
+        self._news.set()
 
 
 class NATSBus:
@@ -433,6 +446,16 @@ class NATSBus:
         if self._waiting:
             await asyncio.wait([*self._waiting.values()], timeout=ACK_SECONDS)
         await self._connection.close()
+
+
+def sequence_of(reply: str) -> int:
+    """Return a message's number in its stream, from the subject of its acknowledgement.
+
+    It is ``$JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER...``, with domain and account before the
+    stream where the server has these.
+    """
+    words = reply.split(".")
+    return int(words[5 if len(words) < ACK_WORDS else 7])
 
 
 def without_password(url: str) -> str:

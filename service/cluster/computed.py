@@ -29,6 +29,7 @@ from mimamba.service.cluster.requests import (
 from mimamba.service.cluster.session_results import ResultsSender
 from mimamba.service.cluster.subjects import (
     Announcement,
+    Input,
     Kind,
     Order,
     Packets,
@@ -108,7 +109,8 @@ class ComputedSession:
         self._driver: PushDriver | None = None
         self._session: Session | None = None
         self._sender: ResultsSender | None = None
-        self._messages: asyncio.Queue[BusMessage] = asyncio.Queue()
+        self._messages: asyncio.Queue[tuple[int, Input]] = asyncio.Queue()
+        self._idle = False  # waiting for the next message
         self._taken = self._newest = self.after
         self._last_packet = time.monotonic()
         self._lost = False
@@ -124,9 +126,19 @@ class ComputedSession:
 
     def put(self, message: BusMessage) -> None:
         """Take a message of its input; one that comes again is dropped."""
-        if message.sequence > self._newest:
-            self._newest = message.sequence
-            self._messages.put_nowait(message)
+        if message.sequence <= self._newest:
+            return
+        self._newest = message.sequence
+        try:
+            content = unpack_input(message.payload)
+        except msgspec.MsgspecError as error:
+            log.warning("a message was refused", extra={"reason": str(error)})
+            return
+        # To wake a task takes longer than all else that is done with a packet.
+        if self._idle and self._messages.empty() and self._take_at_once(content):
+            self._taken = message.sequence
+        else:
+            self._messages.put_nowait((message.sequence, content))
 
     def wake(self, news: bool) -> None:
         """Send its results, as the compute loop says; with ``news`` its view, too."""
@@ -196,12 +208,9 @@ class ComputedSession:
     async def _take_until_closed(self) -> None:
         """Take packets and orders, in order."""
         while True:
-            message = await self._messages.get()
-            try:
-                content = unpack_input(message.payload)
-            except msgspec.MsgspecError as error:
-                log.warning("a message was refused", extra={"reason": str(error)})
-                continue
+            self._idle = True
+            sequence, content = await self._messages.get()
+            self._idle = False
             if isinstance(content, Packets):
                 self._last_packet, self._lost = time.monotonic(), False
                 for samples in content.packets:
@@ -210,7 +219,7 @@ class ComputedSession:
                 async with self._changing:
                     await self._settle()
                     await self._fulfil(content)
-                    self._taken = message.sequence
+                    self._taken = sequence
             elif content.order == "lost":
                 await self._settle()
                 if self._driver is not None:
@@ -219,23 +228,37 @@ class ComputedSession:
                     self._session.place_markers(late=True)
             elif content.order == "close":
                 return
-            self._taken = message.sequence
+            self._taken = sequence
+
+    def _take_at_once(self, content: Input) -> bool:
+        """Take packets that need not wait; False if they are to be taken in turn, or again."""
+        if self._session is None or not isinstance(content, Packets):
+            return False
+        if any(each.changes or each.ends for each in content.packets):
+            return False
+        self._last_packet, self._lost = time.monotonic(), False
+        return all(map(self._put, content.packets))
 
     async def _take(self, samples: Samples) -> None:
         if self._session is None:
             return
         if samples.changes or samples.ends:
             await self._settle()  # its place among the events of the signal before is then certain
+        while not self._put(samples):
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _put(self, samples: Samples) -> bool:
+        """Give samples to the session, those that come again once; False if it has no room."""
         try:
-            packet = read_packet(samples, self._inbox.info)
-            while not self._inbox.put(packet, samples.offset):
-                await asyncio.sleep(RETRY_SECONDS)
+            if not self._inbox.put(read_packet(samples, self._inbox.info), samples.offset):
+                return False
         except DriverError as error:
             log.warning("samples refused", extra={"session": self.name, "reason": str(error)})
         charge, shown = self._inbox.battery, self._charge
         if charge is not None and (shown is None or abs(charge - shown) >= CHARGE_STEP):
             self._charge = charge
             self._news.set()
+        return True
 
     async def _fulfil(self, request: Request) -> None:
         """Do what a request asks, and answer: also to one that comes again after a take-over."""

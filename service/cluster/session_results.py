@@ -65,8 +65,11 @@ class ResultsReader:
         entries: list[Entry] = []
         heads = self._heads.take()  # before their signal, which comes in the same bundle
         for topic in BUS_TOPICS:
-            log = self._logs.log(topic)
-            first[topic] = at = max(self._at[topic], log.oldest)
+            log, at = self._logs.log(topic), self._at[topic]
+            if log.next == at:
+                first[topic] = at
+                continue
+            first[topic] = at = max(at, log.oldest)
             stop = min(log.next, at + MOST_ENTRIES)
             if topic == "signal":
                 for message in self._signal(at, stop):

@@ -16,6 +16,7 @@ from mimamba.service.cluster.subjects import (
     decode_or_none,
     lease_subject,
     pack,
+    word_of,
 )
 from mimamba.service.sessions.registry import SessionRegistry
 
@@ -63,6 +64,10 @@ class Shard:
         """The sessions of this shard."""
         return list(self._computed.values())
 
+    def find(self, name: str) -> ComputedSession | None:
+        """Return a session of this shard; None if it has none of this name."""
+        return self._computed.get(word_of(name))
+
     async def run(self) -> None:
         """Compute until the lease is another's, or ``release``; then its sessions end here."""
         self._following = asyncio.create_task(self._follow())
@@ -98,6 +103,11 @@ class Shard:
                 after = await self._begin() if after is None else after
                 async with self._bus.follow(f"in.{self.number}.*", after) as messages:
                     async for message in messages:
+                        known = self._computed.get(word_in(message))
+                        if known is not None:
+                            known.put(message)
+                            after = message.sequence
+                            continue
                         after = await self._take(message)
                         if after < message.sequence:
                             break  # a session was announced late: its first packets come again
@@ -146,15 +156,14 @@ class Shard:
             self._tasks.pop(word, None)
 
     async def _take(self, message: BusMessage) -> int:
-        """Give a message to its session; return the number after which to go on."""
+        """Give a message to a new session; return the number after which to go on."""
         word = word_in(message)
-        if word not in self._computed:
-            skipped = word in self._unknown
-            if not await self._find(word):
-                return message.sequence
-            self._unknown.pop(word, None)
-            if skipped:  # some of its packets, too: it was announced after the first of them
-                return min(self._computed[word].after, message.sequence)
+        skipped = word in self._unknown
+        if not await self._find(word):
+            return message.sequence
+        self._unknown.pop(word, None)
+        if skipped:  # some of its packets, too: it was announced after the first of them
+            return min(self._computed[word].after, message.sequence)
         self._computed[word].put(message)
         return message.sequence
 

@@ -24,6 +24,7 @@ from mimamba.service.cluster.subjects import (
     decode_or_none,
     lease_subject,
     pack,
+    shard_of,
 )
 from mimamba.service.sessions.registry import ModelChoice, SessionRegistry
 from mimamba.service.sessions.session import Session
@@ -192,11 +193,8 @@ class Worker:
         )
 
     def _find(self, name: str) -> ComputedSession | None:
-        for shard in self._shards.values():
-            for computed in shard.computed():
-                if computed.name == name:
-                    return computed
-        return None
+        shard = self._shards.get(shard_of(name))
+        return None if shard is None else shard.find(name)
 
     # Signs of life -------------------------------------------------------------------------------
 

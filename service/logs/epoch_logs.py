@@ -149,6 +149,20 @@ class EpochLogs:
         self.rating: Log[Event] = Log(max_events, first["rating"])
         self.study: Log[Event] = Log(max_events, first["study"])
         self.feedback: Log[Event] = Log(max_events, first["feedback"])
+        self._by_topic: dict[Topic, Log[Event] | PredictionLog] = {
+            "prediction": self.prediction,
+            "quality": self.quality,
+            "bands": self.bands,
+            "marker": self.marker,
+            "link": self.link,
+            "heart": self.heart,
+            "motion": self.motion,
+            "ppg": self.ppg,
+            "calibration": self.calibration,
+            "rating": self.rating,
+            "study": self.study,
+            "feedback": self.feedback,
+        }
         self.signal_shown = first["signal"]
         """Readers go up to here, so that all who keep up share the same merged messages."""
 
@@ -207,21 +221,7 @@ class EpochLogs:
 
     def events(self, topic: Topic) -> Log[Event] | PredictionLog:
         """The log of a topic other than the signal."""
-        if topic == "prediction":
-            return self.prediction
-        return {
-            "quality": self.quality,
-            "bands": self.bands,
-            "marker": self.marker,
-            "link": self.link,
-            "heart": self.heart,
-            "motion": self.motion,
-            "ppg": self.ppg,
-            "calibration": self.calibration,
-            "rating": self.rating,
-            "study": self.study,
-            "feedback": self.feedback,
-        }[topic]
+        return self._by_topic[topic]
 
     def append(self, topic: Topic, entry: Event) -> None:
         """Log an entry of a topic other than the signal and predictions."""

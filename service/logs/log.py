@@ -268,11 +268,15 @@ class SignalLog:
         return last
 
     def _copy(self, seq: int, last: int) -> SignalRun:
-        rows = np.arange(self._start(seq), self._start(last + 1)) % self._capacity
+        start, stop = self._start(seq), self._start(last + 1)
+        at = start % self._capacity
+        rows: slice | NDArray[np.int64] = slice(at, at + stop - start)
+        if at + stop - start > self._capacity:
+            rows = np.arange(start, stop) % self._capacity
         return SignalRun(
             seq,
             last,
             int(self._firsts[seq % self._slots]),
-            self._timestamps[rows],
-            self._data[rows],
+            self._timestamps[rows].copy(),
+            self._data[rows].copy(),
         )
