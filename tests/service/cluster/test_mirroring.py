@@ -20,6 +20,7 @@ from mimamba.service.cluster.signal_taps import SignalTaps
 from mimamba.service.cluster.subjects import Bundle, Entry, View, pack
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
+from mimamba.service.logs.head_use import TimedReading
 from mimamba.service.logs.prediction_log import Timing
 from mimamba.service.protocol.messages import (
     MarkerMessage,
@@ -28,7 +29,7 @@ from mimamba.service.protocol.messages import (
     SignalMessage,
 )
 from mimamba.service.protocol.personal import PersonalReading
-from mimamba.service.sessions.personal_decoder import HopsBefore, TimedReading
+from mimamba.service.sessions.personal_decoder import HopsBefore
 from mimamba.service.sessions.session import Session
 from mimamba.service.sessions.session_decoder import SessionBaseline
 from mimamba.service.stream.hub import Hub
