@@ -307,6 +307,9 @@ class Inbox:
     def _check(self, packet: Packet, offset: float) -> None:
         """Raise BadSamples for impossible times or indices."""
         chunk = packet.chunk
+        beside = chunk.markers or packet.changes or packet.auxiliary
+        if not beside and self._follows(chunk, offset):
+            return
         times = [each.timestamp for each in (*chunk.markers, *packet.changes)]
         arrays = [chunk.timestamps, *(each.timestamps for each in packet.auxiliary)]
         if not (
@@ -327,6 +330,21 @@ class Inbox:
             raise BadSamples(
                 "markers together with samples", "markers alone", "send them with the next samples"
             )
+
+    def _follows(self, chunk: Chunk, offset: float) -> bool:
+        """Return whether samples certainly follow the last ones: nearly all do, and soon told."""
+        stamps, last = chunk.timestamps, self._last
+        return (
+            last is not None
+            and chunk.n_times > 0
+            and chunk.epoch == last.epoch
+            and last.end <= chunk.first
+            and chunk.end < MAX_INDEX
+            and abs(offset) < MAX_TIMESTAMP
+            and bool(last.timestamps[-1] <= stamps[0])
+            and bool(stamps[-1] < MAX_TIMESTAMP)
+            and bool((stamps[1:] >= stamps[:-1]).all())  # NaN is not
+        )
 
     def _check_order(self, chunk: Chunk) -> None:
         last = self._last

@@ -138,6 +138,8 @@ class PulseMeter:
     def _skip_to(self, first: int) -> None:
         """Note that the samples before this index are lost."""
         lost = first - self._end
+        if not lost:
+            return
         gap = np.full((min(lost, self._length), self._rows.shape[1]), np.nan, np.float32)
         self._rows = np.concatenate([self._rows, gap])[-self._length :]
         self._newest += lost / self._sfreq

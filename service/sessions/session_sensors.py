@@ -68,8 +68,10 @@ class SessionSensors:
 
     def feed(self, chunks: Iterable[AuxiliaryChunk]) -> Iterator[tuple[Topic, SensorEntry]]:
         """Yield the entries that chunks make, with their topics, the motion first."""
-        numbered = [self._number(chunk) for chunk in chunks if len(chunk.data)]
-        merged = _merge(numbered)
+        merged = [self._number(chunk) for chunk in chunks if len(chunk.data)]
+        merged.sort(key=lambda each: each.info.name)
+        if len({chunk.info.name for chunk in merged}) < len(merged):
+            merged = _merge(merged)
         for chunk in merged:
             if chunk.info.name in MOTION_SENSORS:
                 self._motion.feed(chunk)
@@ -148,13 +150,15 @@ class SessionSensors:
             shift = known.end + known.shift - 1 + lost - chunk.first
         end = chunk.first + len(chunk.data)
         self._numberings[chunk.info] = _Numbering(shift, end, float(chunk.timestamps[-1]))
+        if not shift:
+            return chunk
         return replace(chunk, first=chunk.first + shift)
 
 
 def _merge(chunks: list[AuxiliaryChunk]) -> list[AuxiliaryChunk]:
-    """Merge chunks of one sensor that follow each other without a gap."""
+    """Merge chunks of one sensor, sorted by name, that follow each other without a gap."""
     merged = []
-    for _, group in groupby(sorted(chunks, key=lambda each: each.info.name), lambda c: c.info):
+    for _, group in groupby(chunks, lambda c: c.info):
         runs: list[list[AuxiliaryChunk]] = []
         for chunk in group:
             last = runs[-1][-1] if runs else None
