@@ -20,8 +20,9 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
@@ -78,6 +79,9 @@ class _Stored(msgspec.Struct):
 class _Follower:
     """A follower of messages, over all connections.
 
+    The library has followers, too (`ordered_consumer`), but each has two timers of its own, and
+    reads each message's number three times: that was a third of an idle worker's time.
+
     Parameters
     ----------
     connection, js
@@ -104,15 +108,25 @@ class _Follower:
         self._connection, self._js = connection, js
         self._pattern, self._heartbeat = pattern, heartbeat
         self._newest, self._seen = after == "newest", seen
-        self._subscription: JetStreamContext.PushSubscription | None = None
-        self._arrived: deque[Msg] = deque()
+        self._subscription: Subscription | None = None
+        self._delivered = 0  # messages of this subscription
+        self._broken = False  # it has missed some
+        self._heard = 0.0
+        self._arrived: deque[BusMessage] = deque()
         self._news = asyncio.Event()
         self._woken = False
 
     def wake(self) -> None:
-        """Let it look at the connection, which is new or closed."""
+        """Let it look at the connection, which is new or closed, or begin anew."""
         self._woken = True
         self._news.set()
+
+    def check(self) -> None:
+        """Let it begin anew if two signs of life are missing, though there is a connection."""
+        if time.monotonic() - self._heard > 2 * self._heartbeat:
+            log.warning("bus", extra={"reason": f"nothing was heard of {self._pattern}"})
+            self._heard = time.monotonic()
+            self.wake()
 
     async def subscribe(self) -> None:
         """Ask for all messages after the last one that was seen; raises errors of the library."""
@@ -121,15 +135,30 @@ class _Follower:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seen + 1
             )
-        # A callback, as `next_msg` makes a task for each message.
-        self._subscription = await self._js.subscribe(
-            self._pattern,
-            cb=self._take,
-            stream=stream_of(self._pattern).upper(),
-            config=config,
-            ordered_consumer=True,
+        inbox = self._connection.new_inbox()
+        config = config.evolve(
+            deliver_subject=inbox,
+            filter_subject=self._pattern,
+            ack_policy=AckPolicy.NONE,
+            max_deliver=1,
+            mem_storage=True,
+            num_replicas=1,
             idle_heartbeat=self._heartbeat,
         )
+        self._delivered, self._heard, self._broken = 0, time.monotonic(), False
+        present: Subscription | None = None
+
+        async def take(message: Msg) -> None:
+            if present is self._subscription and not self._broken:  # else it is of one before
+                self._take(message)
+
+        # A callback, as `next_msg` makes a task for each message.
+        present = self._subscription = await self._connection.subscribe(inbox, cb=take)
+        try:
+            await self._js.add_consumer(stream_of(self._pattern).upper(), config)
+        except BaseException:
+            await self.unsubscribe()
+            raise
 
     async def unsubscribe(self) -> None:
         """Ask for no more."""
@@ -142,10 +171,9 @@ class _Follower:
         while True:
             while self._arrived:
                 message = self._arrived.popleft()
-                sequence = sequence_of(message.reply)
-                if sequence > self._seen:  # else it came from the subscription before, too
-                    self._seen = sequence
-                    yield BusMessage(message.subject, sequence, message.data)
+                if message.sequence > self._seen:  # else it came from the subscription before, too
+                    self._seen = message.sequence
+                    yield message
             if self._connection.is_closed:
                 return
             if self._woken:
@@ -165,9 +193,21 @@ class _Follower:
             await asyncio.sleep(RECONNECT_SECONDS)
             self.wake()
 
-    async def _take(self, message: Msg) -> None:
-        self._arrived.append(message)
-        self._news.set()
+    def _take(self, message: Msg) -> None:
+        """Take a message, or a sign of life, which has the number of the last message before it."""
+        self._heard = time.monotonic()
+        sequence, delivered = 0, self._delivered
+        if message.reply:
+            sequence, delivered = numbers_of(message.reply)
+            self._delivered += 1
+        elif last := (message.headers or {}).get("Nats-Last-Consumer"):
+            delivered = int(last)
+        if delivered != self._delivered:  # some are missing
+            self._broken = True
+            self.wake()
+        elif sequence:
+            self._arrived.append(BusMessage(message.subject, sequence, message.data))
+            self._news.set()
 
 
 class NATSBus:
@@ -181,6 +221,7 @@ class NATSBus:
         self._tokens = count()
         self._waiting: dict[str, asyncio.Future[int]] = {}
         self._followers: set[_Follower] = set()
+        self._checking = asyncio.create_task(self._check_followers())
         self.connected_since = time.monotonic()
 
     @classmethod
@@ -270,6 +311,7 @@ class NATSBus:
             await bus._make_streams(3 if len(servers) >= 3 else 1)
             await connection.subscribe(f"{bus._inbox}.*", cb=bus._take_answer)
         except BaseException:
+            bus._checking.cancel()
             await connection.close()
             raise
         return bus
@@ -387,6 +429,13 @@ class NATSBus:
             await running.aclose()  # type: ignore[attr-defined]
             await follower.unsubscribe()
 
+    async def _check_followers(self) -> None:
+        while not self._connection.is_closed:
+            await asyncio.sleep(self._heartbeat)
+            if self._connection.is_connected:
+                for each in self._followers:
+                    each.check()
+
     def _wake_followers(self) -> None:
         for each in self._followers:
             each.wake()
@@ -445,17 +494,19 @@ class NATSBus:
         """End the connection."""
         if self._waiting:
             await asyncio.wait([*self._waiting.values()], timeout=ACK_SECONDS)
+        self._checking.cancel()
         await self._connection.close()
 
 
-def sequence_of(reply: str) -> int:
-    """Return a message's number in its stream, from the subject of its acknowledgement.
+def numbers_of(reply: str) -> tuple[int, int]:
+    """Return a message's number in its stream and among those delivered, from its reply subject.
 
-    It is ``$JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER...``, with domain and account before the
-    stream where the server has these.
+    That is ``$JS.ACK.STREAM.CONSUMER.DELIVERED.NUMBER.DELIVERY...``, with domain and account before
+    the stream where the server has these.
     """
     words = reply.split(".")
-    return int(words[5 if len(words) < ACK_WORDS else 7])
+    at = 5 if len(words) < ACK_WORDS else 7
+    return int(words[at]), int(words[at + 1])
 
 
 def without_password(url: str) -> str:

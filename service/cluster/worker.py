@@ -243,12 +243,16 @@ class Worker:
 
     async def _place(self) -> None:
         """Take the shards that are ours, and give back those that are another's."""
+        placed: frozenset[str] = frozenset()
+        wanted: set[int] = set()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             live = self._live.all()
             if self.name not in live:
                 continue  # the bus does not hear us
-            wanted = {shard for shard in range(SHARDS) if place(shard, live) == self.name}
+            if live.keys() != placed:  # to place all shards takes a while
+                placed = frozenset(live)
+                wanted = {shard for shard in range(SHARDS) if place(shard, live) == self.name}
             free = [
                 shard
                 for shard in wanted - self._shards.keys()

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from mimamba.service.bus.bus import BusUnreachable, Guard, NotStored, Overtaken, publish
-from mimamba.service.bus.nats_bus import NATSBus, check_version
+from mimamba.service.bus.nats_bus import NATSBus, check_version, numbers_of
 from tests.service.bus.nats_server import NATSServer, cluster, free_port, running
 
 PATIENCE = 30.0
@@ -35,11 +35,20 @@ def test_an_old_server() -> None:
         check_version("2.9.10")
 
 
+def test_the_numbers_of_a_message_are_in_its_reply_subject() -> None:
+    rest = "IN.consumer.1.17.5.1700000000000000000.0"
+    assert numbers_of(f"$JS.ACK.{rest}") == (17, 5)
+    assert numbers_of(f"$JS.ACK.domain.account.{rest}.random") == (17, 5)
+
+
 def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
-    """Followers go on, and nothing that was stored is lost, or seen twice."""
+    """Followers go on, and nothing that was stored is lost, or seen twice.
+
+    They also do where the server forgets them and the connection lasts.
+    """
 
     async def scene() -> None:
-        bus = await NATSBus.connect(server.url)
+        bus = await NATSBus.connect(server.url, heartbeat=0.2)
         try:
             async with asyncio.timeout(PATIENCE), bus.follow("in.1.*", 0) as messages:
                 await publish(bus, "in.1.a", b"1", name="1")
@@ -57,6 +66,10 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
                             continue
                         break
                 assert [(await anext(messages)).payload for _ in range(2)] == [b"2", b"3"]
+                for each in await bus._js.consumers_info("IN"):
+                    await bus._js.delete_consumer("IN", each.name)
+                await publish(bus, "in.1.a", b"4", name="4")
+                assert (await anext(messages)).payload == b"4"
         finally:
             await bus.close()
 
