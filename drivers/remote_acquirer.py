@@ -310,7 +310,8 @@ class Inbox:
         beside = chunk.markers or packet.changes or packet.auxiliary
         if not beside and self._follows(chunk, offset):
             return
-        times = [each.timestamp for each in (*chunk.markers, *packet.changes)]
+        times = [each.timestamp for each in chunk.markers]
+        times += [each.timestamp for each in packet.changes]
         arrays = [chunk.timestamps, *(each.timestamps for each in packet.auxiliary)]
         if not (
             all(abs(each) < MAX_TIMESTAMP for each in (offset, *times))

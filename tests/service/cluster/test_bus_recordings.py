@@ -6,9 +6,11 @@ import asyncio
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from mimamba.drivers.formats.xdf.chunk_writer import FilePosition
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.personal.features import SIGNAL
@@ -16,7 +18,9 @@ from mimamba.service.bus.bus import Bus
 from mimamba.service.cluster.bus_recordings import BusRecordings
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.people.people import People
+from mimamba.service.recordings.recorder import RecorderPosition
 from mimamba.service.recordings.recordings import RecordingTaken
+from mimamba.service.recordings.result_streams import ResultNumbers
 from mimamba.service.recordings.verify import compare, load_recorded, verify_personal
 from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.stream.hub import Hub
@@ -123,3 +127,14 @@ def test_a_recording_goes_on(tmp_path: Path) -> None:
         found = streams[kind]["time_series"]
         np.testing.assert_array_equal(found, sent[3 * 140 : 3 * 460])
     assert len(streams["HeartRate"]["time_series"]) == 3 * 460 // 64 - 3 * 140 // 64
+
+
+def test_a_place_that_an_older_version_noted_is_read() -> None:
+    numbers = ResultNumbers(3, 4, None)
+    place = RecorderPosition(
+        FilePosition(10, ()), "a", {"signal": 3}, 5, 0, 1, 2, numbers, {}, None, None
+    )
+    noted = msgspec.to_builtins(place)
+    for later in ("heads", "sensors"):
+        del noted[later]
+    assert msgspec.convert(noted, RecorderPosition) == place

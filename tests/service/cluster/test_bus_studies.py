@@ -118,7 +118,6 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             await crew.replace_worker()
             await asyncio.to_thread(live.answer, 2, lambda: add_rating(one, 70.0, 30.0))
             await step_of(first, one, 3)
-            await asyncio.sleep(2)  # until the recording's place is on the bus
             await made[0].kill()
             again = await step_of(second, other, 3)
             assert (again.id, again.protocol) == (live.id, live.protocol)

@@ -78,7 +78,7 @@ def entry(topic: Topic, seq: int) -> Entry:
 counts = st.fixed_dictionaries({topic: st.integers(0, 3) for topic in KINDS})
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(counts, st.booleans()), min_size=1, max_size=12))
 def test_a_hole_in_one_log_leaves_the_others(bundles: list[tuple[dict[Topic, int], bool]]) -> None:
     """Some bundles never come; only logs whose entries they had begin anew."""
