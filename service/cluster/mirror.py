@@ -227,8 +227,9 @@ class MirroredSession(Session):
         for topic, first in bundle.first.items():
             log_of_topic = logs.log(topic)
             if first > log_of_topic.next:
-                missing = {"topic": topic, "from": log_of_topic.next, "to": first - 1}
-                log.warning("entries are missing", extra={"session": self.name} | missing)
+                missing = f"{log_of_topic.next} to {first - 1} of {topic}"
+                extra = {"session": self.name, "entries": missing}
+                log.warning("entries are missing", extra=extra)
                 log_of_topic.skip_to(first)
                 if topic == "prediction":  # the changes of model between are not known, either
                     self._take_models(logs, [replace(self._model, since=first)])

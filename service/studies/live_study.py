@@ -249,7 +249,11 @@ class LiveStudy:
     def _run(self) -> None:
         reason: str | None = "an internal error; see the service's log"
         try:
-            reason = self._now.reason if self._ending else self._carry_out_all()
+            if self._ending:
+                reason = self._now.reason
+            else:
+                self._carry_out_all()
+                reason = None
         except (UserError, SessionOver, CannotRecord, RecordingTaken, NotStored) as error:
             reason = str(error)
         finally:

@@ -21,7 +21,6 @@ from mimamba.service.cluster.subjects import Bundle, Entry, View, pack
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.logs.head_use import TimedReading
-from mimamba.service.logs.prediction_log import Timing
 from mimamba.service.protocol.messages import (
     MarkerMessage,
     PredictionMessage,
@@ -33,7 +32,7 @@ from mimamba.service.sessions.personal_decoder import HopsBefore
 from mimamba.service.sessions.session import Session
 from mimamba.service.sessions.session_decoder import SessionBaseline
 from mimamba.service.stream.hub import Hub
-from mimamba.service.topics import Topic
+from mimamba.service.topics import Timing, Topic
 
 INFO = StreamInfo("Far", "far-1", 256.0, ("TP9", "AF7", "AF8", "TP10"))
 
