@@ -1,7 +1,7 @@
 """Packages of the system that the tests need, installed by apt where that may be used.
 
-``python -m tests.packages`` installs those that are missing: Chromium for the page's tests,
-dbus-daemon, since the tests' BlueZ needs a D-Bus, and the MQTT broker Mosquitto.
+``python -m tests.packages`` installs those that are missing: for the page's tests Chromium's
+headless shell, dbus-daemon, since the tests' BlueZ needs a D-Bus, and the MQTT broker Mosquitto.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 PROGRAMS = {
-    "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "chromium-headless-shell": ("chromium-headless-shell",),
     "dbus-daemon": ("dbus-daemon",),
     "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
 }
