@@ -27,7 +27,7 @@ const dashboard = new Dashboard({
   logOut,
 });
 const animation = new AnimationLoop();
-animation.add(() => dashboard.publish());
+animation.addSnapshots(() => dashboard.publish());
 animation.start();
 mount(App, {
   target: document.getElementById('page')!,

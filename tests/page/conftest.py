@@ -12,6 +12,8 @@ from tests.browser import open_browser
 from tests.service.live import kept_port
 
 PATIENCE_MS = 30_000
+POLLING_MS = 100
+"""Interval at which a page is asked; Playwright's own would keep it drawing."""
 SEEN_BY_NOBODY = """() => {
   const outputs = { valence: ['low', 'high'], arousal: ['low', 'high'] };
   const seen = [{ person: null, outputs, date: '2026-01-01T00:00:00Z' }];
@@ -33,10 +35,19 @@ def acknowledge(page: Page) -> None:
     expect(page.get_by_test_id("emotion-mark")).to_be_visible()
 
 
+def move(page: Page) -> None:
+    """Let the page move as it does for most people."""
+    page.emulate_media(reduced_motion="no-preference")
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """Open a page that must send no request to other origins and log no error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    """Open a page that must send no request to other origins and log no error.
+
+    Its motion is reduced, as drawing takes most of a processor's time; ``move`` is for tests that
+    look at it.
+    """
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     context.add_init_script(f"({SEEN_BY_NOBODY})()")
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.axe import violations
-from tests.page.conftest import acknowledge
+from tests.page.conftest import POLLING_MS, acknowledge, move
 from tests.page.pictures import SIZES, shots
 from tests.page.test_now import words
 from tests.service.live import Live, live
@@ -73,7 +73,7 @@ def follow(
 ) -> None:
     """Rate so many blocks, or all up to the end; look at the page before each rating."""
     for _ in range(blocks):
-        page.wait_for_function(RATING_OR_END, timeout=LONG_MS)
+        page.wait_for_function(RATING_OR_END, timeout=LONG_MS, polling=POLLING_MS)
         if page.get_by_test_id("rating").count() == 0:
             return
         kind = state(service)["progress"]["kind"]
@@ -131,6 +131,7 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
 
 @pytest.mark.timeout(300)
 def test_a_calibration_goes_on_where_it_stopped(page: Page, tmp_path: Path) -> None:
+    move(page)
     with live(WEARER, data_dir=tmp_path) as service:
         to_calibration(page, service)
         choose(page)

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from mimamba.drivers.driver import Chunk
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
+from tests.page.conftest import POLLING_MS, move
 from tests.page.pictures import shots
 from tests.page.test_calibration import at_both_sizes
 from tests.page.test_now import words
@@ -74,6 +75,7 @@ def give_sham(page: Page, service: Live) -> None:
 
 
 def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path: Path) -> None:
+    move(page)
     record_alpha(tmp_path / "other.xdf")
     with live("simulate://?seed=2", data_dir=tmp_path) as service:
         page.goto(service.url)
@@ -86,7 +88,7 @@ def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path
         for quantity in ("band/alpha", "output/valence/high"):
             page.get_by_test_id("feedback-quantity").select_option(quantity)
             expect(figure).to_have_attribute("data-on", "true")
-        page.wait_for_function("() => window.gains.at(-1) > 0")
+        page.wait_for_function("() => window.gains.at(-1) > 0", polling=POLLING_MS)
         at_both_sizes(page, "feedback")
         page.get_by_test_id("feedback-at").fill("1")
         page.get_by_test_id("feedback-back").fill("0")
@@ -96,6 +98,6 @@ def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path
         # The model begins anew, and abstains until it is warm.
         page.evaluate("() => { window.gains = []; }")
         service.http.put("/v1/sessions/simulate-1/model", json={"model": "demo"}).raise_for_status()
-        page.wait_for_function("() => window.gains.includes(0)")
+        page.wait_for_function("() => window.gains.includes(0)", polling=POLLING_MS)
         expect(figure).to_have_attribute("data-on", "true")
         give_sham(page, service)

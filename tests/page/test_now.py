@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mimamba.drivers.replay.driver import MIN_SPEED
 from tests.page.axe import violations
+from tests.page.conftest import move
 from tests.page.pictures import SIZES, shots
 from tests.page.test_people import look
 from tests.service.auth.test_tokens import BEYOND
@@ -32,6 +33,7 @@ def picture(page: Page) -> bytes:
 
 
 def test_traces_move_and_predictions_change(page: Page) -> None:
+    move(page)
     with live("simulate://?seed=2") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("connection")).to_contain_text(words("connected"))
@@ -82,9 +84,9 @@ def test_a_lost_connection_is_shown_and_restored(page: Page) -> None:
         page.goto(service.url)
         link = page.get_by_test_id("link-state")
         expect(link).to_contain_text(words("connected"))
-        # It shows for half a second, again and again: look at every frame.
+        # It shows for half a second, again and again.
         page.wait_for_function(
-            "id => /lost/i.test(document.querySelector(id).textContent)", arg=LINK
+            "id => /lost/i.test(document.querySelector(id).textContent)", arg=LINK, polling=50
         )
         shots(page, "link-lost")
         expect(link).to_contain_text(words("connected"))
@@ -146,7 +148,8 @@ def test_a_recording_is_paused_moved_and_sped_up(page: Page, tmp_path: Path) -> 
         page.get_by_test_id("position").fill("60")
         page.get_by_test_id("play").click()
         page.wait_for_function(
-            "() => Number(document.querySelector('[data-testid=latest-index]').textContent) > 15700"
+            "() => Number(document.querySelector('[data-testid=latest-index]').textContent) > 15700",
+            polling=POLLING_MS,
         )
         wanted = {"speed": 4.0, "loop": True, "paused": False}
         service.until(
@@ -243,6 +246,7 @@ def test_a_phone_does_not_scroll_sideways(page: Page) -> None:
             "([width]) => window.innerWidth === width"
             " && document.documentElement.scrollWidth <= width",
             arg=[width],
+            polling=POLLING_MS,
         )
 
 
@@ -259,6 +263,7 @@ def test_a_stalled_viewer_does_not_stop_another(browser: Browser) -> None:
         frozen.wait_for_function(
             "i => Number(document.querySelector('[data-testid=latest-index]').textContent) > i",
             arg=index,
+            polling=POLLING_MS,
         )
         for each in (frozen, lively):
             each.close()

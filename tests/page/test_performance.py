@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from mimamba.drivers.replay.driver import MIN_SPEED
 from mimamba.service.http.page import find_page
 from tests.benchmarks.page import built, write_eight
-from tests.page.conftest import PATIENCE_MS
+from tests.page.conftest import PATIENCE_MS, move
 from tests.service.live import PATIENCE, live
 
 TWO_FRAMES = """() => new Promise(done =>
@@ -57,6 +57,7 @@ def change_and_count(page: Page) -> list[int]:
 
 
 def test_nodes_do_not_pile_up_while_the_signal_runs(page: Page) -> None:
+    move(page)
     with live("simulate://", model="none") as service:
         page.goto(service.url)
         for last in ("peak", "latency", "rate", "band-TP10-alpha"):

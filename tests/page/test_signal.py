@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.page.conftest import move
 from tests.page.pictures import shots
 from tests.page.test_people import look
 from tests.service.live import live
@@ -74,6 +75,7 @@ def test_a_recording_is_scrolled_back_and_filtered(page: Page, tmp_path: Path) -
 
 
 def test_frozen_traces_stand_still_and_return_to_live(page: Page) -> None:
+    move(page)
     with live("simulate://?seed=2&loss=3,0.4", model="none") as service:
         page.goto(service.url)
         expect(page.get_by_test_id("band-TP10-alpha")).to_have_text(re.compile(r"^\d"))

@@ -15,7 +15,7 @@ from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from tests.drivers.discovery.bluez import Adapter, bluez
 from tests.drivers.discovery.test_bluetooth_scan import GANGLION, LATE, MUSE, OTHERS
 from tests.page.axe import violations
-from tests.page.conftest import acknowledge
+from tests.page.conftest import POLLING_MS, acknowledge
 from tests.page.pictures import shots
 from tests.page.test_now import words
 from tests.service.live import live
@@ -42,7 +42,7 @@ def seen(page: Page, testid: str) -> Iterator[None]:
     """
     page.evaluate(WATCH, testid)
     yield
-    page.wait_for_function("() => window.seen")
+    page.wait_for_function("() => window.seen", polling=POLLING_MS)
 
 
 def to_start(page: Page, url: str) -> None:

@@ -12,7 +12,7 @@ import { ageOf } from '../state/staleness';
 
 /** Quality comes four times a second, and so says how old the signal is. */
 const TOPICS: Topic[] = ['prediction', 'quality', 'heart', 'link'];
-/** Update interval of ages, seconds. */
+/** Update interval of ages, seconds. Snapshots come at least as often. */
 const TICK = 0.25;
 
 /** One session, followed without its signal and without requests. */
@@ -44,8 +44,13 @@ export class Embedded {
   }
 
   start(): void {
-    this.ticker = setInterval(() => (this.time = pageTime()), TICK * 1000);
+    this.ticker = setInterval(() => this.tick(), TICK * 1000);
     this.client.start();
+  }
+
+  private tick(): void {
+    this.time = pageTime();
+    this.publish();
   }
 
   stop(): void {
@@ -53,7 +58,7 @@ export class Embedded {
     this.client.stop();
   }
 
-  /** Show what has arrived since the last frame. */
+  /** Show what has arrived since the last snapshot. */
   publish(): void {
     this.session?.publish();
   }

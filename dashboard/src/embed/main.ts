@@ -12,6 +12,6 @@ const wishes = readWishes(here);
 const stream = streamUrl(new URL('..', here));
 const embedded = new Embedded(stream, wishes.session, wishes.token);
 const animation = new AnimationLoop();
-animation.add(() => embedded.publish());
+animation.addSnapshots(() => embedded.publish());
 animation.start();
 mount(Embed, { target: document.getElementById('view')!, props: { embedded, wishes } });

@@ -21,7 +21,7 @@ const ALL_TOPICS: Topic[] = [
   ...(['calibration', 'rating', 'study', 'feedback'] as const),
 ];
 const LINK_ONLY: Topic[] = ['link'];
-/** Update interval of ages and countdowns, seconds. */
+/** Update interval of ages and countdowns, seconds. Snapshots come at least as often. */
 const TICK = 0.25;
 /** Seconds between two requests of the list, which has the charge of each battery. */
 const RELOAD = 30;
@@ -90,6 +90,7 @@ export class Dashboard {
 
   private tick(): void {
     this.time = pageTime();
+    this.publish(); // a tab in the background has no animation frames, but a title
     if (this.connection.phase !== 'connected' || this.time < this.listed + RELOAD) return;
     void this.loadSessions();
   }
@@ -139,7 +140,7 @@ export class Dashboard {
     this.refocus();
   }
 
-  /** Show what has arrived since the last frame. */
+  /** Show what has arrived since the last snapshot. */
   publish(): void {
     for (const session of this.sessions) session.publish();
   }
@@ -150,11 +151,11 @@ export class Dashboard {
   }
 
   /** Measure the latency of a session's newest sample, which was drawn now. Live sources only. */
-  onDrawn({ snapshot, latency }: Session): void {
+  onDrawn({ snapshot, latency, newestTimestamp }: Session): void {
     const time = pageTime();
     const lsl = this.clock.at(time);
-    if (snapshot.info?.live && lsl !== null && snapshot.latestTimestamp !== null)
-      latency.push(time, lsl - snapshot.latestTimestamp);
+    if (snapshot.info?.live && lsl !== null && newestTimestamp !== null)
+      latency.push(time, lsl - newestTimestamp);
   }
 
   /** Median time from sample to screen over the last 2 s, seconds; null if none was drawn. */

@@ -93,8 +93,8 @@ export interface SessionSnapshot {
 /**
  * One session.
  *
- * Messages change plain fields. `publish`, called once per animation frame, copies them to
- * `snapshot`, which the components show: a burst of thousands of messages costs one update.
+ * Messages change plain fields. `publish`, called some times a second, copies them to `snapshot`,
+ * which the components show: a burst of thousands of messages costs one update.
  */
 export class Session {
   snapshot: SessionSnapshot = $state.raw(emptySnapshot());
@@ -112,6 +112,11 @@ export class Session {
     readonly id: string,
     readonly source: string,
   ) {}
+
+  /** Timestamp of the newest sample in the buffer, LSL time; the snapshot's may be older. */
+  get newestTimestamp(): number | null {
+    return this.now.latestTimestamp;
+  }
 
   /** Update from the list of sessions. */
   update(listed: ListedSession): void {
