@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mimamba.drivers.replay.driver import MIN_SPEED
 from tests.page.axe import violations
-from tests.page.conftest import move
+from tests.page.conftest import POLLING_MS, move
 from tests.page.pictures import SIZES, shots
 from tests.page.test_people import look
 from tests.service.auth.test_tokens import BEYOND
@@ -148,7 +148,8 @@ def test_a_recording_is_paused_moved_and_sped_up(page: Page, tmp_path: Path) -> 
         page.get_by_test_id("position").fill("60")
         page.get_by_test_id("play").click()
         page.wait_for_function(
-            "() => Number(document.querySelector('[data-testid=latest-index]').textContent) > 15700",
+            "i => Number(document.querySelector('[data-testid=latest-index]').textContent) > i",
+            arg=15700,
             polling=POLLING_MS,
         )
         wanted = {"speed": 4.0, "loop": True, "paused": False}
