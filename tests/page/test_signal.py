@@ -14,8 +14,12 @@ from tests.service.live import live
 from tests.service.muse_recordings import write_muse
 
 NOTHING = "\N{EN DASH}"
-DRAWN = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
-  done(document.querySelector('[data-testid=trace] canvas').toDataURL()))))"""
+DRAWN = """async () => {
+  await new Promise(done => setTimeout(done, 100));
+  for (let n = 0; n < 2; n++) await new Promise(done => requestAnimationFrame(done));
+  return document.querySelector('[data-testid=trace] canvas').toDataURL();
+}"""
+"""The traces after the page's next frame: it pauses for less than 100 ms between two."""
 
 
 def picture(page: Page) -> str:
@@ -36,6 +40,7 @@ def write_flat(path: Path, seconds: float) -> Path:
 
 
 def test_a_recording_is_scrolled_back_and_filtered(page: Page, tmp_path: Path) -> None:
+    move(page)
     path = write_muse(tmp_path / "muse.csv", seconds=60)
     with live(f"replay://{path}?hold=1&speed=max", model="none") as service:
         page.goto(service.url)
