@@ -80,7 +80,7 @@ def test_what_else_a_headset_measures_is_shown(page: Page) -> None:
 
 
 def test_a_lost_connection_is_shown_and_restored(page: Page) -> None:
-    with live("simulate://?dead=4") as service:
+    with live("simulate://?dead=4", model="none") as service:
         page.goto(service.url)
         link = page.get_by_test_id("link-state")
         expect(link).to_contain_text(words("connected"))
@@ -125,7 +125,7 @@ def reloaded(page: Page) -> Iterator[None]:
 
 def test_a_recording_is_paused_moved_and_sped_up(page: Page, tmp_path: Path) -> None:
     path = write_muse(tmp_path / "muse.csv", seconds=90)
-    with live(f"replay://{path}?hold=1", "simulate://") as service:
+    with live(f"replay://{path}?hold=1", "simulate://", model="none") as service:
         service.opened("replay-1", "simulate-2")
         page.goto(f"{service.url}#replay-1")
         index = page.get_by_test_id("latest-index")
@@ -222,7 +222,7 @@ def test_nothing_is_shown_without_a_login(page: Page, browser: Browser, port: in
 
 def watch_with(browser: Browser, service: Live, code: str) -> None:
     """Watch on another device with a one-time code, and try it on a third one."""
-    phone, late = browser.new_context().new_page(), browser.new_context().new_page()
+    phone, late = (browser.new_page(reduced_motion="reduce") for _ in range(2))
     phone.goto(f"{service.url}/#watch={code}")
     expect(phone.get_by_test_id("latest-index")).not_to_have_text("none")
     assert "watch" not in phone.url
@@ -253,8 +253,8 @@ def test_a_phone_does_not_scroll_sideways(page: Page) -> None:
 
 def test_a_stalled_viewer_does_not_stop_another(browser: Browser) -> None:
     """A frozen tab continues when it wakes up."""
-    with live("simulate://") as service:
-        frozen, lively = browser.new_page(), browser.new_page()
+    with live("simulate://", model="none") as service:
+        frozen, lively = (browser.new_page(reduced_motion="reduce") for _ in range(2))
         for each in (frozen, lively):
             each.goto(service.url)
             expect(each.get_by_test_id("latest-index")).not_to_have_text("none")

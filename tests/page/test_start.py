@@ -141,7 +141,9 @@ def test_sources_are_found(page: Page) -> None:
 
 
 def test_electrodes_are_named_on_a_head_by_keyboard_and_touch(browser: Browser) -> None:
-    context = browser.new_context(viewport={"width": 320, "height": 700}, has_touch=True)
+    context = browser.new_context(
+        viewport={"width": 320, "height": 700}, has_touch=True, reduced_motion="reduce"
+    )
     page = context.new_page()
     with live() as service:
         to_start(page, service.url)
@@ -254,7 +256,7 @@ def test_a_view_token_starts_no_session(page: Page) -> None:
         "token": "a-token-that-controls",
         "view_token": "a-token-that-only-views",
     }
-    with live("simulate://", **tokens) as service:
+    with live("simulate://", model="none", **tokens) as service:
         page.goto(service.url)
         page.get_by_test_id("token").fill(tokens["view_token"])
         page.get_by_test_id("log-in").click()
