@@ -5,8 +5,8 @@ export type Frame = (time: number) => void;
 const PAUSE_MS = 20;
 /** The same with reduced motion: 10 frames a second. */
 const CALM_PAUSE_MS = 90;
-/** Interval of snapshots: nobody reads text that changes faster. */
-const SNAPSHOT_MS = 100;
+/** Least time between two snapshots, in the third frame after one: nobody reads faster text. */
+const SNAPSHOT_MS = 90;
 
 /**
  * The animation loop of the page. Everything is drawn from here.
