@@ -1,7 +1,7 @@
 """Cost of one session among others: CPU time for a second of signal, and memory.
 
-The compute loop takes a chunk of every session in each round. Nothing waits for a clock, and only
-CPU time is measured, so other programs hardly disturb it.
+The compute loop takes a chunk of every session in each round, as if all were watched. Only CPU time
+is measured, so other programs hardly disturb it.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Crowd:
                 observer=self,
                 connect=lambda *_, driver=driver: driver,
             )
+            session.watchers.add(self)  # or its chunks would wait for each other
             session.start()
             driver.forwarding.wait()
             self.fed.append((driver, session))
