@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from mimamba.drivers.errors import Mismatch
 
 MOST_BYTES = 1 << 20
 """Size of a file, at most."""
+JOINERS = "\u200c\u200d"
+"""Characters without a width, which Persian, Hindi and emojis need."""
 SHOWN = 60
 """Characters of a wrong value that a sentence repeats."""
 
@@ -40,16 +43,18 @@ SWITCH = TomlField("true or false", lambda value: isinstance(value, bool))
 
 def text_field(most: int, lines: bool = False) -> TomlField:
     """Return a field for a text of up to ``most`` characters; with ``lines`` of several lines."""
-    allowed = "\n" if lines else ""
+    allowed = f"{JOINERS}\n" if lines else JOINERS
 
     def fits(value: object) -> bool:
         return (
             isinstance(value, str)
             and 0 < len(value.strip()) <= len(value) <= most
-            and all(each.isprintable() or each in allowed for each in value)
+            and all(
+                each.isprintable() or each in allowed or category(each) == "Zs" for each in value
+            )
         )
 
-    return TomlField(f"a text of 1 to {most} characters", fits)
+    return TomlField(f"a text of 1 to {most} characters without control characters", fits)
 
 
 def number_field(least: float, most: float) -> TomlField:
@@ -67,14 +72,17 @@ def load_toml(path: Path, what: str, error: type[Mismatch]) -> dict[str, Any]:
     return parse_toml(read_toml(path, what, error), path.name, error)
 
 
-def read_toml(path: Path, what: str, error: type[Mismatch]) -> bytes:
-    """Read a file up to one byte more than it may have; raises ``error`` as ``load_toml``."""
+def read_toml(path: Path, what: str, error: type[Mismatch], place: str | None = None) -> bytes:
+    """Read a file up to one byte more than it may have; raises ``error`` as ``load_toml``.
+
+    ``place`` is the path in words, for those who are not to see where it is.
+    """
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
     except OSError as why:
         found = why.strerror or str(why)
-        raise error(f"{what} at {path}", found, "correct the path") from None
+        raise error(f"{what} at {place or path}", found, "correct the path") from None
 
 
 def parse_toml(content: bytes, name: str, error: type[Mismatch]) -> dict[str, Any]:

@@ -96,7 +96,9 @@ class StudyFile:
 
 
 class StudyFolder:
-    """The protocols; they are read anew each time, as people edit them. Calls block on the disk.
+    """The protocols; they are read each time, as people edit them. Calls block on the disk.
+
+    Errors do not name the folder: they are shown to people who are not to know it.
 
     Parameters
     ----------
@@ -135,9 +137,9 @@ class StudyFolder:
             for folder in (self._folder, SHIPPED):
                 path = folder / f"{name}.toml"
                 if path.is_file():
-                    content = read_toml(path, "a protocol", BadStudy)
+                    content = read_toml(path, "a protocol", BadStudy, path.name)
                     return StudyFile(path, content, folder is SHIPPED)
-        raise NoStudy(f"No study is named {name!r} in {self._folder}. Choose another.")
+        raise NoStudy(f"No study is named {name!r}. Choose another.")
 
     def save_table(self, name: str, table: Mapping[str, Any], version: str | None) -> StudyFile:
         """Save a protocol that a program has as a table; see ``save``.
@@ -181,14 +183,14 @@ class StudyFolder:
             self._check_version(name, version)
             if version is None and len(list(self._folder.glob("*.toml"))) >= MOST_STUDIES:
                 raise StudyRefused(
-                    f"Expected up to {MOST_STUDIES} studies in {self._folder}, but found as many "
-                    "already. Delete one first."
+                    f"Expected up to {MOST_STUDIES} studies, but found as many already. "
+                    "Delete one first."
                 )
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 replace_file(path, content)
             except OSError as error:
-                raise _cannot_keep(self._folder, error) from error
+                raise _cannot_keep(error) from error
         return StudyFile(path, content, False)
 
     def delete(self, name: str, version: str) -> None:
@@ -198,7 +200,7 @@ class StudyFolder:
             try:
                 delete_file(self._folder / f"{name}.toml")
             except OSError as error:
-                raise _cannot_keep(self._folder, error) from error
+                raise _cannot_keep(error) from error
 
     def _check_version(self, name: str, version: str | None) -> None:
         """Compare the version that somebody has with that of the file; None for no file."""
@@ -226,7 +228,7 @@ def _notes(paths: list[Path], shipped: bool) -> Iterator[StudyNote]:
     for path in paths:
         note = StudyNote(path.stem, shipped=shipped)
         try:
-            content = read_toml(path, "a protocol", BadStudy)
+            content = read_toml(path, "a protocol", BadStudy, path.name)
             note = replace(note, version=StudyFile(path, content, shipped).version)
             found = parse_study(content, path)
         except BadStudy as error:
@@ -243,8 +245,8 @@ def _notes(paths: list[Path], shipped: bool) -> Iterator[StudyNote]:
         )
 
 
-def _cannot_keep(folder: Path, error: OSError) -> CannotKeepStudy:
+def _cannot_keep(error: OSError) -> CannotKeepStudy:
     return CannotKeepStudy(
-        f"Cannot write a study to {folder}: {error.strerror or error}. "
-        "Free some space there, or correct the folder's permissions."
+        f"Cannot write to the service's folder of studies: {error.strerror or 'unknown error'}. "
+        "Free some space there, or correct its permissions."
     )

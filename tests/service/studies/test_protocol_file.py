@@ -33,6 +33,12 @@ def test_a_protocol_is_read(tmp_path: Path) -> None:
     assert found.planned == 11
 
 
+def test_texts_in_every_script_are_read(tmp_path: Path) -> None:
+    text = "क्\u200dष\u200cब\u00a0👩\u200d🔬"
+    found = read_study(written(tmp_path, f'[[step]]\ntext = "{text}"\n'))
+    assert found.steps[0].text == text
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -41,7 +47,10 @@ def test_a_protocol_is_read(tmp_path: Path) -> None:
         (STEP.replace("= 1", "= nan"), "but found nan"),
         (STEP + 'sound = "gong"', "one of begin, end, first, second, again, done in the field"),
         (STEP + 'rating = "yes"', "true or false in the field rating of step 1"),
-        (STEP + 'marker = "a\\u0007"', "a text of 1 to 200 characters in the field marker"),
+        (
+            STEP + 'marker = "a\\u0007"',
+            "200 characters without control characters in the field marker",
+        ),
         (STEP + "wait = 1", "the field 'wait'. Remove it."),
         (STEP + "second = 1", "the field 'second'. Use seconds, or remove it."),
         ("[[step]]\nseconds = 1", "a text in step 1 of rest.toml, but found none"),

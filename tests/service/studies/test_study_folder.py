@@ -70,8 +70,9 @@ def test_a_protocol_is_saved_and_deleted_by_those_who_know_it(tmp_path: Path) ->
         folder.save_table("ruhe", {"step": [{"seconds": 0, "text": ""}]}, changed.version)
     folder.delete("ruhe", changed.version)
     assert not saved.path.exists()
-    with pytest.raises(NoStudy):
+    with pytest.raises(NoStudy) as gone:
         folder.save_table("ruhe", TABLE, changed.version)
+    assert str(tmp_path) not in str(gone.value)
     with pytest.raises(BadStudy, match="1 MiB"):
         folder.save("ruhe", b"#" * (2 << 20), None)
     assert list(saved.path.parent.iterdir()) == []
