@@ -39,7 +39,7 @@ class WantedFeedback:
     side, at, back
         The threshold.
     choice
-        The wearer's own values, those of another recording, or a draw of both, evenly.
+        The wearer's own values, those of another recording, or one of the two by chance.
     recordings
         Names of recordings whose values may be shown; of several, one is drawn.
     blind

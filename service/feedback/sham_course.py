@@ -90,6 +90,6 @@ def load_course(path: Path, watched: Watched, quantity: str) -> ShamCourse:
         raise TooShort(
             f"at least {LEAST_SECONDS:g} s of {quantity} in the recording {path.stem}",
             f"{course.seconds:.1f} s",
-            "choose a longer one; it begins anew at its end",
+            "choose a longer one; it starts again at its end",
         )
     return course

@@ -58,7 +58,16 @@ def give_sham(page: Page, service: Live) -> None:
     expect(figure).to_have_attribute("data-on", "true")
     assert "sham" not in page.inner_text("main").lower()
     assert "other" not in page.inner_text("main").replace("another", "")
+    expect(page.get_by_test_id("feedback-sound")).to_be_visible()
     at_both_sizes(page, "feedback-study")
+    page.get_by_test_id("study-feedback-stop").click()
+    # The wearer may see the page afterwards: what was chosen is nowhere.
+    expect(page.get_by_test_id("feedback-values")).to_have_value("free")
+    expect(page.get_by_test_id("feedback-recordings")).to_have_count(0)
+    assert "sham" not in page.evaluate("() => localStorage.getItem('mimamba feedback')")
+    again = {"quantity": "band/alpha", "at": 0, "source": "sham", "recordings": ["other"]}
+    path = "/v1/sessions/simulate-1/feedback"
+    service.http.post(path, json={**again, "blind": True}).raise_for_status()
     page.reload()
     page.get_by_test_id("to-feedback").click()
     expect(figure).to_have_attribute("data-on", "true")

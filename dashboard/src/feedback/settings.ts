@@ -1,10 +1,9 @@
-/** Choices of the feedback view; they outlive a reload. */
+/** Choices of the feedback view; all but those that tell whose values are shown outlive a reload. */
 import type { FeedbackChoice } from './study_requests';
 import type { Threshold } from './threshold';
 
 /** Whose values feedback shows: without a log those of the headset (`free`), or for a study. */
 export type ValuesOf = 'free' | FeedbackChoice;
-const VALUES: readonly unknown[] = ['real', 'sham', 'drawn'] satisfies FeedbackChoice[];
 
 export interface FeedbackSettings extends Threshold {
   /** Key of the quantity; null for the first one. */
@@ -17,6 +16,12 @@ export interface FeedbackSettings extends Threshold {
   recordings: string[];
 }
 
+/** Choices that the page forgets: the wearer may see it after they had a sham. */
+export const forgotten = (): Pick<FeedbackSettings, 'values' | 'recordings'> => ({
+  values: 'free',
+  recordings: [],
+});
+
 export const USUAL: FeedbackSettings = {
   quantity: null,
   channel: null,
@@ -24,8 +29,7 @@ export const USUAL: FeedbackSettings = {
   at: 0.6,
   back: 0.05,
   sound: true,
-  values: 'free',
-  recordings: [],
+  ...forgotten(),
 };
 
 const KEY = 'mimamba feedback';
@@ -42,7 +46,7 @@ export function savedSettings(): FeedbackSettings {
 
 export function saveSettings(settings: FeedbackSettings): void {
   try {
-    localStorage.setItem(KEY, JSON.stringify(settings));
+    localStorage.setItem(KEY, JSON.stringify({ ...settings, ...forgotten() }));
   } catch {
     // the next time begins with the usual settings
   }
@@ -59,9 +63,6 @@ function valid(saved: Partial<Record<keyof FeedbackSettings, unknown>>): Feedbac
     at: share(saved.at, USUAL.at),
     back: share(saved.back, USUAL.back),
     sound: saved.sound !== false,
-    values: VALUES.includes(saved.values) ? (saved.values as FeedbackChoice) : USUAL.values,
-    recordings: Array.isArray(saved.recordings)
-      ? saved.recordings.filter((each) => typeof each === 'string')
-      : [],
+    ...forgotten(),
   };
 }

@@ -37,7 +37,7 @@ class NewFeedback(BaseModel):
     back: Share = Field(default=0.05, description="Way back beyond it before feedback ends.")
     source: FeedbackChoice = Field(
         description="`real`: the wearer's own values. `sham`: those of another recording. "
-        "`drawn`: the service draws one of both, evenly, and tells nobody."
+        "`drawn`: one of the two, each with equal chance; nobody is told which."
     )
     recordings: list[Annotated[str, Field(pattern=f"^{NAME}$")]] = Field(
         default=[],
