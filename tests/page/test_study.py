@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.axe import violations
 from tests.page.pictures import shots
@@ -64,25 +64,43 @@ def make_a_study(page: Page, service: Live, folder: Path) -> None:
     expect(page.get_by_test_id("headline")).to_have_text("A last word")
     at_both_sizes(page, "study-preview")
     page.get_by_test_id("close-preview").click()
-    page.get_by_test_id("save-study").click()
+    expect(page.get_by_test_id("open-preview")).to_be_focused()
+    page.get_by_test_id("save-study").dblclick()  # it is saved once
     expect(page.get_by_test_id("study-done")).to_have_text("mine.toml was saved.")
+    expect(page.locator("#study-title")).to_be_focused()
+    expect(page.get_by_test_id("editor-problem")).to_have_count(0)
     made = tomllib.loads((folder / "mine.toml").read_text(encoding="utf-8"))
     assert (made["title"], len(made["step"]), made["step"][1]["seconds"]) == ("Mine <b>", 4, 0.5)
 
     # Two people change it: the second one is told, and saves a copy.
     page.get_by_test_id("edit-mine").click()
     page.get_by_test_id("text-3").fill("Mine, changed")
+    opened = {"source": "simulate://", "model": "none", "id": "other"}
+    service.http.post("/v1/sessions", json=opened).raise_for_status()
+    expect(page.get_by_test_id("session-other")).to_be_visible()
+    service.http.delete("/v1/sessions/other").raise_for_status()
+    expect(page.get_by_test_id("session-other")).to_have_count(0)
+    expect(page.get_by_test_id("text-3")).to_be_focused()  # sessions come and go around it
     changed = {**made, "title": "Of somebody else"}
     service.http.put("/v1/studies/mine", json=changed, headers={"If-Match": "*"}).raise_for_status()
     page.get_by_test_id("save-study").click()
     expect(page.get_by_test_id("editor-problem")).to_contain_text("changed by somebody else")
     page.get_by_test_id("leave-editor").click()
-    page.get_by_text("Keep editing").click()
+    expect(page.get_by_test_id("keep-editing")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("leave-editor")).to_be_focused()
     page.get_by_test_id("study-name").fill("mine-too")
     page.get_by_test_id("save-study").click()
     expect(page.get_by_test_id("study-mine")).to_contain_text("Of somebody else")
     with page.expect_download() as started:
         page.get_by_test_id("download-mine-too").click()
+    version = {"If-Match": "*"}
+    page.get_by_test_id("delete-mine").click()
+    expect(page.get_by_test_id("delete-confirm")).to_be_focused()
+    service.http.put("/v1/studies/mine", json=made, headers=version).raise_for_status()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("list-problem")).to_contain_text("was changed meanwhile")
+    expect(page.get_by_test_id("study-mine")).to_contain_text("Mine <b>")  # listed again
     page.get_by_test_id("delete-mine").click()
     page.get_by_test_id("delete-confirm").click()
     expect(page.get_by_test_id("study-mine")).to_have_count(0)
@@ -91,8 +109,27 @@ def make_a_study(page: Page, service: Live, folder: Path) -> None:
     page.get_by_test_id("study-file").set_input_files(saved)
     expect(page.get_by_test_id("study-sent")).to_be_visible()
     assert (folder / "sent.toml").read_bytes() == (folder / "mine-too.toml").read_bytes()
-    page.get_by_test_id("study-file").set_input_files(saved)
-    expect(page.get_by_test_id("study-problem")).to_contain_text("is taken by another study")
+    held: list[Route] = []
+    page.route("**/v1/studies/*/file", held.append)
+    with page.expect_request("**/v1/studies/*/file"):
+        page.get_by_test_id("study-file").set_input_files(saved)
+    page.get_by_test_id("new-study").click()
+    page.get_by_test_id("study-name-title").fill("Typed meanwhile")
+    held[0].continue_()
+    expect(page.get_by_test_id("study-done")).to_have_text("sent.toml was uploaded as sent-2.toml.")
+    expect(page.get_by_test_id("study-name-title")).to_have_value("Typed meanwhile")
+    page.unroute("**/v1/studies/*/file")
+    page.get_by_test_id("leave-editor").click()
+    page.get_by_test_id("discard").click()
+    expect(page.locator("#study-title")).to_be_focused()
+    page.get_by_test_id("study-file").set_input_files(
+        {"name": "no (1).toml", "mimeType": "application/toml", "buffer": b"step = 1"}
+    )
+    expect(page.get_by_test_id("study-problem")).to_contain_text("no-1.toml")
+    expect(page.get_by_test_id("study-done")).to_have_text("")
+    page.get_by_test_id("new-study").click()
+    page.get_by_test_id("leave-editor").click()  # nothing to lose, nothing to ask
+    expect(page.get_by_test_id("study-problem")).to_have_count(0)
 
 
 def test_a_study_is_made_and_run_by_keyboard_and_through_a_reload(

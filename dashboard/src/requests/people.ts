@@ -1,5 +1,5 @@
 import type { Person } from './catalog';
-import { addressOf, errorDetail, request } from './rest';
+import { fetchBlob, request } from './rest';
 
 export const SEXES = ['female', 'male', 'other'] as const;
 export type Sex = (typeof SEXES)[number];
@@ -56,9 +56,5 @@ export const peopleApi: PeopleApi = {
   remove: async (person) => {
     await request('DELETE', `${pathOf(person)}?confirm=${encodeURIComponent(person)}`);
   },
-  export: async (person) => {
-    const response = await fetch(addressOf(`${pathOf(person)}/export`));
-    if (!response.ok) throw new Error(await errorDetail(response));
-    return response.blob();
-  },
+  export: (person) => fetchBlob(`${pathOf(person)}/export`),
 };

@@ -1,4 +1,4 @@
-import { LoginRequired, addressOf, errorDetail, request } from './rest';
+import { LoginRequired, addressOf, errorDetail, fetchBlob, request } from './rest';
 import type { ListedSession } from './sessions';
 import { replayUrl } from './source_url';
 
@@ -105,12 +105,10 @@ export const recordingApi: RecordingApi = {
   change: (name, facts) => request('PUT', pathOf(name), facts),
   stop: (name) => request('POST', `${pathOf(name)}/stop`),
   remove: (name) => request('DELETE', `${pathOf(name)}?confirm=${encodeURIComponent(name)}`),
-  export: async (name, format, facts) => {
+  export: (name, format, facts) => {
     const given = Object.entries(facts ?? {}).filter(([, value]) => value !== '');
     const query = new URLSearchParams({ format, ...Object.fromEntries(given) });
-    const response = await fetch(addressOf(`${pathOf(name)}/export?${query}`));
-    if (!response.ok) throw new Error(await errorDetail(response));
-    return response.blob();
+    return fetchBlob(`${pathOf(name)}/export?${query}`);
   },
   upload,
   play: async (name) => {

@@ -8,6 +8,11 @@ export class NotFound extends Error {
   override name = 'NotFound';
 }
 
+/** HTTP 412: something is not as it was when it was read. */
+export class Changed extends Error {
+  override name = 'Changed';
+}
+
 /** HTTP 503: the service is shutting down or busy. */
 export class ServiceUnavailable extends Error {
   override name = 'ServiceUnavailable';
@@ -38,8 +43,7 @@ export const messageOf = (error: unknown): string =>
 /**
  * Send a request to the service and return the JSON of its response; undefined for an empty one.
  *
- * Throws LoginRequired, NotFound, ServiceUnavailable or Error with the service's error detail; NoResponse
- * without a response.
+ * Throws as `failureOf`, and NoResponse without a response.
  */
 export async function request<T>(
   method: string,
@@ -56,10 +60,23 @@ export async function request<T>(
         };
   const response = await respond(path, { method, ...content });
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
+  throw await failureOf(response);
+}
+
+/** LoginRequired, NotFound, Changed, ServiceUnavailable or Error with the service's error detail. */
+export async function failureOf(response: Response): Promise<Error> {
   const detail = await errorDetail(response);
-  if (response.status === 401) throw new LoginRequired(detail);
-  if (response.status === 404) throw new NotFound(detail);
-  throw response.status === 503 ? new ServiceUnavailable(detail) : new Error(detail);
+  if (response.status === 401) return new LoginRequired(detail);
+  if (response.status === 404) return new NotFound(detail);
+  if (response.status === 412) return new Changed(detail);
+  return response.status === 503 ? new ServiceUnavailable(detail) : new Error(detail);
+}
+
+/** Fetch a file of the service; throws as `request`. */
+export async function fetchBlob(path: string): Promise<Blob> {
+  const response = await respond(path, { method: 'GET' });
+  if (!response.ok) throw await failureOf(response);
+  return response.blob();
 }
 
 /** The response to a request; throws NoResponse if there is none. */

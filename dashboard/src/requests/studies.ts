@@ -1,5 +1,5 @@
 import type { Rating } from './calibration';
-import { addressOf, errorDetail, request, respond } from './rest';
+import { Changed, NotFound, failureOf, fetchBlob, request, respond } from './rest';
 
 /** A protocol in the list; with a `problem` the other fields say nothing. */
 export interface ListedStudy {
@@ -92,17 +92,27 @@ export const studyApi: StudyApi = {
   },
   read: (study) => request('GET', fileOf(study)),
   check: (protocol) => request('POST', '/v1/study-checks', { protocol }),
-  save: (study, protocol, version) => request('PUT', fileOf(study), protocol, replacing(version)),
+  save: async (study, protocol, version) => {
+    try {
+      return await request('PUT', fileOf(study), protocol, replacing(version));
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error;
+      throw new Error('It was deleted meanwhile. Save it under another name.');
+    }
+  },
   upload: async (study, file) => {
     const headers = { 'Content-Type': 'application/octet-stream', ...replacing(null) };
     const answer = await respond(`${fileOf(study)}/file`, { method: 'PUT', headers, body: file });
-    if (!answer.ok) throw new Error(await errorDetail(answer));
+    if (!answer.ok) throw await failureOf(answer);
     return (await answer.json()) as ReadProtocol;
   },
-  download: async (study) => {
-    const answer = await fetch(addressOf(`${fileOf(study)}/file`));
-    if (!answer.ok) throw new Error(await errorDetail(answer));
-    return answer.blob();
+  download: (study) => fetchBlob(`${fileOf(study)}/file`),
+  remove: async (study, version) => {
+    try {
+      await request('DELETE', fileOf(study), undefined, replacing(version));
+    } catch (error) {
+      if (!(error instanceof Changed)) throw error;
+      throw new Error('It was changed meanwhile. Look at it again before you delete it.');
+    }
   },
-  remove: (study, version) => request('DELETE', fileOf(study), undefined, replacing(version)),
 };

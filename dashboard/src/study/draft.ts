@@ -1,4 +1,5 @@
 /** A protocol as it is edited: every field is there, and empty where the file has none. */
+import { PSEUDONYM } from '../requests/catalog';
 import type { Protocol, ProtocolStep, StudyMistake } from '../requests/studies';
 
 export interface StepDraft {
@@ -46,14 +47,24 @@ export const draftOf = (name: string, protocol: Protocol): Draft => ({
   steps: protocol.step.map(draftStep),
 });
 
-/** A new study: recorded, with one step that waits for a key. */
+/** A new study: recorded, with one step that waits for the person. */
 export const newDraft = (): Draft => ({
-  ...draftOf('', { step: [{ text: 'Sit comfortably. Press a key when you are ready.' }] }),
+  ...draftOf('', {
+    step: [{ text: 'Sit comfortably. Press Space or Continue when you are ready.' }],
+  }),
   record: true,
 });
 
-/** A length as a number; what is no number stays a text, so that the service can say so. */
+/** A text with plain spaces: one that was pasted may have tabs and spaces that do not break. */
+const plain = (text: string): string => text.replace(/[\t\u00a0\u202f]/g, ' ');
+
+/**
+ * A length as a number; what is no number stays a text, so that the service can say so.
+ *
+ * So does "1,200": its comma may group thousands, or stand before a fraction.
+ */
 function secondsOf(typed: string): number | string {
+  if (/^[1-9]\d{0,2}(,\d{3})+$/.test(typed)) return typed;
   const number = Number(typed.replace(',', '.'));
   return Number.isFinite(number) ? number : typed;
 }
@@ -62,19 +73,19 @@ function secondsOf(typed: string): number | string {
 export function stepOf(step: StepDraft): ProtocolStep {
   const seconds = step.seconds.trim();
   return {
-    ...(step.text.trim() ? { text: step.text } : {}),
+    ...(step.text.trim() ? { text: plain(step.text) } : {}),
     ...(seconds ? { seconds: secondsOf(seconds) } : {}),
     ...(step.sound ? { sound: step.sound } : {}),
-    ...(step.speak.trim() ? { speak: step.speak.trim() } : {}),
-    ...(step.marker.trim() ? { marker: step.marker.trim() } : {}),
+    ...(step.speak.trim() ? { speak: plain(step.speak).trim() } : {}),
+    ...(step.marker.trim() ? { marker: plain(step.marker).trim() } : {}),
     ...(step.rating ? { rating: true } : {}),
-    ...(step.hed.trim() ? { hed: step.hed.trim() } : {}),
+    ...(step.hed.trim() ? { hed: plain(step.hed).trim() } : {}),
   };
 }
 
 export const protocolOf = (draft: Draft): Protocol => ({
-  ...(draft.title.trim() ? { title: draft.title.trim() } : {}),
-  ...(draft.description.trim() ? { description: draft.description.trim() } : {}),
+  ...(draft.title.trim() ? { title: plain(draft.title).trim() } : {}),
+  ...(draft.description.trim() ? { description: plain(draft.description).trim() } : {}),
   ...(draft.record ? { record: true } : {}),
   ...(draft.waitForContact ? { wait_for_contact: true } : {}),
   step: draft.steps.map(stepOf),
@@ -93,8 +104,20 @@ export const nameFor = (title: string): string =>
 
 /** A name that no study has: "rest-2", "rest-3". */
 export function freeName(name: string, taken: readonly string[]): string {
-  for (let n = 2; ; n++) if (!taken.includes(`${name}-${n}`)) return `${name}-${n}`;
+  const start = name.slice(0, 70);
+  for (let n = 2; ; n++) if (!taken.includes(`${start}-${n}`)) return `${start}-${n}`;
 }
+
+/** A name for a file that is uploaded: its own, or one like it that is allowed and free. */
+export function uploadName(file: string, taken: readonly string[]): string {
+  const stem = file.replace(/\.toml$/i, '');
+  const name = PSEUDONYM.test(stem) ? stem : nameFor(stem) || 'study';
+  return taken.includes(name) ? freeName(name, taken) : name;
+}
+
+/** How many fields have a mistake, or several. */
+export const wrongFields = (mistakes: readonly StudyMistake[]): number =>
+  new Set(mistakes.map(({ step, field }) => `${step} ${field}`)).size;
 
 /** What is wrong with the fields of a step, or with `null` of the protocol, by the field. */
 export function problemsOf(

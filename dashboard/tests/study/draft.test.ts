@@ -5,9 +5,12 @@ import {
   draftStep,
   freeName,
   nameFor,
+  newDraft,
   problemsOf,
   protocolOf,
   stepOf,
+  uploadName,
+  wrongFields,
 } from '../../src/study/draft';
 import { Editing } from '../../src/study/editing.svelte';
 import { previewProgress } from '../../src/study/preview';
@@ -30,7 +33,14 @@ describe('draft of a study', () => {
 
   it('leaves what is no number to the service', () => {
     const seconds = (typed: string): unknown => stepOf({ ...draftStep(), seconds: typed }).seconds;
-    expect(['2,5', ' 60 ', '1 min', ' '].map(seconds)).toEqual([2.5, 60, '1 min', undefined]);
+    expect(['2,5', '0,500', ' 60 ', '1 min', ' '].map(seconds)).toEqual([
+      2.5,
+      0.5,
+      60,
+      '1 min',
+      undefined,
+    ]);
+    expect(seconds('1,200')).toBe('1,200'); // 1.2 s or 20 minutes
   });
 
   it('has a name for its file', () => {
@@ -41,6 +51,20 @@ describe('draft of a study', () => {
       '',
     ]);
     expect(freeName('rest', ['rest', 'rest-2'])).toBe('rest-3');
+    const files = ['My_rest.toml', 'rest (1).TOML', 'rest.toml', '日本.toml'];
+    expect(files.map((file) => uploadName(file, ['rest']))).toEqual([
+      'My_rest',
+      'rest-1',
+      'rest-2',
+      'study',
+    ]);
+  });
+
+  it('has plain spaces where others were pasted', () => {
+    expect(stepOf({ ...draftStep(), text: 'a\tb\u00a0c\nd', marker: '\u202fe' })).toEqual({
+      text: 'a b c\nd',
+      marker: 'e',
+    });
   });
 
   it('shows the first mistake of each field', () => {
@@ -52,6 +76,7 @@ describe('draft of a study', () => {
     ];
     expect(problemsOf(mistakes, 1)).toEqual({ text: 'first', '': 'step' });
     expect(problemsOf(mistakes, null)).toEqual({ title: 'title' });
+    expect(wrongFields(mistakes)).toBe(3);
   });
 
   it('knows whether something would be lost', () => {
@@ -62,7 +87,11 @@ describe('draft of a study', () => {
     expect(editing.changed).toBe(true);
     editing.close();
     expect(editing.changed).toBe(false);
-    editing.open(draftOf('copy', PROTOCOL));
+    editing.openCopy('copy', PROTOCOL);
+    expect(editing.changed).toBe(true);
+    editing.open(newDraft());
+    expect(editing.changed).toBe(false);
+    editing.draft!.title = 'Mine';
     expect(editing.changed).toBe(true);
   });
 
