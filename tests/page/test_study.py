@@ -96,9 +96,9 @@ def make_a_study(page: Page, service: Live, folder: Path) -> None:
         page.get_by_test_id("download-mine-too").click()
     version = {"If-Match": "*"}
     page.get_by_test_id("delete-mine").click()
-    expect(page.get_by_test_id("delete-confirm")).to_be_focused()
+    expect(page.get_by_test_id("delete-cancel")).to_be_focused()
     service.http.put("/v1/studies/mine", json=made, headers=version).raise_for_status()
-    page.keyboard.press("Enter")
+    page.get_by_test_id("delete-confirm").click()
     expect(page.get_by_test_id("list-problem")).to_contain_text("was changed meanwhile")
     expect(page.get_by_test_id("study-mine")).to_contain_text("Mine <b>")  # listed again
     page.get_by_test_id("delete-mine").click()
