@@ -110,7 +110,11 @@ def make_a_study(page: Page, service: Live, folder: Path) -> None:
     expect(page.get_by_test_id("study-sent")).to_be_visible()
     assert (folder / "sent.toml").read_bytes() == (folder / "mine-too.toml").read_bytes()
     held: list[Route] = []
-    page.route("**/v1/studies/*/file", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/studies/*/file", hold)
     with page.expect_request("**/v1/studies/*/file"):
         page.get_by_test_id("study-file").set_input_files(saved)
     page.get_by_test_id("new-study").click()

@@ -3,8 +3,9 @@ import { studyApi } from '../../src/requests/studies';
 
 afterEach(() => vi.unstubAllGlobals());
 
-const answer = (status: number): void =>
+function answer(status: number): void {
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ detail: 'Other.' }, { status })));
+}
 
 describe('requests about studies', () => {
   it('say what to do about a study that is gone or has changed', async () => {
