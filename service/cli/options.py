@@ -116,8 +116,8 @@ PublicURL = Annotated[
     str | None,
     typer.Option(
         help="Address at which a proxy shows this to others, such as "
-        "https://eeg.example.org/base: links, codes and printed addresses have it, and its host "
-        "name is allowed. [default: none]",
+        "https://eeg.example.org/base: links, codes and printed addresses have it, its host name "
+        "is allowed, and a token is asked for. [default: none]",
         show_default=False,
         rich_help_panel=ACCESS,
     ),

@@ -176,7 +176,8 @@ class Settings(DoctorSettings):
     def tokens(self) -> Tokens:
         """Return the tokens in force: none on loopback unless given; missing ones are made.
 
-        Where other origins are allowed, loopback has tokens, too: any page there may be visited.
+        Loopback has tokens, too, where a proxy shows the service to others, and where other origins
+        are allowed: any page there may be visited.
 
         Raises
         ------
@@ -184,7 +185,8 @@ class Settings(DoctorSettings):
             If a given one is not valid.
         """
         given = self.given_tokens()
-        open_to_all = self.on_loopback and not given.any and not self.allowed_origin
+        for_others = self.public_url or self.allowed_origin
+        open_to_all = self.on_loopback and not given.any and not for_others
         return given if open_to_all else given.complete()
 
     @field_validator("host")

@@ -51,6 +51,9 @@ def test_beyond_loopback_tokens_are_made() -> None:
     assert len({first.control, first.view, second.control, second.view}) == 4
     assert min(len(each or "") for each in (first.control, first.view)) >= 43  # 256 bits
     assert make_settings(BEYOND | {"token": CONTROL}).tokens() == Tokens(CONTROL)
+    behind_a_proxy = make_settings({"public_url": "https://eeg.example"})  # which others reach
+    assert behind_a_proxy.on_loopback
+    assert None not in (behind_a_proxy.tokens().control, behind_a_proxy.tokens().view)
 
 
 def test_tokens_come_from_the_environment_or_a_file(
