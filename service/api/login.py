@@ -86,13 +86,15 @@ class WatchLink:
     """Link with which one other device may watch.
 
     ``code`` is the part behind ``#watch=``. ``seconds`` says for how long it works. ``qr`` has the
-    link as an SVG path of dark modules, one unit each, in a square of ``size`` units.
+    link as an SVG path of dark modules, one unit each, in a square of ``size`` units. ``public`` is
+    true if its address is the public one of the service's settings.
     """
 
     url: str
     code: Annotated[str, Field(min_length=LENGTH, max_length=LENGTH)]
     seconds: float
     qr: QRCode
+    public: bool
 
 
 class NewToken(BaseModel):
@@ -211,7 +213,7 @@ async def make_watch_code(request: Request, service: Service) -> WatchLink:
         raise CannotShare(NO_TOKEN_ASKED)
     code = authenticator.make_watch_code()
     url = watch_url(base, code)
-    return WatchLink(url, code, CODE_SECONDS, draw_qr(url))
+    return WatchLink(url, code, CODE_SECONDS, draw_qr(url), bool(service.settings.public_url))
 
 
 @login_api.delete("/watch-codes", status_code=204)

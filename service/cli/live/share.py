@@ -65,11 +65,14 @@ def share(
         else:
             print_watch_link(Console(file=sys.stdout), address, seconds)
         taken = address.partition("/#")[0]
-        sys.stderr.write(f"The link leads to {taken}{_advice(taken, service.base)}.\n")
+        advice = _advice(taken, service.base, link.get("public") is True)
+        sys.stderr.write(f"The link leads to {taken}{advice}.\n")
 
 
-def _advice(taken: str, asked: str) -> str:
+def _advice(taken: str, asked: str, public: bool) -> str:
     """Say what to do if the link's address, which is not the one of the request, is wrong."""
+    if public:
+        return ", the service's public address"
     if taken == asked:
         return ""
     return (

@@ -12,6 +12,7 @@ from mimamba.service.http.proxy import address_of
 from mimamba.service.protocol.messages import Heartbeat, Hello
 from mimamba.service.settings.load import CannotServe, make_settings
 from tests.service.auth.test_tokens import CONTROL, VIEW
+from tests.service.cli.test_main import invoke
 from tests.service.live import Live, bearer, live, talk
 
 
@@ -95,11 +96,14 @@ def test_a_public_address_has_the_name_and_the_path() -> None:
     assert make_settings({"public_url": ""}).public_url is None
 
 
-def test_links_have_the_public_address() -> None:
+def test_links_have_the_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
     public = "https://eeg.example.org/base"
     with live(source=[], token=CONTROL, view_token=VIEW, public_url=public) as service:
         made = service.http.post("/v1/watch-codes").json()
-        assert made["url"] == f"{public}/#watch={made['code']}"
+        assert (made["url"], made["public"]) == (f"{public}/#watch={made['code']}", True)
+        monkeypatch.setenv("MIMAMBA_TOKEN", CONTROL)
+        shared = invoke("share", "--url", service.url)
+        assert shared.stderr == f"The link leads to {public}, the service's public address.\n"
         named = {"Host": "eeg.example.org", "Origin": "https://eeg.example.org"}
         assert service.http.get("/base/v1/sessions", headers=named).status_code == 200
 
