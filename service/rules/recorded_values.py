@@ -74,10 +74,17 @@ def recorded_values(watched: Watched, streams: dict[str, list[XDFStream]]) -> Va
 
 
 def _column(label: str, streams: Sequence[XDFStream]) -> Values | None:
-    for stream in streams:
-        if (values := stream.columns.get(label)) is not None:
-            return np.asarray(stream.stamps), values
-    return None
+    """Return the values of all streams with a label: each head, and each model, has its own."""
+    found = [
+        (np.asarray(each.stamps), values)
+        for each in streams
+        if (values := each.columns.get(label)) is not None
+    ]
+    if not found:
+        return None
+    stamps, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(stamps, kind="stable")
+    return stamps[order], values[order]
 
 
 def _band_values(watched: Watched, streams: dict[str, list[XDFStream]]) -> Values | None:
