@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.xdf.sample_index import FEEDBACK_TOPIC, SIGNAL_TOPIC
@@ -128,15 +129,18 @@ def read_feedback_log(path: Path) -> list[FeedbackRun]:
 
 
 def _notes(stream: XDFStream, start: float, path: Path) -> list[tuple[float, FeedbackNote]]:
+    expected, remedy = f"the log of feedback in {path.name}", "use an unchanged copy"
+    if not stream.is_text:
+        raise BadRecording(expected, "a stream of numbers", remedy)
+    if not np.isfinite([start, *stream.stamps]).all():
+        raise BadRecording(expected, "a time that is not finite", remedy)
     try:
         return [
             (float(stamp) - start, DECODER.decode(row[0]))
-            for stamp, row in zip(stream.stamps.tolist(), stream.values, strict=True)
+            for stamp, row in zip(stream.stamps, stream.values, strict=True)
         ]
-    except msgspec.MsgspecError as error:
-        raise BadRecording(
-            f"the log of feedback in {path.name}", str(error), "use an unchanged copy"
-        ) from error
+    except (msgspec.MsgspecError, LookupError, ValueError, RecursionError) as error:
+        raise BadRecording(expected, str(error), remedy) from error
 
 
 def _run(notes: Sequence[tuple[float, FeedbackNote]], recording_end: float) -> FeedbackRun:
