@@ -22,7 +22,10 @@ SHOWN = 60
 
 def shown(value: object) -> str:
     """Return a value as TOML writes it, shortened."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    try:
+        text = str(value).lower() if isinstance(value, bool) else repr(value)
+    except ValueError:  # hexadecimal ones have no limit when they are read
+        return "a number of too many digits"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

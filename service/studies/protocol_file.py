@@ -237,15 +237,15 @@ def _mistakes(
         return
     tagged: dict[str, str | None] = {}
     for number, step in enumerate(steps, 1):
-        for field, mistake in _step_mistakes(step, f"step {number} of {where}", tagged):
+        for field, mistake in _step_mistakes(step, number, where, tagged):
             yield number, field, mistake
 
 
 def _step_mistakes(
-    step: object, where: str, tagged: dict[str, str | None]
+    step: object, number: int, file: str, tagged: dict[str, str | None]
 ) -> Iterator[tuple[str | None, Mismatch]]:
     """Yield a step's mistakes; ``tagged`` has the tags of the markers before it, and gets its."""
-    wrong = False
+    wrong, where = False, f"step {number} of {file}"
     for field, mistake in table_mistakes(step, STEP, where, BadStudy):
         wrong = True
         yield field, mistake
@@ -254,9 +254,9 @@ def _step_mistakes(
     if "text" not in step and step.get("rating") is not True:
         error = BadStudy(f"a text in {where}", "none", "add the field text, or rating = true")
         yield "text", error
-    if wrong or "marker" not in step:
+    if wrong:
         return
-    marker, tags = step["marker"], step.get("hed")
+    marker, tags = step.get("marker", _marker(number)), step.get("hed")
     if tagged.setdefault(marker, tags) != tags:
         yield (
             "hed",
@@ -268,6 +268,11 @@ def _step_mistakes(
         )
 
 
+def _marker(number: int) -> str:
+    """Return the marker of a step that names none."""
+    return f"step {number}"
+
+
 def _step(found: Mapping[str, Any], number: int) -> StudyStep:
     seconds = found.get("seconds")
     return StudyStep(
@@ -275,7 +280,7 @@ def _step(found: Mapping[str, Any], number: int) -> StudyStep:
         None if seconds is None else float(seconds),
         found.get("sound"),
         found.get("speak"),
-        found.get("marker", f"step {number}"),
+        found.get("marker", _marker(number)),
         found.get("rating", False),
         found.get("hed"),
     )

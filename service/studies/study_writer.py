@@ -28,9 +28,12 @@ def write_study(table: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> Any:
-    """Return a value for TOML: a text of several lines has them in the file, too."""
+    """Return a value for TOML: a text of several lines has them in the file, too.
+
+    It begins in the line after the quotes: TOML ignores the line break there.
+    """
     import tomlkit
 
     if isinstance(value, str) and "\n" in value:
-        return tomlkit.string(value, multiline=True)
+        return tomlkit.string(f"\n{value}", multiline=True)
     return value

@@ -63,6 +63,14 @@ def test_texts_in_every_script_are_read(tmp_path: Path) -> None:
             f"{STEP}marker = 'a'\nhed = 'Red'\n{STEP}marker = 'a'",
             "the same HED tags for each marker 'a', but found others in step 2 of rest.toml",
         ),
+        (
+            f"{STEP}marker = 'step 2'\nhed = 'Red'\n{STEP}",
+            "the same HED tags for each marker 'step 2', but found others in step 2 of rest.toml",
+        ),
+        (
+            STEP.replace("1", f"0x{'f' * 4000}"),
+            "seconds of step 1 of rest.toml, but found a number of",
+        ),
         ("step = [1]", "a table for step 1 of rest.toml, but found 1"),
         ("step =", "TOML in rest.toml, but found invalid value"),
     ],

@@ -23,8 +23,9 @@ from mimamba.service.studies.study_writer import write_study
 STEP = '[[step]]\ntext = "Rest"\nseconds = 1\n'
 TABLE: dict[str, Any] = {"title": "Ruhe", "step": [{"text": "Eins\nzwei", "seconds": 2.5}]}
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
+LINES = st.text("\n a\"'\\", min_size=1, max_size=8)
 STEPS = st.fixed_dictionaries(
-    {"text": TEXT},
+    {"text": TEXT | LINES},
     optional={
         "seconds": st.integers(1, 7200) | st.floats(0.1, 7200),
         "sound": st.sampled_from(["begin", "done"]),
