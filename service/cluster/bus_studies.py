@@ -231,6 +231,6 @@ class BusStudies(Studies):
                 live = self._lead(session, position.protocol, sequence, position)
             except (StudyEnded, SessionOver):
                 return  # another gateway was first, or the next look finds that it has ended
+            live.start()  # before others can find and stop it
             self._live[session] = live
-            live.start()
         log.warning("study goes on", extra={"study": live.id})

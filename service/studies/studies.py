@@ -73,8 +73,8 @@ class Studies:
             for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
                 del self._live[ended]
             live = self._make(session, protocol)
+            live.start()  # before others can find and stop it
             self._live[session] = live
-            live.start()
         return live
 
     def _make(self, session: Session, protocol: StudyProtocol) -> LiveStudy:
