@@ -18,7 +18,9 @@ from mimamba.service.rules.rule_file import Watched
 LEAST_SECONDS = 10.0
 """Least length of a recording's values, s."""
 HELD = 2.0
-"""Time for which a value holds, s: over a gap of the recording there is none."""
+"""Time for which a value holds, s: over a gap of the recording there is none. It is two steps of
+the recording if they are longer.
+"""
 
 
 class TooShort(BadRecording):
@@ -50,9 +52,10 @@ class ShamCourse:
         self._at = np.maximum.accumulate(stamps[start:]) - (stamps[start] if len(known) else 0)
         self._values = numbers[start:]
         self.first = float(stamps[start] - stamps[0]) if len(known) else 0.0
-        self.seconds = 0.0
+        self.seconds, self._held = 0.0, HELD
         if len(self._at) > 1:
-            self.seconds = float(self._at[-1] + np.median(np.diff(self._at)))
+            step = float(np.median(np.diff(self._at)))
+            self.seconds, self._held = float(self._at[-1]) + step, max(HELD, 2 * step)
 
     def at(self, seconds: float) -> tuple[int, float | None]:
         """Return the pass, from 1, and the value at a time from the start on, s; None without one.
@@ -62,7 +65,7 @@ class ShamCourse:
         passed, rest = divmod(max(0.0, seconds), self.seconds)
         before = int(np.searchsorted(self._at, rest, side="right")) - 1
         value = float(self._values[before])
-        is_there = rest - self._at[before] <= HELD and np.isfinite(value)
+        is_there = rest - self._at[before] <= self._held and np.isfinite(value)
         return int(passed) + 1, value if is_there else None
 
 

@@ -29,6 +29,9 @@ def test_over_a_gap_there_is_no_value() -> None:
     course = ShamCourse((np.array([0.0, 0.5, 10.0]), np.array([0.1, 0.2, 0.3])))
     assert [course.at(at)[1] for at in (0.5, 2.5, 2.6, 9.9, 10)] == [0.2, 0.2, None, None, 0.3]
 
+    slow = ShamCourse((np.array([0.0, 3, 6, 20]), np.array([0.1, 0.2, 0.3, 0.4])))  # a hop of 3 s
+    assert [slow.at(at)[1] for at in (2.9, 5.9, 12, 12.1)] == [0.1, 0.2, 0.3, None]
+
 
 @given(
     st.lists(st.floats(0, 1) | st.just(NAN), min_size=2, max_size=30).filter(
