@@ -39,7 +39,7 @@ SOURCE = "feedback"
 LOOK = 0.05
 """Seconds between two looks at the session's log."""
 LONGEST_WAIT = 2.0
-"""Time without a new entry after which it is silent, s."""
+"""Time without a new entry after which it is silent, s; two hops of the model if that is longer."""
 NO_VALUE = "no value at present"
 """The reason of every silence, real or sham: another one would tell them apart."""
 STOPPED = "stopped on request"
@@ -175,8 +175,15 @@ class LiveFeedback:
             if stopped:
                 return self._reason
             self._take(self._reader.new_entries())
-            if self._state.value is not None and local_clock() - self._newest > LONGEST_WAIT:
+            if self._state.value is not None and local_clock() - self._newest > self._longest_wait:
                 self._show(None)
+
+    @property
+    def _longest_wait(self) -> float:
+        model = self.session.active_model.model
+        if self._rule.watched.kind == "band" or model is None:
+            return LONGEST_WAIT
+        return max(LONGEST_WAIT, 2 * model.hop)
 
     def _take(self, entries: Iterable[Event]) -> None:
         for entry in entries:
@@ -197,23 +204,25 @@ class LiveFeedback:
         """
         self._newest = local_clock()
         value, course = own, self._assignment.course
+        notes: list[str] = []
         if course is not None:
             self._first = self._first or timestamp
             number, shown = course.at(timestamp - self._first)
             if number != self._pass:
                 self._pass = number
-                self._log(self._note("pass", {"pass": number}))
+                notes.append(self._note("pass", {"pass": number}))
             value = None if own is None else shown
-        self._show(value)
+        self._show(value, notes)
 
-    def _show(self, value: float | None) -> None:
+    def _show(self, value: float | None, notes: Iterable[str] = ()) -> None:
+        """Show a value, or none, in one entry: more for a sham would tell it apart."""
         before = self._state
         on = self._rule.holds(value, before.on)
         reason = NO_VALUE if value is None else None
         self._state = replace(before, value=value, on=on, reason=reason)
         word = "silent" if value is None else "on" if on else "off"
         was = "silent" if before.value is None else "on" if before.on else "off"
-        self._log(None if word == was else self._note(word))
+        self._log(*notes, *(() if word == was else (self._note(word),)))
 
     def _end(self, reason: str) -> None:
         """Log the end, and close a recording that began with it."""
@@ -251,6 +260,6 @@ class LiveFeedback:
     def _note(self, event: str, facts: dict[str, object] | None = None) -> str:
         return msgspec.json.encode({"id": self.id, "event": event, **(facts or {})}).decode()
 
-    def _log(self, noted: str | None) -> None:
+    def _log(self, *noted: str) -> None:
         """Log the state from now on, which is when the wearer gets it."""
         self.session.log_personal(FeedbackEntry(self.session.now(), self.id, self._state, noted))

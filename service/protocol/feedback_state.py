@@ -38,10 +38,10 @@ class FeedbackState:
 class FeedbackEntry:
     """State of the feedback ``id`` at a time, s on the LSL clock.
 
-    ``noted`` is what the recording gets, as JSON, and nobody else; null for nothing.
+    ``noted`` has what the recording gets, as JSON objects, and nobody else.
     """
 
     timestamp: float
     id: str
     state: FeedbackState
-    noted: str | None = None
+    noted: tuple[str, ...] = ()

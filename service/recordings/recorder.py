@@ -407,9 +407,10 @@ class Recorder:
 
     def _write_feedback(self, entries: list[Event]) -> None:
         noted = [
-            (each.timestamp, each.noted)
+            (each.timestamp, note)
             for each in entries
-            if isinstance(each, FeedbackEntry) and each.noted is not None
+            if isinstance(each, FeedbackEntry)
+            for note in each.noted
         ]
         if noted and self._feedback is None:
             header = feedback_header(self._session)
