@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import Annotated, BinaryIO, Self
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import (
     BaseModel,
@@ -25,7 +25,7 @@ from mimamba.service.api.dependencies import (
     AllSessions,
     ReadLock,
 )
-from mimamba.service.api.recordings import Download, no_space
+from mimamba.service.api.recordings import Download, check_unblinding, no_space
 from mimamba.service.calibration.person_archive import PersonArchives
 from mimamba.service.people.facts import (
     LONGEST_VERSION,
@@ -179,12 +179,19 @@ def acknowledge_notice(
     responses={200: {"content": {ZIP: {}}}},
 )
 async def export_person(
-    people: AllPeople, recordings: AllRecordings, person: Pseudonym, read_lock: ReadLock
+    request: Request,
+    people: AllPeople,
+    recordings: AllRecordings,
+    person: Pseudonym,
+    read_lock: ReadLock,
 ) -> StreamingResponse:
     """Download all that is stored about a person: recordings, heads, sittings, ratings, notes.
 
-    It is one ZIP archive. Not possible while the person is recorded.
+    It is one ZIP archive. Not possible while the person is recorded; for a person with feedback for
+    a study only to those who may control.
     """
+    named = await asyncio.to_thread(recordings.all)
+    check_unblinding(request, (each for each in named if each.person == person))
     async with read_lock:
         file = await asyncio.to_thread(_archived, PersonArchives(people, recordings), person)
     return Download(file, f"{person}.zip", ZIP)

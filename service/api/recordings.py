@@ -6,25 +6,26 @@ import asyncio
 import os
 import re
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Annotated, BinaryIO, Literal, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
-from mimamba.drivers.errors import CannotWrite, LibraryMissing
+from mimamba.drivers.errors import CannotWrite, LibraryMissing, UserError
 from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.drivers.formats.read import read_with_streams
 from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
+from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
 from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
 from mimamba.service.recordings.recordings import Recordings
@@ -104,6 +105,26 @@ class MarkerChange(BaseModel):
     label: str | None = Field(default=None, max_length=MAX_LABEL_LENGTH)
 
 
+class Unblinds(UserError):
+    """A file says whose values were shown as feedback, and the token may only view."""
+
+
+def check_unblinding(request: Request, found: Iterable[RecordingInfo]) -> None:
+    """Refuse the files of recordings with feedback to those who may only view; raises Unblinds.
+
+    Exports and reports have nothing of the log of feedback.
+    """
+    if allows(auth_result_of(request), "control"):
+        return
+    for each in found:
+        if each.feedback:
+            raise Unblinds(
+                f"Expected a token for control, as the file of the recording {each.name} says "
+                "whose values were shown as feedback, but found one that may only view. Use the "
+                "token for control, or take an export in another format."
+            )
+
+
 recordings_api = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
@@ -153,11 +174,13 @@ def stop_recording(recordings: AllRecordings, recording: RecordingId) -> Recordi
 
 
 @recordings_api.get("/{recording}/file", response_class=FileResponse)
-def download_recording(recordings: AllRecordings, recording: RecordingId) -> FileResponse:
-    """Download a finished recording (XDF)."""
-    return FileResponse(
-        recordings.file(recording), media_type="application/x-xdf", filename=f"{recording}.xdf"
-    )
+def download_recording(
+    request: Request, recordings: AllRecordings, recording: RecordingId
+) -> FileResponse:
+    """Download a finished recording (XDF); with feedback for a study, who may control only."""
+    file = recordings.file(recording)
+    check_unblinding(request, [recordings.get(recording)])
+    return FileResponse(file, media_type="application/x-xdf", filename=f"{recording}.xdf")
 
 
 @recordings_api.get(

@@ -87,7 +87,7 @@ ROUTES: dict[str, RequiredScope] = {
     "DELETE /v1/sessions/{session}/feedback": "control",
     "GET /v1/people": "view",
     "GET /v1/people/{person}": "view",
-    "GET /v1/people/{person}/export": "view",
+    "GET /v1/people/{person}/export": "view",  # control with feedback for a study
     "PUT /v1/people/{person}": "control",
     "POST /v1/people/{person}/acknowledgements": "control",
     "DELETE /v1/people/{person}": "control",
@@ -96,7 +96,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/recordings/{recording}": "view",
     "PUT /v1/recordings/{recording}": "control",
     "DELETE /v1/recordings/{recording}": "control",
-    "GET /v1/recordings/{recording}/file": "view",
+    "GET /v1/recordings/{recording}/file": "view",  # control with feedback for a study
     "GET /v1/recordings/{recording}/export": "view",
     "GET /v1/recordings/{recording}/report": "view",
     "POST /v1/recordings/{recording}/stop": "control",

@@ -18,6 +18,8 @@ from mimamba.service.rules.rule_file import Rule, watched_quantity
 from mimamba.service.sessions.session import Session
 
 FeedbackChoice: TypeAlias = Literal["real", "sham", "drawn"]
+MOST_RECORDINGS = 10
+"""Recordings that may be given for a sham: all are loaded before it begins."""
 
 
 class NoFeedback(UserError, LookupError):
@@ -94,9 +96,17 @@ class FeedbackRuns:
                 f"{len(wanted.recordings)}" if wanted.recordings else "none",
                 "leave them out" if wanted.recordings else "choose some",
             )
+        if len(wanted.recordings) > MOST_RECORDINGS:
+            raise BadFeedback(
+                f"up to {MOST_RECORDINGS} recordings for a sham",
+                f"{len(wanted.recordings)}",
+                "leave some out",
+            )
         with self._changing:
             self._check_free(session)
-            assignment = self._assign(wanted, rule)
+        assignment = self._assign(wanted, rule)  # takes long: feedback elsewhere can begin and end
+        with self._changing:
+            self._check_free(session)
             name = self._recordings.recording_of(session)
             is_own = name is None
             session.check_open()
@@ -107,14 +117,15 @@ class FeedbackRuns:
                     session, f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}", person, None
                 ).name
             try:
+                self._recordings.note_feedback(name)
                 live = LiveFeedback(session, rule, assignment, self._recordings, name, is_own)
             except Exception:
                 if is_own:
                     self._recordings.stop(name)
                     self._recordings.delete(name, name)
                 raise
+            live.start()  # before others can find and stop it
             self._live[session] = live
-            live.start()
         return live
 
     def of(self, session: Session) -> LiveFeedback:

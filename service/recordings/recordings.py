@@ -178,30 +178,42 @@ class Recordings:
             cannot be read: it would be lost.
         """
         with self._noting:
-            self.get(name)
-            path = self._path(name)
-            try:
-                sidecar = read_sidecar(path)
-            except FileNotFoundError:
-                sidecar = Sidecar(name)
-            except (OSError, MsgspecError) as error:
-                raise CannotRecord(
-                    f"Cannot read {name}.json, which has what is known about the recording: "
-                    f"{error}. Correct or remove that file first."
-                ) from error
+            sidecar = self._noted(name)
             if not isinstance(title, UnsetType):
                 sidecar = replace(sidecar, title=clean_title(title))
             if not isinstance(notes, UnsetType):
                 sidecar = replace(sidecar, notes=clean_notes(notes))
-            try:
-                save_sidecar(path, sidecar)
-            except OSError as error:
-                raise cannot_record(self._folder, error) from error
+            self._note(sidecar)
         return self.get(name)
+
+    def note_feedback(self, name: str) -> None:
+        """Note that a recording gets the log of feedback for a study; raises as ``change``."""
+        with self._noting:
+            self._note(replace(self._noted(name), feedback=True))
+
+    def _noted(self, name: str) -> Sidecar:
+        """Return what is noted about a recording, to be changed; raises as ``change``."""
+        self.get(name)
+        try:
+            return read_sidecar(self._path(name))
+        except FileNotFoundError:
+            return Sidecar(name)
+        except (OSError, MsgspecError) as error:
+            raise CannotRecord(
+                f"Cannot read {name}.json, which has what is known about the recording: "
+                f"{error}. Correct or remove that file first."
+            ) from error
+
+    def _note(self, sidecar: Sidecar) -> None:
+        try:
+            save_sidecar(self._path(sidecar.name), sidecar)
+        except OSError as error:
+            raise cannot_record(self._folder, error) from error
 
     def note_tags(self, session: Session, label: str, hed: str) -> None:
         """Note the HED annotation of a marker with the recording of a session, if there is one.
 
+        A label keeps the first one: markers of an earlier study may have it, too.
         A recording goes on without it where the disk is full.
         """
         for name, (recorded, _) in list(self._running.items()):
@@ -209,9 +221,12 @@ class Recordings:
                 path = self._path(name)
                 with self._noting:
                     sidecar = load_sidecar(path)
-                    if sidecar.state != "unknown" and sidecar.hed.get(label) != hed:
+                    first = sidecar.hed.get(label)
+                    if sidecar.state != "unknown" and first is None:
                         tagged = replace(sidecar, hed={**sidecar.hed, label: hed})
                         save_sidecar_if_possible(path, tagged)
+                if first not in (None, hed):
+                    log.warning("a marker has other HED tags already", extra={"recording": name})
 
     def stop(self, name: str) -> RecordingInfo:
         """Stop a recording; its file is complete then. One that has ended stays unchanged.
@@ -397,6 +412,7 @@ class Recordings:
                 reason=ending.reason,
                 ended=_iso(datetime.now(UTC)),
                 seconds=ending.seconds,
+                feedback=noted.feedback,
             )
             save_sidecar_if_possible(path, ended)
         self._running.pop(sidecar.name, None)

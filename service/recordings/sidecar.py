@@ -50,6 +50,8 @@ class Sidecar:
         The recording's name for people, in any script; None if it has no other than ``name``.
     hed
         HED annotations by the label of the markers that they belong to.
+    feedback
+        Whether its file says whose values somebody got as feedback for a study.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Sidecar:
     seconds: float | None = None
     title: str | None = None
     hed: Mapping[str, str] = field(default_factory=dict)
+    feedback: bool = False
 
     @property
     def shown(self) -> str:

@@ -132,7 +132,7 @@ class Uploads:
                 checked = await check(folder, file.name, self._check_seconds, self._check_memory)
             converted = folder / CONVERTED
             stored = converted if converted.exists() else file
-            return await asyncio.to_thread(self._store, upload, stored, checked.seconds)
+            return await asyncio.to_thread(self._store, upload, stored, checked)
 
     def clear(self) -> None:
         """Delete uploads that a killed service has left, not those that another one receives."""
@@ -158,7 +158,7 @@ class Uploads:
         except OSError as error:
             raise cannot_record(self._folder, error) from error
 
-    def _store(self, upload: Upload, file: Path, seconds: float) -> str:
+    def _store(self, upload: Upload, file: Path, checked: ReadableUpload) -> str:
         """Move a file to the first free name, with a sidecar."""
         sidecar = Sidecar(
             name=upload.stem,
@@ -166,7 +166,8 @@ class Uploads:
             source=upload.name,
             person=upload.person,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=seconds,
+            seconds=checked.seconds,
+            feedback=checked.feedback,
             title=upload.title,
         )
         try:

@@ -23,6 +23,7 @@ from mimamba.models.signal.montage import MontageError
 from mimamba.models.signal.preprocessing import SignalError
 from mimamba.service.acquire.bus_acquirer import ClusterFull
 from mimamba.service.api.login import CannotShare, OnlyOwners
+from mimamba.service.api.recordings import Unblinds
 from mimamba.service.api.replay import NoReplay
 from mimamba.service.api.sources import NotAdmitted
 from mimamba.service.auth.issued_tokens import CannotKeepTokens, NoToken, TokenRefused
@@ -65,6 +66,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     CheckpointError: (422, "The model cannot be used"),
     DeviceError: (503, "The device for the model is missing"),
     OnlyOwners: (403, "Not allowed"),
+    Unblinds: (403, "The token does not allow this"),
     CannotShare: (409, "Other devices cannot watch"),
     NoToken: (404, "No such token"),
     TokenRefused: (409, "The token cannot be issued"),

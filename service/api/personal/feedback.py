@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,7 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import AllFeedback, AllRecordings, OneSession, ReadLock
 from mimamba.service.api.recordings import RecordingId
-from mimamba.service.feedback.feedback_runs import FeedbackChoice, WantedFeedback
+from mimamba.service.feedback.feedback_runs import (
+    MOST_RECORDINGS,
+    FeedbackChoice,
+    WantedFeedback,
+)
 from mimamba.service.feedback.live_feedback import LiveFeedback
 from mimamba.service.protocol.feedback_state import FeedbackState
 from mimamba.service.recorded.feedback_log import FeedbackRun
@@ -20,7 +25,6 @@ from mimamba.service.storage.private_files import NAME
 feedback_api = APIRouter(prefix="/v1", tags=["feedback"])
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-MOST_RECORDINGS = 50
 
 
 class NewFeedback(BaseModel):
@@ -41,8 +45,8 @@ class NewFeedback(BaseModel):
     )
     recordings: list[Annotated[str, Field(pattern=f"^{NAME}$")]] = Field(
         default=[],
-        max_length=MOST_RECORDINGS,
-        description="Names of recordings for a sham; of several, one is drawn.",
+        description=f"Names of up to {MOST_RECORDINGS} recordings for a sham; of several, one is "
+        "drawn.",
     )
     blind: bool = Field(
         default=False,
@@ -77,7 +81,7 @@ async def begin_feedback(
     wanted = WantedFeedback(
         new.quantity, new.side, new.at, new.back, new.source, tuple(new.recordings), new.blind
     )
-    async with read_lock:
+    async with read_lock if wanted.recordings else nullcontext():
         return view_feedback(await asyncio.to_thread(feedback.begin, session, wanted))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,25 @@ import pytest
 
 from mimamba.drivers.driver import Chunk
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback, WantedFeedback
+from mimamba.service.feedback.feedback_runs import (
+    FeedbackChoice,
+    FeedbackRuns,
+    NoFeedback,
+    WantedFeedback,
+)
 from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import FeedbackMessage, MarkerMessage, Position, Subscribe
 from mimamba.service.recorded.feedback_log import read_feedback_log
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.recordings.upload_check import GIVEN, ReadableUpload
+from mimamba.service.recordings.upload_check import read as read_upload
 from mimamba.service.rules.recorded_values import NothingToWatch
 from mimamba.service.rules.rule_file import Watched
+from tests.service.auth.test_tokens import CONTROL, VIEW
 from tests.service.cli.test_main import invoke
-from tests.service.live import Live, live, talk
+from tests.service.live import Live, bearer, live, talk
 from tests.service.scripted import staged
 
 FEEDBACK = "/v1/sessions/simulate-1/feedback"
@@ -53,7 +63,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(data: Path) -> Iterator[Live]:
-    with live("simulate://?scenario=calm", model="none", data_dir=data) as service:
+    with live(
+        "simulate://?scenario=calm", model="none", data_dir=data, token=CONTROL, view_token=VIEW
+    ) as service:
         service.opened("simulate-1")
         yield service
 
@@ -65,7 +77,7 @@ def ask(service: Live, **wanted: object) -> tuple[int, dict[str, Any]]:
 
 async def hear_value(service: Live, run: str) -> list[FeedbackMessage]:
     """All states of the feedback up to the third one with a value."""
-    async with talk(service.url) as client:
+    async with talk(service.url, headers=bearer(VIEW)) as client:
         topics = Subscribe("simulate-1", ["feedback", "marker"], Position("", {}))
         await client.say(topics)
         for _ in range(3):
@@ -129,7 +141,7 @@ def test_a_draw_is_told_to_nobody_before_the_recording_has_ended(service: Live) 
     assert (run["chosen"], run["among"], run["reason"]) == ("drawn", ["other"], None)
 
     async def markers() -> list[str]:
-        async with talk(service.url) as client:
+        async with talk(service.url, headers=bearer(VIEW)) as client:
             await client.say(Subscribe("simulate-1", ["marker"], Position("", {})))
             await client.find(MarkerMessage, lambda each: each.label.endswith("blind"))
             return [each.label for each in client.heard if isinstance(each, MarkerMessage)]
@@ -137,11 +149,41 @@ def test_a_draw_is_told_to_nobody_before_the_recording_has_ended(service: Live) 
     assert "feedback begin band/alpha above 0, blind" in asyncio.run(markers())
 
 
+def test_who_may_only_view_is_not_told_afterwards(
+    service: Live, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = {"session": "simulate-1", "name": "secret", "person": "P01"}
+    service.http.post("/v1/recordings", json=new).raise_for_status()
+    assert ask(service, source="drawn", recordings=["other"])[0] == 201
+    service.http.post("/v1/recordings/secret/stop").raise_for_status()
+    assert service.http.get("/v1/recordings/secret").json()["feedback"] is True
+    place, person = "/v1/recordings/secret", "/v1/people/P01/export"
+    for unblinding in (f"{place}/file", person, f"{place}/feedback"):
+        refused = service.http.get(unblinding, headers=bearer(VIEW))
+        assert (refused.status_code, b'"source"' in refused.content) == (403, False)
+        assert "control" in refused.json()["detail"]
+        assert service.http.get(unblinding).status_code == 200
+    # Whoever analyses it stays blind: an export and a report have no word of it.
+    for analysed in (f"{place}/export?format=csv", f"{place}/export?format=edf", f"{place}/report"):
+        answer = service.http.get(analysed, headers=bearer(VIEW))
+        assert answer.status_code == 200
+        assert not any(each in answer.content for each in (b"chosen", b"pass_seconds"))
+    assert service.http.get("/v1/recordings/other/file", headers=bearer(VIEW)).status_code == 200
+    (tmp_path / GIVEN).mkdir()
+    monkeypatch.chdir(tmp_path)  # the check changes it
+    for name, has_feedback in {"secret": True, "other": False}.items():
+        shutil.copy(data / f"{name}.xdf", tmp_path / GIVEN)
+        uploaded = read_upload(tmp_path, f"{name}.xdf")
+        assert isinstance(uploaded, ReadableUpload)
+        assert uploaded.feedback is has_feedback
+
+
 @pytest.mark.parametrize(
     ("wanted", "status", "words"),
     [
         ({"source": "sham"}, 422, "at least one recording with feedback that is sham"),
         ({"source": "real", "recordings": ["other"]}, 422, "no recording with feedback"),
+        ({"source": "sham", "recordings": ["a"] * 11}, 422, "up to 10 recordings for a sham"),
         ({"source": "sham", "recordings": ["gone"]}, 404, "No recording is named 'gone'"),
         ({"source": "drawn", "recordings": ["other", "short"]}, 422, "at least 10 s of band/alpha"),
         ({"source": "sham", "recordings": ["foreign"]}, 422, "a recording of mimamba (XDF)"),
@@ -164,6 +206,33 @@ def test_what_is_not_possible_is_said(
 def test_a_sham_without_the_quantity_is_refused(data: Path) -> None:
     with pytest.raises(NothingToWatch, match="valence/high in the recording other"):
         load_course(data / "other.xdf", Watched("output", "valence", "high"), "valence/high")
+
+
+def shapes_of(data: Path, source: FeedbackChoice) -> list[tuple[object, ...]]:
+    """What each entry of 8 s of feedback tells everybody, but its values."""
+    runs = FeedbackRuns(Recordings(data))
+    chosen = () if source == "real" else ("other",)
+    rng = np.random.default_rng(0)
+    with staged(None) as stage:
+        runs.begin(
+            stage.session, WantedFeedback("band/alpha", "above", 0.0, 0.0, source, chosen, True)
+        )
+        for at in range(0, 2048, 256):
+            samples = rng.normal(0, 20, (256, 4)).astype(np.float32)
+            stage.play(Chunk(samples, 500 + np.arange(at, at + 256) / 256, at))
+        logs = stage.session.logs
+        assert logs is not None
+        stage.until(lambda: logs.feedback.next > logs.bands.next)  # one of them is the beginning
+        runs.close()
+        entries = [entry for _, entry in logs.feedback.read(0, logs.feedback.next)]
+    states = [each.state for each in entries if isinstance(each, FeedbackEntry)]
+    return [(each.value is None, each.on, each.reason, each.running) for each in states]
+
+
+def test_a_blind_sham_sends_as_many_messages_of_the_same_form(data: Path) -> None:
+    real, sham = shapes_of(data, "real"), shapes_of(data, "sham")
+    assert real == sham
+    assert (False, True, None, True) in real
 
 
 def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) -> None:
