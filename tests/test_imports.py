@@ -61,6 +61,7 @@ def test_no_package_imports_one_above_it(package: str) -> None:
             "mimamba.service.calibration.judge_program",
             ["torch", "scipy.signal", "fastapi", "brainflow", "mne"],
         ),
+        ("mimamba.service.acquire.bus_acquirer", ["torch", "fastapi", "brainflow", "mne"]),
         (
             "mimamba.drivers.open",
             ["torch", "brainflow", "pylsl", "mne", "pyxdf", "pyarrow", "edfio"],

@@ -13,7 +13,8 @@ from mimamba.models.checkpoints.names import NO_MODEL
 from mimamba.service.api.dependencies import AllRecordings, AllSessions, Service
 from mimamba.service.api.sessions import titled_view
 from mimamba.service.recordings.recordings import Recordings
-from mimamba.service.sessions.registry import ModelChoice, SessionView
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.registry import SessionView
 from mimamba.service.sessions.session import Session
 from mimamba.service.storage.own_checkpoints import MODEL_NAME, models_folder
 

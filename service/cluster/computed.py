@@ -18,14 +18,8 @@ from mimamba.drivers.remote_acquirer import SILENCE_TIMEOUT, Inbox, InboxState, 
 from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.models.decoding.decoder_state import SnapshotError
 from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, publish
-from mimamba.service.cluster.requests import (
-    ANSWER_SECONDS,
-    Answer,
-    Refusal,
-    Request,
-    UseModel,
-    fulfil,
-)
+from mimamba.service.cluster.request_messages import Answer, Refusal, Request, UseModel
+from mimamba.service.cluster.requests import ANSWER_SECONDS, fulfil
 from mimamba.service.cluster.session_results import ResultsSender
 from mimamba.service.cluster.subjects import (
     Announcement,
@@ -45,8 +39,8 @@ from mimamba.service.engine.engine import EngineStopped
 from mimamba.service.people.carried_people import CarriedPeople
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.push import Samples
+from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.registry import (
-    ModelChoice,
     NoSession,
     SessionFailed,
     SessionRegistry,
@@ -55,7 +49,7 @@ from mimamba.service.sessions.registry import (
 from mimamba.service.sessions.remote_sources import ACQUIRER_TIMEOUT, read_packet
 from mimamba.service.sessions.saved_session import SavedSession, pack_session, unpack_session
 from mimamba.service.sessions.session import Session, SessionOver
-from mimamba.service.sessions.session_decoder import SessionBaseline
+from mimamba.service.sessions.session_baseline import SessionBaseline
 
 log = logging.getLogger(__name__)
 

@@ -27,12 +27,8 @@ from mimamba.service.people.people import (
     PersonRefused,
 )
 from mimamba.service.people.subject import RecordedBaseline
-from mimamba.service.sessions.registry import (
-    ModelChoice,
-    RegistryObserver,
-    SessionFailed,
-    SessionRegistry,
-)
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.registry import RegistryObserver, SessionFailed, SessionRegistry
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bus.bus import Bus, NotStored, publish
 from mimamba.service.cluster.head_readings import take_readings
 from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
-from mimamba.service.cluster.requests import (
-    ANSWER_SECONDS,
+from mimamba.service.cluster.request_messages import (
     Answer,
     Asked,
     BeginBaseline,
@@ -43,9 +42,8 @@ from mimamba.service.cluster.requests import (
     UseBaseline,
     UseHead,
     UseModel,
-    raise_refusal,
-    read_hops,
 )
+from mimamba.service.cluster.requests import ANSWER_SECONDS, raise_refusal, read_hops
 from mimamba.service.cluster.signal_taps import SignalTaps
 from mimamba.service.cluster.subjects import (
     Bundle,
@@ -69,8 +67,8 @@ from mimamba.service.protocol.personal import (
     RatingEntry,
 )
 from mimamba.service.protocol.study_progress import StudyEntry
+from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
-from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import (
     SETTLE_PERIOD,
@@ -78,7 +76,8 @@ from mimamba.service.sessions.session import (
     SessionObserver,
     SessionOver,
 )
-from mimamba.service.sessions.session_decoder import SessionBaseline, SessionDecoder
+from mimamba.service.sessions.session_baseline import SessionBaseline
+from mimamba.service.sessions.session_decoder import SessionDecoder
 from mimamba.service.sessions.session_pipeline import SessionTap
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ import msgspec
 from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.electrode import Electrode
 from mimamba.service.cluster.head_readings import HeadReadings
-from mimamba.service.cluster.requests import Request
+from mimamba.service.cluster.request_messages import Request
 from mimamba.service.logs.epoch_logs import ActiveModel, LinkEntry
 from mimamba.service.people.carried_people import CarriedPerson, TakenBaseline
 from mimamba.service.protocol.messages import (
@@ -42,8 +42,8 @@ from mimamba.service.protocol.messages import (
 )
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push, Samples
-from mimamba.service.sessions.registry import ModelChoice
-from mimamba.service.sessions.session_decoder import SessionBaseline
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.session_baseline import SessionBaseline
 from mimamba.service.topics import Model, Topic
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,8 @@ from mimamba.service.cluster.subjects import (
     pack,
     shard_of,
 )
-from mimamba.service.sessions.registry import ModelChoice, SessionRegistry
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.registry import SessionRegistry
 from mimamba.service.sessions.session import Session
 
 log = logging.getLogger(__name__)

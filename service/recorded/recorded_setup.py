@@ -20,7 +20,7 @@ from mimamba.models.checkpoints.checkpoint import CheckpointError, load_checkpoi
 from mimamba.models.decoding.decoder_state import SnapshotError, unpack_aligner
 from mimamba.service.people.subject import RecordedBaseline
 from mimamba.service.recordings.sidecar import load_sidecar, played_file
-from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.model_choice import ModelChoice
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from mimamba.service.logs.epoch_logs import LinkEntry
 from mimamba.service.people.people import People
 from mimamba.service.people.subject import RecordedBaseline, Subject
 from mimamba.service.protocol.personal import HeadCard
+from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.sensor_poller import SensorPoller
 from mimamba.service.sessions.session import Session, SessionObserver, State
@@ -107,25 +108,6 @@ def view_session(session: Session, title: str | None = None) -> SessionView:
         session.head,
         title,
     )
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """The model that a session gets.
-
-    Parameters
-    ----------
-    name
-        A checkpoint's name or path; None for the signal only.
-    required
-        Whether a montage that the source cannot meet is an error.
-    memory
-        Whether the state is carried from hop to hop (the checkpoint's r); otherwise r = 0.
-    """
-
-    name: str | None
-    required: bool
-    memory: bool = True
 
 
 class SessionRegistry:

@@ -23,12 +23,8 @@ from mimamba.models.checkpoints.checkpoint import CheckpointError
 from mimamba.service.people.people import CannotKeep, DamagedPerson, PersonRefused
 from mimamba.service.protocol.messages import Error
 from mimamba.service.protocol.push import Ack, Push, Pushing, Samples, SensorSamples
-from mimamba.service.sessions.registry import (
-    ModelChoice,
-    SessionFailed,
-    SessionRegistry,
-    SessionTaken,
-)
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.registry import SessionFailed, SessionRegistry, SessionTaken
 from mimamba.service.sessions.session import Session
 
 MAX_CHANNELS = 64

@@ -28,6 +28,7 @@ from mimamba.service.logs.epoch_logs import ActiveModel
 from mimamba.service.people.people import StoredBaseline
 from mimamba.service.people.subject import Subject
 from mimamba.service.protocol.personal import RatingEntry
+from mimamba.service.sessions.session_baseline import SessionBaseline
 from mimamba.service.topics import LinkEvent, Model
 
 MIDDLE = 50.0
@@ -65,29 +66,6 @@ class SavedDecoder:
 
 class NoBaseline(Mismatch):
     """The baseline does not exist, or the model uses none."""
-
-
-@dataclass(frozen=True)
-class SessionBaseline:
-    """State of a session's baseline.
-
-    Parameters
-    ----------
-    wanted, taken
-        Seconds of the baseline in progress, and how many of them are recorded; 0 without one.
-    seconds
-        Seconds of the baseline in use; 0 without one.
-    usual
-        Seconds that the model was trained with; 0 if it uses none.
-    person
-        The session's person; null if it has none.
-    """
-
-    wanted: float
-    taken: float
-    seconds: float
-    usual: float
-    person: str | None
 
 
 class SessionDecoder:

@@ -43,12 +43,9 @@ from mimamba.service.sessions.pending_markers import PendingMarkers
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
 from mimamba.service.sessions.personal_state import pack_personal, unpack_personal
 from mimamba.service.sessions.saved_session import SavedSession
+from mimamba.service.sessions.session_baseline import SessionBaseline
 from mimamba.service.sessions.session_counters import SessionCounters
-from mimamba.service.sessions.session_decoder import (
-    SessionBaseline,
-    SessionDecoder,
-    labels_of_rating,
-)
+from mimamba.service.sessions.session_decoder import SessionDecoder, labels_of_rating
 from mimamba.service.sessions.session_sensors import SessionSensors
 from mimamba.service.topics import TOPICS, LinkEvent, Timing, Topic
 

@@ -17,7 +17,7 @@ from mimamba.service.calibration.ratings import add_rating, ratings_of
 from mimamba.service.calibration.sittings import CannotCalibrate, read_frames
 from mimamba.service.people.people import People
 from mimamba.service.protocol.messages import CalibrationMessage, MarkerMessage, RatingMessage
-from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.model_choice import ModelChoice
 from tests.service.bus.nats_server import running
 from tests.service.cluster.test_bus_recordings import Gateway
 from tests.service.cluster.test_requests import Crew

@@ -22,7 +22,7 @@ from mimamba.service.recordings.recorder import RecorderPosition
 from mimamba.service.recordings.recordings import RecordingTaken
 from mimamba.service.recordings.result_streams import ResultNumbers
 from mimamba.service.recordings.verify import compare, load_recorded, verify_personal
-from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.stream.hub import Hub
 from tests.service.bus.nats_server import running
 from tests.service.cluster.test_requests import Crew

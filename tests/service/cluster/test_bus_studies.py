@@ -15,7 +15,7 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.bus_studies import BusStudies
 from mimamba.service.cluster.subjects import pack, study_key
 from mimamba.service.protocol.messages import MarkerMessage, StudyMessage
-from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.live_study import LiveStudy
 from mimamba.service.studies.protocol_file import NoStudy

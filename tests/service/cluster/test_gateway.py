@@ -16,13 +16,8 @@ from mimamba.service.cluster.mirror import ComputedElsewhere, MirroredSession
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import PredictionMessage, Subscribed, decode_server
 from mimamba.service.sessions.markers import set_marker
-from mimamba.service.sessions.registry import (
-    ModelChoice,
-    NoSession,
-    SessionFailed,
-    SessionTaken,
-    choose_model,
-)
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionTaken, choose_model
 from mimamba.service.stream.hub import Hub
 from mimamba.service.stream.reader import SessionReader
 

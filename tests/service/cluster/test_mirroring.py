@@ -30,7 +30,7 @@ from mimamba.service.protocol.messages import (
 from mimamba.service.protocol.personal import PersonalReading
 from mimamba.service.sessions.personal_decoder import HopsBefore
 from mimamba.service.sessions.session import Session
-from mimamba.service.sessions.session_decoder import SessionBaseline
+from mimamba.service.sessions.session_baseline import SessionBaseline
 from mimamba.service.stream.hub import Hub
 from mimamba.service.topics import Timing, Topic
 

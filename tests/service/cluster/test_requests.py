@@ -26,8 +26,8 @@ from mimamba.service.protocol.messages import LinkMessage, MarkerMessage
 from mimamba.service.protocol.personal import HeadCard
 from mimamba.service.protocol.push import Push
 from mimamba.service.sessions.markers import BadTimestamp, set_marker
+from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.personal_decoder import PersonalDecoder
-from mimamba.service.sessions.registry import ModelChoice
 from mimamba.service.sessions.session_decoder import NoBaseline
 from mimamba.service.stream.hub import Hub
 from tests.service.cluster.test_take_over import Told, packet, run

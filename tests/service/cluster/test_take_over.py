@@ -31,7 +31,7 @@ from mimamba.service.cluster.subjects import (
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.protocol.messages import PredictionMessage
 from mimamba.service.protocol.push import Push
-from mimamba.service.sessions.registry import ModelChoice
+from mimamba.service.sessions.model_choice import ModelChoice
 from tests.models.body.planted import PPG, pulse
 from tests.service.models import random_checkpoint
 from tests.service.scripted import INFO

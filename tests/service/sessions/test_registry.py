@@ -14,7 +14,8 @@ import mimamba.service.sessions.registry
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.drivers.errors import DeviceNotFound
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mimamba.service.sessions.registry import ModelChoice, SessionFailed, SessionRegistry
+from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.registry import SessionFailed, SessionRegistry
 from mimamba.service.stream.hub import Hub
 from tests.service.models import random_checkpoint
 
