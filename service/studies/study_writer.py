@@ -30,10 +30,10 @@ def write_study(table: Mapping[str, Any]) -> str:
 def _value(value: Any) -> Any:
     """Return a value for TOML: a text of several lines has them in the file, too.
 
-    It begins in the line after the quotes: TOML ignores the line break there.
+    One that begins with a line break does not: older versions of tomlkit lose it after the quotes.
     """
     import tomlkit
 
-    if isinstance(value, str) and "\n" in value:
-        return tomlkit.string(f"\n{value}", multiline=True)
+    if isinstance(value, str) and "\n" in value and value[0] != "\n":
+        return tomlkit.string(value, multiline=True)
     return value

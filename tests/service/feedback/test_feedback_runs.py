@@ -208,9 +208,9 @@ def test_a_sham_without_the_quantity_is_refused(data: Path) -> None:
         load_course(data / "other.xdf", Watched("output", "valence", "high"), "valence/high")
 
 
-def shapes_of(data: Path, source: FeedbackChoice) -> list[tuple[object, ...]]:
+def shapes_of(folder: Path, source: FeedbackChoice) -> list[tuple[object, ...]]:
     """What each entry of 8 s of feedback tells everybody, but its values."""
-    runs = FeedbackRuns(Recordings(data))
+    runs = FeedbackRuns(Recordings(folder))
     chosen = () if source == "real" else ("other",)
     rng = np.random.default_rng(0)
     with staged(None) as stage:
@@ -229,8 +229,11 @@ def shapes_of(data: Path, source: FeedbackChoice) -> list[tuple[object, ...]]:
     return [(each.value is None, each.on, each.reason, each.running) for each in states]
 
 
-def test_a_blind_sham_sends_as_many_messages_of_the_same_form(data: Path) -> None:
-    real, sham = shapes_of(data, "real"), shapes_of(data, "sham")
+def test_a_blind_sham_sends_as_many_messages_of_the_same_form(data: Path, tmp_path: Path) -> None:
+    for each in ("real", "sham"):
+        (tmp_path / each).mkdir()
+        shutil.copy(data / "other.xdf", tmp_path / each)
+    real, sham = shapes_of(tmp_path / "real", "real"), shapes_of(tmp_path / "sham", "sham")
     assert real == sham
     assert (False, True, None, True) in real
 

@@ -26,8 +26,8 @@ def test_it_begins_with_the_first_value_and_begins_anew_at_the_end() -> None:
 
 
 def test_over_a_gap_there_is_no_value() -> None:
-    course = ShamCourse((np.array([0.0, 0.5, 10.0]), np.array([0.1, 0.2, 0.3])))
-    assert [course.at(at)[1] for at in (0.5, 2.5, 2.6, 9.9, 10)] == [0.2, 0.2, None, None, 0.3]
+    course = ShamCourse((np.array([-0.5, 0.0, 0.5, 10.0]), np.array([0.1, 0.1, 0.2, 0.3])))
+    assert [course.at(at)[1] for at in (1, 3, 3.1, 10.4, 10.5)] == [0.2, 0.2, None, None, 0.3]
 
     slow = ShamCourse((np.array([0.0, 3, 6, 20]), np.array([0.1, 0.2, 0.3, 0.4])))  # a hop of 3 s
     assert [slow.at(at)[1] for at in (2.9, 5.9, 12, 12.1)] == [0.1, 0.2, 0.3, None]
