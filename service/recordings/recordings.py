@@ -183,13 +183,13 @@ class Recordings:
                 sidecar = replace(sidecar, title=clean_title(title))
             if not isinstance(notes, UnsetType):
                 sidecar = replace(sidecar, notes=clean_notes(notes))
-            self._note(sidecar)
+            self._save_noted(sidecar)
         return self.get(name)
 
     def note_feedback(self, name: str) -> None:
         """Note that a recording gets the log of feedback for a study; raises as ``change``."""
         with self._noting:
-            self._note(replace(self._noted(name), feedback=True))
+            self._save_noted(replace(self._noted(name), feedback=True))
 
     def _noted(self, name: str) -> Sidecar:
         """Return what is noted about a recording, to be changed; raises as ``change``."""
@@ -204,7 +204,7 @@ class Recordings:
                 f"{error}. Correct or remove that file first."
             ) from error
 
-    def _note(self, sidecar: Sidecar) -> None:
+    def _save_noted(self, sidecar: Sidecar) -> None:
         try:
             save_sidecar(self._path(sidecar.name), sidecar)
         except OSError as error:

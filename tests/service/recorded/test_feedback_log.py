@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.drivers.formats.xdf.chunk_writer import StreamHeader, XDFWriter
+from mimamba.drivers.formats.xdf.chunk_writer import ChannelFormat, StreamHeader, XDFWriter
 from mimamba.drivers.formats.xdf.sample_index import FEEDBACK_TOPIC, SIGNAL_TOPIC
 from mimamba.service.recorded.feedback_log import read_feedback_log
 
 
 def header(topic: str, text: bool) -> StreamHeader:
-    kind = "string" if text else "float32"
+    kind: ChannelFormat = "string" if text else "float32"
     return StreamHeader(
         topic, topic, kind, 0, topic, [{"label": "a"}], {"mimamba": {"topic": topic}}
     )
