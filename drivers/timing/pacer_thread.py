@@ -127,6 +127,9 @@ class Pacer:
         return made
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
+        """End a source with its first error; one that has ended may be closed as well."""
+        if source.done.is_set():
+            return
         source.error = error
         with self._lock:
             self._sources.remove(source)

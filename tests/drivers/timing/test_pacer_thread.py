@@ -18,10 +18,14 @@ from mimamba.drivers.url import parse_source
 
 
 class Scripted:
-    """A source of chunks of one sample every 10 ms; from ``fails`` on it raises."""
+    """A source of chunks of one sample every 10 ms; from ``fails`` on it raises.
 
-    def __init__(self, fails: float = math.inf) -> None:
+    With ``closing`` it is closed by then.
+    """
+
+    def __init__(self, fails: float = math.inf, closing: bool = False) -> None:
         self.closed = False
+        self._closing = closing
         self._start = local_clock()
         self._next = 0
         self._fails = fails
@@ -31,6 +35,7 @@ class Scripted:
         if due > now:
             return due
         if self._next >= self._fails:
+            self.closed = self._closing
             raise StreamLost("a sample", "none", "begin again")
         self._next += 1
         return Chunk(np.zeros((1, 1), np.float32), np.array([due]), self._next - 1)
@@ -77,9 +82,10 @@ def test_every_source_gets_its_chunks_in_order_and_the_thread_ends_with_the_last
             assert not thread.is_alive()
 
 
-def test_a_source_that_fails_ends_alone() -> None:
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_source_that_fails_ends_alone(closing: bool) -> None:
     pacer = Pacer()
-    good, bad = Reader(pacer, Scripted(), 20), Reader(pacer, Scripted(fails=5), 20)
+    good, bad = Reader(pacer, Scripted(), 20), Reader(pacer, Scripted(5, closing), 20)
     bad.thread.join()
     assert isinstance(bad.error, StreamLost)
     assert len(bad.chunks) == 5
