@@ -61,10 +61,13 @@ class ChannelMeters:
 def measure_all(
     windows: Sequence[tuple[ChannelMeters, Window]],
 ) -> list[list[BandPower | Quality]]:
-    """Measure one window of each of many sources; the result does not depend on the others."""
+    """Measure one window of each of many sources; the result does not depend on the others.
+
+    The quality of a window comes before its bands, which are judged by it.
+    """
     bands = measure_bands([(meters.bands, window) for meters, window in windows])
     quality = measure_quality([(meters.quality, window) for meters, window in windows])
     return [
-        [power] if score is None else [power, score]
+        [power] if score is None else [score, power]
         for power, score in zip(bands, quality, strict=True)
     ]

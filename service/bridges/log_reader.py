@@ -17,7 +17,8 @@ class LogReader:
     session
         Its source is open.
     topics
-        Logs to read, in this order.
+        Logs to read, in this order. An entry comes after all those of topics before its own that
+        were logged before it: bands after the quality of their window.
 
     Attributes
     ----------
@@ -44,8 +45,9 @@ class LogReader:
             yield from self._read_logs()
 
     def _read_logs(self) -> Iterator[tuple[int, Event]]:
+        # The ends are looked up from the last topic on, as others log meanwhile.
+        ends = {topic: self.logs.log(topic).next for topic in reversed(self._at)}
         for topic in self._at:
-            log = self.logs.events(topic)
-            for seq, entry in log.read(self._at[topic], log.next):
+            for seq, entry in self.logs.events(topic).read(self._at[topic], ends[topic]):
                 self._at[topic] = seq + 1
                 yield seq, entry

@@ -64,13 +64,15 @@ class ResultsReader:
         first: dict[Topic, int] = {}
         entries: list[Entry] = []
         heads = self._heads.take()  # before their signal, which comes in the same bundle
+        bands_end = self._logs.bands.next  # first: no bands are sent before their quality
         for topic in BUS_TOPICS:
             log, at = self._logs.log(topic), self._at[topic]
-            if log.next == at:
+            end = bands_end if topic == "bands" else log.next
+            if end == at:
                 first[topic] = at
                 continue
             first[topic] = at = max(at, log.oldest)
-            stop = min(log.next, at + MOST_ENTRIES)
+            stop = min(end, at + MOST_ENTRIES)
             if topic == "signal":
                 for message in self._signal(at, stop):
                     entries.append(message)

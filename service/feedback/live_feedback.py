@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from mimamba.drivers.errors import UserError
+from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
@@ -26,9 +27,10 @@ from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource, FeedbackState
 from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.rules.quality_join import QualityJoin
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.markers import set_marker
+from mimamba.service.sessions.markers import await_logged, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.topics import Topic
 
@@ -109,7 +111,7 @@ class LiveFeedback:
         self.id = f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self._stopping = threading.Event()
         self._reason = STOPPED
-        self._quality: Quality | None = None
+        self._quality = QualityJoin()
         self._pass = 0
         self._state = FeedbackState(
             quantity=rule.when,
@@ -187,14 +189,15 @@ class LiveFeedback:
 
     def _take(self, entries: Iterable[Event]) -> None:
         for entry in entries:
+            logs = self._reader.logs
             if isinstance(entry, Quality):
-                self._quality = entry
+                self._quality.add(entry, logs)
             elif isinstance(entry, PublishedPrediction):
                 own = predicted_value(self._rule.watched, entry)
                 self._show_at(entry.prediction.timestamp, own)
             elif isinstance(entry, BandPower):
-                used = self._reader.logs.used_channels
-                own = band_value(self._rule.watched, entry, self._quality, used)
+                quality = self._quality.take(entry, logs)
+                own = band_value(self._rule.watched, entry, quality, logs.used_channels)
                 self._show_at(entry.timestamp, own)
 
     def _show_at(self, timestamp: float, own: float | None) -> None:
@@ -228,18 +231,21 @@ class LiveFeedback:
         """Log the end, and close a recording that began with it."""
         self._state = replace(self._state, running=False, value=None, on=False, reason=reason)
         self._assignment = replace(self._assignment, course=None)  # another person's values
+        ended: ReceivedMarker | None = None
         with suppress(UserError, SessionOver):  # the session has ended, and its recording with it
-            self._mark("feedback end")
+            ended = self._mark("feedback end")
         self._log(self._note("end", {"reason": reason}))
         if self._is_own:
+            if ended is not None and (logs := self.session.logs) is not None:
+                await_logged(self.session, logs, ended, lambda: False)
             try:
                 self._recordings.stop(self._state.recording)
             except (UserError, OSError) as error:
                 log.warning("a recording could not be stopped", extra={"reason": str(error)})
         log.info("feedback ended", extra={"feedback": self.id, "reason": reason})
 
-    def _mark(self, label: str) -> None:
-        set_marker(self.session, label, None, SOURCE)
+    def _mark(self, label: str) -> ReceivedMarker:
+        return set_marker(self.session, label, None, SOURCE)
 
     def _begin_note(self) -> str:
         assigned, course, rule = self._assignment, self._assignment.course, self._rule

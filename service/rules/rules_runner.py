@@ -10,6 +10,7 @@ from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
 from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
+from mimamba.service.rules.quality_join import QualityJoin
 from mimamba.service.rules.rule_actions import Publisher, RuleAct, RuleActions
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.rule_state import RuleState
@@ -43,7 +44,7 @@ class RulesRunner:
         publisher: Publisher | None = None,
     ) -> None:
         self._sessions, self._rules = sessions, rules
-        self._followed: dict[Session, _FollowedSession] = {}
+        self._followed: dict[Session, RuledSession] = {}
         self._closed = threading.Event()
         self.actions = RuleActions(publisher)
         self._thread = threading.Thread(target=self._run, name="rules")
@@ -64,21 +65,21 @@ class RulesRunner:
             present = [each for each in self._sessions().values() if each.logs is not None]
             for session in present:
                 if session not in self._followed:
-                    self._followed[session] = _FollowedSession(session, self._rules)
+                    self._followed[session] = RuledSession(session, self._rules)
                 for act in self._followed[session].acts():
                     self.actions.act(act, session)
             for gone in self._followed.keys() - set(present):
                 del self._followed[gone]
 
 
-class _FollowedSession:
+class RuledSession:
     """A session's place in its logs, and the state of each rule that is for it."""
 
     def __init__(self, session: Session, rules: Sequence[Rule]) -> None:
         self._session = session
         self._reader = LogReader(session, TOPICS)
         self._states = [RuleState(rule) for rule in rules if rule.session in (None, session.name)]
-        self._quality: Quality | None = None
+        self._quality = QualityJoin()
 
     def acts(self) -> Iterator[RuleAct]:
         """Return what rules do on the news of the logs, and on the link."""
@@ -91,15 +92,18 @@ class _FollowedSession:
                 yield from self._step(state, local_clock(), float(lost))
 
     def _take(self, entry: Event) -> Iterator[RuleAct]:
+        logs, quality = self._reader.logs, None
         if isinstance(entry, Quality):
-            self._quality = entry
+            self._quality.add(entry, logs)
+        elif isinstance(entry, BandPower):
+            quality = self._quality.take(entry, logs)
         for state in self._states:
             watched = state.rule.watched
             if isinstance(entry, PublishedPrediction) and watched.kind in ("output", "personal"):
                 value = predicted_value(watched, entry)
                 yield from self._step(state, entry.prediction.timestamp, value)
             elif isinstance(entry, BandPower) and watched.kind == "band":
-                value = band_value(watched, entry, self._quality, self._reader.logs.used_channels)
+                value = band_value(watched, entry, quality, logs.used_channels)
                 yield from self._step(state, entry.timestamp, value)
 
     def _step(self, state: RuleState, at: float, value: float | None) -> Iterator[RuleAct]:

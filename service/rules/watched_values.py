@@ -35,12 +35,12 @@ def band_value(
     watched
         The band, and the electrode if it is one alone.
     bands, quality
-        Of the same time.
+        Of the same window; None where nothing could be judged in it.
     used
         Channels of the electrodes that count, if it is not one alone.
     """
     channels = [watched.label] if watched.label else used
-    if quality is None or quality.index != bands.index:
+    if quality is None:
         return None
     powers, shares = bands.channels, []
     for channel in channels:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import UserError
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
@@ -27,8 +25,7 @@ from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
-from mimamba.service.sessions.markers import set_marker
-from mimamba.service.sessions.pending_markers import MAX_DELAY
+from mimamba.service.sessions.markers import await_logged, is_logged, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS, ContactCount
@@ -42,8 +39,6 @@ LOOK = 0.25
 """Seconds between two looks at the session while a step goes on."""
 CONTACT_LOOK = 0.1
 """Seconds between two looks at the electrodes."""
-MARKERS_KEPT = 64
-"""Newest markers among which the last one of a study is looked for."""
 STOPPED = "stopped on request"
 SESSION_ENDED = "the session ended"
 ELSEWHERE = "another service goes on with it"
@@ -417,16 +412,8 @@ class LiveStudy:
     def _mark_again(self, marker: ReceivedMarker) -> None:
         """Set a marker of the service before, if that has not: one that was told twice is one."""
         recent = self.session.now() - marker.timestamp < SIGNAL_SECONDS
-        if recent and not self._is_logged(marker):
+        if recent and not is_logged(self._logs, marker):
             set_marker(self.session, marker.label, marker.timestamp, SOURCE)
-
-    def _is_logged(self, marker: ReceivedMarker) -> bool:
-        entries = self._logs.marker
-        return any(
-            isinstance(each, Marker)
-            and (each.timestamp, each.label) == (marker.timestamp, marker.label)
-            for _, each in entries.read(entries.next - MARKERS_KEPT, entries.next)
-        )
 
     def _was_rated(self) -> bool:
         """Return whether the service before has logged the rating of this step."""
@@ -449,11 +436,8 @@ class LiveStudy:
 
     def _await_marker(self) -> None:
         """Wait until the last marker is logged, so that it is in the recording."""
-        end = time.monotonic() + 2 * MAX_DELAY
-        while time.monotonic() < end and not self._closing and self.session.state == "open":
-            if self._last is None or self._is_logged(self._last):
-                return
-            time.sleep(CONTACT_LOOK)
+        if self._last is not None:
+            await_logged(self.session, self._logs, self._last, lambda: self._closing)
 
     def _show(self, progress: StudyProgress) -> None:
         """Show a change to those who follow the session."""

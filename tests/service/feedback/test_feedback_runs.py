@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Chunk
+from mimamba.drivers.formats.read import read_recording
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.feedback.feedback_runs import (
     FeedbackChoice,
@@ -114,6 +115,8 @@ def test_a_sham_shows_another_recording(service: Live, data: Path) -> None:
     assert run["sham_from"] == course.first
     assert "on" in [each[1] for each in run["switches"]]
     assert 0 < run["on"] <= run["ended"] - run["began"]
+    labels = [each.label for each in read_recording(str(data / f"{name}.xdf")).markers]
+    assert labels == ["feedback begin band/alpha above 0, sham", "feedback end"]
     table = invoke("recordings", "--data-dir", str(data), "feedback", name, "--json")
     assert json.loads(table.stdout) == run
     assert "sham: other" in invoke("recordings", "--data-dir", str(data), "feedback", name).stdout
@@ -263,5 +266,6 @@ def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) ->
     with staged(None) as stage, pytest.raises(NotNow, match="shutting down"):
         runs.begin(stage.session, wanted)
     [run] = read_feedback_log(data / f"{live_feedback.entry().state.recording}.xdf")
-    assert [each[1] for each in run.switches][:3] == ["on", "silent", "on"]
+    # Also where several windows are measured at once, as here: each has its own quality.
+    assert [each[1] for each in run.switches] == ["on", "silent", "on"]
     assert run.reason == "the service ended"
