@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from mimamba.drivers.driver import Marker
-from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.calibration.plan import Dimension
+from mimamba.service.logs.epoch_logs import EpochLogs
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.sessions.session import Session
 
@@ -57,7 +57,7 @@ def log_rating(session: Session, valence: float, arousal: float) -> RatingEntry:
     at = logs.prediction.next
     newest = logs.prediction.read(at - 1, at)
     published = newest[0][1] if newest else None
-    index, timestamp = logs.signal.newest or (0, local_clock())
+    index, timestamp = _place_now(session, logs)
     entry = RatingEntry(
         index,
         timestamp,
@@ -68,6 +68,20 @@ def log_rating(session: Session, valence: float, arousal: float) -> RatingEntry:
     )
     session.log_personal(entry)
     return entry
+
+
+def _place_now(session: Session, logs: EpochLogs) -> tuple[int, float]:
+    """Return the index and time of the sample of now, s; in a recording, of the newest one.
+
+    The newest sample in the log of a live source may be more than half a second old.
+    """
+    now = session.now()
+    if logs.signal.newest is None:
+        return 0, now
+    index, stamp = logs.signal.newest
+    if not logs.info.live:
+        return index, stamp
+    return index + max(0, round((now - stamp) * logs.info.sfreq)), now
 
 
 def ratings_of(session: Session) -> list[tuple[int, RatingEntry]]:

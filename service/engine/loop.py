@@ -5,7 +5,7 @@ of 60 headsets. So the threads that read sources only append chunks to one queue
 takes what waits: it logs the chunks, measures quality and band power, cuts hops and steps the
 models, each for all sessions together. A chunk that completes a hop begins a round at once, or
 after a rest that grows with the number of sessions, so that more hops are stepped together. All
-other chunks wait for the next of the rounds with all sessions, 25 to 33 times a second, or for a
+other chunks wait for the next of the rounds with all sessions, 25 to 50 times a second, or for a
 hop.
 
 The results of a session do not depend on the other sessions, nor on how its chunks fall into
@@ -20,118 +20,41 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import torch
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.models.prediction import Prediction
-from mimamba.models.signal.channel_meters import ChannelMeters, measure_all
-from mimamba.models.signal.hops import Hop, HopJob, HopResult, HopWork, run_jobs
-from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.models.signal.channel_meters import measure_all
+from mimamba.models.signal.hops import HopJob, HopResult, HopWork, run_jobs
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.arrivals import ArrivedChunk
 from mimamba.service.engine.engine import Engine, EngineStopped, Slot
+from mimamba.service.engine.member import DueHop, Member
+from mimamba.service.engine.round_pace import FEW, RoundPace, rest_of
 
 log = logging.getLogger(__name__)
 
-PERIOD = 0.03
-"""Seconds from one round with all sessions to the next: a screen shows no more."""
-REST_PER_PAIR = 1.5e-6
-"""Seconds between the starts of two rounds, times the square of the number of sessions: with few of
-them a hop is stepped at once; with many there is less time for each, and to step 16 hops together
-takes less than half of the time that they take in fours."""
-LONGEST_REST = 0.04
-"""Seconds between the starts of two rounds, with many sessions."""
-FEW = 8
-"""Number of sessions up to which every chunk begins a round with all."""
-IDLE_WAIT = 1.0
-"""Seconds between two rounds with all sessions where none sends anything."""
 LONGEST_WAIT = 0.3
-"""Seconds that a chunk may wait for a hop, in a session whose signal nobody watches."""
+"""Seconds that a chunk may wait for a hop, in a session whose signal nobody watches, and that
+windows may wait for others."""
 UNATTENDED_WAIT = 0.6
 """Seconds that it may wait where nobody takes the signal in any other way, either: longer than from
 hop to hop of the shipped model."""
 TOGETHER = 32
 """Windows of unattended sessions that wait for each other: two each of 16 sessions, as many as are
 measured together."""
+SENDING_SECONDS = 1.0
+"""A session that has sent nothing for as long does not count as one that sends."""
 AHEAD_SECONDS = 4.0
 """Signal of one recording that may wait; its reader waits for room."""
+CLOSING_LOOK = 0.5
+"""Seconds between two looks if the loop has ended, while somebody waits for a round."""
 VISIT_SECONDS = 5e-4
 """Rest of the loop when other threads wait to change a session."""
-
-
-@dataclass(frozen=True, eq=False)
-class DueHop:
-    """A hop for the model, and the time at which its last samples came, s."""
-
-    hop: Hop
-    received: float
-
-
-@dataclass(frozen=True, eq=False)
-class Logged:
-    """Work that logged chunks leave.
-
-    Parameters
-    ----------
-    windows
-        The windows to measure, oldest first.
-    works
-        The work on the hops of chunks, with the time at which each chunk came, from the first chunk
-        on that completes a hop.
-    """
-
-    windows: list[Window]
-    works: list[tuple[HopWork, float]]
-
-
-class Member(Protocol):
-    """A session, as the loop sees it. All of this is called in the loop's thread."""
-
-    @property
-    def watched(self) -> bool:
-        """True if somebody waits for its signal, and not only for its predictions."""
-        ...
-
-    @property
-    def unattended(self) -> bool:
-        """True if nobody takes its signal, quality and bands, now or on another machine."""
-        ...
-
-    @property
-    def meters(self) -> ChannelMeters:
-        """Meters of the present epoch."""
-        ...
-
-    @property
-    def stepping(self) -> tuple[Engine, Slot]:
-        """Engine and slot of its model; called only if hops were accepted."""
-        ...
-
-    def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
-        """Log chunks of one epoch."""
-        ...
-
-    def add_measures(self, measures: Sequence[BandPower | Quality]) -> None:
-        """Log measures of its signal."""
-        ...
-
-    def accept(self, hops: Sequence[DueHop]) -> list[DueHop]:
-        """Return those of these hops that are to be stepped, aligned."""
-        ...
-
-    def publish(self, prediction: Prediction, received: float, stepped: float) -> None:
-        """Log a prediction."""
-        ...
-
-    def stop(self) -> None:
-        """Stop to read the source: the session has failed, and its thread raises the error."""
-        ...
 
 
 AnyMember = TypeVar("AnyMember", bound=Member)
@@ -262,6 +185,14 @@ class ComputeLoop(Generic[AnyMember]):
         self._visitors = 0
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._sent: dict[Inflow[AnyMember], None] = {}
+        """Those that have sent something since the last count."""
+        self._sending, self._counted = 0, local_clock()
+        """Number of those that sent at the last count, and its time."""
+        self._windows_since: float | None = None
+        """Time from which on windows wait."""
+        self._asked: deque[tuple[Inflow[AnyMember], threading.Event]] = deque()
+        """Those whose chunks somebody waits for."""
         self._grown: dict[AnyMember, None] = {}
         self._news: dict[AnyMember, None] = {}
 
@@ -301,11 +232,16 @@ class ComputeLoop(Generic[AnyMember]):
             self._thread.join()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the loop between two rounds: everything so far is predicted and measured then."""
+    def held(self, own: Inflow[AnyMember] | None = None) -> Iterator[None]:
+        """Keep the loop between two rounds: all chunks that it took are predicted and measured.
+
+        Others may still wait for a round, but none that came before in the session ``own``.
+        """
         with self._joining:
             self._visitors += 1
         try:
+            if own is not None:
+                self._compute_now(own)
             with self._lock:
                 self._measure(self._inflows)
                 yield
@@ -313,9 +249,25 @@ class ComputeLoop(Generic[AnyMember]):
             with self._joining:
                 self._visitors -= 1
 
+    def _compute_now(self, inflow: Inflow[AnyMember]) -> None:
+        """Wait for a round that takes the chunks of a session that have come."""
+        if not inflow.arrived or self._thread is None:
+            return
+        computed = threading.Event()
+        self._asked.append((inflow, computed))
+        self._woken.set()
+        while not computed.wait(CLOSING_LOOK) and self._thread.is_alive():
+            pass
+
     def add(self, inflow: Inflow[AnyMember], arrival: ArrivedChunk) -> None:
         """Add a chunk; nobody waits for it to be computed, from any thread."""
-        prompt = len(self._inflows) <= FEW or not inflow.live or inflow.is_due(arrival.chunk.end)
+        chunk = arrival.chunk
+        prompt = (
+            len(self._inflows) <= FEW
+            or not inflow.live
+            or bool(chunk.markers)
+            or inflow.is_due(chunk.end)
+        )
         inflow.arrived.append(arrival)
         if prompt:
             self._prompt.append(inflow)
@@ -335,28 +287,34 @@ class ComputeLoop(Generic[AnyMember]):
         # One thread steps a small batch fastest, and leaves the other cores to acquisition. With
         # two threads on two busy cores, a step had to wait for both: 500 ms instead of 5.
         torch.set_num_threads(1)
-        whole = time.monotonic()
+        pace = RoundPace(time.monotonic())
         while not self._closed:
-            few = len(self._inflows) <= FEW
-            self._woken.wait(IDLE_WAIT if few else max(0.0, whole - time.monotonic()))
+            self._woken.wait(pace.wait(len(self._inflows), time.monotonic()))
             self._woken.clear()
             begun = time.monotonic()
-            everyone = few or begun >= whole
-            if everyone:
-                whole = begun + PERIOD
+            sending = self._count_sending(local_clock())
+            everyone = pace.begin(len(self._inflows), sending, begun)
             with self._lock, COMPUTE_LOCK:
                 self._round(everyone)
-            rest = begun + min(REST_PER_PAIR * len(self._inflows) ** 2, LONGEST_REST)
-            rest = max(rest - time.monotonic(), VISIT_SECONDS if self._visitors else 0.0)
+            rest = begun + rest_of(sending) - time.monotonic()
+            rest = max(rest, VISIT_SECONDS if self._visitors else 0.0)
             if rest > 0:
                 time.sleep(rest)
+
+    def _count_sending(self, now: float) -> int:
+        """Return how many sessions have sent something in about the last second."""
+        if now - self._counted >= SENDING_SECONDS:
+            self._sending, self._counted = len(self._sent), now
+            self._sent.clear()
+        return max(self._sending, len(self._sent))
 
     def _round(self, everyone: bool) -> None:
         """Compute what has arrived: of all sessions, or of those that need not wait."""
         prompt = [self._prompt.popleft() for _ in range(len(self._prompt))]
-        inflows = dict.fromkeys(prompt)
+        asked = [self._asked.popleft() for _ in range(len(self._asked))]
+        inflows = dict.fromkeys([*prompt, *(inflow for inflow, _ in asked)])
+        now = local_clock()
         if everyone:
-            now = local_clock()
             inflows |= {each: None for each in self._inflows if each.is_ripe(now)}
         ended = [inflow for inflow in prompt if inflow.ended]  # nothing arrives any more
         arrived = {
@@ -364,11 +322,12 @@ class ComputeLoop(Generic[AnyMember]):
             for inflow in dict.fromkeys([*inflows, *ended])
             if inflow.arrived and not inflow.done.is_set()  # else it came after the end
         }
+        self._sent |= dict.fromkeys(arrived)
         try:
             self._compute(
                 {inflow: each for inflow, each in arrived.items() if inflow.failure is None}
             )
-            self._measure(self._ready_to_measure() if everyone else ended)
+            self._measure(self._ready_to_measure(now) if everyone else ended)
             self._report(everyone)
         except Exception as error:  # an error of ours; the loop goes on with other sessions
             log.exception("a round failed")
@@ -379,6 +338,8 @@ class ComputeLoop(Generic[AnyMember]):
                 inflow.release(arrivals)
             for inflow in ended:
                 inflow.done.set()
+            for _, computed in asked:
+                computed.set()
 
     def _report(self, everyone: bool) -> None:
         """Notify of what is new; of signal only in rounds with everyone."""
@@ -431,14 +392,24 @@ class ComputeLoop(Generic[AnyMember]):
         inflow.fail(error)
         inflow.member.stop()
 
-    def _ready_to_measure(self) -> list[Inflow[AnyMember]]:
+    def _ready_to_measure(self, now: float) -> list[Inflow[AnyMember]]:
         """Return those whose windows are measured now: all, or none until more of them wait."""
         waiting = [inflow for inflow in self._inflows if inflow.windows]
+        if waiting and self._may_wait(waiting, now):
+            return []
+        self._windows_since = None
+        return waiting
+
+    def _may_wait(self, waiting: Sequence[Inflow[AnyMember]], now: float) -> bool:
+        """Return whether the windows of these wait for those of others."""
         n_windows = sum(len(inflow.windows) for inflow in waiting)
         if len(self._inflows) <= FEW or n_windows >= min(TOGETHER, len(self._inflows)):
-            return waiting
-        wait = all(each.member.unattended and not each.ended for each in waiting)
-        return [] if wait else waiting
+            return False
+        if self._windows_since is None:
+            self._windows_since = now
+        return now - self._windows_since < LONGEST_WAIT and all(
+            each.member.unattended and not each.ended for each in waiting
+        )
 
     def _measure(self, inflows: Iterable[Inflow[AnyMember]]) -> None:
         """Measure the windows that wait, the oldest of each session first."""

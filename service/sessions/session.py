@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeAlias
@@ -49,8 +48,6 @@ from mimamba.service.sessions.session_pipeline import SessionPipeline
 from mimamba.service.sessions.session_sensors import SessionSensors
 
 State: TypeAlias = Literal["opening", "open", "ended"]
-SETTLE_PERIOD = 0.005
-"""Seconds between two looks at the chunks that wait."""
 
 
 class SessionOver(RuntimeError):
@@ -180,7 +177,7 @@ class Session(SessionPipeline):
                 self._driver.close()
 
     def snapshot(self, fresh_head: bool = False) -> SessionSnapshot:
-        """The session between two chunks, all hops so far predicted; its thread waits meanwhile.
+        """The session after all chunks so far, and all their hops; its thread waits meanwhile.
 
         With ``fresh_head`` the personal output begins anew: what it makes from here on depends on
         nothing before, but for the person's rest.
@@ -192,7 +189,7 @@ class Session(SessionPipeline):
         EngineStopped
             If its model has failed.
         """
-        with self._loop.held():
+        with self._loop.held(self._inflow):
             logs = self.check_open()
             state = pack_state(self._decoder.state()) if self._decoder else None
             snapshot = logs.snapshot(state)
@@ -221,8 +218,10 @@ class Session(SessionPipeline):
     def settle(self) -> None:
         """Wait until it follows its source, and all chunks that have come are computed."""
         self._following.wait()
-        while self.state == "open" and self._inflow is not None and self._inflow.arrived:
-            time.sleep(SETTLE_PERIOD)
+        inflow = self._inflow
+        while self.state == "open" and inflow is not None and inflow.arrived:
+            with self._loop.held(inflow):
+                pass  # more of a recording may have come meanwhile
         with self._loop.held():
             pass
 
@@ -243,7 +242,7 @@ class Session(SessionPipeline):
         info = self._with_notices(self._driver.info)
         # Its filters take a while to design, which the loop need not wait for.
         decoder = self._make_decoder(engine, info, r) if engine else None
-        with self._loop.held():
+        with self._loop.held(self._inflow):
             try:
                 logs = self.check_open()
             except SessionOver:
@@ -266,8 +265,8 @@ class Session(SessionPipeline):
 
     @contextmanager
     def between_chunks(self) -> Iterator[SessionDecoder | None]:
-        """Hold the session between two chunks, and give its decoder; raises SessionOver."""
-        with self._loop.held():
+        """Hold the session after all chunks so far, and give its decoder; raises SessionOver."""
+        with self._loop.held(self._inflow):
             self.check_open()
             yield self._decoder
 
@@ -340,7 +339,7 @@ class Session(SessionPipeline):
 
         Raises SessionOver if the session is not open.
         """
-        with self._loop.held():
+        with self._loop.held(self._inflow):
             logs = self.check_open()
             personal = self._personal
             return personal.hops_before(index, seconds, logs.epoch) if personal else None
@@ -360,7 +359,7 @@ class Session(SessionPipeline):
         self.check_open()
         assert self._driver is not None
         made = PersonalDecoder(head, self._driver.info) if head else None
-        with self._loop.held():
+        with self._loop.held(self._inflow):
             logs = self.check_open()
             if made is not None:
                 made.shares = self._shares(made)

@@ -23,7 +23,7 @@ from mimamba.models.signal.hops import Hop, HopCutter, HopWork
 from mimamba.models.signal.montage import match_montage
 from mimamba.models.signal.preprocessing import SignalConfig
 from mimamba.service.engine.engine import Engine
-from mimamba.service.engine.loop import DueHop
+from mimamba.service.engine.member import DueHop
 from mimamba.service.logs.epoch_logs import ActiveModel
 from mimamba.service.people.people import StoredBaseline
 from mimamba.service.people.subject import Subject

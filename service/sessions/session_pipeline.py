@@ -27,7 +27,7 @@ from mimamba.models.signal.preprocessing import SignalError
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.arrivals import ArrivedChunk, join_up_to_hops
 from mimamba.service.engine.engine import Engine, Slot
-from mimamba.service.engine.loop import DueHop, Logged
+from mimamba.service.engine.member import DueHop, Logged
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, LinkEntry
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.people.subject import Subject
@@ -245,8 +245,10 @@ class SessionPipeline(ABC):
 
     @property
     def unattended(self) -> bool:
-        # What is known of motion when a window is measured goes into its quality.
-        return not (self._patient or self._taps or self._sensors is not None or self.watched)
+        # What is known of motion when a window is measured goes into its quality, and what a
+        # detector finds are markers, which others follow.
+        parts = self._taps or self._sensors is not None or self._detector is not None
+        return not (self._patient or parts or self.watched)
 
     def log(self, arrivals: Sequence[ArrivedChunk]) -> Logged:
         epoch = arrivals[0].chunk.epoch

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mimamba.drivers.driver import Chunk
+from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bridges.lsl_out import _prediction_channels
 from mimamba.service.bridges.osc_out import messages
 from mimamba.service.calibration.ratings import (
@@ -56,6 +57,18 @@ def test_a_rating_holds_what_was_predicted_before(engine: Engine) -> None:
         assert [each.valence for _, each in ratings_of(session)] == [50, 71]
         labels = [getattr(each, "label", "") for _, each in logs.marker.read(0, 10)]
         assert labels[-1] == "rating valence 71 arousal 64.5"
+
+
+def test_a_rating_of_a_live_session_is_of_now() -> None:
+    """Its sample has not come yet, as chunks that nobody watches are logged once per hop."""
+    with staged(None, live=True) as stage:
+        session, then = stage.session, local_clock()
+        stamps = then - 2 + np.arange(256) / 256
+        stage.play(Chunk(np.zeros((256, 4), np.float32), stamps, 1000))
+        entry = add_rating(session, 50, 50)
+        assert entry.timestamp >= then
+        ahead = (entry.timestamp - float(stamps[-1])) * 256
+        assert abs(entry.index - (1255 + ahead)) <= 0.5
 
 
 def agreement(session: Session, noise: float, n: int = 30) -> Agreement | None:

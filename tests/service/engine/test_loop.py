@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +28,7 @@ from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session
 from tests.benchmarks.session_cost import crowd_of
 from tests.service.models import random_checkpoint
-from tests.service.scripted import INFO, Stage
+from tests.service.scripted import INFO, PATIENCE, Stage
 
 DATA = np.random.default_rng(0).normal(0, 20, (8, 4096, 4)).astype(np.float32)
 
@@ -213,6 +214,30 @@ def test_what_a_source_hands_on_after_its_end_is_dropped(engine: Engine) -> None
         assert (session.logs.signal.next, session.logs.prediction.next) == there
         assert other.logs is not None
         assert other.logs.prediction.next == 31
+
+
+def test_windows_that_nobody_watches_wait_for_silent_sessions_no_longer_than_for_others(
+    engine: Engine,
+) -> None:
+    with crowd_of(engine, 12) as quiet:
+        driver, session = quiet.fed[0]
+        driver.sink(chunk_of(5, 0, 640))  # ten windows, and no more come
+        logs = session.check_open()
+        assert session.unattended
+        end = time.monotonic() + PATIENCE
+        while logs.bands.next < 10:
+            assert time.monotonic() < end, "they were not measured"
+            time.sleep(0.005)
+
+
+def test_a_change_comes_after_the_chunks_that_came_before_it(engine: Engine) -> None:
+    with crowd_of(engine, 10) as quiet:
+        for (driver, session), n_times in zip(quiet.fed, range(1, 11), strict=True):
+            driver.sink(chunk_of(5, 0, n_times))  # no hop is complete with it
+            assert session.snapshot().first == n_times
+            driver.sink(chunk_of(5, n_times, 60))
+            with session.between_chunks():
+                assert session.check_open().expected == 60
 
 
 def test_chunks_that_wait_are_logged_as_one_up_to_a_hop(engine: Engine) -> None:

@@ -32,6 +32,8 @@ def test_blinks_are_recorded_and_not_doubled_in_a_replay(tmp_path: Path) -> None
     source = "simulate://?scenario=artefacts&seed=2"
     with live(source, model="none", data_dir=tmp_path, files=tmp_path, detect=["blink"]) as service:
         service.opened("simulate-1")
+        session = service.server._app.state.running.sessions.get("simulate-1")
+        assert not session.unattended  # else its markers would wait for the next hop but one
         new = {"session": "simulate-1", "name": "kept"}
         assert service.http.post("/v1/recordings", json=new).status_code == 201
         wait(service, "simulate-1", 3)
