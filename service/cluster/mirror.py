@@ -71,7 +71,6 @@ from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import (
-    SETTLE_PERIOD,
     Session,
     SessionObserver,
     SessionOver,
@@ -89,6 +88,8 @@ DRAIN_SECONDS = 1.0
 """For the bus to store what is still to be told, as the gateway ends."""
 OFFSETS = 64
 """Newest samples whose way here is compared: the quickest says most about the clocks."""
+SETTLE_PERIOD = 0.005
+"""Seconds between two looks at what has come over the bus."""
 
 
 class ComputedElsewhere(SessionOver):

@@ -447,9 +447,9 @@ class Session(SessionPipeline):
             try:
                 for chunk in self._saved.waiting if self._saved else ():
                     inflow.put(chunk)
+                self._inflow = inflow
                 if info.live and isinstance(driver, Forwarding):
                     driver.forward(inflow.hand_on)
-                self._inflow = inflow
                 self._following.set()
                 with self._polled(driver):
                     for chunk in driver:

@@ -246,7 +246,7 @@ def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) ->
     wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("deleted",))
     (data / "deleted.xdf").write_bytes((data / "other.xdf").read_bytes())
     rng = np.random.default_rng(0)
-    with staged(None) as stage:
+    with staged(None, max_delay=0.0) as stage:
         with pytest.raises(NoFeedback, match="has had no feedback"):
             runs.of(stage.session)
         live_feedback = runs.begin(stage.session, wanted)

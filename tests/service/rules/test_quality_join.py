@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.driver import Chunk
 from mimamba.models.signal.measures import BandPower, Quality
+from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.rules.dry_run import try_rules
 from mimamba.service.rules.quality_join import MOST_WINDOWS, QualityJoin
@@ -37,6 +39,15 @@ Measures = list[Quality | BandPower]
 Acts = set[tuple[str, float, float]]
 
 
+@dataclass(frozen=True, repr=False)
+class Recorded:
+    """Rules, the measures of a recording in order, and what a dry run does in it."""
+
+    rules: list[Rule]
+    measures: Measures
+    acts: Acts
+
+
 def signal() -> list[Chunk]:
     """Noise in which alpha comes and goes; an electrode is off twice, and samples are lost."""
     rng = np.random.default_rng(0)
@@ -53,8 +64,7 @@ def signal() -> list[Chunk]:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Rule], Measures, Acts]:
-    """Rules, the measures of a recording in order, and what a dry run does in it."""
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("dry")
     file = folder / "rules.toml"
     file.write_text(RULES, encoding="utf-8")
@@ -79,31 +89,31 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Rule], Meas
     acts = {(act.rule.name, round(500 + act.seconds, 3), round(act.value, 3)) for act in dry}
     assert {name for name, *_ in acts} == {"for a while", "often"}
     assert len(acts) >= 6
-    return rules, measures, acts
+    return Recorded(rules, measures, acts)
 
 
 @settings(max_examples=25)
 @given(st.sets(st.integers(1, 8 * SECONDS), max_size=40))
 def test_rules_act_as_in_a_dry_run_however_many_windows_come_at_once(
-    recorded: tuple[list[Rule], Measures, Acts], cuts: set[int]
+    recorded: Recorded, cuts: set[int]
 ) -> None:
     """A read may also come between the quality of a window and its bands."""
-    rules, measures, expected = recorded
+    measures = recorded.measures
     acts: Acts = set()
     borders = [0, *sorted(cuts), len(measures)]
     with staged(None) as stage:
-        followed = RuledSession(stage.session, rules)
+        followed = RuledSession(stage.session, recorded.rules)
         for start, stop in pairwise(borders):
             stage.session.add_measures(measures[start:stop])
             acts |= {
-                (act.rule.name, round(act.at, 3), round(act.value, 3)) for act in followed.acts()
+                (act.rule.name, round(act.timestamp, 3), round(act.value, 3))
+                for act in followed.acts()
             }
-    assert acts == expected
+    assert acts == recorded.acts
 
 
 def test_qualities_without_bands_and_of_another_epoch_are_not_kept() -> None:
-    with staged(None) as stage, staged(None) as next_epoch:
-        one, other = stage.session.check_open(), next_epoch.session.check_open()
+    one, other = (EpochLogs(name, INFO, ActiveModel()) for name in ("one", "other"))
     power = np.ones((4, 5))
     join = QualityJoin()
     for n in range(2 * MOST_WINDOWS):
