@@ -221,6 +221,7 @@ def test_windows_that_nobody_watches_wait_for_silent_sessions_no_longer_than_for
 ) -> None:
     with crowd_of(engine, 12) as quiet:
         driver, session = quiet.fed[0]
+        session.watchers.clear()
         driver.sink(chunk_of(5, 0, 640))  # ten windows, and no more come
         logs = session.check_open()
         assert session.unattended
@@ -233,6 +234,7 @@ def test_windows_that_nobody_watches_wait_for_silent_sessions_no_longer_than_for
 def test_a_change_comes_after_the_chunks_that_came_before_it(engine: Engine) -> None:
     with crowd_of(engine, 10) as quiet:
         for (driver, session), n_times in zip(quiet.fed, range(1, 11), strict=True):
+            session.watchers.clear()
             driver.sink(chunk_of(5, 0, n_times))  # no hop is complete with it
             assert session.snapshot().first == n_times
             driver.sink(chunk_of(5, n_times, 60))
