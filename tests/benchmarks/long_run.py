@@ -1,10 +1,10 @@
 """Many sessions for a long time: every hop accounted for, the share in time, memory.
 
 A tenth of the headsets loses 0.3 s of samples every 20 s; one in twenty falls silent every 300 s,
-and comes back. A hop is due after each 128 samples that were not lost, counted from the last loss.
-Each must have been published with outputs, published without them and with a reason, or be named by
-an event that it was skipped. The reader comes before a headset's first loss. Hops before the first
-that it sees of a session, and after the last, are not judged.
+and comes back. A hop is due after each 128 samples, counted from the last loss that is too long to
+be bridged. Each must have been published with outputs, published without them and with a reason, or
+be named by an event that it was skipped. The reader comes before a headset's first loss. Hops
+before the first that it sees of a session, and after the last, are not judged.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mimamba.models.signal.hops import max_gap_samples
 from mimamba.service.bench.figures import Figure, at_most
 from mimamba.service.bench.service_process import STARTING, ServiceProcess, running_service
 from mimamba.service.bench.sessions import LIMIT, receive_until
@@ -34,6 +35,8 @@ LOSSY, SILENT = 10, 20
 """One headset in so many loses samples, and one in so many falls silent."""
 HOP = 128
 """Samples from hop to hop: 0.5 s of 256 Hz."""
+BRIDGED = max_gap_samples(256)
+"""Lost samples up to which a gap is bridged, so that the hops after it stay where they are."""
 PARTS = 30
 """Parts of the run that are compared: minutes, in half an hour."""
 WARM = 1 / 3
@@ -71,10 +74,18 @@ class Account:
         lead = first % HOP
         due: set[int] = set()
         at = first
+        bridged: list[range] = []
         for start in sorted(each for each in self.lost if each > first):
+            after = start + self.lost[start]
+            if self.lost[start] <= BRIDGED:
+                bridged.append(range(start, after))
+                continue
             due.update(range(at, start, HOP))
-            at = start + self.lost[start] + lead
+            at = after + lead
         due.update(range(at, last + 1, HOP))
+        # A hop that ends in a short gap comes with the first sample after it.
+        for gap in bridged:
+            due = {gap.stop if each in gap else each for each in due}
         return {each for each in due if each <= last}
 
 

@@ -57,6 +57,16 @@ def test_each_hop_is_accounted_for(
 USUAL = {"due", "outcomes"}
 
 
+@pytest.mark.parametrize("lost", [1, 25])
+def test_a_short_gap_is_bridged(lost: int) -> None:
+    account = Account()
+    for each in (hop(0, 126), event("gap", 250, 2), event("gap", 380, lost), hop(1, 254)):
+        account.take(each)
+    account.take(hop(2, max(382, 380 + lost)))
+    found = balance([account])
+    assert (found.due, found.unaccounted, found.undue) == (3, 0, 0)
+
+
 def test_a_session_without_hops_is_accounted_for() -> None:
     assert balance([Account()]) == Balance(outcomes=balance([Account()]).outcomes)
 
