@@ -9,12 +9,15 @@ taken over is kept from publishing, and how two never take the same thing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from mimamba.drivers.errors import UserError
+
+Result = TypeVar("Result")
 
 IN_SECONDS: Final = 90.0
 """Seconds that packets of samples are kept: as long as an acquirer keeps those unacknowledged."""
@@ -150,6 +153,15 @@ async def publish(
 ) -> int:
     """Send a message and wait until it is stored; see ``Bus.send``. Returns its number."""
     return await (await bus.send(subject, payload, name=name, guard=guard, only=only))
+
+
+def start_on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+    """Start work on the bus's loop from another thread; raises NotStored if the loop has ended."""
+    try:
+        return asyncio.run_coroutine_threadsafe(work, loop)
+    except RuntimeError:  # it is closed: a recorder's thread, for one, may outlive it
+        work.close()
+        raise NotStored("the service has ended") from None
 
 
 def stream_of(subject: str) -> str:

@@ -14,12 +14,20 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import TimeoutError as NoAnswer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from mimamba.drivers.errors import BadRecording
-from mimamba.service.bus.bus import Bus, Guard, NotStored, Overtaken, publish
+from mimamba.service.bus.bus import (
+    Bus,
+    Guard,
+    NotStored,
+    Overtaken,
+    Result,
+    publish,
+    start_on,
+)
 from mimamba.service.cluster.placement import LEASE_SECONDS
 from mimamba.service.cluster.subjects import decode_or_none, pack, recording_key
 from mimamba.service.recordings.recorder import Recorder, RecorderPosition, RecordingEnd
@@ -35,8 +43,6 @@ LOOK_SECONDS = 0.5
 """Seconds between two looks for recordings that nobody writes."""
 PATIENCE = 5.0
 """Seconds for the bus to store a lease; a recorder goes on without it, as it has the file."""
-
-Result = TypeVar("Result")
 
 
 class RecordingState(msgspec.Struct, frozen=True):
@@ -112,7 +118,7 @@ class HeldLease:
 
 def on_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
     """Return the result of work on an event loop; raises NotStored where it takes too long."""
-    doing = asyncio.run_coroutine_threadsafe(work, loop)
+    doing = start_on(loop, work)
     try:
         return doing.result(PATIENCE)
     except NoAnswer:

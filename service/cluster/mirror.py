@@ -18,7 +18,7 @@ import msgspec
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.bus.bus import Bus, NotStored, publish
+from mimamba.service.bus.bus import Bus, NotStored, publish, start_on
 from mimamba.service.cluster.head_readings import take_readings
 from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
 from mimamba.service.cluster.request_messages import (
@@ -250,8 +250,7 @@ class MirroredSession(Session):
 
     def _ask(self, asked: Asked) -> Answer:
         """Ask the worker for something, and return its answer; raises its refusal, or NotStored."""
-        asking = asyncio.run_coroutine_threadsafe(self._ask_on_loop(asked), self._asyncio)
-        return asking.result()
+        return start_on(self._asyncio, self._ask_on_loop(asked)).result()
 
     async def _ask_on_loop(self, asked: Asked) -> Answer:
         request = Request(secrets.token_hex(8), asked)

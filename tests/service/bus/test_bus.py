@@ -11,7 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mimamba.service.bus.bus import Bus, BusMessage, Guard, NotStored, Overtaken, matches, publish
+from mimamba.service.bus.bus import (
+    Bus,
+    BusMessage,
+    Guard,
+    NotStored,
+    Overtaken,
+    matches,
+    publish,
+    start_on,
+)
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.bus.nats_bus import NATSBus
 from tests.service.bus.nats_server import NATSServer
@@ -213,3 +222,10 @@ def test_any_cut_and_redelivery(
 )
 def test_patterns(pattern: str, subject: str, expected: bool) -> None:
     assert matches(pattern, subject) is expected
+
+
+def test_a_thread_that_outlives_the_loop_is_told_that_nothing_is_stored() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(NotStored, match="the service has ended"):
+        start_on(loop, asyncio.sleep(0))
