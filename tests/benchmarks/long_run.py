@@ -3,8 +3,8 @@
 A tenth of the headsets loses 0.3 s of samples every 20 s; one in twenty falls silent every 300 s,
 and comes back. A hop is due after each 128 samples, counted from the last loss that is too long to
 be bridged. Each must have been published with outputs, published without them and with a reason, or
-be named by an event that it was skipped. The reader comes before a headset's first loss. Hops
-before the first that it sees of a session, and after the last, are not judged.
+be named by an event that it was skipped. Hops before the first that the reader sees of a session,
+and after the last, are not judged.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ LOSSY, SILENT = 10, 20
 """One headset in so many loses samples, and one in so many falls silent."""
 HOP = 128
 """Samples from hop to hop: 0.5 s of 256 Hz."""
+LEAD = 126
+"""Samples from the first one of a session, or after a loss, to that of its first hop: the last one
+at the model's rate, which is half of 256 Hz."""
 BRIDGED = max_gap_samples(256)
 """Lost samples up to which a gap is bridged, so that the hops after it stay where they are."""
 PARTS = 30
@@ -70,8 +73,6 @@ class Account:
         if not seen:
             return set()
         first, last = seen[0], seen[-1]
-        # The first hop of a session and of what follows a loss comes after as many samples.
-        lead = first % HOP
         due: set[int] = set()
         at = first
         bridged: list[range] = []
@@ -81,7 +82,7 @@ class Account:
                 bridged.append(range(start, after))
                 continue
             due.update(range(at, start, HOP))
-            at = after + lead
+            at = after + LEAD
         due.update(range(at, last + 1, HOP))
         # A hop that ends in a short gap comes with the first sample after it.
         for gap in bridged:
