@@ -10,7 +10,7 @@ REST_PER_PAIR = 1.5e-6
 """Seconds between the starts of two rounds, times the square of the number of sessions that send:
 with few of them a hop is stepped at once; with many there is less time for each, and to step 16
 hops together takes less than half of the time that they take in fours."""
-LONGEST_REST = 0.04
+LONGEST_REST = 0.02
 """Seconds between the starts of two rounds, with many sessions."""
 FEW = 8
 """Number of sessions up to which every chunk begins a round with all."""
