@@ -81,6 +81,7 @@ LAYERS = [
     "service/stream",
     "service/mqtt",
     "service/cluster",
+    "service/cluster/continued",
     "service/acquire/bus_acquirer.py",
     "service/cluster/gateway.py",
     "service/api",

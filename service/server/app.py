@@ -47,8 +47,8 @@ from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
-from mimamba.service.cluster.bus_recordings import BusRecordings
-from mimamba.service.cluster.bus_studies import BusStudies
+from mimamba.service.cluster.continued.bus_recordings import BusRecordings
+from mimamba.service.cluster.continued.bus_studies import BusStudies
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.feedback.feedback_runs import FeedbackRuns
 from mimamba.service.http.allowance import StrangerAllowances

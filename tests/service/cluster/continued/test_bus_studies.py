@@ -12,7 +12,7 @@ import pytest
 from mimamba.service.bus.bus import publish
 from mimamba.service.calibration.ratings import add_rating
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.bus_studies import BusStudies
+from mimamba.service.cluster.continued.bus_studies import BusStudies
 from mimamba.service.cluster.subjects import pack, study_key
 from mimamba.service.protocol.messages import MarkerMessage, StudyMessage
 from mimamba.service.sessions.model_choice import ModelChoice
@@ -20,7 +20,7 @@ from mimamba.service.sessions.session import Session
 from mimamba.service.studies.live_study import LiveStudy
 from mimamba.service.studies.protocol_file import NoStudy
 from tests.service.bus.nats_server import running
-from tests.service.cluster.test_bus_recordings import Gateway
+from tests.service.cluster.continued.test_bus_recordings import Gateway
 from tests.service.cluster.test_requests import Crew
 from tests.service.cluster.test_take_over import run
 from tests.service.models import random_checkpoint

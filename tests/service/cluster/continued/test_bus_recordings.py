@@ -15,7 +15,7 @@ from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.personal.features import SIGNAL
 from mimamba.service.bus.bus import Bus
-from mimamba.service.cluster.bus_recordings import BusRecordings
+from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.people.people import People
 from mimamba.service.recordings.recorder import RecorderPosition
@@ -51,6 +51,7 @@ class Gateway:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for _, recorder in self.recordings._running.values():
             os.dup2(nowhere, recorder._writer._file)  # the lock goes with the file
+            recorder._on_end = lambda _: None  # else it would note an end of its own
         os.close(nowhere)
         await self.bus.close()
         for each in self._tasks:

@@ -1,0 +1,252 @@
+"""Keys on the bus with a gateway each: their newest states, and those whose gateway is gone.
+
+What a gateway does that another one may have to go on with has a key: a message that says who does
+it, and how far it is. It is replaced on condition that nobody else has replaced it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import TimeoutError as NoAnswer
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from mimamba.service.bus.bus import (
+    Bus,
+    BusMessage,
+    Guard,
+    NotStored,
+    Overtaken,
+    Result,
+    publish,
+    start_on,
+)
+from mimamba.service.cluster.placement import LEASE_SECONDS
+from mimamba.service.cluster.subjects import decode_or_none, pack
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""Seconds between two looks for keys whose gateway is gone."""
+PATIENCE = 5.0
+"""Seconds for the bus to store a key."""
+
+
+class HeldState(msgspec.Struct, frozen=True):
+    """State of something that a gateway does; ``gateway`` is its name on the bus."""
+
+    gateway: str
+
+
+State = TypeVar("State", bound=HeldState)
+Position = TypeVar("Position")
+
+
+@dataclass(frozen=True)
+class NotedKey(Generic[State]):
+    """The newest message of a key: its subject, its number, and what it says."""
+
+    subject: str
+    sequence: int
+    state: State
+
+
+class HeldKey:
+    """A message on the bus that this gateway renews until another one has replaced it.
+
+    Parameters
+    ----------
+    bus
+        The bus.
+    loop
+        Its event loop; methods are called in other threads.
+    subject, sequence
+        The message, and its newest number; 0 before the first one.
+    """
+
+    def __init__(
+        self, bus: Bus, loop: asyncio.AbstractEventLoop, subject: str, sequence: int
+    ) -> None:
+        self._bus, self._loop = bus, loop
+        self._subject, self._sequence = subject, sequence
+
+    def store(self, payload: bytes) -> None:
+        """Replace the message; raises Overtaken if another has, and NotStored."""
+        guard = Guard(self._subject, self._sequence)
+        sending = publish(self._bus, self._subject, payload, guard=guard, only=True)
+        self._sequence = on_loop(self._loop, sending)
+
+    def store_if_possible(self, payload: bytes) -> bool:
+        """Replace the message, if the bus answers; return False if another has."""
+        try:
+            self.store(payload)
+        except Overtaken:
+            return False
+        except NotStored:
+            log.warning("bus", extra={"subject": self._subject})
+        return True
+
+
+class HeldLease(Generic[Position]):
+    """The right to something that this gateway does; see ``RecorderLease`` and ``RunLease``.
+
+    Parameters
+    ----------
+    key
+        Its message.
+    state_at
+        Returns what it says at a position.
+    held
+        Whether the message is this gateway's already.
+    """
+
+    def __init__(self, key: HeldKey, state_at: Callable[[Position], HeldState], held: bool) -> None:
+        self._key, self._state_at, self._held = key, state_at, held
+
+    def renew(self, position: Position) -> bool:
+        """Note a position; return False if another gateway has the key now.
+
+        Raises NotStored where the bus does not answer the first time. Later it goes on without it.
+        """
+        payload = pack(self._state_at(position))
+        if self._held:
+            return self._key.store_if_possible(payload)
+        try:
+            self._key.store(payload)
+        except Overtaken:
+            return False
+        self._held = True
+        return True
+
+    def give_up(self) -> None:
+        """Note that it is over."""
+        self._key.store_if_possible(b"")
+
+
+class WatchedKeys(Generic[State]):
+    """All keys of a pattern, as the bus has them. Used on the event loop, but for some methods.
+
+    Parameters
+    ----------
+    bus
+        The bus.
+    pattern
+        Of their subjects.
+    kind
+        What they say.
+    on_change
+        Called with each state that comes, in any thread.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        pattern: str,
+        kind: type[State],
+        on_change: Callable[[State], None] = lambda _: None,
+    ) -> None:
+        self._bus, self._pattern, self._kind, self._on_change = bus, pattern, kind, on_change
+        self._loop = asyncio.get_running_loop()
+        self._noted: dict[str, NotedKey[State]] = {}
+
+    async def load(self) -> None:
+        """Learn which keys there are."""
+        for message in await self._bus.newest(self._pattern):
+            self._note(message)
+
+    async def run(
+        self,
+        is_left: Callable[[State], Awaitable[bool]],
+        take_over: Callable[[NotedKey[State]], Awaitable[None]],
+    ) -> None:
+        """Watch the keys, and take over those that are left behind, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch())
+            tasks.create_task(self._look(is_left, take_over))
+
+    async def _watch(self) -> None:
+        async with self._bus.follow(self._pattern, "newest") as messages:
+            async for message in messages:
+                self._note(message)
+
+    async def _look(
+        self,
+        is_left: Callable[[State], Awaitable[bool]],
+        take_over: Callable[[NotedKey[State]], Awaitable[None]],
+    ) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for noted in list(self._noted.values()):
+                # After an outage of the server, all are given time to connect again.
+                if time.monotonic() - self._bus.connected_since < LEASE_SECONDS:
+                    break
+                with contextlib.suppress(NotStored, Overtaken):
+                    if await is_left(noted.state):
+                        await take_over(noted)
+
+    def _note(self, message: BusMessage) -> None:
+        state = decode_or_none(message.payload, self._kind) if message.payload else None
+        if state is None:
+            self._noted.pop(message.subject, None)
+            return
+        self._noted[message.subject] = NotedKey(message.subject, message.sequence, state)
+        self._on_change(state)
+
+    async def take(self, noted: NotedKey[State], mine: State) -> HeldKey:
+        """Replace what a key says; raises Overtaken if another gateway has, and NotStored."""
+        guard = Guard(noted.subject, noted.sequence)
+        sequence = await publish(self._bus, noted.subject, pack(mine), guard=guard, only=True)
+        self._noted[noted.subject] = NotedKey(noted.subject, sequence, mine)
+        return self.hold(noted.subject, sequence)
+
+    async def clear(self, noted: NotedKey[State]) -> None:
+        """Note that a key is over; raises as ``take``."""
+        guard = Guard(noted.subject, noted.sequence)
+        await publish(self._bus, noted.subject, b"", guard=guard, only=True)
+
+    # From any thread -----------------------------------------------------------------------------
+
+    def of(self, subject: str) -> State | None:
+        """Return what a key says; None if there is none."""
+        noted = self._noted.get(subject)
+        return None if noted is None else noted.state
+
+    def all(self) -> list[State]:
+        """Return what all keys say."""
+        return [noted.state for noted in list(self._noted.values())]
+
+    def hold(self, subject: str, sequence: int) -> HeldKey:
+        """Return a key whose newest message has this number, to be renewed."""
+        return HeldKey(self._bus, self._loop, subject, sequence)
+
+    # From any other thread than the event loop's -------------------------------------------------
+
+    def ask(self, subject: str) -> tuple[int, State | None]:
+        """Ask the bus for a key: its number, 0 without one, and what it says, if anything.
+
+        Raises NotStored if the bus does not answer.
+        """
+        newest = on_loop(self._loop, self._bus.newest(subject))
+        for message in newest:
+            self._note(message)
+        return (newest[0].sequence if newest else 0), self.of(subject)
+
+    def is_there(self, gateway: str) -> bool:
+        """Return whether a gateway is connected, or that is not sure; raises as ``ask``."""
+        return on_loop(self._loop, self._bus.is_there(gateway))
+
+
+def on_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of work on an event loop; raises NotStored where it takes too long."""
+    doing = start_on(loop, work)
+    try:
+        return doing.result(PATIENCE)
+    except NoAnswer:
+        doing.cancel()
+        raise NotStored(f"no answer within {PATIENCE:g} s") from None
