@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import secrets
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -18,24 +17,22 @@ import msgspec
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.bus.bus import Bus, NotStored, publish, start_on
+from mimamba.service.bus.bus import Bus, NotStored
 from mimamba.service.cluster.head_readings import take_readings
 from mimamba.service.cluster.mirrored_logs import TOPIC_OF, append, is_next, newest_reading
 from mimamba.service.cluster.request_messages import (
-    Answer,
-    Asked,
     BeginBaseline,
     CancelBaseline,
     ChangeHeadCard,
     FindHops,
     ForgetPerson,
     LogCalibration,
+    LogFeedback,
     LogMarker,
     LogRating,
     LogRecording,
     LogStudy,
     PlaceMarker,
-    Request,
     SetPerson,
     TakeHeadAway,
     TakeSnapshot,
@@ -43,17 +40,16 @@ from mimamba.service.cluster.request_messages import (
     UseHead,
     UseModel,
 )
-from mimamba.service.cluster.requests import ANSWER_SECONDS, raise_refusal, read_hops
+from mimamba.service.cluster.requests import ANSWER_SECONDS, read_hops
 from mimamba.service.cluster.signal_taps import SignalTaps
 from mimamba.service.cluster.subjects import (
     Bundle,
     View,
-    decode_or_none,
-    input_subject,
     output_subject,
     pack,
     unpack_bundle,
 )
+from mimamba.service.cluster.worker_requests import RETRY_SECONDS, WorkerRequests
 from mimamba.service.engine.engine import Engine
 from mimamba.service.engine.loop import ComputeLoop
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, SessionSnapshot
@@ -81,11 +77,8 @@ from mimamba.service.sessions.session_pipeline import SessionTap
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 0.2
-NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating", "study"})
+NEWS = frozenset({"prediction", "marker", "link", "calibration", "rating", "study", "feedback"})
 """Topics whose followers are woken at once."""
-DRAIN_SECONDS = 1.0
-"""For the bus to store what is still to be told, as the gateway ends."""
 OFFSETS = 64
 """Newest samples whose way here is compared: the quickest says most about the clocks."""
 SETTLE_PERIOD = 0.005
@@ -139,8 +132,7 @@ class MirroredSession(Session):
         self._seen = 0  # number of the last bundle that was taken
         self._tap_epoch = 0  # number of the present logs, for taps
         self._signal_taps = SignalTaps(self.name)
-        self._sending = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._requests = WorkerRequests(bus, self.name, self.show)
         self._follower: asyncio.Task[None] | None = None
         self.show(view)
 
@@ -150,7 +142,7 @@ class MirroredSession(Session):
         self.info, self.link, self.worker = view.info, view.link, view.worker
         self.subject.person = view.baseline.person
         if view.state == "ended" and self._follower is not None:
-            self._soon(self._end(view.reason))
+            self._requests.soon(self._end(view.reason))
         else:
             self.state, self.reason = view.state, view.reason
         self._model = ActiveModel(0, view.model, view.outputs, view.montage, view.delay, view.head)
@@ -248,62 +240,6 @@ class MirroredSession(Session):
 
     # Requests to the worker, from any thread but the event loop's ---------------------------------
 
-    def _ask(self, asked: Asked) -> Answer:
-        """Ask the worker for something, and return its answer; raises its refusal, or NotStored."""
-        return start_on(self._asyncio, self._ask_on_loop(asked)).result()
-
-    async def _ask_on_loop(self, asked: Asked) -> Answer:
-        request = Request(secrets.token_hex(8), asked)
-        try:
-            async with (
-                asyncio.timeout(ANSWER_SECONDS),
-                self._bus.follow(output_subject(self.name, "answers"), "now") as messages,
-            ):
-                await self._send(request)
-                async for message in messages:
-                    answer = decode_or_none(message.payload, Answer)
-                    if answer is not None and answer.id == request.id:
-                        break
-                else:
-                    raise NotStored("the connection is closed")
-        except TimeoutError:
-            raise NotStored(
-                f"Expected an answer of the worker {self.worker} within {ANSWER_SECONDS:g} s, but "
-                "found none. Try again."
-            ) from None
-        if answer.refusal is not None:
-            raise_refusal(answer.refusal)
-        for message in await self._bus.newest(output_subject(self.name, "view")):
-            if (view := decode_or_none(message.payload, View)) is not None:
-                self.show(view)
-        return answer
-
-    async def _send(self, request: Request) -> None:
-        """Send a request until it is stored, once, after those before it."""
-        subject = input_subject(self.name)
-        async with self._sending:
-            while True:
-                try:
-                    await publish(self._bus, subject, pack(request), name=request.id)
-                except NotStored:
-                    await asyncio.sleep(RETRY_SECONDS)
-                else:
-                    return
-
-    def _tell(self, asked: Asked, name: str | None = None) -> None:
-        """Ask for something, by its name once, without waiting for it; from any thread."""
-        request = Request(name or secrets.token_hex(8), asked)
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._asyncio.call_soon_threadsafe(self._tell_soon, request)
-
-    def _tell_soon(self, request: Request) -> None:
-        self._soon(self._send(request))
-
-    def _soon(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def now(self) -> float:
         """Return the time on the acquirer's clock, s.
 
@@ -330,23 +266,23 @@ class MirroredSession(Session):
     def begin_baseline(self, seconds: float | None, person: str | None = None) -> None:
         """Let the worker take the person's rest; raises as ``Session.begin_baseline``."""
         if person is None or self._people is None:
-            self._ask(BeginBaseline(seconds))
+            self._requests.ask(BeginBaseline(seconds))
             return
         try:
             known = self._people.get(person)
         except NoPerson:
             known = Person()
-        self._ask(BeginBaseline(seconds, pack_person(person, known)))
+        self._requests.ask(BeginBaseline(seconds, pack_person(person, known)))
         self._people.add(person)
 
     def use_baseline(self, person: str) -> None:
         """Let the worker use a stored baseline; raises as ``Session.use_baseline``."""
-        self._ask(UseBaseline(self._find_person(person)))
+        self._requests.ask(UseBaseline(self._find_person(person)))
 
     def forget_person(self, person: str) -> None:
         """Let the worker go on without a person who was deleted."""
         super().forget_person(person)
-        self._tell(ForgetPerson(person))
+        self._requests.tell(ForgetPerson(person))
 
     def _find_person(self, name: str) -> CarriedPerson:
         """Return what the worker needs of a person; raises as ``People.get``."""
@@ -362,19 +298,19 @@ class MirroredSession(Session):
     def set_head(self, head: ServedHead | None, person: str | None = None) -> None:
         """Let the worker use another personal output, or none; raises as ``Session.set_head``."""
         if head is None:
-            self._ask(TakeHeadAway())
+            self._requests.ask(TakeHeadAway())
         else:
             carried = None if person is None else self._find_person(person)
-            self._ask(UseHead(head.card, head.content, head.rest, carried))
+            self._requests.ask(UseHead(head.card, head.content, head.rest, carried))
 
     def set_person(self, person: str) -> None:
         """Let the worker make someone the session's person; raises as ``People.get``."""
-        self._tell(SetPerson(self._find_person(person)))
+        self._requests.tell(SetPerson(self._find_person(person)))
         super().set_person(person)
 
     def change_head_card(self, card: HeadCard) -> None:
         """Let the worker show that a head in use was checked."""
-        self._ask(ChangeHeadCard(card))
+        self._requests.ask(ChangeHeadCard(card))
 
     @property
     def last_reading(self) -> PersonalReading | None:
@@ -384,31 +320,33 @@ class MirroredSession(Session):
 
     def hops_before(self, index: int, seconds: float) -> HopsBefore | None:
         """Ask the worker what the head measured; raises as ``Session.hops_before``, NotStored."""
-        hops = self._ask(FindHops(index, seconds)).hops
+        hops = self._requests.ask(FindHops(index, seconds)).hops
         return None if hops is None else read_hops(hops)
 
     def log_marker(self, marker: Marker) -> None:
         """Let the worker log a marker of a known sample."""
-        self._tell(LogMarker(marker))
+        self._requests.tell(LogMarker(marker))
 
     def log_personal(
         self, entry: CalibrationEntry | RatingEntry | StudyEntry | FeedbackEntry
     ) -> None:
-        """Let the worker log the progress of a calibration or a study, or a rating.
+        """Let the worker log the progress of a calibration, a study or feedback, or a rating.
 
-        A rating is in the logs here, too, when this returns. Raises ComputedElsewhere for feedback,
-        and NotStored if no worker answers.
+        Feedback that is told twice within a minute is told once. A rating is in the logs here, too,
+        when this returns. Raises NotStored if no worker answers.
         """
         if isinstance(entry, FeedbackEntry):
-            raise self._elsewhere("given the feedback of a study")
+            asked = LogFeedback(entry)
+            self._requests.tell(asked, hashlib.blake2b(pack(asked), digest_size=12).hexdigest())
+            return
         if isinstance(entry, StudyEntry):
-            self._tell(LogStudy(entry))
+            self._requests.tell(LogStudy(entry))
             return
         if isinstance(entry, CalibrationEntry):
-            self._tell(LogCalibration(entry))
+            self._requests.tell(LogCalibration(entry))
             return
         self.check_open()
-        self._ask(LogRating(entry))
+        self._requests.ask(LogRating(entry))
         end = time.monotonic() + ANSWER_SECONDS
         while not self._has_rating(entry):
             if time.monotonic() > end:
@@ -439,20 +377,22 @@ class MirroredSession(Session):
 
     def cancel_baseline(self) -> None:
         """Let the worker use the previous baseline; raises as ``Session.cancel_baseline``."""
-        self._ask(CancelBaseline())
+        self._requests.ask(CancelBaseline())
 
     def use_model(self, choice: ModelChoice) -> None:
         """Let the worker use another model, or none; raises its refusal, or NotStored."""
-        self._ask(UseModel(choice))
+        self._requests.ask(UseModel(choice))
 
     def report_recording(self, detail: str) -> None:
         """Let the worker log an event of a recording."""
-        self._tell(LogRecording(detail))
+        self._requests.tell(LogRecording(detail))
 
     def add_marker(self, marker: ReceivedMarker) -> None:
         """Let the worker set a marker; one that is told twice within a minute is one."""
         said = f"{self.name} {marker.timestamp!r} {marker.source} {marker.label}"
-        self._tell(PlaceMarker(marker), hashlib.blake2b(said.encode(), digest_size=12).hexdigest())
+        self._requests.tell(
+            PlaceMarker(marker), hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
+        )
 
     # What a worker does, and a gateway does not ---------------------------------------------------
 
@@ -468,10 +408,7 @@ class MirroredSession(Session):
     async def drain(self) -> None:
         """Wait until all taps have ended, after ``stop``, and what they said is on the bus."""
         await asyncio.to_thread(self._signal_taps.join)
-        await asyncio.sleep(0)  # until they are waited for
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS), self._sending:
-                pass
+        await self._requests.drain()
 
     def close(self) -> None:
         """Stop following; the session goes on."""
@@ -479,7 +416,7 @@ class MirroredSession(Session):
 
     def forget(self) -> None:
         """End: the worker has ended the session. The last results are taken before."""
-        self._soon(self._end(self.reason, stop=True))
+        self._requests.soon(self._end(self.reason, stop=True))
 
     async def _end(self, reason: str | None, stop: bool = False) -> None:
         """Show that the session has ended, once all of its results are in the logs."""
@@ -501,7 +438,7 @@ class MirroredSession(Session):
         """
         self.check_open()
         asyncio.run_coroutine_threadsafe(self.watch(), self._asyncio).result()
-        start = self._ask(TakeSnapshot(fresh_head)).position
+        start = self._requests.ask(TakeSnapshot(fresh_head)).position
         assert start is not None
         end = time.monotonic() + ANSWER_SECONDS
         while (logs := self.check_open()).epoch != start.epoch:

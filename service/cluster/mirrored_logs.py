@@ -11,7 +11,7 @@ from mimamba.drivers.driver import AuxiliaryChunk, AuxiliaryInfo, Chunk, Marker
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.prediction import Prediction
 from mimamba.models.signal.measures import BANDS, BandPower, Quality
-from mimamba.service.cluster.subjects import BUS_TOPICS, Entry
+from mimamba.service.cluster.subjects import BUS_TOPICS, Entry, LoggedFeedback
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, Event, LinkEntry
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.messages import (
@@ -89,9 +89,12 @@ def read_event(
     | PPGMessage
     | CalibrationMessage
     | RatingMessage
-    | StudyMessage,
+    | StudyMessage
+    | LoggedFeedback,
 ) -> Event:
     """Return what a message says, as a log's entry."""
+    if isinstance(message, LoggedFeedback):
+        return message.entry
     if isinstance(message, QualityMessage):
         return Quality(message.index, message.timestamp, message.channels, message.motion)
     if isinstance(message, BandsMessage):

@@ -9,6 +9,7 @@ import msgspec
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.service.people.carried_people import CarriedPerson
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.personal import CalibrationEntry, HeadCard, RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.model_choice import ModelChoice
@@ -99,6 +100,12 @@ class LogStudy(msgspec.Struct, frozen=True, tag="log_study"):
     entry: StudyEntry
 
 
+class LogFeedback(msgspec.Struct, frozen=True, tag="log_feedback"):
+    """Log a state of the feedback of a study, which a gateway has."""
+
+    entry: FeedbackEntry
+
+
 class FindHops(msgspec.Struct, frozen=True, tag="hops"):
     """Answer with what the head measured in the seconds up to a sample."""
 
@@ -136,6 +143,7 @@ Asked: TypeAlias = (
     | LogCalibration
     | LogRating
     | LogStudy
+    | LogFeedback
     | FindHops
     | TakeSnapshot
     | LogRecording

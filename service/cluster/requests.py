@@ -29,6 +29,7 @@ from mimamba.service.cluster.request_messages import (
     FindHops,
     ForgetPerson,
     LogCalibration,
+    LogFeedback,
     LogMarker,
     LogRating,
     LogRecording,
@@ -137,7 +138,7 @@ async def _do_personal(asked: Asked, session: Session) -> None:
         await asyncio.to_thread(session.change_head_card, asked.card)
     elif isinstance(asked, LogMarker):
         session.log_marker(asked.marker)
-    elif isinstance(asked, LogCalibration | LogRating | LogStudy):
+    elif isinstance(asked, LogCalibration | LogRating | LogStudy | LogFeedback):
         session.log_personal(asked.entry)
 
 

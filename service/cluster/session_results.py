@@ -7,8 +7,16 @@ from collections.abc import Iterator
 
 from mimamba.service.bus.bus import Bus, Guard, NotStored, publish
 from mimamba.service.cluster.head_readings import HeadReader
-from mimamba.service.cluster.subjects import BUS_TOPICS, Bundle, Entry, output_subject, pack
+from mimamba.service.cluster.subjects import (
+    BUS_TOPICS,
+    Bundle,
+    Entry,
+    LoggedFeedback,
+    output_subject,
+    pack,
+)
 from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import MotionMessage, PPGMessage, SignalMessage
 from mimamba.service.sessions.session import Session
 from mimamba.service.stream.reader import signal_message, topic_message
@@ -89,7 +97,11 @@ class ResultsReader:
     def _events(self, topic: Topic, at: int, stop: int) -> Iterator[Entry]:
         size = 0
         for seq, entry in self._logs.events(topic).read(at, stop):
-            made = topic_message(self._session.name, seq, entry)
+            made = (
+                LoggedFeedback(seq, entry)  # with its notes, which no client gets
+                if isinstance(entry, FeedbackEntry)
+                else topic_message(self._session.name, seq, entry)
+            )
             assert isinstance(made, Entry)
             yield made
             if isinstance(made, PPGMessage | MotionMessage):

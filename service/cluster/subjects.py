@@ -10,6 +10,8 @@
 - ``keys.worker.WORKER``: a worker that is alive
 - ``keys.recording.SESSION``: a recording in progress; empty once it has ended
 - ``keys.study.SESSION``: a study that goes on; empty once it has ended
+- ``in.SHARD.feedback.SESSION``: the feedback of a study that goes on; empty once it has ended. It
+  says whose values are shown, and a headset may read ``keys``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from mimamba.service.cluster.head_readings import HeadReadings
 from mimamba.service.cluster.request_messages import Request
 from mimamba.service.logs.epoch_logs import ActiveModel, LinkEntry
 from mimamba.service.people.carried_people import CarriedPerson, TakenBaseline
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import (
     BandsMessage,
     CalibrationMessage,
@@ -48,6 +51,8 @@ from mimamba.service.topics import Model, Topic
 
 log = logging.getLogger(__name__)
 
+FEEDBACK_KEYS = "in.*.feedback.*"
+"""Pattern of the subjects of all sessions' feedback."""
 SHARDS = 64
 """Parts of all sessions. A worker takes whole shards, and follows one subject for each."""
 
@@ -68,6 +73,15 @@ class Packets(msgspec.Struct, frozen=True, tag="packets"):
     """The next packets of a session's source, in order."""
 
     packets: list[Samples]
+
+
+class Viewed(msgspec.Struct, frozen=True, tag="viewed"):
+    """Somebody at a gateway views the session's signal, for so many seconds from now on.
+
+    It changes nothing but when the signal is sent.
+    """
+
+    seconds: float
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -137,6 +151,13 @@ class SavedState(msgspec.Struct, frozen=True):
     choice: ModelChoice
 
 
+class LoggedFeedback(msgspec.Struct, frozen=True, tag="feedback"):
+    """A state of the feedback of a study, with what a recording gets of it."""
+
+    seq: int
+    entry: FeedbackEntry
+
+
 Entry: TypeAlias = (
     PredictionMessage
     | QualityMessage
@@ -149,6 +170,7 @@ Entry: TypeAlias = (
     | CalibrationMessage
     | RatingMessage
     | StudyMessage
+    | LoggedFeedback
     | SignalMessage
 )
 BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
@@ -163,6 +185,7 @@ BUS_TOPICS: Final[dict[Topic, type[Entry]]] = {
     "calibration": CalibrationMessage,
     "rating": RatingMessage,
     "study": StudyMessage,
+    "feedback": LoggedFeedback,
     "signal": SignalMessage,
 }
 """Topics of a session on the bus, with their messages; the bulky signal is the last."""
@@ -184,7 +207,7 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 _packer = msgspec.msgpack.Encoder()
-Input: TypeAlias = Packets | Order | Request
+Input: TypeAlias = Packets | Order | Request | Viewed
 _unpack_input: msgspec.msgpack.Decoder[Input] = msgspec.msgpack.Decoder(Input)
 _unpack_bundle = msgspec.msgpack.Decoder(Bundle)
 
@@ -249,6 +272,11 @@ def recording_key(session: str) -> str:
 def study_key(session: str) -> str:
     """Return the subject of a session's study."""
     return f"keys.study.{word_of(session)}"
+
+
+def feedback_key(session: str) -> str:
+    """Return the subject of a session's feedback."""
+    return f"in.{shard_of(session)}.feedback.{word_of(session)}"
 
 
 def lease_subject(shard: int) -> str:

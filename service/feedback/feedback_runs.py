@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
@@ -11,8 +12,14 @@ from typing import Literal, TypeAlias
 from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.models.signal.measures import BANDS
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.live_feedback import Assignment, LiveFeedback
-from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.feedback.live_feedback import (
+    Assignment,
+    FeedbackPosition,
+    LiveFeedback,
+    first_position,
+)
+from mimamba.service.feedback.sham_course import ShamCourse, load_course
+from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.rule_file import Rule, watched_quantity
 from mimamba.service.sessions.session import Session
@@ -84,7 +91,9 @@ class FeedbackRuns:
         NotNow
             If feedback goes on in the session, or the service is shutting down.
         SessionOver
-            If the session is not open, or computed by another process.
+            If the session is not open.
+        NotStored
+            If a bus does not answer.
         RecordingTaken, CannotRecord
             If a recording cannot begin now.
         """
@@ -104,7 +113,8 @@ class FeedbackRuns:
             )
         with self._changing:
             self._check_free(session)
-        assignment = self._assign(wanted, rule)  # takes long: feedback elsewhere can begin and end
+        # It takes long: feedback elsewhere can begin and end meanwhile.
+        assignment, course = self._assign(wanted, rule)
         with self._changing:
             self._check_free(session)
             name = self._recordings.recording_of(session)
@@ -118,7 +128,8 @@ class FeedbackRuns:
                 ).name
             try:
                 self._recordings.note_feedback(name)
-                live = LiveFeedback(session, rule, assignment, self._recordings, name, is_own)
+                position = first_position(session, rule, assignment, course, name, is_own)
+                live = self._make(session, rule, position, course)
             except Exception:
                 if is_own:
                     self._recordings.stop(name)
@@ -128,19 +139,43 @@ class FeedbackRuns:
             self._live[session] = live
         return live
 
+    def _make(
+        self, session: Session, rule: Rule, position: FeedbackPosition, course: ShamCourse | None
+    ) -> LiveFeedback:
+        return LiveFeedback(session, rule, position, course, self._recordings)
+
     def of(self, session: Session) -> LiveFeedback:
-        """Return the newest feedback of a session; raises NoFeedback."""
+        """Return the newest feedback of a session.
+
+        Raises NoFeedback, and NotNow if it is at another service.
+        """
         live = self._live.get(session)
         if live is None:
-            raise NoFeedback(f"The session {session.name} has had no feedback. Begin it.")
+            raise no_feedback(session)
         return live
+
+    def entry_of(self, session: Session) -> FeedbackEntry:
+        """Return the newest state of a session's feedback, also of another service.
+
+        Raises NoFeedback.
+        """
+        live = self._live.get(session)
+        if live is not None and not live.elsewhere:
+            return live.entry()
+        log = None if session.logs is None else session.logs.feedback
+        found = log.read(log.next - 1, log.next) if log is not None else []
+        if not found:
+            raise no_feedback(session)
+        _, entry = found[0]
+        assert isinstance(entry, FeedbackEntry)
+        return entry
 
     def close(self) -> None:
         """Stop all feedback; no other can begin."""
         with self._changing:
             self._closed = True
         for live in list(self._live.values()):
-            live.stop("the service ended")
+            live.close()
 
     def _check_free(self, session: Session) -> None:
         if self._closed:
@@ -152,21 +187,31 @@ class FeedbackRuns:
             if not self._live[ended].going_on:
                 del self._live[ended]
 
-    def _assign(self, wanted: WantedFeedback, rule: Rule) -> Assignment:
+    def _assign(self, wanted: WantedFeedback, rule: Rule) -> tuple[Assignment, ShamCourse | None]:
         """Choose whose values are shown.
 
         All recordings are loaded before anything is drawn: an error must not tell what was drawn.
         """
-        courses = {
-            name: load_course(self._recordings.file(name), rule.watched, rule.when)
-            for name in wanted.recordings
-        }
+        courses = self._load_courses(wanted.recordings, rule)
         blind = wanted.blind or wanted.choice == "drawn"
         is_sham = bool(courses) and (wanted.choice == "sham" or secrets.choice((True, False)))
         if not is_sham:
-            return Assignment("real", wanted.choice, wanted.recordings, blind=blind)
+            return Assignment("real", wanted.choice, wanted.recordings, blind=blind), None
         name = secrets.choice(wanted.recordings)
-        return Assignment("sham", wanted.choice, wanted.recordings, name, courses[name], blind)
+        assignment = Assignment("sham", wanted.choice, wanted.recordings, name, blind)
+        return assignment, courses[name]
+
+    def _load_courses(self, names: Sequence[str], rule: Rule) -> dict[str, ShamCourse]:
+        """Load the values of recordings; raises as ``begin``."""
+        return {
+            name: load_course(self._recordings.file(name), rule.watched, rule.when)
+            for name in names
+        }
+
+
+def no_feedback(session: Session) -> NoFeedback:
+    """Make the error for a session without feedback."""
+    return NoFeedback(f"The session {session.name} has had no feedback. Begin it.")
 
 
 def _rule_of(session: Session, wanted: WantedFeedback) -> Rule:

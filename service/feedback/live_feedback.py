@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
@@ -23,14 +25,14 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
 from mimamba.service.feedback.sham_course import ShamCourse
-from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS, Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource, FeedbackState
-from mimamba.service.recordings.recordings import Recordings
+from mimamba.service.recordings.recordings import NoRecording, Recordings
 from mimamba.service.rules.quality_join import QualityJoin
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.markers import await_logged, set_marker
+from mimamba.service.sessions.markers import await_logged, is_logged, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.topics import Topic
 
@@ -42,9 +44,17 @@ LOOK = 0.05
 """Seconds between two looks at the session's log."""
 LONGEST_WAIT = 2.0
 """Time without a new entry after which it is silent, s; two hops of the model if that is longer."""
+LOGGING_SECONDS = 4.0
+"""Seconds for the first and the last entry to be logged, by a worker elsewhere."""
+ENTRIES_KEPT = 64
+"""Newest entries among which one is looked for."""
 NO_VALUE = "no value at present"
 """The reason of every silence, real or sham: another one would tell them apart."""
 STOPPED = "stopped on request"
+
+
+class FeedbackLeft(UserError):
+    """Another service goes on with the feedback."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,6 @@ class Assignment:
         Names of the recordings that were given.
     sham
         Name of the one that is shown; None for the wearer's own values.
-    course
-        Its values.
     blind
         Whether nobody is told before the recording has ended.
     """
@@ -71,81 +79,128 @@ class Assignment:
     chosen: str
     among: tuple[str, ...] = ()
     sham: str | None = None
-    course: ShamCourse | None = None
     blind: bool = False
 
 
+@dataclass(frozen=True)
+class FeedbackPosition:
+    """A place in feedback at which it begins, or another service goes on.
+
+    Parameters
+    ----------
+    assignment
+        Whose values are shown.
+    is_own
+        Whether the recording ends with the feedback.
+    entry, marker
+        The newest ones, which may not be logged yet.
+    first
+        Time of the first value, s on the session's clock; 0 before it.
+    number
+        Number of the pass of a sham that was noted last; 0 before the first one.
+    ending
+        Whether only its end is left.
+    """
+
+    assignment: Assignment
+    is_own: bool
+    entry: FeedbackEntry
+    marker: ReceivedMarker
+    first: float = 0.0
+    number: int = 0
+    ending: bool = False
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.entry.id
+
+
+class FeedbackLease(Protocol):
+    """The right to go on with feedback that several services could."""
+
+    def renew(self, position: FeedbackPosition) -> bool:
+        """Note how far it is; return False if another service has it now."""
+        ...
+
+    def give_up(self) -> None:
+        """Note that it is over."""
+        ...
+
+
 class LiveFeedback:
-    """Feedback in a session, from its start to its end. Methods may be called from any thread.
+    """Feedback in a session, up to its end. Methods may be called from any thread.
 
     Parameters
     ----------
     session
-        An open session of this process.
+        An open session.
     rule
         The quantity and its threshold.
-    assignment
-        Whose values are shown.
+    position
+        Where it begins, or another service has left it.
+    course
+        The values of a sham; None shows the wearer's own.
     recordings
         Has the recording in which it is logged.
-    recording, is_own
-        Its name, and whether it ends with the feedback.
+    lease
+        The right to it; None where no other service goes on with it.
 
     Raises
     ------
     SessionOver
-        If the session is not open, or computed by another process.
+        If the session is not open.
+    FeedbackLeft
+        If another service has the feedback.
+    NotStored
+        If a bus does not answer.
     """
 
     def __init__(
         self,
         session: Session,
         rule: Rule,
-        assignment: Assignment,
+        position: FeedbackPosition,
+        course: ShamCourse | None,
         recordings: Recordings,
-        recording: str,
-        is_own: bool,
+        lease: FeedbackLease | None = None,
     ) -> None:
-        self.session, self._rule, self._assignment = session, rule, assignment
-        self._recordings, self._is_own = recordings, is_own
-        self.id = f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.session, self._rule, self._course = session, rule, course
+        self._recordings, self._lease = recordings, lease
+        self._position, self._state = position, position.entry.state
         self._stopping = threading.Event()
         self._reason = STOPPED
+        self._closing = self._elsewhere = False
         self._quality = QualityJoin()
-        self._pass = 0
-        self._state = FeedbackState(
-            quantity=rule.when,
-            side=rule.side,
-            at=rule.at,
-            back=rule.back,
-            running=True,
-            value=None,
-            on=False,
-            reason=NO_VALUE,
-            recording=recording,
-            blind=assignment.blind,
-            source=None if assignment.blind else assignment.source,
-            sham=None if assignment.blind else assignment.sham,
-        )
         session.check_open()
         topics: tuple[Topic, ...] = ("prediction",)
         if rule.watched.kind == "band":
             topics = ("quality", "bands")
         self._reader = LogReader(session, topics)
-        self._newest, self._first = local_clock(), 0.0
-        self._log(self._begin_note())
-        told = "blind" if assignment.blind else assignment.source
-        self._mark(f"feedback begin {rule.when} {rule.side} {rule.at:g}, {told}")
+        self._newest = local_clock()
         self._thread = threading.Thread(target=self._run, name=self.id)
+        self._keep()
+        self._tell_again()
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, or go on."""
+        self.session.watchers.add(self)
         self._thread.start()
 
     @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self._position.id
+
+    @property
     def going_on(self) -> bool:
-        """True until it has ended."""
-        return self._state.running
+        """True until it has ended, or another service goes on with it."""
+        return self._state.running and not self._elsewhere
+
+    @property
+    def elsewhere(self) -> bool:
+        """True if another service goes on with it."""
+        return self._elsewhere
 
     def entry(self) -> FeedbackEntry:
         """Return its state now."""
@@ -157,28 +212,55 @@ class LiveFeedback:
         self._stopping.set()
         self._thread.join()
 
+    def close(self) -> None:
+        """Stop as the service ends: the last entries are not waited for."""
+        self._closing = True
+        self.stop("the service ended")
+
+    def leave(self) -> None:
+        """Leave it to another service, which goes on with it; log nothing any more."""
+        self._elsewhere = True
+        self._stopping.set()
+
     # In its thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
         reason = "an internal error; see the service's log"
         try:
-            reason = self._follow()
+            if not self._position.ending:
+                reason = self._follow()
+        except FeedbackLeft:
+            pass
         finally:
-            self._end(reason)
+            self.session.watchers.discard(self)
+            if not self._elsewhere:
+                self._end(reason)
 
     def _follow(self) -> str:
         """Follow the session until there is a reason to end, and return it."""
         while True:
             stopped = self._stopping.wait(LOOK)
+            if self._elsewhere:
+                raise FeedbackLeft("Another service goes on with the feedback.")
             if self.session.state != "open":
                 return "the session ended"
-            if self._recordings.recording_of(self.session) != self._state.recording:
-                return f"the recording {self._state.recording} ended"
+            if self._recording_ended():
+                return recording_ended(self._state.recording)
             if stopped:
                 return self._reason
             self._take(self._reader.new_entries())
             if self._state.value is not None and local_clock() - self._newest > self._longest_wait:
                 self._show(None)
+
+    def _recording_ended(self) -> bool:
+        """Return whether its recording has ended, and does not go on at another service."""
+        name = self._state.recording
+        if self._recordings.recording_of(self.session) == name:
+            return False
+        try:
+            return self._recordings.get(name).state != "recording"
+        except NoRecording:
+            return True
 
     @property
     def _longest_wait(self) -> float:
@@ -206,14 +288,14 @@ class LiveFeedback:
         A sham is silent where the wearer's own feedback would be: bad contact ends both.
         """
         self._newest = local_clock()
-        value, course = own, self._assignment.course
+        value, course = own, self._course
         notes: list[str] = []
         if course is not None:
-            self._first = self._first or timestamp
-            number, shown = course.at(timestamp - self._first)
-            if number != self._pass:
-                self._pass = number
-                notes.append(self._note("pass", {"pass": number}))
+            first = self._position.first or timestamp
+            number, shown = course.at(timestamp - first)
+            if number != self._position.number:
+                notes.append(_note(self.id, "pass", {"pass": number}))
+            self._position = replace(self._position, first=first, number=number)
             value = None if own is None else shown
         self._show(value, notes)
 
@@ -225,47 +307,144 @@ class LiveFeedback:
         self._state = replace(before, value=value, on=on, reason=reason)
         word = "silent" if value is None else "on" if on else "off"
         was = "silent" if before.value is None else "on" if before.on else "off"
-        self._log(*notes, *(() if word == was else (self._note(word),)))
+        self._log(*notes, *(() if word == was else (_note(self.id, word),)))
 
     def _end(self, reason: str) -> None:
         """Log the end, and close a recording that began with it."""
-        self._state = replace(self._state, running=False, value=None, on=False, reason=reason)
-        self._assignment = replace(self._assignment, course=None)  # another person's values
-        ended: ReceivedMarker | None = None
+        self._course = None  # another person's values
         with suppress(UserError, SessionOver):  # the session has ended, and its recording with it
-            ended = self._mark("feedback end")
-        self._log(self._note("end", {"reason": reason}))
-        if self._is_own:
-            if ended is not None and (logs := self.session.logs) is not None:
-                await_logged(self.session, logs, ended, lambda: False)
-            try:
+            if not self._position.ending:
+                self._position = ended_position(self._position, reason, self.session.now())
+                self._keep()
+                self._tell_again()
+        if self._elsewhere:
+            return
+        try:
+            self._await_marker()
+            if self._position.is_own:
                 self._recordings.stop(self._state.recording)
-            except (UserError, OSError) as error:
-                log.warning("a recording could not be stopped", extra={"reason": str(error)})
-        log.info("feedback ended", extra={"feedback": self.id, "reason": reason})
-
-    def _mark(self, label: str) -> ReceivedMarker:
-        return set_marker(self.session, label, None, SOURCE)
-
-    def _begin_note(self) -> str:
-        assigned, course, rule = self._assignment, self._assignment.course, self._rule
-        facts: dict[str, object] = {
-            "quantity": rule.when,
-            "side": rule.side,
-            "at": rule.at,
-            "back": rule.back,
-            "source": assigned.source,
-            "chosen": assigned.chosen,
-            "blind": assigned.blind,
-            "among": assigned.among,
-        }
-        if course is not None:
-            facts |= {"sham": assigned.sham, "from": course.first, "pass_seconds": course.seconds}
-        return self._note("begin", facts)
-
-    def _note(self, event: str, facts: dict[str, object] | None = None) -> str:
-        return msgspec.json.encode({"id": self.id, "event": event, **(facts or {})}).decode()
+        except (UserError, OSError) as error:
+            log.warning("a recording could not be stopped", extra={"reason": str(error)})
+        finally:
+            self._state = self._position.entry.state
+            if self._lease is not None:
+                self._lease.give_up()
+        log.info("feedback ended", extra={"feedback": self.id, "reason": self._state.reason})
 
     def _log(self, *noted: str) -> None:
         """Log the state from now on, which is when the wearer gets it."""
-        self.session.log_personal(FeedbackEntry(self.session.now(), self.id, self._state, noted))
+        entry = FeedbackEntry(self.session.now(), self.id, self._state, noted)
+        self._position = replace(self._position, entry=entry)
+        self._keep()
+        self.session.log_personal(entry)
+
+    def _keep(self) -> None:
+        """Note the position for another service; raises FeedbackLeft if one has the feedback."""
+        if self._lease is not None and not self._lease.renew(self._position):
+            self.leave()
+            raise FeedbackLeft("Another service goes on with the feedback.")
+
+    def _tell_again(self) -> None:
+        """Log the newest entry and marker, unless they are: also by a service before."""
+        entry, marker = self._position.entry, self._position.marker
+        if not self._is_told(entry):
+            self.session.log_personal(entry)
+        logs = self.session.check_open()
+        recent = self.session.now() - marker.timestamp < SIGNAL_SECONDS
+        if recent and not is_logged(logs, marker):
+            set_marker(self.session, marker.label, marker.timestamp, SOURCE)
+        end = time.monotonic() + LOGGING_SECONDS  # then a recording that ends now has it
+        while not self._is_told(entry) and time.monotonic() < end:
+            if self._closing or self.session.state != "open":
+                return
+            time.sleep(LOOK / 5)
+
+    def _is_told(self, entry: FeedbackEntry) -> bool:
+        """Return whether an entry is among the newest ones of the session."""
+        logs = self.session.logs
+        newest = (
+            logs.feedback.read(logs.feedback.next - ENTRIES_KEPT, logs.feedback.next)
+            if logs
+            else []
+        )
+        wanted = entry.id, entry.timestamp
+        return any(
+            isinstance(each, FeedbackEntry) and (each.id, each.timestamp) == wanted
+            for _, each in newest
+        )
+
+    def _await_marker(self) -> None:
+        """Wait until the last marker is logged, so that a recording that ends now has it."""
+        logs = self.session.logs
+        if self._position.is_own and logs is not None:
+            await_logged(self.session, logs, self._position.marker, lambda: self._closing)
+
+
+def first_position(
+    session: Session,
+    rule: Rule,
+    assignment: Assignment,
+    course: ShamCourse | None,
+    recording: str,
+    is_own: bool,
+) -> FeedbackPosition:
+    """Return the position at which feedback begins.
+
+    Parameters
+    ----------
+    session, rule, assignment, course
+        As for ``LiveFeedback``.
+    recording, is_own
+        Name of the recording that gets the log, and whether it ends with the feedback.
+    """
+    made = f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    state = FeedbackState(
+        quantity=rule.when,
+        side=rule.side,
+        at=rule.at,
+        back=rule.back,
+        running=True,
+        value=None,
+        on=False,
+        reason=NO_VALUE,
+        recording=recording,
+        blind=assignment.blind,
+        source=None if assignment.blind else assignment.source,
+        sham=None if assignment.blind else assignment.sham,
+    )
+    facts: dict[str, object] = {
+        "quantity": rule.when,
+        "side": rule.side,
+        "at": rule.at,
+        "back": rule.back,
+        "source": assignment.source,
+        "chosen": assignment.chosen,
+        "blind": assignment.blind,
+        "among": assignment.among,
+    }
+    if course is not None:
+        facts |= {"sham": assignment.sham, "from": course.first, "pass_seconds": course.seconds}
+    told = "blind" if assignment.blind else assignment.source
+    now = session.now()
+    label = f"feedback begin {rule.when} {rule.side} {rule.at:g}, {told}"
+    entry = FeedbackEntry(now, made, state, (_note(made, "begin", facts),))
+    return FeedbackPosition(assignment, is_own, entry, ReceivedMarker(now, label, SOURCE))
+
+
+def ended_position(position: FeedbackPosition, reason: str, now: float) -> FeedbackPosition:
+    """Return the position at the end of feedback, at a time on the session's clock, s."""
+    before = position.entry.state
+    state = replace(before, running=False, value=None, on=False, reason=reason)
+    note = _note(position.id, "end", {"reason": reason})
+    entry = FeedbackEntry(now, position.id, state, (note,))
+    marker = ReceivedMarker(now, "feedback end", SOURCE)
+    return replace(position, entry=entry, marker=marker, ending=True)
+
+
+def recording_ended(name: str) -> str:
+    """Return why feedback ends with its recording."""
+    return f"the recording {name} ended"
+
+
+def _note(run: str, event: str, facts: dict[str, object] | None = None) -> str:
+    return msgspec.json.encode({"id": run, "event": event, **(facts or {})}).decode()

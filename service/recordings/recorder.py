@@ -105,6 +105,8 @@ class RecorderPosition:
         The personal outputs.
     sensors
         Streams of what the device measures beside the EEG.
+    feedback
+        Stream of the log of feedback; None before its first event.
     """
 
     file: FilePosition
@@ -120,6 +122,7 @@ class RecorderPosition:
     sha256: str | None
     heads: RecordedHeads = field(default_factory=RecordedHeads)
     sensors: SensorNumbers = field(default_factory=SensorNumbers)
+    feedback: int | None = None
 
 
 class RecorderLease(Protocol):
@@ -232,7 +235,7 @@ class Recorder:
             raise cannot_record(self._path.parent, error) from error
         self._flushed, self._first = position.expected, position.first
         self._signal, self._link = position.signal, position.link
-        self._sources = dict(position.sources)
+        self._sources, self._feedback = dict(position.sources), position.feedback
         self._sensors = SensorStreams(self._writer, self._session, position.sensors)
         results, outputs = position.results, position.outputs
         self._made = ResultStreams(self._writer, self._session, results, outputs)
@@ -255,6 +258,7 @@ class Recorder:
             self._sha256,
             self._personal.recorded,
             self._sensors.numbers,
+            self._feedback,
         )
 
     def _begin(self, snapshot: SessionSnapshot) -> None:

@@ -47,6 +47,7 @@ from mimamba.service.bridges.udp_markers import UDPMarkers
 from mimamba.service.bus.connect import connect_bus
 from mimamba.service.calibration.calibrations import Calibrations
 from mimamba.service.calibration.heads import Heads
+from mimamba.service.cluster.continued.bus_feedback import BusFeedback
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.bus_studies import BusStudies
 from mimamba.service.cluster.gateway import BusSessions
@@ -159,7 +160,7 @@ def make_app(
         )
         recordings = await _make_recordings(folder, sessions)
         studies = _make_studies(settings.studies or folder / "studies", sessions, recordings)
-        feedback = FeedbackRuns(recordings)
+        feedback = _make_feedback(sessions, recordings)
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -299,6 +300,13 @@ def _make_studies(folder: Path, sessions: SessionRegistry, recordings: Recording
     return BusStudies(folder, recordings, sessions.bus, sessions.name, sessions.find)
 
 
+def _make_feedback(sessions: SessionRegistry, recordings: Recordings) -> FeedbackRuns:
+    """Create the feedback for studies, which over a bus goes on at another service."""
+    if not isinstance(sessions, BusSessions) or not isinstance(recordings, BusRecordings):
+        return FeedbackRuns(recordings)
+    return BusFeedback(recordings, sessions.bus, sessions.name, sessions.find)
+
+
 def make_mqtt(settings: Settings, sessions: SessionRegistry) -> MQTTOut | None:
     """Create the output to an MQTT broker, if the settings name one."""
     broker = find_broker(settings, settings.discovery)
@@ -338,6 +346,8 @@ def _background(
         yield recordings.run()
     if isinstance(running.studies, BusStudies):
         yield running.studies.run()
+    if isinstance(running.feedback, BusFeedback):
+        yield running.feedback.run()
     if settings.keep is not None:
         urls = _sources_in_use(settings, sessions)
         yield Retention(recordings, settings.keep, urls).run()

@@ -10,16 +10,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from mimamba.service.api.dependencies import AllFeedback, AllRecordings, OneSession, ReadLock
+from mimamba.service.api.dependencies import AllFeedback, AllRecordings, FollowedSession, ReadLock
 from mimamba.service.api.recordings import RecordingId
 from mimamba.service.feedback.feedback_runs import (
     MOST_RECORDINGS,
     FeedbackChoice,
     WantedFeedback,
 )
-from mimamba.service.feedback.live_feedback import LiveFeedback
-from mimamba.service.protocol.feedback_state import FeedbackState
+from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackState
 from mimamba.service.recorded.feedback_log import FeedbackRun
+from mimamba.service.sessions.session import Session
 from mimamba.service.storage.private_files import NAME
 
 feedback_api = APIRouter(prefix="/v1", tags=["feedback"])
@@ -64,15 +64,14 @@ class FeedbackView:
     state: FeedbackState
 
 
-def view_feedback(live: LiveFeedback) -> FeedbackView:
-    """View feedback as it is now."""
-    entry = live.entry()
-    return FeedbackView(live.id, live.session.name, entry.timestamp, entry.state)
+def view_feedback(session: Session, entry: FeedbackEntry) -> FeedbackView:
+    """View a state of a session's feedback."""
+    return FeedbackView(entry.id, session.name, entry.timestamp, entry.state)
 
 
 @feedback_api.post("/sessions/{session}/feedback", status_code=201)
 async def begin_feedback(
-    session: OneSession, feedback: AllFeedback, new: NewFeedback, read_lock: ReadLock
+    session: FollowedSession, feedback: AllFeedback, new: NewFeedback, read_lock: ReadLock
 ) -> FeedbackView:
     """Begin feedback for a study: it is logged in the session's recording, else in one of its own.
 
@@ -82,24 +81,25 @@ async def begin_feedback(
         new.quantity, new.side, new.at, new.back, new.source, tuple(new.recordings), new.blind
     )
     async with read_lock if wanted.recordings else nullcontext():
-        return view_feedback(await asyncio.to_thread(feedback.begin, session, wanted))
+        live = await asyncio.to_thread(feedback.begin, session, wanted)
+    return view_feedback(session, live.entry())
 
 
 # These block on the disk or wait for a thread, so they are not coroutines.
 
 
 @feedback_api.get("/sessions/{session}/feedback")
-def read_feedback(session: OneSession, feedback: AllFeedback) -> FeedbackView:
+def read_feedback(session: FollowedSession, feedback: AllFeedback) -> FeedbackView:
     """Return the newest feedback of a session; not whose values it shows, if it is blind."""
-    return view_feedback(feedback.of(session))
+    return view_feedback(session, feedback.entry_of(session))
 
 
 @feedback_api.delete("/sessions/{session}/feedback")
-def stop_feedback(session: OneSession, feedback: AllFeedback) -> FeedbackView:
+def stop_feedback(session: FollowedSession, feedback: AllFeedback) -> FeedbackView:
     """Stop feedback. A recording that began with it is complete when this returns."""
     live = feedback.of(session)
     live.stop()
-    return view_feedback(live)
+    return view_feedback(session, live.entry())
 
 
 @feedback_api.get("/recordings/{recording}/feedback")

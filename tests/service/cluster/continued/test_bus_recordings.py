@@ -136,6 +136,6 @@ def test_a_place_that_an_older_version_noted_is_read() -> None:
         FilePosition(10, ()), "a", {"signal": 3}, 5, 0, 1, 2, numbers, {}, None, None
     )
     noted = msgspec.to_builtins(place)
-    for later in ("heads", "sensors"):
+    for later in ("heads", "sensors", "feedback"):
         del noted[later]
     assert msgspec.convert(noted, RecorderPosition) == place

@@ -138,7 +138,8 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             await asyncio.to_thread(brief.stop)
             assert brief.entry().progress.phase == "stopped"
             lost = await asyncio.to_thread(second.begin, other, "long")
-            _, state = second._states[study_key("a.b")]
+            state = second._keys.of(study_key("a.b"))
+            assert state is not None
             await publish(
                 made[1].bus, study_key("a.b"), pack(msgspec.structs.replace(state, gateway="x"))
             )

@@ -1,0 +1,182 @@
+"""Feedback in sessions on the bus: when its gateway dies, another one goes on with it.
+
+Feedback is a message on the bus with whose values are shown, and its newest entry, renewed before
+each entry. The gateway that writes its recording takes it, and reads the values of a sham again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from mimamba.drivers.errors import UserError
+from mimamba.service.bus.bus import Bus
+from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.cluster.continued.bus_recordings import BusRecordings
+from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
+from mimamba.service.cluster.continued.watched_keys import HeldLease, NotedKey
+from mimamba.service.cluster.subjects import FEEDBACK_KEYS, feedback_key
+from mimamba.service.feedback.feedback_runs import FeedbackRuns
+from mimamba.service.feedback.live_feedback import (
+    FeedbackLeft,
+    FeedbackPosition,
+    LiveFeedback,
+    ended_position,
+    recording_ended,
+)
+from mimamba.service.feedback.sham_course import ShamCourse
+from mimamba.service.rules.rule_file import Rule, watched_quantity
+from mimamba.service.sessions.session import Session, SessionOver
+
+log = logging.getLogger(__name__)
+
+
+class BusFeedbackState(RunState, frozen=True):
+    """Feedback that goes on: its gateway, its session, and its place."""
+
+    position: FeedbackPosition
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.position.id
+
+    @property
+    def recording(self) -> str:
+        """Name of its recording."""
+        return self.position.entry.state.recording
+
+
+class BusFeedback(FeedbackRuns):
+    """Feedback of a gateway; others go on with that of one that died.
+
+    Parameters
+    ----------
+    recordings
+        Of this gateway.
+    bus
+        The bus.
+    gateway
+        The name under which this gateway answers on the bus.
+    find
+        Returns a session with filled logs, or None.
+    """
+
+    def __init__(
+        self,
+        recordings: BusRecordings,
+        bus: Bus,
+        gateway: str,
+        find: Callable[[str], Awaitable[Session | None]],
+    ) -> None:
+        super().__init__(recordings)
+        self._gateway, self._written = gateway, recordings
+        self._keys: RunKeys[BusFeedbackState, LiveFeedback] = RunKeys(
+            bus,
+            FEEDBACK_KEYS,
+            BusFeedbackState,
+            gateway,
+            recordings,
+            find,
+            lambda: list(self._live.values()),
+        )
+
+    async def run(self) -> None:
+        """Go on with feedback of gateways that are gone, until cancelled."""
+        await self._keys.go_on(self._continue)
+
+    def of(self, session: Session) -> LiveFeedback:
+        """Return the newest feedback of a session.
+
+        Raises NoFeedback, and NotNow if it is at another service.
+        """
+        if self._keys.elsewhere(feedback_key(session.name), self._live.get(session)) is not None:
+            raise self._goes_on(session)
+        return super().of(session)
+
+    # Beginning, in other threads -----------------------------------------------------------------
+
+    def _check_free(self, session: Session) -> None:
+        super()._check_free(session)
+        _, state = self._keys.ask(feedback_key(session.name))
+        if state is not None:
+            raise self._goes_on(session)
+
+    def _goes_on(self, session: Session) -> NotNow:
+        return NotNow(
+            f"Feedback goes on in the session {session.name}, at another service. Stop it there."
+        )
+
+    def _make(
+        self, session: Session, rule: Rule, position: FeedbackPosition, course: ShamCourse | None
+    ) -> LiveFeedback:
+        sequence, _ = self._keys.ask(feedback_key(session.name))
+        try:
+            return self._lead(session, rule, position, course, sequence)
+        except FeedbackLeft:
+            raise NotNow(
+                f"Another service begins feedback in the session {session.name} now. "
+                "Stop it there first."
+            ) from None
+
+    def _lead(
+        self,
+        session: Session,
+        rule: Rule,
+        position: FeedbackPosition,
+        course: ShamCourse | None,
+        sequence: int,
+    ) -> LiveFeedback:
+        key = self._keys.hold(feedback_key(session.name), sequence)
+        lease: HeldLease[FeedbackPosition] = HeldLease(
+            key, lambda place: BusFeedbackState(self._gateway, session.name, place), held=False
+        )
+        return LiveFeedback(session, rule, position, course, self._recordings, lease)
+
+    # Going on, in another thread -----------------------------------------------------------------
+
+    def _continue(self, noted: NotedKey[BusFeedbackState], session: Session | None) -> None:
+        state = noted.state
+        if session is None or session.state != "open":
+            log.warning("feedback ended with its session", extra={"feedback": state.id})
+            self._keys.hold(noted.subject, noted.sequence).store_if_possible(b"")
+            return
+        rule = _rule_of(state.position)
+        position, course = self._prepare(state, rule, session)
+        with self._changing:  # feedback that begins here is here
+            if self._closed or self._keys.is_here(state):
+                return
+            try:
+                live = self._lead(session, rule, position, course, noted.sequence)
+            except (FeedbackLeft, SessionOver):
+                return  # another gateway was first, or the next look finds that it has ended
+            live.start()  # before others can find and stop it
+            self._live[session] = live
+        log.warning("feedback goes on", extra={"feedback": live.id})
+
+    def _prepare(
+        self, state: BusFeedbackState, rule: Rule, session: Session
+    ) -> tuple[FeedbackPosition, ShamCourse | None]:
+        """Return the place at which feedback goes on, or ends, and the values of a sham."""
+        position = state.position
+        if position.ending:
+            return position, None
+        if not self._written.writes(state.recording):
+            reason = recording_ended(state.recording)
+            return ended_position(position, reason, session.now()), None
+        assignment = position.assignment
+        try:
+            # All of them, also where none is shown: an error must not tell what was drawn.
+            courses = self._load_courses(assignment.among, rule)
+        except UserError as error:
+            log.warning("a sham cannot go on", extra={"reason": str(error)})
+            reason = "another service could not read the recordings that were given for a sham"
+            return ended_position(position, reason, session.now()), None
+        return position, None if assignment.sham is None else courses[assignment.sham]
+
+
+def _rule_of(position: FeedbackPosition) -> Rule:
+    state = position.entry.state
+    watched = watched_quantity(state.quantity)
+    assert watched is not None  # it was one when the feedback began
+    return Rule("feedback", state.quantity, watched, state.side, state.at, state.back)
