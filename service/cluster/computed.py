@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import msgspec
 
@@ -23,12 +24,12 @@ from mimamba.service.cluster.requests import ANSWER_SECONDS, fulfil
 from mimamba.service.cluster.session_results import ResultsSender
 from mimamba.service.cluster.subjects import (
     Announcement,
-    Input,
     Kind,
     Order,
     Packets,
     SavedState,
     View,
+    Viewed,
     input_subject,
     output_subject,
     pack,
@@ -58,6 +59,8 @@ SAVE_SECONDS = 2.0
 RETRY_SECONDS = 0.02
 CHARGE_STEP = 0.5
 """Change of the device's charge, percent, with which the view is published again."""
+Ordered: TypeAlias = Packets | Order | Request
+"""Input whose place among the packets counts."""
 NEVER = 1e9
 """Seconds of silence that a driver waits for: silence is an order in the input, as all else."""
 
@@ -103,12 +106,13 @@ class ComputedSession:
         self._driver: PushDriver | None = None
         self._session: Session | None = None
         self._sender: ResultsSender | None = None
-        self._messages: asyncio.Queue[tuple[int, Input]] = asyncio.Queue()
+        self._messages: asyncio.Queue[tuple[int, Ordered]] = asyncio.Queue()
         self._idle = False  # waiting for the next message
         self._taken = self._newest = self.after
         self._last_packet = time.monotonic()
         self._lost = False
         self._charge: float | None = None  # as the view has it
+        self._unviewed: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._changing = asyncio.Lock()
         self._choice = state.choice if state else self._chosen()
@@ -128,11 +132,24 @@ class ComputedSession:
         except msgspec.MsgspecError as error:
             log.warning("a message was refused", extra={"reason": str(error)})
             return
+        if isinstance(content, Viewed):
+            self._note_viewed(content.seconds)
+            return
         # To wake a task takes longer than all else that is done with a packet.
         if self._idle and self._messages.empty() and self._take_at_once(content):
             self._taken = message.sequence
         else:
             self._messages.put_nowait((message.sequence, content))
+
+    def _note_viewed(self, seconds: float) -> None:
+        """Let no chunk wait for a hop, as somebody at a gateway views the signal for so long."""
+        if self._session is None:
+            return  # it is told again
+        if self._unviewed is not None:
+            self._unviewed.cancel()
+        self._session.watchers.add(self)
+        loop = asyncio.get_running_loop()
+        self._unviewed = loop.call_later(seconds, self._session.watchers.discard, self)
 
     def wake(self, news: bool) -> None:
         """Send its results, as the compute loop says; with ``news`` its view, too."""
@@ -224,7 +241,7 @@ class ComputedSession:
                 return
             self._taken = sequence
 
-    def _take_at_once(self, content: Input) -> bool:
+    def _take_at_once(self, content: Ordered) -> bool:
         """Take packets that need not wait; False if they are to be taken in turn, or again."""
         if self._session is None or not isinstance(content, Packets):
             return False

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -38,6 +39,10 @@ OPENING_SECONDS = 20.0
 CLOSING_SECONDS = 10.0
 FILL_SECONDS = 0.5
 """Between two looks for sessions whose logs are to be filled."""
+VIEWED_SECONDS = 3.0
+"""For which a worker sends a session's signal promptly after it was told that somebody views it."""
+VIEWED_LOOK = 0.5
+"""Seconds between two looks for sessions that somebody views."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """Ids of sessions: others do not fit into a subject."""
 
@@ -81,6 +86,7 @@ class BusSessions(SessionRegistry):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_views())
             tasks.create_task(self._watch_workers())
+            tasks.create_task(self._tell_viewed())
 
     def workers(self) -> list[WorkerStatus]:
         """The workers that are alive."""
@@ -247,6 +253,21 @@ class BusSessions(SessionRegistry):
         if isinstance(session, MirroredSession):
             session.forget()
             self._observer.remove(session)
+
+    async def _tell_viewed(self) -> None:
+        """Tell workers whose signal somebody here views, again and again: else it may wait."""
+        told: dict[Session, float] = {}
+        while True:
+            await asyncio.sleep(VIEWED_LOOK)
+            now = time.monotonic()
+            told = {each: at for each, at in told.items() if now - at < VIEWED_SECONDS / 2}
+            due = [
+                each
+                for each in self._sessions.values()
+                if isinstance(each, MirroredSession) and each.watchers and each not in told
+            ]
+            told |= dict.fromkeys(due, now)
+            await asyncio.gather(*(each.tell_viewed(VIEWED_SECONDS) for each in due))
 
     async def _watch_workers(self) -> None:
         async with self.bus.follow("keys.worker.*", "newest") as messages:

@@ -183,6 +183,11 @@ class MirroredSession(Session):
             else:
                 return  # the connection was closed
 
+    async def tell_viewed(self, seconds: float) -> None:
+        """Let the worker send the signal promptly for so long: somebody views it."""
+        if self.state == "open":
+            await self._requests.tell_viewed(seconds)
+
     def _take(self, payload: bytes) -> None:
         try:
             bundle = unpack_bundle(payload)

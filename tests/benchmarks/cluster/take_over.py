@@ -2,7 +2,8 @@
 
 Run ``python -m tests.benchmarks.cluster.take_over --kills 20``. It prints lost and doubled
 predictions, the largest difference to the unbroken run, and the time from a kill to the next
-prediction.
+prediction. A recording goes on meanwhile: lost and doubled samples, and its verified predictions.
+``recorder`` is the gateway that writes it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import msgspec
+import numpy as np
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -41,13 +44,15 @@ from mimamba.service.protocol.messages import (
     Subscribed,
     decode_server,
 )
+from mimamba.service.recordings.verify import compare, load_recorded
 from mimamba.service.sessions.remote_sources import read_packet
 from tests.service.bus.nats_server import NATSServer, free_port, running
-from tests.service.cluster.processes import Role
+from tests.service.cluster.processes import STARTING, Role
 from tests.service.forked import LoadedProgram
 
 SESSION = "killed"
-WHAT = ["worker", "freeze", "gateway", "server"]
+RECORDING = "kills"
+WHAT = ["worker", "freeze", "gateway", "recorder", "server"]
 PAUSE = 3.0
 """Seconds between two kills, after the next prediction and the start of the killed process."""
 
@@ -133,6 +138,39 @@ class Outcome:
     waits: list[tuple[str, float]]
 
 
+@dataclass(frozen=True)
+class RecordedOutcome:
+    """What is in the recording: samples, predictions that verify, and the first that does not.
+
+    ``different`` counts samples that are not those of the bus, ``hand_overs`` the gateways that
+    went on with it.
+    """
+
+    samples: int
+    lost: int
+    doubled: int
+    different: int
+    verified: int
+    difference: str | None
+    hand_overs: int
+
+
+def judge_recording(path: Path, unbroken: Unbroken, hand_overs: int) -> RecordedOutcome:
+    """Compare a recording with the samples on the bus, and verify its predictions."""
+    recorded = load_recorded(path)
+    verdict = compare(recorded, load_checkpoint("demo"))
+    index = recorded.index
+    span = int(index[-1] - index[0]) + 1
+    sent = np.concatenate([each.data for each in unbroken.chunks])[index[0] :][:span]
+    found = np.asarray(recorded.signal.values)
+    different = 0 if len(found) != len(sent) else int((found != sent).any(axis=1).sum())
+    doubled = len(index) - len(np.unique(index))
+    lost = span - len(np.unique(index))
+    return RecordedOutcome(
+        len(index), lost, doubled, different, verdict.confirmed, verdict.difference, hand_overs
+    )
+
+
 def judge(viewer: Viewer, unbroken: Unbroken, waits: list[tuple[str, float]]) -> Outcome:
     """Compare what the client was told with what a decoder says of the same samples."""
     numbers = [each.seq for each in viewer.told]
@@ -159,7 +197,7 @@ class Cluster:
 
     def __init__(self, folder: Path, server: NATSServer, loaded: LoadedProgram) -> None:
         self._folder, self._server, self._loaded = folder, server, loaded
-        self._count = 0
+        self._count = self.hand_overs = self._recorder = 0
         (folder / "none.toml").touch()
         self.ports = [free_port(), free_port()]
         self.workers = [self._worker(), self._worker()]
@@ -181,7 +219,36 @@ class Cluster:
         return self._role("worker", "--bus", self._server.url)
 
     def _gateway(self, port: int) -> Role:
-        return self._role("serve", "--bus", self._server.url, "--port", str(port))
+        options = ("--port", str(port), "--data-dir", str(self._folder / "data"))
+        return self._role("serve", "--bus", self._server.url, *options)
+
+    def record(self) -> None:
+        """Begin the recording, at the first gateway."""
+        httpx.post(
+            f"{self._at(0)}/v1/recordings", json={"session": SESSION, "name": RECORDING}, timeout=30
+        ).raise_for_status()
+
+    def _at(self, nth: int) -> str:
+        return f"http://127.0.0.1:{self.ports[nth]}"
+
+    def _find_recorder(self) -> int:
+        """Wait until a gateway goes on with the recording; return which one it is."""
+        end = time.monotonic() + STARTING
+        while time.monotonic() < end:
+            for nth, each in enumerate(self.gateways):
+                running = each.log.read_text(errors="replace").count("recording goes on")
+                if running:
+                    return nth
+            time.sleep(0.1)
+        raise AssertionError("no gateway goes on with the recording")
+
+    def stop_recording(self) -> Path:
+        """Stop the recording at the gateway that writes it; return its file."""
+        stopped = httpx.post(
+            f"{self._at(self._recorder)}/v1/recordings/{RECORDING}/stop", timeout=30
+        ).raise_for_status()
+        assert stopped.json()["state"] == "finished", stopped.text
+        return self._folder / "data" / f"{RECORDING}.xdf"
 
     async def _computing(self, bus: Bus) -> int:
         """Return which of the workers computes the session."""
@@ -196,6 +263,7 @@ class Cluster:
         """
         worker = what in ("worker", "freeze")
         nth = await self._computing(bus) if worker else random.randrange(2)
+        nth = self._recorder if what == "recorder" else nth
         moment = time.monotonic()
         if what == "freeze":
             process = self.workers[nth].process
@@ -213,6 +281,9 @@ class Cluster:
         roles[nth] = self._worker() if what == "worker" else self._gateway(self.ports[nth])
         ready = "is on the bus" if what == "worker" else "mimamba is at"
         await asyncio.to_thread(roles[nth].wait_for, ready)
+        if what != "worker" and nth == self._recorder:
+            self._recorder = await asyncio.to_thread(self._find_recorder)
+            self.hand_overs += 1
         return waited
 
     def stop(self) -> None:
@@ -221,8 +292,10 @@ class Cluster:
             each.stop()
 
 
-async def follow_kills(cluster: Cluster, server: NATSServer, kills: Sequence[str]) -> Outcome:
-    """Follow a session while processes are killed."""
+async def follow_kills(
+    cluster: Cluster, server: NATSServer, kills: Sequence[str]
+) -> tuple[Outcome, RecordedOutcome]:
+    """Follow a session, and record it, while processes are killed."""
     bus = await NATSBus.connect(server.url)
     viewer, unbroken = (
         Viewer([f"ws://127.0.0.1:{port}/v1/stream" for port in cluster.ports]),
@@ -235,17 +308,20 @@ async def follow_kills(cluster: Cluster, server: NATSServer, kills: Sequence[str
     waits: list[tuple[str, float]] = []
     try:
         await viewer.next_after(time.monotonic())
+        await asyncio.to_thread(cluster.record)
         for what in kills:
             await asyncio.sleep(PAUSE)
             waits.append((what, await cluster.kill(what, viewer, bus)))
             print(f"{what}: next prediction after {waits[-1][1]:.2f} s", flush=True)
         await asyncio.sleep(PAUSE)
+        path = await asyncio.to_thread(cluster.stop_recording)
+        recorded = judge_recording(path, unbroken, cluster.hand_overs)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await bus.close()
-    return judge(viewer, unbroken, waits)
+    return judge(viewer, unbroken, waits), recorded
 
 
 def main() -> None:
@@ -259,12 +335,17 @@ def main() -> None:
         loaded = LoadedProgram()
         cluster = Cluster(Path(name), server, loaded)
         try:
-            outcome = asyncio.run(follow_kills(cluster, server, kills))
+            outcome, recorded = asyncio.run(follow_kills(cluster, server, kills))
         finally:
             cluster.stop()
             loaded.close()
     print(f"{len(kills)} kills, {outcome.told} predictions told")
     print(f"lost {outcome.lost}, doubled {outcome.doubled}, largest {outcome.largest:.1e}")
+    print(
+        f"recording: {recorded.samples} samples, lost {recorded.lost}, doubled {recorded.doubled}, "
+        f"different {recorded.different}; {recorded.verified} predictions verified, first "
+        f"difference {recorded.difference}; {recorded.hand_overs} hand-overs"
+    )
     for what in sorted({each for each, _ in outcome.waits}):
         times = sorted(seconds for each, seconds in outcome.waits if each == what)
         middle = times[len(times) // 2]

@@ -14,7 +14,13 @@ from mimamba.service.bus.bus import Bus, BusUnreachable, NotStored, publish
 from mimamba.service.bus.connect import connect_bus
 from mimamba.service.bus.nats_bus import without_password
 from mimamba.service.cluster.gateway import BusSessions
-from mimamba.service.cluster.subjects import input_subject, output_subject, session_key
+from mimamba.service.cluster.subjects import (
+    FEEDBACK_KEYS,
+    feedback_key,
+    input_subject,
+    output_subject,
+    session_key,
+)
 from mimamba.service.cluster.worker import Worker
 from mimamba.service.sessions.registry import choose_model
 from mimamba.service.stream.hub import Hub
@@ -78,6 +84,8 @@ def test_each_role_may_do_its_work_and_no_more(
             publish(headset, output_subject("headset-1", "results"), b"x"),
             publish(headset, "keys.worker.w", b"x"),
             headset.newest(output_subject("headset-1", "results")),
+            headset.newest(FEEDBACK_KEYS),  # it says whose values a wearer sees
+            publish(headset, feedback_key("headset-1"), b"x"),
             publish(gateway, output_subject("headset-1", "results"), b"x"),
             publish(gateway, "keys.worker.w", b"x"),
         ]
