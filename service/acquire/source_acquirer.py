@@ -10,7 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from mimamba.drivers.driver import AuxiliaryChunk, Driver, HasAuxiliary, HasBattery, LinkChange
+from mimamba.drivers.driver import (
+    AuxiliaryChunk,
+    Driver,
+    HasAuxiliary,
+    HasBattery,
+    LinkChange,
+    TakesCues,
+)
 from mimamba.drivers.errors import StreamLost, UserError
 from mimamba.drivers.open import Connect, open_source
 from mimamba.service.acquire.outbox import Outbox
@@ -67,6 +74,11 @@ class SourceAcquirer(ABC):
         self._on_change = on_change
         self._source_open = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop
+
+    def cue(self, state: str | None, place: int) -> None:
+        """Pass a cue on to a simulated wearer; see ``TakesCues``."""
+        if isinstance(self._driver, TakesCues):
+            self._driver.cue(state, place)
 
     @abstractmethod
     def _wake(self) -> None:

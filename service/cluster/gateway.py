@@ -161,6 +161,8 @@ class BusSessions(SessionRegistry):
         finally:
             opened.cancel()
         session = self._sessions[name]
+        if isinstance(session, MirroredSession):
+            session.wearer = acquirer
         if session.state == "ended" and session.reason is not None:
             reason = session.reason
             await self.close(name)

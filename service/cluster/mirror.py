@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import msgspec
 
-from mimamba.drivers.driver import Marker
+from mimamba.drivers.driver import Marker, TakesCues
 from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.bus.bus import Bus, NotStored
@@ -109,6 +109,8 @@ class MirroredSession(Session):
     ----------
     worker
         Name of its worker.
+    wearer
+        Its source, if this gateway reads it, for cues to a simulated wearer.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class MirroredSession(Session):
         self._bus, self._people = bus, people
         self._model = ActiveModel()
         self.worker = view.worker
+        self.wearer: TakesCues | None = None
         self._view = view
         self._asyncio = asyncio.get_running_loop()
         self._ahead: deque[float] = deque(maxlen=OFFSETS)
@@ -364,6 +367,11 @@ class MirroredSession(Session):
     def _has_rating(self, entry: RatingEntry) -> bool:
         log = self.check_open().rating  # another one after a gap in the bus
         return entry in [each for _, each in log.read(log.oldest, log.next)]
+
+    def cue(self, state: str | None, place: int) -> None:
+        """Pass a cue on to a simulated wearer, if this gateway reads the source."""
+        if self.wearer is not None:
+            self.wearer.cue(state, place)
 
     def add_tap(self, tap: SessionTap) -> None:
         """Give a tap all chunks from the next one on, in a thread of the session's taps."""

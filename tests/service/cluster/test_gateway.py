@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mimamba.drivers.errors import BadSource
+from mimamba.models.signal.measures import BANDS, BandPower
 from mimamba.service.acquire.bus_acquirer import ClusterFull
 from mimamba.service.bus.in_process import Exchange, InProcessBus
 from mimamba.service.cluster.gateway import BusSessions
@@ -18,11 +19,21 @@ from mimamba.service.protocol.messages import PredictionMessage, Subscribed, dec
 from mimamba.service.sessions.markers import set_marker
 from mimamba.service.sessions.model_choice import ModelChoice
 from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionTaken, choose_model
+from mimamba.service.sessions.session import Session
 from mimamba.service.stream.hub import Hub
 from mimamba.service.stream.reader import SessionReader
 
 PATIENCE = 60.0
-SOURCE = "simulate://?seed=1"
+SOURCE = "simulate://?scenario=wearer&effect=30&seed=1"
+
+
+def alpha_of(session: Session) -> float:
+    """The newest power in the alpha band of the first electrode, µV²; 0 without one."""
+    log = session.check_open().bands
+    for _, each in log.read(log.next - 1, log.next):
+        assert isinstance(each, BandPower)
+        return float(each.power[0, list(BANDS).index("alpha")])
+    return 0.0
 
 
 @asynccontextmanager
@@ -87,6 +98,10 @@ def test_a_source_that_is_read_here() -> None:
         while session.logs is None or session.logs.prediction.next == 0:
             await asyncio.sleep(0.01)
         filling.cancel()
+        session.cue("calm", 0)  # as a calibration does; the wearer is simulated in this gateway
+        while alpha_of(session) < 1000:
+            await asyncio.sleep(0.01)
+        session.cue(None, 0)
         told = await predictions(sessions, "a.b", 4)
         assert [each.seq for each in told] == list(range(told[0].seq, told[0].seq + 4))
         with pytest.raises(SessionTaken, match="is taken"):
