@@ -170,7 +170,7 @@ class LiveFeedback:
         self._position, self._state = position, position.entry.state
         self._stopping = threading.Event()
         self._reason = STOPPED
-        self._closing = self._elsewhere = False
+        self._closing = self._elsewhere = self._done = False
         self._quality = QualityJoin()
         session.check_open()
         topics: tuple[Topic, ...] = ("prediction",)
@@ -194,8 +194,8 @@ class LiveFeedback:
 
     @property
     def going_on(self) -> bool:
-        """True until it has ended, or another service goes on with it."""
-        return self._state.running and not self._elsewhere
+        """True until it has ended, its own recording too, or another service goes on with it."""
+        return not self._done and not self._elsewhere
 
     @property
     def elsewhere(self) -> bool:
@@ -233,8 +233,11 @@ class LiveFeedback:
             pass
         finally:
             self.session.watchers.discard(self)
-            if not self._elsewhere:
-                self._end(reason)
+            try:
+                if not self._elsewhere:
+                    self._end(reason)
+            finally:
+                self._done = True
 
     def _follow(self) -> str:
         """Follow the session until there is a reason to end, and return it."""
@@ -340,8 +343,13 @@ class LiveFeedback:
 
     def _keep(self) -> None:
         """Note the position for another service; raises FeedbackLeft if one has the feedback."""
-        if self._lease is not None and not self._lease.renew(self._position):
-            self.leave()
+        if (
+            self._lease is not None
+            and not self._elsewhere
+            and not self._lease.renew(self._position)
+        ):
+            self._elsewhere = True
+        if self._elsewhere:
             raise FeedbackLeft("Another service goes on with the feedback.")
 
     def _tell_again(self) -> None:

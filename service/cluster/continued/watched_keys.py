@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import TimeoutError as NoAnswer
@@ -154,6 +155,8 @@ class WatchedKeys(Generic[State]):
         self._bus, self._pattern, self._kind, self._on_change = bus, pattern, kind, on_change
         self._loop = asyncio.get_running_loop()
         self._noted: dict[str, NotedKey[State]] = {}
+        self._newest: dict[str, int] = {}  # number of the newest message of each key
+        self._noting = threading.Lock()
 
     async def load(self) -> None:
         """Learn which keys there are."""
@@ -191,18 +194,24 @@ class WatchedKeys(Generic[State]):
                         await take_over(noted)
 
     def _note(self, message: BusMessage) -> None:
+        """Note what a message says, unless a newer one of its key was noted, in any thread."""
         state = decode_or_none(message.payload, self._kind) if message.payload else None
-        if state is None:
-            self._noted.pop(message.subject, None)
-            return
-        self._noted[message.subject] = NotedKey(message.subject, message.sequence, state)
+        with self._noting:
+            if message.sequence <= self._newest.get(message.subject, 0):
+                return
+            self._newest[message.subject] = message.sequence
+            if state is None:
+                self._noted.pop(message.subject, None)
+                return
+            self._noted[message.subject] = NotedKey(message.subject, message.sequence, state)
         self._on_change(state)
 
     async def take(self, noted: NotedKey[State], mine: State) -> HeldKey:
         """Replace what a key says; raises Overtaken if another gateway has, and NotStored."""
         guard = Guard(noted.subject, noted.sequence)
-        sequence = await publish(self._bus, noted.subject, pack(mine), guard=guard, only=True)
-        self._noted[noted.subject] = NotedKey(noted.subject, sequence, mine)
+        payload = pack(mine)
+        sequence = await publish(self._bus, noted.subject, payload, guard=guard, only=True)
+        self._note(BusMessage(noted.subject, sequence, payload))
         return self.hold(noted.subject, sequence)
 
     async def clear(self, noted: NotedKey[State]) -> None:

@@ -13,7 +13,8 @@ from mimamba.drivers.formats.read import read_recording
 from mimamba.service.bus.bus import publish
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.continued.bus_feedback import BusFeedback
-from mimamba.service.cluster.subjects import feedback_key, pack
+from mimamba.service.cluster.continued.bus_recordings import BusRecordings
+from mimamba.service.cluster.subjects import feedback_key, pack, recording_key
 from mimamba.service.feedback.feedback_runs import NoFeedback, WantedFeedback
 from mimamba.service.feedback.live_feedback import LiveFeedback
 from mimamba.service.feedback.sham_course import load_course
@@ -64,6 +65,12 @@ async def shown(session: Session, run: str, number: int) -> list[float]:
         await asyncio.sleep(0.01)
 
 
+def has_log(recordings: BusRecordings) -> bool:
+    """Return whether the place in the file that is on the bus is after the begin of the log."""
+    state = recordings._keys.of(recording_key("a.b"))
+    return state is not None and state.position is not None and state.position.feedback is not None
+
+
 async def taken_over(feedback: BusFeedback, session: Session) -> LiveFeedback:
     """Wait until feedback is here."""
     while True:
@@ -108,7 +115,8 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
                     await asyncio.to_thread(refused)
             await crew.replace_worker()
             await shown(other, live.id, 6)
-            await asyncio.sleep(2.5)  # until the place in the file is on the bus
+            while not has_log(made[1].recordings):
+                await asyncio.sleep(0.01)
             before = await shown(other, live.id, 1)
             await made[0].kill()
             again = await taken_over(second, other)
@@ -135,14 +143,13 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
             # It ends where the recordings for a sham are gone, and says nothing of what was drawn.
             lost = await asyncio.to_thread(second.begin, other, BLIND)
             (folder / "other.xdf").unlink()
-            state = second._keys.of(feedback_key("a.b"))
-            assert state is not None
             lost.leave()
             while second.entry_of(other).state.running:
                 await asyncio.sleep(0.01)
             assert "could not read" in (second.entry_of(other).state.reason or "")
-            while made[1].recordings.running:
+            while (await taken_over(second, other)).going_on:
                 await asyncio.sleep(0.01)
+            assert not made[1].recordings.running
             slow = await asyncio.to_thread(second.begin, other, REAL)
             state = second._keys.of(feedback_key("a.b"))
             assert state is not None
