@@ -413,10 +413,10 @@ class NATSBus:
         """Follow messages; see ``Bus.follow``."""
         stream = stream_of(pattern).upper()
         seen = 0
-        if after != "newest":
-            seen = await self._last_sequence(stream) if after == "now" else after
-        follower = _Follower(self._connection, self._js, pattern, self._heartbeat, after, seen)
         try:
+            if after != "newest":
+                seen = await self._last_sequence(stream) if after == "now" else after
+            follower = _Follower(self._connection, self._js, pattern, self._heartbeat, after, seen)
             await follower.subscribe()
         except (nats.errors.Error, JetStreamError) as error:
             raise NotStored(str(error) or type(error).__name__) from error
