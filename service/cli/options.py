@@ -178,6 +178,14 @@ def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
     return find_credentials(token_file, cafile)
 
 
+def settings_file() -> Path | None:
+    """Find the settings file of commands without ``--config``; None if there is none."""
+    from mimamba.service.settings.load import find_config
+
+    config = os.environ.get("MIMAMBA_CONFIG")
+    return find_config(Path(config) if config else None)
+
+
 def recordings_folder(data_dir: Path | None) -> Path:
     """Find the folder of recordings as the service does, with its settings file.
 
@@ -188,11 +196,10 @@ def recordings_folder(data_dir: Path | None) -> Path:
     CannotServe, BadConfig
         If the settings are not valid.
     """
-    from mimamba.service.settings.load import find_config, find_data_folder
+    from mimamba.service.settings.load import find_data_folder
     from mimamba.service.storage.folders import NoDataFolder, data_folder
 
-    config = os.environ.get("MIMAMBA_CONFIG")
-    found = find_data_folder(data_dir, find_config(Path(config) if config else None))
+    found = find_data_folder(data_dir, settings_file())
     if found != data_folder(None) and not found.is_dir():
         raise NoDataFolder(
             f"a data folder at {found}",
