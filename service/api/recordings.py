@@ -34,6 +34,7 @@ from mimamba.service.api.dependencies import (
 from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
 from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
+from mimamba.service.recorded.report_summary import ReportSummary, summarise_report
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.sessions.markers import MAX_LABEL_LENGTH
@@ -238,6 +239,16 @@ async def export_recording(
             return Download(file, f"{recording}-bids.zip", MEDIA_TYPES[form])
         file = await asyncio.to_thread(exported, source, form)
     return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
+
+
+@recordings_api.get("/{recording}/summary")
+async def summarise_recording(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+) -> ReportSummary:
+    """Return the figures of the report on a finished recording, without its pictures."""
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        return await asyncio.to_thread(summarise_report, source)
 
 
 @recordings_api.get(

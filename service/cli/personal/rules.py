@@ -52,6 +52,7 @@ def try_(
             seconds, value = f"{act.seconds:.1f}", f"{act.value:.2f}"
             table.add_row(seconds, escape(rule.name), value, escape(", ".join(does)))
         console = Console()
-        console.print(table)
+        if acts:
+            console.print(table)
         counts = [f"{rule.name}: {sum(act.rule is rule for act in acts)}" for rule in found]
         console.print(escape(f"{', '.join(counts)}. Nothing was sent."), highlight=False)

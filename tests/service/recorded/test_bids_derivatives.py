@@ -71,8 +71,8 @@ def test_predictions_are_a_derivative_of_a_valid_data_set(
     events = tmp_path / "set/sub-01/eeg/sub-01_task-rest_events.json"
     described = json.loads(events.read_text())
     assert described["trial_type"]["HED"] == {"high tone": tags["tone"]}
-    found = read_tsv(events.with_suffix(".tsv")) or []
-    assert [row["trial_type"] for row in found if row.get("label") == "tone"] == ["high tone"]
+    table = read_tsv(events.with_suffix(".tsv")) or []
+    assert [row["trial_type"] for row in table if row.get("label") == "tone"] == ["high tone"]
     assert read_recording(recorded).markers[0].label == "tone"
     data_set = json.loads((tmp_path / "set/dataset_description.json").read_text())
     assert data_set["HEDVersion"] == HED_VERSION

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -75,6 +76,10 @@ def test_it_says_what_was_recorded(recorded: Path) -> None:
     assert af7.good < 0.9
     assert "flat" in af7.reasons
     assert set(data.bands) == {"delta", "theta", "alpha", "beta", "gamma"}
+    assert "simulated" not in "".join(data.notices)
+    info = replace(data.recording.info, simulated=True)
+    simulated = replace(data, recording=replace(data.recording, info=info))
+    assert "simulated" in simulated.notices[0]
     # No column over the gap: what was not measured is not drawn.
     columns = data.spectrogram
     lost = (columns.seconds > 768 / 256 - 0.9) & (columns.seconds < 1300 / 256 + 0.9)
