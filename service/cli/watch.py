@@ -63,7 +63,9 @@ def watch(
     with one_line_errors(least_memory=0):
         from mimamba.service.client.client import Client
 
-        client = Client(address or url, credentials=credentials(token_file, cafile))
+        client = Client(
+            url if address is None else address, credentials=credentials(token_file, cafile)
+        )
         show = _print_json if json else _show_table
         asyncio.run(show(client, session or []))
 

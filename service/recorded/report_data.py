@@ -135,7 +135,7 @@ class ReportData:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What must be shown with the signal, first that it is simulated if it is."""
+        """Sentences to show with the signal; the first says that it is simulated, if it is."""
         info = self.recording.info
         return tuple(dict.fromkeys([*([NOTICE] if info.simulated else []), *info.notices]))
 
