@@ -249,8 +249,17 @@ def find_recording(recording: str, data_dir: Path | None) -> str:
     return f"replay://{quote(str(path))}{asked}{query}" if is_url else str(path)
 
 
+def find_source(source: str, data_dir: Path | None) -> str:
+    """Return the source of a session, as ``find_recording``; there need be no data folder yet."""
+    from mimamba.service.storage.folders import data_folder
+
+    return find_recording(source, data_dir) if data_folder(data_dir).is_dir() else source
+
+
 def own_recording(text: str, folder: Path) -> Path | None:
     """Return the recording of a folder with this name, or else with this title; None if none has.
+
+    The name may be that of the file, which ends in ``.xdf``.
 
     Raises
     ------
@@ -261,8 +270,9 @@ def own_recording(text: str, folder: Path) -> Path | None:
     from mimamba.service.storage.private_files import NAME, is_regular
     from mimamba.service.storage.titles import clean_title
 
-    own = folder / f"{text}.xdf"
-    if re.fullmatch(NAME, text) and is_regular(own):
+    name = text.removesuffix(".xdf")
+    own = folder / f"{name}.xdf"
+    if re.fullmatch(NAME, name) and is_regular(own):
         return own
     title = clean_title(text)
     names = [each.name for each in Recordings(folder).all() if title and each.title == title]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,8 +22,6 @@ from mimamba.service.doctor.finding import LINUX, Finding, fail, linux_only, not
 
 LSL_SECONDS = 2.0
 BLUETOOTH_SECONDS = 3.0
-STANDARD_ERROR = 2
-"""File descriptor."""
 FTDI_MS = 1
 """Best latency timer of an FTDI chip, ms. The default of 16 ms is 4 samples of a Cyton."""
 
@@ -50,10 +45,9 @@ def check_lsl(seconds: float = LSL_SECONDS) -> Finding:
         return fail("LSL", error.found, error.remedy)
     name = f"mimamba doctor {uuid4()}"
     info = lsl.StreamInfo(name, "Doctor", 1, lsl.IRREGULAR_RATE, "float32", name)
-    with without_native_log():
-        outlet = lsl.StreamOutlet(info)
-        found = resolve_streams(f"name='{name}'", seconds, 0)
-        del outlet
+    outlet = lsl.StreamOutlet(info)
+    found = resolve_streams(f"name='{name}'", seconds, 0)
+    del outlet
     release = f"liblsl {lsl.library_version() / 100:.2f}"
     if not found:
         return fail(
@@ -63,24 +57,6 @@ def check_lsl(seconds: float = LSL_SECONDS) -> Finding:
             "KnownPeers in lsl_api.cfg",
         )
     return ok("LSL", f"{release}; this machine finds its own test stream")
-
-
-@contextmanager
-def without_native_log() -> Iterator[None]:
-    """Drop what a library writes to the standard error: liblsl logs there in a form of its own.
-
-    It holds for the whole process.
-    """
-    sys.stderr.flush()
-    kept = os.dup(STANDARD_ERROR)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, STANDARD_ERROR)
-        yield
-    finally:
-        os.dup2(kept, STANDARD_ERROR)
-        os.close(nowhere)
-        os.close(kept)
 
 
 def check_bluetooth(
