@@ -160,6 +160,7 @@ def baseline(
 
 
 def only_session(url: str, credentials: Credentials, command: str) -> str:
+    """Return the id of the only session of the service at ``url``, as ``find_only_session``."""
     from mimamba.service.client.rest_client import RestClient, no_service
 
     service = RestClient(url, credentials)
