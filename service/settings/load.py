@@ -123,7 +123,9 @@ def show_config(settings: Settings, origin_of: Mapping[str, str]) -> None:
     CannotServe
         If a marker has HED tags that their schema does not have, and hedtools is installed.
     """
-    table = Table("setting", "value", "from")
+    table = Table()
+    for heading in ("setting", "value", "from"):
+        table.add_column(heading, overflow="fold")  # never cut
     defaults = {"data_dir": data_folder(None), "model": DEFAULT_MODEL}
     for name, origin in origin_of.items():
         value = getattr(settings, name)

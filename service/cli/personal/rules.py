@@ -48,7 +48,9 @@ def try_(
 
         found = read_rules(file)
         acts = try_rules(found, Path(find_recording(recording, data_dir)))
-        table = Table("at, s", "rule", "value", "would")
+        table = Table()
+        for heading in ("at, s", "rule", "value", "would"):
+            table.add_column(heading, overflow="fold")  # never cut
         for act in acts:
             rule = act.rule
             does = [
