@@ -170,6 +170,11 @@ def test_over_the_api_and_for_files_of_others(recorded: Path, tmp_path: Path) ->
         assert "day1-report.html" in answer.headers["content-disposition"]
         assert "<h2>valence</h2>" in answer.text
         assert service.http.get("/v1/recordings/gone/report").status_code == 404
+        summary = service.http.get("/v1/recordings/day1/summary").json()
+        assert summary["n_markers"] == len(summary["markers"]) == 2
+        assert summary["ratings"][0]["valence"] == 80
+        assert sum(summary["outputs"]["valence"]["means"].values()) == pytest.approx(1)
+        assert summary["electrodes"]["AF7"]["reasons"]["flat"] > 0
     muse = write_muse(tmp_path / "muse.csv", seconds=12)
     text = make_report(muse)
     assert "only the signal" in text
