@@ -98,7 +98,6 @@ LAYERS = [
 """From the bottom to the top."""
 
 TWIN_MODULES = {
-    "bus": "the rules of the bus, and its check",
     "driver": "the driver of each kind of source, and the contract of all",
     "reader": "of each family of formats, and of the stream's logs",
     "markers": "in LSL streams, in sessions, and in the API",

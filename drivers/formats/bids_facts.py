@@ -28,8 +28,10 @@ class BIDSFacts:
         Frequency of the power line, Hz.
     title, notes
         Of the recording.
+    names
+        Names by the label of the markers that get them.
     hed
-        HED annotations by the marker's label.
+        HED annotations by the marker's name, or by its label where it has no other name.
     """
 
     age: int | None = None
@@ -39,4 +41,5 @@ class BIDSFacts:
     mains: float | None = None
     title: str | None = None
     notes: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     hed: Mapping[str, str] = field(default_factory=dict)

@@ -5,8 +5,9 @@ optional. The signal is EDF+, or BDF+ if the device resolves more than 16 bits. 
 created. The descriptions of an existing dataset and of its people are kept.
 
 Blocks of a calibration and ratings are events of their own, with ``trial_type`` (the state, or
-``rating``), their duration, and the columns ``valence`` and ``arousal``. HED annotations of markers
-are in the sidecar of the events, one for each value (BIDS, appendix "Hierarchical Event
+``rating``), their duration, and the columns ``valence`` and ``arousal``. A marker with another name
+has that as its ``trial_type``, and its own label in the column ``label``. HED annotations of
+markers are in the sidecar of the events, one for each value (BIDS, appendix "Hierarchical Event
 Descriptors").
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +39,9 @@ DESCRIPTION = "dataset_description.json"
 MISSING = "n/a"
 """Text of a cell without a value."""
 LABEL = "trial_type"
-"""Column of events.tsv with the marker's label."""
+"""Column of events.tsv with the marker's name: its label, if it has no other."""
+ORIGINAL = "label"
+"""Column of events.tsv with the marker's label, where markers have other names."""
 RATING_COLUMNS = {
     "valence": "Rating of the block or moment by the person: unpleasant (0) to pleasant (100).",
     "arousal": "Rating of the block or moment by the person: calm (0) to excited (100).",
@@ -201,6 +205,8 @@ def _describe(recording: Recording, signal: Path, staging: BIDSEntities, facts: 
     _describe_person(staging, facts)
     _describe_scan(staging, facts)
     table = staging.folder / f"{staging.stem}_events.tsv"
+    if facts.names:
+        _name_events(table, facts)
     if events := find_block_events(recording.markers):
         _add_block_events(events, table, recording)
     return _annotate_events(table, facts)
@@ -294,11 +300,32 @@ def _add_block_events(events: tuple[BlockEvent, ...], table: Path, recording: Re
         row |= {name: f"{value:g}" for name, value in given.items() if value is not None}
         rows.append(row)
     rows.sort(key=lambda row: float(row["onset"]))
+    _write_events(table, columns, rows, RATING_COLUMNS)
+
+
+def _name_events(table: Path, facts: BIDSFacts) -> None:
+    """Give markers their names, and equal names equal event codes; keep the labels."""
+    rows = [dict(row) for row in read_tsv(table) or () if row.get("onset")]
+    if not any(row[LABEL] in facts.names for row in rows):
+        return
+    codes: dict[str, str] = {}
+    for row in rows:
+        row[ORIGINAL] = row[LABEL]
+        row[LABEL] = facts.names.get(row[LABEL], row[LABEL])
+        row["value"] = codes.setdefault(row[LABEL], row["value"])
+    texts = {ORIGINAL: "Label of the marker as the program that set it has sent it."}
+    _write_events(table, list(rows[0]), rows, texts)
+
+
+def _write_events(
+    table: Path, columns: list[str], rows: list[dict[str, str]], texts: Mapping[str, str]
+) -> None:
+    """Replace the table of events, and describe the columns of ``texts`` in its sidecar."""
     lines = [columns, *([row.get(name, MISSING) for name in columns] for row in rows)]
     table.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
     sidecar = table.with_suffix(".json")
     described = msgspec.json.decode(sidecar.read_bytes())
-    described |= {name: {"Description": text} for name, text in RATING_COLUMNS.items()}
+    described |= {name: {"Description": text} for name, text in texts.items()}
     sidecar.write_bytes(msgspec.json.format(msgspec.json.encode(described)))
 
 

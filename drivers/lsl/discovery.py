@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from mimamba.drivers.errors import BadSource, DeviceNotFound, LibraryMissing
@@ -13,12 +16,16 @@ from mimamba.drivers.url import SourceURL
 EXTRA_SECONDS = 0.7
 """Time to find further matching streams after the first one, s (liblsl asks the peers of its
 configuration after 0.5 s)."""
+CONFIG = "lsl_api.cfg"
+CONFIG_PLACES = (CONFIG, f"~/lsl_api/{CONFIG}", f"/etc/lsl_api/{CONFIG}")
+"""Places of LSL's own configuration, besides the one that LSLAPICFG names."""
+WARNINGS_ONLY = "[log]\nlevel = -1\n"
 _UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 
 
 @cache
 def load_pylsl() -> Any:
-    """Import pylsl.
+    """Import pylsl; liblsl then logs warnings alone, unless a configuration of LSL is there.
 
     Raises
     ------
@@ -36,6 +43,10 @@ def load_pylsl() -> Any:
             "labstreaminglayer/tap/lsl, else the package from github.com/sccn/liblsl/releases; "
             "or set PYLSL_LIB to its path",
         ) from error
+    places = (*CONFIG_PLACES, os.environ.get("LSLAPICFG", CONFIG))
+    if not any(Path(place).expanduser().is_file() for place in places):
+        with suppress(NotImplementedError):  # an older liblsl
+            pylsl.set_config_content(WARNINGS_ONLY)
     return pylsl
 
 

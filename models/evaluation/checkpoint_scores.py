@@ -39,17 +39,19 @@ def check_same_training(report: EvaluationReport, setting: DataFingerprint, reci
         )
 
 
-def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
+def scores_of(
+    report: EvaluationReport, recipe: Recipe, chooses_r: bool = False
+) -> dict[str, float]:
     """Return the scores of the recipe and of the majority label, by ``protocol/output/measure``.
 
-    The protocol's name alone means the state carried as trained; variants are in brackets, as in
-    ``subject (r = 0, smoothed)``. The measures of the live reading begin with ``live``; a strength
-    of smoothing is chosen by it.
+    The protocol's name alone means the state carried as trained, with r chosen if ``chooses_r``;
+    variants are in brackets, as in ``subject (r = 0, smoothed)``. The measures of the live reading
+    begin with ``live``; a strength of smoothing is chosen by it.
     """
     found: dict[str, float] = {}
     for evaluation in report.evaluations:
         for result in evaluation.results:
-            way = _way(result.contender, result.smoothing == "smoothed", recipe)
+            way = _way(result.contender, result.smoothing == "smoothed", recipe, chooses_r)
             if way is not None:
                 start = f"{evaluation.protocol}{way}/{result.output}"
                 found |= {f"{start}/{name}": getattr(result.mean, name) for name in MEASURES}
@@ -58,7 +60,7 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
         for live in evaluation.live:
             plain = next((point.scores for point in live.curve if point.keep == 0), live.mean)
             for is_smoothed, scores in ((False, plain), (True, live.mean)):
-                way = _way(live.contender, is_smoothed, recipe)
+                way = _way(live.contender, is_smoothed, recipe, chooses_r)
                 if way is not None:
                     measured = {f"live_{name}": getattr(scores, name) for name in LIVE_MEASURES}
                     start = f"{evaluation.protocol}{way}/{live.output}"
@@ -66,7 +68,7 @@ def scores_of(report: EvaluationReport, recipe: Recipe) -> dict[str, float]:
     return found
 
 
-def _way(contender: str, is_smoothed: bool, recipe: Recipe) -> str | None:
+def _way(contender: str, is_smoothed: bool, recipe: Recipe, chooses_r: bool) -> str | None:
     """Return the recipe's variant in brackets, or None if the result is of another candidate."""
     smoothed = ["smoothed"] if is_smoothed else []
     if contender == MajorityLabel.name:
@@ -74,6 +76,11 @@ def _way(contender: str, is_smoothed: bool, recipe: Recipe) -> str | None:
     name, _, variant = contender.partition(", ")
     if name != recipe.name:
         return None
-    chosen = ["r chosen"] if variant == "carried, r chosen" else []
-    words = [*(["r = 0"] if recipe.r and variant == "r = 0" else []), *chosen, *smoothed]
+    is_chosen = variant == "carried, r chosen"
+    if recipe.r and variant == "r = 0":
+        words = ["r = 0", *smoothed]
+    elif is_chosen == chooses_r:
+        words = smoothed
+    else:
+        words = ["r chosen" if is_chosen else f"r = {recipe.r:.3g}", *smoothed]
     return f" ({', '.join(words)})" if words else ""

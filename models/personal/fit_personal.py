@@ -34,7 +34,7 @@ from mimamba.models.personal.joining import (
     MomentNote,
     RatedMoment,
 )
-from mimamba.models.personal.shipped import CLAIMS, score_claim
+from mimamba.models.personal.shipped_output import CLAIMS, score_claim
 from mimamba.models.personal.statistics import BlockScores, LabelledBlocks, score_blocks
 from mimamba.models.personal.verdict import (
     MIXED_ORDER,

@@ -16,7 +16,7 @@ from mimamba.models.personal.features import (
     track_features,
 )
 from mimamba.models.personal.fit_personal import make_attempt
-from mimamba.models.personal.pseudo import (
+from mimamba.models.personal.pseudo_calibrations import (
     SHORTEST_BLOCK,
     Effect,
     cut_spans,

@@ -1,9 +1,9 @@
 """Training of a checkpoint: select the epochs on a validation set, then train on all people.
 
 The validation set is whole people or, with fewer than four people, whole trials. It selects the
-number of epochs and the temperatures. Then a new network is trained on all people for that many
-epochs. Each epoch is saved (``resume.py``), so that an interrupted training can be resumed and ends
-with the same bytes.
+number of epochs, the temperatures and, if it is asked for, the gate r by the live reading. Then a
+new network is trained on all people for that many epochs. Each epoch is saved (``resume.py``), so
+that an interrupted training can be resumed and ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from mimamba.models.datasets.dataset import Dataset
+from mimamba.models.evaluation.candidates.recipe_candidates import choose_gate
 from mimamba.models.evaluation.checkpoint_scores import check_same_training
 from mimamba.models.evaluation.groups import (
     covers_labels,
@@ -28,8 +29,9 @@ from mimamba.models.evaluation.groups import (
     person_groups,
     trial_groups,
 )
+from mimamba.models.evaluation.live_streams import join_streams
 from mimamba.models.network.msimamba import MSiMamba
-from mimamba.models.training.scoring import fit_set_thresholds, fit_temperatures
+from mimamba.models.training.scoring import fit_set_thresholds, fit_temperatures, score_network
 from mimamba.models.training.trainer import (
     EpochSelection,
     Trainer,
@@ -102,6 +104,8 @@ def fit(
     if about.report is not None:
         check_same_training(about.report, job.setting, job.recipe)
     plain = msgspec.to_builtins(job)
+    if not job.chooses_r:
+        del plain["chooses_r"]  # so that a training which an earlier release began goes on
     store = ResumeStore(path.with_suffix(".training"), plain)
     saved = store.open(resume)
     setting, recipe = job.setting, job.recipe
@@ -173,10 +177,21 @@ class ResumableFit:
         selection.run(save)
         if not selection.best_epoch:
             raise _diverged()
-        network, r = selection.trainer.network, self._job.recipe.r
+        network = selection.trainer.network
+        chosen = self._choose_r(network, validation) if self._job.chooses_r else None
+        r = self._job.recipe.r if chosen is None else chosen
         temperature = fit_temperatures(network, self._outputs, validation, r)
         thresholds = fit_set_thresholds(network, self._outputs, validation, r, temperature)
-        return SelectedEpochs(selection.best_epoch, temperature, thresholds)
+        return SelectedEpochs(selection.best_epoch, temperature, thresholds, chosen)
+
+    def _choose_r(self, network: MSiMamba, validation: Sequence[HopSequence]) -> float:
+        """Choose the gate as an evaluation does: by streams that change their label."""
+        sizes = [len(labels) for labels in self._outputs.values()]
+        streams = [stream.joined for stream in join_streams(validation)]
+        return choose_gate(
+            self._job.recipe.r,
+            lambda r: score_network(network, streams, sizes, r).balanced_accuracy,
+        )
 
     def train_final(
         self,

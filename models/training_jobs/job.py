@@ -22,20 +22,28 @@ class TrainingJob:
         Recipe adapted to the data, including the seed.
     device
         ``cpu`` or ``cuda``.
+    chooses_r
+        The gate of the carried state is chosen on the validation set, else it is the recipe's.
     """
 
     setting: DataFingerprint
     recipe: Recipe
     device: str
+    chooses_r: bool = False
 
     @classmethod
     def of(
-        cls, dataset: Dataset, recipe: Recipe, baseline: float, device: str = "cpu"
+        cls,
+        dataset: Dataset,
+        recipe: Recipe,
+        baseline: float,
+        device: str = "cpu",
+        chooses_r: bool = False,
     ) -> TrainingJob:
         """Make the job of training a named recipe on a data set."""
         setting = DataFingerprint.of(dataset, baseline)
         n_outputs = sum(map(len, setting.outputs.values()))
-        return cls(setting, recipe.adapted(setting.electrodes, n_outputs), device)
+        return cls(setting, recipe.adapted(setting.electrodes, n_outputs), device, chooses_r)
 
 
 @dataclass(frozen=True)

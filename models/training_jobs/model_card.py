@@ -26,13 +26,13 @@ def make_header(
 ) -> CheckpointHeader:
     """Make the header of a trained checkpoint."""
     setting, recipe = job.setting, job.recipe
-    scores = scores_of(about.report, recipe) if about.report else {}
+    scores = scores_of(about.report, recipe, job.chooses_r) if about.report else {}
     return CheckpointHeader(
         name=about.name,
         architecture=recipe.architecture,
         montage=setting.electrodes,
         signal=recipe.signal,
-        r=recipe.r,
+        r=recipe.r if selected.r is None else selected.r,
         outputs=setting.outputs,
         temperature=selected.temperature,
         trained_on=(
@@ -85,6 +85,7 @@ def model_card(
         f"Baseline: {rest}",
         f"Recipe: {job.recipe.name}, seed {training.seed}, epochs {selected.epochs} of at most "
         f"{training.all_epochs}, on {job.device}",
+        *(["r: chosen on people held out, by the live reading"] if job.chooses_r else []),
         f"Temperature: {temperature}",
         f"Threshold of prediction sets: {thresholds}",
     )

@@ -36,11 +36,15 @@ class ResumeError(Mismatch):
 
 @dataclass(frozen=True)
 class SelectedEpochs:
-    """Result of the validation: the number of epochs, and by output temperatures and thresholds."""
+    """Result of the validation: the number of epochs, and by output temperatures and thresholds.
+
+    ``r`` is the gate of the carried state; None if it was not chosen.
+    """
 
     epochs: int
     temperature: dict[str, float]
     set_thresholds: dict[str, float] = field(default_factory=dict)
+    r: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,15 +11,20 @@ from urllib.parse import quote
 import msgspec
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.client.client import Client
-from mimamba.service.client.rest_client import RestClient
+from mimamba.service.client.rest_client import TIMEOUT, RestClient
 from mimamba.service.protocol.messages import PredictionMessage, QualityMessage
 from mimamba.service.topics import Topic
 
 PATIENCE = 5.0
 """Seconds in which a session that runs has sent a prediction and the quality."""
+REPORT_SECONDS = 60.0
+"""Seconds that the figures of a long recording may take."""
+READS = ToolAnnotations(read_only_hint=True)
+CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=False)
 INSTRUCTIONS = (
     "Live EEG of a person. Predictions are uncertain, and often absent: then `reason` says why, "
     "and nothing may be concluded. Repeat a model's `notice` with what it predicts. "
@@ -77,6 +82,15 @@ class AgentTools:
         """List the recordings, the newest first."""
         return list(await self._ask("/v1/recordings"))
 
+    async def report(self, recording: str) -> dict[str, Any]:
+        """Read the figures of a recording's report, by the recording's name.
+
+        For each output the mean probabilities, the share of the time in which the model abstained
+        and why; the quality of each electrode; markers and ratings.
+        """
+        path = f"/v1/recordings/{quote(recording, safe='')}/summary"
+        return dict(await self._ask(path, timeout=REPORT_SECONDS))
+
     async def mark(self, session: str, label: str) -> dict[str, Any]:
         """Set a marker in a session now."""
         path = f"/v1/sessions/{quote(session, safe='')}/markers"
@@ -95,10 +109,14 @@ class AgentTools:
         return dict(await self._ask(f"/v1/recordings/{quote(name, safe='')}/stop", method="POST"))
 
     async def _ask(
-        self, path: str, body: Mapping[str, object] | None = None, method: str | None = None
+        self,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        method: str | None = None,
+        timeout: float = TIMEOUT,
     ) -> Any:
         try:
-            return await asyncio.to_thread(self._service.ask, path, body, method)
+            return await asyncio.to_thread(self._service.ask, path, body, method, timeout)
         except UserError as error:
             raise ToolError(str(error)) from error
 
@@ -121,9 +139,9 @@ def make_server(service: RestClient, allow_control: bool) -> MCPServer:
     """Return a server of these tools; those that change something only if it is allowed."""
     server = MCPServer("mimamba", instructions=INSTRUCTIONS, log_level="WARNING")
     tools = AgentTools(service)
-    for read in (tools.sessions, tools.state, tools.quality, tools.recordings):
-        server.add_tool(read)
+    for read in (tools.sessions, tools.state, tools.quality, tools.recordings, tools.report):
+        server.add_tool(read, annotations=READS)
     if allow_control:
         for change in (tools.mark, tools.start_recording, tools.stop_recording):
-            server.add_tool(change)
+            server.add_tool(change, annotations=CHANGES)
     return server

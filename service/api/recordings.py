@@ -24,13 +24,21 @@ from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording as read_file
 from mimamba.drivers.formats.read import read_with_streams
-from mimamba.service.api.dependencies import AllPeople, AllRecordings, AllSessions, ReadLock
+from mimamba.service.api.dependencies import (
+    AllPeople,
+    AllRecordings,
+    AllSessions,
+    ReadLock,
+    Service,
+)
 from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.people.people import DamagedPerson, NoPerson, People, PersonRefused
 from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
+from mimamba.service.recorded.report_summary import ReportSummary, summarise_report
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.recordings.sidecar import RecordingInfo
 from mimamba.service.sessions.markers import MAX_LABEL_LENGTH
+from mimamba.service.settings.marker_meanings import with_meanings
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.storage.private_files import NAME
 from mimamba.service.storage.titles import LONGEST_TITLE
@@ -189,6 +197,7 @@ def download_recording(
     responses={200: {"content": {each: {} for each in MEDIA_TYPES.values()}}},
 )
 async def export_recording(
+    service: Service,
     recordings: AllRecordings,
     people: AllPeople,
     recording: RecordingId,
@@ -225,10 +234,21 @@ async def export_recording(
                 notes=noted.notes,
                 hed=noted.hed,
             )
+            facts = with_meanings(facts, service.settings.markers)
             file = await asyncio.to_thread(exported_bids, source, noted.person, task, facts)
             return Download(file, f"{recording}-bids.zip", MEDIA_TYPES[form])
         file = await asyncio.to_thread(exported, source, form)
     return Download(file, f"{recording}.{form}", MEDIA_TYPES[form])
+
+
+@recordings_api.get("/{recording}/summary")
+async def summarise_recording(
+    recordings: AllRecordings, recording: RecordingId, read_lock: ReadLock
+) -> ReportSummary:
+    """Return the figures of the report on a finished recording, without its pictures."""
+    source = await asyncio.to_thread(recordings.file, recording)
+    async with read_lock:
+        return await asyncio.to_thread(summarise_report, source)
 
 
 @recordings_api.get(

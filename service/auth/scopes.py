@@ -99,6 +99,7 @@ ROUTES: dict[str, RequiredScope] = {
     "GET /v1/recordings/{recording}/file": "view",  # control with feedback for a study
     "GET /v1/recordings/{recording}/export": "view",
     "GET /v1/recordings/{recording}/report": "view",
+    "GET /v1/recordings/{recording}/summary": "view",
     "POST /v1/recordings/{recording}/stop": "control",
     "GET /v1/recordings/{recording}/feedback": "control",  # it unblinds
     "GET /v1/recordings/{recording}/markers": "view",

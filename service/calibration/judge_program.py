@@ -22,7 +22,7 @@ from mimamba.models.personal.features import SIGNAL, track_features
 from mimamba.models.personal.fit_personal import CalibrationSettings, PersonalFit, calibrate
 from mimamba.models.personal.head import PersonalHead
 from mimamba.models.personal.head_file import encode_head, load_head
-from mimamba.models.personal.shipped import CLAIMS
+from mimamba.models.personal.shipped_output import CLAIMS
 from mimamba.models.signal.montage import MONTAGES
 from mimamba.service.calibration.refitting import (
     RefitResult,

@@ -57,7 +57,7 @@ def mark(
             )
         body = {"label": words[-1]} | ({} if timestamp is None else {"timestamp": timestamp})
         shown = credentials(token_file, cafile)
-        session = words[0] if len(words) == 2 else _only_session(url, shown, "mark SESSION LABEL")
+        session = words[0] if len(words) == 2 else only_session(url, shown, "mark SESSION LABEL")
         request_change(url, session, "markers", body, _describe_marker, shown)
 
 
@@ -109,7 +109,7 @@ def control(
         }
         changes = {name: value for name, value in options.items() if value is not None}
         shown = credentials(token_file, cafile)
-        session = session or _only_session(url, shown, "control SESSION")
+        session = session or only_session(url, shown, "control SESSION")
         if model is not None:
             body = {"model": model}
             request_change(url, session, "model", body, _describe_model, shown, "PUT")
@@ -155,11 +155,12 @@ def baseline(
         body = {name: value for name, value in options.items() if value is not None}
         method = "DELETE" if break_off else "PUT" if kept else "POST"
         shown = credentials(token_file, cafile)
-        session = session or _only_session(url, shown, "baseline SESSION")
+        session = session or only_session(url, shown, "baseline SESSION")
         request_change(url, session, "baseline", body, _describe_baseline, shown, method)
 
 
-def _only_session(url: str, credentials: Credentials, command: str) -> str:
+def only_session(url: str, credentials: Credentials, command: str) -> str:
+    """Return the id of the only session of the service at ``url``, as ``find_only_session``."""
     from mimamba.service.client.rest_client import RestClient, no_service
 
     service = RestClient(url, credentials)

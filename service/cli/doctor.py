@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from mimamba.drivers.discovery.discover import Sources
 
+NARROW = 72
+"""Characters of a terminal in which the longest URL does not fit into one line."""
+
 app = typer.Typer()
 
 
@@ -165,10 +168,11 @@ def _source_tables(found: Sources) -> list[Table]:
 
 
 def _two_columns(title: str, url: str, content: str) -> Table:
-    """Make a table of two columns, so that a URL is never broken over lines."""
+    """Make a table of two columns; a URL goes over lines only if the terminal is narrower."""
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None)
-    table.add_column(url, no_wrap=True)
+    table.add_column(url, no_wrap=Console().width >= NARROW, overflow="fold")
     table.add_column(content)
     return table

@@ -178,6 +178,14 @@ def credentials(token_file: Path | None, cafile: Path | None) -> Credentials:
     return find_credentials(token_file, cafile)
 
 
+def settings_file() -> Path | None:
+    """Find the settings file of commands without ``--config``; None if there is none."""
+    from mimamba.service.settings.load import find_config
+
+    config = os.environ.get("MIMAMBA_CONFIG")
+    return find_config(Path(config) if config else None)
+
+
 def recordings_folder(data_dir: Path | None) -> Path:
     """Find the folder of recordings as the service does, with its settings file.
 
@@ -188,11 +196,10 @@ def recordings_folder(data_dir: Path | None) -> Path:
     CannotServe, BadConfig
         If the settings are not valid.
     """
-    from mimamba.service.settings.load import find_config, find_data_folder
+    from mimamba.service.settings.load import find_data_folder
     from mimamba.service.storage.folders import NoDataFolder, data_folder
 
-    config = os.environ.get("MIMAMBA_CONFIG")
-    found = find_data_folder(data_dir, find_config(Path(config) if config else None))
+    found = find_data_folder(data_dir, settings_file())
     if found != data_folder(None) and not found.is_dir():
         raise NoDataFolder(
             f"a data folder at {found}",
@@ -242,8 +249,17 @@ def find_recording(recording: str, data_dir: Path | None) -> str:
     return f"replay://{quote(str(path))}{asked}{query}" if is_url else str(path)
 
 
+def find_source(source: str, data_dir: Path | None) -> str:
+    """Return the source of a session, as ``find_recording``; there need be no data folder yet."""
+    from mimamba.service.storage.folders import data_folder
+
+    return find_recording(source, data_dir) if data_folder(data_dir).is_dir() else source
+
+
 def own_recording(text: str, folder: Path) -> Path | None:
     """Return the recording of a folder with this name, or else with this title; None if none has.
+
+    The name may be that of the file, which ends in ``.xdf``.
 
     Raises
     ------
@@ -254,8 +270,9 @@ def own_recording(text: str, folder: Path) -> Path | None:
     from mimamba.service.storage.private_files import NAME, is_regular
     from mimamba.service.storage.titles import clean_title
 
-    own = folder / f"{text}.xdf"
-    if re.fullmatch(NAME, text) and is_regular(own):
+    name = text.removesuffix(".xdf")
+    own = folder / f"{name}.xdf"
+    if re.fullmatch(NAME, name) and is_regular(own):
         return own
     title = clean_title(text)
     names = [each.name for each in Recordings(folder).all() if title and each.title == title]

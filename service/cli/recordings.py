@@ -19,6 +19,7 @@ from mimamba.service.cli.options import (
     one_line_errors,
     own_recording,
     recordings_folder,
+    settings_file,
 )
 from mimamba.service.server.console import print_json
 
@@ -184,6 +185,11 @@ def convert(
         facts = (
             BIDSFacts(title=noted.title, notes=noted.notes, hed=noted.hed) if noted else BIDSFacts()
         )
+        if out.startswith(BIDS_SCHEME):
+            from mimamba.service.settings.load import load_marker_meanings
+            from mimamba.service.settings.marker_meanings import with_meanings
+
+            facts = with_meanings(facts, load_marker_meanings(settings_file()))
         convert_recording(source, out, force, facts)
         if path is not None and out.startswith(BIDS_SCHEME):
             from mimamba.drivers.formats.bids_writer import parse_bids_target

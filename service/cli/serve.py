@@ -22,6 +22,7 @@ from mimamba.service.cli.options import (
     PublicURL,
     SSLCertfile,
     SSLKeyfile,
+    find_source,
     one_line_errors,
 )
 from mimamba.service.server.runtime_tuning import freeze_gc
@@ -38,7 +39,8 @@ def serve(
         list[str] | None,
         typer.Option(
             help="Source to stream, repeat for several: simulate://, muse://, osc://:5000, "
-            "brainflow://cyton, lsl://?type=EEG, or the path of a recording. [default: simulate://]",
+            "brainflow://cyton, lsl://?type=EEG, the name or title of a recording, or the path of "
+            "any file. [default: simulate://]",
             show_default=False,
         ),
     ] = None,
@@ -287,7 +289,9 @@ def serve(
             "log_level": log_level,
         }
         given = {name: value for name, value in flags.items() if value is not None}
-        run_service(make_settings(given, find_config(config)))
+        settings = make_settings(given, find_config(config))
+        settings.source = [find_source(each, settings.data_dir) for each in settings.source]
+        run_service(settings)
 
 
 @app.command(

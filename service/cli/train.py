@@ -105,6 +105,15 @@ def train_on_dataset(
         str, typer.Option(help="spectral or whole (ours), or paper (the network as published).")
     ] = "spectral",
     epochs: Epochs = None,
+    choose_r: Annotated[
+        bool,
+        typer.Option(
+            "--choose-r",
+            help="Choose r, the share of the state that is carried to the next window, by the live "
+            "reading of the people held out, as the row 'r chosen' of `mimamba evaluate` does. "
+            "[default: the recipe's r]",
+        ),
+    ] = False,
     seed: Seed = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a training that was interrupted.")
@@ -147,7 +156,7 @@ def train_on_dataset(
             kind, root, outputs, montage, people, baseline, baseline_from, *bids, threshold
         )
         options = TrainingOptions(
-            name, out, recipe, epochs, seed, resume, scores, licence, device, data_dir
+            name, out, recipe, epochs, choose_r, seed, resume, scores, licence, device, data_dir
         )
         _train(data, options)
 
@@ -160,6 +169,7 @@ class TrainingOptions:
     out: Path | None
     recipe: str
     epochs: int | None
+    choose_r: bool
     seed: int
     resume: bool
     scores: Path | None
@@ -196,6 +206,7 @@ class TrainingOptions:
         scores = ["--scores evaluation.json"] if self.scores else []
         licence = [f"--licence {shlex.quote(self.licence)}"] if self.licence else []
         chosen = [f"--recipe {self.recipe}", f"--seed {self.seed}", *epochs]
+        chosen += ["--choose-r"] if self.choose_r else []
         return [f"--name {name}", *chosen, *device, *licence, *scores]
 
 
@@ -232,7 +243,7 @@ def _train(data: DatasetOptions, options: TrainingOptions) -> None:
     report = load_report(options.scores) if options.scores else None
     console = Console(stderr=True)
     dataset = data.open(console)
-    job = TrainingJob.of(dataset, recipe, data.baseline, options.device)
+    job = TrainingJob.of(dataset, recipe, data.baseline, options.device, options.choose_r)
     epochs = [f"--epochs {options.epochs}"] if options.epochs else []
     training = data.command("train", *options.flags(name))
     evaluation = data.command("evaluate", f"--recipe {options.recipe}", *epochs, "--out evaluation")

@@ -17,6 +17,7 @@ from mimamba.service.cli.options import (
     CaFile,
     Json,
     TokenFile,
+    Url,
     credentials,
     one_line_errors,
 )
@@ -45,12 +46,16 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=LIVE)
 def watch(
-    url: Annotated[str, typer.Argument(help="Address of the service.")] = SERVICE_URL,
+    address: Annotated[
+        str | None,
+        typer.Argument(help="Address of the service, in place of --url.", show_default=False),
+    ] = None,
     json: Json = False,
     session: Annotated[
         list[str] | None,
         typer.Option(help="Id of a session, repeat for several. [default: all sessions]"),
     ] = None,
+    url: Url = SERVICE_URL,
     token_file: TokenFile = None,
     cafile: CaFile = None,
 ) -> None:
@@ -58,7 +63,9 @@ def watch(
     with one_line_errors(least_memory=0):
         from mimamba.service.client.client import Client
 
-        client = Client(url, credentials=credentials(token_file, cafile))
+        client = Client(
+            url if address is None else address, credentials=credentials(token_file, cafile)
+        )
         show = _print_json if json else _show_table
         asyncio.run(show(client, session or []))
 
@@ -94,12 +101,13 @@ async def _show_table(client: Client, only: list[str]) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    rows: dict[str, TableRow] = {}
+    rows = {name: TableRow(state="not open") for name in only}
     async with client:
         with Live(console=Console(), auto_refresh=False) as live:  # empty until the first answer
             async for message in client:
                 await _subscribe(client, message, only)
-                _update(rows, message)
+                if not only or getattr(message, "session", None) in only:
+                    _update(rows, message)
                 live.update(_make_table(rows), refresh=True)
 
 
@@ -157,18 +165,25 @@ def _make_table(rows: dict[str, TableRow]) -> Table:
         table.add_column(heading, overflow="fold")
     for name, row in sorted(rows.items()):
         info = row.subscribed.info if row.subscribed else None
-        age = time.monotonic() - row.updated
         table.add_row(
             name,
             escape(f"{info.name}{' (simulated)' if info.simulated else ''}") if info else "",
             _describe_prediction(row),
             describe_quality(row.quality),
             describe_bands(row.bands),
-            f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now",
+            _describe_age(row),
             f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
             escape(row.link if row.state == "opened" else row.state),
         )
     return table
+
+
+def _describe_age(row: TableRow) -> str:
+    """Describe the age of the newest entry; empty before the session is open."""
+    if row.subscribed is None:
+        return ""
+    age = time.monotonic() - row.updated
+    return f"[bold red]old: {age:.0f} s[/]" if age > OLD else "now"
 
 
 def _describe_prediction(row: TableRow) -> str:

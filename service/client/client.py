@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -47,6 +48,8 @@ from mimamba.service.topics import Topic
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+log = logging.getLogger(__name__)
 
 SILENCE = 5.0
 """Seconds without any message, five heartbeats, after which the connection counts as lost."""
@@ -151,6 +154,9 @@ class Client:
     async def __aiter__(self) -> AsyncGenerator[ServerMessage, None]:
         """Iterate over all messages, across reconnections; never ends by itself.
 
+        A refusal, such as of a session that does not exist, is a message of the type ``Error``, and
+        a warning in the log for programs that look for other types.
+
         Raises
         ------
         ServiceUnreachable
@@ -158,6 +164,14 @@ class Client:
         Unauthorized
             If the service requires a token, or another one.
         """
+        async with contextlib.aclosing(self._messages()) as messages:
+            async for message in messages:
+                if isinstance(message, Error):
+                    log.warning("the service refused a message: %s", message.message)
+                yield message
+
+    async def _messages(self) -> AsyncGenerator[ServerMessage, None]:
+        """Iterate over all messages, as above, and log nothing."""
         while True:
             assert self._socket is not None
             try:
@@ -269,7 +283,7 @@ class Client:
         self._wanted[session] = [topic]
         self._positions.pop(session, None)  # from now on
         try:
-            async with contextlib.aclosing(self.__aiter__()) as messages:
+            async with contextlib.aclosing(self._messages()) as messages:
                 begun = await self._wait_for_subscription(messages, session)
                 end = begun.next[topic]  # ``seq`` of the first entry that is not there yet
                 if kept:

@@ -14,7 +14,10 @@ from mimamba.service.auth.tokens import check_token, read_tokens
 from mimamba.service.protocol.auth import TOKEN_WANTED, Scope
 from mimamba.service.protocol.messages import Hello
 
-REMEDY = "Use the one that `mimamba serve` printed, with --token-file or MIMAMBA_TOKEN."
+REMEDY = (
+    "Use the one that `mimamba serve` printed, with --token-file or MIMAMBA_TOKEN; in Python, with "
+    'Client(url, credentials=Credentials("TOKEN")).'
+)
 TOKEN_MISSING = f"The service requires a token. {REMEDY}"
 TOKEN_REFUSED = f"Token not accepted. {REMEDY}"
 VIEW_ONLY = "This token allows viewing only. Use the token for control."

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.text import Text
 
-from mimamba.service.doctor.bus import check_bus_at
 from mimamba.service.doctor.check_broker import check_broker
+from mimamba.service.doctor.check_bus import check_bus_at
 from mimamba.service.doctor.checks import (
     check_device,
     check_disk,

@@ -32,6 +32,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     QUALITY_TOPIC,
     SIGNAL_TOPIC,
 )
+from mimamba.drivers.simulator.driver import NOTICE
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar
 from mimamba.service.recordings.stream_headers import REASON_CODES, STATUS
 
@@ -131,6 +132,12 @@ class ReportData:
     """Seconds, valence and arousal, 0 to 100."""
     edits: Sequence[EditedMarker] = ()
     """Markers that were edited after the recording."""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences to show with the signal; the first says that it is simulated, if it is."""
+        info = self.recording.info
+        return tuple(dict.fromkeys([*([NOTICE] if info.simulated else []), *info.notices]))
 
 
 def read_report_data(path: Path) -> ReportData:

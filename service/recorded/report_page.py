@@ -61,7 +61,7 @@ def make_report(path: Path, other: Path | None = None) -> str:
     for letter, data in zip(NAMES, recordings, strict=False):
         body += [f"<h2>Recording {letter}</h2>"] if several else []
         body += [
-            *(f'<p class="warning">{escape(each)}</p>' for each in data.recording.info.notices),
+            *(f'<p class="warning">{escape(each)}</p>' for each in data.notices),
             _facts(data),
         ]
     body += [

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.models.checkpoints.names import DEFAULT_MODEL
+from mimamba.service.settings.marker_meanings import BadMarkers, MarkerMeaning, check_tags
 from mimamba.service.settings.settings import DataSettings, DoctorSettings, Settings
 from mimamba.service.storage.folders import data_folder
 
@@ -61,6 +62,11 @@ def find_data_folder(data_dir: Path | None, file: Path | None) -> Path:
     """Load the data folder alone; raises as ``make_settings``."""
     settings = _load(DataSettings, {"data_dir": data_dir} if data_dir else {}, file)
     return data_folder(settings.data_dir)
+
+
+def load_marker_meanings(file: Path | None) -> dict[str, MarkerMeaning]:
+    """Load the meanings of markers alone; raises as ``make_settings``."""
+    return _load(DataSettings, {}, file).markers
 
 
 def find_config(given: Path | None) -> Path | None:
@@ -110,14 +116,26 @@ def origins(flags: Mapping[str, Any], path: Path | None) -> dict[str, str]:
 
 
 def show_config(settings: Settings, origin_of: Mapping[str, str]) -> None:
-    """Print the settings in force and their origins; secrets are masked."""
-    table = Table("setting", "value", "from")
+    """Print the settings in force and their origins; secrets are masked.
+
+    Raises
+    ------
+    CannotServe
+        If a marker has HED tags that their schema does not have, and hedtools is installed.
+    """
+    table = Table()
+    for heading in ("setting", "value", "from"):
+        table.add_column(heading, overflow="fold")  # never cut
     defaults = {"data_dir": data_folder(None), "model": DEFAULT_MODEL}
     for name, origin in origin_of.items():
         value = getattr(settings, name)
         text = masked(name, defaults.get(name) if value is None else value)
         table.add_row(name, escape(text), escape(origin))
     Console().print(table)
+    try:
+        check_tags(settings.markers)
+    except BadMarkers as error:
+        raise CannotServe(f"{origin_of['markers']}: markers: {error}") from None
 
 
 def is_secret(name: str, value: object) -> bool:
@@ -128,10 +146,12 @@ def is_secret(name: str, value: object) -> bool:
 
 def masked(name: str, value: object) -> str:
     """Return a setting's value as text, with stars for a secret."""
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return "(none)"
     if is_secret(name, value):
         return "********"
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {each}" for key, each in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

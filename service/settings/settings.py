@@ -22,6 +22,7 @@ from mimamba.service.http.own_address import (
     require_tls,
 )
 from mimamba.service.monitoring.logging import LogFormat, LogLevel
+from mimamba.service.settings.marker_meanings import MarkerMeanings
 
 DEFAULT_SOURCE = "simulate://"
 ORIGIN = (
@@ -84,11 +85,15 @@ Texts: TypeAlias = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
 
 
 class DataSettings(BaseSettings):
-    """Folder of recordings, people and models: all that commands without a service need."""
+    """Folder of recordings, people and models, and meanings of markers, for BIDS exports.
+
+    It is all that commands without a service need.
+    """
 
     model_config = SettingsConfigDict(env_prefix="MIMAMBA_", extra="forbid")
 
     data_dir: Path | None = None
+    markers: MarkerMeanings = {}
 
     @field_validator("data_dir")
     @classmethod

@@ -42,8 +42,8 @@ from mimamba.drivers.lsl.stream_types import is_eeg_type, is_marker_stream, mark
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
 from mimamba.drivers.timing.stamp_check import MAX_SFREQ, MIN_SFREQ, check_stamps
 
-# Without a handler its warnings go to stderr.
-logging.getLogger("pyxdf").addHandler(logging.NullHandler())
+# Its warnings would be printed: of a clock offset before the first sample, for one, as ours are.
+logging.getLogger("pyxdf").setLevel(logging.ERROR)
 
 PYXDF_ERRORS = (ParseError, ValueError, KeyError, IndexError)
 """Errors of pyxdf for complete chunks with invalid content, in footers and clock offsets."""

@@ -5,7 +5,7 @@ Each recipe is trained once for both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,14 @@ PARALLEL_SEQUENCES = 64
 
 R_VALUES = (0.8, 0.9, 0.95, 0.98)
 """Gates of the carried state to try by the live reading, besides the recipe's own."""
+
+
+def choose_gate(own: float, live_accuracy: Callable[[float], float]) -> float:
+    """Choose the gate with the best live accuracy among ``R_VALUES`` and the recipe's own.
+
+    Of equals, the smallest is chosen. ``live_accuracy`` is a mean balanced accuracy over streams.
+    """
+    return max(sorted({*R_VALUES, own}), key=live_accuracy)
 
 
 class SharedWeights:
@@ -141,13 +149,13 @@ class ChosenGateCandidate(RecipeCandidate):
 
     def __init__(self, recipe: Recipe, task: ClassificationTask, weights: SharedWeights) -> None:
         super().__init__(f"{recipe.name}, carried, r chosen", weights, recipe.r)
-        self._choices = sorted({*R_VALUES, recipe.r})
+        self._own = recipe.r
         self._sizes = task.sizes
 
     def fit(self, sequences: Sequence[HopSequence], validation: Sequence[HopSequence]) -> None:
         super().fit(sequences, validation)
         joined = [stream.joined for stream in join_streams(validation)]
-        self.r = max(self._choices, key=lambda r: self._live_accuracy(joined, r))
+        self.r = choose_gate(self._own, lambda r: self._live_accuracy(joined, r))
 
     def _live_accuracy(self, streams: Sequence[HopSequence], r: float) -> float:
         self.r = r

@@ -247,7 +247,7 @@ def _print_power(
     shortest: float,
     seed: int,
 ) -> None:
-    from mimamba.models.personal.pseudo import parse_effect
+    from mimamba.models.personal.pseudo_calibrations import parse_effect
     from mimamba.models.personal.verdict_counts import count_found
 
     for text in effects or ["8-13:1.5", "8-13:2", "20-40:1.5@AF7+AF8"]:
@@ -270,7 +270,7 @@ def _print_flips(
     shortest: float,
     seed: int,
 ) -> None:
-    from mimamba.models.personal.pseudo import parse_effect
+    from mimamba.models.personal.pseudo_calibrations import parse_effect
     from mimamba.models.personal.verdict_counts import count_raised
 
     for text in (None, *(effects or ["8-13:1.5"])):

@@ -184,7 +184,9 @@ def export_person(folder: Path, person: str, out: Path, force: bool = False) -> 
             "choose another place",
         ) from error
     n_files, size = len(contents.files), sum(each.bytes for each in contents.files)
-    sys.stdout.write(f"{out}: {n_files} files of {person}, {size / 1e6:.1f} MB\n")
+    sys.stdout.write(
+        f"{out}: {n_files} file{'s' * (n_files != 1)} of {person}, {size / 1e6:.1f} MB\n"
+    )
 
 
 def _people_index(folder: Path) -> PeopleIndex:

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mimamba.service.cli.control import request_change
+from mimamba.service.cli.control import only_session, request_change
 from mimamba.service.cli.options import (
     LIVE,
     SERVICE_URL,
     CaFile,
-    SessionId,
+    SessionOrOnly,
     TokenFile,
     Url,
     credentials,
@@ -23,7 +23,8 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=LIVE)
 def rate(
-    session: SessionId,
+    *,
+    session: SessionOrOnly = None,
     valence: Annotated[
         float, typer.Option(help="Unpleasant (0) to pleasant (100).", min=0, max=100)
     ],
@@ -36,6 +37,7 @@ def rate(
     with one_line_errors(least_memory=0):
         body = {"valence": valence, "arousal": arousal}
         shown = credentials(token_file, cafile)
+        session = session or only_session(url, shown, "rate SESSION")
         request_change(url, session, "ratings", body, _describe_rating, shown)
 
 

@@ -10,7 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mimamba.service.cli.options import LIVE, DataDir, one_line_errors, recordings_folder
+from mimamba.service.cli.options import (
+    LIVE,
+    DataDir,
+    complete_recording,
+    find_recording,
+    one_line_errors,
+)
 
 app = typer.Typer()
 rules = typer.Typer(help="Rules: what follows when a value is crossed.", no_args_is_help=True)
@@ -26,7 +32,12 @@ def options() -> None:
 def try_(
     file: Annotated[Path, typer.Argument(help="TOML file of rules.")],
     recording: Annotated[
-        str, typer.Argument(help="Path of a recording of mimamba, or the name of your own.")
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="Name or title of a recording of mimamba, or its path.",
+            autocompletion=complete_recording,
+        ),
     ],
     data_dir: DataDir = None,
 ) -> None:
@@ -36,11 +47,10 @@ def try_(
         from mimamba.service.rules.rule_file import read_rules
 
         found = read_rules(file)
-        path = Path(recording)
-        if not path.is_file() and "/" not in recording:
-            path = recordings_folder(data_dir) / f"{recording.removesuffix('.xdf')}.xdf"
-        acts = try_rules(found, path)
-        table = Table("at, s", "rule", "value", "would")
+        acts = try_rules(found, Path(find_recording(recording, data_dir)))
+        table = Table()
+        for heading in ("at, s", "rule", "value", "would"):
+            table.add_column(heading, overflow="fold")  # never cut
         for act in acts:
             rule = act.rule
             does = [
@@ -52,6 +62,7 @@ def try_(
             seconds, value = f"{act.seconds:.1f}", f"{act.value:.2f}"
             table.add_row(seconds, escape(rule.name), value, escape(", ".join(does)))
         console = Console()
-        console.print(table)
+        if acts:
+            console.print(table)
         counts = [f"{rule.name}: {sum(act.rule is rule for act in acts)}" for rule in found]
         console.print(escape(f"{', '.join(counts)}. Nothing was sent."), highlight=False)

@@ -39,7 +39,9 @@ def check(file: Annotated[Path, typer.Argument(help="TOML file of a study.")]) -
         found = read_study(file)
         if any(step.hed for step in found.steps) and can_look_up():
             _check_schema(found, file.name)
-        table = Table("step", "seconds", "marker", "shows", "asks")
+        table = Table()
+        for heading in ("step", "seconds", "marker", "shows", "asks"):
+            table.add_column(heading, overflow="fold")  # never cut
         for number, step in enumerate(found.steps, 1):
             asks = "a rating" if step.rating else "" if step.seconds is not None else "a key"
             seconds = "" if step.seconds is None else f"{step.seconds:g}"

@@ -392,3 +392,21 @@ def test_a_liblsl_that_does_not_load_is_reported(tmp_path: Path) -> None:
     )
     assert "conda install -c conda-forge liblsl" in done.stdout
     assert str(broken) in done.stdout
+
+
+def test_liblsl_logs_warnings_alone_without_a_configuration(tmp_path: Path) -> None:
+    program = (
+        "from mimamba.drivers.lsl.discovery import load_pylsl\n"
+        "load_pylsl().StreamOutlet(load_pylsl().StreamInfo('quiet', 'Tests', 1, 0))\n"
+    )
+    (tmp_path / "own.cfg").write_text("[log]\nlevel = 0\n")
+    for config, logs in (("", False), (str(tmp_path / "own.cfg"), True)):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={"HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path), "LSLAPICFG": config},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ("INFO" in done.stderr) == logs, done.stderr

@@ -11,7 +11,7 @@ from scipy.signal import butter, lfilter
 from mimamba.drivers.driver import Marker, StreamInfo
 from mimamba.drivers.formats.recording import Recording
 from mimamba.models.personal.blocks import Block
-from mimamba.models.personal.pseudo import Effect, draw_pairs, make_blocks, plant
+from mimamba.models.personal.pseudo_calibrations import Effect, draw_pairs, make_blocks, plant
 
 SFREQ = 128.0
 MUSE = ("TP9", "AF7", "AF8", "TP10")

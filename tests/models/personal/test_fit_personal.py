@@ -13,8 +13,8 @@ from mimamba.drivers.formats.recording import Recording
 from mimamba.models.checkpoints.checkpoint import load_checkpoint
 from mimamba.models.personal.blocks import Block, CalibrationError
 from mimamba.models.personal.fit_personal import fit_personal
-from mimamba.models.personal.pseudo import Effect, draw_pairs
-from mimamba.models.personal.shipped import CLAIMS
+from mimamba.models.personal.pseudo_calibrations import Effect, draw_pairs
+from mimamba.models.personal.shipped_output import CLAIMS
 from mimamba.models.personal.verdict import RANK
 from tests.models.personal.sittings import ALPHA, MUSCLE, rated, sitting
 

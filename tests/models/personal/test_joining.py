@@ -37,7 +37,7 @@ from mimamba.models.personal.joining import (
     decode_moments,
     encode_moments,
 )
-from mimamba.models.personal.pseudo import Effect
+from mimamba.models.personal.pseudo_calibrations import Effect
 from tests.models.personal.sittings import ALPHA, MUSE, sitting
 
 SETTINGS = CalibrationSettings(("a", "b"), MUSE)

@@ -13,6 +13,7 @@ from mimamba.drivers.errors import Mismatch
 from mimamba.models.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mimamba.models.datasets.dataset import Dataset
 from mimamba.models.evaluation.candidates.candidate_set import CandidateSet
+from mimamba.models.evaluation.candidates.recipe_candidates import R_VALUES, choose_gate
 from mimamba.models.evaluation.evaluator import evaluate_dataset
 from mimamba.models.evaluation.results import EvaluationReport
 from mimamba.models.training.recipes import Recipe
@@ -274,6 +275,22 @@ def test_scores_come_along_with_their_table(
     )
     assert "| subject | pitch | majority label | 0.500 | 0.500 ± 0.000 |" in card
     assert "not evaluated" not in card
+
+
+def test_r_is_chosen_as_the_evaluation_chooses_it(
+    waves: Dataset, report: EvaluationReport, tmp_path: Path
+) -> None:
+    accuracies = {0.8: 0.5, 0.9: 0.7, 0.95: 0.7, 0.98: 0.6, 1.0: 0.2}
+    assert choose_gate(1.0, accuracies.__getitem__) == 0.9
+    path = tmp_path / "chosen.safetensors"
+    job = TrainingJob.of(waves, TINY, 0.0, chooses_r=True)
+    made = fit(path, waves, job, replace(ABOUT, report=report))
+    assert made.r in {*R_VALUES, TINY.r}
+    assert "r: chosen on people held out" in path.with_suffix(".md").read_text(encoding="utf-8")
+    (evaluation,) = report.evaluations
+    chosen = next(each for each in evaluation.results if "r chosen" in each.contender)
+    assert made.scores["subject/pitch/balanced_accuracy"] == chosen.mean.balanced_accuracy
+    assert f"subject (r = {TINY.r:.3g})/pitch/balanced_accuracy" in made.scores
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("mcp") is None, reason="the extra mcp is not installed"),
 ]
 
-READING = {"sessions", "state", "quality", "recordings"}
+READING = {"sessions", "state", "quality", "recordings", "report"}
 
 
 @pytest.fixture(scope="module")
@@ -108,15 +108,19 @@ async def test_an_agent_reads_and_changes_nothing(service: Live) -> None:
 
 async def test_with_control_it_marks_and_records(service: Live) -> None:
     async with connected(service, CONTROL, allow_control=True) as client:
-        tools = {each.name for each in (await client.list_tools()).tools}
-        assert tools == READING | {"mark", "start_recording", "stop_recording"}
-        assert (await call(client, "mark", session="simulate-1", label="go"))["label"] == "go"
+        tools = {each.name: each for each in (await client.list_tools()).tools}
+        assert tools.keys() == READING | {"mark", "start_recording", "stop_recording"}
+        assert {name for name, tool in tools.items() if tool.annotations.read_only_hint} == READING
         await call(client, "start_recording", session="simulate-1", name="asked")
+        assert (await call(client, "mark", session="simulate-1", label="go"))["label"] == "go"
         stopped = await call(client, "stop_recording", name="asked")
         assert stopped["state"] == "finished"
         (recording,) = await call(client, "recordings")
         assert recording["name"] == "asked"
     async with connected(service, VIEW, allow_control=True) as client:
+        report = await call(client, "report", recording="asked")
+        assert (report["name"], report["model"], report["simulated"]) == ("asked", "demo", True)
+        assert "no-such" in await refusal(client, "report", recording="no-such")
         assert "allows only view" in await refusal(client, "mark", session="simulate-1", label="x")
 
 

@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(folder: Path) -> Iterator[Live]:
-    with live("simulate://", model="none", data_dir=folder) as service:
+    markers = {"Ton ä": {"name": "tone", "hed": "Sensory-event"}}
+    with live("simulate://", model="none", data_dir=folder, markers=markers) as service:
         service.opened("simulate-1")
         yield service
 
@@ -83,6 +84,8 @@ def test_a_bids_data_set_has_what_is_noted_with_the_person(
     root = tmp_path / "made"
     signal = root / "sub-P7" / "eeg" / "sub-P7_task-rest_eeg.json"
     assert json.loads(signal.read_text())["PowerLineFrequency"] == 50
+    events = json.loads((signal.parent / "sub-P7_task-rest_events.json").read_text())
+    assert events["trial_type"]["HED"] == {"tone": "Sensory-event"}
     described = json.loads((root / "dataset_description.json").read_text())
     assert (described["Name"], described["Authors"]) == ("Ruhe <1>", ["Ada", "Mary"])
     columns, row = (

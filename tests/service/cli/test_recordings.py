@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.cli.main import app
-from mimamba.service.cli.options import AmbiguousTitle, find_recording
+from mimamba.service.cli.options import AmbiguousTitle, find_recording, find_source
 from mimamba.service.recordings.sidecar import Sidecar, save_sidecar
 from tests.drivers.formats.made import recording
 from tests.service.cli.test_main import invoke
@@ -36,6 +36,8 @@ def test_a_recording_is_named_by_path_name_or_title(
     monkeypatch.chdir(folder.parent)
     own = str(folder / "v1.2.xdf")
     assert find_recording("v1.2", folder) == own
+    assert find_recording("v1.2.xdf", folder) == find_source("v1.2", folder) == own
+    assert find_source("v1.2", folder / "not yet") == "v1.2"
     assert find_recording(f" {TITLE}", folder) == own
     assert find_recording("replay://v1.2?channels=A", folder) == f"replay://{own}?channels=A"
     for other in (own, "absent", "muse://", "../data/v1.2.xdf", "", "a\0b"):

@@ -13,7 +13,7 @@ from mimamba.drivers.errors import LibraryMissing
 from mimamba.drivers.simulator.synthesis import Synthesizer
 from mimamba.service.client.client import ServiceUnreachable, SubscriptionRefused
 from mimamba.service.client.sync_client import SyncClient
-from mimamba.service.protocol.messages import SignalMessage, Subscribed
+from mimamba.service.protocol.messages import Error, SignalMessage, Subscribed
 from tests.service.live import Live, live
 from tests.service.models import demo_indices
 from tests.service.muse_recordings import write_muse
@@ -79,13 +79,17 @@ async def test_it_works_beside_a_running_event_loop(service: Live) -> None:
 
 
 def test_mistakes_are_errors_of_one_sentence(
-    service: Live, monkeypatch: pytest.MonkeyPatch
+    service: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ServiceUnreachable, match="Start one"), SyncClient("127.0.0.1:9"):
         pass
     with SyncClient(service.url) as client:
         with pytest.raises(SubscriptionRefused, match=r"found 'nobody'. There are: replay-2, "):
             next(client.frames("nobody"))
+        assert "nobody" not in caplog.text  # it was raised
+        client.subscribe("nobody", ["signal"])
+        refused = next(each for each in client if isinstance(each, Error))
+        assert refused.message in caplog.text
         monkeypatch.setitem(sys.modules, "pandas", None)
         with pytest.raises(LibraryMissing, match=r"^Expected pandas, .+ Install it: pip install"):
             client.to_pandas("simulate-1")

@@ -13,6 +13,7 @@ import pytest
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.bids_facts import HED_VERSION
+from mimamba.drivers.formats.bids_sidecars import read_tsv
 from mimamba.drivers.formats.read import read_recording, read_streams
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recorded.bids_derivatives import write_derivatives
@@ -57,16 +58,22 @@ def validate(dataset: Path) -> list[dict[str, Any]]:
     return [each for each in issues if each["severity"] == "error"]
 
 
-def test_predictions_are_a_derivative_of_a_valid_data_set(recorded: Path, tmp_path: Path) -> None:
+def test_predictions_are_a_derivative_of_a_valid_data_set(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = f"bids:{tmp_path}/set?subject=01&task=rest"
     tags = {"tone": "Sensory-event, Auditory-presentation", "not set": "Red"}
     save_sidecar(recorded, Sidecar("day1", "finished", hed=tags))
+    monkeypatch.setenv("MIMAMBA_MARKERS", '{"tone": "high tone", "other": {"hed": "Blue"}}')
     result = invoke("convert", str(recorded), target)
     assert result.exit_code == 0, result.output
     assert validate(tmp_path / "set") == []
     events = tmp_path / "set/sub-01/eeg/sub-01_task-rest_events.json"
     described = json.loads(events.read_text())
-    assert described["trial_type"]["HED"] == {"tone": tags["tone"]}
+    assert described["trial_type"]["HED"] == {"high tone": tags["tone"]}
+    table = read_tsv(events.with_suffix(".tsv")) or []
+    assert [row["trial_type"] for row in table if row.get("label") == "tone"] == ["high tone"]
+    assert read_recording(recorded).markers[0].label == "tone"
     data_set = json.loads((tmp_path / "set/dataset_description.json").read_text())
     assert data_set["HEDVersion"] == HED_VERSION
     derivative = tmp_path / "set" / "derivatives" / "mimamba"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -75,6 +76,10 @@ def test_it_says_what_was_recorded(recorded: Path) -> None:
     assert af7.good < 0.9
     assert "flat" in af7.reasons
     assert set(data.bands) == {"delta", "theta", "alpha", "beta", "gamma"}
+    assert "simulated" not in "".join(data.notices)
+    info = replace(data.recording.info, simulated=True)
+    simulated = replace(data, recording=replace(data.recording, info=info))
+    assert "simulated" in simulated.notices[0]
     # No column over the gap: what was not measured is not drawn.
     columns = data.spectrogram
     lost = (columns.seconds > 768 / 256 - 0.9) & (columns.seconds < 1300 / 256 + 0.9)
@@ -165,6 +170,11 @@ def test_over_the_api_and_for_files_of_others(recorded: Path, tmp_path: Path) ->
         assert "day1-report.html" in answer.headers["content-disposition"]
         assert "<h2>valence</h2>" in answer.text
         assert service.http.get("/v1/recordings/gone/report").status_code == 404
+        summary = service.http.get("/v1/recordings/day1/summary").json()
+        assert summary["n_markers"] == len(summary["markers"]) == 2
+        assert summary["ratings"][0]["valence"] == 80
+        assert sum(summary["outputs"]["valence"]["means"].values()) == pytest.approx(1)
+        assert summary["electrodes"]["AF7"]["reasons"]["flat"] > 0
     muse = write_muse(tmp_path / "muse.csv", seconds=12)
     text = make_report(muse)
     assert "only the signal" in text

@@ -154,6 +154,7 @@ def test_a_default_that_a_person_has_not_named_is_reported_too(
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ended.stdout.splitlines()]
     assert ["model", "demo", "default"] in rows
     assert ["data_dir", str(data_folder(None)), "default"] in rows
+    assert "…" not in CliRunner().invoke(app, ["config"], env={"COLUMNS": "40"}).stdout
 
 
 def test_secrets_are_masked() -> None:

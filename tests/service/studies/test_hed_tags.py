@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer
 
 from mimamba.service.cli.personal.study import check
+from mimamba.service.settings.marker_meanings import (
+    BadMarkers,
+    MarkerMeaning,
+    check_tags,
+    parse_meanings,
+)
 from mimamba.service.studies.hed_tags import hed_problem, schema_problems
 from mimamba.service.studies.protocol_file import read_study
 from mimamba.service.studies.study_folder import SHIPPED
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guide"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,11 @@ def test_the_schema_knows_what_is_shipped(
     pytest.importorskip("hed")
     paths = list(SHIPPED.glob("*.toml"))
     tags = {step.hed for path in paths for step in read_study(path).steps if step.hed}
+    page = (GUIDE / "markers.md").read_text(encoding="utf-8")
+    example = tomllib.loads(page.split("```toml\n")[1].split("```")[0])
+    named = {each.hed for each in parse_meanings(example["markers"]).values() if each.hed}
+    assert len(named) > 1
+    tags |= named
     wrong = "Agent-action, Eyes-wide"
     assert hed_problem(wrong) is None
     assert len(tags) > 3
@@ -57,3 +71,5 @@ def test_the_schema_knows_what_is_shipped(
     told = " ".join(capsys.readouterr().err.split())
     assert "in the field hed of step 1 of rest.toml, but found" in told
     assert "'Eyes-wide'" in told
+    with pytest.raises(BadMarkers, match=r"tags of HED .* for the marker 'x', but found '.*-wide"):
+        check_tags({"x": MarkerMeaning("x", wrong)})

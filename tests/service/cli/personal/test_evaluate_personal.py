@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.convert import export
-from mimamba.models.personal.pseudo import plant
+from mimamba.models.personal.pseudo_calibrations import plant
 from mimamba.service.cli.main import app
 from tests.models.personal.sittings import ALPHA, MUSE, SFREQ, noise
 

@@ -11,7 +11,7 @@ from scipy.signal import welch
 from mimamba.drivers.errors import Mismatch
 from mimamba.models.personal.features import track_features
 from mimamba.models.personal.fit_personal import make_attempt
-from mimamba.models.personal.pseudo import (
+from mimamba.models.personal.pseudo_calibrations import (
     Effect,
     cut_spans,
     draw_pairs,
