@@ -114,13 +114,10 @@ class PredictionLog(Ring[PublishedPrediction]):
 
     def _load(self, row: int) -> PublishedPrediction:
         numbers, layout = self._numbers[row].tolist(), self._layouts[self._layout[row]]
-        outputs: Outputs = {}
-        stop = TIMES
-        for name, labels in layout:
-            start, stop = stop, stop + len(labels)
-            outputs[name] = dict(zip(labels, numbers[start:stop], strict=True))
+        values = iter(numbers[TIMES:])
+        outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
+        sets = _unpack_sets(layout, rest) if layout and (rest := [*values]) else None
         status, reason = self._abstained.get(row, ("ok", None))
-        sets = _unpack_sets(layout, numbers[stop:])
         made = Prediction(int(self._index[row]), numbers[0], status, reason, outputs or None, sets)
         return PublishedPrediction(made, Timing(*numbers[1:TIMES]), self._personal.read(row))
 
