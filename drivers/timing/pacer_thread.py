@@ -15,8 +15,9 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
 
-TICK = 0.004
-"""Seconds between two times at which chunks are made, so that many are made together."""
+TICK = 0.008
+"""Seconds between two times at which chunks are made, so that many are made together: a headset's
+radio sends every 7.5 to 30 ms, too."""
 LONGEST_SLEEP = 0.2
 """Seconds after which the end of a source is seen, at the latest."""
 LOOK_PERIOD = 0.05
