@@ -33,8 +33,9 @@ UV_PER_BIT = 1000.0 / 2048
 """A Muse has 12 bits for ± 1000 µV."""
 RANGE_UV = 1000.0
 BLOCK_SECONDS = 4.0
-MOST_BLOCKS = 4
-"""Blocks that are generated together, as each call of NumPy and SciPy has a price of its own."""
+MOST_BLOCKS = 3
+"""Blocks that are generated together, as each call of NumPy and SciPy has a price of its own. Arrays
+of four blocks have 128 KiB, and would get their pages from the system each time."""
 
 FRONTAL_SIDE = np.array([-0.3, -1.0, 1.0, 0.3])
 """Side of each electrode, weighted by how frontal it is: left is negative."""
@@ -121,14 +122,14 @@ class PersonTraits:
 class Draws:
     """Random numbers of some blocks.
 
-    ``background`` is white noise, (n_channels, n_times), ``rhythms`` that of each rhythm,
-    (n_rhythms, n_channels, n_times). ``drifts`` are the random walks at both ends of each block,
+    ``background`` is white noise, (n_channels, n_times), and ``rhythms`` is that of each rhythm.
+    ``drifts`` are the random walks at both ends of each block,
     (n_rhythms, n_channels). ``faults`` are parts of the samples, each with its fault and the
     noise of a noisy one.
     """
 
     background: Block
-    rhythms: NDArray[np.float64]
+    rhythms: list[Block]
     drifts: list[NDArray[np.float64]]
     faults: list[tuple[slice, SimulatedFault, Block]]
 
@@ -237,15 +238,15 @@ class Synthesizer:
 
     def _draw(self, n_blocks: int) -> Draws:
         """Draw the random numbers of the next blocks, block by block."""
-        shape = (len(CH_NAMES), n_blocks * self._n_times)
-        drawn = Draws(np.empty(shape), np.empty((len(RHYTHMS), *shape)), [self._drift], [])
-        for start in range(0, shape[1], self._n_times):
+        n_channels, n_times = len(CH_NAMES), n_blocks * self._n_times
+        background, *rhythms = (np.empty((n_channels, n_times)) for _ in (0, *RHYTHMS))
+        drawn = Draws(background, rhythms, [self._drift], [])
+        for start in range(0, n_times, self._n_times):
             span = slice(start, start + self._n_times)
-            drawn.background[:, span] = self._rng.standard_normal((shape[0], self._n_times))
+            background[:, span] = self._rng.standard_normal((n_channels, self._n_times))
             drawn.drifts.append(self._next_drift(drawn.drifts[-1]))
-            drawn.rhythms[..., span] = self._rng.standard_normal(
-                (len(RHYTHMS), shape[0], self._n_times)
-            )
+            for white in rhythms:
+                white[:, span] = self._rng.standard_normal((n_channels, self._n_times))
             drawn.faults.extend(self._draw_faults(start))
         self._drift = drawn.drifts[-1]
         return drawn

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Protocol, runtime_checkable
 
 from mimamba.drivers.driver import Chunk
@@ -20,6 +21,8 @@ TICK = 0.008
 radio sends every 7.5 to 30 ms, too."""
 LONGEST_SLEEP = 0.2
 """Seconds after which the end of a source is seen, at the latest."""
+LONGEST_HOLD = 0.005
+"""Seconds for which chunks are made at a time, while the compute loop waits; the others come next."""
 LOOK_PERIOD = 0.05
 """Seconds between two times at which all sources are looked at, and not only those that are due."""
 
@@ -52,6 +55,9 @@ class _PacedSource:
         self.due = 0.0
         self.error: BaseException | None = None
         self.done = threading.Event()
+
+
+_due = attrgetter("due")
 
 
 class Pacer:
@@ -107,24 +113,29 @@ class Pacer:
 
     def _make(self, sources: list[_PacedSource], now: float) -> list[tuple[_PacedSource, Chunk]]:
         """Make the chunks that are due, and note when the next ones are."""
-        made: list[tuple[_PacedSource, Chunk]] = []
         if now >= self._look:
             self._look = now + LOOK_PERIOD
         else:
             sources = [source for source in sources if source.due <= now]
-        for source in sources:
-            try:
-                while source.due <= now and not source.driver.closed:
-                    with COMPUTE_LOCK:
+        made: list[tuple[_PacedSource, Chunk]] = []
+        ended: list[tuple[_PacedSource, BaseException | None]] = []
+        with COMPUTE_LOCK:  # once for all, as each release wakes the thread that waits for it
+            for source in sorted(sources, key=_due):  # so that all have their turn
+                try:
+                    while source.due <= now and not source.driver.closed:
                         found = source.driver.make(now)
-                    if isinstance(found, Chunk):
-                        made.append((source, found))
-                    else:
-                        source.due = found
-            except BaseException as error:  # noqa: BLE001  raised in the reader's thread
-                self._end(source, error)
-            if source.driver.closed:
-                self._end(source, None)
+                        if isinstance(found, Chunk):
+                            made.append((source, found))
+                        else:
+                            source.due = found
+                except BaseException as error:  # noqa: BLE001  raised in the reader's thread
+                    ended.append((source, error))
+                if source.driver.closed:
+                    ended.append((source, None))
+                if local_clock() - now > LONGEST_HOLD:
+                    break
+        for source, error in ended:
+            self._end(source, error)
         return made
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
