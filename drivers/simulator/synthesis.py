@@ -34,8 +34,9 @@ UV_PER_BIT = 1000.0 / 2048
 RANGE_UV = 1000.0
 BLOCK_SECONDS = 4.0
 MOST_BLOCKS = 3
-"""Blocks that are generated together, as each call of NumPy and SciPy has a price of its own. Arrays
-of four blocks have 128 KiB, and would get their pages from the system each time."""
+"""Blocks that are generated together, as each call of NumPy and SciPy has a price of its own.
+
+Arrays of four blocks have 128 KiB, and would get their pages from the system each time."""
 
 FRONTAL_SIDE = np.array([-0.3, -1.0, 1.0, 0.3])
 """Side of each electrode, weighted by how frontal it is: left is negative."""

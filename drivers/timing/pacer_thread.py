@@ -22,7 +22,7 @@ radio sends every 7.5 to 30 ms, too."""
 LONGEST_SLEEP = 0.2
 """Seconds after which the end of a source is seen, at the latest."""
 LONGEST_HOLD = 0.005
-"""Seconds for which chunks are made at a time, while the compute loop waits; the others come next."""
+"""Seconds for which chunks are made while the compute loop waits; the others are made after it."""
 LOOK_PERIOD = 0.05
 """Seconds between two times at which all sources are looked at, and not only those that are due."""
 
