@@ -16,7 +16,7 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
 
-TICK = 0.008
+TICK = 0.015
 """Seconds between two times at which chunks are made, so that many are made together: a headset's
 radio sends every 7.5 to 30 ms, too."""
 LONGEST_SLEEP = 0.2
@@ -134,8 +134,8 @@ class Pacer:
                     ended.append((source, None))
                 if local_clock() - now > LONGEST_HOLD:
                     break
-        for source, error in ended:
-            self._end(source, error)
+        for source, reason in ended:
+            self._end(source, reason)
         return made
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
