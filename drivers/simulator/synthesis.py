@@ -5,7 +5,7 @@ rhythms: noise through resonators, so that their amplitudes vary like real ones.
 alpha between the frontal electrodes (more left-frontal alpha means less approach: Davidson 1992,
 doi:10.1016/0278-2626(92)90065-T); arousal lowers alpha and raises beta.
 
-One hour at 256 Hz takes 0.9 s on one core: a live session needs 0.03 % of it.
+One hour at 256 Hz takes 0.7 s on one core: a live session needs 0.02 % of it.
 """
 
 from __future__ import annotations
