@@ -90,13 +90,18 @@ class Pacer:
     def _run(self) -> None:
         while sources := self._present():
             begun = local_clock()
-            for source, chunk in self._make(sources, begun):
-                if source.done.is_set() or source.driver.closed:
+            made, ended = self._make(sources, begun)
+            for source, chunk in made:
+                # What one made before it failed is taken, also if it has closed itself.
+                closed = source.driver.closed and ended.get(source) is None
+                if source.done.is_set() or closed:
                     continue
                 try:
                     source.take(chunk)
                 except BaseException as error:  # noqa: BLE001  raised in the reader's thread
                     self._end(source, error)
+            for source, reason in ended.items():
+                self._end(source, reason)
             due = min((source.due for source in sources), default=0.0)
             rest = max(due, begun + TICK) - local_clock()
             self._joined.clear()
@@ -111,14 +116,19 @@ class Pacer:
             self._running = bool(self._sources)
             return [*self._sources]
 
-    def _make(self, sources: list[_PacedSource], now: float) -> list[tuple[_PacedSource, Chunk]]:
-        """Make the chunks that are due, and note when the next ones are."""
+    def _make(
+        self, sources: list[_PacedSource], now: float
+    ) -> tuple[list[tuple[_PacedSource, Chunk]], dict[_PacedSource, BaseException | None]]:
+        """Make the chunks that are due, and note when the next ones are.
+
+        Returns them, and the sources that end after them, with their errors.
+        """
         if now >= self._look:
             self._look = now + LOOK_PERIOD
         else:
             sources = [source for source in sources if source.due <= now]
         made: list[tuple[_PacedSource, Chunk]] = []
-        ended: list[tuple[_PacedSource, BaseException | None]] = []
+        ended: dict[_PacedSource, BaseException | None] = {}
         with COMPUTE_LOCK:  # once for all, as each release wakes the thread that waits for it
             for source in sorted(sources, key=_due):  # so that all have their turn
                 try:
@@ -129,14 +139,12 @@ class Pacer:
                         else:
                             source.due = found
                 except BaseException as error:  # noqa: BLE001  raised in the reader's thread
-                    ended.append((source, error))
+                    ended[source] = error
                 if source.driver.closed:
-                    ended.append((source, None))
+                    ended.setdefault(source, None)
                 if local_clock() - now > LONGEST_HOLD:
                     break
-        for source, reason in ended:
-            self._end(source, reason)
-        return made
+        return made, ended
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
         """End a source with its first error; one that has ended may be closed as well."""
