@@ -12,5 +12,5 @@ from __future__ import annotations
 import threading
 
 COMPUTE_LOCK = threading.Lock()
-"""Held in a round of the compute loop, and while a simulator computes a chunk. A thread that holds
+"""Held in a round of the compute loop, and while simulators compute chunks. A thread that holds
 it neither waits for anything nor acquires a lock that a waiting thread could hold."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import signal
 
+from mimamba.drivers.simulator.noise import Block, band_pass
 from mimamba.drivers.simulator.scenario import Scenario
-
-Block = NDArray[np.float64]
-"""(n_channels, n_times), µV: channels first, as the simulator computes."""
 
 FRONTAL = np.array([0.12, 1.0, 1.0, 0.12])
 """Share of a blink at TP9, AF7, AF8, TP10."""
@@ -41,8 +38,7 @@ class Artefacts:
             (scenario.bursts, self._burst),
             (scenario.pops, self._pop),
         )
-        top = min(100.0, 0.45 * sfreq)
-        self._muscle = signal.butter(2, (20.0, top), "bandpass", fs=sfreq, output="sos")
+        self._muscle = band_pass(20.0, min(100.0, 0.45 * sfreq), sfreq)
         self._pending: Block = np.zeros((len(FRONTAL), 2 * n_times))
 
     def next(self) -> Block:

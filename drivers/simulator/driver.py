@@ -44,6 +44,7 @@ from mimamba.drivers.driver import (
     Chunk,
     Marker,
     Samples,
+    Seconds,
     StreamInfo,
 )
 from mimamba.drivers.errors import BadSource
@@ -63,6 +64,8 @@ LONGEST_SLEEP = 0.2
 BUFFER_SECONDS = 5.0
 """Signal that the simulated headset keeps for a slow reader, s."""
 MAX_SECONDS = 86_400.0
+STAMPS = 4096
+"""Timestamps that are made together."""
 LOOKAHEAD_SECONDS = 4.0
 """Length of the script that is read ahead: to read it for each chunk doubled the chunk's cost."""
 
@@ -144,6 +147,8 @@ class PacketSchedule:
         """
         taken = math.floor(elapsed * self.sfreq) + 1
         first = self.drop_outs.next_present(index)
+        if first is not None and taken - first < self.packet:  # the usual case
+            return range(first, self.drop_outs.next_break(first, first + self.packet))
         if first is not None and taken - first > self.buffer * self.sfreq:
             first = self.drop_outs.next_present(taken - self.packet)
         if first is None:
@@ -184,7 +189,7 @@ class SimulateDriver:
         sfreq = source.number("sfreq", 256.0, 100.0, 1000.0)
         mains = source.choice("mains", "50", ("50", "60", "0"))
         picks = ChannelChoice.from_url(source).select(CH_NAMES)
-        self._rows = picks.rows
+        self._rows = None if picks.rows == tuple(range(len(CH_NAMES))) else picks.rows
         self._schedule = PacketSchedule(sfreq, DropOuts.from_url(source, sfreq), buffer)
         self._synthesizer = Synthesizer(scenario, seed, sfreq, float(mains))
         self._seed, self._has_sensors = seed, source.flag("sensors")
@@ -192,6 +197,10 @@ class SimulateDriver:
         self._wearer = Wearer.from_url(source, seed, sfreq) if scenario == "wearer" else None
         self._start: float | None = None
         self._next = 0
+        self._span: range | None = None  # the next samples to send, and the time of the last one
+        self._due = -math.inf
+        self._stamps: Seconds = np.zeros(0)  # of samples from this index on
+        self._stamped = 0
         self._pending: list[ScriptEvent] = []
         self._looked = 0  # events before this sample are sent or pending
         self._closed = threading.Event()
@@ -270,11 +279,18 @@ class SimulateDriver:
         """Return the chunk that is due at ``now``, else the time of the next: see ``Paced``."""
         if self._start is None:
             raise RuntimeError("enter the driver before iterating over it")
-        span = self._schedule.span(self._next, now - self._start)
-        if span is None:
-            return math.inf
-        due = self._start + span[-1] / self._info.sfreq
-        return self._chunk(self._start, span) if due <= now else due
+        if now - self._due > self._schedule.packet / self._info.sfreq:  # more may wait
+            self._plan(self._start, now - self._start)
+        if self._span is None or now < self._due:
+            return self._due
+        chunk = self._chunk(self._start, self._span)
+        self._plan(self._start, 0.0)
+        return chunk
+
+    def _plan(self, start: float, elapsed: float) -> None:
+        """Find the next samples to send, and when they are due."""
+        self._span = self._schedule.span(self._next, elapsed)
+        self._due = math.inf if self._span is None else start + self._span[-1] / self._info.sfreq
 
     def _chunk(self, start: float, span: range) -> Chunk:
         """Make the chunk of this span, with the markers since the previous chunk."""
@@ -282,17 +298,27 @@ class SimulateDriver:
             self._generate(span.start - self._synthesizer.position)  # these are lost
         samples = self._generate(len(span))
         self._next = span.stop
+        events = self._due_events(span.stop)
         return Chunk(
-            data=np.take(samples, self._rows, axis=1),
-            timestamps=start + np.arange(span.start, span.stop) / self._info.sfreq,
+            data=samples if self._rows is None else np.take(samples, self._rows, axis=1),
+            timestamps=self._timestamps(start, span),
             first=span.start,
             markers=tuple(
                 Marker(
                     start + event.index / self._info.sfreq, event.index, event.label, "simulator"
                 )
-                for event in self._due_events(span.stop)
-            ),
+                for event in events
+            )
+            if events
+            else (),
         )
+
+    def _timestamps(self, start: float, span: range) -> Seconds:
+        """Return the samples' times, made for many chunks together."""
+        if span.stop > self._stamped + len(self._stamps):
+            index = np.arange(span.start, span.start + max(len(span), STAMPS))
+            self._stamps, self._stamped = start + index / self._info.sfreq, span.start
+        return self._stamps[span.start - self._stamped : span.stop - self._stamped]
 
     def _generate(self, n_times: int) -> Samples:
         """Generate the next samples."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from scipy import signal
 
 from mimamba.drivers.driver import Samples
-from mimamba.drivers.simulator.artefacts import Block
-from mimamba.drivers.simulator.synthesis import ALPHA, BLOCK_SECONDS, ColouredNoise, resonator
+from mimamba.drivers.simulator.noise import Block, ColouredNoise, band_pass
+from mimamba.drivers.simulator.synthesis import ALPHA, BLOCK_SECONDS
 from mimamba.drivers.url import SourceURL
 
 MUSCLE_UV = 2.0
@@ -44,11 +43,11 @@ class Wearer:
     """
 
     def __init__(self, seed: int, sfreq: float, effect: float, muscle: float, drift: float) -> None:
-        rng = np.random.default_rng([seed, 5])
-        self._alpha = ColouredNoise(resonator(ALPHA.peak, ALPHA.width, sfreq), 2.0, rng)
-        top = min(MUSCLE_BAND[1], 0.45 * sfreq)
-        sos = signal.butter(2, (MUSCLE_BAND[0], top), "bandpass", fs=sfreq, output="sos")
-        self._muscle = ColouredNoise(sos, 0.5, rng)
+        self._rng = np.random.default_rng([seed, 5])
+        self._alpha = ColouredNoise(ALPHA.resonator(sfreq), 2.0, sfreq)
+        low, high = MUSCLE_BAND
+        muscles = band_pass(low, min(high, 0.45 * sfreq), sfreq)
+        self._muscle = ColouredNoise(muscles, 0.5, sfreq)
         self._sfreq = sfreq
         self._effect, self._drift = effect, drift
         self._tense = MUSCLE_UV * np.sqrt(10 ** (muscle / 10) - 1)
@@ -96,4 +95,5 @@ class Wearer:
 
     def _next_noise(self) -> Block:
         """Generate noise in blocks, so that it does not depend on how it is asked for."""
-        return np.stack([self._alpha.next(self._length), self._muscle.next(self._length)])
+        alpha, muscle = self._rng.standard_normal((2, len(ALPHA.shape), self._length))
+        return np.stack([self._alpha.next(alpha), self._muscle.next(muscle)])

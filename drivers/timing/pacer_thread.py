@@ -9,16 +9,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Protocol, runtime_checkable
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
 
-TICK = 0.004
-"""Seconds between two times at which chunks are made, so that many are made together."""
+TICK = 0.015
+"""Seconds between two times at which chunks are made, so that many are made together: a headset's
+radio sends every 7.5 to 30 ms, too."""
 LONGEST_SLEEP = 0.2
 """Seconds after which the end of a source is seen, at the latest."""
+LONGEST_HOLD = 0.005
+"""Seconds for which chunks are made while the compute loop waits; the others are made after it."""
 LOOK_PERIOD = 0.05
 """Seconds between two times at which all sources are looked at, and not only those that are due."""
 
@@ -53,6 +57,9 @@ class _PacedSource:
         self.done = threading.Event()
 
 
+_due = attrgetter("due")
+
+
 class Pacer:
     """Thread for all paced sources; it runs while there is any."""
 
@@ -83,13 +90,18 @@ class Pacer:
     def _run(self) -> None:
         while sources := self._present():
             begun = local_clock()
-            for source, chunk in self._make(sources, begun):
-                if source.done.is_set() or source.driver.closed:
+            made, ended = self._make(sources, begun)
+            for source, chunk in made:
+                # What one made before it failed is taken, also if it has closed itself.
+                closed = source.driver.closed and ended.get(source) is None
+                if source.done.is_set() or closed:
                     continue
                 try:
                     source.take(chunk)
                 except BaseException as error:  # noqa: BLE001  raised in the reader's thread
                     self._end(source, error)
+            for source, reason in ended.items():
+                self._end(source, reason)
             due = min((source.due for source in sources), default=0.0)
             rest = max(due, begun + TICK) - local_clock()
             self._joined.clear()
@@ -104,27 +116,35 @@ class Pacer:
             self._running = bool(self._sources)
             return [*self._sources]
 
-    def _make(self, sources: list[_PacedSource], now: float) -> list[tuple[_PacedSource, Chunk]]:
-        """Make the chunks that are due, and note when the next ones are."""
-        made: list[tuple[_PacedSource, Chunk]] = []
+    def _make(
+        self, sources: list[_PacedSource], now: float
+    ) -> tuple[list[tuple[_PacedSource, Chunk]], dict[_PacedSource, BaseException | None]]:
+        """Make the chunks that are due, and note when the next ones are.
+
+        Returns them, and the sources that end after them, with their errors.
+        """
         if now >= self._look:
             self._look = now + LOOK_PERIOD
         else:
             sources = [source for source in sources if source.due <= now]
-        for source in sources:
-            try:
-                while source.due <= now and not source.driver.closed:
-                    with COMPUTE_LOCK:
+        made: list[tuple[_PacedSource, Chunk]] = []
+        ended: dict[_PacedSource, BaseException | None] = {}
+        with COMPUTE_LOCK:  # once for all, as each release wakes the thread that waits for it
+            for source in sorted(sources, key=_due):  # so that all have their turn
+                try:
+                    while source.due <= now and not source.driver.closed:
                         found = source.driver.make(now)
-                    if isinstance(found, Chunk):
-                        made.append((source, found))
-                    else:
-                        source.due = found
-            except BaseException as error:  # noqa: BLE001  raised in the reader's thread
-                self._end(source, error)
-            if source.driver.closed:
-                self._end(source, None)
-        return made
+                        if isinstance(found, Chunk):
+                            made.append((source, found))
+                        else:
+                            source.due = found
+                except BaseException as error:  # noqa: BLE001  raised in the reader's thread
+                    ended[source] = error
+                if source.driver.closed:
+                    ended.setdefault(source, None)
+                if local_clock() - now > LONGEST_HOLD:
+                    break
+        return made, ended
 
     def _end(self, source: _PacedSource, error: BaseException | None) -> None:
         """End a source with its first error; one that has ended may be closed as well."""

@@ -6,6 +6,7 @@ Here it is a row of numbers, and becomes objects again when it is read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -112,13 +113,13 @@ class PredictionLog(Ring[PublishedPrediction]):
         return self._layouts.index(layout)
 
     def _load(self, row: int) -> PublishedPrediction:
-        times, layout = self._numbers[row].tolist(), self._layouts[self._layout[row]]
-        values = iter(times[TIMES:])
+        numbers, layout = self._numbers[row].tolist(), self._layouts[self._layout[row]]
+        values = iter(numbers[TIMES:])
         outputs = {name: {label: next(values) for label in labels} for name, labels in layout}
+        sets = _unpack_sets(layout, rest) if layout and (rest := [*values]) else None
         status, reason = self._abstained.get(row, ("ok", None))
-        sets = _unpack_sets(layout, [*values])
-        made = Prediction(int(self._index[row]), times[0], status, reason, outputs or None, sets)
-        return PublishedPrediction(made, Timing(*times[1:TIMES]), self._personal.read(row))
+        made = Prediction(int(self._index[row]), numbers[0], status, reason, outputs or None, sets)
+        return PublishedPrediction(made, Timing(*numbers[1:TIMES]), self._personal.read(row))
 
 
 def _pack_sets(made: Prediction) -> list[float]:
@@ -140,12 +141,12 @@ def _pack_sets(made: Prediction) -> list[float]:
 def _unpack_sets(layout: Layout, values: list[float]) -> LabelSetsByOutput | None:
     """Read the prediction sets; None if there are none."""
     found: LabelSetsByOutput = {}
-    for place, (output, labels) in enumerate(layout):
-        three = values[SET_COLUMNS * place : SET_COLUMNS * (place + 1)]
-        if len(three) == SET_COLUMNS and not np.isnan(three[0]):
-            bits, coverage, labelled = three
+    places = range(0, len(values) - SET_COLUMNS + 1, SET_COLUMNS)
+    for place, (output, labels) in zip(places, layout, strict=False):
+        bits, coverage, labelled = values[place : place + SET_COLUMNS]
+        if not math.isnan(bits):
             there = tuple(label for n, label in enumerate(labels) if int(bits) >> n & 1)
-            known = None if np.isnan(coverage) else coverage
+            known = None if math.isnan(coverage) else coverage
             found[output] = LabelSet(there, known, int(labelled))
     return found or None
 

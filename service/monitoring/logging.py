@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+from mimamba.service.monitoring.limited_handler import LimitedHandler
+
 LogFormat: TypeAlias = Literal["text", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -31,9 +33,12 @@ FIELDS = (
     "file",
     "code",
     "count",
+    "repeats",
     "reason",
 )
-"""Fields of an event, given as ``extra``."""
+"""Fields of an event, given as ``extra``; ``repeats`` comes from the handler."""
+SUBJECTS = tuple(each for each in FIELDS if each not in ("client", "count", "repeats", "reason"))
+"""Fields that say what an event is about: a client that comes again has another id."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,8 @@ log = logging.getLogger(__name__)
 @contextmanager
 def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
     """Log every event of this process to stderr, also of its libraries and of threads that die.
+
+    A warning that repeats is written once in ten seconds, with the number of repetitions.
 
     Parameters
     ----------
@@ -51,7 +58,7 @@ def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]
         terminal shows the rest in another way.
     """
     least = (level or ("info" if form == "json" else "warning")).upper()
-    stream = logging.StreamHandler(sys.stderr)
+    stream = LimitedHandler(sys.stderr, SUBJECTS)
     stream.setFormatter(JSONLine() if form == "json" else TextLine())
     stream.setLevel(least)  # of all events, also of loggers that have a level of their own
     root, hook = logging.getLogger(), threading.excepthook
@@ -67,6 +74,7 @@ def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]
         logging.captureWarnings(False)
         root.setLevel(before)
         root.removeHandler(stream)
+        stream.close()
 
 
 def log_thread_death(died: threading.ExceptHookArgs) -> None:

@@ -9,8 +9,6 @@ from typing import Literal, TypeAlias, get_args
 from prometheus_client import Histogram
 
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.service.logs.epoch_logs import Event
-from mimamba.service.logs.prediction_log import PublishedPrediction
 
 AGES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of a prediction's age, s: 5 ms is usual, and after 2 s a page calls it old."""
@@ -44,7 +42,9 @@ class ServiceCounters:
         self.messages += 1
         self.message_bytes += len(frame)
 
-    def on_prediction(self, newest: Event) -> None:
-        """Count the age of a prediction that is about to go to a subscriber."""
-        if isinstance(newest, PublishedPrediction):
-            self.ages.observe(max(0.0, local_clock() - newest.timing.received))
+    def on_prediction(self, received: float) -> None:
+        """Count the age of a prediction that is about to go to a subscriber.
+
+        ``received`` is the time at which its newest sample came, s on the LSL clock.
+        """
+        self.ages.observe(max(0.0, local_clock() - received))

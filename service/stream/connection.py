@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.service.auth.permissions import ConnectionPermissions
@@ -89,6 +90,7 @@ class Connection:
         ready: Callable[[str], Awaitable[None]],
     ) -> None:
         self._socket = socket
+        self._send_frame: Callable[[bytes, bool], Awaitable[None]] = socket.state.send_frame
         self._permissions = permissions
         self._hub = hub
         self._sessions = sessions
@@ -164,25 +166,21 @@ class Connection:
 
     async def _send_all(self) -> None:
         try:
-            for frame in self._greeting():
-                await self._send(frame)
+            await self._send(self._greeting())
             while self._permissions.scope is not None:
-                frames = self._due()
-                for frame in frames:
-                    await self._send(frame)
-                if not frames:
+                if frames := self._due():
+                    await self._send(frames)
+                else:
                     self._woken.clear()
                     await self._woken.wait()
             await self._socket.close(TOKEN_WANTED, "the login has ended; log in again")
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, ClientDisconnected):
             return
 
-    async def _send(self, frame: bytes) -> None:
-        if self._binary:
-            await self._socket.send_bytes(frame)
-        else:
-            await self._socket.send_text(frame.decode())
-        self._hub.counters.on_sent(frame)
+    async def _send(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            await self._send_frame(frame, self._binary)
+            self._hub.counters.on_sent(frame)
 
     def _greeting(self) -> list[bytes]:
         """Return hello and the state of each session."""

@@ -166,7 +166,7 @@ class Hub:
         feed = self._feeds.get(session)
         if feed is None:
             return
-        if session.opened.is_set():
+        if not feed.opened.is_set() and session.opened.is_set():
             feed.opened.set()
         self._log_losses(session, feed)
         if session.state != feed.state:
@@ -176,12 +176,13 @@ class Hub:
 
     def _log_losses(self, session: Session, feed: SessionFeed) -> None:
         """Log that the link to a device is lost, and why."""
-        if feed.logs is not session.logs:
-            feed.logs, feed.links = session.logs, 0
-        if feed.logs is None:
+        logs = session.logs
+        if feed.logs is not logs:
+            feed.logs, feed.links = logs, 0
+        if logs is None or feed.links == logs.link.next:  # the usual case
             return
-        start, feed.links = feed.links, feed.logs.link.next
-        for _, entry in feed.logs.link.read(start, feed.links):
+        start, feed.links = feed.links, logs.link.next
+        for _, entry in logs.link.read(start, feed.links):
             if isinstance(entry, LinkEntry) and entry.event == "lost":
                 extra = {"session": session.name, "reason": entry.detail}
                 log.warning("link lost", extra=extra)

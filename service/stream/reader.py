@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -11,7 +12,7 @@ from mimamba.drivers.driver import AuxiliaryChunk, Marker
 from mimamba.models.body.heart_rate import HeartRate
 from mimamba.models.body.motion import find_motion
 from mimamba.models.signal.measures import BandPower, Quality
-from mimamba.service.logs.epoch_logs import Event
+from mimamba.service.logs.epoch_logs import ActiveModel, Event
 from mimamba.service.logs.log import SignalRun
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.monitoring.service_counters import ServiceCounters
@@ -47,22 +48,38 @@ BATCH_SIZE = 64
 """Entries read at a time when catching up."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Encoded frames of consecutive entries.
+
+    ``missed`` is the number of entries that had left their log. ``received`` is the time of
+    reception of the newest prediction, s on the LSL clock; None where there is none.
+    """
+
+    frames: list[bytes]
+    missed: int
+    received: float | None
+
+
 class SharedFrames:
     """Encoded frames of a session, made once per format and shared by all readers that keep up."""
 
     def __init__(self, counters: ServiceCounters, keep: int = 64) -> None:
         self.counters = counters
         self._keep = keep
-        self._made: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
+        self._made: OrderedDict[tuple[object, ...], Batch] = OrderedDict()
 
-    def get(self, key: tuple[object, ...], make: Callable[[], list[bytes]]) -> list[bytes]:
-        """Return the frames of a key, made by ``make`` the first time."""
-        frames = self._made.get(key)
-        if frames is None:
-            frames = self._made[key] = make()
+    def get(self, key: tuple[object, ...], make: Callable[[], Batch]) -> list[bytes]:
+        """Return the frames of a key, made by ``make`` the first time, and count them as sent."""
+        batch = self._made.get(key)
+        if batch is None:
+            batch = self._made[key] = make()
             if len(self._made) > self._keep:
                 self._made.popitem(last=False)
-        return frames
+        self.counters.skipped += batch.missed
+        if batch.received is not None:
+            self.counters.on_prediction(batch.received)
+        return batch.frames
 
 
 class SessionReader:
@@ -158,7 +175,6 @@ class SessionReader:
             stop = min(self._stop(topic), at + BATCH_SIZE)
             if at < stop:
                 self._positions[topic] = stop
-                self._count(topic, at, stop)
                 key = (self._logs.epoch, topic, at, stop, self._binary)
                 return self._frames.get(key, partial(self._make, topic, at, stop))
         assert present is not None
@@ -173,26 +189,26 @@ class SessionReader:
         if topic == "signal" and self._logs is self._session.logs:
             return self._logs.signal_shown
         stop = self._logs.log(topic).next  # the model of all entries before it is known by now
-        following = self._logs.active_models[self._model_index + 1 :]
-        return min(stop, following[0].since) if topic == "prediction" and following else stop
+        if topic != "prediction":
+            return stop
+        following = self._following_model()
+        return stop if following is None else min(stop, following.since)
+
+    def _following_model(self) -> ActiveModel | None:
+        """Return the model after that of the last ``subscribed``; None while there is none."""
+        models = self._logs.active_models
+        return models[self._model_index + 1] if len(models) > self._model_index + 1 else None
 
     def _model_changed(self) -> bool:
         """Check if the next prediction is of another model than that of the last ``subscribed``."""
-        following = self._logs.active_models[self._model_index + 1 :]
-        return bool(following) and self._positions.get("prediction", inf) >= following[0].since
+        following = self._following_model()
+        return following is not None and self._positions.get("prediction", inf) >= following.since
 
-    def _count(self, topic: Topic, at: int, stop: int) -> None:
-        """Count the entries that this reader misses, and the age of its newest prediction."""
-        counters, oldest = self._frames.counters, self._logs.log(topic).oldest
-        counters.skipped += max(0, min(oldest, stop) - at)
-        if topic == "prediction":
-            for _, newest in self._logs.prediction.read(stop - 1, stop):
-                counters.on_prediction(newest)
-
-    def _make(self, topic: Topic, at: int, stop: int) -> list[bytes]:
+    def _make(self, topic: Topic, at: int, stop: int) -> Batch:
         """Encode the entries from ``at`` to before ``stop``, with ``skipped`` if some are gone."""
         name, logs = self._session.name, self._logs
         messages: list[TopicMessage | Skipped]
+        received: float | None = None
         if topic == "signal":
             runs = logs.signal.read(at, stop)
             there = runs[0].start if runs else stop
@@ -201,9 +217,12 @@ class SessionReader:
             entries = logs.events(topic).read(at, stop)
             there = entries[0][0] if entries else stop
             messages = [topic_message(name, seq, entry) for seq, entry in entries]
+            if entries and isinstance(newest := entries[-1][1], PublishedPrediction):
+                received = newest.timing.received
         if there > at:
             messages.insert(0, Skipped(name, topic, at, there - 1))
-        return [encode(each, self._binary) for each in messages]
+        frames = [encode(each, self._binary) for each in messages]
+        return Batch(frames, there - at, received)
 
 
 def signal_message(session: str, run: SignalRun) -> SignalMessage:

@@ -15,6 +15,7 @@ from typing import Any
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -49,7 +50,7 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
     Attributes
     ----------
     unknown
-        Whether no token has been accepted yet. The application calls ``state.admit`` of its scope.
+        Whether no token has been accepted yet. The application calls ``admit`` of its state.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -76,13 +77,16 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
     # Reading -------------------------------------------------------------------------------------
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application, which can call ``admit``; refuse an upgrade that is not valid."""
+        """Start the application, which can call ``admit`` and ``send_frame`` of its state.
+
+        An upgrade that is not valid is refused.
+        """
         response = self.conn.accept(event)
         if response.status_code != 101:
             self.conn.send_response(response)
             return
         super().handle_connect(event)
-        self.scope["state"]["admit"] = self.admit
+        self.scope["state"] |= {"admit": self.admit, "send_frame": self.send_frame}
 
     def data_received(self, data: bytes) -> None:
         """Take the head of the request, which comes in one piece; then what the window allows."""
@@ -184,6 +188,20 @@ class KeepaliveProtocol(WebSocketsSansIOProtocol):
         if self._pong and not self.transport.is_closing():
             self.transport.write(self._pong)
         self._pong = b""
+
+    async def send_frame(self, frame: bytes, binary: bool) -> None:
+        """Send a message of an accepted connection: ``send`` without the middlewares around it.
+
+        Text is UTF-8. Waits until the client reads; raises ClientDisconnected if it has gone.
+        """
+        await self.writable.wait()
+        if self.transport.is_closing():
+            raise ClientDisconnected
+        try:
+            (self.conn.send_binary if binary else self.conn.send_text)(frame)
+        except InvalidState:
+            raise ClientDisconnected from None
+        self.transport.write(b"".join(self.conn.data_to_send()))
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a message; raise ClientDisconnected after a failed write.

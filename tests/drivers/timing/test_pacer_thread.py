@@ -20,13 +20,13 @@ from mimamba.drivers.url import parse_source
 class Scripted:
     """A source of chunks of one sample every 10 ms; from ``fails`` on it raises.
 
-    With ``closing`` it is closed by then.
+    With ``closing`` it is closed by then; ``begun`` (s) is how long ago the first one was due.
     """
 
-    def __init__(self, fails: float = math.inf, closing: bool = False) -> None:
+    def __init__(self, fails: float = math.inf, closing: bool = False, begun: float = 0.0) -> None:
         self.closed = False
         self._closing = closing
-        self._start = local_clock()
+        self._start = local_clock() - begun
         self._next = 0
         self._fails = fails
 
@@ -83,9 +83,10 @@ def test_every_source_gets_its_chunks_in_order_and_the_thread_ends_with_the_last
 
 
 @pytest.mark.parametrize("closing", [False, True])
-def test_a_source_that_fails_ends_alone(closing: bool) -> None:
+@pytest.mark.parametrize("begun", [0.0, 1.0], ids=["in time", "late"])
+def test_a_source_that_fails_ends_alone_after_all_its_chunks(closing: bool, begun: float) -> None:
     pacer = Pacer()
-    good, bad = Reader(pacer, Scripted(), 20), Reader(pacer, Scripted(5, closing), 20)
+    good, bad = Reader(pacer, Scripted(), 20), Reader(pacer, Scripted(5, closing, begun), 20)
     bad.thread.join()
     assert isinstance(bad.error, StreamLost)
     assert len(bad.chunks) == 5

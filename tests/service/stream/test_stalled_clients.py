@@ -92,7 +92,10 @@ async def test_one_who_does_not_read_is_cut_off_and_one_who_does_stays(
     assert [each.__dict__["peer"] for each in cut] == ["127.0.0.1"] * 2
 
 
-async def test_one_who_is_gone_is_written_to_no_more(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("direct", [False, True])
+async def test_one_who_is_gone_is_written_to_no_more(
+    caplog: pytest.LogCaptureFixture, direct: bool
+) -> None:
     gone, told = asyncio.Event(), asyncio.Event()
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +105,10 @@ async def test_one_who_is_gone_is_written_to_no_more(caplog: pytest.LogCaptureFi
         await gone.wait()  # its message is not read: so the loop does not see it go
         try:
             for _ in range(20):
-                await send({"type": "websocket.send", "bytes": b"news"})
+                if direct:
+                    await scope["state"]["send_frame"](b"news", True)
+                else:
+                    await send({"type": "websocket.send", "bytes": b"news"})
         finally:
             told.set()
 
