@@ -81,17 +81,35 @@ def follow(
         rate(page, kind)
 
 
+def rate_without_a_page(service: Live, last: int) -> None:
+    """Rate the blocks before the last one as `follow` does, which a browser makes costly."""
+
+    def progress() -> dict[str, Any]:
+        found: dict[str, Any] = state(service)["progress"]
+        return found
+
+    while True:
+        service.until(lambda: progress()["phase"] == "rating")
+        now = progress()
+        if now["block"] == last:
+            return
+        strained = now["kind"] == "strained"
+        rating = {"valence": 30, "arousal": 80} if strained else {"valence": 70, "arousal": 20}
+        path = "/v1/sessions/simulate-1/calibration/ratings"
+        service.http.post(path, json=rating).raise_for_status()
+
+
 def fits(page: Page) -> bool:
     """True if nothing scrolls sideways."""
     return bool(page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
 
 
-def at_both_sizes(page: Page, name: str) -> None:
+def at_both_sizes(page: Page, view: str) -> None:
     """Look at a view on a desktop and on a phone, and as narrow as phones are."""
-    shots(page, name)
-    for width, height in SIZES.values():
+    shots(page, view)
+    for name, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        assert violations(page) == []
+        assert violations(page, colours=name == "desktop") == []  # they are the same on both
         page.set_viewport_size({"width": min(width, NARROW), "height": height})
         assert fits(page)
         page.set_viewport_size({"width": width, "height": height})
@@ -118,6 +136,7 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
         at_both_sizes(page, "calibrate-electrodes")  # which leaves the size of a phone
         begin(page)
         follow(page, service, blocks=1, look=look)
+        page.emulate_media(reduced_motion="reduce")
         page.reload()
         expect(page.get_by_test_id("calibrating")).to_be_visible()
         page.get_by_test_id("to-calibration").click()
@@ -128,7 +147,6 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
         page.get_by_test_id("stop").click()
         page.get_by_test_id("confirm-stop").click()
         expect(page.get_by_test_id("stopped")).to_be_visible()
-    page.emulate_media(reduced_motion="reduce")
     with live(WEARER, data_dir=tmp_path) as service:
         to_calibration(page, service)
         page.get_by_test_id("person").fill("P01")
@@ -137,8 +155,12 @@ def test_a_calibration_gives_an_output_of_ones_own(page: Page, tmp_path: Path) -
         page.get_by_test_id("go-on").click()
         begin(page)
         expect(page.get_by_test_id("place")).to_have_text(words("block 3 of 8|rest"))
-        follow(page, service, look=look)
         assert len(looked) == 2
+        page.goto("about:blank")
+        rate_without_a_page(service, 8)
+        page.goto(service.url)
+        page.get_by_test_id("to-calibration").click()
+        follow(page, service)
         verdict = page.get_by_test_id("verdict")
         expect(verdict).to_have_attribute("data-verdict", re.compile("reliable|model fits"))
         page.get_by_test_id("verdict-numbers").click()

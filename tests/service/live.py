@@ -59,10 +59,11 @@ class Live:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that must come true."""
-        end = time.monotonic() + PATIENCE
+        end, pause = time.monotonic() + PATIENCE, 0.02
         while not condition():
             assert time.monotonic() < end, "it did not come true"
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(0.1, 1.2 * pause)  # a request takes some ms of a processor
 
     def opened(self, *names: str) -> None:
         """Wait until these sessions are there and no longer opening."""
