@@ -19,7 +19,7 @@ settings.register_profile(
     "mimamba",
     deadline=None,
     derandomize="CI" in os.environ,
-    max_examples=int(os.environ.get("MIMAMBA_EXAMPLES", "50")),
+    max_examples=int(os.environ.get("MIMAMBA_EXAMPLES", "30")),
 )
 settings.load_profile("mimamba")
 

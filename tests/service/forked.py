@@ -199,11 +199,12 @@ class ForkedProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end; raises ``subprocess.TimeoutExpired``."""
-        end = None if timeout is None else time.monotonic() + timeout
+        end, pause = None if timeout is None else time.monotonic() + timeout, 0.005
         while (code := self.poll()) is None:
             if end is not None and time.monotonic() > end:
                 raise subprocess.TimeoutExpired("mimamba", timeout or 0.0)
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(0.05, 1.2 * pause)
         return code
 
     def communicate(self, text: str = "", timeout: float | None = None) -> tuple[str, str]:

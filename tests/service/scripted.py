@@ -137,10 +137,11 @@ class Stage:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that must come true."""
-        end = time.monotonic() + PATIENCE
+        end, pause = time.monotonic() + PATIENCE, 0.0005  # most chunks are computed at once
         while not condition():
             assert time.monotonic() < end, "it did not come true"
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause = min(0.01, 1.5 * pause)
 
 
 @contextmanager

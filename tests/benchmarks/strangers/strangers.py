@@ -100,7 +100,11 @@ def measure(seconds: float) -> list[Figure]:
 
 
 async def measure_service(
-    service: ServiceProcess, seconds: float, readers: int = READERS, count: int = STRANGERS
+    service: ServiceProcess,
+    seconds: float,
+    readers: int = READERS,
+    count: int = STRANGERS,
+    rounds: int = ROUNDS,
 ) -> list[Figure]:
     """Measure a service that asks for tokens; the readers must be able to subscribe by now."""
     totals = ReaderTotals()
@@ -113,12 +117,12 @@ async def measure_service(
                     task.result()  # raises what has ended it
     phases = {ALONE: (), **{kind: (kind,) for kind in KINDS}, ALL: tuple(KINDS)}
     found = {name: ReaderTotals() for name in phases}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, kinds in phases.items():
             about = strangers(service.url, count, *kinds) if kinds else nullcontext()
             await asyncio.to_thread(about.__enter__)
             try:
-                found[name].latencies += await phase(totals, seconds / (ROUNDS * len(phases)))
+                found[name].latencies += await phase(totals, seconds / (rounds * len(phases)))
             finally:
                 await asyncio.to_thread(about.__exit__, None, None, None)
     for task in tasks:

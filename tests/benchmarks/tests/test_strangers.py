@@ -25,7 +25,7 @@ def test_readers_are_measured_beside_all_kinds(tmp_path: Path) -> None:
         "simulate://", model="demo", token=TOKEN, view_token=VIEW_TOKEN, data_dir=tmp_path
     ) as service:
         process = ServiceProcess(service.url, os.getpid())
-        found = asyncio.run(strangers.measure_service(process, 4.0, readers=2, count=1))
+        found = asyncio.run(strangers.measure_service(process, 4.0, readers=2, count=1, rounds=1))
     check_figures(found, ["ms", "ms", *(["ms", "ms", "times", "times"] * (len(KINDS) + 1))])
     assert found[-1].what == f"beside 1: {ALL}, p99, ratio"
 

@@ -60,7 +60,7 @@ def test_blinks_and_clenches_are_found_where_they_are() -> None:
         assert each.timestamp == pytest.approx(100 + each.index / SFREQ)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(st.lists(st.integers(1, 5119), max_size=40), st.booleans())
 def test_the_cuts_change_nothing(cuts: list[int], missing: bool) -> None:
     data, expected = made(), WHOLE

@@ -262,7 +262,7 @@ def odd_chunks(draw: st.DrawFn) -> list[Chunk]:
     ]
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(odd_chunks())
 def test_what_is_recorded_can_be_read(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[Chunk]

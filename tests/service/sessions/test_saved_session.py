@@ -238,7 +238,7 @@ def make_packets(plans: Sequence[Plan], first: int) -> list[Packet]:
     return made
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.lists(PLANS, min_size=1, max_size=25),
     st.integers(0, 300),
