@@ -24,7 +24,7 @@ def look(page: Page, name: str) -> None:
         page.set_viewport_size({"width": NARROW, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.set_viewport_size({"width": width, "height": height})
-        assert violations(page) == []
+        assert violations(page, colours=width > height) == []  # they are the same on both
 
 
 def test_a_wearer_reads_a_notice_before_emotion_is_shown(page: Page, tmp_path: Path) -> None:

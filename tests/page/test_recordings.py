@@ -139,7 +139,7 @@ def edit_recording(page: Page, item: Locator) -> None:
     item.get_by_test_id("edit-recording").click()
     for width, height in ((390, 844), (1280, 800)):
         page.set_viewport_size({"width": width, "height": height})
-        assert violations(page) == []
+        assert violations(page, colours=width > height) == []  # they are the same on both
     look(page, "recordings-editing")
     page.set_viewport_size({"width": 1280, "height": 800})
     item.get_by_role("button", name="Cancel").first.click()
