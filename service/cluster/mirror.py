@@ -56,6 +56,7 @@ from mimamba.service.logs.epoch_logs import ActiveModel, EpochLogs, SessionSnaps
 from mimamba.service.people.carried_people import CarriedPerson, pack_person
 from mimamba.service.people.people import NoPerson, People, Person
 from mimamba.service.protocol.feedback_state import FeedbackEntry
+from mimamba.service.protocol.messages import MarkerMessage
 from mimamba.service.protocol.personal import (
     CalibrationEntry,
     HeadCard,
@@ -64,6 +65,7 @@ from mimamba.service.protocol.personal import (
 )
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.sessions.model_choice import ModelChoice
+from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.personal_decoder import HopsBefore, ServedHead
 from mimamba.service.sessions.saved_session import SavedSession
 from mimamba.service.sessions.session import (
@@ -132,6 +134,7 @@ class MirroredSession(Session):
         self._models_known = False
         self._filled = False
         self._caught_up: asyncio.Event | None = None
+        self._markers_told: dict[ReceivedMarker, float] = {}  # not in the log yet; when
         self._seen = 0  # number of the last bundle that was taken
         self._tap_epoch = 0  # number of the present logs, for taps
         self._signal_taps = SignalTaps(self.name)
@@ -207,6 +210,9 @@ class MirroredSession(Session):
                 if chunk is not None:
                     self._ahead.append(float(chunk.timestamps[-1]) - local_clock())
                     self._signal_taps.put(replace(chunk, epoch=self._tap_epoch))
+                if isinstance(entry, MarkerMessage):
+                    placed = ReceivedMarker(entry.timestamp, entry.label, entry.source)
+                    self._markers_told.pop(placed, None)
                 news = news or topic in NEWS
         take_readings(logs, bundle.heads)  # after their signal, as a recorder reads them before
         self._observer.notify_round([self], [self] if news else [])
@@ -333,6 +339,8 @@ class MirroredSession(Session):
 
     def log_marker(self, marker: Marker) -> None:
         """Let the worker log a marker of a known sample."""
+        told = ReceivedMarker(marker.timestamp, marker.label, marker.source)
+        self._markers_told[told] = time.monotonic()
         self._requests.tell(LogMarker(marker))
 
     def log_personal(
@@ -402,10 +410,19 @@ class MirroredSession(Session):
 
     def add_marker(self, marker: ReceivedMarker) -> None:
         """Let the worker set a marker; one that is told twice within a minute is one."""
+        self._markers_told[marker] = time.monotonic()
         said = f"{self.name} {marker.timestamp!r} {marker.source} {marker.label}"
         self._requests.tell(
             PlaceMarker(marker), hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
         )
+
+    def waiting_markers(self) -> tuple[ReceivedMarker, ...]:
+        """Return the markers told of late that are not in the log yet."""
+        since = time.monotonic() - RETRY_SECONDS - MAX_DELAY
+        for marker, told in list(self._markers_told.items()):
+            if told < since:  # its worker is gone, or has refused it
+                self._markers_told.pop(marker, None)
+        return tuple(self._markers_told)
 
     # What a worker does, and a gateway does not ---------------------------------------------------
 

@@ -53,6 +53,8 @@ WAKE = 0.5
 """Seconds between two writes: lost at most if the process is killed."""
 SYNC = 2.0
 """Seconds between two fsyncs: lost at most in a power cut, with one write."""
+MARKERS = 10.0
+"""Seconds at most that the end waits for markers; their session waits 2 s for a sample."""
 OFFSETS = 5.0
 BOUNDARIES = 10.0
 """Seconds between two clock offsets, and between two boundary chunks, as in LabRecorder."""
@@ -204,9 +206,19 @@ class Recorder:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the recording; returns when its file is closed."""
+        """Stop the recording; returns when its file is closed.
+
+        A marker that was set before is in it, so its sample is awaited.
+        """
+        self._await_markers()
         self._stopping.set()
         self._thread.join()
+
+    def _await_markers(self) -> None:
+        waiting, end = set(self._session.waiting_markers()), time.monotonic() + MARKERS
+        while waiting and self._thread.is_alive() and time.monotonic() < end:
+            time.sleep(0.01)
+            waiting &= set(self._session.waiting_markers())
 
     def abandon(self) -> None:
         """Delete the file of a recording that was not started."""

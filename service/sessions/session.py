@@ -430,6 +430,7 @@ class Session(SessionPipeline):
             self.error, reason = error, str(error)
         finally:
             with self._loop.held():
+                self.place_markers(late=True)  # no sample will come for those that still wait
                 if self._decoder:
                     self._decoder.close()
                 self.state, self.reason = "ended", reason

@@ -168,6 +168,10 @@ class SessionPipeline(ABC):
         self._pending_markers.add(marker)
         self.place_markers()
 
+    def waiting_markers(self) -> tuple[ReceivedMarker, ...]:
+        """Return the markers that were set and are not logged yet; from any thread."""
+        return self._pending_markers.waiting()
+
     def place_markers(self, late: bool = False) -> None:
         """Log the markers that need not wait any more, with ``late`` all; from any thread."""
         with self._pending_markers.lock:  # no new epoch begins meanwhile

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.errors import BadRecording
 from mimamba.drivers.formats.read import read_recording
+from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.models.decoding.decoder_state import unpack_state
 from mimamba.service.engine.engine import Engine
 from mimamba.service.logs.epoch_logs import MAX_EVENTS
@@ -335,6 +338,30 @@ def test_the_session_s_end_ends_it(tmp_path: Path) -> None:
         with pytest.raises(SessionOver):
             Recorder(tmp_path / "b.xdf", stage.session, tape.endings.append)
         assert not (tmp_path / "b.xdf").exists()
+
+
+def test_a_marker_set_just_before_the_end_is_in_it(tmp_path: Path) -> None:
+    with staged(None, max_delay=math.inf) as stage, ThreadPoolExecutor(1) as pool:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(0, 100))
+        stage.session.add_marker(ReceivedMarker(500 + 110 / 256.003, "its sample is late", "keys"))
+        stopped = pool.submit(tape.stop)
+        with pytest.raises(TimeoutError):
+            stopped.result(0.2)
+        stage.play(chunk_of(100, 20))
+        assert stopped.result()["keys"]["time_series"] == [["its sample is late"]]
+
+
+def test_a_marker_whose_sample_never_comes_is_recorded_when_the_session_ends(
+    tmp_path: Path,
+) -> None:
+    with staged(None, max_delay=math.inf) as stage:
+        tape = Taped(tmp_path / "a.xdf", stage.session)
+        stage.play(*chunks_of(0, 100))
+        stage.session.add_marker(ReceivedMarker(500 + 110 / 256.003, "too late", "keys"))
+        stage.session.close()
+        stage.until(lambda: bool(tape.endings))
+        assert tape.stop()["keys"]["time_series"] == [["too late"]]
 
 
 def test_a_crowd_of_marker_programs_shares_streams(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_a_recording_goes_on(tmp_path: Path) -> None:
             await crew.told.until_predicted(12 * 460 // 256 - 1)
             while (twin.check_open().expected or 0) < 12 * crew.sent:
                 await asyncio.sleep(0.01)
+            twin.add_marker(ReceivedMarker(1000 + 5500 / 256, "just before the end", "test"))
             info = await asyncio.to_thread(second.recordings.stop, "r")
             assert (info.state, info.reason) == ("finished", None)
             await asyncio.to_thread(second.recordings.check_not_recorded, twin)
@@ -124,6 +125,8 @@ def test_a_recording_goes_on(tmp_path: Path) -> None:
     assert len(recorded.personal) == 2
     assert verify_personal(recorded)
     streams = load(folder / "r.xdf")
+    labels = [label for [label] in streams["test"]["time_series"]]
+    assert labels == ["here", "just before the end"]
     for kind, sent in (("PPG", LIGHT), ("GYRO", TURNED)):
         found = streams[kind]["time_series"]
         np.testing.assert_array_equal(found, sent[3 * 140 : 3 * 460])
