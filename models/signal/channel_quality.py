@@ -3,9 +3,6 @@
 ``models.signal.hop_quality`` decides separately if the model may use a hop. A fault that makes a
 hop poor scores low here too; hum, muscle and drift lower the score although the model copes with
 them.
-
-An update takes 0.3 ms for 4 channels at 256 Hz and 0.8 ms for 64, on one slow core: 0.1 to 0.3 % of
-that core for each session.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.hop_quality import QualityLimits, detect_faults
 from mimamba.models.signal.measures import REASONS, ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import QUARTERS, Window, quarter_length
+from mimamba.models.signal.window_spectra import WindowSpectra, WindowTransform, shared_transform
 
 REASON_BELOW = 0.7
 """Score below which a reason is reported."""
@@ -132,7 +130,8 @@ class QualityMeter:
     def __init__(self, info: StreamInfo) -> None:
         self.ch_names = info.ch_names
         self.limits = QualityLimits.of(info)
-        self.spectrum = _spectrum(info.sfreq)
+        self.transform = shared_transform(info.sfreq)
+        self.weights = _weights(self.transform)
         # Each quarter is examined once; its result is kept in row number modulo 8.
         self._step = quarter_length(info.sfreq)
         self._number: int | None = None  # of the newest quarter; None if the eight are unknown
@@ -151,7 +150,11 @@ class QualityMeter:
 
     def measure(self, window: Window) -> Quality | None:
         """Measure the quality of one window of 2 s; None if there is nothing to measure."""
-        return measure_quality([(self, window)])[0]
+        fresh = self.begin(window)
+        if not fresh:
+            return None
+        samples = np.array([window.samples])
+        return measure_quality([(self, window)], samples, self.transform(samples), fresh)[0]
 
     def begin(self, window: Window) -> int:
         """Take note of a window; return how many of its newest quarters are to be examined.
@@ -188,32 +191,27 @@ class QualityMeter:
         self.medians[rows] = medians.T
 
 
-GROUP = 16
-"""Windows measured together: more of them leave the cache."""
+def measure_quality(
+    windows: Sequence[tuple[QualityMeter, Window]],
+    samples: NDArray[np.float64],
+    spectra: WindowSpectra,
+    fresh: int,
+) -> list[Quality]:
+    """Measure windows of sources that are alike; the result does not depend on the others.
 
-
-def measure_quality(windows: Sequence[tuple[QualityMeter, Window]]) -> list[Quality | None]:
-    """Measure one window of each of many sources; the result does not depend on the others."""
-    found: list[Quality | None] = [None] * len(windows)
-    alike: dict[tuple[_Spectrum, QualityLimits, int, int], list[int]] = {}
-    for place, (meter, window) in enumerate(windows):
-        if fresh := meter.begin(window):
-            key = (meter.spectrum, meter.limits, len(meter.ch_names), fresh)
-            alike.setdefault(key, []).append(place)
-    for (*_, fresh), same in alike.items():
-        for start in range(0, len(same), GROUP):
-            places = same[start : start + GROUP]
-            group = [windows[place] for place in places]
-            for place, quality in zip(places, _measure_alike(group, fresh), strict=True):
-                found[place] = quality
-    return found
-
-
-def _measure_alike(group: Sequence[tuple[QualityMeter, Window]], fresh: int) -> list[Quality]:
-    """Measure windows of the same shape, device and number of quarters to examine."""
-    meters = [meter for meter, _ in group]
-    limits, spectrum = meters[0].limits, meters[0].spectrum
-    samples = np.array([window.samples for _, window in group])
+    Parameters
+    ----------
+    windows
+        One window of each source, which ``begin`` has taken note of.
+    samples
+        (n_windows, n_channels, n_times) µV of all of them.
+    spectra
+        Their spectra.
+    fresh
+        Newest quarters to be examined, of each window.
+    """
+    meters = [meter for meter, _ in windows]
+    limits = meters[0].limits
     quarters = samples.reshape(*samples.shape[:2], QUARTERS, -1)[:, :, -fresh:]
     faults = detect_faults(quarters, limits)
     faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.noisy], axis=2)
@@ -227,7 +225,8 @@ def _measure_alike(group: Sequence[tuple[QualityMeter, Window]], fresh: int) -> 
     medians = np.sort(np.array([meter.medians for meter in meters]), axis=1)
     # Drop the two lowest and two highest: a blink can reach into two quarters.
     drift = medians[:, -3] - medians[:, 2]
-    slow, fast, *hum = np.moveaxis(spectrum(samples), -1, 0)
+    power = spectra.sum_centred(meters[0].weights)
+    slow, fast, *hum = np.moveaxis(np.sqrt(np.maximum(power, 0.0)), -1, 0)
     amplitudes = np.stack([slow, fast, np.maximum.reduce(hum), fast, drift])
     scores = _score(amplitudes.reshape(len(SCALES), -1)).reshape(amplitudes.shape)
     contact = np.minimum(noisy, np.minimum(scores[0], scores[1]))
@@ -240,28 +239,8 @@ def _measure_alike(group: Sequence[tuple[QualityMeter, Window]], fresh: int) -> 
             window.timestamp,
             dict(zip(meter.ch_names, map(_channel_quality, percent, reason), strict=True)),
         )
-        for (meter, window), percent, reason in zip(group, percents, lowest, strict=True)
+        for (meter, window), percent, reason in zip(windows, percents, lowest, strict=True)
     ]
-
-
-class _Spectrum:
-    """Amplitudes of any windows of 2 s at one sampling frequency, Hz."""
-
-    def __init__(self, sfreq: float) -> None:
-        n_times = QUARTERS * quarter_length(sfreq)
-        self._taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
-        scale = 2 / (n_times * np.sum(self._taper**2))
-        self._bands = _bands(n_times, sfreq).T * scale
-
-    def __call__(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        """RMS in µV, (n_windows, n_channels, 2 + n_mains): the rows of ``_bands``."""
-        centred = samples - samples.mean(axis=-1, keepdims=True)
-        power = np.abs(np.fft.rfft(centred * self._taper)) ** 2
-        rms: NDArray[np.float64] = np.sqrt(np.maximum(power @ self._bands, 0.0))
-        return rms
-
-
-_spectrum = lru_cache(maxsize=64)(_Spectrum)
 
 
 def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -281,13 +260,14 @@ def _unclipped(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(clipped & wide, 0.0, 1.0)
 
 
-def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:
-    """Weights that sum a spectrum's power, (2 + n_mains, n_freqs).
+@lru_cache(maxsize=64)
+def _weights(transform: WindowTransform) -> NDArray[np.float64]:
+    """Weights that sum a spectrum's power to squares of RMS, µV², for a transform.
 
-    The rows are 1 to 4 Hz, 30 to 100 Hz without mains, and each mains frequency minus the level
+    They give 1 to 4 Hz, 30 to 100 Hz without mains, and each mains frequency minus the level
     around it, so that muscle does not count as hum.
     """
-    freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
+    freqs, sfreq = transform.freqs, transform.sfreq
     lines = [np.abs(freqs - mains) <= MAINS_HALF_WIDTH for mains in MAINS]
     twice = [np.abs(freqs - 2 * mains) <= MAINS_HALF_WIDTH for mains in MAINS]
     clear = ~np.any(lines + twice, axis=0)
@@ -297,4 +277,4 @@ def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:
         around = clear & (np.abs(freqs - mains) <= 5.0)
         level = line.sum() / max(around.sum(), 1)
         rows.append(line - level * around)
-    return np.array(rows, np.float64)
+    return transform.spread_weights(np.array(rows, np.float64))

@@ -7,7 +7,6 @@ full, the newest 2 s are copied to new ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
