@@ -71,7 +71,7 @@ class ChannelMeters:
         return [measure for each in windows for measure in measure_all([(self, each)])[0]]
 
 
-GROUP = 16
+GROUP = 32
 """Windows measured together: more of them leave the cache."""
 
 

@@ -125,6 +125,11 @@ class QualityMeter:
     ----------
     info
         Description of the source.
+
+    Attributes
+    ----------
+    number, faulty, medians
+        Findings in the newest quarters, as in ``QuartersState``.
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -132,20 +137,19 @@ class QualityMeter:
         self.limits = QualityLimits.of(info)
         self.transform = shared_transform(info.sfreq)
         self.weights = _weights(self.transform)
-        # Each quarter is examined once; its result is kept in row number modulo 8.
         self._step = quarter_length(info.sfreq)
-        self._number: int | None = None  # of the newest quarter; None if the eight are unknown
+        self.number: int | None = None
         self.faulty = np.zeros((QUARTERS, 3, info.n_channels), np.bool_)
         self.medians = np.zeros((QUARTERS, info.n_channels))
 
     @property
     def state(self) -> QuartersState:
         """Findings in the newest quarters; set it to continue from there."""
-        return QuartersState(self._number, self.faulty.copy(), self.medians.copy())
+        return QuartersState(self.number, self.faulty.copy(), self.medians.copy())
 
     @state.setter
     def state(self, state: QuartersState) -> None:
-        self._number = state.number
+        self.number = state.number
         self.faulty, self.medians = state.faulty.copy(), state.medians.copy()
 
     def measure(self, window: Window) -> Quality | None:
@@ -163,32 +167,12 @@ class QualityMeter:
         for a window with nothing to measure it is 0.
         """
         if window.samples is None or not window.usable.any():
-            self._number = None
+            self.number = None
             return 0
         number = window.index // self._step
-        fresh = 1 if self._number == number - 1 else QUARTERS
-        self._number = number
+        fresh = 1 if self.number == number - 1 else QUARTERS
+        self.number = number
         return fresh
-
-    def keep(self, faulty: NDArray[np.bool_], medians: NDArray[np.float64]) -> None:
-        """Keep the results of the newest quarters.
-
-        Parameters
-        ----------
-        faulty
-            (n_channels, 3, n_quarters) True for a fault.
-        medians
-            (n_channels, n_quarters) µV.
-        """
-        assert self._number is not None
-        count = medians.shape[-1]
-        if count == 1:  # the usual case
-            row = self._number % QUARTERS
-            self.faulty[row], self.medians[row] = faulty[..., 0].T, medians[:, 0]
-            return
-        rows = np.arange(self._number - count + 1, self._number + 1) % QUARTERS
-        self.faulty[rows] = faulty.T
-        self.medians[rows] = medians.T
 
 
 def measure_quality(
@@ -213,16 +197,12 @@ def measure_quality(
     meters = [meter for meter, _ in windows]
     limits = meters[0].limits
     quarters = samples.reshape(*samples.shape[:2], QUARTERS, -1)[:, :, -fresh:]
-    faults = detect_faults(quarters, limits)
-    faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.noisy], axis=2)
-    for meter, each, median in zip(meters, faulty, _medians(quarters), strict=True):
-        meter.keep(each, median)
+    faulty, medians = _examine(meters, quarters)
     # One faulty quarter halves the score, two make it 0.
-    counts = np.array([meter.faulty for meter in meters]).sum(axis=1)
-    railed, flat, noisy = np.maximum(1.0 - np.moveaxis(counts, 1, 0) / 2, 0.0)
+    railed, flat, noisy = np.maximum(1.0 - np.moveaxis(faulty.sum(axis=1), 1, 0) / 2, 0.0)
     if limits.railed is None:
         railed = np.minimum(railed, _unclipped(samples))
-    medians = np.sort(np.array([meter.medians for meter in meters]), axis=1)
+    medians = np.sort(medians, axis=1)
     # Drop the two lowest and two highest: a blink can reach into two quarters.
     drift = medians[:, -3] - medians[:, 2]
     power = spectra.sum_centred(meters[0].weights)
@@ -241,6 +221,28 @@ def measure_quality(
         )
         for (meter, window), percent, reason in zip(windows, percents, lowest, strict=True)
     ]
+
+
+def _examine(
+    meters: Sequence[QualityMeter], quarters: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Examine the newest quarters (n_meters, n_channels, n_quarters, n_times), µV, and keep it.
+
+    Return what is known of the newest eight of each meter, as in ``QuartersState``.
+    """
+    faults = detect_faults(quarters, meters[0].limits)
+    found = np.stack([faults.railed, faults.flat | faults.stuck, faults.noisy], axis=2)
+    count = quarters.shape[2]
+    newest = np.array([meter.number for meter in meters])
+    rows = (newest[:, np.newaxis] + np.arange(1 - count, 1)) % QUARTERS
+    nth = np.arange(len(meters))[:, np.newaxis]
+    faulty = np.array([meter.faulty for meter in meters])
+    faulty[nth, rows] = found.swapaxes(1, 3)
+    medians = np.array([meter.medians for meter in meters])
+    medians[nth, rows] = _medians(quarters).swapaxes(1, 2)
+    for meter, *own in zip(meters, faulty, medians, strict=True):
+        meter.faulty, meter.medians = own
+    return faulty, medians
 
 
 def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ import torch
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.models.signal.channel_meters import measure_all
+from mimamba.models.signal.channel_meters import GROUP, measure_all
 from mimamba.models.signal.hops import HopJob, HopResult, HopWork, run_jobs
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.arrivals import ArrivedChunk
@@ -44,8 +44,8 @@ windows may wait for others."""
 UNATTENDED_WAIT = 0.6
 """Seconds that it may wait where nobody takes the signal in any other way, either: longer than from
 hop to hop of the shipped model."""
-TOGETHER = 32
-"""Windows of unattended sessions that wait for each other: two each of 16 sessions, as many as are
+TOGETHER = 2 * GROUP
+"""Windows of unattended sessions that wait for each other: two of each of as many sessions as are
 measured together."""
 SENDING_SECONDS = 1.0
 """A session that has sent nothing for as long does not count as one that sends."""
