@@ -136,11 +136,9 @@ class Inflow(Generic[AnyMember]):
         if not self.arrived:
             return False
         waited = now - self.arrived[0].received
-        return (
-            waited >= UNATTENDED_WAIT
-            or self.member.watched
-            or (waited >= LONGEST_WAIT and not self.member.unattended)
-        )
+        if waited < LONGEST_WAIT:
+            return self.member.watched
+        return waited >= UNATTENDED_WAIT or not self.member.unattended
 
     def release(self, arrivals: Sequence[ArrivedChunk]) -> None:
         """Note that chunks are computed, in the loop's thread."""
@@ -319,7 +317,7 @@ class ComputeLoop(Generic[AnyMember]):
         ended = [inflow for inflow in prompt if inflow.ended]  # nothing arrives any more
         arrived = {
             inflow: [inflow.arrived.popleft() for _ in range(len(inflow.arrived))]
-            for inflow in dict.fromkeys([*inflows, *ended])
+            for inflow in inflows
             if inflow.arrived and not inflow.done.is_set()  # else it came after the end
         }
         self._sent |= dict.fromkeys(arrived)
