@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, Samples, Seconds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class JoinedSamples:
     """Samples of one epoch, in order.
 

@@ -47,7 +47,7 @@ def max_gap_samples(sfreq: float) -> int:
     return int(MAX_GAP * sfreq + 1e-6)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Hop:
     """One step of the model's clock.
 
@@ -79,7 +79,7 @@ class Hop:
     epoch: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Segment:
     """State of an unbroken run of samples. Its arrays are never modified.
 
@@ -162,7 +162,7 @@ class CutterState:
     restarts: tuple[Restart, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class HopJob:
     """Computing that some hops need: it can be done together with that of other streams.
 
@@ -181,7 +181,7 @@ class HopJob:
     limits: QualityLimits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class HopResult:
     """Result of a ``HopJob``: filtered samples, and the fault of each channel of each piece."""
 

@@ -32,7 +32,7 @@ def quarter_length(sfreq: float) -> int:
     return max(MIN_HOP_SAMPLES, round(sfreq / QUARTER_RATE))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Window:
     """The newest 2 s of signal, up to the end of a quarter.
 

@@ -27,7 +27,7 @@ number, the coverage, and the number of labelled hops; NaN for none."""
 NO_OUTPUTS: Layout = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PublishedPrediction:
     """A prediction and its times, with the person's own output, if there is one."""
 
