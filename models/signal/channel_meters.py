@@ -94,8 +94,8 @@ def measure_all(
         for start in range(0, len(same), GROUP):
             places = same[start : start + GROUP]
             group = [windows[place] for place in places]
-            for place, *measures in zip(places, *_measure_alike(group, fresh), strict=True):
-                measured[place] = measures
+            for place, score, power in zip(places, *_measure_alike(group, fresh), strict=True):
+                measured[place] = [score, power]
     return measured
 
 

@@ -109,6 +109,20 @@ class SlidingWindow:
         self._all = np.ones(info.n_channels, np.bool_)  # shared by all windows without a gap
         self._epoch: int | None = None
         self._last = 0
+        # Columns are samples from ``_base`` on, up to ``_next``. Those before ``_quarter`` are of
+        # complete quarters, in a row from ``_begun`` on. Earlier ones never change.
+        self._values: NDArray[np.float64]  # (n_channels, n_columns)
+        self._missing: NDArray[np.bool_]  # (n_channels, n_columns), of complete quarters
+        self._stamps: Seconds  # (n_columns,), NaN for a sample that was lost
+        self._base: int
+        self._begun: int
+        self._quarter: int
+        self._next: int
+        self._hole: int  # index after the newest missing value
+        # Newest value of each channel before the sample ``_noted``, and its index.
+        self._noted: int
+        self._known: NDArray[np.float64]
+        self._known_at: NDArray[np.int64]
         self._begin(0)
 
     @property
@@ -170,12 +184,8 @@ class SlidingWindow:
 
     def _begin(self, first: int) -> None:
         """Begin anew with the quarter of a sample."""
-        # Columns are samples from ``_base`` on, up to ``_next``. Those before ``_quarter`` are of
-        # complete quarters, in a row from ``_begun`` on. Earlier ones never change.
         self._base = self._begun = self._quarter = self._next = first // self._step * self._step
-        self._hole = self._base  # index after the newest missing value
-        # Newest value of each channel before the sample ``_noted``, and its index.
-        self._noted = self._base
+        self._hole = self._noted = self._base
         self._known = np.zeros(self._n_channels)
         self._known_at = np.full(self._n_channels, -1)
         self._renew(0)
@@ -184,7 +194,7 @@ class SlidingWindow:
         """Go on in new arrays, with the newest columns."""
         n_times = (QUARTERS + 1 + AT_ONCE) * self._step
         values = np.empty((self._n_channels, n_times))
-        stamps = np.empty(n_times)  # NaN for a sample that was lost
+        stamps = np.empty(n_times)
         missing = np.zeros((self._n_channels, n_times), np.bool_)
         if kept:
             old = slice(self._next - self._base - kept, self._next - self._base)

@@ -54,7 +54,7 @@ class WindowTransform:
     @property
     def freqs(self) -> NDArray[np.float64]:
         """Frequencies, (n_freqs,) Hz."""
-        return np.fft.rfftfreq(self.n_times, 1 / self.sfreq)
+        return np.asarray(np.fft.rfftfreq(self.n_times, 1 / self.sfreq), np.float64)
 
     def __call__(self, samples: NDArray[np.float64]) -> WindowSpectra:
         """Transform windows (n_windows, n_channels, n_times), µV; each by itself, to the bit."""
@@ -70,7 +70,7 @@ class WindowTransform:
         highest one that is used.
         """
         used = np.max(np.flatnonzero((weights != 0).any(axis=0)), initial=0) + 1
-        scale = 2 / (self.n_times * np.sum(self._taper**2))
+        scale = 2 / (self.n_times * float(self._taper @ self._taper))
         return np.repeat(weights[:, :used].T * scale, 2, axis=0)
 
 
