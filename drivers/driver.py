@@ -83,7 +83,7 @@ class Marker:
     source: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Chunk:
     """Consecutive samples, without a gap.
 

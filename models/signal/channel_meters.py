@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
 
 from mimamba.drivers.driver import Chunk, StreamInfo
 from mimamba.models.signal.band_power import BandMeter, measure_bands
 from mimamba.models.signal.channel_quality import QualityMeter, QuartersState, measure_quality
+from mimamba.models.signal.hop_quality import QualityLimits
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.models.signal.sliding_window import SlidingWindow, Window, WindowState
+
+Kind: TypeAlias = tuple[float, int, QualityLimits]
+"""Sampling frequency, Hz; number of channels; limits of the device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +34,17 @@ class ChannelMeters:
     ----------
     info
         The source.
+
+    Attributes
+    ----------
+    kind
+        Meters of one kind measure together.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self._window = SlidingWindow(info)
         self.bands, self.quality = BandMeter(info), QualityMeter(info)
+        self.kind: Kind = info.sfreq, info.n_channels, self.quality.limits
 
     @property
     def state(self) -> MetersState:
@@ -58,6 +71,10 @@ class ChannelMeters:
         return [measure for each in windows for measure in measure_all([(self, each)])[0]]
 
 
+GROUP = 32
+"""Windows measured together: more of them leave the cache."""
+
+
 def measure_all(
     windows: Sequence[tuple[ChannelMeters, Window]],
 ) -> list[list[BandPower | Quality]]:
@@ -65,9 +82,29 @@ def measure_all(
 
     The quality of a window comes before its bands, which are judged by it.
     """
-    bands = measure_bands([(meters.bands, window) for meters, window in windows])
-    quality = measure_quality([(meters.quality, window) for meters, window in windows])
-    return [
-        [power] if score is None else [score, power]
-        for power, score in zip(bands, quality, strict=True)
-    ]
+    measured: list[list[BandPower | Quality]] = []
+    alike: dict[tuple[Kind, int], list[int]] = {}
+    for place, (meters, window) in enumerate(windows):
+        if fresh := meters.quality.begin(window):
+            alike.setdefault((meters.kind, fresh), []).append(place)
+            measured.append([])
+        else:
+            measured.append([meters.bands.unknown(window)])
+    for (_, fresh), same in alike.items():
+        for start in range(0, len(same), GROUP):
+            places = same[start : start + GROUP]
+            group = [windows[place] for place in places]
+            for place, score, power in zip(places, *_measure_alike(group, fresh), strict=True):
+                measured[place] = [score, power]
+    return measured
+
+
+def _measure_alike(
+    windows: Sequence[tuple[ChannelMeters, Window]], fresh: int
+) -> tuple[list[Quality], list[BandPower]]:
+    """Measure windows of one kind and number of quarters to examine."""
+    samples = np.array([window.samples for _, window in windows])
+    spectra = windows[0][0].bands.transform(samples)
+    quality = [(meters.quality, window) for meters, window in windows]
+    bands = [(meters.bands, window) for meters, window in windows]
+    return measure_quality(quality, samples, spectra, fresh), measure_bands(bands, spectra)

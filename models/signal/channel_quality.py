@@ -3,9 +3,6 @@
 ``models.signal.hop_quality`` decides separately if the model may use a hop. A fault that makes a
 hop poor scores low here too; hum, muscle and drift lower the score although the model copes with
 them.
-
-An update takes 0.3 ms for 4 channels at 256 Hz and 0.8 ms for 64, on one slow core: 0.1 to 0.3 % of
-that core for each session.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ from mimamba.drivers.driver import StreamInfo
 from mimamba.models.signal.hop_quality import QualityLimits, detect_faults
 from mimamba.models.signal.measures import REASONS, ChannelQuality, Quality
 from mimamba.models.signal.sliding_window import QUARTERS, Window, quarter_length
+from mimamba.models.signal.window_spectra import WindowSpectra, WindowTransform, shared_transform
 
 REASON_BELOW = 0.7
 """Score below which a reason is reported."""
@@ -127,31 +125,40 @@ class QualityMeter:
     ----------
     info
         Description of the source.
+
+    Attributes
+    ----------
+    number, faulty, medians
+        Findings in the newest quarters, as in ``QuartersState``.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self.ch_names = info.ch_names
         self.limits = QualityLimits.of(info)
-        self.spectrum = _spectrum(info.sfreq)
-        # Each quarter is examined once; its result is kept in row number modulo 8.
+        self.transform = shared_transform(info.sfreq)
+        self.weights = _weights(self.transform)
         self._step = quarter_length(info.sfreq)
-        self._number: int | None = None  # of the newest quarter; None if the eight are unknown
+        self.number: int | None = None
         self.faulty = np.zeros((QUARTERS, 3, info.n_channels), np.bool_)
         self.medians = np.zeros((QUARTERS, info.n_channels))
 
     @property
     def state(self) -> QuartersState:
         """Findings in the newest quarters; set it to continue from there."""
-        return QuartersState(self._number, self.faulty.copy(), self.medians.copy())
+        return QuartersState(self.number, self.faulty.copy(), self.medians.copy())
 
     @state.setter
     def state(self, state: QuartersState) -> None:
-        self._number = state.number
+        self.number = state.number
         self.faulty, self.medians = state.faulty.copy(), state.medians.copy()
 
     def measure(self, window: Window) -> Quality | None:
         """Measure the quality of one window of 2 s; None if there is nothing to measure."""
-        return measure_quality([(self, window)])[0]
+        fresh = self.begin(window)
+        if not fresh:
+            return None
+        samples = np.array([window.samples])
+        return measure_quality([(self, window)], samples, self.transform(samples), fresh)[0]
 
     def begin(self, window: Window) -> int:
         """Take note of a window; return how many of its newest quarters are to be examined.
@@ -160,74 +167,46 @@ class QualityMeter:
         for a window with nothing to measure it is 0.
         """
         if window.samples is None or not window.usable.any():
-            self._number = None
+            self.number = None
             return 0
         number = window.index // self._step
-        fresh = 1 if self._number == number - 1 else QUARTERS
-        self._number = number
+        fresh = 1 if self.number == number - 1 else QUARTERS
+        self.number = number
         return fresh
 
-    def keep(self, faulty: NDArray[np.bool_], medians: NDArray[np.float64]) -> None:
-        """Keep the results of the newest quarters.
 
-        Parameters
-        ----------
-        faulty
-            (n_channels, 3, n_quarters) True for a fault.
-        medians
-            (n_channels, n_quarters) µV.
-        """
-        assert self._number is not None
-        count = medians.shape[-1]
-        if count == 1:  # the usual case
-            row = self._number % QUARTERS
-            self.faulty[row], self.medians[row] = faulty[..., 0].T, medians[:, 0]
-            return
-        rows = np.arange(self._number - count + 1, self._number + 1) % QUARTERS
-        self.faulty[rows] = faulty.T
-        self.medians[rows] = medians.T
+def measure_quality(
+    windows: Sequence[tuple[QualityMeter, Window]],
+    samples: NDArray[np.float64],
+    spectra: WindowSpectra,
+    fresh: int,
+) -> list[Quality]:
+    """Measure windows of sources that are alike; the result does not depend on the others.
 
-
-GROUP = 16
-"""Windows measured together: more of them leave the cache."""
-
-
-def measure_quality(windows: Sequence[tuple[QualityMeter, Window]]) -> list[Quality | None]:
-    """Measure one window of each of many sources; the result does not depend on the others."""
-    found: list[Quality | None] = [None] * len(windows)
-    alike: dict[tuple[_Spectrum, QualityLimits, int, int], list[int]] = {}
-    for place, (meter, window) in enumerate(windows):
-        if fresh := meter.begin(window):
-            key = (meter.spectrum, meter.limits, len(meter.ch_names), fresh)
-            alike.setdefault(key, []).append(place)
-    for (*_, fresh), same in alike.items():
-        for start in range(0, len(same), GROUP):
-            places = same[start : start + GROUP]
-            group = [windows[place] for place in places]
-            for place, quality in zip(places, _measure_alike(group, fresh), strict=True):
-                found[place] = quality
-    return found
-
-
-def _measure_alike(group: Sequence[tuple[QualityMeter, Window]], fresh: int) -> list[Quality]:
-    """Measure windows of the same shape, device and number of quarters to examine."""
-    meters = [meter for meter, _ in group]
-    limits, spectrum = meters[0].limits, meters[0].spectrum
-    samples = np.array([window.samples for _, window in group])
+    Parameters
+    ----------
+    windows
+        One window of each source, which ``begin`` has taken note of.
+    samples
+        (n_windows, n_channels, n_times) µV of all of them.
+    spectra
+        Their spectra.
+    fresh
+        Newest quarters to be examined, of each window.
+    """
+    meters = [meter for meter, _ in windows]
+    limits = meters[0].limits
     quarters = samples.reshape(*samples.shape[:2], QUARTERS, -1)[:, :, -fresh:]
-    faults = detect_faults(quarters, limits)
-    faulty = np.stack([faults.railed, faults.flat | faults.stuck, faults.noisy], axis=2)
-    for meter, each, median in zip(meters, faulty, _medians(quarters), strict=True):
-        meter.keep(each, median)
+    faulty, medians = _examine(meters, quarters)
     # One faulty quarter halves the score, two make it 0.
-    counts = np.array([meter.faulty for meter in meters]).sum(axis=1)
-    railed, flat, noisy = np.maximum(1.0 - np.moveaxis(counts, 1, 0) / 2, 0.0)
+    railed, flat, noisy = np.maximum(1.0 - np.moveaxis(faulty.sum(axis=1), 1, 0) / 2, 0.0)
     if limits.railed is None:
         railed = np.minimum(railed, _unclipped(samples))
-    medians = np.sort(np.array([meter.medians for meter in meters]), axis=1)
+    medians = np.sort(medians, axis=1)
     # Drop the two lowest and two highest: a blink can reach into two quarters.
     drift = medians[:, -3] - medians[:, 2]
-    slow, fast, *hum = np.moveaxis(spectrum(samples), -1, 0)
+    power = spectra.sum_centred(meters[0].weights)
+    slow, fast, *hum = np.moveaxis(np.sqrt(np.maximum(power, 0.0)), -1, 0)
     amplitudes = np.stack([slow, fast, np.maximum.reduce(hum), fast, drift])
     scores = _score(amplitudes.reshape(len(SCALES), -1)).reshape(amplitudes.shape)
     contact = np.minimum(noisy, np.minimum(scores[0], scores[1]))
@@ -240,28 +219,30 @@ def _measure_alike(group: Sequence[tuple[QualityMeter, Window]], fresh: int) -> 
             window.timestamp,
             dict(zip(meter.ch_names, map(_channel_quality, percent, reason), strict=True)),
         )
-        for (meter, window), percent, reason in zip(group, percents, lowest, strict=True)
+        for (meter, window), percent, reason in zip(windows, percents, lowest, strict=True)
     ]
 
 
-class _Spectrum:
-    """Amplitudes of any windows of 2 s at one sampling frequency, Hz."""
+def _examine(
+    meters: Sequence[QualityMeter], quarters: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Examine the newest quarters (n_meters, n_channels, n_quarters, n_times), µV, and keep it.
 
-    def __init__(self, sfreq: float) -> None:
-        n_times = QUARTERS * quarter_length(sfreq)
-        self._taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_times) / n_times)
-        scale = 2 / (n_times * np.sum(self._taper**2))
-        self._bands = _bands(n_times, sfreq).T * scale
-
-    def __call__(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        """RMS in µV, (n_windows, n_channels, 2 + n_mains): the rows of ``_bands``."""
-        centred = samples - samples.mean(axis=-1, keepdims=True)
-        power = np.abs(np.fft.rfft(centred * self._taper)) ** 2
-        rms: NDArray[np.float64] = np.sqrt(np.maximum(power @ self._bands, 0.0))
-        return rms
-
-
-_spectrum = lru_cache(maxsize=64)(_Spectrum)
+    Return what is known of the newest eight of each meter, as in ``QuartersState``.
+    """
+    faults = detect_faults(quarters, meters[0].limits)
+    found = np.stack([faults.railed, faults.flat | faults.stuck, faults.noisy], axis=2)
+    count = quarters.shape[2]
+    newest = np.array([meter.number for meter in meters])
+    rows = (newest[:, np.newaxis] + np.arange(1 - count, 1)) % QUARTERS
+    nth = np.arange(len(meters))[:, np.newaxis]
+    faulty = np.array([meter.faulty for meter in meters])
+    faulty[nth, rows] = found.swapaxes(1, 3)
+    medians = np.array([meter.medians for meter in meters])
+    medians[nth, rows] = _medians(quarters).swapaxes(1, 2)
+    for meter, *own in zip(meters, faulty, medians, strict=True):
+        meter.faulty, meter.medians = own
+    return faulty, medians
 
 
 def _medians(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -281,13 +262,14 @@ def _unclipped(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(clipped & wide, 0.0, 1.0)
 
 
-def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:
-    """Weights that sum a spectrum's power, (2 + n_mains, n_freqs).
+@lru_cache(maxsize=64)
+def _weights(transform: WindowTransform) -> NDArray[np.float64]:
+    """Weights that sum a spectrum's power to squares of RMS, µV², for a transform.
 
-    The rows are 1 to 4 Hz, 30 to 100 Hz without mains, and each mains frequency minus the level
+    They give 1 to 4 Hz, 30 to 100 Hz without mains, and each mains frequency minus the level
     around it, so that muscle does not count as hum.
     """
-    freqs = np.fft.rfftfreq(n_times, 1 / sfreq)
+    freqs, sfreq = transform.freqs, transform.sfreq
     lines = [np.abs(freqs - mains) <= MAINS_HALF_WIDTH for mains in MAINS]
     twice = [np.abs(freqs - 2 * mains) <= MAINS_HALF_WIDTH for mains in MAINS]
     clear = ~np.any(lines + twice, axis=0)
@@ -297,4 +279,4 @@ def _bands(n_times: int, sfreq: float) -> NDArray[np.float64]:
         around = clear & (np.abs(freqs - mains) <= 5.0)
         level = line.sum() / max(around.sum(), 1)
         rows.append(line - level * around)
-    return np.array(rows, np.float64)
+    return transform.spread_weights(np.array(rows, np.float64))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mimamba.drivers.driver import Chunk, Samples, Seconds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class JoinedSamples:
     """Samples of one epoch, in order.
 
@@ -32,6 +32,24 @@ class JoinedSamples:
     index: NDArray[np.int64]
     stamps: Seconds
     data: Samples
+
+
+def check_order(chunk: Chunk, end: int) -> None:
+    """Raise ValueError for a chunk that begins before the end of those before it in its epoch."""
+    if chunk.first < end:
+        raise ValueError(
+            f"Expected a chunk from sample {end} on, but found one from {chunk.first}. "
+            "A driver's indices never go back within an epoch."
+        )
+
+
+def split_runs(joined: JoinedSamples) -> list[JoinedSamples]:
+    """Split samples, at least one, into runs without a gap."""
+    breaks = (np.flatnonzero(np.diff(joined.index) > 1) + 1).tolist()
+    return [
+        JoinedSamples(joined.index[part], joined.stamps[part], joined.data[part])
+        for part in (slice(*ends) for ends in pairwise([0, *breaks, len(joined.index)]))
+    ]
 
 
 class ChunkBuffer:
@@ -65,11 +83,8 @@ class ChunkBuffer:
         new = chunk.epoch != self.epoch
         if new:
             self._chunks = []
-        elif chunk.first < self.end:
-            raise ValueError(
-                f"Expected a chunk from sample {self.end} on, but found one from {chunk.first}. "
-                "A driver's indices never go back within an epoch."
-            )
+        else:
+            check_order(chunk, self.end)
         self.epoch, self.end = chunk.epoch, chunk.end
         if chunk.n_times:
             self._chunks.append(chunk)
@@ -85,21 +100,9 @@ class ChunkBuffer:
     def put_back(self, joined: JoinedSamples) -> None:
         """Hold these samples, and no others; the epoch and the end stay."""
         assert self.epoch is not None
-        breaks = (np.flatnonzero(np.diff(joined.index) > 1) + 1).tolist()
         self._chunks = [
-            Chunk(
-                joined.data[start:stop],
-                joined.stamps[start:stop],
-                int(joined.index[start]),
-                self.epoch,
-            )
-            for start, stop in pairwise([0, *breaks, len(joined.index)])
+            Chunk(run.data, run.stamps, int(run.index[0]), self.epoch) for run in split_runs(joined)
         ]
-
-    @property
-    def head(self) -> Chunk | None:
-        """The oldest chunk, or None."""
-        return self._chunks[0] if self._chunks else None
 
     def take(self, stop: int | None = None) -> JoinedSamples | None:
         """Remove and join all samples before ``stop``; None if there are none.

@@ -47,7 +47,7 @@ def max_gap_samples(sfreq: float) -> int:
     return int(MAX_GAP * sfreq + 1e-6)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Hop:
     """One step of the model's clock.
 
@@ -79,7 +79,7 @@ class Hop:
     epoch: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Segment:
     """State of an unbroken run of samples. Its arrays are never modified.
 
@@ -162,7 +162,7 @@ class CutterState:
     restarts: tuple[Restart, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class HopJob:
     """Computing that some hops need: it can be done together with that of other streams.
 
@@ -181,7 +181,7 @@ class HopJob:
     limits: QualityLimits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class HopResult:
     """Result of a ``HopJob``: filtered samples, and the fault of each channel of each piece."""
 
@@ -248,7 +248,8 @@ class HopCutter:
         self._config, self._sfreq = config, info.sfreq
         self._preprocessor = shared_preprocessor(config, info.sfreq)
         self._limits = QualityLimits.of(info)
-        self._rows = np.array(rows, dtype=np.intp)
+        same = [*rows] == [*range(info.n_channels)]
+        self._rows = None if same else np.array(rows, dtype=np.intp)  # None for all as they come
         self._names = tuple(names)
         # The index grows by one more than the number of lost samples.
         self._longest_step = max_gap_samples(info.sfreq) + 1
@@ -338,16 +339,17 @@ class HopCutter:
             return hops
         epoch, segment = self._buffer.epoch, self._segment
         assert epoch is not None
-        values = joined.data[:, self._rows].astype(np.float64)
+        values = joined.data.astype(np.float64)
+        if self._rows is not None:
+            values = values[:, self._rows]
         index, stamps = joined.index, joined.stamps
-        possible = np.abs(values) < IMPOSSIBLE_UV  # NaN is not
         blank: list[Hop] = []
-        if not possible.all():
-            received = np.asarray(possible.all(axis=1))
+        if np.abs(values).max() < IMPOSSIBLE_UV:  # NaN is not
+            self._blank = None
+        else:
+            received = np.asarray((np.abs(values) < IMPOSSIBLE_UV).all(axis=1))
             blank = self._blank_hops(joined, values, received)
             index, stamps, values = index[received], stamps[received], values[received]
-        elif len(index):
-            self._blank = None
         for run in self._runs(index):
             while blank and blank[0].index < index[run.start]:
                 hops.append(blank.pop(0))

@@ -33,7 +33,7 @@ class ChannelQuality:
     reason: QualityReason | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quality:
     """Quality of every channel over the 2 s up to a sample.
 
@@ -78,7 +78,7 @@ class ChannelBands:
     gamma: float | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class BandPower:
     """Band power of every channel over the 2 s up to a sample.
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -97,7 +98,7 @@ class SignalConfig:
             raise SignalError("0 to 20 for fir_beta", f"{self.fir_beta:g}", "correct it")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class PreprocessorState:
     """State of a ``Preprocessor`` between two hops. Its arrays are never modified.
 
@@ -233,7 +234,7 @@ Filtered: TypeAlias = tuple[PreprocessorState, NDArray[np.float64]]
 """The state after the last hop, and (count hop, n_channels) model samples, µV."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class FilterJob:
     """Samples of one stream to filter; the parameters are those of ``Preprocessor.process``."""
 
@@ -255,23 +256,35 @@ def filter_all(jobs: Sequence[FilterJob]) -> list[Filtered]:
     done: list[Filtered | None] = [None] * len(jobs)
     for (preprocessor, count, _, phase), same in alike.items():
         group = [jobs[place] for place in same]
-        history = np.concatenate([job.state.history for job in group], axis=1)
-        samples = np.concatenate([job.samples - job.state.offset for job in group], axis=1)
-        joined = np.concatenate([history, samples])
+        joined, columns = _join_samples(group)
         zi = np.concatenate([job.state.zi for job in group], axis=2)
         n_times = count * preprocessor.config.hop
         passed, zi = preprocessor.filter(joined, zi, phase, n_times)
-        end = 0
-        for place, job in zip(same, group, strict=True):
-            own = slice(end, end := end + job.state.offset.size)
+        reach = len(group[0].state.history)
+        for place, job, own in zip(same, group, columns, strict=True):
             state = PreprocessorState(
                 job.state.hops + count,
                 job.state.offset,
-                joined[-len(history) :, own].copy(),
+                joined[-reach:, own].copy(),
                 zi[:, :, own].copy(),
             )
             done[place] = state, passed[:, own]
     return [each for each in done if each is not None]
+
+
+def _join_samples(jobs: Sequence[FilterJob]) -> tuple[NDArray[np.float64], list[slice]]:
+    """Return the histories and samples of jobs of the same length side by side.
+
+    They are (reach + n_samples, n_channels of all), µV minus the offsets; with each job's columns.
+    """
+    ends = [0, *accumulate(job.state.offset.size for job in jobs)]
+    columns = [slice(*each) for each in pairwise(ends)]
+    reach = len(jobs[0].state.history)
+    joined = np.empty((reach + len(jobs[0].samples), ends[-1]))
+    for job, own in zip(jobs, columns, strict=True):
+        joined[:reach, own] = job.state.history
+        np.subtract(job.samples, job.state.offset, out=joined[reach:, own])
+    return joined, columns
 
 
 @lru_cache(maxsize=64)

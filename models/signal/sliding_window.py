@@ -1,21 +1,19 @@
 """The newest 2 s of a source, four times a second: the input of channel quality and band power.
 
-The samples are handled in quarters of a second. A chunk that completes no quarter costs 1 µs; the
-work is done four times a second, once for both measures.
+Each sample is written once, to arrays that only grow, and windows are views of them. When they are
+full, the newest 2 s are copied to new ones.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mimamba.drivers.driver import Chunk, Samples, StreamInfo
-from mimamba.models.signal.chunk_buffer import ChunkBuffer, JoinedSamples
+from mimamba.drivers.driver import Chunk, Samples, Seconds, StreamInfo
+from mimamba.models.signal.chunk_buffer import JoinedSamples, check_order, split_runs
 from mimamba.models.signal.hops import IMPOSSIBLE_UV, max_gap_samples
 from mimamba.models.signal.preprocessing import MIN_HOP_SAMPLES
 
@@ -25,6 +23,8 @@ QUARTER_RATE = 4.0
 """Quarters per second of signal."""
 QUARTERS = 8
 """Quarters in a window: 2 s, long enough to separate 0.5 Hz from a drift."""
+AT_ONCE = 4
+"""Quarters that are written at once."""
 
 
 def quarter_length(sfreq: float) -> int:
@@ -32,7 +32,7 @@ def quarter_length(sfreq: float) -> int:
     return max(MIN_HOP_SAMPLES, round(sfreq / QUARTER_RATE))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Window:
     """The newest 2 s of signal, up to the end of a quarter.
 
@@ -43,8 +43,9 @@ class Window:
     timestamp
         Time of that sample, seconds; extrapolated from the newest one before if it was lost.
     samples
-        (n_channels, n_times) raw µV, C-contiguous. Missing samples are interpolated linearly; in
-        gaps above 0.1 s a neighbouring value is held. None until 2 s have arrived.
+        (n_channels, n_times) raw µV, a view of what never changes any more. Missing samples are
+        interpolated linearly; in gaps above 0.1 s a neighbouring value is held. None until 2 s have
+        arrived.
     usable
         (n_channels,) True if at most 0.1 s in a row are missing.
     """
@@ -102,40 +103,62 @@ class SlidingWindow:
     def __init__(self, info: StreamInfo) -> None:
         self._sfreq = info.sfreq
         self._step = quarter_length(info.sfreq)
+        self._length = QUARTERS * self._step
         self._longest = max_gap_samples(info.sfreq)
         self._n_channels = info.n_channels
         self._all = np.ones(info.n_channels, np.bool_)  # shared by all windows without a gap
-        self._buffer = ChunkBuffer()
-        self._end: int | None
-        self._clear()
+        self._epoch: int | None = None
+        self._last = 0
+        # Columns are samples from ``_base`` on, up to ``_next``. Those before ``_quarter`` are of
+        # complete quarters, in a row from ``_begun`` on. Earlier ones never change.
+        self._values: NDArray[np.float64]  # (n_channels, n_columns)
+        self._missing: NDArray[np.bool_]  # (n_channels, n_columns), of complete quarters
+        self._stamps: Seconds  # (n_columns,), NaN for a sample that was lost
+        self._base: int
+        self._begun: int
+        self._quarter: int
+        self._next: int
+        self._hole: int  # index after the newest missing value
+        # Newest value of each channel before the sample ``_noted``, and its index.
+        self._noted: int
+        self._known: NDArray[np.float64]
+        self._known_at: NDArray[np.int64]
+        self._begin(0)
 
     @property
     def state(self) -> WindowState:
         """Complete state; set it to continue from there."""
-        quarter = (self._step, self._n_channels)
-        none = np.zeros(quarter, np.bool_)
-        missing = [none if each is None else each for each in self._missing]
+        oldest = max(self._begun, self._quarter - self._length)
+        n_quarters = (self._quarter - oldest) // self._step
+        whole = slice(oldest - self._base, self._quarter - self._base)
+        shape = (self._n_channels, n_quarters, self._step)
+        known, known_at = self._newest_known()
         return WindowState(
-            self._buffer.epoch,
-            self._buffer.end,
-            self._buffer.join(),
-            self._end,
-            np.array([*self._samples]).reshape(-1, *quarter[::-1]),
-            np.array(missing, np.bool_).reshape(-1, *quarter),
-            self._known.copy(),
-            self._known_at.copy(),
+            self._epoch,
+            self._last,
+            self._waiting(),
+            self._quarter if n_quarters else None,
+            self._values[:, whole].reshape(shape).transpose(1, 0, 2).copy(),
+            self._missing[:, whole].reshape(shape).transpose(1, 2, 0).copy(),
+            known.copy(),
+            known_at.copy(),
         )
 
     @state.setter
     def state(self, state: WindowState) -> None:
-        self._buffer = ChunkBuffer(state.epoch, state.last)
-        if state.waiting is not None:
-            self._buffer.put_back(state.waiting)
-        self._clear()
-        self._end = state.end
-        self._samples.extend(state.samples)
-        self._missing.extend(each if each.any() else None for each in state.missing)
+        self._epoch, self._last = state.epoch, state.last
+        n_times = len(state.samples) * self._step
+        shape = (self._n_channels, n_times)
+        self._begin(state.last if state.end is None else state.end - n_times)
+        self._values[:, :n_times] = state.samples.transpose(1, 0, 2).reshape(shape)
+        self._missing[:, :n_times] = state.missing.transpose(2, 0, 1).reshape(shape)
+        self._quarter = self._next = self._noted = self._base + n_times
         self._known, self._known_at = state.known.copy(), state.known_at.copy()
+        holes = np.flatnonzero(self._missing.any(axis=0))
+        self._hole = self._base + int(holes[-1]) + 1 if len(holes) else self._base
+        if state.waiting is not None:
+            for run in split_runs(state.waiting):
+                self._write(run.data, run.stamps, int(run.index[0]), [])
 
     def feed(self, chunk: Chunk) -> list[Window]:
         """Return the windows of the quarters that this chunk completes, oldest first.
@@ -145,141 +168,194 @@ class SlidingWindow:
         ValueError
             If the chunk goes back within its epoch.
         """
-        if self._buffer.add(chunk):
-            self._clear()
-        border = chunk.end // self._step * self._step
-        if self._buffer.first >= border:
-            return []
-        joined = self._buffer.take(border)
-        return [] if joined is None else self._cut(joined)
+        first = chunk.first
+        if chunk.epoch != self._epoch:
+            self._epoch = chunk.epoch
+            self._begin(first)
+        else:
+            check_order(chunk, self._last)
+        windows: list[Window] = []
+        most = AT_ONCE * self._step
+        for start in range(0, chunk.n_times, most):
+            part = slice(start, start + most)
+            self._write(chunk.data[part], chunk.timestamps[part], first + start, windows)
+        self._last = chunk.end
+        return windows
 
-    def _clear(self) -> None:
-        self._end = None  # end of the newest quarter
-        self._samples: deque[NDArray[np.float64]] = deque(maxlen=QUARTERS)
-        self._missing: deque[NDArray[np.bool_] | None] = deque(maxlen=QUARTERS)
-        # Newest value of each channel so far, and its index.
+    def _begin(self, first: int) -> None:
+        """Begin anew with the quarter of a sample."""
+        self._base = self._begun = self._quarter = self._next = first // self._step * self._step
+        self._hole = self._noted = self._base
         self._known = np.zeros(self._n_channels)
         self._known_at = np.full(self._n_channels, -1)
+        self._renew(0)
 
-    def _cut(self, joined: JoinedSamples) -> list[Window]:
-        """Return the windows for samples that end with a complete quarter."""
-        values = _usable(joined.data)
-        if self._is_whole(joined.index, values):
-            return self._cut_whole(joined, values)
-        windows: list[Window] = []
-        for start, stop in pairwise(self._borders(joined.index)):
-            index = joined.index[start:stop]
-            end = (int(index[0]) // self._step + 1) * self._step
-            after: Point | None = None
-            if index[-1] != end - 1:  # a later sample completes this quarter
-                last = stop == len(values)
-                after = self._after() if last else (joined.index[stop], values[stop])
-            self._add(index, values[start:stop], end, after)
-            stamp = float(joined.stamps[stop - 1] + (end - 1 - index[-1]) / self._sfreq)
-            windows.append(self._window(end - 1, stamp))
-        return windows
+    def _renew(self, kept: int) -> None:
+        """Go on in new arrays, with the newest columns."""
+        n_times = (QUARTERS + 1 + AT_ONCE) * self._step
+        values = np.empty((self._n_channels, n_times))
+        stamps = np.empty(n_times)
+        missing = np.zeros((self._n_channels, n_times), np.bool_)
+        if kept:
+            old = slice(self._next - self._base - kept, self._next - self._base)
+            values[:, :kept], stamps[:kept] = self._values[:, old], self._stamps[old]
+            missing[:, :kept] = self._missing[:, old]
+        self._values, self._stamps, self._missing = values, stamps, missing
+        self._base = self._next - kept
 
-    def _is_whole(self, index: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
-        """Return whether these are whole quarters with every value, as almost always."""
-        first, n_times = int(index[0]), len(index)
-        return (
-            first % self._step == 0
-            and n_times % self._step == 0
-            and int(index[-1]) - first == n_times - 1
-            and not np.isnan(values).any()
-        )
+    def _columns(self, n_times: int) -> slice:
+        """Return the columns of the next samples; there may be as many as are written at once."""
+        if self._next - self._base + n_times > len(self._stamps):
+            self._renew(self._next - max(self._begun, self._quarter - self._length))
+        at = self._next - self._base
+        self._next += n_times
+        return slice(at, at + n_times)
 
-    def _cut_whole(self, joined: JoinedSamples, values: NDArray[np.float64]) -> list[Window]:
-        """Return the windows for whole quarters without a missing value."""
-        first, step = int(joined.index[0]), self._step
-        if self._end is not None and first != self._end:
-            self._clear()  # a whole quarter is missing: too long to bridge
-        windows: list[Window] = []
-        for start in range(0, len(values), step):
-            self._samples.append(np.ascontiguousarray(values[start : start + step].T))
-            self._missing.append(None)
-            last = start + step - 1
-            windows.append(self._window(first + last, float(joined.stamps[last])))
-        self._end = first + len(values)
-        self._known, self._known_at = values[-1].copy(), np.full(self._n_channels, self._end - 1)
-        return windows
+    def _write(self, data: Samples, stamps: Seconds, first: int, windows: list[Window]) -> None:
+        """Write samples, and append the windows that they complete."""
+        if first != self._next:
+            self._skip(first, data[0], windows)
+        place = self._columns(len(data))
+        self._stamps[place] = stamps
+        new = self._values[:, place]
+        new[:] = data.T
+        if not np.abs(data).max() < IMPOSSIBLE_UV:  # NaN is not
+            unusable = ~(np.abs(new) < IMPOSSIBLE_UV)
+            new[unusable] = np.nan
+            self._hole = first + int(np.flatnonzero(unusable.any(axis=0))[-1]) + 1
+        while self._next >= self._quarter + self._step:
+            windows.append(self._complete())
 
-    def _borders(self, index: NDArray[np.int64]) -> list[int]:
-        """Return the place at which each quarter begins, and the end; mostly there is only one."""
-        if index[0] // self._step == index[-1] // self._step:
-            return [0, len(index)]
-        starts = np.flatnonzero(np.diff(index // self._step, prepend=-1))
-        return [*starts.tolist(), len(index)]
+    def _skip(self, first: int, sample: Samples, windows: list[Window]) -> None:
+        """Go on at a later sample; those before it were lost."""
+        if first >= self._quarter + self._step:
+            if self._next > self._quarter:  # the unfinished quarter will get no more samples
+                self._lose(self._quarter + self._step)
+                windows.append(self._complete((first, _usable(sample))))
+            if first >= self._quarter + self._step:
+                self._begin(first)  # a whole quarter is missing: too long to bridge
+        self._lose(first)
 
-    def _after(self) -> Point | None:
-        """Return the oldest buffered sample."""
-        head = self._buffer.head
-        return None if head is None else (head.first, _usable(head.data[0]))
+    def _lose(self, stop: int) -> None:
+        """Leave out the samples before an index; there may be none."""
+        if stop > self._next:
+            place = self._columns(stop - self._next)
+            self._values[:, place] = self._stamps[place] = np.nan
+            self._hole = stop
 
-    def _add(
-        self, index: NDArray[np.int64], values: NDArray[np.float64], end: int, after: Point | None
-    ) -> None:
-        """Append a quarter; ``after`` is the sample after it if its last one was lost."""
-        if self._end is not None and end != self._end + self._step:
-            self._clear()  # a whole quarter is missing: too long to bridge
-        self._end = end
-        if len(values) == self._step and not np.isnan(values).any():
-            self._samples.append(np.ascontiguousarray(values.T))
-            self._missing.append(None)
-            self._known, self._known_at = values[-1].copy(), np.full(self._n_channels, end - 1)
-            return
-        grid = np.full((self._step, self._n_channels), np.nan)
-        grid[index - (end - self._step)] = values
-        missing = np.isnan(grid)
-        for k in np.flatnonzero(missing.any(axis=0)).tolist():
-            grid[:, k] = self._bridge(grid[:, k], k, end, after)
-        self._samples.append(np.ascontiguousarray(grid.T))
-        self._missing.append(missing)
-        for k in range(self._n_channels):
-            if not missing[:, k].all():
-                there = int(np.flatnonzero(~missing[:, k])[-1])
-                self._known[k], self._known_at[k] = grid[there, k], end - self._step + there
-
-    def _bridge(
-        self, column: NDArray[np.float64], k: int, end: int, after: Point | None
-    ) -> NDArray[np.float64]:
-        """Return one channel of a quarter with its gaps filled."""
-        every = np.arange(end - self._step, end)
-        known = np.flatnonzero(~np.isnan(column))
-        at, values = every[known].tolist(), column[known].tolist()
-        if self._known_at[k] >= 0:
-            at, values = [self._known_at[k], *at], [self._known[k], *values]
-        if after is not None and not np.isnan(after[1][k]):
-            at, values = [*at, after[0]], [*values, after[1][k]]
-        if not at:
-            return np.zeros(self._step)
-        line: NDArray[np.float64] = np.interp(every, at, values)
-        following = np.searchsorted(at, every)
-        within = (following > 0) & (following < len(at))
-        lost = np.diff(at, prepend=at[0])[following[within]] - 1
-        line[within] = np.where(
-            lost > self._longest, np.take(values, following[within]), line[within]
-        )
-        return line
-
-    def _window(self, index: int, timestamp: float) -> Window:
+    def _complete(self, after: Point | None = None) -> Window:
+        """Complete the quarter; ``after`` is the sample after it if its last one was lost."""
+        start, end = self._quarter, self._quarter + self._step
+        if self._hole > start:
+            self._bridge(after)
+        self._quarter = end
+        at = end - self._base
+        stamp = float(self._stamps[at - 1])
+        if np.isnan(stamp):
+            stamps = self._stamps[at - self._step : at]
+            newest = int(np.flatnonzero(~np.isnan(stamps))[-1])
+            stamp = float(stamps[newest] + (self._step - 1 - newest) / self._sfreq)
+        if end - self._begun < self._length:
+            return Window(end - 1, stamp, None, ~self._all)
+        place = slice(at - self._length, at)
         usable = self._all
-        if len(self._samples) < QUARTERS:
-            return Window(index, timestamp, None, ~usable)
-        if any(missing is not None for missing in self._missing):
-            usable = usable.copy()
-            none = np.zeros((self._step, self._n_channels), np.bool_)
-            rows = np.concatenate([none if each is None else each for each in self._missing])
-            for k in np.flatnonzero(rows.any(axis=0)):
-                holes = np.diff([-1, *np.flatnonzero(~rows[:, k]), len(rows)]) - 1
-                usable[k] = holes.max() <= self._longest
-        return Window(index, timestamp, np.concatenate(self._samples, axis=1), usable)
+        if self._hole > end - self._length:
+            holes = _longest_holes(self._missing[:, place])
+            usable = holes <= self._longest
+        return Window(end - 1, stamp, self._values[:, place], usable)
+
+    def _bridge(self, after: Point | None) -> None:
+        """Fill the gaps of the quarter, and note the newest values up to its end."""
+        known, known_at = self._newest_known()
+        start, step = self._quarter, self._step
+        place = slice(start - self._base, start - self._base + step)
+        grid = self._values[:, place]
+        missing = self._missing[:, place] = np.isnan(grid)
+        every = np.arange(start, start + step)
+        at = np.empty((self._n_channels, step + 2), np.int64)
+        values = np.empty((self._n_channels, step + 2))
+        at[:, 0], at[:, 1:-1], at[:, -1] = known_at, every, after[0] if after else start + step
+        values[:, 0], values[:, 1:-1] = known, grid
+        values[:, -1] = after[1] if after else np.nan
+        there = ~np.isnan(values)
+        there[:, 0] = known_at >= 0
+        grid[missing] = _interpolate(at, values, there, missing, self._longest)
+        newest = _places_before(there[:, :-1])[:, -1]
+        rows = np.flatnonzero(newest >= 0)
+        self._known, self._known_at = np.zeros(self._n_channels), np.full(self._n_channels, -1)
+        self._known[rows] = values[rows, newest[rows]]
+        self._known_at[rows] = at[rows, newest[rows]]
+        self._noted = start + step
+
+    def _newest_known(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return each channel's newest value before the quarter, and its index; -1 for none."""
+        if self._noted == self._quarter:
+            return self._known, self._known_at
+        newest = self._quarter - 1  # the last quarter had every value
+        return self._values[:, newest - self._base], np.full(self._n_channels, newest)
+
+    def _waiting(self) -> JoinedSamples | None:
+        """Return the received samples of the unfinished quarter; None if there are none."""
+        place = slice(self._quarter - self._base, self._next - self._base)
+        received = np.flatnonzero(~np.isnan(self._stamps[place]))
+        if not len(received):
+            return None
+        data = self._values[:, place].T[received].astype(np.float32, order="C")
+        return JoinedSamples(self._quarter + received, self._stamps[place][received], data)
 
 
 def _usable(data: Samples) -> NDArray[np.float64]:
     """Return the values as float64, NaN for those that are missing or impossible."""
     values = data.astype(np.float64)
-    usable = np.abs(values) < IMPOSSIBLE_UV  # NaN is not
-    if not usable.all():
-        values[~usable] = np.nan
+    values[~(np.abs(values) < IMPOSSIBLE_UV)] = np.nan
     return values
+
+
+def _places_before(there: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each place of (n_channels, n_times) the newest one that is True; -1 for none."""
+    places = np.where(there, np.arange(there.shape[1]), -1)
+    newest: NDArray[np.int64] = np.maximum.accumulate(places, axis=1)
+    return newest
+
+
+def _longest_holes(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the longest run of True of each row of (n_channels, n_times)."""
+    runs = np.arange(missing.shape[1]) - _places_before(~missing)
+    longest: NDArray[np.int64] = runs.max(axis=1)
+    return longest
+
+
+def _interpolate(
+    at: NDArray[np.int64],
+    values: NDArray[np.float64],
+    there: NDArray[np.bool_],
+    missing: NDArray[np.bool_],
+    longest: int,
+) -> NDArray[np.float64]:
+    """Return the values for the missing samples of a quarter, in the order of ``missing``.
+
+    Parameters
+    ----------
+    at, values, there
+        (n_channels, 1 + n_times + 1) indices and values of the newest known sample before the
+        quarter, of the quarter, and of the sample after it; True for those that are known.
+    missing
+        (n_channels, n_times).
+    longest
+        Samples in the longest gap that gets a straight line; a longer one gets the value after it.
+    """
+    rows, columns = np.nonzero(missing)
+    last = at.shape[1] - 1
+    left = _places_before(there)[rows, columns + 1]
+    right = last - _places_before(there[:, ::-1])[rows, last - 1 - columns]
+    no_left, no_right = left < 0, right > last
+    right[no_right] = last
+    x0, x1, y0, y1 = at[rows, left], at[rows, right], values[rows, left], values[rows, right]
+    slope = (y1 - y0) / np.maximum(x1 - x0, 1)
+    line = slope * (at[rows, columns + 1] - x0) + y0
+    line[x1 - x0 - 1 > longest] = y1[x1 - x0 - 1 > longest]
+    line[no_left] = y1[no_left]
+    line[no_right] = y0[no_right]
+    line[no_left & no_right] = 0.0
+    filled: NDArray[np.float64] = line
+    return filled

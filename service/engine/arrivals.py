@@ -10,7 +10,7 @@ import numpy as np
 from mimamba.drivers.driver import Chunk
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class ArrivedChunk:
     """A chunk, and the time at which it came, s."""
 

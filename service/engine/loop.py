@@ -28,7 +28,7 @@ import torch
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.timing.clock import local_clock
-from mimamba.models.signal.channel_meters import measure_all
+from mimamba.models.signal.channel_meters import GROUP, measure_all
 from mimamba.models.signal.hops import HopJob, HopResult, HopWork, run_jobs
 from mimamba.models.signal.sliding_window import Window
 from mimamba.service.engine.arrivals import ArrivedChunk
@@ -44,8 +44,8 @@ windows may wait for others."""
 UNATTENDED_WAIT = 0.6
 """Seconds that it may wait where nobody takes the signal in any other way, either: longer than from
 hop to hop of the shipped model."""
-TOGETHER = 32
-"""Windows of unattended sessions that wait for each other: two each of 16 sessions, as many as are
+TOGETHER = 2 * GROUP
+"""Windows of unattended sessions that wait for each other: two of each of as many sessions as are
 measured together."""
 SENDING_SECONDS = 1.0
 """A session that has sent nothing for as long does not count as one that sends."""
@@ -101,6 +101,7 @@ class Inflow(Generic[AnyMember]):
         self.member, self.is_due = member, is_due
         self.failure: Exception | None = None
         self.arrived: deque[ArrivedChunk] = deque()
+        self._arriving = threading.Lock()
         self.windows: deque[Window] = deque()
         self.epoch: int | None = None
         self.ended = False
@@ -128,19 +129,23 @@ class Inflow(Generic[AnyMember]):
         if self.failure is None:
             self._loop.add(self, ArrivedChunk(chunk, local_clock()))
 
-    def is_ripe(self, now: float) -> bool:
-        """Return whether its chunks wait for no hop: somebody watches, or the oldest waited long.
+    def receive(self, arrival: ArrivedChunk) -> bool:
+        """Let a chunk wait for a round; return whether it is now the oldest one that waits."""
+        with self._arriving:
+            oldest = not self.arrived
+            self.arrived.append(arrival)
+        return oldest
 
-        ``now`` is a time of ``local_clock``, s.
-        """
-        if not self.arrived:
-            return False
-        waited = now - self.arrived[0].received
-        return (
-            waited >= UNATTENDED_WAIT
-            or self.member.watched
-            or (waited >= LONGEST_WAIT and not self.member.unattended)
-        )
+    def take(self) -> list[ArrivedChunk]:
+        """Remove all chunks that wait, in the loop's thread."""
+        with self._arriving:
+            taken = [*self.arrived]
+            self.arrived.clear()
+        return taken
+
+    def waits_since(self, since: float) -> bool:
+        """Return whether a chunk waits that came at this time or before."""
+        return bool(self.arrived) and self.arrived[0].received <= since
 
     def release(self, arrivals: Sequence[ArrivedChunk]) -> None:
         """Note that chunks are computed, in the loop's thread."""
@@ -178,6 +183,12 @@ class ComputeLoop(Generic[AnyMember]):
         self._inflows: dict[Inflow[AnyMember], None] = {}
         self._prompt: deque[Inflow[AnyMember]] = deque()
         """Those that need not wait for the next round with all."""
+        self._watched: deque[Inflow[AnyMember]] = deque()
+        """Those with chunks that wait for that round alone."""
+        self._unwatched: deque[tuple[float, Inflow[AnyMember]]] = deque()
+        """Those whose chunks may wait for a hop, from when on they wait, the oldest first."""
+        self._unattended: deque[tuple[float, Inflow[AnyMember]]] = deque()
+        """Those of them whose chunks may wait even longer."""
         self._woken = threading.Event()
         self._lock = threading.Lock()
         """Held while a round computes."""
@@ -268,11 +279,15 @@ class ComputeLoop(Generic[AnyMember]):
             or bool(chunk.markers)
             or inflow.is_due(chunk.end)
         )
-        inflow.arrived.append(arrival)
+        oldest = inflow.receive(arrival)
         if prompt:
             self._prompt.append(inflow)
             if not self._woken.is_set():
                 self._woken.set()
+        elif inflow.member.watched:
+            self._watched.append(inflow)
+        elif oldest:
+            self._unwatched.append((arrival.received, inflow))
 
     def note(self, member: AnyMember) -> bool:
         """Notify of a member's news at the round's end; False in any other thread."""
@@ -315,11 +330,11 @@ class ComputeLoop(Generic[AnyMember]):
         inflows = dict.fromkeys([*prompt, *(inflow for inflow, _ in asked)])
         now = local_clock()
         if everyone:
-            inflows |= {each: None for each in self._inflows if each.is_ripe(now)}
+            inflows |= dict.fromkeys(self._take_ripe(now))
         ended = [inflow for inflow in prompt if inflow.ended]  # nothing arrives any more
         arrived = {
-            inflow: [inflow.arrived.popleft() for _ in range(len(inflow.arrived))]
-            for inflow in dict.fromkeys([*inflows, *ended])
+            inflow: inflow.take()
+            for inflow in inflows
             if inflow.arrived and not inflow.done.is_set()  # else it came after the end
         }
         self._sent |= dict.fromkeys(arrived)
@@ -340,6 +355,25 @@ class ComputeLoop(Generic[AnyMember]):
                 inflow.done.set()
             for _, computed in asked:
                 computed.set()
+
+    def _take_ripe(self, now: float) -> list[Inflow[AnyMember]]:
+        """Return those whose chunks wait for no hop: somebody watches, or the oldest waited long.
+
+        Where a hop has taken the oldest one, a newer one has a place of its own.
+        """
+        ripe = [self._watched.popleft() for _ in range(len(self._watched))]
+        while self._unwatched and self._unwatched[0][0] <= now - LONGEST_WAIT:
+            since, inflow = self._unwatched.popleft()
+            if inflow.waits_since(since):
+                if inflow.member.unattended:
+                    self._unattended.append((since, inflow))
+                else:
+                    ripe.append(inflow)
+        while self._unattended and self._unattended[0][0] <= now - UNATTENDED_WAIT:
+            since, inflow = self._unattended.popleft()
+            if inflow.waits_since(since):
+                ripe.append(inflow)
+        return ripe
 
     def _report(self, everyone: bool) -> None:
         """Notify of what is new; of signal only in rounds with everyone."""

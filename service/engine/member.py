@@ -15,7 +15,7 @@ from mimamba.service.engine.arrivals import ArrivedChunk
 from mimamba.service.engine.engine import Engine, Slot
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class DueHop:
     """A hop for the model, and the time at which its last samples came, s."""
 
@@ -23,7 +23,7 @@ class DueHop:
     received: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Logged:
     """Work that logged chunks leave.
 

@@ -169,7 +169,7 @@ class EpochLogs:
     def take(self, chunk: Chunk) -> list[LinkEntry | Marker]:
         """Log a chunk; return the events logged with it: the gap before it and its markers."""
         events: list[LinkEntry | Marker] = list(chunk.markers)
-        if gap := self._gap_before(chunk):
+        if chunk.first != self.expected and (gap := self._gap_before(chunk)):
             self.link.append(gap)
             events.insert(0, gap)
         self.signal.append(chunk)

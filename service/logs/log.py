@@ -199,12 +199,14 @@ class SignalLog:
                 ring[at:] = new[:head]
                 ring[: n_times - head] = new[head:]
         self._written += n_times
-        self._firsts[self._next % self._slots] = first
-        self._stops[self._next % self._slots] = self._written
+        slot = self._next % self._slots
+        self._firsts[slot] = first
+        self._stops[slot] = self._written
         self._next += 1
         self.newest = first + n_times - 1, float(timestamps[-1])
-        while self._start(self._oldest) < self._written - self._capacity:
-            self._oldest += 1
+        if self._written > self._capacity:
+            while self._start(self._oldest) < self._written - self._capacity:
+                self._oldest += 1
 
     @property
     def _slots(self) -> int:

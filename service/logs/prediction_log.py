@@ -27,7 +27,7 @@ number, the coverage, and the number of labelled hops; NaN for none."""
 NO_OUTPUTS: Layout = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PublishedPrediction:
     """A prediction and its times, with the person's own output, if there is one."""
 
@@ -78,19 +78,16 @@ class PredictionLog(Ring[PublishedPrediction]):
 
     def _store(self, row: int, entry: PublishedPrediction) -> None:
         made, timing = entry.prediction, entry.timing
-        values = [p for labels in (made.outputs or {}).values() for p in labels.values()]
+        values = [made.timestamp, timing.received, timing.stepped, timing.published]
+        for labels in (made.outputs or {}).values():
+            values += labels.values()
         values += _pack_sets(made)
-        self._reserve(TIMES + len(values))
+        self._reserve(len(values))
+        # NaN in place of the entry that was in this row before.
+        values += [np.nan] * (self._numbers.shape[1] - len(values))
         self._index[row] = made.index
         self._layout[row] = self._find_layout(made.outputs)
-        self._numbers[row, :TIMES] = (
-            made.timestamp,
-            timing.received,
-            timing.stepped,
-            timing.published,
-        )
-        self._numbers[row, TIMES : TIMES + len(values)] = values
-        self._numbers[row, TIMES + len(values) :] = np.nan  # of the entry before in this row
+        self._numbers[row] = values
         if made.status == "ok":
             self._abstained.pop(row, None)
         else:

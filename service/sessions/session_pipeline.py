@@ -274,11 +274,12 @@ class SessionPipeline(ABC):
             windows += made
             for tap in self._taps:
                 tap.take(each.chunk)
-            if self._patient:
+            if self._pending_markers.any_wait and self._patient:
                 self.place_markers()  # whatever else is in this round
             if self._decoder and (works or not self._decoder.keep(each.chunk)):
                 works.append((self._decoder.cut(each.chunk), each.received))
-        self.place_markers()
+        if self._pending_markers.any_wait:
+            self.place_markers()
         return Logged(windows, works)
 
     def _log_samples(self, logs: EpochLogs, chunk: Chunk) -> None:

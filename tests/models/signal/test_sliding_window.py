@@ -88,6 +88,21 @@ def test_one_sample_at_a_time() -> None:
     assert [facts(each) for each in whole] == [facts(each) for each in parts]
 
 
+def test_a_window_never_changes_and_its_state_goes_on_elsewhere() -> None:
+    values = NOISE.copy()
+    values[500:700, 1] = np.nan
+    chunks = cut(values, without(slice(630, 650), slice(900, 930)), list(range(0, 1600, 37)))
+    quarters, told = SlidingWindow(INFO), list[tuple[Window, tuple[object, ...]]]()
+    for chunk in chunks:
+        state, quarters = quarters.state, SlidingWindow(INFO)
+        quarters.state = state
+        told += [(each, facts(each)) for each in quarters.feed(chunk)]
+    assert [then for _, then in told] == [facts(each) for each in follow(chunks)]
+    going_on = SlidingWindow(INFO)
+    told = [(each, facts(each)) for chunk in chunks for each in going_on.feed(chunk)]
+    assert all(facts(each) == then for each, then in told)
+
+
 @pytest.mark.parametrize("gap", [slice(600, 620), slice(630, 650), slice(640, 664)])
 def test_a_short_gap_lies_on_a_straight_line(gap: slice) -> None:
     newest = follow(cut(NOISE, without(gap), []))[12]
