@@ -11,7 +11,10 @@ from mimamba.drivers.errors import BadSource
 from mimamba.drivers.url import SCHEMES, parse_source
 
 if TYPE_CHECKING:
+    from mimamba.drivers.channels import ChannelChoice
+    from mimamba.drivers.formats.read import ReadOptions
     from mimamba.drivers.formats.recording import Recording
+    from mimamba.drivers.formats.xdf.reader import XDFStream
 
 Connect: TypeAlias = Callable[[str, Callable[[LinkChange], None]], Driver]
 """Makes the driver of a URL, which reports the changes of its link."""
@@ -82,15 +85,34 @@ def open_recording(url: str) -> Recording:
     BadRecording, BadChannels
         If the file cannot be read or does not have the channels asked for.
     """
+    from mimamba.drivers.formats.read import read_recording
+
+    path, choice, options = _recording_choice(url)
+    return read_recording(path, choice, **vars(options))
+
+
+def open_with_streams(url: str) -> tuple[Recording, list[XDFStream]]:
+    """Read a recording as ``open_recording`` does, and all streams of an XDF file; none of others.
+
+    The file is read once.
+    """
+    from mimamba.drivers.formats.read import read_with_streams
+
+    path, choice, options = _recording_choice(url)
+    return read_with_streams(path, choice, **vars(options))
+
+
+def _recording_choice(url: str) -> tuple[str, ChannelChoice, ReadOptions]:
+    """Return the path of a recording's URL, and what is wanted of it; raises BadSource."""
     from mimamba.drivers.channels import ChannelChoice
-    from mimamba.drivers.formats.read import ReadOptions, read_recording
+    from mimamba.drivers.formats.read import ReadOptions
 
     source = parse_source(url)
     if source.scheme != "replay":
         raise BadSource("a recording's path", url, "name a file")
     choice, options = ChannelChoice.from_url(source), ReadOptions.from_url(source)
     source.check_unused()
-    return read_recording(source.target, choice, **vars(options))
+    return source.target, choice, options
 
 
 def open_source(url: str, on_change: Callable[[LinkChange], None]) -> Driver:

@@ -174,6 +174,6 @@ export const prediction = (
 export const recording = (change: Partial<Recording>): Recording => ({
   ...{ name: 'day1', title: null, state: 'finished', reason: null, session: 'a', source: 'Muse 2' },
   ...{ person: 'p7', notes: null, model: 'demo', started: '2026-01-02T10:00:00+00:00' },
-  ...{ ended: '2026-01-02T10:01:05+00:00', seconds: null, bytes: 7000 },
+  ...{ ended: '2026-01-02T10:01:05+00:00', seconds: null, feedback: false, bytes: 7000 },
   ...change,
 });

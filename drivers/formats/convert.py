@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 
@@ -15,7 +15,10 @@ from mimamba.drivers.formats.bids_facts import BIDSFacts
 from mimamba.drivers.formats.gap_filling import find_gaps
 from mimamba.drivers.formats.marker_edits import edits_file
 from mimamba.drivers.formats.recording import Recording, WriteResult
-from mimamba.drivers.open import open_recording
+from mimamba.drivers.open import open_recording, open_with_streams
+
+if TYPE_CHECKING:
+    from mimamba.drivers.formats.xdf.reader import XDFStream
 
 Write: TypeAlias = Callable[[Recording, Path], WriteResult]
 
@@ -26,7 +29,9 @@ BIDS_SCHEME = "bids:"
 NO_FACTS = BIDSFacts()
 
 
-def convert(source: str, out: str, force: bool = False, facts: BIDSFacts = NO_FACTS) -> None:
+def convert(
+    source: str, out: str, force: bool = False, facts: BIDSFacts = NO_FACTS
+) -> list[XDFStream]:
     """Read a recording, write it in the format that ``out`` names, and print a summary.
 
     Parameters
@@ -41,6 +46,12 @@ def convert(source: str, out: str, force: bool = False, facts: BIDSFacts = NO_FA
     facts
         For BIDS alone.
 
+    Returns
+    -------
+    list of XDFStream
+        For BIDS, which can have more than signal and markers, all streams of an XDF file; else
+        none, so that they are not held while the file is written.
+
     Raises
     ------
     DriverError
@@ -48,7 +59,10 @@ def convert(source: str, out: str, force: bool = False, facts: BIDSFacts = NO_FA
     """
     console = Console(stderr=True)
     with console.status("Reading"):
-        recording = open_recording(source)
+        if out.startswith(BIDS_SCHEME):
+            recording, streams = open_with_streams(source)
+        else:
+            recording, streams = open_recording(source), []
     with console.status("Writing"):
         path, written = export(recording, out, force, facts)
     for notice in (*recording.info.notices, *written.notices):
@@ -56,6 +70,7 @@ def convert(source: str, out: str, force: bool = False, facts: BIDSFacts = NO_FA
     Console(soft_wrap=True).print(
         summarize(recording, path, written), highlight=False, markup=False
     )
+    return streams
 
 
 def export(

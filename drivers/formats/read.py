@@ -90,30 +90,35 @@ def read_recording(
     return _completed(path, lambda: read(path, choice or ChannelChoice(), stream), edited)
 
 
-def read_with_streams(path: Path, edited: bool = True) -> tuple[Recording, list[XDFStream]]:
+def read_with_streams(
+    path: str | Path,
+    choice: ChannelChoice | None = None,
+    stream: str | None = None,
+    board: str | None = None,
+    sfreq: float | None = None,
+    edited: bool = True,
+) -> tuple[Recording, list[XDFStream]]:
     """Read a file once: its EEG channels, and all streams of an XDF file; none of others.
 
-    ``edited`` and the errors are those of ``read_recording``.
+    Parameters and errors are those of ``read_recording``.
     """
     from mimamba.drivers.formats.xdf import reader as xdf
 
-    if not xdf.recognises(_head(path)):
-        return read_recording(path, edited=edited), []
+    path = Path(path)
+    head = _head(path)
+    if not xdf.recognises(head):
+        return read_recording(path, choice, stream, board, sfreq, edited), []
+    if board is not None:
+        _find_reader(path, head, board, sfreq)  # refuses it
     streams: list[XDFStream] = []
 
     def read() -> Recording:
         loaded, notices = xdf.load_streams(path)
         streams.extend(loaded)
-        return xdf.make_from_streams(path, loaded, notices, ChannelChoice())
+        chosen = choice or ChannelChoice()
+        return xdf.make_from_streams(path, loaded, notices, chosen, stream, sfreq)
 
     return _completed(path, read, edited), streams
-
-
-def read_streams(path: Path) -> list[XDFStream]:
-    """Load all streams of an XDF file, none of others; raises BadRecording."""
-    from mimamba.drivers.formats.xdf import reader as xdf
-
-    return xdf.load_streams(path)[0] if xdf.recognises(_head(path)) else []
 
 
 def _completed(path: Path, read: Callable[[], Recording], edited: bool) -> Recording:

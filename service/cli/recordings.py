@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,11 +22,12 @@ from mimamba.service.cli.options import (
     recordings_folder,
     settings_file,
 )
-from mimamba.service.server.console import print_json
+from mimamba.service.server.console import print_list
 
 if TYPE_CHECKING:
     from mimamba.service.recorded.feedback_log import FeedbackRun
     from mimamba.service.recorded.marker_editing import MarkerEditor, MarkerView
+    from mimamba.service.recordings.sidecar import RecordingInfo
 
 app = typer.Typer()
 recordings = typer.Typer(help="List the recordings; edit titles, notes and markers.")
@@ -190,13 +192,12 @@ def convert(
             from mimamba.service.settings.marker_meanings import with_meanings
 
             facts = with_meanings(facts, load_marker_meanings(settings_file()))
-        convert_recording(source, out, force, facts)
+        streams = convert_recording(source, out, force, facts)
         if path is not None and out.startswith(BIDS_SCHEME):
             from mimamba.drivers.formats.bids_writer import parse_bids_target
-            from mimamba.drivers.formats.read import read_streams
             from mimamba.service.recorded.bids_derivatives import write_derivatives
 
-            write_derivatives(read_streams(path), parse_bids_target(out))
+            write_derivatives(streams, parse_bids_target(out))
 
 
 @app.command(rich_help_panel=RECORDINGS)
@@ -244,84 +245,64 @@ app.add_typer(recordings, name="recordings", rich_help_panel=RECORDINGS)
 
 def list_recordings(folder: Path, json: bool) -> None:
     """Print the recordings of a folder as a table, or one JSON object per line."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from mimamba.service.recordings.recordings import Recordings
 
-    found = Recordings(folder).all()
-    if json:
-        for each in found:
-            print_json(each)
-        return
-    titled = any(each.title for each in found)
-    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    headings = ["name", "state", "started", "source", "model", "person", "length", "MB"]
-    if titled:
-        headings.insert(1, "title")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    for each in found:
-        facts = (each.state, each.started, each.source, each.model, each.person)
-        table.add_row(
-            each.name,
-            *([escape(each.title or "")] if titled else []),
-            *(escape(fact or "") for fact in facts),
-            "" if each.seconds is None else _duration(each.seconds),
-            f"{each.bytes / 1e6:.1f}",
-        )
-    Console().print(table)
+    columns: Mapping[str, Callable[[RecordingInfo], str]] = {
+        "name": lambda each: each.name,
+        "title": lambda each: each.title or "",
+        "state": lambda each: each.state,
+        "started": lambda each: each.started or "",
+        "source": lambda each: each.source or "",
+        "model": lambda each: each.model or "",
+        "person": lambda each: each.person or "",
+        "length": lambda each: "" if each.seconds is None else _duration(each.seconds),
+        "MB": lambda each: f"{each.bytes / 1e6:.1f}",
+    }
+    print_list(Recordings(folder).all(), json, columns, ["title"], f"in {folder}")
 
 
 def list_markers(found: list[MarkerView], json: bool) -> None:
     """Print markers as a table, or one JSON object per line."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    if json:
-        for each in found:
-            print_json(each)
-        return
-    table = Table()
-    for heading in ("id", "s", "marker", "from", "edited", "recorded as"):
-        table.add_column(heading, overflow="fold")  # never cut: ids are typed again
-    for each in found:
-        was = f"{each.recorded.position:.3f} s, {each.recorded.label}" if each.recorded else ""
-        edited = "" if each.date is None else f"{each.state}, {each.date}"
-        cells = (each.id, f"{each.position:.3f}", each.label, each.source, edited, was)
-        table.add_row(*map(escape, cells))
-    Console().print(table)
+    columns: Mapping[str, Callable[[MarkerView], str]] = {
+        "id": lambda each: each.id,
+        "s": lambda each: f"{each.position:.3f}",
+        "marker": lambda each: each.label,
+        "from": lambda each: each.source,
+        "edited": lambda each: "" if each.date is None else f"{each.state}, {each.date}",
+        "recorded as": _recorded_place,
+    }
+    print_list(found, json, columns)
 
 
 def list_feedback(found: list[FeedbackRun], json: bool) -> None:
     """Print feedback as a table, or one JSON object per line."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    columns: Mapping[str, Callable[[FeedbackRun], str]] = {
+        "from s": lambda each: f"{each.began:.1f}",
+        "to s": lambda each: f"{each.ended:.1f}",
+        "followed": lambda each: f"{each.quantity} {each.side} {each.at:g}",
+        "values": _shown_values,
+        "chosen": lambda each: each.chosen + (", blind" if each.blind else ""),
+        "on": lambda each: _share(each.on, each),
+        "silent": lambda each: _share(each.silent, each),
+    }
+    print_list(found, json, columns)
 
-    if json:
-        for each in found:
-            print_json(each)
-        return
-    table = Table()
-    for heading in ("from s", "to s", "followed", "values", "chosen", "on", "silent"):
-        table.add_column(heading, overflow="fold")
-    for each in found:
-        values = "the wearer's own" if each.sham is None else f"sham: {each.sham}"
-        again = f", {each.passes} passes" if each.passes > 1 else ""
-        length = max(each.ended - each.began, 1e-9)
-        table.add_row(
-            f"{each.began:.1f}",
-            f"{each.ended:.1f}",
-            escape(f"{each.quantity} {each.side} {each.at:g}"),
-            escape(values + again),
-            each.chosen + (", blind" if each.blind else ""),
-            f"{each.on / length:.0%}",
-            f"{each.silent / length:.0%}",
-        )
-    Console().print(table)
+
+def _recorded_place(marker: MarkerView) -> str:
+    """Return the position and the label with which an edited marker was recorded."""
+    was = marker.recorded
+    return f"{was.position:.3f} s, {was.label}" if was else ""
+
+
+def _shown_values(run: FeedbackRun) -> str:
+    """Return whose values were shown, in words."""
+    values = "the wearer's own" if run.sham is None else f"sham: {run.sham}"
+    return values + (f", {run.passes} passes" if run.passes > 1 else "")
+
+
+def _share(seconds: float, run: FeedbackRun) -> str:
+    """Return the share of some seconds in the length of feedback."""
+    return f"{seconds / max(run.ended - run.began, 1e-9):.0%}"
 
 
 def _name_of(recording: str, folder: Path) -> str:

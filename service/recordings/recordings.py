@@ -24,6 +24,7 @@ from msgspec import UNSET, MsgspecError, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.drivers.formats.marker_edits import edits_file
+from mimamba.service.recorded.feedback_log import has_feedback_log
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
 from mimamba.service.recordings.sidecar import (
@@ -83,7 +84,7 @@ class Recordings:
         self.endings: Counter[str] = Counter()
         """Number of recordings that ended ``finished``, and of those that ended ``unfinished``."""
         self._changing = threading.Lock()
-        self._noting = threading.Lock()
+        self._noting = threading.RLock()
         """Held while a sidecar is read and replaced."""
         self._checked_at = -math.inf
         self._problem: str | None = None
@@ -151,6 +152,7 @@ class Recordings:
                 model=session.active_model.model.name if session.active_model.model else None,
                 started=_iso(now),
                 title=title,
+                feedback=False,
             )
             if derived:
                 sidecar, recorder = self._named_recorder(sidecar, session)
@@ -281,7 +283,18 @@ class Recordings:
             and not is_being_written(path)
         ):
             sidecar = replace(sidecar, state="unfinished")
+        if sidecar.feedback is None:
+            logged = has_feedback_log(path, (found.st_size, found.st_mtime_ns))
+            self._note_if_absent(path, logged)
+            sidecar = replace(sidecar, feedback=logged)
         return RecordingInfo(**asdict(sidecar), bytes=found.st_size)
+
+    def _note_if_absent(self, path: Path, feedback: bool) -> None:
+        """Note whether a file has a log of feedback, so that it is looked for once."""
+        with self._noting:
+            sidecar = load_sidecar(path)
+            if sidecar.state not in ("unknown", "recording") and sidecar.feedback is None:
+                save_sidecar_if_possible(path, replace(sidecar, feedback=feedback))
 
     def file(self, name: str) -> Path:
         """Return the file of a recording that has ended.

@@ -51,7 +51,8 @@ class Sidecar:
     hed
         HED annotations by the label of the markers that they belong to.
     feedback
-        Whether its file says whose values somebody got as feedback for a study.
+        Whether its file says whose values somebody got as feedback for a study; None if nobody
+        has looked, as in a recording from before that was noted.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Sidecar:
     seconds: float | None = None
     title: str | None = None
     hed: Mapping[str, str] = field(default_factory=dict)
-    feedback: bool = False
+    feedback: bool | None = None
 
     @property
     def shown(self) -> str:
@@ -81,8 +82,9 @@ DECODER = msgspec.json.Decoder(Sidecar)
 
 @dataclass(frozen=True)
 class RecordingInfo(Sidecar):
-    """A sidecar, with the size of the recording's file."""
+    """A sidecar, with the size of the recording's file; ``feedback`` is always known."""
 
+    feedback: bool = False
     bytes: int = 0
 
 

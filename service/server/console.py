@@ -9,9 +9,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.runtime.process_limits import most_memory
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mimamba.models.signal.electrode import Electrode
+
+Listed = TypeVar("Listed")
 
 PLAIN = {
     "\N{MICRO SIGN}": "u",
@@ -88,6 +90,46 @@ def print_json_line(encoded: bytes) -> None:
     if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
         line = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], line)
     sys.stdout.write(f"{line}\n")
+
+
+def print_list(
+    found: Sequence[Listed],
+    json: bool,
+    columns: Mapping[str, Callable[[Listed], str]],
+    optional: Collection[str] = (),
+    caption: str | None = None,
+) -> None:
+    """Print a list as a table that cuts no text, or one JSON object per line.
+
+    Parameters
+    ----------
+    found
+        What is listed, one for each row.
+    json
+        Print JSON.
+    columns
+        The text of each column, by its heading.
+    optional
+        Headings of columns that are left out where no row has a text.
+    caption
+        A line below the table.
+    """
+    if json:
+        for each in found:
+            print_json(each)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    cells = {heading: [text(each) for each in found] for heading, text in columns.items()}
+    shown = [heading for heading in cells if heading not in optional or any(cells[heading])]
+    table = Table(caption=None if caption is None else escape(caption), caption_justify="left")
+    for heading in shown:
+        table.add_column(heading, overflow="fold")  # never cut: names are typed again
+    for row in zip(*(cells[heading] for heading in shown), strict=True):
+        table.add_row(*map(escape, row))
+    Console().print(table)
 
 
 @contextmanager

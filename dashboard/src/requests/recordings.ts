@@ -18,6 +18,8 @@ export interface Recording {
   ended: string | null;
   /** Duration of the signal; null if the file does not state it. */
   seconds: number | null;
+  /** Whether its file says whose values somebody got as feedback for a study. */
+  feedback: boolean;
   bytes: number;
 }
 

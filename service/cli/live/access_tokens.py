@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from mimamba.service.cli.options import (
     credentials,
     one_line_errors,
 )
-from mimamba.service.server.console import print_json
+from mimamba.service.server.console import print_json, print_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,11 +50,13 @@ def list_tokens(
     """List the tokens that were made, with their scopes and ends."""
     with one_line_errors(least_memory=0):
         found = _service(url, token_file, cafile).ask("/v1/tokens")
-        if json:
-            for each in found:
-                print_json(each)
-        else:
-            _print_tokens(found)
+        columns: Mapping[str, Callable[[dict[str, Any]], str]] = {
+            "name": lambda each: each["name"],
+            "scope": lambda each: each["scope"],
+            "made": lambda each: each["made"][:10],
+            "ends": lambda each: each["ends"][:10] + (" (expired)" if each["expired"] else ""),
+        }
+        print_list(found, json, columns)
 
 
 @tokens.command()
@@ -96,17 +99,3 @@ def _service(url: str, token_file: Path | None, cafile: Path | None) -> RestClie
     from mimamba.service.client.rest_client import RestClient
 
     return RestClient(url, credentials(token_file, cafile))
-
-
-def _print_tokens(found: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table()
-    for heading in ("name", "scope", "made", "ends"):
-        table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    for each in found:
-        ends = each["ends"][:10] + (" (expired)" if each["expired"] else "")
-        table.add_row(escape(each["name"]), each["scope"], each["made"][:10], ends)
-    Console().print(table)

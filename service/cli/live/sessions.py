@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -21,7 +22,7 @@ from mimamba.service.cli.options import (
     credentials,
     one_line_errors,
 )
-from mimamba.service.server.console import print_json
+from mimamba.service.server.console import print_json, print_list
 
 if TYPE_CHECKING:
     from mimamba.service.client.rest_client import RestClient
@@ -46,11 +47,7 @@ def sessions(
         service = RestClient(url, credentials(token_file, cafile))
         found = service.ask("/v1/sessions")
         try:
-            if json:
-                for each in found:
-                    print_json(each)
-            else:
-                _print_table(found)
+            print_list(found, json, COLUMNS)
         except (LookupError, TypeError) as error:
             raise no_service(service.base, error) from error
 
@@ -101,24 +98,19 @@ def page_address(service: RestClient, session: str) -> str:
     return f"{service.base}/#{quote(session, safe='')}"
 
 
-def _print_table(found: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def _source(session: dict[str, Any]) -> str:
+    info = session["info"]
+    if not info:
+        return str(session["source"])
+    return str(info["name"]) + (" (simulated)" if info["simulated"] else "")
 
-    table = Table()
-    for heading in ("session", "state", "source", "channels", "model", "person"):
-        table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    for each in found:
-        info = each["info"] or {"name": each["source"], "ch_names": [], "simulated": False}
-        state = each["state"] + (f": {each['reason']}" if each["reason"] else "")
-        facts = (
-            each["id"],
-            state,
-            info["name"] + (" (simulated)" if info["simulated"] else ""),
-            ", ".join(info["ch_names"]),
-            each["model"]["name"] if each["model"] else "none",
-            each["person"] or "",
-        )
-        table.add_row(*map(escape, facts))
-    Console().print(table)
+
+COLUMNS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
+    "session": lambda each: each["id"],
+    "state": lambda each: each["state"] + (f": {each['reason']}" if each["reason"] else ""),
+    "source": _source,
+    "channels": lambda each: ", ".join(each["info"]["ch_names"] if each["info"] else ()),
+    "model": lambda each: each["model"]["name"] if each["model"] else "none",
+    "person": lambda each: each["person"] or "",
+}
+"""Facts about a session, as the service lists it, by the headings of the table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from mimamba.service.cli.options import (
     one_line_errors,
     recordings_folder,
 )
-from mimamba.service.server.console import print_json
+from mimamba.service.server.console import print_list
 
 if TYPE_CHECKING:
     from mimamba.service.recordings.people_index import PeopleIndex, PersonInfo
@@ -92,49 +93,33 @@ app.add_typer(people, name="people", rich_help_panel=RECORDINGS)
 
 def print_people(folder: Path, json: bool) -> None:
     """Print the people of a data folder as a table, or one JSON object per line."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    found = _people_index(folder).all()
-    if json:
-        for each in found:
-            print_json(each)
-        return
-    rows = [_describe_person(folder, each) for each in found]
-    always = ("person", "baselines", "own outputs", "recordings", "notes")
-    table = Table(caption=escape(f"in {folder}"), caption_justify="left")
-    for heading in rows[0] if rows else always:
-        if heading in always or any(row[heading] for row in rows):
-            table.add_column(heading, overflow="fold")  # never cut: names are typed again
-    shown = [str(column.header) for column in table.columns]
-    for row in rows:
-        table.add_row(*(escape(row[heading]) for heading in shown))
-    Console().print(table)
-
-
-def _describe_person(folder: Path, person: PersonInfo) -> dict[str, str]:
-    """Describe a person by the headings of the table."""
-    consent = person.consent
-    answer = [("yes" if consent.given else "no"), consent.date] if consent else []
-    if consent and consent.version:
-        answer.append(f"text {consent.version}")
-    return {
-        "person": person.person,
-        "age": "" if person.age is None else f"{person.age}",
-        "sex": person.sex or "",
-        "consent": ", ".join(answer),
-        "notice seen": "; ".join(
-            f"{', '.join(each.outputs)}: {each.date[:10]}" for each in person.acknowledgements
+    columns: Mapping[str, Callable[[PersonInfo], str]] = {
+        "person": lambda each: each.person,
+        "age": lambda each: "" if each.age is None else f"{each.age}",
+        "sex": lambda each: each.sex or "",
+        "consent": _describe_consent,
+        "notice seen": lambda each: "; ".join(
+            f"{', '.join(seen.outputs)}: {seen.date[:10]}" for seen in each.acknowledgements
         ),
-        "baselines": "; ".join(
+        "baselines": lambda each: "; ".join(
             f"{', '.join(stored.montage)}: {stored.seconds:g} s, {stored.taken}"
-            for stored in person.baselines
+            for stored in each.baselines
         ),
-        "own outputs": _describe_heads(folder, person.person),
-        "recordings": ", ".join(person.recordings),
-        "notes": person.damaged or person.notes or "",
+        "own outputs": lambda each: _describe_heads(folder, each.person),
+        "recordings": lambda each: ", ".join(each.recordings),
+        "notes": lambda each: each.damaged or each.notes or "",
     }
+    optional = ("age", "sex", "consent", "notice seen")
+    print_list(_people_index(folder).all(), json, columns, optional, f"in {folder}")
+
+
+def _describe_consent(person: PersonInfo) -> str:
+    """Describe a person's consent: given or not, its date, and the version of the text."""
+    consent = person.consent
+    if consent is None:
+        return ""
+    version = [f"text {consent.version}"] if consent.version else []
+    return ", ".join([("yes" if consent.given else "no"), consent.date, *version])
 
 
 def _describe_heads(folder: Path, person: str) -> str:

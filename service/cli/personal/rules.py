@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from mimamba.service.cli.options import (
     LIVE,
@@ -17,6 +17,11 @@ from mimamba.service.cli.options import (
     find_recording,
     one_line_errors,
 )
+from mimamba.service.server.console import print_list
+
+if TYPE_CHECKING:
+    from mimamba.service.rules.dry_run import DryAct
+    from mimamba.service.rules.rule_file import Rule
 
 app = typer.Typer()
 rules = typer.Typer(help="Rules: what follows when a value is crossed.", no_args_is_help=True)
@@ -48,21 +53,24 @@ def try_(
 
         found = read_rules(file)
         acts = try_rules(found, Path(find_recording(recording, data_dir)))
-        table = Table()
-        for heading in ("at, s", "rule", "value", "would"):
-            table.add_column(heading, overflow="fold")  # never cut
-        for act in acts:
-            rule = act.rule
-            does = [
-                *([f"post to {rule.webhook}"] if rule.webhook else []),
-                *([f"send to {rule.osc}"] if rule.osc else []),
-                *([f"publish to {rule.mqtt}"] if rule.mqtt else []),
-                *([f"set the marker {rule.marker}"] if rule.marker else []),
-            ]
-            seconds, value = f"{act.seconds:.1f}", f"{act.value:.2f}"
-            table.add_row(seconds, escape(rule.name), value, escape(", ".join(does)))
-        console = Console()
+        columns: Mapping[str, Callable[[DryAct], str]] = {
+            "at, s": lambda act: f"{act.seconds:.1f}",
+            "rule": lambda act: act.rule.name,
+            "value": lambda act: f"{act.value:.2f}",
+            "would": lambda act: _deeds(act.rule),
+        }
         if acts:
-            console.print(table)
+            print_list(acts, False, columns)
         counts = [f"{rule.name}: {sum(act.rule is rule for act in acts)}" for rule in found]
-        console.print(escape(f"{', '.join(counts)}. Nothing was sent."), highlight=False)
+        Console().print(escape(f"{', '.join(counts)}. Nothing was sent."), highlight=False)
+
+
+def _deeds(rule: Rule) -> str:
+    """Return what a rule does, in words."""
+    does = {
+        "post to": rule.webhook,
+        "send to": rule.osc,
+        "publish to": rule.mqtt,
+        "set the marker": rule.marker,
+    }
+    return ", ".join(f"{verb} {target}" for verb, target in does.items() if target)

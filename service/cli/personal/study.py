@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from mimamba.drivers.formats.bids_facts import HED_VERSION
 from mimamba.service.cli.options import LIVE, one_line_errors
+from mimamba.service.server.console import print_list
 
 if TYPE_CHECKING:
-    from mimamba.service.studies.protocol_file import StudyProtocol
+    from mimamba.service.studies.protocol_file import StudyProtocol, StudyStep
+
+NumberedStep: TypeAlias = "tuple[int, StudyStep]"
+COLUMNS: Final[Mapping[str, Callable[[NumberedStep], str]]] = {
+    "step": lambda each: f"{each[0]}",
+    "seconds": lambda each: "" if each[1].seconds is None else f"{each[1].seconds:g}",
+    "marker": lambda each: each[1].marker,
+    "shows": lambda each: each[1].text,
+    "asks": lambda each: _question(each[1]),
+}
+"""Facts about a step by the headings of the table."""
 
 app = typer.Typer()
 study = typer.Typer(help="Studies: protocols of timed steps.", no_args_is_help=True)
@@ -39,22 +50,19 @@ def check(file: Annotated[Path, typer.Argument(help="TOML file of a study.")]) -
         found = read_study(file)
         if any(step.hed for step in found.steps) and can_look_up():
             _check_schema(found, file.name)
-        table = Table()
-        for heading in ("step", "seconds", "marker", "shows", "asks"):
-            table.add_column(heading, overflow="fold")  # never cut
-        for number, step in enumerate(found.steps, 1):
-            asks = "a rating" if step.rating else "" if step.seconds is not None else "a key"
-            seconds = "" if step.seconds is None else f"{step.seconds:g}"
-            table.add_row(str(number), seconds, escape(step.marker), escape(step.text), asks)
-        console = Console()
-        console.print(table)
+        print_list(list(enumerate(found.steps, 1)), False, COLUMNS)
         begin = "once all electrodes are good" if found.wait_for_contact else "at once"
         recorded = "it is recorded" if found.record else "it is not recorded"
         minutes = found.planned / 60
-        console.print(
+        Console().print(
             escape(f"{found.title}: about {minutes:.1f} min; it begins {begin}; {recorded}."),
             highlight=False,
         )
+
+
+def _question(step: StudyStep) -> str:
+    """Return what a step waits for, in words."""
+    return "a rating" if step.rating else "" if step.seconds is not None else "a key"
 
 
 def _check_schema(found: StudyProtocol, file: str) -> None:

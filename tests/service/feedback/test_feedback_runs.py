@@ -173,6 +173,18 @@ def test_who_may_only_view_is_not_told_afterwards(
         assert answer.status_code == 200
         assert not any(each in answer.content for each in (b"chosen", b"pass_seconds"))
     assert service.http.get("/v1/recordings/other/file", headers=bearer(VIEW)).status_code == 200
+    # A recording from before this was noted is looked at, and so is one that was put there by hand.
+    note = data / "secret.json"
+    noted = json.loads(note.read_text("utf-8"))
+    assert noted.pop("feedback") is True
+    note.write_text(json.dumps(noted), "utf-8")
+    shutil.copy(data / "secret.xdf", data / "given.xdf")
+    for name in ("secret", "given"):
+        path = f"/v1/recordings/{name}"
+        assert service.http.get(f"{path}/file", headers=bearer(VIEW)).status_code == 403
+        assert service.http.get(path).json()["feedback"] is True
+    assert json.loads(note.read_text("utf-8"))["feedback"] is True
+    (data / "given.xdf").unlink()
     (tmp_path / GIVEN).mkdir()
     monkeypatch.chdir(tmp_path)  # the check changes it
     for name, has_feedback in {"secret": True, "other": False}.items():

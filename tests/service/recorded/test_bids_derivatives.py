@@ -14,7 +14,7 @@ import pytest
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.formats.bids_facts import HED_VERSION
 from mimamba.drivers.formats.bids_sidecars import read_tsv
-from mimamba.drivers.formats.read import read_recording, read_streams
+from mimamba.drivers.formats.read import read_recording, read_with_streams
 from mimamba.service.engine.engine import Engine
 from mimamba.service.recorded.bids_derivatives import write_derivatives
 from mimamba.service.recorded.report_data import read_report_data
@@ -105,7 +105,7 @@ def test_a_recording_of_others_has_none(tmp_path: Path) -> None:
     export(recording(), str(tmp_path / "made.csv"))
     place = parse_bids_target(f"bids:{tmp_path}/set?subject=01&task=rest")
     for name in ("made.xdf", "made.csv"):
-        assert write_derivatives(read_streams(tmp_path / name), place) == []
+        assert write_derivatives(read_with_streams(tmp_path / name)[1], place) == []
     assert not (tmp_path / "set").exists()
     old = tmp_path / "set" / "derivatives" / "mimamba" / f"{TABLE}.tsv"
     old.parent.mkdir(parents=True)
