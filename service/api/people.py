@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import Annotated, BinaryIO, Self
@@ -25,7 +26,8 @@ from mimamba.service.api.dependencies import (
     AllSessions,
     ReadLock,
 )
-from mimamba.service.api.recordings import Download, check_unblinding, no_space
+from mimamba.service.api.recordings import Download, Unblinds, check_unblinding, no_space
+from mimamba.service.auth.scopes import allows, auth_result_of
 from mimamba.service.calibration.person_archive import PersonArchives
 from mimamba.service.people.facts import (
     LONGEST_VERSION,
@@ -34,7 +36,14 @@ from mimamba.service.people.facts import (
     Sex,
     acknowledge,
 )
-from mimamba.service.people.people import LONGEST_NOTES, PersonFacts
+from mimamba.service.people.people import (
+    LONGEST_NOTES,
+    DamagedPerson,
+    NoPerson,
+    People,
+    PersonFacts,
+    PersonRefused,
+)
 from mimamba.service.recordings.people_index import DeletionResult, PeopleIndex, PersonInfo
 from mimamba.service.storage.private_files import NAME
 
@@ -192,9 +201,20 @@ async def export_person(
     """
     named = await asyncio.to_thread(recordings.all)
     check_unblinding(request, (each for each in named if each.person == person))
+    await asyncio.to_thread(_check_arms, request, people, person)
     async with read_lock:
         file = await asyncio.to_thread(_archived, PersonArchives(people, recordings), person)
     return Download(file, f"{person}.zip", ZIP)
+
+
+def _check_arms(request: Request, people: People, person: str) -> None:
+    """Refuse who may only view where studies have drawn a person's feedback; raises Unblinds."""
+    with suppress(NoPerson, DamagedPerson, PersonRefused):
+        if people.get(person).arms and not allows(auth_result_of(request), "control"):
+            raise Unblinds(
+                f"Expected a token for control, as the file of {person} says whose values studies "
+                "show as feedback, but found one that may only view. Use the token for control."
+            )
 
 
 def _archived(archives: PersonArchives, person: str) -> BinaryIO:

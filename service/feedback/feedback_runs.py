@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Final
 
 from mimamba.drivers.errors import Mismatch, UserError
 from mimamba.models.signal.measures import BANDS
@@ -19,14 +19,13 @@ from mimamba.service.feedback.live_feedback import (
     first_position,
 )
 from mimamba.service.feedback.sham_course import ShamCourse, load_course
-from mimamba.service.protocol.feedback_state import FeedbackEntry
+from mimamba.service.feedback.wanted_feedback import MOST_RECORDINGS, WantedFeedback
+from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.rule_file import Rule, watched_quantity
 from mimamba.service.sessions.session import Session
 
-FeedbackChoice: TypeAlias = Literal["real", "sham", "drawn"]
-MOST_RECORDINGS = 10
-"""Recordings that may be given for a sham: all are loaded before it begins."""
+SOURCES: Final[tuple[FeedbackSource, ...]] = ("real", "sham")
 
 
 class NoFeedback(UserError, LookupError):
@@ -38,30 +37,12 @@ class BadFeedback(Mismatch):
 
 
 @dataclass(frozen=True)
-class WantedFeedback:
-    """Feedback that was asked for.
+class PreparedFeedback:
+    """Feedback that can begin at once, and again: its threshold, and whose values it shows."""
 
-    Parameters
-    ----------
-    quantity
-        What is followed, as in rules.
-    side, at, back
-        The threshold.
-    choice
-        The wearer's own values, those of another recording, or one of the two by chance.
-    recordings
-        Names of recordings whose values may be shown; of several, one is drawn.
-    blind
-        Whether nobody is told which values are shown; a draw is always blind.
-    """
-
-    quantity: str
-    side: Literal["above", "below"]
-    at: float
-    back: float
-    choice: FeedbackChoice
-    recordings: tuple[str, ...] = ()
-    blind: bool = False
+    rule: Rule
+    assignment: Assignment
+    course: ShamCourse | None
 
 
 class FeedbackRuns:
@@ -80,7 +61,18 @@ class FeedbackRuns:
         self._closed = False
 
     def begin(self, session: Session, wanted: WantedFeedback) -> LiveFeedback:
-        """Begin feedback in a session. It is logged in the session's recording, else in a new one.
+        """Begin feedback in a session; raises as ``prepare`` and ``begin_prepared``."""
+        return self.begin_prepared(session, self.prepare(session, wanted))
+
+    def prepare(
+        self,
+        session: Session,
+        wanted: WantedFeedback,
+        draw: Callable[[], FeedbackSource] | None = None,
+    ) -> PreparedFeedback:
+        """Check what is wanted, read the recordings, and choose whose values are shown.
+
+        ``draw`` chooses between own values and a sham; without it, each has an equal chance.
 
         Raises
         ------
@@ -92,10 +84,6 @@ class FeedbackRuns:
             If feedback goes on in the session, or the service is shutting down.
         SessionOver
             If the session is not open.
-        NotStored
-            If a bus does not answer.
-        RecordingTaken, CannotRecord
-            If a recording cannot begin now.
         """
         rule = _rule_of(session, wanted)
         if (wanted.choice == "real") is bool(wanted.recordings):
@@ -113,8 +101,24 @@ class FeedbackRuns:
             )
         with self._changing:
             self._check_free(session)
-        # It takes long: feedback elsewhere can begin and end meanwhile.
-        assignment, course = self._assign(wanted, rule)
+        # This takes long: feedback elsewhere can begin and end.
+        return PreparedFeedback(rule, *self._assign(wanted, rule, draw))
+
+    def begin_prepared(self, session: Session, prepared: PreparedFeedback) -> LiveFeedback:
+        """Begin feedback in a session. It is logged in the session's recording, else in a new one.
+
+        Raises
+        ------
+        NotNow
+            If feedback goes on in the session, or the service is shutting down.
+        SessionOver
+            If the session is not open.
+        NotStored
+            If a bus does not answer.
+        RecordingTaken, CannotRecord
+            If a recording cannot begin now.
+        """
+        rule, assignment, course = prepared.rule, prepared.assignment, prepared.course
         with self._changing:
             self._check_free(session)
             name = self._recordings.recording_of(session)
@@ -187,18 +191,26 @@ class FeedbackRuns:
             if not self._live[ended].going_on:
                 del self._live[ended]
 
-    def _assign(self, wanted: WantedFeedback, rule: Rule) -> tuple[Assignment, ShamCourse | None]:
+    def _assign(
+        self, wanted: WantedFeedback, rule: Rule, draw: Callable[[], FeedbackSource] | None
+    ) -> tuple[Assignment, ShamCourse | None]:
         """Choose whose values are shown.
 
         All recordings are loaded before anything is drawn: an error must not tell what was drawn.
         """
         courses = self._load_courses(wanted.recordings, rule)
-        blind = wanted.blind or wanted.choice == "drawn"
-        is_sham = bool(courses) and (wanted.choice == "sham" or secrets.choice((True, False)))
-        if not is_sham:
-            return Assignment("real", wanted.choice, wanted.recordings, blind=blind), None
+        by_chance = wanted.choice in ("drawn", "balanced")
+        if draw is not None:
+            source = draw()
+        elif by_chance:
+            source = secrets.choice(SOURCES)
+        else:
+            source = "sham" if courses else "real"
+        blind = wanted.blind or by_chance
+        if source == "real":
+            return Assignment(source, wanted.choice, wanted.recordings, blind=blind), None
         name = secrets.choice(wanted.recordings)
-        assignment = Assignment("sham", wanted.choice, wanted.recordings, name, blind)
+        assignment = Assignment(source, wanted.choice, wanted.recordings, name, blind)
         return assignment, courses[name]
 
     def _load_courses(self, names: Sequence[str], rule: Rule) -> dict[str, ShamCourse]:

@@ -66,7 +66,8 @@ class Assignment:
     source
         The wearer's own, or those of another recording.
     chosen
-        ``real`` or ``sham`` if a person chose it, ``drawn`` if the service did.
+        ``real`` or ``sham`` if a person chose it, ``drawn`` if the service did, ``balanced`` if
+        it did so over the people of a study.
     among
         Names of the recordings that were given.
     sham

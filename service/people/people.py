@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from mimamba.drivers.errors import UserError
 from mimamba.models.signal.baseline import BAND_CENTRES, Baseline
 from mimamba.service.people.facts import Acknowledgement, Age, Consent, Sex
+from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.storage.private_files import (
     NAME,
     delete_file,
@@ -117,6 +118,7 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A person's facts, and one baseline for each montage and preprocessing.
 
     ``acknowledgements`` are the notices about emotion that they have seen, the newest first.
+    ``arms`` has the feedback that was drawn for them, by the study's name.
     """
 
     notes: str | None = None
@@ -125,6 +127,7 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sex: Sex | None = None
     consent: Consent | None = None
     acknowledgements: tuple[Acknowledgement, ...] = ()
+    arms: dict[str, FeedbackSource] = {}
 
     def baseline_for(self, checkpoint: Checkpoint) -> StoredBaseline | None:
         """Return the baseline that a model can use, if there is one."""
@@ -230,6 +233,12 @@ class People:
             person = self._get_or_new(name)
             others = [each for each in person.acknowledgements if each.outputs != seen.outputs]
             return self._write(name, replace(person, acknowledgements=(seen, *others)))
+
+    def store_arm(self, name: str, study: str, arm: FeedbackSource) -> Person:
+        """Store the feedback that was drawn for a person, added if new; raises as ``add``."""
+        with self._changing:
+            person = self._get_or_new(name)
+            return self._write(name, replace(person, arms={**person.arms, study: arm}))
 
     def store_baseline(self, name: str, baseline: StoredBaseline) -> Person:
         """Store a baseline, which replaces one with the same montage and preprocessing.

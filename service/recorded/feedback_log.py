@@ -59,7 +59,8 @@ class FeedbackRun:
     source
         The wearer's own values, or those of another recording.
     chosen
-        ``real`` or ``sham`` if a person chose that, ``drawn`` if the service did.
+        ``real`` or ``sham`` if a person chose that, ``drawn`` if the service did, ``balanced`` if
+        it did so over the people of a study.
     blind
         Whether nobody was told meanwhile.
     among

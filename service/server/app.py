@@ -51,6 +51,7 @@ from mimamba.service.cluster.continued.bus_feedback import BusFeedback
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.bus_studies import BusStudies
 from mimamba.service.cluster.gateway import BusSessions
+from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.feedback.feedback_runs import FeedbackRuns
 from mimamba.service.http.allowance import StrangerAllowances
 from mimamba.service.http.body_limit import BodyLimitMiddleware
@@ -159,8 +160,11 @@ def make_app(
             else BusSessions(hub, default, bus, people)
         )
         recordings = await _make_recordings(folder, sessions)
-        studies = _make_studies(settings.studies or folder / "studies", sessions, recordings)
         feedback = _make_feedback(sessions, recordings)
+        allocations = Allocations(people, folder / "allocations")
+        studies = _make_studies(
+            settings.studies or folder / "studies", sessions, recordings, feedback, allocations
+        )
         remote_sources = RemoteSources(
             sessions, lambda name, memory: choose_model(name or settings.model, memory)
         )
@@ -293,10 +297,16 @@ async def _make_recordings(folder: Path, sessions: SessionRegistry) -> Recording
     return made
 
 
-def _make_studies(folder: Path, sessions: SessionRegistry, recordings: Recordings) -> Studies:
+def _make_studies(
+    folder: Path,
+    sessions: SessionRegistry,
+    recordings: Recordings,
+    feedback: FeedbackRuns,
+    allocations: Allocations,
+) -> Studies:
     """Create the studies, which over a bus go on at another service."""
     if not isinstance(sessions, BusSessions) or not isinstance(recordings, BusRecordings):
-        return Studies(folder, recordings)
+        return Studies(folder, recordings, feedback=feedback, allocations=allocations)
     return BusStudies(folder, recordings, sessions.bus, sessions.name, sessions.find)
 
 

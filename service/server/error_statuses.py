@@ -33,6 +33,7 @@ from mimamba.service.calibration.plan import PlanError
 from mimamba.service.calibration.sittings import CannotCalibrate, NoSitting
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.engine.engine import EngineStopped
+from mimamba.service.feedback.allocations import BadAllocation
 from mimamba.service.feedback.feedback_runs import BadFeedback, NoFeedback
 from mimamba.service.http.problem import problem
 from mimamba.service.people.people import CannotKeep, DamagedPerson, NoPerson, PersonRefused
@@ -99,6 +100,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NotNow: (409, "Not possible in this phase"),
     BadStudy: (422, "The study has a mistake"),
     NoStudy: (404, "No such study"),
+    BadAllocation: (507, "The study's allocation cannot be kept"),
     BadFeedback: (422, "Such feedback is not possible"),
     NoFeedback: (404, "No such feedback"),
     StudyMistakes: (422, "The study has mistakes"),

@@ -86,6 +86,14 @@ class StudyLease(Protocol):
         ...
 
 
+class StepFeedback(Protocol):
+    """Feedback that goes on in a step."""
+
+    def stop(self, reason: str) -> None:
+        """Stop it; returns when it has ended."""
+        ...
+
+
 class LiveStudy:
     """A run of a protocol in a session. Methods may be called from any thread.
 
@@ -103,6 +111,8 @@ class LiveStudy:
         The right to the study; None where no other service goes on with it.
     position
         Where another service has left it; None begins it.
+    begin_feedback
+        Begins the feedback of a step; None for a protocol without.
 
     Raises
     ------
@@ -120,10 +130,11 @@ class LiveStudy:
         contact_seconds: float = GOOD_SECONDS,
         lease: StudyLease | None = None,
         position: StudyPosition | None = None,
+        begin_feedback: Callable[[], StepFeedback] | None = None,
     ) -> None:
         self.session, self.protocol = session, protocol
         self._recordings, self._contact_seconds = recordings, contact_seconds
-        self._lease = lease
+        self._lease, self._begin_feedback = lease, begin_feedback
         self._changed = threading.Condition()
         self._stopping: str | None = None
         self._closing = self._elsewhere = False
@@ -333,7 +344,14 @@ class LiveStudy:
             )
         self._mark(step.marker, self._began)
         self._log()
-        self._await_end(number, step)
+        if not step.feedback or self._begin_feedback is None:
+            self._await_end(number, step)
+            return
+        given = self._begin_feedback()
+        try:
+            self._await_end(number, step)
+        finally:
+            given.stop(f"step {number} ended")
 
     def _await_end(self, number: int, step: StudyStep) -> None:
         """Wait for the end of the step that goes on."""

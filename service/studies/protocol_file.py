@@ -6,13 +6,14 @@ The page's editor has the same table as JSON, and the same checks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from mimamba.drivers.errors import Mismatch, UserError
+from mimamba.service.feedback.wanted_feedback import WantedFeedback
 from mimamba.service.storage.checked_toml import (
     SWITCH,
     TomlField,
@@ -24,6 +25,7 @@ from mimamba.service.storage.checked_toml import (
     text_field,
 )
 from mimamba.service.storage.private_files import NAME
+from mimamba.service.studies.feedback_table import feedback_mistakes, make_feedback
 from mimamba.service.studies.hed_tags import HED_FIELD
 
 SOUNDS: Final = ("begin", "end", "first", "second", "again", "done")
@@ -67,6 +69,8 @@ class StudyStep:
         Whether the person is asked how they feel.
     hed
         HED annotation of the marker; None for none.
+    feedback
+        Whether the protocol's feedback is given meanwhile.
     """
 
     text: str
@@ -76,6 +80,7 @@ class StudyStep:
     marker: str
     rating: bool
     hed: str | None = None
+    feedback: bool = False
 
     @property
     def planned(self) -> float:
@@ -99,6 +104,8 @@ class StudyProtocol:
         Whether it begins only once all electrodes are good.
     steps
         At least one.
+    feedback
+        Feedback that some steps give; None if none does.
     """
 
     name: str
@@ -107,6 +114,7 @@ class StudyProtocol:
     record: bool
     wait_for_contact: bool
     steps: tuple[StudyStep, ...]
+    feedback: WantedFeedback | None = None
 
     @property
     def planned(self) -> float:
@@ -138,6 +146,7 @@ HEAD: Final[Mapping[str, TomlField]] = {
     "description": text_field(1000, lines=True),
     "record": SWITCH,
     "wait_for_contact": SWITCH,
+    "feedback": TomlField("a table [feedback]", lambda value: isinstance(value, dict)),
     "step": TomlField(
         "one [[step]] or more", lambda value: isinstance(value, list) and bool(value)
     ),
@@ -151,6 +160,7 @@ STEP: Final[Mapping[str, TomlField]] = {
     "marker": text_field(MOST_LABEL),
     "rating": SWITCH,
     "hed": HED_FIELD,
+    "feedback": SWITCH,
 }
 """Fields of a step."""
 
@@ -200,6 +210,7 @@ def make_study(found: Mapping[str, Any], path: Path) -> StudyProtocol:
         found.get("record", False),
         found.get("wait_for_contact", False),
         tuple(_step(each, number) for number, each in enumerate(found["step"], 1)),
+        make_feedback(found["feedback"]) if "feedback" in found else None,
     )
 
 
@@ -231,6 +242,8 @@ def _mistakes(
     steps = found.get("step")
     if not isinstance(steps, list):
         return
+    for mistake in _feedback_mistakes(found, steps, where):
+        yield None, "feedback", mistake
     if len(steps) > MOST_STEPS:
         expected = f"up to {MOST_STEPS} steps in {where}"
         yield None, "step", BadStudy(expected, str(len(steps)), "split the file")
@@ -239,6 +252,21 @@ def _mistakes(
     for number, step in enumerate(steps, 1):
         for field, mistake in _step_mistakes(step, number, where, tagged):
             yield number, field, mistake
+
+
+def _feedback_mistakes(
+    found: Mapping[str, Any], steps: Sequence[object], where: str
+) -> Iterator[Mismatch]:
+    """Yield the mistakes of the feedback, which needs its table and a step that gives it."""
+    if isinstance(found.get("feedback"), dict):
+        yield from feedback_mistakes(found["feedback"], where, BadStudy)
+    given = [isinstance(step, dict) and step.get("feedback") is True for step in steps]
+    expected = f"the table [feedback] and a step that gives it in {where}"
+    if any(given) and "feedback" not in found:
+        step = given.index(True) + 1
+        yield BadStudy(expected, f"feedback in step {step} alone", "add the table [feedback]")
+    elif "feedback" in found and not any(given):
+        yield BadStudy(expected, "the table alone", "add feedback = true to a step")
 
 
 def _step_mistakes(
@@ -283,4 +311,5 @@ def _step(found: Mapping[str, Any], number: int) -> StudyStep:
         found.get("marker", _marker(number)),
         found.get("rating", False),
         found.get("hed"),
+        found.get("feedback", False),
     )

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.feedback.allocations import Allocations
+from mimamba.service.feedback.feedback_runs import BadFeedback, FeedbackRuns
+from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.recordings.recordings import Recordings, check_speed
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
-from mimamba.service.studies.live_study import LiveStudy
+from mimamba.service.studies.live_study import LiveStudy, StepFeedback
 from mimamba.service.studies.protocol_file import NoStudy, StudyProtocol
 from mimamba.service.studies.study_folder import StudyFolder
+
+BeginFeedback: TypeAlias = Callable[[], StepFeedback]
 
 
 class Studies:
@@ -27,6 +35,9 @@ class Studies:
         Records studies whose protocol asks for it.
     contact_seconds
         Seconds for which all electrodes must be good before a study that waits for them.
+    feedback, allocations
+        Give feedback in steps that ask for it, and draw whose values it shows; None where sessions
+        are computed elsewhere, and no study can have it.
 
     Attributes
     ----------
@@ -35,10 +46,16 @@ class Studies:
     """
 
     def __init__(
-        self, folder: Path, recordings: Recordings, contact_seconds: float = GOOD_SECONDS
+        self,
+        folder: Path,
+        recordings: Recordings,
+        contact_seconds: float = GOOD_SECONDS,
+        feedback: FeedbackRuns | None = None,
+        allocations: Allocations | None = None,
     ) -> None:
         self.protocols = StudyFolder(folder)
         self._recordings, self._contact_seconds = recordings, contact_seconds
+        self._feedback, self._allocations = feedback, allocations
         self._live: dict[Session, LiveStudy] = {}
         self._changing = threading.Lock()
         self._closed = False
@@ -56,15 +73,14 @@ class Studies:
             If the session is not open.
         RecordingTaken, RecordingRefused
             If the study asks for a recording, and the session cannot be recorded now.
+        BadFeedback, NoRecording, BadRecording, BadAllocation
+            If the study gives feedback that is not possible in the session.
         """
         protocol = self.protocols.get(name)
+        self._check_free(session)
+        begin_feedback = self._prepare_feedback(session, protocol)
         with self._changing:
-            running = self._live.get(session)
-            if running is not None and running.going_on:
-                raise NotNow(
-                    f"The study {running.protocol.name} goes on in the session {session.name}. "
-                    "Finish or stop it first."
-                )
+            self._check_free(session)
             if self._closed:
                 raise NotNow("The service is shutting down. Try again when it has restarted.")
             if protocol.record:
@@ -72,13 +88,54 @@ class Studies:
                 self._recordings.check_not_recorded(session)
             for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
                 del self._live[ended]
-            live = self._make(session, protocol)
+            live = self._make(session, protocol, begin_feedback)
             live.start()  # before others can find and stop it
             self._live[session] = live
         return live
 
-    def _make(self, session: Session, protocol: StudyProtocol) -> LiveStudy:
-        return LiveStudy(session, protocol, self._recordings, self._contact_seconds)
+    def _check_free(self, session: Session) -> None:
+        """Raise NotNow if a study goes on in a session."""
+        running = self._live.get(session)
+        if running is not None and running.going_on:
+            raise NotNow(
+                f"The study {running.protocol.name} goes on in the session {session.name}. "
+                "Finish or stop it first."
+            )
+
+    def _prepare_feedback(self, session: Session, protocol: StudyProtocol) -> BeginFeedback | None:
+        """Choose whose values a study shows; return what begins feedback in a step."""
+        wanted, runs, allocations = protocol.feedback, self._feedback, self._allocations
+        if wanted is None:
+            return None
+        if runs is None or allocations is None:
+            raise BadFeedback(
+                "a study without feedback in a session that a worker computes",
+                f"feedback in {protocol.name}",
+                "use a service without --bus",
+            )
+        draw: Callable[[], FeedbackSource] | None = None
+        if wanted.choice == "balanced":
+            person = session.subject.person
+            if person is None:
+                raise BadFeedback(
+                    f"a session with a person, for whom the study {protocol.name} draws",
+                    "a session without one",
+                    "choose a person and open it again",
+                )
+            draw = partial(allocations.arm_of, protocol.name, person, wanted.block)
+        prepared = runs.prepare(session, wanted, draw)
+        return lambda: runs.begin_prepared(session, prepared)
+
+    def _make(
+        self, session: Session, protocol: StudyProtocol, begin_feedback: BeginFeedback | None
+    ) -> LiveStudy:
+        return LiveStudy(
+            session,
+            protocol,
+            self._recordings,
+            self._contact_seconds,
+            begin_feedback=begin_feedback,
+        )
 
     def of(self, session: Session) -> LiveStudy:
         """Return the newest study of a session; raises NoStudy, and NotNow if it is elsewhere."""

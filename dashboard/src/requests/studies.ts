@@ -28,6 +28,18 @@ export interface ProtocolStep {
   marker?: string;
   rating?: boolean;
   hed?: string;
+  feedback?: boolean;
+}
+
+/** The table of the feedback. What is no number is sent as it is typed. */
+export interface ProtocolFeedback {
+  quantity?: string;
+  above?: number | string;
+  below?: number | string;
+  back?: number | string;
+  values?: string;
+  recordings?: string[];
+  block?: number | string;
 }
 
 /** A protocol with the fields of its file. */
@@ -36,6 +48,7 @@ export interface Protocol {
   description?: string;
   record?: boolean;
   wait_for_contact?: boolean;
+  feedback?: ProtocolFeedback;
   step: ProtocolStep[];
 }
 

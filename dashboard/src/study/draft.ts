@@ -1,6 +1,8 @@
 /** A protocol as it is edited: every field is there, and empty where the file has none. */
 import { PSEUDONYM } from '../requests/catalog';
 import type { Protocol, ProtocolStep, StudyMistake } from '../requests/studies';
+import { type FeedbackDraft, feedbackDraft, feedbackOf } from './feedback_draft';
+import { typedNumber } from './typed_number';
 
 export interface StepDraft {
   /** Tells the steps apart while they are moved. */
@@ -13,6 +15,8 @@ export interface StepDraft {
   marker: string;
   rating: boolean;
   hed: string;
+  /** Whether the study's feedback is given meanwhile. */
+  feedback: boolean;
 }
 
 export interface Draft {
@@ -21,6 +25,7 @@ export interface Draft {
   description: string;
   record: boolean;
   waitForContact: boolean;
+  feedback: FeedbackDraft;
   steps: StepDraft[];
 }
 
@@ -36,6 +41,7 @@ export const draftStep = (step: ProtocolStep = {}): StepDraft => ({
   marker: step.marker ?? '',
   rating: step.rating ?? false,
   hed: step.hed ?? '',
+  feedback: step.feedback ?? false,
 });
 
 export const draftOf = (name: string, protocol: Protocol): Draft => ({
@@ -44,6 +50,7 @@ export const draftOf = (name: string, protocol: Protocol): Draft => ({
   description: protocol.description ?? '',
   record: protocol.record ?? false,
   waitForContact: protocol.wait_for_contact ?? false,
+  feedback: feedbackDraft(protocol.feedback),
   steps: protocol.step.map(draftStep),
 });
 
@@ -58,36 +65,29 @@ export const newDraft = (): Draft => ({
 /** A text with plain spaces: one that was pasted may have tabs and spaces that do not break. */
 const plain = (text: string): string => text.replace(/[\t\u00a0\u202f]/g, ' ');
 
-/**
- * A length as a number; what is no number stays a text, so that the service can say so.
- *
- * So does "1,200": its comma may group thousands, or stand before a fraction.
- */
-function secondsOf(typed: string): number | string {
-  if (/^[1-9]\d{0,2}(,\d{3})+$/.test(typed)) return typed;
-  const number = Number(typed.replace(',', '.'));
-  return Number.isFinite(number) ? number : typed;
-}
-
 /** The step with the fields of the file; those that are empty are left out. */
 export function stepOf(step: StepDraft): ProtocolStep {
   const seconds = step.seconds.trim();
   return {
     ...(step.text.trim() ? { text: plain(step.text) } : {}),
-    ...(seconds ? { seconds: secondsOf(seconds) } : {}),
+    ...(seconds ? { seconds: typedNumber(seconds) } : {}),
     ...(step.sound ? { sound: step.sound } : {}),
     ...(step.speak.trim() ? { speak: plain(step.speak).trim() } : {}),
     ...(step.marker.trim() ? { marker: plain(step.marker).trim() } : {}),
     ...(step.rating ? { rating: true } : {}),
     ...(step.hed.trim() ? { hed: plain(step.hed).trim() } : {}),
+    ...(step.feedback ? { feedback: true } : {}),
   };
 }
+
+export const givesFeedback = ({ steps }: Draft): boolean => steps.some(({ feedback }) => feedback);
 
 export const protocolOf = (draft: Draft): Protocol => ({
   ...(draft.title.trim() ? { title: plain(draft.title).trim() } : {}),
   ...(draft.description.trim() ? { description: plain(draft.description).trim() } : {}),
   ...(draft.record ? { record: true } : {}),
   ...(draft.waitForContact ? { wait_for_contact: true } : {}),
+  ...(givesFeedback(draft) ? { feedback: feedbackOf(draft.feedback) } : {}),
   step: draft.steps.map(stepOf),
 });
 

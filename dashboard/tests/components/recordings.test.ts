@@ -189,6 +189,10 @@ describe('Recordings', () => {
     await show(false);
     for (const testid of ['replay', 'delete', 'upload']) expect(there(testid)).toBe(false);
     for (const testid of ['download', 'export']) expect(there(testid)).toBe(true);
+    list = [recording({ feedback: true })];
+    await show(false);
+    expect(there('download')).toBe(false);
+    expect(text('no-download')).toContain('It needs a token for control');
   });
 
   it('show an error', async () => {

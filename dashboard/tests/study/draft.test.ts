@@ -31,6 +31,22 @@ describe('draft of a study', () => {
     expect(protocolOf(draft)).toEqual(PROTOCOL);
   });
 
+  it('has the feedback of the steps that give it', () => {
+    const feedback = { quantity: 'band/alpha', below: 0.35, values: 'balanced', block: 6 };
+    const given: Protocol = {
+      feedback: { ...feedback, recordings: ['P07', 'P08'] },
+      step: [{ text: 'One', feedback: true }],
+    };
+    const draft = draftOf('rest', given);
+    expect(draft.feedback).toMatchObject({ side: 'below', at: '0.35', recordings: 'P07, P08' });
+    expect(protocolOf(draft)).toEqual(given);
+    draft.feedback.at = 'high';
+    draft.feedback.values = 'real';
+    expect(protocolOf(draft).feedback).toEqual({ quantity: 'band/alpha', below: 'high' });
+    draft.steps[0]!.feedback = false;
+    expect(protocolOf(draft)).toEqual({ step: [{ text: 'One' }] });
+  });
+
   it('leaves what is no number to the service', () => {
     const seconds = (typed: string): unknown => stepOf({ ...draftStep(), seconds: typed }).seconds;
     expect(['2,5', '0,500', ' 60 ', '1 min', ' '].map(seconds)).toEqual([

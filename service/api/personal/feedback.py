@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mimamba.service.api.dependencies import AllFeedback, AllRecordings, FollowedSession, ReadLock
 from mimamba.service.api.recordings import RecordingId
-from mimamba.service.feedback.feedback_runs import (
+from mimamba.service.feedback.wanted_feedback import (
     MOST_RECORDINGS,
     FeedbackChoice,
     WantedFeedback,

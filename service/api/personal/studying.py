@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Self
 
@@ -13,6 +15,7 @@ from mimamba.service.api.dependencies import (
     AllHeads,
     AllStudies,
     FollowedSession,
+    ReadLock,
 )
 from mimamba.service.api.personal.ratings import give_rating
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
@@ -63,13 +66,21 @@ def view_study(session: Session, entry: StudyEntry) -> StudyView:
     return StudyView(entry.id, session.name, entry.timestamp, entry.progress)
 
 
-# These wait for the compute loop and the disk, so they are not coroutines.
-
-
 @studies_api.post("/sessions/{session}/study", status_code=201)
-def begin_study(session: FollowedSession, studies: AllStudies, new: NewStudy) -> StudyView:
-    """Begin a study. The topic ``study`` has each of its steps."""
-    return view_study(session, studies.begin(session, new.study).entry())
+async def begin_study(
+    session: FollowedSession, studies: AllStudies, new: NewStudy, read_lock: ReadLock
+) -> StudyView:
+    """Begin a study. The topic ``study`` has each of its steps.
+
+    The recordings for a sham are read first, one study at a time.
+    """
+    protocol = await asyncio.to_thread(studies.protocols.get, new.study)
+    async with read_lock if protocol.feedback is not None else nullcontext():
+        live = await asyncio.to_thread(studies.begin, session, new.study)
+    return view_study(session, live.entry())
+
+
+# These wait for the compute loop and the disk, so they are not coroutines.
 
 
 @studies_api.get("/sessions/{session}/study")

@@ -55,7 +55,10 @@ def check(file: Annotated[Path, typer.Argument(help="TOML file of a study.")]) -
         recorded = "it is recorded" if found.record else "it is not recorded"
         minutes = found.planned / 60
         Console().print(
-            escape(f"{found.title}: about {minutes:.1f} min; it begins {begin}; {recorded}."),
+            escape(
+                f"{found.title}: about {minutes:.1f} min; it begins {begin}; {recorded}"
+                f"{_feedback(found)}."
+            ),
             highlight=False,
         )
 
@@ -63,6 +66,24 @@ def check(file: Annotated[Path, typer.Argument(help="TOML file of a study.")]) -
 def _question(step: StudyStep) -> str:
     """Return what a step waits for, in words."""
     return "a rating" if step.rating else "" if step.seconds is not None else "a key"
+
+
+def _feedback(found: StudyProtocol) -> str:
+    """Return the feedback of a study in words; nothing without any."""
+    wanted = found.feedback
+    if wanted is None:
+        return ""
+    steps = [f"{number}" for number, step in enumerate(found.steps, 1) if step.feedback]
+    values = {
+        "real": "their own values",
+        "sham": "a sham",
+        "drawn": "own values or a sham, drawn for each run",
+        "balanced": f"own values or a sham, balanced in blocks of {wanted.block} people",
+    }
+    return (
+        f"; feedback while {wanted.quantity} is {wanted.side} {wanted.at:g} in step "
+        f"{', '.join(steps)}: {values[wanted.choice]}"
+    )
 
 
 def _check_schema(found: StudyProtocol, file: str) -> None:

@@ -17,13 +17,9 @@ from mimamba.drivers.driver import Chunk
 from mimamba.drivers.formats.read import read_recording
 from mimamba.models.signal.measures import BandPower, ChannelQuality, Quality
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.feedback.feedback_runs import (
-    FeedbackChoice,
-    FeedbackRuns,
-    NoFeedback,
-    WantedFeedback,
-)
+from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback
 from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.feedback.wanted_feedback import FeedbackChoice, WantedFeedback
 from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.protocol.messages import FeedbackMessage, MarkerMessage, Position, Subscribe
 from mimamba.service.recorded.feedback_log import read_feedback_log
@@ -40,6 +36,24 @@ from tests.service.scripted import INFO, staged
 
 FEEDBACK = "/v1/sessions/simulate-1/feedback"
 ALPHA = Watched("band", "alpha")
+
+
+BALANCED = """
+record = true
+[feedback]
+quantity = "band/alpha"
+above = 0.0
+values = "balanced"
+recordings = ["other"]
+block = 2
+[[step]]
+text = "Follow the disc"
+seconds = 1
+feedback = true
+[[step]]
+text = "Rest"
+seconds = 0.1
+"""
 
 
 def record(path: Path, seconds: int) -> None:
@@ -60,6 +74,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, seconds in {"short": 8, "other": 30}.items():
         record(folder / f"{name}.xdf", seconds)
     (folder / "foreign.xdf").write_bytes(b"no XDF")
+    (folder / "studies").mkdir()
+    (folder / "studies" / "trial.toml").write_text(BALANCED, "utf-8")
     return folder
 
 
@@ -192,6 +208,46 @@ def test_who_may_only_view_is_not_told_afterwards(
         uploaded = read_upload(tmp_path, f"{name}.xdf")
         assert isinstance(uploaded, ReadableUpload)
         assert uploaded.feedback is has_feedback
+
+
+def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
+    """Run the study once; the name of its recording, and its only feedback."""
+    study = f"/v1/sessions/{session}/study"
+    service.http.post(study, json={"study": "trial"}).raise_for_status()
+    service.until(lambda: service.http.get(study).json()["progress"]["phase"] == "done")
+    recording = service.http.get(study).json()["progress"]["recording"]
+    [run] = log_of(service, recording)
+    return recording, run
+
+
+def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, data: Path) -> None:
+    refused = service.http.post("/v1/sessions/simulate-1/study", json={"study": "trial"})
+    assert (refused.status_code, "a session with a person" in refused.text) == (422, True)
+    arms = {}
+    for person in ("B1", "B2"):
+        opened = {"source": "simulate://?scenario=calm", "model": "none", "id": person}
+        service.http.post("/v1/sessions", json={**opened, "person": person}).raise_for_status()
+        service.opened(person)
+        recording, run = run_trial(service, person)
+        assert (run["chosen"], run["blind"], run["reason"]) == ("balanced", True, "step 1 ended")
+        assert 0.5 < run["ended"] - run["began"] < 60
+        arms[person] = run["source"]
+        labels = [each.label for each in read_recording(data / f"{recording}.xdf").markers]
+        told = [each for each in labels if each.startswith("feedback begin")]
+        assert told == ["feedback begin band/alpha above 0, blind"]
+        assert labels.index("step 1") < labels.index(told[0]) < labels.index("step 2")
+    assert set(arms.values()) == {"real", "sham"}
+    assert run_trial(service, "B2")[1]["source"] == arms["B2"]  # a person keeps the arm
+    # The arm is in the person's file: nobody who may only view gets it, with or without recordings.
+    assert "arms" not in service.http.get("/v1/people/B1", headers=bearer(VIEW)).json()
+    for each in service.http.get("/v1/recordings").json():
+        if each["person"] == "B1":
+            service.http.delete(f"/v1/recordings/{each['name']}?confirm={each['name']}")
+    export = "/v1/people/B1/export"
+    assert service.http.get(export, headers=bearer(VIEW)).status_code == 403
+    assert service.http.get(export).status_code == 200
+    for person in arms:
+        service.http.delete(f"/v1/sessions/{person}")
 
 
 @pytest.mark.parametrize(

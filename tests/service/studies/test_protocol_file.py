@@ -39,6 +39,16 @@ def test_texts_in_every_script_are_read(tmp_path: Path) -> None:
     assert found.steps[0].text == text
 
 
+FEEDBACK = """
+[feedback]
+quantity = "band/alpha"
+above = 0.4
+values = "balanced"
+recordings = ["P07-day1"]
+"""
+GIVEN = f"{STEP}feedback = true"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -58,6 +68,17 @@ def test_texts_in_every_script_are_read(tmp_path: Path) -> None:
         ("[step]\nseconds = 1", "[[step]] in rest.toml, but found [step]. Write two brackets"),
         ('title = "Rest"', "one [[step]] or more in rest.toml, but found none"),
         ("step = []", "one [[step]] or more in the field step"),
+        (STEP + "feedback = true", "in rest.toml, but found feedback in step 1 alone. Add the"),
+        (FEEDBACK + STEP, "but found the table alone. Add feedback = true to a step."),
+        (FEEDBACK.replace("above", "over") + GIVEN, "the field 'over'. Remove it"),
+        (FEEDBACK.replace("above = 0.4\n", "") + GIVEN, "above or below in the table [feedback]"),
+        (FEEDBACK.replace("band", "link") + GIVEN, "BAND or band/BAND/ELECTRODE in the field"),
+        (FEEDBACK.replace("recordings", "#") + GIVEN, "recordings for a sham with the values"),
+        (FEEDBACK + "block = 3\n" + GIVEN, "an even number of people from 2 to 100"),
+        (
+            FEEDBACK.replace("balanced", "sham") + "block = 4\n" + GIVEN,
+            "block only with the values",
+        ),
         (STEP + 'hed = "(Red"', "a bracket that is not closed in '(Red'. Correct it."),
         (
             f"{STEP}marker = 'a'\nhed = 'Red'\n{STEP}marker = 'a'",
