@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { HISTORY_SECONDS, PredictionHistory } from '../../src/state/prediction_history';
+import {
+  HISTORY_SECONDS,
+  LONGEST_SECONDS,
+  PredictionHistory,
+} from '../../src/state/prediction_history';
 import { prediction } from '../service';
 
 const gaps = (values: Float64Array | undefined): (number | null)[] =>
@@ -38,6 +42,20 @@ describe('PredictionHistory', () => {
     const { seconds } = history.output('valence', ['high']);
     expect(seconds[0]).toBe(-HISTORY_SECONDS);
     expect(seconds).toHaveLength(4 * HISTORY_SECONDS + 1);
+  });
+
+  it('has means over hours, with breaks where there was no prediction', () => {
+    const history = new PredictionHistory(1);
+    for (let i = 0; i < 40; i++) history.push(prediction('a', i, i, i < 20 ? 0.2 : 0.6));
+    history.push(prediction('a', 40, 45, null));
+    for (let i = 0; i < 10; i++) history.push(prediction('a', 41 + i, 100 + i, 0.4));
+    const past = history.output('valence', ['high'], 3600);
+    expect([...past.seconds]).toEqual([-104, -94, -84, -74, -64, -54, -4]);
+    const means = gaps(past.probabilities[0]).map((each) => each && Number(each.toFixed(6)));
+    expect(means).toEqual([0.2, 0.2, 0.6, 0.6, null, null, 0.4]);
+    for (let i = 0; i < 10; i++) history.push(prediction('a', 60 + i, 40_000 + i, 0.5));
+    const hours = history.output('valence', ['high'], LONGEST_SECONDS);
+    expect(hours.seconds[0]).toBeGreaterThanOrEqual(-LONGEST_SECONDS);
   });
 
   it('has no values for an unknown output', () => {

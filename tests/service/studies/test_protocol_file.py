@@ -70,7 +70,7 @@ GIVEN = f"{STEP}feedback = true"
         ("step = []", "one [[step]] or more in the field step"),
         (STEP + "feedback = true", "in rest.toml, but found feedback in step 1 alone. Add the"),
         (FEEDBACK + STEP, "but found the table alone. Add feedback = true to a step."),
-        (FEEDBACK.replace("above", "over") + GIVEN, "the field 'over'. Remove it"),
+        (FEEDBACK.replace("above", "over") + GIVEN, "the field 'over'. Use above, or"),
         (FEEDBACK.replace("above = 0.4\n", "") + GIVEN, "above or below in the table [feedback]"),
         (FEEDBACK.replace("band", "link") + GIVEN, "BAND or band/BAND/ELECTRODE in the field"),
         (FEEDBACK.replace("recordings", "#") + GIVEN, "recordings for a sham with the values"),
