@@ -251,14 +251,15 @@ def list_recordings(folder: Path, json: bool) -> None:
         "name": lambda each: each.name,
         "title": lambda each: each.title or "",
         "state": lambda each: each.state,
-        "started": lambda each: each.started or "",
+        "started, UTC": lambda each: (each.started or "")[:16].replace("T", " "),
         "source": lambda each: each.source or "",
         "model": lambda each: each.model or "",
         "person": lambda each: each.person or "",
         "length": lambda each: "" if each.seconds is None else _duration(each.seconds),
         "MB": lambda each: f"{each.bytes / 1e6:.1f}",
     }
-    print_list(Recordings(folder).all(), json, columns, ["title"], f"in {folder}")
+    optional = ("title", "source", "model", "person")
+    print_list(Recordings(folder).all(), json, columns, optional, f"in {folder}")
 
 
 def list_markers(found: list[MarkerView], json: bool) -> None:

@@ -40,6 +40,42 @@ def record_alpha(path: Path) -> None:
     save_sidecar(path, Sidecar(path.stem, "finished"))
 
 
+STUDY = """
+[feedback]
+quantity = "band/alpha"
+above = 0.0
+values = "sham"
+recordings = ["other"]
+[[step]]
+text = "Let the disc grow"
+feedback = true
+[[step]]
+text = "Rest"
+seconds = 0.1
+"""
+
+
+def give_in_a_study(page: Page) -> None:
+    """Give feedback in a step of a study: the stage shows the disc, and then no more."""
+    page.get_by_test_id("to-study").click()
+    page.get_by_test_id("copy-trial").click()
+    expect(page.get_by_test_id("study-feedback-recordings")).to_have_value("other")
+    page.get_by_test_id("study-feedback-at").fill("high")
+    page.get_by_test_id("save-study").click()
+    expect(page.get_by_test_id("study-feedback-quantity")).to_be_focused()
+    expect(page.get_by_test_id("field-problem")).to_contain_text("but found 'high'")
+    at_both_sizes(page, "study-feedback-editor")
+    page.get_by_test_id("leave-editor").click()
+    page.get_by_test_id("discard").click()
+    page.get_by_test_id("begin-trial").click()
+    expect(page.get_by_test_id("headline")).to_have_text("Let the disc grow")
+    expect(page.get_by_test_id("feedback-figure")).to_have_attribute("data-on", "true")
+    at_both_sizes(page, "study-feedback-stage")
+    page.get_by_test_id("go-on").click()
+    expect(page.get_by_test_id("study-over")).to_contain_text("trial: done.")
+    expect(page.get_by_test_id("feedback-figure")).to_have_count(0)
+
+
 def give_sham(page: Page, service: Live) -> None:
     """Give a sham as in a study: the wearer is not told, and afterwards it is shown."""
     figure = page.get_by_test_id("feedback-figure")
@@ -86,6 +122,8 @@ def give_sham(page: Page, service: Live) -> None:
 def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path: Path) -> None:
     move(page)
     record_alpha(tmp_path / "other.xdf")
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "trial.toml").write_text(STUDY, encoding="utf-8")
     with live("simulate://?seed=2", data_dir=tmp_path) as service:
         page.goto(service.url)
         page.evaluate(HEAR)
@@ -110,3 +148,4 @@ def test_feedback_follows_a_value_and_is_silent_without_one(page: Page, tmp_path
         page.wait_for_function("() => window.gains.includes(0)", polling=POLLING_MS)
         expect(figure).to_have_attribute("data-on", "true")
         give_sham(page, service)
+        give_in_a_study(page)

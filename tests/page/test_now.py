@@ -48,6 +48,14 @@ def test_traces_move_and_predictions_change(page: Page) -> None:
         expect(page.get_by_test_id("latest-index")).not_to_have_text(index)
         expect(probability).not_to_have_text(before)
         service.until(lambda: picture(page) != drawn)
+        page.get_by_test_id("history-span").select_option("3600")
+        expect(page.get_by_text("over the last hour")).to_have_count(2)
+        page.get_by_test_id("page-full-screen").click()
+        expect(page.get_by_test_id("page-full-screen")).to_have_text("Leave full screen")
+        page.get_by_test_id("page-full-screen").click()
+        expect(page.get_by_test_id("page-full-screen")).to_have_text("Full screen")
+        page.set_viewport_size({"width": 1920, "height": 1080})  # as on a big screen
+        expect(page.get_by_test_id("record-start")).to_be_in_viewport()
 
 
 def test_an_abstention_shows_no_probability(page: Page, tmp_path: Path) -> None:
@@ -249,6 +257,9 @@ def test_a_phone_does_not_scroll_sideways(page: Page) -> None:
             arg=[width],
             polling=POLLING_MS,
         )
+        menu = page.get_by_role("navigation", name="Views").bounding_box()
+        assert menu is not None
+        assert menu["height"] < 100  # two lines
 
 
 def test_a_stalled_viewer_does_not_stop_another(browser: Browser) -> None:

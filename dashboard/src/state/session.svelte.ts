@@ -266,12 +266,13 @@ export class Session {
   /** Start a new epoch: its samples and entries are numbered from 0. */
   private restart(epoch: string): void {
     const { info, model, outputs, montage, delay, person, head, baseline } = this.now;
-    const { ended, endReason, seekable, link, battery, recording } = this.now;
+    const { ended, endReason, seekable, title, link, battery, recording } = this.now;
     const known = { info, model, outputs, montage, delay, person, head, baseline };
     Object.assign(this.now, emptySnapshot(), known, {
       ended,
       endReason,
       seekable,
+      title,
       link,
       battery,
       recording,

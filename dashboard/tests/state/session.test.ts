@@ -90,6 +90,15 @@ describe('Session', () => {
     expect(session.snapshot).toMatchObject({ missed: 7, hopsSkipped: 1 });
   });
 
+  it('keeps the title and the battery, whichever answer of the service comes first', () => {
+    const listed = { info, model: null, outputs: null, montage: null, delay: null, link: null };
+    const facts = { id: 'a', state: 'open' as const, reason: null, source: 'x', person: null };
+    session.update({ ...listed, ...facts, seekable: true, battery: 80, title: 'Day 1' });
+    subscribe('e2');
+    session.publish();
+    expect(session.snapshot).toMatchObject({ title: 'Day 1', battery: 80, seekable: true });
+  });
+
   it('keeps the last baseline event in another epoch', () => {
     session.addLink(link(0, 'baseline_begun'));
     session.addLink(link(1, 'baseline_taken'));
