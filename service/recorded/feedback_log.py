@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from mimamba.drivers.formats.xdf.reader import XDFStream
 
 STATES: Final = ("on", "off", "silent")
-MARK: Final = f"<topic>{FEEDBACK_TOPIC}</topic>".encode()
-"""Part of the header of the log's stream, which may stand anywhere in the file."""
 
 
 class FeedbackNote(msgspec.Struct, frozen=True):
@@ -100,30 +96,6 @@ class FeedbackRun:
     silent: float = 0.0
     switches: list[tuple[float, str]] = field(default_factory=list)
     reason: str | None = None
-
-
-@lru_cache(maxsize=1000)
-def has_feedback_log(path: Path, _version: tuple[int, int]) -> bool:
-    """Return whether a file has a log of feedback; True if it cannot be read.
-
-    The whole file is searched, also behind damage: what is withheld from people must not depend on
-    a chunk that is whole.
-
-    Parameters
-    ----------
-    path
-        A recording.
-    _version
-        Its size (bytes) and the time of its last change (ns): a file that was searched is known
-        until these change.
-    """
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.find(MARK) >= 0
-    except ValueError:  # an empty file
-        return False
-    except OSError:
-        return True
 
 
 def read_feedback_log(path: Path) -> list[FeedbackRun]:

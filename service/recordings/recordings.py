@@ -24,7 +24,7 @@ from msgspec import UNSET, MsgspecError, UnsetType
 
 from mimamba.drivers.errors import BadRecording, UserError
 from mimamba.drivers.formats.marker_edits import edits_file
-from mimamba.service.recorded.feedback_log import has_feedback_log
+from mimamba.service.recordings.file_facts import has_feedback_log
 from mimamba.service.recordings.recorder import Recorder, RecordingEnd, speed_of
 from mimamba.service.recordings.recovery import is_being_written, recover_recording
 from mimamba.service.recordings.sidecar import (

@@ -20,8 +20,8 @@ from mimamba.drivers.formats.xdf.chunk_writer import (
 )
 from mimamba.drivers.formats.xdf.intact_chunks import BOUNDARY, MAGIC, Bytes, leading_chunks
 from mimamba.drivers.runtime.file_locks import BINARY, NO_WAIT, lock_file
+from mimamba.service.recordings.file_facts import signal_seconds
 from mimamba.service.recordings.sidecar import load_sidecar, save_sidecar_if_possible
-from mimamba.service.recordings.signal_length import signal_seconds
 
 
 class FileInUse(BadRecording):

@@ -1,10 +1,14 @@
-"""Length of the signal in a file that mimamba has recorded, without its samples in memory."""
+"""Facts about a recorded file without its samples in memory: its length, a log of feedback."""
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from itertools import chain
+from pathlib import Path
+from typing import Final
 from xml.etree.ElementTree import Element
 
 from mimamba.drivers.formats.xdf.chunk_writer import STREAM_HEADER
@@ -15,12 +19,16 @@ from mimamba.drivers.formats.xdf.intact_chunks import (
     leading_chunks,
 )
 from mimamba.drivers.formats.xdf.sample_index import (
+    FEEDBACK_TOPIC,
     FIRST_INDEX_PATH,
     LINK_TOPIC,
     SIGNAL_TOPIC,
     TOPIC_PATH,
     exact_index,
 )
+
+MARK: Final = f"<topic>{FEEDBACK_TOPIC}</topic>".encode()
+"""Part of the header of the log's stream, which may stand anywhere in the file."""
 
 
 @dataclass
@@ -30,6 +38,30 @@ class _Found:
     signal: Element | None = None
     samples: int = 0
     link: list[bytes] = field(default_factory=list)
+
+
+@lru_cache(maxsize=1000)
+def has_feedback_log(path: Path, _version: tuple[int, int]) -> bool:
+    """Return whether a file has a log of feedback; True if it cannot be read.
+
+    The whole file is searched, also behind damage: what is withheld from people must not depend on
+    a chunk that is whole.
+
+    Parameters
+    ----------
+    path
+        A recording.
+    _version
+        Its size (bytes) and the time of its last change (ns): a file that was searched is known
+        until these change.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data.find(MARK) >= 0
+    except ValueError:  # an empty file
+        return False
+    except OSError:
+        return True
 
 
 def signal_seconds(data: Bytes) -> float | None:

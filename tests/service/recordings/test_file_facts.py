@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mimamba.drivers.formats.convert import export
 from mimamba.drivers.formats.read import read_recording
-from mimamba.service.recordings.signal_length import signal_seconds
+from mimamba.service.recordings.file_facts import signal_seconds
 from tests.drivers.formats.made import recording
 from tests.service.recordings.test_recorder import Taped, chunk_of, chunks_of
 from tests.service.scripted import staged
