@@ -48,12 +48,16 @@ class _SampleFormat:
 
 @dataclass(frozen=True)
 class ChunkSpan:
-    """A complete chunk: its tag, its stream (0 for none), its number of samples, and its end."""
+    """A complete chunk: its tag, its stream (0 for none), its number of samples, and its end.
+
+    ``samples_at`` is the begin of its samples, 0 for a chunk of another kind.
+    """
 
     tag: int
     stream: int
     samples: int
     stop: int
+    samples_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,13 @@ def _parse_chunk(data: Bytes, at: int, layouts: dict[int, _SampleFormat]) -> Chu
     if tag == 2:
         layouts[stream] = _read_sample_format(data[content:stop])
     _check(stream in layouts)
-    samples = _skip_samples(data, content, stop, layouts[stream]) if tag == 3 else 0
+    if tag == 3:
+        n_samples, first = _count(data, content, stop)
+        _check_samples(data, first, stop, n_samples, layouts[stream])
+        return ChunkSpan(tag, stream, n_samples, stop, first)
     if tag == 4:
         _check(stop - content == 16)
-    return ChunkSpan(tag, stream, samples, stop)
+    return ChunkSpan(tag, stream, 0, stop)
 
 
 def _check(holds: bool) -> None:
@@ -170,14 +177,13 @@ def _read_sample_format(text: bytes) -> _SampleFormat:
     return _SampleFormat(header, n_channels, width)
 
 
-def _skip_samples(data: Bytes, at: int, stop: int, layout: _SampleFormat) -> int:
-    """Count the samples that fill a chunk; raise _DamagedChunk if they do not fill it."""
-    n_samples, at = _count(data, at, stop)
+def _check_samples(data: Bytes, at: int, stop: int, n_samples: int, layout: _SampleFormat) -> None:
+    """Raise _DamagedChunk if so many samples do not fill a chunk exactly."""
     size = 9 + layout.width * layout.n_channels  # a time stamp, and its own size before it
     if layout.width and n_samples and at + n_samples * size == stop:
         sizes = np.frombuffer(data, np.uint8, n_samples * size, at)[::size]
         if (sizes == 8).all():
-            return n_samples
+            return
     for _ in range(n_samples):
         _check(at < stop and data[at] in {0, 8})
         at += 1 + data[at]  # a time stamp, or none
@@ -186,7 +192,6 @@ def _skip_samples(data: Bytes, at: int, stop: int, layout: _SampleFormat) -> int
         else:
             at = _skip_strings(data, at, stop, layout.n_channels)
     _check(at == stop)
-    return n_samples
 
 
 def _skip_strings(data: Bytes, at: int, stop: int, n_values: int) -> int:

@@ -37,6 +37,7 @@ from mimamba.drivers.formats.xdf.sample_index import (
     TOPIC_PATH,
     exact_index,
 )
+from mimamba.drivers.formats.xdf.stamped_samples import take_stamped
 from mimamba.drivers.lsl.description import ChannelDescription, read_description
 from mimamba.drivers.lsl.stream_types import is_eeg_type, is_marker_stream, marker_label
 from mimamba.drivers.timing.file_timeline import timeline_from_stamps
@@ -220,17 +221,19 @@ def load_streams(path: Path) -> tuple[list[XDFStream], list[str]]:
     """
     size = path.stat().st_size
     whole = extract_complete_chunks(path.read_bytes())
+    rest, taken = take_stamped(whole)
     try:
         with np.errstate(all="ignore"):
-            loaded, _ = pyxdf.load_xdf(BytesIO(whole.data), dejitter_timestamps=False)
+            loaded, _ = pyxdf.load_xdf(BytesIO(rest), dejitter_timestamps=False)
     except PYXDF_ERRORS as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
-    streams = [
-        XDFStream(
-            whole.headers[stream["info"]["stream_id"]], stream["time_stamps"], stream["time_series"]
-        )
-        for stream in loaded
-    ]
+    streams = []
+    for stream in loaded:
+        number = stream["info"]["stream_id"]
+        stamps, values = stream["time_stamps"], stream["time_series"]
+        if number in taken:
+            stamps, values = taken[number].stamps, taken[number].values
+        streams.append(XDFStream(whole.headers[number], stamps, values))
     lost = f"{whole.lost} of {size} bytes"
     if whole.lost and not any(len(stream.stamps) for stream in streams):
         raise _damaged(path, f"{lost} are unusable, and no sample is complete")
