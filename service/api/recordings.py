@@ -57,6 +57,8 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 LONGEST_NOTES = 10_000
 """Characters."""
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+"""Content security policy of a report, which has its styles and pictures in itself."""
 PART = 1 << 18
 """Bytes read from the disk at a time."""
 
@@ -268,16 +270,20 @@ async def report_recording(
             description="Name of a recording to compare it with, on one axis of time.",
         ),
     ] = None,
+    view: Annotated[
+        bool, Query(description="Show it in the browser. Default: it is a download.")
+    ] = False,
 ) -> HTMLResponse:
-    """Download a report on a finished recording: one HTML file with pictures, without scripts."""
+    """Return a report on a finished recording: one HTML file with pictures, without scripts."""
     from mimamba.service.recorded.report_page import make_report  # loads pyxdf
 
     source = await asyncio.to_thread(recordings.file, recording)
     compared = await asyncio.to_thread(recordings.file, other) if other else None
     async with read_lock:
         text = await asyncio.to_thread(make_report, source, compared)
-    name = f'attachment; filename="{recording}-report.html"'
-    return HTMLResponse(text, headers={"Content-Disposition": name})
+    name = f'{"inline" if view else "attachment"}; filename="{recording}-report.html"'
+    headers = {"Content-Disposition": name, "Content-Security-Policy": REPORT_POLICY}
+    return HTMLResponse(text, headers=headers)
 
 
 @recordings_api.get("/{recording}/markers")

@@ -77,7 +77,9 @@ class SecurityHeadersMiddleware:
                 headers, path = MutableHeaders(scope=message), scope["path"]
                 _add_headers(headers, path, message["status"])
                 framed = path.startswith(FRAMED)
-                headers["Content-Security-Policy"] = self._framed if framed else self._unframed
+                headers.setdefault(  # a report has its own
+                    "Content-Security-Policy", self._framed if framed else self._unframed
+                )
             await send(message)
 
         await self._app(scope, receive, secured)

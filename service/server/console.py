@@ -118,7 +118,6 @@ def print_list(
         for each in found:
             print_json(each)
         return
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -126,8 +125,7 @@ def print_list(
     cells = {heading: [text(each) for each in found] for heading, text in columns.items()}
     shown = [heading for heading in cells if heading not in optional or any(cells[heading])]
     below = None if caption is None else escape(caption)
-    # Few lines, so that more of the text fits.
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=below, caption_justify="left")
+    table = Table(caption=below, caption_justify="left")
     for heading in shown:
         table.add_column(heading, overflow="fold")  # never cut: names are typed again
     for row in zip(*(cells[heading] for heading in shown), strict=True):

@@ -95,9 +95,14 @@ const pathOf = (name: string): string => `/v1/recordings/${encodeURIComponent(na
 /** URL for downloading the recording's file. */
 export const fileOf = (name: string): string => addressOf(`${pathOf(name)}/file`);
 
-/** URL for downloading a report on the recording, compared with another: one HTML file. */
-export const reportOf = (name: string, other: string | null): string =>
-  addressOf(`${pathOf(name)}/report${other ? `?${new URLSearchParams({ with: other })}` : ''}`);
+/** URL of a report on the recording, compared with another: one HTML file, to save or to view. */
+export function reportOf(name: string, other: string | null, view: boolean): string {
+  const query = new URLSearchParams({
+    ...(other ? { with: other } : {}),
+    ...(view ? { view: 'true' } : {}),
+  });
+  return addressOf(`${pathOf(name)}/report${query.size ? `?${query}` : ''}`);
+}
 
 export const recordingApi: RecordingApi = {
   list: () => request('GET', '/v1/recordings'),

@@ -169,6 +169,15 @@ def test_over_the_api_and_for_files_of_others(recorded: Path, tmp_path: Path) ->
         assert answer.status_code == 200
         assert "day1-report.html" in answer.headers["content-disposition"]
         assert "<h2>valence</h2>" in answer.text
+        with open_browser() as browser:
+            page = browser.new_page()
+            messages: list[str] = []
+            page.on("console", lambda message: messages.append(message.text))
+            page.goto(f"{service.url}/v1/recordings/day1/report?view=true")  # and no download
+            assert page.locator("svg image").count()
+            width = page.evaluate("getComputedStyle(document.body).maxWidth")
+            assert width != "none"  # it has its own styles
+            assert messages == []  # the policy refuses nothing that it has
         assert service.http.get("/v1/recordings/gone/report").status_code == 404
         summary = service.http.get("/v1/recordings/day1/summary").json()
         assert summary["n_markers"] == len(summary["markers"]) == 2
