@@ -103,7 +103,14 @@ def give_sham(page: Page, service: Live) -> None:
     assert "sham" not in page.evaluate("() => localStorage.getItem('mimamba feedback')")
     again = {"quantity": "band/alpha", "at": 0, "source": "sham", "recordings": ["other"]}
     path = "/v1/sessions/simulate-1/feedback"
-    service.http.post(path, json={**again, "blind": True}).raise_for_status()
+
+    def is_over() -> bool:
+        states = [each["state"] for each in service.http.get("/v1/recordings").json()]
+        return "recording" not in states and not service.http.get(path).json()["state"]["running"]
+
+    service.until(is_over)  # the page shows the end before the recording is closed
+    answer = service.http.post(path, json={**again, "blind": True})
+    assert answer.status_code == 201, answer.text
     page.reload()
     page.get_by_test_id("to-feedback").click()
     expect(figure).to_have_attribute("data-on", "true")
