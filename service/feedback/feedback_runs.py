@@ -127,9 +127,9 @@ class FeedbackRuns:
             if name is None:
                 person = session.subject.person
                 stem = f"feedback-{person or session.name}"[:60].strip(".")
-                name = self._recordings.start(
-                    session, f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}", person, None
-                ).name
+                # Two may begin in one second.
+                made = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+                name = self._recordings.start(session, made, person, None).name
             try:
                 self._recordings.note_feedback(name)
                 position = first_position(session, rule, assignment, course, name, is_own)

@@ -21,7 +21,7 @@ from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
 from mimamba.service.studies.live_study import LiveStudy, StudyEnded, StudyPosition
 from mimamba.service.studies.protocol_file import StudyProtocol
-from mimamba.service.studies.studies import Studies
+from mimamba.service.studies.studies import BeginFeedback, Studies
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,10 @@ class BusStudies(Studies):
 
     # Beginning, in other threads -----------------------------------------------------------------
 
-    def _make(self, session: Session, protocol: StudyProtocol) -> LiveStudy:
+    def _make(
+        self, session: Session, protocol: StudyProtocol, begin_feedback: BeginFeedback | None
+    ) -> LiveStudy:
+        assert begin_feedback is None  # no session of a worker has feedback in a study
         sequence, state = self._keys.ask(study_key(session.name))
         if state is not None:
             raise self._goes_on(state)

@@ -15,9 +15,10 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.continued.bus_feedback import BusFeedback
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.subjects import feedback_key, pack, recording_key
-from mimamba.service.feedback.feedback_runs import NoFeedback, WantedFeedback
+from mimamba.service.feedback.feedback_runs import NoFeedback
 from mimamba.service.feedback.live_feedback import LiveFeedback
 from mimamba.service.feedback.sham_course import load_course
+from mimamba.service.feedback.wanted_feedback import WantedFeedback
 from mimamba.service.protocol.feedback_state import FeedbackEntry
 from mimamba.service.recorded.feedback_log import read_feedback_log
 from mimamba.service.recordings.recordings import RecordingRefused
