@@ -339,8 +339,7 @@ class MirroredSession(Session):
 
     def log_marker(self, marker: Marker) -> None:
         """Let the worker log a marker of a known sample."""
-        told = ReceivedMarker(marker.timestamp, marker.label, marker.source)
-        self._markers_told[told] = time.monotonic()
+        self._expect_marker(ReceivedMarker(marker.timestamp, marker.label, marker.source))
         self._requests.tell(LogMarker(marker))
 
     def log_personal(
@@ -410,7 +409,7 @@ class MirroredSession(Session):
 
     def add_marker(self, marker: ReceivedMarker) -> None:
         """Let the worker set a marker; one that is told twice within a minute is one."""
-        self._markers_told[marker] = time.monotonic()
+        self._expect_marker(marker)
         said = f"{self.name} {marker.timestamp!r} {marker.source} {marker.label}"
         self._requests.tell(
             PlaceMarker(marker), hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
@@ -418,11 +417,15 @@ class MirroredSession(Session):
 
     def waiting_markers(self) -> tuple[ReceivedMarker, ...]:
         """Return the markers told of late that are not in the log yet."""
-        since = time.monotonic() - RETRY_SECONDS - MAX_DELAY
-        for marker, told in list(self._markers_told.items()):
-            if told < since:  # its worker is gone, or has refused it
-                self._markers_told.pop(marker, None)
         return tuple(self._markers_told)
+
+    def _expect_marker(self, marker: ReceivedMarker) -> None:
+        wait = ANSWER_SECONDS + MAX_DELAY
+        now, past = time.monotonic(), self.now() - wait
+        for other, told in list(self._markers_told.items()):
+            if told < now - wait and other.timestamp < past:  # its worker has refused it
+                self._markers_told.pop(other, None)
+        self._markers_told[marker] = now
 
     # What a worker does, and a gateway does not ---------------------------------------------------
 

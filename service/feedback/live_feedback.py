@@ -32,7 +32,7 @@ from mimamba.service.recordings.recordings import NoRecording, Recordings
 from mimamba.service.rules.quality_join import QualityJoin
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.markers import await_logged, is_logged, set_marker
+from mimamba.service.sessions.markers import is_logged, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.topics import Topic
 
@@ -324,9 +324,8 @@ class LiveFeedback:
         if self._elsewhere:
             return
         try:
-            self._await_marker()
             if self._position.is_own:
-                self._recordings.stop(self._state.recording)
+                self._recordings.stop(self._state.recording, wait=not self._closing)
         except (UserError, OSError) as error:
             log.warning("a recording could not be stopped", extra={"reason": str(error)})
         finally:
@@ -381,12 +380,6 @@ class LiveFeedback:
             isinstance(each, FeedbackEntry) and (each.id, each.timestamp) == wanted
             for _, each in newest
         )
-
-    def _await_marker(self) -> None:
-        """Wait until the last marker is logged, so that a recording that ends now has it."""
-        logs = self.session.logs
-        if self._position.is_own and logs is not None:
-            await_logged(self.session, logs, self._position.marker, lambda: self._closing)
 
 
 def first_position(

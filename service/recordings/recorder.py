@@ -37,6 +37,7 @@ from mimamba.service.recordings.stream_headers import (
     marker_header,
     signal_header,
 )
+from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.storage.folders import (
     LEAST_BYTES,
     LOW_BYTES,
@@ -53,8 +54,14 @@ WAKE = 0.5
 """Seconds between two writes: lost at most if the process is killed."""
 SYNC = 2.0
 """Seconds between two fsyncs: lost at most in a power cut, with one write."""
-MARKERS = 10.0
-"""Seconds at most that the end waits for markers; their session waits 2 s for a sample."""
+LATE_SAMPLE = 0.5
+"""Seconds at most that the end waits for the sample of its moment, with which the markers of other
+programs come: links take less."""
+LATE_MARKER = MAX_DELAY + 0.5
+"""Seconds at most that it waits for markers: they wait no longer for their sample."""
+CLOCKS = 0.1
+"""Seconds by which a marker of this moment may be ahead of it: the time on another machine's clock
+is an estimate."""
 OFFSETS = 5.0
 BOUNDARIES = 10.0
 """Seconds between two clock offsets, and between two boundary chunks, as in LabRecorder."""
@@ -205,20 +212,35 @@ class Recorder:
         self._session.report_recording(f"the recording {self._path.stem} {self._verb}")
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, wait: bool = True) -> None:
         """Stop the recording; returns when its file is closed.
 
-        A marker that was set before is in it, so its sample is awaited.
+        With ``wait`` it goes on to the sample of this moment, which comes some milliseconds later,
+        so that the markers set before are in it. Otherwise they are logged without their sample.
         """
-        self._await_markers()
+        if wait:
+            self._await_present()
+        else:
+            self._session.place_markers(late=True)
         self._stopping.set()
         self._thread.join()
 
-    def _await_markers(self) -> None:
-        waiting, end = set(self._session.waiting_markers()), time.monotonic() + MARKERS
-        while waiting and self._thread.is_alive() and time.monotonic() < end:
+    def _await_present(self) -> None:
+        """Wait for the sample of this moment, and for the markers up to it.
+
+        A source that sends nothing is waited for no longer than a marker waits for its sample.
+        """
+        session = self._session
+        present, begun = session.now(), time.monotonic()
+        while self._thread.is_alive() and time.monotonic() < begun + LATE_MARKER:
+            session.place_markers()  # also if the source sends nothing any more
+            newest = self._logs.signal.newest
+            late = self._live and newest is not None and newest[1] < present
+            if not (late and time.monotonic() < begun + LATE_SAMPLE) and not any(
+                each.timestamp <= present + CLOCKS for each in session.waiting_markers()
+            ):
+                break
             time.sleep(0.01)
-            waiting &= set(self._session.waiting_markers())
 
     def abandon(self) -> None:
         """Delete the file of a recording that was not started."""
@@ -233,7 +255,7 @@ class Recorder:
         sha256: str | None,
     ) -> None:
         assert self._session.info is not None  # as it is open
-        self._sfreq = self._session.info.sfreq
+        self._sfreq, self._live = self._session.info.sfreq, self._session.info.live
         self._logs, self._expected, self._sha256 = logs, expected, sha256
         self._at: dict[Topic, int] = dict.fromkeys(TOPICS, 0) | dict(at)  # an older file has fewer
 

@@ -230,8 +230,10 @@ class Recordings:
                 if first not in (None, hed):
                     log.warning("a marker has other HED tags already", extra={"recording": name})
 
-    def stop(self, name: str) -> RecordingInfo:
+    def stop(self, name: str, wait: bool = True) -> RecordingInfo:
         """Stop a recording; its file is complete then. One that has ended stays unchanged.
+
+        With ``wait`` it goes on to the sample of this moment, as ``Recorder.stop`` says.
 
         Raises
         ------
@@ -242,7 +244,7 @@ class Recordings:
         """
         running = self._running.get(_checked(name))
         if running is not None:
-            running[1].stop()
+            running[1].stop(wait)
         found = self.get(name)
         if found.state == "recording" and name not in self._running:
             raise RecordingRefused(
@@ -376,7 +378,7 @@ class Recordings:
         with self._changing:
             self._closed = True
         for name in list(self._running):
-            self.stop(name)
+            self.stop(name, wait=False)
 
     def _named_recorder(self, sidecar: Sidecar, session: Session) -> tuple[Sidecar, Recorder]:
         """Create a recorder with a free name that is derived from the title."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from mimamba.drivers.driver import Marker
 from mimamba.drivers.errors import Mismatch
 from mimamba.drivers.lsl.markers import MAX_AHEAD, ReceivedMarker
 from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS, EpochLogs
-from mimamba.service.sessions.pending_markers import MAX_DELAY
 from mimamba.service.sessions.session import Session
 
 MAX_LABEL_LENGTH = 256
 """Characters."""
 MARKERS_KEPT = 64
 """Newest markers among which one is looked for."""
-LOOK = 0.02
-"""Seconds between two looks for a marker that is to be logged."""
 
 
 class BadLabel(Mismatch):
@@ -59,21 +53,6 @@ def is_logged(logs: EpochLogs, marker: ReceivedMarker) -> bool:
         and (each.timestamp, each.label) == (marker.timestamp, marker.label)
         for _, each in entries.read(entries.next - MARKERS_KEPT, entries.next)
     )
-
-
-def await_logged(
-    session: Session, logs: EpochLogs, marker: ReceivedMarker, stopping: Callable[[], bool]
-) -> None:
-    """Wait until a marker that was set just now is logged, for a recording that ends next.
-
-    Returns without it once the session has ended, ``stopping`` is true, or 4 s have passed.
-    """
-    end = time.monotonic() + 2 * MAX_DELAY
-    while time.monotonic() < end and not stopping() and session.state == "open":
-        session.place_markers()  # also if the source sends nothing any more
-        if is_logged(logs, marker):
-            return
-        time.sleep(LOOK)
 
 
 def check_label(label: str) -> str:

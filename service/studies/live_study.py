@@ -25,7 +25,7 @@ from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
-from mimamba.service.sessions.markers import await_logged, is_logged, set_marker
+from mimamba.service.sessions.markers import is_logged, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS, ContactCount
@@ -393,13 +393,11 @@ class LiveStudy:
             else:
                 self._ending, self._now = True, replace(self._now, reason=reason)
                 self._mark(f"study {self.protocol.name} {word}")
-            if self._now.recording is not None:
-                self._await_marker()
         if self._elsewhere:
             return
         if self._now.recording is not None:
             try:
-                self._recordings.stop(self._now.recording)
+                self._recordings.stop(self._now.recording, wait=not self._closing)
             except (UserError, OSError) as error:
                 log.warning("a recording could not be stopped", extra={"reason": str(error)})
         log.info("study ended", extra={"study": self.id, "reason": reason})
@@ -451,11 +449,6 @@ class LiveStudy:
         if not self._lease.renew(position):
             self.leave()
             raise StudyEnded(ELSEWHERE)
-
-    def _await_marker(self) -> None:
-        """Wait until the last marker is logged, so that it is in the recording."""
-        if self._last is not None:
-            await_logged(self.session, self._logs, self._last, lambda: self._closing)
 
     def _show(self, progress: StudyProgress) -> None:
         """Show a change to those who follow the session."""
