@@ -1,13 +1,15 @@
 """Signal quality and band power as values, light to import since messages carry them.
 
-``channel_quality`` and ``band_power`` compute them.
+``channel_quality`` and ``band_power`` compute them. They hold no cycles, and the garbage collector
+does not look at them: a session keeps thousands, and all threads would stop for that long.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import msgspec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,16 +27,14 @@ REASONS: tuple[QualityReason, ...] = (
 """In order of precedence: of several with the same score, the first is reported."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelQuality:
+class ChannelQuality(msgspec.Struct, frozen=True, gc=False):
     """A score from 0 (useless) to 1 (good), and the main reason if it is below 0.7."""
 
     score: float
     reason: QualityReason | None
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(msgspec.Struct, frozen=True, gc=False):
     """Quality of every channel over the 2 s up to a sample.
 
     Parameters
@@ -67,8 +67,7 @@ BANDS: Final[dict[Band, tuple[float, float]]] = {
 """Lower and upper edge of each band, Hz."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelBands:
+class ChannelBands(msgspec.Struct, frozen=True, gc=False):
     """Power of each band in µV²; None where there is no value."""
 
     delta: float | None
@@ -78,8 +77,7 @@ class ChannelBands:
     gamma: float | None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class BandPower:
+class BandPower(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Band power of every channel over the 2 s up to a sample.
 
     Parameters

@@ -11,10 +11,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from math import isnan
 from typing import TypeAlias
 from urllib.parse import urlsplit
+
+import msgspec
 
 from mimamba.drivers.driver import AuxiliaryChunk
 from mimamba.drivers.errors import UserError
@@ -152,7 +153,7 @@ def messages(entry: Event) -> Iterator[Message]:
             yield f"quality/{_part(name)}/reason", channel.reason or ""
     elif isinstance(entry, BandPower):
         for name, bands in entry.channels.items():
-            for band, power in asdict(bands).items():
+            for band, power in msgspec.structs.asdict(bands).items():
                 if power is not None:
                     yield f"bands/{_part(name)}/{band}", power
     elif isinstance(entry, HeartRate):

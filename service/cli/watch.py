@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from mimamba.service.cli.options import (
@@ -244,7 +245,7 @@ def describe_bands(message: BandsMessage | None) -> str:
     """Describe each band by its median over the channels that have a value, µV²."""
     if message is None:
         return "waiting"
-    channels = [asdict(each) for each in message.channels.values()]
+    channels = [msgspec.structs.asdict(each) for each in message.channels.values()]
     values = {
         band: [each[band] for each in channels if each[band] is not None] for band in channels[0]
     }

@@ -89,7 +89,7 @@ class SessionSensors:
         """
         newest = self._expected.popleft() if self._expected else self._motion.newest
         return [
-            replace(each, motion=MOVED)
+            msgspec.structs.replace(each, motion=MOVED)
             if isinstance(each, Quality)
             and newest is not None
             and newest > each.timestamp - QUALITY_SECONDS

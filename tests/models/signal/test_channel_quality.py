@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,6 +67,13 @@ def sine(amplitude: float, frequency: float) -> Values:
 def held_from(seconds: float, value: float) -> Values:
     """Calm EEG that ends in a constant of so many seconds."""
     return np.where(seconds >= SECONDS - TIMES, value, CALM)
+
+
+def test_the_garbage_collector_need_not_look_at_what_is_kept() -> None:
+    """With many sessions it would stop all threads for seconds."""
+    quality = measure(np.column_stack([CALM] * len(MUSE.ch_names)), MUSE)[-1]
+    kept = (quality, quality.channels, *quality.channels.values())
+    assert not any(map(gc.is_tracked, kept))
 
 
 def test_calm_eeg_has_nothing_to_tell() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,7 +110,7 @@ def test_a_quality_names_the_movement_in_its_two_seconds_only() -> None:
     data[52:60] = 90.0  # up to 101.1 s
     collect(sensors, chunks_of(data, info=ROTATION))
     assert sensors.add_motion([quality]) == [quality]
-    [moved] = sensors.add_motion([replace(quality, timestamp=102.5)])
+    [moved] = sensors.add_motion([msgspec.structs.replace(quality, timestamp=102.5)])
     assert isinstance(moved, Quality)
     assert (moved.motion, moved.channels) == (MOVED, quality.channels)
 
