@@ -32,6 +32,8 @@ class BIDSFacts:
         Names by the label of the markers that get them.
     hed
         HED annotations by the marker's name, or by its label where it has no other name.
+    expected
+        Labels of the table ``[markers]`` of the settings; a notice names those that no marker has.
     """
 
     age: int | None = None
@@ -43,3 +45,4 @@ class BIDSFacts:
     notes: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     hed: Mapping[str, str] = field(default_factory=dict)
+    expected: tuple[str, ...] = ()

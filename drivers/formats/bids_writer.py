@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import parse_qsl
@@ -47,6 +48,8 @@ RATING_COLUMNS = {
     "arousal": "Rating of the block or moment by the person: calm (0) to excited (100).",
 }
 """Columns of events.tsv with their descriptions."""
+MOST_NAMED, MOST_COMPARED, SHOWN = 10, 1000, 60
+"""Labels that a notice names, labels that each is compared with, and characters of each."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,21 @@ def write_bids(
     for each in before:
         if each != target:
             each.unlink(missing_ok=True)
-    return target, written
+    return target, replace(written, notices=(*written.notices, *_absent(recording, facts)))
+
+
+def _absent(recording: Recording, facts: BIDSFacts) -> Iterator[str]:
+    """Yield one notice of all labels that no marker has, each with its likely spelling."""
+    there = list(dict.fromkeys(each.label.strip() for each in recording.markers))
+    absent = [label for label in facts.expected if label not in there]
+    if not absent:
+        return
+    named = []
+    for label in absent[:MOST_NAMED]:
+        near = get_close_matches(label, there[:MOST_COMPARED], n=1, cutoff=0.7)
+        named.append(f"{label[:SHOWN]!r}" + "".join(f" (is it {each[:SHOWN]!r}?)" for each in near))
+    more = f", and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+    yield f"No marker of this recording has these labels of [markers]: {', '.join(named)}{more}."
 
 
 def _stage_tables(place: BIDSEntities, staging: BIDSEntities) -> bool:

@@ -29,7 +29,7 @@ from mimamba.models.evaluation.groups import (
     person_groups,
     trial_groups,
 )
-from mimamba.models.evaluation.live_streams import join_streams
+from mimamba.models.evaluation.live_streams import has_switches, join_streams
 from mimamba.models.network.msimamba import MSiMamba
 from mimamba.models.training.scoring import fit_set_thresholds, fit_temperatures, score_network
 from mimamba.models.training.trainer import (
@@ -42,7 +42,12 @@ from mimamba.models.training.trainer import (
 from mimamba.models.training.windowing import HopSequence, cut_hops
 from mimamba.models.training_jobs.job import CheckpointDescription, TrainingJob
 from mimamba.models.training_jobs.model_card import make_header, model_card
-from mimamba.models.training_jobs.resume import ResumeStore, SelectedEpochs, TrainingState
+from mimamba.models.training_jobs.resume import (
+    CHOOSES_R,
+    ResumeStore,
+    SelectedEpochs,
+    TrainingState,
+)
 
 MIN_PEOPLE = 4
 """Minimum number of people for holding out whole people; with fewer, trials are held out."""
@@ -99,18 +104,25 @@ def fit(
     ------
     Mismatch
         If the scores belong to other data or another recipe; if there are too few people or trials,
-        or too little rest; or if an unfinished training is in the way, missing, or of another job.
+        too little rest, or no change of a label to choose r by; or if an unfinished training is in
+        the way, missing, or of another job.
     """
     if about.report is not None:
         check_same_training(about.report, job.setting, job.recipe)
     plain = msgspec.to_builtins(job)
     if not job.chooses_r:
-        del plain["chooses_r"]  # so that a training which an earlier release began goes on
+        del plain[CHOOSES_R]  # so that a training which an earlier release began goes on
     store = ResumeStore(path.with_suffix(".training"), plain)
     saved = store.open(resume)
     setting, recipe = job.setting, job.recipe
     sequences = [s for s in cut_hops(dataset, recipe.signal, setting.baseline) if len(s.windows)]
     train, validation = split_validation(sequences, recipe.training.seed)
+    if job.chooses_r and not has_switches(join_streams(validation)):
+        raise FittingError(
+            "labels that change in somebody who is held out, to choose r by the live reading",
+            "none",
+            "leave out --choose-r",
+        )
     run = ResumableFit(job, store, on_epoch)
     selected = run.select_epochs(train, validation, saved)
     network = run.train_final(sequences, selected, saved)

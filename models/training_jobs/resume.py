@@ -26,6 +26,8 @@ from mimamba.models.checkpoints.tensor_metadata import read_metadata
 from mimamba.models.training.trainer import EpochSelection, Trainer
 
 FILE = "state.safetensors"
+CHOOSES_R = "chooses_r"
+"""Key of a job that only ``--choose-r`` sets."""
 ADAMW_STATE = ("step", "exp_avg", "exp_avg_sq")
 """State that AdamW keeps for each weight."""
 
@@ -188,7 +190,7 @@ class ResumeStore:
                 f"a damaged file ({one_line(str(error))})",
                 remedy,
             ) from error
-        differing = list(_differing(facts.plan, self._plan))
+        differing = list(_differences(facts.plan, self._plan))
         if differing:
             raise ResumeError(
                 f"the options that the training in {self.folder} was started with",
@@ -218,6 +220,15 @@ def _under(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of one kind, by name without the prefix."""
     start = f"{kind}."
     return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
+
+
+def _differences(was: Mapping[str, object], now: Mapping[str, object]) -> Iterator[str]:
+    """List the differences between two jobs in words; an older job does not say if r is chosen."""
+    chose, chooses = (bool(plan.get(CHOOSES_R, False)) for plan in (was, now))
+    if chose != chooses:
+        yield "--choose-r" if chooses else "no --choose-r"
+    without = [{k: v for k, v in plan.items() if k != CHOOSES_R} for plan in (was, now)]
+    yield from _differing(without[0], without[1])
 
 
 def _differing(was: object, now: object, name: str = "") -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Routes of the login: a browser sends the token, or a one-time code, and gets a cookie.
 
-Who may control makes such codes, and tokens that end on a day.
+A token that may control makes such codes, and tokens that end on a day.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ async def export_person(
 
 
 def _check_arms(request: Request, people: People, person: str) -> None:
-    """Refuse who may only view where studies have drawn a person's feedback; raises Unblinds."""
+    """Refuse tokens that may only view where studies have drawn feedback; raises Unblinds."""
     with suppress(NoPerson, DamagedPerson, PersonRefused):
         if people.get(person).arms and not allows(auth_result_of(request), "control"):
             raise Unblinds(

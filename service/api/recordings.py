@@ -187,7 +187,7 @@ def stop_recording(recordings: AllRecordings, recording: RecordingId) -> Recordi
 def download_recording(
     request: Request, recordings: AllRecordings, recording: RecordingId
 ) -> FileResponse:
-    """Download a finished recording (XDF); with feedback for a study, who may control only."""
+    """Download a finished recording (XDF); with feedback for a study, it needs control."""
     file = recordings.file(recording)
     check_unblinding(request, [recordings.get(recording)])
     return FileResponse(file, media_type="application/x-xdf", filename=f"{recording}.xdf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -236,6 +236,24 @@ def find_recording(recording: str, data_dir: Path | None) -> str:
     NoDataFolder, CannotServe, BadConfig
         As ``recordings_folder``.
     """
+    return _find(recording, lambda: recordings_folder(data_dir))
+
+
+def find_source(source: str, folder: Path) -> str:
+    """Return the source of a session, as ``find_recording``; the data folder need not exist yet.
+
+    ``folder`` is that of the service's own settings, which ``--config`` may name.
+
+    Raises
+    ------
+    AmbiguousTitle
+        If several recordings have the title.
+    """
+    return _find(source, lambda: folder) if folder.is_dir() else source
+
+
+def _find(recording: str, folder: Callable[[], Path]) -> str:
+    """Return a recording as above; the folder is asked for only where a name or title may stand."""
     from urllib.parse import quote, unquote
 
     scheme, is_url, place = recording.partition("://")
@@ -243,17 +261,10 @@ def find_recording(recording: str, data_dir: Path | None) -> str:
     text = unquote(place) if is_url else place
     if (is_url and scheme.lower() != "replay") or not text or os.path.exists(text):  # noqa: PTH110
         return recording
-    path = own_recording(text, recordings_folder(data_dir))
+    path = own_recording(text, folder())
     if path is None:
         return recording
     return f"replay://{quote(str(path))}{asked}{query}" if is_url else str(path)
-
-
-def find_source(source: str, data_dir: Path | None) -> str:
-    """Return the source of a session, as ``find_recording``; there need be no data folder yet."""
-    from mimamba.service.storage.folders import data_folder
-
-    return find_recording(source, data_dir) if data_folder(data_dir).is_dir() else source
 
 
 def own_recording(text: str, folder: Path) -> Path | None:

@@ -251,6 +251,7 @@ def serve(
         with freeze_gc():
             from mimamba.service.server.serve import serve as run_service
             from mimamba.service.settings.load import find_config, make_settings
+            from mimamba.service.storage.folders import data_folder
 
         flags = {
             "source": source or None,
@@ -290,7 +291,8 @@ def serve(
         }
         given = {name: value for name, value in flags.items() if value is not None}
         settings = make_settings(given, find_config(config))
-        settings.source = [find_source(each, settings.data_dir) for each in settings.source]
+        folder = data_folder(settings.data_dir)
+        settings.source = [find_source(each, folder) for each in settings.source]
         run_service(settings)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from mimamba.service.client.client import Client
     from mimamba.service.protocol.messages import (
         BandsMessage,
+        LinkMessage,
         PredictionMessage,
         QualityMessage,
         ServerMessage,
@@ -41,6 +45,8 @@ TOPICS: list[Topic] = ["prediction", "quality", "bands", "marker", "link"]
 HEADINGS = ("session", "source", "prediction", "signal", "bands, µV²", "age", "gaps", "link")
 OLD = 2.0
 """Age from which a row is marked as old, s."""
+NOT_OPEN = "not open"
+"""State of a session that was named and is not there."""
 
 app = typer.Typer()
 
@@ -85,31 +91,87 @@ class TableRow:
     gaps: int = 0
     lost: int = 0
 
+    def update(self, message: ServerMessage) -> None:
+        """Take a message of the session, if the row shows its kind."""
+        from mimamba.service.protocol.messages import (
+            BandsMessage,
+            PredictionMessage,
+            QualityMessage,
+            Subscribed,
+        )
+
+        if isinstance(message, Subscribed):
+            self.subscribed, self.quality, self.bands = message, None, None
+            self.updated = time.monotonic()
+        elif isinstance(message, PredictionMessage):
+            self.prediction, self.updated = message, time.monotonic()
+        elif isinstance(message, QualityMessage):
+            self.quality = message
+            if self.subscribed is None or self.subscribed.model is None:
+                self.updated = time.monotonic()
+        elif isinstance(message, BandsMessage):
+            self.bands = message
+
+    def update_link(self, message: LinkMessage) -> None:
+        """Count a gap, or note what else has happened to the link."""
+        if message.event == "gap":
+            self.gaps, self.lost = self.gaps + 1, self.lost + (message.lost or 0)
+        else:
+            self.link = f"{message.event.replace('_', ' ')}: {message.detail}"
+
 
 async def _print_json(client: Client, only: list[str]) -> None:
-    from mimamba.service.protocol.messages import encode
+    from mimamba.service.protocol.messages import Hello, SessionState, encode
 
+    opened: set[str] = set()
+    greeted = False
     async with client:
         async for message in client:
             await _subscribe(client, message, only)
+            if isinstance(message, SessionState):
+                opened.add(message.session)
+            elif not greeted and not isinstance(message, Hello):  # all open ones are named by now
+                greeted = True
+                _report_absent(only, opened)
             name = getattr(message, "session", None)
             if name is not None and (not only or name in only):
                 print_json_line(encode(message, binary=False))
                 sys.stdout.flush()
 
 
+def _report_absent(only: list[str], opened: set[str]) -> None:
+    """Say on stderr which named sessions are not open, so that nobody waits for a wrong name."""
+    for name in only:
+        if name not in opened:
+            there = ", ".join(sorted(opened)) or "none"
+            sys.stderr.write(f"Session {name} is not open yet; waiting for it. Open: {there}.\n")
+    sys.stderr.flush()
+
+
 async def _show_table(client: Client, only: list[str]) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    rows = {name: TableRow(state="not open") for name in only}
+    shown = WatchTable(only)
     async with client:
-        with Live(console=Console(), auto_refresh=False) as live:  # empty until the first answer
+        # Empty until the first answer.
+        with _quiet_client(client), Live(console=Console(), auto_refresh=False) as live:
             async for message in client:
                 await _subscribe(client, message, only)
-                if not only or getattr(message, "session", None) in only:
-                    _update(rows, message)
-                live.update(_make_table(rows), refresh=True)
+                shown.update(message)
+                live.update(shown.render(), refresh=True)
+
+
+@contextmanager
+def _quiet_client(client: Client) -> Iterator[None]:
+    """Keep refusals out of the log, whose lines would break the table, which shows them itself."""
+    logger = logging.getLogger(type(client).__module__)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 async def _subscribe(client: Client, message: ServerMessage, only: list[str]) -> None:
@@ -122,61 +184,70 @@ async def _subscribe(client: Client, message: ServerMessage, only: list[str]) ->
         await client.subscribe(message.session, TOPICS)
 
 
-def _update(rows: dict[str, TableRow], message: ServerMessage) -> None:
-    """Put a message into its row."""
-    from mimamba.service.protocol.messages import (
-        BandsMessage,
-        LinkMessage,
-        PredictionMessage,
-        QualityMessage,
-        SessionState,
-        Subscribed,
-    )
+class WatchTable:
+    """Table of sessions with a row each, and the newest refusal of the service below it.
 
-    kinds = (SessionState, Subscribed, PredictionMessage, QualityMessage, BandsMessage, LinkMessage)
-    if not isinstance(message, kinds):
-        return
-    row = rows.setdefault(message.session, TableRow())
-    if isinstance(message, SessionState):
-        row.state = message.reason or message.state
-        if message.state == "closed":
-            del rows[message.session]
-    elif isinstance(message, Subscribed):
-        row.subscribed, row.quality, row.bands = message, None, None
-    elif isinstance(message, PredictionMessage):
-        row.prediction, row.updated = message, time.monotonic()
-    elif isinstance(message, QualityMessage):
-        row.quality = message
-        if row.subscribed is None or row.subscribed.model is None:
-            row.updated = time.monotonic()
-    elif isinstance(message, BandsMessage):
-        row.bands = message
-    elif message.event == "gap":
-        row.gaps, row.lost = row.gaps + 1, row.lost + (message.lost or 0)
-    else:
-        row.link = f"{message.event.replace('_', ' ')}: {message.detail}"
+    Parameters
+    ----------
+    only
+        Ids of the sessions to show, each with a row from the start; empty for all that open.
+    """
 
+    def __init__(self, only: Sequence[str] = ()) -> None:
+        self._only = only
+        self.rows = {name: TableRow(state=NOT_OPEN) for name in only}
+        self._refused: str | None = None
 
-def _make_table(rows: dict[str, TableRow]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
+    def update(self, message: ServerMessage) -> None:
+        """Put a message into its row."""
+        from mimamba.service.protocol.messages import Error, LinkMessage, SessionState, Subscribed
 
-    table = Table(caption="Ctrl+C stops. mimamba is not a medical device.", expand=True)
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for name, row in sorted(rows.items()):
-        info = row.subscribed.info if row.subscribed else None
-        table.add_row(
-            name,
-            escape(f"{info.name}{' (simulated)' if info.simulated else ''}") if info else "",
-            _describe_prediction(row),
-            describe_quality(row.quality),
-            describe_bands(row.bands),
-            _describe_age(row),
-            f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
-            escape(row.link if row.state == "opened" else row.state),
-        )
-    return table
+        if isinstance(message, Error):
+            self._refused = message.message
+        elif isinstance(message, Subscribed):
+            self._refused = None
+        name = getattr(message, "session", None)
+        if name is None or (self._only and name not in self._only):
+            return
+        if isinstance(message, SessionState) and message.state == "closed":
+            self._close(name)
+        elif isinstance(message, SessionState):
+            row = self.rows.setdefault(name, TableRow())
+            row.state = message.reason or message.state
+        elif isinstance(message, LinkMessage) and name in self.rows:
+            self.rows[name].update_link(message)
+        elif name in self.rows:
+            self.rows[name].update(message)
+
+    def _close(self, session: str) -> None:
+        """Remove a session's row, or empty it if the session was named and may open again."""
+        self.rows.pop(session, None)
+        if session in self._only:
+            self.rows[session] = TableRow(state=NOT_OPEN)
+
+    def render(self) -> Table:
+        """Make the table as it is now."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        refused = f"[yellow]{escape(self._refused)}[/]\n" if self._refused else ""
+        caption = f"{refused}Ctrl+C stops. mimamba is not a medical device."
+        table = Table(caption=caption, expand=True)
+        for heading in HEADINGS:
+            table.add_column(heading, overflow="fold")
+        for name, row in sorted(self.rows.items()):
+            info = row.subscribed.info if row.subscribed else None
+            table.add_row(
+                name,
+                escape(f"{info.name}{' (simulated)' if info.simulated else ''}") if info else "",
+                _describe_prediction(row),
+                describe_quality(row.quality),
+                describe_bands(row.bands),
+                _describe_age(row),
+                f"{row.gaps} ({row.lost} samples)" if row.gaps else "none",
+                escape(row.link if row.state == "opened" else row.state),
+            )
+        return table
 
 
 def _describe_age(row: TableRow) -> str:

@@ -87,7 +87,7 @@ class CarriedPeople:
         return self.get(name)
 
     def store_baseline(self, name: str, baseline: StoredBaseline) -> Person:
-        """Keep a baseline for who stores it; raises NoPerson for one who was deleted."""
+        """Keep a baseline for the gateway that stores it; raises NoPerson for a deleted person."""
         self.baselines[name] = self.get(name).with_baseline(baseline).baselines
         self.taken = TakenBaseline(name, baseline)
         return self.get(name)

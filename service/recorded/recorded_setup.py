@@ -108,7 +108,7 @@ def _with_model(header: Element, person: str | None, models: Path | None) -> Rec
     if checkpoint is None or checkpoint.sha256 != sha256:
         notice = (
             f"Recorded with the model {name} {sha256[:12]}, which is not available here: "
-            "only the signal is played. Choose a model to predict anew."
+            "only the signal is played. Choose a model to predict again."
         )
         return RecordedSetup(ModelChoice(None, required=False), person, notices=(notice,))
     memory = float(header.findtext("desc/mimamba/model/r") or 0) > 0

@@ -44,6 +44,7 @@ from mimamba.service.sessions.markers import BadLabel, BadTimestamp
 from mimamba.service.sessions.registry import NoSession, SessionFailed, SessionTaken
 from mimamba.service.sessions.session import SessionOver
 from mimamba.service.sessions.session_decoder import NoBaseline
+from mimamba.service.settings.marker_meanings import BadMarkers
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.protocol_file import BadStudy, NoStudy
 from mimamba.service.studies.study_folder import (
@@ -61,6 +62,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     BadChannels: (422, "The source lacks these channels"),
     BadRecording: (422, "The recording cannot be read"),
     CannotWrite: (422, "The recording cannot be written in this format"),
+    BadMarkers: (422, "The recording cannot be written in this format"),
     MontageError: (422, "The model cannot use the source"),
     SignalError: (422, "The model cannot use the source"),
     BadPlayback: (422, "The recording cannot be played like this"),

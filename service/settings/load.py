@@ -90,7 +90,7 @@ def read_config(path: Path | None) -> dict[str, Any]:
     except OSError as error:
         found = error.strerror or str(error)
         raise BadConfig(f"a settings file at {path}", found, "correct --config") from None
-    except ValueError as error:  # not TOML, or not UTF-8
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested too deeply
         raise BadConfig(f"TOML in {path}", str(error), "correct the file") from None
     for key in given:
         if key not in Settings.model_fields:

@@ -52,6 +52,8 @@ class MarkerMeaning:
 def parse_meanings(given: object) -> dict[str, MarkerMeaning]:
     """Parse the table, or a text of the environment that holds it as JSON.
 
+    Labels and names lose their outer spaces, as cells of ``events.tsv`` do.
+
     Raises
     ------
     BadMarkers
@@ -60,11 +62,19 @@ def parse_meanings(given: object) -> dict[str, MarkerMeaning]:
     if isinstance(given, str):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadMarkers("a JSON object", shown(given), "correct it") from None
     if not isinstance(given, Mapping):
         raise BadMarkers("a table of labels", shown(given), "write it below [markers]")
-    found = dict(_meanings(given))
+    found: dict[str, MarkerMeaning] = {}
+    for label, meaning in _meanings(given):
+        if label in found:
+            raise BadMarkers(
+                f"one entry for the marker {shown(label)}",
+                "two that differ in outer spaces alone",
+                "remove one",
+            )
+        found[label] = meaning
     tags: dict[str, str] = {}
     for label, meaning in found.items():
         name = meaning.name or label
@@ -82,7 +92,7 @@ def _meanings(given: Mapping[object, object]) -> Iterator[tuple[str, MarkerMeani
         if not isinstance(label, str) or not LABEL.fits(label):
             raise BadMarkers(f"{LABEL.expected} as a marker's label", shown(label), "correct it")
         if isinstance(value, MarkerMeaning):
-            yield label, value
+            yield label.strip(), value
             continue
         fields = {"name": value} if isinstance(value, str) else value
         if not isinstance(fields, Mapping) or not fields:
@@ -92,7 +102,9 @@ def _meanings(given: Mapping[object, object]) -> Iterator[tuple[str, MarkerMeani
                 "correct it",
             )
         where = f"the marker {shown(label)}"
-        yield label, MarkerMeaning(**check_table(dict(fields), FIELDS, where, BadMarkers))
+        checked = check_table(dict(fields), FIELDS, where, BadMarkers)
+        name = checked.get("name")
+        yield label.strip(), MarkerMeaning(name.strip() if name else None, checked.get("hed"))
 
 
 MarkerMeanings: TypeAlias = Annotated[
@@ -116,8 +128,22 @@ def check_tags(meanings: Mapping[str, MarkerMeaning]) -> None:
 
 
 def with_meanings(facts: BIDSFacts, meanings: Mapping[str, MarkerMeaning]) -> BIDSFacts:
-    """Add the names and tags to the facts of an export; tags that were recorded go first."""
+    """Add the names and tags to the facts of an export; tags that were recorded go first.
+
+    Raises
+    ------
+    BadMarkers
+        If markers that would have one name were recorded with different tags.
+    """
     names = {label: each.name for label, each in meanings.items() if each.name}
     hed = {each.name or label: each.hed for label, each in meanings.items() if each.hed}
-    recorded = {names.get(label, label): tags for label, tags in facts.hed.items()}
-    return replace(facts, names=names, hed=hed | recorded)
+    recorded: dict[str, str] = {}
+    for label, tags in facts.hed.items():
+        name = names.get(label.strip(), label.strip())
+        if recorded.setdefault(name, tags) != tags:
+            raise BadMarkers(
+                f"the same HED tags in the recording for all markers with the name {shown(name)}",
+                f"others for {shown(label)}",
+                "give it another name below [markers]",
+            )
+    return replace(facts, names=names, hed=hed | recorded, expected=tuple(meanings))

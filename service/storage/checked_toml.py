@@ -26,6 +26,8 @@ def shown(value: object) -> str:
         text = str(value).lower() if isinstance(value, bool) else repr(value)
     except ValueError:  # hexadecimal ones have no limit when they are read
         return "a number of too many digits"
+    except RecursionError:
+        return "lists or tables that are nested too deeply"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

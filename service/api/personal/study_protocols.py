@@ -1,7 +1,7 @@
 """Routes of protocols: list, read, check, save and delete them, as tables or as TOML files.
 
-A protocol has a version, its ETag. Who saves or deletes one sends the version that they read, so
-that nobody's changes are lost (RFC 9110, 13.1).
+A protocol has a version, its ETag. A client that saves or deletes one sends the version that it
+read, so that no changes are lost (RFC 9110, 13.1).
 """
 
 from __future__ import annotations

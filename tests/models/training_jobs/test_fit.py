@@ -174,6 +174,8 @@ def begun(waves: Dataset, tmp_path: Path) -> Path:
 
 def test_an_unfinished_training_is_never_lost_silently(begun: Path, waves: Dataset) -> None:
     kept = (begun.with_suffix(".training") / FILE).read_bytes()
+    with pytest.raises(ResumeError, match=r"was started with, but found --choose-r\. Give"):
+        fit(begun, waves, TrainingJob.of(waves, TINY, 0.0, chooses_r=True), ABOUT, resume=True)
     with pytest.raises(ResumeError, match=r"found one in .*mine\.training\. Resume it"):
         fit(begun, waves, TrainingJob.of(waves, TINY, 0.0), ABOUT)
     assert (begun.with_suffix(".training") / FILE).read_bytes() == kept
@@ -285,12 +287,36 @@ def test_r_is_chosen_as_the_evaluation_chooses_it(
     path = tmp_path / "chosen.safetensors"
     job = TrainingJob.of(waves, TINY, 0.0, chooses_r=True)
     made = fit(path, waves, job, replace(ABOUT, report=report))
-    assert made.r in {*R_VALUES, TINY.r}
     assert "r: chosen on people held out" in path.with_suffix(".md").read_text(encoding="utf-8")
     (evaluation,) = report.evaluations
     chosen = next(each for each in evaluation.results if "r chosen" in each.contender)
     assert made.scores["subject/pitch/balanced_accuracy"] == chosen.mean.balanced_accuracy
     assert f"subject (r = {TINY.r:.3g})/pitch/balanced_accuracy" in made.scores
+
+
+def test_r_is_chosen_once_and_the_choice_outlives_an_interruption(
+    waves: Dataset, tmp_path: Path
+) -> None:
+    # Of equals the smallest is chosen, so this r is not, unless it alone is the best.
+    recipe, path = replace(TINY, r=1.0), tmp_path / "mine.safetensors"
+    plain = TrainingJob.of(waves, recipe, 0.0)
+    job = replace(plain, chooses_r=True)
+    with pytest.raises(Interrupted):
+        fit(path, waves, job, ABOUT, on_epoch=interrupt("final", 1))
+    with pytest.raises(ResumeError, match=r"was started with, but found no --choose-r\. Give"):
+        fit(path, waves, plain, ABOUT, resume=True)
+    made = fit(path, waves, job, ABOUT, resume=True)
+    assert made.r in R_VALUES
+    assert load_checkpoint(path).r == made.r
+
+
+def test_r_is_not_chosen_where_no_label_changes(tmp_path: Path) -> None:
+    waves = labelled(n_trials=2, seconds=4)
+    one_each = tuple(each for each in waves.trials if each.labels[0] == int(each.person[1:]) % 2)
+    job = TrainingJob.of(replace(waves, trials=one_each), TINY, 0.0, chooses_r=True)
+    with pytest.raises(FittingError, match=r"but found none\. Leave out --choose-r"):
+        fit(tmp_path / "x.safetensors", replace(waves, trials=one_each), job, ABOUT)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,12 @@ def test_a_bids_data_set_has_what_is_noted_with_the_person(
 
 
 def test_what_cannot_be_exported_is_reported(service: Live, folder: Path) -> None:
+    tags = {"Ton ä": "Red", "tone": "Blue"}  # which would be of one name
+    save_sidecar(folder / "large.xdf", Sidecar("large", "finished", hed=tags))
     before = sorted(folder.iterdir())
     for place, status, told in (
         ("large/export?format=edf", 422, "1e+30"),
+        ("large/export?format=bids", 422, "but found others for 'tone'"),
         ("broken/export?format=csv", 422, "Expected"),
         ("made/export?format=xdf", 422, "format"),
         ("made/export", 422, "format"),
@@ -121,6 +124,7 @@ def test_what_cannot_be_exported_is_reported(service: Live, folder: Path) -> Non
         assert answer.headers["content-type"] == "application/problem+json"
         assert told in answer.json()["detail"]
     assert sorted(folder.iterdir()) == before
+    (folder / "large.json").unlink()
 
 
 def test_one_that_is_being_made_is_refused(service: Live) -> None:

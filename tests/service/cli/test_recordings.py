@@ -48,6 +48,22 @@ def test_a_recording_is_named_by_path_name_or_title(
         find_recording("twin", folder)
 
 
+def test_a_source_is_looked_for_where_the_service_keeps_its_recordings(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MIMAMBA_DATA_DIR")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    for each in ("share", "elsewhere"):
+        (tmp_path / each).mkdir()
+    folder.rename(tmp_path / "share" / "mimamba")  # the folder without any settings
+    own, given = tmp_path / "own.toml", tmp_path / "given.toml"
+    monkeypatch.setenv("MIMAMBA_CONFIG", str(own))
+    own.write_text(f"data_dir = '{tmp_path}/elsewhere'\n")
+    given.write_text("port = 0\n")
+    refused = invoke("serve", "--config", str(given), "--source", "twin")
+    assert (refused.exit_code, "Give its name" in refused.stderr) == (2, True), refused.stderr
+
+
 def test_names_and_titles_stand_for_paths(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     done = invoke("convert", TITLE, str(out), "--data-dir", str(folder))

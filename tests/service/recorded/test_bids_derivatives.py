@@ -64,9 +64,11 @@ def test_predictions_are_a_derivative_of_a_valid_data_set(
     target = f"bids:{tmp_path}/set?subject=01&task=rest"
     tags = {"tone": "Sensory-event, Auditory-presentation", "not set": "Red"}
     save_sidecar(recorded, Sidecar("day1", "finished", hed=tags))
-    monkeypatch.setenv("MIMAMBA_MARKERS", '{"tone": "high tone", "other": {"hed": "Blue"}}')
+    monkeypatch.setenv("MIMAMBA_MARKERS", '{" tone": "high tone", "tonne": {"hed": "Blue"}}')
     result = invoke("convert", str(recorded), target)
     assert result.exit_code == 0, result.output
+    told = " ".join(result.stderr.split())
+    assert "has these labels of [markers]: 'tonne' (is it 'tone'?)." in told
     assert validate(tmp_path / "set") == []
     events = tmp_path / "set/sub-01/eeg/sub-01_task-rest_events.json"
     described = json.loads(events.read_text())

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from mimamba.drivers.formats.bids_facts import BIDSFacts
-from mimamba.service.settings.load import CannotServe, load_marker_meanings, masked
-from mimamba.service.settings.marker_meanings import MarkerMeaning, with_meanings
+from mimamba.service.settings.load import (
+    BadConfig,
+    CannotServe,
+    load_marker_meanings,
+    masked,
+)
+from mimamba.service.settings.marker_meanings import BadMarkers, MarkerMeaning, with_meanings
 
 TABLE = """
 [markers]
@@ -56,6 +61,7 @@ def test_labels_get_names_and_tags(file: Path, monkeypatch: pytest.MonkeyPatch) 
         ("'' = 'x'", "as a marker's label, but found ''"),
         ("a = {nam = 'x'}", "the field 'nam'. Use name, or remove it."),
         ("a = {hed = '(Red'}", "a bracket that is not closed in '(Red'"),
+        ("' a' = 'x'\n'a ' = 'y'", "one entry for the marker 'a', but found two that differ in"),
         (
             "a = {name = 'n', hed = 'Red'}\nb = {name = 'n', hed = 'Blue'}",
             "the same HED tags for all markers with the name 'n', but found others for 'b'",
@@ -72,7 +78,40 @@ def test_a_mistake_is_one_line(file: Path, table: str, words: str) -> None:
     assert "\n" not in text
 
 
-def test_a_text_that_is_no_json_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIMAMBA_MARKERS", "{")
-    with pytest.raises(CannotServe, match=r"markers: Expected a JSON object, but found '\{'"):
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"a":' * 100_000])
+def test_a_text_that_is_no_json_is_one_line(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIMAMBA_MARKERS", text)
+    with pytest.raises(CannotServe, match=r"markers: Expected a JSON object, but found '[\[\{]"):
         load_marker_meanings(None)
+
+
+def test_nesting_of_any_depth_is_one_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for depth in range(10, 1200, 70):  # up to those that can be parsed, but not shown
+        nested = "[" * depth + "]" * depth
+        monkeypatch.setenv("MIMAMBA_MARKERS", f'{{"a": {nested}}}')
+        with pytest.raises(CannotServe, match="markers: Expected "):
+            load_marker_meanings(None)
+    monkeypatch.delenv("MIMAMBA_MARKERS")
+    file.write_text("a = " + "[" * 10_000)
+    with pytest.raises(BadConfig, match="Expected TOML in"):
+        load_marker_meanings(file)
+
+
+def test_outer_spaces_do_not_count(file: Path) -> None:
+    file.write_text("[markers]\n' 1' = 'go '\n'tone ' = {hed = 'Red'}")
+    meanings = load_marker_meanings(file)
+    assert meanings == {"1": MarkerMeaning("go"), "tone": MarkerMeaning(hed="Red")}
+    facts = with_meanings(BIDSFacts(hed={" 1 ": "Blue"}), meanings)
+    assert (facts.names, facts.hed) == ({"1": "go"}, {"go": "Blue", "tone": "Red"})
+
+
+def test_recorded_tags_that_differ_get_no_common_name() -> None:
+    meanings = {"o1": MarkerMeaning("open"), "o2": MarkerMeaning("open")}
+    recorded = BIDSFacts(hed={"o1": "Red", "o2": "Blue"})
+    expected = "the same HED tags in the recording for all markers with the name 'open'"
+    with pytest.raises(BadMarkers, match=f"{expected}, but found others for 'o2'. Give it another"):
+        with_meanings(recorded, meanings)
+    assert with_meanings(recorded, {"o1": MarkerMeaning("open")}).hed == {
+        "open": "Red",
+        "o2": "Blue",
+    }
