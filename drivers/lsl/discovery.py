@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from mimamba.drivers.errors import BadSource, DeviceNotFound, LibraryMissing
@@ -43,11 +42,17 @@ def load_pylsl() -> Any:
             "labstreaminglayer/tap/lsl, else the package from github.com/sccn/liblsl/releases; "
             "or set PYLSL_LIB to its path",
         ) from error
-    places = (*CONFIG_PLACES, os.environ.get("LSLAPICFG", CONFIG))
-    if not any(Path(place).expanduser().is_file() for place in places):
+    if not is_configured():
         with suppress(NotImplementedError):  # an older liblsl
             pylsl.set_config_content(WARNINGS_ONLY)
     return pylsl
+
+
+def is_configured() -> bool:
+    """Return whether LSL has a configuration of its own; also without a home that can be read."""
+    places = (*CONFIG_PLACES, os.environ.get("LSLAPICFG", CONFIG))
+    # Path.expanduser raises where a user has no home, and is_file where it may not be searched.
+    return any(os.path.isfile(os.path.expanduser(each)) for each in places)  # noqa: PTH111, PTH113
 
 
 def resolve_streams(predicate: str, timeout: float, others: float) -> list[Any]:

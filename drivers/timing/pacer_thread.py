@@ -24,7 +24,8 @@ LONGEST_SLEEP = 0.2
 LONGEST_HOLD = 0.005
 """Seconds for which chunks are made while the compute loop waits; the others are made after it."""
 LOOK_PERIOD = 0.05
-"""Seconds between two times at which all sources are looked at, and not only those that are due."""
+"""Seconds between two times at which all sources are asked if they are closed, also those that are
+not due."""
 
 
 @runtime_checkable
@@ -61,15 +62,22 @@ _due = attrgetter("due")
 
 
 class Pacer:
-    """Thread for all paced sources; it runs while there is any."""
+    """Thread for all paced sources; it runs while there is any.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    now
+        The LSL clock, s.
+    """
+
+    def __init__(self, now: Callable[[], float] = local_clock) -> None:
+        self._now = now
         self._sources: list[_PacedSource] = []
         self._lock = threading.Lock()
         self._joined = threading.Event()
         self._running = False
         self._look = 0.0
-        """Time at which all sources are looked at next."""
+        """Time at which all sources are asked next if they are closed."""
 
     def follow(self, driver: Paced, take: Callable[[Chunk], None]) -> None:
         """Give a driver's chunks to ``take``, in the pacer's thread, until the driver is closed.
@@ -89,7 +97,7 @@ class Pacer:
 
     def _run(self) -> None:
         while sources := self._present():
-            begun = local_clock()
+            begun = self._now()
             made, ended = self._make(sources, begun)
             for source, chunk in made:
                 # What one made before it failed is taken, also if it has closed itself.
@@ -103,7 +111,7 @@ class Pacer:
             for source, reason in ended.items():
                 self._end(source, reason)
             due = min((source.due for source in sources), default=0.0)
-            rest = max(due, begun + TICK) - local_clock()
+            rest = max(due, begun + TICK) - self._now()
             self._joined.clear()
             if rest > TICK:
                 self._joined.wait(min(rest, LONGEST_SLEEP))
@@ -123,14 +131,17 @@ class Pacer:
 
         Returns them, and the sources that end after them, with their errors.
         """
-        if now >= self._look:
-            self._look = now + LOOK_PERIOD
-        else:
-            sources = [source for source in sources if source.due <= now]
         made: list[tuple[_PacedSource, Chunk]] = []
         ended: dict[_PacedSource, BaseException | None] = {}
+        if now >= self._look:
+            self._look = now + LOOK_PERIOD
+            ended = {source: None for source in sources if source.driver.closed}
+        due = [source for source in sources if source.due <= now and source not in ended]
+        if not due:
+            return made, ended
         with COMPUTE_LOCK:  # once for all, as each release wakes the thread that waits for it
-            for source in sorted(sources, key=_due):  # so that all have their turn
+            begun = self._now()  # only now: a round of the loop may have held the lock for longer
+            for source in sorted(due, key=_due):  # so that all have their turn
                 try:
                     while source.due <= now and not source.driver.closed:
                         found = source.driver.make(now)
@@ -142,7 +153,7 @@ class Pacer:
                     ended[source] = error
                 if source.driver.closed:
                     ended.setdefault(source, None)
-                if local_clock() - now > LONGEST_HOLD:
+                if self._now() - begun > LONGEST_HOLD:
                     break
         return made, ended
 

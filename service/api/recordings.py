@@ -57,7 +57,10 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 LONGEST_NOTES = 10_000
 """Characters."""
-REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 """Content security policy of a report, which has its styles and pictures in itself."""
 PART = 1 << 18
 """Bytes read from the disk at a time."""

@@ -289,6 +289,11 @@ class ComputeLoop(Generic[AnyMember]):
         elif oldest:
             self._unwatched.append((arrival.received, inflow))
 
+    def hasten(self, inflow: Inflow[AnyMember]) -> None:
+        """Let chunks that wait for a hop wait for the next round with all, from any thread."""
+        if inflow.arrived:
+            self._watched.append(inflow)
+
     def note(self, member: AnyMember) -> bool:
         """Notify of a member's news at the round's end; False in any other thread."""
         if self._thread is not threading.current_thread():

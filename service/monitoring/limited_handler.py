@@ -1,4 +1,4 @@
-"""Log handler that no device or client can flood: it counts warnings that repeat.
+"""Log handler that no device or client can flood: it counts some events that repeat.
 
 A headset at the edge of its range loses its link several times a second. To write a line for each
 loss took 5 % of the time of a service with 200 of them.
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import TextIO, TypeAlias
 
 PERIOD = 10.0
-"""Seconds in which a warning about the same subject is written once."""
-Key: TypeAlias = tuple[object, ...]
+"""Seconds in which one of these events about the same subject is written once."""
+Key: TypeAlias = tuple[str, ...]
 
 
 @dataclass
 class Repeats:
-    """Warnings after one that was written, up to a time (s): their number, and the last one."""
+    """Events after one that was written, up to a time (s): their number, and the last one."""
 
     until: float
     count: int = 0
@@ -30,15 +30,18 @@ class Repeats:
 
 
 class LimitedHandler(logging.StreamHandler[TextIO]):
-    """Handler that writes a warning or an error about the same subject once in ten seconds.
+    """Handler that writes some events about the same subject once in ten seconds.
 
     Those in between are counted. When the time is over, the last of them is written, with their
-    number as its field ``repeats``. Lower levels are written as they come.
+    number as its field ``repeats``. All other events are written as they come, and so are lower
+    levels than a warning, and whatever has a traceback.
 
     Parameters
     ----------
     stream
         Gets the lines.
+    often
+        Texts of the events that are limited, as they were given to the logger.
     subjects
         Fields of an event in which its repetitions are like it.
     period
@@ -50,31 +53,45 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
     def __init__(
         self,
         stream: TextIO,
+        often: Collection[str],
         subjects: Collection[str],
         period: float = PERIOD,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(stream)
-        self._subjects, self._period, self._now = subjects, period, now
+        self._often, self._subjects = often, subjects
+        self._period, self._now = period, now
         self._written: OrderedDict[Key, Repeats] = OrderedDict()
         """By what they have in common; the first is over first."""
         self._timer: threading.Timer | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write an event, or count it; ``handle`` holds the handler's lock."""
-        if record.levelno < logging.WARNING:
-            super().emit(record)
+        try:
+            self._write_repeats(self._now())
+            counted = self._is_limited(record) and self._count(record)
+        except Exception:  # noqa: BLE001  whoever logs must not fail
+            self.handleError(record)
             return
-        self._write_repeats(self._now())
-        fields = (record.__dict__.get(name) for name in self._subjects)
-        key = (record.name, record.levelno, record.msg, *fields)
+        if not counted:
+            super().emit(record)
+
+    def _is_limited(self, record: logging.LogRecord) -> bool:
+        text = record.msg
+        limited = isinstance(text, str) and text in self._often
+        return limited and record.levelno >= logging.WARNING and not record.exc_info
+
+    def _count(self, record: logging.LogRecord) -> bool:
+        """Count an event if the like was written not long ago; else return False."""
+        fields = (str(record.__dict__.get(name)) for name in self._subjects)
+        key = (record.name, record.levelname, record.getMessage(), *fields)
         repeats = self._written.get(key)
         if repeats is None:
             self._written[key] = Repeats(self._now() + self._period)
-            super().emit(record)
-            return
+            return False
         repeats.count, repeats.last = repeats.count + 1, record
         self._start_timer()
+        return True
 
     def close(self) -> None:
         """Write what was counted, and stop."""
@@ -91,9 +108,10 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
 
     def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = threading.Timer(self._period, self._on_period_over)
-            self._timer.daemon = True
-            self._timer.start()
+            timer = threading.Timer(self._period, self._on_period_over)
+            timer.daemon = True
+            timer.start()  # raises if the system gives no thread; the next event tries again
+            self._timer = timer
 
     def _on_period_over(self) -> None:
         self.acquire()

@@ -26,6 +26,9 @@ FIELDS = (
     "peer",
     "recording",
     "rule",
+    "study",
+    "feedback",
+    "shard",
     "model",
     "worker",
     "address",
@@ -39,6 +42,22 @@ FIELDS = (
 """Fields of an event, given as ``extra``; ``repeats`` comes from the handler."""
 SUBJECTS = tuple(each for each in FIELDS if each not in ("client", "count", "repeats", "reason"))
 """Fields that say what an event is about: a client that comes again has another id."""
+OFTEN = frozenset(
+    {
+        "link lost",
+        "samples refused",
+        "client erred",
+        "client does not read",
+        "a rule could not act",
+        "a message was refused",
+        "entries are missing",
+        "bus",
+        "Invalid HTTP request received.",  # these are uvicorn's
+        "Unsupported upgrade request.",
+        "Exceeded concurrency limit.",
+    }
+)
+"""Events that a device, a client or a lost bus can cause many times a second."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +66,8 @@ log = logging.getLogger(__name__)
 def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]:
     """Log every event of this process to stderr, also of its libraries and of threads that die.
 
-    A warning that repeats is written once in ten seconds, with the number of repetitions.
+    What a device or a client can cause again and again is written once in ten seconds, with the
+    number of repetitions.
 
     Parameters
     ----------
@@ -58,7 +78,7 @@ def configure_logging(form: LogFormat, level: LogLevel | None) -> Iterator[None]
         terminal shows the rest in another way.
     """
     least = (level or ("info" if form == "json" else "warning")).upper()
-    stream = LimitedHandler(sys.stderr, SUBJECTS)
+    stream = LimitedHandler(sys.stderr, OFTEN, SUBJECTS)
     stream.setFormatter(JSONLine() if form == "json" else TextLine())
     stream.setLevel(least)  # of all events, also of loggers that have a level of their own
     root, hook = logging.getLogger(), threading.excepthook

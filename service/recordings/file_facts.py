@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass, field
-from functools import lru_cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -40,20 +39,11 @@ class _Found:
     link: list[bytes] = field(default_factory=list)
 
 
-@lru_cache(maxsize=1000)
-def has_feedback_log(path: Path, _version: tuple[int, int]) -> bool:
+def has_feedback_log(path: Path) -> bool:
     """Return whether a file has a log of feedback; True if it cannot be read.
 
     The whole file is searched, also behind damage: what is withheld from people must not depend on
     a chunk that is whole.
-
-    Parameters
-    ----------
-    path
-        A recording.
-    _version
-        Its size (bytes) and the time of its last change (ns): a file that was searched is known
-        until these change.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import re
 import stat
 import threading
@@ -86,6 +87,9 @@ class Recordings:
         self._changing = threading.Lock()
         self._noting = threading.RLock()
         """Held while a sidecar is read and replaced."""
+        self._searched: dict[Path, tuple[tuple[int, int], bool]] = {}
+        """Files whose sidecars do not say if they have a log of feedback: their size (bytes) and
+        time of change (ns) when they were searched for it, and the result."""
         self._checked_at = -math.inf
         self._problem: str | None = None
 
@@ -286,10 +290,18 @@ class Recordings:
         ):
             sidecar = replace(sidecar, state="unfinished")
         if sidecar.feedback is None:
-            logged = has_feedback_log(path, (found.st_size, found.st_mtime_ns))
+            logged = self._search_once(path, found)
             self._note_if_absent(path, logged)
             sidecar = replace(sidecar, feedback=logged)
         return RecordingInfo(**asdict(sidecar), bytes=found.st_size)
+
+    def _search_once(self, path: Path, found: os.stat_result) -> bool:
+        """Return whether a file has a log of feedback; it is read once until it changes."""
+        version = found.st_size, found.st_mtime_ns
+        searched = self._searched.get(path)
+        if searched is None or searched[0] != version:
+            searched = self._searched[path] = version, has_feedback_log(path)
+        return searched[1]
 
     def _note_if_absent(self, path: Path, feedback: bool) -> None:
         """Note whether a file has a log of feedback, so that it is looked for once."""
@@ -354,6 +366,7 @@ class Recordings:
         """Delete a recording's files; the last one names the person."""
         path = self._path(name)
         path.unlink(missing_ok=True)
+        self._searched.pop(path, None)
         delete_file(edits_file(path))
         delete_sidecar(path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -71,6 +70,6 @@ def _give_up(sig: int) -> None:
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.main_thread():
                 log.error("a thread did not end", extra={"worker": thread.name})
-        sys.stderr.flush()
+        logging.shutdown()  # which writes what it has only counted
     finally:
         os._exit(128 + sig)

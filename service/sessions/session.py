@@ -21,6 +21,7 @@ from mimamba.drivers.driver import (
     TakesCues,
 )
 from mimamba.drivers.errors import DriverError
+from mimamba.drivers.lsl.markers import ReceivedMarker
 from mimamba.drivers.open import Connect, open_source
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.decoding.decoder_state import SnapshotError, pack_state
@@ -214,6 +215,12 @@ class Session(SessionPipeline):
             if self._inflow is None:
                 raise SessionOver(f"Expected that {self.name} follows its source, but it begins.")
             return self._save([each.chunk for each in self._inflow.arrived])
+
+    def add_marker(self, marker: ReceivedMarker) -> None:
+        """Log a marker as soon as its sample is there, which may wait for a round already."""
+        super().add_marker(marker)
+        if self._inflow is not None:
+            self._loop.hasten(self._inflow)
 
     def settle(self) -> None:
         """Wait until it follows its source, and all chunks that have come are computed."""

@@ -105,6 +105,7 @@ class Connection:
         self._woken = asyncio.Event()
         self._beat = False
         self._id: str | None = None
+        self._peer = socket.client.host if socket.client else None
         self._errors: set[str] = set()
 
     def wake(self, session: Session | None = None) -> None:
@@ -121,8 +122,7 @@ class Connection:
     async def serve(self) -> None:
         """Serve until the client leaves, or its login ends."""
         self._id = self._hub.join(self)
-        peer = self._socket.client.host if self._socket.client else None
-        log.info("client came", extra={"client": self._id, "peer": peer})
+        log.info("client came", extra={"client": self._id, "peer": self._peer})
         try:
             async with anyio.create_task_group() as tasks:
                 # Either may wait for the other when the client leaves.
@@ -257,7 +257,8 @@ class Connection:
         self._hub.counters.errors[code] += 1
         if code not in self._errors:
             self._errors.add(code)
-            log.warning("client erred", extra={"client": self._id, "code": code})
+            extra = {"client": self._id, "peer": self._peer, "code": code}
+            log.warning("client erred", extra=extra)
 
     def _subscribe(self, session: Session, request: Subscribe) -> bytes:
         if session not in self._readers:

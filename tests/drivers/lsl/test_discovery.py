@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from mimamba.drivers.errors import BadSource, DeviceNotFound
-from mimamba.drivers.lsl.discovery import StreamQuery
+from mimamba.drivers.lsl.discovery import StreamQuery, is_configured
 from mimamba.drivers.open import open_driver
 from mimamba.drivers.url import parse_source
 from tests.drivers.lsl.senders import RealTimeSender
@@ -84,3 +85,14 @@ def test_a_network_without_streams_is_reported(monkeypatch: pytest.MonkeyPatch) 
 def test_a_value_with_both_quotes_is_refused(name: str) -> None:
     with pytest.raises(BadSource):
         open_driver(f"lsl://?{name}=a'b\"c")
+
+
+def test_a_configuration_is_found_and_a_home_that_is_missing_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LSLAPICFG", "~no-such-user/lsl_api.cfg")
+    is_configured()  # raises nothing
+    (tmp_path / "own.cfg").touch()
+    monkeypatch.setenv("LSLAPICFG", "~/own.cfg")
+    assert is_configured()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from mimamba.drivers.driver import Chunk
 from mimamba.drivers.errors import StreamLost
+from mimamba.drivers.runtime.compute_lock import COMPUTE_LOCK
 from mimamba.drivers.simulator.driver import SimulateDriver
 from mimamba.drivers.timing.clock import local_clock
 from mimamba.drivers.timing.pacer_thread import Paced, Pacer
@@ -103,6 +105,81 @@ def test_a_reader_that_fails_ends_alone() -> None:
     assert isinstance(bad.error, ZeroDivisionError)
     good.thread.join()
     assert good.error is None
+
+
+class Busy:
+    """A source that is due in every pass; it ends after ``most`` of them, or one with ``enough``.
+
+    ``passes`` counts the sources that were asked in each.
+    """
+
+    def __init__(self, passes: Counter[float], enough: float, most: float) -> None:
+        self.closed = False
+        self._passes, self._enough, self._most = passes, enough, most
+
+    def make(self, now: float) -> float:
+        self._passes[now] += 1
+        if max(self._passes.values()) >= self._enough or len(self._passes) >= self._most:
+            self.closed = True
+        return now + 1e-6
+
+
+class Silent:
+    """A source of which nothing comes any more."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.asked = threading.Event()
+
+    def make(self, now: float) -> float:  # noqa: ARG002
+        self.asked.set()
+        return math.inf
+
+
+def test_the_wait_for_the_lock_takes_no_time_from_what_is_due() -> None:
+    clock = 0.0
+
+    def now() -> float:
+        """Return a time; 10 ms pass until the next one where the lock is not held."""
+        nonlocal clock
+        time = clock
+        clock += 0.0 if COMPUTE_LOCK.locked() else 0.01
+        return time
+
+    pacer, passes = Pacer(now), Counter[float]()
+    sources = [Busy(passes, 4, 2000) for _ in range(4)]
+    followers = [
+        threading.Thread(target=pacer.follow, args=(source, lambda _: None)) for source in sources
+    ]
+    for follower in followers:
+        follower.start()
+    for follower in followers:
+        follower.join()
+    assert max(passes.values()) == 4
+
+
+def test_a_closed_source_that_is_never_due_ends_while_others_take_all_the_time() -> None:
+    clock = 0.0
+
+    def now() -> float:
+        """Return a time; each is later than the pacer may hold the lock from the one before."""
+        nonlocal clock
+        clock += 0.01
+        return clock
+
+    pacer, silent, busy = Pacer(now), Silent(), Busy(Counter(), math.inf, math.inf)
+    followers = [
+        threading.Thread(target=pacer.follow, args=(source, lambda _: None), daemon=True)
+        for source in (silent, busy)
+    ]
+    for follower in followers:
+        follower.start()
+    assert silent.asked.wait(30)
+    silent.closed = True
+    followers[0].join(30)
+    ended = not followers[0].is_alive()
+    busy.closed = True
+    assert ended
 
 
 def test_a_simulated_headset_is_paced_and_gives_the_same_as_when_it_is_iterated() -> None:

@@ -1,4 +1,4 @@
-"""Warnings that repeat are counted, whatever their order and times."""
+"""Events that repeat are counted, whatever their order and times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,16 +25,30 @@ class Written:
 
     def __init__(self) -> None:
         self.now, self.stream = 0.0, io.StringIO()
-        self.handler = LimitedHandler(self.stream, SUBJECTS, period=10.0, now=lambda: self.now)
+        self.handler = LimitedHandler(
+            self.stream, ("lost", "of %s"), SUBJECTS, period=10.0, now=lambda: self.now
+        )
         self.handler.setFormatter(TextLine())
 
     def say(self, session: str, reason: str, level: int = logging.WARNING) -> None:
-        extra = {"session": session, "reason": reason}
-        made = logging.getLogger("x").makeRecord("x", level, "", 1, "lost", (), None, extra=extra)
+        self.log("lost", level, session=session, reason=reason)
+
+    def log(
+        self,
+        text: object,
+        level: int = logging.WARNING,
+        *values: object,
+        error: Exception | None = None,
+        **extra: object,
+    ) -> None:
+        traceback = (type(error), error, None) if error else None
+        made = logging.getLogger("x").makeRecord(
+            "x", level, "", 1, text, values, traceback, extra=extra
+        )
         self.handler.handle(made)
 
     def lines(self) -> list[str]:
-        return [line.split(" ", 1)[1] for line in self.stream.getvalue().splitlines()]
+        return [line.partition(" ")[2] for line in self.stream.getvalue().splitlines()]
 
 
 @given(events)
@@ -70,3 +85,38 @@ def test_the_last_reason_comes_with_the_number_and_lower_levels_as_they_come() -
     )
     made.handler.close()
     assert made.lines()[-1] == "warning lost session=muse-1 repeats=2 reason=off"
+
+
+def test_other_events_and_those_with_a_traceback_are_written_as_they_come() -> None:
+    made = Written()
+    for number in range(2):
+        made.log("a thread did not end")
+        made.log("lost", error=ZeroDivisionError())
+        made.log("of %s", logging.WARNING, f"port {number}")
+    lines = made.lines()
+    assert lines.count("warning a thread did not end") == 2
+    assert lines.count("warning lost") == 2
+    assert {"warning of port 0", "warning of port 1"} <= {*lines}
+    made.handler.close()
+    assert made.lines() == lines
+
+
+def test_two_with_other_ids_are_two() -> None:
+    made = Written()
+    for number in range(3):
+        made.log("lost", shard=number)
+        made.log("lost", peer="::1", client=f"c{number}")
+    assert [line.split("=")[1] for line in made.lines() if "shard" in line] == ["0", "1", "2"]
+    assert sum("peer" in line for line in made.lines()) == 1
+    made.handler.close()
+
+
+@pytest.mark.parametrize("text", [{"a": 1}, "lost", "of %s"])
+def test_nothing_that_is_logged_raises_into_its_caller(
+    text: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Written()
+    for _ in range(2):
+        made.log(text, session=["a list"])
+    made.handler.close()
+    assert made.lines() or "Logging error" in capsys.readouterr().err

@@ -168,6 +168,7 @@ def test_over_the_api_and_for_files_of_others(recorded: Path, tmp_path: Path) ->
         answer = service.http.get("/v1/recordings/day1/report")
         assert answer.status_code == 200
         assert "day1-report.html" in answer.headers["content-disposition"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "<h2>valence</h2>" in answer.text
         with open_browser() as browser:
             page = browser.new_page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.formats.xdf.intact_chunks import leading_chunks
 from mimamba.drivers.replay.driver import MAX_DELAY
 from mimamba.service.cli.recordings import list_recordings, recover_recordings
+from mimamba.service.recordings.file_facts import MARK
 from mimamba.service.recordings.recordings import NoRecording, RecordingRefused, Recordings
 from mimamba.service.recordings.recovery import FileInUse, recover_recording
 from mimamba.service.recordings.sidecar import Sidecar, load_sidecar, save_sidecar
@@ -243,6 +245,21 @@ def test_the_folder_is_the_list(tmp_path: Path) -> None:
     ]
     with pytest.raises(NoRecording):
         recordings.get("orphan")
+
+
+def test_files_without_sidecars_are_searched_once_however_many_they_are(tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.xdf" for n in range(1001)]
+    for file in files:
+        file.write_bytes(b"XDF:".ljust(len(MARK)))
+    recordings = Recordings(tmp_path)
+    assert not any(each.feedback for each in recordings.all())
+    before = files[0].stat()
+    for file in files:  # the search would find it, but they look the same
+        file.write_bytes(MARK)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for file in files[1:]:
+        os.utime(file, ns=(0, 0))
+    assert [each.name for each in recordings.all() if not each.feedback] == ["0"]
 
 
 def test_what_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:

@@ -227,6 +227,7 @@ async def test_clients_that_talk_nonsense_flood_and_leave_by_halves(
     erred = [each for each in caplog.records if each.getMessage() == "client erred"]
     codes = sorted(each.__dict__["code"] for each in erred)
     assert codes == ["bad_frame", "bad_message", "no_frame", "too_long"]
+    assert {each.__dict__["peer"] for each in erred} == {"127.0.0.1"}
 
 
 def upgraded(url: str) -> socket.socket:
