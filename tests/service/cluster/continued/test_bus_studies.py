@@ -85,6 +85,7 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
     for name, text in {"timed": STUDY, "long": LONG}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "long" / "kept.toml").write_text(f"record = true\n{LONG}", encoding="utf-8")
 
     async def scene(url: str) -> None:
         crew = Crew(choice, url=url)
@@ -137,13 +138,18 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             brief = await asyncio.to_thread(second.begin, other, "long")
             await asyncio.to_thread(brief.stop)
             assert brief.entry().progress.phase == "stopped"
-            lost = await asyncio.to_thread(second.begin, other, "long")
-            state = second._keys.of(study_key("a.b"))
-            assert state is not None
-            await publish(
-                made[1].bus, study_key("a.b"), pack(msgspec.structs.replace(state, gateway="x"))
-            )
+            lost = await asyncio.to_thread(second.begin, other, "kept")
+            bus, key = made[1].bus, study_key("a.b")
+            while not made[1].recordings.running:
+                await asyncio.sleep(0.01)
+            while (state := second._keys.of(key)) is None or state.recording is None:
+                await asyncio.sleep(0.01)
+            await publish(bus, key, pack(msgspec.structs.replace(state, gateway="x")))
             while lost.going_on:  # another gateway has it, and this one was slow
+                await asyncio.sleep(0.01)
+            # That one ends it, but cannot stop the recording, which this one still writes.
+            await publish(bus, key, b"", only=True)
+            while made[1].recordings.running:
                 await asyncio.sleep(0.01)
 
             told = await crew.until(MarkerMessage, len(LABELS) + 2)
