@@ -20,6 +20,7 @@ from mimamba.service.feedback.live_feedback import (
 )
 from mimamba.service.feedback.sham_course import ShamCourse, load_course
 from mimamba.service.feedback.wanted_feedback import MOST_RECORDINGS, WantedFeedback
+from mimamba.service.logs.newest_entry import newest_entry
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource
 from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.rule_file import Rule, watched_quantity
@@ -163,15 +164,10 @@ class FeedbackRuns:
 
         Raises NoFeedback.
         """
-        live = self._live.get(session)
-        if live is not None and not live.elsewhere:
-            return live.entry()
-        log = None if session.logs is None else session.logs.feedback
-        found = log.read(log.next - 1, log.next) if log is not None else []
-        if not found:
+        live, logs = self._live.get(session), session.logs
+        entry = newest_entry(live, None if logs is None else logs.feedback, FeedbackEntry)
+        if entry is None:
             raise no_feedback(session)
-        _, entry = found[0]
-        assert isinstance(entry, FeedbackEntry)
         return entry
 
     def close(self) -> None:

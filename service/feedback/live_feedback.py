@@ -25,14 +25,14 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import BandPower, Quality
 from mimamba.service.bridges.log_reader import LogReader
 from mimamba.service.feedback.sham_course import ShamCourse
-from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS, Event
+from mimamba.service.logs.epoch_logs import Event
 from mimamba.service.logs.prediction_log import PublishedPrediction
 from mimamba.service.protocol.feedback_state import FeedbackEntry, FeedbackSource, FeedbackState
 from mimamba.service.recordings.recordings import NoRecording, Recordings
 from mimamba.service.rules.quality_join import QualityJoin
 from mimamba.service.rules.rule_file import Rule
 from mimamba.service.rules.watched_values import band_value, predicted_value
-from mimamba.service.sessions.markers import is_logged, set_marker
+from mimamba.service.sessions.markers import set_again
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.topics import Topic
 
@@ -192,6 +192,16 @@ class LiveFeedback:
     def id(self) -> str:
         """Name of the run."""
         return self._position.id
+
+    @property
+    def recording(self) -> str | None:
+        """Name of the recording that ends with it; None if that goes on."""
+        return self._state.recording if self._position.is_own else None
+
+    @property
+    def over(self) -> bool:
+        """True once nothing is left to do for it here."""
+        return self._done
 
     @property
     def going_on(self) -> bool:
@@ -357,10 +367,7 @@ class LiveFeedback:
         entry, marker = self._position.entry, self._position.marker
         if not self._is_told(entry):
             self.session.log_personal(entry)
-        logs = self.session.check_open()
-        recent = self.session.now() - marker.timestamp < SIGNAL_SECONDS
-        if recent and not is_logged(logs, marker):
-            set_marker(self.session, marker.label, marker.timestamp, SOURCE)
+        set_again(self.session, self.session.check_open(), marker)
         end = time.monotonic() + LOGGING_SECONDS  # then a recording that ends now has it
         while not self._is_told(entry) and time.monotonic() < end:
             if self._closing or self.session.state != "open":

@@ -10,8 +10,8 @@ from mimamba.service.sessions.session import Session
 
 MAX_LABEL_LENGTH = 256
 """Characters."""
-MARKERS_KEPT = 64
-"""Newest markers among which one is looked for."""
+CERTAIN_SECONDS = 0.8 * SIGNAL_SECONDS
+"""Age up to which a marker that is not logged was surely not set: a bus keeps results longer."""
 
 
 class BadLabel(Mismatch):
@@ -46,13 +46,22 @@ def set_marker(
 
 
 def is_logged(logs: EpochLogs, marker: ReceivedMarker) -> bool:
-    """Return whether a marker is among the newest ones of an epoch."""
+    """Return whether the log of an epoch has a marker."""
     entries = logs.marker
     return any(
         isinstance(each, Marker)
         and (each.timestamp, each.label) == (marker.timestamp, marker.label)
-        for _, each in entries.read(entries.next - MARKERS_KEPT, entries.next)
+        for _, each in entries.read(entries.oldest, entries.next)
     )
+
+
+def set_again(session: Session, logs: EpochLogs, marker: ReceivedMarker) -> None:
+    """Set a marker of the service before, unless that has, or it is too old to be sure.
+
+    One that is set twice within a minute is one. Raises as ``set_marker``.
+    """
+    if session.now() - marker.timestamp < CERTAIN_SECONDS and not is_logged(logs, marker):
+        set_marker(session, marker.label, marker.timestamp, marker.source)
 
 
 def check_label(label: str) -> str:

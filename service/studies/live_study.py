@@ -21,11 +21,10 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import Quality
 from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.logs.epoch_logs import SIGNAL_SECONDS
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
-from mimamba.service.sessions.markers import is_logged, set_marker
+from mimamba.service.sessions.markers import set_again, set_marker
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS, ContactCount
@@ -137,7 +136,7 @@ class LiveStudy:
         self._lease, self._begin_feedback = lease, begin_feedback
         self._changed = threading.Condition()
         self._stopping: str | None = None
-        self._closing = self._elsewhere = False
+        self._closing = self._elsewhere = self._over = False
         self._answered = False
         self._logs = session.check_open()
         if position is None:
@@ -178,6 +177,16 @@ class LiveStudy:
     def going_on(self) -> bool:
         """True until it has ended, or another service goes on with it."""
         return self._now.phase in ("contact", "step") and not self._elsewhere
+
+    @property
+    def recording(self) -> str | None:
+        """Name of the recording that ends with it; None without one."""
+        return self._now.recording
+
+    @property
+    def over(self) -> bool:
+        """True once nothing is left to do for it here."""
+        return self._over
 
     @property
     def elsewhere(self) -> bool:
@@ -263,8 +272,11 @@ class LiveStudy:
         except (UserError, SessionOver, CannotRecord, RecordingTaken, NotStored) as error:
             reason = str(error)
         finally:
-            if not self._elsewhere:
-                self._end(reason)
+            try:
+                if not self._elsewhere:
+                    self._end(reason)
+            finally:
+                self._over = True
 
     def _carry_out_all(self) -> None:
         """Carry out all steps that are left."""
@@ -275,7 +287,7 @@ class LiveStudy:
                 self._record()
             self._mark(f"study {self.protocol.name} begin")
         else:
-            self._mark_again(self._last)
+            set_again(self.session, self._logs, self._last)
         at = self._now.step
         if at and self._last is not None and self._last.timestamp == self._began:
             self._answered = self._now.rating and self._was_rated()
@@ -389,7 +401,7 @@ class LiveStudy:
         word = "end" if reason is None else f"stopped in step {self._now.step}"
         with suppress(UserError, SessionOver):  # the session has ended: so has its recording
             if self._ending and self._last is not None:
-                self._mark_again(self._last)
+                set_again(self.session, self._logs, self._last)
             else:
                 self._ending, self._now = True, replace(self._now, reason=reason)
                 self._mark(f"study {self.protocol.name} {word}")
@@ -424,12 +436,6 @@ class LiveStudy:
         self._last = ReceivedMarker(stamp, label, SOURCE)
         self._keep()
         set_marker(self.session, label, stamp, SOURCE)
-
-    def _mark_again(self, marker: ReceivedMarker) -> None:
-        """Set a marker of the service before, if that has not: one that was told twice is one."""
-        recent = self.session.now() - marker.timestamp < SIGNAL_SECONDS
-        if recent and not is_logged(self._logs, marker):
-            set_marker(self.session, marker.label, marker.timestamp, SOURCE)
 
     def _was_rated(self) -> bool:
         """Return whether the service before has logged the rating of this step."""

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.feedback.allocations import Allocations
 from mimamba.service.feedback.feedback_runs import BadFeedback, FeedbackRuns
+from mimamba.service.logs.newest_entry import newest_entry
 from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.recordings.recordings import Recordings, check_speed
@@ -149,15 +150,10 @@ class Studies:
 
         Raises NoStudy.
         """
-        live = self._live.get(session)
-        if live is not None and not live.elsewhere:
-            return live.entry()
-        log = None if session.logs is None else session.logs.study
-        found = log.read(log.next - 1, log.next) if log is not None else []
-        if not found:
+        live, logs = self._live.get(session), session.logs
+        entry = newest_entry(live, None if logs is None else logs.study, StudyEntry)
+        if entry is None:
             raise no_study(session)
-        _, entry = found[0]
-        assert isinstance(entry, StudyEntry)
         now, progress = session.now(), entry.progress
         if progress.phase != "step" or progress.left is None:
             return entry

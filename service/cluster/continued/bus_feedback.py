@@ -75,6 +75,7 @@ class BusFeedback(FeedbackRuns):
             bus,
             FEEDBACK_KEYS,
             BusFeedbackState,
+            feedback_key,
             gateway,
             recordings,
             find,
@@ -101,6 +102,7 @@ class BusFeedback(FeedbackRuns):
         _, state = self._keys.ask(feedback_key(session.name))
         if state is not None:
             raise self._goes_on(session)
+        self._keys.release(self._live.get(session))
 
     def _goes_on(self, session: Session) -> NotNow:
         return NotNow(

@@ -76,6 +76,7 @@ class BusStudies(Studies):
             bus,
             study_key("*"),
             StudyState,
+            study_key,
             gateway,
             recordings,
             find,
@@ -87,6 +88,10 @@ class BusStudies(Studies):
         await self._keys.go_on(self._continue)
 
     # Beginning, in other threads -----------------------------------------------------------------
+
+    def _check_free(self, session: Session) -> None:
+        super()._check_free(session)
+        self._keys.release(self._live.get(session))
 
     def _make(
         self, session: Session, protocol: StudyProtocol, begin_feedback: BeginFeedback | None

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-from mimamba.service.bus.bus import Bus
+from mimamba.drivers.errors import UserError
+from mimamba.service.bus.bus import Bus, NotStored
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.watched_keys import (
+    LOOK_SECONDS,
     PATIENCE,
     HeldState,
     NotedKey,
     WatchedKeys,
 )
+from mimamba.service.cluster.placement import LEASE_SECONDS
 from mimamba.service.sessions.session import Session
+
+log = logging.getLogger(__name__)
 
 
 class RunState(HeldState, frozen=True):
@@ -38,8 +45,23 @@ class Run(Protocol):
     """A run of this gateway, or one that it had."""
 
     @property
+    def session(self) -> Session:
+        """Its session."""
+        ...
+
+    @property
     def id(self) -> str:
         """Its name."""
+        ...
+
+    @property
+    def recording(self) -> str | None:
+        """Name of the recording that ends with it; None without one."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """True once nothing is left to do for it here."""
         ...
 
     @property
@@ -65,6 +87,8 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
     ----------
     bus, pattern, kind
         As for ``WatchedKeys``.
+    key
+        Returns the subject of a session.
     gateway
         The name under which this gateway answers on the bus.
     recordings
@@ -80,26 +104,33 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
         bus: Bus,
         pattern: str,
         kind: type[AnyState],
+        key: Callable[[str], str],
         gateway: str,
         recordings: BusRecordings,
         find: Callable[[str], Awaitable[Session | None]],
         runs: Callable[[], Iterable[AnyRun]],
     ) -> None:
         super().__init__(bus, pattern, kind, self._leave)
-        self._gateway, self._recordings, self._find, self._runs = gateway, recordings, find, runs
+        self._key, self._gateway, self._recordings = key, gateway, recordings
+        self._find, self._runs = find, runs
         self._waiting: dict[str, float] = {}
 
     async def go_on(self, take: Callable[[NotedKey[AnyState], Session | None], None]) -> None:
         """Let ``take``, in another thread, go on with runs that are left, until cancelled."""
 
         async def take_over(noted: NotedKey[AnyState]) -> None:
+            if self._has_ended(noted.state):  # the bus did not answer then
+                await self.clear(noted)
+                return
             session = await self._find(noted.state.session)
             await asyncio.to_thread(take, noted, session)
 
-        await self.run(self._is_left, take_over)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.run(self._is_left, take_over))
+            tasks.create_task(self._release_all())
 
     def is_here(self, state: AnyState) -> bool:
-        """Return whether a run was at this gateway last."""
+        """Return whether a run goes on at this gateway."""
         return self._run_of(state) is not None
 
     def elsewhere(self, subject: str, run: AnyRun | None) -> AnyState | None:
@@ -109,9 +140,46 @@ class RunKeys(WatchedKeys[AnyState], Generic[AnyState, AnyRun]):
             return None
         return state
 
+    def release(self, run: AnyRun | None) -> None:
+        """Stop the recording of a run that another gateway has ended, as only this one can.
+
+        That is so if this gateway was cut off from the bus, and has gone on to write the file.
+        Called in another thread; raises as ``Recordings.stop``, and NotStored.
+        """
+        if run is None or run.recording is None or not self._records_left(run):
+            return
+        _, state = self.ask(self._key(run.session.name))
+        if state is None or state.id != run.id:
+            self._recordings.stop(run.recording)
+
+    async def _release_all(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for run in filter(self._records_left, self._runs()):
+                # After an outage of the server, the end of the run is read first.
+                if time.monotonic() - self._bus.connected_since < LEASE_SECONDS:
+                    break
+                try:
+                    with contextlib.suppress(NotStored):
+                        await asyncio.to_thread(self.release, run)
+                except (UserError, OSError) as error:
+                    log.warning("a recording could not be stopped", extra={"reason": str(error)})
+
+    def _records_left(self, run: AnyRun) -> bool:
+        """Return whether this gateway has left a run, but still writes its recording."""
+        name = run.recording
+        if not run.elsewhere or name is None or not self._recordings.writes(name):
+            return False
+        return self._recordings.writer_of(run.session.name, name) == self._gateway
+
     def _run_of(self, state: AnyState) -> AnyRun | None:
         found = [each for each in self._runs() if each.id == state.id]
-        return next((each for each in found if not each.elsewhere), None)
+        return next((each for each in found if not each.elsewhere and not each.over), None)
+
+    def _has_ended(self, state: AnyState) -> bool:
+        """Return whether a run was at this gateway last, and has ended here."""
+        ended = [each.id for each in self._runs() if each.over and not each.elsewhere]
+        return state.gateway == self._gateway and state.id in ended
 
     def _leave(self, state: AnyState) -> None:
         """Leave a run to the gateway that has it: this one was slow, and was taken for dead."""

@@ -76,12 +76,34 @@ class HeldKey:
     ) -> None:
         self._bus, self._loop = bus, loop
         self._subject, self._sequence = subject, sequence
+        self._unsure: list[bytes] = []  # sent with this number, and stored later or never
 
     def store(self, payload: bytes) -> None:
-        """Replace the message; raises Overtaken if another has, and NotStored."""
-        guard = Guard(self._subject, self._sequence)
-        sending = publish(self._bus, self._subject, payload, guard=guard, only=True)
-        self._sequence = on_loop(self._loop, sending)
+        """Replace the message; raises Overtaken if another has, and NotStored.
+
+        A message that was not acknowledged may still be stored, once the bus is there again: it is
+        replaced, too.
+        """
+        while True:
+            guard = Guard(self._subject, self._sequence)
+            sending = publish(self._bus, self._subject, payload, guard=guard, only=True)
+            try:
+                self._advance(on_loop(self._loop, sending))
+            except NotStored:
+                self._unsure.append(payload)
+                raise
+            except Overtaken:
+                newest = on_loop(self._loop, self._bus.newest(self._subject))
+                if not newest or newest[0].payload not in self._unsure:
+                    raise
+                self._advance(newest[0].sequence)
+            else:
+                return
+
+    def _advance(self, sequence: int) -> None:
+        """Take the number of a newer message: no earlier one can be stored any more."""
+        self._sequence = sequence
+        self._unsure.clear()
 
     def store_if_possible(self, payload: bytes) -> bool:
         """Replace the message, if the bus answers; return False if another has."""

@@ -328,6 +328,19 @@ def test_each_of_several_windows_measured_at_once_is_shown(tmp_path: Path) -> No
     assert shown == [None, *[pytest.approx(0.2)] * 4]
 
 
+def test_feedback_that_another_service_began_since_is_the_newest(tmp_path: Path) -> None:
+    wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "real")
+    runs, others = [FeedbackRuns(Recordings(tmp_path)) for _ in range(2)]
+    with staged(None, max_delay=0.0) as stage:
+        ended = runs.begin(stage.session, wanted)
+        ended.stop()
+        assert not runs.entry_of(stage.session).state.running
+        newer = others.begin(stage.session, wanted)
+        assert runs.entry_of(stage.session).id == newer.id
+        assert runs.entry_of(stage.session).state.running
+        others.close()
+
+
 def test_a_sham_is_silent_while_an_electrode_of_the_wearer_is_bad(data: Path) -> None:
     runs = FeedbackRuns(Recordings(data))
     wanted = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("deleted",))

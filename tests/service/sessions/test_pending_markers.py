@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from mimamba.drivers.driver import Chunk
+from mimamba.drivers.driver import Chunk, Marker
 from mimamba.drivers.formats.read import read_recording
 from mimamba.drivers.lsl.markers import MAX_WAITING, ReceivedMarker
 from mimamba.drivers.timing.clock import local_clock
@@ -29,7 +29,7 @@ from mimamba.service.protocol.messages import (
     SignalMessage,
     Subscribe,
 )
-from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_marker
+from mimamba.service.sessions.markers import BadLabel, BadTimestamp, set_again, set_marker
 from mimamba.service.sessions.pending_markers import MAX_DELAY, PendingMarkers
 from mimamba.service.sessions.session import SessionOver
 from tests.service.live import Live, live, talk
@@ -75,6 +75,21 @@ def test_a_time_belongs_to_the_nearest_sample_or_its_place_in_a_gap(
 def test_while_a_recording_pauses_a_time_belongs_to_the_nearer_side() -> None:
     log = log_of((0, 100.0, 256), (256, 160.0, 256))
     assert log.index_at(np.array([101.1, 159.9])).tolist() == [255, 256]
+
+
+def test_a_marker_is_not_set_again_after_many_others() -> None:
+    with staged(None, max_delay=0.0) as stage:
+        stage.play(Chunk(np.zeros((256, 4), np.float32), 500 + np.arange(256) / SFREQ, 0))
+        first = set_marker(stage.session, "begin", None, "study")
+        for n in range(100):
+            set_marker(stage.session, f"stimulus {n}", None, "program")
+        stage.session.place_markers()
+        logs = stage.session.check_open()
+        set_again(stage.session, logs, first)
+        set_again(stage.session, logs, replace(first, label="lost"))
+        stage.session.place_markers()
+        labels = [each.label for _, each in logs.marker.read(0, 200) if isinstance(each, Marker)]
+    assert [labels.count("begin"), labels.count("lost"), len(labels)] == [1, 1, 102]
 
 
 LONG = 600.0

@@ -12,7 +12,7 @@ import pytest
 from mimamba.drivers.formats.read import read_recording
 from mimamba.service.bus.bus import publish
 from mimamba.service.calibration.state_machine import NotNow
-from mimamba.service.cluster.continued.bus_feedback import BusFeedback
+from mimamba.service.cluster.continued.bus_feedback import BusFeedback, BusFeedbackState
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.subjects import feedback_key, pack, recording_key
 from mimamba.service.feedback.feedback_runs import NoFeedback
@@ -32,6 +32,7 @@ from tests.service.feedback.test_feedback_runs import ALPHA, record
 from tests.service.models import random_checkpoint
 
 BLIND = WantedFeedback("band/alpha", "above", 0.0, 0.0, "sham", ("other",), True)
+KEY = feedback_key("a.b")
 REAL = WantedFeedback("band/alpha", "above", 0.0, 0.0, "real")
 
 
@@ -79,6 +80,39 @@ async def taken_over(feedback: BusFeedback, session: Session) -> LiveFeedback:
             return feedback.of(session)
         except NotNow:
             await asyncio.sleep(0.01)
+
+
+async def begun(
+    gateway: FeedbackGateway, session: Session
+) -> tuple[LiveFeedback, BusFeedbackState]:
+    """New feedback, and what the bus says of it."""
+    live = await asyncio.to_thread(gateway.feedback.begin, session, REAL)
+    while (state := gateway.feedback._keys.of(KEY)) is None or state.id != live.id:
+        await asyncio.sleep(0.01)
+    return live, state
+
+
+async def end_elsewhere(gateway: FeedbackGateway, session: Session) -> None:
+    """Feedback of a slow gateway is ended by another, which cannot stop the recording."""
+    live, state = await begun(gateway, session)
+    assert gateway.recordings.running
+    await publish(gateway.bus, KEY, pack(msgspec.structs.replace(state, gateway="x")), only=True)
+    while live.going_on:
+        await asyncio.sleep(0.01)
+    await publish(gateway.bus, KEY, b"", only=True)
+    while gateway.recordings.running:
+        await asyncio.sleep(0.01)
+
+
+async def end_unheard(gateway: FeedbackGateway, session: Session) -> None:
+    """Feedback that has ended neither goes on nor blocks where the bus stores its place late."""
+    live, state = await begun(gateway, session)
+    await asyncio.to_thread(live.stop)
+    await publish(gateway.bus, KEY, pack(state), only=True)
+    while (await gateway.bus.newest(KEY))[0].payload:
+        await asyncio.sleep(0.01)
+    assert gateway.feedback.of(session) is live
+    assert gateway.feedback.entry_of(session).state.reason == "stopped on request"
 
 
 def test_feedback_goes_on(tmp_path: Path) -> None:
@@ -151,13 +185,8 @@ def test_feedback_goes_on(tmp_path: Path) -> None:
             while (await taken_over(second, other)).going_on:
                 await asyncio.sleep(0.01)
             assert not made[1].recordings.running
-            slow = await asyncio.to_thread(second.begin, other, REAL)
-            state = second._keys.of(feedback_key("a.b"))
-            assert state is not None
-            key, theirs = feedback_key("a.b"), msgspec.structs.replace(state, gateway="x")
-            await publish(made[1].bus, key, pack(theirs), only=True)
-            while slow.going_on:  # another gateway has it, and this one was slow
-                await asyncio.sleep(0.01)
+            await end_elsewhere(made[1], other)
+            await end_unheard(made[1], other)
             sending.cancel()
             await asyncio.to_thread(second.close)
             await made[1].end()

@@ -79,12 +79,28 @@ async def step_of(studies: BusStudies, session: Session, step: int) -> LiveStudy
         await asyncio.sleep(0.01)
 
 
+async def end_elsewhere(gateway: StudyGateway, session: Session) -> None:
+    """A study of a slow gateway is ended by another, which cannot stop the recording."""
+    live, key = await asyncio.to_thread(gateway.studies.begin, session, "kept"), study_key("a.b")
+    while not gateway.recordings.running:
+        await asyncio.sleep(0.01)
+    while (state := gateway.studies._keys.of(key)) is None or state.recording is None:
+        await asyncio.sleep(0.01)
+    await publish(gateway.bus, key, pack(msgspec.structs.replace(state, gateway="x")))
+    while live.going_on:
+        await asyncio.sleep(0.01)
+    await publish(gateway.bus, key, b"", only=True)
+    while gateway.recordings.running:
+        await asyncio.sleep(0.01)
+
+
 def test_a_study_goes_on(tmp_path: Path) -> None:
     random_checkpoint(tmp_path)
     choice = ModelChoice(str(tmp_path / "random.safetensors"), required=True)
     for name, text in {"timed": STUDY, "long": LONG}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "long" / "kept.toml").write_text(f"record = true\n{LONG}", encoding="utf-8")
 
     async def scene(url: str) -> None:
         crew = Crew(choice, url=url)
@@ -137,14 +153,7 @@ def test_a_study_goes_on(tmp_path: Path) -> None:
             brief = await asyncio.to_thread(second.begin, other, "long")
             await asyncio.to_thread(brief.stop)
             assert brief.entry().progress.phase == "stopped"
-            lost = await asyncio.to_thread(second.begin, other, "long")
-            state = second._keys.of(study_key("a.b"))
-            assert state is not None
-            await publish(
-                made[1].bus, study_key("a.b"), pack(msgspec.structs.replace(state, gateway="x"))
-            )
-            while lost.going_on:  # another gateway has it, and this one was slow
-                await asyncio.sleep(0.01)
+            await end_elsewhere(made[1], other)
 
             told = await crew.until(MarkerMessage, len(LABELS) + 2)
             labels = Counter(each.label for each in told if isinstance(each, MarkerMessage))
