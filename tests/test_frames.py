@@ -271,6 +271,7 @@ MESSAGES: tuple[ServerMessage, ...] = (
             140.0,
             70.0,
             "rest-P01-20261129-101500",
+            feedback=True,
         ),
     ),
     FeedbackMessage(

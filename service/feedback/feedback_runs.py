@@ -46,6 +46,31 @@ class PreparedFeedback:
     course: ShamCourse | None
 
 
+class KeptFeedback:
+    """Feedback that a study gives in its steps; no other begins in the session before its release.
+
+    Parameters
+    ----------
+    runs
+        The feedback of the service.
+    session
+        The study's session.
+    prepared
+        What the steps give.
+    """
+
+    def __init__(self, runs: FeedbackRuns, session: Session, prepared: PreparedFeedback) -> None:
+        self._runs, self._session, self._prepared = runs, session, prepared
+
+    def begin(self) -> LiveFeedback:
+        """Begin it; raises as ``FeedbackRuns.begin_prepared``."""
+        return self._runs.begin_kept(self._session, self._prepared)
+
+    def release(self) -> None:
+        """Let other feedback begin in the session."""
+        self._runs.release(self._session)
+
+
 class FeedbackRuns:
     """The feedback of a service's sessions. Calls block on the disk.
 
@@ -58,6 +83,7 @@ class FeedbackRuns:
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
         self._live: dict[Session, LiveFeedback] = {}
+        self._kept: dict[Session, str] = {}
         self._changing = threading.Lock()
         self._closed = False
 
@@ -82,7 +108,8 @@ class FeedbackRuns:
         NoRecording, RecordingRefused, BadRecording
             If a recording is not there, not complete, too short, or has no such values.
         NotNow
-            If feedback goes on in the session, or the service is shutting down.
+            If feedback, or a study that gives it, goes on in the session, or the service is
+            shutting down.
         SessionOver
             If the session is not open.
         """
@@ -101,6 +128,7 @@ class FeedbackRuns:
                 "leave some out",
             )
         with self._changing:
+            self._check_not_kept(session)
             self._check_free(session)
         # This takes long: feedback elsewhere can begin and end.
         return PreparedFeedback(rule, *self._assign(wanted, rule, draw))
@@ -111,7 +139,8 @@ class FeedbackRuns:
         Raises
         ------
         NotNow
-            If feedback goes on in the session, or the service is shutting down.
+            If feedback, or a study that gives it, goes on in the session, or the service is
+            shutting down.
         SessionOver
             If the session is not open.
         NotStored
@@ -119,29 +148,62 @@ class FeedbackRuns:
         RecordingTaken, CannotRecord
             If a recording cannot begin now.
         """
-        rule, assignment, course = prepared.rule, prepared.assignment, prepared.course
+        with self._changing:
+            self._check_not_kept(session)
+            return self._begin(session, prepared)
+
+    def keep(self, session: Session, study: str, prepared: PreparedFeedback) -> KeptFeedback:
+        """Keep the feedback of a session for the steps of a study.
+
+        Raises NotNow if feedback goes on in the session, or the service is shutting down.
+        """
         with self._changing:
             self._check_free(session)
-            name = self._recordings.recording_of(session)
-            is_own = name is None
-            session.check_open()
-            if name is None:
-                person = session.subject.person
-                stem = f"feedback-{person or session.name}"[:60].strip(".")
-                # Two may begin in one second.
-                made = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-                name = self._recordings.start(session, made, person, None).name
-            try:
-                self._recordings.note_feedback(name)
-                position = first_position(session, rule, assignment, course, name, is_own)
-                live = self._make(session, rule, position, course)
-            except Exception:
-                if is_own:
-                    self._recordings.stop(name)
-                    self._recordings.delete(name, name)
-                raise
-            live.start()  # before others can find and stop it
-            self._live[session] = live
+            self._kept[session] = study
+        return KeptFeedback(self, session, prepared)
+
+    def begin_kept(self, session: Session, prepared: PreparedFeedback) -> LiveFeedback:
+        """Begin the feedback that is kept for a study; raises as ``begin_prepared``."""
+        with self._changing:
+            return self._begin(session, prepared)
+
+    def release(self, session: Session) -> None:
+        """Let feedback begin that is not the study's."""
+        with self._changing:
+            self._kept.pop(session, None)
+
+    def _check_not_kept(self, session: Session) -> None:
+        """Raise NotNow if a study that gives feedback goes on in a session."""
+        study = self._kept.get(session)
+        if study is not None:
+            raise NotNow(
+                f"The study {study}, which gives feedback itself, goes on in the session "
+                f"{session.name}. Begin other feedback when it is over."
+            )
+
+    def _begin(self, session: Session, prepared: PreparedFeedback) -> LiveFeedback:
+        rule, assignment, course = prepared.rule, prepared.assignment, prepared.course
+        self._check_free(session)
+        name = self._recordings.recording_of(session)
+        is_own = name is None
+        session.check_open()
+        if name is None:
+            person = session.subject.person
+            stem = f"feedback-{person or session.name}"[:60].strip(".")
+            # Two may begin in one second.
+            made = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            name = self._recordings.start(session, made, person, None).name
+        try:
+            self._recordings.note_feedback(name)
+            position = first_position(session, rule, assignment, course, name, is_own)
+            live = self._make(session, rule, position, course)
+        except Exception:
+            if is_own:
+                self._recordings.stop(name)
+                self._recordings.delete(name, name)
+            raise
+        live.start()  # before others can find and stop it
+        self._live[session] = live
         return live
 
     def _make(

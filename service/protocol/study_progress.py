@@ -18,7 +18,8 @@ class StudyProgress:
     With ``rating`` the person is asked how they feel. ``left`` and ``total`` are the seconds of
     this phase, null where it waits for an answer. ``planned`` are the seconds of all steps and
     ``later`` those after this one, as far as they are known. ``recording`` is the name of the
-    study's recording. ``reason`` says why it waits or has stopped.
+    study's recording. ``reason`` says why it waits or has stopped. With ``feedback`` the step gives
+    the study's feedback.
     """
 
     study: str
@@ -36,6 +37,7 @@ class StudyProgress:
     later: float
     recording: str | None = None
     reason: str | None = None
+    feedback: bool = False
 
 
 @dataclass(frozen=True)

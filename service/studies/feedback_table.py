@@ -56,31 +56,36 @@ FIELDS: Final[Mapping[str, TomlField]] = {
 """Fields of the table."""
 
 
-def feedback_mistakes(found: object, where: str, error: type[Mismatch]) -> Iterator[Mismatch]:
-    """Yield each mistake of the table; ``error`` is made of each."""
+def feedback_mistakes(
+    found: Mapping[str, Any], where: str, error: type[Mismatch]
+) -> Iterator[tuple[str, Mismatch]]:
+    """Yield each mistake of the table with its field; ``error`` is made of each."""
     place = f"the table [feedback] of {where}"
-    wrong = False
-    for _, mistake in table_mistakes(found, FIELDS, place, error):
-        wrong = True
-        yield mistake
-    if wrong or not isinstance(found, dict):
-        return
+    wrong = set()
+    for field, mistake in table_mistakes(found, FIELDS, place, error):
+        assert field is not None  # it is a table
+        wrong.add(field)
+        yield field, mistake
     sides = [side for side in ("above", "below") if side in found]
     if len(sides) != 1:
         given = " and ".join(sides) or "neither"
-        yield error(f"either above or below in {place}", given, "give one")
+        yield "above", error(f"a threshold, above or below, in {place}", given, "give one")
     if "quantity" not in found:
-        yield error(f"the field quantity in {place}", "none", f"name {QUANTITY}")
+        yield "quantity", error(f"a quantity in {place}", "none", f"name {QUANTITY}")
+    if "values" in wrong:
+        return
     values = found.get("values", "real")
     if (values == "real") is ("recordings" in found):
         wanted = "no recordings" if values == "real" else "recordings for a sham"
-        yield error(
+        mistake = error(
             f"{wanted} with the values {shown(values)} in {place}",
             "some" if values == "real" else "none",
             "remove them" if values == "real" else "name some",
         )
+        yield "recordings", mistake
     if "block" in found and values != "balanced":
-        yield error(f"block only with the values 'balanced' in {place}", shown(values), "remove it")
+        expected = f"block only with the values 'balanced' in {place}"
+        yield "block", error(expected, shown(values), "remove it")
 
 
 def make_feedback(found: Mapping[str, Any]) -> WantedFeedback:

@@ -93,6 +93,18 @@ class StepFeedback(Protocol):
         ...
 
 
+class StudyFeedback(Protocol):
+    """Feedback that is kept for the steps of a study."""
+
+    def begin(self) -> StepFeedback:
+        """Begin it in a step."""
+        ...
+
+    def release(self) -> None:
+        """Let other feedback begin in the session."""
+        ...
+
+
 class LiveStudy:
     """A run of a protocol in a session. Methods may be called from any thread.
 
@@ -110,8 +122,8 @@ class LiveStudy:
         The right to the study; None where no other service goes on with it.
     position
         Where another service has left it; None begins it.
-    begin_feedback
-        Begins the feedback of a step; None for a protocol without.
+    feedback
+        Feedback of its steps; None for a protocol without.
 
     Raises
     ------
@@ -129,11 +141,11 @@ class LiveStudy:
         contact_seconds: float = GOOD_SECONDS,
         lease: StudyLease | None = None,
         position: StudyPosition | None = None,
-        begin_feedback: Callable[[], StepFeedback] | None = None,
+        feedback: StudyFeedback | None = None,
     ) -> None:
         self.session, self.protocol = session, protocol
         self._recordings, self._contact_seconds = recordings, contact_seconds
-        self._lease, self._begin_feedback = lease, begin_feedback
+        self._lease, self._feedback = lease, feedback
         self._changed = threading.Condition()
         self._stopping: str | None = None
         self._closing = self._elsewhere = self._over = False
@@ -353,13 +365,14 @@ class LiveStudy:
                 total=step.seconds,
                 later=later,
                 reason=None,
+                feedback=step.feedback,
             )
         self._mark(step.marker, self._began)
         self._log()
-        if not step.feedback or self._begin_feedback is None:
+        if not step.feedback or self._feedback is None:
             self._await_end(number, step)
             return
-        given = self._begin_feedback()
+        given = self._feedback.begin()
         try:
             self._await_end(number, step)
         finally:
@@ -413,6 +426,8 @@ class LiveStudy:
             except (UserError, OSError) as error:
                 log.warning("a recording could not be stopped", extra={"reason": str(error)})
         log.info("study ended", extra={"study": self.id, "reason": reason})
+        if self._feedback is not None:
+            self._feedback.release()
         self._show(
             replace(
                 self._now,
@@ -425,6 +440,7 @@ class LiveStudy:
                 total=None,
                 later=0.0,
                 reason=reason,
+                feedback=False,
             )
         )
         if self._lease is not None:

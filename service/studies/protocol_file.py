@@ -131,7 +131,8 @@ class StudyMistake:
     step
         Number of its step from 1; None for the fields above the steps.
     field
-        Its field; None for the step or the protocol as a whole.
+        Its field, ``feedback.above`` for one of the table of the feedback; None for the step or
+        the protocol as a whole.
     problem
         What was expected and found, in one sentence.
     """
@@ -242,8 +243,8 @@ def _mistakes(
     steps = found.get("step")
     if not isinstance(steps, list):
         return
-    for mistake in _feedback_mistakes(found, steps, where):
-        yield None, "feedback", mistake
+    for field, mistake in _feedback_mistakes(found, steps, where):
+        yield None, field, mistake
     if len(steps) > MOST_STEPS:
         expected = f"up to {MOST_STEPS} steps in {where}"
         yield None, "step", BadStudy(expected, str(len(steps)), "split the file")
@@ -256,17 +257,20 @@ def _mistakes(
 
 def _feedback_mistakes(
     found: Mapping[str, Any], steps: Sequence[object], where: str
-) -> Iterator[Mismatch]:
+) -> Iterator[tuple[str, Mismatch]]:
     """Yield the mistakes of the feedback, which needs its table and a step that gives it."""
     if isinstance(found.get("feedback"), dict):
-        yield from feedback_mistakes(found["feedback"], where, BadStudy)
+        for field, mistake in feedback_mistakes(found["feedback"], where, BadStudy):
+            yield f"feedback.{field}", mistake
     given = [isinstance(step, dict) and step.get("feedback") is True for step in steps]
     expected = f"the table [feedback] and a step that gives it in {where}"
     if any(given) and "feedback" not in found:
         step = given.index(True) + 1
-        yield BadStudy(expected, f"feedback in step {step} alone", "add the table [feedback]")
+        given_alone = f"feedback in step {step} alone"
+        yield "feedback", BadStudy(expected, given_alone, "add the table [feedback]")
     elif "feedback" in found and not any(given):
-        yield BadStudy(expected, "the table alone", "add feedback = true to a step")
+        remedy = "add feedback = true to a step"
+        yield "feedback", BadStudy(expected, "the table alone", remedy)
 
 
 def _step_mistakes(

@@ -7,22 +7,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.feedback.allocations import Allocations
-from mimamba.service.feedback.feedback_runs import BadFeedback, FeedbackRuns
+from mimamba.service.feedback.feedback_runs import (
+    BadFeedback,
+    FeedbackRuns,
+    KeptFeedback,
+    PreparedFeedback,
+)
 from mimamba.service.logs.newest_entry import newest_entry
 from mimamba.service.protocol.feedback_state import FeedbackSource
 from mimamba.service.protocol.study_progress import StudyEntry
 from mimamba.service.recordings.recordings import Recordings, check_speed
 from mimamba.service.sessions.session import Session
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
-from mimamba.service.studies.live_study import LiveStudy, StepFeedback
+from mimamba.service.studies.live_study import LiveStudy
 from mimamba.service.studies.protocol_file import NoStudy, StudyProtocol
 from mimamba.service.studies.study_folder import StudyFolder
-
-BeginFeedback: TypeAlias = Callable[[], StepFeedback]
 
 
 class Studies:
@@ -69,7 +71,8 @@ class Studies:
         NoStudy, BadStudy
             If there is no such protocol, or it has a mistake.
         NotNow
-            If a study goes on in the session, or the service is shutting down.
+            If a study, or for one that gives feedback other feedback, goes on in the session, or
+            the service is shutting down.
         SessionOver
             If the session is not open.
         RecordingTaken, RecordingRefused
@@ -79,7 +82,7 @@ class Studies:
         """
         protocol = self.protocols.get(name)
         self._check_free(session)
-        begin_feedback = self._prepare_feedback(session, protocol)
+        prepared = self._prepare_feedback(session, protocol)
         with self._changing:
             self._check_free(session)
             if self._closed:
@@ -89,7 +92,7 @@ class Studies:
                 self._recordings.check_not_recorded(session)
             for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
                 del self._live[ended]
-            live = self._make(session, protocol, begin_feedback)
+            live = self._make(session, protocol, prepared)
             live.start()  # before others can find and stop it
             self._live[session] = live
         return live
@@ -103,8 +106,10 @@ class Studies:
                 "Finish or stop it first."
             )
 
-    def _prepare_feedback(self, session: Session, protocol: StudyProtocol) -> BeginFeedback | None:
-        """Choose whose values a study shows; return what begins feedback in a step."""
+    def _prepare_feedback(
+        self, session: Session, protocol: StudyProtocol
+    ) -> PreparedFeedback | None:
+        """Choose whose values a study shows; None for one without feedback."""
         wanted, runs, allocations = protocol.feedback, self._feedback, self._allocations
         if wanted is None:
             return None
@@ -124,19 +129,22 @@ class Studies:
                     "choose a person and open it again",
                 )
             draw = partial(allocations.arm_of, protocol.name, person, wanted.block)
-        prepared = runs.prepare(session, wanted, draw)
-        return lambda: runs.begin_prepared(session, prepared)
+        return runs.prepare(session, wanted, draw)
 
     def _make(
-        self, session: Session, protocol: StudyProtocol, begin_feedback: BeginFeedback | None
+        self, session: Session, protocol: StudyProtocol, prepared: PreparedFeedback | None
     ) -> LiveStudy:
-        return LiveStudy(
-            session,
-            protocol,
-            self._recordings,
-            self._contact_seconds,
-            begin_feedback=begin_feedback,
-        )
+        kept: KeptFeedback | None = None
+        if prepared is not None and self._feedback is not None:
+            kept = self._feedback.keep(session, protocol.name, prepared)
+        try:
+            return LiveStudy(
+                session, protocol, self._recordings, self._contact_seconds, feedback=kept
+            )
+        except Exception:
+            if kept is not None:
+                kept.release()
+            raise
 
     def of(self, session: Session) -> LiveStudy:
         """Return the newest study of a session; raises NoStudy, and NotNow if it is elsewhere."""

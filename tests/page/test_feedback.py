@@ -61,9 +61,12 @@ def give_in_a_study(page: Page) -> None:
     page.get_by_test_id("copy-trial").click()
     expect(page.get_by_test_id("study-feedback-recordings")).to_have_value("other")
     page.get_by_test_id("study-feedback-at").fill("high")
+    page.get_by_test_id("study-feedback-back").fill("2")
     page.get_by_test_id("save-study").click()
-    expect(page.get_by_test_id("study-feedback-quantity")).to_be_focused()
-    expect(page.get_by_test_id("field-problem")).to_contain_text("but found 'high'")
+    expect(page.get_by_test_id("study-feedback-at")).to_be_focused()
+    expect(page.get_by_test_id("field-problem")).to_contain_text(
+        ["but found 'high'", "but found 2."]
+    )
     at_both_sizes(page, "study-feedback-editor")
     page.get_by_test_id("leave-editor").click()
     page.get_by_test_id("discard").click()
@@ -71,7 +74,13 @@ def give_in_a_study(page: Page) -> None:
     expect(page.get_by_test_id("headline")).to_have_text("Let the disc grow")
     expect(page.get_by_test_id("feedback-figure")).to_have_attribute("data-on", "true")
     at_both_sizes(page, "study-feedback-stage")
-    page.get_by_test_id("go-on").click()
+    page.reload()
+    page.evaluate(HEAR)
+    page.get_by_test_id("unmute").click()  # the step that goes on is heard from here on
+    page.wait_for_function("() => window.gains.at(-1) > 0", polling=POLLING_MS)
+    page.get_by_test_id("full-screen").click()
+    expect(page.get_by_test_id("full-screen")).to_have_text("Leave full screen")
+    page.keyboard.press("Space")  # goes on with the study, and does not leave full screen
     expect(page.get_by_test_id("study-over")).to_contain_text("trial: done.")
     expect(page.get_by_test_id("feedback-figure")).to_have_count(0)
 

@@ -715,7 +715,8 @@ export interface StudyMessage {
  * With `rating` the person is asked how they feel. `left` and `total` are the seconds of
  * this phase, null where it waits for an answer. `planned` are the seconds of all steps and
  * `later` those after this one, as far as they are known. `recording` is the name of the
- * study's recording. `reason` says why it waits or has stopped.
+ * study's recording. `reason` says why it waits or has stopped. With `feedback` the step gives
+ * the study's feedback.
  */
 export interface StudyProgress {
   study: string;
@@ -733,6 +734,7 @@ export interface StudyProgress {
   later: number;
   recording?: string | null;
   reason?: string | null;
+  feedback?: boolean;
 }
 
 /**

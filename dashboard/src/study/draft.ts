@@ -82,6 +82,10 @@ export function stepOf(step: StepDraft): ProtocolStep {
 
 export const givesFeedback = ({ steps }: Draft): boolean => steps.some(({ feedback }) => feedback);
 
+/** True if feedback was typed that no step gives: the file has no table then. */
+export const losesFeedback = (draft: Draft): boolean =>
+  !givesFeedback(draft) && Object.keys(feedbackOf(draft.feedback)).length > 0;
+
 export const protocolOf = (draft: Draft): Protocol => ({
   ...(draft.title.trim() ? { title: plain(draft.title).trim() } : {}),
   ...(draft.description.trim() ? { description: plain(draft.description).trim() } : {}),

@@ -38,7 +38,10 @@ export class Editing {
   }
 
   private get content(): string {
-    return this.draft === null ? '' : JSON.stringify([this.draft.name, protocolOf(this.draft)]);
+    if (this.draft === null) return '';
+    // The protocol leaves out feedback that no step gives now.
+    const { name, feedback } = this.draft;
+    return JSON.stringify([name, protocolOf(this.draft), feedback]);
   }
 }
 

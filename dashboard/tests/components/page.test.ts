@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import Header from '../../src/components/page/Header.svelte';
 import Login from '../../src/components/page/Login.svelte';
 import { click, enter, find, render, settled, text, there } from '../dom';
@@ -39,9 +39,30 @@ describe('Header', () => {
     expect(document.body.textContent).toContain('Not a medical device.');
   });
 
+  const connection = { phase: 'connected' } as const;
+  const page = document.documentElement;
+  afterEach(() => {
+    Reflect.deleteProperty(document, 'fullscreenEnabled');
+    Reflect.deleteProperty(page, 'requestFullscreen');
+  });
+
+  it('says that the browser refuses full screen, and keeps no focus on the button', async () => {
+    Object.defineProperty(document, 'fullscreenEnabled', { value: true, configurable: true });
+    page.requestFullscreen = () => Promise.reject(new TypeError('not granted'));
+    render(Header, { connection, time: 0, logOut: null });
+    find('page-full-screen').focus();
+    await click('page-full-screen');
+    expect(text('page-full-screen-problem')).toContain('The browser allows no full screen here.');
+    expect(document.activeElement).toBe(document.body);
+  });
+
+  it('offers no full screen where there is none', () => {
+    render(Header, { connection, time: 0, logOut: null });
+    expect(there('page-full-screen')).toBe(false);
+  });
+
   it('logs out', async () => {
     const logOut = vi.fn();
-    const connection = { phase: 'connected' } as const;
     render(Header, { connection, time: 0, logOut: () => void logOut() });
     await click('log-out');
     expect(logOut).toHaveBeenCalledOnce();

@@ -54,8 +54,9 @@ describe('PredictionHistory', () => {
     const means = gaps(past.probabilities[0]).map((each) => each && Number(each.toFixed(6)));
     expect(means).toEqual([0.2, 0.2, 0.6, 0.6, null, null, 0.4]);
     for (let i = 0; i < 10; i++) history.push(prediction('a', 60 + i, 40_000 + i, 0.5));
-    const hours = history.output('valence', ['high'], LONGEST_SECONDS);
-    expect(hours.seconds[0]).toBeGreaterThanOrEqual(-LONGEST_SECONDS);
+    // All that is kept, as no longer span is shown: what is older than the longest one is gone.
+    const kept = history.output('valence', ['high'], 2 * LONGEST_SECONDS);
+    expect([...kept.seconds]).toEqual([-4]);
   });
 
   it('has no values for an unknown output', () => {

@@ -4,6 +4,7 @@ import {
   draftOf,
   draftStep,
   freeName,
+  losesFeedback,
   nameFor,
   newDraft,
   problemsOf,
@@ -13,7 +14,12 @@ import {
   wrongFields,
 } from '../../src/study/draft';
 import { Editing } from '../../src/study/editing.svelte';
-import { previewProgress } from '../../src/study/preview';
+import {
+  SAMPLE_SECONDS,
+  previewProgress,
+  previewThreshold,
+  sampleValue,
+} from '../../src/study/preview';
 
 const PROTOCOL: Protocol = {
   title: 'Rest',
@@ -45,6 +51,8 @@ describe('draft of a study', () => {
     expect(protocolOf(draft).feedback).toEqual({ quantity: 'band/alpha', below: 'high' });
     draft.steps[0]!.feedback = false;
     expect(protocolOf(draft)).toEqual({ step: [{ text: 'One' }] });
+    expect(losesFeedback(draft)).toBe(true);
+    expect(losesFeedback(newDraft())).toBe(false);
   });
 
   it('leaves what is no number to the service', () => {
@@ -109,6 +117,9 @@ describe('draft of a study', () => {
     expect(editing.changed).toBe(false);
     editing.draft!.title = 'Mine';
     expect(editing.changed).toBe(true);
+    editing.openRead({ name: 'rest', version: '1', protocol: PROTOCOL });
+    editing.draft!.feedback.quantity = 'band/alpha'; // typed, and no step gives it now
+    expect(editing.changed).toBe(true);
   });
 
   it('is previewed with the times that it will have', () => {
@@ -116,5 +127,11 @@ describe('draft of a study', () => {
     expect(first).toMatchObject({ total: 0.5, planned: 10.5, later: 10, text: 'One\ntwo' });
     expect(second).toMatchObject({ total: null, later: 0, rating: true });
     expect(second!.text).toBe('How do you feel right now?');
+  });
+
+  it('has made-up feedback in its preview, which passes each threshold', () => {
+    const values = [0, 0.25, 0.5, 1].map((part) => sampleValue(part * SAMPLE_SECONDS));
+    expect(values.map((each) => Number(each.toFixed(6)))).toEqual([0, 0.5, 1, 0]);
+    expect(previewThreshold({ below: 0.3 })).toEqual({ side: 'below', at: 0.3, back: 0.05 });
   });
 });

@@ -17,11 +17,12 @@ from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
 from mimamba.service.cluster.continued.watched_keys import HeldLease, NotedKey
 from mimamba.service.cluster.subjects import study_key
+from mimamba.service.feedback.feedback_runs import PreparedFeedback
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
 from mimamba.service.studies.live_study import LiveStudy, StudyEnded, StudyPosition
 from mimamba.service.studies.protocol_file import StudyProtocol
-from mimamba.service.studies.studies import BeginFeedback, Studies
+from mimamba.service.studies.studies import Studies
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +95,9 @@ class BusStudies(Studies):
         self._keys.release(self._live.get(session))
 
     def _make(
-        self, session: Session, protocol: StudyProtocol, begin_feedback: BeginFeedback | None
+        self, session: Session, protocol: StudyProtocol, prepared: PreparedFeedback | None
     ) -> LiveStudy:
-        assert begin_feedback is None  # no session of a worker has feedback in a study
+        assert prepared is None  # no session of a worker has feedback in a study
         sequence, state = self._keys.ask(study_key(session.name))
         if state is not None:
             raise self._goes_on(state)

@@ -21,7 +21,13 @@ from mimamba.service.feedback.feedback_runs import FeedbackRuns, NoFeedback
 from mimamba.service.feedback.sham_course import load_course
 from mimamba.service.feedback.wanted_feedback import FeedbackChoice, WantedFeedback
 from mimamba.service.protocol.feedback_state import FeedbackEntry
-from mimamba.service.protocol.messages import FeedbackMessage, MarkerMessage, Position, Subscribe
+from mimamba.service.protocol.messages import (
+    FeedbackMessage,
+    MarkerMessage,
+    Position,
+    StudyMessage,
+    Subscribe,
+)
 from mimamba.service.recorded.feedback_log import read_feedback_log
 from mimamba.service.recordings.recorder import Recorder
 from mimamba.service.recordings.recordings import Recordings
@@ -46,6 +52,8 @@ above = 0.0
 values = "balanced"
 recordings = ["other"]
 block = 2
+[[step]]
+text = "Press a key"
 [[step]]
 text = "Follow the disc"
 seconds = 1
@@ -104,6 +112,15 @@ async def hear_value(service: Live, run: str) -> list[FeedbackMessage]:
             )
         heard = [each for each in client.heard if isinstance(each, FeedbackMessage)]
         return [each for each in heard if each.id == run]
+
+
+async def hear_study(service: Live, session: str) -> list[tuple[int, bool]]:
+    """All steps of a study that has ended, and if they give feedback."""
+    async with talk(service.url, headers=bearer(VIEW)) as client:
+        await client.say(Subscribe(session, ["study"], Position("", {})))
+        await client.find(StudyMessage, lambda each: each.progress.phase == "done")
+        heard = [each.progress for each in client.heard if isinstance(each, StudyMessage)]
+        return sorted({(each.step, each.feedback) for each in heard if each.phase != "done"})
 
 
 def log_of(service: Live, name: str) -> list[dict[str, Any]]:
@@ -214,6 +231,12 @@ def run_trial(service: Live, session: str) -> tuple[str, dict[str, Any]]:
     """Run the study once; the name of its recording, and its only feedback."""
     study = f"/v1/sessions/{session}/study"
     service.http.post(study, json={"study": "trial"}).raise_for_status()
+    service.until(lambda: service.http.get(study).json()["progress"]["step"] == 1)
+    other = {"quantity": "band/alpha", "source": "real"}
+    refused = service.http.post(f"/v1/sessions/{session}/feedback", json=other)
+    assert refused.status_code == 409  # the study would find no room for its own
+    assert "The study trial, which gives feedback itself, goes on in" in refused.text
+    service.http.post(f"{study}/answers", json={"step": 1}).raise_for_status()
     service.until(lambda: service.http.get(study).json()["progress"]["phase"] == "done")
     recording = service.http.get(study).json()["progress"]["recording"]
     [run] = log_of(service, recording)
@@ -229,13 +252,14 @@ def test_a_study_gives_feedback_in_a_step_balanced_over_people(service: Live, da
         service.http.post("/v1/sessions", json={**opened, "person": person}).raise_for_status()
         service.opened(person)
         recording, run = run_trial(service, person)
-        assert (run["chosen"], run["blind"], run["reason"]) == ("balanced", True, "step 1 ended")
+        assert (run["chosen"], run["blind"], run["reason"]) == ("balanced", True, "step 2 ended")
         assert 0.5 < run["ended"] - run["began"] < 60
         arms[person] = run["source"]
         labels = [each.label for each in read_recording(data / f"{recording}.xdf").markers]
         told = [each for each in labels if each.startswith("feedback begin")]
         assert told == ["feedback begin band/alpha above 0, blind"]
-        assert labels.index("step 1") < labels.index(told[0]) < labels.index("step 2")
+        assert labels.index("step 2") < labels.index(told[0]) < labels.index("step 3")
+    assert asyncio.run(hear_study(service, "B1")) == [(0, False), (1, False), (2, True), (3, False)]
     assert set(arms.values()) == {"real", "sham"}
     assert run_trial(service, "B2")[1]["source"] == arms["B2"]  # a person keeps the arm
     # The arm is in the person's file: nobody who may only view gets it, with or without recordings.

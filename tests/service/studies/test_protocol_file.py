@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mimamba.service.cli.personal.study import check
-from mimamba.service.studies.protocol_file import BadStudy, read_study
+from mimamba.service.studies.protocol_file import BadStudy, find_mistakes, read_study
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "study.toml"
 STEP = '[[step]]\ntext = "Rest"\nseconds = 1\n'
@@ -71,7 +72,7 @@ GIVEN = f"{STEP}feedback = true"
         (STEP + "feedback = true", "in rest.toml, but found feedback in step 1 alone. Add the"),
         (FEEDBACK + STEP, "but found the table alone. Add feedback = true to a step."),
         (FEEDBACK.replace("above", "over") + GIVEN, "the field 'over'. Use above, or"),
-        (FEEDBACK.replace("above = 0.4\n", "") + GIVEN, "above or below in the table [feedback]"),
+        (FEEDBACK.replace("above = 0.4\n", "") + GIVEN, "a threshold, above or below, in the"),
         (FEEDBACK.replace("band", "link") + GIVEN, "BAND or band/BAND/ELECTRODE in the field"),
         (FEEDBACK.replace("recordings", "#") + GIVEN, "recordings for a sham with the values"),
         (FEEDBACK + "block = 3\n" + GIVEN, "an even number of people from 2 to 100"),
@@ -101,6 +102,21 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, words: str) -> Non
         read_study(written(tmp_path, text))
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_mistake_of_the_feedback_names_its_field() -> None:
+    feedback = {"above": "high", "back": 2, "values": "sham", "block": 4}
+    table: dict[str, Any] = {"feedback": feedback, "step": [{"text": "One", "feedback": True}]}
+
+    def fields() -> list[str | None]:
+        return [each.field for each in find_mistakes(table, "the study")]
+
+    wanted = ["above", "back", "quantity", "recordings", "block"]
+    assert fields() == [f"feedback.{name}" for name in wanted]
+    table["feedback"] = {"quantity": "band/alpha"}
+    assert fields() == ["feedback.above"]
+    del table["feedback"]
+    assert fields() == ["feedback"]
 
 
 def test_files_that_are_no_texts_are_refused(tmp_path: Path) -> None:

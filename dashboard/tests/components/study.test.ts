@@ -1,0 +1,93 @@
+// @vitest-environment happy-dom
+import type { FeedbackMessage, StudyMessage } from 'mimamba-client';
+import { SvelteDate } from 'svelte/reactivity';
+import { beforeEach, describe, expect, it } from 'vitest';
+import Study from '../../src/components/study/Study.svelte';
+import StudyEditor from '../../src/components/study/StudyEditor.svelte';
+import StudyPreview from '../../src/components/study/StudyPreview.svelte';
+import type { Protocol, StudyApi } from '../../src/requests/studies';
+import { Session } from '../../src/state/session.svelte';
+import { Editing } from '../../src/study/editing.svelte';
+import { SAMPLE_SECONDS, previewFeedback, previewProgress } from '../../src/study/preview';
+import { click, find, render, settled, text, there } from '../dom';
+
+const PROTOCOL: Protocol = {
+  feedback: { quantity: 'band/alpha', above: 0.4 },
+  step: [
+    { text: 'Follow', feedback: true },
+    { rating: true, feedback: true },
+    { text: 'Rest', seconds: 5 },
+  ],
+};
+const studyApi = { list: () => Promise.resolve([]) } as unknown as StudyApi;
+
+describe('a step of a study', () => {
+  const at = (number: number, more: object = {}): void => {
+    const session = new Session('a', 'simulate://');
+    const common = { session: 'a', seq: 0, timestamp: 10 };
+    const progress = { ...previewProgress('Training', PROTOCOL, number), ...more };
+    const study: StudyMessage = { type: 'study', ...common, id: 's', progress };
+    session.addStudy(study, 0);
+    const state = previewFeedback({ side: 'above', at: 0.4, back: 0.05 }, 'band/alpha', 0.7, true);
+    session.addFeedback({ type: 'feedback', ...common, id: 'f', state } as FeedbackMessage);
+    session.publish();
+    const nothing = (): void => undefined;
+    const page = { connected: true, channels: [], age: 0.1, time: 0, lsl: 10 };
+    const doing = { open: nothing, close: nothing };
+    render(Study, { session, studyApi, mayControl: true, ...page, ...doing });
+  };
+
+  it('shows the feedback that it gives', () => {
+    at(1);
+    expect(find('feedback-figure').dataset.on).toBe('true');
+  });
+
+  it('shows it with the question of a rating, too', () => {
+    at(2);
+    expect([there('rating'), there('feedback-figure'), there('go-on')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it('shows no other feedback of the session', () => {
+    at(3);
+    expect([text('headline'), there('feedback-figure')]).toEqual(['Rest', false]);
+  });
+});
+
+describe('the editor of a study', () => {
+  const editing = new Editing();
+
+  beforeEach(() => editing.openRead({ name: 'rest', version: '1', protocol: PROTOCOL }));
+
+  it('says that feedback which no step gives is not saved', async () => {
+    const doing = { onSaved: (): void => undefined, close: (): void => undefined };
+    render(StudyEditor, { editing, draft: editing.draft!, studyApi, time: 0, ...doing });
+    await click('gives-feedback-1');
+    expect(there('loses-feedback')).toBe(false);
+    await click('gives-feedback-2');
+    expect(text('loses-feedback')).toContain('what you typed about feedback is not saved');
+  });
+
+  it('previews feedback with made-up values', async () => {
+    const clock = new SvelteDate(0);
+    render(StudyPreview, {
+      title: 'Training',
+      protocol: PROTOCOL,
+      get time() {
+        return clock.getTime() / 1000;
+      },
+      close: () => undefined,
+    });
+    expect(find('feedback-figure').dataset.on).toBe('false');
+    clock.setTime(500 * SAMPLE_SECONDS); // half of its time
+    await settled();
+    expect(find('feedback-figure').dataset.on).toBe('true');
+    expect(text('sample-feedback')).toContain('made-up values');
+    await click('preview-next');
+    await click('preview-next');
+    expect([there('feedback-figure'), there('sample-feedback')]).toEqual([false, false]);
+  });
+});
