@@ -7,7 +7,6 @@ and services with one data folder share it: what one of them changes, the others
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import threading
 import time
@@ -17,10 +16,9 @@ from pathlib import Path
 import msgspec
 
 from mimamba.drivers.errors import UserError
-from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, lock_file
 from mimamba.service.auth.tokens import digest_secret
 from mimamba.service.protocol.auth import Scope
-from mimamba.service.storage.private_files import read_regular, replace_file
+from mimamba.service.storage.private_files import locked, read_regular, replace_file
 
 FILE = ".issued-tokens.json"
 """No name of a recording begins with a dot, so none has this file beside it."""
@@ -158,22 +156,14 @@ class IssuedTokens:
         CannotKeepTokens
             If the file is damaged, or cannot be locked.
         """
-        with self._lock, contextlib.ExitStack() as locked:
+        with self._lock, contextlib.ExitStack() as locks:
             try:
-                locked.enter_context(self._locked())
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                locks.enter_context(locked(self._path.with_suffix(".lock")))
             except OSError as error:
                 if not surely:
                     raise self._cannot_write(error) from error
             self._follow()
-            yield
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other services from changing the file; raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        lock = self._path.with_suffix(".lock")
-        with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | BINARY | NO_LINK, 0o600)) as file:
-            lock_file(file.fileno(), wait=True)
             yield
 
     def _follow(self) -> None:

@@ -9,9 +9,10 @@
 - ``keys.session.SHARD.SESSION``: its source, and the model wanted; empty once it is closed
 - ``keys.worker.WORKER``: a worker that is alive
 - ``keys.recording.SESSION``: a recording in progress; empty once it has ended
-- ``keys.study.SESSION``: a study that goes on; empty once it has ended
-- ``in.SHARD.feedback.SESSION``: the feedback of a study that goes on; empty once it has ended. It
-  says whose values are shown, and a headset may read ``keys``.
+- ``in.SHARD.study.SESSION``: a study that goes on; empty once it has ended
+- ``in.SHARD.feedback.SESSION``: feedback that goes on; empty once it has ended
+
+The last two say whose values are shown, and a headset may read ``keys``.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 
 FEEDBACK_KEYS = "in.*.feedback.*"
 """Pattern of the subjects of all sessions' feedback."""
+STUDY_KEYS = "in.*.study.*"
+"""Pattern of the subjects of all sessions' studies."""
 SHARDS = 64
 """Parts of all sessions. A worker takes whole shards, and follows one subject for each."""
 
@@ -271,7 +274,7 @@ def recording_key(session: str) -> str:
 
 def study_key(session: str) -> str:
     """Return the subject of a session's study."""
-    return f"keys.study.{word_of(session)}"
+    return f"in.{shard_of(session)}.study.{word_of(session)}"
 
 
 def feedback_key(session: str) -> str:

@@ -2,13 +2,14 @@
 
 The arm of a person is kept in the person's file, so that it is exported and deleted with it. The
 study's own file has the counts of the block that is not full yet, and no name: a person who is
-deleted keeps the balance.
+deleted keeps the balance. Several services may have one folder: only one draws at a time.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,8 +19,10 @@ from mimamba.drivers.errors import UserError
 from mimamba.service.feedback.wanted_feedback import MOST_IN_BLOCK
 from mimamba.service.people.people import People
 from mimamba.service.protocol.feedback_state import FeedbackSource
-from mimamba.service.storage.private_files import read_regular, replace_file
+from mimamba.service.storage.private_files import locked, read_regular, replace_file
 
+LOCK = ".lock"
+"""No name of a study begins with a dot."""
 Left: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MOST_IN_BLOCK)]
 
 
@@ -65,7 +68,12 @@ class Allocations:
         PersonRefused, DamagedPerson, CannotKeep
             As ``People.add``.
         """
-        with self._drawing:
+        with self._drawing, ExitStack() as locks:
+            try:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                locks.enter_context(locked(self._folder / LOCK))
+            except OSError as error:
+                raise _cannot_write(self._folder / LOCK, error) from error
             arms = self._people.add(person).arms
             if study in arms:
                 return arms[study]
@@ -97,10 +105,13 @@ class Allocations:
 
     def _write(self, path: Path, block: OpenBlock) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(path, msgspec.json.encode(block))
         except OSError as error:
-            raise BadAllocation(
-                f"Cannot write the open block of the study's allocation at {path}: "
-                f"{error.strerror or error}. Free some space there, or correct its permissions."
-            ) from error
+            raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> BadAllocation:
+    return BadAllocation(
+        f"Cannot write the open block of the study's allocation at {path}: "
+        f"{error.strerror or error}. Free some space there, or correct its permissions."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from mimamba.service.feedback.live_feedback import (
     FeedbackPosition,
     LiveFeedback,
     first_position,
+    new_run,
 )
 from mimamba.service.feedback.sham_course import ShamCourse, load_course
 from mimamba.service.feedback.wanted_feedback import MOST_RECORDINGS, WantedFeedback
@@ -26,6 +28,10 @@ from mimamba.service.recordings.recordings import Recordings
 from mimamba.service.rules.rule_file import Rule, watched_quantity
 from mimamba.service.sessions.session import Session
 
+log = logging.getLogger(__name__)
+
+CANNOT_READ: Final = "another service could not read the recordings that were given for a sham"
+"""Reason of an end that is the same whosever values were shown."""
 SOURCES: Final[tuple[FeedbackSource, ...]] = ("real", "sham")
 
 
@@ -35,6 +41,10 @@ class NoFeedback(UserError, LookupError):
 
 class BadFeedback(Mismatch):
     """The feedback that was asked for is not possible."""
+
+
+class CannotGoOn(UserError):
+    """Another service cannot go on with the feedback of a study."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +63,48 @@ class KeptFeedback:
     ----------
     runs
         The feedback of the service.
-    session
-        The study's session.
+    session, study
+        The study's session, and its name.
+    assignment
+        Whose values the steps show.
     prepared
-        What the steps give.
+        What the steps give; None if it could not be read again.
     """
 
-    def __init__(self, runs: FeedbackRuns, session: Session, prepared: PreparedFeedback) -> None:
-        self._runs, self._session, self._prepared = runs, session, prepared
+    def __init__(
+        self,
+        runs: FeedbackRuns,
+        session: Session,
+        study: str,
+        assignment: Assignment,
+        prepared: PreparedFeedback | None,
+    ) -> None:
+        self._runs, self._session, self.study = runs, session, study
+        self.assignment, self._prepared = assignment, prepared
 
-    def begin(self) -> LiveFeedback:
-        """Begin it; raises as ``FeedbackRuns.begin_prepared``."""
-        return self._runs.begin_kept(self._session, self._prepared)
+    def begin(self, run: str) -> LiveFeedback:
+        """Begin it under a name of ``new_run``; raises as ``FeedbackRuns.begin_prepared``.
+
+        Raises CannotGoOn if the recordings for a sham could not be read again.
+        """
+        if self._prepared is None:
+            raise CannotGoOn(
+                "Expected the recordings that were given for a sham, but another service that goes "
+                "on with the study could not read them. Put them back, and begin the study again."
+            )
+        return self._runs.begin_kept(self._session, self._prepared, run)
+
+    def go_on(self, run: str) -> LiveFeedback | None:
+        """Go on with a run that another service has begun; see ``FeedbackRuns.go_on``."""
+        return self._runs.go_on(self._session, run)
+
+    def hold(self) -> None:
+        """Let no other feedback begin in the session; it goes on from another service."""
+        self._runs.hold(self._session, self)
 
     def release(self) -> None:
         """Let other feedback begin in the session."""
-        self._runs.release(self._session)
+        self._runs.release(self._session, self)
 
 
 class FeedbackRuns:
@@ -83,7 +119,7 @@ class FeedbackRuns:
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
         self._live: dict[Session, LiveFeedback] = {}
-        self._kept: dict[Session, str] = {}
+        self._kept: dict[Session, KeptFeedback] = {}
         self._changing = threading.Lock()
         self._closed = False
 
@@ -150,7 +186,7 @@ class FeedbackRuns:
         """
         with self._changing:
             self._check_not_kept(session)
-            return self._begin(session, prepared)
+            return self._begin(session, prepared, new_run())
 
     def keep(self, session: Session, study: str, prepared: PreparedFeedback) -> KeptFeedback:
         """Keep the feedback of a session for the steps of a study.
@@ -159,29 +195,56 @@ class FeedbackRuns:
         """
         with self._changing:
             self._check_free(session)
-            self._kept[session] = study
-        return KeptFeedback(self, session, prepared)
+            kept = KeptFeedback(self, session, study, prepared.assignment, prepared)
+            self._kept[session] = kept
+        return kept
 
-    def begin_kept(self, session: Session, prepared: PreparedFeedback) -> LiveFeedback:
+    def prepare_again(
+        self, session: Session, study: str, wanted: WantedFeedback, assignment: Assignment
+    ) -> KeptFeedback:
+        """Prepare the feedback of a study that another service began, with what it has drawn.
+
+        It is kept from ``KeptFeedback.hold`` on. The recordings for a sham are read again, also
+        where none is shown. Where that fails, the steps that are left cannot begin feedback.
+        """
+        watched = watched_quantity(wanted.quantity)
+        assert watched is not None  # it was one when the study began
+        rule = Rule("feedback", wanted.quantity, watched, wanted.side, wanted.at, wanted.back)
+        prepared: PreparedFeedback | None = None
+        try:
+            prepared = PreparedFeedback(rule, assignment, self._load_course(assignment, rule))
+        except UserError as error:
+            log.warning("a sham cannot go on", extra={"reason": str(error)})
+        return KeptFeedback(self, session, study, assignment, prepared)
+
+    def hold(self, session: Session, kept: KeptFeedback) -> None:
+        """Let no other feedback begin in a session, though a run of the study may go on."""
+        with self._changing:
+            self._kept[session] = kept
+
+    def begin_kept(self, session: Session, prepared: PreparedFeedback, run: str) -> LiveFeedback:
         """Begin the feedback that is kept for a study; raises as ``begin_prepared``."""
         with self._changing:
-            return self._begin(session, prepared)
+            return self._begin(session, prepared, run)
 
-    def release(self, session: Session) -> None:
+    def go_on(self, session: Session, run: str) -> LiveFeedback | None:
+        """Return a session's run of this name; None if there is none, or it has ended."""
+        live = self._live.get(session)
+        return live if live is not None and live.id == run and live.going_on else None
+
+    def release(self, session: Session, kept: KeptFeedback) -> None:
         """Let feedback begin that is not the study's."""
         with self._changing:
-            self._kept.pop(session, None)
+            if self._kept.get(session) is kept:  # else another study has begun
+                del self._kept[session]
 
     def _check_not_kept(self, session: Session) -> None:
         """Raise NotNow if a study that gives feedback goes on in a session."""
-        study = self._kept.get(session)
-        if study is not None:
-            raise NotNow(
-                f"The study {study}, which gives feedback itself, goes on in the session "
-                f"{session.name}. Begin other feedback when it is over."
-            )
+        kept = self._kept.get(session)
+        if kept is not None:
+            raise study_gives(session, kept.study)
 
-    def _begin(self, session: Session, prepared: PreparedFeedback) -> LiveFeedback:
+    def _begin(self, session: Session, prepared: PreparedFeedback, run: str) -> LiveFeedback:
         rule, assignment, course = prepared.rule, prepared.assignment, prepared.course
         self._check_free(session)
         name = self._recordings.recording_of(session)
@@ -195,7 +258,7 @@ class FeedbackRuns:
             name = self._recordings.start(session, made, person, None).name
         try:
             self._recordings.note_feedback(name)
-            position = first_position(session, rule, assignment, course, name, is_own)
+            position = first_position(run, session, rule, assignment, course, name, is_own)
             live = self._make(session, rule, position, course)
         except Exception:
             if is_own:
@@ -271,12 +334,28 @@ class FeedbackRuns:
         assignment = Assignment(source, wanted.choice, wanted.recordings, name, blind)
         return assignment, courses[name]
 
+    def _load_course(self, assignment: Assignment, rule: Rule) -> ShamCourse | None:
+        """Load the values that were chosen before; raises as ``begin``.
+
+        All of them, also where none is shown: an error must not tell what was drawn.
+        """
+        courses = self._load_courses(assignment.among, rule)
+        return None if assignment.sham is None else courses[assignment.sham]
+
     def _load_courses(self, names: Sequence[str], rule: Rule) -> dict[str, ShamCourse]:
         """Load the values of recordings; raises as ``begin``."""
         return {
             name: load_course(self._recordings.file(name), rule.watched, rule.when)
             for name in names
         }
+
+
+def study_gives(session: Session, study: str) -> NotNow:
+    """Make the error for a session with a study that gives feedback."""
+    return NotNow(
+        f"The study {study}, which gives feedback itself, goes on in the session "
+        f"{session.name}. Begin other feedback when it is over."
+    )
 
 
 def no_feedback(session: Session) -> NoFeedback:

@@ -213,6 +213,11 @@ class LiveFeedback:
         """True if another service goes on with it."""
         return self._elsewhere
 
+    @property
+    def logged_in(self) -> str:
+        """Name of the recording that has its log."""
+        return self._state.recording
+
     def entry(self) -> FeedbackEntry:
         """Return its state now."""
         return FeedbackEntry(self.session.now(), self.id, self._state)
@@ -389,7 +394,13 @@ class LiveFeedback:
         )
 
 
+def new_run() -> str:
+    """Return a name for a run of feedback."""
+    return f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
 def first_position(
+    run: str,
     session: Session,
     rule: Rule,
     assignment: Assignment,
@@ -401,12 +412,13 @@ def first_position(
 
     Parameters
     ----------
+    run
+        Its name.
     session, rule, assignment, course
         As for ``LiveFeedback``.
     recording, is_own
         Name of the recording that gets the log, and whether it ends with the feedback.
     """
-    made = f"feedback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     state = FeedbackState(
         quantity=rule.when,
         side=rule.side,
@@ -436,7 +448,7 @@ def first_position(
     told = "blind" if assignment.blind else assignment.source
     now = session.now()
     label = f"feedback begin {rule.when} {rule.side} {rule.at:g}, {told}"
-    entry = FeedbackEntry(now, made, state, (_note(made, "begin", facts),))
+    entry = FeedbackEntry(now, run, state, (_note(run, "begin", facts),))
     return FeedbackPosition(assignment, is_own, entry, ReceivedMarker(now, label, SOURCE))
 
 

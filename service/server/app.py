@@ -306,8 +306,10 @@ def _make_studies(
 ) -> Studies:
     """Create the studies, which over a bus go on at another service."""
     if not isinstance(sessions, BusSessions) or not isinstance(recordings, BusRecordings):
-        return Studies(folder, recordings, feedback=feedback, allocations=allocations)
-    return BusStudies(folder, recordings, sessions.bus, sessions.name, sessions.find)
+        return Studies(folder, recordings, feedback, allocations)
+    return BusStudies(
+        folder, recordings, sessions.bus, sessions.name, sessions.find, feedback, allocations
+    )
 
 
 def _make_feedback(sessions: SessionRegistry, recordings: Recordings) -> FeedbackRuns:

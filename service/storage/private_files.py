@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, NO_WAIT, create_private
+from mimamba.drivers.runtime.file_locks import BINARY, NO_LINK, NO_WAIT, create_private, lock_file
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,79}[A-Za-z0-9_-])?"
 """Names of recordings and people: valid file names on every system, without a folder."""
@@ -26,6 +27,14 @@ def replace_file(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other services from what a lock file, made here, stands for; raises OSError."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | BINARY | NO_LINK, 0o600)) as file:
+        lock_file(file.fileno(), wait=True)
+        yield
 
 
 def delete_file(path: Path) -> bool:

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from mimamba.drivers.timing.clock import local_clock
 from mimamba.models.signal.measures import Quality
 from mimamba.service.bus.bus import NotStored
 from mimamba.service.calibration.state_machine import NotNow
+from mimamba.service.feedback.live_feedback import Assignment, new_run
 from mimamba.service.protocol.personal import RatingEntry
 from mimamba.service.protocol.study_progress import StudyEntry, StudyProgress
 from mimamba.service.recordings.recordings import NoRecording, Recordings, RecordingTaken
@@ -29,6 +30,7 @@ from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.storage.folders import CannotRecord
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS, ContactCount
 from mimamba.service.studies.protocol_file import StudyProtocol, StudyStep
+from mimamba.service.studies.study_position import GivenFeedback, StudyLease, StudyPosition
 
 log = logging.getLogger(__name__)
 
@@ -47,46 +49,13 @@ class StudyEnded(UserError):
     """The study ends before its last step; the message says why."""
 
 
-@dataclass(frozen=True)
-class StudyPosition:
-    """A place in a study at which another service can go on.
-
-    Parameters
-    ----------
-    id
-        Of the run.
-    protocol, progress
-        The protocol, and the step that goes on.
-    began
-        Begin of the step, s on the session's clock.
-    marker
-        The newest marker, which may not be set yet; None before the first one.
-    ending
-        Whether only its end is left.
-    """
-
-    id: str
-    protocol: StudyProtocol
-    progress: StudyProgress
-    began: float
-    marker: ReceivedMarker | None = None
-    ending: bool = False
-
-
-class StudyLease(Protocol):
-    """The right to go on with a study that several services could."""
-
-    def renew(self, position: StudyPosition) -> bool:
-        """Note how far the study is; return False if another service has it now."""
-        ...
-
-    def give_up(self) -> None:
-        """Note that the study is over."""
-        ...
-
-
 class StepFeedback(Protocol):
     """Feedback that goes on in a step."""
+
+    @property
+    def logged_in(self) -> str:
+        """Name of the recording that has its log."""
+        ...
 
     def stop(self, reason: str) -> None:
         """Stop it; returns when it has ended."""
@@ -96,8 +65,17 @@ class StepFeedback(Protocol):
 class StudyFeedback(Protocol):
     """Feedback that is kept for the steps of a study."""
 
-    def begin(self) -> StepFeedback:
-        """Begin it in a step."""
+    @property
+    def assignment(self) -> Assignment:
+        """The source of its values, and how it was chosen."""
+        ...
+
+    def begin(self, run: str) -> StepFeedback:
+        """Begin it in a step, under this name."""
+        ...
+
+    def go_on(self, run: str) -> StepFeedback | None:
+        """Go on with the run that another service has begun; return None if none goes on."""
         ...
 
     def release(self) -> None:
@@ -155,6 +133,7 @@ class LiveStudy:
             position = self._first_position()
         self.id, self._now, self._last = position.id, position.progress, position.marker
         self._began, self._ending = position.began, position.ending
+        self._given = position.given
         # Steps are as long as this machine's clock says: the session's is an estimate over a bus.
         self._began_here = local_clock() - (session.now() - position.began)
         self._thread = threading.Thread(target=self._run, name=f"study {self.id}")
@@ -278,6 +257,7 @@ class LiveStudy:
         try:
             if self._ending:
                 reason = self._now.reason
+                self._stop_given()
             else:
                 self._carry_out_all()
                 reason = None
@@ -287,6 +267,8 @@ class LiveStudy:
             try:
                 if not self._elsewhere:
                     self._end(reason)
+                if self._elsewhere and self._feedback is not None:
+                    self._feedback.release()
             finally:
                 self._over = True
 
@@ -303,7 +285,9 @@ class LiveStudy:
         at = self._now.step
         if at and self._last is not None and self._last.timestamp == self._began:
             self._answered = self._now.rating and self._was_rated()
-            self._await_end(at, self.protocol.steps[at - 1])
+            self._give_until_end(at, self.protocol.steps[at - 1])
+        else:
+            self._stop_given()
         for number, step in enumerate(self.protocol.steps[at:], at + 1):
             self._carry_out(number, step)
 
@@ -351,7 +335,7 @@ class LiveStudy:
     def _carry_out(self, number: int, step: StudyStep) -> None:
         later = sum(each.planned for each in self.protocol.steps[number:])
         with self._changed:  # an answer to the step before is too late from here on
-            self._answered = False
+            self._answered, self._given = False, None
             self._began, self._began_here = self.session.now(), local_clock()
             self._now = replace(
                 self._now,
@@ -369,14 +353,43 @@ class LiveStudy:
             )
         self._mark(step.marker, self._began)
         self._log()
-        if not step.feedback or self._feedback is None:
-            self._await_end(number, step)
-            return
-        given = self._feedback.begin()
+        self._give_until_end(number, step)
+
+    def _give_until_end(self, number: int, step: StudyStep) -> None:
+        """Wait for the end of the step that goes on, with its feedback."""
+        given = self._give() if step.feedback else None
         try:
             self._await_end(number, step)
         finally:
-            given.stop(f"step {number} ended")
+            if given is not None and not self._elsewhere:
+                given.stop(f"step {number} ended")
+
+    def _give(self) -> StepFeedback | None:
+        """Begin the feedback of the step, or go on with it; return None if it has ended."""
+        feedback, given = self._feedback, self._given
+        if feedback is None:
+            return None
+        found: StepFeedback | None = None
+        if given is None:
+            given = self._given = GivenFeedback(new_run())
+            self._keep()
+        else:
+            found = feedback.go_on(given.id)
+            if found is None and given.logged_in is not None:
+                return None
+        if found is None:
+            found = feedback.begin(given.id)
+        self._given = replace(given, logged_in=found.logged_in)
+        self._keep()
+        return found
+
+    def _stop_given(self) -> None:
+        """Stop the feedback of a step that has ended, if the service before has not."""
+        if self._feedback is None or self._given is None:
+            return
+        found = self._feedback.go_on(self._given.id)
+        if found is not None:
+            found.stop(f"step {self._now.step} ended")
 
     def _await_end(self, number: int, step: StudyStep) -> None:
         """Wait for the end of the step that goes on."""
@@ -467,7 +480,16 @@ class LiveStudy:
             return
         with self._changed:
             now, ending = self._now, self._ending
-        position = StudyPosition(self.id, self.protocol, now, self._began, self._last, ending)
+        position = StudyPosition(
+            self.id,
+            self.protocol,
+            now,
+            self._began,
+            self._last,
+            ending,
+            None if self._feedback is None else self._feedback.assignment,
+            self._given,
+        )
         if not self._lease.renew(position):
             self.leave()
             raise StudyEnded(ELSEWHERE)

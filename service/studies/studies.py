@@ -39,8 +39,7 @@ class Studies:
     contact_seconds
         Seconds for which all electrodes must be good before a study that waits for them.
     feedback, allocations
-        Give feedback in steps that ask for it, and draw whose values it shows; None where sessions
-        are computed elsewhere, and no study can have it.
+        Give feedback in steps that ask for it, and draw whose values it shows.
 
     Attributes
     ----------
@@ -52,9 +51,9 @@ class Studies:
         self,
         folder: Path,
         recordings: Recordings,
+        feedback: FeedbackRuns,
+        allocations: Allocations,
         contact_seconds: float = GOOD_SECONDS,
-        feedback: FeedbackRuns | None = None,
-        allocations: Allocations | None = None,
     ) -> None:
         self.protocols = StudyFolder(folder)
         self._recordings, self._contact_seconds = recordings, contact_seconds
@@ -76,7 +75,8 @@ class Studies:
         SessionOver
             If the session is not open.
         RecordingTaken, RecordingRefused
-            If the study asks for a recording, and the session cannot be recorded now.
+            If the study asks for a recording, and the session cannot be recorded now, or gives
+            feedback, and another service records the session.
         BadFeedback, NoRecording, BadRecording, BadAllocation
             If the study gives feedback that is not possible in the session.
         """
@@ -90,9 +90,11 @@ class Studies:
             if protocol.record:
                 check_speed(session)
                 self._recordings.check_not_recorded(session)
+            elif protocol.feedback is not None and not self._recordings.recording_of(session):
+                self._recordings.check_not_recorded(session)  # by another service
             for ended in [each for each, run in self._live.items() if _is_over(each, run)]:
                 del self._live[ended]
-            live = self._make(session, protocol, prepared)
+            live = self._keep_and_make(session, protocol, prepared)
             live.start()  # before others can find and stop it
             self._live[session] = live
         return live
@@ -110,15 +112,9 @@ class Studies:
         self, session: Session, protocol: StudyProtocol
     ) -> PreparedFeedback | None:
         """Choose whose values a study shows; None for one without feedback."""
-        wanted, runs, allocations = protocol.feedback, self._feedback, self._allocations
+        wanted = protocol.feedback
         if wanted is None:
             return None
-        if runs is None or allocations is None:
-            raise BadFeedback(
-                "a study without feedback in a session that a worker computes",
-                f"feedback in {protocol.name}",
-                "use a service without --bus",
-            )
         draw: Callable[[], FeedbackSource] | None = None
         if wanted.choice == "balanced":
             person = session.subject.person
@@ -128,23 +124,28 @@ class Studies:
                     "a session without one",
                     "choose a person and open it again",
                 )
-            draw = partial(allocations.arm_of, protocol.name, person, wanted.block)
-        return runs.prepare(session, wanted, draw)
+            draw = partial(self._allocations.arm_of, protocol.name, person, wanted.block)
+        return self._feedback.prepare(session, wanted, draw)
 
-    def _make(
+    def _keep_and_make(
         self, session: Session, protocol: StudyProtocol, prepared: PreparedFeedback | None
     ) -> LiveStudy:
         kept: KeptFeedback | None = None
-        if prepared is not None and self._feedback is not None:
+        if prepared is not None:
             kept = self._feedback.keep(session, protocol.name, prepared)
         try:
-            return LiveStudy(
-                session, protocol, self._recordings, self._contact_seconds, feedback=kept
-            )
+            return self._make(session, protocol, kept)
         except Exception:
             if kept is not None:
                 kept.release()
             raise
+
+    def _make(
+        self, session: Session, protocol: StudyProtocol, feedback: KeptFeedback | None
+    ) -> LiveStudy:
+        return LiveStudy(
+            session, protocol, self._recordings, self._contact_seconds, feedback=feedback
+        )
 
     def of(self, session: Session) -> LiveStudy:
         """Return the newest study of a session; raises NoStudy, and NotNow if it is elsewhere."""

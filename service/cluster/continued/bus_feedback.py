@@ -7,16 +7,29 @@ each entry. The gateway that writes its recording takes it, and reads the values
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from mimamba.drivers.errors import UserError
 from mimamba.service.bus.bus import Bus
 from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
+from mimamba.service.cluster.continued.bus_studies import StudyState
 from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
-from mimamba.service.cluster.continued.watched_keys import HeldLease, NotedKey
-from mimamba.service.cluster.subjects import FEEDBACK_KEYS, feedback_key
-from mimamba.service.feedback.feedback_runs import FeedbackRuns
+from mimamba.service.cluster.continued.watched_keys import (
+    LOOK_SECONDS,
+    PATIENCE,
+    HeldLease,
+    NotedKey,
+    WatchedKeys,
+)
+from mimamba.service.cluster.subjects import (
+    FEEDBACK_KEYS,
+    STUDY_KEYS,
+    feedback_key,
+    study_key,
+)
+from mimamba.service.feedback.feedback_runs import CANNOT_READ, FeedbackRuns, study_gives
 from mimamba.service.feedback.live_feedback import (
     FeedbackLeft,
     FeedbackPosition,
@@ -81,6 +94,7 @@ class BusFeedback(FeedbackRuns):
             find,
             lambda: list(self._live.values()),
         )
+        self._study_keys = WatchedKeys(bus, STUDY_KEYS, StudyState)
 
     async def run(self) -> None:
         """Go on with feedback of gateways that are gone, until cancelled."""
@@ -97,6 +111,14 @@ class BusFeedback(FeedbackRuns):
 
     # Beginning, in other threads -----------------------------------------------------------------
 
+    def _check_not_kept(self, session: Session) -> None:
+        super()._check_not_kept(session)
+        _, state = self._study_keys.ask(study_key(session.name))
+        if state is None or state.position.ending:
+            return
+        if state.position.assignment is not None:
+            raise study_gives(session, state.position.protocol.name)
+
     def _check_free(self, session: Session) -> None:
         super()._check_free(session)
         _, state = self._keys.ask(feedback_key(session.name))
@@ -112,7 +134,9 @@ class BusFeedback(FeedbackRuns):
     def _make(
         self, session: Session, rule: Rule, position: FeedbackPosition, course: ShamCourse | None
     ) -> LiveFeedback:
-        sequence, _ = self._keys.ask(feedback_key(session.name))
+        sequence, state = self._keys.ask(feedback_key(session.name))
+        if state is not None:
+            raise self._goes_on(session)
         try:
             return self._lead(session, rule, position, course, sequence)
         except FeedbackLeft:
@@ -136,6 +160,26 @@ class BusFeedback(FeedbackRuns):
         return LiveFeedback(session, rule, position, course, self._recordings, lease)
 
     # Going on, in another thread -----------------------------------------------------------------
+
+    def go_on(self, session: Session, run: str) -> LiveFeedback | None:
+        """Go on with a session's run of this name; return None if there is none, or it has ended.
+
+        It is taken from a gateway that is gone or was slow, as its study was.
+        """
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            live = self._live.get(session)
+            if live is not None and live.id == run and not live.elsewhere:
+                return live if live.going_on else None
+            sequence, state = self._keys.ask(feedback_key(session.name))
+            if state is None or state.id != run:
+                return None
+            if self._written.writes(state.recording):
+                noted = NotedKey(feedback_key(session.name), sequence, state)
+                self._continue(noted, session)
+            else:  # it goes on where its recording does, or ends
+                time.sleep(LOOK_SECONDS / 5)
+        return None
 
     def _continue(self, noted: NotedKey[BusFeedbackState], session: Session | None) -> None:
         state = noted.state
@@ -166,15 +210,11 @@ class BusFeedback(FeedbackRuns):
         if not self._written.writes(state.recording):
             reason = recording_ended(state.recording)
             return ended_position(position, reason, session.now()), None
-        assignment = position.assignment
         try:
-            # All of them, also where none is shown: an error must not tell what was drawn.
-            courses = self._load_courses(assignment.among, rule)
+            return position, self._load_course(position.assignment, rule)
         except UserError as error:
             log.warning("a sham cannot go on", extra={"reason": str(error)})
-            reason = "another service could not read the recordings that were given for a sham"
-            return ended_position(position, reason, session.now()), None
-        return position, None if assignment.sham is None else courses[assignment.sham]
+            return ended_position(position, CANNOT_READ, session.now()), None
 
 
 def _rule_of(position: FeedbackPosition) -> Rule:

@@ -2,7 +2,8 @@
 
 A study is a message on the bus with its protocol, its step and its newest marker, renewed before
 each marker. So another gateway needs no file of the first one. The one that writes the study's
-recording takes the study, too, as it has to stop it.
+recording takes the study, too, as it has to stop it. With the study it takes the feedback of the
+step that goes on, and later steps show the values of the same source, which the message says.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from mimamba.service.calibration.state_machine import NotNow
 from mimamba.service.cluster.continued.bus_recordings import BusRecordings
 from mimamba.service.cluster.continued.run_keys import RunKeys, RunState
 from mimamba.service.cluster.continued.watched_keys import HeldLease, NotedKey
-from mimamba.service.cluster.subjects import study_key
-from mimamba.service.feedback.feedback_runs import PreparedFeedback
+from mimamba.service.cluster.subjects import STUDY_KEYS, study_key
+from mimamba.service.feedback.allocations import Allocations
+from mimamba.service.feedback.feedback_runs import FeedbackRuns, KeptFeedback
 from mimamba.service.sessions.session import Session, SessionOver
 from mimamba.service.studies.electrode_contact import GOOD_SECONDS
-from mimamba.service.studies.live_study import LiveStudy, StudyEnded, StudyPosition
+from mimamba.service.studies.live_study import LiveStudy, StudyEnded
 from mimamba.service.studies.protocol_file import StudyProtocol
 from mimamba.service.studies.studies import Studies
+from mimamba.service.studies.study_position import StudyPosition
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +42,10 @@ class StudyState(RunState, frozen=True):
 
     @property
     def recording(self) -> str | None:
-        """Name of its recording; None without one."""
-        return self.position.progress.recording
+        """Name of its recording, or of that with the log of its feedback; None without one."""
+        given = self.position.given
+        log_of_step = None if given is None else given.logged_in
+        return self.position.progress.recording or log_of_step
 
 
 class BusStudies(Studies):
@@ -58,7 +63,7 @@ class BusStudies(Studies):
         The name under which this gateway answers on the bus.
     find
         Returns a session with filled logs, or None.
-    contact_seconds
+    feedback, allocations, contact_seconds
         As for ``Studies``.
     """
 
@@ -69,13 +74,15 @@ class BusStudies(Studies):
         bus: Bus,
         gateway: str,
         find: Callable[[str], Awaitable[Session | None]],
+        feedback: FeedbackRuns,
+        allocations: Allocations,
         contact_seconds: float = GOOD_SECONDS,
     ) -> None:
-        super().__init__(folder, recordings, contact_seconds)
+        super().__init__(folder, recordings, feedback, allocations, contact_seconds)
         self._gateway = gateway
         self._keys: RunKeys[StudyState, LiveStudy] = RunKeys(
             bus,
-            study_key("*"),
+            STUDY_KEYS,
             StudyState,
             study_key,
             gateway,
@@ -92,17 +99,22 @@ class BusStudies(Studies):
 
     def _check_free(self, session: Session) -> None:
         super()._check_free(session)
+        self._find_place(session)
         self._keys.release(self._live.get(session))
 
-    def _make(
-        self, session: Session, protocol: StudyProtocol, prepared: PreparedFeedback | None
-    ) -> LiveStudy:
-        assert prepared is None  # no session of a worker has feedback in a study
+    def _find_place(self, session: Session) -> int:
+        """Return the number of a session's key; raises NotNow if a study goes on in it."""
         sequence, state = self._keys.ask(study_key(session.name))
         if state is not None:
             raise self._goes_on(state)
+        return sequence
+
+    def _make(
+        self, session: Session, protocol: StudyProtocol, feedback: KeptFeedback | None
+    ) -> LiveStudy:
+        sequence = self._find_place(session)
         try:
-            return self._lead(session, protocol, sequence)
+            return self._lead(session, protocol, sequence, feedback)
         except StudyEnded:
             raise NotNow(
                 f"Another service begins a study in the session {session.name} now. "
@@ -114,6 +126,7 @@ class BusStudies(Studies):
         session: Session,
         protocol: StudyProtocol,
         sequence: int,
+        feedback: KeptFeedback | None,
         position: StudyPosition | None = None,
     ) -> LiveStudy:
         key = self._keys.hold(study_key(session.name), sequence)
@@ -121,7 +134,7 @@ class BusStudies(Studies):
             key, lambda place: StudyState(self._gateway, session.name, place), held=False
         )
         return LiveStudy(
-            session, protocol, self._recordings, self._contact_seconds, lease, position
+            session, protocol, self._recordings, self._contact_seconds, lease, position, feedback
         )
 
     def of(self, session: Session) -> LiveStudy:
@@ -142,17 +155,38 @@ class BusStudies(Studies):
 
     def _continue(self, noted: NotedKey[StudyState], session: Session | None) -> None:
         position = noted.state.position
+        if self._closed or self._keys.is_here(noted.state):
+            return
+        if session is None or session.state != "open":
+            log.warning("a study ended with its session", extra={"study": position.id})
+            self._keys.hold(noted.subject, noted.sequence).store_if_possible(b"")
+            return
+        kept = self._prepare_again(session, position)
         with self._changing:  # a study that begins here is here
-            if self._closed or self._keys.is_here(noted.state):
+            live = self._take(noted, session, kept)
+            if live is None:
                 return
-            try:
-                if session is None or session.state != "open":
-                    log.warning("a study ended with its session", extra={"study": position.id})
-                    self._keys.hold(noted.subject, noted.sequence).store_if_possible(b"")
-                    return
-                live = self._lead(session, position.protocol, noted.sequence, position)
-            except (StudyEnded, SessionOver):
-                return  # another gateway was first, or the next look finds that it has ended
+            if kept is not None:
+                kept.hold()
             live.start()  # before others can find and stop it
             self._live[session] = live
         log.warning("study goes on", extra={"study": live.id})
+
+    def _prepare_again(self, session: Session, position: StudyPosition) -> KeptFeedback | None:
+        """Prepare the feedback of a study, which shows the values of the same source as before."""
+        protocol, assignment = position.protocol, position.assignment
+        if protocol.feedback is None or assignment is None:
+            return None
+        return self._feedback.prepare_again(session, protocol.name, protocol.feedback, assignment)
+
+    def _take(
+        self, noted: NotedKey[StudyState], session: Session, kept: KeptFeedback | None
+    ) -> LiveStudy | None:
+        """Take a study over; return None if it is here, or has ended or gone on elsewhere."""
+        if self._closed or self._keys.is_here(noted.state):
+            return None
+        position = noted.state.position
+        try:
+            return self._lead(session, position.protocol, noted.sequence, kept, position)
+        except (StudyEnded, SessionOver):
+            return None  # another gateway was first, or the next look finds that it has ended

@@ -16,6 +16,7 @@ from mimamba.service.bus.nats_bus import without_password
 from mimamba.service.cluster.gateway import BusSessions
 from mimamba.service.cluster.subjects import (
     FEEDBACK_KEYS,
+    STUDY_KEYS,
     feedback_key,
     input_subject,
     output_subject,
@@ -84,7 +85,8 @@ def test_each_role_may_do_its_work_and_no_more(
             publish(headset, output_subject("headset-1", "results"), b"x"),
             publish(headset, "keys.worker.w", b"x"),
             headset.newest(output_subject("headset-1", "results")),
-            headset.newest(FEEDBACK_KEYS),  # it says whose values a wearer sees
+            headset.newest(FEEDBACK_KEYS),  # they say whose values a wearer sees
+            headset.newest(STUDY_KEYS),
             publish(headset, feedback_key("headset-1"), b"x"),
             publish(gateway, output_subject("headset-1", "results"), b"x"),
             publish(gateway, "keys.worker.w", b"x"),
